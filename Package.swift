@@ -1,0 +1,87 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+#if !os(Linux)
+  fatalError("lbsample samples the Linux kernel: it builds on Linux only")
+#endif
+
+/// Module → what it may import. `Tests/RepositoryTests` holds the sources to this table.
+let modules: [(name: String, dependencies: [Target.Dependency])] = [
+  ("SampleModel", []),
+  ("KernelText", ["SampleModel"]),
+  ("SampleRing", ["SampleModel"]),
+  (
+    "LinuxSystem",
+    [
+      "CLinux",
+      .target(name: "CNuma", condition: .when(traits: ["Numa"])),
+      .target(name: "CPcap", condition: .when(traits: ["Pcap"])),
+    ]
+  ),
+  ("Sampler", ["SampleModel", "SampleRing", "LinuxSystem"]),
+  ("Collectors", ["SampleModel", "Sampler", "KernelText", "LinuxSystem"]),
+  ("RunStore", ["SampleModel", .product(name: "GRDB", package: "GRDB.swift")]),
+  ("RunAnalysis", ["SampleModel"]),
+  (
+    "Runner",
+    [
+      "SampleModel", "Sampler", "RunStore", "RunAnalysis", "LinuxSystem",
+      .product(name: "Logging", package: "swift-log"),
+    ]
+  ),
+  ("Output", ["SampleModel", "RunAnalysis"]),
+  ("SamplerKit", ["SampleModel", "Sampler", "Collectors", "LinuxSystem"]),
+  (
+    "RunnerKit",
+    ["SampleModel", "SamplerKit", "Sampler", "Collectors", "Runner", "RunStore", "LinuxSystem"]
+  ),
+  ("TestSupport", ["SampleModel", "Sampler", "LinuxSystem", "Runner", "RunStore"]),
+]
+
+let package = Package(
+  name: "lbsample",
+  products: [
+    .library(name: "SamplerKit", targets: ["SamplerKit"]),
+    .library(name: "RunnerKit", targets: ["RunnerKit"]),
+    .executable(name: "lbsample", targets: ["lbsample"]),
+  ],
+  traits: [
+    .default(enabledTraits: ["Numa", "Pcap"]),
+    .trait(name: "Numa", description: "Place ring memory on NUMA nodes through libnuma"),
+    .trait(name: "Pcap", description: "Ask libpcap what packet capture this host offers"),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+  ],
+  targets: [
+    .target(name: "CLinux"),
+    .systemLibrary(name: "CNuma", providers: [.apt(["libnuma-dev"])]),
+    .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
+    .executableTarget(
+      name: "lbsample",
+      dependencies: [
+        "CLinux", "SampleModel", "LinuxSystem", "Sampler", "Collectors", "RunStore", "Runner",
+        "Output",
+        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        .product(name: "Logging", package: "swift-log"),
+        .product(name: "TOMLKit", package: "TOMLKit"),
+      ]
+    ),
+  ]
+    + modules.map { .target(name: $0.name, dependencies: $0.dependencies) },
+  swiftLanguageModes: [.v6]
+)
+
+for target in package.targets where target.type != .system && target.name != "CLinux" {
+  target.swiftSettings = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .strictMemorySafety(),
+    .treatAllWarnings(as: .error),
+  ]
+}

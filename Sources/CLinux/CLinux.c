@@ -1,0 +1,233 @@
+#define _GNU_SOURCE
+#include "CLinux.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <linux/futex.h>
+#include <linux/perf_event.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+int lb_futex_wait_until(const uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
+  struct timespec deadline = {
+      .tv_sec = (time_t)(deadline_ns / 1000000000u),
+      .tv_nsec = (long)(deadline_ns % 1000000000u),
+  };
+  long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+                        deadline_ns == UINT64_MAX ? NULL : &deadline, NULL,
+                        FUTEX_BITSET_MATCH_ANY);
+  return result == 0 ? 0 : errno;
+}
+
+void lb_futex_wake_all(const uint32_t *word) {
+  syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 0x7fffffff, NULL, NULL, 0);
+}
+
+int lb_set_affinity(const uint64_t *mask, size_t bytes) {
+  return syscall(SYS_sched_setaffinity, 0, bytes, mask) < 0 ? -errno : 0;
+}
+
+int lb_get_affinity(uint64_t *mask, size_t bytes) {
+  long written = syscall(SYS_sched_getaffinity, 0, bytes, mask);
+  return written < 0 ? -errno : (int)written;
+}
+
+int lb_gettid(void) { return (int)syscall(SYS_gettid); }
+
+int lb_set_thread_name(const char *name) { return pthread_setname_np(pthread_self(), name); }
+
+uint64_t lb_memory_lock_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0) return 0;
+  return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
+}
+
+int lb_eventfd(void) {
+  int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  return fd < 0 ? -errno : fd;
+}
+
+int lb_signalfd(const int *signals, size_t count) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t index = 0; index < count; index++) sigaddset(&set, signals[index]);
+  pthread_sigmask(SIG_BLOCK, &set, NULL);
+  int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+  return fd < 0 ? -errno : fd;
+}
+
+int lb_read_signal(int fd) {
+  struct signalfd_siginfo info;
+  return read(fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+int lb_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC) < 0 ? -errno : 0; }
+
+int lb_poll_until(struct pollfd *entries, size_t count, uint64_t deadline_ns) {
+  for (;;) {
+    struct timespec left = {0, 0};
+    if (deadline_ns != UINT64_MAX) {
+      struct timespec now;
+      clock_gettime(CLOCK_MONOTONIC, &now);
+      uint64_t now_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+      uint64_t wait = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+      left.tv_sec = (time_t)(wait / 1000000000u);
+      left.tv_nsec = (long)(wait % 1000000000u);
+    }
+    int ready = ppoll(entries, count, deadline_ns == UINT64_MAX ? NULL : &left, NULL);
+    if (ready >= 0) return ready;
+    if (errno != EINTR) return -errno;
+  }
+}
+
+int lb_set_timer_slack(uint64_t ns) {
+  return prctl(PR_SET_TIMERSLACK, (unsigned long)ns, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int lb_set_child_subreaper(int on) {
+  return prctl(PR_SET_CHILD_SUBREAPER, (unsigned long)on, 0, 0, 0) < 0 ? -errno : 0;
+}
+
+int lb_pidfd_open(int pid) {
+  long fd = syscall(SYS_pidfd_open, pid, 0);
+  return fd < 0 ? -errno : (int)fd;
+}
+
+int lb_memfd_create(const char *name) {
+  int fd = memfd_create(name, MFD_CLOEXEC);
+  return fd < 0 ? -errno : fd;
+}
+
+int lb_getcpu(uint32_t *cpu, uint32_t *node) {
+  return syscall(SYS_getcpu, cpu, node, NULL) < 0 ? -errno : 0;
+}
+
+int lb_terminal_size(int fd, uint16_t *columns, uint16_t *rows) {
+  struct winsize size;
+  if (ioctl(fd, TIOCGWINSZ, &size) < 0) return -errno;
+  *columns = size.ws_col;
+  *rows = size.ws_row;
+  return 0;
+}
+
+int lb_perf_probe(uint32_t type, uint64_t config, int exclude_kernel) {
+  struct perf_event_attr attr;
+  memset(&attr, 0, sizeof attr);
+  attr.size = sizeof attr;
+  attr.type = type;
+  attr.config = config;
+  attr.disabled = 1;
+  attr.exclude_kernel = exclude_kernel != 0;
+  attr.exclude_hv = exclude_kernel != 0;
+  long fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
+  return fd < 0 ? -errno : (int)fd;
+}
+
+int lb_effective_capabilities(uint64_t *mask) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  struct __user_cap_data_struct data[2];
+  memset(data, 0, sizeof data);
+  if (syscall(SYS_capget, &header, data) < 0) return -errno;
+  *mask = (uint64_t)data[0].effective | ((uint64_t)data[1].effective << 32);
+  return 0;
+}
+
+int lb_drop_inheritable_capabilities(void) {
+  // The ambient set is never larger than the inheritable one, so emptying this empties both.
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  struct __user_cap_data_struct data[2];
+  memset(data, 0, sizeof data);
+  if (syscall(SYS_capget, &header, data) < 0) return -errno;
+  data[0].inheritable = 0;
+  data[1].inheritable = 0;
+  return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
+}
+
+int lb_peek_exit(int pid, int *code, int *signal) {
+  siginfo_t info;
+  memset(&info, 0, sizeof info);
+  int result;
+  do {
+    result = waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | WNOHANG);
+  } while (result < 0 && errno == EINTR);
+  if (result < 0) return -errno;
+  if (info.si_pid == 0) return 0;
+  *code = info.si_code == CLD_EXITED ? info.si_status : 0;
+  *signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+  return 1;
+}
+
+static void report(int fd, int step, int error) {
+  struct lb_spawn_report message = {.step = step, .error = error};
+  ssize_t written;
+  do {
+    written = write(fd, &message, sizeof message);
+  } while (written < 0 && errno == EINTR);
+}
+
+static void fail(int fd, int step) {
+  report(fd, step, errno);
+  _exit(127);
+}
+
+static void child(const struct lb_spawn *plan) {
+  if (setpgid(0, 0) < 0) fail(plan->status_fd, LB_SPAWN_SETPGID);
+  if (plan->foreground_fd >= 0) {
+    // SIGTTOU is still blocked here, as the parent blocked every signal around the fork.
+    if (tcsetpgrp(plan->foreground_fd, getpid()) < 0) fail(plan->status_fd, LB_SPAWN_FOREGROUND);
+  }
+  struct sigaction standard;
+  memset(&standard, 0, sizeof standard);
+  standard.sa_handler = SIG_DFL;
+  for (int number = 1; number < NSIG; number++) sigaction(number, &standard, NULL);
+  if (plan->cpu_mask != NULL && lb_set_affinity(plan->cpu_mask, plan->cpu_mask_bytes) < 0)
+    fail(plan->status_fd, LB_SPAWN_AFFINITY);
+  prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0);
+  if (dup2(plan->input_fd, 0) < 0 || dup2(plan->output_fd, 1) < 0 || dup2(plan->error_fd, 2) < 0)
+    fail(plan->status_fd, LB_SPAWN_REDIRECT);
+  lb_drop_inheritable_capabilities();
+  if (plan->change_user) {
+    if (setgroups(plan->group_count, plan->groups) < 0 || setgid(plan->gid) < 0 ||
+        setuid(plan->uid) < 0)
+      fail(plan->status_fd, LB_SPAWN_USER);
+  }
+  if (plan->directory != NULL && chdir(plan->directory) < 0)
+    fail(plan->status_fd, LB_SPAWN_DIRECTORY);
+  report(plan->status_fd, LB_SPAWN_READY, 0);
+  char gate;
+  ssize_t count;
+  do {
+    count = read(plan->gate_fd, &gate, 1);
+  } while (count < 0 && errno == EINTR);
+  if (count != 1) _exit(126);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, NULL);
+  execve(plan->path, plan->argv, plan->envp);
+  fail(plan->status_fd, LB_SPAWN_EXEC);
+}
+
+pid_t lb_spawn_gated(const struct lb_spawn *plan) {
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pid_t pid = fork();
+  if (pid == 0) child(plan);
+  int error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return pid < 0 ? -error : pid;
+}

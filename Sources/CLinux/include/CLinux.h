@@ -1,0 +1,92 @@
+// Shims for what Swift cannot import: variadic calls, _GNU_SOURCE calls, and the gated fork.
+// No logic beyond that.
+#ifndef LB_CLINUX_H
+#define LB_CLINUX_H
+
+#ifndef __linux__
+#error "lbsample samples the Linux kernel: it builds on Linux only"
+#endif
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+// futex(2): FUTEX_WAIT_BITSET with an absolute CLOCK_MONOTONIC deadline (UINT64_MAX: none).
+// Returns 0 or errno.
+int lb_futex_wait_until(const uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+// futex(2): FUTEX_WAKE of every waiter.
+void lb_futex_wake_all(const uint32_t *word);
+
+// sched_setaffinity(2), sched_getaffinity(2) of the calling thread over a mask of 64-bit words.
+// Return 0 (get: the bytes the kernel wrote) or -errno.
+int lb_set_affinity(const uint64_t *mask, size_t bytes);
+int lb_get_affinity(uint64_t *mask, size_t bytes);
+
+int lb_gettid(void);
+// RLIMIT_MEMLOCK in bytes, UINT64_MAX when unlimited.
+uint64_t lb_memory_lock_limit(void);
+int lb_set_thread_name(const char *name);
+int lb_eventfd(void);
+// signalfd(2) over the given signals, which are blocked in the calling thread first.
+int lb_signalfd(const int *signals, size_t count);
+// The next pending signal's number, 0 when there is none.
+int lb_read_signal(int fd);
+int lb_pipe(int ends[2]);
+struct pollfd;
+// ppoll(2) until an absolute CLOCK_MONOTONIC deadline (UINT64_MAX: none): ready count or -errno.
+int lb_poll_until(struct pollfd *entries, size_t count, uint64_t deadline_ns);
+int lb_set_timer_slack(uint64_t ns);
+int lb_set_child_subreaper(int on);
+int lb_pidfd_open(int pid);
+int lb_memfd_create(const char *name);
+int lb_getcpu(uint32_t *cpu, uint32_t *node);
+int lb_terminal_size(int fd, uint16_t *columns, uint16_t *rows);
+// perf_event_open(2) of a software event on the calling thread: a descriptor or -errno.
+int lb_perf_probe(uint32_t type, uint64_t config, int exclude_kernel);
+// capget(2): the effective set, or -errno.
+int lb_effective_capabilities(uint64_t *mask);
+int lb_drop_inheritable_capabilities(void);
+// waitid(2) with WEXITED|WNOWAIT|WNOHANG: 1 exited (code/signal set), 0 still running, -errno.
+int lb_peek_exit(int pid, int *code, int *signal);
+
+// What the child of lb_spawn_gated does between fork and exec, all prepared by the caller.
+struct lb_spawn {
+  const char *path;           // absolute, or relative to the child's directory
+  char *const *argv;
+  char *const *envp;
+  const char *directory;      // NULL: stay
+  int input_fd, output_fd, error_fd;
+  int gate_fd;                // read end: one byte opens the gate, end of file abandons
+  int status_fd;              // write end, close-on-exec: struct lb_spawn_report messages
+  const uint64_t *cpu_mask;   // NULL: leave
+  size_t cpu_mask_bytes;
+  int change_user;
+  uid_t uid;
+  gid_t gid;
+  const gid_t *groups;
+  size_t group_count;
+  int foreground_fd;          // terminal whose foreground the child's group becomes, or -1
+};
+
+enum lb_spawn_step {
+  LB_SPAWN_READY = 0,
+  LB_SPAWN_SETPGID,
+  LB_SPAWN_AFFINITY,
+  LB_SPAWN_REDIRECT,
+  LB_SPAWN_USER,
+  LB_SPAWN_DIRECTORY,
+  LB_SPAWN_FOREGROUND,
+  LB_SPAWN_EXEC,
+};
+
+struct lb_spawn_report {
+  int32_t step;
+  int32_t error;
+};
+
+// fork(2); the child sets itself up, reports LB_SPAWN_READY, waits at the gate, then execs.
+// Returns the child's pid or -errno. A step that fails is reported on status_fd.
+pid_t lb_spawn_gated(const struct lb_spawn *plan);
+
+#endif

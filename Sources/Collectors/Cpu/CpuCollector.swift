@@ -1,0 +1,99 @@
+import KernelText
+package import LinuxSystem
+package import SampleModel
+package import Sampler
+
+/// CPU time by state, overall and per CPU, and the host's interrupt, context-switch and process
+/// counts, from /proc/stat:
+///
+/// ```
+/// cpu  2482 0 1774 69406 508 0 26 37 0 0
+/// intr 98291 0 0 0 …
+/// ```
+/// Documentation/filesystems/proc.rst, 1.7. Minimum kernel 2.6.11 (steal); younger columns say
+/// so. Privilege: none. Cost: one pread, about 3 µs on two CPUs, growing with CPUs and interrupts.
+/// It does not tell: time is sampled at the kernel's tick unless it accounts precisely
+/// (CONFIG_VIRT_CPU_ACCOUNTING_GEN), so the user/system split of short bursts is coarse; guest
+/// time is contained in user.
+package struct CpuCollector: Collector {
+  private static let younger = [
+    "steal": "2.6.11", "guest": "2.6.24", "guest_nice": "2.6.33",
+  ]
+  private static let meanings = [
+    "user": "time in user mode, guest time included",
+    "nice": "time in user mode at lowered priority, guest_nice included",
+    "system": "time in kernel mode",
+    "idle": "time with nothing to run",
+    "iowait": "idle time with a disk request outstanding; not reliable per CPU",
+    "irq": "time in hardware interrupts",
+    "softirq": "time in software interrupts",
+    "steal": "time that the hypervisor gave to others",
+    "guest": "time running a guest",
+    "guest_nice": "time running a guest at lowered priority",
+  ]
+
+  /// The host-wide totals, with the names that keep them apart from the time columns.
+  private static let totals: [MetricDescription] = [
+    MetricDescription(
+      "intr", .count, .counter, extent: .host, meaning: "interrupts serviced since boot"),
+    MetricDescription(
+      "ctxt", .count, .counter, extent: .host, meaning: "context switches since boot"),
+    MetricDescription(
+      "processes", .count, .counter, extent: .host, meaning: "forks since boot"),
+    MetricDescription(
+      "procs_running", .count, .gauge, extent: .host, meaning: "threads running or runnable"),
+    MetricDescription(
+      "procs_blocked", .count, .gauge, extent: .host, meaning: "threads waiting for a disk"),
+    MetricDescription(
+      "softirq_total", .count, .counter, extent: .host,
+      meaning: "software interrupts since boot: the softirq line's total (2.6.31)"),
+  ]
+
+  package let description: CollectorDescription
+  private let times: [MetricDescription]
+  private let onlyCPUs: CPUSet?
+
+  /// The collector; `cpus` picks some CPUs beside the line of all of them.
+  package init(cpus: CPUSet? = nil) {
+    onlyCPUs = cpus
+    let tick = Scale(1_000_000_000, per: HostFacts.ticksPerSecond)
+    times = ProcStat.timeFields.map { field in
+      let since = Self.younger[field].map { " (\($0))" } ?? ""
+      return MetricDescription(
+        field, .nanoseconds, .counter, scale: tick,
+        mayStepBack: field == "idle" || field == "iowait",
+        meaning: (Self.meanings[field] ?? field) + since)
+    }
+    description = CollectorDescription(
+      name: "cpu", summary: "CPU time by state, interrupts, context switches, processes",
+      source: "proc/stat", minimumKernel: "2.6.11", privilege: "none", cost: .cheap,
+      systemCallsPerSample: 1, metrics: times + Self.totals)
+  }
+
+  /// Available where PROC/stat can be read.
+  package func probe(_ context: CollectorContext) -> Availability {
+    probeTextFile(context.roots.proc("stat"))
+  }
+
+  /// Opens PROC/stat and takes its shape.
+  package func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    let file = try TextFile(path: context.roots.proc("stat"), collector: "cpu")
+    let shape = try ProcStat.learn(from: file)
+    let kept = Array(times.prefix(shape.fieldCount))
+    var instances = ["all"]
+    instances += shape.cpus.map { "\($0)" }
+    var columns: [Column?] = []
+    for (index, instance) in instances.enumerated() {
+      let wanted = index == 0 || onlyCPUs?.contains(Int(shape.cpus[index - 1])) ?? true
+      for metric in kept {
+        let column = Column(collector: "cpu", metric: metric, instance: instance)
+        columns.append(wanted && context.filter.passes(column.name) ? column : nil)
+      }
+    }
+    for (index, metric) in Self.totals.enumerated() where shape.totalMask & (1 << index) != 0 {
+      let column = Column(collector: "cpu", metric: metric, instance: "")
+      columns.append(context.filter.passes(column.name) ? column : nil)
+    }
+    return ArmedTable(file: file, table: shape, columns: columns)
+  }
+}

@@ -1,0 +1,68 @@
+import CLinux
+import Glibc
+
+/// Processes that outlive the workload's group: found, killed and reaped.
+package enum Descendants {
+  /// Makes this process the reaper of its orphaned descendants (PR_SET_CHILD_SUBREAPER).
+  package static func becomeReaper() throws(SystemError) {
+    let result = lb_set_child_subreaper(1)
+    guard result == 0 else { throw SystemError("prctl(PR_SET_CHILD_SUBREAPER)", errno: -result) }
+  }
+
+  /// Direct children of this process, by /proc/self/task/TID/children (Linux 3.5).
+  package static func children(of process: String = "self") -> Set<Int32> {
+    var found = Set<Int32>()
+    for task in directoryEntries("/proc/\(process)/task") {
+      guard let text = SmallFile.text("/proc/\(process)/task/\(task)/children") else { continue }
+      for child in text.split(separator: " ") {
+        if let pid = Int32(child) { found.insert(pid) }
+      }
+    }
+    return found
+  }
+
+  /// Kills and reaps every child of this process that is not in `known`, with their descendants,
+  /// until none is left or `limit` passes; gives how many were killed.
+  package static func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int {
+    var killed = Set<Int32>()
+    while true {
+      let strays = children().subtracting(known)
+      if strays.isEmpty { return killed.count }
+      for stray in strays { collect(stray, into: &killed) }
+      for stray in strays {
+        var status: Int32 = 0
+        _ = unsafe waitpid(stray, &status, WNOHANG)
+      }
+      if Clock.monotonic() > limit { return killed.count }
+      _ = Poll.wait(readable: [], until: Clock.monotonic() + 1_000_000)
+    }
+  }
+
+  /// Kills `process` and everything below it. A process that is already dead is only reaped.
+  private static func collect(_ process: Int32, into killed: inout Set<Int32>) {
+    let below = children(of: "\(process)")
+    if !isZombie(process), kill(process, SIGKILL) == 0 { killed.insert(process) }
+    for child in below { collect(child, into: &killed) }
+  }
+
+  private static func isZombie(_ process: Int32) -> Bool {
+    guard let text = SmallFile.text("/proc/\(process)/stat"),
+      let close = text.lastIndex(of: ")")
+    else { return true }
+    return text[close...].dropFirst(2).first == "Z"
+  }
+}
+
+/// Names in a directory but for the dot entries; empty when it cannot be read.
+package func directoryEntries(_ path: String) -> [String] {
+  guard let directory = unsafe opendir(path) else { return [] }
+  defer { unsafe closedir(directory) }
+  var names: [String] = []
+  while let entry = unsafe readdir(directory) {
+    let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
+      unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+    }
+    if name != "." && name != ".." { names.append(name) }
+  }
+  return names.sorted()
+}

@@ -1,0 +1,90 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// A flag that threads raise and descriptors hear: eventfd(2). Once raised it stays raised.
+package final class StopFlag: Sendable {
+  private let descriptor: Int32
+  private let reason = Atomic<Int32>(0)
+
+  /// A flag that is down.
+  package init() throws(SystemError) {
+    descriptor = lb_eventfd()
+    guard descriptor >= 0 else { throw SystemError("eventfd", errno: -descriptor) }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Raises the flag; the first reason (a signal number, or 1) stays.
+  package func raise(reason: Int32 = 1) {
+    // Acquire-release: partner of `raised`, so that what was written before is seen after.
+    _ = self.reason.compareExchange(
+      expected: 0, desired: reason, ordering: .acquiringAndReleasing)
+    var one: UInt64 = 1
+    _ = unsafe write(descriptor, &one, 8)
+  }
+
+  /// The reason it was raised with, nil while it is down.
+  package var raised: Int32? {
+    let value = reason.load(ordering: .acquiring)
+    return value == 0 ? nil : value
+  }
+
+  /// Readable once raised.
+  package var pollDescriptor: Int32 { descriptor }
+}
+
+/// Signals as something to read: signalfd(2) over blocked signals.
+package final class SignalReader: Sendable {
+  private let descriptor: Int32
+
+  /// Blocks `signals` in the calling thread, which must be the only one, and opens the reader.
+  package init(_ signals: [Int32]) throws(SystemError) {
+    // Safe: the array's own count bounds the call.
+    descriptor = unsafe signals.withUnsafeBufferPointer {
+      unsafe lb_signalfd($0.baseAddress, $0.count)
+    }
+    guard descriptor >= 0 else { throw SystemError("signalfd", errno: -descriptor) }
+  }
+
+  deinit { close(descriptor) }
+
+  /// The next pending signal, nil when there is none.
+  package func next() -> Int32? {
+    let signal = lb_read_signal(descriptor)
+    return signal == 0 ? nil : signal
+  }
+
+  /// Readable while a signal is pending.
+  package var pollDescriptor: Int32 { descriptor }
+}
+
+/// poll(2) over descriptors until one is readable or hung up, or an absolute deadline passes.
+package enum Poll {
+  /// Indices of `descriptors` that are ready; empty at the deadline (CLOCK_MONOTONIC ns, nil:
+  /// none). Negative descriptors are passed over.
+  package static func wait(readable descriptors: [Int32], until deadline: UInt64?) -> [Int] {
+    var entries = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+    // Safe: the array's own count bounds the call.
+    let count = unsafe lb_poll_until(&entries, entries.count, deadline ?? UInt64.max)
+    return count > 0 ? entries.indices.filter { entries[$0].revents != 0 } : []
+  }
+}
+
+/// pipe2(2) with O_CLOEXEC, both ends owned.
+package struct Pipe: ~Copyable {
+  package var readEnd: OwnedDescriptor
+  package var writeEnd: OwnedDescriptor
+
+  /// A new pipe.
+  package init() throws(SystemError) {
+    var ends: [Int32] = [-1, -1]
+    let result = unsafe lb_pipe(&ends)
+    guard result == 0 else { throw SystemError("pipe2", errno: -result) }
+    readEnd = OwnedDescriptor(owning: ends[0])
+    writeEnd = OwnedDescriptor(owning: ends[1])
+  }
+
+  /// Closes this process's writing end and gives the reading one: it ends when the child's does.
+  package consuming func intoReadEnd() -> OwnedDescriptor { readEnd }
+}

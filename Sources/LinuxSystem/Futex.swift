@@ -1,0 +1,56 @@
+import CLinux
+import Synchronization
+
+/// Waiting on a 32-bit word in memory, futex(2).
+package enum Futex {
+  package static let forever = UInt64.max
+
+  /// Waits while the word holds `expected`, until woken or until the absolute CLOCK_MONOTONIC
+  /// `deadline`. Wakes without cause are possible: the caller looks at the word again.
+  @inline(__always)
+  package static func wait(
+    _ word: borrowing FutexWord, whileEqualTo expected: UInt32, until deadline: UInt64
+  ) {
+    _ = unsafe lb_futex_wait_until(word.address, expected, deadline)
+  }
+
+  /// Wakes every waiter of the word.
+  package static func wakeAll(_ word: borrowing FutexWord) {
+    unsafe lb_futex_wake_all(word.address)
+  }
+}
+
+/// One atomic 32-bit word at a fixed address, alone on its pair of cache lines.
+@safe
+package struct FutexWord: ~Copyable, @unchecked Sendable {
+  // Sendable: every access goes through the atomic or the kernel.
+  let address: UnsafePointer<UInt32>
+  private let atomic: UnsafeMutablePointer<Atomic<UInt32>>
+
+  /// A word that holds `value`.
+  package init(_ value: UInt32 = 0) {
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: 128, alignment: 128)
+    unsafe atomic = memory.bindMemory(to: Atomic<UInt32>.self, capacity: 1)
+    unsafe atomic.initialize(to: Atomic(value))
+    unsafe address = UnsafePointer(memory.assumingMemoryBound(to: UInt32.self))
+  }
+
+  deinit { unsafe UnsafeMutableRawPointer(atomic).deallocate() }
+
+  /// Loads; partner of `store`.
+  @inline(__always)
+  package func load() -> UInt32 { unsafe atomic.pointee.load(ordering: .acquiring) }
+  /// Stores; partner of `load`.
+  @inline(__always)
+  package func store(_ value: UInt32) { unsafe atomic.pointee.store(value, ordering: .releasing) }
+  /// Stores and wakes every waiter.
+  package func announce(_ value: UInt32) {
+    store(value)
+    Futex.wakeAll(self)
+  }
+  /// Adds one and wakes every waiter.
+  package func bump() {
+    _ = unsafe atomic.pointee.wrappingAdd(1, ordering: .releasing)
+    Futex.wakeAll(self)
+  }
+}

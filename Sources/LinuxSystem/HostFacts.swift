@@ -1,0 +1,110 @@
+import CLinux
+import Glibc
+
+/// What a result says of the host it was made on: ordered names and values.
+package enum HostFacts {
+  /// Reads the facts: kernel, CPUs, NUMA, clocks, limits. Absent facts are left out.
+  package static func read(_ roots: MountRoots) -> [(name: String, value: String)] {
+    var facts: [(name: String, value: String)] = []
+    func add(_ name: String, _ value: String?) {
+      if let value, !value.isEmpty { facts.append((name, value)) }
+    }
+    add("hostname", SmallFile.text(roots.proc("sys/kernel/hostname")))
+    add("kernel", SmallFile.text(roots.proc("sys/kernel/osrelease")))
+    add("kernel_version", SmallFile.text(roots.proc("sys/kernel/version")))
+    add("machine", machine())
+    add("cpu_model", cpuModel(roots))
+    add("cpus_online", SmallFile.text(roots.sys("devices/system/cpu/online")))
+    add("cpus_allowed", CPUSet.allowed().description)
+    add("cpus_isolated", SmallFile.text(roots.sys("devices/system/cpu/isolated")))
+    for node in nodes(roots) {
+      add("node\(node)_cpus", SmallFile.text(roots.sys("devices/system/node/node\(node)/cpulist")))
+      add(
+        "node\(node)_distances",
+        SmallFile.text(roots.sys("devices/system/node/node\(node)/distance")))
+    }
+    add(
+      "clocksource",
+      SmallFile.text(
+        roots.sys("devices/system/clocksource/clocksource0/current_clocksource")))
+    add("clock_ticks_per_second", "\(ticksPerSecond)")
+    add("page_size", "\(sysconf(Int32(_SC_PAGESIZE)))")
+    add("memory_lock_limit", memoryLockLimit().map { "\($0)" } ?? "unlimited")
+    add("perf_event_paranoid", SmallFile.text(roots.proc("sys/kernel/perf_event_paranoid")))
+    add("boot_id", SmallFile.text(roots.proc("sys/kernel/random/boot_id")))
+    return facts
+  }
+
+  /// NUMA nodes, in ascending order.
+  package static func nodes(_ roots: MountRoots) -> [Int] {
+    SmallFile.text(roots.sys("devices/system/node/online"))
+      .flatMap { CPUSet(list: $0)?.members } ?? []
+  }
+
+  /// CPUs of a NUMA node, nil when there is no such node.
+  package static func cpus(ofNode node: Int, _ roots: MountRoots) -> CPUSet? {
+    SmallFile.text(roots.sys("devices/system/node/node\(node)/cpulist"))
+      .flatMap { CPUSet(list: $0) }
+  }
+
+  /// CPUs that the kernel keeps free of other work (isolcpus).
+  package static func isolatedCPUs(_ roots: MountRoots) -> CPUSet {
+    SmallFile.text(roots.sys("devices/system/cpu/isolated"))
+      .flatMap { $0.isEmpty ? CPUSet() : CPUSet(list: $0) } ?? CPUSet()
+  }
+
+  /// Clock ticks per second, the unit of /proc's CPU times (USER_HZ).
+  package static var ticksPerSecond: UInt64 { UInt64(max(1, sysconf(Int32(_SC_CLK_TCK)))) }
+
+  /// RLIMIT_MEMLOCK in bytes, nil when unlimited.
+  package static func memoryLockLimit() -> UInt64? {
+    let limit = lb_memory_lock_limit()
+    return limit == UInt64.max ? nil : limit
+  }
+
+  /// Effective capabilities of this process as a bit mask, nil when unknown.
+  package static func effectiveCapabilities() -> UInt64? {
+    var mask: UInt64 = 0
+    return unsafe lb_effective_capabilities(&mask) == 0 ? mask : nil
+  }
+
+  /// Opens a software perf event on this thread: nil when it works, else the errno.
+  package static func perfRefusal(config: UInt64, excludingKernel: Bool) -> Int32? {
+    perfRefusal(type: 1, config: config, excludingKernel: excludingKernel)
+  }
+
+  /// Opens a perf event of `type` on this thread: nil when it works, else the errno.
+  package static func perfRefusal(
+    type: UInt32, config: UInt64, excludingKernel: Bool
+  ) -> Int32? {
+    let result = lb_perf_probe(type, config, excludingKernel ? 1 : 0)
+    guard result >= 0 else { return -result }
+    close(result)
+    return nil
+  }
+
+  /// Resident memory of this process in bytes, nil when it cannot be read.
+  package static func residentBytes() -> UInt64? {
+    guard let fields = SmallFile.text("/proc/self/statm")?.split(separator: " "),
+      fields.count > 1, let pages = UInt64(fields[1])
+    else { return nil }
+    return pages * UInt64(sysconf(Int32(_SC_PAGESIZE)))
+  }
+
+  private static func machine() -> String? {
+    var name = utsname()
+    guard unsafe uname(&name) == 0 else { return nil }
+    // Safe: the kernel ends the field with a zero byte.
+    return unsafe withUnsafePointer(to: &name.machine) {
+      unsafe $0.withMemoryRebound(to: CChar.self, capacity: 65) { unsafe String(cString: $0) }
+    }
+  }
+
+  private static func cpuModel(_ roots: MountRoots) -> String? {
+    guard let text = SmallFile.text(roots.proc("cpuinfo")) else { return nil }
+    for line in text.split(separator: "\n") where line.hasPrefix("model name") {
+      return line.split(separator: ":", maxSplits: 1).last.map(\.trimmed)
+    }
+    return nil
+  }
+}

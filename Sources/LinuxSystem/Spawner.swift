@@ -1,0 +1,242 @@
+import CLinux
+import Glibc
+
+/// What a child is started with; everything is prepared before the fork.
+package struct SpawnPlan: Sendable {
+  /// The command and its arguments; `path` is what is executed.
+  package var arguments: [String]
+  package var path: String
+  /// `NAME=value` entries.
+  package var environment: [String]
+  package var directory: String?
+  package var input: Int32
+  package var output: Int32
+  package var error: Int32
+  package var cpus: CPUSet?
+  package var user: UserIdentity?
+  /// The terminal whose foreground the child's group becomes.
+  package var foregroundTerminal: Int32?
+
+  /// A child of `path` with the three standard descriptors.
+  package init(
+    path: String, arguments: [String], environment: [String], input: Int32, output: Int32,
+    error: Int32
+  ) {
+    self.path = path
+    self.arguments = arguments
+    self.environment = environment
+    self.input = input
+    self.output = output
+    self.error = error
+  }
+}
+
+/// A step between fork and exec that failed in the child.
+package struct SpawnFailure: Error, Sendable, Equatable, CustomStringConvertible {
+  package let step: String
+  package let errno: Int32
+
+  /// `executing it: Exec format error`.
+  package var description: String { "\(step): \(SystemError.words(errno))" }
+}
+
+/// How a child ended.
+package struct ExitStatus: Sendable, Equatable {
+  /// The exit code, nil when a signal ended it.
+  package var code: Int32?
+  package var signal: Int32?
+
+  /// An end by exit or by signal.
+  package init(code: Int32?, signal: Int32?) {
+    self.code = code
+    self.signal = signal
+  }
+}
+
+/// What wait4(2) says of a reaped child and of its own reaped descendants.
+package struct ResourceUsage: Sendable, Equatable {
+  package var userNanoseconds: UInt64
+  package var systemNanoseconds: UInt64
+  package var peakResidentBytes: UInt64
+
+  /// The given usage.
+  package init(userNanoseconds: UInt64, systemNanoseconds: UInt64, peakResidentBytes: UInt64) {
+    self.userNanoseconds = userNanoseconds
+    self.systemNanoseconds = systemNanoseconds
+    self.peakResidentBytes = peakResidentBytes
+  }
+}
+
+/// A forked child, set up and waiting at its gate until `openGate`; exec follows at once.
+package final class GatedChild {
+  package let pid: Int32
+  private var gate: OwnedDescriptor?
+  private let status: OwnedDescriptor
+  private let exitDescriptor: OwnedDescriptor
+  private var reaped = false
+
+  /// Forks and waits until the child stands at its gate.
+  package init(_ plan: SpawnPlan) throws(SpawnFailure) {
+    let gatePipe = try Self.pipe()
+    let statusPipe = try Self.pipe()
+    pid = try Self.fork(
+      plan, gate: gatePipe.readEnd.number, status: statusPipe.writeEnd.number)
+    let pidDescriptor = lb_pidfd_open(pid)
+    exitDescriptor = OwnedDescriptor(owning: pidDescriptor)
+    gate = consume gatePipe.writeEnd
+    status = consume statusPipe.readEnd
+    _ = consume gatePipe.readEnd
+    _ = consume statusPipe.writeEnd
+    if pidDescriptor < 0 {
+      abandon()
+      throw SpawnFailure(step: "pidfd_open", errno: -pidDescriptor)
+    }
+    if let failure = nextReport() {
+      abandon()
+      throw failure
+    }
+  }
+
+  deinit { if !reaped { abandon() } }
+
+  private static func pipe() throws(SpawnFailure) -> Pipe {
+    do throws(SystemError) {
+      return try Pipe()
+    } catch {
+      throw SpawnFailure(step: error.call, errno: error.errno)
+    }
+  }
+
+  private static func fork(
+    _ plan: SpawnPlan, gate: Int32, status: Int32
+  ) throws(SpawnFailure) -> Int32 {
+    // Safe: every C string and array outlives lb_spawn_gated, which copies what the child needs
+    // into a process of its own by fork.
+    let pid = unsafe withCStrings(plan.arguments) { argv in
+      unsafe withCStrings(plan.environment) { envp in
+        unsafe plan.path.withCString { path in
+          unsafe withOptionalCString(plan.directory) { directory in
+            unsafe (plan.cpus?.maskWords ?? []).withUnsafeBufferPointer { mask in
+              unsafe (plan.user?.groups ?? []).withUnsafeBufferPointer { groups in
+                var spawn = unsafe lb_spawn()
+                unsafe spawn.path = path
+                unsafe spawn.argv = argv
+                unsafe spawn.envp = envp
+                unsafe spawn.directory = directory
+                unsafe spawn.input_fd = plan.input
+                unsafe spawn.output_fd = plan.output
+                unsafe spawn.error_fd = plan.error
+                unsafe spawn.gate_fd = gate
+                unsafe spawn.status_fd = status
+                unsafe spawn.cpu_mask = plan.cpus == nil ? nil : mask.baseAddress
+                unsafe spawn.cpu_mask_bytes = mask.count * 8
+                unsafe spawn.change_user = plan.user == nil ? 0 : 1
+                unsafe spawn.uid = plan.user?.uid ?? 0
+                unsafe spawn.gid = plan.user?.gid ?? 0
+                unsafe spawn.groups = groups.baseAddress
+                unsafe spawn.group_count = groups.count
+                unsafe spawn.foreground_fd = plan.foregroundTerminal ?? -1
+                return unsafe lb_spawn_gated(&spawn)
+              }
+            }
+          }
+        }
+      }
+    }
+    guard pid > 0 else { throw SpawnFailure(step: "fork", errno: -pid) }
+    return pid
+  }
+
+  /// Lets the child exec. The opening sample has been taken.
+  package func openGate() {
+    guard let descriptor = gate?.number else { return }
+    var byte: UInt8 = 1
+    _ = unsafe write(descriptor, &byte, 1)
+    gate = nil
+  }
+
+  /// Readable once the child has exited; it stays a zombie until `reap`.
+  package var exitPollDescriptor: Int32 { exitDescriptor.number }
+
+  /// How the child ended, nil while it runs. Does not reap (WNOWAIT).
+  package func peekExit() -> ExitStatus? {
+    var code: Int32 = 0
+    var signal: Int32 = 0
+    guard unsafe lb_peek_exit(pid, &code, &signal) == 1 else { return nil }
+    return signal == 0
+      ? ExitStatus(code: code, signal: nil) : ExitStatus(code: nil, signal: signal)
+  }
+
+  /// After the exit: the exec failure that the child reported, if that is why it ended.
+  package func execFailure() -> SpawnFailure? { nextReport() }
+
+  /// Sends `signal` to the child's process group.
+  package func signalGroup(_ signal: Int32) { kill(-pid, signal) }
+
+  /// Reaps the exited child; waits for it if need be.
+  package func reap() -> ResourceUsage? {
+    guard !reaped else { return nil }
+    reaped = true
+    var status: Int32 = 0
+    var usage = rusage()
+    var result: Int32
+    repeat { result = unsafe wait4(pid, &status, 0, &usage) } while result < 0 && errno == EINTR
+    guard result == pid else { return nil }
+    return ResourceUsage(
+      userNanoseconds: Self.nanoseconds(usage.ru_utime),
+      systemNanoseconds: Self.nanoseconds(usage.ru_stime),
+      peakResidentBytes: UInt64(usage.ru_maxrss) * 1024)
+  }
+
+  /// Ends a child that is not wanted any more: it leaves at its gate, or is killed.
+  package func abandon() {
+    gate = nil
+    kill(pid, SIGKILL)
+    _ = reap()
+  }
+
+  private static func nanoseconds(_ time: timeval) -> UInt64 {
+    UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_usec) * 1000
+  }
+
+  /// The next report of the child: nil for readiness, or when exec closed the pipe.
+  private func nextReport() -> SpawnFailure? {
+    var report = lb_spawn_report()
+    let size = MemoryLayout<lb_spawn_report>.size
+    var count: Int
+    // Safe: the structure's own size bounds the call.
+    repeat { count = unsafe read(status.number, &report, size) } while count < 0 && errno == EINTR
+    guard count == size, report.step != Int32(LB_SPAWN_READY.rawValue) else { return nil }
+    return SpawnFailure(step: Self.name(ofStep: report.step), errno: report.error)
+  }
+
+  private static func name(ofStep step: Int32) -> String {
+    switch UInt32(step) {
+    case LB_SPAWN_SETPGID.rawValue: "making its process group"
+    case LB_SPAWN_AFFINITY.rawValue: "restricting it to the workload CPUs"
+    case LB_SPAWN_REDIRECT.rawValue: "redirecting its output"
+    case LB_SPAWN_USER.rawValue: "changing to its user"
+    case LB_SPAWN_DIRECTORY.rawValue: "changing to its directory"
+    case LB_SPAWN_FOREGROUND.rawValue: "giving it the terminal"
+    default: "executing it"
+    }
+  }
+}
+
+/// Calls `body` with a NULL-terminated array of C strings that live as long as the call.
+private func withCStrings<R>(
+  _ strings: [String],
+  _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> R
+) -> R {
+  var pointers = unsafe strings.map { unsafe strdup($0) }
+  unsafe pointers.append(nil)
+  defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+  return unsafe pointers.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+}
+
+private func withOptionalCString<R>(
+  _ string: String?, _ body: (UnsafePointer<CChar>?) -> R
+) -> R {
+  guard let string else { return body(nil) }
+  return unsafe string.withCString { unsafe body($0) }
+}

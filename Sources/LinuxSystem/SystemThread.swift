@@ -1,0 +1,125 @@
+import CLinux
+import Glibc
+
+/// How a thread asks to be scheduled.
+package enum SchedulingPriority: Sendable, Hashable, CustomStringConvertible {
+  case other
+  case fifo(Int32)
+  case roundRobin(Int32)
+
+  /// Reads `other`, `fifo:N` or `rr:N`; nil for anything else.
+  package init?(_ text: String) {
+    if text == "other" {
+      self = .other
+      return
+    }
+    let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+    guard parts.count == 2, let level = Int32(parts[1]), (1...99).contains(level) else {
+      return nil
+    }
+    switch parts[0] {
+    case "fifo": self = .fifo(level)
+    case "rr": self = .roundRobin(level)
+    default: return nil
+    }
+  }
+
+  /// As it is written on the command line.
+  package var description: String {
+    switch self {
+    case .other: "other"
+    case .fifo(let level): "fifo:\(level)"
+    case .roundRobin(let level): "rr:\(level)"
+    }
+  }
+
+  /// Applies it to the calling thread.
+  package func applyToThisThread() throws(SystemError) {
+    var parameter = sched_param()
+    let policy: Int32
+    switch self {
+    case .other: return
+    case .fifo(let level):
+      policy = SCHED_FIFO
+      parameter.sched_priority = level
+    case .roundRobin(let level):
+      policy = SCHED_RR
+      parameter.sched_priority = level
+    }
+    let result = unsafe pthread_setschedparam(pthread_self(), policy, &parameter)
+    guard result == 0 else { throw SystemError("pthread_setschedparam \(self)", errno: result) }
+  }
+}
+
+/// A real pthread with a name and, if given, a stack of its own.
+@safe
+package final class SystemThread: @unchecked Sendable {
+  // Sendable: the handle is written once before anyone else sees it, and join is for the owner.
+
+  /// What runs on the thread.
+  package typealias Body = @Sendable () -> Void
+
+  private final class Start {
+    let name: String
+    let body: Body
+    init(name: String, body: @escaping Body) {
+      self.name = name
+      self.body = body
+    }
+  }
+
+  private var handle = pthread_t()
+  private let stack: Mapping?
+  private var joined = false
+
+  /// Starts `body` on a new thread called `name` (15 bytes of it). All signals stay blocked in it.
+  package init(name: String, stack: Mapping? = nil, body: @escaping Body) throws(SystemError) {
+    self.stack = stack
+    var attributes = pthread_attr_t()
+    unsafe pthread_attr_init(&attributes)
+    defer { _ = unsafe pthread_attr_destroy(&attributes) }
+    if let stack {
+      let memory = unsafe stack.memory
+      guard let base = memory.baseAddress else {
+        throw SystemError("pthread_attr_setstack", errno: EINVAL)
+      }
+      let result = unsafe pthread_attr_setstack(&attributes, base, memory.count)
+      guard result == 0 else { throw SystemError("pthread_attr_setstack", errno: result) }
+    }
+    let start = unsafe Unmanaged.passRetained(Start(name: name, body: body))
+    var everything = sigset_t()
+    var before = sigset_t()
+    unsafe sigfillset(&everything)
+    unsafe pthread_sigmask(SIG_SETMASK, &everything, &before)
+    let result = unsafe pthread_create(
+      &handle, &attributes,
+      { argument in
+        guard let argument = unsafe argument else { return nil }
+        let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+        _ = unsafe lb_set_thread_name(String(start.name.prefix(15)))
+        start.body()
+        return nil
+      }, start.toOpaque())
+    unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
+    guard result == 0 else {
+      unsafe start.release()
+      throw SystemError("pthread_create", errno: result)
+    }
+  }
+
+  /// Waits for the body to return. Once only.
+  package func join() {
+    guard !joined else { return }
+    joined = true
+    pthread_join(handle, nil)
+  }
+
+  /// prctl(PR_SET_TIMERSLACK) of the calling thread: how late the kernel may group its timers.
+  package static func setTimerSlack(nanoseconds: UInt64) throws(SystemError) {
+    let result = lb_set_timer_slack(nanoseconds)
+    guard result == 0 else { throw SystemError("prctl(PR_SET_TIMERSLACK)", errno: -result) }
+  }
+
+  /// The calling thread's kernel id.
+  package static var currentID: Int32 { lb_gettid() }
+}

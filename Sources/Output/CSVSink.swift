@@ -1,0 +1,125 @@
+package import SampleModel
+
+/// One header, one row a tick; columns are fixed by the first layout.
+package final class CSVSink: SampleSink {
+  private var reader: StreamReader
+  private let writer: TextWriter
+  private let notice: (String) -> Void
+  private var buffer = TextBuffer()
+  private var columns: [String: Int] = [:]
+  private var order: [String] = []
+  private var headerWritten = false
+  private var strangers = Set<String>()
+  private var cells: [DerivedValue] = []
+  private var row: ReadFrame?
+  package private(set) var bytesWritten: UInt64 = 0
+
+  /// Instances that came after the header and have no column.
+  package var strangerCount: Int { strangers.count }
+
+  /// A sink that hands whole rows to `writer`, and says once what it cannot show to `notice`.
+  package init(
+    reader: StreamReader, writer: @escaping TextWriter, notice: @escaping (String) -> Void
+  ) {
+    self.reader = reader
+    self.writer = writer
+    self.notice = notice
+  }
+
+  /// Takes the clock anchor.
+  package func begin(_ meta: StreamMeta) throws(LBError) { reader.begin(meta) }
+
+  /// Adds columns until the header is written; names what comes later.
+  package func layout(_ layout: Layout) throws(LBError) {
+    reader.layout(layout)
+    for column in layout.columns where columns[column.name] == nil {
+      guard headerWritten else {
+        columns[column.name] = order.count
+        order.append(column.name)
+        continue
+      }
+      let instance = "\(layout.collector)[\(column.instance)]"
+      if strangers.insert(instance).inserted {
+        notice("csv: \(instance) came after the header and has no columns")
+      }
+    }
+  }
+
+  /// Puts the values into the row of their tick.
+  package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
+    writeHeader()
+    if let cause = reader.absence(header) { notice("csv: \(cause); cells left empty") }
+    guard let frame = reader.read(header, values) else { return }
+    if let open = row, !Self.sameTick(open.header, frame.header) { endRow() }
+    if row == nil {
+      row = frame
+      cells = Array(repeating: .absent, count: order.count)
+    }
+    for (column, value) in zip(frame.layout.columns, frame.values) {
+      if let place = columns[column.name] { cells[place] = value }
+    }
+  }
+
+  /// Records have no place in a table of ticks.
+  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
+
+  /// Keeps the dates right.
+  package func event(_ event: SampleEvent) throws(LBError) { reader.event(event) }
+
+  /// Ends the row of every tick that is complete, and hands over.
+  package func commit(watermark: UInt64) throws(LBError) {
+    if let open = row, watermark > open.header.deadline, watermark > open.header.start { endRow() }
+    guard !buffer.isEmpty else { return }
+    try writer(buffer.bytes)
+    bytesWritten += UInt64(buffer.bytes.count)
+    buffer.clear()
+  }
+
+  private static func sameTick(_ one: FrameHeader, _ other: FrameHeader) -> Bool {
+    one.bracket == other.bracket && one.deadlineIndex == other.deadlineIndex
+      && one.edge == other.edge
+  }
+
+  private func writeHeader() {
+    guard !headerWritten else { return }
+    headerWritten = true
+    buffer.append("time_ns,elapsed_ns")
+    if reader.isRun { buffer.append(",phase,repetition,warm_up,attempt,edge") }
+    for name in order {
+      buffer.append(ascii: ",")
+      buffer.append(Self.quoted(name))
+    }
+    buffer.append(ascii: "\n")
+  }
+
+  private func endRow() {
+    guard let open = row else { return }
+    row = nil
+    buffer.append(number: open.time)
+    buffer.append(ascii: ",")
+    buffer.append(number: open.elapsed)
+    if reader.isRun {
+      let label = open.label
+      buffer.append(",\(Self.quoted(label?.phase ?? "")),\(label?.repetition ?? 0)")
+      buffer.append(",\(label?.warmUp == true ? 1 : 0),\(label?.attempt ?? 0),")
+      buffer.append(
+        open.header.edge == .open ? "open" : open.header.edge == .close ? "close" : "")
+    }
+    for cell in cells {
+      buffer.append(ascii: ",")
+      switch cell {
+      case .absent: break
+      case .integer(let number): buffer.append(number: number)
+      case .real(let number): buffer.append(real: number)
+      }
+    }
+    buffer.append(ascii: "\n")
+  }
+
+  /// RFC 4180: quotes around what has a comma, a quote or a line break.
+  package static func quoted(_ text: String) -> String {
+    guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
+    return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false)
+      .joined(separator: "\"\"") + "\""
+  }
+}

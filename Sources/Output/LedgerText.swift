@@ -1,0 +1,127 @@
+package import SampleModel
+
+/// Ledger and own cost, for people and for programs.
+package enum LedgerText {
+  /// The last line on standard error.
+  package static func line(_ ledger: Ledger, _ overhead: Overhead) -> String {
+    let ticks = ledger.ticks
+    let ring = ledger.ring
+    var parts = [
+      "\(ticks.deadlines) deadlines = \(ticks.onTime) on time + \(ticks.late) late + "
+        + "\(ticks.skipped) skipped",
+      "\(ring.pushed) frames = \(ring.drained) drained + \(ring.dropped) dropped",
+    ]
+    if ledger.gaps > 0 { parts.append("\(ledger.gaps) without values") }
+    let stepsBack = ledger.threads.flatMap(\.collectors).reduce(0) { $0 + $1.stepsBack }
+    if stepsBack > 0 { parts.append("\(stepsBack) steps back") }
+    if !ledger.isExact { parts.append("THE ACCOUNT DOES NOT ADD UP: please report this") }
+    let sampling = overhead.samplingThreadNanoseconds.reduce(0, +)
+    parts.append(
+      "own cost \(Readable.duration(overhead.processNanoseconds)) CPU in "
+        + "\(Readable.duration(overhead.elapsedNanoseconds)) "
+        + "(\(Readable.percent(overhead.processFraction)); sampling "
+        + "\(Readable.duration(sampling)), drain "
+        + "\(Readable.duration(overhead.drainNanoseconds)))")
+    return parts.joined(separator: "; ")
+  }
+
+  static func append(_ ledger: Ledger, to buffer: inout TextBuffer) {
+    buffer.append(ascii: "{")
+    buffer.member("deadlines", ledger.ticks.deadlines)
+    buffer.member("on_time", ledger.ticks.onTime)
+    buffer.member("late", ledger.ticks.late)
+    buffer.member("skipped", ledger.ticks.skipped)
+    buffer.member("lateness_max_ns", ledger.ticks.latenessMaximum)
+    buffer.member("pushed", ledger.ring.pushed)
+    buffer.member("drained", ledger.ring.drained)
+    buffer.member("dropped", ledger.ring.dropped)
+    buffer.key("collectors")
+    buffer.append(ascii: "[")
+    for collector in ledger.threads.flatMap(\.collectors) {
+      buffer.element()
+      buffer.append(ascii: "{")
+      buffer.member("collector", collector.collector)
+      buffer.member("acquisitions", collector.acquisitions)
+      buffer.member("gaps", collector.gaps.values.reduce(0, +))
+      buffer.member("steps_back", collector.stepsBack)
+      buffer.member("resets", collector.resets)
+      buffer.member("records", collector.records)
+      buffer.member("records_lost", collector.recordsLost)
+      buffer.member("ns", collector.nanoseconds)
+      buffer.member("system_calls", collector.systemCalls)
+      buffer.append(ascii: "}")
+    }
+    buffer.append(ascii: "]")
+    buffer.append(ascii: "}")
+  }
+
+  static func append(_ overhead: Overhead, to buffer: inout TextBuffer) {
+    buffer.append(ascii: "{")
+    buffer.key("sampling_threads_ns")
+    buffer.append(ascii: "[")
+    for thread in overhead.samplingThreadNanoseconds {
+      buffer.element()
+      buffer.append(number: thread)
+    }
+    buffer.append(ascii: "]")
+    buffer.member("drain_ns", overhead.drainNanoseconds)
+    buffer.member("process_ns", overhead.processNanoseconds)
+    buffer.member("elapsed_ns", overhead.elapsedNanoseconds)
+    buffer.member("bytes_written", overhead.bytesWritten)
+    buffer.member("memory_locked", overhead.memoryLocked)
+    if let resident = overhead.memoryResident { buffer.member("memory_resident", resident) }
+    buffer.append(ascii: "}")
+  }
+}
+
+/// Numbers for people's eyes: three or four significant digits and a unit.
+package enum Readable {
+  /// Nanoseconds as ns, µs, ms or s.
+  package static func duration(_ nanoseconds: UInt64) -> String {
+    let value = Double(nanoseconds)
+    switch value {
+    case ..<1e3: return "\(nanoseconds) ns"
+    case ..<1e6: return fixed(value / 1e3, 1) + " µs"
+    case ..<1e9: return fixed(value / 1e6, value < 1e7 ? 2 : 1) + " ms"
+    default: return fixed(value / 1e9, 3) + " s"
+    }
+  }
+
+  /// A fraction as percent.
+  package static func percent(_ fraction: Double) -> String { fixed(fraction * 100, 2) + " %" }
+
+  /// Bytes with binary prefixes, at most six characters.
+  package static func bytes(_ value: Double) -> String {
+    scaled(value, step: 1024, units: ["B", "K", "M", "G", "T", "P"])
+  }
+
+  /// A count with decimal prefixes, at most six characters.
+  package static func count(_ value: Double) -> String {
+    scaled(value, step: 1000, units: ["", "k", "M", "G", "T", "P"])
+  }
+
+  /// `value` with `places` digits behind the point, rounded half away from zero.
+  package static func fixed(_ value: Double, _ places: Int) -> String {
+    guard value.isFinite, value.magnitude < 1e15 else { return value.description }
+    var factor = 1.0
+    for _ in 0..<places { factor *= 10 }
+    let units = UInt64((value.magnitude * factor).rounded())
+    let whole = units / UInt64(factor)
+    let sign = value < 0 && units > 0 ? "-" : ""
+    guard places > 0 else { return sign + "\(whole)" }
+    let fraction = String(units % UInt64(factor))
+    return sign + "\(whole)." + String(repeating: "0", count: places - fraction.count) + fraction
+  }
+
+  private static func scaled(_ value: Double, step: Double, units: [String]) -> String {
+    var value = value
+    var unit = 0
+    while value.magnitude >= step * 0.9995, unit < units.count - 1 {
+      value /= step
+      unit += 1
+    }
+    // Whole numbers need no point; below ten of a larger unit, one digit behind it does.
+    let places = value == value.rounded() || value.magnitude >= 99.95 ? 0 : 1
+    return fixed(value, places) + units[unit]
+  }
+}

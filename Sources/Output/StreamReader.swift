@@ -1,0 +1,111 @@
+package import SampleModel
+
+/// Where finished text goes: a descriptor, a file, a test's array.
+package typealias TextWriter = ([UInt8]) throws(LBError) -> Void
+
+/// Which repetition a bracket is, for the streams of a run.
+package struct BracketLabel: Sendable, Hashable {
+  package let phase: String
+  package let repetition: Int
+  package let warmUp: Bool
+  package let attempt: Int
+
+  /// The label of one attempt.
+  package init(phase: String, repetition: Int, warmUp: Bool, attempt: Int) {
+    self.phase = phase
+    self.repetition = repetition
+    self.warmUp = warmUp
+    self.attempt = attempt
+  }
+}
+
+/// One frame as every reader of a stream sees it: derived, dated, and worth showing.
+package struct ReadFrame {
+  package var layout: Layout
+  package var header: FrameHeader
+  package var values: [DerivedValue]
+  package var time: UInt64
+  package var elapsed: UInt64
+  package var window: UInt64?
+  package var label: BracketLabel?
+}
+
+/// What all sinks share: layouts in force, derivation, dates, and which frames are shown.
+///
+/// The opening sample is the baseline of what follows. A plain recording does not show it; a run
+/// shows it in raw form, where it is one of a bracket's two edges.
+package struct StreamReader {
+  package let raw: Bool
+  private var derivation: Derivation
+  private var anchors = AnchorTable()
+  private var origin: UInt64?
+  private var absences = Set<String>()
+  private let labels: [UInt32: BracketLabel]
+  package private(set) var layouts: [UInt16: Layout] = [:]
+
+  /// A reader; `labels` names the brackets of a run, `origin` is the CLOCK_MONOTONIC time that
+  /// elapsed time counts from (else the first frame's).
+  package init(raw: Bool, labels: [UInt32: BracketLabel] = [:], origin: UInt64? = nil) {
+    self.origin = origin
+    self.raw = raw
+    self.labels = labels
+    derivation = Derivation(raw: raw)
+  }
+
+  package var isRun: Bool { !labels.isEmpty }
+
+  /// Takes the stream's first clock anchor.
+  package mutating func begin(_ meta: StreamMeta) { anchors.add(meta.anchor) }
+
+  /// Takes a layout into force.
+  package mutating func layout(_ layout: Layout) {
+    layouts[layout.stream] = layout
+    derivation.layout(layout)
+  }
+
+  /// Takes an event's anchor, if it has one.
+  package mutating func event(_ event: SampleEvent) {
+    if let anchor = event.anchor { anchors.add(anchor) }
+  }
+
+  /// Unix time of a CLOCK_MONOTONIC reading.
+  package func unixTime(of monotonic: UInt64) -> UInt64 { anchors.unixTime(of: monotonic) }
+
+  /// The frame to show; nil for one without values, or that is a baseline only.
+  package mutating func read(_ header: FrameHeader, _ values: Span<UInt64>) -> ReadFrame? {
+    if origin == nil { origin = header.start }
+    guard let layout = layouts[header.stream] else { return nil }
+    let derived = derivation.derive(header, values)
+    guard !derived.values.isEmpty else { return nil }
+    if header.edge == .open, !(raw && isRun) { return nil }
+    if !raw, derived.window == nil { return nil }
+    return ReadFrame(
+      layout: layout, header: header, values: derived.values,
+      time: anchors.unixTime(of: header.start), elapsed: header.start &- (origin ?? 0),
+      window: derived.window, label: labels[header.bracket])
+  }
+
+  /// Once for each stream and cause: the words for a frame that has no values.
+  package mutating func absence(_ header: FrameHeader) -> String? {
+    guard header.outcome != .complete, let layout = layouts[header.stream] else { return nil }
+    let cause = "\(layout.collector): \(header.outcome.word)"
+    return absences.insert(cause).inserted ? cause : nil
+  }
+}
+
+/// Clock anchors in order of time.
+package struct AnchorTable: Sendable {
+  private var anchors: [ClockAnchor] = []
+
+  /// No anchors yet: dates are zero.
+  package init() {}
+
+  /// Adds an anchor; they come in order.
+  package mutating func add(_ anchor: ClockAnchor) { anchors.append(anchor) }
+
+  /// Unix time by the last anchor at or before `monotonic`, or the first there is.
+  package func unixTime(of monotonic: UInt64) -> UInt64 {
+    let anchor = anchors.last { $0.monotonic <= monotonic } ?? anchors.first
+    return anchor?.unixTime(of: monotonic) ?? 0
+  }
+}

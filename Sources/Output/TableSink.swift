@@ -1,0 +1,202 @@
+package import SampleModel
+
+/// The live table: grouped headings once a screen, a row a tick, units scaled, colour by meaning.
+package final class TableSink: SampleSink {
+  /// What the terminal offers.
+  package struct Style: Sendable {
+    package var width: Int
+    /// Rows between two headings.
+    package var pageRows: Int
+    package var colour: Bool
+    /// Whether each CPU has columns of its own.
+    package var perCPU: Bool
+    /// Online CPUs: the time of all of them is shown as a share of what they have together.
+    package var cpuCount: Int
+
+    /// A style; a pipe has plenty of width, no colour and one heading.
+    package init(
+      width: Int = .max, pageRows: Int = .max, colour: Bool = false, perCPU: Bool = false,
+      cpuCount: Int = 1
+    ) {
+      self.perCPU = perCPU
+      self.cpuCount = max(1, cpuCount)
+      self.width = width
+      self.pageRows = pageRows
+      self.colour = colour
+    }
+  }
+
+  private static let clockWidth = 8
+  private var reader: StreamReader
+  private let style: Style
+  private let writer: TextWriter
+  private let notice: (String) -> Void
+  private let clock: (UInt64) -> String
+  private var buffer = TextBuffer()
+  private var columns: [TableColumn]?
+  private var toldDropped = Set<String>()
+  private var rowsSinceHeading = 0
+  private var row: (header: FrameHeader, time: UInt64)?
+  private var cells: [String: Double] = [:]
+  package private(set) var bytesWritten: UInt64 = 0
+
+  /// A table; `clock` turns Unix nanoseconds into eight characters of wall-clock time.
+  package init(
+    reader: StreamReader, style: Style, clock: @escaping (UInt64) -> String,
+    writer: @escaping TextWriter, notice: @escaping (String) -> Void
+  ) {
+    self.reader = reader
+    self.style = style
+    self.clock = clock
+    self.writer = writer
+    self.notice = notice
+  }
+
+  /// Terminal columns that these take, separators between groups included.
+  static func width(of columns: [TableColumn]) -> Int {
+    var width = 0
+    var group: String?
+    for column in columns {
+      width += 1 + max(column.format.width, column.heading.count)
+      if column.group != group { width += 2 }
+      group = column.group
+    }
+    return width
+  }
+
+  /// Takes the clock anchor.
+  package func begin(_ meta: StreamMeta) throws(LBError) { reader.begin(meta) }
+
+  /// New columns: the next row comes under a new heading.
+  package func layout(_ layout: Layout) throws(LBError) {
+    endRow()
+    reader.layout(layout)
+    columns = nil
+  }
+
+  /// Puts the values into the row of their tick.
+  package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
+    if let cause = reader.absence(header) { notice("\(cause); shown as -") }
+    guard let frame = reader.read(header, values) else { return }
+    if let open = row,
+      open.header.deadlineIndex != header.deadlineIndex || open.header.bracket != header.bracket
+        || open.header.edge != header.edge
+    {
+      endRow()
+    }
+    if row == nil { row = (header, frame.time) }
+    for (column, value) in zip(frame.layout.columns, frame.values) {
+      switch value {
+      case .absent: cells[column.name] = nil
+      case .integer(let number): cells[column.name] = Double(number)
+      case .real(let number): cells[column.name] = number
+      }
+    }
+  }
+
+  /// Records are not shown in the table.
+  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
+
+  /// Says what happened beside the samples.
+  package func event(_ event: SampleEvent) throws(LBError) {
+    reader.event(event)
+    if event.kind != .clockAnchor { notice(event.message) }
+  }
+
+  /// Shows the row of every tick that is complete.
+  package func commit(watermark: UInt64) throws(LBError) {
+    if let open = row, watermark > open.header.deadline, watermark > open.header.start { endRow() }
+    guard !buffer.isEmpty else { return }
+    try writer(buffer.bytes)
+    bytesWritten += UInt64(buffer.bytes.count)
+    buffer.clear()
+  }
+
+  private func endRow() {
+    guard let open = row else { return }
+    row = nil
+    let columns = currentColumns()
+    if rowsSinceHeading == 0 { appendHeading(columns) }
+    rowsSinceHeading += 1
+    if rowsSinceHeading >= style.pageRows { rowsSinceHeading = 0 }
+    buffer.append(clock(open.time))
+    var group: String?
+    for column in columns {
+      if column.group != group { buffer.append(" |") }
+      group = column.group
+      buffer.append(ascii: " ")
+      let width = max(column.format.width, column.heading.count)
+      let value = cells[column.source].map { $0 / divisor(of: column) }
+      let text = value.map(column.format.text) ?? "-"
+      let pad = String(repeating: " ", count: max(0, width - text.count))
+      buffer.append(pad)
+      buffer.append(coloured(text, value: value, column: column))
+    }
+    buffer.append(ascii: "\n")
+    cells.removeAll(keepingCapacity: true)
+  }
+
+  /// The line of all CPUs adds their times up: 100 % is what all of them have.
+  private func divisor(of column: TableColumn) -> Double {
+    guard column.format == .percent, column.source.hasSuffix("[all]") else { return 1 }
+    return Double(style.cpuCount)
+  }
+
+  private func currentColumns() -> [TableColumn] {
+    if let columns { return columns }
+    let layouts = reader.layouts.values.sorted { $0.stream < $1.stream }
+    let fitted = TableView.fit(
+      TableView.columns(of: layouts, perCPU: style.perCPU), width: style.width, fixed: Self.clockWidth)
+    columns = fitted.kept
+    rowsSinceHeading = 0
+    let fresh = fitted.dropped.map(\.source).filter { toldDropped.insert($0).inserted }
+    if !fresh.isEmpty {
+      notice(
+        "the terminal has \(style.width) columns: left out \(fresh.count) of the table "
+          + "(\(fresh.prefix(4).joined(separator: ", "))\(fresh.count > 4 ? ", …" : "")); "
+          + "csv and ndjson have them all")
+    }
+    return fitted.kept
+  }
+
+  private func appendHeading(_ columns: [TableColumn]) {
+    var top = String(repeating: " ", count: Self.clockWidth)
+    var bottom = "time" + String(repeating: " ", count: Self.clockWidth - 4)
+    var index = 0
+    while index < columns.count {
+      let group = columns[index].group
+      var line = ""
+      while index < columns.count, columns[index].group == group {
+        let width = max(columns[index].format.width, columns[index].heading.count)
+        let pad = String(repeating: " ", count: width - columns[index].heading.count)
+        line += " " + pad + columns[index].heading
+        index += 1
+      }
+      bottom += " |" + line
+      let title = String(group.prefix(max(1, line.count - 1)))
+      let left = (line.count - title.count) / 2
+      top +=
+        " |" + String(repeating: " ", count: left) + title
+        + String(repeating: " ", count: line.count - title.count - left)
+    }
+    buffer.append(style.colour ? "\u{1b}[1m\(top)\u{1b}[0m\n" : top + "\n")
+    buffer.append(style.colour ? "\u{1b}[4m\(bottom)\u{1b}[0m\n" : bottom + "\n")
+  }
+
+  /// Nothing is dim, a busy share is yellow, a nearly full one or any loss is red.
+  private func coloured(_ text: String, value: Double?, column: TableColumn) -> String {
+    guard style.colour, let value else { return text }
+    let isIdle = column.source.hasPrefix("cpu.idle")
+    let isLoss = ["drp in", "err in"].contains(column.heading)
+    let code: String? =
+      switch column.format {
+      case _ where value == 0: "2"
+      case .percent where !isIdle && value >= 0.9: "31"
+      case .percent where !isIdle && value >= 0.5: "33"
+      case _ where isLoss: "31"
+      case .bytes where value >= 1_048_576: "36"
+      default: nil
+      }
+    return code.map { "\u{1b}[\($0)m\(text)\u{1b}[0m" } ?? text
+  }
+}

@@ -1,0 +1,128 @@
+package import SampleModel
+
+/// How a table shows one kind of metric.
+package enum CellFormat: Sendable {
+  /// A fraction as percent.
+  case percent
+  /// Bytes with binary prefixes.
+  case bytes
+  /// A count with decimal prefixes.
+  case count
+
+  /// Columns of the terminal that a cell takes.
+  var width: Int {
+    switch self {
+    case .percent: 4
+    case .bytes, .count: 6
+    }
+  }
+
+  func text(_ value: Double) -> String {
+    switch self {
+    case .percent: value >= 9.995 ? Readable.fixed(value * 100, 0) : Self.percent(value)
+    case .bytes: Readable.bytes(value)
+    case .count: Readable.count(value)
+    }
+  }
+
+  private static func percent(_ fraction: Double) -> String {
+    let percent = fraction * 100
+    return Readable.fixed(percent, percent >= 99.95 || percent == 0 ? 0 : 1)
+  }
+}
+
+/// One column of the live table.
+package struct TableColumn: Sendable {
+  package let group: String
+  package let heading: String
+  package let source: String
+  package let format: CellFormat
+  /// Columns of a higher rank go first when the terminal is too narrow.
+  package let rank: Int
+}
+
+/// Which columns the live table shows of each collector, and in which order they go when the
+/// terminal is too narrow. A metric that is not listed here is shown by csv and ndjson only.
+package enum TableView {
+  private struct Spec {
+    let metric: String
+    let heading: String
+    let format: CellFormat
+    let rank: Int
+    init(_ metric: String, _ heading: String, _ format: CellFormat, _ rank: Int) {
+      self.metric = metric
+      self.heading = heading
+      self.format = format
+      self.rank = rank
+    }
+  }
+
+  private static let specs: [String: [Spec]] = [
+    "cpu": [
+      Spec("user", "usr", .percent, 0), Spec("nice", "nic", .percent, 7),
+      Spec("system", "sys", .percent, 0), Spec("idle", "idl", .percent, 1),
+      Spec("iowait", "wai", .percent, 2), Spec("irq", "hiq", .percent, 7),
+      Spec("softirq", "siq", .percent, 5), Spec("steal", "stl", .percent, 4),
+      Spec("procs_running", "run", .count, 3), Spec("procs_blocked", "blk", .count, 3),
+      Spec("intr", "int/s", .count, 3), Spec("ctxt", "csw/s", .count, 3),
+      Spec("processes", "new/s", .count, 6),
+    ],
+    "net": [
+      Spec("rx_bytes", "recv", .bytes, 1), Spec("tx_bytes", "send", .bytes, 1),
+      Spec("rx_packets", "pkt in", .count, 6), Spec("tx_packets", "pktout", .count, 6),
+      Spec("rx_drop", "drp in", .count, 8), Spec("rx_errs", "err in", .count, 8),
+    ],
+  ]
+
+  /// The table's columns for these layouts: instances in layout order, metrics in theirs. Within
+  /// a collector, an instance after the first is one rank more dispensable for each place.
+  package static func columns(of layouts: [Layout], perCPU: Bool) -> [TableColumn] {
+    var columns: [TableColumn] = []
+    for layout in layouts {
+      var instances: [String] = []
+      for column in layout.columns where !instances.contains(column.instance) {
+        instances.append(column.instance)
+      }
+      let names = Set(layout.columns.map(\.name))
+      for (place, instance) in instances.enumerated() {
+        if layout.collector == "cpu", !perCPU, !["all", ""].contains(instance) { continue }
+        for spec in specs[layout.collector] ?? [] {
+          let source =
+            instance.isEmpty
+            ? "\(layout.collector).\(spec.metric)"
+            : "\(layout.collector).\(spec.metric)[\(instance)]"
+          guard names.contains(source) else { continue }
+          columns.append(
+            TableColumn(
+              group: group(layout.collector, instance), heading: spec.heading, source: source,
+              format: spec.format, rank: spec.rank + (instance.isEmpty ? 0 : place)))
+        }
+      }
+    }
+    return columns
+  }
+
+  private static func group(_ collector: String, _ instance: String) -> String {
+    switch (collector, instance) {
+    case ("cpu", "all"): "cpu"
+    case ("cpu", ""): "system"
+    case ("cpu", _): "cpu\(instance)"
+    case (_, ""): collector
+    default: instance
+    }
+  }
+
+  /// The columns that fit `width`, and how many were left out: the highest rank goes first, of
+  /// equals the rightmost.
+  package static func fit(
+    _ columns: [TableColumn], width: Int, fixed: Int
+  ) -> (kept: [TableColumn], dropped: [TableColumn]) {
+    var kept = columns
+    var dropped: [TableColumn] = []
+    while kept.count > 1, fixed + TableSink.width(of: kept) > width {
+      let worst = kept.indices.max { (kept[$0].rank, $0) < (kept[$1].rank, $1) } ?? 0
+      dropped.append(kept.remove(at: worst))
+    }
+    return (kept, dropped)
+  }
+}

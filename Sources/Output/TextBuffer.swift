@@ -1,0 +1,81 @@
+/// Bytes of text under construction. Numbers never depend on a locale.
+package struct TextBuffer {
+  package private(set) var bytes: [UInt8] = []
+
+  /// An empty buffer.
+  package init() {}
+
+  package var isEmpty: Bool { bytes.isEmpty }
+
+  /// Forgets the content, keeps the room.
+  package mutating func clear() { bytes.removeAll(keepingCapacity: true) }
+
+  /// Appends text as it is.
+  package mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
+
+  /// Appends one ASCII character.
+  package mutating func append(ascii character: Unicode.Scalar) {
+    bytes.append(UInt8(ascii: character))
+  }
+
+  /// Appends a whole number in decimal.
+  package mutating func append(number: UInt64) {
+    bytes.append(contentsOf: String(number).utf8)
+  }
+
+  /// Appends the shortest decimal that reads back as `number`; whole numbers without a fraction.
+  package mutating func append(real number: Double) {
+    if number.magnitude < 1e15, number == number.rounded(.towardZero) {
+      if number < 0 { append(ascii: "-") }
+      append(number: UInt64(number.magnitude))
+    } else {
+      append(number.description)
+    }
+  }
+
+  /// Appends a JSON string with its quotes (RFC 8259, 7).
+  package mutating func append(json text: String) {
+    append(ascii: "\"")
+    for byte in text.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""): append("\\\"")
+      case UInt8(ascii: "\\"): append("\\\\")
+      case UInt8(ascii: "\n"): append("\\n")
+      case UInt8(ascii: "\t"): append("\\t")
+      case UInt8(ascii: "\r"): append("\\r")
+      case 0..<32:
+        append("\\u00")
+        append(ascii: byte < 16 ? "0" : "1")
+        append(String(byte % 16, radix: 16))
+      default: bytes.append(byte)
+      }
+    }
+    append(ascii: "\"")
+  }
+
+  /// Appends `"key":` with a comma in front unless it is the object's first.
+  package mutating func key(_ key: String) {
+    if let last = bytes.last, last != UInt8(ascii: "{"), last != UInt8(ascii: "[") {
+      append(ascii: ",")
+    }
+    append(json: key)
+    append(ascii: ":")
+  }
+
+  /// Appends a member whose value is text.
+  package mutating func member(_ key: String, _ value: String) {
+    self.key(key)
+    append(json: value)
+  }
+
+  /// Appends a member whose value is a number.
+  package mutating func member(_ key: String, _ value: UInt64) {
+    self.key(key)
+    append(number: value)
+  }
+
+  /// Appends a separating comma inside an array unless it is the first element.
+  package mutating func element() {
+    if let last = bytes.last, last != UInt8(ascii: "[") { append(ascii: ",") }
+  }
+}

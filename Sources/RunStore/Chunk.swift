@@ -1,0 +1,142 @@
+package import SampleModel
+
+/// A stretch of one stream's frames or records within one layout and bracket, as columns.
+///
+/// Body: the letters `LBC1`, the kind, then row count, value-row count and column count as
+/// varints, then each column's byte length and its DELTA_BINARY_PACKED bytes. The first five
+/// columns of frames are deadline index, deadline, start, end and flags (outcome, edge in the
+/// next byte); frames without values have no entry in the value columns.
+package struct Chunk: Sendable, Equatable {
+  /// Rows after which a chunk is closed.
+  package static let rowLimit = 512
+  /// Encoded bytes after which a chunk is closed.
+  package static let byteLimit = 64 << 10
+  private static let magic = Array("LBC1".utf8)
+  private static let headerColumns = 5
+  /// Bounds that a reader holds a chunk to, whoever wrote it.
+  private static let maximumColumns = 1 << 20
+  private static let maximumRows = 1 << 20
+
+  package let kind: FrameHeader.Kind
+  package let stream: UInt16
+  package let epoch: UInt32
+  package let bracket: UInt32
+  package private(set) var headers: [[UInt64]]
+  package private(set) var values: [[UInt64]]
+
+  /// Why bytes are not a chunk.
+  package struct Malformed: Error, Equatable {
+    package let reason: String
+  }
+
+  /// An empty chunk of `columns` value columns.
+  package init(
+    kind: FrameHeader.Kind, stream: UInt16, epoch: UInt32, bracket: UInt32, columns: Int
+  ) {
+    self.kind = kind
+    self.stream = stream
+    self.epoch = epoch
+    self.bracket = bracket
+    headers = Array(repeating: [], count: Self.headerColumns)
+    values = Array(repeating: [], count: columns)
+  }
+
+  package var rowCount: Int { headers[0].count }
+  package var firstStart: UInt64 { headers[2].first ?? 0 }
+  package var lastEnd: UInt64 { headers[3].last ?? 0 }
+
+  /// Appends one frame, with or without values, or a batch of whole record rows.
+  package mutating func append(_ header: FrameHeader, _ body: Span<UInt64>) {
+    let rows = kind == .records ? body.count / max(1, values.count) : 1
+    let flags = UInt64(header.outcome.rawValue) | UInt64(header.edge.rawValue) << 8
+    for row in 0..<rows {
+      headers[0].append(header.deadlineIndex)
+      headers[1].append(header.deadline)
+      headers[2].append(header.start)
+      headers[3].append(header.end)
+      headers[4].append(flags)
+      guard body.count >= (row + 1) * values.count else { continue }
+      for column in values.indices { values[column].append(body[row * values.count + column]) }
+    }
+  }
+
+  /// The chunk's bytes.
+  package func encoded() -> [UInt8] {
+    var bytes = Self.magic
+    bytes.append(kind.rawValue)
+    Varint.append(UInt64(rowCount), to: &bytes)
+    Varint.append(UInt64(values.first?.count ?? 0), to: &bytes)
+    Varint.append(UInt64(values.count), to: &bytes)
+    var column: [UInt8] = []
+    for entries in headers + values {
+      column.removeAll(keepingCapacity: true)
+      DeltaBinaryPacked.encode(entries.span, into: &column)
+      Varint.append(UInt64(column.count), to: &bytes)
+      bytes += column
+    }
+    return bytes
+  }
+
+  /// Reads a chunk's bytes back, trusting nothing in them.
+  package init(
+    decoding bytes: [UInt8], stream: UInt16, epoch: UInt32, bracket: UInt32
+  ) throws(Malformed) {
+    self.stream = stream
+    self.epoch = epoch
+    self.bracket = bracket
+    guard bytes.starts(with: Self.magic), bytes.count > 5,
+      let kind = FrameHeader.Kind(rawValue: bytes[4])
+    else { throw Malformed(reason: "not a chunk of a known version") }
+    self.kind = kind
+    let span = bytes.span
+    var position = 5
+    do throws(DeltaBinaryPacked.Malformed) {
+      let rows = try Varint.read(span, &position)
+      let valueRows = try Varint.read(span, &position)
+      let columns = try Varint.read(span, &position)
+      guard rows <= UInt64(Self.maximumRows), valueRows <= rows,
+        columns <= UInt64(Self.maximumColumns)
+      else { throw .header }
+      var all: [[UInt64]] = []
+      for index in 0..<Self.headerColumns + Int(columns) {
+        let length = try Varint.read(span, &position)
+        guard length <= UInt64(span.count - position) else { throw .truncated }
+        let column = span.extracting(position..<position + Int(length))
+        let expected = Int(index < Self.headerColumns ? rows : valueRows)
+        let entries = try DeltaBinaryPacked.decode(column, limit: expected)
+        guard entries.count == expected else { throw .header }
+        all.append(entries)
+        position += Int(length)
+      }
+      headers = Array(all[..<Self.headerColumns])
+      values = Array(all[Self.headerColumns...])
+    } catch {
+      throw Malformed(reason: "damaged column: \(error)")
+    }
+  }
+
+  /// Calls `body` with every frame in order, its values in `values`' order (none for a gap).
+  package func forEachFrame(
+    _ body: (FrameHeader, [UInt64]) throws(LBError) -> Void
+  ) throws(LBError) {
+    var valueRow = 0
+    for row in 0..<rowCount {
+      let flags = headers[4][row]
+      guard let outcome = AcquisitionOutcome(rawValue: UInt8(truncatingIfNeeded: flags)),
+        let edge = BracketEdge(rawValue: UInt8(truncatingIfNeeded: flags >> 8))
+      else {
+        throw LBError(.resultPersistence, "a chunk of stream \(stream) has unknown flags")
+      }
+      let header = FrameHeader(
+        kind: kind, outcome: outcome, edge: edge, stream: stream, epoch: epoch,
+        bracket: bracket, deadlineIndex: headers[0][row], deadline: headers[1][row],
+        start: headers[2][row], end: headers[3][row])
+      var entries: [UInt64] = []
+      if outcome == .complete, valueRow < (values.first?.count ?? 0) {
+        entries = values.map { $0[valueRow] }
+        valueRow += 1
+      }
+      try body(header, entries)
+    }
+  }
+}

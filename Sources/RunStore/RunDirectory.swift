@@ -1,0 +1,131 @@
+import Foundation
+package import SampleModel
+
+/// The directory of result files, and how a RUN is named.
+package struct RunDirectory: Sendable {
+  package static let fileExtension = "lbsample"
+  package let path: String
+
+  /// The directory at `path`.
+  package init(path: String) { self.path = path }
+
+  /// `$XDG_DATA_HOME/lbsample/runs`, or below the home directory.
+  package static func standard(environment: [String: String]) -> RunDirectory {
+    let data: String
+    if let given = environment["XDG_DATA_HOME"], given.hasPrefix("/") {
+      data = given
+    } else {
+      data = (environment["HOME"] ?? NSHomeDirectory()) + "/.local/share"
+    }
+    return RunDirectory(path: data + "/lbsample/runs")
+  }
+
+  /// Makes the directory if it is not there.
+  package func create() throws(LBError) {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: path, withIntermediateDirectories: true)
+    } catch {
+      throw LBError(
+        .resultPersistence,
+        "\(path): cannot be made a directory for results; choose another with --runs-dir",
+        context: ErrorContext(path: path), causes: [Self.reason(error)])
+    }
+  }
+
+  private static func reason(_ error: any Error) -> String {
+    let foundation = error as NSError
+    let inner = foundation.userInfo[NSUnderlyingErrorKey] as? NSError
+    return inner?.localizedDescription ?? foundation.localizedDescription
+  }
+
+  /// `<name>-YYYYMMDD-HHMMSS-<8 hex>`, UTC.
+  package static func newRunID(
+    name: String, unixNanoseconds: UInt64, random: UInt32
+  ) -> String {
+    let seconds = Int64(unixNanoseconds / 1_000_000_000)
+    let civil = CivilTime(unixSeconds: seconds)
+    let hex = String(random, radix: 16)
+    return "\(name)-\(civil.compactDate)-\(civil.compactTime)-"
+      + String(repeating: "0", count: 8 - hex.count) + hex
+  }
+
+  /// The file of a new run.
+  package func file(ofRun runID: String) -> String {
+    "\(path)/\(runID).\(Self.fileExtension)"
+  }
+
+  /// Files here, newest first by the time in their names' ids.
+  package func files() -> [String] {
+    let names: [String]
+    do {
+      names = try FileManager.default.contentsOfDirectory(atPath: path)
+    } catch {
+      return []  // No directory yet: no runs.
+    }
+    return names.filter { $0.hasSuffix(".\(Self.fileExtension)") }
+      .sorted { Self.stamp($0) > Self.stamp($1) }
+      .map { path + "/" + $0 }
+  }
+
+  private static func stamp(_ name: String) -> String {
+    // The id ends in -YYYYMMDD-HHMMSS-xxxxxxxx.lbsample.
+    String(name.dropLast(fileExtension.count + 1).suffix(24)) + name
+  }
+
+  /// The file that RUN means: a path, `last`, an id, or a unique prefix of one.
+  package func resolve(_ run: String) throws(LBError) -> String {
+    if run.contains("/") || run.hasSuffix(".\(Self.fileExtension)"),
+      FileManager.default.fileExists(atPath: run)
+    {
+      return run
+    }
+    let files = files()
+    if run == "last" {
+      if let newest = files.first { return newest }
+      throw LBError(
+        .configuration, "there is no run in \(path) yet: lbsample run -- COMMAND makes one",
+        context: ErrorContext(path: path))
+    }
+    let matches = files.filter { Self.id(ofFile: $0).hasPrefix(run) }
+    if let exact = matches.first(where: { Self.id(ofFile: $0) == run }) { return exact }
+    if matches.count == 1 { return matches[0] }
+    let problem =
+      matches.isEmpty
+      ? "no run in \(path) begins with \(run); lbsample runs list shows what there is"
+      : "\(run) is the beginning of \(matches.count) runs: "
+        + matches.prefix(5).map(Self.id(ofFile:)).joined(separator: ", ")
+    throw LBError(.configuration, problem, context: ErrorContext(path: path))
+  }
+
+  /// The run id in a file's name.
+  package static func id(ofFile path: String) -> String {
+    let name = path.split(separator: "/").last.map(String.init) ?? path
+    return name.hasSuffix(".\(fileExtension)")
+      ? String(name.dropLast(fileExtension.count + 1)) : name
+  }
+
+  /// Removes a run's file with what belongs to it. Refuses one that is being written.
+  package func remove(_ file: String) throws(LBError) {
+    let reader = try RunReader(path: file)
+    let alive = try reader.writerIsAlive()
+    let isRunning = try reader.result().status == .running
+    reader.close()
+    if alive && isRunning {
+      throw LBError(
+        .configuration, "\(file) is being recorded: stop that run first",
+        context: ErrorContext(path: file))
+    }
+    do {
+      try FileManager.default.removeItem(atPath: file)
+      for suffix in ["-wal", "-shm"]
+      where FileManager.default.fileExists(atPath: file + suffix) {
+        try FileManager.default.removeItem(atPath: file + suffix)
+      }
+    } catch {
+      throw LBError(
+        .resultPersistence, "\(file): cannot be removed", context: ErrorContext(path: file),
+        causes: [Self.reason(error)])
+    }
+  }
+}

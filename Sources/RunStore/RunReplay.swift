@@ -1,0 +1,139 @@
+package import SampleModel
+
+/// Plays a stored run back into a sink, as the drain would have: the same frames in the same
+/// order, so that the same sink writes the same numbers.
+package struct RunReplay {
+  /// Which part of a run to play.
+  package struct Selection: Sendable {
+    /// CLOCK_MONOTONIC bounds.
+    package var from: UInt64?
+    package var to: UInt64?
+    /// Brackets to play, nil for all.
+    package var brackets: Set<UInt32>?
+    /// Whether a column is wanted.
+    package var passes: @Sendable (String) -> Bool
+
+    /// Everything.
+    package init() { passes = { _ in true } }
+  }
+
+  private let reader: RunReader
+  private let selection: Selection
+
+  /// A replay of the selected part.
+  package init(_ reader: RunReader, selection: Selection = Selection()) {
+    self.reader = reader
+    self.selection = selection
+  }
+
+  /// One stream's chunks, read one at a time.
+  private final class Cursor {
+    let reader: RunReader
+    var pending: [Int64]
+    var frames: [(FrameHeader, [UInt64])] = []
+    var next = 0
+
+    init(reader: RunReader, chunks: [Int64]) {
+      self.reader = reader
+      pending = chunks.reversed()
+    }
+
+    func peek() throws(LBError) -> FrameHeader? {
+      while next >= frames.count {
+        guard let id = pending.popLast() else { return nil }
+        var loaded: [(FrameHeader, [UInt64])] = []
+        try reader.chunk(id).forEachFrame { header, values throws(LBError) in
+          loaded.append((header, values))
+        }
+        frames = loaded
+        next = 0
+      }
+      return frames[next].0
+    }
+  }
+
+  /// CLOCK_MONOTONIC start of the run's first sample; 0 when it has none.
+  package static func firstStart(_ reader: RunReader) throws(LBError) -> UInt64 {
+    try reader.firstStart()
+  }
+
+  /// Plays the selection into `sink`; ends with a commit of everything.
+  package func play(into sink: any SampleSink) throws(LBError) {
+    let anchors = try reader.anchors()
+    let streams = try reader.streams()
+    guard let first = anchors.first else {
+      throw LBError(
+        .resultPersistence, "\(reader.path) holds no samples: it was killed before the first",
+        context: ErrorContext(path: reader.path))
+    }
+    let schemas = try reader.schemas()
+    try sink.begin(
+      StreamMeta(
+        interval: try reader.interval(), streams: streams, unavailable: [], records: schemas,
+        anchor: first, notes: []))
+    for anchor in anchors.dropFirst() {
+      try sink.event(
+        SampleEvent(.clockAnchor, time: anchor.monotonic, message: "", anchor: anchor))
+    }
+    var layouts: [UInt64: Layout] = [:]
+    for layout in try reader.layouts() { layouts[Self.key(layout.stream, layout.epoch)] = layout }
+    var announced: [UInt16: UInt32] = [:]
+    for stream in streams {
+      guard let layout = layouts[Self.key(stream.stream, 1)] else { continue }
+      announced[stream.stream] = 1
+      try sink.layout(filtered(layout))
+    }
+    var cursors: [Cursor] = []
+    for stream in streams {
+      let ids = try reader.chunkIDs(stream: stream.stream, bracket: nil)
+      cursors.append(Cursor(reader: reader, chunks: ids))
+    }
+    while let cursor = try earliest(cursors) {
+      let (header, values) = cursor.frames[cursor.next]
+      cursor.next += 1
+      guard wanted(header), let layout = layouts[Self.key(header.stream, header.epoch)] else {
+        continue
+      }
+      if announced[header.stream] != header.epoch {
+        announced[header.stream] = header.epoch
+        try sink.layout(filtered(layout))
+      }
+      if header.kind == .records {
+        try sink.records(header, values.span)
+      } else {
+        let kept = values.isEmpty ? values : picked(values, layout)
+        try sink.frame(header, kept.span)
+      }
+    }
+    try sink.commit(watermark: .max)
+  }
+
+  private static func key(_ stream: UInt16, _ epoch: UInt32) -> UInt64 {
+    UInt64(stream) << 32 | UInt64(epoch)
+  }
+
+  private func earliest(_ cursors: [Cursor]) throws(LBError) -> Cursor? {
+    var best: (cursor: Cursor, start: UInt64)?
+    for cursor in cursors {
+      guard let header = try cursor.peek() else { continue }
+      if let found = best, found.start <= header.start { continue }
+      best = (cursor, header.start)
+    }
+    return best?.cursor
+  }
+
+  private func wanted(_ header: FrameHeader) -> Bool {
+    (selection.brackets?.contains(header.bracket) ?? true)
+      && header.start >= selection.from ?? 0 && header.start <= selection.to ?? .max
+  }
+
+  private func filtered(_ layout: Layout) -> Layout {
+    Layout(
+      collector: layout.collector, stream: layout.stream, epoch: layout.epoch,
+      columns: layout.columns.filter { selection.passes($0.name) })
+  }
+
+  private func picked(_ values: [UInt64], _ layout: Layout) -> [UInt64] {
+    zip(values, layout.columns).filter { selection.passes($1.name) }.map(\.0)
+  }
+}

@@ -1,0 +1,315 @@
+import Foundation
+import GRDB
+package import SampleModel
+
+/// Writes one run into one file.
+///
+/// The contract: what is committed survives the death of this process at any moment
+/// (synchronous=NORMAL: not a power failure). The tables and the host's rows are in the main file
+/// from the beginning; samples come in the write-ahead log and reach the main file between
+/// repetitions and at the end. Calls may come from the drain and from the runner: they are
+/// serialised here.
+package final class RunWriter: @unchecked Sendable {
+  // Sendable: the queue serialises; the path never changes.
+  package let path: String
+  package let runID: String
+  private let queue: DatabaseQueue
+  private let sizes = ByteCounter()
+
+  /// What identifies the run and its writer.
+  package struct Identity: Sendable {
+    package var runID: String
+    package var name: String
+    package var kind: String
+    package var version: String
+    package var interval: UInt64
+    package var startUnixNanoseconds: UInt64
+    package var repetitions: Int?
+    package var warmUps: Int?
+
+    /// An identity.
+    package init(
+      runID: String, name: String, kind: String, version: String, interval: UInt64,
+      startUnixNanoseconds: UInt64, repetitions: Int? = nil, warmUps: Int? = nil
+    ) {
+      self.runID = runID
+      self.name = name
+      self.kind = kind
+      self.version = version
+      self.interval = interval
+      self.startUnixNanoseconds = startUnixNanoseconds
+      self.repetitions = repetitions
+      self.warmUps = warmUps
+    }
+  }
+
+  /// Creates the file, which must not exist, with the run's fixed rows, all in the main file.
+  package init(
+    path: String, identity: Identity, host: [(name: String, value: String)],
+    configuration: [ConfigurationEntry], labels: [String: String]
+  ) throws(LBError) {
+    self.path = path
+    runID = identity.runID
+    guard !FileManager.default.fileExists(atPath: path) else {
+      throw LBError(
+        .resultPersistence, "\(path) exists already: choose another file or remove it",
+        context: ErrorContext(path: path))
+    }
+    do {
+      var settings = Configuration()
+      settings.journalMode = .wal
+      settings.prepareDatabase { db in
+        try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
+      }
+      queue = try DatabaseQueue(path: path, configuration: settings)
+      try queue.write { db in
+        try db.execute(
+          sql: """
+            PRAGMA application_id = \(Schema.applicationID);
+            PRAGMA user_version = \(Schema.version);
+            """)
+        try db.execute(sql: Schema.tables)
+        let owner = ProcessIdentity.current()
+        try db.execute(
+          sql: """
+            INSERT INTO run (id, name, kind, status, lbsample_version, pid, pid_start, boot_id,
+              interval_ns, repetitions_planned, warm_ups_planned, start_unix_ns)
+            VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+          arguments: [
+            identity.runID, identity.name, identity.kind, identity.version, owner.pid,
+            owner.start, owner.bootID, Int64(bitPattern: identity.interval),
+            identity.repetitions, identity.warmUps,
+            Int64(bitPattern: identity.startUnixNanoseconds),
+          ])
+        for entry in configuration {
+          try db.execute(
+            sql: "INSERT INTO configuration (key, value, origin) VALUES (?, ?, ?)",
+            arguments: [entry.key, entry.value, entry.origin])
+        }
+        for fact in host {
+          try db.execute(
+            sql: "INSERT INTO host (name, value) VALUES (?, ?)",
+            arguments: [fact.name, fact.value])
+        }
+        for (key, value) in labels {
+          try db.execute(
+            sql: "INSERT INTO label (key, value) VALUES (?, ?)", arguments: [key, value])
+        }
+      }
+      try queue.writeWithoutTransaction { db in _ = try db.checkpoint(.passive) }
+    } catch {
+      throw StoreFailure.error(error, path: path, doing: "creating")
+    }
+  }
+
+  /// Bytes of chunks and other blobs written so far.
+  package var bytesWritten: UInt64 { sizes.value }
+
+  func write(_ doing: String, _ body: (Database) throws -> Void) throws(LBError) {
+    do {
+      try queue.write { db in try body(db) }
+    } catch {
+      throw StoreFailure.error(error, path: path, doing: doing)
+    }
+  }
+
+  func count(bytes: Int) { sizes.add(UInt64(bytes)) }
+
+  // MARK: Structure
+
+  /// Adds a phase; gives its row.
+  package func addPhase(_ phase: PhaseResult) throws(LBError) -> Int64 {
+    var row: Int64 = 0
+    try write("recording a phase") { db in
+      try db.execute(
+        sql: "INSERT INTO phase (name, status, command) VALUES (?, ?, ?)",
+        arguments: [phase.name, phase.status.rawValue, try JSON.text(phase.command)])
+      row = db.lastInsertedRowID
+    }
+    return row
+  }
+
+  /// Adds a repetition of a phase; gives its row.
+  package func addRepetition(
+    _ repetition: RepetitionResult, phase: Int64
+  ) throws(LBError) -> Int64 {
+    var row: Int64 = 0
+    try write("recording a repetition") { db in
+      try db.execute(
+        sql: "INSERT INTO repetition (phase_id, number, warm_up, status) VALUES (?, ?, ?, ?)",
+        arguments: [
+          phase, repetition.repetition, repetition.warmUp, repetition.status.rawValue,
+        ])
+      row = db.lastInsertedRowID
+    }
+    return row
+  }
+
+  /// Adds an attempt under way in `bracket`; gives its row.
+  package func addAttempt(
+    number: Int, bracket: UInt32, repetition: Int64
+  ) throws(LBError) -> Int64 {
+    var row: Int64 = 0
+    try write("recording an attempt") { db in
+      try db.execute(
+        sql: """
+          INSERT INTO attempt (repetition_id, number, bracket, status)
+          VALUES (?, ?, ?, 'running')
+          """, arguments: [repetition, number, bracket])
+      row = db.lastInsertedRowID
+    }
+    return row
+  }
+
+  /// Completes an attempt's row with everything that became of it.
+  package func finishAttempt(
+    _ row: Int64, _ result: AttemptResult, output: [UInt8]
+  ) throws(LBError) {
+    try write("recording an attempt's result") { db in
+      try db.execute(
+        sql: """
+          UPDATE attempt SET status = ?, start_unix_ns = ?, wall_ns = ?, bracket_ns = ?,
+            exit_code = ?, signal = ?, user_ns = ?, system_ns = ?, peak_resident_bytes = ?,
+            output_bytes = ?, output = ?, orphans_killed = ?, error = ?
+          WHERE id = ?
+          """,
+        arguments: [
+          result.status.rawValue, Int64(bitPattern: result.startUnixNanoseconds),
+          result.wallNanoseconds.map(Int64.init(bitPattern:)),
+          Int64(bitPattern: result.bracketNanoseconds), result.exitCode, result.signal,
+          result.userNanoseconds.map(Int64.init(bitPattern:)),
+          result.systemNanoseconds.map(Int64.init(bitPattern:)),
+          result.peakResidentBytes.map(Int64.init(bitPattern:)),
+          Int64(bitPattern: result.outputBytes), Data(output), result.orphansKilled,
+          try result.error.map { try JSON.text($0) }, row,
+        ])
+      for (name, value) in result.metrics {
+        try db.execute(
+          sql: "INSERT OR REPLACE INTO metric (attempt_id, name, value) VALUES (?, ?, ?)",
+          arguments: [row, name, value])
+      }
+      try Self.insert(result.ledger, attempt: row, db)
+      try Self.insert(result.overhead, attempt: row, db)
+    }
+    count(bytes: output.count)
+  }
+
+  private static func insert(_ ledger: Ledger, attempt: Int64, _ db: Database) throws {
+    for thread in ledger.threads {
+      try db.execute(
+        sql: """
+          INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          """,
+        arguments: [
+          attempt, thread.thread, thread.cpu, Int64(bitPattern: thread.ticks.deadlines),
+          Int64(bitPattern: thread.ticks.onTime), Int64(bitPattern: thread.ticks.late),
+          Int64(bitPattern: thread.ticks.skipped),
+          Int64(bitPattern: thread.ticks.latenessMaximum),
+          Int64(bitPattern: thread.ring.pushed), Int64(bitPattern: thread.ring.drained),
+          Int64(bitPattern: thread.ring.dropped), try JSON.text(thread.collectors),
+        ])
+    }
+  }
+
+  private static func insert(_ overhead: Overhead, attempt: Int64, _ db: Database) throws {
+    try db.execute(
+      sql: "INSERT OR REPLACE INTO overhead VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      arguments: [
+        attempt, try JSON.text(overhead.samplingThreadNanoseconds),
+        Int64(bitPattern: overhead.drainNanoseconds),
+        Int64(bitPattern: overhead.processNanoseconds),
+        Int64(bitPattern: overhead.elapsedNanoseconds),
+        Int64(bitPattern: overhead.bytesWritten), Int64(bitPattern: overhead.memoryLocked),
+        overhead.memoryResident.map(Int64.init(bitPattern:)),
+      ])
+  }
+
+  /// Persists a status as it changes.
+  package func setRepetitionStatus(_ row: Int64, _ status: RunStatus) throws(LBError) {
+    try write("recording a status") { db in
+      try db.execute(
+        sql: "UPDATE repetition SET status = ? WHERE id = ?", arguments: [status.rawValue, row])
+    }
+  }
+
+  /// Persists a status as it changes.
+  package func setPhaseStatus(_ row: Int64, _ status: RunStatus) throws(LBError) {
+    try write("recording a status") { db in
+      try db.execute(
+        sql: "UPDATE phase SET status = ? WHERE id = ?", arguments: [status.rawValue, row])
+    }
+  }
+
+  /// Adds one event to the journal.
+  package func journal(_ entry: JournalEntry) throws(LBError) {
+    try write("recording an event") { db in
+      try db.execute(
+        sql: """
+          INSERT INTO journal (unix_ns, level, kind, message, phase, repetition, attempt)
+          VALUES (?, ?, ?, ?, ?, ?, ?)
+          """,
+        arguments: [
+          Int64(bitPattern: entry.unixNanoseconds), entry.level, entry.kind, entry.message,
+          entry.phase, entry.repetition, entry.attempt,
+        ])
+    }
+  }
+
+  /// Moves what is committed from the log into the main file, as far as readers allow.
+  package func checkpoint() throws(LBError) {
+    do {
+      try queue.writeWithoutTransaction { db in _ = try db.checkpoint(.passive) }
+    } catch {
+      throw StoreFailure.error(error, path: path, doing: "checkpointing")
+    }
+  }
+
+  /// The run's end: status, summary, errors; then one plain file unless a reader holds it.
+  package func finish(_ result: RunResult) throws(LBError) {
+    try write("recording the run's end") { db in
+      try db.execute(
+        sql: """
+          UPDATE run SET status = ?, end_unix_ns = ?, duration_ns = ?, errors = ?, warnings = ?
+          """,
+        arguments: [
+          result.status.rawValue, result.endUnixNanoseconds.map(Int64.init(bitPattern:)),
+          result.durationNanoseconds.map(Int64.init(bitPattern:)),
+          try JSON.text(result.errors), try JSON.text(result.warnings),
+        ])
+      for (position, row) in result.metrics.enumerated() {
+        try db.execute(
+          sql: "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          arguments: [
+            row.metric, position, row.unit, row.count, row.median, row.minimum, row.maximum,
+            row.medianAbsoluteDeviation, row.medianLow, row.medianHigh,
+          ])
+      }
+    }
+    close()
+  }
+
+  /// Closes the file. A reader that is still there keeps the log alive; the last one out
+  /// finishes it.
+  package func close() {
+    PlainFile.settle(queue)
+  }
+}
+
+/// Turning a WAL database into one plain file, when nobody else has it open.
+enum PlainFile {
+  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last.
+  static func settle(_ queue: DatabaseQueue) {
+    do {
+      try queue.writeWithoutTransaction { db in
+        _ = try db.checkpoint(.truncate)
+        try db.execute(sql: "PRAGMA journal_mode = DELETE")
+      }
+    } catch {
+      // SQLITE_BUSY or SQLITE_LOCKED: a reader is attached, and the log stays beside the file.
+    }
+    do { try queue.close() } catch {
+      // A statement is still in use somewhere: the connection goes with the process.
+    }
+  }
+}

@@ -1,0 +1,96 @@
+import Foundation
+import GRDB
+import SampleModel
+import Synchronization
+
+/// Database errors in our words.
+enum StoreFailure {
+  /// `error` as a resultPersistence error that names the file and, where it matters, the room.
+  static func error(_ error: any Error, path: String, doing: String) -> LBError {
+    var message = "\(path): \(doing) failed"
+    var causes = [String(describing: error)]
+    if let database = error as? DatabaseError {
+      causes = ["SQLite \(database.extendedResultCode.rawValue): \(database.message ?? "?")"]
+      switch database.resultCode {
+      case .SQLITE_FULL, .SQLITE_IOERR:
+        message += "; \(freeSpace(path)). Everything committed before is kept: free some room"
+          + " or choose another directory with --runs-dir"
+      case .SQLITE_CANTOPEN:
+        message += "; does the directory exist, and may you write to it?"
+      case .SQLITE_READONLY, .SQLITE_PERM:
+        message += "; the file or its directory is not writable"
+      case .SQLITE_NOTADB, .SQLITE_CORRUPT:
+        message += "; it is not an intact lbsample result"
+      default: break
+      }
+    }
+    return LBError(
+      .resultPersistence, message, context: ErrorContext(path: path), causes: causes)
+  }
+
+  private static func freeSpace(_ path: String) -> String {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    let facts: [FileAttributeKey: Any]
+    do {
+      facts = try FileManager.default.attributesOfFileSystem(forPath: folder)
+    } catch {
+      return "its file system cannot be asked for free space"
+    }
+    let free = (facts[.systemFreeSize] as? NSNumber)?.uint64Value ?? 0
+    return "its file system has \(free) bytes free"
+  }
+}
+
+/// JSON text of our own values, keys in order.
+enum JSON {
+  static func text(_ value: some Encodable) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+
+  static func value<T: Decodable>(_ type: T.Type, _ text: String) throws -> T {
+    try JSONDecoder().decode(type, from: Data(text.utf8))
+  }
+}
+
+/// A count that one thread adds to and another reads.
+final class ByteCounter: Sendable {
+  private let total = Atomic<UInt64>(0)
+  var value: UInt64 { total.load(ordering: .relaxed) }
+  func add(_ bytes: UInt64) { total.wrappingAdd(bytes, ordering: .relaxed) }
+}
+
+/// A process told apart from a later one with the same number: /proc/PID/stat field 22, and the
+/// boot that it belongs to.
+struct ProcessIdentity: Equatable {
+  let pid: Int64
+  let start: Int64
+  let bootID: String
+
+  static func current() -> ProcessIdentity {
+    let pid = Int64(ProcessInfo.processInfo.processIdentifier)
+    return ProcessIdentity(pid: pid, start: startTime(pid) ?? 0, bootID: boot())
+  }
+
+  /// Whether that very process is alive.
+  var isAlive: Bool { bootID == Self.boot() && Self.startTime(pid) == start }
+
+  private static func boot() -> String {
+    text("/proc/sys/kernel/random/boot_id")?.trimmingCharacters(in: .whitespacesAndNewlines) ?? ""
+  }
+
+  private static func startTime(_ pid: Int64) -> Int64? {
+    // The command's name may hold spaces and brackets: fields are counted behind its end.
+    guard let text = text("/proc/\(pid)/stat"), let close = text.lastIndex(of: ")") else {
+      return nil
+    }
+    let fields = text[text.index(after: close)...].split(separator: " ")
+    guard fields.count > 19, fields[0] != "Z" else { return nil }
+    return Int64(fields[19])
+  }
+
+  private static func text(_ path: String) -> String? {
+    FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
+  }
+}

@@ -1,0 +1,68 @@
+package import SampleModel
+package import Sampler
+
+/// What one bracket gave.
+package struct BracketOutcome: Sendable {
+  package var account: BracketAccount
+  package var metrics: [String: Double]
+
+  /// An account with the differences over it.
+  package init(account: BracketAccount, metrics: [String: Double]) {
+    self.account = account
+    self.metrics = metrics
+  }
+}
+
+/// The collectors of a run, reacting to its lifecycle: arm, start, stop, disarm.
+package protocol CollectorLifecycle: AnyObject {
+  /// Prepares everything; once a run.
+  func arm() throws(LBError)
+  /// The opening sample; gives the bracket's number.
+  func start() throws(LBError) -> UInt32
+  /// The closing sample and the bracket's account.
+  func stop() throws(LBError) -> BracketOutcome
+  /// Lets everything go. Harmless when not armed.
+  func disarm()
+  /// The CPU that brackets are opened and closed on, nil when it does not matter.
+  var bracketCPU: Int? { get }
+  /// Readable when sampling has failed.
+  var attentionDescriptor: Int32 { get }
+  /// Why it failed.
+  var failure: LBError? { get }
+  /// Units of the metrics, by name.
+  var units: [String: String] { get }
+  /// What was armed, after `arm`.
+  var meta: StreamMeta? { get }
+}
+
+/// The real collectors.
+package final class CollectorSession: CollectorLifecycle {
+  private let sampler: SamplerSession
+  private let deltas = BracketDeltas()
+
+  /// Collectors that feed `sinks` beside the bracket's differences.
+  package init(
+    _ configuration: SamplerConfiguration, requests: [CollectorRequest],
+    sinks: [any SampleSink]
+  ) {
+    sampler = SamplerSession(configuration, requests: requests, sinks: sinks + [deltas])
+  }
+
+  /// Arms the sampler.
+  package func arm() throws(LBError) { try sampler.arm() }
+  /// Opens a bracket.
+  package func start() throws(LBError) -> UInt32 { try sampler.start() }
+  /// Closes it.
+  package func stop() throws(LBError) -> BracketOutcome {
+    let account = try sampler.stop(sampling: true)
+    return BracketOutcome(account: account, metrics: deltas.metrics())
+  }
+  /// Disarms the sampler.
+  package func disarm() { sampler.disarm() }
+
+  package var bracketCPU: Int? { sampler.bracketCPU }
+  package var attentionDescriptor: Int32 { sampler.attentionDescriptor }
+  package var failure: LBError? { sampler.failure }
+  package var units: [String: String] { deltas.units }
+  package var meta: StreamMeta? { sampler.meta }
+}

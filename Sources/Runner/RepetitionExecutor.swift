@@ -1,0 +1,274 @@
+import Glibc
+import LinuxSystem
+package import SampleModel
+import Sampler
+
+/// One attempt's result with the workload's kept output and the bracket it was sampled in.
+package struct AttemptOutcome: Sendable {
+  package var result: AttemptResult
+  package var output: [UInt8]
+  /// An error that ends the whole run, not just this attempt.
+  package var fatal: LBError?
+
+  /// An outcome.
+  package init(result: AttemptResult, output: [UInt8] = [], fatal: LBError? = nil) {
+    self.result = result
+    self.output = output
+    self.fatal = fatal
+  }
+}
+
+/// Executes one repetition and knows nothing of the loop around it.
+package protocol RepetitionExecuting: AnyObject {
+  /// Runs one attempt within a bracket of `collectors`. `began` is told the bracket's number once
+  /// the opening sample is taken, before the workload's first instruction.
+  func execute(
+    _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
+    began: (UInt32) throws(LBError) -> Void
+  ) -> AttemptOutcome
+}
+
+/// Gate, opening sample, exec, exit, closing sample, reaping: in that order.
+package final class RepetitionExecutor: RepetitionExecuting {
+  /// How long a killed group's stragglers and their output are waited for.
+  private static let cleanUpLimit: UInt64 = 5_000_000_000
+
+  /// An executor without state: each call stands for itself.
+  package init() {}
+
+  /// How the wait for the workload ended.
+  private enum Ending {
+    case exited
+    case timedOut
+    case stopped(Int32)
+    case samplingFailed(LBError)
+  }
+
+  /// See `RepetitionExecuting`.
+  package func execute(
+    _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
+    began: (UInt32) throws(LBError) -> Void
+  ) -> AttemptOutcome {
+    var result = AttemptResult(attempt: place.attempt)
+    let services = context.services
+    let children = context.specification.adoptsOrphans ? services.spawner.children() : []
+    let workload: any Workload
+    let pump: OutputPump
+    do throws(LBError) {
+      (workload, pump) = try spawn(context)
+    } catch {
+      result.status = .failed
+      result.error = error
+      return AttemptOutcome(result: result, fatal: error)
+    }
+    // A handshake with a thread on the same CPU costs a tenth of one across CPUs.
+    let here = CPUSet.allowed()
+    pin(to: collectors.bracketCPU.map { CPUSet([$0]) })
+    defer { pin(to: here) }
+
+    var fatal: LBError?
+    do throws(LBError) {
+      let bracket = try collectors.start()
+      result.status = .running
+      try began(bracket)
+      let opened = Clock.monotonic()
+      workload.openGate()
+      let ending = waitForEnd(workload, context, collectors, since: opened)
+      fatal = try close(
+        ending, workload, context, collectors, opened: opened, result: &result)
+    } catch {
+      fatal = error
+      result.error = result.error ?? error
+      result.status = .failed
+      workload.signalGroup(SIGKILL)
+    }
+    workload.signalGroup(SIGKILL)
+    if let usage = workload.reap() {
+      result.userNanoseconds = usage.userNanoseconds
+      result.systemNanoseconds = usage.systemNanoseconds
+      result.peakResidentBytes = usage.peakResidentBytes
+    }
+    if context.specification.adoptsOrphans {
+      result.orphansKilled = services.spawner.killRemaining(
+        except: children, until: Clock.monotonic() + Self.cleanUpLimit)
+    }
+    let (output, total) = pump.finish(until: Clock.monotonic() + 200_000_000)
+    result.outputBytes = total
+    result.outputBytesKept = UInt64(output.count)
+    return AttemptOutcome(result: result, output: output, fatal: fatal)
+  }
+
+  private func pin(to cpus: CPUSet?) {
+    guard let cpus, !cpus.isEmpty else { return }
+    do throws(SystemError) { try cpus.applyToThisThread() } catch {
+      // Only the bracket's own latency depends on it.
+    }
+  }
+
+  // MARK: Before the gate
+
+  private func spawn(_ context: RunContext) throws(LBError) -> (any Workload, OutputPump) {
+    let specification = context.specification
+    let command = specification.command
+    func failure(_ message: String, errno: Int32? = nil) -> LBError {
+      var error = LBError(
+        .workload, message, context: ErrorContext(path: command.first, errno: errno))
+      error.context.command = command
+      return error
+    }
+    let path = try WorkloadCommand.resolve(specification)
+    do throws(SystemError) {
+      let pipe = try Pipe()
+      let input = try openInput(specification.input)
+      let end = pipe.writeEnd.number
+      var plan = SpawnPlan(
+        path: path, arguments: command, environment: specification.environment,
+        input: input.number, output: end, error: end)
+      plan.cpus = specification.workloadCPUs ?? context.allowedCPUs
+      plan.directory = specification.directory
+      plan.user = specification.user
+      if specification.input == .inherit, isatty(STDIN_FILENO) == 1 {
+        plan.foregroundTerminal = STDIN_FILENO
+      }
+      let workload: any Workload
+      do throws(SpawnFailure) {
+        workload = try context.services.spawner.spawn(plan)
+      } catch {
+        throw SystemError("starting it failed while \(error.step)", errno: error.errno)
+      }
+      let own = specification.workloadCPUs.map { context.allowedCPUs.subtracting($0) }
+      let pump = try OutputPump(
+        pipe.intoReadEnd(), limit: specification.outputLimit, passThrough: specification.showOutput,
+        cpus: own)
+      return (workload, pump)
+    } catch {
+      throw failure("\(command[0]): \(error)", errno: error.errno)
+    }
+  }
+
+  private func openInput(_ input: WorkloadInput) throws(SystemError) -> OwnedDescriptor {
+    switch input {
+    case .null: return try OwnedDescriptor(open: "/dev/null", O_RDONLY)
+    case .file(let path): return try OwnedDescriptor(open: path, O_RDONLY)
+    case .inherit:
+      let copy = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
+      guard copy >= 0 else { throw SystemError("dup of standard input", errno: errno) }
+      return OwnedDescriptor(owning: copy)
+    }
+  }
+
+  // MARK: While it runs
+
+  private func waitForEnd(
+    _ workload: any Workload, _ context: RunContext, _ collectors: any CollectorLifecycle,
+    since opened: UInt64
+  ) -> Ending {
+    let services = context.services
+    let deadline = context.specification.timeout.map { opened + $0 }
+    let descriptors = [
+      workload.exitPollDescriptor, services.stop.pollDescriptor, collectors.attentionDescriptor,
+    ]
+    while true {
+      let ready = Poll.wait(readable: descriptors, until: deadline)
+      if ready.isEmpty { return .timedOut }
+      if ready.contains(0) { return .exited }
+      if let signal = services.stop.raised { return .stopped(signal) }
+      if ready.contains(2), let failure = collectors.failure { return .samplingFailed(failure) }
+    }
+  }
+
+  /// SIGTERM to the group, SIGKILL after the grace or at a second stop request; returns once the
+  /// workload itself is dead.
+  private func terminate(_ workload: any Workload, _ context: RunContext) {
+    workload.signalGroup(SIGTERM)
+    let descriptors = [workload.exitPollDescriptor, context.services.kill.pollDescriptor]
+    let ready = Poll.wait(
+      readable: descriptors, until: Clock.monotonic() + context.specification.grace)
+    if ready.contains(0) { return }
+    workload.signalGroup(SIGKILL)
+    _ = Poll.wait(
+      readable: [workload.exitPollDescriptor], until: Clock.monotonic() + Self.cleanUpLimit)
+  }
+
+  // MARK: After it
+
+  /// Takes the closing sample, at the right side of the workload's end, and judges the attempt.
+  private func close(
+    _ ending: Ending, _ workload: any Workload, _ context: RunContext,
+    _ collectors: any CollectorLifecycle, opened: UInt64, result: inout AttemptResult
+  ) throws(LBError) -> LBError? {
+    var fatal: LBError?
+    let outcome: BracketOutcome
+    switch ending {
+    case .exited:
+      result.wallNanoseconds = Clock.monotonic() - opened
+      outcome = try collectors.stop()
+    case .timedOut:
+      terminate(workload, context)
+      result.wallNanoseconds = Clock.monotonic() - opened
+      outcome = try collectors.stop()
+    case .stopped:
+      // The sample first: what the workload does with its SIGTERM is not the measurement.
+      outcome = try collectors.stop()
+      terminate(workload, context)
+    case .samplingFailed(let error):
+      fatal = error
+      outcome = try collectors.stop()
+      terminate(workload, context)
+    }
+    let account = outcome.account
+    result.bracketNanoseconds = account.closeEnd - account.openStart
+    result.startUnixNanoseconds =
+      context.services.clock.realtime() &- (Clock.monotonic() &- account.openStart)
+    result.ledger = account.ledger
+    result.overhead = account.overhead
+    result.metrics = outcome.metrics
+    let status = workload.peekExit()
+    result.exitCode = status?.code
+    result.signal = status?.signal
+    judge(ending, status, workload, context.specification, result: &result)
+    return fatal ?? collectors.failure
+  }
+
+  private func judge(
+    _ ending: Ending, _ status: ExitStatus?, _ workload: any Workload,
+    _ specification: RunSpecification, result: inout AttemptResult
+  ) {
+    func workloadError(_ message: String) -> LBError {
+      var error = LBError(.workload, message)
+      error.context.command = specification.command
+      error.context.exitCode = status?.code
+      error.context.signal = status?.signal
+      return error
+    }
+    let name = specification.command[0]
+    switch ending {
+    case .timedOut:
+      result.status = .timeout
+      result.error = workloadError(
+        "\(name) exceeded --timeout and was ended; what was sampled is kept")
+    case .stopped(let signal):
+      result.status = .interrupted
+      var error = LBError(.stopRequested, "stopped by signal \(signal); what was sampled is kept")
+      error.context.signal = signal
+      result.error = error
+    case .samplingFailed(let error):
+      result.status = .failed
+      result.error = error
+    case .exited:
+      if let failure = workload.execFailure() {
+        result.status = .failed
+        result.error = workloadError("\(name) could not be started: \(failure)")
+      } else if let status, specification.ignoredFailures.accepts(status) {
+        result.status = .completed
+      } else {
+        result.status = .failed
+        let how =
+          status?.signal.map { "was ended by signal \($0)" }
+          ?? "exited with code \(status?.code ?? -1)"
+        result.error = workloadError(
+          "\(name) \(how); its output is in the result (--ignore-failure accepts this)")
+      }
+    }
+  }
+}

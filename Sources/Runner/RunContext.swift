@@ -1,0 +1,42 @@
+package import LinuxSystem
+package import RunStore
+
+/// What every component of one run is handed, instead of long argument lists.
+package struct RunContext: Sendable {
+  package let runID: String
+  package let specification: RunSpecification
+  package let services: RunServices
+  package let store: RunWriter?
+  package let journal: Journal
+  /// CPUs that this process was allowed at the start: what a workload without CPUs of its own gets.
+  package let allowedCPUs: CPUSet
+
+  /// The context of one run.
+  package init(
+    runID: String, specification: RunSpecification, services: RunServices, store: RunWriter?,
+    journal: Journal, allowedCPUs: CPUSet
+  ) {
+    self.runID = runID
+    self.specification = specification
+    self.services = services
+    self.store = store
+    self.journal = journal
+    self.allowedCPUs = allowedCPUs
+  }
+}
+
+/// Which attempt a component is at.
+package struct AttemptPlace: Sendable, Hashable {
+  package let phase: String
+  package let repetition: Int
+  package let warmUp: Bool
+  package let attempt: Int
+
+  /// One attempt's place in the run.
+  package init(phase: String, repetition: Int, warmUp: Bool, attempt: Int) {
+    self.phase = phase
+    self.repetition = repetition
+    self.warmUp = warmUp
+    self.attempt = attempt
+  }
+}

@@ -1,0 +1,82 @@
+package import LinuxSystem
+
+/// What a run stands on: immutable, shared by its components, replaced in tests.
+package struct RunServices: Sendable {
+  package let clock: any ClockSource
+  package let roots: MountRoots
+  package let spawner: any WorkloadSpawner
+  /// Raised by a first stop request.
+  package let stop: StopFlag
+  /// Raised by a second one: no more grace.
+  package let kill: StopFlag
+
+  /// Services; every member is required.
+  package init(
+    clock: any ClockSource, roots: MountRoots, spawner: any WorkloadSpawner, stop: StopFlag,
+    kill: StopFlag
+  ) {
+    self.clock = clock
+    self.roots = roots
+    self.spawner = spawner
+    self.stop = stop
+    self.kill = kill
+  }
+
+  /// Waits for `nanoseconds` or a stop request; gives whether it was a stop.
+  package func pause(_ nanoseconds: UInt64) -> Bool {
+    guard stop.raised == nil else { return true }
+    guard nanoseconds > 0 else { return false }
+    return !Poll.wait(
+      readable: [stop.pollDescriptor], until: Clock.monotonic() + nanoseconds
+    ).isEmpty
+  }
+}
+
+/// A child at its gate, as the executor needs it.
+package protocol Workload: AnyObject {
+  /// Lets it exec.
+  func openGate()
+  /// Readable once it has exited; stays a zombie until reaped.
+  var exitPollDescriptor: Int32 { get }
+  /// How it ended, nil while it runs. Does not reap.
+  func peekExit() -> ExitStatus?
+  /// Why it never became the command, if so. After the exit.
+  func execFailure() -> SpawnFailure?
+  /// Signals its process group.
+  func signalGroup(_ signal: Int32)
+  /// Reaps it.
+  func reap() -> ResourceUsage?
+  /// Ends one that is not wanted any more.
+  func abandon()
+}
+
+extension GatedChild: Workload {}
+
+/// What starts workloads.
+package protocol WorkloadSpawner: Sendable {
+  /// A child at its gate.
+  func spawn(_ plan: SpawnPlan) throws(SpawnFailure) -> any Workload
+  /// Kills and reaps what outlived the group; gives how many.
+  func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int
+  /// Present children of this process.
+  func children() -> Set<Int32>
+}
+
+/// Real processes.
+package struct SystemSpawner: WorkloadSpawner {
+  /// Real processes.
+  package init() {}
+
+  /// Forks.
+  package func spawn(_ plan: SpawnPlan) throws(SpawnFailure) -> any Workload {
+    try GatedChild(plan)
+  }
+
+  /// By /proc/self/task/TID/children.
+  package func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int {
+    Descendants.killRemaining(except: known, until: limit)
+  }
+
+  /// By /proc/self/task/TID/children.
+  package func children() -> Set<Int32> { Descendants.children() }
+}

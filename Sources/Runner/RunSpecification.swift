@@ -1,0 +1,61 @@
+package import LinuxSystem
+package import SampleModel
+
+/// What a run is asked to do: values only, fixed before it starts.
+package struct RunSpecification: Sendable {
+  package var name: String
+  package var command: [String]
+  package var repetitions = 1
+  package var warmUps = 0
+  /// Nanoseconds between two repetitions.
+  package var cooldown: UInt64 = 0
+  /// Nanoseconds that one attempt may take, nil for no limit.
+  package var timeout: UInt64?
+  /// Nanoseconds between SIGTERM and SIGKILL.
+  package var grace: UInt64 = 30_000_000_000
+  package var workloadCPUs: CPUSet?
+  /// The workload's whole environment, `NAME=value`.
+  package var environment: [String] = []
+  package var directory: String?
+  package var input = WorkloadInput.null
+  package var user: UserIdentity?
+  package var ignoredFailures = IgnoredFailures.none
+  package var labels: [String: String] = [:]
+  /// Bytes of the workload's output that are kept of each attempt.
+  package var outputLimit = 1 << 20
+  package var showOutput = false
+  /// Whether descendants that outlive the process group are adopted, killed and reaped. For a
+  /// process of our own only: it would take another program's children for the workload's.
+  package var adoptsOrphans = true
+  package var configuration: [ConfigurationEntry] = []
+
+  /// A single repetition of `command`.
+  package init(name: String, command: [String]) {
+    self.name = name
+    self.command = command
+  }
+}
+
+/// What the workload reads.
+package enum WorkloadInput: Sendable, Hashable {
+  case null
+  case inherit
+  case file(String)
+}
+
+/// Which ends of the workload, other than exit code 0, count as success.
+package enum IgnoredFailures: Sendable, Hashable {
+  case none
+  case all
+  case codes(Set<Int32>)
+
+  /// Whether an end by this status is a success.
+  package func accepts(_ status: ExitStatus) -> Bool {
+    if status.code == 0 { return true }
+    switch self {
+    case .none: return false
+    case .all: return true
+    case .codes(let codes): return status.code.map(codes.contains) ?? false
+    }
+  }
+}

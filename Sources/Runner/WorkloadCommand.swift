@@ -1,0 +1,34 @@
+import LinuxSystem
+package import SampleModel
+
+/// Checking that a command can be started before anything is.
+package enum WorkloadCommand {
+  /// The path that the workload's own PATH and directory give for its command.
+  package static func resolve(_ specification: RunSpecification) throws(LBError) -> String {
+    guard let command = specification.command.first, !command.isEmpty else {
+      throw LBError(
+        .configuration, "no command to run: put it behind --, as in: lbsample run -- sleep 1")
+    }
+    let searchPath =
+      specification.environment.last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) }
+      ?? "/usr/local/bin:/usr/bin:/bin"
+    do throws(CommandPath.Refusal) {
+      return try CommandPath.resolve(
+        command, searchPath: searchPath, directory: specification.directory)
+    } catch {
+      var failure: LBError
+      switch error {
+      case .notFound(let searched):
+        failure = LBError(
+          .configuration, "\(command): no such command (searched \(searched)); check the name")
+      case .notExecutable(let path):
+        failure = LBError(
+          .configuration, "\(path) is not executable: chmod +x it, or name its interpreter")
+      case .isDirectory(let path):
+        failure = LBError(.configuration, "\(path) is a directory, not a command")
+      }
+      failure.context.command = specification.command
+      throw failure
+    }
+  }
+}

@@ -1,0 +1,147 @@
+/// One derived value.
+package enum DerivedValue: Sendable, Equatable {
+  case absent
+  case integer(UInt64)
+  case real(Double)
+}
+
+/// Turns raw frames into what readers see: scaled values, or rates over the measured interval.
+///
+/// Counters become differences by each width's wrap rule: a counter narrower than 64 bits wraps;
+/// one that may step back reads as no change; any other that falls was reset, and its difference
+/// is absent for that once. Columns are matched by name, so a new epoch continues what it shares
+/// with the old one.
+package struct Derivation: Sendable {
+  /// What one frame became.
+  package struct Result: Sendable {
+    /// In the layout's column order; empty for a frame without values.
+    package var values: [DerivedValue] = []
+    /// Nanoseconds since this collector's previous complete acquisition, nil at the first.
+    package var window: UInt64?
+  }
+
+  private struct Stream {
+    var layout: Layout
+    var previous: [UInt64]
+    /// For each column of `layout`, whether `previous` holds a value of it.
+    var known: [Bool]
+    var previousStart: UInt64?
+    var bracket: UInt32
+  }
+
+  /// Differences per second and scaled gauges when false; scaled cumulative values when true.
+  package let raw: Bool
+  private var streams: [UInt16: Stream] = [:]
+
+  /// A derivation that has seen nothing.
+  package init(raw: Bool) { self.raw = raw }
+
+  /// Forgets the previous values of every stream: the next frames open a new bracket.
+  private static func opens(_ header: FrameHeader, after stream: Stream) -> Bool {
+    header.edge == .open || header.bracket != stream.bracket
+  }
+
+  /// Takes a new layout, keeping what is known of columns that it shares with the last one.
+  package mutating func layout(_ layout: Layout) {
+    var next = Stream(
+      layout: layout, previous: Array(repeating: 0, count: layout.columns.count),
+      known: Array(repeating: false, count: layout.columns.count), previousStart: nil, bracket: 0)
+    if let old = streams[layout.stream] {
+      next.bracket = old.bracket
+      next.previousStart = old.previousStart
+      var places: [String: Int] = [:]
+      for (place, column) in old.layout.columns.enumerated() { places[column.name] = place }
+      for (place, column) in layout.columns.enumerated() {
+        guard let before = places[column.name], old.known[before] else { continue }
+        next.previous[place] = old.previous[before]
+        next.known[place] = true
+      }
+    }
+    streams[layout.stream] = next
+  }
+
+  /// The derived values of one frame. A frame of an epoch that is no longer in force, or one
+  /// without values, gives none.
+  package mutating func derive(_ header: FrameHeader, _ values: Span<UInt64>) -> Result {
+    guard var stream = streams[header.stream], header.epoch == stream.layout.epoch,
+      header.outcome == .complete, values.count == stream.layout.columns.count
+    else { return Result() }
+    streams[header.stream] = nil  // keeps the arrays uniquely referenced while they change
+    defer { streams[header.stream] = stream }
+    if Self.opens(header, after: stream) {
+      stream.previousStart = nil
+      for index in stream.known.indices { stream.known[index] = false }
+    }
+    var result = Result()
+    result.window = stream.previousStart.map { header.start &- $0 }
+    result.values.reserveCapacity(values.count)
+    for index in values.indices {
+      let metric = stream.layout.columns[index].metric
+      let value = values[index]
+      let isCumulative = metric.kind != .gauge
+      if !isCumulative || raw {
+        result.values.append(Self.scaled(value, by: metric.scale))
+      }
+      guard isCumulative else { continue }
+      if stream.known[index] {
+        if !raw {
+          let step = CounterStep(from: stream.previous[index], to: value, metric: metric)
+          result.values.append(
+            Self.rate(step.difference, metric: metric, window: result.window))
+        }
+      } else if !raw {
+        result.values.append(.absent)
+      }
+      stream.previous[index] = value
+      stream.known[index] = true
+    }
+    stream.previousStart = header.start
+    stream.bracket = header.bracket
+    return result
+  }
+
+  private static func scaled(_ value: UInt64, by scale: Scale) -> DerivedValue {
+    scale.exactly(value).map(DerivedValue.integer) ?? .real(scale.apply(Double(value)))
+  }
+
+  private static func rate(
+    _ difference: UInt64?, metric: MetricDescription, window: UInt64?
+  ) -> DerivedValue {
+    guard let difference, let window, window > 0 else { return .absent }
+    let base = metric.scale.apply(Double(difference))
+    // Time per time is a fraction; everything else is per second.
+    return .real(
+      metric.unit == .nanoseconds ? base / Double(window) : base * 1e9 / Double(window))
+  }
+}
+
+/// How a counter moved between two readings.
+package enum CounterStep: Equatable {
+  case forward(UInt64)
+  /// It fell a little, as the kernel is known to let it.
+  case back
+  /// It fell otherwise: what it counts was made anew.
+  case reset
+
+  /// What it grew by: nothing when it stepped back, nil when it was reset.
+  package var difference: UInt64? {
+    switch self {
+    case .forward(let difference): difference
+    case .back: 0
+    case .reset: nil
+    }
+  }
+
+  /// The step from `old` to `new` by the metric's width and its licence to step back.
+  package init(from old: UInt64, to new: UInt64, metric: MetricDescription) {
+    if new >= old {
+      self = .forward(new - old)
+    } else if metric.mayStepBack {
+      self = .back
+    } else if metric.width < 64 {
+      self = .forward((new &- old) & ((1 << UInt64(metric.width)) - 1))
+    } else {
+      self = .reset
+    }
+  }
+}

@@ -1,0 +1,110 @@
+/// What became of one acquisition.
+public enum AcquisitionOutcome: UInt8, Sendable, CaseIterable {
+  case complete = 0
+  /// The kernel's text outgrew the buffer; the values are absent, and the buffer grows.
+  case truncated
+  /// Instances came or went; the values are absent, and the next acquisition has a new layout.
+  case layoutChanged
+  /// The source is gone.
+  case absent
+  /// The kernel refused the read.
+  case denied
+  /// A known line did not parse.
+  case malformed
+
+  /// The outcome in one word, as it stands in results.
+  package var word: String {
+    switch self {
+    case .complete: "complete"
+    case .truncated: "truncated"
+    case .layoutChanged: "layoutChanged"
+    case .absent: "absent"
+    case .denied: "denied"
+    case .malformed: "malformed"
+    }
+  }
+}
+
+/// Which side of a bracket a frame stands on.
+public enum BracketEdge: UInt8, Sendable {
+  case none = 0
+  case open
+  case close
+}
+
+/// The fixed words in front of every frame and record batch in a ring.
+///
+/// Word 0 holds kind, outcome, edge and stream; word 1 epoch and bracket; then deadline index,
+/// deadline, acquisition start and end, all CLOCK_MONOTONIC nanoseconds.
+public struct FrameHeader: Sendable, Equatable {
+  /// A frame of values, or a batch of records.
+  public enum Kind: UInt8, Sendable {
+    case frame = 1
+    case records = 2
+  }
+
+  package static let wordCount = 6
+
+  public var kind: Kind
+  public var outcome: AcquisitionOutcome
+  public var edge: BracketEdge
+  public var stream: UInt16
+  public var epoch: UInt32
+  /// Number of the bracket within the session, from 1.
+  public var bracket: UInt32
+  /// k of the deadline start + k × interval; 0 at the opening sample.
+  public var deadlineIndex: UInt64
+  public var deadline: UInt64
+  public var start: UInt64
+  public var end: UInt64
+
+  /// A header of a frame that belongs to no deadline yet.
+  package init(
+    kind: Kind = .frame, outcome: AcquisitionOutcome = .complete, edge: BracketEdge = .none,
+    stream: UInt16, epoch: UInt32, bracket: UInt32, deadlineIndex: UInt64 = 0,
+    deadline: UInt64 = 0, start: UInt64 = 0, end: UInt64 = 0
+  ) {
+    self.kind = kind
+    self.outcome = outcome
+    self.edge = edge
+    self.stream = stream
+    self.epoch = epoch
+    self.bracket = bracket
+    self.deadlineIndex = deadlineIndex
+    self.deadline = deadline
+    self.start = start
+    self.end = end
+  }
+
+  /// Writes the header's words to the front of `words`.
+  @inline(__always)
+  package func encode(into words: inout MutableSpan<UInt64>) {
+    words[0] =
+      UInt64(kind.rawValue) | UInt64(outcome.rawValue) << 8 | UInt64(edge.rawValue) << 16
+      | UInt64(stream) << 32
+    words[1] = UInt64(epoch) | UInt64(bracket) << 32
+    words[2] = deadlineIndex
+    words[3] = deadline
+    words[4] = start
+    words[5] = end
+  }
+
+  /// The header in front of `words`, nil when the words cannot be one.
+  package init?(decoding words: Span<UInt64>) {
+    guard words.count >= Self.wordCount,
+      let kind = Kind(rawValue: UInt8(truncatingIfNeeded: words[0])),
+      let outcome = AcquisitionOutcome(rawValue: UInt8(truncatingIfNeeded: words[0] >> 8)),
+      let edge = BracketEdge(rawValue: UInt8(truncatingIfNeeded: words[0] >> 16))
+    else { return nil }
+    self.kind = kind
+    self.outcome = outcome
+    self.edge = edge
+    stream = UInt16(truncatingIfNeeded: words[0] >> 32)
+    epoch = UInt32(truncatingIfNeeded: words[1])
+    bracket = UInt32(truncatingIfNeeded: words[1] >> 32)
+    deadlineIndex = words[2]
+    deadline = words[3]
+    start = words[4]
+    end = words[5]
+  }
+}

@@ -1,0 +1,85 @@
+/// What kind of failure an `LBError` is; decides the exit code.
+public enum ErrorCategory: String, Sendable, Codable, CaseIterable {
+  case configuration
+  case collectorUnavailable
+  case metricCollection
+  case workload
+  case outputParse
+  case resultPersistence
+  case remoteExecution
+  case gate
+  case quota
+  case stopRequested
+  case `internal`
+
+  /// The command's exit code when an error of this category comes first.
+  public var exitCode: Int32 {
+    switch self {
+    case .internal: 1
+    case .configuration: 2
+    case .collectorUnavailable, .metricCollection: 3
+    case .workload, .outputParse, .remoteExecution: 4
+    case .resultPersistence: 5
+    case .gate, .quota: 6
+    case .stopRequested: 130
+    }
+  }
+}
+
+/// Where and in what an error happened.
+public struct ErrorContext: Sendable, Hashable, Codable {
+  public var collector: String?
+  public var phase: String?
+  public var repetition: Int?
+  public var attempt: Int?
+  public var path: String?
+  public var errno: Int32?
+  public var command: [String]?
+  public var exitCode: Int32?
+  public var signal: Int32?
+
+  /// A context that names nothing yet, or just a file and an errno.
+  public init(collector: String? = nil, path: String? = nil, errno: Int32? = nil) {
+    self.collector = collector
+    self.path = path
+    self.errno = errno
+  }
+}
+
+/// The one error type: what failed, where, and what to do.
+public struct LBError: Error, Sendable, Hashable, Codable {
+  public var category: ErrorCategory
+  /// What, where, and what to do about it.
+  public var message: String
+  public var context: ErrorContext
+  /// The chain of causes, nearest first.
+  public var causes: [String]
+  /// File and line that raised an `internal` error.
+  public var origin: String?
+
+  /// An error; `internal` ones carry the place that raised them.
+  public init(
+    _ category: ErrorCategory, _ message: String, context: ErrorContext = ErrorContext(),
+    causes: [String] = [], file: StaticString = #fileID, line: UInt = #line
+  ) {
+    self.category = category
+    self.message = message
+    self.context = context
+    self.causes = causes
+    origin = category == .internal ? "\(file):\(line)" : nil
+  }
+
+  /// The exit code, with SIGTERM told apart from SIGINT.
+  public var exitCode: Int32 {
+    if category == .stopRequested, let signal = context.signal { return 128 + signal }
+    return category.exitCode
+  }
+}
+
+extension LBError: CustomStringConvertible {
+  /// The message, then each cause after a colon.
+  public var description: String {
+    let place = origin.map { " (\($0))" } ?? ""
+    return ([message + place] + causes).joined(separator: ": ")
+  }
+}

@@ -1,0 +1,60 @@
+/// One column of a layout: a metric at an instance.
+public struct Column: Sendable, Hashable, Codable {
+  public let metric: MetricDescription
+  /// `all`, `0`, `eth0`, … or empty for a value of the host.
+  public let instance: String
+  /// `cpu.user[0]`.
+  public let name: String
+
+  /// The column of `metric` at `instance` under its full name.
+  public init(collector: String, metric: MetricDescription, instance: String) {
+    self.metric = metric
+    self.instance = instance
+    name =
+      instance.isEmpty ? "\(collector).\(metric.name)" : "\(collector).\(metric.name)[\(instance)]"
+  }
+}
+
+/// The ordered columns of one collector at one time.
+///
+/// Hotplug makes a new layout with the next epoch; a column never changes its place within one.
+public struct Layout: Sendable, Hashable, Codable {
+  public let collector: String
+  /// Index of the collector within the session.
+  public let stream: UInt16
+  public let epoch: UInt32
+  public let columns: [Column]
+
+  /// A layout of `collector`, the session's stream number `stream`.
+  public init(collector: String, stream: UInt16, epoch: UInt32, columns: [Column]) {
+    self.collector = collector
+    self.stream = stream
+    self.epoch = epoch
+    self.columns = columns
+  }
+}
+
+/// The fixed-width schema of one kind of record (a process, an exit, a flow).
+///
+/// Records are rows about what comes and goes too fast for a layout. Each field is one 64-bit word.
+public struct RecordSchema: Sendable, Hashable, Codable {
+  public let collector: String
+  public let stream: UInt16
+  /// What a row is about: `process`, `exit`, `flow`.
+  public let name: String
+  public let fields: [MetricDescription]
+  /// The most rows that one tick may carry; further ones are counted as lost.
+  public let rowsPerTick: Int
+
+  /// A schema whose rows have one word for each of `fields`.
+  public init(
+    collector: String, stream: UInt16, name: String, fields: [MetricDescription], rowsPerTick: Int
+  ) {
+    precondition(!fields.isEmpty && rowsPerTick > 0, "a record has fields and a bound")
+    self.collector = collector
+    self.stream = stream
+    self.name = name
+    self.fields = fields
+    self.rowsPerTick = rowsPerTick
+  }
+}

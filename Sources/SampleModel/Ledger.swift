@@ -1,0 +1,132 @@
+/// The exact account of one sampling thread's deadlines: `deadlines = onTime + late + skipped`.
+public struct TickLedger: Sendable, Hashable, Codable {
+  /// Deadlines that passed between start and stop.
+  public var deadlines: UInt64 = 0
+  /// Acquisition began within half an interval of the deadline.
+  public var onTime: UInt64 = 0
+  /// Acquisition began after that and before the next deadline.
+  public var late: UInt64 = 0
+  /// Never taken.
+  public var skipped: UInt64 = 0
+  /// Longest time from a deadline to its acquisition, in nanoseconds.
+  public var latenessMaximum: UInt64 = 0
+
+  /// An empty account.
+  public init() {}
+
+  /// Whether the account adds up.
+  public var isExact: Bool { deadlines == onTime + late + skipped }
+}
+
+/// The exact account of what went through one ring: `pushed = drained + dropped`.
+public struct RingLedger: Sendable, Hashable, Codable {
+  public var pushed: UInt64 = 0
+  public var drained: UInt64 = 0
+  public var dropped: UInt64 = 0
+
+  /// An empty account.
+  public init() {}
+
+  /// Whether the account adds up.
+  public var isExact: Bool { pushed == drained + dropped }
+}
+
+/// What became of one collector's acquisitions, and what they cost.
+public struct CollectorLedger: Sendable, Hashable, Codable {
+  public var collector: String
+  /// Acquisitions attempted.
+  public var acquisitions: UInt64 = 0
+  /// Acquisitions without values, by outcome word.
+  public var gaps: [String: UInt64] = [:]
+  /// Counters that stepped back where the kernel is known to let them.
+  public var stepsBack: UInt64 = 0
+  /// Counters that fell otherwise: a device that was made anew.
+  public var resets: UInt64 = 0
+  /// Record rows kept and lost.
+  public var records: UInt64 = 0
+  public var recordsLost: UInt64 = 0
+  /// Time between acquisition start and end, summed, in nanoseconds.
+  public var nanoseconds: UInt64 = 0
+  public var systemCalls: UInt64 = 0
+
+  /// An empty account of `collector`.
+  public init(collector: String) { self.collector = collector }
+}
+
+/// The account of one sampling thread over one bracket.
+public struct ThreadLedger: Sendable, Hashable, Codable {
+  public var thread: Int
+  /// The CPU it is pinned to, nil when it floats.
+  public var cpu: Int?
+  public var ticks = TickLedger()
+  public var ring = RingLedger()
+  public var collectors: [CollectorLedger] = []
+
+  /// An empty account of thread number `thread`.
+  public init(thread: Int, cpu: Int?) {
+    self.thread = thread
+    self.cpu = cpu
+  }
+}
+
+/// The account of every sampling thread over one bracket, or over a session.
+public struct Ledger: Sendable, Hashable, Codable {
+  public var threads: [ThreadLedger] = []
+
+  /// The account of `threads`.
+  public init(threads: [ThreadLedger] = []) { self.threads = threads }
+
+  /// Whether every line adds up.
+  public var isExact: Bool { threads.allSatisfy { $0.ticks.isExact && $0.ring.isExact } }
+
+  /// The threads' ticks summed; the lateness is the longest.
+  public var ticks: TickLedger {
+    threads.reduce(into: TickLedger()) { sum, thread in
+      sum.deadlines += thread.ticks.deadlines
+      sum.onTime += thread.ticks.onTime
+      sum.late += thread.ticks.late
+      sum.skipped += thread.ticks.skipped
+      sum.latenessMaximum = max(sum.latenessMaximum, thread.ticks.latenessMaximum)
+    }
+  }
+
+  /// The rings' counts summed.
+  public var ring: RingLedger {
+    threads.reduce(into: RingLedger()) { sum, thread in
+      sum.pushed += thread.ring.pushed
+      sum.drained += thread.ring.drained
+      sum.dropped += thread.ring.dropped
+    }
+  }
+
+  /// Acquisitions without values over all collectors.
+  public var gaps: UInt64 {
+    threads.lazy.flatMap(\.collectors).flatMap(\.gaps.values).reduce(0, +)
+  }
+}
+
+/// What lbsample itself cost over one bracket.
+public struct Overhead: Sendable, Hashable, Codable {
+  /// CPU time of each sampling thread, in nanoseconds (CLOCK_THREAD_CPUTIME_ID).
+  public var samplingThreadNanoseconds: [UInt64] = []
+  /// CPU time of the drain and the sinks it feeds, in nanoseconds.
+  public var drainNanoseconds: UInt64 = 0
+  /// CPU time of the whole process, in nanoseconds (CLOCK_PROCESS_CPUTIME_ID).
+  public var processNanoseconds: UInt64 = 0
+  /// Bytes handed to files and streams.
+  public var bytesWritten: UInt64 = 0
+  /// Bytes of rings and sampling stacks.
+  public var memoryLocked: UInt64 = 0
+  /// Resident memory of the process at the end, in bytes; nil where it cannot be read.
+  public var memoryResident: UInt64?
+  /// Elapsed time that these costs were spread over, in nanoseconds.
+  public var elapsedNanoseconds: UInt64 = 0
+
+  /// No cost yet.
+  public init() {}
+
+  /// The process's CPU time as a fraction of one CPU.
+  public var processFraction: Double {
+    elapsedNanoseconds == 0 ? 0 : Double(processNanoseconds) / Double(elapsedNanoseconds)
+  }
+}

@@ -1,0 +1,153 @@
+/// How a metric's value develops over time.
+public enum MetricKind: String, Sendable, Codable {
+  /// A cumulative count: readers take differences.
+  case counter
+  /// A level at the time of acquisition: readers take it as it is.
+  case gauge
+  /// A fixed bin of a distribution, cumulative; each bin is an instance.
+  case histogram
+}
+
+/// The base unit that a metric's raw value is scaled to.
+public enum MetricUnit: String, Sendable, Codable {
+  case nanoseconds = "ns"
+  case bytes
+  case count
+}
+
+/// The exact rational factor from the kernel's integer to the base unit.
+public struct Scale: Sendable, Hashable, Codable {
+  public let numerator: UInt64
+  public let denominator: UInt64
+
+  /// The factor `numerator / denominator`; both at least 1.
+  public init(_ numerator: UInt64, per denominator: UInt64 = 1) {
+    precondition(numerator > 0 && denominator > 0, "a scale is a positive rational")
+    self.numerator = numerator
+    self.denominator = denominator
+  }
+
+  /// The raw value is already in the base unit.
+  public static let identity = Scale(1)
+
+  /// `raw` in base units.
+  package func apply(_ raw: Double) -> Double {
+    raw * Double(numerator) / Double(denominator)
+  }
+
+  /// `raw` in base units when the result is a whole number that fits 64 bits, else nil.
+  package func exactly(_ raw: UInt64) -> UInt64? {
+    let (product, overflow) = raw.multipliedReportingOverflow(by: numerator)
+    guard !overflow, product % denominator == 0 else { return nil }
+    return product / denominator
+  }
+}
+
+/// One row of a collector's schema.
+public struct MetricDescription: Sendable, Hashable, Codable {
+  /// What instances a metric has.
+  public enum Extent: String, Sendable, Codable {
+    /// One value for the host: no bracket in the name.
+    case host
+    /// One value for each instance, as `cpu.user[0]`.
+    case instance
+  }
+
+  /// The kernel's own field name, without the collector's.
+  public let name: String
+  public let unit: MetricUnit
+  public let kind: MetricKind
+  public let scale: Scale
+  /// Bits after which the kernel's counter wraps.
+  public let width: UInt8
+  public let extent: Extent
+  /// The kernel is known to let this counter step back a little; such a step reads as no change.
+  public let mayStepBack: Bool
+  /// One line for `lbsample collectors`, with the kernel version a younger column came with.
+  public let meaning: String
+
+  /// A schema row; every argument but the name, unit, kind and meaning has the usual default.
+  public init(
+    _ name: String, _ unit: MetricUnit, _ kind: MetricKind, scale: Scale = .identity,
+    width: UInt8 = 64, extent: Extent = .instance, mayStepBack: Bool = false, meaning: String
+  ) {
+    self.name = name
+    self.unit = unit
+    self.kind = kind
+    self.scale = scale
+    self.width = width
+    self.extent = extent
+    self.mayStepBack = mayStepBack
+    self.meaning = meaning
+  }
+}
+
+/// How much one acquisition of a collector costs, as an order of magnitude.
+public enum CostClass: String, Sendable, Codable {
+  /// Up to about 10 µs on a small host: fit for 1 kHz.
+  case cheap
+  /// Up to about 100 µs.
+  case moderate
+  /// Above that, or growing with the host: defaults to a slower cadence.
+  case expensive
+}
+
+/// The static description of a collector: the only schema there is.
+public struct CollectorDescription: Sendable, Codable {
+  public let name: String
+  /// One line: what is measured.
+  public let summary: String
+  /// The kernel files or calls it reads, relative to the mount roots.
+  public let source: String
+  public let minimumKernel: String
+  /// What the kernel asks for: `none` or a capability.
+  public let privilege: String
+  public let cost: CostClass
+  /// System calls of one acquisition.
+  public let systemCallsPerSample: Int
+  public let metrics: [MetricDescription]
+
+  /// A description; `metrics` in the order in which a layout lists them.
+  public init(
+    name: String, summary: String, source: String, minimumKernel: String, privilege: String,
+    cost: CostClass, systemCallsPerSample: Int, metrics: [MetricDescription]
+  ) {
+    self.name = name
+    self.summary = summary
+    self.source = source
+    self.minimumKernel = minimumKernel
+    self.privilege = privilege
+    self.cost = cost
+    self.systemCallsPerSample = systemCallsPerSample
+    self.metrics = metrics
+  }
+}
+
+/// What a probe found.
+public enum Availability: Sendable, Equatable {
+  case available
+  /// The kernel is too old or built without it.
+  case unsupported(reason: String)
+  /// The kernel has it and refuses us; `fix` is the command that changes that.
+  case denied(reason: String, fix: String)
+  /// There is no such source here.
+  case absent(reason: String)
+
+  /// The outcome in one word, as it stands in results.
+  public var word: String {
+    switch self {
+    case .available: "available"
+    case .unsupported: "unsupported"
+    case .denied: "denied"
+    case .absent: "absent"
+    }
+  }
+
+  /// Why it is not available, empty when it is.
+  public var reason: String {
+    switch self {
+    case .available: ""
+    case .unsupported(let reason), .absent(let reason), .denied(let reason, _): reason
+    }
+  }
+}

@@ -1,0 +1,131 @@
+/// What a stream of frames is about: told to every sink before the first frame.
+public struct StreamMeta: Sendable {
+  /// Why a collector that was asked for is not there.
+  public struct Unavailable: Sendable, Hashable, Codable {
+    public let collector: String
+    public let outcome: String
+    public let reason: String
+
+    /// A collector, its outcome word and the cause.
+    public init(collector: String, outcome: String, reason: String) {
+      self.collector = collector
+      self.outcome = outcome
+      self.reason = reason
+    }
+  }
+
+  /// How one collector is sampled in this session.
+  public struct Stream: Sendable, Hashable, Codable {
+    public let collector: String
+    public let stream: UInt16
+    public let thread: Int
+    public let cpu: Int?
+    /// Deadlines between two acquisitions.
+    public let cadence: UInt64
+    public let required: Bool
+
+    /// One collector's stream number, thread, placement and cadence.
+    public init(
+      collector: String, stream: UInt16, thread: Int, cpu: Int?, cadence: UInt64, required: Bool
+    ) {
+      self.collector = collector
+      self.stream = stream
+      self.thread = thread
+      self.cpu = cpu
+      self.cadence = cadence
+      self.required = required
+    }
+  }
+
+  public var interval: UInt64
+  public var streams: [Stream]
+  public var unavailable: [Unavailable]
+  public var records: [RecordSchema]
+  /// Pairs of clocks read together at arm time.
+  public var anchor: ClockAnchor
+  /// What was wished and could not be had (huge pages, locked memory, a NUMA node), with reasons.
+  public var notes: [String]
+
+  /// A description of a stream of frames.
+  public init(
+    interval: UInt64, streams: [Stream], unavailable: [Unavailable], records: [RecordSchema],
+    anchor: ClockAnchor, notes: [String]
+  ) {
+    self.interval = interval
+    self.streams = streams
+    self.unavailable = unavailable
+    self.records = records
+    self.anchor = anchor
+    self.notes = notes
+  }
+}
+
+/// The three clocks read together, in nanoseconds.
+public struct ClockAnchor: Sendable, Hashable, Codable {
+  public let monotonic: UInt64
+  public let realtime: UInt64
+  public let boottime: UInt64
+
+  /// The readings of CLOCK_MONOTONIC, CLOCK_REALTIME and CLOCK_BOOTTIME.
+  public init(monotonic: UInt64, realtime: UInt64, boottime: UInt64) {
+    self.monotonic = monotonic
+    self.realtime = realtime
+    self.boottime = boottime
+  }
+
+  /// Unix time of a CLOCK_MONOTONIC reading by this anchor.
+  public func unixTime(of monotonic: UInt64) -> UInt64 {
+    realtime &+ (monotonic &- self.monotonic)
+  }
+}
+
+/// Something that happened beside the samples.
+public struct SampleEvent: Sendable, Hashable, Codable {
+  /// The kinds of event.
+  public enum Kind: String, Sendable, Codable {
+    case layoutEpoch
+    case gap
+    case clockStep
+    case clockAnchor
+    case suspend
+    case stop
+    case note
+  }
+
+  public let kind: Kind
+  /// CLOCK_MONOTONIC nanoseconds.
+  public let time: UInt64
+  public let message: String
+  /// The clocks at that time, for the kinds that concern them.
+  public let anchor: ClockAnchor?
+
+  /// An event at `time`.
+  public init(_ kind: Kind, time: UInt64, message: String, anchor: ClockAnchor? = nil) {
+    self.kind = kind
+    self.time = time
+    self.message = message
+    self.anchor = anchor
+  }
+}
+
+/// Where the drain delivers: a table, a stream, a result file.
+///
+/// Calls come from the drain's thread, one at a time, in the order begin, then layouts, frames,
+/// records and events with a commit after each pass, then end. A thrown error takes this sink
+/// out of service and ends the session; the others go on.
+package protocol SampleSink: AnyObject {
+  /// The stream is about to start.
+  func begin(_ meta: StreamMeta) throws(LBError)
+  /// A collector's columns from now on; comes before the first frame of its epoch.
+  func layout(_ layout: Layout) throws(LBError)
+  /// One acquisition; `values` is empty unless the outcome is complete.
+  func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError)
+  /// A batch of records: whole rows of the stream's schema.
+  func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError)
+  /// Something beside the samples.
+  func event(_ event: SampleEvent) throws(LBError)
+  /// Every frame that started before `watermark` has been delivered: show and keep them.
+  func commit(watermark: UInt64) throws(LBError)
+  /// Bytes handed to the outside so far.
+  var bytesWritten: UInt64 { get }
+}

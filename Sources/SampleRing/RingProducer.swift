@@ -1,0 +1,76 @@
+import Synchronization
+
+/// The writing end of a ring: one thread's, by type.
+///
+/// A message is one length word and its payload, wrapped around the end of the words. Messages
+/// are staged by `push` and become visible together at `publish`: one release store for many.
+@safe
+package struct RingProducer: ~Copyable {
+  private let storage: RingStorage
+  private let words: UnsafeMutablePointer<UInt64>
+  private let mask: UInt64
+  private let capacity: UInt64
+  /// Where the next message goes; runs ahead of `published` by what is staged.
+  private var head: UInt64
+  /// The last tail that was seen: looked up again only when the ring seems full.
+  private var cachedTail: UInt64
+  /// Messages offered, dropped ones included.
+  package private(set) var pushed: UInt64 = 0
+  /// Messages that found no room.
+  package private(set) var dropped: UInt64 = 0
+
+  init(storage: RingStorage) {
+    self.storage = storage
+    unsafe words = storage.words
+    capacity = UInt64(storage.capacity)
+    mask = capacity - 1
+    // Relaxed: no consumer runs before the endpoints are handed out.
+    unsafe head = storage.published.pointee.load(ordering: .relaxed)
+    unsafe cachedTail = storage.consumed.pointee.load(ordering: .relaxed)
+  }
+
+  /// Stages a message. Constant time in the ring's size; never waits.
+  /// Returns false, and counts it, when there is no room.
+  @inline(__always)
+  package mutating func push(_ message: Span<UInt64>) -> Bool {
+    pushed &+= 1
+    let needed = UInt64(message.count) &+ 1
+    if capacity &- (head &- cachedTail) < needed {
+      // Acquire: partner of the release in RingConsumer.release, so that the consumer's reads of
+      // those words are over before they are overwritten.
+      unsafe cachedTail = storage.consumed.pointee.load(ordering: .acquiring)
+      if capacity &- (head &- cachedTail) < needed {
+        dropped &+= 1
+        return false
+      }
+    }
+    // Safe: offsets are masked by the capacity, and the room was just checked.
+    unsafe words[Int(head & mask)] = UInt64(message.count)
+    let offset = Int((head &+ 1) & mask)
+    let first = min(message.count, Int(capacity) - offset)
+    unsafe message.withUnsafeBufferPointer { source in
+      guard let base = source.baseAddress else { return }
+      unsafe (words + offset).update(from: base, count: first)
+      if first < source.count {
+        unsafe words.update(from: base + first, count: source.count - first)
+      }
+    }
+    head &+= needed
+    return true
+  }
+
+  /// Makes all staged messages visible.
+  @inline(__always)
+  package func publish() {
+    // Release: partner of the acquire in RingConsumer.next.
+    unsafe storage.published.pointee.store(head, ordering: .releasing)
+  }
+
+  /// Words that the consumer has not released, by the last tail that was looked up.
+  /// Looks the tail up, so it is for the slow path.
+  package mutating func fill() -> Int {
+    // Acquire: as in push, whose cache this refreshes.
+    unsafe cachedTail = storage.consumed.pointee.load(ordering: .acquiring)
+    return Int(head &- cachedTail)
+  }
+}

@@ -1,0 +1,93 @@
+package import SampleModel
+import Synchronization
+
+/// Keeps the opening and the closing frame of a bracket, for its exact differences.
+package final class BracketDeltas: SampleSink {
+  private struct Edge: Sendable {
+    var layout: Layout
+    var values: [UInt64]
+  }
+
+  private struct State: Sendable {
+    var layouts: [UInt16: Layout] = [:]
+    var open: [UInt16: Edge] = [:]
+    var close: [UInt16: Edge] = [:]
+  }
+
+  // The drain writes, the controller reads after a flush.
+  private let state = Mutex(State())
+
+  /// A sink that has seen nothing.
+  package init() {}
+
+  package var bytesWritten: UInt64 { 0 }
+
+  /// Nothing to prepare.
+  package func begin(_ meta: StreamMeta) throws(LBError) {}
+
+  /// Remembers the columns.
+  package func layout(_ layout: Layout) throws(LBError) {
+    state.withLock { $0.layouts[layout.stream] = layout }
+  }
+
+  /// Keeps the two edges, lets everything between pass.
+  package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
+    guard header.edge != .none, header.outcome == .complete else { return }
+    var copy: [UInt64] = []
+    copy.reserveCapacity(values.count)
+    for index in values.indices { copy.append(values[index]) }
+    state.withLock { state in
+      guard let layout = state.layouts[header.stream] else { return }
+      let edge = Edge(layout: layout, values: copy)
+      if header.edge == .open {
+        state.open[header.stream] = edge
+        state.close[header.stream] = nil
+      } else {
+        state.close[header.stream] = edge
+      }
+    }
+  }
+
+  /// Records have no differences.
+  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
+  /// Events do not matter here.
+  package func event(_ event: SampleEvent) throws(LBError) {}
+  /// Nothing to keep.
+  package func commit(watermark: UInt64) throws(LBError) {}
+
+  /// Units of every column seen, by name.
+  package var units: [String: String] {
+    state.withLock { state in
+      state.layouts.values.flatMap(\.columns).reduce(into: [:]) {
+        $0[$1.name] = $1.metric.unit.rawValue
+      }
+    }
+  }
+
+  /// Over the last bracket, in base units: each counter's difference, each gauge at the close. A
+  /// counter without both edges, or that was reset between them, is left out.
+  package func metrics() -> [String: Double] {
+    state.withLock { state in
+      var metrics: [String: Double] = [:]
+      for (stream, close) in state.close {
+        var before: [String: UInt64] = [:]
+        if let open = state.open[stream] {
+          for (column, value) in zip(open.layout.columns, open.values) {
+            before[column.name] = value
+          }
+        }
+        for (column, value) in zip(close.layout.columns, close.values) {
+          let metric = column.metric
+          if metric.kind == .gauge {
+            metrics[column.name] = metric.scale.apply(Double(value))
+          } else if let old = before[column.name],
+            let difference = CounterStep(from: old, to: value, metric: metric).difference
+          {
+            metrics[column.name] = metric.scale.apply(Double(difference))
+          }
+        }
+      }
+      return metrics
+    }
+  }
+}

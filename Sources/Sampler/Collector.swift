@@ -1,0 +1,90 @@
+package import LinuxSystem
+public import SampleModel
+
+/// What a collector is given to look at and to arm with.
+package struct CollectorContext: Sendable {
+  package let roots: MountRoots
+  /// Instances that the user left out or picked, by glob over `metric[instance]`.
+  package let filter: ColumnFilter
+
+  /// The kernel's trees and the columns that are wanted.
+  package init(roots: MountRoots, filter: ColumnFilter = ColumnFilter()) {
+    self.roots = roots
+    self.filter = filter
+  }
+}
+
+/// The static half of a collector: what it is, whether it can be had here, and how it is armed.
+package protocol Collector: Sendable {
+  /// The schema, source, privilege and cost.
+  var description: CollectorDescription { get }
+  /// Whether its source can be read here.
+  func probe(_ context: CollectorContext) -> Availability
+  /// Opens, sizes, allocates and checks that a first read parses. Everything expensive is here.
+  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector
+}
+
+/// How many record rows one acquisition gave, and how many found no room.
+public struct RecordCount: Sendable {
+  /// Rows written.
+  public var rows: Int
+  /// Rows that found no room.
+  public var lost: Int
+
+  /// A count of rows and losses.
+  public init(rows: Int = 0, lost: Int = 0) {
+    self.rows = rows
+    self.lost = lost
+  }
+}
+
+/// The armed half: holds descriptors and buffers, samples without allocating.
+///
+/// A class with overridable functions rather than an existential: the sampling thread calls it
+/// through an unmanaged reference, so that no reference is counted between start and stop.
+open class ArmedCollector: @unchecked Sendable {
+  // Sendable: armed by one thread, then used by the sampling thread alone until it is retired.
+
+  /// The columns of this arming, in the order in which `sample` writes values.
+  package let columns: [Column]
+  /// The record that `sampleRecords` writes, nil for a collector of frames only.
+  package let recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)?
+
+  /// An arming with these columns.
+  package init(
+    columns: [Column],
+    recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)? = nil
+  ) {
+    self.columns = columns
+    self.recordFields = recordFields
+  }
+
+  /// One acquisition: writes a raw value for each column. Runs on the sampling thread: no
+  /// allocation, lock, string or logging. Values count only when the outcome is complete.
+  open func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
+    preconditionFailure("a collector overrides sample")
+  }
+
+  /// Writes record rows after a complete `sample`; the span holds `rowsPerTick` of them.
+  open func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount { RecordCount() }
+
+  /// Closes what arm opened. Called once, after the last sample.
+  open func disarm() {}
+}
+
+/// The collectors that there are, by name.
+package struct CollectorRegistry: Sendable {
+  package let collectors: [any Collector]
+
+  /// A registry of `collectors`, whose names differ.
+  package init(_ collectors: [any Collector]) {
+    let names = collectors.map(\.description.name)
+    precondition(Set(names).count == names.count, "two collectors share a name")
+    self.collectors = collectors
+  }
+
+  /// The collector called `name`.
+  package subscript(name: String) -> (any Collector)? {
+    collectors.first { $0.description.name == name }
+  }
+}

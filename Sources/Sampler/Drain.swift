@@ -1,0 +1,278 @@
+import LinuxSystem
+import SampleModel
+import SampleRing
+import Synchronization
+
+/// The ordinary thread that takes frames out of the rings, merges them by acquisition time and
+/// hands them to the sinks.
+///
+/// It delivers a frame once no older one can come: every sampling thread states a floor below
+/// which all its frames are published. What waits for a slower thread is bounded; beyond the
+/// bound it is delivered in the order in which it came.
+final class Drain: @unchecked Sendable {
+  // Sendable: everything but the signal, the requests and the results behind `state` belongs to
+  // the drain's thread; results are read after a flush was acknowledged.
+
+  /// One ring's reading end with the thread that feeds it.
+  private final class Source {
+    let thread: SamplingThread
+    var consumer: RingConsumer
+
+    init(thread: SamplingThread, consumer: consuming RingConsumer) {
+      self.thread = thread
+      self.consumer = consumer
+    }
+  }
+
+  private struct Held {
+    var start: UInt64
+    var offset: Int
+    var count: Int
+  }
+
+  /// Words that may wait for a slower thread.
+  private static let heldLimit = 1 << 22
+
+  let signal: DrainSignal
+  private let table: StreamTable
+  private let sinks: [any SampleSink]
+  private let period: UInt64
+  private let clock: any ClockSource
+  private var sources: [Source] = []
+  private var thread: SystemThread?
+
+  private let flushRequested = FutexWord()
+  private let flushDone = FutexWord()
+  private let ending = Atomic<Bool>(false)
+  /// Raised when a sink failed or the sampling threads are all finished.
+  let attention: StopFlag
+  private let firstFailure = Mutex<LBError?>(nil)
+
+  // The drain thread's own.
+  private var words: [UInt64] = []
+  private var held: [Held] = []
+  private var sinkFailed: [Bool]
+  private var deliveredEpoch: [UInt32] = []
+  private var steps = StepWatch()
+  private var watch: ClockWatch
+  private var rearmFailedAt: [UInt16: UInt64] = [:]
+  private(set) var cpuNanoseconds: UInt64 = 0
+
+  init(
+    signal: DrainSignal, table: StreamTable, sinks: [any SampleSink], period: UInt64,
+    clock: any ClockSource
+  ) throws(SystemError) {
+    self.signal = signal
+    self.table = table
+    self.sinks = sinks
+    self.period = period
+    self.clock = clock
+    attention = try StopFlag()
+    sinkFailed = Array(repeating: false, count: sinks.count)
+    watch = ClockWatch(clock: clock)
+  }
+
+  /// The first error of a sink or a collector that had to be armed anew.
+  var failure: LBError? { firstFailure.withLock { $0 } }
+
+  /// Adds a ring. Before `launch`.
+  func add(_ thread: SamplingThread, _ consumer: consuming RingConsumer) {
+    sources.append(Source(thread: thread, consumer: consumer))
+  }
+
+  /// Starts the thread, kept to `cpus` if given.
+  func launch(meta: StreamMeta, cpus: CPUSet?) throws(SystemError) {
+    thread = try SystemThread(name: "lb-drain") { [unowned self] in
+      if let cpus, !cpus.isEmpty {
+        do throws(SystemError) {
+          try cpus.applyToThisThread()
+        } catch {
+          report(.note, "the drain could not be moved to CPUs \(cpus): \(error)")
+        }
+      }
+      deliver { sink throws(LBError) in try sink.begin(meta) }
+      for layout in table.layouts { deliverLayout(layout) }
+      deliver { sink throws(LBError) in try sink.commit(watermark: 0) }
+      run()
+    }
+  }
+
+  /// Waits until everything published so far has reached the sinks and is committed.
+  func flush() {
+    let request = flushRequested.load() &+ 1
+    flushRequested.store(request)
+    signal.wake()
+    while true {
+      let done = flushDone.load()
+      if done == request { return }
+      Futex.wait(flushDone, whileEqualTo: done, until: Futex.forever)
+    }
+  }
+
+  /// Ends the thread after a last pass.
+  func shutDown() {
+    guard let thread else { return }
+    ending.store(true, ordering: .releasing)
+    signal.wake()
+    thread.join()
+    self.thread = nil
+  }
+
+  /// Messages drained of each ring. After a flush.
+  func drained(_ index: Int) -> UInt64 { sources[index].consumer.drained }
+
+  /// Steps back and resets of a stream since the last call. After a flush.
+  func takeSteps(_ stream: Int) -> (stepsBack: UInt64, resets: UInt64) { steps.take(stream) }
+
+  private func run() {
+    while true {
+      let seen = signal.current()
+      let request = flushRequested.load()
+      let isEnding = ending.load(ordering: .acquiring)
+      pass()
+      cpuNanoseconds = Clock.threadCPU()
+      if flushDone.load() != request { flushDone.announce(request) }
+      if isEnding { return }
+      if !sources.isEmpty,
+        sources.allSatisfy({ $0.thread.finished.load(ordering: .acquiring) })
+      {
+        attention.raise()
+      }
+      signal.wait(since: seen, until: Clock.monotonic() &+ period)
+    }
+  }
+
+  /// Takes what there is, merges it, delivers it, and commits.
+  private func pass() {
+    // The floors are read before the rings: what is below them is then in the rings.
+    var watermark = UInt64.max
+    for source in sources {
+      watermark = min(watermark, source.thread.floor.load(ordering: .acquiring))
+    }
+    for event in watch.check() { deliver { sink throws(LBError) in try sink.event(event) } }
+    takeOut()
+    if sources.count > 1 { held.sort { $0.start < $1.start } }
+    let overfull = words.count > Self.heldLimit
+    var taken = 0
+    while taken < held.count, overfull || held[taken].start < watermark {
+      deliverMessage(held[taken])
+      taken += 1
+    }
+    held.removeFirst(taken)
+    if held.isEmpty {
+      words.removeAll(keepingCapacity: true)
+    } else {
+      compact()
+    }
+    deliver { sink throws(LBError) in try sink.commit(watermark: watermark) }
+  }
+
+  private func takeOut() {
+    for source in sources {
+      // Bounded by what one ring can hold: the producer may go on while we read.
+      var bound = 1 << 20
+      while bound > 0 {
+        let offset = words.count
+        guard let count = source.consumer.next(appendingTo: &words) else { break }
+        held.append(Held(start: words[offset + 4], offset: offset, count: count))
+        bound -= 1
+        if bound % 256 == 0 { source.consumer.release() }
+      }
+      source.consumer.release()
+    }
+  }
+
+  /// Moves the words of what is still held to the front.
+  private func compact() {
+    var packed: [UInt64] = []
+    for index in held.indices {
+      let place = held[index].offset
+      held[index].offset = packed.count
+      packed += words[place..<place + held[index].count]
+    }
+    words = packed
+  }
+
+  private func deliverMessage(_ message: Held) {
+    // Taken out of the property, so that a sink's work does not meet an exclusive access of it.
+    let all = words
+    let span = all.span.extracting(message.offset..<message.offset + message.count)
+    guard let header = FrameHeader(decoding: span) else {
+      fail(LBError(.internal, "a ring message of \(message.count) words has no frame header"))
+      return
+    }
+    let body = span.extracting(FrameHeader.wordCount..<message.count)
+    guard let layout = table.layout(header.stream, epoch: header.epoch) else {
+      fail(LBError(.internal, "a frame of unknown stream \(header.stream) epoch \(header.epoch)"))
+      return
+    }
+    announce(layout)
+    if header.kind == .records {
+      for index in sinks.indices where !sinkFailed[index] {
+        guarded(index) { sink throws(LBError) in try sink.records(header, body) }
+      }
+      return
+    }
+    if header.outcome == .complete { steps.observe(header, body, layout) }
+    for index in sinks.indices where !sinkFailed[index] {
+      guarded(index) { sink throws(LBError) in try sink.frame(header, body) }
+    }
+    if SamplingThread.needsRearm(header.outcome) { rearm(header, layout) }
+  }
+
+  /// Tells the sinks of a layout before its first frame.
+  private func announce(_ layout: Layout) {
+    let stream = Int(layout.stream)
+    while deliveredEpoch.count <= stream { deliveredEpoch.append(0) }
+    guard deliveredEpoch[stream] != layout.epoch else { return }
+    table.retire(layout.stream, before: layout.epoch)
+    deliverLayout(layout)
+  }
+
+  private func deliverLayout(_ layout: Layout) {
+    let stream = Int(layout.stream)
+    while deliveredEpoch.count <= stream { deliveredEpoch.append(0) }
+    deliveredEpoch[stream] = layout.epoch
+    deliver { sink throws(LBError) in try sink.layout(layout) }
+  }
+
+  private func rearm(_ header: FrameHeader, _ layout: Layout) {
+    let now = clock.monotonic()
+    if let last = rearmFailedAt[header.stream], now &- last < 1_000_000_000 { return }
+    do throws(LBError) {
+      guard let (next, change) = try table.rearm(header.stream, after: header.epoch) else {
+        return
+      }
+      rearmFailedAt[header.stream] = nil
+      report(
+        .layoutEpoch, "\(next.collector): layout epoch \(next.epoch): \(change)")
+    } catch {
+      let first = rearmFailedAt[header.stream] == nil
+      rearmFailedAt[header.stream] = now
+      if first { report(.gap, "\(layout.collector): \(error)") }
+    }
+  }
+
+  private func report(_ kind: SampleEvent.Kind, _ message: String) {
+    let event = SampleEvent(kind, time: clock.monotonic(), message: message)
+    deliver { sink throws(LBError) in try sink.event(event) }
+  }
+
+  private func deliver(_ body: (any SampleSink) throws(LBError) -> Void) {
+    for index in sinks.indices where !sinkFailed[index] { guarded(index, body) }
+  }
+
+  private func guarded(_ index: Int, _ body: (any SampleSink) throws(LBError) -> Void) {
+    do throws(LBError) {
+      try body(sinks[index])
+    } catch {
+      sinkFailed[index] = true
+      fail(error)
+    }
+  }
+
+  private func fail(_ error: LBError) {
+    firstFailure.withLock { if $0 == nil { $0 = error } }
+    attention.raise()
+  }
+}

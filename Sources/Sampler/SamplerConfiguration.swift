@@ -1,0 +1,64 @@
+package import LinuxSystem
+package import SampleModel
+
+/// How a session samples.
+package struct SamplerConfiguration: Sendable {
+  /// Nanoseconds between two deadlines.
+  package var interval: UInt64
+  /// Deadlines of each bracket, nil for no end.
+  package var limit: UInt64?
+  /// CPUs of the sampling threads.
+  package var cpus: [Int]
+  package var priority: SchedulingPriority
+  /// CPUs that the drain is kept to, nil: wherever the process may run.
+  package var drainCPUs: CPUSet?
+  /// Whether somebody watches: the drain then delivers within 100 ms of an acquisition.
+  package var live: Bool
+  /// Whether deadlines fall on multiples of the interval on the wall clock.
+  package var aligned: Bool
+  package var hugePages: Bool
+  package var lockMemory: Bool
+  package var context: CollectorContext
+  package var clock: any ClockSource
+
+  /// Sampling on `cpus` every `interval` nanoseconds; everything else has the usual default.
+  package init(interval: UInt64, cpus: [Int], context: CollectorContext) {
+    self.interval = interval
+    self.cpus = cpus
+    self.context = context
+    limit = nil
+    priority = .other
+    drainCPUs = nil
+    live = false
+    aligned = false
+    hugePages = false
+    lockMemory = true
+    clock = SystemClock()
+  }
+}
+
+/// One collector that a session is asked for.
+package struct CollectorRequest: Sendable {
+  package let collector: any Collector
+  /// Nanoseconds between two acquisitions, nil: the session's interval.
+  package let interval: UInt64?
+  /// Whether its absence fails the session.
+  package let required: Bool
+
+  /// A request for `collector`.
+  package init(_ collector: any Collector, interval: UInt64? = nil, required: Bool = true) {
+    self.collector = collector
+    self.interval = interval
+    self.required = required
+  }
+}
+
+/// The account of one bracket.
+package struct BracketAccount: Sendable {
+  package var number: UInt32
+  /// CLOCK_MONOTONIC at the start of the opening sample and at the end of the closing one.
+  package var openStart: UInt64
+  package var closeEnd: UInt64
+  package var ledger: Ledger
+  package var overhead: Overhead
+}

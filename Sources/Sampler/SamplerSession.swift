@@ -1,0 +1,350 @@
+import LinuxSystem
+package import SampleModel
+import SampleRing
+import Synchronization
+
+/// A set of collectors on their sampling threads, armed once and bracketed many times.
+///
+/// Order of calls: `arm`, then `start` and `stop` in pairs, then `disarm`. What starts last stops
+/// first. `start` returns when the opening samples are taken, `stop` when everything up to the
+/// closing ones has reached the sinks.
+package final class SamplerSession {
+  private let configuration: SamplerConfiguration
+  private let requests: [CollectorRequest]
+  private let sinks: [any SampleSink]
+  private let signal = DrainSignal()
+  private let table: StreamTable
+  private var drain: Drain?
+  private var threads: [SamplingThread] = []
+  private var streamsOfThread: [[Int]] = []
+  private var memoryLocked: UInt64 = 0
+  private var bracketNumber: UInt32 = 0
+  private var before = Baseline()
+
+  /// Counts at the start of a bracket, to take off at its end.
+  private struct Baseline {
+    var pushed: [UInt64] = []
+    var drained: [UInt64] = []
+    var dropped: [UInt64] = []
+    var drainCPU: UInt64 = 0
+    var processCPU: UInt64 = 0
+    var written: UInt64 = 0
+  }
+
+  /// What was armed and what was not, after `arm`.
+  package private(set) var meta: StreamMeta?
+
+  /// A session that will feed `sinks`.
+  package init(
+    _ configuration: SamplerConfiguration, requests: [CollectorRequest],
+    sinks: [any SampleSink]
+  ) {
+    self.configuration = configuration
+    self.requests = requests
+    self.sinks = sinks
+    table = StreamTable(context: configuration.context)
+  }
+
+  /// Readable when a sink failed or every deadline of the limit has passed. After `arm`.
+  package var attentionDescriptor: Int32 { drain?.attention.pollDescriptor ?? -1 }
+
+  /// The first failure on the drain's side.
+  package var failure: LBError? { drain?.failure }
+
+  /// Whether every deadline of the limit has passed.
+  package var isFinished: Bool {
+    threads.allSatisfy { $0.finished.load(ordering: .acquiring) }
+  }
+
+  /// The first sampling thread's CPU: who opens and closes brackets runs there.
+  package var bracketCPU: Int? { threads.first?.cpu }
+
+  // MARK: Arm
+
+  /// Probes, opens, sizes, allocates, starts the threads. Everything expensive is here.
+  package func arm() throws(LBError) {
+    var unavailable: [StreamMeta.Unavailable] = []
+    let armed = try armCollectors(&unavailable)
+    guard !armed.isEmpty else {
+      let reasons = unavailable.map { "\($0.collector): \($0.reason)" }.joined(separator: "; ")
+      throw LBError(.collectorUnavailable, "no collector can be sampled here: \(reasons)")
+    }
+    do throws(SystemError) {
+      let drain = try Drain(
+        signal: signal, table: table, sinks: sinks, period: drainPeriod,
+        clock: configuration.clock)
+      self.drain = drain
+      var notes: [String] = []
+      var streams: [StreamMeta.Stream] = []
+      let threadCount = min(configuration.cpus.count, armed.count)
+      for index in 0..<threadCount {
+        let mine = armed.indices.filter { $0 % threadCount == index }
+        streams += try addThread(index, armed.filter { mine.contains($0.stream) }, drain, &notes)
+      }
+      streams.sort { $0.stream < $1.stream }
+      let meta = StreamMeta(
+        interval: configuration.interval, streams: streams, unavailable: unavailable,
+        records: armed.compactMap { table.schema(UInt16($0.stream)) },
+        anchor: ClockWatch.read(configuration.clock), notes: notes)
+      self.meta = meta
+      try drain.launch(meta: meta, cpus: configuration.drainCPUs)
+      drain.flush()
+    } catch {
+      disarm()
+      throw LBError(
+        .configuration, "the sampling threads could not be set up: \(error); \(Self.fix(error))",
+        context: ErrorContext(errno: error.errno))
+    }
+    if let failure = drain?.failure {
+      disarm()
+      throw failure
+    }
+  }
+
+  private struct Armed {
+    let stream: Int
+    let request: CollectorRequest
+    let cadence: UInt64
+  }
+
+  private func armCollectors(
+    _ unavailable: inout [StreamMeta.Unavailable]
+  ) throws(LBError) -> [Armed] {
+    var armed: [Armed] = []
+    for request in requests {
+      let name = request.collector.description.name
+      let cadence = try cadence(of: request)
+      let availability = request.collector.probe(configuration.context)
+      var reason: String?
+      if availability == .available {
+        do throws(LBError) {
+          try table.add(request.collector)
+          armed.append(Armed(stream: armed.count, request: request, cadence: cadence))
+        } catch {
+          if request.required {
+            table.disarmAll()
+            throw error
+          }
+          reason = error.description
+        }
+      } else {
+        reason = availability.reason
+      }
+      guard let reason else { continue }
+      if request.required {
+        table.disarmAll()
+        throw Self.unavailableError(name, availability)
+      }
+      unavailable.append(
+        StreamMeta.Unavailable(collector: name, outcome: availability.word, reason: reason))
+    }
+    return armed
+  }
+
+  private static func unavailableError(_ name: String, _ availability: Availability) -> LBError {
+    var message = "collector \(name) is \(availability.word): \(availability.reason)"
+    if case .denied(_, let fix) = availability { message += "; to change that: \(fix)" }
+    return LBError(
+      .collectorUnavailable, message, context: ErrorContext(collector: name))
+  }
+
+  private func cadence(of request: CollectorRequest) throws(LBError) -> UInt64 {
+    guard let interval = request.interval else { return 1 }
+    guard interval >= configuration.interval, interval % configuration.interval == 0 else {
+      throw LBError(
+        .configuration,
+        "collector \(request.collector.description.name): its interval of \(interval) ns is not "
+          + "a multiple of the session's \(configuration.interval) ns; choose a multiple")
+    }
+    return interval / configuration.interval
+  }
+
+  /// Words of one ring: at least five seconds of frames.
+  private func ringCapacity(_ states: [StreamState]) -> Int {
+    let seconds = 5.0
+    let ticks = max(seconds * 1e9 / Double(configuration.interval), 8)
+    var words = 0.0
+    for state in states {
+      let message = Double(FrameHeader.wordCount + 1 + state.valueCount)
+      words += message * (ticks / Double(state.cadence) + 4)
+      if state.recordWords > 0 {
+        words += Double(state.recordWords * state.recordRows) * ticks / Double(state.cadence)
+      }
+    }
+    var capacity = 1 << 12
+    while Double(capacity) < words, capacity < 1 << 27 { capacity <<= 1 }
+    return capacity
+  }
+
+  private func addThread(
+    _ index: Int, _ armed: [Armed], _ drain: Drain, _ notes: inout [String]
+  ) throws(SystemError) -> [StreamMeta.Stream] {
+    let cpu = configuration.cpus[index]
+    let states = armed.map { table.threadState($0.stream, cadence: $0.cadence) }
+    let node = HostFacts.nodes(configuration.context.roots).count > 1
+      ? NumaLibrary.node(ofCPU: cpu) : nil
+    let wishes = Mapping.Wishes(
+      node: node, hugePages: configuration.hugePages, locked: configuration.lockMemory)
+    let capacity = ringCapacity(states.map(\.0))
+    let ringMemory = try Mapping(
+      bytes: RingStorage.byteCount(capacity: capacity), purpose: "ring \(index)", wishes: wishes)
+    let scratchWords = FrameHeader.wordCount + (states.map(\.words).max() ?? 0)
+    let plain = Mapping.Wishes(node: node, locked: configuration.lockMemory)
+    let scratch = try Mapping(
+      bytes: scratchWords * 8, purpose: "scratch \(index)", wishes: plain)
+    let stack = try Mapping(
+      bytes: 1 << 18, purpose: "stack \(index)", wishes: plain, guardPage: true)
+    let storage = unsafe RingStorage(
+      capacity: capacity, memory: ringMemory.memory, owner: ringMemory)
+    let thread = SamplingThread(
+      index: index, cpu: cpu, priority: configuration.priority, streams: states.map(\.0),
+      mailboxes: states.map(\.1), scratch: scratch, producer: storage.takeProducer(),
+      wakeFill: capacity / 2,
+      wakesEveryTick: configuration.live && configuration.interval >= Self.livePeriod,
+      drain: signal)
+    for mapping in [ringMemory, scratch, stack] {
+      notes += mapping.notes
+      memoryLocked += UInt64(mapping.lockedBytes)
+    }
+    try thread.launch(stack: stack)
+    drain.add(thread, storage.takeConsumer())
+    threads.append(thread)
+    streamsOfThread.append(armed.map(\.stream))
+    return armed.map {
+      StreamMeta.Stream(
+        collector: $0.request.collector.description.name, stream: UInt16($0.stream),
+        thread: index, cpu: cpu, cadence: $0.cadence, required: $0.request.required)
+    }
+  }
+
+  private static let livePeriod: UInt64 = 100_000_000
+  /// Nine tenths of a second: with the commit itself, within the promised second.
+  private static let recordingPeriod: UInt64 = 900_000_000
+
+  private var drainPeriod: UInt64 {
+    configuration.live ? Self.livePeriod : Self.recordingPeriod
+  }
+
+  private static func fix(_ error: SystemError) -> String {
+    if error.call.hasPrefix("pthread_setschedparam") {
+      return "real-time priority needs CAP_SYS_NICE: run as root, or: "
+        + "setcap cap_sys_nice+ep $(command -v lbsample)"
+    }
+    return "see lbsample doctor for what this host permits"
+  }
+
+  // MARK: Bracket
+
+  /// Takes the opening samples and begins to sample. Gives the bracket's number.
+  package func start() throws(LBError) -> UInt32 {
+    guard let drain else { throw LBError(.internal, "start before arm") }
+    drain.flush()
+    bracketNumber += 1
+    before = baseline(drain)
+    let base = openingBase()
+    for thread in threads {
+      thread.bracket = SamplingThread.Bracket(
+        number: bracketNumber, base: base, interval: configuration.interval,
+        limit: configuration.limit ?? .max)
+      thread.send(.open)
+    }
+    for thread in threads { thread.awaitDone() }
+    try retryFailedEdges()
+    for thread in threads { thread.send(.sample) }
+    for thread in threads { thread.awaitDone() }
+    return bracketNumber
+  }
+
+  /// Takes the closing samples (unless `sampling` is false: the limit has been reached), drains
+  /// everything and gives the account.
+  package func stop(sampling: Bool) throws(LBError) -> BracketAccount {
+    guard let drain else { throw LBError(.internal, "stop before arm") }
+    for thread in threads.reversed() { thread.send(sampling ? .close : .park) }
+    for thread in threads.reversed() { thread.awaitDone() }
+    if sampling { try retryFailedEdges() }
+    let closeEnd = threads.map(\.closeEnd).max() ?? 0
+    drain.flush()
+    return account(drain, closeEnd: closeEnd)
+  }
+
+  /// Threads, rings and collectors go, what came last first. Harmless when nothing is armed.
+  package func disarm() {
+    for thread in threads.reversed() { thread.shutDown() }
+    drain?.shutDown()
+    threads = []
+    table.disarmAll()
+  }
+
+  /// A collector whose layout changed just at an edge is armed anew and read again: without its
+  /// edge value a bracket would have no differences.
+  private func retryFailedEdges() throws(LBError) {
+    for _ in 0..<3 {
+      var failed: [(UInt16, UInt32)] = []
+      for thread in threads {
+        thread.withStreams { streams in
+          for index in streams.indices
+          where SamplingThread.needsRearm(streams[index].lastOutcome) {
+            failed.append((streams[index].stream, streams[index].epoch))
+          }
+        }
+      }
+      if failed.isEmpty { return }
+      for (stream, epoch) in failed { _ = try table.rearm(stream, after: epoch) }
+      for thread in threads { thread.send(.retryEdge) }
+      for thread in threads { thread.awaitDone() }
+    }
+  }
+
+  /// The time that deadlines are counted from: now, or such that they fall on multiples of the
+  /// interval on the wall clock.
+  private func openingBase() -> UInt64 {
+    let anchor = ClockWatch.read(configuration.clock)
+    guard configuration.aligned else { return Clock.monotonic() }
+    return anchor.monotonic &- anchor.realtime % configuration.interval
+  }
+
+  private func baseline(_ drain: Drain) -> Baseline {
+    Baseline(
+      pushed: threads.map(\.ringCounts.pushed),
+      drained: threads.indices.map { drain.drained($0) },
+      dropped: threads.map(\.ringCounts.dropped),
+      drainCPU: drain.cpuNanoseconds, processCPU: Clock.processCPU(),
+      written: sinks.reduce(0) { $0 + $1.bytesWritten })
+  }
+
+  private func account(_ drain: Drain, closeEnd: UInt64) -> BracketAccount {
+    let after = baseline(drain)
+    var ledger = Ledger()
+    var overhead = Overhead()
+    for (index, thread) in threads.enumerated() {
+      var line = ThreadLedger(thread: index, cpu: thread.cpu)
+      line.ticks = thread.ticks
+      line.ring.pushed = after.pushed[index] - before.pushed[index]
+      line.ring.drained = after.drained[index] - before.drained[index]
+      line.ring.dropped = after.dropped[index] - before.dropped[index]
+      thread.withStreams { streams in
+        for place in streams.indices {
+          let stream = streams[place].stream
+          let name = table.layout(stream, epoch: streams[place].epoch)?.collector ?? "?"
+          var collector = streams[place].counts.ledger(collector: name)
+          let steps = drain.takeSteps(Int(stream))
+          collector.stepsBack = steps.stepsBack
+          collector.resets = steps.resets
+          line.collectors.append(collector)
+        }
+      }
+      ledger.threads.append(line)
+      overhead.samplingThreadNanoseconds.append(thread.cpuNanoseconds)
+    }
+    let openStart = threads.map(\.openStart).min() ?? 0
+    overhead.drainNanoseconds = after.drainCPU - before.drainCPU
+    overhead.processNanoseconds = after.processCPU - before.processCPU
+    overhead.bytesWritten = after.written - before.written
+    overhead.memoryLocked = memoryLocked
+    overhead.memoryResident = HostFacts.residentBytes()
+    overhead.elapsedNanoseconds = Clock.monotonic() - openStart
+    return BracketAccount(
+      number: bracketNumber, openStart: openStart, closeEnd: max(closeEnd, openStart),
+      ledger: ledger, overhead: overhead)
+  }
+}

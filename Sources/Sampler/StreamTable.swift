@@ -1,0 +1,159 @@
+import LinuxSystem
+import SampleModel
+import Synchronization
+
+/// The session's collectors with every layout they have had, and the place where one is armed
+/// anew. Shared by the controller and the drain, never touched by a sampling thread.
+final class StreamTable: Sendable {
+  /// One collector of the session.
+  struct Entry {
+    let collector: any Collector
+    let mailbox: Mailbox
+    var current: Replacement
+    /// Replaced, but perhaps still in use by the sampling thread.
+    var outgoing: [Replacement] = []
+    var layouts: [UInt32: Layout] = [:]
+    var schema: RecordSchema?
+  }
+
+  private struct State {
+    var entries: [Entry] = []
+  }
+
+  private let state = Mutex(State())
+  private let context: CollectorContext
+  /// Columns beyond those at arm time that a layout may grow to; the scratch has room for them.
+  static func room(forColumns columns: Int) -> Int { columns * 2 + 256 }
+
+  init(context: CollectorContext) { self.context = context }
+
+  /// Arms `collector` as the next stream.
+  func add(_ collector: any Collector) throws(LBError) {
+    let armed = try collector.arm(context)
+    state.withLock { state in
+      let stream = UInt16(state.entries.count)
+      let name = collector.description.name
+      var entry = Entry(
+        collector: collector, mailbox: Mailbox(), current: Replacement(armed: armed, epoch: 1))
+      entry.layouts[1] = Layout(
+        collector: name, stream: stream, epoch: 1, columns: armed.columns)
+      if let record = armed.recordFields {
+        entry.schema = RecordSchema(
+          collector: name, stream: stream, name: record.name, fields: record.fields,
+          rowsPerTick: record.rowsPerTick)
+      }
+      state.entries.append(entry)
+    }
+  }
+
+  var count: Int { state.withLock { $0.entries.count } }
+
+  /// The layout of a stream at an epoch.
+  func layout(_ stream: UInt16, epoch: UInt32) -> Layout? {
+    state.withLock { state in
+      Int(stream) < state.entries.count ? state.entries[Int(stream)].layouts[epoch] : nil
+    }
+  }
+
+  /// The record schema of a stream, nil for one of frames only.
+  func schema(_ stream: UInt16) -> RecordSchema? {
+    state.withLock { state in
+      Int(stream) < state.entries.count ? state.entries[Int(stream)].schema : nil
+    }
+  }
+
+  /// Every stream's present layout.
+  var layouts: [Layout] {
+    state.withLock { state in
+      state.entries.compactMap { $0.layouts[$0.current.epoch] }
+    }
+  }
+
+  /// The sampling thread's state of a stream, its mailbox, and the words that it may need.
+  func threadState(_ stream: Int, cadence: UInt64) -> (StreamState, Mailbox, words: Int) {
+    state.withLock { state in
+      let entry = state.entries[stream]
+      let columns = entry.current.armed.columns.count
+      let recordWords = entry.schema?.fields.count ?? 0
+      let recordRows = entry.schema?.rowsPerTick ?? 0
+      let thread = unsafe StreamState(
+        armed: .passUnretained(entry.current.armed), stream: UInt16(stream), cadence: cadence,
+        systemCallsPerSample: UInt64(entry.collector.description.systemCallsPerSample),
+        epoch: entry.current.epoch, valueCount: columns, recordWords: recordWords,
+        recordRows: recordRows)
+      let words = max(Self.room(forColumns: columns), recordWords * recordRows)
+      return (thread, entry.mailbox, words)
+    }
+  }
+
+  /// Arms a stream anew because its epoch `epoch` did not fit the kernel's text any more, and
+  /// gives the new layout. Nil when that has been done already.
+  func rearm(_ stream: UInt16, after epoch: UInt32) throws(LBError) -> (Layout, change: String)? {
+    // The lock is held while arming: two callers must not arm the same stream twice.
+    let result = state.withLock { state -> Result<(Layout, change: String)?, LBError> in
+      let index = Int(stream)
+      guard index < state.entries.count, state.entries[index].current.epoch == epoch else {
+        return .success(nil)
+      }
+      do throws(LBError) {
+        let old = state.entries[index].current
+        let armed = try state.entries[index].collector.arm(context)
+        let firstColumns = state.entries[index].layouts[1]?.columns.count ?? 0
+        guard armed.columns.count <= Self.room(forColumns: firstColumns) else {
+          armed.disarm()
+          throw LBError(
+            .metricCollection,
+            "\(state.entries[index].collector.description.name): grew from \(firstColumns) to "
+              + "\(armed.columns.count) columns, more than was reserved: start sampling anew")
+        }
+        let next = Replacement(armed: armed, epoch: epoch + 1)
+        let layout = Layout(
+          collector: state.entries[index].collector.description.name, stream: stream,
+          epoch: epoch + 1, columns: armed.columns)
+        state.entries[index].outgoing.append(old)
+        state.entries[index].current = next
+        state.entries[index].layouts[epoch + 1] = layout
+        state.entries[index].mailbox.put(next)
+        return .success((layout, Self.change(from: old.armed.columns, to: armed.columns)))
+      } catch {
+        return .failure(error)
+      }
+    }
+    return try result.get()
+  }
+
+  /// A frame of `epoch` came through: older armings are out of use.
+  func retire(_ stream: UInt16, before epoch: UInt32) {
+    let unused = state.withLock { state -> [Replacement] in
+      let index = Int(stream)
+      guard index < state.entries.count else { return [] }
+      let unused = state.entries[index].outgoing.filter { $0.epoch < epoch }
+      state.entries[index].outgoing.removeAll { $0.epoch < epoch }
+      return unused
+    }
+    for replacement in unused { replacement.armed.disarm() }
+  }
+
+  /// Disarms everything, last armed first.
+  func disarmAll() {
+    let entries = state.withLock { state -> [Entry] in
+      let entries = state.entries
+      state.entries = []
+      return entries
+    }
+    for entry in entries.reversed() {
+      for replacement in entry.outgoing.reversed() { replacement.armed.disarm() }
+      entry.current.armed.disarm()
+    }
+  }
+
+  /// Which instances came and went, in words.
+  private static func change(from old: [Column], to new: [Column]) -> String {
+    let before = Set(old.map(\.instance))
+    let after = Set(new.map(\.instance))
+    let parts =
+      after.subtracting(before).sorted().map { "\($0) appeared" }
+      + before.subtracting(after).sorted().map { "\($0) vanished" }
+    return parts.isEmpty ? "same instances" : parts.joined(separator: ", ")
+  }
+}

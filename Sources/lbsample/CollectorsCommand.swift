@@ -1,0 +1,83 @@
+import ArgumentParser
+import Collectors
+import Foundation
+import LinuxSystem
+import Output
+import SampleModel
+import Sampler
+
+/// `lbsample collectors`: what can be sampled.
+struct CollectorsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "collectors",
+    abstract: "List every collector and metric, with what this host offers.")
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+  var format = "text"
+  @Option(
+    name: .customLong("proc-root"),
+    help: ArgumentHelp("Read another mount of /proc.", valueName: "dir"))
+  var procRoot = "/proc"
+  @Option(
+    name: .customLong("sys-root"),
+    help: ArgumentHelp("Read another mount of /sys.", valueName: "dir"))
+  var sysRoot = "/sys"
+  @Argument(help: "Only these collectors.")
+  var names: [String] = []
+
+  private struct Entry: Encodable {
+    var description: CollectorDescription
+    var availability: String
+    var reason: String
+    var fix: String?
+  }
+
+  func run() throws {
+    try Formats.check(format, of: ["text", "json"])
+    let registry = CollectorRegistry.host()
+    let known = registry.collectors.map(\.description.name)
+    for name in names where !known.contains(name) {
+      throw LBError(
+        .configuration,
+        "unknown collector \(name)\(Nearest.hint(Nearest.word(to: name, in: known)))")
+    }
+    let context = CollectorContext(roots: MountRoots(proc: procRoot, sys: sysRoot))
+    let entries = registry.collectors
+      .filter { names.isEmpty || names.contains($0.description.name) }
+      .map { collector in
+        let availability = collector.probe(context)
+        var fix: String?
+        if case .denied(_, let way) = availability { fix = way }
+        return Entry(
+          description: collector.description, availability: availability.word,
+          reason: availability.reason, fix: fix)
+      }
+    if format == "json" {
+      try Console.write(try JSONText.encode(entries, pretty: true) + "\n")
+      return
+    }
+    var text = ""
+    for entry in entries {
+      let description = entry.description
+      text += "\(description.name): \(description.summary)\n"
+      text += "  here       \(entry.availability)"
+      text += entry.reason.isEmpty ? "\n" : ": \(entry.reason)\n"
+      if let fix = entry.fix { text += "  fix        \(fix)\n" }
+      text += "  source     \(description.source)\n"
+      text += "  since      Linux \(description.minimumKernel)\n"
+      text += "  privilege  \(description.privilege)\n"
+      text += "  cost       \(description.cost.rawValue), "
+      text += "\(description.systemCallsPerSample) system call a sample\n"
+      let rows = description.metrics.map { metric in
+        [
+          "    \(description.name).\(metric.name)"
+            + (metric.extent == .instance ? "[…]" : ""),
+          metric.kind.rawValue, metric.unit.rawValue, metric.meaning,
+        ]
+      }
+      text += TextTable.lines(rows, leftColumns: 4).joined(separator: "\n") + "\n\n"
+    }
+    try Console.write(String(text.dropLast()))
+  }
+}

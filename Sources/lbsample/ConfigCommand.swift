@@ -1,0 +1,54 @@
+import ArgumentParser
+import Foundation
+import Output
+import SampleModel
+
+/// `lbsample config`: the configuration in force.
+struct ConfigCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "config", abstract: "Show or check the configuration.",
+    subcommands: [ConfigShow.self, ConfigCheck.self], defaultSubcommand: ConfigShow.self)
+}
+
+/// `lbsample config show`.
+struct ConfigShow: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show each value in force with its origin.")
+  @Option(
+    name: .customLong("config"),
+    help: ArgumentHelp("Configuration file, in place of the found one.", valueName: "file"))
+  var config: String?
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+  var format = "text"
+
+  func run() throws {
+    try Formats.check(format, of: ["text", "json"])
+    let environment = ProcessInfo.processInfo.environment
+    let file = try ConfigurationFile.find(explicit: config, environment: environment)
+    let settings = try Settings(file: file, environment: environment, commandLine: [])
+    if format == "json" {
+      try Console.write(try JSONText.encode(settings.all, pretty: true) + "\n")
+      return
+    }
+    let rows = settings.all.map { [$0.key, $0.value.isEmpty ? "\"\"" : $0.value, $0.origin] }
+    try Console.write(TextTable.lines(rows, leftColumns: 3).joined(separator: "\n") + "\n")
+  }
+}
+
+/// `lbsample config check [FILE]`.
+struct ConfigCheck: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "check", abstract: "Check a configuration file; say everything wrong with it.")
+  @Argument(help: "The file; the one that would be used if left out.")
+  var file: String?
+
+  func run() throws {
+    let environment = ProcessInfo.processInfo.environment
+    let found = try ConfigurationFile.find(explicit: file, environment: environment)
+    _ = try Settings(file: found, environment: environment, commandLine: [])
+    let name = found?.path ?? "no file: the defaults"
+    Console.say("\(name): in order")
+  }
+}

@@ -1,0 +1,88 @@
+import CLinux
+import Foundation
+import LinuxSystem
+import SampleModel
+
+/// Standard output and error, and what the terminal offers.
+enum Console {
+  /// Says something to the user on standard error.
+  static func say(_ text: String) {
+    do throws(SystemError) {
+      try writeAll(Array((text + "\n").utf8).span, to: STDERR_FILENO)
+    } catch {
+      // Nobody listens on standard error: there is nowhere left to say so.
+    }
+  }
+
+  /// Writes data to standard output.
+  static func write(_ text: String) throws(LBError) {
+    try write(Array(text.utf8), to: STDOUT_FILENO, path: "standard output")
+  }
+
+  /// Writes bytes to a descriptor; a failure is a resultPersistence error that carries the errno.
+  static func write(
+    _ bytes: [UInt8], to descriptor: Int32, path: String
+  ) throws(LBError) {
+    do throws(SystemError) {
+      try writeAll(bytes.span, to: descriptor)
+    } catch {
+      throw LBError(
+        .resultPersistence, "\(path): \(error.reason); what was written before is kept",
+        context: ErrorContext(path: path, errno: error.errno))
+    }
+  }
+
+  static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
+  static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
+  /// Columns and rows of the terminal on standard output.
+  static func terminalSize() -> (columns: Int, rows: Int)? {
+    var columns: UInt16 = 0
+    var rows: UInt16 = 0
+    guard unsafe lb_terminal_size(STDOUT_FILENO, &columns, &rows) == 0, columns > 0 else {
+      return nil
+    }
+    return (Int(columns), Int(rows))
+  }
+
+  /// Local wall-clock time of Unix nanoseconds, `HH:MM:SS`.
+  static func localClock(_ unixNanoseconds: UInt64) -> String {
+    var seconds = time_t(unixNanoseconds / 1_000_000_000)
+    var parts = unsafe tm()
+    _ = unsafe localtime_r(&seconds, &parts)
+    let local = Int64(seconds) + Int64(unsafe parts.tm_gmtoff)
+    return CivilTime(unixSeconds: local).clock
+  }
+}
+
+/// A file or standard output that text is written to.
+final class TextDestination {
+  private let descriptor: Int32
+  let path: String
+
+  /// Standard output, or a new file at `path` (an existing one is replaced).
+  init(path: String?) throws(LBError) {
+    guard let path else {
+      descriptor = STDOUT_FILENO
+      self.path = "standard output"
+      return
+    }
+    self.path = path
+    do throws(SystemError) {
+      let file = try OwnedDescriptor(open: path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
+      descriptor = file.release()
+    } catch {
+      throw LBError(
+        .resultPersistence,
+        "\(path) cannot be written: \(error.reason); choose another file with --output",
+        context: ErrorContext(path: path, errno: error.errno))
+    }
+  }
+
+  deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
+
+  /// Writes all of it.
+  func write(_ bytes: [UInt8]) throws(LBError) {
+    try Console.write(bytes, to: descriptor, path: path)
+  }
+}

@@ -1,0 +1,220 @@
+import ArgumentParser
+import Foundation
+import LinuxSystem
+import Output
+import SampleModel
+
+/// `lbsample doctor`: what this host permits, what not, and how to change that.
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Say what this host permits, what not, and how to change that.")
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+  var format = "text"
+  @Option(
+    name: .customLong("proc-root"),
+    help: ArgumentHelp("Read another mount of /proc.", valueName: "dir"))
+  var procRoot = "/proc"
+  @Option(
+    name: .customLong("sys-root"),
+    help: ArgumentHelp("Read another mount of /sys.", valueName: "dir"))
+  var sysRoot = "/sys"
+
+  func run() throws {
+    try Formats.check(format, of: ["text", "json"])
+    let findings = HostExamination(roots: MountRoots(proc: procRoot, sys: sysRoot)).findings()
+    if format == "json" {
+      try Console.write(try JSONText.encode(findings, pretty: true) + "\n")
+      return
+    }
+    var text = ""
+    let width = findings.map(\.subject.count).max() ?? 0
+    for finding in findings {
+      let pad = String(repeating: " ", count: width - finding.subject.count)
+      text += "\(finding.verdict.mark) \(finding.subject)\(pad)  \(finding.detail)\n"
+      if let fix = finding.fix {
+        text += "     " + String(repeating: " ", count: width) + "  to change: \(fix)\n"
+      }
+    }
+    try Console.write(text)
+  }
+}
+
+/// One thing that was looked at.
+struct Finding: Encodable {
+  /// How it stands.
+  enum Verdict: String, Encodable {
+    case fact, permitted, limited, denied, absent
+
+    var mark: String {
+      switch self {
+      case .fact: "    "
+      case .permitted: "ok  "
+      case .limited: "some"
+      case .denied: "no  "
+      case .absent: "none"
+      }
+    }
+  }
+
+  var subject: String
+  var verdict: Verdict
+  var detail: String
+  /// The command that changes it.
+  var fix: String?
+}
+
+/// The questions that doctor asks of a host.
+struct HostExamination {
+  let roots: MountRoots
+
+  /// All findings, in the order in which they are shown.
+  func findings() -> [Finding] {
+    [kernel(), user(), cpus(), clock()] + memory() + scheduling() + perf() + [tracefs()]
+      + numa() + [capture()]
+  }
+
+  private func fact(_ subject: String, _ detail: String) -> Finding {
+    Finding(subject: subject, verdict: .fact, detail: detail)
+  }
+
+  private func kernel() -> Finding {
+    fact("kernel", SmallFile.text(roots.proc("sys/kernel/osrelease")) ?? "unknown")
+  }
+
+  private func user() -> Finding {
+    let capabilities = HostFacts.effectiveCapabilities() ?? 0
+    let named: [(UInt64, String)] = [
+      (12, "net_admin"), (13, "net_raw"), (14, "ipc_lock"), (19, "sys_ptrace"),
+      (21, "sys_admin"), (23, "sys_nice"), (24, "sys_resource"), (38, "perfmon"), (39, "bpf"),
+    ]
+    let held = named.filter { capabilities >> $0.0 & 1 == 1 }.map(\.1)
+    let words = held.isEmpty ? "none of the capabilities that matter" : held.joined(separator: " ")
+    return fact("user", "uid \(getuid()), \(words)")
+  }
+
+  private func cpus() -> Finding {
+    let online = SmallFile.text(roots.sys("devices/system/cpu/online")) ?? "unknown"
+    let isolated = HostFacts.isolatedCPUs(roots)
+    return fact(
+      "cpus",
+      "online \(online), allowed here \(CPUSet.allowed())"
+        + (isolated.isEmpty ? "" : ", isolated \(isolated)"))
+  }
+
+  private func clock() -> Finding {
+    let path = "devices/system/clocksource/clocksource0/current_clocksource"
+    let source = SmallFile.text(roots.sys(path)) ?? "unknown"
+    let isFast = ["tsc", "kvm-clock", "arch_sys_counter", "hyperv_clocksource_tsc_page"]
+      .contains(source)
+    return Finding(
+      subject: "clock source", verdict: isFast ? .permitted : .limited,
+      detail: isFast ? "\(source): read without a system call" : "\(source): slow to read",
+      fix: isFast
+        ? nil : "echo tsc > \(roots.sys(path)) (if it is in available_clocksource)")
+  }
+
+  private func memory() -> [Finding] {
+    let limit = HostFacts.memoryLockLimit()
+    let isFree = limit == nil || (HostFacts.effectiveCapabilities() ?? 0) >> 14 & 1 == 1
+    return [
+      Finding(
+        subject: "locked memory", verdict: isFree ? .permitted : .limited,
+        detail: isFree
+          ? "not limited for us" : "up to \(Readable.bytes(Double(limit ?? 0))) (RLIMIT_MEMLOCK)",
+        fix: isFree ? nil : "ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit")
+    ]
+  }
+
+  private func scheduling() -> [Finding] {
+    let permitted = (HostFacts.effectiveCapabilities() ?? 0) >> 23 & 1 == 1
+    return [
+      Finding(
+        subject: "real-time priority", verdict: permitted ? .permitted : .denied,
+        detail: permitted ? "--priority fifo:N works" : "needs CAP_SYS_NICE",
+        fix: permitted ? nil : "setcap cap_sys_nice+ep \"$(command -v lbsample)\"")
+    ]
+  }
+
+  private func perf() -> [Finding] {
+    let path = roots.proc("sys/kernel/perf_event_paranoid")
+    let paranoid = SmallFile.text(path) ?? "unknown"
+    let contextSwitches: UInt64 = 3
+    let everything = HostFacts.perfRefusal(config: contextSwitches, excludingKernel: false)
+    let userOnly = HostFacts.perfRefusal(config: contextSwitches, excludingKernel: true)
+    var software = Finding(
+      subject: "perf events", verdict: .permitted,
+      detail: "software events work (perf_event_paranoid \(paranoid))")
+    if let errno = everything {
+      software.verdict = userOnly == nil ? .limited : .denied
+      software.detail =
+        (userOnly == nil ? "user mode only" : SystemError.words(errno))
+        + " (perf_event_paranoid \(paranoid))"
+      software.fix =
+        "sysctl kernel.perf_event_paranoid=1, or setcap cap_perfmon+ep \"$(command -v lbsample)\""
+    }
+    let cycles = HostFacts.perfRefusal(type: 0, config: 0, excludingKernel: true)
+    let hasPMU = SmallFile.text(roots.sys("bus/event_source/devices/cpu/type")) != nil
+    let pmu = Finding(
+      subject: "hardware counters",
+      verdict: cycles == nil ? .permitted : .absent,
+      detail: cycles.map {
+        "no cycles counter: \(SystemError.words($0))"
+          + (hasPMU ? "" : " (no cpu PMU: usual in a virtual machine)")
+      } ?? "cycles can be counted")
+    return [software, pmu]
+  }
+
+  private func tracefs() -> Finding {
+    let path = roots.sys("kernel/tracing/events")
+    let isMounted = FileManager.default.fileExists(atPath: path)
+    let isReadable = FileManager.default.isReadableFile(atPath: path)
+    return Finding(
+      subject: "tracepoints", verdict: isReadable ? .permitted : isMounted ? .denied : .absent,
+      detail: isReadable
+        ? "tracefs is mounted" : isMounted ? "tracefs is not readable" : "tracefs is not mounted",
+      fix: isReadable ? nil : "mount -t tracefs nodev /sys/kernel/tracing (as root)")
+  }
+
+  private func numa() -> [Finding] {
+    let nodes = HostFacts.nodes(roots)
+    guard !nodes.isEmpty else {
+      return [
+        Finding(subject: "numa", verdict: .absent, detail: "the kernel shows no NUMA nodes")
+      ]
+    }
+    var findings = [
+      Finding(
+        subject: "numa", verdict: NumaLibrary.unavailable == nil ? .permitted : .limited,
+        detail: "\(nodes.count) node\(nodes.count == 1 ? "" : "s")"
+          + (NumaLibrary.unavailable.map { "; ring memory is not placed: \($0)" } ?? ""),
+        fix: NumaLibrary.unavailable == nil ? nil : "apt-get install libnuma1")
+    ]
+    for node in nodes {
+      let cpus = HostFacts.cpus(ofNode: node, roots)?.description ?? "none"
+      let distances =
+        SmallFile.text(roots.sys("devices/system/node/node\(node)/distance")) ?? "unknown"
+      findings.append(fact("  node\(node)", "CPUs \(cpus), distances \(distances)"))
+    }
+    return findings
+  }
+
+  private func capture() -> Finding {
+    switch PcapLibrary.version() {
+    case .failure(let error):
+      return Finding(
+        subject: "packet capture", verdict: .absent, detail: "no libpcap: \(error)",
+        fix: "apt-get install libpcap0.8")
+    case .success(let version):
+      guard let refusal = PcapLibrary.captureRefusal() else {
+        return Finding(subject: "packet capture", verdict: .permitted, detail: version)
+      }
+      return Finding(
+        subject: "packet capture", verdict: .denied,
+        detail: "\(version); a packet socket: \(SystemError.words(refusal))",
+        fix: "setcap cap_net_raw+ep \"$(command -v lbsample)\"")
+    }
+  }
+}

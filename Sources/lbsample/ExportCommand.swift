@@ -1,0 +1,125 @@
+import ArgumentParser
+import Foundation
+import Output
+import RunStore
+import SampleModel
+import Sampler
+
+/// `lbsample export RUN`: a stored run's samples, as the live stream would have shown them.
+struct ExportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "export", abstract: "Write the samples of a stored run.",
+    discussion: """
+      EXAMPLES
+        lbsample export last --format csv > run.csv
+        lbsample export last --format ndjson --raw --repetition 3 --metric 'cpu.*[all]'
+        lbsample export host.lbsample --format table --from 10s --to 20s
+      """)
+  @OptionGroup var options: RunOptions
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp("csv, ndjson or table (default: csv).", valueName: "format"))
+  var format = "csv"
+  @Flag(
+    name: .customLong("raw"),
+    help: "Cumulative values in ns, bytes and counts instead of rates.")
+  var raw = false
+  @Option(
+    name: .customLong("from"), parsing: .unconditional,
+    help: ArgumentHelp("Leave out what is earlier, from the first sample on.", valueName: "time"))
+  var from: String?
+  @Option(
+    name: .customLong("to"), parsing: .unconditional,
+    help: ArgumentHelp("Leave out what is later, from the first sample on.", valueName: "time"))
+  var to: String?
+  @Option(
+    name: .customLong("repetition"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("Only these counted repetitions; may be repeated.", valueName: "n"))
+  var repetitions: [Int] = []
+  @Option(
+    name: .customLong("metric"),
+    help: ArgumentHelp("Only columns that match; may be repeated.", valueName: "glob"))
+  var metrics: [String] = []
+  @Flag(name: .customLong("per-cpu"), help: "Show each CPU in the table.")
+  var perCPU = false
+  @Option(
+    name: [.customShort("o"), .customLong("output")],
+    help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
+  var output: String?
+  @Argument(
+    help: ArgumentHelp("A run's id, a unique prefix of one, last, or a file.", valueName: "run"))
+  var runName = "last"
+
+  func run() throws {
+    signal(SIGPIPE, SIG_IGN)
+    try Formats.check(format, of: ["csv", "ndjson", "table"])
+    if raw, format == "table" {
+      throw LBError(.configuration, "--raw goes with csv or ndjson: the table shows rates")
+    }
+    let reader = try options.open(runName)
+    defer { reader.close() }
+    let result = try reader.result()
+    let labels = RunLabels.brackets(result)
+    var selection = RunReplay.Selection()
+    selection.brackets = try brackets(labels, result)
+    let origin = try RunReplay.firstStart(reader)
+    selection.from = try moment(from, "--from").map { origin + $0 }
+    selection.to = try moment(to, "--to").map { origin + $0 }
+    let filter = ColumnFilter(only: metrics)
+    selection.passes = { filter.passes($0) }
+
+    let destination = try TextDestination(path: output)
+    let writer: TextWriter = { bytes throws(LBError) in try destination.write(bytes) }
+    let isQuiet = options.log.quiet
+    let notice: (String) -> Void = { if !isQuiet { Console.say("lbsample: \($0)") } }
+    let stream = StreamReader(
+      raw: raw, labels: Dictionary(uniqueKeysWithValues: labels), origin: origin)
+    let replay = RunReplay(reader, selection: selection)
+    switch format {
+    case "ndjson":
+      let host = result.host.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
+      let sink = NDJSONSink(
+        reader: stream, host: host, configuration: result.configuration, writer: writer)
+      try replay.play(into: sink)
+      try sink.end(ledger: ledger(result), overhead: result.overhead ?? Overhead())
+    case "table":
+      let settings = try Settings(
+        file: nil, environment: [:], commandLine: [])
+      let sink = TableSink(
+        reader: stream,
+        style: TableStyle.current(settings, perCPU: perCPU, isFile: output != nil),
+        clock: Console.localClock, writer: writer, notice: notice)
+      try replay.play(into: sink)
+    default:
+      try replay.play(into: CSVSink(reader: stream, writer: writer, notice: notice))
+    }
+  }
+
+  /// The account of everything that the run recorded, thread by thread and bracket by bracket.
+  private func ledger(_ result: RunResult) -> Ledger {
+    Ledger(
+      threads: result.phases.flatMap(\.repetitions).flatMap(\.attempts).flatMap(\.ledger.threads))
+  }
+
+  private func moment(_ text: String?, _ option: String) throws(LBError) -> UInt64? {
+    guard let text else { return nil }
+    guard let time = Durations.parse(text) else {
+      throw LBError(.configuration, "\(option) \(text): expected a length of time such as 10s")
+    }
+    return time
+  }
+
+  private func brackets(
+    _ labels: [(UInt32, BracketLabel)], _ result: RunResult
+  ) throws(LBError) -> Set<UInt32>? {
+    guard !repetitions.isEmpty else { return nil }
+    let matching = labels.filter { !$0.1.warmUp && repetitions.contains($0.1.repetition) }
+    let found = Set(matching.map(\.1.repetition))
+    if let absent = repetitions.first(where: { !found.contains($0) }) {
+      throw LBError(
+        .configuration,
+        "--repetition \(absent): run \(result.runID) has \(labels.filter { !$0.1.warmUp }.count)")
+    }
+    return Set(matching.map(\.0))
+  }
+}

@@ -1,0 +1,103 @@
+import ArgumentParser
+import Foundation
+import Output
+import SampleModel
+
+/// The command.
+@main
+struct Lbsample: ParsableCommand {
+  static let version = "0.1.0"
+
+  static let configuration = CommandConfiguration(
+    commandName: "lbsample",
+    abstract: "Samples a Linux host at high resolution, alone or around a workload.",
+    discussion: """
+      EXAMPLES
+        lbsample --cpu --net                       watch the host, a row a second
+        lbsample 1 5                               five rows, as vmstat 1 5
+        lbsample --cpu -i 10ms --format csv -o cpu.csv
+        lbsample run -r 10 -- ./workload           bracket ten repetitions, keep the result
+        lbsample runs show last                    what the last run measured
+        lbsample export last --format csv          its samples
+        lbsample doctor                            what this host permits
+
+      Data goes to standard output, everything else to standard error. Exit codes: 0 done, 2 usage
+      or configuration, 3 a required collector is missing, 4 the workload failed, 5 the result
+      could not be written, 130 and 143 stopped by SIGINT and SIGTERM with results kept.
+      """,
+    version: version,
+    subcommands: [
+      SampleCommand.self, RunCommand.self, RunsCommand.self, ExportCommand.self,
+      CollectorsCommand.self, DoctorCommand.self, ConfigCommand.self,
+    ],
+    defaultSubcommand: SampleCommand.self)
+
+  static func main() {
+    let arguments = rewritten(Array(CommandLine.arguments.dropFirst()))
+    Foundation.exit(execute(arguments))
+  }
+
+  /// `--ignore-failure` may stand without a value, which the parser cannot express.
+  static func rewritten(_ arguments: [String]) -> [String] {
+    var isOver = false
+    return arguments.map { argument in
+      if argument == "--" { isOver = true }
+      return !isOver && argument == "--ignore-failure" ? "--ignore-failure=all" : argument
+    }
+  }
+
+  /// Runs the command; gives the exit code.
+  static func execute(_ arguments: [String]) -> Int32 {
+    let asJSON = arguments.prefix { $0 != "--" }.contains("--json-errors")
+    do {
+      var command = try parseAsRoot(arguments)
+      try command.run()
+      return 0
+    } catch let failure as LBError {
+      return report(failure, asJSON: asJSON)
+    } catch let code as ExitCode {
+      return code.rawValue
+    } catch {
+      let code = exitCode(for: error)
+      let message = fullMessage(for: error)
+      guard code != .success else {
+        do throws(LBError) { try Console.write(message + "\n") } catch {
+          return report(error, asJSON: asJSON)
+        }
+        return 0
+      }
+      if asJSON {
+        return report(LBError(.configuration, Lbsample.message(for: error)), asJSON: true)
+      }
+      Console.say(message)
+      return ErrorCategory.configuration.exitCode
+    }
+  }
+
+  /// Prints an error and gives its exit code. A reader that closed its pipe wants no words.
+  static func report(_ failure: LBError, asJSON: Bool) -> Int32 {
+    if failure.context.errno == EPIPE { return 0 }
+    if asJSON {
+      do {
+        Console.say(try JSONText.encode(failure))
+      } catch {
+        Console.say("lbsample: \(failure)")
+      }
+    } else {
+      for line in failure.description.split(separator: "\n") { Console.say("lbsample: \(line)") }
+    }
+    return failure.exitCode
+  }
+}
+
+/// JSON for programs: keys sorted, slashes plain.
+enum JSONText {
+  static func encode(_ value: some Encodable, pretty: Bool = false) throws -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting =
+      pretty
+      ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
+      : [.sortedKeys, .withoutEscapingSlashes]
+    return String(decoding: try encoder.encode(value), as: UTF8.self)
+  }
+}

@@ -1,0 +1,58 @@
+import Foundation
+import LinuxSystem
+import Logging
+import SampleModel
+
+/// The logger that the options ask for: warnings on standard error, more with --verbose, and
+/// everything in the log file.
+enum Logging {
+  static func logger(_ options: LogOptions) throws(LBError) -> Logger {
+    let level: Logger.Level = options.quiet ? .error : options.verbose ? .debug : .error
+    let console = LineHandler(level: level) { Console.say($0) }
+    guard let path = options.logFile else {
+      return Logger(label: "lbsample") { _ in console }
+    }
+    let file: OwnedDescriptor
+    do throws(SystemError) {
+      file = try OwnedDescriptor(open: path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
+    } catch {
+      throw LBError(
+        .configuration, "--log-file \(path) cannot be written: \(error.reason)",
+        context: ErrorContext(path: path, errno: error.errno))
+    }
+    let number = file.release()  // Open as long as the process.
+    let toFile = LineHandler(level: .debug) { line in
+      do throws(SystemError) {
+        try writeAll(Array((line + "\n").utf8).span, to: number)
+      } catch {
+        Console.say("lbsample: --log-file \(path): \(error.reason)")
+      }
+    }
+    return Logger(label: "lbsample") { _ in MultiplexLogHandler([console, toFile]) }
+  }
+}
+
+/// One event a line: time, level, message, and where it belongs.
+private struct LineHandler: LogHandler {
+  var logLevel: Logger.Level
+  var metadata: Logger.Metadata = [:]
+  let write: @Sendable (String) -> Void
+
+  init(level: Logger.Level, write: @escaping @Sendable (String) -> Void) {
+    logLevel = level
+    self.write = write
+  }
+
+  subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    get { metadata[key] }
+    set { metadata[key] = newValue }
+  }
+
+  func log(event: LogEvent) {
+    let now = SystemClock().realtime()
+    let time = CivilTime(unixSeconds: Int64(now / 1_000_000_000)).text
+    let places = (event.metadata ?? [:]).sorted { $0.key < $1.key }
+      .map { "\($0.key)=\($0.value)" }.joined(separator: " ")
+    write("\(time) \(event.level) \(event.message) \(places)")
+  }
+}

@@ -1,0 +1,199 @@
+import ArgumentParser
+import Collectors
+import Foundation
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// Which collectors: the same for every command that samples.
+struct CollectorOptions: ParsableArguments {
+  @Flag(name: .customLong("cpu"), help: "CPU time by state, interrupts, context switches.")
+  var cpu = false
+  @Flag(name: .customLong("net"), help: "Bytes, packets and errors of every network interface.")
+  var net = false
+  @Flag(name: .customLong("all"), help: "Every collector that this host has.")
+  var all = false
+  @Flag(name: .customLong("per-cpu"), help: "Show each CPU in the table; csv and ndjson always have them.")
+  var perCPU = false
+  @Option(
+    name: .customLong("cpus"), parsing: .unconditional,
+    help: ArgumentHelp("Keep only these CPUs of per-CPU metrics.", valueName: "list"))
+  var cpus: String?
+  @Option(
+    name: .customLong("cpu-interval"), parsing: .unconditional,
+    help: ArgumentHelp("Read cpu at this multiple of the interval.", valueName: "time"))
+  var cpuInterval: String?
+  @Option(
+    name: .customLong("net-interval"), parsing: .unconditional,
+    help: ArgumentHelp("Read net at this multiple of the interval.", valueName: "time"))
+  var netInterval: String?
+  @Option(
+    name: .customLong("only"),
+    help: ArgumentHelp(
+      "Keep only columns that match, as in 'net.*[eth0]'; may be repeated.", valueName: "glob"))
+  var only: [String] = []
+  @Option(
+    name: .customLong("except"),
+    help: ArgumentHelp("Leave out columns that match; may be repeated.", valueName: "glob"))
+  var except: [String] = []
+  @Option(
+    name: .customLong("require"),
+    help: ArgumentHelp("Fail if this collector is not available.", valueName: "collector"))
+  var require: [String] = []
+  @Option(
+    name: .customLong("optional"),
+    help: ArgumentHelp("Go on if this collector is not available.", valueName: "collector"))
+  var optional: [String] = []
+
+  /// Names given on the command line.
+  var named: [String] { (cpu ? ["cpu"] : []) + (net ? ["net"] : []) }
+
+  var overrides: [(String, String, String)] {
+    var list: [(String, String, String)] = []
+    if perCPU { list.append(("collectors.per_cpu", "true", "--per-cpu")) }
+    if let cpuInterval { list.append(("collectors.cpu_interval", cpuInterval, "--cpu-interval")) }
+    if let netInterval { list.append(("collectors.net_interval", netInterval, "--net-interval")) }
+    return list
+  }
+
+  /// The requests that these options and settings make.
+  func requests(_ settings: Settings) throws(LBError) -> [CollectorRequest] {
+    var options = Collectors.CollectorOptions()
+    if let cpus {
+      guard let set = CPUSet(list: cpus) else {
+        throw LBError(
+          .configuration, "--cpus \(cpus): expected a list of CPUs such as 0-3,8")
+      }
+      options.cpus = set
+    }
+    let registry = CollectorRegistry.host(options)
+    let known = registry.collectors.map(\.description.name)
+    for name in require + optional + settings.list("collectors.default")
+    where !known.contains(name) {
+      throw LBError(
+        .configuration,
+        "unknown collector \(name)\(Nearest.hint(Nearest.word(to: name, in: known))); "
+          + "lbsample collectors lists them")
+    }
+    let fromDefault = named.isEmpty && !all
+    let names =
+      (all ? known : fromDefault ? settings.list("collectors.default") : named)
+      + require + optional
+    var requests: [CollectorRequest] = []
+    for name in known where names.contains(name) {
+      guard let collector = registry[name] else { continue }
+      let isNamed = named.contains(name) || require.contains(name)
+      requests.append(
+        CollectorRequest(
+          collector, interval: try interval(of: name, settings),
+          required: isNamed && !optional.contains(name)))
+    }
+    guard !requests.isEmpty else {
+      throw LBError(
+        .configuration,
+        "no collector is chosen: name one (--cpu, --net, --all) or set collectors.default")
+    }
+    return requests
+  }
+
+  private func interval(of name: String, _ settings: Settings) throws(LBError) -> UInt64? {
+    let key = "collectors.\(name)_interval"
+    guard SettingsSchema.key(key) != nil, !settings[key].isEmpty else { return nil }
+    guard let interval = Durations.parse(settings[key]),
+      interval >= SettingsSchema.shortestInterval
+    else {
+      throw LBError(
+        .configuration,
+        "\(settings.origin(key)): \(key) = \(settings[key]) is not a length of time such as 1s")
+    }
+    return interval
+  }
+}
+
+/// How to sample: the same for every command that samples.
+struct SamplingOptions: ParsableArguments {
+  @Option(
+    name: .customLong("pin"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "CPUs of the sampling threads: auto, node, a CPU or a list.", valueName: "placement"))
+  var pin: String?
+  @Option(
+    name: .customLong("priority"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Scheduling of the sampling threads: other, fifo:N or rr:N.", valueName: "policy"))
+  var priority: String?
+  @Flag(
+    name: .customLong("align"),
+    help: "Sample at multiples of the interval on the wall clock.")
+  var align = false
+  @Option(
+    name: .customLong("proc-root"),
+    help: ArgumentHelp("Read another mount of /proc.", valueName: "dir"))
+  var procRoot = "/proc"
+  @Option(
+    name: .customLong("sys-root"),
+    help: ArgumentHelp("Read another mount of /sys.", valueName: "dir"))
+  var sysRoot = "/sys"
+  @Option(
+    name: .customLong("config"),
+    help: ArgumentHelp("Configuration file, in place of the found one.", valueName: "file"))
+  var config: String?
+
+  var overrides: [(String, String, String)] {
+    var list: [(String, String, String)] = []
+    if let pin { list.append(("sampling.pin", pin, "--pin")) }
+    if let priority { list.append(("sampling.priority", priority, "--priority")) }
+    if align { list.append(("sampling.align", "true", "--align")) }
+    return list
+  }
+
+  var roots: MountRoots { MountRoots(proc: procRoot, sys: sysRoot) }
+
+  /// The settings in force with these command-line overrides.
+  func settings(_ overrides: [(String, String, String)]) throws(LBError) -> Settings {
+    let environment = ProcessInfo.processInfo.environment
+    let file = try ConfigurationFile.find(explicit: config, environment: environment)
+    return try Settings(
+      file: file, environment: environment, commandLine: self.overrides + overrides)
+  }
+
+  /// The sampler's configuration from the settings.
+  func configuration(
+    _ settings: Settings, interval: UInt64, filter: ColumnFilter, workload: CPUSet?
+  ) throws(LBError) -> SamplerConfiguration {
+    let allowed = CPUSet.allowed()
+    let placement = Placement(settings["sampling.pin"]) ?? .automatic
+    let cpus = try placement.resolve(roots: roots, allowed: allowed, workload: workload)
+    var configuration = SamplerConfiguration(
+      interval: interval, cpus: cpus, context: CollectorContext(roots: roots, filter: filter))
+    configuration.priority = SchedulingPriority(settings["sampling.priority"]) ?? .other
+    configuration.aligned = settings.flag("sampling.align")
+    configuration.hugePages = settings.flag("sampling.huge_pages")
+    configuration.lockMemory = settings.flag("sampling.lock_memory")
+    configuration.drainCPUs = workload.map { allowed.subtracting($0) }
+    return configuration
+  }
+}
+
+/// Where results live.
+struct StoreOptions: ParsableArguments {
+  @Option(
+    name: .customLong("runs-dir"),
+    help: ArgumentHelp(
+      "Directory of result files (default: $XDG_DATA_HOME/lbsample/runs).", valueName: "dir"))
+  var runsDirectory: String?
+}
+
+/// How much is said on standard error.
+struct LogOptions: ParsableArguments {
+  @Flag(name: .customLong("verbose"), help: "Say what happens, on standard error.")
+  var verbose = false
+  @Flag(name: .customLong("quiet"), help: "Say errors only.")
+  var quiet = false
+  @Option(
+    name: .customLong("log-file"),
+    help: ArgumentHelp("Append every event to this file.", valueName: "file"))
+  var logFile: String?
+  @Flag(name: .customLong("json-errors"), help: "Print an error as one JSON object.")
+  var jsonErrors = false
+}

@@ -1,0 +1,67 @@
+import Foundation
+import LinuxSystem
+import Output
+import Runner
+import SampleModel
+import Synchronization
+
+/// One line on a terminal that says what a run is doing: repetition k of n, for how long.
+final class ProgressLine: @unchecked Sendable {
+  // Sendable: the state is behind a mutex; the thread is ended by its owner.
+  private struct State {
+    var progress: RunProgress?
+    var since: UInt64 = 0
+  }
+
+  private static let period: UInt64 = 250_000_000
+  private let state = Mutex(State())
+  private let ending: StopFlag
+  private var thread: SystemThread?
+
+  /// A line that is redrawn four times a second; nothing when not enabled.
+  init(enabled: Bool) throws(LBError) {
+    ending = try ownErrors { () throws(SystemError) in try StopFlag() }
+    guard enabled else { return }
+    thread = try ownErrors { () throws(SystemError) in
+      try SystemThread(name: "lb-progress") { [unowned self] in
+        while ending.raised == nil {
+          draw()
+          _ = Poll.wait(
+            readable: [ending.pollDescriptor], until: Clock.monotonic() + Self.period)
+        }
+      }
+    }
+  }
+
+  /// Takes what is happening now.
+  func show(_ progress: RunProgress) {
+    state.withLock { $0 = State(progress: progress, since: Clock.monotonic()) }
+  }
+
+  /// Wipes the line.
+  func close() {
+    guard let thread else { return }
+    ending.raise()
+    thread.join()
+    self.thread = nil
+    write("\r\u{1b}[K")
+  }
+
+  private func draw() {
+    let state = state.withLock { $0 }
+    guard let progress = state.progress else { return }
+    let kind = progress.place.warmUp ? "warm-up" : "repetition"
+    let elapsed = Double(Clock.monotonic() - state.since) / 1e9
+    write(
+      "\r\u{1b}[K\(kind) \(progress.place.repetition) of \(progress.total), "
+        + "\(progress.activity.rawValue) \(Readable.fixed(elapsed, 1)) s")
+  }
+
+  private func write(_ text: String) {
+    do throws(SystemError) {
+      try writeAll(Array(text.utf8).span, to: STDERR_FILENO)
+    } catch {
+      // The terminal is gone; the run goes on.
+    }
+  }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import LinuxSystem
+import RunStore
+import SampleModel
+import Sampler
+
+/// A plain recording: one run of one phase with one repetition, whose bracket is the session.
+final class Recording {
+  let path: String
+  let sink: StoreSink
+  private let writer: RunWriter
+  private let session: Started
+  private var result: RunResult
+
+  private struct Started {
+    var phase: Int64
+    var repetition: Int64
+    var attempt: Int64 = 0
+  }
+  private var attempt: Int64 = 0
+
+  /// Creates the file with everything that is known before the first sample.
+  init(
+    path: String, name: String, interval: UInt64, host: [(name: String, value: String)],
+    configuration: [ConfigurationEntry]
+  ) throws(LBError) {
+    self.path = path
+    let now = SystemClock().realtime()
+    let runID = RunDirectory.newRunID(
+      name: name, unixNanoseconds: now, random: .random(in: .min ... .max))
+    writer = try RunWriter(
+      path: path,
+      identity: RunWriter.Identity(
+        runID: runID, name: name, kind: "sample", version: Lbsample.version,
+        interval: interval, startUnixNanoseconds: now),
+      host: host, configuration: configuration, labels: [:])
+    sink = StoreSink(writer, now: Clock.monotonic)
+    result = RunResult(runID: runID, name: name, kind: "sample", startUnixNanoseconds: now)
+    var phase = PhaseResult(name: "sample", command: [])
+    phase.status = .running
+    let phaseRow = try writer.addPhase(phase)
+    var repetition = RepetitionResult(repetition: 1, warmUp: false)
+    repetition.status = .running
+    session = Started(
+      phase: phaseRow, repetition: try writer.addRepetition(repetition, phase: phaseRow))
+    try writer.checkpoint()
+  }
+
+  /// The session has started.
+  func began(bracket: UInt32) throws(LBError) {
+    attempt = try writer.addAttempt(
+      number: 1, bracket: bracket, repetition: session.repetition)
+  }
+
+  /// The session is over: records its account and closes the file.
+  func ended(
+    _ account: BracketAccount, failure: LBError?, stopped: LBError?
+  ) throws(LBError) {
+    if let failure, failure.category == .resultPersistence, failure.context.path == path {
+      writer.close()  // The file has said what it could take; the error itself is the caller's.
+      return
+    }
+    let status: RunStatus =
+      failure != nil ? .failed : stopped != nil ? .interrupted : .completed
+    let clock = SystemClock()
+    var outcome = AttemptResult(attempt: 1)
+    outcome.status = status
+    outcome.startUnixNanoseconds =
+      clock.realtime() &- (Clock.monotonic() &- account.openStart)
+    outcome.bracketNanoseconds = account.closeEnd &- account.openStart
+    outcome.ledger = account.ledger
+    outcome.overhead = account.overhead
+    outcome.error = failure
+    try writer.finishAttempt(attempt, outcome, output: [])
+    try writer.setRepetitionStatus(session.repetition, status)
+    try writer.setPhaseStatus(session.phase, status)
+    result.status = status
+    result.errors = [failure, stopped].compactMap { $0 }
+    result.endUnixNanoseconds = clock.realtime()
+    result.durationNanoseconds = clock.realtime() &- result.startUnixNanoseconds
+    try writer.finish(result)
+  }
+
+  /// Removes a file in which nothing was recorded.
+  func discard() {
+    writer.close()
+    RunsLocation.discard(path)
+  }
+}

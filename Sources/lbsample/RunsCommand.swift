@@ -1,0 +1,239 @@
+import ArgumentParser
+import Foundation
+import Output
+import RunStore
+import SampleModel
+
+/// What `runs`, `export` and the like share: naming a run.
+struct RunOptions: ParsableArguments {
+  @OptionGroup(title: "Results") var store: StoreOptions
+  @OptionGroup(title: "Messages") var log: LogOptions
+  @Option(
+    name: .customLong("config"),
+    help: ArgumentHelp("Configuration file, in place of the found one.", valueName: "file"))
+  var config: String?
+
+  func directory() throws(LBError) -> RunDirectory {
+    let environment = ProcessInfo.processInfo.environment
+    let file = try ConfigurationFile.find(explicit: config, environment: environment)
+    let settings = try Settings(file: file, environment: environment, commandLine: [])
+    return RunsLocation.directory(store, settings)
+  }
+
+  /// Opens the run called `run`, ending it first when its writer is gone.
+  func open(_ run: String) throws(LBError) -> RunReader {
+    let path = try directory().resolve(run)
+    let reader = try RunReader(path: path)
+    if try reader.finishIfAbandoned(), !log.quiet {
+      Console.say("lbsample: \(path): its writer is gone; the run is marked as interrupted")
+    }
+    return reader
+  }
+}
+
+/// `lbsample runs`: what is stored.
+struct RunsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "runs", abstract: "List, show and remove stored runs.",
+    subcommands: [RunsList.self, RunsShow.self, RunsRemove.self], defaultSubcommand: RunsList.self)
+}
+
+/// One line of `runs list`.
+private struct RunLine: Encodable {
+  var run: String
+  var kind: String
+  var status: String
+  var startUnixNanoseconds: UInt64
+  var durationNanoseconds: UInt64?
+  var repetitionsCompleted: Int
+  var command: [String]
+  var file: String
+}
+
+/// `lbsample runs list`.
+struct RunsList: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List stored runs, newest first.")
+  @OptionGroup var options: RunOptions
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+  var format = "text"
+
+  func run() throws {
+    try Formats.check(format, of: ["text", "json"])
+    let directory = try options.directory()
+    var lines: [RunLine] = []
+    for file in directory.files() {
+      do throws(LBError) {
+        lines.append(try line(file))
+      } catch {
+        Console.say("lbsample: \(error)")
+      }
+    }
+    if format == "json" {
+      try Console.write(try JSONText.encode(lines, pretty: true) + "\n")
+      return
+    }
+    guard !lines.isEmpty else {
+      Console.say("lbsample: no runs in \(directory.path): lbsample run -- COMMAND makes one")
+      return
+    }
+    var rows = [["run", "kind", "status", "done", "duration", "command"]]
+    for line in lines {
+      rows.append([
+        line.run, line.kind, line.status, "\(line.repetitionsCompleted)",
+        line.durationNanoseconds.map(Readable.duration) ?? "-",
+        line.command.joined(separator: " "),
+      ])
+    }
+    // The command is left-aligned by hand: it is the last column.
+    let width = rows.map { $0[5].count }.max() ?? 0
+    for index in rows.indices {
+      rows[index][5] += String(repeating: " ", count: width - rows[index][5].count)
+    }
+    let text = TextTable.lines(rows, leftColumns: 3).joined(separator: "\n")
+    try Console.write(text + "\n")
+  }
+
+  private func line(_ file: String) throws(LBError) -> RunLine {
+    let reader = try RunReader(path: file)
+    defer { reader.close() }
+    _ = try reader.finishIfAbandoned()
+    let result = try reader.result()
+    let done = result.phases.flatMap(\.repetitions)
+      .filter { !$0.warmUp && $0.status == .completed }.count
+    return RunLine(
+      run: result.runID, kind: result.kind, status: result.status.rawValue,
+      startUnixNanoseconds: result.startUnixNanoseconds,
+      durationNanoseconds: result.durationNanoseconds, repetitionsCompleted: done,
+      command: result.phases.first?.command ?? [], file: file)
+  }
+}
+
+/// `lbsample runs show RUN`.
+struct RunsShow: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "show", abstract: "Show a run: status, repetitions, summary, own cost.")
+  @OptionGroup var options: RunOptions
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+  var format = "text"
+  @Flag(name: .customLong("all"), help: "Also the metrics that stayed 0.")
+  var all = false
+  @Flag(name: .customLong("journal"), help: "Also the journal of events.")
+  var journal = false
+  @Flag(name: .customLong("show-output"), help: "Also the workload's kept output.")
+  var showOutput = false
+  @Argument(
+    help: ArgumentHelp("A run's id, a unique prefix of one, last, or a file.", valueName: "run"))
+  var runName = "last"
+
+  func run() throws {
+    try Formats.check(format, of: ["text", "json"])
+    let reader = try options.open(runName)
+    defer { reader.close() }
+    let result = try reader.result()
+    if format == "json" {
+      try Console.write(try JSONText.encode(result, pretty: true) + "\n")
+      return
+    }
+    var text = RunReport.text(result, all: all)
+    text += try missing(reader, result)
+    if journal {
+      text += "\n"
+      for entry in try reader.journal(run: result.runID) {
+        let time = CivilTime(unixSeconds: Int64(entry.unixNanoseconds / 1_000_000_000)).text
+        text += "\(time) \(entry.level) \(entry.kind): \(entry.message)\n"
+      }
+    }
+    try Console.write(text)
+    if showOutput { try writeOutputs(reader, result) }
+  }
+
+  /// What an ended run lacks.
+  private func missing(_ reader: RunReader, _ result: RunResult) throws(LBError) -> String {
+    var lines = ""
+    if result.status == .running {
+      lines += "note     this run is being recorded; its write-ahead log stands beside the file\n"
+    }
+    let all = result.phases.flatMap(\.repetitions)
+    if let planned = try reader.planned() {
+      let counted = all.filter { !$0.warmUp && $0.status != .running }.count
+      if counted < planned.repetitions {
+        lines +=
+          "missing  \(planned.repetitions - counted) of \(planned.repetitions) repetitions\n"
+      }
+    }
+    if result.status == .interrupted, all.contains(where: { $0.status == .interrupted }) {
+      lines += "note     \(try reader.frameCount()) frames are kept"
+      lines +=
+        result.durationNanoseconds == nil
+        ? "; ledger, cost and closing sample of the interrupted bracket are missing\n" : "\n"
+    }
+    return lines
+  }
+
+  private func writeOutputs(_ reader: RunReader, _ result: RunResult) throws(LBError) {
+    for (bracket, label) in RunLabels.brackets(result) {
+      let output = try reader.output(bracket: bracket)
+      let kind = label.warmUp ? "warm-up" : "repetition"
+      try Console.write("--- output of \(kind) \(label.repetition) (\(output.count) bytes)\n")
+      try Console.write(output, to: 1, path: "standard output")
+      if let last = output.last, last != UInt8(ascii: "\n") { try Console.write("\n") }
+    }
+  }
+}
+
+/// `lbsample runs remove RUN`.
+struct RunsRemove: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "remove", abstract: "Remove stored runs.")
+  @OptionGroup var options: RunOptions
+  @Argument(help: "Ids, unique prefixes, last, or files.")
+  var runs: [String]
+
+  func run() throws {
+    let directory = try options.directory()
+    for run in runs {
+      let path = try directory.resolve(run)
+      try directory.remove(path)
+      if !options.log.quiet { Console.say("removed \(path)") }
+    }
+  }
+}
+
+/// Brackets of a run in order, with what they are called.
+enum RunLabels {
+  /// Every attempt that was begun has the next bracket number.
+  static func brackets(_ result: RunResult) -> [(UInt32, BracketLabel)] {
+    guard result.kind == "run" else { return [] }
+    var labels: [(UInt32, BracketLabel)] = []
+    for phase in result.phases {
+      for repetition in phase.repetitions {
+        for attempt in repetition.attempts {
+          labels.append((
+            UInt32(labels.count + 1),
+            BracketLabel(
+              phase: phase.name, repetition: repetition.repetition, warmUp: repetition.warmUp,
+              attempt: attempt.attempt)
+          ))
+        }
+      }
+    }
+    return labels
+  }
+}
+
+/// Words that an option takes.
+enum Formats {
+  static func check(_ format: String, of known: [String]) throws(LBError) {
+    guard known.contains(format) else {
+      throw LBError(
+        .configuration,
+        "--format \(format): expected \(known.joined(separator: ", "))"
+          + Nearest.hint(Nearest.word(to: format, in: known)))
+    }
+  }
+}

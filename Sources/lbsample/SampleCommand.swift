@@ -1,0 +1,277 @@
+import ArgumentParser
+import Foundation
+import LinuxSystem
+import Output
+import RunStore
+import SampleModel
+import Sampler
+
+/// `lbsample [sample]`: live or recorded sampling.
+struct SampleCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "sample",
+    abstract: "Watch or record the host (the default command).",
+    discussion: """
+      EXAMPLES
+        lbsample --cpu --net
+        lbsample 1 5
+        lbsample --cpu --per-cpu --interval 100ms --duration 10s --format ndjson
+        lbsample --all --record host.lbsample --duration 1h
+
+      The first row comes after one interval, with rates over that interval. Counters become
+      rates per second; CPU time is shown as a fraction of the time (percent in the table).
+      """)
+
+  @OptionGroup(title: "Collectors") var collectors: CollectorOptions
+  @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+
+  @Option(
+    name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
+    help: ArgumentHelp("Time between two samples (default: 1s).", valueName: "time"))
+  var interval: String?
+  @Option(
+    name: [.customShort("c"), .customLong("count")], parsing: .unconditional,
+    help: ArgumentHelp("End after this many samples.", valueName: "n"))
+  var count: String?
+  @Option(
+    name: .customLong("duration"), parsing: .unconditional,
+    help: ArgumentHelp("End after this time.", valueName: "time"))
+  var duration: String?
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp("table, csv or ndjson (default: table).", valueName: "format"))
+  var format: String?
+  @Flag(
+    name: .customLong("raw"),
+    help: "Cumulative values in ns, bytes and counts instead of rates.")
+  var raw = false
+  @Option(
+    name: [.customShort("o"), .customLong("output")],
+    help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
+  var output: String?
+  @Option(
+    name: .customLong("record"),
+    help: ArgumentHelp("Record into this new result file.", valueName: "file"))
+  var record: String?
+  @Option(
+    name: .customLong("name"),
+    help: ArgumentHelp("Name of the recording.", valueName: "name"))
+  var name = "sample"
+  @OptionGroup(title: "Messages") var log: LogOptions
+  @Argument(help: ArgumentHelp("Interval in seconds, then count, as in vmstat.", valueName: "n"))
+  var intervalAndCount: [String] = []
+
+  private struct Plan {
+    var settings: Settings
+    var interval: UInt64
+    var limit: UInt64?
+  }
+
+  func run() throws {
+    // Signals are blocked before any thread exists, so that all of them come to the reader.
+    let signals = try ownErrors { () throws(SystemError) in
+      try SignalReader([SIGINT, SIGTERM, SIGHUP])
+    }
+    signal(SIGPIPE, SIG_IGN)
+    let plan = try plan()
+    let requests = try collectors.requests(plan.settings)
+    var configuration = try sampling.configuration(
+      plan.settings, interval: plan.interval,
+      filter: ColumnFilter(only: collectors.only, except: collectors.except), workload: nil)
+    configuration.limit = plan.limit
+    let host = HostFacts.read(sampling.roots)
+    var sinks: [any SampleSink] = []
+    let view = try view(plan.settings, host: host)
+    if let view { sinks.append(view) }
+    configuration.live = view != nil
+    let recording = try record.map { path throws(LBError) in
+      try Recording(
+        path: path, name: name, interval: plan.interval, host: host,
+        configuration: plan.settings.all)
+    }
+    if let recording { sinks.append(recording.sink) }
+    guard !sinks.isEmpty else {
+      throw LBError(.configuration, "nothing to do: neither a view nor --record FILE")
+    }
+    let session = SamplerSession(configuration, requests: requests, sinks: sinks)
+    do throws(LBError) {
+      try session.arm()
+    } catch {
+      recording?.discard()
+      throw error
+    }
+    try sample(session, signals: signals, plan: plan, view: view, recording: recording)
+  }
+
+  private func sample(
+    _ session: SamplerSession, signals: SignalReader, plan: Plan, view: (any SampleSink)?,
+    recording: Recording?
+  ) throws {
+    tell(session.meta)
+    var stopSignal: Int32?
+    do throws(LBError) {
+      let bracket = try session.start()
+      try recording?.began(bracket: bracket)
+      while true {
+        let ready = Poll.wait(
+          readable: [signals.pollDescriptor, session.attentionDescriptor], until: nil)
+        if ready.contains(0), let signal = signals.next() {
+          stopSignal = signal
+          break
+        }
+        if session.failure != nil || session.isFinished { break }
+      }
+      let account = try session.stop(sampling: stopSignal != nil && session.failure == nil)
+      session.disarm()
+      let failure = session.failure
+      let isFree = plan.limit == nil
+      let stopped = stopSignal.map { signal in
+        var error = LBError(.stopRequested, "stopped by signal \(signal)")
+        error.context.signal = signal
+        return error
+      }
+      try recording?.ended(account, failure: failure, stopped: isFree ? nil : stopped)
+      if let failure { throw failure }
+      if let view = view as? NDJSONSink {
+        try view.end(ledger: account.ledger, overhead: account.overhead)
+      }
+      if !log.quiet { Console.say(LedgerText.line(account.ledger, account.overhead)) }
+      if let recording, !log.quiet { Console.say("recorded \(recording.path)") }
+      if !account.ledger.isExact {
+        throw LBError(.internal, "the ledger does not add up: please report this")
+      }
+      // A watch without an end is ended by Ctrl-C as meant; anything else was cut short.
+      if let stopped, !(isFree && stopSignal == SIGINT) { throw stopped }
+    } catch {
+      session.disarm()
+      if error.category == .stopRequested { throw ExitCode(error.exitCode) }
+      throw error
+    }
+  }
+
+  /// Says once what was wished and could not be had.
+  private func tell(_ meta: StreamMeta?) {
+    guard let meta, !log.quiet else { return }
+    for missing in meta.unavailable {
+      Console.say("lbsample: without \(missing.collector): \(missing.outcome): \(missing.reason)")
+    }
+    if meta.notes.count == 1 || log.verbose {
+      for note in meta.notes { Console.say("lbsample: \(note)") }
+    } else if let first = meta.notes.first {
+      Console.say("lbsample: \(first) (and \(meta.notes.count - 1) more notes: --verbose)")
+    }
+  }
+
+  // MARK: What to do
+
+  private func plan() throws(LBError) -> Plan {
+    var overrides = collectors.overrides
+    var count = self.count
+    if intervalAndCount.count > 2 {
+      throw LBError(
+        .configuration,
+        "unexpected argument \(intervalAndCount[2]): an interval and a count are all there is")
+    }
+    if let word = intervalAndCount.first {
+      guard Durations.parse(word) != nil else {
+        let commands = Lbsample.configuration.subcommands.compactMap {
+          $0.configuration.commandName
+        }
+        throw LBError(
+          .configuration,
+          "\(word) is neither a command nor an interval"
+            + Nearest.hint(Nearest.word(to: word, in: commands)))
+      }
+      overrides.append(("sample.interval", word, "interval"))
+    }
+    if let interval { overrides.append(("sample.interval", interval, "--interval")) }
+    if intervalAndCount.count > 1 { count = count ?? intervalAndCount[1] }
+    if let format { overrides.append(("sample.format", format, "--format")) }
+    let settings = try sampling.settings(overrides)
+    let interval = settings.duration("sample.interval")
+    return Plan(
+      settings: settings, interval: interval, limit: try limit(count, interval: interval))
+  }
+
+  private func limit(_ count: String?, interval: UInt64) throws(LBError) -> UInt64? {
+    var limit: UInt64?
+    if let count {
+      guard let number = UInt64(count), number > 0 else {
+        throw LBError(
+          .configuration, "--count \(count): expected a whole number of at least 1")
+      }
+      limit = number
+    }
+    if let duration {
+      guard let length = Durations.parse(duration), length >= interval else {
+        throw LBError(
+          .configuration,
+          "--duration \(duration): expected a length of time with its unit (ns, us, ms, s, m, h) "
+            + "of at least one interval (\(Durations.text(interval)))")
+      }
+      limit = min(limit ?? .max, length / interval)
+    }
+    return limit
+  }
+
+  /// The live view: none when only a recording is wanted and nobody watches.
+  private func view(
+    _ settings: Settings, host: [(name: String, value: String)]
+  ) throws(LBError) -> (any SampleSink)? {
+    if record != nil, format == nil, output == nil, !Console.outputIsTerminal { return nil }
+    let destination = try TextDestination(path: output)
+    let reader = StreamReader(raw: raw)
+    let writer: TextWriter = { bytes throws(LBError) in try destination.write(bytes) }
+    let isQuiet = log.quiet
+    let notice: (String) -> Void = { if !isQuiet { Console.say("lbsample: \($0)") } }
+    switch settings["sample.format"] {
+    case "csv": return CSVSink(reader: reader, writer: writer, notice: notice)
+    case "ndjson":
+      return NDJSONSink(
+        reader: reader, host: host, configuration: settings.all, writer: writer)
+    default:
+      guard !raw else {
+        throw LBError(
+          .configuration, "--raw goes with --format csv or ndjson: the table shows rates")
+      }
+      return TableSink(
+        reader: reader, style: TableStyle.current(settings, perCPU: perCPU(settings),
+          isFile: output != nil), clock: Console.localClock, writer: writer, notice: notice)
+    }
+  }
+
+  private func perCPU(_ settings: Settings) -> Bool {
+    settings.flag("collectors.per_cpu") || collectors.cpus != nil
+  }
+}
+
+/// Calls `body`, turning a system's failure into ours.
+func ownErrors<T>(_ body: () throws(SystemError) -> T) throws(LBError) -> T {
+  do throws(SystemError) {
+    return try body()
+  } catch {
+    throw LBError(.internal, "\(error)", context: ErrorContext(errno: error.errno))
+  }
+}
+
+/// How the table looks here.
+enum TableStyle {
+  static func current(_ settings: Settings, perCPU: Bool, isFile: Bool) -> TableSink.Style {
+    let environment = ProcessInfo.processInfo.environment
+    let onTerminal = !isFile && Console.outputIsTerminal
+    let colour =
+      switch settings["sample.colour"] {
+      case "always": true
+      case "never": false
+      default: onTerminal && (environment["NO_COLOR"] ?? "").isEmpty
+          && environment["TERM"] != "dumb"
+      }
+    var style = TableSink.Style(
+      colour: colour, perCPU: perCPU, cpuCount: ProcessInfo.processInfo.activeProcessorCount)
+    if onTerminal, let size = Console.terminalSize() {
+      style.width = size.columns
+      style.pageRows = max(5, size.rows - 3)
+    }
+    return style
+  }
+}

@@ -1,0 +1,111 @@
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// The configuration in force: each key's value with its origin.
+struct Settings {
+  private var entries: [String: ConfigurationEntry] = [:]
+
+  /// Everything at once that is wrong with file, environment and command line.
+  struct Problems: Error {
+    var lines: [String]
+  }
+
+  /// Defaults, then the file, then the environment, then the command line; every problem of all
+  /// four is reported together.
+  init(
+    file: ConfigurationFile?, environment: [String: String], commandLine: [(String, String, String)]
+  ) throws(LBError) {
+    var problems: [String] = []
+    for key in SettingsSchema.keys {
+      entries[key.name] = ConfigurationEntry(
+        key: key.name, value: key.standard, origin: "default")
+    }
+    if let file {
+      problems += file.problems
+      for entry in file.entries {
+        set(entry.name, entry.value, "\(file.path):\(entry.line)", &problems)
+      }
+    }
+    for (name, value) in environment.sorted(by: { $0.key < $1.key })
+    where name.hasPrefix("LBSAMPLE_") {
+      guard let key = SettingsSchema.keys.first(where: { $0.environmentName == name }) else {
+        let nearest = Nearest.word(to: name, in: SettingsSchema.keys.map(\.environmentName))
+        problems.append("environment: unknown variable \(name)\(Nearest.hint(nearest))")
+        continue
+      }
+      set(key.name, value, "environment \(name)", &problems)
+    }
+    for (name, value, option) in commandLine {
+      set(name, value, "command line \(option)", &problems)
+    }
+    guard problems.isEmpty else {
+      throw LBError(.configuration, problems.joined(separator: "\n"))
+    }
+  }
+
+  private mutating func set(
+    _ name: String, _ value: String, _ origin: String, _ problems: inout [String]
+  ) {
+    guard let key = SettingsSchema.key(name) else { return }
+    guard key.type.accepts(value) else {
+      problems.append(
+        "\(origin): \(name) = \(value.isEmpty ? "(empty)" : value) is not "
+          + key.type.expectation)
+      return
+    }
+    entries[name] = ConfigurationEntry(key: name, value: value, origin: origin)
+  }
+
+  /// All entries in the schema's order.
+  var all: [ConfigurationEntry] { SettingsSchema.keys.compactMap { entries[$0.name] } }
+
+  /// The value of a key, as text.
+  subscript(_ name: String) -> String {
+    guard let entry = entries[name] else { preconditionFailure("no setting is called \(name)") }
+    return entry.value
+  }
+
+  /// Where a key's value came from.
+  func origin(_ name: String) -> String { entries[name]?.origin ?? "default" }
+
+  func duration(_ name: String) -> UInt64 { Durations.parse(self[name]) ?? 0 }
+  func integer(_ name: String) -> Int { Int(self[name]) ?? 0 }
+  func flag(_ name: String) -> Bool { self[name] == "true" }
+
+  func list(_ name: String) -> [String] {
+    self[name].split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
+  }
+}
+
+/// The nearest of some known words, for messages.
+enum Nearest {
+  /// The known word with the fewest edits to `word`, if they are few enough to be a slip.
+  static func word(to word: String, in known: [String]) -> String? {
+    known.map { ($0, distance(word, $0)) }
+      .filter { $0.1 <= max(2, word.count / 3) }
+      .min { $0.1 < $1.1 }?.0
+  }
+
+  /// `; did you mean x?`, or nothing.
+  static func hint(_ nearest: String?) -> String {
+    nearest.map { "; did you mean \($0)?" } ?? ""
+  }
+
+  /// Levenshtein's distance, by two rows.
+  static func distance(_ one: String, _ other: String) -> Int {
+    let other = Array(other.utf8)
+    var row = Array(0...other.count)
+    for (place, letter) in one.utf8.enumerated() {
+      var diagonal = row[0]
+      row[0] = place + 1
+      for column in other.indices {
+        let above = row[column + 1]
+        row[column + 1] = min(
+          above + 1, row[column] + 1, diagonal + (letter == other[column] ? 0 : 1))
+        diagonal = above
+      }
+    }
+    return row[other.count]
+  }
+}

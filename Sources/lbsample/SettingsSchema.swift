@@ -1,0 +1,158 @@
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// What a setting's value may be.
+enum SettingType {
+  /// A length of time, at least this many nanoseconds.
+  case duration(minimum: UInt64)
+  case integer(ClosedRange<Int>)
+  case boolean
+  case text
+  /// One of these words.
+  case choice([String])
+  /// Names of collectors.
+  case collectors
+  case placement
+  case priority
+
+  /// What is expected, in words.
+  var expectation: String {
+    switch self {
+    case .duration(let minimum):
+      "a length of time with its unit (ns, us, ms, s, m, h) of at least "
+        + Durations.text(minimum)
+    case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
+    case .boolean: "true or false"
+    case .text: "text"
+    case .choice(let words): "one of " + words.joined(separator: ", ")
+    case .collectors: "collector names, separated by commas in the environment"
+    case .placement: "auto, node, a CPU or a list of CPUs such as 0-3,8"
+    case .priority: "other, fifo:1 to fifo:99, or rr:1 to rr:99"
+    }
+  }
+
+  /// Whether `text` is such a value.
+  func accepts(_ text: String) -> Bool {
+    switch self {
+    case .duration(let minimum): Durations.parse(text).map { $0 >= minimum } ?? false
+    case .integer(let range): Int(text).map(range.contains) ?? false
+    case .boolean: text == "true" || text == "false"
+    case .text, .collectors: true
+    case .choice(let words): words.contains(text)
+    case .placement: Placement(text) != nil
+    case .priority: SchedulingPriority(text) != nil
+    }
+  }
+}
+
+/// One key of the configuration.
+struct SettingKey {
+  /// `section.name`, as in the file.
+  let name: String
+  let type: SettingType
+  let standard: String
+  let explanation: String
+
+  init(_ name: String, _ type: SettingType, _ standard: String, _ explanation: String) {
+    self.name = name
+    self.type = type
+    self.standard = standard
+    self.explanation = explanation
+  }
+
+  /// `LBSAMPLE_SECTION_NAME`.
+  var environmentName: String {
+    "LBSAMPLE_" + name.uppercased().split(separator: ".").joined(separator: "_")
+  }
+}
+
+/// Every key there is: collectors.conf, the environment and `config show` all follow this table.
+enum SettingsSchema {
+  static let shortestInterval: UInt64 = 10_000
+
+  static let keys: [SettingKey] = [
+    SettingKey(
+      "sample.interval", .duration(minimum: shortestInterval), "1s",
+      "time between two samples of `lbsample sample`"),
+    SettingKey(
+      "sample.format", .choice(["table", "csv", "ndjson"]), "table",
+      "what `lbsample sample` writes to standard output"),
+    SettingKey(
+      "sample.colour", .choice(["auto", "always", "never"]), "auto",
+      "colour in the table; auto: on a terminal unless NO_COLOR is set"),
+    SettingKey(
+      "sampling.pin", .placement, "auto",
+      "CPUs of the sampling threads; auto: the highest allowed one that the workload leaves"),
+    SettingKey(
+      "sampling.priority", .priority, "other", "scheduling of the sampling threads"),
+    SettingKey(
+      "sampling.align", .boolean, "false",
+      "take samples at multiples of the interval on the wall clock"),
+    SettingKey(
+      "sampling.huge_pages", .boolean, "false", "ask for huge pages for the rings"),
+    SettingKey(
+      "sampling.lock_memory", .boolean, "true",
+      "lock rings and sampling stacks in memory, as far as the limit allows"),
+    SettingKey(
+      "collectors.default", .collectors, "cpu,net",
+      "collectors when none is named on the command line"),
+    SettingKey(
+      "collectors.per_cpu", .boolean, "false",
+      "show each CPU in the table (csv, ndjson and recordings always have them)"),
+    SettingKey(
+      "collectors.cpu_interval", .text, "",
+      "time between two reads of cpu; empty: the session's interval"),
+    SettingKey(
+      "collectors.net_interval", .text, "",
+      "time between two reads of net; empty: the session's interval"),
+    SettingKey(
+      "run.interval", .duration(minimum: shortestInterval), "100ms",
+      "time between two samples of `lbsample run`"),
+    SettingKey("run.repetitions", .integer(1...1_000_000), "1", "counted repetitions"),
+    SettingKey("run.warmup", .integer(0...1_000_000), "0", "repetitions that are not counted"),
+    SettingKey(
+      "run.cooldown", .duration(minimum: 0), "0s", "pause between two repetitions"),
+    SettingKey(
+      "run.timeout", .duration(minimum: 0), "0s", "limit of one repetition; 0s: none"),
+    SettingKey(
+      "run.grace", .duration(minimum: 0), "30s",
+      "time between SIGTERM and SIGKILL when a workload is ended"),
+    SettingKey(
+      "run.output_limit", .integer(0...1 << 30), "1048576",
+      "bytes of the workload's output that are kept of each repetition"),
+    SettingKey(
+      "run.runs_dir", .text, "",
+      "directory of result files; empty: $XDG_DATA_HOME/lbsample/runs"),
+  ]
+
+  static func key(_ name: String) -> SettingKey? { keys.first { $0.name == name } }
+}
+
+/// Lengths of time as they are written.
+enum Durations {
+  private static let units: [(String, UInt64)] = [
+    ("ns", 1), ("us", 1000), ("µs", 1000), ("ms", 1_000_000), ("s", 1_000_000_000),
+    ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+  ]
+
+  /// Nanoseconds of `100ms`, `1.5s` or a plain number of seconds; nil for anything else.
+  static func parse(_ text: String) -> UInt64? {
+    let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+    let suffix = text.dropFirst(number.count)
+    guard let value = Double(number), value.isFinite,
+      let unit = suffix.isEmpty ? 1_000_000_000 : units.first(where: { $0.0 == suffix })?.1
+    else { return nil }
+    let nanoseconds = (value * Double(unit)).rounded()
+    return nanoseconds < 9e18 ? UInt64(nanoseconds) : nil
+  }
+
+  /// The shortest exact form.
+  static func text(_ nanoseconds: UInt64) -> String {
+    for (name, unit) in [("s", 1_000_000_000 as UInt64), ("ms", 1_000_000), ("us", 1000)]
+    where nanoseconds % unit == 0 {
+      return "\(nanoseconds / unit)\(name)"
+    }
+    return "\(nanoseconds)ns"
+  }
+}
