@@ -34,9 +34,18 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
   ("SamplerKit", ["SampleModel", "Sampler", "Collectors", "LinuxSystem"]),
   (
     "RunnerKit",
-    ["SampleModel", "SamplerKit", "Sampler", "Collectors", "Runner", "RunStore", "LinuxSystem"]
+    [
+      "SampleModel", "SamplerKit", "Sampler", "Collectors", "Runner", "RunStore", "LinuxSystem",
+      .product(name: "Logging", package: "swift-log"),
+    ]
   ),
   ("TestSupport", ["SampleModel", "Sampler", "LinuxSystem", "Runner", "RunStore"]),
+]
+
+/// Tests mirror the modules; each may look into everything below the command.
+let tested = [
+  "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "Sampler", "Collectors", "RunStore",
+  "RunAnalysis", "Runner", "Output", "SamplerKit", "RunnerKit",
 ]
 
 let package = Package(
@@ -72,7 +81,18 @@ let package = Package(
       ]
     ),
   ]
-    + modules.map { .target(name: $0.name, dependencies: $0.dependencies) },
+    + modules.map { .target(name: $0.name, dependencies: $0.dependencies) }
+    + tested.map { name in
+      .testTarget(
+        name: "\(name)Tests",
+        dependencies: ["CLinux", "TestSupport"] + tested.map { .target(name: $0) }
+          + [.product(name: "Logging", package: "swift-log")])
+    }
+    + [
+      .testTarget(
+        name: "CommandTests", dependencies: ["lbsample", "TestSupport", "LinuxSystem"]),
+      .testTarget(name: "RepositoryTests"),
+    ],
   swiftLanguageModes: [.v6]
 )
 

@@ -64,7 +64,12 @@ int lb_eventfd(void) {
 int lb_signalfd(const int *signals, size_t count) {
   sigset_t set;
   sigemptyset(&set);
-  for (size_t index = 0; index < count; index++) sigaddset(&set, signals[index]);
+  for (size_t index = 0; index < count; index++) {
+    // A blocked signal is queued even when it is ignored: nohup's SIGHUP would come through.
+    struct sigaction present;
+    if (sigaction(signals[index], NULL, &present) == 0 && present.sa_handler == SIG_IGN) continue;
+    sigaddset(&set, signals[index]);
+  }
   pthread_sigmask(SIG_BLOCK, &set, NULL);
   int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   return fd < 0 ? -errno : fd;
@@ -185,6 +190,8 @@ static void fail(int fd, int step) {
 }
 
 static void child(const struct lb_spawn *plan) {
+  close(plan->gate_write_fd);
+  close(plan->status_read_fd);
   if (setpgid(0, 0) < 0) fail(plan->status_fd, LB_SPAWN_SETPGID);
   if (plan->foreground_fd >= 0) {
     // SIGTTOU is still blocked here, as the parent blocked every signal around the fork.
@@ -219,6 +226,21 @@ static void child(const struct lb_spawn *plan) {
   sigprocmask(SIG_SETMASK, &none, NULL);
   execve(plan->path, plan->argv, plan->envp);
   fail(plan->status_fd, LB_SPAWN_EXEC);
+}
+
+pid_t lb_foreground_group(int fd) {
+  pid_t group = tcgetpgrp(fd);
+  return group < 0 ? -errno : group;
+}
+
+int lb_set_foreground_group(int fd, pid_t group) {
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTTOU);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  int result = tcsetpgrp(fd, group) < 0 ? -errno : 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return result;
 }
 
 pid_t lb_spawn_gated(const struct lb_spawn *plan) {

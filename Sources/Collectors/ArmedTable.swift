@@ -20,19 +20,27 @@ final class ArmedTable<Table: KernelTable>: ArmedCollector, @unchecked Sendable 
   }
 
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
-    file.read { text throws(KernelTextError) in
+    let outcome = file.read { text throws(KernelTextError) in
       try selection.fill(&values) { all throws(KernelTextError) in
         try table.parse(text, into: &all)
       }
     }
+    systemCallsOfSample = file.callCount
+    return outcome
   }
 }
 
 extension KernelTable {
-  /// The shape of `file` as it reads now.
+  /// The shape of `file` as it reads now; its numbers must parse too.
   static func learn(from file: TextFile) throws(LBError) -> Self {
     var table: Self?
-    let outcome = file.read { text throws(KernelTextError) in table = try Self(shapeOf: text) }
+    let outcome = file.read { text throws(KernelTextError) in
+      let shape = try Self(shapeOf: text)
+      var values = [UInt64](repeating: 0, count: shape.valueCount)
+      var span = values.mutableSpan
+      try shape.parse(text, into: &span)
+      table = shape
+    }
     if let table { return table }
     throw LBError(
       .collectorUnavailable,

@@ -4,18 +4,29 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// One kernel file, held open and read whole by one pread per acquisition.
+/// One kernel file, held open and read whole at each acquisition.
+///
+/// Most files of /proc come as a sequence of records (seq_file), of which one read gives as many
+/// whole ones as fit a page: a longer file takes several reads, until one gives nothing.
 @safe
 final class TextFile {
   private let descriptor: OwnedDescriptor
   /// Memory of its own rather than an array: a sampling thread then meets no exclusivity check.
   private let buffer: UnsafeMutableBufferPointer<UInt8>
   let path: String
+  /// System calls of the last read.
+  private(set) var callCount: UInt64 = 0
+  /// The kernel gives this file whole in one read (single_open).
+  private let comesWhole: Bool
+  /// A first read below this leaves room in the kernel's page for any further record: there was
+  /// none. Half the smallest page; no line of a table is that long.
+  private static let surelyWhole = 2048
 
   /// Opens `path` and sizes the buffer to four times its present length: a kernel file grows
   /// with its numbers' digits and with hotplug.
-  init(path: String, collector: String) throws(LBError) {
+  init(path: String, collector: String, comesWhole: Bool) throws(LBError) {
     self.path = path
+    self.comesWhole = comesWhole
     do throws(SystemError) {
       let first = try SmallFile.read(path)
       descriptor = try OwnedDescriptor(open: path, O_RDONLY)
@@ -36,8 +47,19 @@ final class TextFile {
   @inline(__always)
   func read(_ parse: (Span<UInt8>) throws(KernelTextError) -> Void) -> AcquisitionOutcome {
     var room = unsafe buffer.mutableSpan
-    let count = descriptor.readFromStart(into: &room)
-    guard count >= 0 else { return Self.outcome(ofErrno: Int32(-count)) }
+    var count = 0
+    var calls: UInt64 = 0
+    while count < room.count {
+      let more = descriptor.read(into: &room, at: count)
+      calls &+= 1
+      guard more >= 0 else {
+        callCount = calls
+        return Self.outcome(ofErrno: Int32(-more))
+      }
+      count += more
+      if more == 0 || comesWhole || (calls == 1 && count < Self.surelyWhole) { break }
+    }
+    callCount = calls
     // A full buffer may have cut the text: the rest is not ours to guess.
     guard unsafe count < buffer.count else { return .truncated }
     guard count > 0 else { return .absent }

@@ -1,4 +1,4 @@
-package import Glibc
+import Glibc
 
 /// Where time comes from; tests put their own in its place.
 package protocol ClockSource: Sendable {
@@ -27,7 +27,7 @@ package struct SystemClock: ClockSource {
 package enum Clock {
   /// Any clock by its id.
   @inline(__always)
-  package static func read(_ clock: clockid_t) -> UInt64 {
+  package static func read(_ clock: Int32) -> UInt64 {
     var time = timespec()
     _ = unsafe clock_gettime(clock, &time)
     return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)

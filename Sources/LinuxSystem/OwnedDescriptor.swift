@@ -8,7 +8,7 @@ package struct OwnedDescriptor: ~Copyable {
   package init(owning number: Int32) { self.number = number }
 
   /// open(2) with O_CLOEXEC added.
-  package init(open path: String, _ flags: Int32, mode: mode_t = 0) throws(SystemError) {
+  package init(open path: String, _ flags: Int32, mode: UInt32 = 0) throws(SystemError) {
     let number = unsafe Glibc.open(path, flags | O_CLOEXEC, mode)
     guard number >= 0 else { throw SystemError("open", errno: Glibc.errno, path: path) }
     self.number = number
@@ -26,13 +26,15 @@ package struct OwnedDescriptor: ~Copyable {
     return number
   }
 
-  /// pread(2) at offset 0, retried over EINTR: bytes read, or -errno. Allocates nothing.
+  /// pread(2) at `offset` of file and buffer, retried over EINTR: bytes read, or -errno.
+  /// Allocates nothing.
   @inline(__always)
-  package borrowing func readFromStart(into buffer: inout MutableSpan<UInt8>) -> Int {
+  package borrowing func read(into buffer: inout MutableSpan<UInt8>, at offset: Int) -> Int {
     while true {
-      // Safe: the span's own count bounds the call.
+      // Safe: callers keep the offset within the span, whose count bounds the call.
       let count = unsafe buffer.withUnsafeMutableBytes {
-        unsafe pread(number, $0.baseAddress, $0.count, 0)
+        unsafe pread(
+          number, $0.baseAddress.map { unsafe $0 + offset }, $0.count - offset, off_t(offset))
       }
       if count >= 0 { return count }
       guard errno == EINTR else { return -Int(errno) }
@@ -82,12 +84,25 @@ extension StringProtocol {
 }
 
 /// Writes all of `bytes` to `descriptor`, over EINTR and short writes; waits where it must.
-package func writeAll(_ bytes: Span<UInt8>, to descriptor: Int32) throws(SystemError) {
+///
+/// With a `stop`, it waits for a reader that does not read only until that is raised and 100 ms
+/// more, then fails with ECANCELED. A descriptor that poll(2) calls writable takes PIPE_BUF bytes
+/// without waiting, so no more than that goes out at once.
+package func writeAll(
+  _ bytes: Span<UInt8>, to descriptor: Int32, unless stop: StopFlag? = nil
+) throws(SystemError) {
   var offset = 0
   while offset < bytes.count {
-    // Safe: offset stays below the span's count.
+    var limit = bytes.count - offset
+    if let stop {
+      limit = min(limit, Int(PIPE_BUF))
+      guard waitUntilWritable(descriptor, stop) else {
+        throw SystemError("write", errno: ECANCELED)
+      }
+    }
+    // Safe: offset stays below the span's count, and the limit within it.
     let count = unsafe bytes.withUnsafeBytes {
-      unsafe Glibc.write(descriptor, $0.baseAddress.map { unsafe $0 + offset }, $0.count - offset)
+      unsafe Glibc.write(descriptor, $0.baseAddress.map { unsafe $0 + offset }, limit)
     }
     if count < 0 {
       if errno == EINTR { continue }
@@ -99,5 +114,20 @@ package func writeAll(_ bytes: Span<UInt8>, to descriptor: Int32) throws(SystemE
       throw SystemError("write", errno: errno)
     }
     offset += count
+  }
+}
+
+private func waitUntilWritable(_ descriptor: Int32, _ stop: StopFlag) -> Bool {
+  let patience: Int32 = 100
+  while true {
+    let isStopping = stop.raised != nil
+    var entries = [
+      pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0),
+      pollfd(fd: isStopping ? -1 : stop.pollDescriptor, events: Int16(POLLIN), revents: 0),
+    ]
+    // Safe: the array's own count bounds the call.
+    let ready = unsafe poll(&entries, 2, isStopping ? patience : -1)
+    if entries[0].revents != 0 { return true }
+    if ready == 0 && isStopping { return false }
   }
 }

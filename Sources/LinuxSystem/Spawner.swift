@@ -36,6 +36,12 @@ package struct SpawnFailure: Error, Sendable, Equatable, CustomStringConvertible
   package let step: String
   package let errno: Int32
 
+  /// A step, in words that follow "while", and why it failed.
+  package init(step: String, errno: Int32) {
+    self.step = step
+    self.errno = errno
+  }
+
   /// `executing it: Exec format error`.
   package var description: String { "\(step): \(SystemError.words(errno))" }
 }
@@ -67,6 +73,23 @@ package struct ResourceUsage: Sendable, Equatable {
   }
 }
 
+/// The terminal's foreground process group, lent to a workload and taken back.
+package struct ForegroundGroup {
+  private let terminal: Int32
+  private let group: Int32
+
+  /// Remembers who has `terminal` now; nil when it is no terminal of ours.
+  package init?(of terminal: Int32) {
+    let group = lb_foreground_group(terminal)
+    guard group > 0 else { return nil }
+    self.terminal = terminal
+    self.group = group
+  }
+
+  /// Gives the terminal back.
+  package func restore() { _ = lb_set_foreground_group(terminal, group) }
+}
+
 /// A forked child, set up and waiting at its gate until `openGate`; exec follows at once.
 package final class GatedChild {
   package let pid: Int32
@@ -80,7 +103,8 @@ package final class GatedChild {
     let gatePipe = try Self.pipe()
     let statusPipe = try Self.pipe()
     pid = try Self.fork(
-      plan, gate: gatePipe.readEnd.number, status: statusPipe.writeEnd.number)
+      plan, gate: gatePipe.readEnd.number, status: statusPipe.writeEnd.number,
+      foreign: (gatePipe.writeEnd.number, statusPipe.readEnd.number))
     let pidDescriptor = lb_pidfd_open(pid)
     exitDescriptor = OwnedDescriptor(owning: pidDescriptor)
     gate = consume gatePipe.writeEnd
@@ -108,7 +132,7 @@ package final class GatedChild {
   }
 
   private static func fork(
-    _ plan: SpawnPlan, gate: Int32, status: Int32
+    _ plan: SpawnPlan, gate: Int32, status: Int32, foreign: (gate: Int32, status: Int32)
   ) throws(SpawnFailure) -> Int32 {
     // Safe: every C string and array outlives lb_spawn_gated, which copies what the child needs
     // into a process of its own by fork.
@@ -127,6 +151,8 @@ package final class GatedChild {
                 unsafe spawn.output_fd = plan.output
                 unsafe spawn.error_fd = plan.error
                 unsafe spawn.gate_fd = gate
+                unsafe spawn.gate_write_fd = foreign.gate
+                unsafe spawn.status_read_fd = foreign.status
                 unsafe spawn.status_fd = status
                 unsafe spawn.cpu_mask = plan.cpus == nil ? nil : mask.baseAddress
                 unsafe spawn.cpu_mask_bytes = mask.count * 8
@@ -170,18 +196,25 @@ package final class GatedChild {
   /// After the exit: the exec failure that the child reported, if that is why it ended.
   package func execFailure() -> SpawnFailure? { nextReport() }
 
-  /// Sends `signal` to the child's process group.
-  package func signalGroup(_ signal: Int32) { kill(-pid, signal) }
+  /// Sends `signal` to the child's process group; gives the errno when the kernel refuses (a
+  /// workload that changed its user may not be ours to signal any more).
+  @discardableResult
+  package func signalGroup(_ signal: Int32) -> Int32? {
+    kill(-pid, signal) == 0 ? nil : errno
+  }
 
-  /// Reaps the exited child; waits for it if need be.
-  package func reap() -> ResourceUsage? {
+  /// Reaps the child once it has exited; nil when it has not by `limit` (CLOCK_MONOTONIC).
+  package func reap(until limit: UInt64) -> ResourceUsage? {
     guard !reaped else { return nil }
-    reaped = true
+    _ = Poll.wait(readable: [exitDescriptor.number], until: limit)
     var status: Int32 = 0
     var usage = rusage()
     var result: Int32
-    repeat { result = unsafe wait4(pid, &status, 0, &usage) } while result < 0 && errno == EINTR
+    repeat {
+      result = unsafe wait4(pid, &status, WNOHANG, &usage)
+    } while result < 0 && errno == EINTR
     guard result == pid else { return nil }
+    reaped = true
     return ResourceUsage(
       userNanoseconds: Self.nanoseconds(usage.ru_utime),
       systemNanoseconds: Self.nanoseconds(usage.ru_stime),
@@ -192,7 +225,7 @@ package final class GatedChild {
   package func abandon() {
     gate = nil
     kill(pid, SIGKILL)
-    _ = reap()
+    _ = reap(until: Clock.monotonic() + 1_000_000_000)
   }
 
   private static func nanoseconds(_ time: timeval) -> UInt64 {

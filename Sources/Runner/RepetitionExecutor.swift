@@ -61,6 +61,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
       result.error = error
       return AttemptOutcome(result: result, fatal: error)
     }
+    let foreground =
+      context.specification.input == .inherit ? ForegroundGroup(of: STDIN_FILENO) : nil
     // A handshake with a thread on the same CPU costs a tenth of one across CPUs.
     let here = CPUSet.allowed()
     pin(to: collectors.bracketCPU.map { CPUSet([$0]) })
@@ -82,12 +84,21 @@ package final class RepetitionExecutor: RepetitionExecuting {
       result.status = .failed
       workload.signalGroup(SIGKILL)
     }
-    workload.signalGroup(SIGKILL)
-    if let usage = workload.reap() {
+    let refusal = workload.signalGroup(SIGKILL)
+    if let usage = workload.reap(until: Clock.monotonic() + Self.cleanUpLimit) {
       result.userNanoseconds = usage.userNanoseconds
       result.systemNanoseconds = usage.systemNanoseconds
       result.peakResidentBytes = usage.peakResidentBytes
+    } else {
+      let reason = refusal.map { SystemError.words($0) } ?? "it does not react to SIGKILL"
+      fatal =
+        fatal
+        ?? LBError(
+          .workload,
+          "\(context.specification.command[0]) still runs and cannot be ended: \(reason)")
+      result.error = result.error ?? fatal
     }
+    foreground?.restore()
     if context.specification.adoptsOrphans {
       result.orphansKilled = services.spawner.killRemaining(
         except: children, until: Clock.monotonic() + Self.cleanUpLimit)

@@ -42,10 +42,11 @@ package protocol Workload: AnyObject {
   func peekExit() -> ExitStatus?
   /// Why it never became the command, if so. After the exit.
   func execFailure() -> SpawnFailure?
-  /// Signals its process group.
-  func signalGroup(_ signal: Int32)
-  /// Reaps it.
-  func reap() -> ResourceUsage?
+  /// Signals its process group; gives the errno of a refusal.
+  @discardableResult
+  func signalGroup(_ signal: Int32) -> Int32?
+  /// Reaps it once it has exited; nil when it has not by `limit`.
+  func reap(until limit: UInt64) -> ResourceUsage?
   /// Ends one that is not wanted any more.
   func abandon()
 }

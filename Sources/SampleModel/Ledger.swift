@@ -15,7 +15,7 @@ public struct TickLedger: Sendable, Hashable, Codable {
   public init() {}
 
   /// Whether the account adds up.
-  public var isExact: Bool { deadlines == onTime + late + skipped }
+  public var isExact: Bool { deadlines == onTime &+ late &+ skipped }
 }
 
 /// The exact account of what went through one ring: `pushed = drained + dropped`.
@@ -28,7 +28,7 @@ public struct RingLedger: Sendable, Hashable, Codable {
   public init() {}
 
   /// Whether the account adds up.
-  public var isExact: Bool { pushed == drained + dropped }
+  public var isExact: Bool { pushed == drained &+ dropped }
 }
 
 /// What became of one collector's acquisitions, and what they cost.
@@ -82,10 +82,10 @@ public struct Ledger: Sendable, Hashable, Codable {
   /// The threads' ticks summed; the lateness is the longest.
   public var ticks: TickLedger {
     threads.reduce(into: TickLedger()) { sum, thread in
-      sum.deadlines += thread.ticks.deadlines
-      sum.onTime += thread.ticks.onTime
-      sum.late += thread.ticks.late
-      sum.skipped += thread.ticks.skipped
+      sum.deadlines &+= thread.ticks.deadlines
+      sum.onTime &+= thread.ticks.onTime
+      sum.late &+= thread.ticks.late
+      sum.skipped &+= thread.ticks.skipped
       sum.latenessMaximum = max(sum.latenessMaximum, thread.ticks.latenessMaximum)
     }
   }
@@ -93,15 +93,15 @@ public struct Ledger: Sendable, Hashable, Codable {
   /// The rings' counts summed.
   public var ring: RingLedger {
     threads.reduce(into: RingLedger()) { sum, thread in
-      sum.pushed += thread.ring.pushed
-      sum.drained += thread.ring.drained
-      sum.dropped += thread.ring.dropped
+      sum.pushed &+= thread.ring.pushed
+      sum.drained &+= thread.ring.drained
+      sum.dropped &+= thread.ring.dropped
     }
   }
 
   /// Acquisitions without values over all collectors.
   public var gaps: UInt64 {
-    threads.lazy.flatMap(\.collectors).flatMap(\.gaps.values).reduce(0, +)
+    threads.lazy.flatMap(\.collectors).flatMap(\.gaps.values).reduce(0, &+)
   }
 }
 

@@ -4,6 +4,7 @@ import Synchronization
 /// Keeps the opening and the closing frame of a bracket, for its exact differences.
 package final class BracketDeltas: SampleSink {
   private struct Edge: Sendable {
+    var bracket: UInt32
     var layout: Layout
     var values: [UInt64]
   }
@@ -12,6 +13,7 @@ package final class BracketDeltas: SampleSink {
     var layouts: [UInt16: Layout] = [:]
     var open: [UInt16: Edge] = [:]
     var close: [UInt16: Edge] = [:]
+    var newest: UInt32 = 0
   }
 
   // The drain writes, the controller reads after a flush.
@@ -32,16 +34,26 @@ package final class BracketDeltas: SampleSink {
 
   /// Keeps the two edges, lets everything between pass.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
-    guard header.edge != .none, header.outcome == .complete else { return }
+    guard header.edge != .none else { return }
+    state.withLock { state in
+      // What is left of an earlier bracket is no edge of this one.
+      if let open = state.open[header.stream], open.bracket != header.bracket {
+        state.open[header.stream] = nil
+      }
+      if let close = state.close[header.stream], close.bracket != header.bracket {
+        state.close[header.stream] = nil
+      }
+      state.newest = max(state.newest, header.bracket)
+    }
+    guard header.outcome == .complete else { return }
     var copy: [UInt64] = []
     copy.reserveCapacity(values.count)
     for index in values.indices { copy.append(values[index]) }
     state.withLock { state in
       guard let layout = state.layouts[header.stream] else { return }
-      let edge = Edge(layout: layout, values: copy)
+      let edge = Edge(bracket: header.bracket, layout: layout, values: copy)
       if header.edge == .open {
         state.open[header.stream] = edge
-        state.close[header.stream] = nil
       } else {
         state.close[header.stream] = edge
       }
@@ -69,9 +81,9 @@ package final class BracketDeltas: SampleSink {
   package func metrics() -> [String: Double] {
     state.withLock { state in
       var metrics: [String: Double] = [:]
-      for (stream, close) in state.close {
+      for (stream, close) in state.close where close.bracket == state.newest {
         var before: [String: UInt64] = [:]
-        if let open = state.open[stream] {
+        if let open = state.open[stream], open.bracket == close.bracket {
           for (column, value) in zip(open.layout.columns, open.values) {
             before[column.name] = value
           }

@@ -50,6 +50,9 @@ open class ArmedCollector: @unchecked Sendable {
   /// The record that `sampleRecords` writes, nil for a collector of frames only.
   package let recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)?
 
+  /// System calls of the last `sample`.
+  package final var systemCallsOfSample: UInt64 = 0
+
   /// An arming with these columns.
   package init(
     columns: [Column],

@@ -41,6 +41,8 @@ final class Drain: @unchecked Sendable {
   private var sources: [Source] = []
   private var thread: SystemThread?
 
+  /// While an edge is being taken on several threads: nothing that starts later is delivered.
+  let ceiling = Atomic<UInt64>(.max)
   private let flushRequested = FutexWord()
   private let flushDone = FutexWord()
   private let ending = Atomic<Bool>(false)
@@ -56,6 +58,8 @@ final class Drain: @unchecked Sendable {
   private var steps = StepWatch()
   private var watch: ClockWatch
   private var rearmFailedAt: [UInt16: UInt64] = [:]
+  /// When a stream was armed anew; forgotten at its next complete frame.
+  private var rearmedAt: [UInt16: UInt64] = [:]
   private(set) var cpuNanoseconds: UInt64 = 0
 
   init(
@@ -145,7 +149,7 @@ final class Drain: @unchecked Sendable {
   /// Takes what there is, merges it, delivers it, and commits.
   private func pass() {
     // The floors are read before the rings: what is below them is then in the rings.
-    var watermark = UInt64.max
+    var watermark = ceiling.load(ordering: .acquiring)
     for source in sources {
       watermark = min(watermark, source.thread.floor.load(ordering: .acquiring))
     }
@@ -213,7 +217,10 @@ final class Drain: @unchecked Sendable {
       }
       return
     }
-    if header.outcome == .complete { steps.observe(header, body, layout) }
+    if header.outcome == .complete {
+      steps.observe(header, body, layout)
+      if !rearmedAt.isEmpty, header.epoch > 1 { rearmedAt[header.stream] = nil }
+    }
     for index in sinks.indices where !sinkFailed[index] {
       guarded(index) { sink throws(LBError) in try sink.frame(header, body) }
     }
@@ -238,12 +245,16 @@ final class Drain: @unchecked Sendable {
 
   private func rearm(_ header: FrameHeader, _ layout: Layout) {
     let now = clock.monotonic()
-    if let last = rearmFailedAt[header.stream], now &- last < 1_000_000_000 { return }
+    // Once a second is enough for a source that fails to arm, or that gives no values armed.
+    for last in [rearmFailedAt[header.stream], rearmedAt[header.stream]] {
+      if let last, now &- last < 1_000_000_000 { return }
+    }
     do throws(LBError) {
       guard let (next, change) = try table.rearm(header.stream, after: header.epoch) else {
         return
       }
       rearmFailedAt[header.stream] = nil
+      rearmedAt[header.stream] = now
       report(
         .layoutEpoch, "\(next.collector): layout epoch \(next.epoch): \(change)")
     } catch {

@@ -61,4 +61,15 @@ package struct BracketAccount: Sendable {
   package var closeEnd: UInt64
   package var ledger: Ledger
   package var overhead: Overhead
+
+  /// The account of bracket `number`.
+  package init(
+    number: UInt32, openStart: UInt64, closeEnd: UInt64, ledger: Ledger, overhead: Overhead
+  ) {
+    self.number = number
+    self.openStart = openStart
+    self.closeEnd = closeEnd
+    self.ledger = ledger
+    self.overhead = overhead
+  }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 package import SampleModel
 import SampleRing
@@ -20,6 +21,7 @@ package final class SamplerSession {
   private var memoryLocked: UInt64 = 0
   private var bracketNumber: UInt32 = 0
   private var before = Baseline()
+  private var edgeFailure: LBError?
 
   /// Counts at the start of a bracket, to take off at its end.
   private struct Baseline {
@@ -48,8 +50,8 @@ package final class SamplerSession {
   /// Readable when a sink failed or every deadline of the limit has passed. After `arm`.
   package var attentionDescriptor: Int32 { drain?.attention.pollDescriptor ?? -1 }
 
-  /// The first failure on the drain's side.
-  package var failure: LBError? { drain?.failure }
+  /// The first failure of a sink, or of a required collector at an edge of this bracket.
+  package var failure: LBError? { drain?.failure ?? edgeFailure }
 
   /// Whether every deadline of the limit has passed.
   package var isFinished: Bool {
@@ -111,10 +113,11 @@ package final class SamplerSession {
     _ unavailable: inout [StreamMeta.Unavailable]
   ) throws(LBError) -> [Armed] {
     var armed: [Armed] = []
-    for request in requests {
+    let cadences = try requests.map { request throws(LBError) in try cadence(of: request) }
+    for (request, cadence) in zip(requests, cadences) {
       let name = request.collector.description.name
-      let cadence = try cadence(of: request)
       let availability = request.collector.probe(configuration.context)
+      var outcome = availability.word
       var reason: String?
       if availability == .available {
         do throws(LBError) {
@@ -125,6 +128,7 @@ package final class SamplerSession {
             table.disarmAll()
             throw error
           }
+          outcome = Self.outcome(of: error)
           reason = error.description
         }
       } else {
@@ -136,9 +140,18 @@ package final class SamplerSession {
         throw Self.unavailableError(name, availability)
       }
       unavailable.append(
-        StreamMeta.Unavailable(collector: name, outcome: availability.word, reason: reason))
+        StreamMeta.Unavailable(collector: name, outcome: outcome, reason: reason))
     }
     return armed
+  }
+
+  /// The outcome that a failed arming stands for.
+  private static func outcome(of error: LBError) -> String {
+    switch error.context.errno {
+    case EACCES, EPERM: "denied"
+    case nil: AcquisitionOutcome.malformed.word
+    default: "absent"
+    }
   }
 
   private static func unavailableError(_ name: String, _ availability: Availability) -> LBError {
@@ -241,6 +254,8 @@ package final class SamplerSession {
     drain.flush()
     bracketNumber += 1
     before = baseline(drain)
+    edgeFailure = nil
+    drain.ceiling.store(Clock.monotonic(), ordering: .releasing)
     let base = openingBase()
     for thread in threads {
       thread.bracket = SamplingThread.Bracket(
@@ -249,9 +264,10 @@ package final class SamplerSession {
       thread.send(.open)
     }
     for thread in threads { thread.awaitDone() }
-    try retryFailedEdges()
+    retryFailedEdges()
     for thread in threads { thread.send(.sample) }
     for thread in threads { thread.awaitDone() }
+    drain.ceiling.store(.max, ordering: .releasing)
     return bracketNumber
   }
 
@@ -259,9 +275,11 @@ package final class SamplerSession {
   /// everything and gives the account.
   package func stop(sampling: Bool) throws(LBError) -> BracketAccount {
     guard let drain else { throw LBError(.internal, "stop before arm") }
+    drain.ceiling.store(Clock.monotonic(), ordering: .releasing)
     for thread in threads.reversed() { thread.send(sampling ? .close : .park) }
     for thread in threads.reversed() { thread.awaitDone() }
-    if sampling { try retryFailedEdges() }
+    if sampling { retryFailedEdges() }
+    drain.ceiling.store(.max, ordering: .releasing)
     let closeEnd = threads.map(\.closeEnd).max() ?? 0
     drain.flush()
     return account(drain, closeEnd: closeEnd)
@@ -276,8 +294,9 @@ package final class SamplerSession {
   }
 
   /// A collector whose layout changed just at an edge is armed anew and read again: without its
-  /// edge value a bracket would have no differences.
-  private func retryFailedEdges() throws(LBError) {
+  /// edge value a bracket would have no differences. One that cannot be armed stays a gap, which
+  /// the drain reports; for a required collector it is the bracket's failure.
+  private func retryFailedEdges() {
     for _ in 0..<3 {
       var failed: [(UInt16, UInt32)] = []
       for thread in threads {
@@ -289,7 +308,14 @@ package final class SamplerSession {
         }
       }
       if failed.isEmpty { return }
-      for (stream, epoch) in failed { _ = try table.rearm(stream, after: epoch) }
+      for (stream, epoch) in failed {
+        do throws(LBError) {
+          _ = try table.rearm(stream, after: epoch)
+        } catch {
+          let isRequired = meta?.streams.first { $0.stream == stream }?.required ?? true
+          if isRequired, edgeFailure == nil { edgeFailure = error }
+        }
+      }
       for thread in threads { thread.send(.retryEdge) }
       for thread in threads { thread.awaitDone() }
     }

@@ -246,7 +246,8 @@ final class SamplingThread: @unchecked Sendable {
       if command.load() != seen { return }
       if now &- deadline >= interval {
         let latest = (now &- base) / interval
-        let passed = min(latest, bracket.limit &+ 1)
+        // One behind the limit stands for "all of them"; without a limit there is no such one.
+        let passed = latest > bracket.limit ? bracket.limit &+ 1 : latest
         ticks.skipped &+= passed &- nextIndex
         nextIndex = passed
         if nextIndex > bracket.limit { break }
@@ -265,6 +266,7 @@ final class SamplingThread: @unchecked Sendable {
         if unsafe Self.needsRearm(streams[index].lastOutcome) { gap = true }
       }
       producer.publish()
+      closeEnd = now
       nextIndex &+= 1
       if wakesEveryTick || gap {
         floor.store(base &+ nextIndex &* interval, ordering: .releasing)
@@ -323,7 +325,9 @@ final class SamplingThread: @unchecked Sendable {
     unsafe state.pointee.lastOutcome = outcome
     unsafe state.pointee.counts.acquisitions &+= 1
     unsafe state.pointee.counts.nanoseconds &+= end &- start
-    unsafe state.pointee.counts.systemCalls &+= state.pointee.systemCallsPerSample
+    unsafe state.pointee.counts.systemCalls &+= state.pointee.armed._withUnsafeGuaranteedRef {
+      $0.systemCallsOfSample
+    }
     if outcome != .complete {
       unsafe state.pointee.counts.gap(outcome)
     } else if unsafe state.pointee.recordWords > 0 {

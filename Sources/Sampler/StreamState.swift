@@ -8,7 +8,6 @@ struct StreamState {
   var armed: Unmanaged<ArmedCollector>
   let stream: UInt16
   let cadence: UInt64
-  let systemCallsPerSample: UInt64
   var epoch: UInt32
   var valueCount: Int
   /// Words of one record row, 0 for a collector of frames only.

@@ -78,7 +78,6 @@ final class StreamTable: Sendable {
       let recordRows = entry.schema?.rowsPerTick ?? 0
       let thread = unsafe StreamState(
         armed: .passUnretained(entry.current.armed), stream: UInt16(stream), cadence: cadence,
-        systemCallsPerSample: UInt64(entry.collector.description.systemCallsPerSample),
         epoch: entry.current.epoch, valueCount: columns, recordWords: recordWords,
         recordRows: recordRows)
       let words = max(Self.room(forColumns: columns), recordWords * recordRows)
@@ -128,6 +127,7 @@ final class StreamTable: Sendable {
       let index = Int(stream)
       guard index < state.entries.count else { return [] }
       let unused = state.entries[index].outgoing.filter { $0.epoch < epoch }
+      for old in unused where old.epoch > 1 { state.entries[index].layouts[old.epoch] = nil }
       state.entries[index].outgoing.removeAll { $0.epoch < epoch }
       return unused
     }

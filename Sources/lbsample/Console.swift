@@ -21,14 +21,15 @@ enum Console {
 
   /// Writes bytes to a descriptor; a failure is a resultPersistence error that carries the errno.
   static func write(
-    _ bytes: [UInt8], to descriptor: Int32, path: String
+    _ bytes: [UInt8], to descriptor: Int32, path: String, unless stop: StopFlag? = nil
   ) throws(LBError) {
     do throws(SystemError) {
-      try writeAll(bytes.span, to: descriptor)
+      try writeAll(bytes.span, to: descriptor, unless: stop)
     } catch {
       throw LBError(
-        .resultPersistence, "\(path): \(error.reason); what was written before is kept",
-        context: ErrorContext(path: path, errno: error.errno))
+        .resultPersistence,
+        "\(path): \(error.reason)\(FreeSpace.hint(error.errno, path)); what was written before "
+          + "is kept", context: ErrorContext(path: path, errno: error.errno))
     }
   }
 
@@ -58,10 +59,13 @@ enum Console {
 /// A file or standard output that text is written to.
 final class TextDestination {
   private let descriptor: Int32
+  private let stop: StopFlag?
   let path: String
 
   /// Standard output, or a new file at `path` (an existing one is replaced).
-  init(path: String?) throws(LBError) {
+  /// A `stop` ends the wait for a reader that does not read.
+  init(path: String?, unless stop: StopFlag? = nil) throws(LBError) {
+    self.stop = stop
     guard let path else {
       descriptor = STDOUT_FILENO
       self.path = "standard output"
@@ -83,6 +87,16 @@ final class TextDestination {
 
   /// Writes all of it.
   func write(_ bytes: [UInt8]) throws(LBError) {
-    try Console.write(bytes, to: descriptor, path: path)
+    try Console.write(bytes, to: descriptor, path: path, unless: stop)
+  }
+}
+
+/// The room on a file's file system, for messages about a full one.
+enum FreeSpace {
+  static func hint(_ errno: Int32, _ path: String) -> String {
+    guard errno == ENOSPC || errno == EDQUOT else { return "" }
+    var facts = statvfs()
+    guard unsafe statvfs(path, &facts) == 0 else { return "" }
+    return " (\(UInt64(facts.f_bavail) * UInt64(facts.f_frsize)) bytes free)"
   }
 }

@@ -81,7 +81,8 @@ struct SampleCommand: ParsableCommand {
     configuration.limit = plan.limit
     let host = HostFacts.read(sampling.roots)
     var sinks: [any SampleSink] = []
-    let view = try view(plan.settings, host: host)
+    let stop = try ownErrors { () throws(SystemError) in try StopFlag() }
+    let view = try view(plan.settings, host: host, stop: stop)
     if let view { sinks.append(view) }
     configuration.live = view != nil
     let recording = try record.map { path throws(LBError) in
@@ -100,12 +101,13 @@ struct SampleCommand: ParsableCommand {
       recording?.discard()
       throw error
     }
-    try sample(session, signals: signals, plan: plan, view: view, recording: recording)
+    try sample(
+      session, signals: signals, stop: stop, plan: plan, view: view, recording: recording)
   }
 
   private func sample(
-    _ session: SamplerSession, signals: SignalReader, plan: Plan, view: (any SampleSink)?,
-    recording: Recording?
+    _ session: SamplerSession, signals: SignalReader, stop: StopFlag, plan: Plan,
+    view: (any SampleSink)?, recording: Recording?
   ) throws {
     tell(session.meta)
     var stopSignal: Int32?
@@ -117,6 +119,7 @@ struct SampleCommand: ParsableCommand {
           readable: [signals.pollDescriptor, session.attentionDescriptor], until: nil)
         if ready.contains(0), let signal = signals.next() {
           stopSignal = signal
+          stop.raise(reason: signal)
           break
         }
         if session.failure != nil || session.isFinished { break }
@@ -131,8 +134,13 @@ struct SampleCommand: ParsableCommand {
         return error
       }
       try recording?.ended(account, failure: failure, stopped: isFree ? nil : stopped)
-      if let failure { throw failure }
-      if let view = view as? NDJSONSink {
+      // A reader that did not read until the stop gets no end line; the stop is what counts.
+      let isUnread = failure?.context.errno == ECANCELED && stopSignal != nil
+      if let failure {
+        guard isUnread else { throw failure }
+        Console.say("lbsample: \(failure.context.path ?? "output"): not read to its end")
+      }
+      if !isUnread, let view = view as? NDJSONSink {
         try view.end(ledger: account.ledger, overhead: account.overhead)
       }
       if !log.quiet { Console.say(LedgerText.line(account.ledger, account.overhead)) }
@@ -216,10 +224,10 @@ struct SampleCommand: ParsableCommand {
 
   /// The live view: none when only a recording is wanted and nobody watches.
   private func view(
-    _ settings: Settings, host: [(name: String, value: String)]
+    _ settings: Settings, host: [(name: String, value: String)], stop: StopFlag
   ) throws(LBError) -> (any SampleSink)? {
     if record != nil, format == nil, output == nil, !Console.outputIsTerminal { return nil }
-    let destination = try TextDestination(path: output)
+    let destination = try TextDestination(path: output, unless: stop)
     let reader = StreamReader(raw: raw)
     let writer: TextWriter = { bytes throws(LBError) in try destination.write(bytes) }
     let isQuiet = log.quiet

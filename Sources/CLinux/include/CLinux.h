@@ -28,7 +28,7 @@ int lb_gettid(void);
 uint64_t lb_memory_lock_limit(void);
 int lb_set_thread_name(const char *name);
 int lb_eventfd(void);
-// signalfd(2) over the given signals, which are blocked in the calling thread first.
+// signalfd(2) over those of the signals that are not ignored, blocked in this thread first.
 int lb_signalfd(const int *signals, size_t count);
 // The next pending signal's number, 0 when there is none.
 int lb_read_signal(int fd);
@@ -58,6 +58,8 @@ struct lb_spawn {
   const char *directory;      // NULL: stay
   int input_fd, output_fd, error_fd;
   int gate_fd;                // read end: one byte opens the gate, end of file abandons
+  int gate_write_fd;          // the gate's other end: closed, or end of file would never come
+  int status_read_fd;         // the status pipe's other end: closed
   int status_fd;              // write end, close-on-exec: struct lb_spawn_report messages
   const uint64_t *cpu_mask;   // NULL: leave
   size_t cpu_mask_bytes;
@@ -84,6 +86,10 @@ struct lb_spawn_report {
   int32_t step;
   int32_t error;
 };
+
+// tcgetpgrp(3) and tcsetpgrp(3), the latter with SIGTTOU blocked. Give the group, 0, or -errno.
+pid_t lb_foreground_group(int fd);
+int lb_set_foreground_group(int fd, pid_t group);
 
 // fork(2); the child sets itself up, reports LB_SPAWN_READY, waits at the gate, then execs.
 // Returns the child's pid or -errno. A step that fails is reported on status_fd.

@@ -77,7 +77,7 @@ package struct CpuCollector: Collector {
 
   /// Opens PROC/stat and takes its shape.
   package func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
-    let file = try TextFile(path: context.roots.proc("stat"), collector: "cpu")
+    let file = try TextFile(path: context.roots.proc("stat"), collector: "cpu", comesWhole: true)
     let shape = try ProcStat.learn(from: file)
     let kept = Array(times.prefix(shape.fieldCount))
     var instances = ["all"]

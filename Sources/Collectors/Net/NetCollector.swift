@@ -46,7 +46,7 @@ package struct NetCollector: Collector {
 
   /// Opens the interface table and takes its shape.
   package func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
-    let file = try TextFile(path: Self.path(context), collector: "net")
+    let file = try TextFile(path: Self.path(context), collector: "net", comesWhole: false)
     let shape = try ProcNetDev.learn(from: file)
     var columns: [Column?] = []
     for interface in shape.interfaces {

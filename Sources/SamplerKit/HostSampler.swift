@@ -1,0 +1,120 @@
+import Collectors
+import LinuxSystem
+// Results are SampleModel's values: whoever imports the kit gets them too.
+@_exported public import SampleModel
+import Sampler
+
+/// Samples this host from within a program: armed once, bracketed many times.
+///
+/// ```swift
+/// let sampler = HostSampler(.init(collectors: ["cpu", "net"], interval: .milliseconds(10)))
+/// try sampler.arm()
+/// try sampler.start()
+/// workload()
+/// let measurement = try sampler.stop()
+/// print(measurement.metrics["cpu.user[all]"] ?? 0, measurement.ledger.isExact)
+/// sampler.disarm()
+/// ```
+/// Not for two threads at once: calls come in the order arm, start, stop, …, disarm.
+public final class HostSampler {
+  /// What to sample, how often, and where.
+  public struct Configuration: Sendable {
+    /// Names of collectors: `lbsample collectors` lists them.
+    public var collectors: [String]
+    /// Time between two samples, at least 10 µs.
+    public var interval: Duration
+    /// The CPU of the sampling thread, nil for the highest allowed one.
+    public var cpu: Int?
+    /// Mounts of the kernel's trees.
+    public var procRoot: String
+    /// Mounts of the kernel's trees.
+    public var sysRoot: String
+
+    /// A configuration; an unknown collector or a bad interval is an error of `arm`.
+    public init(
+      collectors: [String], interval: Duration = .seconds(1), cpu: Int? = nil,
+      procRoot: String = "/proc", sysRoot: String = "/sys"
+    ) {
+      self.collectors = collectors
+      self.interval = interval
+      self.cpu = cpu
+      self.procRoot = procRoot
+      self.sysRoot = sysRoot
+    }
+  }
+
+  /// What one bracket measured.
+  public struct Measurement: Sendable {
+    /// Each counter's difference over the bracket and each gauge at its close, in base units.
+    public let metrics: [String: Double]
+    /// Base units of the metrics: `ns`, `bytes`, `count`.
+    public let units: [String: String]
+    /// From the opening sample's start to the closing one's end, in nanoseconds.
+    public let nanoseconds: UInt64
+    /// The exact account of ticks and frames.
+    public let ledger: Ledger
+    /// What lbsample itself cost.
+    public let overhead: Overhead
+  }
+
+  private let configuration: Configuration
+  private let deltas = BracketDeltas()
+  private var session: SamplerSession?
+
+  /// A sampler that is not armed yet.
+  public init(_ configuration: Configuration) { self.configuration = configuration }
+
+  deinit { session?.disarm() }
+
+  /// Opens, sizes and allocates everything, and starts the sampling thread, parked.
+  /// Throws `configuration` or `collectorUnavailable`.
+  public func arm() throws(LBError) {
+    guard session == nil else { throw LBError(.configuration, "arm: already armed") }
+    let parts = configuration.interval.components
+    let interval = parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000
+    guard interval >= 10_000 else {
+      throw LBError(.configuration, "interval \(configuration.interval): at least 10 µs")
+    }
+    let registry = CollectorRegistry.host()
+    var requests: [CollectorRequest] = []
+    for name in configuration.collectors {
+      guard let collector = registry[name] else {
+        let known = registry.collectors.map(\.description.name).joined(separator: ", ")
+        throw LBError(.configuration, "unknown collector \(name): there are \(known)")
+      }
+      requests.append(CollectorRequest(collector))
+    }
+    let roots = MountRoots(proc: configuration.procRoot, sys: configuration.sysRoot)
+    let placement = configuration.cpu.map { Placement.cpus([$0]) } ?? .automatic
+    let cpus = try placement.resolve(roots: roots, allowed: .allowed(), workload: nil)
+    let session = SamplerSession(
+      SamplerConfiguration(
+        interval: UInt64(interval), cpus: cpus, context: CollectorContext(roots: roots)),
+      requests: requests, sinks: [deltas])
+    try session.arm()
+    self.session = session
+  }
+
+  /// Takes the opening sample and begins to sample.
+  public func start() throws(LBError) { _ = try armed().start() }
+
+  /// Takes the closing sample and gives the bracket's measurement.
+  public func stop() throws(LBError) -> Measurement {
+    let account = try armed().stop(sampling: true)
+    return Measurement(
+      metrics: deltas.metrics(), units: deltas.units,
+      nanoseconds: account.closeEnd - account.openStart, ledger: account.ledger,
+      overhead: account.overhead)
+  }
+
+  /// Lets threads, rings and descriptors go. Harmless when not armed.
+  public func disarm() {
+    session?.disarm()
+    session = nil
+  }
+
+  private func armed() throws(LBError) -> SamplerSession {
+    guard let session else { throw LBError(.configuration, "the sampler is not armed") }
+    return session
+  }
+}

@@ -1,0 +1,65 @@
+package import SampleModel
+import Synchronization
+
+/// A sink that remembers everything, and fails when told to.
+package final class CollectingSink: SampleSink {
+  /// One frame or record batch.
+  package struct Frame: Sendable, Equatable {
+    package var header: FrameHeader
+    package var values: [UInt64]
+  }
+
+  private struct State: Sendable {
+    var meta: StreamMeta?
+    var layouts: [Layout] = []
+    var frames: [Frame] = []
+    var records: [Frame] = []
+    var events: [SampleEvent] = []
+    var commits: [UInt64] = []
+  }
+
+  private let state = Mutex(State())
+  private let failAtFrame: Int?
+
+  /// A sink that fails at that frame, counted from 1.
+  package init(failAtFrame: Int? = nil) { self.failAtFrame = failAtFrame }
+
+  package var meta: StreamMeta? { state.withLock { $0.meta } }
+  package var layouts: [Layout] { state.withLock { $0.layouts } }
+  package var frames: [Frame] { state.withLock { $0.frames } }
+  package var recordBatches: [Frame] { state.withLock { $0.records } }
+  package var events: [SampleEvent] { state.withLock { $0.events } }
+  package var commits: [UInt64] { state.withLock { $0.commits } }
+  package var bytesWritten: UInt64 { 0 }
+
+  /// Remembers.
+  package func begin(_ meta: StreamMeta) throws(LBError) { state.withLock { $0.meta = meta } }
+  /// Remembers.
+  package func layout(_ layout: Layout) throws(LBError) {
+    state.withLock { $0.layouts.append(layout) }
+  }
+  /// Remembers, or fails.
+  package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
+    let frame = Frame(header: header, values: values.indices.map { values[$0] })
+    let count = state.withLock { state in
+      state.frames.append(frame)
+      return state.frames.count
+    }
+    if count == failAtFrame {
+      throw LBError(.resultPersistence, "the sink fails at frame \(count), as it was told")
+    }
+  }
+  /// Remembers.
+  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
+    let frame = Frame(header: header, values: rows.indices.map { rows[$0] })
+    state.withLock { $0.records.append(frame) }
+  }
+  /// Remembers.
+  package func event(_ event: SampleEvent) throws(LBError) {
+    state.withLock { $0.events.append(event) }
+  }
+  /// Remembers.
+  package func commit(watermark: UInt64) throws(LBError) {
+    state.withLock { $0.commits.append(watermark) }
+  }
+}

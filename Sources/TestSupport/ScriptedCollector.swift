@@ -1,0 +1,108 @@
+package import SampleModel
+package import Sampler
+import Synchronization
+
+/// A collector whose every acquisition follows a script.
+package final class ScriptedCollector: Collector {
+  /// One acquisition.
+  package enum Step: Sendable {
+    /// Each column has this value.
+    case value(UInt64)
+    case gap(AcquisitionOutcome)
+  }
+
+  /// What the script has been through, shared by all armings.
+  private struct Progress {
+    var step = 0
+    var armings = 0
+    var disarmings = 0
+  }
+
+  package let description: CollectorDescription
+  private let progress = Mutex(Progress())
+  private let script: [Step]
+  private let instances: [[String]]
+  private let records: Int
+  private let availability: Availability
+
+  /// A collector that follows `script` and then counts up. Arming number n has the instances
+  /// `instances[n]`, or the last ones. With `records`, each acquisition gives that many rows of
+  /// (acquisition, row).
+  package init(
+    name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
+    records: Int = 0, availability: Availability = .available
+  ) {
+    self.script = script
+    self.instances = instances
+    self.records = records
+    self.availability = availability
+    description = CollectorDescription(
+      name: name, summary: "a script", source: "none", minimumKernel: "0", privilege: "none",
+      cost: .cheap, systemCallsPerSample: 0,
+      metrics: [MetricDescription("value", .count, .counter, meaning: "the script's number")])
+  }
+
+  package var armings: Int { progress.withLock { $0.armings } }
+  package var disarmings: Int { progress.withLock { $0.disarmings } }
+
+  /// As scripted.
+  package func probe(_ context: CollectorContext) -> Availability { availability }
+
+  /// The next set of instances.
+  package func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    let arming = progress.withLock { progress in
+      progress.armings += 1
+      return progress.armings - 1
+    }
+    let columns = instances[min(arming, instances.count - 1)].map {
+      Column(collector: description.name, metric: description.metrics[0], instance: $0)
+    }
+    return Armed(self, columns: columns)
+  }
+
+  private final class Armed: ArmedCollector, @unchecked Sendable {
+    // Sendable: as the base class says.
+    private let script: ScriptedCollector
+
+    init(_ script: ScriptedCollector, columns: [Column]) {
+      self.script = script
+      let number = MetricDescription("acquisition", .count, .gauge, meaning: "which")
+      let row = MetricDescription("row", .count, .gauge, meaning: "which of it")
+      super.init(
+        columns: columns,
+        recordFields: script.records == 0
+          ? nil
+          : (name: "row", fields: [number, row], rowsPerTick: script.records))
+    }
+
+    override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
+      let (step, number) = script.next()
+      switch step {
+      case .gap(let outcome): return outcome
+      case .value(let value):
+        for index in values.indices { values[index] = value }
+        return .complete
+      case nil:
+        for index in values.indices { values[index] = UInt64(number) }
+        return .complete
+      }
+    }
+
+    override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
+      for row in 0..<script.records {
+        rows[row * 2] = UInt64(script.progress.withLock { $0.step })
+        rows[row * 2 + 1] = UInt64(row)
+      }
+      return RecordCount(rows: script.records, lost: 1)
+    }
+
+    override func disarm() { script.progress.withLock { $0.disarmings += 1 } }
+  }
+
+  private func next() -> (Step?, number: Int) {
+    progress.withLock { progress in
+      defer { progress.step += 1 }
+      return (progress.step < script.count ? script[progress.step] : nil, progress.step + 1)
+    }
+  }
+}

@@ -1,0 +1,47 @@
+import Glibc
+import LinuxSystem
+
+/// A folder that is there while the value is, with its contents.
+package final class TemporaryFolder: Sendable {
+  package let path: String
+
+  /// A new folder below $TMPDIR or /tmp.
+  package init() throws {
+    let base = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
+    var template = Array("\(base)/lbsample-test-XXXXXX".utf8CString)
+    guard unsafe mkdtemp(&template) != nil else {
+      throw SystemError("mkdtemp", errno: errno, path: base)
+    }
+    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+  }
+
+  deinit { Self.remove(path) }
+
+  /// The path of `name` in it.
+  package func file(_ name: String) -> String { path + "/" + name }
+
+  /// Writes a file, with the folders on its way.
+  @discardableResult
+  package func write(_ name: String, _ text: String) throws -> String {
+    var folder = path
+    for part in name.split(separator: "/").dropLast() {
+      folder += "/" + part
+      unsafe mkdir(folder, 0o755)
+    }
+    let target = file(name)
+    let output = try OwnedDescriptor(open: target, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
+    try writeAll(Array(text.utf8).span, to: output.number)
+    return target
+  }
+
+  private static func remove(_ path: String) {
+    var status = stat()
+    guard unsafe lstat(path, &status) == 0 else { return }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      for name in directoryEntries(path) { remove(path + "/" + name) }
+      unsafe rmdir(path)
+    } else {
+      unsafe unlink(path)
+    }
+  }
+}

@@ -1,0 +1,254 @@
+import Foundation
+import Output
+import SampleModel
+import Testing
+
+private let cpuMetrics = ["user", "idle"].map {
+  MetricDescription(
+    $0, .nanoseconds, .counter, scale: Scale(10_000_000), mayStepBack: $0 == "idle", meaning: "")
+}
+private let bytesIn = MetricDescription("rx_bytes", .bytes, .counter, meaning: "")
+
+private func cpuLayout(_ instances: [String], epoch: UInt32 = 1) -> Layout {
+  Layout(
+    collector: "cpu", stream: 0, epoch: epoch,
+    columns: instances.flatMap { instance in
+      cpuMetrics.map { Column(collector: "cpu", metric: $0, instance: instance) }
+    })
+}
+
+private func meta() -> StreamMeta {
+  StreamMeta(
+    interval: 1_000_000_000,
+    streams: [
+      .init(collector: "cpu", stream: 0, thread: 0, cpu: 0, cadence: 1, required: true)
+    ], unavailable: [], records: [],
+    anchor: ClockAnchor(monotonic: 0, realtime: 1_000, boottime: 0), notes: [])
+}
+
+private func header(
+  _ tick: UInt64, epoch: UInt32 = 1, outcome: AcquisitionOutcome = .complete
+) -> FrameHeader {
+  FrameHeader(
+    outcome: outcome, edge: tick == 0 ? .open : .none, stream: 0, epoch: epoch, bracket: 1,
+    deadlineIndex: tick, deadline: tick * 1_000_000_000, start: tick * 1_000_000_000 + 5,
+    end: tick * 1_000_000_000 + 9)
+}
+
+private func send(
+  _ values: [UInt64], _ header: FrameHeader, to sink: any SampleSink
+) throws {
+  let span = values.span
+  try sink.frame(header, span)
+}
+
+private final class Lines {
+  var text = ""
+  var notices: [String] = []
+  func write(_ bytes: [UInt8]) throws(LBError) { text += String(decoding: bytes, as: UTF8.self) }
+  var lines: [String] { text.split(separator: "\n").map(String.init) }
+}
+
+@Suite struct TextTests {
+  @Test func jsonStringsAreEscaped() throws {
+    let nasty = "a\"b\\c\n\t\r\u{1}\u{1f}é漢😀/"
+    var buffer = TextBuffer()
+    buffer.append(json: nasty)
+    let value = try JSONSerialization.jsonObject(
+      with: Data(buffer.bytes), options: .fragmentsAllowed)
+    #expect(value as? String == nasty)
+  }
+
+  @Test func numbersAreExactAndShort() {
+    let table: [(Double, String)] = [
+      (0, "0"), (-0.0, "0"), (1, "1"), (-3, "-3"), (0.1, "0.1"), (1e15, "1000000000000000.0"),
+      (123456789.25, "123456789.25"), (1.0 / 3, "0.3333333333333333"),
+    ]
+    for (number, text) in table {
+      var buffer = TextBuffer()
+      buffer.append(real: number)
+      #expect(String(decoding: buffer.bytes, as: UTF8.self) == text)
+      #expect(Double(text) == number)
+    }
+    for number in [0, 9, 10, 99, 12345, UInt64.max] {
+      var buffer = TextBuffer()
+      buffer.append(number: number)
+      #expect(String(decoding: buffer.bytes, as: UTF8.self) == "\(number)")
+    }
+  }
+
+  @Test func readableNumbersFitTheirColumns() {
+    let table: [(String, String)] = [
+      (Readable.bytes(0), "0B"), (Readable.bytes(1023), "1023B"), (Readable.bytes(1024), "1K"),
+      (Readable.bytes(1536), "1.5K"), (Readable.bytes(1_048_575), "1.0M"),
+      (Readable.count(999.96), "1.0k"), (Readable.count(12_345), "12.3k"),
+      (Readable.fixed(0.05, 1), "0.1"), (Readable.fixed(-0.01, 1), "0.0"),
+      (Readable.fixed(9.96, 1), "10.0"), (Readable.duration(1500), "1.5 µs"),
+      (Readable.duration(2_500_000), "2.50 ms"),
+    ]
+    for (text, expected) in table { #expect(text == expected) }
+    for power in 0..<60 {
+      let value = Double(UInt64(1) << UInt64(power)) * 0.999
+      #expect(Readable.bytes(value).count <= 6, "\(value)")
+      #expect(Readable.count(value).count <= 6, "\(value)")
+    }
+  }
+}
+
+@Suite struct SinkTests {
+  @Test func csvHasOneHeaderAndOneRowATick() throws {
+    let lines = Lines()
+    let sink = CSVSink(
+      reader: StreamReader(raw: false), writer: lines.write, notice: { lines.notices.append($0) })
+    try sink.begin(meta())
+    try sink.layout(cpuLayout(["all"]))
+    try send([10, 100], header(0), to: sink)
+    try send([60, 150], header(1), to: sink)
+    try sink.commit(watermark: 2_000_000_000)
+    #expect(lines.lines.count == 2, "the row appears at its own tick, not at the next")
+    try send([], header(2, outcome: .absent), to: sink)
+    try sink.layout(cpuLayout(["all", "1"], epoch: 2))
+    try send([160, 140, 1, 1], header(3, epoch: 2), to: sink)
+    try sink.commit(watermark: .max)
+    #expect(lines.lines[0] == "time_ns,elapsed_ns,cpu.user[all],cpu.idle[all]")
+    #expect(lines.lines[1] == "1000001005,1000000000,0.5,0.5")
+    #expect(lines.lines[2] == "3000001005,3000000000,0.5,0")
+    #expect(lines.notices.contains { $0.contains("cpu[1] came after the header") })
+    #expect(lines.notices.contains { $0.contains("cpu: absent") })
+    #expect(sink.strangerCount == 1)
+    #expect(CSVSink.quoted("a,\"b") == "\"a,\"\"b\"")
+  }
+
+  @Test func everyNdjsonLineIsAnObjectWithAType() throws {
+    let lines = Lines()
+    let sink = NDJSONSink(
+      reader: StreamReader(raw: false), host: [("kernel", "6.1")],
+      configuration: [ConfigurationEntry(key: "k", value: "v", origin: "o")],
+      writer: lines.write)
+    try sink.begin(meta())
+    try sink.layout(cpuLayout(["all"]))
+    try sink.commit(watermark: 0)
+    #expect(lines.lines.count == 1)
+    try send([10, 100], header(0), to: sink)
+    try send([60, 150], header(1), to: sink)
+    try send([], header(2, outcome: .denied), to: sink)
+    try sink.event(SampleEvent(.clockStep, time: 7, message: "stepped \"far\""))
+    try sink.layout(cpuLayout(["all", "1"], epoch: 2))
+    try sink.end(ledger: Ledger(), overhead: Overhead())
+    let objects = try lines.lines.map {
+      try #require(
+        try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])
+    }
+    #expect(
+      objects.map { $0["type"] as? String }
+        == ["meta", "sample", "event", "event", "event", "end"])
+    #expect((objects[0]["layouts"] as? [Any])?.count == 1)
+    let values = try #require(objects[1]["values"] as? [String: Double])
+    #expect(values == ["cpu.user[all]": 0.5, "cpu.idle[all]": 0.5])
+    #expect(objects[1]["window_ns"] as? Int == 1_000_000_000)
+    #expect(objects[1]["time_ns"] as? Int == 1_000_001_005)
+  }
+
+  @Test func aRunsFramesCarryTheirPlaceAndEdges() throws {
+    let lines = Lines()
+    let label = BracketLabel(phase: "main", repetition: 4, warmUp: false, attempt: 1)
+    let sink = NDJSONSink(
+      reader: StreamReader(raw: true, labels: [1: label]), host: [], configuration: [],
+      writer: lines.write)
+    try sink.begin(meta())
+    try sink.layout(cpuLayout(["all"]))
+    try send([10, 100], header(0), to: sink)
+    try sink.commit(watermark: .max)
+    let sample = lines.lines[1]
+    #expect(sample.contains(#""phase":"main","repetition":4,"attempt":1,"edge":"open""#))
+    #expect(sample.contains(#""cpu.user[all]":100000000"#))
+  }
+
+  private func table(_ style: TableSink.Style, _ layouts: Layout) throws -> Lines {
+    let lines = Lines()
+    let sink = TableSink(
+      reader: StreamReader(raw: false), style: style, clock: { _ in "12:00:00" },
+      writer: lines.write, notice: { lines.notices.append($0) })
+    try sink.begin(meta())
+    try sink.layout(layouts)
+    let width = layouts.columns.count
+    for tick in 0..<8 as Range<UInt64> {
+      try send((0..<width).map { UInt64($0 + 1) * 10 * tick }, header(tick), to: sink)
+    }
+    try sink.commit(watermark: .max)
+    return lines
+  }
+
+  @Test func theTableShowsRatesUnderHeadingsOnceAScreen() throws {
+    let lines = try table(.init(pageRows: 3, cpuCount: 2), cpuLayout(["all", "0"]))
+    #expect(lines.lines.filter { $0.hasPrefix("time") }.count == 3)
+    let row = try #require(lines.lines.first { $0.hasPrefix("12:00:00") })
+    // 10 and 20 ticks of 10 ms in a second, of two CPUs.
+    #expect(row.split(separator: " ").map(String.init) == ["12:00:00", "|", "5.0", "10.0"])
+    #expect(!lines.text.contains("\u{1b}"))
+    let perCPU = try table(.init(perCPU: true, cpuCount: 2), cpuLayout(["all", "0"]))
+    #expect(perCPU.lines.contains { $0.contains("cpu0") })
+    let coloured = try table(.init(colour: true), cpuLayout(["all"]))
+    #expect(coloured.text.contains("\u{1b}[1m"))
+  }
+
+  @Test func aNarrowTerminalDropsByRankAndSaysSo() throws {
+    let lines = try table(.init(width: 16, perCPU: true), cpuLayout(["all", "0", "1"]))
+    #expect(lines.lines.allSatisfy { $0.count <= 16 })
+    #expect(lines.notices.count == 1)
+    #expect(lines.notices[0].contains("left out"))
+    #expect(lines.lines.contains { $0.contains("usr") })
+  }
+
+  @Test func absentCellsAreDashes() throws {
+    let lines = Lines()
+    let sink = TableSink(
+      reader: StreamReader(raw: false), style: .init(), clock: { _ in "12:00:00" },
+      writer: lines.write, notice: { lines.notices.append($0) })
+    try sink.begin(meta())
+    try sink.layout(cpuLayout(["all"]))
+    try send([1, 1], header(0), to: sink)
+    try sink.layout(
+      Layout(
+        collector: "cpu", stream: 0, epoch: 2,
+        columns: cpuLayout(["all"]).columns + [
+          Column(collector: "cpu", metric: cpuMetrics[0], instance: "9")
+        ]))
+    try send([], header(1, outcome: .malformed), to: sink)
+    try send([2, 2, 3], header(2, epoch: 2), to: sink)
+    try sink.commit(watermark: .max)
+    #expect(lines.notices.contains { $0.contains("malformed") })
+    #expect(lines.lines.last?.hasPrefix("12:00:00") ?? false)
+  }
+}
+
+@Suite struct ReportTests {
+  @Test func theReportNamesWhatMatters() {
+    var result = RunResult(
+      runID: "x-20260101-000000-00000000", name: "x", kind: "run", startUnixNanoseconds: 0)
+    result.status = .timeout
+    result.durationNanoseconds = 1_500_000_000
+    var phase = PhaseResult(name: "main", command: ["sleep", "1"])
+    var repetition = RepetitionResult(repetition: 1, warmUp: false)
+    repetition.status = .timeout
+    var attempt = AttemptResult(attempt: 1)
+    attempt.wallNanoseconds = 1_000_000_000
+    attempt.signal = 15
+    repetition.attempts = [attempt]
+    phase.repetitions = [repetition]
+    result.phases = [phase]
+    result.errors = [LBError(.workload, "too long")]
+    result.metrics = ["a", "zero"].map { name in
+      MetricSummary(
+        metric: name, unit: "bytes", count: 1, median: name == "a" ? 2048 : 0,
+        minimum: name == "a" ? 2048 : 0, maximum: name == "a" ? 2048 : 0,
+        medianAbsoluteDeviation: 0, medianLow: nil, medianHigh: nil)
+    }
+    let text = RunReport.text(result)
+    for part in ["timeout in 1.500 s", "sleep 1", "sig 15", "1.000 s", "2K", "too long"] {
+      #expect(text.contains(part), "\(part)")
+    }
+    #expect(!text.contains("zero") && text.contains("1 metrics that stayed 0"))
+    #expect(RunReport.text(result, all: true).contains("zero"))
+  }
+}

@@ -1,0 +1,362 @@
+import Foundation
+import LinuxSystem
+import Output
+import RunAnalysis
+import RunStore
+import SampleModel
+import Sampler
+import TestSupport
+import Testing
+
+private func encoded(_ values: [UInt64]) -> [UInt8] {
+  var bytes: [UInt8] = []
+  DeltaBinaryPacked.encode(values.span, into: &bytes)
+  return bytes
+}
+
+private func decoded(_ bytes: [UInt8], limit: Int) throws -> [UInt64] {
+  try DeltaBinaryPacked.decode(bytes.span, limit: limit)
+}
+
+@Suite struct CodecTests {
+  private func survives(_ values: [UInt64]) throws -> Int {
+    let bytes = encoded(values)
+    #expect(try decoded(bytes, limit: values.count) == values)
+    return bytes.count
+  }
+
+  @Test func everyLengthAndWidthSurvives() throws {
+    var random = SplitMix64(seed: 3)
+    for count in [0, 1, 2, 31, 32, 33, 34, 127, 128, 129, 130, 256, 257, 512, 1000] {
+      for width in 0...64 as ClosedRange<UInt64> {
+        let mask = width == 64 ? UInt64.max : (1 << width) - 1
+        _ = try survives((0..<count).map { _ in random.next() & mask })
+      }
+    }
+  }
+
+  @Test func extremesSurvive() throws {
+    _ = try survives([0, .max, 0, .max, 1 << 63, 0, (1 << 63) - 1, .max])
+    _ = try survives([.max])
+    _ = try survives(Array(repeating: .max, count: 300))
+  }
+
+  @Test func steadyCountersTakeAlmostNothing() throws {
+    let steady = (0..<512).map { UInt64($0) * 1_000_000 + 77 }
+    #expect(try survives(steady) < 50)
+  }
+
+  /// Parquet's own example: deltas 1, 2, 3, 4 from 7, and the header that it prescribes.
+  @Test func theBytesAreParquets() {
+    let bytes = encoded([1, 2, 3, 4, 5])
+    // Block size 128, 4 miniblocks, 5 values, first value zigzag(1) = 2; then one block: least
+    // difference zigzag(1) = 2, four widths of 0.
+    #expect(bytes == [0x80, 0x01, 0x04, 0x05, 0x02, 0x02, 0, 0, 0, 0])
+  }
+
+  @Test func damagedBytesAreRefusedNotTrusted() {
+    let bytes = encoded((0..<200).map { UInt64($0 * $0) })
+    for length in 0..<bytes.count {
+      let cut = Array(bytes[..<length])
+      #expect(throws: DeltaBinaryPacked.Malformed.self) { try decoded(cut, limit: 200) }
+    }
+    #expect(throws: DeltaBinaryPacked.Malformed.header) { try decoded(bytes, limit: 199) }
+    var random = SplitMix64(seed: 11)
+    for _ in 0..<3000 {
+      var copy = bytes
+      copy[random.index(below: copy.count)] = UInt8(truncatingIfNeeded: random.next())
+      do { #expect(try decoded(copy, limit: 200).count <= 200) } catch {
+        #expect(error is DeltaBinaryPacked.Malformed)
+      }
+    }
+  }
+
+  @Test func theChecksumIsCRC32C() {
+    #expect(Checksum.crc32c(Array("123456789".utf8)) == 0xE306_9283)
+    #expect(Checksum.crc32c([]) == 0)
+  }
+
+  @Test func chunksKeepFramesGapsAndRecords() throws {
+    var chunk = Chunk(kind: .frame, stream: 3, epoch: 2, bracket: 9, columns: 2)
+    var expected: [(FrameHeader, [UInt64])] = []
+    for index in 0..<300 as Range<UInt64> {
+      let gap = index % 7 == 3
+      let header = FrameHeader(
+        outcome: gap ? .absent : .complete, edge: index == 0 ? .open : .none, stream: 3,
+        epoch: 2, bracket: 9, deadlineIndex: index, deadline: index * 10, start: index * 10 + 1,
+        end: index * 10 + 3)
+      let values: [UInt64] = gap ? [] : [index, .max - index]
+      chunk.append(header, values.span)
+      expected.append((header, values))
+    }
+    let decoded = try Chunk(decoding: chunk.encoded(), stream: 3, epoch: 2, bracket: 9)
+    var seen = 0
+    try decoded.forEachFrame { header, values throws(LBError) in
+      #expect(header == expected[seen].0 && values == expected[seen].1)
+      seen += 1
+    }
+    #expect(seen == 300)
+    #expect(decoded == chunk)
+    let bytes = chunk.encoded()
+    for length in stride(from: 0, to: bytes.count, by: 3) {
+      #expect(throws: Chunk.Malformed.self) {
+        try Chunk(decoding: Array(bytes[..<length]), stream: 3, epoch: 2, bracket: 9)
+      }
+    }
+  }
+}
+
+/// A file with one bracket of scripted samples in it.
+private func record(
+  _ path: String, collector: ScriptedCollector = ScriptedCollector(), limit: UInt64 = 50,
+  beside: [any SampleSink] = []
+) throws -> RunWriter {
+  let writer = try RunWriter(
+    path: path,
+    identity: RunWriter.Identity(
+      runID: "test-20260101-000000-00000001", name: "test", kind: "sample", version: "0",
+      interval: 1_000_000, startUnixNanoseconds: 5),
+    host: [("kernel", "6.1")],
+    configuration: [ConfigurationEntry(key: "k", value: "v", origin: "default")],
+    labels: ["who": "me"])
+  var configuration = SamplerConfiguration(
+    interval: 1_000_000, cpus: [CPUSet.allowed().members[0]],
+    context: CollectorContext(roots: MountRoots()))
+  configuration.limit = limit
+  configuration.lockMemory = false
+  let session = SamplerSession(
+    configuration, requests: [CollectorRequest(collector)],
+    sinks: beside + [StoreSink(writer, now: Clock.monotonic)])
+  try session.arm()
+  _ = try session.start()
+  while !session.isFinished {
+    _ = Poll.wait(
+      readable: [session.attentionDescriptor], until: Clock.monotonic() + 5_000_000)
+  }
+  _ = try session.stop(sampling: false)
+  session.disarm()
+  return writer
+}
+
+@Suite(.serialized) struct RunFileTests {
+  @Test func aReplayGivesTheSameFramesAsTheLiveStream() throws {
+    let folder = try TemporaryFolder()
+    let live = CollectingSink()
+    let collector = ScriptedCollector(
+      script: [.value(1), .value(5), .gap(.layoutChanged)], instances: [["a"], ["a", "b"]],
+      records: 2)
+    let writer = try record(
+      folder.file("r.lbsample"), collector: collector, beside: [live])
+    let reader = try RunReader(path: writer.path)
+    let replayed = CollectingSink()
+    try RunReplay(reader).play(into: replayed)
+    #expect(live.frames.count > 10)
+    #expect(replayed.frames == live.frames)
+    #expect(replayed.recordBatches.flatMap(\.values) == live.recordBatches.flatMap(\.values))
+    #expect(replayed.layouts == live.layouts)
+    #expect(try reader.integrity() == "ok")
+    reader.close()
+    writer.close()
+  }
+
+  @Test func everyFormatIsByteIdenticalToTheLiveStream() throws {
+    let folder = try TemporaryFolder()
+    let texts = (0..<4).map { _ in Collected() }
+    func sinks(_ texts: [Collected]) -> [any SampleSink] {
+      [
+        CSVSink(reader: StreamReader(raw: false), writer: texts[0].write, notice: { _ in }),
+        CSVSink(reader: StreamReader(raw: true), writer: texts[1].write, notice: { _ in }),
+        NDJSONSink(
+          reader: StreamReader(raw: false), host: [], configuration: [], writer: texts[2].write),
+        TableSink(
+          reader: StreamReader(raw: false), style: .init(), clock: { "\($0)" },
+          writer: texts[3].write, notice: { _ in }),
+      ]
+    }
+    let writer = try record(folder.file("r.lbsample"), beside: sinks(texts))
+    let again = (0..<4).map { _ in Collected() }
+    let reader = try RunReader(path: writer.path)
+    for sink in sinks(again) { try RunReplay(reader).play(into: sink) }
+    reader.close()
+    writer.close()
+    for (live, replayed) in zip(texts, again) {
+      #expect(live.text.split(separator: "\n").count > 10)
+      #expect(live.text == replayed.text)
+    }
+  }
+
+  @Test func aSelectionIsPlayedAlone() throws {
+    let folder = try TemporaryFolder()
+    let writer = try record(folder.file("r.lbsample"))
+    writer.close()
+    let reader = try RunReader(path: writer.path)
+    defer { reader.close() }
+    let first = try RunReplay.firstStart(reader)
+    var selection = RunReplay.Selection()
+    selection.from = first + 10_000_000
+    selection.to = first + 20_000_000
+    selection.passes = { $0.hasSuffix("[b]") }
+    let sink = CollectingSink()
+    try RunReplay(reader, selection: selection).play(into: sink)
+    #expect(!sink.frames.isEmpty && sink.frames.count < 20)
+    #expect(sink.frames.allSatisfy { $0.header.start >= first + 10_000_000 })
+    #expect(sink.frames.allSatisfy { $0.values.count == 1 })
+    #expect(sink.layouts[0].columns.map(\.name) == ["scripted.value[b]"])
+  }
+
+  @Test func theResultSurvivesTheFile() throws {
+    let folder = try TemporaryFolder()
+    let writer = try record(folder.file("r.lbsample"))
+    var phase = PhaseResult(name: "main", command: ["a", "b c"])
+    phase.status = .running
+    let phaseRow = try writer.addPhase(phase)
+    var repetition = RepetitionResult(repetition: 1, warmUp: false)
+    repetition.status = .running
+    let row = try writer.addRepetition(repetition, phase: phaseRow)
+    let attemptRow = try writer.addAttempt(number: 1, bracket: 1, repetition: row)
+    var attempt = AttemptResult(attempt: 1)
+    attempt.status = .failed
+    attempt.startUnixNanoseconds = 77
+    attempt.wallNanoseconds = 88
+    attempt.bracketNanoseconds = 99
+    attempt.exitCode = 3
+    attempt.userNanoseconds = 1
+    attempt.systemNanoseconds = 2
+    attempt.peakResidentBytes = 3
+    attempt.metrics = ["cpu.user[all]": 1.5]
+    var thread = ThreadLedger(thread: 0, cpu: 1)
+    thread.ticks.deadlines = 4
+    thread.ticks.onTime = 4
+    var collector = CollectorLedger(collector: "cpu")
+    collector.gaps = ["absent": 2]
+    thread.collectors = [collector]
+    attempt.ledger = Ledger(threads: [thread])
+    attempt.overhead.samplingThreadNanoseconds = [5]
+    attempt.overhead.memoryResident = 6
+    attempt.outputBytes = 3
+    attempt.outputBytesKept = 2
+    attempt.error = LBError(.workload, "it failed", causes: ["because"])
+    try writer.finishAttempt(attemptRow, attempt, output: [104, 105])
+    try writer.setRepetitionStatus(row, .failed)
+    try writer.setPhaseStatus(phaseRow, .failed)
+    var result = RunResult(
+      runID: writer.runID, name: "test", kind: "run", startUnixNanoseconds: 5)
+    result.status = .failed
+    result.endUnixNanoseconds = 1000
+    result.durationNanoseconds = 995
+    result.errors = [LBError(.workload, "it failed")]
+    result.warnings = ["careful"]
+    result.metrics = [
+      MetricSummary(
+        metric: "wall_time", unit: "ns", count: 1, median: 88, minimum: 88, maximum: 88,
+        medianAbsoluteDeviation: 0, medianLow: nil, medianHigh: nil)
+    ]
+    try writer.finish(result)
+
+    #expect(directoryEntries(folder.path) == ["r.lbsample"], "one plain file when closed")
+    let reader = try RunReader(path: writer.path)
+    defer { reader.close() }
+    let read = try reader.result()
+    #expect(read.status == .failed)
+    #expect(read.labels == ["who": "me"] && read.host == ["kernel": "6.1"])
+    #expect(read.configuration.map(\.key) == ["k"])
+    #expect(read.metrics == result.metrics)
+    #expect(read.errors == result.errors && read.warnings == ["careful"])
+    let phaseRead = try #require(read.phases.first)
+    #expect(phaseRead.command == ["a", "b c"])
+    let attemptRead = try #require(phaseRead.repetitions.first?.attempts.first)
+    #expect(attemptRead.metrics == attempt.metrics)
+    #expect(attemptRead.ledger == attempt.ledger)
+    #expect(attemptRead.overhead == attempt.overhead)
+    #expect(attemptRead.error == attempt.error)
+    #expect(attemptRead.exitCode == 3 && attemptRead.wallNanoseconds == 88)
+    #expect(attemptRead.outputBytes == 3 && attemptRead.outputBytesKept == 2)
+    #expect(try reader.output(bracket: 1) == [104, 105])
+  }
+
+  @Test func aLiveFileIsReadWhileItIsWritten() throws {
+    let folder = try TemporaryFolder()
+    let writer = try record(folder.file("r.lbsample"))
+    let reader = try RunReader(path: writer.path)
+    #expect(try reader.result().status == .running)
+    #expect(try reader.writerIsAlive())
+    #expect(try !reader.finishIfAbandoned())
+    #expect(try reader.frameCount() > 10)
+    var result = try reader.result()
+    result.status = .completed
+    // With this reader attached the log has to stay; the last one out folds it in.
+    try writer.finish(result)
+    reader.close()
+    #expect(directoryEntries(folder.path) == ["r.lbsample"])
+    let last = try RunReader(path: writer.path)
+    #expect(try last.result().status == .completed)
+    #expect(try last.frameCount() > 10)
+    last.close()
+  }
+
+  @Test func aDamagedChunkIsNamed() throws {
+    let folder = try TemporaryFolder()
+    let writer = try record(folder.file("r.lbsample"))
+    writer.close()
+    var bytes = try SmallFile.read(writer.path)
+    let magic = Array("LBC1".utf8)
+    let place = try #require(
+      bytes.indices.dropLast(4).last { Array(bytes[$0..<$0 + 4]) == magic })
+    bytes[place + 20] ^= 0x55
+    try Data(bytes).write(to: URL(fileURLWithPath: writer.path))
+    let reader = try RunReader(path: writer.path)
+    defer { reader.close() }
+    #expect {
+      try RunReplay(reader).play(into: CollectingSink())
+    } throws: {
+      ($0 as? LBError)?.message.contains("checksum") ?? false
+    }
+  }
+
+  @Test func whatIsNoResultIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let text = try folder.write("text.lbsample", "not a database, just some text of good length")
+    for path in [folder.file("nothing.lbsample"), folder.path, text] {
+      #expect(throws: LBError.self) { _ = try RunReader(path: path) }
+    }
+    let writer = try record(folder.file("r.lbsample"))
+    #expect(throws: LBError.self) { _ = try record(writer.path) }
+    writer.close()
+  }
+}
+
+/// Text that a sink wrote.
+private final class Collected {
+  private(set) var text = ""
+  func write(_ bytes: [UInt8]) throws(LBError) {
+    text += String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+@Suite struct RunDirectoryTests {
+  @Test func idsAreNamesWithTheTime() {
+    let id = RunDirectory.newRunID(
+      name: "sort", unixNanoseconds: 1_700_000_000_000_000_000, random: 0xAB)
+    #expect(id == "sort-20231114-221320-000000ab")
+    #expect(RunDirectory.id(ofFile: "/x/\(id).lbsample") == id)
+  }
+
+  @Test func runsAreFoundByIdPrefixLastAndPath() throws {
+    let folder = try TemporaryFolder()
+    let older = try folder.write("b-20230101-000000-00000001.lbsample", "")
+    let newer = try folder.write("a-20240101-000000-00000002.lbsample", "")
+    let directory = RunDirectory(path: folder.path)
+    #expect(directory.files() == [newer, older])
+    #expect(try directory.resolve("last") == newer)
+    #expect(try directory.resolve("b-2023") == older)
+    #expect(try directory.resolve(older) == older)
+    #expect(throws: LBError.self) { try directory.resolve("c") }
+    try folder.write("b-20230101-000000-00000003.lbsample", "")
+    #expect {
+      try directory.resolve("b-2023")
+    } throws: {
+      ($0 as? LBError)?.message.contains("2 runs") ?? false
+    }
+    #expect(throws: LBError.self) { try RunDirectory(path: "/nowhere").resolve("last") }
+  }
+}

@@ -1,0 +1,323 @@
+import LinuxSystem
+import Logging
+import RunStore
+import Runner
+import SampleModel
+import Sampler
+import Synchronization
+import TestSupport
+import Testing
+
+/// Collectors that exist in a log only.
+private final class FakeCollectors: CollectorLifecycle {
+  let spawner: FakeSpawner
+  var failAtStart: LBError?
+  var failAtStop: LBError?
+  var ledger = Ledger()
+  private var bracket: UInt32 = 0
+  init(_ spawner: FakeSpawner) { self.spawner = spawner }
+
+  func arm() throws(LBError) { spawner.mark("arm") }
+  func start() throws(LBError) -> UInt32 {
+    spawner.mark("start")
+    if let failAtStart { throw failAtStart }
+    bracket += 1
+    return bracket
+  }
+  func stop() throws(LBError) -> BracketOutcome {
+    spawner.mark("stop")
+    if let failAtStop { throw failAtStop }
+    return BracketOutcome(
+      account: BracketAccount(
+        number: bracket, openStart: 100, closeEnd: 350, ledger: ledger, overhead: Overhead()),
+      metrics: ["c.m": Double(bracket)])
+  }
+  func disarm() { spawner.mark("disarm") }
+  var bracketCPU: Int? { nil }
+  var attentionDescriptor: Int32 { -1 }
+  var failure: LBError? { nil }
+  var units: [String: String] { ["c.m": "count"] }
+  var meta: StreamMeta? { nil }
+}
+
+/// An executor that gives what a test wrote down.
+private final class FakeExecutor: RepetitionExecuting {
+  var outcomes: [AttemptOutcome]
+  private(set) var places: [AttemptPlace] = []
+  var onExecute: (AttemptPlace) -> Void = { _ in }
+  init(_ outcomes: [AttemptOutcome]) { self.outcomes = outcomes }
+
+  func execute(
+    _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
+    began: (UInt32) throws(LBError) -> Void
+  ) -> AttemptOutcome {
+    places.append(place)
+    onExecute(place)
+    return outcomes.isEmpty ? outcome(.completed) : outcomes.removeFirst()
+  }
+}
+
+private func outcome(
+  _ status: RunStatus, _ error: LBError? = nil, fatal: LBError? = nil
+) -> AttemptOutcome {
+  var result = AttemptResult(attempt: 1)
+  result.status = status
+  result.error = error
+  result.wallNanoseconds = 10
+  return AttemptOutcome(result: result, fatal: fatal)
+}
+
+private func context(
+  _ spawner: FakeSpawner, repetitions: Int = 3, warmUps: Int = 0, store: RunWriter? = nil,
+  _ change: (inout RunSpecification) -> Void = { _ in }
+) throws -> RunContext {
+  var specification = RunSpecification(name: "t", command: ["/bin/true"])
+  specification.repetitions = repetitions
+  specification.warmUps = warmUps
+  change(&specification)
+  let clock = FakeClock()
+  let services = RunServices(
+    clock: clock, roots: MountRoots(), spawner: spawner, stop: try StopFlag(),
+    kill: try StopFlag())
+  let journal = Journal(
+    runID: "t", clock: clock,
+    logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), store: store)
+  return RunContext(
+    runID: "t", specification: specification, services: services, store: store,
+    journal: journal, allowedCPUs: .allowed())
+}
+
+private func session(_ store: RunWriter? = nil) -> RunSession {
+  RunSession(
+    result: RunResult(runID: "t", name: "t", kind: "run", startUnixNanoseconds: 1), store: store)
+}
+
+@Suite struct RunControllerTests {
+  private func run(
+    _ outcomes: [AttemptOutcome], warmUps: Int = 0, stopAt: Int? = nil,
+    cooldown: UInt64 = 0
+  ) throws -> (RunResult, FakeExecutor) {
+    let spawner = FakeSpawner()
+    let context = try context(spawner, warmUps: warmUps) { $0.cooldown = cooldown }
+    let executor = FakeExecutor(outcomes)
+    executor.onExecute = {
+      if $0.repetition == stopAt, !$0.warmUp { context.services.stop.raise(reason: 2) }
+    }
+    let controller = RunController(
+      context, executor: executor, collectors: FakeCollectors(spawner))
+    return (controller.run(session()), executor)
+  }
+
+  @Test func warmUpsComeFirstAndDoNotCount() throws {
+    let (result, executor) = try run(
+      [outcome(.failed, LBError(.workload, "cold"))], warmUps: 2)
+    #expect(executor.places.map(\.warmUp) == [true, true, false, false, false])
+    #expect(executor.places.map(\.repetition) == [1, 2, 1, 2, 3])
+    #expect(result.status == .completed, "a failed warm-up does not count")
+    #expect(result.phases[0].repetitions.count == 5)
+    #expect(result.errors.map(\.message) == ["cold"])
+  }
+
+  @Test(arguments: [
+    ([RunStatus.completed, .timeout, .completed], RunStatus.timeout),
+    ([.failed, .timeout, .completed], .failed), ([.completed, .completed, .completed], .completed),
+  ])
+  func aRunTakesTheWorstStatus(_ statuses: [RunStatus], _ expected: RunStatus) throws {
+    let (result, executor) = try run(statuses.map { outcome($0) })
+    #expect(result.status == expected)
+    #expect(executor.places.count == 3, "a failed repetition does not end the run")
+    #expect(result.phases[0].status == expected)
+  }
+
+  @Test func aFatalErrorEndsTheRunAndStandsFirst() throws {
+    let full = LBError(.resultPersistence, "disk full")
+    let (result, executor) = try run([outcome(.completed), outcome(.failed, full, fatal: full)])
+    #expect(executor.places.count == 2)
+    #expect(result.status == .failed)
+    #expect(result.errors == [full])
+  }
+
+  @Test func aStopEndsTheRunAtOnceAlsoInALongCooldown() throws {
+    var stop = LBError(.stopRequested, "stopped")
+    stop.context.signal = 2
+    let (result, executor) = try run(
+      [outcome(.interrupted, stop)], stopAt: 1, cooldown: 3_600_000_000_000)
+    #expect(executor.places.count == 1)
+    #expect(result.status == .interrupted)
+    #expect(result.errors == [stop])
+  }
+
+  @Test func aLedgerThatDoesNotAddUpIsAnInternalError() throws {
+    var broken = outcome(.completed)
+    var thread = ThreadLedger(thread: 0, cpu: nil)
+    thread.ticks.deadlines = 5
+    broken.result.ledger = Ledger(threads: [thread])
+    let (result, _) = try run([broken])
+    #expect(result.errors.first?.category == .internal)
+    #expect(result.errors.first?.origin != nil)
+    #expect(result.status == .failed)
+  }
+
+  @Test func everyStatusReachesTheFile() throws {
+    let folder = try TemporaryFolder()
+    let store = try RunWriter(
+      path: folder.file("r.lbsample"),
+      identity: RunWriter.Identity(
+        runID: "t", name: "t", kind: "run", version: "0", interval: 1, startUnixNanoseconds: 1,
+        repetitions: 2),
+      host: [], configuration: [], labels: [:])
+    let spawner = FakeSpawner()
+    let context = try context(spawner, repetitions: 2, store: store)
+    let collectors = FakeCollectors(spawner)
+    let controller = RunController(
+      context, executor: RepetitionExecutor(), collectors: collectors)
+    let result = controller.run(session(store))
+    try store.finish(result)
+    let reader = try RunReader(path: store.path)
+    defer { reader.close() }
+    let read = try reader.result()
+    #expect(read.status == .completed)
+    #expect(read.phases.flatMap(\.repetitions).map(\.status) == [.completed, .completed])
+    #expect(read.phases[0].repetitions[1].attempts[0].metrics == ["c.m": 2])
+    #expect(read.metrics.contains { $0.metric == "c.m" && $0.median == 1.5 })
+    let kinds = try reader.journal(run: "t").map(\.kind)
+    #expect(
+      kinds == [
+        "repetition.start", "repetition.end", "repetition.start", "repetition.end", "run.end",
+      ])
+  }
+}
+
+@Suite struct RepetitionExecutorTests {
+  private func execute(
+    _ spawner: FakeSpawner, _ context: RunContext,
+    _ prepare: (FakeCollectors) -> Void = { _ in }
+  ) -> (AttemptOutcome, [UInt32]) {
+    let collectors = FakeCollectors(spawner)
+    prepare(collectors)
+    var began: [UInt32] = []
+    let outcome = RepetitionExecutor().execute(
+      AttemptPlace(phase: "main", repetition: 1, warmUp: false, attempt: 1), context,
+      collectors
+    ) { bracket throws(LBError) in
+      spawner.mark("began")
+      began.append(bracket)
+    }
+    return (outcome, began)
+  }
+
+  @Test func theOrderIsSpawnOpenGateCloseReap() throws {
+    let spawner = FakeSpawner()
+    let (outcome, began) = execute(spawner, try context(spawner))
+    #expect(
+      spawner.log == [
+        "spawn", "start", "began", "gate", "stop", "signal 9", "reap", "killRemaining",
+      ])
+    #expect(began == [1])
+    #expect(outcome.result.status == .completed)
+    #expect(outcome.result.exitCode == 0)
+    #expect(outcome.result.bracketNanoseconds == 250)
+    #expect(outcome.result.userNanoseconds == 1 && outcome.result.peakResidentBytes == 3)
+    #expect(outcome.fatal == nil)
+  }
+
+  @Test func aTimeoutIsTerminatedThenMeasured() throws {
+    let spawner = FakeSpawner(exit: nil)
+    let context = try context(spawner) { $0.timeout = 10_000_000 }
+    let (outcome, _) = execute(spawner, context)
+    #expect(
+      spawner.log == [
+        "spawn", "start", "began", "gate", "signal 15", "stop", "signal 9", "reap",
+        "killRemaining",
+      ])
+    #expect(outcome.result.status == .timeout)
+    #expect(outcome.result.error?.category == .workload)
+    #expect((outcome.result.wallNanoseconds ?? 0) >= 10_000_000)
+  }
+
+  @Test func aStopIsMeasuredThenTerminated() throws {
+    let spawner = FakeSpawner(exit: nil)
+    let context = try context(spawner)
+    context.services.stop.raise(reason: 15)
+    let (outcome, _) = execute(spawner, context)
+    let stop = try #require(spawner.log.firstIndex(of: "stop"))
+    let signal = try #require(spawner.log.firstIndex(of: "signal 15"))
+    #expect(stop < signal, "the closing sample comes first")
+    #expect(outcome.result.status == .interrupted)
+    #expect(outcome.result.error?.exitCode == 143)
+  }
+
+  @Test func failuresAreNamedAndAcceptedWhenAsked() throws {
+    let failed = LinuxSystem.ExitStatus(code: 7, signal: nil)
+    let table: [(LinuxSystem.ExitStatus, IgnoredFailures, RunStatus)] = [
+      (failed, .none, .failed), (failed, .all, .completed), (failed, .codes([7]), .completed),
+      (failed, .codes([8]), .failed), (LinuxSystem.ExitStatus(code: nil, signal: 11), .codes([11]), .failed),
+      (LinuxSystem.ExitStatus(code: nil, signal: 11), .all, .completed),
+    ]
+    for (status, ignored, expected) in table {
+      let spawner = FakeSpawner(exit: status)
+      let context = try context(spawner) { $0.ignoredFailures = ignored }
+      let (outcome, _) = execute(spawner, context)
+      #expect(outcome.result.status == expected, "\(status) \(ignored)")
+      #expect((outcome.result.error == nil) == (expected == .completed))
+      if expected == .failed { #expect(outcome.result.error?.context.command == ["/bin/true"]) }
+    }
+  }
+
+  @Test func aWorkloadThatCannotStartIsFatal() throws {
+    let spawner = FakeSpawner(failure: SpawnFailure(step: "fork", errno: 11))
+    let (outcome, began) = execute(spawner, try context(spawner))
+    #expect(outcome.fatal?.category == .workload)
+    #expect(began.isEmpty && spawner.log == ["spawn"])
+  }
+
+  @Test func aFailingCollectorNeverLeavesTheWorkloadBehind() throws {
+    for atStart in [true, false] {
+      let spawner = FakeSpawner(exit: nil)
+      let context = try context(spawner) { $0.timeout = 1_000_000 }
+      let error = LBError(.metricCollection, "no")
+      let (outcome, _) = execute(spawner, context) {
+        if atStart { $0.failAtStart = error } else { $0.failAtStop = error }
+      }
+      #expect(outcome.fatal == error)
+      #expect(outcome.result.status == .failed)
+      #expect(spawner.log.contains("signal 9") && spawner.log.contains("reap"))
+    }
+  }
+}
+
+@Suite struct ServicesTests {
+  @Test func servicesAreGivenNotMade() throws {
+    let spawner = FakeSpawner()
+    let one = try context(spawner)
+    let other = try context(spawner)
+    #expect(one.services.stop !== other.services.stop)
+    one.services.stop.raise()
+    #expect(one.services.stop.raised != nil && other.services.stop.raised == nil)
+    // Copies share what they were given: there is nothing in them to change.
+    let copy = one.services
+    #expect(copy.stop === one.services.stop && copy.kill === one.services.kill)
+  }
+
+  @Test func aPauseEndsAtAStop() throws {
+    let services = try context(FakeSpawner()).services
+    #expect(!services.pause(1_000_000))
+    services.stop.raise()
+    let before = Clock.monotonic()
+    #expect(services.pause(3_600_000_000_000))
+    #expect(Clock.monotonic() - before < 200_000_000)
+  }
+
+  @Test func theJournalTellsStoreLogAndObserverTheSame() throws {
+    let seen = Mutex<[JournalEntry]>([])
+    let journal = Journal(
+      runID: "r", clock: FakeClock(),
+      logger: Logger(label: "t", factory: { _ in SwiftLogNoOpLogHandler() }), store: nil,
+      observer: { entry in seen.withLock { $0.append(entry) } })
+    let place = AttemptPlace(phase: "p", repetition: 2, warmUp: false, attempt: 3)
+    try journal.record(.notice, "kind", "message", at: place)
+    let entry = try #require(seen.withLock { $0 }.first)
+    #expect(entry.run == "r" && entry.phase == "p" && entry.repetition == 2)
+    #expect(entry.attempt == 3 && entry.level == "notice" && entry.kind == "kind")
+  }
+}

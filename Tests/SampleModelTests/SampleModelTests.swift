@@ -1,0 +1,147 @@
+import SampleModel
+import Testing
+
+private let counter = MetricDescription("events", .count, .counter, meaning: "")
+private let narrow = MetricDescription("narrow", .count, .counter, width: 32, meaning: "")
+private let idle = MetricDescription(
+  "idle", .nanoseconds, .counter, scale: Scale(10_000_000), mayStepBack: true, meaning: "")
+private let level = MetricDescription("level", .count, .gauge, meaning: "")
+
+private func layout(_ metrics: [MetricDescription], epoch: UInt32 = 1) -> Layout {
+  Layout(
+    collector: "c", stream: 0, epoch: epoch,
+    columns: metrics.map { Column(collector: "c", metric: $0, instance: "i") })
+}
+
+private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .none) -> FrameHeader {
+  FrameHeader(edge: edge, stream: 0, epoch: epoch, bracket: 1, start: start, end: start + 1)
+}
+
+@Suite struct FrameHeaderTests {
+  @Test func survivesItsWords() throws {
+    for outcome in AcquisitionOutcome.allCases {
+      let header = FrameHeader(
+        kind: .records, outcome: outcome, edge: .close, stream: .max, epoch: .max,
+        bracket: .max, deadlineIndex: .max, deadline: 1, start: 2, end: .max)
+      var words = [UInt64](repeating: 0, count: FrameHeader.wordCount)
+      var span = words.mutableSpan
+      header.encode(into: &span)
+      #expect(FrameHeader(decoding: words.span) == header)
+    }
+  }
+
+  @Test func refusesWhatIsNone() {
+    #expect(FrameHeader(decoding: [UInt64]().span) == nil)
+    #expect(FrameHeader(decoding: [0, 0, 0, 0, 0, 0].span) == nil)
+    #expect(FrameHeader(decoding: [1 | 200 << 8, 0, 0, 0, 0, 0].span) == nil)
+    #expect(FrameHeader(decoding: [1, 0, 0, 0, 0].span) == nil)
+  }
+}
+
+@Suite struct DerivationTests {
+  @Test func ratesUseTheMeasuredWindow() {
+    var derivation = Derivation(raw: false)
+    derivation.layout(layout([counter, level, idle]))
+    let first = derivation.derive(header(1_000_000_000), [10, 5, 100].span)
+    #expect(first.window == nil)
+    #expect(first.values == [.absent, .integer(5), .absent])
+    // Two seconds, not the one that was configured.
+    let second = derivation.derive(header(3_000_000_000), [30, 7, 150].span)
+    #expect(second.window == 2_000_000_000)
+    #expect(second.values == [.real(10), .integer(7), .real(0.25)])
+  }
+
+  @Test func widthsWrapStepsBackReadAsNothingAndResetsAreAbsent() {
+    var derivation = Derivation(raw: false)
+    derivation.layout(layout([narrow, idle, counter]))
+    _ = derivation.derive(header(0), [0xFFFF_FFFF, 50, 100].span)
+    let next = derivation.derive(header(1_000_000_000), [4, 49, 3].span)
+    #expect(next.values == [.real(5), .real(0), .absent])
+    let after = derivation.derive(header(2_000_000_000), [5, 51, 4].span)
+    #expect(after.values == [.real(1), .real(0.02), .real(1)])
+  }
+
+  @Test func aNewEpochContinuesWhatItShares() {
+    var derivation = Derivation(raw: false)
+    derivation.layout(layout([counter, level]))
+    _ = derivation.derive(header(0), [10, 1].span)
+    derivation.layout(layout([narrow, counter], epoch: 2))
+    #expect(derivation.derive(header(1), [1, 1].span).values == [])
+    let next = derivation.derive(header(1_000_000_000, epoch: 2), [7, 15].span)
+    #expect(next.values == [.absent, .real(5)])
+  }
+
+  @Test func aBracketStartsAfresh() {
+    var derivation = Derivation(raw: false)
+    derivation.layout(layout([counter]))
+    _ = derivation.derive(header(0), [10].span)
+    let opening = derivation.derive(header(5, edge: .open), [90].span)
+    #expect(opening.values == [.absent])
+    #expect(opening.window == nil)
+  }
+
+  @Test func rawValuesAreScaledExactly() {
+    var derivation = Derivation(raw: true)
+    derivation.layout(layout([idle, counter]))
+    let result = derivation.derive(header(0), [123_456_789_012, .max].span)
+    #expect(result.values == [.integer(1_234_567_890_120_000_000), .integer(.max)])
+    #expect(Scale(512).exactly(.max) == nil)
+    #expect(Scale(1, per: 3).exactly(7) == nil)
+    #expect(Scale(1, per: 3).exactly(9) == 3)
+  }
+}
+
+@Suite struct StatusTests {
+  @Test func onlyTheTableIsLegal() {
+    let legal: [(RunStatus, RunStatus)] = [
+      (.pending, .running), (.pending, .skipped), (.pending, .interrupted),
+      (.running, .waiting), (.running, .completed), (.running, .failed), (.running, .timeout),
+      (.running, .interrupted), (.waiting, .running), (.waiting, .failed), (.waiting, .timeout),
+      (.waiting, .interrupted), (.interrupted, .running),
+    ]
+    for from in RunStatus.allCases {
+      for to in RunStatus.allCases {
+        #expect(from.mayBecome(to) == legal.contains { $0 == (from, to) }, "\(from) → \(to)")
+      }
+    }
+  }
+
+  @Test func theWorstStatusCounts() {
+    #expect(RunStatus.worst(of: []) == .completed)
+    #expect(RunStatus.worst(of: [.completed, .timeout]) == .timeout)
+    #expect(RunStatus.worst(of: [.timeout, .failed, .completed]) == .failed)
+    #expect(RunStatus.worst(of: [.failed, .interrupted]) == .interrupted)
+  }
+}
+
+@Suite struct ErrorTests {
+  @Test func everyCategoryHasItsExitCode() {
+    let codes: [ErrorCategory: Int32] = [
+      .internal: 1, .configuration: 2, .collectorUnavailable: 3, .metricCollection: 3,
+      .workload: 4, .outputParse: 4, .remoteExecution: 4, .resultPersistence: 5, .gate: 6,
+      .quota: 6, .stopRequested: 130,
+    ]
+    for category in ErrorCategory.allCases { #expect(category.exitCode == codes[category]) }
+    var terminated = LBError(.stopRequested, "")
+    terminated.context.signal = 15
+    #expect(terminated.exitCode == 143)
+  }
+
+  @Test func internalErrorsNameTheirPlaceAndCauses() {
+    let error = LBError(.internal, "broken", causes: ["inner", "innermost"])
+    #expect(error.description.contains("SampleModelTests.swift:"))
+    #expect(error.description.hasSuffix(": inner: innermost"))
+    #expect(LBError(.workload, "x").origin == nil)
+  }
+}
+
+@Suite struct CivilTimeTests {
+  @Test(arguments: [
+    (0, "1970-01-01 00:00:00"), (951_782_400, "2000-02-29 00:00:00"),
+    (1_704_067_199, "2023-12-31 23:59:59"), (-1, "1969-12-31 23:59:59"),
+    (4_107_542_400, "2100-03-01 00:00:00"),
+  ])
+  func knownDates(_ seconds: Int, _ text: String) {
+    #expect(CivilTime(unixSeconds: Int64(seconds)).text == text)
+  }
+}

@@ -1,0 +1,144 @@
+import Glibc
+import LinuxSystem
+import SampleRing
+import Testing
+
+@Suite struct SampleRingTests {
+  /// Every message size at every offset of a small ring, with indices that overflow on the way.
+  @Test(arguments: [0, 1, UInt64.max - 100, UInt64.max - 16, UInt64.max - 1, UInt64.max])
+  func everySizeAtEveryOffset(_ firstIndex: UInt64) {
+    let capacity = 16
+    for offset in 0..<capacity {
+      for size in 0..<capacity {
+        let ring = RingStorage(capacity: capacity, firstIndex: firstIndex &+ UInt64(offset))
+        var producer = ring.takeProducer()
+        var consumer = ring.takeConsumer()
+        let message = (0..<size).map { UInt64($0 * 31 + offset) }
+        for round in 0..<3 {
+          #expect(producer.push(message.span) == true, "size \(size) offset \(offset) round \(round)")
+          var received: [UInt64] = []
+          #expect(consumer.next(appendingTo: &received) == nil, "visible before publication")
+          producer.publish()
+          #expect(consumer.next(appendingTo: &received) == size)
+          #expect(received == message)
+          consumer.release()
+        }
+        #expect(producer.pushed == 3)
+        #expect(producer.dropped == 0)
+        #expect(consumer.drained == 3)
+      }
+    }
+  }
+
+  @Test func aFullRingDropsAndCountsAndRecovers() {
+    let ring = RingStorage(capacity: 16, firstIndex: .max - 3)
+    var producer = ring.takeProducer()
+    var consumer = ring.takeConsumer()
+    #expect(producer.push([UInt64](repeating: 1, count: 16).span) == false, "larger than it")
+    var accepted: UInt64 = 0
+    for value in 0..<10 as Range<UInt64> where producer.push([value, value].span) { accepted += 1 }
+    producer.publish()
+    #expect(accepted == 5)
+    #expect(producer.pushed == 11)
+    #expect(producer.dropped == 6)
+    var received: [UInt64] = []
+    #expect(consumer.next(appendingTo: &received) == 2)
+    #expect(producer.push([9, 9].span) == false, "room that was not released")
+    consumer.release()
+    #expect(producer.push([9, 9].span) == true)
+    producer.publish()
+    while consumer.next(appendingTo: &received) != nil {}
+    #expect(received == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 9, 9])
+    #expect(producer.pushed == consumer.drained + producer.dropped)
+  }
+
+  @Test func severalMessagesArePublishedAtOnce() {
+    let ring = RingStorage(capacity: 64)
+    var producer = ring.takeProducer()
+    var consumer = ring.takeConsumer()
+    for value in 0..<8 as Range<UInt64> { _ = producer.push([value].span) }
+    var received: [UInt64] = []
+    #expect(consumer.next(appendingTo: &received) == nil)
+    producer.publish()
+    while consumer.next(appendingTo: &received) != nil {}
+    #expect(received == Array(0..<8))
+  }
+
+  @Test func indicesAreTwoCacheLinePairsApart() throws {
+    let mapping = try Mapping(
+      bytes: RingStorage.byteCount(capacity: 64), purpose: "test", wishes: .init(locked: false))
+    let ring = unsafe RingStorage(capacity: 64, memory: mapping.memory, owner: mapping)
+    #expect(ring.capacity == 64)
+    #expect(RingStorage.byteCount(capacity: 64) == 2 * 128 + 64 * 8)
+  }
+
+  /// Two threads, messages of changing size with a checksum, drops allowed and counted:
+  /// 10^7 words, or as many as LBSAMPLE_STRESS_WORDS says.
+  @Test func twoThreadsAgreeOnEveryWord() throws {
+    let words = unsafe getenv("LBSAMPLE_STRESS_WORDS").flatMap { unsafe UInt64(String(cString: $0)) }
+      ?? 10_000_000
+    let ring = RingStorage(capacity: 1 << 10, firstIndex: .max - 50_000)
+    let outcome = Outcome()
+    let writer = try SystemThread(name: "producer") {
+      var producer = ring.takeProducer()
+      var message: [UInt64] = []
+      var sent: UInt64 = 0
+      var number: UInt64 = 0
+      while sent < words {
+        message.removeAll(keepingCapacity: true)
+        let size = Int(number % 29)
+        var sum = number
+        message.append(number)
+        for index in 0..<size {
+          let word = number &* 0x9E37_79B9_7F4A_7C15 &+ UInt64(index)
+          message.append(word)
+          sum ^= word
+        }
+        message.append(sum)
+        if !producer.push(message.span) { sched_yield() }
+        if number % 5 == 0 { producer.publish() }
+        sent += UInt64(message.count)
+        number += 1
+      }
+      producer.publish()
+      outcome.pushed = producer.pushed
+      outcome.dropped = producer.dropped
+      outcome.done.announce(1)
+    }
+    var consumer = ring.takeConsumer()
+    var buffer: [UInt64] = []
+    var last: UInt64?
+    var faults = 0
+    while true {
+      let isDone = outcome.done.load() == 1
+      buffer.removeAll(keepingCapacity: true)
+      var any = false
+      while let count = consumer.next(appendingTo: &buffer) {
+        any = true
+        let message = buffer.suffix(count)
+        let sum = message.dropLast().reduce(0, ^)
+        guard let number = message.first, let check = message.last else {
+          faults += 1
+          continue
+        }
+        if sum != check || count != Int(number % 29) + 2 { faults += 1 }
+        if let last, number <= last { faults += 1 }
+        last = number
+        if buffer.count > 4096 { break }
+      }
+      consumer.release()
+      if isDone && !any { break }
+    }
+    writer.join()
+    #expect(faults == 0)
+    #expect(outcome.pushed == consumer.drained + outcome.dropped)
+    #expect(consumer.drained > 1000)
+  }
+}
+
+private final class Outcome: @unchecked Sendable {
+  // Sendable: the futex word orders the two plain counts.
+  let done = FutexWord()
+  var pushed: UInt64 = 0
+  var dropped: UInt64 = 0
+}

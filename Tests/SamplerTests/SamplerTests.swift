@@ -1,0 +1,349 @@
+import LinuxSystem
+import SampleModel
+import Sampler
+import TestSupport
+import Testing
+
+private func configuration(
+  interval: UInt64 = 1_000_000, limit: UInt64? = nil, threads: Int = 1
+) -> SamplerConfiguration {
+  let cpus = CPUSet.allowed().members
+  var configuration = SamplerConfiguration(
+    interval: interval, cpus: (0..<threads).map { cpus[$0 % cpus.count] },
+    context: CollectorContext(roots: MountRoots()))
+  configuration.limit = limit
+  configuration.lockMemory = false
+  return configuration
+}
+
+private func waitUntilFinished(_ session: SamplerSession) {
+  while !session.isFinished, session.failure == nil {
+    _ = Poll.wait(
+      readable: [session.attentionDescriptor], until: Clock.monotonic() + 10_000_000)
+  }
+}
+
+@Suite(.serialized) struct SamplerSessionTests {
+  @Test func aLimitIsExactAndEveryAccountAddsUp() throws {
+    let sink = CollectingSink()
+    let collector = ScriptedCollector()
+    let session = SamplerSession(
+      configuration(limit: 100), requests: [CollectorRequest(collector)], sinks: [sink])
+    try session.arm()
+    let bracket = try session.start()
+    waitUntilFinished(session)
+    let account = try session.stop(sampling: false)
+    session.disarm()
+    #expect(account.ledger.isExact)
+    #expect(account.ledger.ticks.deadlines == 100)
+    let taken = account.ledger.ticks.onTime + account.ledger.ticks.late
+    #expect(account.ledger.ring.pushed == taken + 1)
+    #expect(account.ledger.ring.dropped == 0)
+    #expect(sink.frames.count == Int(taken) + 1)
+    #expect(sink.frames.first?.header.edge == .open)
+    #expect(sink.frames.allSatisfy { $0.header.bracket == bracket })
+    let indices = sink.frames.map(\.header.deadlineIndex)
+    #expect(indices == indices.sorted() && Set(indices).count == indices.count)
+    for frame in sink.frames.dropFirst() {
+      #expect(frame.header.start >= frame.header.deadline)
+      #expect(frame.header.end >= frame.header.start)
+    }
+    #expect(collector.armings == 1 && collector.disarmings == 1)
+    #expect(account.overhead.samplingThreadNanoseconds.count == 1)
+    #expect(account.overhead.samplingThreadNanoseconds[0] > 0)
+  }
+
+  @Test func bracketsOpenAndCloseWhateverTheInterval() throws {
+    let sink = CollectingSink()
+    let session = SamplerSession(
+      configuration(interval: 3_600_000_000_000),
+      requests: [CollectorRequest(ScriptedCollector())], sinks: [sink])
+    try session.arm()
+    defer { session.disarm() }
+    for number in 1...5 as ClosedRange<UInt32> {
+      let before = Clock.monotonic()
+      #expect(try session.start() == number)
+      let between = Clock.monotonic()
+      let account = try session.stop(sampling: true)
+      let frames = sink.frames.filter { $0.header.bracket == number }
+      #expect(frames.map(\.header.edge) == [.open, .close])
+      #expect(frames[0].header.start >= before && frames[0].header.end <= between)
+      #expect(frames[1].header.start >= between)
+      #expect(account.ledger.isExact)
+      #expect(account.ledger.ticks.deadlines == 0)
+      #expect(account.ledger.ring.pushed == 2 && account.ledger.ring.drained == 2)
+      #expect(account.openStart == frames[0].header.start)
+      #expect(account.closeEnd >= frames[1].header.end)
+    }
+  }
+
+  @Test func stoppingBetweenDeadlinesCountsWhatPassed() throws {
+    let session = SamplerSession(
+      configuration(interval: 2_000_000), requests: [CollectorRequest(ScriptedCollector())],
+      sinks: [CollectingSink()])
+    try session.arm()
+    defer { session.disarm() }
+    for wait in [0, 1_000_000, 5_000_000, 21_000_000] as [UInt64] {
+      _ = try session.start()
+      _ = Poll.wait(readable: [], until: Clock.monotonic() + wait)
+      let account = try session.stop(sampling: true)
+      #expect(account.ledger.isExact)
+      #expect(account.ledger.ticks.deadlines >= wait / 2_000_000)
+    }
+  }
+
+  @Test func cadencesFollowTheDeadlineIndex() throws {
+    let sink = CollectingSink()
+    let session = SamplerSession(
+      configuration(limit: 60),
+      requests: [
+        CollectorRequest(ScriptedCollector(name: "fast")),
+        CollectorRequest(ScriptedCollector(name: "slow"), interval: 10_000_000),
+      ], sinks: [sink])
+    try session.arm()
+    _ = try session.start()
+    waitUntilFinished(session)
+    let account = try session.stop(sampling: false)
+    session.disarm()
+    let slow = sink.frames.filter { $0.header.stream == 1 && $0.header.edge == .none }
+    // On the multiples of ten, or, where that tick was skipped, on the next one taken.
+    let skipped = account.ledger.ticks.skipped
+    #expect(slow.count <= 6 && slow.count + Int(skipped) >= 6)
+    if skipped == 0 {
+      #expect(slow.map(\.header.deadlineIndex) == [10, 20, 30, 40, 50, 60])
+    }
+    #expect(session.meta?.streams.map(\.cadence) == [1, 10])
+  }
+
+  @Test func aCadenceThatIsNoMultipleIsRefused() {
+    let session = SamplerSession(
+      configuration(),
+      requests: [CollectorRequest(ScriptedCollector(), interval: 1_500_000)], sinks: [])
+    #expect(throws: LBError.self) { try session.arm() }
+  }
+
+  @Test func aChangedLayoutMakesANewEpochAndLosesNoColumn() throws {
+    let sink = CollectingSink()
+    let script: [ScriptedCollector.Step] = [
+      .value(1), .value(2), .gap(.layoutChanged), .gap(.layoutChanged),
+    ]
+    let collector = ScriptedCollector(script: script, instances: [["a", "b"], ["a", "b", "c"]])
+    let session = SamplerSession(
+      configuration(interval: 5_000_000, limit: 30), requests: [CollectorRequest(collector)],
+      sinks: [sink])
+    try session.arm()
+    _ = try session.start()
+    waitUntilFinished(session)
+    let account = try session.stop(sampling: false)
+    session.disarm()
+    #expect(sink.layouts.map(\.epoch).first == 1)
+    #expect(Set(sink.layouts.map(\.epoch)).count >= 2)
+    for frame in sink.frames {
+      let expected = frame.header.outcome != .complete ? 0 : frame.header.epoch == 1 ? 2 : 3
+      #expect(frame.values.count == expected)
+    }
+    #expect(sink.events.contains { $0.kind == .layoutEpoch && $0.message.contains("c appeared") })
+    #expect(account.ledger.gaps >= 1)
+    #expect(account.ledger.isExact)
+    #expect(collector.armings == collector.disarmings)
+  }
+
+  @Test func anEdgeIsTakenAgainAfterALayoutChange() throws {
+    let sink = CollectingSink()
+    let deltas = BracketDeltas()
+    let collector = ScriptedCollector(
+      script: [.gap(.layoutChanged), .value(100), .gap(.truncated), .value(250)],
+      instances: [["a"], ["a", "b"]])
+    let session = SamplerSession(
+      configuration(interval: 3_600_000_000_000), requests: [CollectorRequest(collector)],
+      sinks: [sink, deltas])
+    try session.arm()
+    _ = try session.start()
+    _ = try session.stop(sampling: true)
+    session.disarm()
+    #expect(deltas.metrics() == ["scripted.value[a]": 150, "scripted.value[b]": 150])
+    #expect(deltas.units["scripted.value[a]"] == "count")
+  }
+
+  @Test func gapsAreNamedByTheirCause() throws {
+    let sink = CollectingSink()
+    let script: [ScriptedCollector.Step] = [
+      .value(1), .gap(.absent), .gap(.denied), .gap(.malformed), .value(2),
+    ]
+    let session = SamplerSession(
+      configuration(interval: 2_000_000, limit: 20),
+      requests: [CollectorRequest(ScriptedCollector(script: script))], sinks: [sink])
+    try session.arm()
+    _ = try session.start()
+    waitUntilFinished(session)
+    let account = try session.stop(sampling: false)
+    session.disarm()
+    #expect(
+      account.ledger.threads[0].collectors[0].gaps == ["absent": 1, "denied": 1, "malformed": 1])
+    #expect(account.ledger.isExact)
+  }
+
+  @Test func recordsTravelBesideFramesWithTheirLosses() throws {
+    let sink = CollectingSink()
+    let session = SamplerSession(
+      configuration(limit: 20),
+      requests: [CollectorRequest(ScriptedCollector(records: 3))], sinks: [sink])
+    try session.arm()
+    #expect(session.meta?.records.count == 1)
+    _ = try session.start()
+    waitUntilFinished(session)
+    let account = try session.stop(sampling: false)
+    session.disarm()
+    let line = account.ledger.threads[0].collectors[0]
+    #expect(line.records == line.acquisitions * 3)
+    #expect(line.recordsLost == line.acquisitions)
+    #expect(sink.recordBatches.count == Int(line.acquisitions))
+    #expect(sink.recordBatches.allSatisfy { $0.values.count == 6 })
+    #expect(account.ledger.ring.pushed == line.acquisitions * 2)
+    #expect(account.ledger.isExact)
+  }
+
+  @Test func severalThreadsAreMergedByAcquisitionTime() throws {
+    let sink = CollectingSink()
+    let session = SamplerSession(
+      configuration(limit: 200, threads: 2),
+      requests: [
+        CollectorRequest(ScriptedCollector(name: "one")),
+        CollectorRequest(ScriptedCollector(name: "two")),
+      ], sinks: [sink])
+    try session.arm()
+    _ = try session.start()
+    waitUntilFinished(session)
+    let account = try session.stop(sampling: false)
+    session.disarm()
+    #expect(account.ledger.threads.count == 2)
+    #expect(account.ledger.isExact)
+    let starts = sink.frames.map(\.header.start)
+    #expect(starts == starts.sorted())
+    #expect(Set(sink.frames.map(\.header.stream)) == [0, 1])
+  }
+
+  @Test func aFailingSinkEndsTheSessionAndKeepsTheAccount() throws {
+    let good = CollectingSink()
+    let session = SamplerSession(
+      configuration(), requests: [CollectorRequest(ScriptedCollector())],
+      sinks: [CollectingSink(failAtFrame: 5), good])
+    try session.arm()
+    _ = try session.start()
+    waitUntilFinished(session)
+    let account = try session.stop(sampling: true)
+    session.disarm()
+    #expect(session.failure?.category == .resultPersistence)
+    #expect(account.ledger.isExact)
+    #expect(good.frames.count == Int(account.ledger.ring.drained))
+  }
+
+  @Test func requiredAndOptionalCollectorsDiffer() throws {
+    let denied = ScriptedCollector(
+      name: "secret", availability: .denied(reason: "no right", fix: "sudo"))
+    let strict = SamplerSession(
+      configuration(), requests: [CollectorRequest(denied)], sinks: [])
+    #expect {
+      try strict.arm()
+    } throws: {
+      let error = $0 as? LBError
+      return error?.category == .collectorUnavailable && error?.message.contains("sudo") == true
+    }
+    let lax = SamplerSession(
+      configuration(),
+      requests: [
+        CollectorRequest(denied, required: false), CollectorRequest(ScriptedCollector()),
+      ], sinks: [])
+    try lax.arm()
+    #expect(lax.meta?.unavailable.map(\.outcome) == ["denied"])
+    lax.disarm()
+  }
+
+  @Test func alignedDeadlinesFallOnTheWallClock() throws {
+    let sink = CollectingSink()
+    var aligned = configuration(interval: 10_000_000, limit: 5)
+    aligned.aligned = true
+    let session = SamplerSession(
+      aligned, requests: [CollectorRequest(ScriptedCollector())], sinks: [sink])
+    try session.arm()
+    let anchor = try #require(session.meta).anchor
+    _ = try session.start()
+    waitUntilFinished(session)
+    _ = try session.stop(sampling: false)
+    session.disarm()
+    for frame in sink.frames where frame.header.edge == .none {
+      let phase = anchor.unixTime(of: frame.header.deadline) % 10_000_000
+      #expect(min(phase, 10_000_000 - phase) < 1_000_000, "phase \(phase) ns")
+    }
+  }
+
+  @Test func armingAndDisarmingLeaksNeitherThreadsNorDescriptors() throws {
+    func counts() -> (Int, Int) {
+      (
+        directoryEntries("/proc/self/task").filter {
+          SmallFile.text("/proc/self/task/\($0)/comm")?.hasPrefix("lb-") ?? false
+        }.count, directoryEntries("/proc/self/fd").count
+      )
+    }
+    func cycle() throws {
+      let session = SamplerSession(
+        configuration(), requests: [CollectorRequest(ScriptedCollector())], sinks: [])
+      try session.arm()
+      _ = try session.start()
+      _ = try session.stop(sampling: true)
+      session.disarm()
+    }
+    try cycle()
+    let before = counts()
+    for _ in 0..<50 { try cycle() }
+    #expect(counts().0 == before.0)
+    #expect(counts().1 <= before.1 + 8, "other suites open files at the same time")
+  }
+}
+
+@Suite struct ClockWatchTests {
+  @Test func aStepASuspendAndASlewAreToldApart() {
+    let clock = FakeClock()
+    var watch = ClockWatch(clock: clock)
+    clock.advance(1_000_000_000)
+    #expect(watch.check().isEmpty)
+    clock.step(-3_600_000_000_000)
+    #expect(watch.check().map(\.kind) == [.clockStep, .clockAnchor])
+    clock.advance(1_000_000_000)
+    clock.step(400_000)  // 400 ppm: NTP slewing.
+    #expect(watch.check().isEmpty)
+    clock.suspend(5_000_000_000)
+    let events = watch.check()
+    #expect(events.map(\.kind) == [.suspend, .clockAnchor])
+    #expect(events[0].message.contains("5000000000 ns"))
+    #expect(watch.check().isEmpty)
+    clock.advance(61_000_000_000)
+    #expect(watch.check().map(\.kind) == [.clockAnchor])
+  }
+}
+
+@Suite struct PlacementTests {
+  @Test func placementsAreReadAndResolved() throws {
+    #expect(Placement("auto") == .automatic)
+    #expect(Placement("node") == .nodes)
+    #expect(Placement("0-1") == .cpus([0, 1]))
+    #expect(Placement("x") == nil && Placement("") == nil)
+    let roots = MountRoots()
+    let allowed = CPUSet([0, 1, 2, 3])
+    #expect(
+      try Placement.automatic.resolve(roots: roots, allowed: allowed, workload: CPUSet([3]))
+        == [2])
+    #expect(
+      try Placement.automatic.resolve(roots: roots, allowed: allowed, workload: allowed) == [3])
+    #expect(throws: LBError.self) {
+      try Placement.cpus([9]).resolve(roots: roots, allowed: allowed, workload: nil)
+    }
+  }
+
+  @Test(arguments: [("*", "x", true), ("cpu.*[all]", "cpu.user[all]", true),
+    ("cpu.*[all]", "cpu.user[0]", false), ("net.?x_bytes*", "net.rx_bytes[eth0]", true),
+    ("", "", true), ("a*b*c", "axxbyyc", true), ("a*b*c", "axxbyy", false)])
+  func globs(_ pattern: String, _ text: String, _ matches: Bool) {
+    #expect(Glob.matches(pattern, text) == matches)
+  }
+}
