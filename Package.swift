@@ -90,7 +90,7 @@ let package = Package(
     }
     + [
       .testTarget(
-        name: "CommandTests", dependencies: ["lbsample", "TestSupport", "LinuxSystem"]),
+        name: "CommandTests", dependencies: ["lbsample", "TestSupport", "LinuxSystem", "RunStore"]),
       .testTarget(name: "RepositoryTests"),
     ],
   swiftLanguageModes: [.v6]

@@ -177,7 +177,16 @@ int lb_peek_exit(int pid, int *code, int *signal) {
 }
 
 static void report(int fd, int step, int error) {
-  struct lb_spawn_report message = {.step = step, .error = error};
+  struct rusage usage;
+  memset(&usage, 0, sizeof usage);
+  getrusage(RUSAGE_SELF, &usage);
+  struct lb_spawn_report message = {
+      .step = step,
+      .error = error,
+      .user_us = (int64_t)usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec,
+      .system_us = (int64_t)usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec,
+      .peak_resident_kib = usage.ru_maxrss,
+  };
   ssize_t written;
   do {
     written = write(fd, &message, sizeof message);
@@ -214,6 +223,8 @@ static void child(const struct lb_spawn *plan) {
   }
   if (plan->directory != NULL && chdir(plan->directory) < 0)
     fail(plan->status_fd, LB_SPAWN_DIRECTORY);
+  // Whoever loses its recorder unasked is told to end; set last, as a change of user clears it.
+  prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
   report(plan->status_fd, LB_SPAWN_READY, 0);
   char gate;
   ssize_t count;

@@ -53,9 +53,9 @@ package final class Mapping: @unchecked Sendable {
         notes.append("\(purpose): not placed on node \(node): \(reason)")
       }
     }
-    // A fork would write-protect these pages, and each next write to one would fault: the child
-    // runs on its parent's stack and needs none of them.
-    _ = unsafe madvise(base, length, Int32(MADV_DONTFORK))
+    // A fork would write-protect these pages, and each next write to one would fault; the child
+    // has no use for them. A stack it needs: fork(3) tidies up other threads' blocks at its top.
+    if !guardPage { _ = unsafe madvise(base, length, Int32(MADV_DONTFORK)) }
     unsafe memset(base + front, 0, body)
     if wishes.locked {
       if unsafe mlock(usable.baseAddress, body) == 0 {

@@ -63,10 +63,11 @@ package struct ExitStatus: Sendable, Equatable {
 package struct ResourceUsage: Sendable, Equatable {
   package var userNanoseconds: UInt64
   package var systemNanoseconds: UInt64
-  package var peakResidentBytes: UInt64
+  /// nil when the workload's own peak does not stand out from that of the process it began as.
+  package var peakResidentBytes: UInt64?
 
   /// The given usage.
-  package init(userNanoseconds: UInt64, systemNanoseconds: UInt64, peakResidentBytes: UInt64) {
+  package init(userNanoseconds: UInt64, systemNanoseconds: UInt64, peakResidentBytes: UInt64?) {
     self.userNanoseconds = userNanoseconds
     self.systemNanoseconds = systemNanoseconds
     self.peakResidentBytes = peakResidentBytes
@@ -97,6 +98,9 @@ package final class GatedChild {
   private let status: OwnedDescriptor
   private let exitDescriptor: OwnedDescriptor
   private var reaped = false
+  /// What the child had used when it stood at its gate.
+  private var atGate = ResourceUsage(
+    userNanoseconds: 0, systemNanoseconds: 0, peakResidentBytes: 0)
 
   /// Forks and waits until the child stands at its gate.
   package init(_ plan: SpawnPlan) throws(SpawnFailure) {
@@ -215,10 +219,23 @@ package final class GatedChild {
     } while result < 0 && errno == EINTR
     guard result == pid else { return nil }
     reaped = true
+    return own(usage)
+  }
+
+  /// The workload's own part of a usage: without what the child used before its gate. The split
+  /// into user and system is sampled, so what one cannot give is taken from the other.
+  private func own(_ usage: rusage) -> ResourceUsage {
+    let user = Self.nanoseconds(usage.ru_utime)
+    let system = Self.nanoseconds(usage.ru_stime)
+    let before = atGate.userNanoseconds + atGate.systemNanoseconds
+    let total = user + system > before ? user + system - before : 0
+    let ownUser = min(total, user > atGate.userNanoseconds ? user - atGate.userNanoseconds : 0)
+    // The peak survives the exec: one that is not above the child's at its gate may be ours.
+    let peak = UInt64(usage.ru_maxrss) * 1024
+    let standsOut = peak > (atGate.peakResidentBytes ?? 0) + 65536
     return ResourceUsage(
-      userNanoseconds: Self.nanoseconds(usage.ru_utime),
-      systemNanoseconds: Self.nanoseconds(usage.ru_stime),
-      peakResidentBytes: UInt64(usage.ru_maxrss) * 1024)
+      userNanoseconds: ownUser, systemNanoseconds: total - ownUser,
+      peakResidentBytes: standsOut ? peak : nil)
   }
 
   /// Ends a child that is not wanted any more: it leaves at its gate, or is killed.
@@ -239,7 +256,14 @@ package final class GatedChild {
     var count: Int
     // Safe: the structure's own size bounds the call.
     repeat { count = unsafe read(status.number, &report, size) } while count < 0 && errno == EINTR
-    guard count == size, report.step != Int32(LB_SPAWN_READY.rawValue) else { return nil }
+    guard count == size else { return nil }
+    if report.step == Int32(LB_SPAWN_READY.rawValue) {
+      atGate = ResourceUsage(
+        userNanoseconds: UInt64(report.user_us) * 1000,
+        systemNanoseconds: UInt64(report.system_us) * 1000,
+        peakResidentBytes: UInt64(report.peak_resident_kib) * 1024)
+      return nil
+    }
     return SpawnFailure(step: Self.name(ofStep: report.step), errno: report.error)
   }
 
@@ -263,8 +287,11 @@ private func withCStrings<R>(
 ) -> R {
   var pointers = unsafe strings.map { unsafe strdup($0) }
   unsafe pointers.append(nil)
-  defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
-  return unsafe pointers.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+  defer { unsafe pointers.forEach { unsafe free($0) } }
+  // Safe: the array has at least the closing NULL, so it has an address.
+  return unsafe pointers.withUnsafeBufferPointer {
+    unsafe body($0.baseAddress.unsafelyUnwrapped)
+  }
 }
 
 private func withOptionalCString<R>(

@@ -49,7 +49,7 @@ package final class CSVSink: SampleSink {
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     writeHeader()
     if let cause = reader.absence(header) { notice("csv: \(cause); cells left empty") }
-    guard let frame = reader.read(header, values) else { return }
+    guard let frame = reader.read(header, values) ?? reader.gap(header) else { return }
     if let open = row, !Self.sameTick(open.header, frame.header) { endRow() }
     if row == nil {
       row = frame
@@ -68,6 +68,7 @@ package final class CSVSink: SampleSink {
 
   /// Ends the row of every tick that is complete, and hands over.
   package func commit(watermark: UInt64) throws(LBError) {
+    if watermark == .max { writeHeader() }
     if let open = row, watermark > open.header.deadline, watermark > open.header.start { endRow() }
     guard !buffer.isEmpty else { return }
     try writer(buffer.bytes)
@@ -119,7 +120,8 @@ package final class CSVSink: SampleSink {
   /// RFC 4180: quotes around what has a comma, a quote or a line break.
   package static func quoted(_ text: String) -> String {
     guard text.contains(where: { $0 == "," || $0 == "\"" || $0.isNewline }) else { return text }
-    return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false)
+    return "\""
+      + text.split(separator: "\"", omittingEmptySubsequences: false)
       .joined(separator: "\"\"") + "\""
   }
 }

@@ -22,6 +22,13 @@ package enum RunReport {
     }
     lines += repetitions(result)
     lines += summary(result, all: all)
+    for repetition in result.phases.flatMap(\.repetitions) {
+      for attempt in repetition.attempts where attempt.outputBytesKept < attempt.outputBytes {
+        lines.append(
+          "note     \(name(repetition)): \(attempt.outputBytesKept) of "
+            + "\(attempt.outputBytes) bytes of output are kept")
+      }
+    }
     for warning in result.warnings { lines.append("warning  \(warning)") }
     for error in result.errors { lines.append("error    \(error)") }
     if let file = result.file { lines.append("file     \(file)") }
@@ -33,11 +40,16 @@ package enum RunReport {
     guard !all.isEmpty else { return [] }
     if result.kind == "sample" {
       guard let only = all.first?.attempts.first else { return [] }
-      return ["", LedgerText.line(only.ledger, only.overhead)]
+      guard let overhead = only.overhead else {
+        return ["", "ledger and own cost are missing: the recording was cut off or still runs"]
+      }
+      return ["", LedgerText.line(only.ledger, overhead)]
     }
     var rows = [
-      ["repetition", "status", "exit", "wall", "user", "system", "samples", "late", "skipped",
-        "own cost"]
+      [
+        "repetition", "status", "exit", "wall", "user", "system", "samples", "late", "skipped",
+        "own cost",
+      ]
     ]
     for repetition in all {
       guard let attempt = repetition.attempts.last else {
@@ -52,8 +64,10 @@ package enum RunReport {
         attempt.wallNanoseconds.map(Readable.duration) ?? "-",
         attempt.userNanoseconds.map(Readable.duration) ?? "-",
         attempt.systemNanoseconds.map(Readable.duration) ?? "-",
-        "\(taken)", "\(ticks.late)", "\(ticks.skipped)",
-        Readable.percent(attempt.overhead.processFraction),
+        attempt.overhead == nil ? "-" : "\(taken)",
+        attempt.overhead == nil ? "-" : "\(ticks.late)",
+        attempt.overhead == nil ? "-" : "\(ticks.skipped)",
+        attempt.overhead.map { Readable.percent($0.processFraction) } ?? "-",
       ])
     }
     return [""] + TextTable.lines(rows, leftColumns: 2)
@@ -66,7 +80,7 @@ package enum RunReport {
   private static func summary(_ result: RunResult, all: Bool) -> [String] {
     let shown = result.metrics.filter { all || $0.minimum != 0 || $0.maximum != 0 }
     guard !shown.isEmpty else { return [] }
-    var rows = [["metric", "median", "min", "max", "MAD", "95 % of the median"]]
+    var rows = [["metric", "median", "min", "max", "MAD", "median's 95 % CI"]]
     for row in shown {
       var interval = "-"
       if let low = row.medianLow, let high = row.medianHigh {

@@ -85,10 +85,20 @@ package struct StreamReader {
       window: derived.window, label: labels[header.bracket])
   }
 
+  /// A frame without values as its place in time, for a row of absent cells; nil for any other.
+  package func gap(_ header: FrameHeader) -> ReadFrame? {
+    guard header.outcome != .complete, header.edge == .none,
+      let layout = layouts[header.stream]
+    else { return nil }
+    return ReadFrame(
+      layout: layout, header: header, values: [], time: anchors.unixTime(of: header.start),
+      elapsed: header.start &- (origin ?? 0), window: nil, label: labels[header.bracket])
+  }
+
   /// Once for each stream and cause: the words for a frame that has no values.
   package mutating func absence(_ header: FrameHeader) -> String? {
     guard header.outcome != .complete, let layout = layouts[header.stream] else { return nil }
-    let cause = "\(layout.collector): \(header.outcome.word)"
+    let cause = "\(layout.collector): \(header.outcome.phrase)"
     return absences.insert(cause).inserted ? cause : nil
   }
 }

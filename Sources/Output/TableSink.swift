@@ -26,21 +26,23 @@ package final class TableSink: SampleSink {
     }
   }
 
-  private static let clockWidth = 8
   private var reader: StreamReader
   private let style: Style
   private let writer: TextWriter
   private let notice: (String) -> Void
   private let clock: (UInt64) -> String
+  private let clockWidth: Int
   private var buffer = TextBuffer()
   private var columns: [TableColumn]?
+  /// Instances that have counted nothing since boot: the first to go.
+  private var idle: [UInt16: Set<String>] = [:]
   private var toldDropped = Set<String>()
   private var rowsSinceHeading = 0
   private var row: (header: FrameHeader, time: UInt64)?
   private var cells: [String: Double] = [:]
   package private(set) var bytesWritten: UInt64 = 0
 
-  /// A table; `clock` turns Unix nanoseconds into eight characters of wall-clock time.
+  /// A table; `clock` turns Unix nanoseconds into wall-clock time, always as long.
   package init(
     reader: StreamReader, style: Style, clock: @escaping (UInt64) -> String,
     writer: @escaping TextWriter, notice: @escaping (String) -> Void
@@ -48,6 +50,7 @@ package final class TableSink: SampleSink {
     self.reader = reader
     self.style = style
     self.clock = clock
+    clockWidth = max(4, clock(0).count)
     self.writer = writer
     self.notice = notice
   }
@@ -77,7 +80,10 @@ package final class TableSink: SampleSink {
   /// Puts the values into the row of their tick.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     if let cause = reader.absence(header) { notice("\(cause); shown as -") }
-    guard let frame = reader.read(header, values) else { return }
+    if columns == nil { noteIdle(header, values) }
+    guard let frame = reader.read(header, values) ?? reader.gap(header),
+      !(reader.isRun && header.edge == .close)
+    else { return }
     if let open = row,
       open.header.deadlineIndex != header.deadlineIndex || open.header.bracket != header.bracket
         || open.header.edge != header.edge
@@ -142,11 +148,23 @@ package final class TableSink: SampleSink {
     return Double(style.cpuCount)
   }
 
+  private func noteIdle(_ header: FrameHeader, _ values: Span<UInt64>) {
+    guard let layout = reader.layouts[header.stream], layout.columns.count == values.count else {
+      return
+    }
+    var busy = Set<String>()
+    for (index, column) in layout.columns.enumerated() where values[index] != 0 {
+      busy.insert(column.instance)
+    }
+    idle[header.stream] = Set(layout.columns.map(\.instance)).subtracting(busy)
+  }
+
   private func currentColumns() -> [TableColumn] {
     if let columns { return columns }
     let layouts = reader.layouts.values.sorted { $0.stream < $1.stream }
     let fitted = TableView.fit(
-      TableView.columns(of: layouts, perCPU: style.perCPU), width: style.width, fixed: Self.clockWidth)
+      TableView.columns(of: layouts, perCPU: style.perCPU, idle: idle), width: style.width,
+      fixed: clockWidth)
     columns = fitted.kept
     rowsSinceHeading = 0
     let fresh = fitted.dropped.map(\.source).filter { toldDropped.insert($0).inserted }
@@ -160,8 +178,8 @@ package final class TableSink: SampleSink {
   }
 
   private func appendHeading(_ columns: [TableColumn]) {
-    var top = String(repeating: " ", count: Self.clockWidth)
-    var bottom = "time" + String(repeating: " ", count: Self.clockWidth - 4)
+    var top = String(repeating: " ", count: clockWidth)
+    var bottom = "time" + String(repeating: " ", count: clockWidth - 4)
     var index = 0
     while index < columns.count {
       let group = columns[index].group

@@ -76,7 +76,9 @@ package enum TableView {
 
   /// The table's columns for these layouts: instances in layout order, metrics in theirs. Within
   /// a collector, an instance after the first is one rank more dispensable for each place.
-  package static func columns(of layouts: [Layout], perCPU: Bool) -> [TableColumn] {
+  package static func columns(
+    of layouts: [Layout], perCPU: Bool, idle: [UInt16: Set<String>] = [:]
+  ) -> [TableColumn] {
     var columns: [TableColumn] = []
     for layout in layouts {
       var instances: [String] = []
@@ -84,7 +86,15 @@ package enum TableView {
         instances.append(column.instance)
       }
       let names = Set(layout.columns.map(\.name))
-      for (place, instance) in instances.enumerated() {
+      // What never counted anything is of least interest, the loopback interface of little.
+      let lesser: (String) -> Int = { instance in
+        (idle[layout.stream]?.contains(instance) ?? false) ? 2 : instance == "lo" ? 1 : 0
+      }
+      let order =
+        instances.filter { lesser($0) == 0 } + instances.filter { lesser($0) == 1 }
+        + instances.filter { lesser($0) == 2 }
+      for instance in instances {
+        let place = (order.firstIndex(of: instance) ?? 0) + lesser(instance) * 4
         if layout.collector == "cpu", !perCPU, !["all", ""].contains(instance) { continue }
         for spec in specs[layout.collector] ?? [] {
           let source =

@@ -55,22 +55,41 @@ package struct RunDirectory: Sendable {
     "\(path)/\(runID).\(Self.fileExtension)"
   }
 
-  /// Files here, newest first by the time in their names' ids.
-  package func files() -> [String] {
+  /// Files here, newest first by the time in their names' ids. No directory yet means no runs;
+  /// one that cannot be read is an error.
+  package func files() throws(LBError) -> [String] {
+    guard FileManager.default.fileExists(atPath: path) else {
+      if unsafe access(path, F_OK) != 0, errno == EACCES { throw unreadable("Permission denied") }
+      return []
+    }
     let names: [String]
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: path)
     } catch {
-      return []  // No directory yet: no runs.
+      throw unreadable(Self.reason(error))
     }
+    // Ids have whole seconds; within one, the order is that of the files' last change.
     return names.filter { $0.hasSuffix(".\(Self.fileExtension)") }
-      .sorted { Self.stamp($0) > Self.stamp($1) }
-      .map { path + "/" + $0 }
+      .map { (stamp: Self.stamp($0), change: Self.change(path + "/" + $0), name: $0) }
+      .sorted { ($0.stamp, $0.change, $0.name) > ($1.stamp, $1.change, $1.name) }
+      .map { path + "/" + $0.name }
+  }
+
+  private func unreadable(_ reason: String) -> LBError {
+    LBError(
+      .configuration, "the runs in \(path) cannot be listed: \(reason)",
+      context: ErrorContext(path: path))
+  }
+
+  private static func change(_ path: String) -> UInt64 {
+    var facts = stat()
+    guard unsafe stat(path, &facts) == 0 else { return 0 }
+    return UInt64(facts.st_mtim.tv_sec) * 1_000_000_000 + UInt64(facts.st_mtim.tv_nsec)
   }
 
   private static func stamp(_ name: String) -> String {
     // The id ends in -YYYYMMDD-HHMMSS-xxxxxxxx.lbsample.
-    String(name.dropLast(fileExtension.count + 1).suffix(24)) + name
+    String(name.dropLast(fileExtension.count + 1).suffix(24).prefix(15))
   }
 
   /// The file that RUN means: a path, `last`, an id, or a unique prefix of one.
@@ -80,7 +99,11 @@ package struct RunDirectory: Sendable {
     {
       return run
     }
-    let files = files()
+    if run.contains("/") {
+      throw LBError(
+        .configuration, "\(run): no such result file", context: ErrorContext(path: run))
+    }
+    let files = try files()
     if run == "last" {
       if let newest = files.first { return newest }
       throw LBError(

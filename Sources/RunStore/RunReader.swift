@@ -6,6 +6,8 @@ package import SampleModel
 package final class RunReader {
   package let path: String
   private let queue: DatabaseQueue
+  /// The writer is gone and the file cannot be told so (a full disk, a read-only place).
+  private var isUnmarkedlyAbandoned = false
 
   /// Opens a result file, whether it is closed, being recorded, or was left by a killed writer.
   package init(path: String) throws(LBError) {
@@ -19,12 +21,7 @@ package final class RunReader {
         context: ErrorContext(path: path))
     }
     do {
-      var settings = Configuration()
-      settings.busyMode = .timeout(5)
-      // A file that we may not write is read as it is; any other is opened for writing, since
-      // reading a live log needs its shared-memory file.
-      settings.readonly = !FileManager.default.isWritableFile(atPath: path)
-      queue = try DatabaseQueue(path: path, configuration: settings)
+      queue = try Self.open(path)
       let (id, version) = try queue.read { db in
         (
           try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0,
@@ -45,7 +42,31 @@ package final class RunReader {
     } catch let error as LBError {
       throw error
     } catch {
+      if (error as? DatabaseError)?.resultCode == .SQLITE_NOTADB {
+        throw LBError(
+          .configuration, "\(path) is not an lbsample result file",
+          context: ErrorContext(path: path))
+      }
       throw StoreFailure.error(error, path: path, doing: "opening")
+    }
+  }
+
+  /// A file that we may not write is read as it is; any other is opened for writing, since reading
+  /// a live log needs its shared-memory file. Where there is no room for that one, the log is read
+  /// by this process alone, which keeps the index in its own memory.
+  private static func open(_ path: String) throws -> DatabaseQueue {
+    var settings = Configuration()
+    settings.busyMode = .timeout(5)
+    settings.readonly = !FileManager.default.isWritableFile(atPath: path)
+    do {
+      let queue = try DatabaseQueue(path: path, configuration: settings)
+      _ = try queue.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") }
+      return queue
+    } catch let error as DatabaseError
+      where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CANTOPEN].contains(error.resultCode)
+    {
+      settings.prepareDatabase { db in try db.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
+      return try DatabaseQueue(path: path, configuration: settings)
     }
   }
 
@@ -80,11 +101,12 @@ package final class RunReader {
 
   /// Ends a run whose writer is gone: interrupted, one plain file. Gives whether it did.
   package func finishIfAbandoned() throws(LBError) -> Bool {
-    guard !queue.configuration.readonly else { return false }
     let status = try read("reading") { db in
       try String.fetchOne(db, sql: "SELECT status FROM run")
     }
     guard status == RunStatus.running.rawValue, try !writerIsAlive() else { return false }
+    isUnmarkedlyAbandoned = true
+    guard !queue.configuration.readonly else { return true }
     do {
       try queue.write { db in
         try db.execute(
@@ -95,6 +117,11 @@ package final class RunReader {
             UPDATE attempt SET status = 'interrupted' WHERE status = 'running';
             """)
       }
+      isUnmarkedlyAbandoned = false
+    } catch let error as DatabaseError
+      where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_READONLY].contains(error.resultCode)
+    {
+      // What is there can be read all the same; the status is told, if not kept.
     } catch {
       throw StoreFailure.error(error, path: path, doing: "finishing an abandoned run")
     }
@@ -125,6 +152,7 @@ package final class RunReader {
   /// Everything but the samples.
   package func result() throws(LBError) -> RunResult {
     let path = path
+    let isAbandoned = isUnmarkedlyAbandoned
     return try read("reading the run") { db in
       guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
         throw LBError(
@@ -134,7 +162,7 @@ package final class RunReader {
       var result = RunResult(
         runID: row["id"], name: row["name"], kind: row["kind"],
         startUnixNanoseconds: Self.unsigned(row["start_unix_ns"]) ?? 0)
-      result.status = try Self.status(row["status"])
+      result.status = isAbandoned ? .interrupted : try Self.status(row["status"])
       result.endUnixNanoseconds = Self.unsigned(row["end_unix_ns"])
       result.durationNanoseconds = Self.unsigned(row["duration_ns"])
       result.errors = try JSON.value([LBError].self, row["errors"])
@@ -253,12 +281,12 @@ package final class RunReader {
       })
   }
 
-  private static func overhead(ofAttempt attempt: Int64, _ db: Database) throws -> Overhead {
-    var overhead = Overhead()
+  private static func overhead(ofAttempt attempt: Int64, _ db: Database) throws -> Overhead? {
     guard
       let row = try Row.fetchOne(
         db, sql: "SELECT * FROM overhead WHERE attempt_id = ?", arguments: [attempt])
-    else { return overhead }
+    else { return nil }
+    var overhead = Overhead()
     overhead.samplingThreadNanoseconds = try JSON.value([UInt64].self, row["sampling_ns"])
     overhead.drainNanoseconds = unsigned(row["drain_ns"]) ?? 0
     overhead.processNanoseconds = unsigned(row["process_ns"]) ?? 0

@@ -57,6 +57,11 @@ package struct RunReplay {
     try reader.firstStart()
   }
 
+  /// Nanoseconds between two samples.
+  package static func interval(_ reader: RunReader) throws(LBError) -> UInt64 {
+    try reader.interval()
+  }
+
   /// Plays the selection into `sink`; ends with a commit of everything.
   package func play(into sink: any SampleSink) throws(LBError) {
     let anchors = try reader.anchors()

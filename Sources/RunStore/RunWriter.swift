@@ -99,6 +99,8 @@ package final class RunWriter: @unchecked Sendable {
       }
       try queue.writeWithoutTransaction { db in _ = try db.checkpoint(.passive) }
     } catch {
+      // It did not exist before and holds nothing: what there is of it goes.
+      for suffix in ["", "-wal", "-shm"] { _ = unsafe unlink(path + suffix) }
       throw StoreFailure.error(error, path: path, doing: "creating")
     }
   }
@@ -190,7 +192,7 @@ package final class RunWriter: @unchecked Sendable {
           arguments: [row, name, value])
       }
       try Self.insert(result.ledger, attempt: row, db)
-      try Self.insert(result.overhead, attempt: row, db)
+      if let overhead = result.overhead { try Self.insert(overhead, attempt: row, db) }
     }
     count(bytes: output.count)
   }

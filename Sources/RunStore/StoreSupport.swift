@@ -13,8 +13,9 @@ enum StoreFailure {
       causes = ["SQLite \(database.extendedResultCode.rawValue): \(database.message ?? "?")"]
       switch database.resultCode {
       case .SQLITE_FULL, .SQLITE_IOERR:
-        message += "; \(freeSpace(path)). Everything committed before is kept: free some room"
-          + " or choose another directory with --runs-dir"
+        message +=
+          "; \(freeSpace(path)). Everything committed before is kept: free some room"
+          + " or choose another place"
       case .SQLITE_CANTOPEN:
         message += "; does the directory exist, and may you write to it?"
       case .SQLITE_READONLY, .SQLITE_PERM:

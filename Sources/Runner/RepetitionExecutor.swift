@@ -237,6 +237,12 @@ package final class RepetitionExecutor: RepetitionExecuting {
     let status = workload.peekExit()
     result.exitCode = status?.code
     result.signal = status?.signal
+    var ending = ending
+    if case .exited = ending, context.specification.input == .inherit, status?.signal == SIGINT {
+      // The terminal was the workload's: its Ctrl-C was meant for the whole run.
+      context.services.stop.raise(reason: SIGINT)
+      ending = .stopped(SIGINT)
+    }
     judge(ending, status, workload, context.specification, result: &result)
     return fatal ?? collectors.failure
   }
@@ -257,7 +263,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
     case .timedOut:
       result.status = .timeout
       result.error = workloadError(
-        "\(name) exceeded --timeout and was ended; what was sampled is kept")
+        "\(name) exceeded the limit of \((specification.timeout ?? 0) / 1_000_000) ms "
+          + "and was ended by signal \(status?.signal ?? 0); what was sampled is kept")
     case .stopped(let signal):
       result.status = .interrupted
       var error = LBError(.stopRequested, "stopped by signal \(signal); what was sampled is kept")

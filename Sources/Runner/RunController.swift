@@ -33,7 +33,8 @@ package struct RunController {
       fatal = error
     }
     if let fatal, !session.result.errors.contains(fatal) { session.note(fatal) }
-    if let stop = stopError, !session.result.errors.contains(where: { $0.category == stop.category })
+    if let stop = stopError,
+      !session.result.errors.contains(where: { $0.category == stop.category })
     {
       session.note(stop)
     }
@@ -91,7 +92,7 @@ package struct RunController {
     }
     if result.orphansKilled > 0 {
       let warning =
-        "\(describe(place)): \(result.orphansKilled) processes outlived the workload "
+        "\(describe(place)): \(result.orphansKilled) of the workload's descendants outlived it "
         + "and were killed"
       session.result.warnings.append(warning)
       try context.journal.record(.warning, "workload.orphans", warning, at: place)

@@ -12,6 +12,18 @@ public enum AcquisitionOutcome: UInt8, Sendable, CaseIterable {
   /// A known line did not parse.
   case malformed
 
+  /// The outcome as people are told it.
+  package var phrase: String {
+    switch self {
+    case .complete: "complete"
+    case .truncated: "the kernel's text outgrew the buffer"
+    case .layoutChanged: "instances came or went"
+    case .absent: "the source is gone"
+    case .denied: "the kernel refused the read"
+    case .malformed: "a line did not parse"
+    }
+  }
+
   /// The outcome in one word, as it stands in results.
   package var word: String {
     switch self {
@@ -45,17 +57,25 @@ public struct FrameHeader: Sendable, Equatable {
 
   package static let wordCount = 6
 
+  /// Of which kind it is.
   public var kind: Kind
+  /// The outcome in one word.
   public var outcome: AcquisitionOutcome
+  /// The side of the bracket, if any.
   public var edge: BracketEdge
+  /// Index within the session.
   public var stream: UInt16
+  /// The layout's epoch.
   public var epoch: UInt32
   /// Number of the bracket within the session, from 1.
   public var bracket: UInt32
   /// k of the deadline start + k × interval; 0 at the opening sample.
   public var deadlineIndex: UInt64
+  /// The scheduled time.
   public var deadline: UInt64
+  /// When the acquisition began.
   public var start: UInt64
+  /// When it ended.
   public var end: UInt64
 
   /// A header of a frame that belongs to no deadline yet.

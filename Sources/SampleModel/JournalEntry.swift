@@ -1,14 +1,20 @@
 /// One event of a run: the journal in the result file and the log share this type.
 public struct JournalEntry: Sendable, Hashable, Codable {
+  /// Unix time.
   public var unixNanoseconds: UInt64
   /// A swift-log level name.
   public var level: String
   /// A short word for programs: `repetition.start`, `workload.exit`, …
   public var kind: String
+  /// What happened, in words.
   public var message: String
+  /// The run's id.
   public var run: String
+  /// The phase it belongs to.
   public var phase: String?
+  /// The repetition, from 1.
   public var repetition: Int?
+  /// The attempt, from 1.
   public var attempt: Int?
 
   /// An event.

@@ -28,14 +28,23 @@ public enum ErrorCategory: String, Sendable, Codable, CaseIterable {
 
 /// Where and in what an error happened.
 public struct ErrorContext: Sendable, Hashable, Codable {
+  /// The collector concerned.
   public var collector: String?
+  /// The phase it belongs to.
   public var phase: String?
+  /// The repetition, from 1.
   public var repetition: Int?
+  /// The attempt, from 1.
   public var attempt: Int?
+  /// The file concerned.
   public var path: String?
+  /// The kernel's error number.
   public var errno: Int32?
+  /// The command and its arguments.
   public var command: [String]?
+  /// The exit code, nil when there is none.
   public var exitCode: Int32?
+  /// The signal that ended it, nil when there is none.
   public var signal: Int32?
 
   /// A context that names nothing yet, or just a file and an errno.
@@ -48,9 +57,11 @@ public struct ErrorContext: Sendable, Hashable, Codable {
 
 /// The one error type: what failed, where, and what to do.
 public struct LBError: Error, Sendable, Hashable, Codable {
+  /// What kind of failure it is.
   public var category: ErrorCategory
   /// What, where, and what to do about it.
   public var message: String
+  /// Where and in what it happened.
   public var context: ErrorContext
   /// The chain of causes, nearest first.
   public var causes: [String]

@@ -1,5 +1,6 @@
 /// One column of a layout: a metric at an instance.
 public struct Column: Sendable, Hashable, Codable {
+  /// What is measured.
   public let metric: MetricDescription
   /// `all`, `0`, `eth0`, … or empty for a value of the host.
   public let instance: String
@@ -19,10 +20,13 @@ public struct Column: Sendable, Hashable, Codable {
 ///
 /// Hotplug makes a new layout with the next epoch; a column never changes its place within one.
 public struct Layout: Sendable, Hashable, Codable {
+  /// The collector's name.
   public let collector: String
   /// Index of the collector within the session.
   public let stream: UInt16
+  /// 1 for the first layout, one more after each change.
   public let epoch: UInt32
+  /// The columns, in the order of a frame's values.
   public let columns: [Column]
 
   /// A layout of `collector`, the session's stream number `stream`.
@@ -38,10 +42,13 @@ public struct Layout: Sendable, Hashable, Codable {
 ///
 /// Records are rows about what comes and goes too fast for a layout. Each field is one 64-bit word.
 public struct RecordSchema: Sendable, Hashable, Codable {
+  /// The collector's name.
   public let collector: String
+  /// Index of the collector within the session.
   public let stream: UInt16
   /// What a row is about: `process`, `exit`, `flow`.
   public let name: String
+  /// The row's words, in order.
   public let fields: [MetricDescription]
   /// The most rows that one tick may carry; further ones are counted as lost.
   public let rowsPerTick: Int

@@ -20,8 +20,11 @@ public struct TickLedger: Sendable, Hashable, Codable {
 
 /// The exact account of what went through one ring: `pushed = drained + dropped`.
 public struct RingLedger: Sendable, Hashable, Codable {
+  /// Frames and record batches offered to the ring.
   public var pushed: UInt64 = 0
+  /// Those that the drain took out.
   public var drained: UInt64 = 0
+  /// Those that found the ring full.
   public var dropped: UInt64 = 0
 
   /// An empty account.
@@ -33,6 +36,7 @@ public struct RingLedger: Sendable, Hashable, Codable {
 
 /// What became of one collector's acquisitions, and what they cost.
 public struct CollectorLedger: Sendable, Hashable, Codable {
+  /// The collector's name.
   public var collector: String
   /// Acquisitions attempted.
   public var acquisitions: UInt64 = 0
@@ -44,10 +48,23 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
   public var resets: UInt64 = 0
   /// Record rows kept and lost.
   public var records: UInt64 = 0
+  /// Record rows that found no room.
   public var recordsLost: UInt64 = 0
   /// Time between acquisition start and end, summed, in nanoseconds.
   public var nanoseconds: UInt64 = 0
+  /// System calls of all acquisitions.
   public var systemCalls: UInt64 = 0
+
+  fileprivate mutating func add(_ other: CollectorLedger) {
+    acquisitions &+= other.acquisitions
+    gaps.merge(other.gaps, uniquingKeysWith: &+)
+    stepsBack &+= other.stepsBack
+    resets &+= other.resets
+    records &+= other.records
+    recordsLost &+= other.recordsLost
+    nanoseconds &+= other.nanoseconds
+    systemCalls &+= other.systemCalls
+  }
 
   /// An empty account of `collector`.
   public init(collector: String) { self.collector = collector }
@@ -55,12 +72,29 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
 
 /// The account of one sampling thread over one bracket.
 public struct ThreadLedger: Sendable, Hashable, Codable {
+  /// Number of the sampling thread.
   public var thread: Int
   /// The CPU it is pinned to, nil when it floats.
   public var cpu: Int?
+  /// The account of its deadlines.
   public var ticks = TickLedger()
+  /// The account of its ring.
   public var ring = RingLedger()
+  /// The account of each of its collectors.
   public var collectors: [CollectorLedger] = []
+
+  fileprivate mutating func add(_ other: ThreadLedger) {
+    let sum = Ledger(threads: [self, other])
+    ticks = sum.ticks
+    ring = sum.ring
+    for line in other.collectors {
+      if let place = collectors.firstIndex(where: { $0.collector == line.collector }) {
+        collectors[place].add(line)
+      } else {
+        collectors.append(line)
+      }
+    }
+  }
 
   /// An empty account of thread number `thread`.
   public init(thread: Int, cpu: Int?) {
@@ -71,10 +105,24 @@ public struct ThreadLedger: Sendable, Hashable, Codable {
 
 /// The account of every sampling thread over one bracket, or over a session.
 public struct Ledger: Sendable, Hashable, Codable {
+  /// One line a sampling thread.
   public var threads: [ThreadLedger] = []
 
   /// The account of `threads`.
   public init(threads: [ThreadLedger] = []) { self.threads = threads }
+
+  /// The account of several brackets: each thread's and each collector's counts summed.
+  package static func merged(_ ledgers: [Ledger]) -> Ledger {
+    var merged = Ledger()
+    for thread in ledgers.flatMap(\.threads) {
+      if let place = merged.threads.firstIndex(where: { $0.thread == thread.thread }) {
+        merged.threads[place].add(thread)
+      } else {
+        merged.threads.append(thread)
+      }
+    }
+    return merged
+  }
 
   /// Whether every line adds up.
   public var isExact: Bool { threads.allSatisfy { $0.ticks.isExact && $0.ring.isExact } }
@@ -121,6 +169,22 @@ public struct Overhead: Sendable, Hashable, Codable {
   public var memoryResident: UInt64?
   /// Elapsed time that these costs were spread over, in nanoseconds.
   public var elapsedNanoseconds: UInt64 = 0
+
+  /// The cost of several brackets together.
+  package static func merged(_ parts: [Overhead]) -> Overhead {
+    parts.reduce(into: Overhead()) { sum, part in
+      for (index, thread) in part.samplingThreadNanoseconds.enumerated() {
+        if index == sum.samplingThreadNanoseconds.count { sum.samplingThreadNanoseconds.append(0) }
+        sum.samplingThreadNanoseconds[index] &+= thread
+      }
+      sum.drainNanoseconds &+= part.drainNanoseconds
+      sum.processNanoseconds &+= part.processNanoseconds
+      sum.bytesWritten &+= part.bytesWritten
+      sum.memoryLocked = max(sum.memoryLocked, part.memoryLocked)
+      sum.memoryResident = part.memoryResident ?? sum.memoryResident
+      sum.elapsedNanoseconds &+= part.elapsedNanoseconds
+    }
+  }
 
   /// No cost yet.
   public init() {}

@@ -17,7 +17,9 @@ public enum MetricUnit: String, Sendable, Codable {
 
 /// The exact rational factor from the kernel's integer to the base unit.
 public struct Scale: Sendable, Hashable, Codable {
+  /// The factor's numerator.
   public let numerator: UInt64
+  /// The factor's denominator.
   public let denominator: UInt64
 
   /// The factor `numerator / denominator`; both at least 1.
@@ -55,11 +57,15 @@ public struct MetricDescription: Sendable, Hashable, Codable {
 
   /// The kernel's own field name, without the collector's.
   public let name: String
+  /// The base unit that `scale` leads to.
   public let unit: MetricUnit
+  /// How values develop over time.
   public let kind: MetricKind
+  /// The exact factor from raw to base unit.
   public let scale: Scale
   /// Bits after which the kernel's counter wraps.
   public let width: UInt8
+  /// Whether it has instances.
   public let extent: Extent
   /// The kernel is known to let this counter step back a little; such a step reads as no change.
   public let mayStepBack: Bool
@@ -94,17 +100,21 @@ public enum CostClass: String, Sendable, Codable {
 
 /// The static description of a collector: the only schema there is.
 public struct CollectorDescription: Sendable, Codable {
+  /// The collector's name: the first part of every metric's.
   public let name: String
   /// One line: what is measured.
   public let summary: String
   /// The kernel files or calls it reads, relative to the mount roots.
   public let source: String
+  /// The first Linux version that has the source.
   public let minimumKernel: String
   /// What the kernel asks for: `none` or a capability.
   public let privilege: String
+  /// What one acquisition costs, roughly.
   public let cost: CostClass
   /// System calls of one acquisition.
   public let systemCallsPerSample: Int
+  /// The schema, in layout order.
   public let metrics: [MetricDescription]
 
   /// A description; `metrics` in the order in which a layout lists them.

@@ -1,6 +1,8 @@
 /// One execution of a workload within a bracket.
 public struct AttemptResult: Sendable, Codable {
+  /// The attempt, from 1.
   public var attempt: Int
+  /// Where it stands.
   public var status: RunStatus
   /// Unix time in nanoseconds of the opening sample's start.
   public var startUnixNanoseconds: UInt64
@@ -8,19 +10,27 @@ public struct AttemptResult: Sendable, Codable {
   public var wallNanoseconds: UInt64?
   /// From the opening sample's start to the closing sample's end, in nanoseconds.
   public var bracketNanoseconds: UInt64
+  /// The exit code, nil when there is none.
   public var exitCode: Int32?
+  /// The signal that ended it, nil when there is none.
   public var signal: Int32?
   /// User and system time and peak memory of the workload and its reaped descendants (wait4).
   public var userNanoseconds: UInt64?
+  /// System time.
   public var systemNanoseconds: UInt64?
+  /// Peak resident memory; nil when it does not stand out from the forked process's own.
   public var peakResidentBytes: UInt64?
   /// Differences of every counter over the bracket in base units, and gauges at its close.
   public var metrics: [String: Double]
+  /// The exact account of ticks and frames.
   public var ledger: Ledger
-  public var overhead: Overhead
+  /// nil when the attempt was cut off before its account was made.
+  public var overhead: Overhead?
   /// Bytes of output that were kept, and that there were.
   public var outputBytesKept: UInt64
+  /// Bytes of output that there were.
   public var outputBytes: UInt64
+  /// Why it did not complete.
   public var error: LBError?
   /// Descendants that outlived the workload's process group and had to be killed.
   public var orphansKilled: Int
@@ -33,7 +43,6 @@ public struct AttemptResult: Sendable, Codable {
     bracketNanoseconds = 0
     metrics = [:]
     ledger = Ledger()
-    overhead = Overhead()
     outputBytesKept = 0
     outputBytes = 0
     orphansKilled = 0
@@ -44,8 +53,11 @@ public struct AttemptResult: Sendable, Codable {
 public struct RepetitionResult: Sendable, Codable {
   /// From 1; warm-ups are numbered apart.
   public var repetition: Int
+  /// Whether it does not count.
   public var warmUp: Bool
+  /// Where it stands.
   public var status: RunStatus
+  /// Every attempt, in order.
   public var attempts: [AttemptResult]
 
   /// A repetition that has not begun.
@@ -59,9 +71,13 @@ public struct RepetitionResult: Sendable, Codable {
 
 /// One phase of a run.
 public struct PhaseResult: Sendable, Codable {
+  /// Its name.
   public var name: String
+  /// Where it stands.
   public var status: RunStatus
+  /// The command and its arguments.
   public var command: [String]
+  /// Warm-ups and repetitions, in order of execution.
   public var repetitions: [RepetitionResult]
 
   /// A phase that has not begun.
@@ -75,16 +91,23 @@ public struct PhaseResult: Sendable, Codable {
 
 /// One metric over the counted, completed repetitions.
 public struct MetricSummary: Sendable, Codable, Hashable {
+  /// The metric's full name.
   public var metric: String
+  /// Its base unit.
   public var unit: String
+  /// Repetitions that it is made of.
   public var count: Int
+  /// The median over them.
   public var median: Double
+  /// The least of them.
   public var minimum: Double
+  /// The greatest of them.
   public var maximum: Double
   /// Median absolute deviation from the median.
   public var medianAbsoluteDeviation: Double
   /// 95 % bootstrap confidence interval of the median; nil below three repetitions.
   public var medianLow: Double?
+  /// Upper end of it.
   public var medianHigh: Double?
 
   /// A summary row.
@@ -106,7 +129,9 @@ public struct MetricSummary: Sendable, Codable, Hashable {
 
 /// A configuration value with where it came from.
 public struct ConfigurationEntry: Sendable, Codable, Hashable {
+  /// The key, `section.name`.
   public var key: String
+  /// The value in force.
   public var value: String
   /// `default`, `command line`, `environment`, or a file with its line.
   public var origin: String
@@ -121,24 +146,39 @@ public struct ConfigurationEntry: Sendable, Codable, Hashable {
 
 /// A run, whole: what `run --format json`, `--result` and `runs show` give.
 public struct RunResult: Sendable, Codable {
+  /// The run's id.
   public var runID: String
+  /// Its name.
   public var name: String
   /// `run` for bracketed repetitions, `sample` for a plain recording.
   public var kind: String
+  /// Where it stands.
   public var status: RunStatus
+  /// The configuration as used.
   public var configuration: [ConfigurationEntry]
+  /// Facts of the host, by name.
   public var host: [String: String]
+  /// The user's labels.
   public var labels: [String: String]
+  /// The phases, in order.
   public var phases: [PhaseResult]
+  /// The summary, wall time first.
   public var metrics: [MetricSummary]
+  /// Collectors that were asked for and not there.
   public var unavailable: [StreamMeta.Unavailable]
+  /// Every error, the first deciding the exit code.
   public var errors: [LBError]
+  /// What the user should know.
   public var warnings: [String]
+  /// Unix time of the start.
   public var startUnixNanoseconds: UInt64
+  /// Unix time of the end.
   public var endUnixNanoseconds: UInt64?
+  /// From start to end.
   public var durationNanoseconds: UInt64?
   /// The account of a `sample` recording; those of a run stand in its attempts.
   public var ledger: Ledger?
+  /// What lbsample itself cost.
   public var overhead: Overhead?
   /// The result file, nil when nothing was persisted.
   public var file: String?

@@ -2,8 +2,11 @@
 public struct StreamMeta: Sendable {
   /// Why a collector that was asked for is not there.
   public struct Unavailable: Sendable, Hashable, Codable {
+    /// The collector concerned.
     public let collector: String
+    /// The outcome in one word.
     public let outcome: String
+    /// The cause.
     public let reason: String
 
     /// A collector, its outcome word and the cause.
@@ -16,12 +19,17 @@ public struct StreamMeta: Sendable {
 
   /// How one collector is sampled in this session.
   public struct Stream: Sendable, Hashable, Codable {
+    /// The collector concerned.
     public let collector: String
+    /// Index within the session.
     public let stream: UInt16
+    /// The sampling thread.
     public let thread: Int
+    /// The CPU that it is pinned to.
     public let cpu: Int?
     /// Deadlines between two acquisitions.
     public let cadence: UInt64
+    /// Whether its absence fails the session.
     public let required: Bool
 
     /// One collector's stream number, thread, placement and cadence.
@@ -37,9 +45,13 @@ public struct StreamMeta: Sendable {
     }
   }
 
+  /// Nanoseconds between two deadlines.
   public var interval: UInt64
+  /// What is sampled.
   public var streams: [Stream]
+  /// Collectors that were asked for and not there.
   public var unavailable: [Unavailable]
+  /// Record schemas.
   public var records: [RecordSchema]
   /// Pairs of clocks read together at arm time.
   public var anchor: ClockAnchor
@@ -62,8 +74,11 @@ public struct StreamMeta: Sendable {
 
 /// The three clocks read together, in nanoseconds.
 public struct ClockAnchor: Sendable, Hashable, Codable {
+  /// CLOCK_MONOTONIC.
   public let monotonic: UInt64
+  /// CLOCK_REALTIME.
   public let realtime: UInt64
+  /// CLOCK_BOOTTIME.
   public let boottime: UInt64
 
   /// The readings of CLOCK_MONOTONIC, CLOCK_REALTIME and CLOCK_BOOTTIME.
@@ -92,9 +107,11 @@ public struct SampleEvent: Sendable, Hashable, Codable {
     case note
   }
 
+  /// Of which kind it is.
   public let kind: Kind
   /// CLOCK_MONOTONIC nanoseconds.
   public let time: UInt64
+  /// What happened, in words.
   public let message: String
   /// The clocks at that time, for the kinds that concern them.
   public let anchor: ClockAnchor?

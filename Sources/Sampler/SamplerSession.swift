@@ -71,6 +71,12 @@ package final class SamplerSession {
       let reasons = unavailable.map { "\($0.collector): \($0.reason)" }.joined(separator: "; ")
       throw LBError(.collectorUnavailable, "no collector can be sampled here: \(reasons)")
     }
+    guard table.layouts.contains(where: { !$0.columns.isEmpty }) else {
+      table.disarmAll()
+      throw LBError(
+        .configuration,
+        "no column passes --only and --except; lbsample collectors lists the metrics")
+    }
     do throws(SystemError) {
       let drain = try Drain(
         signal: signal, table: table, sinks: sinks, period: drainPeriod,
@@ -194,7 +200,8 @@ package final class SamplerSession {
   ) throws(SystemError) -> [StreamMeta.Stream] {
     let cpu = configuration.cpus[index]
     let states = armed.map { table.threadState($0.stream, cadence: $0.cadence) }
-    let node = HostFacts.nodes(configuration.context.roots).count > 1
+    let node =
+      HostFacts.nodes(configuration.context.roots).count > 1
       ? NumaLibrary.node(ofCPU: cpu) : nil
     let wishes = Mapping.Wishes(
       node: node, hugePages: configuration.hugePages, locked: configuration.lockMemory)

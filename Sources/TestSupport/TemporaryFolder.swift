@@ -8,7 +8,8 @@ package final class TemporaryFolder: Sendable {
   /// A new folder below $TMPDIR or /tmp.
   package init() throws {
     let base = unsafe getenv("TMPDIR").map { unsafe String(cString: $0) } ?? "/tmp"
-    var template = Array("\(base)/lbsample-test-XXXXXX".utf8CString)
+    let pattern = String(repeating: "X", count: 6)
+    var template = Array("\(base)/lbsample-test-\(pattern)".utf8CString)
     guard unsafe mkdtemp(&template) != nil else {
       throw SystemError("mkdtemp", errno: errno, path: base)
     }

@@ -13,7 +13,7 @@ struct CollectorsCommand: ParsableCommand {
     abstract: "List every collector and metric, with what this host offers.")
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+    help: ArgumentHelp("text or json.", valueName: "format"))
   var format = "text"
   @Option(
     name: .customLong("proc-root"),

@@ -20,7 +20,7 @@ struct ConfigShow: ParsableCommand {
   var config: String?
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+    help: ArgumentHelp("text or json.", valueName: "format"))
   var format = "text"
 
   func run() throws {

@@ -19,8 +19,11 @@ struct ConfigurationFile {
   /// caller or root) can write it, else the user's, else the host's; nil when there is none.
   static func find(explicit: String?, environment: [String: String]) throws(LBError) -> Self? {
     if let explicit { return try Self(path: explicit) }
-    if FileManager.default.fileExists(atPath: "collectors.conf"), isTrusted("collectors.conf") {
-      return try Self(path: "collectors.conf")
+    if FileManager.default.fileExists(atPath: "collectors.conf") {
+      if isTrusted("collectors.conf") { return try Self(path: "collectors.conf") }
+      Console.say(
+        "lbsample: ./collectors.conf is ignored: it is another user's, or others can write it "
+          + "(chmod go-w collectors.conf)")
     }
     let home = environment["HOME"] ?? NSHomeDirectory()
     let user = environment["XDG_CONFIG_HOME"] ?? home + "/.config"
@@ -67,8 +70,12 @@ struct ConfigurationFile {
     for section in table.keys.sorted(by: { lines[$0] ?? 0 < lines[$1] ?? 0 }) {
       let line = lines[section] ?? 1
       guard sections.contains(Substring(section)) else {
-        let nearest = Nearest.word(to: section, in: sections.map(String.init))
-        problems.append("\(path):\(line): unknown section [\(section)]\(Nearest.hint(nearest))")
+        let isSection = table[section]?.table != nil
+        let homes = SettingsSchema.keys.map(\.name).filter { $0.hasSuffix(".\(section)") }
+        let nearest = homes.first ?? Nearest.word(to: section, in: sections.map(String.init))
+        problems.append(
+          "\(path):\(line): unknown \(isSection ? "section [\(section)]" : "key \(section)")"
+            + Nearest.hint(nearest))
         continue
       }
       guard let inner = table[section]?.table else {

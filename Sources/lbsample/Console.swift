@@ -46,6 +46,15 @@ enum Console {
     return (Int(columns), Int(rows))
   }
 
+  /// A clock for a table of this interval: `HH:MM:SS`, with milliseconds where rows are closer.
+  static func clock(interval: UInt64) -> (UInt64) -> String {
+    guard interval < 1_000_000_000 else { return localClock }
+    return { time in
+      let fraction = String(time / 1_000_000 % 1000)
+      return localClock(time) + "." + String(repeating: "0", count: 3 - fraction.count) + fraction
+    }
+  }
+
   /// Local wall-clock time of Unix nanoseconds, `HH:MM:SS`.
   static func localClock(_ unixNanoseconds: UInt64) -> String {
     var seconds = time_t(unixNanoseconds / 1_000_000_000)
@@ -66,7 +75,7 @@ final class TextDestination {
   /// A `stop` ends the wait for a reader that does not read.
   init(path: String?, unless stop: StopFlag? = nil) throws(LBError) {
     self.stop = stop
-    guard let path else {
+    guard let path, path != "-" else {
       descriptor = STDOUT_FILENO
       self.path = "standard output"
       return
@@ -78,7 +87,7 @@ final class TextDestination {
     } catch {
       throw LBError(
         .resultPersistence,
-        "\(path) cannot be written: \(error.reason); choose another file with --output",
+        "\(path) cannot be written: \(error.reason); choose another file",
         context: ErrorContext(path: path, errno: error.errno))
     }
   }

@@ -11,7 +11,7 @@ struct DoctorCommand: ParsableCommand {
     abstract: "Say what this host permits, what not, and how to change that.")
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+    help: ArgumentHelp("text or json.", valueName: "format"))
   var format = "text"
   @Option(
     name: .customLong("proc-root"),

@@ -18,7 +18,7 @@ struct ExportCommand: ParsableCommand {
   @OptionGroup var options: RunOptions
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("csv, ndjson or table (default: csv).", valueName: "format"))
+    help: ArgumentHelp("csv, ndjson or table.", valueName: "format"))
   var format = "csv"
   @Flag(
     name: .customLong("raw"),
@@ -65,6 +65,9 @@ struct ExportCommand: ParsableCommand {
     let origin = try RunReplay.firstStart(reader)
     selection.from = try moment(from, "--from").map { origin + $0 }
     selection.to = try moment(to, "--to").map { origin + $0 }
+    if let from = selection.from, let to = selection.to, from > to {
+      throw LBError(.configuration, "--from is later than --to")
+    }
     let filter = ColumnFilter(only: metrics)
     selection.passes = { filter.passes($0) }
 
@@ -81,24 +84,27 @@ struct ExportCommand: ParsableCommand {
       let sink = NDJSONSink(
         reader: stream, host: host, configuration: result.configuration, writer: writer)
       try replay.play(into: sink)
-      try sink.end(ledger: ledger(result), overhead: result.overhead ?? Overhead())
+      let played = attempts(result, selection.brackets)
+      try sink.end(
+        ledger: .merged(played.map(\.ledger)), overhead: .merged(played.compactMap(\.overhead)))
     case "table":
       let settings = try Settings(
         file: nil, environment: [:], commandLine: [])
       let sink = TableSink(
         reader: stream,
         style: TableStyle.current(settings, perCPU: perCPU, isFile: output != nil),
-        clock: Console.localClock, writer: writer, notice: notice)
+        clock: Console.clock(interval: try RunReplay.interval(reader)), writer: writer,
+        notice: notice)
       try replay.play(into: sink)
     default:
       try replay.play(into: CSVSink(reader: stream, writer: writer, notice: notice))
     }
   }
 
-  /// The account of everything that the run recorded, thread by thread and bracket by bracket.
-  private func ledger(_ result: RunResult) -> Ledger {
-    Ledger(
-      threads: result.phases.flatMap(\.repetitions).flatMap(\.attempts).flatMap(\.ledger.threads))
+  /// The attempts whose brackets are played.
+  private func attempts(_ result: RunResult, _ brackets: Set<UInt32>?) -> [AttemptResult] {
+    result.phases.flatMap(\.repetitions).flatMap(\.attempts).enumerated()
+      .filter { brackets?.contains(UInt32($0.offset + 1)) ?? true }.map(\.element)
   }
 
   private func moment(_ text: String?, _ option: String) throws(LBError) -> UInt64? {

@@ -13,17 +13,23 @@ struct Lbsample: ParsableCommand {
     abstract: "Samples a Linux host at high resolution, alone or around a workload.",
     discussion: """
       EXAMPLES
-        lbsample --cpu --net                       watch the host, a row a second
-        lbsample 1 5                               five rows, as vmstat 1 5
+        lbsample --cpu --net               watch the host, a row a second
+        lbsample 1 5                       five rows, as vmstat 1 5
         lbsample --cpu -i 10ms --format csv -o cpu.csv
-        lbsample run -r 10 -- ./workload           bracket ten repetitions, keep the result
-        lbsample runs show last                    what the last run measured
-        lbsample export last --format csv          its samples
-        lbsample doctor                            what this host permits
+        lbsample run -r 10 -- ./workload   bracket ten repetitions
+        lbsample runs show last            what the last run measured
+        lbsample export last --format csv  its samples
+        lbsample doctor                    what this host permits
 
-      Data goes to standard output, everything else to standard error. Exit codes: 0 done, 2 usage
-      or configuration, 3 a required collector is missing, 4 the workload failed, 5 the result
-      could not be written, 130 and 143 stopped by SIGINT and SIGTERM with results kept.
+      Data goes to standard output, everything else to standard error.
+
+      EXIT CODES
+        0    done
+        2    usage or configuration
+        3    a required collector is not available
+        4    the workload failed or timed out
+        5    the result could not be written
+        130  stopped by SIGINT, 143 by SIGTERM; results are kept
       """,
     version: version,
     subcommands: [
@@ -70,6 +76,9 @@ struct Lbsample: ParsableCommand {
         return report(LBError(.configuration, Lbsample.message(for: error)), asJSON: true)
       }
       Console.say(message)
+      if arguments.first == "run", message.contains("Unexpected argument") {
+        Console.say("The workload stands behind --, as in: lbsample run --cpu -- ./workload")
+      }
       return ErrorCategory.configuration.exitCode
     }
   }

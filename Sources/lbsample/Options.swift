@@ -13,7 +13,9 @@ struct CollectorOptions: ParsableArguments {
   var net = false
   @Flag(name: .customLong("all"), help: "Every collector that this host has.")
   var all = false
-  @Flag(name: .customLong("per-cpu"), help: "Show each CPU in the table; csv and ndjson always have them.")
+  @Flag(
+    name: .customLong("per-cpu"),
+    help: "Show each CPU in the table; csv and ndjson always have them.")
   var perCPU = false
   @Option(
     name: .customLong("cpus"), parsing: .unconditional,
@@ -54,6 +56,18 @@ struct CollectorOptions: ParsableArguments {
     if let cpuInterval { list.append(("collectors.cpu_interval", cpuInterval, "--cpu-interval")) }
     if let netInterval { list.append(("collectors.net_interval", netInterval, "--net-interval")) }
     return list
+  }
+
+  /// The choice of columns, as it stands in a result's configuration.
+  var entries: [ConfigurationEntry] {
+    let given: [(String, String)] = [
+      ("collectors.named", (named + (all ? ["all"] : [])).joined(separator: ",")),
+      ("collectors.cpus", cpus ?? ""), ("collectors.only", only.joined(separator: ",")),
+      ("collectors.except", except.joined(separator: ",")),
+    ]
+    return given.filter { !$0.1.isEmpty }.map {
+      ConfigurationEntry(key: $0.0, value: $0.1, origin: "command line")
+    }
   }
 
   /// The requests that these options and settings make.

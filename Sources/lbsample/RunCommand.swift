@@ -16,11 +16,12 @@ struct RunCommand: ParsableCommand {
       EXAMPLES
         lbsample run -- ./workload
         lbsample run --repetitions 10 --warmup 2 --cpu --net -- make -j8
-        lbsample run -r 5 --workload-cpus 0-3 --timeout 60s --name sort -- sort big.txt
+        lbsample run -r 5 --workload-cpus 0-3 --timeout 60s -- sort big.txt
         lbsample run -r 3 --format json -- true | jq .metrics
 
-      The opening sample is taken before the workload's first instruction, the closing one after
-      its exit, whatever the interval: differences over a repetition are exact.
+      The opening sample is taken before the workload's first instruction,
+      the closing one after its exit, whatever the interval: differences
+      over a repetition are exact.
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
@@ -66,7 +67,8 @@ struct RunCommand: ParsableCommand {
   var workloadCPUs: String?
   @Option(
     name: .customLong("env"),
-    help: ArgumentHelp("Set a variable for the workload; may be repeated.", valueName: "name=value"))
+    help: ArgumentHelp("Set a variable for the workload; may be repeated.", valueName: "name=value")
+  )
   var environment: [String] = []
   @Option(
     name: .customLong("chdir"),
@@ -91,7 +93,7 @@ struct RunCommand: ParsableCommand {
   var showOutput = false
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+    help: ArgumentHelp("text or json.", valueName: "format"))
   var format = "text"
   @Option(
     name: .customLong("result"),
@@ -116,6 +118,7 @@ struct RunCommand: ParsableCommand {
       settings, interval: settings.duration("run.interval"),
       filter: ColumnFilter(only: collectors.only, except: collectors.except),
       workload: specification.workloadCPUs)
+    let report = try resultFile.map { path throws(LBError) in try TextDestination(path: path) }
     let stops = try StopSignals()
     try ownErrors { () throws(SystemError) in try Descendants.becomeReaper() }
 
@@ -132,7 +135,7 @@ struct RunCommand: ParsableCommand {
         runID: runID, name: specification.name, kind: "run", version: Lbsample.version,
         interval: configuration.interval, startUnixNanoseconds: now,
         repetitions: specification.repetitions, warmUps: specification.warmUps),
-      host: host, configuration: settings.all, labels: specification.labels)
+      host: host, configuration: specification.configuration, labels: specification.labels)
     let session = CollectorSession(
       configuration, requests: requests,
       sinks: [StoreSink(writer, now: Clock.monotonic)])
@@ -144,7 +147,7 @@ struct RunCommand: ParsableCommand {
       throw error
     }
     let journal = Journal(
-      runID: runID, clock: clock, logger: try Logging.logger(log), store: writer)
+      runID: runID, clock: clock, logger: try EventLog.logger(log), store: writer)
     let services = RunServices(
       clock: clock, roots: sampling.roots, spawner: SystemSpawner(), stop: stops.first,
       kill: stops.second)
@@ -153,7 +156,7 @@ struct RunCommand: ParsableCommand {
       journal: journal, allowedCPUs: allowed)
     var result = RunResult(
       runID: runID, name: specification.name, kind: "run", startUnixNanoseconds: now)
-    result.configuration = settings.all
+    result.configuration = specification.configuration
     result.labels = specification.labels
     result.file = writer.path
     for fact in host { result.host[fact.name] = fact.value }
@@ -168,11 +171,13 @@ struct RunCommand: ParsableCommand {
     result = controller.run(runSession)
     line.close()
     session.disarm()
-    try finish(&result, writer: writer)
+    try finish(&result, writer: writer, report: report)
   }
 
   /// Persists the end, reports it, and gives the exit code of the first error.
-  private func finish(_ result: inout RunResult, writer: RunWriter) throws {
+  private func finish(
+    _ result: inout RunResult, writer: RunWriter, report: TextDestination?
+  ) throws {
     do throws(LBError) {
       try writer.finish(result)
     } catch {
@@ -180,9 +185,8 @@ struct RunCommand: ParsableCommand {
       result.errors.append(error)
       if result.errors.count == 1 { result.status = .failed }
     }
-    if let resultFile {
-      let text = try JSONText.encode(result, pretty: true) + "\n"
-      try TextDestination(path: resultFile).write(Array(text.utf8))
+    if let report {
+      try report.write(Array((try JSONText.encode(result, pretty: true) + "\n").utf8))
     }
     if format == "json" {
       try Console.write(try JSONText.encode(result, pretty: true) + "\n")
@@ -191,10 +195,7 @@ struct RunCommand: ParsableCommand {
     }
     if format == "json", !log.quiet { Console.say("run \(result.runID)") }
     if let first = result.errors.first {
-      if log.jsonErrors || format == "json" {
-        _ = Lbsample.report(first, asJSON: log.jsonErrors)
-      }
-      throw ExitCode(first.exitCode)
+      throw ExitCode(Lbsample.report(first, asJSON: log.jsonErrors))
     }
   }
 
@@ -215,11 +216,14 @@ struct RunCommand: ParsableCommand {
 
   private func specification(_ settings: Settings) throws(LBError) -> RunSpecification {
     let base = command.first?.split(separator: "/").last.map(String.init) ?? "run"
+    guard name != "" else { throw LBError(.configuration, "--name: empty; leave it out instead") }
     let plain = (name ?? base).map { character in
       character.isASCII && (character.isLetter || character.isNumber || "._+".contains(character))
         ? character : "-"
     }
-    var specification = RunSpecification(name: String(plain.prefix(64)), command: command)
+    let start = plain.firstIndex { $0 != "-" && $0 != "." } ?? plain.endIndex
+    let clean = String(plain[start...].prefix(64))
+    var specification = RunSpecification(name: clean.isEmpty ? "run" : clean, command: command)
     specification.repetitions = settings.integer("run.repetitions")
     specification.warmUps = settings.integer("run.warmup")
     specification.cooldown = settings.duration("run.cooldown")
@@ -228,7 +232,7 @@ struct RunCommand: ParsableCommand {
     specification.grace = settings.duration("run.grace")
     specification.outputLimit = settings.integer("run.output_limit")
     specification.showOutput = showOutput
-    specification.configuration = settings.all
+    specification.configuration = settings.all + collectors.entries + workloadEntries
     specification.labels = try pairs(labels, option: "--label")
     if let workloadCPUs {
       guard let cpus = CPUSet(list: workloadCPUs), !cpus.isEmpty,
@@ -250,7 +254,11 @@ struct RunCommand: ParsableCommand {
       specification.directory = directory
     }
     if let input {
-      if input != "inherit", !FileManager.default.isReadableFile(atPath: input) {
+      var isDirectory: ObjCBool = false
+      _ = unsafe FileManager.default.fileExists(atPath: input, isDirectory: &isDirectory)
+      if input != "inherit",
+        isDirectory.boolValue || !FileManager.default.isReadableFile(atPath: input)
+      {
         throw LBError(
           .configuration, "--input \(input): no such readable file (or say inherit)")
       }
@@ -258,6 +266,19 @@ struct RunCommand: ParsableCommand {
     }
     specification.ignoredFailures = try ignoredFailures()
     return specification
+  }
+
+  /// What the command line says of how the workload is run: part of what was measured.
+  private var workloadEntries: [ConfigurationEntry] {
+    let given: [(String, String?)] = [
+      ("workload.cpus", workloadCPUs), ("workload.directory", directory),
+      ("workload.input", input), ("workload.user", user),
+      ("workload.environment", environment.isEmpty ? nil : environment.joined(separator: " ")),
+      ("workload.ignore_failure", ignoreFailure),
+    ]
+    return given.compactMap { key, value in
+      value.map { ConfigurationEntry(key: key, value: $0, origin: "command line") }
+    }
   }
 
   private func pairs(_ texts: [String], option: String) throws(LBError) -> [String: String] {
@@ -329,7 +350,7 @@ enum RunsLocation {
   }
 }
 
-/// SIGINT, SIGTERM and SIGHUP as two flags: the first request, and the one that allows no grace.
+/// SIGINT, SIGTERM, SIGHUP and SIGQUIT as two flags: the first request, and the one without grace.
 final class StopSignals: Sendable {
   let first: StopFlag
   let second: StopFlag
@@ -338,7 +359,7 @@ final class StopSignals: Sendable {
   /// Blocks the signals in this thread, which must be the only one, and listens from another.
   init() throws(LBError) {
     let signals = try ownErrors { () throws(SystemError) in
-      try SignalReader([SIGINT, SIGTERM, SIGHUP])
+      try SignalReader([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
     }
     let first = try ownErrors { () throws(SystemError) in try StopFlag() }
     let second = try ownErrors { () throws(SystemError) in try StopFlag() }

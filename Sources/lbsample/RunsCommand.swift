@@ -57,14 +57,14 @@ struct RunsList: ParsableCommand {
   @OptionGroup var options: RunOptions
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+    help: ArgumentHelp("text or json.", valueName: "format"))
   var format = "text"
 
   func run() throws {
     try Formats.check(format, of: ["text", "json"])
     let directory = try options.directory()
     var lines: [RunLine] = []
-    for file in directory.files() {
+    for file in try directory.files() {
       do throws(LBError) {
         lines.append(try line(file))
       } catch {
@@ -118,7 +118,7 @@ struct RunsShow: ParsableCommand {
   @OptionGroup var options: RunOptions
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("text or json (default: text).", valueName: "format"))
+    help: ArgumentHelp("text or json.", valueName: "format"))
   var format = "text"
   @Flag(name: .customLong("all"), help: "Also the metrics that stayed 0.")
   var all = false
@@ -161,7 +161,7 @@ struct RunsShow: ParsableCommand {
     let all = result.phases.flatMap(\.repetitions)
     if let planned = try reader.planned() {
       let counted = all.filter { !$0.warmUp && $0.status != .running }.count
-      if counted < planned.repetitions {
+      if counted < planned.repetitions, result.status != .running {
         lines +=
           "missing  \(planned.repetitions - counted) of \(planned.repetitions) repetitions\n"
       }
@@ -179,7 +179,7 @@ struct RunsShow: ParsableCommand {
     for (bracket, label) in RunLabels.brackets(result) {
       let output = try reader.output(bracket: bracket)
       let kind = label.warmUp ? "warm-up" : "repetition"
-      try Console.write("--- output of \(kind) \(label.repetition) (\(output.count) bytes)\n")
+      try Console.write("--- output of \(kind) \(label.repetition) (\(output.count) bytes kept)\n")
       try Console.write(output, to: 1, path: "standard output")
       if let last = output.last, last != UInt8(ascii: "\n") { try Console.write("\n") }
     }
@@ -213,12 +213,13 @@ enum RunLabels {
     for phase in result.phases {
       for repetition in phase.repetitions {
         for attempt in repetition.attempts {
-          labels.append((
-            UInt32(labels.count + 1),
-            BracketLabel(
-              phase: phase.name, repetition: repetition.repetition, warmUp: repetition.warmUp,
-              attempt: attempt.attempt)
-          ))
+          labels.append(
+            (
+              UInt32(labels.count + 1),
+              BracketLabel(
+                phase: phase.name, repetition: repetition.repetition, warmUp: repetition.warmUp,
+                attempt: attempt.attempt)
+            ))
         }
       }
     }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import LinuxSystem
+import Logging
 import Output
 import RunStore
 import SampleModel
@@ -18,8 +19,9 @@ struct SampleCommand: ParsableCommand {
         lbsample --cpu --per-cpu --interval 100ms --duration 10s --format ndjson
         lbsample --all --record host.lbsample --duration 1h
 
-      The first row comes after one interval, with rates over that interval. Counters become
-      rates per second; CPU time is shown as a fraction of the time (percent in the table).
+      The first row comes after one interval, with rates over that interval.
+      Counters become rates per second; CPU time is a fraction of the time
+      (percent in the table).
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
@@ -70,7 +72,7 @@ struct SampleCommand: ParsableCommand {
   func run() throws {
     // Signals are blocked before any thread exists, so that all of them come to the reader.
     let signals = try ownErrors { () throws(SystemError) in
-      try SignalReader([SIGINT, SIGTERM, SIGHUP])
+      try SignalReader([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
     }
     signal(SIGPIPE, SIG_IGN)
     let plan = try plan()
@@ -88,7 +90,7 @@ struct SampleCommand: ParsableCommand {
     let recording = try record.map { path throws(LBError) in
       try Recording(
         path: path, name: name, interval: plan.interval, host: host,
-        configuration: plan.settings.all)
+        configuration: plan.settings.all + collectors.entries)
     }
     if let recording { sinks.append(recording.sink) }
     guard !sinks.isEmpty else {
@@ -101,6 +103,9 @@ struct SampleCommand: ParsableCommand {
       recording?.discard()
       throw error
     }
+    let logger = try EventLog.logger(log)
+    logger.info("sample.start: \(requests.map(\.collector.description.name))")
+    defer { logger.info("sample.end") }
     try sample(
       session, signals: signals, stop: stop, plan: plan, view: view, recording: recording)
   }
@@ -236,15 +241,18 @@ struct SampleCommand: ParsableCommand {
     case "csv": return CSVSink(reader: reader, writer: writer, notice: notice)
     case "ndjson":
       return NDJSONSink(
-        reader: reader, host: host, configuration: settings.all, writer: writer)
+        reader: reader, host: host, configuration: settings.all + collectors.entries,
+        writer: writer)
     default:
       guard !raw else {
         throw LBError(
           .configuration, "--raw goes with --format csv or ndjson: the table shows rates")
       }
       return TableSink(
-        reader: reader, style: TableStyle.current(settings, perCPU: perCPU(settings),
-          isFile: output != nil), clock: Console.localClock, writer: writer, notice: notice)
+        reader: reader,
+        style: TableStyle.current(settings, perCPU: perCPU(settings), isFile: output != nil),
+        clock: Console.clock(interval: settings.duration("sample.interval")), writer: writer,
+        notice: notice)
     }
   }
 
@@ -271,7 +279,8 @@ enum TableStyle {
       switch settings["sample.colour"] {
       case "always": true
       case "never": false
-      default: onTerminal && (environment["NO_COLOR"] ?? "").isEmpty
+      default:
+        onTerminal && (environment["NO_COLOR"] ?? "").isEmpty
           && environment["TERM"] != "dumb"
       }
     var style = TableSink.Style(

@@ -17,7 +17,8 @@ import Testing
   /// A copy of a captured host that a test may damage.
   private func fixture() throws -> (TemporaryFolder, CollectorContext) {
     let folder = try TemporaryFolder()
-    let source = "/" + #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
+    let source =
+      "/" + #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
       + "/Fixtures/6.18-2cpu/proc"
     for name in ["stat", "net/dev"] {
       let bytes = try SmallFile.read("\(source)/\(name)")

@@ -8,7 +8,8 @@ private func fixture(_ name: String, file: String = #filePath) throws -> [UInt8]
   return try SmallFile.read("/\(tests)/Fixtures/\(name)")
 }
 
-private func parse<T: KernelTable>(_ table: T, _ text: [UInt8]) throws(KernelTextError) -> [UInt64] {
+private func parse<T: KernelTable>(_ table: T, _ text: [UInt8]) throws(KernelTextError) -> [UInt64]
+{
   var values = [UInt64](repeating: 0, count: table.valueCount)
   var span = values.mutableSpan
   try table.parse(text.span, into: &span)

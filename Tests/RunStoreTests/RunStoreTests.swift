@@ -169,7 +169,7 @@ private func record(
         NDJSONSink(
           reader: StreamReader(raw: false), host: [], configuration: [], writer: texts[2].write),
         TableSink(
-          reader: StreamReader(raw: false), style: .init(), clock: { "\($0)" },
+          reader: StreamReader(raw: false), style: .init(), clock: { "\($0 / 1_000_000_000)" },
           writer: texts[3].write, notice: { _ in }),
       ]
     }
@@ -231,8 +231,10 @@ private func record(
     collector.gaps = ["absent": 2]
     thread.collectors = [collector]
     attempt.ledger = Ledger(threads: [thread])
-    attempt.overhead.samplingThreadNanoseconds = [5]
-    attempt.overhead.memoryResident = 6
+    var cost = Overhead()
+    cost.samplingThreadNanoseconds = [5]
+    cost.memoryResident = 6
+    attempt.overhead = cost
     attempt.outputBytes = 3
     attempt.outputBytesKept = 2
     attempt.error = LBError(.workload, "it failed", causes: ["because"])
@@ -346,7 +348,7 @@ private final class Collected {
     let older = try folder.write("b-20230101-000000-00000001.lbsample", "")
     let newer = try folder.write("a-20240101-000000-00000002.lbsample", "")
     let directory = RunDirectory(path: folder.path)
-    #expect(directory.files() == [newer, older])
+    #expect(try directory.files() == [newer, older])
     #expect(try directory.resolve("last") == newer)
     #expect(try directory.resolve("b-2023") == older)
     #expect(try directory.resolve(older) == older)

@@ -251,7 +251,8 @@ private func session(_ store: RunWriter? = nil) -> RunSession {
     let failed = LinuxSystem.ExitStatus(code: 7, signal: nil)
     let table: [(LinuxSystem.ExitStatus, IgnoredFailures, RunStatus)] = [
       (failed, .none, .failed), (failed, .all, .completed), (failed, .codes([7]), .completed),
-      (failed, .codes([8]), .failed), (LinuxSystem.ExitStatus(code: nil, signal: 11), .codes([11]), .failed),
+      (failed, .codes([8]), .failed),
+      (LinuxSystem.ExitStatus(code: nil, signal: 11), .codes([11]), .failed),
       (LinuxSystem.ExitStatus(code: nil, signal: 11), .all, .completed),
     ]
     for (status, ignored, expected) in table {

@@ -15,7 +15,8 @@ import Testing
         var consumer = ring.takeConsumer()
         let message = (0..<size).map { UInt64($0 * 31 + offset) }
         for round in 0..<3 {
-          #expect(producer.push(message.span) == true, "size \(size) offset \(offset) round \(round)")
+          #expect(
+            producer.push(message.span) == true, "size \(size) offset \(offset) round \(round)")
           var received: [UInt64] = []
           #expect(consumer.next(appendingTo: &received) == nil, "visible before publication")
           producer.publish()
@@ -75,7 +76,8 @@ import Testing
   /// Two threads, messages of changing size with a checksum, drops allowed and counted:
   /// 10^7 words, or as many as LBSAMPLE_STRESS_WORDS says.
   @Test func twoThreadsAgreeOnEveryWord() throws {
-    let words = unsafe getenv("LBSAMPLE_STRESS_WORDS").flatMap { unsafe UInt64(String(cString: $0)) }
+    let words =
+      unsafe getenv("LBSAMPLE_STRESS_WORDS").flatMap { unsafe UInt64(String(cString: $0)) }
       ?? 10_000_000
     let ring = RingStorage(capacity: 1 << 10, firstIndex: .max - 50_000)
     let outcome = Outcome()

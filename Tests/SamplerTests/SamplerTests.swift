@@ -340,9 +340,11 @@ private func waitUntilFinished(_ session: SamplerSession) {
     }
   }
 
-  @Test(arguments: [("*", "x", true), ("cpu.*[all]", "cpu.user[all]", true),
+  @Test(arguments: [
+    ("*", "x", true), ("cpu.*[all]", "cpu.user[all]", true),
     ("cpu.*[all]", "cpu.user[0]", false), ("net.?x_bytes*", "net.rx_bytes[eth0]", true),
-    ("", "", true), ("a*b*c", "axxbyyc", true), ("a*b*c", "axxbyy", false)])
+    ("", "", true), ("a*b*c", "axxbyyc", true), ("a*b*c", "axxbyy", false),
+  ])
   func globs(_ pattern: String, _ text: String, _ matches: Bool) {
     #expect(Glob.matches(pattern, text) == matches)
   }

@@ -85,6 +85,10 @@ enum lb_spawn_step {
 struct lb_spawn_report {
   int32_t step;
   int32_t error;
+  // With LB_SPAWN_READY: what the child has used so far, which is ours and not the workload's.
+  int64_t user_us;
+  int64_t system_us;
+  int64_t peak_resident_kib;
 };
 
 // tcgetpgrp(3) and tcsetpgrp(3), the latter with SIGTTOU blocked. Give the group, 0, or -errno.

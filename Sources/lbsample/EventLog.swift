@@ -5,7 +5,7 @@ import SampleModel
 
 /// The logger that the options ask for: warnings on standard error, more with --verbose, and
 /// everything in the log file.
-enum Logging {
+enum EventLog {
   static func logger(_ options: LogOptions) throws(LBError) -> Logger {
     let level: Logger.Level = options.quiet ? .error : options.verbose ? .debug : .error
     let console = LineHandler(level: level) { Console.say($0) }

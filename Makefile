@@ -1,0 +1,63 @@
+# lbsample: `make sample` shows it at work, `make test` proves it, `make install PREFIX=/usr/local` keeps it.
+PREFIX ?= /usr/local
+DESTDIR ?=
+SWIFT_FLAGS = -c release --static-swift-stdlib
+BINARY = .build/release/lbsample
+
+.PHONY: sample build test setup install uninstall bench format lint tsan coverage
+
+sample: build
+	$(BINARY) --cpu --net --count 5
+
+build: setup
+	swift build $(SWIFT_FLAGS) --product lbsample
+
+test: setup
+	swift build --build-tests
+	swift test --skip-build
+
+setup:
+	@Scripts/setup
+
+install: build
+	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/lbsample
+	install -D -m 644 collectors.conf $(DESTDIR)$(PREFIX)/share/lbsample/collectors.conf
+	install -D -m 644 Documentation/lbsample.1 $(DESTDIR)$(PREFIX)/share/man/man1/lbsample.1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BINARY) --generate-completion-script bash \
+	  > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lbsample
+	$(BINARY) --generate-completion-script zsh \
+	  > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lbsample
+	$(BINARY) --generate-completion-script fish \
+	  > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lbsample.fish
+
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/bin/lbsample $(DESTDIR)$(PREFIX)/share/lbsample/collectors.conf \
+	  $(DESTDIR)$(PREFIX)/share/man/man1/lbsample.1 \
+	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lbsample \
+	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lbsample \
+	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lbsample.fish
+
+# Own cost against the lower bound in C, and allocations between start and stop, on the release build.
+bench: build
+	Benchmarks/compare-floor $(BINARY)
+	Benchmarks/count-allocations $(BINARY)
+
+# Ring and sampling threads under the thread sanitizer.
+tsan: setup
+	swift build --build-tests --sanitize thread --scratch-path .build-tsan
+	swift test --skip-build --sanitize thread --scratch-path .build-tsan \
+	  --filter 'SampleRingTests|SamplerTests'
+
+# Line coverage of the modules that decide: Runner and Sampler at least 85 %.
+coverage: setup
+	swift build --build-tests --enable-code-coverage --scratch-path .build-coverage
+	swift test --skip-build --enable-code-coverage --scratch-path .build-coverage
+	Scripts/coverage .build-coverage 85 Runner Sampler
+
+format:
+	swift format --in-place --recursive Package.swift Sources Tests
+
+lint:
+	swift format lint --strict --recursive Package.swift Sources Tests

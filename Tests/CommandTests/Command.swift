@@ -1,0 +1,113 @@
+import Foundation
+import TestSupport
+
+/// The built command, run as a user would run it.
+struct Command {
+  /// What a finished command left.
+  struct Outcome {
+    let code: Int32
+    let output: String
+    let error: String
+    var lines: [String] { output.split(separator: "\n").map(String.init) }
+
+    /// Each line as a JSON object.
+    func objects() throws -> [[String: Any]] {
+      try lines.map {
+        try JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any] ?? [:]
+      }
+    }
+  }
+
+  /// The executable beside the test bundle.
+  static let path: String = {
+    let bundle = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+    return bundle.deletingLastPathComponent().appendingPathComponent("lbsample").path
+  }()
+
+  let folder: TemporaryFolder
+  var environment: [String: String]
+
+  /// A command whose results, configuration and home are in a folder of its own.
+  init() throws {
+    folder = try TemporaryFolder()
+    environment = [
+      "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": folder.path,
+      "XDG_DATA_HOME": folder.file("data"), "XDG_CONFIG_HOME": folder.file("config"),
+    ]
+    if let profile = ProcessInfo.processInfo.environment["LLVM_PROFILE_FILE"] {
+      environment["LLVM_PROFILE_FILE"] = profile
+    }
+  }
+
+  /// Starts it with its output going to files.
+  func start(_ arguments: [String]) throws -> Running {
+    try Running(arguments, folder: folder, environment: environment)
+  }
+
+  /// Runs it to its end.
+  func callAsFunction(_ arguments: String...) throws -> Outcome {
+    let running = try start(arguments)
+    return try running.finish()
+  }
+
+  /// The only result file, or the newest.
+  var resultFile: String? {
+    let runs = folder.file("data/lbsample/runs")
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: runs)) ?? []
+    return names.filter { $0.hasSuffix(".lbsample") }.sorted().last.map { "\(runs)/\($0)" }
+  }
+}
+
+/// A command under way.
+final class Running {
+  private static let lock = NSLock()
+  nonisolated(unsafe) private static var number = 0
+  let process = Process()
+  private let outputPath: String
+  private let errorPath: String
+
+  init(_ arguments: [String], folder: TemporaryFolder, environment: [String: String]) throws {
+    let number = Self.lock.withLock {
+      unsafe Self.number += 1
+      return unsafe Self.number
+    }
+    outputPath = folder.file("out-\(number)")
+    errorPath = folder.file("err-\(number)")
+    for path in [outputPath, errorPath] {
+      try Data().write(to: URL(fileURLWithPath: path))
+    }
+    process.executableURL = URL(fileURLWithPath: Command.path)
+    process.arguments = arguments
+    process.environment = environment
+    process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle(forWritingAtPath: outputPath)
+    process.standardError = FileHandle(forWritingAtPath: errorPath)
+    try process.run()
+  }
+
+  /// What it has written so far.
+  var output: String { Self.text(outputPath) }
+
+  /// Waits for its end.
+  func finish() throws -> Command.Outcome {
+    process.waitUntilExit()
+    let code =
+      process.terminationReason == .uncaughtSignal
+      ? 128 + process.terminationStatus : process.terminationStatus
+    return Command.Outcome(code: code, output: output, error: Self.text(errorPath))
+  }
+
+  /// Waits until `condition` holds; gives up after ten seconds.
+  func wait(until condition: () -> Bool) -> Bool {
+    for _ in 0..<2000 {
+      if condition() { return true }
+      usleep(5000)
+    }
+    return false
+  }
+
+  private static func text(_ path: String) -> String {
+    String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+  }
+}

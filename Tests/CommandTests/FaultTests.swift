@@ -1,0 +1,213 @@
+import Foundation
+import LinuxSystem
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct FaultTests {
+  /// Arguments, exit code, and words that the message must have.
+  private static let table: [([String], Int32, [String])] = [
+    (["--interval", "0"], 2, ["sample.interval", "length of time"]),
+    (["--interval", "-5ms"], 2, ["-5ms", "length of time"]),
+    (["--interval", "10 parsecs"], 2, ["10 parsecs", "--interval"]),
+    (["--count", "x"], 2, ["--count x", "whole number"]),
+    (["--count", "0"], 2, ["--count 0"]),
+    (["--duration", "1ms"], 2, ["--duration 1ms", "one interval"]),
+    (["--nonsense"], 2, ["--nonsense"]),
+    (["smaple"], 2, ["smaple", "did you mean sample"]),
+    (["--format", "xml"], 2, ["xml", "table, csv, ndjson"]),
+    (["--pin", "9999999"], 2, ["9999999"]),
+    (["--pin", "8000"], 2, ["8000", "CPUs"]),
+    (["--priority", "fifo:100"], 2, ["fifo:100"]),
+    (["--cpus", "x"], 2, ["--cpus x"]),
+    (["--only", "nosuch*"], 2, ["no column passes"]),
+    (["--require", "cpuu"], 2, ["cpuu", "did you mean cpu"]),
+    (["--raw"], 2, ["--raw"]),
+    (["--config", "/tmp"], 2, ["/tmp"]),
+    (["--config", "/nowhere.conf"], 2, ["/nowhere.conf", "No such file"]),
+    (["--cpu", "--proc-root", "/nowhere"], 3, ["/nowhere/stat"]),
+    (["--cpu", "--output", "/nowhere/x"], 5, ["/nowhere/x", "No such file"]),
+    (["--cpu", "--count", "1", "--record", "/nowhere/x.lbsample"], 5, ["/nowhere/x.lbsample"]),
+    (["run", "--"], 2, ["no command"]),
+    (["run", "--", "no-such-command"], 2, ["no-such-command", "no such command"]),
+    (["run", "--", "/etc/passwd"], 2, ["/etc/passwd", "not executable"]),
+    (["run", "--", "/tmp"], 2, ["/tmp is a directory"]),
+    (["run", "--repetitions", "0", "--", "true"], 2, ["run.repetitions"]),
+    (["run", "--workload-cpus", "8000", "--", "true"], 2, ["--workload-cpus 8000"]),
+    (["run", "--user", "no-such-user", "--", "true"], 2, ["no-such-user"]),
+    (["run", "--env", "X", "--", "true"], 2, ["--env X", "NAME=VALUE"]),
+    (["run", "--input", "/nowhere", "--", "true"], 2, ["--input /nowhere"]),
+    (["run", "--result", "/nowhere/r", "--", "true"], 5, ["/nowhere/r"]),
+    (["run", "--ignore-failure=x", "--", "true"], 2, ["--ignore-failure=x"]),
+    (["run", "--", "false"], 4, ["false exited with code 1"]),
+    (["run", "--cpu", "true"], 2, ["behind --"]),
+    (["runs", "show", "nothing"], 2, ["nothing"]),
+    (["runs", "show", "/etc/passwd"], 2, ["/etc/passwd"]),
+    (["export", "--format", "xml"], 2, ["xml"]),
+    (["collectors", "cpuu"], 2, ["did you mean cpu"]),
+  ]
+
+  @Test(arguments: table.indices)
+  func everyMistakeIsNamedWithItsExitCode(_ index: Int) throws {
+    let (arguments, code, words) = Self.table[index]
+    let command = try Command()
+    let running = try command.start(arguments)
+    let outcome = try running.finish()
+    #expect(outcome.code == code, "\(arguments): \(outcome.error)")
+    for word in words {
+      #expect(outcome.error.contains(word), "\(arguments): \(outcome.error)")
+    }
+    if code != 4 {
+      #expect(outcome.output.isEmpty, "\(arguments): \(outcome.output)")
+      #expect(command.resultFile == nil, "nothing is left behind")
+    }
+  }
+
+  @Test func aConfigurationsMistakesAreReportedTogether() throws {
+    let command = try Command()
+    let file = try command.folder.write(
+      "bad.conf",
+      """
+      [sample]
+      intervall = "1s"
+      format = 3
+
+      [samplng]
+      pin = "auto"
+
+      [run]
+      repetitions = 0
+      """)
+    let outcome = try command("config", "check", file)
+    #expect(outcome.code == 2)
+    for part in [
+      "bad.conf:2: unknown key sample.intervall; did you mean sample.interval?",
+      "bad.conf:3: sample.format has the wrong type",
+      "bad.conf:5: unknown section [samplng]; did you mean sampling?",
+      "bad.conf:9: run.repetitions = 0",
+    ] {
+      #expect(outcome.error.contains(part), "\(part)\n\(outcome.error)")
+    }
+    let broken = try command.folder.write("broken.conf", "[sample\n")
+    #expect(try command("config", "check", broken).error.contains("broken.conf:1: not TOML"))
+  }
+
+  @Test func valuesCarryTheirOrigin() throws {
+    var command = try Command()
+    try command.folder.write("config/lbsample/collectors.conf", "[run]\nwarmup = 3\n")
+    command.environment["LBSAMPLE_RUN_REPETITIONS"] = "7"
+    let outcome = try command("config", "show")
+    #expect(outcome.code == 0)
+    func line(_ key: String) -> String { outcome.lines.first { $0.hasPrefix(key) } ?? "" }
+    #expect(line("run.warmup").contains("collectors.conf:2"))
+    #expect(line("run.repetitions").hasSuffix("environment LBSAMPLE_RUN_REPETITIONS"))
+    #expect(line("run.grace").hasSuffix("default"))
+    command.environment["LBSAMPLE_RUN_REPETITION"] = "7"
+    #expect(try command("config", "show").error.contains("did you mean LBSAMPLE_RUN_REPETITIONS"))
+  }
+
+  @Test func errorsComeAsJSONWhenAsked() throws {
+    let outcome = try Command()("run", "--json-errors", "--", "false")
+    #expect(outcome.code == 4)
+    let object = try #require(
+      try JSONSerialization.jsonObject(with: Data(outcome.error.utf8)) as? [String: Any])
+    #expect(object["category"] as? String == "workload")
+    #expect((object["context"] as? [String: Any])?["exitCode"] as? Int == 1)
+  }
+
+  @Test func aFullDiskKeepsWhatWasCommitted() throws {
+    guard getuid() == 0 else {
+      print("skipped: needs root to mount a small tmpfs")
+      return
+    }
+    let command = try Command()
+    let disk = command.folder.file("disk")
+    let script = """
+      mkdir '\(disk)'; mount -t tmpfs -o size=640k tmpfs '\(disk)' || exit 77
+      '\(Command.path)' --cpu --net --interval 1ms --record '\(disk)/r.lbsample' 2>err
+      echo $? > code
+      '\(Command.path)' export '\(disk)/r.lbsample' --raw > rows 2>>err
+      '\(Command.path)' runs show '\(disk)/r.lbsample' > shown 2>>err
+      umount '\(disk)'
+      """
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-c", script]
+    process.environment = command.environment
+    process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
+    try process.run()
+    process.waitUntilExit()
+    guard process.terminationStatus != 77 else {
+      print("skipped: no tmpfs may be mounted here")
+      return
+    }
+    let error = SmallFile.text(command.folder.file("err")) ?? ""
+    #expect(SmallFile.text(command.folder.file("code")) == "5")
+    #expect(error.contains("r.lbsample") && error.contains("bytes free"), "\(error)")
+    let rows = SmallFile.text(command.folder.file("rows"))?.split(separator: "\n").count ?? 0
+    #expect(rows > 100, "\(rows) rows are readable")
+    print("full disk: \(rows) rows kept")
+  }
+
+  @Test func anUnprivilegedUserCanSampleAndRun() throws {
+    guard getuid() == 0 else {
+      print("skipped: every other test has just shown it")
+      return
+    }
+    let command = try Command()
+    chmod777(command.folder.path)
+    // The build folder may be root's own: the user gets a copy of the command.
+    let copy = command.folder.file("lbsample")
+    try FileManager.default.copyItem(atPath: Command.path, toPath: copy)
+    let script = "'\(copy)' --cpu --net --interval 10ms --count 3 && '\(copy)' run -- true"
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
+    process.arguments = [
+      "--reuid=65534", "--regid=65534", "--clear-groups", "/bin/sh", "-c", script,
+    ]
+    process.environment = command.environment.merging(
+      ["LD_LIBRARY_PATH": ProcessInfo.processInfo.environment["LD_LIBRARY_PATH"] ?? ""]
+    ) { $1 }
+    process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
+    let output = Foundation.Pipe()
+    process.standardOutput = output
+    process.standardError = output
+    try process.run()
+    let text = String(
+      decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0, "\(text)")
+    #expect(text.contains("status   completed"))
+  }
+
+  private func chmod777(_ path: String) { _ = unsafe chmod(path, 0o777) }
+
+  @Test func doctorAndCollectorsSayWhatIsHere() throws {
+    let command = try Command()
+    let doctor = try command("doctor")
+    #expect(doctor.code == 0)
+    for subject in ["kernel", "clock source", "locked memory", "perf events", "numa", "packet"] {
+      #expect(doctor.output.contains(subject), "\(subject)")
+    }
+    for line in doctor.lines where line.hasPrefix("no  ") {
+      #expect(doctor.output.contains("to change:"), "\(line) without a way to change it")
+    }
+    let json = try command("collectors", "--format", "json")
+    let entries = try #require(
+      try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]])
+    #expect(entries.count >= 2)
+    #expect(entries.allSatisfy { $0["availability"] as? String == "available" })
+    #expect(try command("doctor", "--format", "json").code == 0)
+  }
+
+  @Test func runsAreListedAndRemoved() throws {
+    let command = try Command()
+    #expect(try command("run", "--name", "one", "--", "true").code == 0)
+    #expect(try command("run", "--name", "two", "--", "true").code == 0)
+    let list = try command("runs", "list")
+    #expect(list.lines.count == 3 && list.lines[1].hasPrefix("two-"))
+    #expect(try command("runs", "show", "last").output.contains("run      two-"))
+    #expect(try command("runs", "remove", "one").code == 0)
+    #expect(try command("runs", "list").lines.count == 2)
+    #expect(try command("--version").output.contains("."))
+  }
+}

@@ -1,0 +1,191 @@
+import Foundation
+import LinuxSystem
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct SampleCommandTests {
+  @Test func theStreamAgreesWithAnIndependentReader() throws {
+    let command = try Command()
+    let before = try independentReading()
+    let outcome = try command(
+      "--cpu", "--net", "--interval", "10ms", "--count", "100", "--format", "ndjson", "--raw")
+    let after = try independentReading()
+    #expect(outcome.code == 0)
+    let objects = try outcome.objects()
+    #expect(objects.first?["type"] as? String == "meta")
+    #expect(objects.last?["type"] as? String == "end")
+    let ledger = try #require(objects.last?["ledger"] as? [String: Any])
+    let skipped = try #require(ledger["skipped"] as? Int)
+    let samples = objects.filter { $0["type"] as? String == "sample" }
+    #expect(samples.count == 2 * (100 - skipped))
+    for collector in ["cpu", "net"] {
+      let mine = samples.filter { $0["collector"] as? String == collector }
+      for sample in [mine.first, mine.last] {
+        let values = try #require(sample?["values"] as? [String: Double])
+        for (name, value) in values {
+          guard let low = before[name], let high = after[name] else { continue }
+          if name.hasPrefix("cpu.procs_") { continue }  // Levels, not counts.
+          if name.hasPrefix("cpu.idle") || name.hasPrefix("cpu.iowait") { continue }
+          #expect(value >= low && value <= high, "\(name): \(low) ≤ \(value) ≤ \(high)")
+        }
+      }
+    }
+    for sample in samples where sample["collector"] as? String == "cpu" {
+      let values = try #require(sample["values"] as? [String: Double])
+      let cpus = values.keys.filter { $0.hasPrefix("cpu.user[") && $0 != "cpu.user[all]" }
+      let sum = cpus.reduce(0.0) { $0 + (values[$1] ?? 0) }
+      // Each line is rounded down to a tick of 10 ms on its own.
+      #expect(abs((values["cpu.user[all]"] ?? -1) - sum) <= 1e7 * Double(cpus.count))
+    }
+  }
+
+  /// /proc/stat and /proc/net/dev by string splitting, in base units.
+  private func independentReading() throws -> [String: Double] {
+    var values: [String: Double] = [:]
+    let times = [
+      "user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal", "guest",
+      "guest_nice",
+    ]
+    let stat = try String(contentsOfFile: "/proc/stat", encoding: .utf8)
+    for line in stat.split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words[0].hasPrefix("cpu") {
+        let instance = words[0] == "cpu" ? "all" : String(words[0].dropFirst(3))
+        for (field, word) in zip(times, words.dropFirst()) {
+          values["cpu.\(field)[\(instance)]"] = (Double(word) ?? -1) * 1e7
+        }
+      } else {
+        let name = words[0] == "softirq" ? "softirq_total" : String(words[0])
+        values["cpu.\(name)"] = Double(words[1]) ?? -1
+      }
+    }
+    let columns = ["rx_bytes", "rx_packets", "rx_errs", "rx_drop"]
+    let net = try String(contentsOfFile: "/proc/net/dev", encoding: .utf8)
+    for line in net.split(separator: "\n").dropFirst(2) {
+      let parts = line.split(separator: ":")
+      let name = parts[0].trimmingCharacters(in: .whitespaces)
+      for (column, word) in zip(columns, parts[1].split(separator: " ")) {
+        values["net.\(column)[\(name)]"] = Double(word) ?? -1
+      }
+    }
+    return values
+  }
+
+  @Test func theAccountAtOneKilohertzIsExact() throws {
+    let outcome = try Command()(
+      "--cpu", "--net", "--interval", "1ms", "--duration", "2s", "--record", "r.lbsample")
+    #expect(outcome.code == 0)
+    #expect(outcome.error.contains("2000 deadlines = "))
+    #expect(outcome.error.contains("+ 0 dropped"))
+    print(outcome.error)
+  }
+
+  @Test func aSuspendedProcessShowsItsSkippedDeadlines() throws {
+    let command = try Command()
+    let running = try command.start([
+      "--cpu", "--interval", "1ms", "--format", "ndjson", "--only", "cpu.ctxt",
+    ])
+    #expect(running.wait { running.output.split(separator: "\n").count > 50 })
+    kill(running.process.processIdentifier, SIGSTOP)
+    usleep(500_000)
+    kill(running.process.processIdentifier, SIGCONT)
+    usleep(200_000)
+    running.process.interrupt()
+    let outcome = try running.finish()
+    #expect(outcome.code == 0)
+    let end = try #require(try outcome.objects().last)
+    let ledger = try #require(end["ledger"] as? [String: Any])
+    let count = { (key: String) in ledger[key] as? Int ?? -1 }
+    #expect(count("deadlines") == count("on_time") + count("late") + count("skipped"))
+    #expect(count("skipped") >= 480, "500 ms at 1 kHz")
+    #expect(count("pushed") == count("drained") + count("dropped"))
+    // Samples that were taken and deadlines that were skipped are all the deadlines there were.
+    let taken = try outcome.objects().filter { $0["type"] as? String == "sample" }.count
+    #expect(taken - 1 <= count("deadlines") - count("skipped"))
+  }
+
+  @Test func everyFormatEndsWellAtAnInterrupt() throws {
+    for (arguments, expected) in [
+      ([String](), Int32(0)), (["--count", "100000"], 130), (["--format", "csv"], 0),
+    ] {
+      let command = try Command()
+      let running = try command.start(["--cpu", "--interval", "10ms"] + arguments)
+      #expect(running.wait { running.output.split(separator: "\n").count > 4 })
+      running.process.interrupt()
+      let outcome = try running.finish()
+      #expect(outcome.code == expected)
+      #expect(outcome.error.contains("deadlines"))
+      #expect(outcome.output.hasSuffix("\n"))
+    }
+  }
+
+  @Test func aReaderThatDoesNotReadCannotHoldAStopUp() throws {
+    let command = try Command()
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Command.path)
+    process.arguments = ["--cpu", "--interval", "1ms", "--format", "ndjson"]
+    process.environment = command.environment
+    process.standardOutput = Foundation.Pipe()
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    usleep(700_000)
+    let start = Clock.monotonic()
+    process.terminate()
+    process.waitUntilExit()
+    #expect(Clock.monotonic() - start < 1_500_000_000)
+    #expect(process.terminationStatus == 143)
+  }
+
+  @Test func aClosedPipeEndsItSilently() throws {
+    let command = try Command()
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = [
+      "-c", "'\(Command.path)' --cpu --interval 10ms --format csv 2>err | head -n 2 >/dev/null",
+    ]
+    process.environment = command.environment
+    process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
+    try process.run()
+    process.waitUntilExit()
+    #expect(SmallFile.text(command.folder.file("err")) == "")
+  }
+
+  @Test func vmstatsTwoNumbersAreUnderstood() throws {
+    let outcome = try Command()("0.05", "3", "--cpu")
+    #expect(outcome.code == 0)
+    #expect(outcome.lines.count == 5)
+  }
+
+  @Test func anInterfaceMayComeAndGo() throws {
+    guard getuid() == 0, FileManager.default.fileExists(atPath: "/sbin/ip") else {
+      print("skipped: needs root and ip(8) to make a network namespace")
+      return
+    }
+    let command = try Command()
+    let script = """
+      set -e
+      ip link set lo up
+      '\(Command.path)' --net --interval 20ms --count 60 --format ndjson > out 2> err &
+      sleep 0.3
+      ip link add lbtest0 type veth peer name lbtest1
+      sleep 0.3
+      ip link del lbtest0
+      wait
+      """
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
+    process.arguments = ["-n", "/bin/sh", "-c", script]
+    process.environment = command.environment
+    process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
+    try process.run()
+    process.waitUntilExit()
+    guard process.terminationStatus == 0 else {
+      print("skipped: no veth interfaces here: \(SmallFile.text(command.folder.file("err")) ?? "")")
+      return
+    }
+    let text = SmallFile.text(command.folder.file("out")) ?? ""
+    #expect(text.contains("lbtest1 appeared") || text.contains("lbtest0 appeared"))
+    #expect(text.contains("lbtest0 vanished"))
+    #expect(text.contains(#""event":"layout""#))
+  }
+}

@@ -1,0 +1,198 @@
+import Foundation
+import Testing
+
+/// Rules of this repository that matter enough to fail a build.
+@Suite struct RepositoryTests {
+  private static let root =
+    "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+
+  private static func text(_ path: String) throws -> String {
+    try String(contentsOfFile: "\(root)/\(path)", encoding: .utf8)
+  }
+
+  private static func files(below folder: String, suffix: String) throws -> [String] {
+    try FileManager.default.subpathsOfDirectory(atPath: "\(root)/\(folder)")
+      .filter { $0.hasSuffix(suffix) }.sorted().map { "\(folder)/\($0)" }
+  }
+
+  /// The import table of ARCHITECTURE.md: module → what it may import.
+  private static func importTable() throws -> [String: Set<String>] {
+    var table: [String: Set<String>] = [:]
+    for line in try text("ARCHITECTURE.md").split(separator: "\n") where line.hasPrefix("| `") {
+      let cells = line.split(separator: "|").map { $0.trimmingCharacters(in: .whitespaces) }
+      guard cells.count == 3 else { continue }
+      let module = cells[0].replacingOccurrences(of: "`", with: "")
+      let imports = cells[2].replacingOccurrences(of: "`", with: "").split(separator: ",")
+        .map { $0.trimmingCharacters(in: .whitespaces) }.filter { $0 != "–" }
+      table[module] = Set(imports)
+    }
+    return table
+  }
+
+  private static func imports(_ source: String) -> Set<String> {
+    var found = Set<String>()
+    for line in source.split(separator: "\n") {
+      let words = line.split(separator: " ").map(String.init)
+      guard let place = words.firstIndex(of: "import"), place + 1 < words.count,
+        words[..<place].allSatisfy({
+          ["public", "package", "internal", "@_exported"].contains($0)
+        })
+      else { continue }
+      found.insert(words[place + 1])
+    }
+    return found
+  }
+
+  @Test func everyModuleImportsOnlyWhatTheTableAllows() throws {
+    let table = try Self.importTable()
+    let system: Set<String> = ["Glibc", "Synchronization"]
+    let modules = try FileManager.default.contentsOfDirectory(atPath: "\(Self.root)/Sources")
+    for module in modules.sorted() {
+      guard let allowed = table[module] else {
+        Issue.record("ARCHITECTURE.md does not name \(module)")
+        continue
+      }
+      for file in try Self.files(below: "Sources/\(module)", suffix: ".swift") {
+        let found = Self.imports(try Self.text(file)).subtracting(system)
+        #expect(found.subtracting(allowed) == [], "\(file) may not import that")
+      }
+    }
+    #expect(Set(modules) == Set(table.keys), "the table names what there is")
+  }
+
+  @Test func theSamplingCoreKnowsNoFoundation() throws {
+    let core = [
+      "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "Sampler", "Collectors",
+      "RunAnalysis", "Output", "Runner",
+    ]
+    for module in core {
+      for file in try Self.files(below: "Sources/\(module)", suffix: ".swift") {
+        let found = Self.imports(try Self.text(file))
+        #expect(!found.contains { $0.hasPrefix("Foundation") }, "\(file)")
+        #expect(!found.contains("Dispatch"), "\(file)")
+      }
+    }
+  }
+
+  /// A global or static that is computed at first use takes a lock: not where sampling threads go.
+  @Test func theSamplingPathHasNoLazyGlobals() throws {
+    let hot = [
+      "Sources/Sampler/SamplingThread.swift", "Sources/SampleRing/RingProducer.swift",
+      "Sources/Collectors/TextFile.swift", "Sources/Collectors/ArmedTable.swift",
+      "Sources/Collectors/ColumnSelection.swift", "Sources/KernelText/TextScanner.swift",
+    ]
+    for file in hot {
+      for line in try Self.text(file).split(separator: "\n") where line.contains("static let") {
+        let value = line.split(separator: "=").last?.trimmingCharacters(in: .whitespaces) ?? ""
+        let isLiteral = Int(value) != nil || value.hasPrefix("UInt8(ascii:")
+        #expect(isLiteral, "\(file): \(line)")
+      }
+    }
+  }
+
+  @Test func filesAndLinesKeepTheirLimits() throws {
+    for file in try Self.files(below: "Sources", suffix: ".swift")
+      + Self.files(below: "Tests", suffix: ".swift")
+    {
+      let lines = try Self.text(file).split(separator: "\n", omittingEmptySubsequences: false)
+      if file.hasPrefix("Sources") { #expect(lines.count <= 440, "\(file): \(lines.count) lines") }
+      for (index, line) in lines.enumerated() where line.count > 100 {
+        Issue.record("\(file):\(index + 1) is \(line.count) characters long")
+      }
+    }
+    for file in ["RunController", "RepetitionExecutor"] {
+      let lines = try Self.text("Sources/Runner/\(file).swift").split(separator: "\n")
+      #expect(lines.count <= 400)
+    }
+  }
+
+  @Test func everySharedDeclarationIsDocumented() throws {
+    let keywords = ["func ", "init(", "init?(", "struct ", "class ", "enum ", "protocol "]
+    for file in try Self.files(below: "Sources", suffix: ".swift") {
+      let lines = try Self.text(file).split(
+        separator: "\n", omittingEmptySubsequences: false
+      ).map { $0.trimmingCharacters(in: .whitespaces) }
+      for (index, line) in lines.enumerated() {
+        guard line.hasPrefix("public ") || line.hasPrefix("package ") || line.hasPrefix("open "),
+          keywords.contains(where: line.contains), !line.contains(" override "),
+          !line.contains("import ")
+        else { continue }
+        var above = index - 1
+        while above >= 0, lines[above].hasPrefix("@") { above -= 1 }
+        #expect(above >= 0 && lines[above].hasPrefix("///"), "\(file):\(index + 1): \(line)")
+      }
+    }
+  }
+
+  @Test func noMarkerAndNoSwallowedErrorStandsInTheSources() throws {
+    // Written in pieces, so that this file does not find itself.
+    let words = [
+      "TO" + "DO", "FIX" + "ME", "X" + "XX", "fatal" + "Error(", "try" + "!", "try" + "?",
+    ]
+    for file in try Self.files(below: "Sources", suffix: ".swift") {
+      let text = try Self.text(file)
+      for word in words { #expect(!text.contains(word), "\(file) has \(word)") }
+    }
+  }
+
+  @Test func theControllerNamesNoCollectorAndNoClockWait() throws {
+    let text = try Self.text("Sources/Runner/RunController.swift")
+    for word in [
+      "collectors.start", "collectors.stop", "collectors.arm", "Poll.", "Clock.", "sleep(",
+      "Futex",
+    ] {
+      #expect(!text.contains(word), "RunController.swift has \(word)")
+    }
+  }
+
+  @Test func theReadmeListsEveryCollectorAndLinksToWhatIsThere() throws {
+    let readme = try Self.text("README.md")
+    for folder in try FileManager.default.contentsOfDirectory(
+      atPath: "\(Self.root)/Sources/Collectors")
+    where !folder.hasSuffix(".swift") {
+      #expect(readme.contains("| `\(folder.lowercased())` |"), "no row for \(folder)")
+    }
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+      let parts = try Self.text(document).components(separatedBy: "](").dropFirst()
+      for part in parts {
+        let target = String(part.prefix { $0 != ")" && $0 != "#" })
+        guard !target.isEmpty, !target.hasPrefix("http") else { continue }
+        #expect(
+          FileManager.default.fileExists(atPath: "\(Self.root)/\(target)"),
+          "\(document) links to \(target)")
+      }
+    }
+  }
+
+  /// Options as the command itself tells them, against the man page.
+  @Test func theManPageKnowsEveryOption() throws {
+    let page = try Self.text("Documentation/lbsample.1").replacingOccurrences(of: "\\-", with: "-")
+    let sources = try Self.files(below: "Sources/lbsample", suffix: ".swift")
+    var count = 0
+    for file in sources {
+      for part in try Self.text(file).components(separatedBy: ".customLong(\"").dropFirst() {
+        let option = "--" + part.prefix { $0 != "\"" }
+        count += 1
+        #expect(page.contains(option), "the man page does not have \(option) of \(file)")
+      }
+    }
+    #expect(count > 50)
+  }
+
+  @Test func theShippedConfigurationIsTheDefault() throws {
+    let schema = try Self.text("Sources/lbsample/SettingsSchema.swift")
+    let shipped = try Self.text("collectors.conf")
+    var section = ""
+    var keys: [String] = []
+    for line in shipped.split(separator: "\n") {
+      if line.hasPrefix("[") { section = line.trimmingCharacters(in: ["[", "]"]) }
+      if !line.hasPrefix("#"), let equals = line.firstIndex(of: "=") {
+        keys.append("\(section).\(line[..<equals].trimmingCharacters(in: .whitespaces))")
+      }
+    }
+    let known = schema.components(separatedBy: "\"").filter {
+      $0.split(separator: ".").count == 2 && $0.allSatisfy { $0.isLowercase || "._".contains($0) }
+    }
+    #expect(Set(keys) == Set(known), "every key stands in collectors.conf, and no other")
+  }
+}
