@@ -55,54 +55,78 @@ package final class RunWriter: @unchecked Sendable {
         .resultPersistence, "\(path) exists already: choose another file or remove it",
         context: ErrorContext(path: path))
     }
+    // Made under another name and renamed: whoever sees the file finds the tables in it, at
+    // whatever moment this process dies.
+    let draft = path + ".new"
     do {
+      try Self.makeDraft(draft, identity, host, configuration, labels)
+      guard unsafe rename(draft, path) == 0 else {
+        throw LBError(
+          .resultPersistence, "\(path): cannot be created: \(StoreFailure.reason(errno))",
+          context: ErrorContext(path: path, errno: errno))
+      }
       var settings = Configuration()
       settings.journalMode = .wal
       settings.prepareDatabase { db in
         try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
       }
       queue = try DatabaseQueue(path: path, configuration: settings)
-      try queue.write { db in
-        try db.execute(
-          sql: """
-            PRAGMA application_id = \(Schema.applicationID);
-            PRAGMA user_version = \(Schema.version);
-            """)
-        try db.execute(sql: Schema.tables)
-        let owner = ProcessIdentity.current()
-        try db.execute(
-          sql: """
-            INSERT INTO run (id, name, kind, status, lbsample_version, pid, pid_start, boot_id,
-              interval_ns, repetitions_planned, warm_ups_planned, start_unix_ns)
-            VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?)
-            """,
-          arguments: [
-            identity.runID, identity.name, identity.kind, identity.version, owner.pid,
-            owner.start, owner.bootID, Int64(bitPattern: identity.interval),
-            identity.repetitions, identity.warmUps,
-            Int64(bitPattern: identity.startUnixNanoseconds),
-          ])
-        for entry in configuration {
-          try db.execute(
-            sql: "INSERT INTO configuration (key, value, origin) VALUES (?, ?, ?)",
-            arguments: [entry.key, entry.value, entry.origin])
-        }
-        for fact in host {
-          try db.execute(
-            sql: "INSERT INTO host (name, value) VALUES (?, ?)",
-            arguments: [fact.name, fact.value])
-        }
-        for (key, value) in labels {
-          try db.execute(
-            sql: "INSERT INTO label (key, value) VALUES (?, ?)", arguments: [key, value])
-        }
-      }
-      try queue.writeWithoutTransaction { db in _ = try db.checkpoint(.passive) }
     } catch {
       // It did not exist before and holds nothing: what there is of it goes.
-      for suffix in ["", "-wal", "-shm"] { _ = unsafe unlink(path + suffix) }
+      for suffix in ["", "-wal", "-shm", ".new", ".new-journal"] {
+        _ = unsafe unlink(path + suffix)
+      }
+      if let error = error as? LBError { throw error }
       throw StoreFailure.error(error, path: path, doing: "creating")
     }
+  }
+
+  /// Writes the tables and the run's fixed rows into a new file, without a log beside it.
+  private static func makeDraft(
+    _ path: String, _ identity: Identity, _ host: [(name: String, value: String)],
+    _ configuration: [ConfigurationEntry], _ labels: [String: String]
+  ) throws {
+    var settings = Configuration()
+    settings.prepareDatabase { db in
+      try db.execute(sql: "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
+    }
+    let queue = try DatabaseQueue(path: path, configuration: settings)
+    try queue.write { db in
+      try db.execute(
+        sql: """
+          PRAGMA application_id = \(Schema.applicationID);
+          PRAGMA user_version = \(Schema.version);
+          """)
+      try db.execute(sql: Schema.tables)
+      let owner = ProcessIdentity.current()
+      try db.execute(
+        sql: """
+          INSERT INTO run (id, name, kind, status, lbsample_version, pid, pid_start, boot_id,
+            interval_ns, repetitions_planned, warm_ups_planned, start_unix_ns)
+          VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?)
+          """,
+        arguments: [
+          identity.runID, identity.name, identity.kind, identity.version, owner.pid,
+          owner.start, owner.bootID, Int64(bitPattern: identity.interval),
+          identity.repetitions, identity.warmUps,
+          Int64(bitPattern: identity.startUnixNanoseconds),
+        ])
+      for entry in configuration {
+        try db.execute(
+          sql: "INSERT INTO configuration (key, value, origin) VALUES (?, ?, ?)",
+          arguments: [entry.key, entry.value, entry.origin])
+      }
+      for fact in host {
+        try db.execute(
+          sql: "INSERT INTO host (name, value) VALUES (?, ?)",
+          arguments: [fact.name, fact.value])
+      }
+      for (key, value) in labels {
+        try db.execute(
+          sql: "INSERT INTO label (key, value) VALUES (?, ?)", arguments: [key, value])
+      }
+    }
+    try queue.close()
   }
 
   /// Bytes of chunks and other blobs written so far.

@@ -29,6 +29,11 @@ enum StoreFailure {
       .resultPersistence, message, context: ErrorContext(path: path), causes: causes)
   }
 
+  /// The errno's own words.
+  static func reason(_ errno: Int32) -> String {
+    NSError(domain: NSPOSIXErrorDomain, code: Int(errno)).localizedDescription
+  }
+
   private static func freeSpace(_ path: String) -> String {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     let facts: [FileAttributeKey: Any]

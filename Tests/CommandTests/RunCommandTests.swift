@@ -87,6 +87,33 @@ import Testing
     #expect(host / 1e9 >= 0.95, "\(host / 1e9) CPU seconds on CPU \(cpu)")
   }
 
+  @Test func perfCountsTheSameTaskClock() throws {
+    let perf = "/usr/bin/perf"
+    guard FileManager.default.fileExists(atPath: perf) else {
+      print("skipped: perf is not installed")
+      return
+    }
+    let command = try Command()
+    let counts = command.folder.file("counts")
+    let outcome = try command(
+      "run", "--cpu", "--format", "json", "--", perf, "stat", "-x", ",", "-o", counts, "-e",
+      "task-clock", "sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done")
+    guard outcome.code == 0, let text = SmallFile.text(counts),
+      let line = text.split(separator: "\n").first(where: { $0.contains("task-clock") }),
+      let milliseconds = Double(line.split(separator: ",")[0])
+    else {
+      print("skipped: perf stat does not count task-clock here: \(outcome.error)")
+      return
+    }
+    let attempt = try #require(try attempts(try result(outcome)).first)
+    let user = try #require(attempt["userNanoseconds"] as? Double)
+    let system = try #require(attempt["systemNanoseconds"] as? Double)
+    let ours = (user + system) / 1e6
+    // perf itself is in our count and not in its own: 30 ms is more than it takes to start.
+    #expect(ours >= milliseconds * 0.97 && ours <= milliseconds * 1.03 + 30)
+    print("task-clock by perf \(milliseconds) ms, by rusage \(ours) ms")
+  }
+
   @Test func aTimeoutLeavesNoProcessNotEvenOneThatCalledSetsid() throws {
     let command = try Command()
     let outcome = try command(
@@ -178,7 +205,8 @@ import Testing
       let running = try command.start([
         "run", "-r", "3", "--interval", interval, "--cooldown", "50ms", "--", "sleep", "0.7",
       ])
-      let wait = UInt32.random(in: 50_000...1_800_000, using: &random)
+      #expect(running.wait { command.resultFile != nil })
+      let wait = UInt32.random(in: 0...1_800_000, using: &random)
       usleep(wait)
       let reader = round % 2 == 1 ? command.resultFile.map { connection($0) } : nil
       kill(running.process.processIdentifier, SIGKILL)

@@ -349,3 +349,20 @@ private func waitUntilFinished(_ session: SamplerSession) {
     #expect(Glob.matches(pattern, text) == matches)
   }
 }
+
+@Suite struct NodePlacementTests {
+  /// The topology of a captured host with two nodes.
+  @Test func aNodePlacementTakesTheLastCPUOfEachNode() throws {
+    let tests = "/" + #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
+    let roots = MountRoots(sys: "\(tests)/Fixtures/6.1-8cpu-2node/sys")
+    let all = CPUSet(0...7)
+    #expect(try Placement.nodes.resolve(roots: roots, allowed: all, workload: nil) == [3, 7])
+    let some = CPUSet([0, 1, 4])
+    #expect(try Placement.nodes.resolve(roots: roots, allowed: some, workload: nil) == [1, 4])
+    #expect(HostFacts.nodes(roots) == [0, 1])
+    #expect(throws: LBError.self) {
+      try Placement.nodes.resolve(
+        roots: MountRoots(sys: "/nowhere"), allowed: all, workload: nil)
+    }
+  }
+}

@@ -1,0 +1,187 @@
+import Foundation
+import GRDB
+package import SampleModel
+
+/// Everything of a run but its samples.
+extension RunReader {
+  /// Everything but the samples.
+  package func result() throws(LBError) -> RunResult {
+    let path = path
+    let isAbandoned = isUnmarkedlyAbandoned
+    return try read("reading the run") { db in
+      guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
+        throw LBError(
+          .resultPersistence, "\(path) holds no run: it was killed before the first row",
+          context: ErrorContext(path: path))
+      }
+      var result = RunResult(
+        runID: row["id"], name: row["name"], kind: row["kind"],
+        startUnixNanoseconds: Self.unsigned(row["start_unix_ns"]) ?? 0)
+      result.status = isAbandoned ? .interrupted : try Self.status(row["status"])
+      result.endUnixNanoseconds = Self.unsigned(row["end_unix_ns"])
+      result.durationNanoseconds = Self.unsigned(row["duration_ns"])
+      result.errors = try JSON.value([LBError].self, row["errors"])
+      result.warnings = try JSON.value([String].self, row["warnings"])
+      result.file = path
+      result.configuration = try Row.fetchAll(
+        db, sql: "SELECT * FROM configuration ORDER BY position"
+      ).map { ConfigurationEntry(key: $0["key"], value: $0["value"], origin: $0["origin"]) }
+      for fact in try Row.fetchAll(db, sql: "SELECT name, value FROM host") {
+        result.host[fact["name"]] = fact["value"]
+      }
+      for label in try Row.fetchAll(db, sql: "SELECT key, value FROM label") {
+        result.labels[label["key"]] = label["value"]
+      }
+      result.unavailable = try Row.fetchAll(
+        db, sql: "SELECT * FROM collector WHERE outcome <> 'available' ORDER BY position"
+      ).map {
+        StreamMeta.Unavailable(
+          collector: $0["name"], outcome: $0["outcome"], reason: $0["reason"])
+      }
+      result.metrics = try Row.fetchAll(db, sql: "SELECT * FROM summary ORDER BY position").map {
+        MetricSummary(
+          metric: $0["metric"], unit: $0["unit"], count: $0["count"], median: $0["median"],
+          minimum: $0["minimum"], maximum: $0["maximum"],
+          medianAbsoluteDeviation: $0["median_absolute_deviation"], medianLow: $0["median_low"],
+          medianHigh: $0["median_high"])
+      }
+      result.phases = try Self.phases(db)
+      if result.kind == "sample" {
+        let only = result.phases.first?.repetitions.first?.attempts.first
+        result.ledger = only?.ledger
+        result.overhead = only?.overhead
+      }
+      return result
+    }
+  }
+
+  static func unsigned(_ value: Int64?) -> UInt64? { value.map(UInt64.init(bitPattern:)) }
+
+  private static func status(_ word: String) throws -> RunStatus {
+    guard let status = RunStatus(rawValue: word) else {
+      throw LBError(.resultPersistence, "unknown status \(word) in the result file")
+    }
+    return status
+  }
+
+  private static func phases(_ db: Database) throws -> [PhaseResult] {
+    var phases: [PhaseResult] = []
+    for row in try Row.fetchAll(db, sql: "SELECT * FROM phase ORDER BY id") {
+      var phase = PhaseResult(
+        name: row["name"], command: try JSON.value([String].self, row["command"]))
+      phase.status = try status(row["status"])
+      let repetitions = try Row.fetchAll(
+        db, sql: "SELECT * FROM repetition WHERE phase_id = ? ORDER BY id",
+        arguments: [row["id"] as Int64])
+      for row in repetitions {
+        var repetition = RepetitionResult(repetition: row["number"], warmUp: row["warm_up"])
+        repetition.status = try status(row["status"])
+        repetition.attempts = try attempts(ofRepetition: row["id"], db)
+        phase.repetitions.append(repetition)
+      }
+      phases.append(phase)
+    }
+    return phases
+  }
+
+  private static func attempts(
+    ofRepetition repetition: Int64, _ db: Database
+  ) throws -> [AttemptResult] {
+    let rows = try Row.fetchAll(
+      db, sql: "SELECT * FROM attempt WHERE repetition_id = ? ORDER BY id",
+      arguments: [repetition])
+    return try rows.map { row in
+      let id: Int64 = row["id"]
+      var attempt = AttemptResult(attempt: row["number"])
+      attempt.status = try status(row["status"])
+      attempt.startUnixNanoseconds = unsigned(row["start_unix_ns"]) ?? 0
+      attempt.wallNanoseconds = unsigned(row["wall_ns"])
+      attempt.bracketNanoseconds = unsigned(row["bracket_ns"]) ?? 0
+      attempt.exitCode = row["exit_code"]
+      attempt.signal = row["signal"]
+      attempt.userNanoseconds = unsigned(row["user_ns"])
+      attempt.systemNanoseconds = unsigned(row["system_ns"])
+      attempt.peakResidentBytes = unsigned(row["peak_resident_bytes"])
+      attempt.outputBytes = unsigned(row["output_bytes"]) ?? 0
+      attempt.outputBytesKept = UInt64((row["output"] as Data?)?.count ?? 0)
+      attempt.orphansKilled = row["orphans_killed"] ?? 0
+      attempt.error = try (row["error"] as String?).map { try JSON.value(LBError.self, $0) }
+      for metric in try Row.fetchAll(
+        db, sql: "SELECT name, value FROM metric WHERE attempt_id = ?", arguments: [id])
+      {
+        attempt.metrics[metric["name"]] = metric["value"]
+      }
+      attempt.ledger = try ledger(ofAttempt: id, db)
+      attempt.overhead = try overhead(ofAttempt: id, db)
+      return attempt
+    }
+  }
+
+  private static func ledger(ofAttempt attempt: Int64, _ db: Database) throws -> Ledger {
+    let rows = try Row.fetchAll(
+      db, sql: "SELECT * FROM ledger WHERE attempt_id = ? ORDER BY thread", arguments: [attempt])
+    return Ledger(
+      threads: try rows.map { row in
+        var thread = ThreadLedger(thread: row["thread"], cpu: row["cpu"])
+        thread.ticks.deadlines = unsigned(row["deadlines"]) ?? 0
+        thread.ticks.onTime = unsigned(row["on_time"]) ?? 0
+        thread.ticks.late = unsigned(row["late"]) ?? 0
+        thread.ticks.skipped = unsigned(row["skipped"]) ?? 0
+        thread.ticks.latenessMaximum = unsigned(row["lateness_max_ns"]) ?? 0
+        thread.ring.pushed = unsigned(row["pushed"]) ?? 0
+        thread.ring.drained = unsigned(row["drained"]) ?? 0
+        thread.ring.dropped = unsigned(row["dropped"]) ?? 0
+        thread.collectors = try JSON.value([CollectorLedger].self, row["collectors"])
+        return thread
+      })
+  }
+
+  private static func overhead(ofAttempt attempt: Int64, _ db: Database) throws -> Overhead? {
+    guard
+      let row = try Row.fetchOne(
+        db, sql: "SELECT * FROM overhead WHERE attempt_id = ?", arguments: [attempt])
+    else { return nil }
+    var overhead = Overhead()
+    overhead.samplingThreadNanoseconds = try JSON.value([UInt64].self, row["sampling_ns"])
+    overhead.drainNanoseconds = unsigned(row["drain_ns"]) ?? 0
+    overhead.processNanoseconds = unsigned(row["process_ns"]) ?? 0
+    overhead.elapsedNanoseconds = unsigned(row["elapsed_ns"]) ?? 0
+    overhead.bytesWritten = unsigned(row["bytes_written"]) ?? 0
+    overhead.memoryLocked = unsigned(row["memory_locked"]) ?? 0
+    overhead.memoryResident = unsigned(row["memory_resident"])
+    return overhead
+  }
+
+  /// The workload's kept output of an attempt, by phase, repetition and attempt number.
+  package func output(bracket: UInt32) throws(LBError) -> [UInt8] {
+    try read("reading output") { db in
+      let data = try Data.fetchOne(
+        db, sql: "SELECT output FROM attempt WHERE bracket = ?", arguments: [bracket])
+      return data.map { Array($0) } ?? []
+    }
+  }
+
+  /// Planned repetitions and warm-ups, nil for a recording.
+  package func planned() throws(LBError) -> (repetitions: Int, warmUps: Int)? {
+    try read("reading") { db in
+      guard
+        let row = try Row.fetchOne(
+          db, sql: "SELECT repetitions_planned AS r, warm_ups_planned AS w FROM run"),
+        let repetitions = row["r"] as Int?
+      else { return nil }
+      return (repetitions, row["w"] ?? 0)
+    }
+  }
+
+  /// The journal, oldest first.
+  package func journal(run: String) throws(LBError) -> [JournalEntry] {
+    try read("reading the journal") { db in
+      try Row.fetchAll(db, sql: "SELECT * FROM journal ORDER BY id").map { row in
+        JournalEntry(
+          unixNanoseconds: Self.unsigned(row["unix_ns"]) ?? 0, level: row["level"],
+          kind: row["kind"], message: row["message"], run: run, phase: row["phase"],
+          repetition: row["repetition"], attempt: row["attempt"])
+      }
+    }
+  }
+}
