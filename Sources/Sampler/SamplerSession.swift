@@ -241,8 +241,10 @@ package final class SamplerSession {
   /// Nine tenths of a second: with the commit itself, within the promised second.
   private static let recordingPeriod: UInt64 = 900_000_000
 
+  /// At longer intervals a live drain is woken by each tick and need not look by itself.
   private var drainPeriod: UInt64 {
-    configuration.live ? Self.livePeriod : Self.recordingPeriod
+    configuration.live && configuration.interval < Self.livePeriod
+      ? Self.livePeriod : Self.recordingPeriod
   }
 
   private static func fix(_ error: SystemError) -> String {
