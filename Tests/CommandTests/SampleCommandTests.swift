@@ -6,10 +6,18 @@ import Testing
 @Suite(.serialized) struct SampleCommandTests {
   @Test func theStreamAgreesWithAnIndependentReader() throws {
     let command = try Command()
-    let before = try independentReading()
-    let outcome = try command(
-      "--cpu", "--net", "--interval", "10ms", "--count", "100", "--format", "ndjson", "--raw")
-    let after = try independentReading()
+    let running = try command.start([
+      "--cpu", "--net", "--interval", "10ms", "--count", "500", "--format", "ndjson", "--raw",
+    ])
+    // The same files by another reader all the while, each reading with its own time.
+    var readings: [(start: UInt64, end: UInt64, values: [String: Double])] = []
+    let clock = SystemClock()
+    while running.process.isRunning {
+      let start = clock.realtime()
+      let values = try independentReading()
+      readings.append((start, clock.realtime(), values))
+    }
+    let outcome = try running.finish()
     #expect(outcome.code == 0)
     let objects = try outcome.objects()
     #expect(objects.first?["type"] as? String == "meta")
@@ -17,19 +25,25 @@ import Testing
     let ledger = try #require(objects.last?["ledger"] as? [String: Any])
     let skipped = try #require(ledger["skipped"] as? Int)
     let samples = objects.filter { $0["type"] as? String == "sample" }
-    #expect(samples.count == 2 * (100 - skipped))
-    for collector in ["cpu", "net"] {
-      let mine = samples.filter { $0["collector"] as? String == collector }
-      for sample in [mine.first, mine.last] {
-        let values = try #require(sample?["values"] as? [String: Double])
-        for (name, value) in values {
-          guard let low = before[name], let high = after[name] else { continue }
-          if name.hasPrefix("cpu.procs_") { continue }  // Levels, not counts.
-          if name.hasPrefix("cpu.idle") || name.hasPrefix("cpu.iowait") { continue }
-          #expect(value >= low && value <= high, "\(name): \(low) ≤ \(value) ≤ \(high)")
-        }
+    #expect(samples.count == 2 * (500 - skipped))
+    var compared = 0
+    for sample in samples {
+      let time = try #require(sample["time_ns"] as? UInt64)
+      let values = try #require(sample["values"] as? [String: Double])
+      // The last reading over before this sample, and the first begun well after its read.
+      guard let low = readings.last(where: { $0.end < time })?.values,
+        let high = readings.first(where: { $0.start > time + 5_000_000 })?.values
+      else { continue }
+      compared += 1
+      for (name, value) in values {
+        // Levels may move either way, and the kernel lets idle and iowait step back.
+        guard let from = low[name], let to = high[name], !name.hasPrefix("cpu.procs_"),
+          !name.hasPrefix("cpu.idle"), !name.hasPrefix("cpu.iowait")
+        else { continue }
+        #expect(value >= from && value <= to, "\(name): \(from) ≤ \(value) ≤ \(to)")
       }
     }
+    #expect(compared > 600, "\(compared) of \(samples.count) samples lie between two readings")
     for sample in samples where sample["collector"] as? String == "cpu" {
       let values = try #require(sample["values"] as? [String: Double])
       let cpus = values.keys.filter { $0.hasPrefix("cpu.user[") && $0 != "cpu.user[all]" }
