@@ -46,8 +46,6 @@ int lb_get_affinity(uint64_t *mask, size_t bytes) {
   return written < 0 ? -errno : (int)written;
 }
 
-int lb_gettid(void) { return (int)syscall(SYS_gettid); }
-
 int lb_set_thread_name(const char *name) { return pthread_setname_np(pthread_self(), name); }
 
 uint64_t lb_memory_lock_limit(void) {
@@ -110,15 +108,6 @@ int lb_set_child_subreaper(int on) {
 int lb_pidfd_open(int pid) {
   long fd = syscall(SYS_pidfd_open, pid, 0);
   return fd < 0 ? -errno : (int)fd;
-}
-
-int lb_memfd_create(const char *name) {
-  int fd = memfd_create(name, MFD_CLOEXEC);
-  return fd < 0 ? -errno : fd;
-}
-
-int lb_getcpu(uint32_t *cpu, uint32_t *node) {
-  return syscall(SYS_getcpu, cpu, node, NULL) < 0 ? -errno : 0;
 }
 
 int lb_terminal_size(int fd, uint16_t *columns, uint16_t *rows) {

@@ -119,7 +119,4 @@ package final class SystemThread: @unchecked Sendable {
     let result = lb_set_timer_slack(nanoseconds)
     guard result == 0 else { throw SystemError("prctl(PR_SET_TIMERSLACK)", errno: -result) }
   }
-
-  /// The calling thread's kernel id.
-  package static var currentID: Int32 { lb_gettid() }
 }

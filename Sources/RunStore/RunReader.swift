@@ -149,13 +149,6 @@ package final class RunReader {
 
   // MARK: The samples
 
-  /// The time of the last committed sample's end (CLOCK_MONOTONIC), nil when there is none.
-  package func lastSampleEnd() throws(LBError) -> UInt64? {
-    try read("reading") { db in
-      Self.unsigned(try Int64.fetchOne(db, sql: "SELECT max(last_ns) FROM chunk"))
-    }
-  }
-
   func firstStart() throws(LBError) -> UInt64 {
     try read("reading") { db in
       Self.unsigned(try Int64.fetchOne(db, sql: "SELECT min(first_ns) FROM chunk")) ?? 0

@@ -9,8 +9,6 @@ package struct ColumnFilter: Sendable, Hashable {
     self.except = except
   }
 
-  package var passesEverything: Bool { only.isEmpty && except.isEmpty }
-
   /// Whether a column of this full name is wanted.
   package func passes(_ name: String) -> Bool {
     (only.isEmpty || only.contains { Glob.matches($0, name) })

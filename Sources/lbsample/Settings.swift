@@ -6,11 +6,6 @@ import Sampler
 struct Settings {
   private var entries: [String: ConfigurationEntry] = [:]
 
-  /// Everything at once that is wrong with file, environment and command line.
-  struct Problems: Error {
-    var lines: [String]
-  }
-
   /// Defaults, then the file, then the environment, then the command line; every problem of all
   /// four is reported together.
   init(

@@ -23,7 +23,6 @@ void lb_futex_wake_all(const uint32_t *word);
 int lb_set_affinity(const uint64_t *mask, size_t bytes);
 int lb_get_affinity(uint64_t *mask, size_t bytes);
 
-int lb_gettid(void);
 // RLIMIT_MEMLOCK in bytes, UINT64_MAX when unlimited.
 uint64_t lb_memory_lock_limit(void);
 int lb_set_thread_name(const char *name);
@@ -39,8 +38,6 @@ int lb_poll_until(struct pollfd *entries, size_t count, uint64_t deadline_ns);
 int lb_set_timer_slack(uint64_t ns);
 int lb_set_child_subreaper(int on);
 int lb_pidfd_open(int pid);
-int lb_memfd_create(const char *name);
-int lb_getcpu(uint32_t *cpu, uint32_t *node);
 int lb_terminal_size(int fd, uint16_t *columns, uint16_t *rows);
 // perf_event_open(2) of a software event on the calling thread: a descriptor or -errno.
 int lb_perf_probe(uint32_t type, uint64_t config, int exclude_kernel);
