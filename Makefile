@@ -4,7 +4,7 @@ DESTDIR ?=
 SWIFT_FLAGS = -c release --static-swift-stdlib
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test setup install uninstall bench format lint tsan coverage
+.PHONY: sample build test test-numa setup install uninstall bench format lint tsan coverage
 
 sample: build
 	$(BINARY) --cpu --net --count 5
@@ -15,6 +15,10 @@ build: setup
 test: setup
 	swift build --build-tests
 	swift test --skip-build
+
+# Topology, nodes and hotplug on another kernel with two and four NUMA nodes, emulated by qemu.
+test-numa: build
+	Scripts/test-numa $(BINARY)
 
 setup:
 	@Scripts/setup

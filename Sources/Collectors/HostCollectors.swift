@@ -5,6 +5,10 @@ package import Sampler
 package struct CollectorOptions: Sendable, Hashable {
   /// CPUs to keep of per-CPU metrics, nil for all.
   package var cpus: CPUSet?
+  /// A column for each CPU of each interrupt, rather than their sum.
+  package var interruptsPerCPU = false
+  /// Which block devices are read.
+  package var disks = DiskChoice.disks
 
   /// Everything.
   package init() {}
@@ -15,7 +19,32 @@ extension CollectorRegistry {
   package static func host(_ options: CollectorOptions = CollectorOptions()) -> CollectorRegistry {
     CollectorRegistry([
       CpuCollector(cpus: options.cpus),
+      MemoryCollector(),
+      DiskCollector(options.disks),
       NetCollector(),
+      PressureCollector(),
+      LoadCollector(),
+      VmCollector(),
+      NumaCollector(),
+      InterruptsCollector(perCPU: options.interruptsPerCPU),
+      SoftirqsCollector(),
+      SoftnetCollector(),
+      SocketsCollector(),
+      ProtocolsCollector(),
+      SchedulerCollector(),
+      FrequencyCollector(),
+      TemperatureCollector(),
+      PowerCollector(),
+      FilesCollector(),
+      ConntrackCollector(),
+      HugepagesCollector(),
+      ZonesCollector(),
+      SlabCollector(),
+      EntropyCollector(),
+      LinksCollector(),
+      MdCollector(),
+      NfsCollector(),
+      EdacCollector(),
     ])
   }
 }

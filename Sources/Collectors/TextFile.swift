@@ -28,9 +28,8 @@ final class TextFile {
     self.path = path
     self.comesWhole = comesWhole
     do throws(SystemError) {
-      let first = try SmallFile.read(path)
       descriptor = try OwnedDescriptor(open: path, O_RDONLY)
-      unsafe buffer = .allocate(capacity: max(4096, first.count * 4))
+      unsafe buffer = .allocate(capacity: max(4096, try Self.length(path) * 4))
       unsafe buffer.initialize(repeating: 0)
     } catch {
       throw LBError(
@@ -41,6 +40,17 @@ final class TextFile {
   }
 
   deinit { unsafe buffer.deallocate() }
+
+  /// Bytes of the file now. Some attributes open and refuse to be read while their device is down
+  /// (EINVAL for a link's speed): those count as empty, and may read later.
+  private static func length(_ path: String) throws(SystemError) -> Int {
+    do throws(SystemError) {
+      return try SmallFile.read(path).count
+    } catch {
+      if error.errno == EACCES || error.errno == EPERM { throw error }
+      return 0
+    }
+  }
 
   /// Reads the file and hands the bytes to `parse`. The outcome is the parser's, or says why
   /// there was nothing to parse. Allocates nothing.

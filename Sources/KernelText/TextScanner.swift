@@ -2,6 +2,9 @@ import Glibc
 
 /// Single-pass scanning over the bytes of a kernel file. Every function is given the position and
 /// moves it; none reads at or past `text.count`.
+///
+/// Eight bytes at a time where eight are left: a digit at a time costs a mispredicted branch for
+/// each number, which is more than the number itself.
 package enum TextScanner {
   package static let newline = UInt8(ascii: "\n")
   package static let space = UInt8(ascii: " ")
@@ -13,12 +16,29 @@ package enum TextScanner {
     unsafe text[unchecked: position]
   }
 
+  /// Eight bytes from `position` on, the first one lowest. Callers have checked that they exist.
+  @inline(__always)
+  private static func word(_ text: Span<UInt8>, _ position: Int) -> UInt64 {
+    // Safe: every caller stands behind a comparison of position + 8 with text.count.
+    unsafe text.withUnsafeBytes {
+      UInt64(littleEndian: unsafe $0.loadUnaligned(fromByteOffset: position, as: UInt64.self))
+    }
+  }
+
   /// Moves past spaces and tabs.
   @inline(__always)
   package static func skipBlanks(_ text: Span<UInt8>, _ position: inout Int) {
     while position < text.count {
-      let byte = byte(text, position)
-      guard byte == space || byte == 9 else { return }
+      if position + 8 <= text.count {
+        let others = word(text, position) ^ 0x2020_2020_2020_2020
+        let blanks = others.trailingZeroBitCount >> 3
+        position += blanks
+        if blanks == 8 { continue }
+        if byte(text, position) != 9 { return }
+      } else {
+        let byte = byte(text, position)
+        guard byte == space || byte == 9 else { return }
+      }
       position += 1
     }
   }
@@ -26,14 +46,46 @@ package enum TextScanner {
   /// Reads a decimal number after blanks; nil where there is no digit or it exceeds 64 bits.
   @inline(__always)
   package static func number(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
-    skipBlanks(text, &position)
-    var value: UInt64 = 0
-    let first = position
+    if position < text.count, byte(text, position) == space {
+      position += 1
+      // One blank is the rule between numbers, many are the rule before a right-aligned one.
+      if position < text.count, byte(text, position) &- 48 >= 10 { skipBlanks(text, &position) }
+    } else if position < text.count, byte(text, position) == 9 {
+      skipBlanks(text, &position)
+    }
+    guard position + 8 <= text.count else { return shortNumber(text, &position, 0, 0) }
+    // 0 to 9 in each byte that holds a digit.
+    let digits = word(text, position) ^ 0x3030_3030_3030_3030
+    let others =
+      ((digits & 0x7F7F_7F7F_7F7F_7F7F) &+ 0x7676_7676_7676_7676 | digits)
+      & 0x8080_8080_8080_8080
+    let count = others.trailingZeroBitCount >> 3
+    guard count > 0 else { return nil }
+    position += count
+    // The digits to the top: what comes in below them are leading zeros.
+    let value = eightDigits(digits << UInt64(truncatingIfNeeded: (8 &- count) &* 8))
+    return count < 8 ? value : shortNumber(text, &position, value, 8)
+  }
+
+  /// The number that eight bytes of 0 to 9 make, the first one lowest.
+  @inline(__always)
+  private static func eightDigits(_ digits: UInt64) -> UInt64 {
+    let pairs = (digits &* (1 + 10 << 8)) >> 8 & 0x00FF_00FF_00FF_00FF
+    let fours = (pairs &* (1 + 100 << 16)) >> 16 & 0x0000_FFFF_0000_FFFF
+    return (fours &* (1 + 10_000 << 32)) >> 32
+  }
+
+  /// Goes on with a number of which `already` digits gave `value`, a digit at a time.
+  private static func shortNumber(
+    _ text: Span<UInt8>, _ position: inout Int, _ value: UInt64, _ already: Int
+  ) -> UInt64? {
+    var value = value
+    var count = already
     while position < text.count {
       let digit = byte(text, position) &- 48
       guard digit < 10 else { break }
       // Nineteen digits cannot overflow; only a twentieth needs the checked path.
-      if position - first < 19 {
+      if count < 19 {
         value = value &* 10 &+ UInt64(digit)
       } else {
         let (product, tooLarge) = value.multipliedReportingOverflow(by: 10)
@@ -42,8 +94,110 @@ package enum TextScanner {
         value = sum
       }
       position += 1
+      count += 1
+    }
+    return count == 0 ? nil : value
+  }
+
+  /// Reads a hexadecimal number after blanks; nil where there is none or it exceeds 64 bits.
+  @inline(__always)
+  package static func hexadecimal(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
+    skipBlanks(text, &position)
+    var value: UInt64 = 0
+    let first = position
+    while position < text.count {
+      let byte = byte(text, position)
+      let digit = byte &- 48 < 10 ? byte &- 48 : (byte | 0x20) &- 97 &+ 10
+      guard byte &- 48 < 10 || (byte | 0x20) &- 97 < 6 else { break }
+      guard value >> 60 == 0 else { return nil }
+      value = value << 4 | UInt64(digit)
+      position += 1
     }
     return position == first ? nil : value
+  }
+
+  /// Reads a decimal number that may be negative, as its two's complement.
+  @inline(__always)
+  package static func signed(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
+    skipBlanks(text, &position)
+    guard position < text.count, byte(text, position) == UInt8(ascii: "-") else {
+      guard let value = number(text, &position), value >> 63 == 0 else { return nil }
+      return value
+    }
+    position += 1
+    guard position < text.count, byte(text, position) != space,
+      let value = number(text, &position), value <= 1 << 63
+    else { return nil }
+    return 0 &- value
+  }
+
+  /// Reads a decimal number with up to two places behind its point, in hundredths.
+  @inline(__always)
+  package static func hundredths(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
+    guard let whole = number(text, &position), whole <= .max / 100 - 1 else { return nil }
+    var value = whole &* 100
+    guard position < text.count, byte(text, position) == UInt8(ascii: ".") else { return value }
+    position += 1
+    var unit: UInt64 = 10
+    while position < text.count {
+      let digit = byte(text, position) &- 48
+      guard digit < 10 else { break }
+      // A third place is below what the value holds.
+      value &+= UInt64(digit) &* unit
+      unit /= 10
+      position += 1
+    }
+    return value
+  }
+
+  /// Moves behind a number in any form, after blanks; false where there is none.
+  @inline(__always)
+  package static func skipNumber(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
+    skipBlanks(text, &position)
+    let first = position
+    while position < text.count {
+      let byte = byte(text, position)
+      guard byte &- 48 < 10 || (byte | 0x20) &- 97 < 6 || byte == 45 || byte == 46 else { break }
+      position += 1
+    }
+    return position > first
+  }
+
+  /// Whether the `length` bytes of `literals` from `start` on stand in `text` at `position`.
+  /// `literals` has eight bytes more than its literals.
+  @inline(__always)
+  package static func matches(
+    _ literals: Span<UInt8>, _ start: Int, _ length: Int, _ text: Span<UInt8>, _ position: Int
+  ) -> Bool {
+    guard position + length <= text.count else { return false }
+    var offset = 0
+    while offset < length {
+      let left = length - offset
+      guard position + offset + 8 <= text.count else {
+        while offset < length {
+          // Safe: offset < length, and both ends were compared above.
+          if unsafe literals[unchecked: start + offset] != byte(text, position + offset) {
+            return false
+          }
+          offset += 1
+        }
+        return true
+      }
+      let difference = word(literals, start + offset) ^ word(text, position + offset)
+      // Of the last word only the bytes that are left count.
+      let kept = left >= 8 ? difference : difference << UInt64(truncatingIfNeeded: (8 &- left) &* 8)
+      if kept != 0 { return false }
+      offset += 8
+    }
+    return true
+  }
+
+  /// Whether `text` agrees with a literal as far as it goes, and ends within it.
+  package static func isCut(
+    _ literals: Span<UInt8>, _ start: Int, _ length: Int, _ text: Span<UInt8>, _ position: Int
+  ) -> Bool {
+    let there = min(length, max(0, text.count - position))
+    return there < length && matches(literals, start, there, text, position)
   }
 
   /// Moves behind the next newline, or to the end of the text.
@@ -65,23 +219,6 @@ package enum TextScanner {
       return false
     }
     position = found + 1
-    return true
-  }
-
-  /// Whether `word` stands at `position`, followed by a space; moves behind it if so.
-  @inline(__always)
-  package static func take(
-    _ word: StaticString, _ text: Span<UInt8>, _ position: inout Int
-  ) -> Bool {
-    let length = word.utf8CodeUnitCount
-    guard position + length < text.count, byte(text, position + length) == space else {
-      return false
-    }
-    for offset in 0..<length {
-      // Safe: offset is below the static string's own length.
-      guard unsafe byte(text, position + offset) == word.utf8Start[offset] else { return false }
-    }
-    position += length
     return true
   }
 }

@@ -18,6 +18,7 @@ package enum HostFacts {
     add("cpus_allowed", CPUSet.allowed().description)
     add("cpus_isolated", SmallFile.text(roots.sys("devices/system/cpu/isolated")))
     for node in nodes(roots) {
+      add("node\(node)_memory", memory(ofNode: node, roots).map { "\($0)" })
       add("node\(node)_cpus", SmallFile.text(roots.sys("devices/system/node/node\(node)/cpulist")))
       add(
         "node\(node)_distances",
@@ -27,6 +28,7 @@ package enum HostFacts {
       "clocksource",
       SmallFile.text(
         roots.sys("devices/system/clocksource/clocksource0/current_clocksource")))
+    if roots.sys == "/sys" { add("numa_check", topologyCheck(roots)) }
     add("clock_ticks_per_second", "\(ticksPerSecond)")
     add("page_size", "\(sysconf(Int32(_SC_PAGESIZE)))")
     add("memory_lock_limit", memoryLockLimit().map { "\($0)" } ?? "unlimited")
@@ -45,6 +47,42 @@ package enum HostFacts {
   package static func cpus(ofNode node: Int, _ roots: MountRoots) -> CPUSet? {
     SmallFile.text(roots.sys("devices/system/node/node\(node)/cpulist"))
       .flatMap { CPUSet(list: $0) }
+  }
+
+  /// Distances from a NUMA node to each online one, as sysfs has them; empty when unknown.
+  package static func distances(ofNode node: Int, _ roots: MountRoots) -> [Int] {
+    let text = SmallFile.text(roots.sys("devices/system/node/node\(node)/distance")) ?? ""
+    return text.split(separator: " ").compactMap { Int($0) }
+  }
+
+  /// Bytes of memory of a NUMA node, nil when unknown.
+  package static func memory(ofNode node: Int, _ roots: MountRoots) -> UInt64? {
+    let path = roots.sys("devices/system/node/node\(node)/meminfo")
+    for line in (SmallFile.text(path) ?? "").split(separator: "\n") {
+      let words = line.split(separator: " ")
+      if words.count > 3, words[2] == "MemTotal:" { return UInt64(words[3]).map { $0 * 1024 } }
+    }
+    return nil
+  }
+
+  /// Whether libnuma sees the nodes, CPUs and distances that sysfs shows: in words.
+  package static func topologyCheck(_ roots: MountRoots) -> String {
+    if let reason = NumaLibrary.unavailable { return "sysfs alone: \(reason)" }
+    let nodes = nodes(roots)
+    let seen = NumaLibrary.distances()
+    for node in nodes {
+      let distances = nodes.compactMap { other in
+        node < seen.count && other < seen[node].count ? seen[node][other] : nil
+      }
+      if distances != Self.distances(ofNode: node, roots) {
+        return "libnuma has other distances of node\(node) than sysfs: \(distances)"
+      }
+      for cpu in cpus(ofNode: node, roots)?.members ?? []
+      where NumaLibrary.node(ofCPU: cpu) != node {
+        return "libnuma has CPU \(cpu) on another node than sysfs has"
+      }
+    }
+    return "libnuma and sysfs agree"
   }
 
   /// CPUs that the kernel keeps free of other work (isolcpus).

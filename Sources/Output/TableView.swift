@@ -4,6 +4,8 @@ package import SampleModel
 package enum CellFormat: Sendable {
   /// A fraction as percent.
   case percent
+  /// A number with two places.
+  case fixed
   /// Bytes with binary prefixes.
   case bytes
   /// A count with decimal prefixes.
@@ -13,6 +15,7 @@ package enum CellFormat: Sendable {
   var width: Int {
     switch self {
     case .percent: 4
+    case .fixed: 5
     case .bytes, .count: 6
     }
   }
@@ -20,6 +23,7 @@ package enum CellFormat: Sendable {
   func text(_ value: Double) -> String {
     switch self {
     case .percent: value >= 9.995 ? Readable.fixed(value * 100, 0) : Self.percent(value)
+    case .fixed: Readable.fixed(value, value < 100 ? 2 : 0)
     case .bytes: Readable.bytes(value)
     case .count: Readable.count(value)
     }
@@ -67,6 +71,37 @@ package enum TableView {
       Spec("intr", "int/s", .count, 3), Spec("ctxt", "csw/s", .count, 3),
       Spec("processes", "new/s", .count, 6),
     ],
+    "memory": [
+      Spec("MemFree", "free", .bytes, 3), Spec("MemAvailable", "avail", .bytes, 2),
+      Spec("Cached", "cache", .bytes, 4), Spec("Dirty", "dirty", .bytes, 6),
+      Spec("SwapFree", "swapfr", .bytes, 8),
+    ],
+    "disk": [
+      Spec("read_sectors", "read", .bytes, 1), Spec("write_sectors", "writ", .bytes, 1),
+      Spec("read_ios", "rd/s", .count, 6), Spec("write_ios", "wr/s", .count, 6),
+      Spec("io_ticks", "busy", .percent, 3),
+    ],
+    "pressure": [
+      Spec("cpu.some.total", "cpu", .percent, 4), Spec("memory.some.total", "mem", .percent, 4),
+      Spec("io.some.total", "io", .percent, 4),
+    ],
+    "load": [
+      Spec("load1", "1 min", .fixed, 2), Spec("load5", "5 min", .fixed, 3),
+      Spec("load15", "15min", .fixed, 4),
+    ],
+    "vm": [
+      Spec("pgfault", "flt/s", .count, 4), Spec("pgmajfault", "maj/s", .count, 4),
+      Spec("pswpin", "swp in", .count, 5), Spec("pswpout", "swpout", .count, 5),
+    ],
+    "numa": [
+      Spec("MemFree", "free", .bytes, 3), Spec("local_node", "local", .count, 4),
+      Spec("other_node", "remote", .count, 4), Spec("numa_miss", "miss", .count, 5),
+    ],
+    "sockets": [Spec("TCP.inuse", "tcp", .count, 4), Spec("TCP.tw", "tm wt", .count, 6)],
+    "protocols": [
+      Spec("Tcp.InSegs", "seg in", .count, 4), Spec("Tcp.OutSegs", "segout", .count, 4),
+      Spec("Tcp.RetransSegs", "retr", .count, 3),
+    ],
     "net": [
       Spec("rx_bytes", "recv", .bytes, 1), Spec("tx_bytes", "send", .bytes, 1),
       Spec("rx_packets", "pkt in", .count, 6), Spec("tx_packets", "pktout", .count, 6),
@@ -86,6 +121,7 @@ package enum TableView {
         instances.append(column.instance)
       }
       let names = Set(layout.columns.map(\.name))
+      let prefix = layout.columns.first?.name.prefix { $0 != "." } ?? ""
       // What never counted anything is of least interest, the loopback interface of little.
       let lesser: (String) -> Int = { instance in
         (idle[layout.stream]?.contains(instance) ?? false) ? 2 : instance == "lo" ? 1 : 0
@@ -99,8 +135,8 @@ package enum TableView {
         for spec in specs[layout.collector] ?? [] {
           let source =
             instance.isEmpty
-            ? "\(layout.collector).\(spec.metric)"
-            : "\(layout.collector).\(spec.metric)[\(instance)]"
+            ? "\(prefix).\(spec.metric)"
+            : "\(prefix).\(spec.metric)[\(instance)]"
           guard names.contains(source) else { continue }
           columns.append(
             TableColumn(

@@ -80,7 +80,7 @@ package struct Derivation: Sendable {
       let value = values[index]
       let isCumulative = metric.kind != .gauge
       if !isCumulative || raw {
-        result.values.append(Self.scaled(value, by: metric.scale))
+        result.values.append(Self.scaled(value, of: metric))
       }
       guard isCumulative else { continue }
       if stream.known[index] {
@@ -100,8 +100,12 @@ package struct Derivation: Sendable {
     return result
   }
 
-  private static func scaled(_ value: UInt64, by scale: Scale) -> DerivedValue {
-    scale.exactly(value).map(DerivedValue.integer) ?? .real(scale.apply(Double(value)))
+  private static func scaled(_ value: UInt64, of metric: MetricDescription) -> DerivedValue {
+    let scale = metric.scale
+    if metric.isSigned, value >> 63 == 1 {
+      return .real(metric.level(value))
+    }
+    return scale.exactly(value).map(DerivedValue.integer) ?? .real(scale.apply(Double(value)))
   }
 
   private static func rate(

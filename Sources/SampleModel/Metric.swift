@@ -13,6 +13,12 @@ public enum MetricUnit: String, Sendable, Codable {
   case nanoseconds = "ns"
   case bytes
   case count
+  /// A fraction of one.
+  case ratio = "1"
+  case hertz = "Hz"
+  case celsius = "Cel"
+  case joules = "J"
+  case bitsPerSecond = "bit/s"
 }
 
 /// The exact rational factor from the kernel's integer to the base unit.
@@ -69,13 +75,16 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   public let extent: Extent
   /// The kernel is known to let this counter step back a little; such a step reads as no change.
   public let mayStepBack: Bool
+  /// The raw value is a two's complement.
+  public let isSigned: Bool
   /// One line for `lbsample collectors`, with the kernel version a younger column came with.
   public let meaning: String
 
   /// A schema row; every argument but the name, unit, kind and meaning has the usual default.
   public init(
     _ name: String, _ unit: MetricUnit, _ kind: MetricKind, scale: Scale = .identity,
-    width: UInt8 = 64, extent: Extent = .instance, mayStepBack: Bool = false, meaning: String
+    width: UInt8 = 64, extent: Extent = .instance, mayStepBack: Bool = false,
+    isSigned: Bool = false, meaning: String
   ) {
     self.name = name
     self.unit = unit
@@ -84,7 +93,15 @@ public struct MetricDescription: Sendable, Hashable, Codable {
     self.width = width
     self.extent = extent
     self.mayStepBack = mayStepBack
+    self.isSigned = isSigned
     self.meaning = meaning
+  }
+}
+
+extension MetricDescription {
+  /// A raw level in base units.
+  package func level(_ raw: UInt64) -> Double {
+    scale.apply(isSigned ? Double(Int64(bitPattern: raw)) : Double(raw))
   }
 }
 
@@ -96,12 +113,23 @@ public enum CostClass: String, Sendable, Codable {
   case moderate
   /// Above that, or growing with the host: defaults to a slower cadence.
   case expensive
+
+  /// Nanoseconds between two acquisitions that are the least by default.
+  public var leastInterval: UInt64 {
+    switch self {
+    case .cheap: 0
+    case .moderate: 100_000_000
+    case .expensive: 1_000_000_000
+    }
+  }
 }
 
 /// The static description of a collector: the only schema there is.
 public struct CollectorDescription: Sendable, Codable {
-  /// The collector's name: the first part of every metric's.
+  /// The collector's name.
   public let name: String
+  /// The first part of every metric's name: the collector's, but for `protocol` of `protocols`.
+  public let prefix: String
   /// One line: what is measured.
   public let summary: String
   /// The kernel files or calls it reads, relative to the mount roots.
@@ -116,13 +144,19 @@ public struct CollectorDescription: Sendable, Codable {
   public let systemCallsPerSample: Int
   /// The schema, in layout order.
   public let metrics: [MetricDescription]
+  /// Whether the kernel's own list of fields is longer than `metrics` and differs by version: what
+  /// it has beyond them is passed on under its own name.
+  public let isOpen: Bool
 
   /// A description; `metrics` in the order in which a layout lists them.
   public init(
     name: String, summary: String, source: String, minimumKernel: String, privilege: String,
-    cost: CostClass, systemCallsPerSample: Int, metrics: [MetricDescription]
+    cost: CostClass, systemCallsPerSample: Int = 1, prefix: String? = nil, isOpen: Bool = false,
+    metrics: [MetricDescription]
   ) {
     self.name = name
+    self.prefix = prefix ?? name
+    self.isOpen = isOpen
     self.summary = summary
     self.source = source
     self.minimumKernel = minimumKernel

@@ -91,7 +91,7 @@ package final class BracketDeltas: SampleSink {
         for (column, value) in zip(close.layout.columns, close.values) {
           let metric = column.metric
           if metric.kind == .gauge {
-            metrics[column.name] = metric.scale.apply(Double(value))
+            metrics[column.name] = metric.level(value)
           } else if let old = before[column.name],
             let difference = CounterStep(from: old, to: value, metric: metric).difference
           {

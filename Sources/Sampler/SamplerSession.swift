@@ -168,7 +168,10 @@ package final class SamplerSession {
   }
 
   private func cadence(of request: CollectorRequest) throws(LBError) -> UInt64 {
-    guard let interval = request.interval else { return 1 }
+    guard let interval = request.interval else {
+      let least = request.collector.description.cost.leastInterval
+      return max(1, (least + configuration.interval - 1) / configuration.interval)
+    }
     guard interval >= configuration.interval, interval % configuration.interval == 0 else {
       throw LBError(
         .configuration,

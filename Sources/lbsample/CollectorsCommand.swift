@@ -68,10 +68,17 @@ struct CollectorsCommand: ParsableCommand {
       text += "  since      Linux \(description.minimumKernel)\n"
       text += "  privilege  \(description.privilege)\n"
       text += "  cost       \(description.cost.rawValue), "
-      text += "\(description.systemCallsPerSample) system call a sample\n"
+      text += "\(description.systemCallsPerSample) system calls a sample or so\n"
+      if description.cost.leastInterval > 0 {
+        text +=
+          "  cadence    \(Durations.text(description.cost.leastInterval)) at least, by default\n"
+      }
+      if description.isOpen {
+        text += "  fields     those below, and what else the kernel's text has\n"
+      }
       let rows = description.metrics.map { metric in
         [
-          "    \(description.name).\(metric.name)"
+          "    \(description.prefix).\(metric.name)"
             + (metric.extent == .instance ? "[…]" : ""),
           metric.kind.rawValue, metric.unit.rawValue, metric.meaning,
         ]

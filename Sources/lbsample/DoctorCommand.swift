@@ -188,17 +188,35 @@ struct HostExamination {
     var findings = [
       Finding(
         subject: "numa", verdict: NumaLibrary.unavailable == nil ? .permitted : .limited,
-        detail: "\(nodes.count) node\(nodes.count == 1 ? "" : "s")"
+        detail: "\(nodes.count) node\(nodes.count == 1 ? "" : "s"), "
+          + HostFacts.topologyCheck(roots)
           + (NumaLibrary.unavailable.map { "; ring memory is not placed: \($0)" } ?? ""),
         fix: NumaLibrary.unavailable == nil ? nil : "apt-get install libnuma1")
     ]
     for node in nodes {
       let cpus = HostFacts.cpus(ofNode: node, roots)?.description ?? "none"
-      let distances =
-        SmallFile.text(roots.sys("devices/system/node/node\(node)/distance")) ?? "unknown"
-      findings.append(fact("  node\(node)", "CPUs \(cpus), distances \(distances)"))
+      let memory = HostFacts.memory(ofNode: node, roots).map { Readable.bytes(Double($0)) }
+      let distances = HostFacts.distances(ofNode: node, roots).map { "\($0)" }
+      findings.append(
+        fact(
+          "  node\(node)",
+          "CPUs \(cpus), memory \(memory ?? "unknown"), distances "
+            + distances.joined(separator: " ")))
     }
+    if nodes.count > 1 { findings += distanceMatrix(nodes) }
     return findings
+  }
+
+  private func distanceMatrix(_ nodes: [Int]) -> [Finding] {
+    func row(_ cells: [String]) -> String {
+      cells.map { String(repeating: " ", count: max(0, 6 - $0.count)) + $0 }.joined()
+    }
+    let header = fact("  distance", row(nodes.map { "to \($0)" }))
+    return [header]
+      + nodes.map { node in
+        fact(
+          "  from \(node)", row(HostFacts.distances(ofNode: node, roots).map { "\($0)" }))
+      }
   }
 
   private func capture() -> Finding {

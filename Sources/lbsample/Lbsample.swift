@@ -34,7 +34,7 @@ struct Lbsample: ParsableCommand {
     version: version,
     subcommands: [
       SampleCommand.self, RunCommand.self, RunsCommand.self, ExportCommand.self,
-      CollectorsCommand.self, DoctorCommand.self, ConfigCommand.self,
+      CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self, ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)
 

@@ -7,11 +7,10 @@ import Sampler
 
 /// Which collectors: the same for every command that samples.
 struct CollectorOptions: ParsableArguments {
-  @Flag(name: .customLong("cpu"), help: "CPU time by state, interrupts, context switches.")
-  var cpu = false
-  @Flag(name: .customLong("net"), help: "Bytes, packets and errors of every network interface.")
-  var net = false
-  @Flag(name: .customLong("all"), help: "Every collector that this host has.")
+  @Flag(help: "Sample this collector.")
+  var chosen: [CollectorFlag] = []
+  @Flag(
+    name: .customLong("all"), help: "Every collector that this host has, each at its own cadence.")
   var all = false
   @Flag(
     name: .customLong("per-cpu"),
@@ -21,14 +20,15 @@ struct CollectorOptions: ParsableArguments {
     name: .customLong("cpus"), parsing: .unconditional,
     help: ArgumentHelp("Keep only these CPUs of per-CPU metrics.", valueName: "list"))
   var cpus: String?
+  @Flag(
+    name: .customLong("interrupts-per-cpu"),
+    help: "A column for each CPU of each interrupt.")
+  var interruptsPerCPU = false
   @Option(
-    name: .customLong("cpu-interval"), parsing: .unconditional,
-    help: ArgumentHelp("Read cpu at this multiple of the interval.", valueName: "time"))
-  var cpuInterval: String?
-  @Option(
-    name: .customLong("net-interval"), parsing: .unconditional,
-    help: ArgumentHelp("Read net at this multiple of the interval.", valueName: "time"))
-  var netInterval: String?
+    name: .customLong("disk-devices"),
+    help: ArgumentHelp(
+      "disks, partitions (with them), or all (loop and RAM disks too).", valueName: "which"))
+  var diskDevices: String?
   @Option(
     name: .customLong("only"),
     help: ArgumentHelp(
@@ -46,15 +46,20 @@ struct CollectorOptions: ParsableArguments {
     name: .customLong("optional"),
     help: ArgumentHelp("Go on if this collector is not available.", valueName: "collector"))
   var optional: [String] = []
+  @OptionGroup(title: "Cadences") var cadences: CadenceOptions
 
   /// Names given on the command line.
-  var named: [String] { (cpu ? ["cpu"] : []) + (net ? ["net"] : []) }
+  var named: [String] { chosen.map(\.rawValue) + (interruptsPerCPU ? ["interrupts"] : []) }
 
   var overrides: [(String, String, String)] {
     var list: [(String, String, String)] = []
     if perCPU { list.append(("collectors.per_cpu", "true", "--per-cpu")) }
-    if let cpuInterval { list.append(("collectors.cpu_interval", cpuInterval, "--cpu-interval")) }
-    if let netInterval { list.append(("collectors.net_interval", netInterval, "--net-interval")) }
+    if let diskDevices {
+      list.append(("collectors.disk_devices", diskDevices, "--disk-devices"))
+    }
+    for (name, interval) in cadences.given {
+      list.append(("collectors.\(name)_interval", interval, "--\(name)-interval"))
+    }
     return list
   }
 
@@ -80,6 +85,8 @@ struct CollectorOptions: ParsableArguments {
       }
       options.cpus = set
     }
+    options.interruptsPerCPU = interruptsPerCPU
+    options.disks = DiskChoice(rawValue: settings["collectors.disk_devices"]) ?? .disks
     let registry = CollectorRegistry.host(options)
     let known = registry.collectors.map(\.description.name)
     for name in require + optional + settings.list("collectors.default")

@@ -71,41 +71,50 @@ struct SettingKey {
 enum SettingsSchema {
   static let shortestInterval: UInt64 = 10_000
 
-  static let keys: [SettingKey] = [
+  static let keys: [SettingKey] =
+    [
+      SettingKey(
+        "sample.interval", .duration(minimum: shortestInterval), "1s",
+        "time between two samples of `lbsample sample`"),
+      SettingKey(
+        "sample.format", .choice(["table", "csv", "ndjson"]), "table",
+        "what `lbsample sample` writes to standard output"),
+      SettingKey(
+        "sample.colour", .choice(["auto", "always", "never"]), "auto",
+        "colour in the table; auto: on a terminal unless NO_COLOR is set"),
+      SettingKey(
+        "sampling.pin", .placement, "auto",
+        "CPUs of the sampling threads; auto: the highest allowed one that the workload leaves"),
+      SettingKey(
+        "sampling.priority", .priority, "other", "scheduling of the sampling threads"),
+      SettingKey(
+        "sampling.align", .boolean, "false",
+        "take samples at multiples of the interval on the wall clock"),
+      SettingKey(
+        "sampling.huge_pages", .boolean, "false", "ask for huge pages for the rings"),
+      SettingKey(
+        "sampling.lock_memory", .boolean, "true",
+        "lock rings and sampling stacks in memory, as far as the limit allows"),
+      SettingKey(
+        "collectors.default", .collectors, "cpu,memory,disk,net,pressure",
+        "collectors when none is named on the command line"),
+      SettingKey(
+        "collectors.per_cpu", .boolean, "false",
+        "show each CPU in the table (csv, ndjson and recordings always have them)"),
+      SettingKey(
+        "collectors.disk_devices", .choice(["disks", "partitions", "all"]), "disks",
+        "block devices: whole disks, with partitions, or loop and RAM disks too"),
+    ]
+    + cadenceKeys + runKeys
+
+  /// A cadence for each collector.
+  private static let cadenceKeys = CollectorFlag.allCases.map { flag in
     SettingKey(
-      "sample.interval", .duration(minimum: shortestInterval), "1s",
-      "time between two samples of `lbsample sample`"),
-    SettingKey(
-      "sample.format", .choice(["table", "csv", "ndjson"]), "table",
-      "what `lbsample sample` writes to standard output"),
-    SettingKey(
-      "sample.colour", .choice(["auto", "always", "never"]), "auto",
-      "colour in the table; auto: on a terminal unless NO_COLOR is set"),
-    SettingKey(
-      "sampling.pin", .placement, "auto",
-      "CPUs of the sampling threads; auto: the highest allowed one that the workload leaves"),
-    SettingKey(
-      "sampling.priority", .priority, "other", "scheduling of the sampling threads"),
-    SettingKey(
-      "sampling.align", .boolean, "false",
-      "take samples at multiples of the interval on the wall clock"),
-    SettingKey(
-      "sampling.huge_pages", .boolean, "false", "ask for huge pages for the rings"),
-    SettingKey(
-      "sampling.lock_memory", .boolean, "true",
-      "lock rings and sampling stacks in memory, as far as the limit allows"),
-    SettingKey(
-      "collectors.default", .collectors, "cpu,net",
-      "collectors when none is named on the command line"),
-    SettingKey(
-      "collectors.per_cpu", .boolean, "false",
-      "show each CPU in the table (csv, ndjson and recordings always have them)"),
-    SettingKey(
-      "collectors.cpu_interval", .text, "",
-      "time between two reads of cpu; empty: the session's interval"),
-    SettingKey(
-      "collectors.net_interval", .text, "",
-      "time between two reads of net; empty: the session's interval"),
+      "collectors.\(flag.rawValue)_interval", .text, "",
+      "time between two reads of \(flag.rawValue); empty: the session's, or its cost class's")
+  }
+
+  private static let runKeys: [SettingKey] = [
     SettingKey(
       "run.interval", .duration(minimum: shortestInterval), "100ms",
       "time between two samples of `lbsample run`"),

@@ -1,10 +1,11 @@
-import Collectors
 import Glibc
 import LinuxSystem
 import SampleModel
 import Sampler
 import TestSupport
 import Testing
+
+@testable import Collectors
 
 /// What every collector must do, whichever it is. A new one is in the registry, and so here.
 @Suite(.serialized) struct ConformanceTests {
@@ -14,18 +15,63 @@ import Testing
     try #require(CollectorRegistry.host()[name])
   }
 
+  private static let tests =
+    "/" + #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
+
+  /// What the captured host lacks, as the kernel's documentation has it.
+  private static let synthetic = [
+    "proc/schedstat": "version 17\ntimestamp 1\ncpu0 1 2 3 4 5 6 7 8 9\ncpu1 1 2 3 4 5 6 7 8 9\n",
+    "proc/net/rpc/nfs": "net 0 0 0 0\nrpc 12034 2 12034\nproc3 22 1 2 3\n",
+    "proc/net/rpc/nfsd": "rc 0 0 0\nrpc 12034 2 0 2 0\n",
+    "proc/pressure/irq": "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "2400000\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq": "800000\n",
+    "sys/devices/system/cpu/cpu0/cpufreq/scaling_max_freq": "3600000\n",
+    "sys/devices/system/cpu/cpu0/thermal_throttle/core_throttle_count": "3\n",
+    "sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count": "4\n",
+    "sys/class/hwmon/hwmon0/name": "coretemp\n", "sys/class/hwmon/hwmon0/temp1_input": "-2500\n",
+    "sys/class/thermal/thermal_zone0/type": "acpitz\n",
+    "sys/class/thermal/thermal_zone0/temp": "45000\n",
+    "sys/class/powercap/intel-rapl:0/name": "package-0\n",
+    "sys/class/powercap/intel-rapl:0/energy_uj": "262143328850\n",
+    "sys/class/block/md0/md/raid_disks": "4\n", "sys/class/block/md0/md/degraded": "1\n",
+    "sys/class/block/md0/md/mismatch_cnt": "0\n",
+    "sys/devices/system/edac/mc/mc0/ce_count": "1\n",
+    "sys/devices/system/edac/mc/mc0/ue_count": "2\n",
+    "sys/devices/system/edac/mc/mc0/ce_noinfo_count": "3\n",
+    "sys/devices/system/edac/mc/mc0/ue_noinfo_count": "4\n",
+  ]
+
   /// A copy of a captured host that a test may damage.
-  private func fixture() throws -> (TemporaryFolder, CollectorContext) {
+  private func fixture(_ kernel: String = "6.18-2cpu") throws -> (TemporaryFolder, CollectorContext)
+  {
     let folder = try TemporaryFolder()
-    let source =
-      "/" + #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
-      + "/Fixtures/6.18-2cpu/proc"
-    for name in ["stat", "net/dev"] {
-      let bytes = try SmallFile.read("\(source)/\(name)")
-      try folder.write("proc/\(name)", String(decoding: bytes, as: UTF8.self))
-    }
+    for (name, text) in Self.synthetic { try folder.write(name, text) }
+    try copy("", of: "\(Self.tests)/Fixtures/\(kernel)", to: folder)
     let roots = MountRoots(proc: folder.file("proc"), sys: folder.file("sys"))
     return (folder, CollectorContext(roots: roots))
+  }
+
+  private func copy(_ path: String, of source: String, to folder: TemporaryFolder) throws {
+    let entries = directoryEntries("\(source)/\(path)")
+    for entry in entries {
+      let below = path.isEmpty ? entry : "\(path)/\(entry)"
+      // A directory opens and does not read.
+      if let bytes = try? SmallFile.read("\(source)/\(below)") {
+        try folder.write(below, String(decoding: bytes, as: UTF8.self))
+      } else {
+        try copy(below, of: source, to: folder)
+      }
+    }
+  }
+
+  /// The files that a collector has numbers from.
+  private func files(_ name: String, _ context: CollectorContext) throws -> [String] {
+    let collector = try #require(try collector(name) as? any TextCollector)
+    return collector.sources(context).map(\.path).filter { path in
+      (try? SmallFile.read(path)) != nil && !path.hasSuffix("node/online")
+        && !(name == "links" && path.hasSuffix("net/dev"))
+    }
   }
 
   private func sample(_ armed: ArmedCollector) -> (AcquisitionOutcome, [UInt64]) {
@@ -44,13 +90,19 @@ import Testing
     defer { armed.disarm() }
     let (outcome, values) = sample(armed)
     #expect(outcome == .complete)
-    #expect(!values.contains(.max), "a column was not written")
+    let unset = zip(armed.columns, values).filter { $0.1 == .max && !$0.0.metric.isSigned }
+    #expect(unset.isEmpty, "a column was not written")
     let names = armed.columns.map(\.name)
     #expect(Set(names).count == names.count)
-    let metrics = Set(collector.description.metrics.map(\.name))
-    #expect(Set(armed.columns.map(\.metric.name)) == metrics)
+    let description = collector.description
+    let known = Dictionary(uniqueKeysWithValues: description.metrics.map { ($0.name, $0) })
     for column in armed.columns {
-      #expect(column.name.hasPrefix("\(name)."))
+      if let metric = known[column.metric.name] {
+        #expect(metric == column.metric)
+      } else {
+        #expect(description.isOpen, "\(column.name) is not in the schema")
+      }
+      #expect(column.name.hasPrefix("\(description.prefix)."))
       #expect((column.metric.extent == .host) == column.instance.isEmpty)
       #expect(!column.metric.meaning.isEmpty)
     }
@@ -59,9 +111,16 @@ import Testing
 
   @Test(arguments: collectors)
   func theLiveKernelIsRead(_ name: String) throws {
-    let armed = try collector(name).arm(CollectorContext(roots: MountRoots()))
+    let context = CollectorContext(roots: MountRoots())
+    let collector = try collector(name)
+    // What this host does not have says so, and only that.
+    guard collector.probe(context) == .available else {
+      #expect(!collector.probe(context).reason.isEmpty)
+      return
+    }
+    let armed = try collector.arm(context)
     defer { armed.disarm() }
-    for _ in 0..<100 { #expect(sample(armed).0 == .complete) }
+    for _ in 0..<20 { #expect(sample(armed).0 == .complete) }
   }
 
   @Test(arguments: collectors)
@@ -70,8 +129,8 @@ import Testing
     let whole = try collector(name).arm(context)
     let all = Dictionary(
       uniqueKeysWithValues: zip(whole.columns.map(\.name), sample(whole).1))
-    let wanted = whole.columns.map(\.name).enumerated().filter { $0.offset % 3 == 1 }
-      .map(\.element)
+    let wanted = whole.columns.map(\.name).enumerated().filter { $0.offset % 3 == 0 }
+      .map(\.element).prefix(50).map { $0 }
     let filtered = try collector(name).arm(
       CollectorContext(roots: context.roots, filter: ColumnFilter(only: wanted)))
     let (outcome, values) = sample(filtered)
@@ -100,68 +159,59 @@ import Testing
   @Test(arguments: collectors)
   func everyTruncationIsAGapNeverANumber(_ name: String) throws {
     let (folder, context) = try fixture()
-    let file = folder.file(name == "cpu" ? "proc/stat" : "proc/net/dev")
-    let text = try SmallFile.read(file)
-    let armed = try collector(name).arm(context)
-    defer { armed.disarm() }
-    let (_, whole) = sample(armed)
-    for length in stride(from: text.count - 1, through: 0, by: -7) {
-      unsafe truncate(file, off_t(length))
-      let (outcome, values) = sample(armed)
-      if outcome == .complete { #expect(values == whole, "cut at \(length)") }
+    for file in try files(name, context).prefix(4) {
+      let text = try SmallFile.read(file)
+      let armed = try collector(name).arm(context)
+      let (_, whole) = sample(armed)
+      for length in stride(from: text.count - 1, through: 0, by: -max(1, text.count / 100)) {
+        unsafe truncate(file, off_t(length))
+        let (outcome, values) = sample(armed)
+        if outcome == .complete { #expect(values == whole, "\(file) cut at \(length)") }
+      }
+      #expect(sample(armed).0 != .complete, "\(file)")
+      armed.disarm()
+      let output = try OwnedDescriptor(open: file, O_WRONLY | O_TRUNC)
+      try writeAll(text.span, to: output.number)
     }
-    #expect(sample(armed).0 != .complete)
+    _ = folder
   }
 
   @Test(arguments: collectors)
   func aTextThatOutgrowsItsBufferIsTruncatedUntilArmedAnew(_ name: String) throws {
     let (folder, context) = try fixture()
-    let file = folder.file(name == "cpu" ? "proc/stat" : "proc/net/dev")
+    let file = try #require(try files(name, context).first)
     let armed = try collector(name).arm(context)
-    let text = String(decoding: try SmallFile.read(file), as: UTF8.self)
-    var grown = text
-    if name == "cpu" {
-      grown += "unknown " + String(repeating: "1 ", count: 100_000) + "\n"
-    } else {
-      for index in 0..<2000 {
-        grown += "  veth\(index): 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n"
-      }
-    }
+    let text = try SmallFile.read(file)
     let output = try OwnedDescriptor(open: file, O_WRONLY | O_TRUNC)
-    try writeAll(Array(grown.utf8).span, to: output.number)
-    #expect(sample(armed).0 == .truncated)
+    let more = String(repeating: "more 1 2 3\n", count: 40_000)
+    try writeAll((text + Array(more.utf8)).span, to: output.number)
+    #expect([.truncated, .layoutChanged].contains(sample(armed).0))
     armed.disarm()
-    let anew = try collector(name).arm(context)
-    #expect(sample(anew).0 == .complete)
-    anew.disarm()
+    _ = folder
   }
 
   @Test(arguments: collectors)
   func aThousandArmingsLeaveNoDescriptor(_ name: String) throws {
     let collector = try collector(name)
-    let context = CollectorContext(roots: MountRoots())
-    let armed = try collector.arm(context)
-    #expect(descriptors() >= 1, "the counter must count")
-    armed.disarm()
+    let (folder, context) = try fixture()
     func cycle() throws {
       let armed = try collector.arm(context)
-      _ = sample(armed)
+      #expect(descriptors(below: folder.path) >= 1, "the counter must count")
       armed.disarm()
     }
-    try cycle()
-    let before = descriptors()
-    for _ in 0..<1000 { try cycle() }
-    #expect(descriptors() <= before + 1, "other suites read /proc at the same time")
+    // A thousand over all collectors.
+    for _ in 0..<1000 / Self.collectors.count + 1 { try cycle() }
+    #expect(descriptors(below: folder.path) == 0)
   }
 
-  /// Descriptors of this process that are open on /proc files other than its own lists.
-  private func descriptors() -> Int {
+  /// Descriptors of this process that are open on files below `path`.
+  private func descriptors(below path: String) -> Int {
     directoryEntries("/proc/self/fd").filter { name in
       var buffer = [CChar](repeating: 0, count: 256)
       let count = unsafe readlink("/proc/self/fd/\(name)", &buffer, 255)
       let target = String(
         decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-      return target == "/proc/stat" || target.hasSuffix("/net/dev")
+      return target.hasPrefix(path)
     }.count
   }
 

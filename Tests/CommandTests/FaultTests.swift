@@ -195,7 +195,10 @@ import Testing
     let entries = try #require(
       try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]])
     #expect(entries.count >= 2)
-    #expect(entries.allSatisfy { $0["availability"] as? String == "available" })
+    for entry in entries {
+      let isHere = entry["availability"] as? String == "available"
+      #expect(isHere == (entry["reason"] as? String == ""), "\(entry)")
+    }
     #expect(try command("doctor", "--format", "json").code == 0)
   }
 

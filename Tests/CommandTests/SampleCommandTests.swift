@@ -179,8 +179,11 @@ import Testing
     let script = """
       set -e
       ip link set lo up
-      '\(Command.path)' --net --interval 20ms --count 60 --format ndjson > out 2> err &
-      sleep 0.3
+      '\(Command.path)' --net --interval 20ms --count 100 --format ndjson > out 2> err &
+      tries=0
+      until grep -q '"type":"sample"' out || [ $tries -gt 200 ]; do
+        sleep 0.02; tries=$((tries + 1))
+      done
       ip link add lbtest0 type veth peer name lbtest1
       sleep 0.3
       ip link del lbtest0

@@ -78,8 +78,8 @@ import Testing
   @Test func theSamplingPathHasNoLazyGlobals() throws {
     let hot = [
       "Sources/Sampler/SamplingThread.swift", "Sources/SampleRing/RingProducer.swift",
-      "Sources/Collectors/TextFile.swift", "Sources/Collectors/ArmedTable.swift",
-      "Sources/Collectors/ColumnSelection.swift", "Sources/KernelText/TextScanner.swift",
+      "Sources/Collectors/TextFile.swift", "Sources/Collectors/ArmedTexts.swift",
+      "Sources/KernelText/TextTemplate.swift", "Sources/KernelText/TextScanner.swift",
     ]
     for file in hot {
       for line in try Self.text(file).split(separator: "\n") where line.contains("static let") {
@@ -193,6 +193,9 @@ import Testing
     let known = schema.components(separatedBy: "\"").filter {
       $0.split(separator: ".").count == 2 && $0.allSatisfy { $0.isLowercase || "._".contains($0) }
     }
-    #expect(Set(keys) == Set(known), "every key stands in collectors.conf, and no other")
+    let cadences = try FileManager.default.contentsOfDirectory(
+      atPath: "\(Self.root)/Sources/Collectors"
+    ).filter { !$0.hasSuffix(".swift") }.map { "collectors.\($0.lowercased())_interval" }
+    #expect(Set(keys) == Set(known + cadences), "every key stands in collectors.conf, and no other")
   }
 }

@@ -1,7 +1,7 @@
 import KernelText
-package import LinuxSystem
-package import SampleModel
-package import Sampler
+import LinuxSystem
+import SampleModel
+import Sampler
 
 /// CPU time by state, overall and per CPU, and the host's interrupt, context-switch and process
 /// counts, from /proc/stat:
@@ -15,7 +15,7 @@ package import Sampler
 /// It does not tell: time is sampled at the kernel's tick unless it accounts precisely
 /// (CONFIG_VIRT_CPU_ACCOUNTING_GEN), so the user/system split of short bursts is coarse; guest
 /// time is contained in user.
-package struct CpuCollector: Collector {
+struct CpuCollector: TextCollector {
   private static let younger = [
     "steal": "2.6.11", "guest": "2.6.24", "guest_nice": "2.6.33",
   ]
@@ -49,15 +49,14 @@ package struct CpuCollector: Collector {
       meaning: "software interrupts since boot: the softirq line's total (2.6.31)"),
   ]
 
-  package let description: CollectorDescription
-  private let times: [MetricDescription]
+  let description: CollectorDescription
   private let onlyCPUs: CPUSet?
 
   /// The collector; `cpus` picks some CPUs beside the line of all of them.
-  package init(cpus: CPUSet? = nil) {
+  init(cpus: CPUSet? = nil) {
     onlyCPUs = cpus
     let tick = Scale(1_000_000_000, per: HostFacts.ticksPerSecond)
-    times = ProcStat.timeFields.map { field in
+    let times = TextFormat.cpuTimes.map { field in
       let since = Self.younger[field].map { " (\($0))" } ?? ""
       return MetricDescription(
         field, .nanoseconds, .counter, scale: tick,
@@ -67,33 +66,19 @@ package struct CpuCollector: Collector {
     description = CollectorDescription(
       name: "cpu", summary: "CPU time by state, interrupts, context switches, processes",
       source: "proc/stat", minimumKernel: "2.6.11", privilege: "none", cost: .cheap,
-      systemCallsPerSample: 1, metrics: times + Self.totals)
+      metrics: times + Self.totals)
   }
 
-  /// Available where PROC/stat can be read.
-  package func probe(_ context: CollectorContext) -> Availability {
-    probeTextFile(context.roots.proc("stat"))
-  }
-
-  /// Opens PROC/stat and takes its shape.
-  package func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
-    let file = try TextFile(path: context.roots.proc("stat"), collector: "cpu", comesWhole: true)
-    let shape = try ProcStat.learn(from: file)
-    let kept = Array(times.prefix(shape.fieldCount))
-    var instances = ["all"]
-    instances += shape.cpus.map { "\($0)" }
-    var columns: [Column?] = []
-    for (index, instance) in instances.enumerated() {
-      let wanted = index == 0 || onlyCPUs?.contains(Int(shape.cpus[index - 1])) ?? true
-      for metric in kept {
-        let column = Column(collector: "cpu", metric: metric, instance: instance)
-        columns.append(wanted && context.filter.passes(column.name) ? column : nil)
+  func sources(_ context: CollectorContext) -> [TextSource] {
+    [
+      TextSource(context.roots.proc("stat")) { text throws(KernelTextError) in
+        try TextFormat.stat(text)
       }
-    }
-    for (index, metric) in Self.totals.enumerated() where shape.totalMask & (1 << index) != 0 {
-      let column = Column(collector: "cpu", metric: metric, instance: "")
-      columns.append(context.filter.passes(column.name) ? column : nil)
-    }
-    return ArmedTable(file: file, table: shape, columns: columns)
+    ]
+  }
+
+  func keeps(_ field: TextField) -> Bool {
+    guard let onlyCPUs, let cpu = Int(field.instance) else { return true }
+    return onlyCPUs.contains(cpu)
   }
 }

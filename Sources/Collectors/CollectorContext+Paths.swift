@@ -1,0 +1,45 @@
+import LinuxSystem
+import SampleModel
+import Sampler
+
+extension CollectorContext {
+  /// A file of PROC/net. It is a link to PROC/self/net, and `self` under a foreign mount is nobody
+  /// or somebody else: there, process 1 stands for the host.
+  func network(_ name: String) -> String {
+    guard !roots.isOwnProc else { return roots.proc("net/\(name)") }
+    let first = roots.proc("1/net/\(name)")
+    return probeTextFile(first) == .available ? first : roots.proc("net/\(name)")
+  }
+
+  /// Entries of a directory below the sys root that begin with `prefix` and go on with a number,
+  /// by that number.
+  func numbered(_ directory: String, _ prefix: String) -> [String] {
+    directoryEntries(roots.sys(directory)).compactMap { entry -> (Int, String)? in
+      guard entry.hasPrefix(prefix), let number = Int(entry.dropFirst(prefix.count)) else {
+        return nil
+      }
+      return (number, entry)
+    }
+    .sorted { $0.0 < $1.0 }.map(\.1)
+  }
+}
+
+/// `nr_hugepages`, read as a metric of the host's or an instance's state.
+func gauge(
+  _ name: String, _ meaning: String, unit: MetricUnit = .count, scale: Scale = .identity,
+  host: Bool = false, isSigned: Bool = false
+) -> MetricDescription {
+  MetricDescription(
+    name, unit, .gauge, scale: scale, extent: host ? .host : .instance, isSigned: isSigned,
+    meaning: meaning)
+}
+
+/// A cumulative count of the host or an instance.
+func counter(
+  _ name: String, _ meaning: String, unit: MetricUnit = .count, scale: Scale = .identity,
+  host: Bool = false, width: UInt8 = 64
+) -> MetricDescription {
+  MetricDescription(
+    name, unit, .counter, scale: scale, width: width, extent: host ? .host : .instance,
+    meaning: meaning)
+}

@@ -1,0 +1,30 @@
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// The random number generator's pool, from /proc/sys/kernel/random.
+///
+/// Documentation/admin-guide/sysctl/kernel.rst. Minimum kernel 2.6. Privilege: none. Cost: two
+/// preads of 0.4 µs.
+/// It does not tell: much since 5.18, where the pool is full once it was initialised.
+struct EntropyCollector: TextCollector {
+  let description = CollectorDescription(
+    name: "entropy", summary: "the random number generator's pool",
+    source: "proc/sys/kernel/random/{entropy_avail,poolsize}", minimumKernel: "2.6",
+    privilege: "none", cost: .cheap, systemCallsPerSample: 2,
+    metrics: [
+      gauge("entropy_avail", "bits of entropy", host: true),
+      gauge("poolsize", "bits that the pool holds", host: true),
+    ])
+
+  /// The collector.
+  init() {}
+
+  func sources(_ context: CollectorContext) -> [TextSource] {
+    description.metrics.map { metric in
+      TextSource(
+        number: context.roots.proc("sys/kernel/random/\(metric.name)"), TextField(metric.name))
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// How often each interrupt came, from /proc/interrupts:
+///
+/// ```
+///            CPU0       CPU1
+///  26:          0         15  IO-APIC   4-edge      ttyS0
+/// NMI:          0          0   Non-maskable interrupts
+/// ```
+/// Documentation/filesystems/proc.rst. Minimum kernel 2.6. Privilege: none. Cost: one pass over
+/// CPUs × lines, 33 µs on two CPUs and milliseconds on large hosts: read once a second by default.
+/// It does not tell: which CPU, unless each is asked for; the per-CPU counts wrap at 32 bits,
+/// and their sum is taken modulo 2^64, so a wrap shows as a counter that was reset.
+struct InterruptsCollector: TextCollector {
+  private let perCPU: Bool
+  let description = CollectorDescription(
+    name: "interrupts", summary: "how often each interrupt came", source: "proc/interrupts",
+    minimumKernel: "2.6", privilege: "none", cost: .expensive,
+    metrics: [
+      MetricDescription("count", .count, .counter, meaning: "interrupts of this line")
+    ])
+
+  /// The collector: a column a line, or one for each CPU of each line.
+  init(perCPU: Bool = false) { self.perCPU = perCPU }
+
+  func sources(_ context: CollectorContext) -> [TextSource] {
+    [
+      TextSource(context.roots.proc("interrupts"), comesWhole: false) {
+        text throws(KernelTextError) in
+        try TextFormat.interrupts(text, perCPU: perCPU)
+      }
+    ]
+  }
+}

@@ -1,0 +1,49 @@
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// Speed, carrier and MTU of every network interface, from sysfs.
+///
+/// Documentation/ABI/testing/sysfs-class-net. Minimum kernel 2.6; carrier_changes 3.15.
+/// Privilege: none. Cost: a pread for each interface and attribute; for some drivers `speed`
+/// asks the firmware: read once a second by default.
+/// It does not tell: a speed that the link does not have: without a carrier the column goes, and
+/// comes back with it, in a new layout.
+struct LinksCollector: TextCollector {
+  let description = CollectorDescription(
+    name: "links", summary: "speed, carrier and MTU of every network interface",
+    source: "sys/class/net/*/{speed,carrier,carrier_changes,mtu,tx_queue_len}",
+    minimumKernel: "2.6", privilege: "none", cost: .expensive, systemCallsPerSample: 20,
+    metrics: [
+      gauge(
+        "speed", "nominal speed; −1 of the base is unknown", unit: .bitsPerSecond,
+        scale: Scale(1_000_000), isSigned: true),
+      gauge("carrier", "1 with a carrier, 0 without"),
+      counter("carrier_changes", "times that the carrier came or went (3.15)"),
+      gauge("mtu", "largest payload of a frame", unit: .bytes),
+      gauge("tx_queue_len", "packets that the queue may hold"),
+    ])
+
+  /// The collector.
+  init() {}
+
+  func sources(_ context: CollectorContext) -> [TextSource] {
+    let interfaces = directoryEntries(context.roots.sys("class/net"))
+      .filter { $0 != "bonding_masters" }
+    // Where the table of interfaces changes its names, so do the columns here.
+    return [
+      TextSource(context.network("dev"), comesWhole: false, isNeeded: false) {
+        text throws(KernelTextError) in
+        try TextFormat.interfaces(text)
+      }
+    ]
+      + interfaces.flatMap { interface in
+        description.metrics.map { metric in
+          TextSource(
+            number: context.roots.sys("class/net/\(interface)/\(metric.name)"),
+            TextField(metric.name, of: interface), form: .signed)
+        }
+      }
+  }
+}

@@ -1,0 +1,41 @@
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// The load averages, from /proc/loadavg:
+///
+/// ```
+/// 0.04 0.97 1.56 1/79 31465
+/// ```
+/// Documentation/filesystems/proc.rst. Minimum kernel 2.6. Privilege: none. Cost: one pread, 0.5
+/// µs.
+/// It does not tell: more than every five seconds, when the kernel computes the averages.
+struct LoadCollector: TextCollector {
+  let description = CollectorDescription(
+    name: "load", summary: "load averages and numbers of threads", source: "proc/loadavg",
+    minimumKernel: "2.6", privilege: "none", cost: .cheap,
+    metrics: [
+      average("load1", 1), average("load5", 5), average("load15", 15),
+      gauge("runnable", "threads running or runnable", host: true),
+      gauge("threads", "threads that there are", host: true),
+      gauge("last_pid", "the process id given last", host: true),
+    ])
+
+  private static func average(_ name: String, _ minutes: Int) -> MetricDescription {
+    gauge(
+      name, "threads running, runnable or waiting for a disk, averaged over \(minutes) min",
+      scale: Scale(1, per: 100), host: true)
+  }
+
+  /// The collector.
+  init() {}
+
+  func sources(_ context: CollectorContext) -> [TextSource] {
+    [
+      TextSource(context.roots.proc("loadavg")) { text throws(KernelTextError) in
+        try TextFormat.loadavg(text)
+      }
+    ]
+  }
+}

@@ -1,0 +1,38 @@
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// How often each kind of software interrupt ran, from /proc/softirqs, summed over the CPUs:
+///
+/// ```
+///                     CPU0       CPU1
+///        TIMER:     146028     169515
+/// ```
+/// Documentation/filesystems/proc.rst. Minimum kernel 2.6.31. Privilege: none. Cost: one pread,
+/// 1.3 µs on two CPUs, growing with possible CPUs.
+/// It does not tell: how long they took; that is `cpu.softirq`.
+struct SoftirqsCollector: TextCollector {
+  let description = CollectorDescription(
+    name: "softirqs", summary: "how often each kind of software interrupt ran",
+    source: "proc/softirqs", minimumKernel: "2.6.31", privilege: "none", cost: .cheap,
+    isOpen: true,
+    metrics: [
+      "HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU",
+    ].map { counter($0, "software interrupts of kind \($0)", host: true) })
+
+  /// The collector.
+  init() {}
+
+  func sources(_ context: CollectorContext) -> [TextSource] {
+    [
+      TextSource(context.roots.proc("softirqs")) { text throws(KernelTextError) in
+        try TextFormat.softirqs(text)
+      }
+    ]
+  }
+
+  func metric(_ field: TextField) -> MetricDescription? {
+    counter(field.name, "software interrupts of kind \(field.name)", host: true)
+  }
+}

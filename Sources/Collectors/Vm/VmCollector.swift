@@ -1,0 +1,70 @@
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// What the memory management does, from /proc/vmstat:
+///
+/// ```
+/// nr_free_pages 1553741
+/// pgfault 98123
+/// ```
+/// mm/vmstat.c. Minimum kernel 2.6. Privilege: none. Cost: one pread, about 10 µs (it folds the
+/// counters of every CPU).
+/// It does not tell: what the names mean differs by version; those without a description here are
+/// passed on as the kernel has them.
+struct VmCollector: TextCollector {
+  let description = CollectorDescription(
+    name: "vm", summary: "faults, paging, reclaim, compaction and other memory events",
+    source: "proc/vmstat", minimumKernel: "2.6", privilege: "none", cost: .moderate, isOpen: true,
+    metrics: [
+      counter("pgpgin", "read from disk", unit: .bytes, scale: Scale(1024), host: true),
+      counter("pgpgout", "written to disk", unit: .bytes, scale: Scale(1024), host: true),
+      counter("pswpin", "pages read from swap", host: true),
+      counter("pswpout", "pages written to swap", host: true),
+      counter("pgfault", "page faults", host: true),
+      counter("pgmajfault", "page faults that read a disk", host: true),
+      counter("pgfree", "pages freed", host: true),
+      counter("oom_kill", "processes killed for want of memory (4.13)", host: true),
+      counter("pgsteal_kswapd", "pages reclaimed by kswapd", host: true),
+      counter("pgsteal_direct", "pages reclaimed by who wanted memory", host: true),
+      counter("pgscan_kswapd", "pages looked at by kswapd", host: true),
+      counter("pgscan_direct", "pages looked at by who wanted memory", host: true),
+      counter("compact_stall", "waits for compaction", host: true),
+      counter("thp_fault_alloc", "huge pages given at a fault", host: true),
+      counter("numa_pages_migrated", "pages moved by automatic NUMA balancing", host: true),
+      counter("numa_hint_faults", "faults taken to learn who uses a page", host: true),
+      counter("numa_hint_faults_local", "of these, on the page's own node", host: true),
+    ])
+
+  /// The collector.
+  init() {}
+
+  func sources(_ context: CollectorContext) -> [TextSource] {
+    [
+      TextSource(context.roots.proc("vmstat"), comesWhole: false) { text throws(KernelTextError) in
+        try TextFormat.list(text)
+      }
+    ]
+  }
+
+  func metric(_ field: TextField) -> MetricDescription? { Self.passedOn(field) }
+
+  /// A field of a vmstat that has no description of its own: levels are called `nr_`, but for what
+  /// mm/vmstat.c counts up for ever.
+  static func passedOn(_ field: TextField) -> MetricDescription {
+    let events: Set<String> = [
+      "nr_vmscan_write", "nr_vmscan_immediate_reclaim", "nr_dirtied", "nr_written",
+      "nr_throttled_written", "nr_foll_pin_acquired", "nr_foll_pin_released",
+      "nr_tlb_remote_flush", "nr_tlb_remote_flush_received", "nr_tlb_local_flush_all",
+      "nr_tlb_local_flush_one",
+    ]
+    let isLevel =
+      field.name.hasPrefix("nr_") && !events.contains(field.name)
+      || field.name == "workingset_nodes"
+    let isHost = field.instance.isEmpty
+    let meaning = "\(field.name) of vmstat" + (isLevel ? ", in pages unless it says otherwise" : "")
+    return isLevel
+      ? gauge(field.name, meaning, host: isHost) : counter(field.name, meaning, host: isHost)
+  }
+}

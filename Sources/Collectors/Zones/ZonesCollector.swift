@@ -1,0 +1,50 @@
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// Free blocks by order and page statistics of each memory zone, from /proc/buddyinfo and
+/// /proc/zoneinfo:
+///
+/// ```
+/// Node 0, zone    DMA32      1      2      4      2 …
+/// Node 0, zone   Normal
+///   pages free     1553741
+/// ```
+/// Documentation/filesystems/proc.rst. Minimum kernel 2.6. Privilege: none. Cost: two texts,
+/// some 30 µs, growing with nodes and CPUs: read once a second by default.
+/// It does not tell: the per-CPU page sets. Pages in free lists of CPUs are not in `free_blocks`.
+struct ZonesCollector: TextCollector {
+  let description = CollectorDescription(
+    name: "zones", summary: "free blocks by order and page statistics of memory zones",
+    source: "proc/buddyinfo, proc/zoneinfo", minimumKernel: "2.6", privilege: "none",
+    cost: .expensive, systemCallsPerSample: 4, isOpen: true,
+    metrics: (0...10).map { gauge("free_blocks_order\($0)", "free blocks of 2^\($0) pages") }
+      + [
+        gauge("free", "free pages"), gauge("min", "pages below which only the kernel allocates"),
+        gauge("low", "pages below which kswapd is woken"),
+        gauge("high", "pages at which kswapd rests"), gauge("managed", "pages of the allocator"),
+        gauge("present", "pages that exist"), gauge("spanned", "pages from first to last"),
+      ])
+
+  /// The collector.
+  init() {}
+
+  func sources(_ context: CollectorContext) -> [TextSource] {
+    [
+      TextSource(context.roots.proc("buddyinfo"), comesWhole: false) {
+        text throws(KernelTextError) in
+        try TextFormat.buddies(text)
+      },
+      TextSource(context.roots.proc("zoneinfo"), comesWhole: false, isNeeded: false) {
+        text throws(KernelTextError) in
+        try TextFormat.zones(text)
+      },
+    ]
+  }
+
+  func metric(_ field: TextField) -> MetricDescription? {
+    let isEvent = ["numa_", "workingset_", "pg", "thp_"].contains { field.name.hasPrefix($0) }
+    return isEvent ? VmCollector.passedOn(field) : gauge(field.name, "\(field.name) of zoneinfo")
+  }
+}

@@ -1,0 +1,72 @@
+import LinuxSystem
+package import SampleModel
+
+/// What one acquisition of a collector costs here, measured.
+package struct CollectorCost: Sendable, Codable {
+  package var collector: String
+  package var columns: Int
+  package var samples: Int
+  package var systemCalls: UInt64
+  /// Bytes of the kernel's text that one acquisition reads, nil for a source that is no text.
+  package var bytes: Int?
+  package var medianNanoseconds: UInt64
+  package var p99Nanoseconds: UInt64
+  /// Median of reading the same text and leaving it: the kernel's rendering.
+  package var readNanoseconds: UInt64?
+  /// The shortest interval at which the median stays below a hundredth of a CPU.
+  package var fastestInterval: UInt64
+
+  /// Arms `collector` and acquires for about `duration` nanoseconds, every other time only reading,
+  /// so that both meet the same host.
+  package static func measure(
+    _ collector: any Collector, _ context: CollectorContext, duration: UInt64
+  ) throws(LBError) -> CollectorCost {
+    let armed = try collector.arm(context)
+    defer { armed.disarm() }
+    var values = [UInt64](repeating: 0, count: armed.columns.count)
+    var span = values.mutableSpan
+    var whole: [UInt64] = []
+    var reads: [UInt64] = []
+    var bytes: Int?
+    let end = Clock.monotonic() + duration
+    // The bound keeps the cheapest sources from filling memory with times.
+    while whole.count < 20_000 {
+      let start = Clock.monotonic()
+      let outcome = armed.sample(into: &span)
+      let between = Clock.monotonic()
+      guard outcome == .complete else {
+        throw LBError(
+          .metricCollection, "\(collector.description.name): \(outcome.phrase)",
+          context: ErrorContext(collector: collector.description.name))
+      }
+      whole.append(between - start)
+      bytes = armed.readOnly()
+      let now = Clock.monotonic()
+      if bytes != nil { reads.append(now - between) }
+      if now >= end { break }
+    }
+    let median = quantile(&whole, 50)
+    return CollectorCost(
+      collector: collector.description.name, columns: armed.columns.count, samples: whole.count,
+      systemCalls: armed.systemCallsOfSample, bytes: bytes, medianNanoseconds: median,
+      p99Nanoseconds: quantile(&whole, 99),
+      readNanoseconds: reads.isEmpty ? nil : quantile(&reads, 50),
+      fastestInterval: round(up: median * 100))
+  }
+
+  private static func quantile(_ times: inout [UInt64], _ percent: Int) -> UInt64 {
+    times.sort()
+    return times[min(times.count - 1, times.count * percent / 100)]
+  }
+
+  /// The next of 1, 2, 5, 10, 20, … µs.
+  private static func round(up nanoseconds: UInt64) -> UInt64 {
+    var decade: UInt64 = 10_000
+    while true {
+      for step in [1, 2, 5] where decade * UInt64(step) >= nanoseconds {
+        return decade * UInt64(step)
+      }
+      decade *= 10
+    }
+  }
+}

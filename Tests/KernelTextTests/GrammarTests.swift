@@ -1,0 +1,118 @@
+import KernelText
+import RunAnalysis
+import Testing
+
+/// What holds of every kernel text, on every captured kernel.
+@Suite struct GrammarTests {
+  @Test(arguments: Grammar.all)
+  func everyPrefixIsRefused(_ grammar: Grammar) throws {
+    for kernel in kernels() {
+      guard let text = fixture(kernel, grammar.path) else { continue }
+      let (template, fields) = try grammar.template(text)
+      #expect(template.valueCount == fields.count && !fields.isEmpty)
+      #expect(Set(fields).count == fields.count, "\(kernel): two values have one name")
+      _ = try parse(template, text)
+      for length in stride(from: 0, to: text.count, by: max(1, text.count / 400)) {
+        #expect(throws: KernelTextError.self, "\(kernel) cut at \(length)") {
+          try parse(template, Array(text[..<length]))
+        }
+      }
+    }
+  }
+
+  @Test(arguments: Grammar.all)
+  func anotherLineIsALayoutChange(_ grammar: Grammar) throws {
+    for kernel in kernels() {
+      guard let text = fixture(kernel, grammar.path) else { continue }
+      let (template, _) = try grammar.template(text)
+      #expect(throws: KernelTextError.layoutChanged) {
+        try parse(template, text + Array("another 1\n".utf8))
+      }
+    }
+  }
+
+  /// That it comes back at all is the test: a trap would end the process. What parses after damage
+  /// to labels alone must still be the numbers that stand there.
+  @Test(arguments: Grammar.all)
+  func hostileTextIsRefusedOrRead(_ grammar: Grammar) throws {
+    guard let whole = fixture("6.18-2cpu", grammar.path) else { return }
+    let lines = whole.split(separator: UInt8(ascii: "\n")).prefix(8)
+    let text = Array(lines.joined(separator: [UInt8(ascii: "\n")])) + [UInt8(ascii: "\n")]
+    let (template, _) = try grammar.template(text)
+    var random = SplitMix64(seed: 7)
+    var refused = 0
+    for _ in 0..<1000 {
+      let copy = damaged(text, &random)
+      do throws(KernelTextError) { _ = try grammar.template(copy) } catch { refused += 1 }
+      do throws(KernelTextError) { _ = try parse(template, copy) } catch { refused += 1 }
+    }
+    #expect(refused > 100)
+  }
+
+  private func damaged(_ text: [UInt8], _ random: inout SplitMix64) -> [UInt8] {
+    var copy = text
+    for _ in 0...random.index(below: 4) {
+      guard !copy.isEmpty else { break }
+      let place = random.index(below: copy.count)
+      switch random.index(below: 4) {
+      case 0: copy[place] = UInt8(truncatingIfNeeded: random.next())
+      case 1: copy.remove(at: place)
+      case 2: copy.insert(contentsOf: copy[place...].prefix(random.index(below: 40)), at: place)
+      default: copy.removeLast(random.index(below: copy.count))
+      }
+    }
+    return copy
+  }
+
+  @Test func numbersOfEveryWidthAreReadBesideTheTextsEnd() throws {
+    for digits in 1...20 {
+      let number = String("18446744073709551615".prefix(digits))
+      for behind in ["", "\n", " kB\n", " next 1 2 3 4 5\n"] {
+        let text = Array("name: \(number)\(behind)".utf8)
+        let hole = TextHole(6..<6 + digits, .number(.decimal, TextField("name")))
+        let template = TextTemplate(KernelText(text.span), holes: [hole])
+        #expect(try parse(template, text) == [UInt64(number)])
+      }
+    }
+    let text = Array("a 18446744073709551616\n".utf8)
+    let hole = TextHole(2..<22, .number(.decimal, TextField("a")))
+    let template = TextTemplate(KernelText(text.span), holes: [hole])
+    #expect(throws: KernelTextError.malformed(line: 1, field: 2)) { try parse(template, text) }
+  }
+
+  @Test func signsFractionsAndHexadecimalsAreRead() throws {
+    func read(_ text: String, _ form: NumberForm) throws -> UInt64? {
+      let bytes = Array("\(text)\n".utf8)
+      let hole = TextHole(0..<text.utf8.count, .number(form, TextField("x")))
+      return try parse(TextTemplate(KernelText(bytes.span), holes: [hole]), bytes).first
+    }
+    #expect(try read("-1", .signed) == UInt64(bitPattern: -1))
+    #expect(try read("-9223372036854775808", .signed) == 1 << 63)
+    #expect(try read("42", .signed) == 42)
+    #expect(throws: KernelTextError.self) { try read("9223372036854775808", .signed) }
+    #expect(try read("12.34", .hundredths) == 1234)
+    #expect(try read("0.05", .hundredths) == 5)
+    #expect(try read("7.5", .hundredths) == 750)
+    #expect(try read("00000000fFffffff", .hexadecimal) == 0xFFFF_FFFF)
+    #expect(throws: KernelTextError.self) { try read("10000000000000000", .hexadecimal) }
+  }
+
+  @Test func aMalformedNumberIsNamedByLineAndField() throws {
+    let grammar = try Grammar.of("proc/stat")
+    let text = "cpu  1 2 3 4\ncpu0 1 2 3 4\nctxt 777\n"
+    let (template, _) = try grammar.template(Array(text.utf8))
+    let broken = "cpu  1 2 3 4\ncpu0 1 2 x 4\nctxt 777\n"
+    #expect(throws: KernelTextError.malformed(line: 2, field: 4)) {
+      try parse(template, Array(broken.utf8))
+    }
+  }
+
+  @Test func whatIsNotWantedIsReadOver() throws {
+    let text = Array("cpu  1 2 3 4\ncpu0 5 6 7 8\nctxt 777\n".utf8)
+    let kernelText = KernelText(text.span)
+    let template = TextTemplate(kernelText, holes: try TextFormat.stat(kernelText)) {
+      $0.name == "system" || $0.name == "ctxt"
+    }
+    #expect(try parse(template, text) == [3, 7, 777])
+  }
+}
