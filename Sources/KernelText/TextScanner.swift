@@ -64,7 +64,8 @@ package enum TextScanner {
     position += count
     // The digits to the top: what comes in below them are leading zeros.
     let value = eightDigits(digits << UInt64(truncatingIfNeeded: (8 &- count) &* 8))
-    return count < 8 ? value : shortNumber(text, &position, value, 8)
+    if count < 8 || position < text.count && byte(text, position) &- 48 >= 10 { return value }
+    return shortNumber(text, &position, value, 8)
   }
 
   /// The number that eight bytes of 0 to 9 make, the first one lowest.

@@ -111,15 +111,18 @@ public enum CostClass: String, Sendable, Codable {
   case cheap
   /// Up to about 100 µs.
   case moderate
-  /// Above that, or growing with the host: defaults to a slower cadence.
+  /// Above that, or growing with the host.
   case expensive
+  /// Hundreds of µs and thousands of values.
+  case heavy
 
   /// Nanoseconds between two acquisitions that are the least by default.
   public var leastInterval: UInt64 {
     switch self {
     case .cheap: 0
-    case .moderate: 100_000_000
+    case .moderate: 500_000_000
     case .expensive: 1_000_000_000
+    case .heavy: 10_000_000_000
     }
   }
 }

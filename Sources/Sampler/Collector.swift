@@ -71,8 +71,8 @@ open class ArmedCollector: @unchecked Sendable {
   /// Writes record rows after a complete `sample`; the span holds `rowsPerTick` of them.
   open func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount { RecordCount() }
 
-  /// Reads what `sample` reads and leaves it, to tell the kernel's share of the cost: its bytes, nil
-  /// for a source that is no text.
+  /// Reads what `sample` reads and leaves it, to tell the kernel's share of the cost: its bytes,
+  /// nil for a source that is no text.
   open func readOnly() -> Int? { nil }
 
   /// Closes what arm opened. Called once, after the last sample.

@@ -9,12 +9,12 @@ import Sampler
 /// dentry 125850 127321 192 21 1 : tunables 0 0 0 : slabdata 6063 6063 0
 /// ```
 /// mm/slab_common.c, slabinfo(5). Minimum kernel 2.6. Privilege: root. Cost: hundreds of µs,
-/// with a lock on each cache: read once a second by default.
+/// with a lock on each cache: read every ten seconds by default.
 /// It does not tell: who allocated. Merged caches are under one name.
 struct SlabCollector: TextCollector {
   let description = CollectorDescription(
     name: "slab", summary: "the kernel's object caches", source: "proc/slabinfo",
-    minimumKernel: "2.6", privilege: "root", cost: .expensive, systemCallsPerSample: 8,
+    minimumKernel: "2.6", privilege: "root", cost: .heavy, systemCallsPerSample: 8,
     metrics: [
       gauge("active_objs", "objects in use"), gauge("num_objs", "objects there is room for"),
       gauge("objsize", "size of an object", unit: .bytes),
