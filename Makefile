@@ -4,7 +4,7 @@ DESTDIR ?=
 SWIFT_FLAGS = -c release --static-swift-stdlib
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa setup install uninstall bench format lint tsan coverage
+.PHONY: sample build test test-numa fuzz setup install uninstall bench format lint tsan coverage
 
 sample: build
 	$(BINARY) --cpu --net --count 5
@@ -19,6 +19,10 @@ test: setup
 # Topology, nodes and hotplug on another kernel with two and four NUMA nodes, emulated by qemu.
 test-numa: build
 	Scripts/test-numa $(BINARY)
+
+# Every grammar of a kernel text under libFuzzer and the address sanitizer, for a minute.
+fuzz:
+	Scripts/fuzz 60
 
 setup:
 	@Scripts/setup

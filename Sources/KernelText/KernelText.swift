@@ -132,4 +132,26 @@ package struct KernelText: Sendable {
     guard isDecimal(range) else { throw .malformed(line: line.number, field: Int32(word + 1)) }
     return TextHole(range, .number(.decimal, field))
   }
+
+  /// A hole for a number with places behind its point, as `decimal`.
+  package func hundredths(
+    _ range: Range<Int>, _ field: TextField, line: Line, word: Int
+  ) throws(KernelTextError) -> TextHole {
+    let parts = bytes[range].split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
+    guard let whole = parts.first, !whole.isEmpty, parts.count <= 2,
+      parts.allSatisfy({ $0.allSatisfy { $0 &- 48 < 10 } })
+    else { throw .malformed(line: line.number, field: Int32(word + 1)) }
+    return TextHole(range, .number(.hundredths, field))
+  }
+
+  /// A hole for a decimal that may have a minus sign, as `decimal`.
+  package func signed(
+    _ range: Range<Int>, _ field: TextField, line: Line, word: Int
+  ) throws(KernelTextError) -> TextHole {
+    let isNegative = bytes[range].first == UInt8(ascii: "-")
+    guard isDecimal(isNegative ? range.lowerBound + 1..<range.upperBound : range) else {
+      throw .malformed(line: line.number, field: Int32(word + 1))
+    }
+    return TextHole(range, .number(.signed, field))
+  }
 }

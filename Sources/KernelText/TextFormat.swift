@@ -65,7 +65,8 @@ package enum TextFormat {
         let name = text.string(names[place])
         let field = TextField("\(protocolName).\(name)")
         if name == "MaxConn" {
-          holes.append(TextHole(values.words[place], .number(.signed, field)))
+          holes.append(
+            try text.signed(values.words[place], field, line: values, word: place))
         } else {
           holes.append(
             try text.decimal(values.words[place], field, line: values, word: place))
@@ -103,9 +104,12 @@ package enum TextFormat {
           throw .malformed(line: line.number, field: Int32(place + 1))
         }
         let name = text.string(word.lowerBound..<equals)
-        let form: NumberForm = name.hasPrefix("avg") ? .hundredths : .decimal
         let field = TextField("\(prefix)\(text.string(first)).\(name)")
-        holes.append(TextHole(equals + 1..<word.upperBound, .number(form, field)))
+        let value = equals + 1..<word.upperBound
+        holes.append(
+          name.hasPrefix("avg")
+            ? try text.hundredths(value, field, line: line, word: place)
+            : try text.decimal(value, field, line: line, word: place))
       }
     }
     return holes
@@ -116,8 +120,10 @@ package enum TextFormat {
     guard let line = try text.lines().first, line.words.count == 5 else {
       throw .malformed(line: 1, field: 1)
     }
-    var holes = ["load1", "load5", "load15"].enumerated().map { place, name in
-      TextHole(line.words[place], .number(.hundredths, TextField(name)))
+    var holes: [TextHole] = []
+    for (place, name) in ["load1", "load5", "load15"].enumerated() {
+      holes.append(
+        try text.hundredths(line.words[place], TextField(name), line: line, word: place))
     }
     let tasks = line.words[3]
     guard let slash = text.bytes[tasks].firstIndex(of: UInt8(ascii: "/")) else {

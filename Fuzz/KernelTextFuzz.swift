@@ -1,0 +1,48 @@
+// Compiled into one module with Sources/KernelText by Scripts/fuzz.
+
+/// The first byte picks the grammar, the second where the text that is learnt ends; what follows is
+/// read by its shape. Nothing may trap, and a text must be read by the shape learnt from it.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
+  let bytes = Array(UnsafeBufferPointer(start: data, count: count))
+  guard bytes.count > 2 else { return 0 }
+  let body = Array(bytes[2...])
+  let cut = body.count * Int(bytes[1]) / 255
+  let (first, second) = (Array(body[..<cut]), Array(body[cut...]))
+  do throws(KernelTextError) {
+    let text = KernelText(first.span)
+    let template = TextTemplate(text, holes: try learn(text, Int(bytes[0])))
+    var values = [UInt64](repeating: 0, count: template.valueCount)
+    var span = values.mutableSpan
+    do throws(KernelTextError) {
+      try template.parse(first.span, into: &span)
+    } catch {
+      // A number may be too large, and nothing else may be wrong with what was learnt.
+      guard case .malformed = error else { preconditionFailure("\(error)") }
+    }
+    try template.parse(second.span, into: &span)
+  } catch {
+    // Refused, as it should be.
+  }
+  return 0
+}
+
+private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> [TextHole] {
+  switch which % 15 {
+  case 0: try TextFormat.stat(text)
+  case 1: try TextFormat.interfaces(text)
+  case 2: try TextFormat.list(text)
+  case 3: try TextFormat.list(text, leading: 2, of: "node0")
+  case 4: try TextFormat.pressure(text, prefix: "io.")
+  case 5: try TextFormat.disks(text) { _ in true }
+  case 6: try TextFormat.interrupts(text, perCPU: false)
+  case 7: try TextFormat.interrupts(text, perCPU: true)
+  case 8: try TextFormat.softnet(text)
+  case 9: try TextFormat.labelledPairs(text)
+  case 10: try TextFormat.namedPairs(text)
+  case 11: try TextFormat.loadavg(text)
+  case 12: try TextFormat.buddies(text)
+  case 13: try TextFormat.zones(text)
+  default: try TextFormat.slabs(text)
+  }
+}
