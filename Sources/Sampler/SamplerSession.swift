@@ -82,7 +82,7 @@ package final class SamplerSession {
         signal: signal, table: table, sinks: sinks, period: drainPeriod,
         clock: configuration.clock)
       self.drain = drain
-      var notes: [String] = []
+      var notes = slowerByDefault(armed)
       var streams: [StreamMeta.Stream] = []
       let threadCount = min(configuration.cpus.count, armed.count)
       for index in 0..<threadCount {
@@ -107,6 +107,17 @@ package final class SamplerSession {
       disarm()
       throw failure
     }
+  }
+
+  /// Names the collectors that their cost makes slower than the session: rows without them would
+  /// otherwise be a riddle.
+  private func slowerByDefault(_ armed: [Armed]) -> [String] {
+    let slower = armed.filter { $0.cadence > 1 && $0.request.interval == nil }.map {
+      let milliseconds = $0.cadence * configuration.interval / 1_000_000
+      return "\($0.request.collector.description.name) every \(milliseconds) ms"
+    }
+    guard !slower.isEmpty else { return [] }
+    return ["read less often, for their cost, unless told: " + slower.joined(separator: ", ")]
   }
 
   private struct Armed {

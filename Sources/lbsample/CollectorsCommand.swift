@@ -15,14 +15,7 @@ struct CollectorsCommand: ParsableCommand {
     name: .customLong("format"),
     help: ArgumentHelp("text or json.", valueName: "format"))
   var format = "text"
-  @Option(
-    name: .customLong("proc-root"),
-    help: ArgumentHelp("Read another mount of /proc.", valueName: "dir"))
-  var procRoot = "/proc"
-  @Option(
-    name: .customLong("sys-root"),
-    help: ArgumentHelp("Read another mount of /sys.", valueName: "dir"))
-  var sysRoot = "/sys"
+  @OptionGroup var mounts: MountOptions
   @Argument(help: "Only these collectors.")
   var names: [String] = []
 
@@ -42,7 +35,7 @@ struct CollectorsCommand: ParsableCommand {
         .configuration,
         "unknown collector \(name)\(Nearest.hint(Nearest.word(to: name, in: known)))")
     }
-    let context = CollectorContext(roots: MountRoots(proc: procRoot, sys: sysRoot))
+    let context = CollectorContext(roots: mounts.roots)
     let entries = registry.collectors
       .filter { names.isEmpty || names.contains($0.description.name) }
       .map { collector in

@@ -13,18 +13,11 @@ struct DoctorCommand: ParsableCommand {
     name: .customLong("format"),
     help: ArgumentHelp("text or json.", valueName: "format"))
   var format = "text"
-  @Option(
-    name: .customLong("proc-root"),
-    help: ArgumentHelp("Read another mount of /proc.", valueName: "dir"))
-  var procRoot = "/proc"
-  @Option(
-    name: .customLong("sys-root"),
-    help: ArgumentHelp("Read another mount of /sys.", valueName: "dir"))
-  var sysRoot = "/sys"
+  @OptionGroup var mounts: MountOptions
 
   func run() throws {
     try Formats.check(format, of: ["text", "json"])
-    let findings = HostExamination(roots: MountRoots(proc: procRoot, sys: sysRoot)).findings()
+    let findings = HostExamination(roots: mounts.roots).findings()
     if format == "json" {
       try Console.write(try JSONText.encode(findings, pretty: true) + "\n")
       return

@@ -131,6 +131,20 @@ struct CollectorOptions: ParsableArguments {
   }
 }
 
+/// Which mounts of the kernel's trees are read: the same for every command that reads them.
+struct MountOptions: ParsableArguments {
+  @Option(
+    name: .customLong("proc-root"),
+    help: ArgumentHelp("Read another mount of /proc.", valueName: "dir"))
+  var procRoot = "/proc"
+  @Option(
+    name: .customLong("sys-root"),
+    help: ArgumentHelp("Read another mount of /sys.", valueName: "dir"))
+  var sysRoot = "/sys"
+
+  var roots: MountRoots { MountRoots(proc: procRoot, sys: sysRoot) }
+}
+
 /// How to sample: the same for every command that samples.
 struct SamplingOptions: ParsableArguments {
   @Option(
@@ -147,14 +161,7 @@ struct SamplingOptions: ParsableArguments {
     name: .customLong("align"),
     help: "Sample at multiples of the interval on the wall clock.")
   var align = false
-  @Option(
-    name: .customLong("proc-root"),
-    help: ArgumentHelp("Read another mount of /proc.", valueName: "dir"))
-  var procRoot = "/proc"
-  @Option(
-    name: .customLong("sys-root"),
-    help: ArgumentHelp("Read another mount of /sys.", valueName: "dir"))
-  var sysRoot = "/sys"
+  @OptionGroup var mounts: MountOptions
   @Option(
     name: .customLong("config"),
     help: ArgumentHelp("Configuration file, in place of the found one.", valueName: "file"))
@@ -168,7 +175,7 @@ struct SamplingOptions: ParsableArguments {
     return list
   }
 
-  var roots: MountRoots { MountRoots(proc: procRoot, sys: sysRoot) }
+  var roots: MountRoots { mounts.roots }
 
   /// The settings in force with these command-line overrides.
   func settings(_ overrides: [(String, String, String)]) throws(LBError) -> Settings {

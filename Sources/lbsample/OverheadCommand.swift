@@ -24,14 +24,7 @@ struct OverheadCommand: ParsableCommand {
   @Option(
     name: .customLong("format"), help: ArgumentHelp("text or ndjson.", valueName: "format"))
   var format = "text"
-  @Option(
-    name: .customLong("proc-root"),
-    help: ArgumentHelp("Read another mount of /proc.", valueName: "dir"))
-  var procRoot = "/proc"
-  @Option(
-    name: .customLong("sys-root"),
-    help: ArgumentHelp("Read another mount of /sys.", valueName: "dir"))
-  var sysRoot = "/sys"
+  @OptionGroup var mounts: MountOptions
 
   func run() throws {
     try Formats.check(format, of: ["text", "ndjson"])
@@ -39,7 +32,7 @@ struct OverheadCommand: ParsableCommand {
       throw LBError(
         .configuration, "--time \(time): expected a length of time of at least 1ms, such as 200ms")
     }
-    let roots = MountRoots(proc: procRoot, sys: sysRoot)
+    let roots = mounts.roots
     let context = CollectorContext(roots: roots)
     let allowed = CPUSet.allowed()
     let cpus = try Placement.automatic.resolve(roots: roots, allowed: allowed, workload: nil)

@@ -17,7 +17,7 @@ struct LinksCollector: TextCollector {
     minimumKernel: "2.6", privilege: "none", cost: .expensive, systemCallsPerSample: 20,
     metrics: [
       gauge(
-        "speed", "nominal speed; −1 of the base is unknown", unit: .bitsPerSecond,
+        "speed", "nominal speed; negative where the driver does not know it", unit: .bitsPerSecond,
         scale: Scale(1_000_000), isSigned: true),
       gauge("carrier", "1 with a carrier, 0 without"),
       counter("carrier_changes", "times that the carrier came or went (3.15)"),
