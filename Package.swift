@@ -90,7 +90,10 @@ let package = Package(
     }
     + [
       .testTarget(
-        name: "CommandTests", dependencies: ["lbsample", "TestSupport", "LinuxSystem", "RunStore"]),
+        name: "CommandTests",
+        dependencies: ["lbsample", "workload", "TestSupport", "LinuxSystem", "RunStore"]),
+      // What the tests run and the users never see.
+      .executableTarget(name: "workload", path: "Tests/Workload"),
       .testTarget(name: "RepositoryTests"),
     ],
   swiftLanguageModes: [.v6]

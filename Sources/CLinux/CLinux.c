@@ -17,7 +17,10 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <sys/timex.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -131,6 +134,102 @@ int lb_perf_probe(uint32_t type, uint64_t config, int exclude_kernel) {
   return fd < 0 ? -errno : (int)fd;
 }
 
+int lb_perf_task_clock(int pid) {
+  struct perf_event_attr attr;
+  memset(&attr, 0, sizeof attr);
+  attr.size = sizeof attr;
+  attr.type = PERF_TYPE_SOFTWARE;
+  attr.config = PERF_COUNT_SW_TASK_CLOCK;
+  attr.disabled = 1;
+  attr.inherit = 1;
+  attr.enable_on_exec = 1;
+  long fd = syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+  if (fd < 0 && errno == EACCES) {
+    // perf_event_paranoid 2; the task clock runs in the kernel's time all the same.
+    attr.exclude_kernel = 1;
+    attr.exclude_hv = 1;
+    fd = syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
+  }
+  return fd < 0 ? -errno : (int)fd;
+}
+
+int lb_netlink_open(int protocol, uint32_t groups, int receive_bytes) {
+  int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
+  if (fd < 0) return -errno;
+  if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &receive_bytes, sizeof receive_bytes) < 0)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
+  struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  return fd;
+}
+
+long lb_netlink_receive(int fd, void *buffer, size_t bytes) {
+  struct sockaddr_nl from;
+  socklen_t length = sizeof from;
+  ssize_t count;
+  do {
+    count = recvfrom(fd, buffer, bytes, MSG_DONTWAIT, (struct sockaddr *)&from, &length);
+  } while (count < 0 && errno == EINTR);
+  if (count < 0) return -errno;
+  return from.nl_pid == 0 ? count : 0;
+}
+
+int lb_read_timex(int64_t fields[LB_TIMEX_FIELDS]) {
+  struct timex time;
+  memset(&time, 0, sizeof time);
+  int state = adjtimex(&time);
+  if (state < 0) return -errno;
+  // Offset and jitter are in ns or in µs, as a status bit says: here always in ns.
+  int64_t unit = time.status & STA_NANO ? 1 : 1000;
+  int64_t all[LB_TIMEX_FIELDS] = {
+      time.offset * unit, time.freq,   time.maxerror, time.esterror, time.status, time.constant,
+      time.tick,          time.ppsfreq, time.jitter * unit, time.shift, time.stabil, time.jitcnt,
+      time.calcnt,        time.errcnt, time.stbcnt,   time.tai};
+  memcpy(fields, all, sizeof all);
+  return state;
+}
+
+int lb_read_statfs(const char *path, uint64_t fields[7]) {
+  struct statvfs status;
+  if (statvfs(path, &status) < 0) return -errno;
+  uint64_t all[7] = {status.f_frsize, status.f_blocks, status.f_bfree, status.f_bavail,
+                     status.f_files,  status.f_ffree,  (status.f_flag & ST_RDONLY) != 0};
+  memcpy(fields, all, sizeof all);
+  return 0;
+}
+
+int lb_has_changed(int fd) {
+  struct pollfd entry = {.fd = fd, .events = POLLPRI};
+  return poll(&entry, 1, 0) > 0;
+}
+
+const int lb_open_path = O_PATH;
+
+long lb_read_directory(int fd, void *buffer, size_t bytes) {
+  long count = syscall(SYS_getdents64, fd, buffer, bytes);
+  return count < 0 ? -errno : count;
+}
+
+static struct rlimit descriptor_limit;
+static int descriptor_limit_raised;
+
+uint64_t lb_raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return 0;
+  if (!descriptor_limit_raised) {
+    descriptor_limit = limit;
+    descriptor_limit_raised = 1;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    getrlimit(RLIMIT_NOFILE, &limit);
+  }
+  return (uint64_t)limit.rlim_cur;
+}
+
 int lb_effective_capabilities(uint64_t *mask) {
   struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
   struct __user_cap_data_struct data[2];
@@ -202,6 +301,7 @@ static void child(const struct lb_spawn *plan) {
   if (plan->cpu_mask != NULL && lb_set_affinity(plan->cpu_mask, plan->cpu_mask_bytes) < 0)
     fail(plan->status_fd, LB_SPAWN_AFFINITY);
   prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0);
+  if (descriptor_limit_raised) setrlimit(RLIMIT_NOFILE, &descriptor_limit);
   if (dup2(plan->input_fd, 0) < 0 || dup2(plan->output_fd, 1) < 0 || dup2(plan->error_fd, 2) < 0)
     fail(plan->status_fd, LB_SPAWN_REDIRECT);
   lb_drop_inheritable_capabilities();

@@ -17,7 +17,9 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   private let parts: [Part]
 
   /// Arms `files` with their templates, whose values are `columns` in order.
-  init(_ files: [(file: TextFile, template: TextTemplate?)], columns: [Column]) {
+  init(
+    _ files: [(file: TextFile, template: TextTemplate?)], columns: [Column], notes: [String] = []
+  ) {
     var parts: [Part] = []
     var slot = 0
     for (file, template) in files {
@@ -26,7 +28,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     }
     precondition(slot == columns.count, "one column a value")
     self.parts = parts
-    super.init(columns: columns)
+    super.init(columns: columns, notes: notes)
   }
 
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {

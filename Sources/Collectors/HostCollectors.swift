@@ -2,11 +2,23 @@ package import LinuxSystem
 package import Sampler
 
 /// How the collectors of one session are chosen to look at the host.
-package struct CollectorOptions: Sendable, Hashable {
+package struct CollectorOptions: Sendable {
   /// CPUs to keep of per-CPU metrics, nil for all.
   package var cpus: CPUSet?
   /// A column for each CPU of each interrupt, rather than their sum.
   package var interruptsPerCPU = false
+  /// The root of the process tree to follow.
+  package var tree: WorkloadTarget?
+  /// Processes to read on their own.
+  package var processes: [Int32] = []
+  /// Control groups to read.
+  package var cgroups: [CgroupChoice] = []
+  /// How many of the busiest processes to name, 0 for none.
+  package var top = 0
+  /// By what they are chosen.
+  package var topOrder = TopOrder.cpu
+  /// Rows about threads too.
+  package var perThread = false
   /// Which block devices are read.
   package var disks = DiskChoice.disks
 
@@ -36,15 +48,21 @@ extension CollectorRegistry {
       TemperatureCollector(),
       PowerCollector(),
       FilesCollector(),
+      FilesystemsCollector(),
       ConntrackCollector(),
       HugepagesCollector(),
       ZonesCollector(),
       SlabCollector(),
       EntropyCollector(),
+      TimexCollector(),
       LinksCollector(),
       MdCollector(),
       NfsCollector(),
       EdacCollector(),
+      ProcessCollector(processes: options.processes),
+      TreeCollector(target: options.tree, perThread: options.perThread),
+      CgroupCollector(choices: options.cgroups),
+      TopCollector(count: options.top, order: options.topOrder),
     ])
   }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import KernelText
 import LinuxSystem
 import SampleModel
@@ -83,6 +84,7 @@ extension TextCollector {
     for metric in description.metrics { known[metric.name] = metric }
     var names = Set<String>()
     var refusal: LBError?
+    var refusals: [String] = []
     for source in sources(context) {
       let file: TextFile
       do throws(LBError) {
@@ -91,6 +93,9 @@ extension TextCollector {
       } catch {
         if source.isNeeded { throw error }
         refusal = refusal ?? error
+        if let errno = error.context.errno, errno == EACCES || errno == EPERM {
+          refusals.append("\(source.path): \(SystemError.words(errno))")
+        }
         continue
       }
       guard let (text, holes) = try learn(source, file) else {
@@ -102,7 +107,7 @@ extension TextCollector {
         let field: TextField
         switch hole.content {
         case .number(_, let one), .sum(_, let one): field = one
-        case .restOfLine: continue
+        case .restOfLine, .nameAndWord: continue
         }
         guard keeps(field), let metric = known[field.name] ?? metric(field) else { continue }
         let column = Column(
@@ -123,7 +128,8 @@ extension TextCollector {
           .collectorUnavailable, "\(description.name): nothing of \(description.source) is there",
           context: ErrorContext(collector: description.name))
     }
-    return ArmedTexts(files, columns: columns)
+    let notes = refusals.map { "\(description.name): \($0): left out" }
+    return ArmedTexts(files, columns: columns, notes: notes)
   }
 
   /// The text of `file` with its holes, nil for an optional one that does not read now.

@@ -35,6 +35,9 @@ package struct TextHole: Sendable, Equatable {
     case sum(count: Int, TextField)
     /// Whatever stands up to the end of the line: read over.
     case restOfLine
+    /// A name in parentheses, up to the last closing one of the line, and one word behind it:
+    /// read over (the name and state of a process).
+    case nameAndWord
   }
 
   /// The first byte; for numbers, the first digit.

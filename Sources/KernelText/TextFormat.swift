@@ -94,7 +94,7 @@ package enum TextFormat {
 
   /// `some avg10=0.00 avg60=0.35 avg300=12.22 total=1213374073` (PSI, Linux 4.20).
   package static func pressure(
-    _ text: KernelText, prefix: String
+    _ text: KernelText, prefix: String, of instance: String = ""
   ) throws(KernelTextError) -> [TextHole] {
     var holes: [TextHole] = []
     for line in try text.lines() {
@@ -104,7 +104,7 @@ package enum TextFormat {
           throw .malformed(line: line.number, field: Int32(place + 1))
         }
         let name = text.string(word.lowerBound..<equals)
-        let field = TextField("\(prefix)\(text.string(first)).\(name)")
+        let field = TextField("\(prefix)\(text.string(first)).\(name)", of: instance)
         let value = equals + 1..<word.upperBound
         holes.append(
           name.hasPrefix("avg")

@@ -164,6 +164,26 @@ package enum TextScanner {
     return position > first
   }
 
+  /// Moves behind the last closing parenthesis of the line; false where there is none.
+  package static func skipName(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
+    var close = -1
+    var index = position
+    while index < text.count, byte(text, index) != newline {
+      if byte(text, index) == UInt8(ascii: ")") { close = index }
+      index += 1
+    }
+    position = close + 1
+    return close >= 0
+  }
+
+  /// Moves behind a run without blanks, after blanks; false where there is none.
+  package static func skipWord(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
+    skipBlanks(text, &position)
+    let first = position
+    while position < text.count, byte(text, position) > space { position += 1 }
+    return position > first
+  }
+
   /// Whether the `length` bytes of `literals` from `start` on stand in `text` at `position`.
   /// `literals` has eight bytes more than its literals.
   @inline(__always)

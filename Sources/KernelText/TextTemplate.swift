@@ -13,6 +13,8 @@ package struct TextTemplate: Sendable, Equatable {
       case skipNumbers
       /// To behind the next newline.
       case skipLine
+      /// To behind the line's last closing parenthesis and one word more.
+      case skipNameAndWord
       /// Nothing: the literal was all.
       case end
     }
@@ -46,7 +48,7 @@ package struct TextTemplate: Sendable, Equatable {
       let (action, count) = Self.action(of: hole.content, wants)
       values += Self.values(of: action, count)
       if literal.isEmpty, var last = steps.last, last.action == action, action != .sum,
-        action != .skipLine
+        action != .skipLine, action != .skipNameAndWord
       {
         last.count += Int32(count)
         steps[steps.count - 1] = last
@@ -75,6 +77,7 @@ package struct TextTemplate: Sendable, Equatable {
   ) -> (Step.Action, Int) {
     switch content {
     case .restOfLine: (.skipLine, 0)
+    case .nameAndWord: (.skipNameAndWord, 0)
     case .sum(let count, let field): (wants(field) ? .sum : .skipNumbers, count)
     case .number(let form, let field):
       switch form {
@@ -90,7 +93,7 @@ package struct TextTemplate: Sendable, Equatable {
   private static func values(of action: Step.Action, _ count: Int) -> Int {
     switch action {
     case .sum: 1
-    case .skipNumbers, .skipLine, .end: 0
+    case .skipNumbers, .skipLine, .skipNameAndWord, .end: 0
     default: count
     }
   }
@@ -154,6 +157,10 @@ package struct TextTemplate: Sendable, Equatable {
         }
       case .skipLine:
         guard TextScanner.skipLine(text, &position) else { throw .truncated }
+      case .skipNameAndWord:
+        guard TextScanner.skipName(text, &position), TextScanner.skipWord(text, &position) else {
+          throw .truncated
+        }
       case .end: break
       }
     }

@@ -75,7 +75,7 @@ package final class NDJSONSink: SampleSink {
     endLine()
   }
 
-  /// One line for each batch: the rows as arrays in the schema's order.
+  /// One line for each batch: its rows as objects, a field that is not there left out.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
     try writeMeta()
     guard let schema = meta?.records.first(where: { $0.stream == header.stream }) else { return }
@@ -88,12 +88,14 @@ package final class NDJSONSink: SampleSink {
     let width = schema.fields.count
     for row in 0..<rows.count / width {
       buffer.element()
-      buffer.append(ascii: "[")
-      for field in 0..<width {
-        buffer.element()
-        buffer.append(number: rows[row * width + field])
+      buffer.append(ascii: "{")
+      for value in RecordValue.read(rows, row: row, schema) {
+        switch value.content {
+        case .text(let text): buffer.member(value.name, text)
+        case .number(let number): buffer.member(value.name, number)
+        }
       }
-      buffer.append(ascii: "]")
+      buffer.append(ascii: "}")
     }
     buffer.append(ascii: "]")
     buffer.append(ascii: "}")

@@ -40,6 +40,9 @@ package final class TableSink: SampleSink {
   private var rowsSinceHeading = 0
   private var row: (header: FrameHeader, time: UInt64)?
   private var cells: [String: Double] = [:]
+  private var schemas: [UInt16: RecordSchema] = [:]
+  /// Lines that go below the open row.
+  private var busiest = ""
   package private(set) var bytesWritten: UInt64 = 0
 
   /// A table; `clock` turns Unix nanoseconds into wall-clock time, always as long.
@@ -68,7 +71,10 @@ package final class TableSink: SampleSink {
   }
 
   /// Takes the clock anchor.
-  package func begin(_ meta: StreamMeta) throws(LBError) { reader.begin(meta) }
+  package func begin(_ meta: StreamMeta) throws(LBError) {
+    reader.begin(meta)
+    for schema in meta.records { schemas[schema.stream] = schema }
+  }
 
   /// New columns: the next row comes under a new heading.
   package func layout(_ layout: Layout) throws(LBError) {
@@ -100,8 +106,13 @@ package final class TableSink: SampleSink {
     }
   }
 
-  /// Records are not shown in the table.
-  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
+  /// The busiest processes stand below their row; other records are not shown.
+  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
+    guard let schema = schemas[header.stream], schema.name == BusiestLines.recordName,
+      header.edge == .none
+    else { return }
+    busiest += BusiestLines.text(rows, schema, indent: clockWidth)
+  }
 
   /// Says what happened beside the samples.
   package func event(_ event: SampleEvent) throws(LBError) {
@@ -140,6 +151,10 @@ package final class TableSink: SampleSink {
     }
     buffer.append(ascii: "\n")
     cells.removeAll(keepingCapacity: true)
+    guard !busiest.isEmpty else { return }
+    buffer.append(busiest)
+    busiest = ""
+    rowsSinceHeading = 0
   }
 
   /// The line of all CPUs adds their times up: 100 % is what all of them have.

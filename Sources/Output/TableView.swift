@@ -85,6 +85,22 @@ package enum TableView {
       Spec("cpu.some.total", "cpu", .percent, 4), Spec("memory.some.total", "mem", .percent, 4),
       Spec("io.some.total", "io", .percent, 4),
     ],
+    "process": [
+      Spec("utime", "usr", .percent, 1), Spec("stime", "sys", .percent, 1),
+      Spec("rss", "rss", .bytes, 2), Spec("num_threads", "thrds", .count, 4),
+      Spec("majflt", "maj/s", .count, 5), Spec("read_bytes", "read", .bytes, 4),
+      Spec("write_bytes", "write", .bytes, 4),
+    ],
+    "top": [Spec("processes", "procs", .count, 4)],
+    "tree": [
+      Spec("sum_exec_runtime", "cpu", .percent, 1), Spec("rss", "rss", .bytes, 2),
+      Spec("processes", "procs", .count, 2), Spec("threads", "thrds", .count, 4),
+      Spec("forks", "forks", .count, 4), Spec("majflt", "maj/s", .count, 5),
+      Spec("read_bytes", "read", .bytes, 4), Spec("write_bytes", "write", .bytes, 4),
+    ],
+    "filesystems": [
+      Spec("f_bavail", "avail", .bytes, 2), Spec("f_ffree", "inodes", .count, 5),
+    ],
     "load": [
       Spec("load1", "1 min", .fixed, 2), Spec("load5", "5 min", .fixed, 3),
       Spec("load15", "15min", .fixed, 4),
@@ -154,6 +170,7 @@ package enum TableView {
     case ("cpu", ""): "system"
     case ("cpu", _): "cpu\(instance)"
     case (_, ""): collector
+    case ("process", _): "process \(instance)"
     default: instance
     }
   }

@@ -17,6 +17,8 @@ package struct BracketOutcome: Sendable {
 package protocol CollectorLifecycle: AnyObject {
   /// Prepares everything; once a run.
   func arm() throws(LBError)
+  /// Names the process whose tree the next bracket is about.
+  func aim(at workload: Int32)
   /// The opening sample; gives the bracket's number.
   func start() throws(LBError) -> UInt32
   /// The closing sample and the bracket's account.
@@ -39,17 +41,22 @@ package protocol CollectorLifecycle: AnyObject {
 package final class CollectorSession: CollectorLifecycle {
   private let sampler: SamplerSession
   private let deltas = BracketDeltas()
+  private let workload: WorkloadTarget?
 
-  /// Collectors that feed `sinks` beside the bracket's differences.
+  /// Collectors that feed `sinks` beside the bracket's differences; those of the workload's tree
+  /// look at `workload`.
   package init(
     _ configuration: SamplerConfiguration, requests: [CollectorRequest],
-    sinks: [any SampleSink]
+    workload: WorkloadTarget? = nil, sinks: [any SampleSink]
   ) {
+    self.workload = workload
     sampler = SamplerSession(configuration, requests: requests, sinks: sinks + [deltas])
   }
 
   /// Arms the sampler.
   package func arm() throws(LBError) { try sampler.arm() }
+  /// Aims the collectors of the workload's tree.
+  package func aim(at workload: Int32) { self.workload?.aim(at: workload) }
   /// Opens a bracket.
   package func start() throws(LBError) -> UInt32 { try sampler.start() }
   /// Closes it.

@@ -70,6 +70,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
 
     var fatal: LBError?
     do throws(LBError) {
+      try confine(workload, context)
+      collectors.aim(at: workload.pid)
       let bracket = try collectors.start()
       result.status = .running
       try began(bracket)
@@ -98,9 +100,12 @@ package final class RepetitionExecutor: RepetitionExecuting {
           "\(context.specification.command[0]) still runs and cannot be ended: \(reason)")
       result.error = result.error ?? fatal
     }
+    if let scope = services.scope, scope.isPopulated {
+      result.orphansKilled += scope.kill(until: Clock.monotonic() + Self.cleanUpLimit)
+    }
     foreground?.restore()
     if context.specification.adoptsOrphans {
-      result.orphansKilled = services.spawner.killRemaining(
+      result.orphansKilled += services.spawner.killRemaining(
         except: children, until: Clock.monotonic() + Self.cleanUpLimit)
     }
     let (output, total) = pump.finish(until: Clock.monotonic() + 200_000_000)
@@ -154,6 +159,16 @@ package final class RepetitionExecutor: RepetitionExecuting {
       return (workload, pump)
     } catch {
       throw failure("\(command[0]): \(error)", errno: error.errno)
+    }
+  }
+
+  private func confine(_ workload: any Workload, _ context: RunContext) throws(LBError) {
+    do throws(SystemError) {
+      try context.services.scope?.add(workload.pid)
+    } catch {
+      throw LBError(
+        .workload, "the workload cannot be put into its control group: \(error)",
+        context: ErrorContext(path: error.path, errno: error.errno))
     }
   }
 

@@ -9,12 +9,15 @@ package struct RunServices: Sendable {
   package let stop: StopFlag
   /// Raised by a second one: no more grace.
   package let kill: StopFlag
+  /// The control group that workloads are put into, nil to leave them in ours.
+  package let scope: ControlGroupScope?
 
-  /// Services; every member is required.
+  /// Services.
   package init(
     clock: any ClockSource, roots: MountRoots, spawner: any WorkloadSpawner, stop: StopFlag,
-    kill: StopFlag
+    kill: StopFlag, scope: ControlGroupScope? = nil
   ) {
+    self.scope = scope
     self.clock = clock
     self.roots = roots
     self.spawner = spawner
@@ -34,6 +37,8 @@ package struct RunServices: Sendable {
 
 /// A child at its gate, as the executor needs it.
 package protocol Workload: AnyObject {
+  /// Its process.
+  var pid: Int32 { get }
   /// Lets it exec.
   func openGate()
   /// Readable once it has exited; stays a zombie until reaped.

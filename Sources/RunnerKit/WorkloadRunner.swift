@@ -22,7 +22,7 @@ public enum WorkloadRunner {
     public var repetitions: Int
     /// Repetitions before them that do not count.
     public var warmUps: Int
-    /// Names of collectors.
+    /// Names of collectors; `tree` is the workload's.
     public var collectors: [String]
     /// Time between two samples.
     public var interval: Duration
@@ -34,7 +34,7 @@ public enum WorkloadRunner {
     /// A request; the workload's environment has just a PATH unless given.
     public init(
       command: [String], repetitions: Int = 1, warmUps: Int = 0,
-      collectors: [String] = ["cpu", "net"], interval: Duration = .milliseconds(100),
+      collectors: [String] = ["cpu", "net", "tree"], interval: Duration = .milliseconds(100),
       environment: [String] = ["PATH=/usr/local/bin:/usr/bin:/bin"], file: String? = nil
     ) {
       self.command = command
@@ -106,7 +106,10 @@ public enum WorkloadRunner {
   private static func session(
     _ request: Request, interval: UInt64, roots: MountRoots, store: RunWriter?
   ) throws(LBError) -> CollectorSession {
-    let registry = CollectorRegistry.host()
+    var options = Collectors.CollectorOptions()
+    let workload = WorkloadTarget()
+    options.tree = workload
+    let registry = CollectorRegistry.host(options)
     let requests = try request.collectors.map { name throws(LBError) in
       guard let collector = registry[name] else {
         throw LBError(.configuration, "unknown collector \(name)")
@@ -118,7 +121,7 @@ public enum WorkloadRunner {
     let session = CollectorSession(
       SamplerConfiguration(
         interval: interval, cpus: cpus, context: CollectorContext(roots: roots)),
-      requests: requests,
+      requests: requests, workload: workload,
       sinks: store.map { [StoreSink($0, now: Clock.monotonic)] } ?? [])
     try session.arm()
     return session

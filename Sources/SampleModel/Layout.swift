@@ -38,10 +38,51 @@ public struct Layout: Sendable, Hashable, Codable {
   }
 }
 
+/// One field of a record row, as readers show it.
+package struct RecordValue: Sendable, Equatable {
+  /// What a field holds.
+  package enum Content: Sendable, Equatable {
+    case number(UInt64)
+    case text(String)
+  }
+
+  package let name: String
+  package let content: Content
+
+  /// The fields of row number `row` that are there; text fields of one name are joined.
+  package static func read(
+    _ rows: Span<UInt64>, row: Int, _ schema: RecordSchema
+  ) -> [RecordValue] {
+    var values: [RecordValue] = []
+    for (place, field) in schema.fields.enumerated() {
+      let word = rows[row * schema.fields.count + place]
+      guard field.unit == .text else {
+        guard word != RecordSchema.absent else { continue }
+        let number = field.scale.exactly(word) ?? word
+        values.append(RecordValue(name: field.name, content: .number(number)))
+        continue
+      }
+      var text = ""
+      if let last = values.last, last.name == field.name, case .text(let start) = last.content {
+        text = start
+        values.removeLast()
+      }
+      let bytes = (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }.prefix { $0 != 0 }
+      text += String(decoding: bytes, as: UTF8.self)
+      values.append(RecordValue(name: field.name, content: .text(text)))
+    }
+    return values
+  }
+}
+
 /// The fixed-width schema of one kind of record (a process, an exit, a flow).
 ///
-/// Records are rows about what comes and goes too fast for a layout. Each field is one 64-bit word.
+/// Records are rows about what comes and goes too fast for a layout. Each field is one 64-bit word;
+/// all ones: absent.
 public struct RecordSchema: Sendable, Hashable, Codable {
+  /// The word that stands for a field that a row does not have.
+  public static let absent = UInt64.max
+
   /// The collector's name.
   public let collector: String
   /// Index of the collector within the session.

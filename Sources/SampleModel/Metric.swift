@@ -19,6 +19,9 @@ public enum MetricUnit: String, Sendable, Codable {
   case celsius = "Cel"
   case joules = "J"
   case bitsPerSecond = "bit/s"
+  /// Eight bytes of text, the first one lowest: in records alone, where fields of the same name
+  /// make one text.
+  case text
 }
 
 /// The exact rational factor from the kernel's integer to the base unit.

@@ -18,10 +18,17 @@ package struct CollectorContext: Sendable {
 package protocol Collector: Sendable {
   /// The schema, source, privilege and cost.
   var description: CollectorDescription { get }
+  /// Whether it looks at something that must be named first: a process, a cgroup.
+  var needsTarget: Bool { get }
   /// Whether its source can be read here.
   func probe(_ context: CollectorContext) -> Availability
   /// Opens, sizes, allocates and checks that a first read parses. Everything expensive is here.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector
+}
+
+extension Collector {
+  /// The host as it is.
+  package var needsTarget: Bool { false }
 }
 
 /// How many record rows one acquisition gave, and how many found no room.
@@ -50,15 +57,19 @@ open class ArmedCollector: @unchecked Sendable {
   /// The record that `sampleRecords` writes, nil for a collector of frames only.
   package let recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)?
 
+  /// What of the source cannot be had here, and what stands in for it.
+  package let notes: [String]
+
   /// System calls of the last `sample`.
   package final var systemCallsOfSample: UInt64 = 0
 
   /// An arming with these columns.
   package init(
-    columns: [Column],
+    columns: [Column], notes: [String] = [],
     recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)? = nil
   ) {
     self.columns = columns
+    self.notes = notes
     self.recordFields = recordFields
   }
 

@@ -82,7 +82,7 @@ package final class SamplerSession {
         signal: signal, table: table, sinks: sinks, period: drainPeriod,
         clock: configuration.clock)
       self.drain = drain
-      var notes = slowerByDefault(armed)
+      var notes = slowerByDefault(armed) + table.notes
       var streams: [StreamMeta.Stream] = []
       let threadCount = min(configuration.cpus.count, armed.count)
       for index in 0..<threadCount {
@@ -100,7 +100,8 @@ package final class SamplerSession {
     } catch {
       disarm()
       throw LBError(
-        .configuration, "the sampling threads could not be set up: \(error); \(Self.fix(error))",
+        .configuration,
+        "the sampling threads could not be set up: \(error); \(ArmingFailure.fix(error))",
         context: ErrorContext(errno: error.errno))
     }
     if let failure = drain?.failure {
@@ -145,7 +146,7 @@ package final class SamplerSession {
             table.disarmAll()
             throw error
           }
-          outcome = Self.outcome(of: error)
+          outcome = ArmingFailure.outcome(of: error)
           reason = error.description
         }
       } else {
@@ -154,28 +155,12 @@ package final class SamplerSession {
       guard let reason else { continue }
       if request.required {
         table.disarmAll()
-        throw Self.unavailableError(name, availability)
+        throw ArmingFailure.unavailable(name, availability)
       }
       unavailable.append(
         StreamMeta.Unavailable(collector: name, outcome: outcome, reason: reason))
     }
     return armed
-  }
-
-  /// The outcome that a failed arming stands for.
-  private static func outcome(of error: LBError) -> String {
-    switch error.context.errno {
-    case EACCES, EPERM: "denied"
-    case nil: AcquisitionOutcome.malformed.word
-    default: "absent"
-    }
-  }
-
-  private static func unavailableError(_ name: String, _ availability: Availability) -> LBError {
-    var message = "collector \(name) is \(availability.word): \(availability.reason)"
-    if case .denied(_, let fix) = availability { message += "; to change that: \(fix)" }
-    return LBError(
-      .collectorUnavailable, message, context: ErrorContext(collector: name))
   }
 
   private func cadence(of request: CollectorRequest) throws(LBError) -> UInt64 {
@@ -201,7 +186,10 @@ package final class SamplerSession {
       let message = Double(FrameHeader.wordCount + 1 + state.valueCount)
       words += message * (ticks / Double(state.cadence) + 4)
       if state.recordWords > 0 {
-        words += Double(state.recordWords * state.recordRows) * ticks / Double(state.cadence)
+        // A tick full of records is the exception: beyond a share of the ring they are lost.
+        let full = Double(state.recordWords * state.recordRows)
+        let share: Double = max(full * 4, 262_144)
+        words += min(full * ticks / Double(state.cadence), share)
       }
     }
     var capacity = 1 << 12
@@ -259,14 +247,6 @@ package final class SamplerSession {
   private var drainPeriod: UInt64 {
     configuration.live && configuration.interval < Self.livePeriod
       ? Self.livePeriod : Self.recordingPeriod
-  }
-
-  private static func fix(_ error: SystemError) -> String {
-    if error.call.hasPrefix("pthread_setschedparam") {
-      return "real-time priority needs CAP_SYS_NICE: run as root, or: "
-        + "setcap cap_sys_nice+ep $(command -v lbsample)"
-    }
-    return "see lbsample doctor for what this host permits"
   }
 
   // MARK: Bracket

@@ -62,6 +62,11 @@ final class StreamTable: Sendable {
     }
   }
 
+  /// What the armed collectors say of their sources.
+  var notes: [String] {
+    state.withLock { state in state.entries.flatMap(\.current.armed.notes) }
+  }
+
   /// Every stream's present layout.
   var layouts: [Layout] {
     state.withLock { state in

@@ -69,6 +69,7 @@ final class FakeWorkload: Workload {
     _ = unsafe write(pipe[1], &byte, 1)
   }
 
+  var pid: Int32 { 0 }
   var exitPollDescriptor: Int32 { pipe[0] }
   func peekExit() -> ExitStatus? { status }
   func execFailure() -> SpawnFailure? { nil }

@@ -6,8 +6,9 @@ import Sampler
 /// A flag for each collector.
 enum CollectorFlag: String, EnumerableFlag {
   case cpu, memory, disk, net, pressure, load, vm, numa, interrupts, softirqs, softnet, sockets,
-    protocols, scheduler, frequency, temperature, power, files, conntrack, hugepages, zones, slab,
-    entropy, links, md, nfs, edac
+    protocols, scheduler, frequency, temperature, power, files, filesystems, conntrack, hugepages,
+    zones, slab,
+    entropy, timex, links, md, nfs, edac
 
   static func name(for value: CollectorFlag) -> NameSpecification {
     .customLong(value.rawValue)
@@ -23,6 +24,11 @@ enum CollectorFlag: String, EnumerableFlag {
     let summary = summaries[value.rawValue] ?? ""
     return ArgumentHelp(stringLiteral: summary.prefix(1).uppercased() + summary.dropFirst() + ".")
   }
+}
+
+/// Collectors that an option with a value chooses.
+enum TargetedCollector: String, CaseIterable {
+  case process, tree, cgroup, top
 }
 
 /// A cadence for each collector: a multiple of the interval.
@@ -85,6 +91,12 @@ struct CadenceOptions: ParsableArguments {
   @Option(name: .customLong("slab-interval"), parsing: .unconditional, help: Self.help("slab"))
   var slab: String?
   @Option(
+    name: .customLong("filesystems-interval"), parsing: .unconditional,
+    help: Self.help("filesystems"))
+  var filesystems: String?
+  @Option(name: .customLong("timex-interval"), parsing: .unconditional, help: Self.help("timex"))
+  var timex: String?
+  @Option(
     name: .customLong("entropy-interval"), parsing: .unconditional, help: Self.help("entropy"))
   var entropy: String?
   @Option(name: .customLong("links-interval"), parsing: .unconditional, help: Self.help("links"))
@@ -95,6 +107,18 @@ struct CadenceOptions: ParsableArguments {
   var nfs: String?
   @Option(name: .customLong("edac-interval"), parsing: .unconditional, help: Self.help("edac"))
   var edac: String?
+
+  @Option(name: .customLong("tree-interval"), parsing: .unconditional, help: Self.help("tree"))
+  var tree: String?
+
+  @Option(
+    name: .customLong("process-interval"), parsing: .unconditional, help: Self.help("process"))
+  var process: String?
+  @Option(
+    name: .customLong("cgroup-interval"), parsing: .unconditional, help: Self.help("cgroup"))
+  var cgroup: String?
+  @Option(name: .customLong("top-interval"), parsing: .unconditional, help: Self.help("top"))
+  var top: String?
 
   private static func help(_ collector: String) -> ArgumentHelp {
     ArgumentHelp("Read \(collector) at this multiple of the interval.", valueName: "time")
@@ -121,16 +145,25 @@ struct CadenceOptions: ParsableArguments {
       (.temperature, temperature),
       (.power, power),
       (.files, files),
+      (.filesystems, filesystems),
       (.conntrack, conntrack),
       (.hugepages, hugepages),
       (.zones, zones),
       (.slab, slab),
       (.entropy, entropy),
+      (.timex, timex),
       (.links, links),
       (.md, md),
       (.nfs, nfs),
       (.edac, edac),
     ]
+    let targeted: [(TargetedCollector, String?)] = [
+      (.process, process),
+      (.tree, tree),
+      (.cgroup, cgroup),
+      (.top, top),
+    ]
     return all.compactMap { flag, interval in interval.map { (flag.rawValue, $0) } }
+      + targeted.compactMap { flag, interval in interval.map { (flag.rawValue, $0) } }
   }
 }

@@ -25,6 +25,30 @@ struct CollectorOptions: ParsableArguments {
     help: "A column for each CPU of each interrupt.")
   var interruptsPerCPU = false
   @Option(
+    name: .customLong("tree"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "A process and its descendants; of a run, workload.", valueName: "pid"))
+  var tree: String?
+  @Option(
+    name: [.customShort("p"), .customLong("process")],
+    help: ArgumentHelp("A process on its own; may be repeated.", valueName: "pid"))
+  var processes: [String] = []
+  @Option(
+    name: .customLong("cgroup"),
+    help: ArgumentHelp("A control group; may be repeated.", valueName: "path"))
+  var cgroups: [String] = []
+  @Option(
+    name: .customLong("top"), parsing: .unconditional,
+    help: ArgumentHelp("Name the busiest processes.", valueName: "n"))
+  var top: String?
+  @Option(
+    name: .customLong("top-by"),
+    help: ArgumentHelp("What makes them busy: cpu, memory or io.", valueName: "what"))
+  var topBy: String?
+  @Flag(
+    name: .customLong("per-thread"), help: "Records of each thread of the tree.")
+  var perThread = false
+  @Option(
     name: .customLong("disk-devices"),
     help: ArgumentHelp(
       "disks, partitions (with them), or all (loop and RAM disks too).", valueName: "which"))
@@ -49,7 +73,11 @@ struct CollectorOptions: ParsableArguments {
   @OptionGroup(title: "Cadences") var cadences: CadenceOptions
 
   /// Names given on the command line.
-  var named: [String] { chosen.map(\.rawValue) + (interruptsPerCPU ? ["interrupts"] : []) }
+  var named: [String] {
+    chosen.map(\.rawValue) + (interruptsPerCPU ? ["interrupts"] : [])
+      + (tree != nil ? ["tree"] : []) + (processes.isEmpty ? [] : ["process"])
+      + (cgroups.isEmpty ? [] : ["cgroup"]) + (top != nil ? ["top"] : [])
+  }
 
   var overrides: [(String, String, String)] {
     var list: [(String, String, String)] = []
@@ -67,7 +95,11 @@ struct CollectorOptions: ParsableArguments {
   var entries: [ConfigurationEntry] {
     let given: [(String, String)] = [
       ("collectors.named", (named + (all ? ["all"] : [])).joined(separator: ",")),
-      ("collectors.cpus", cpus ?? ""), ("collectors.only", only.joined(separator: ",")),
+      ("collectors.cpus", cpus ?? ""), ("collectors.tree", tree ?? ""),
+      ("collectors.process", processes.joined(separator: ",")), ("collectors.top", top ?? ""),
+      ("collectors.cgroup", cgroups.joined(separator: ",")),
+      ("collectors.top_by", topBy ?? ""), ("collectors.per_thread", perThread ? "true" : ""),
+      ("collectors.only", only.joined(separator: ",")),
       ("collectors.except", except.joined(separator: ",")),
     ]
     return given.filter { !$0.1.isEmpty }.map {
@@ -75,8 +107,11 @@ struct CollectorOptions: ParsableArguments {
     }
   }
 
-  /// The requests that these options and settings make.
-  func requests(_ settings: Settings) throws(LBError) -> [CollectorRequest] {
+  /// The requests that these options and settings make; with a `workload`, its tree is followed
+  /// unless other collectors are named.
+  func requests(
+    _ settings: Settings, workload: WorkloadTarget? = nil, scope: ControlGroup? = nil
+  ) throws(LBError) -> [CollectorRequest] {
     var options = Collectors.CollectorOptions()
     if let cpus {
       guard let set = CPUSet(list: cpus) else {
@@ -86,9 +121,27 @@ struct CollectorOptions: ParsableArguments {
       options.cpus = set
     }
     options.interruptsPerCPU = interruptsPerCPU
+    options.tree = try treeTarget(workload)
+    options.perThread = perThread
+    options.processes = try processes.map { text throws(LBError) in
+      try processNumber(text, option: "--process", or: nil)
+    }
+    options.cgroups = cgroups.map { .path($0) } + (scope.map { [.scope($0)] } ?? [])
+    if let top {
+      guard let count = Int(top), (1...256).contains(count) else {
+        throw LBError(.configuration, "--top \(top): expected a whole number from 1 to 256")
+      }
+      options.top = count
+    }
+    guard let order = TopOrder(rawValue: topBy ?? "cpu") else {
+      throw LBError(
+        .configuration, "--top-by \(topBy ?? ""): expected cpu, memory or io")
+    }
+    options.topOrder = order
     options.disks = DiskChoice(rawValue: settings["collectors.disk_devices"]) ?? .disks
     let registry = CollectorRegistry.host(options)
     let known = registry.collectors.map(\.description.name)
+    let hostWide = registry.collectors.filter { !$0.needsTarget }.map(\.description.name)
     for name in require + optional + settings.list("collectors.default")
     where !known.contains(name) {
       throw LBError(
@@ -98,8 +151,9 @@ struct CollectorOptions: ParsableArguments {
     }
     let fromDefault = named.isEmpty && !all
     let names =
-      (all ? known : fromDefault ? settings.list("collectors.default") : named)
-      + require + optional
+      (all ? hostWide : fromDefault ? settings.list("collectors.default") : []) + named
+      + (workload != nil && (fromDefault || all) ? ["tree"] : [])
+      + (scope == nil ? [] : ["cgroup"]) + require + optional
     var requests: [CollectorRequest] = []
     for name in known where names.contains(name) {
       guard let collector = registry[name] else { continue }
@@ -115,6 +169,20 @@ struct CollectorOptions: ParsableArguments {
         "no collector is chosen: name one (--cpu, --net, --all) or set collectors.default")
     }
     return requests
+  }
+
+  private func treeTarget(_ workload: WorkloadTarget?) throws(LBError) -> WorkloadTarget? {
+    guard let tree, !(tree == "workload" && workload != nil) else { return workload }
+    return WorkloadTarget(
+      process: try processNumber(tree, option: "--tree", or: workload == nil ? nil : "workload"))
+  }
+
+  private func processNumber(
+    _ text: String, option: String, or word: String?
+  ) throws(LBError) -> Int32 {
+    if let pid = Int32(text), pid > 0 { return pid }
+    let words = "a process number" + (word.map { ", or \($0)" } ?? "")
+    throw LBError(.configuration, "\(option) \(text): expected \(words)")
   }
 
   private func interval(of name: String, _ settings: Settings) throws(LBError) -> UInt64? {

@@ -89,6 +89,10 @@ struct RunCommand: ParsableCommand {
       "Accept any end of the workload, or these exit codes: --ignore-failure=1,2.",
       valueName: "codes"))
   var ignoreFailure: String?
+  @Flag(
+    name: .customLong("cgroup-scope"),
+    help: "Put the workload into a control group of its own, and read that.")
+  var cgroupScope = false
   @Flag(name: .customLong("show-output"), help: "Pass the workload's output to standard error.")
   var showOutput = false
   @Option(
@@ -112,7 +116,14 @@ struct RunCommand: ParsableCommand {
     let settings = try settings()
     let specification = try specification(settings)
     _ = try WorkloadCommand.resolve(specification)
-    let requests = try collectors.requests(settings)
+    let workload = WorkloadTarget()
+    let directory = RunsLocation.directory(store, settings)
+    let now = SystemClock().realtime()
+    let runID = RunDirectory.newRunID(
+      name: specification.name, unixNanoseconds: now, random: .random(in: .min ... .max))
+    let scope = try cgroupScope ? Self.scope(runID, sampling.roots) : nil
+    let requests = try collectors.requests(
+      settings, workload: workload, scope: scope?.group)
     let allowed = CPUSet.allowed()
     let configuration = try sampling.configuration(
       settings, interval: settings.duration("run.interval"),
@@ -122,12 +133,8 @@ struct RunCommand: ParsableCommand {
     let stops = try StopSignals()
     try ownErrors { () throws(SystemError) in try Descendants.becomeReaper() }
 
-    let directory = RunsLocation.directory(store, settings)
     try directory.create()
     let clock = SystemClock()
-    let now = clock.realtime()
-    let runID = RunDirectory.newRunID(
-      name: specification.name, unixNanoseconds: now, random: .random(in: .min ... .max))
     let host = HostFacts.read(sampling.roots)
     let writer = try RunWriter(
       path: directory.file(ofRun: runID),
@@ -137,7 +144,7 @@ struct RunCommand: ParsableCommand {
         repetitions: specification.repetitions, warmUps: specification.warmUps),
       host: host, configuration: specification.configuration, labels: specification.labels)
     let session = CollectorSession(
-      configuration, requests: requests,
+      configuration, requests: requests, workload: workload,
       sinks: [StoreSink(writer, now: Clock.monotonic)])
     do throws(LBError) {
       try session.arm()
@@ -150,7 +157,7 @@ struct RunCommand: ParsableCommand {
       runID: runID, clock: clock, logger: try EventLog.logger(log), store: writer)
     let services = RunServices(
       clock: clock, roots: sampling.roots, spawner: SystemSpawner(), stop: stops.first,
-      kill: stops.second)
+      kill: stops.second, scope: scope)
     let context = RunContext(
       runID: runID, specification: specification, services: services, store: writer,
       journal: journal, allowedCPUs: allowed)
@@ -172,6 +179,20 @@ struct RunCommand: ParsableCommand {
     line.close()
     session.disarm()
     try finish(&result, writer: writer, report: report)
+  }
+
+  private static func scope(
+    _ runID: String, _ roots: MountRoots
+  ) throws(LBError) -> ControlGroupScope {
+    do throws(SystemError) {
+      return try ControlGroupScope("lbsample-\(runID)", roots)
+    } catch {
+      throw LBError(
+        .configuration,
+        "--cgroup-scope: no control group can be made for the workload: \(error); run as root, or "
+          + "under systemd-run --user --scope -p Delegate=yes",
+        context: ErrorContext(path: error.path, errno: error.errno))
+    }
   }
 
   /// Persists the end, reports it, and gives the exit code of the first error.
@@ -332,52 +353,5 @@ struct RunCommand: ParsableCommand {
       codes.insert(code)
     }
     return .codes(codes)
-  }
-}
-
-/// Where result files are, and taking back one in which nothing was recorded.
-enum RunsLocation {
-  static func directory(_ options: StoreOptions, _ settings: Settings) -> RunDirectory {
-    if let given = options.runsDirectory { return RunDirectory(path: given) }
-    let configured = settings["run.runs_dir"]
-    return configured.isEmpty
-      ? .standard(environment: ProcessInfo.processInfo.environment)
-      : RunDirectory(path: configured)
-  }
-
-  static func discard(_ path: String) {
-    for suffix in ["", "-wal", "-shm"] { _ = unsafe unlink(path + suffix) }
-  }
-}
-
-/// SIGINT, SIGTERM, SIGHUP and SIGQUIT as two flags: the first request, and the one without grace.
-final class StopSignals: Sendable {
-  let first: StopFlag
-  let second: StopFlag
-  private let thread: SystemThread
-
-  /// Blocks the signals in this thread, which must be the only one, and listens from another.
-  init() throws(LBError) {
-    let signals = try ownErrors { () throws(SystemError) in
-      try SignalReader([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
-    }
-    let first = try ownErrors { () throws(SystemError) in try StopFlag() }
-    let second = try ownErrors { () throws(SystemError) in try StopFlag() }
-    self.first = first
-    self.second = second
-    // Never joined: it lives as long as the process, blocked on its descriptor.
-    thread = try ownErrors { () throws(SystemError) in
-      try SystemThread(name: "lb-signals") {
-        while true {
-          _ = Poll.wait(readable: [signals.pollDescriptor], until: nil)
-          guard let signal = signals.next() else { continue }
-          if first.raised == nil {
-            first.raise(reason: signal)
-          } else {
-            second.raise(reason: signal)
-          }
-        }
-      }
-    }
   }
 }

@@ -108,11 +108,13 @@ enum SettingsSchema {
     + cadenceKeys + runKeys
 
   /// A cadence for each collector.
-  private static let cadenceKeys = CollectorFlag.allCases.map { flag in
-    SettingKey(
-      "collectors.\(flag.rawValue)_interval", .text, "",
-      "time between two reads of \(flag.rawValue); empty: the session's, or its cost class's")
-  }
+  private static let cadenceKeys =
+    (CollectorFlag.allCases.map(\.rawValue) + TargetedCollector.allCases.map(\.rawValue))
+    .map { name in
+      SettingKey(
+        "collectors.\(name)_interval", .text, "",
+        "time between two reads of \(name); empty: the session's, or its cost class's")
+    }
 
   private static let runKeys: [SettingKey] = [
     SettingKey(

@@ -18,6 +18,7 @@ private final class FakeCollectors: CollectorLifecycle {
   init(_ spawner: FakeSpawner) { self.spawner = spawner }
 
   func arm() throws(LBError) { spawner.mark("arm") }
+  func aim(at workload: Int32) { spawner.mark("aim") }
   func start() throws(LBError) -> UInt32 {
     spawner.mark("start")
     if let failAtStart { throw failAtStart }
@@ -211,7 +212,7 @@ private func session(_ store: RunWriter? = nil) -> RunSession {
     let (outcome, began) = execute(spawner, try context(spawner))
     #expect(
       spawner.log == [
-        "spawn", "start", "began", "gate", "stop", "signal 9", "reap", "killRemaining",
+        "spawn", "aim", "start", "began", "gate", "stop", "signal 9", "reap", "killRemaining",
       ])
     #expect(began == [1])
     #expect(outcome.result.status == .completed)
@@ -227,7 +228,7 @@ private func session(_ store: RunWriter? = nil) -> RunSession {
     let (outcome, _) = execute(spawner, context)
     #expect(
       spawner.log == [
-        "spawn", "start", "began", "gate", "signal 15", "stop", "signal 9", "reap",
+        "spawn", "aim", "start", "began", "gate", "signal 15", "stop", "signal 9", "reap",
         "killRemaining",
       ])
     #expect(outcome.result.status == .timeout)

@@ -7,6 +7,12 @@
 #error "lbsample samples the Linux kernel: it builds on Linux only"
 #endif
 
+#include <linux/acct.h>
+#include <linux/cn_proc.h>
+#include <linux/connector.h>
+#include <linux/genetlink.h>
+#include <linux/netlink.h>
+#include <linux/taskstats.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
@@ -41,6 +47,30 @@ int lb_pidfd_open(int pid);
 int lb_terminal_size(int fd, uint16_t *columns, uint16_t *rows);
 // perf_event_open(2) of a software event on the calling thread: a descriptor or -errno.
 int lb_perf_probe(uint32_t type, uint64_t config, int exclude_kernel);
+// perf_event_open(2) of the software task clock of `pid` and all its descendants to be, from its
+// next exec on: a descriptor or -errno. Reading it gives eight bytes of nanoseconds.
+int lb_perf_task_clock(int pid);
+// A bound, non-blocking netlink socket whose receive buffer has up to `receive_bytes`: a
+// descriptor or -errno.
+int lb_netlink_open(int protocol, uint32_t groups, int receive_bytes);
+// recv(2) of one message that the kernel itself sent: its bytes, 0 for one from somebody else,
+// -EAGAIN when there is none, -ENOBUFS when some were lost.
+long lb_netlink_receive(int fd, void *buffer, size_t bytes);
+// adjtimex(2) that changes nothing: fields as the kernel has them, in the order of
+// LB_TIMEX_FIELDS; gives the clock's state or -errno.
+enum { LB_TIMEX_FIELDS = 16 };
+int lb_read_timex(int64_t fields[LB_TIMEX_FIELDS]);
+// statfs(2): block size, blocks, free, available, files, free files, read-only. 0 or -errno.
+int lb_read_statfs(const char *path, uint64_t fields[7]);
+// Whether poll(2) says that a file of /proc has changed since it was opened or asked last.
+int lb_has_changed(int fd);
+// O_PATH of open(2).
+extern const int lb_open_path;
+// getdents64(2) from the directory's current offset: bytes, 0 at the end, -errno.
+long lb_read_directory(int fd, void *buffer, size_t bytes);
+// Raises RLIMIT_NOFILE's soft limit to the hard one and gives it. A child of lb_spawn_gated gets
+// the former one back.
+uint64_t lb_raise_descriptor_limit(void);
 // capget(2): the effective set, or -errno.
 int lb_effective_capabilities(uint64_t *mask);
 int lb_drop_inheritable_capabilities(void);

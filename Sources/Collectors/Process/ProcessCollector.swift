@@ -1,0 +1,170 @@
+import Glibc
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// Single processes, every number that the kernel has of them. The instance is the process number.
+struct ProcessCollector: Collector {
+  let processes: [Int32]
+  let needsTarget = true
+
+  private static let tick = Scale(1_000_000_000, per: UInt64(max(1, sysconf(Int32(_SC_CLK_TCK)))))
+  private static let page = Scale(UInt64(sysconf(Int32(_SC_PAGESIZE))))
+
+  let description = CollectorDescription(
+    name: "process", summary: "single processes, every number that the kernel has of them",
+    source: "/proc/PID/{stat,status,io,schedstat,statm,fd}", minimumKernel: "2.6.20",
+    privilege: "the process\'s own user, or CAP_SYS_PTRACE, for io and fd", cost: .cheap,
+    systemCallsPerSample: 6, isOpen: true,
+    metrics: [
+      counter("minflt", "page faults without I/O"),
+      counter("cminflt", "those of waited-for children"),
+      counter("majflt", "page faults with I/O"),
+      counter("cmajflt", "those of waited-for children"),
+      counter("utime", "user time", unit: .nanoseconds, scale: tick),
+      counter("stime", "system time", unit: .nanoseconds, scale: tick),
+      counter("cutime", "user time of waited-for children", unit: .nanoseconds, scale: tick),
+      counter("cstime", "system time of waited-for children", unit: .nanoseconds, scale: tick),
+      gauge("priority", "scheduling priority", isSigned: true),
+      gauge("nice", "nice value", isSigned: true),
+      gauge("num_threads", "threads"),
+      gauge("starttime", "from boot to its start", unit: .nanoseconds, scale: tick),
+      gauge("vsize", "address space", unit: .bytes),
+      gauge("rss", "resident memory", unit: .bytes, scale: page),
+      gauge("processor", "the CPU that its main thread last ran on"),
+      gauge("rt_priority", "real-time priority"),
+      gauge("policy", "scheduling policy"),
+      counter(
+        "delayacct_blkio_ticks", "waiting for block I/O", unit: .nanoseconds, scale: tick),
+      counter("guest_time", "running a virtual CPU", unit: .nanoseconds, scale: tick),
+      counter("cguest_time", "that of waited-for children", unit: .nanoseconds, scale: tick),
+      counter("voluntary_ctxt_switches", "of the main thread: it waited"),
+      counter("nonvoluntary_ctxt_switches", "of the main thread: it was preempted"),
+      gauge("FDSize", "slots for descriptors"),
+      gauge("Threads", "threads"),
+      gauge("Seccomp_filters", "seccomp filters (Linux 5.9)"),
+      counter("rchar", "bytes of read calls", unit: .bytes),
+      counter("wchar", "bytes of write calls", unit: .bytes),
+      counter("syscr", "read calls"),
+      counter("syscw", "write calls"),
+      counter("read_bytes", "bytes that storage delivered", unit: .bytes),
+      counter("write_bytes", "bytes handed to storage", unit: .bytes),
+      counter(
+        "cancelled_write_bytes", "bytes of written pages dropped before storage", unit: .bytes),
+      counter(
+        "sum_exec_runtime", "CPU time of the main thread (schedstat)", unit: .nanoseconds),
+      counter("run_delay", "the main thread, runnable without a CPU", unit: .nanoseconds),
+      counter("pcount", "times that the main thread was given a CPU"),
+      gauge("size", "address space (statm)", unit: .bytes, scale: page),
+      gauge("resident", "resident memory (statm)", unit: .bytes, scale: page),
+      gauge("shared", "resident memory backed by files or shared", unit: .bytes, scale: page),
+      gauge("text", "executable code", unit: .bytes, scale: page),
+      gauge("data", "private writable memory and stacks", unit: .bytes, scale: page),
+      gauge("fds", "open descriptors (Linux 6.2)"),
+    ])
+
+  /// Available when each of the processes can be seen.
+  func probe(_ context: CollectorContext) -> Availability {
+    guard !processes.isEmpty else {
+      return .absent(reason: "no process is chosen: --process PID")
+    }
+    for pid in processes {
+      let availability = probeProcess(pid, context)
+      if availability != .available { return availability }
+    }
+    return .available
+  }
+
+  /// Opens every file of every process that may be read.
+  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    let texts = ProcessTexts(processes: processes, description: description)
+    let armed = try texts.arm(context)
+    var columns: [Column] = []
+    var folders: [Int32] = []
+    for pid in processes {
+      guard let metric = description.metrics.first(where: { $0.name == "fds" }) else { continue }
+      let column = Column(collector: "process", metric: metric, instance: "\(pid)")
+      guard context.filter.passes(column.name) else { continue }
+      let path = context.roots.proc("\(pid)/fd")
+      do throws(SystemError) {
+        let folder = try OwnedDescriptor(open: path, RawDirectory.pathOnly)
+        guard (RawDirectory.size(folder.number) ?? 0) > 0 else { continue }
+        folders.append(folder.release())
+        columns.append(column)
+      } catch {
+        // Not ours to look into: the column is left out, as the texts' are.
+      }
+    }
+    return ArmedProcesses(armed, folders: folders, columns: columns)
+  }
+}
+
+/// The texts of single processes.
+private struct ProcessTexts: TextCollector {
+  let processes: [Int32]
+  let description: CollectorDescription
+
+  func sources(_ context: CollectorContext) -> [TextSource] {
+    processes.flatMap { pid -> [TextSource] in
+      let name = "\(pid)"
+      func path(_ file: String) -> String { context.roots.proc("\(pid)/\(file)") }
+      return [
+        TextSource(path("stat"), isNeeded: processes.count == 1) { text throws(KernelTextError) in
+          try TextFormat.processStat(text, of: name)
+        },
+        TextSource(path("status"), isNeeded: false) { text throws(KernelTextError) in
+          try TextFormat.processStatus(text, of: name)
+        },
+        TextSource(path("io"), isNeeded: false) { text throws(KernelTextError) in
+          try TextFormat.list(text, of: name)
+        },
+        TextSource(path("schedstat"), isNeeded: false) { text throws(KernelTextError) in
+          try TextFormat.row(text, ["sum_exec_runtime", "run_delay", "pcount"], of: name)
+        },
+        TextSource(path("statm"), isNeeded: false) { text throws(KernelTextError) in
+          try TextFormat.row(
+            text, ["size", "resident", "shared", "text", "lib", "data", "dt"], of: name)
+        },
+      ]
+    }
+  }
+
+  /// What the description has, and every size of status.
+  func metric(_ field: TextField) -> MetricDescription? {
+    if let known = described(field.name) { return known }
+    guard field.suffix == "kB" else { return nil }
+    return gauge(field.name, "see proc_pid_status(5)", unit: .bytes, scale: Scale(1024))
+  }
+}
+
+/// Texts, and the number of open descriptors behind them.
+private final class ArmedProcesses: ArmedCollector, @unchecked Sendable {
+  // Sendable: as the base class says.
+  private let texts: ArmedCollector
+  private let folders: [Int32]
+
+  init(_ texts: ArmedCollector, folders: [Int32], columns: [Column]) {
+    self.texts = texts
+    self.folders = folders
+    super.init(columns: texts.columns + columns, notes: texts.notes)
+  }
+
+  override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
+    let first = texts.columns.count
+    var mine = values._mutatingExtracting(0..<first)
+    let outcome = texts.sample(into: &mine)
+    systemCallsOfSample = texts.systemCallsOfSample &+ UInt64(folders.count)
+    guard outcome == .complete else { return outcome }
+    for index in folders.indices {
+      guard let count = RawDirectory.size(folders[index]) else { return .layoutChanged }
+      values[first + index] = count
+    }
+    return .complete
+  }
+
+  override func disarm() {
+    texts.disarm()
+    for folder in folders { close(folder) }
+  }
+}

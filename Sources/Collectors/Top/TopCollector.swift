@@ -1,0 +1,238 @@
+import Glibc
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// By what the busiest processes are chosen.
+package enum TopOrder: String, Sendable, CaseIterable {
+  case cpu, memory, io
+}
+
+/// The busiest processes of the host since the acquisition before, as records.
+struct TopCollector: Collector {
+  /// How many, 0 when none were asked for.
+  let count: Int
+  let order: TopOrder
+  let needsTarget = true
+
+  let description = CollectorDescription(
+    name: "top", summary: "the busiest processes, by CPU, memory or I/O, as records",
+    source: "/proc/PID/{stat,statm,io}, the processes' CPU clocks", minimumKernel: "2.6.20",
+    privilege: "none; CAP_SYS_PTRACE for the I/O of others' processes", cost: .expensive,
+    systemCallsPerSample: 500,
+    metrics: [
+      gauge("processes", "processes of the host", host: true),
+      counter("sum_exec_runtime", "CPU time of all that live", unit: .nanoseconds, host: true),
+      gauge("unreadable", "processes of which the file to choose by was refused", host: true),
+    ])
+
+  /// Available where /proc is the one that we run under: CPU clocks go by number.
+  func probe(_ context: CollectorContext) -> Availability {
+    guard count > 0 else { return .absent(reason: "not asked for: --top N") }
+    guard context.roots.isOwnProc else {
+      return .unsupported(reason: "\(context.roots.proc) may be of another PID namespace")
+    }
+    return probeTextFile(context.roots.proc("stat"))
+  }
+
+  /// Makes room for every process of the host.
+  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    do throws(SystemError) {
+      return try ArmedTop(self, context)
+    } catch {
+      throw LBError(
+        .collectorUnavailable, "top: \(error)",
+        context: ErrorContext(collector: "top", errno: error.errno))
+    }
+  }
+}
+
+private final class ArmedTop: ArmedCollector, @unchecked Sendable {
+  // Sendable: as the base class says.
+  private let count: Int
+  private let order: TopOrder
+  private let reader: ProcessReader
+  private let folder: OwnedDescriptor
+  private let table: ProcessTable
+  private let places: [Int]
+  private let page = UInt64(sysconf(Int32(_SC_PAGESIZE)))
+  private let nodes: NodeOfCPU
+  private var isFirst = true
+  private var lastTime: UInt64 = 0
+  private var window: UInt64 = 0
+  private var lost = 0
+  private var unreadable: UInt64 = 0
+
+  init(_ collector: TopCollector, _ context: CollectorContext) throws(SystemError) {
+    count = collector.count
+    order = collector.order
+    reader = try ProcessReader(proc: context.roots.proc)
+    folder = try OwnedDescriptor(open: context.roots.proc, O_RDONLY | O_DIRECTORY)
+    table = ProcessTable(capacity: 1 << 15)
+    nodes = NodeOfCPU(context.roots)
+    var places: [Int] = []
+    var columns: [Column] = []
+    for (place, metric) in collector.description.metrics.enumerated() {
+      let column = Column(collector: "top", metric: metric, instance: "")
+      guard context.filter.passes(column.name) else { continue }
+      places.append(place)
+      columns.append(column)
+    }
+    self.places = places
+    super.init(
+      columns: columns,
+      recordFields: (name: "busiest", fields: ProcessRecord.fields, rowsPerTick: collector.count))
+  }
+
+  override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
+    reader.calls = 0
+    lost = 0
+    unreadable = 0
+    let now = Clock.monotonic()
+    window = now &- lastTime
+    lastTime = now
+    for place in 0..<table.high where table[place].pid != 0 { table[place].isMissing = true }
+    reader.numbers(in: folder.number) { scan($0) }
+    var total: UInt64 = 0
+    for place in 0..<table.high where table[place].pid != 0 {
+      if table[place].isMissing {
+        table.remove(place)
+      } else {
+        total &+= table[place].now[CounterLane.cpu]
+      }
+    }
+    systemCallsOfSample = reader.calls
+    for slot in places.indices {
+      switch places[slot] {
+      case 0: values[slot] = UInt64(table.count)
+      case 1: values[slot] = total
+      default: values[slot] = unreadable
+      }
+    }
+    return .complete
+  }
+
+  /// Takes one process's number to rank by: `recorded` is what it had before, `now` what it has.
+  private func scan(_ pid: Int32) {
+    guard let cpu = Clock.cpuTime(ofProcess: pid) else { return }
+    let known = table.find(pid)
+    guard let place = known ?? table.add(pid) else {
+      lost += 1
+      return
+    }
+    table[place].isMissing = false
+    // What is met for the first time had its use before, but for what began since.
+    table[place].recorded = known == nil ? ProcessCounters() : table[place].now
+    if table[place].recorded[CounterLane.cpu] > cpu { table[place].recorded = ProcessCounters() }
+    // On the first reading everybody's use is of before.
+    table[place].isOld = isFirst && order != .memory
+    table[place].now[CounterLane.cpu] = cpu
+    switch order {
+    case .cpu: break
+    case .memory: scanMemory(place, pid)
+    case .io: scanIO(place, pid)
+    }
+  }
+
+  private func scanMemory(_ place: Int, _ pid: Int32) {
+    var file = reader.open(pid, "statm")
+    guard file >= 0 else { return }
+    _ = reader.read(file) { text in
+      var position = 0
+      guard TextScanner.skipNumber(text, &position) else { return }
+      table[place].residentPages = TextScanner.number(text, &position) ?? 0
+    }
+    reader.shut(&file)
+  }
+
+  private func scanIO(_ place: Int, _ pid: Int32) {
+    var file = reader.open(pid, "io")
+    guard file >= 0 else {
+      unreadable &+= 1
+      return
+    }
+    let bytes = reader.read(file) { text in
+      var now = table[place].now
+      do throws(KernelTextError) {
+        try ProcessIO.parse(text) { now[CounterLane.io + $0] = $1 }
+        table[place].now = now
+      } catch {
+        unreadable &+= 1
+      }
+    }
+    table[place].io = bytes > 0 ? 0 : -1
+    if bytes <= 0 { unreadable &+= 1 }
+    reader.shut(&file)
+  }
+
+  override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
+    var result = RecordCount(rows: 0, lost: lost)
+    // The first reading has nothing to compare with.
+    guard !isFirst || order == .memory else {
+      isFirst = false
+      return result
+    }
+    isFirst = false
+    for place in 0..<table.high { table[place].isNews = table[place].pid != 0 }
+    while result.rows < count, let place = busiest() {
+      table[place].isNews = false
+      guard let row = row(place) else { continue }
+      row.write(&rows, at: result.rows)
+      result.rows += 1
+    }
+    return result
+  }
+
+  private func amount(_ slot: ProcessSlot) -> UInt64 {
+    switch order {
+    case .cpu: slot.now[CounterLane.cpu] &- slot.recorded[CounterLane.cpu]
+    case .memory: slot.residentPages
+    case .io:
+      slot.now[CounterLane.readBytes] &- slot.recorded[CounterLane.readBytes]
+        &+ slot.now[CounterLane.writeBytes] &- slot.recorded[CounterLane.writeBytes]
+    }
+  }
+
+  /// The slot that did most, of those that are still in question; nil when the others did nothing.
+  private func busiest() -> Int? {
+    var best: Int?
+    var most: UInt64 = 0
+    for place in 0..<table.high where table[place].isNews && !table[place].isOld {
+      let amount = amount(table[place])
+      if amount > most { (best, most) = (place, amount) }
+    }
+    return best
+  }
+
+  /// The row of one: counters over the window, which is its `elapsed`.
+  private func row(_ place: Int) -> ProcessRecord? {
+    let slot = table[place]
+    var file = reader.open(slot.pid, "stat")
+    defer { reader.shut(&file) }
+    guard file >= 0 else { return nil }
+    var parsed: ProcessStat?
+    _ = reader.read(file) { text in
+      do throws(KernelTextError) { parsed = try ProcessStat(text) } catch { parsed = nil }
+    }
+    guard let stat = parsed else { return nil }
+    let difference = slot.now &- slot.recorded
+    var row = ProcessRecord()
+    row.pid = slot.pid
+    row.thread = slot.pid
+    row.parent = stat.parent
+    row.command = stat.command
+    row.state = stat.state
+    row.processor = stat.processor
+    row.node = nodes[stat.processor]
+    row.threads = stat.threads
+    row.resident = stat.residentPages &* page
+    row.cpu = difference[CounterLane.cpu]
+    if order == .io {
+      row.readBytes = difference[CounterLane.readBytes]
+      row.writeBytes = difference[CounterLane.writeBytes]
+    }
+    row.elapsed = window
+    return row
+  }
+}

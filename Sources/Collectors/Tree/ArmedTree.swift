@@ -1,0 +1,277 @@
+import Glibc
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// Follows a process and its descendants.
+///
+/// A member is found by the kernel's fork events where those are permitted, else by walking
+/// PROC/PID/task/TID/children at each acquisition. What a member that has ended had used stays in
+/// `retired`, by its exit record where there is one, else as last read: the sums never fall.
+final class ArmedTree: ArmedCollector, @unchecked Sendable {
+  // Sendable: as the base class says.
+
+  /// Rows of one acquisition at most; exits beyond them are lost and counted.
+  static let rowLimit = 1024
+  private static let filesPerProcess = 5
+  /// Messages taken from the kernel at one acquisition at most.
+  private static let messageLimit = 1 << 16
+
+  let target: WorkloadTarget
+  let perThread: Bool
+  let connector: ProcessConnector?
+  let exits: ExitRecords?
+  let reader: ProcessReader
+  let table: ProcessTable
+  let followsOwnProc: Bool
+  /// Of each column, the metric's place in `TreeCollector.metrics`.
+  let wanted: [Int]
+  let tick: UInt64
+  let page: UInt64
+  let nodes: NodeOfCPU
+  /// Exit rows of this acquisition.
+  var ended: [ProcessRecord]
+  var endedCount = 0
+  var rowsLost = 0
+
+  private var aims: UInt32 = 0
+  /// The walk that finds what was there before.
+  var isFirstWalk = true
+  var mustWalk = true
+  /// Exit records were lost: members without files are not waited for any more.
+  var mustSweep = false
+  var retired = ProcessCounters()
+  /// CPU of members that are gone: as known, and the part that no member's child times have.
+  var orphaned: UInt64 = 0
+  var unseen: UInt64 = 0
+  var forkCount: UInt64 = 0
+  var exitCount: UInt64 = 0
+  var eventsLost: UInt64 = 0
+  var processesLost: UInt64 = 0
+
+  init(
+    _ target: WorkloadTarget, _ context: CollectorContext, perThread: Bool
+  ) throws(SystemError) {
+    self.target = target
+    self.perThread = perThread
+    followsOwnProc = context.roots.isOwnProc
+    reader = try ProcessReader(proc: context.roots.proc)
+    let limit = DescriptorLimit.raise()
+    table = ProcessTable(capacity: max(16, min(4096, (limit - 128) / Self.filesPerProcess)))
+    tick = UInt64(1_000_000_000 / max(1, sysconf(Int32(_SC_CLK_TCK))))
+    page = UInt64(sysconf(Int32(_SC_PAGESIZE)))
+    nodes = NodeOfCPU(context.roots)
+    ended = Array(repeating: ProcessRecord(), count: Self.rowLimit)
+    var notes: [String] = []
+    var connector: ProcessConnector?
+    var exits: ExitRecords?
+    if context.roots.isOwnProc {
+      do throws(SystemError) { connector = try ProcessConnector() } catch {
+        notes.append(
+          "tree: the kernel's fork events are not permitted (\(error)): processes are found at "
+            + "the samples; what comes and goes between two stands in tree.unseen_time")
+      }
+      let cpus = SmallFile.text(context.roots.sys("devices/system/cpu/possible")) ?? "0"
+      do throws(SystemError) { exits = try ExitRecords(cpus: cpus) } catch {
+        notes.append(
+          "tree: exit records are not permitted (\(error); they need CAP_NET_ADMIN): what a "
+            + "process used after its last sample stands in tree.unseen_time")
+      }
+    }
+    self.connector = connector
+    self.exits = exits
+    let left = Self.leftOut(target, context, reader, &notes)
+    var wanted: [Int] = []
+    var columns: [Column] = []
+    for (place, metric) in TreeCollector.metrics.enumerated() where !left.contains(metric.name) {
+      let column = Column(collector: "tree", metric: metric, instance: "")
+      guard context.filter.passes(column.name) else { continue }
+      wanted.append(place)
+      columns.append(column)
+    }
+    self.wanted = wanted
+    super.init(
+      columns: columns, notes: notes,
+      recordFields: (
+        name: "process", fields: ProcessRecord.fields, rowsPerTick: Self.rowLimit
+      ))
+  }
+
+  /// Metrics that cannot be had of this tree, each named in the notes.
+  private static func leftOut(
+    _ target: WorkloadTarget, _ context: CollectorContext, _ reader: ProcessReader,
+    _ notes: inout [String]
+  ) -> Set<String> {
+    var left = Set<String>()
+    let probe = target.isWorkload ? getpid() : target.pid
+    var io = reader.open(probe, "io")
+    if io < 0 || reader.read(io, { _ in }) <= 0 {
+      left.formUnion(TreeCollector.metrics[CounterLane.io..<CounterLane.io + 7].map(\.name))
+      notes.append(
+        "tree: /proc/\(probe)/io: \(SystemError.words(io < 0 ? -io : EACCES)): no I/O counters")
+    }
+    reader.shut(&io)
+    var files = reader.open(getpid(), "fd", flags: RawDirectory.pathOnly | O_DIRECTORY)
+    if (reader.size(files) ?? 0) == 0 { left.insert("fds") }
+    reader.shut(&files)
+    if !target.isWorkload || !context.roots.isOwnProc {
+      left.insert("task_clock")
+    } else if !TaskClock.isPermitted {
+      left.insert("task_clock")
+      notes.append("tree: perf's task-clock is not permitted: the total is wait4's rusage")
+    }
+    return left
+  }
+
+  // MARK: An acquisition
+
+  override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
+    reader.calls = 0
+    endedCount = 0
+    rowsLost = 0
+    let aims = target.aims
+    if aims != self.aims {
+      self.aims = aims
+      begin()
+    }
+    takeEvents()
+    if mustWalk || connector == nil { walk() }
+    // What ended since the events were taken has its record by now.
+    if readAll() { takeEvents() }
+    systemCallsOfSample = reader.calls
+    guard table.count > 0 || target.isWorkload else { return .absent }
+    for (slot, place) in wanted.enumerated() { values[slot] = value(place) }
+    return .complete
+  }
+
+  override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
+    writeRows(&rows)
+  }
+
+  /// Forgets the tree before and takes the target as the root of a new one.
+  private func begin() {
+    for place in 0..<table.high where table[place].pid != 0 { release(place) }
+    retired = ProcessCounters()
+    (orphaned, unseen, forkCount, exitCount, eventsLost, processesLost) = (0, 0, 0, 0, 0, 0)
+    // What happened before concerns another tree.
+    for _ in 0..<Self.messageLimit { if connector?.next() == nil { break } }
+    for _ in 0..<Self.messageLimit { if exits?.next() == nil { break } }
+    guard let root = table.add(target.pid) else { return }
+    table[root].isOld = true
+    open(root)
+    mustWalk = true
+    isFirstWalk = true
+  }
+
+  /// Takes forks, then exits. A record's process was announced before it could end, so forks are
+  /// read to the end again behind each batch of exits.
+  func takeEvents() {
+    takeForks()
+    guard let exits else { return }
+    for _ in 0..<Self.messageLimit {
+      reader.calls &+= 1
+      guard let event = exits.next() else { break }
+      switch event {
+      case .lost:
+        eventsLost &+= 1
+        mustWalk = true
+        mustSweep = true
+      case .exit(let record):
+        if table.find(record.process) == nil { takeForks() }
+        take(record)
+      }
+    }
+  }
+
+  private func takeForks() {
+    guard let connector else { return }
+    for _ in 0..<Self.messageLimit {
+      reader.calls &+= 1
+      guard let event = connector.next() else { return }
+      switch event {
+      case .lost:
+        eventsLost &+= 1
+        mustWalk = true
+      case .fork(let parent, let child):
+        if table.find(parent) != nil { add(child, parent: parent) }
+      }
+    }
+  }
+
+  func add(_ pid: Int32, parent: Int32) {
+    guard table.find(pid) == nil else { return }
+    guard let place = table.add(pid) else {
+      processesLost &+= 1
+      return
+    }
+    table[place].parent = parent
+    forkCount &+= 1
+  }
+
+  private func take(_ record: ExitRecord) {
+    guard let place = table.find(record.process) else { return }
+    var counters = ProcessCounters()
+    counters[CounterLane.cpu] = record.cpuNanoseconds
+    counters[CounterLane.minorFaults] = record.minorFaults
+    counters[CounterLane.majorFaults] = record.majorFaults
+    counters[CounterLane.io] = record.charsRead
+    counters[CounterLane.io + 1] = record.charsWritten
+    counters[CounterLane.io + 2] = record.readCalls
+    counters[CounterLane.io + 3] = record.writeCalls
+    counters[CounterLane.io + 4] = record.readBytes
+    counters[CounterLane.io + 5] = record.writeBytes
+    counters[CounterLane.io + 6] = record.cancelledWriteBytes
+    table[place].recorded &+= counters
+    var row = ProcessRecord()
+    row.kind = .exit
+    row.pid = record.process
+    row.thread = record.pid
+    row.parent = record.parent
+    row.command = record.command
+    row.cpu = record.cpuNanoseconds
+    row.runDelay = record.runDelayNanoseconds
+    row.minorFaults = record.minorFaults
+    row.majorFaults = record.majorFaults
+    row.resident = record.peakResidentBytes
+    row.readBytes = record.readBytes
+    row.writeBytes = record.writeBytes
+    row.voluntarySwitches = record.voluntarySwitches
+    row.involuntarySwitches = record.involuntarySwitches
+    row.exitCode = UInt64(record.exitCode)
+    row.elapsed = record.elapsedNanoseconds
+    end(row)
+    if record.isLast { retire(place) }
+  }
+
+  func end(_ row: ProcessRecord) {
+    guard endedCount < ended.count else {
+      rowsLost += 1
+      return
+    }
+    ended[endedCount] = row
+    endedCount += 1
+  }
+
+  /// A member has ended: what it had used stays in the sums.
+  func retire(_ place: Int) {
+    let slot = table[place]
+    let last = slot.now.replacing(with: slot.recorded, where: slot.recorded .> slot.now)
+    retired &+= last
+    exitCount &+= 1
+    // Nobody in the tree has its time among its children's.
+    if table.find(slot.parent) == nil {
+      orphaned &+= last[CounterLane.cpu] &+ slot.childTime &- slot.childTimeBefore
+    }
+    release(place)
+  }
+
+  private func release(_ place: Int) {
+    reader.shut(&table[place].stat)
+    reader.shut(&table[place].io)
+    reader.shut(&table[place].statm)
+    reader.shut(&table[place].children)
+    reader.shut(&table[place].descriptors)
+    table.remove(place)
+  }
+}

@@ -1,0 +1,94 @@
+import Glibc
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// A process and all its descendants: their sums as frames, each of them and their ends as records.
+struct TreeCollector: Collector {
+  /// Nil where no process is chosen.
+  let target: WorkloadTarget?
+  /// Rows about threads too.
+  let perThread: Bool
+
+  let needsTarget = true
+
+  let description = CollectorDescription(
+    name: "tree", summary: "a process and all its descendants, summed; each as records",
+    source: "/proc/PID/{stat,io,statm,fd,task}, process connector, taskstats, perf task-clock",
+    minimumKernel: "3.5", privilege: "none; CAP_NET_ADMIN to see the shortest-lived",
+    cost: .cheap, systemCallsPerSample: 6, metrics: TreeCollector.metrics)
+
+  /// In the order of `ArmedTree`'s values.
+  static let metrics: [MetricDescription] = [
+    counter(
+      "sum_exec_runtime", "CPU time of all processes, ended ones as far as they were seen",
+      unit: .nanoseconds, host: true),
+    counter(
+      "utime", "user time, by sampling the clock tick, of the processes seen at a tick",
+      unit: .nanoseconds, host: true),
+    counter("stime", "system time, as utime", unit: .nanoseconds, host: true),
+    counter(
+      "guest_time", "time running a virtual CPU, within utime", unit: .nanoseconds, host: true),
+    counter("minflt", "page faults without I/O", host: true),
+    counter("majflt", "page faults with I/O", host: true),
+    counter("rchar", "bytes of read calls", unit: .bytes, host: true),
+    counter("wchar", "bytes of write calls", unit: .bytes, host: true),
+    counter("syscr", "read calls", host: true),
+    counter("syscw", "write calls", host: true),
+    counter("read_bytes", "bytes that storage delivered", unit: .bytes, host: true),
+    counter("write_bytes", "bytes handed to storage", unit: .bytes, host: true),
+    counter(
+      "cancelled_write_bytes", "bytes of written pages dropped before storage", unit: .bytes,
+      host: true),
+    counter(
+      "task_clock", "CPU time by perf's inherited task-clock, from the workload's exec on",
+      unit: .nanoseconds, host: true),
+    counter("forks", "processes that joined the tree", host: true),
+    counter("exits", "processes that left it", host: true),
+    counter(
+      "unseen_time", "CPU time known from its parents' cumulative child times alone",
+      unit: .nanoseconds, host: true),
+    counter("events_lost", "times that the kernel's events or records overflowed", host: true),
+    counter("processes_lost", "processes that found no room in the table", host: true),
+    gauge("processes", "processes alive", host: true),
+    gauge("threads", "their threads", host: true),
+    gauge("vsize", "their address space", unit: .bytes, host: true),
+    gauge("rss", "their resident memory, shared pages in each", unit: .bytes, host: true),
+    gauge("shared", "resident memory backed by files or shared", unit: .bytes, host: true),
+    gauge("data", "private writable memory and stacks", unit: .bytes, host: true),
+    gauge("fds", "open descriptors (Linux 6.2)", host: true),
+    gauge("denied", "processes of which a file was refused", host: true),
+  ]
+
+  /// Available for a process that /proc shows.
+  func probe(_ context: CollectorContext) -> Availability {
+    guard let target else { return .absent(reason: "no process is chosen: --tree PID") }
+    return target.isWorkload ? .available : probeProcess(target.pid, context)
+  }
+
+  /// Subscribes to what is permitted, then is ready to follow.
+  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    guard let target else {
+      throw LBError(.collectorUnavailable, "tree: no process is chosen: --tree PID")
+    }
+    do throws(SystemError) {
+      return try ArmedTree(target, context, perThread: perThread)
+    } catch {
+      throw LBError(
+        .collectorUnavailable, "tree: \(error)",
+        context: ErrorContext(collector: "tree", errno: error.errno))
+    }
+  }
+}
+
+/// Whether the files of a process can be read here.
+func probeProcess(_ pid: Int32, _ context: CollectorContext) -> Availability {
+  let availability = probeTextFile(context.roots.proc("\(pid)/stat"))
+  guard case .absent = availability, context.roots.isOwnProc else { return availability }
+  if kill(pid, 0) == 0 || errno == EPERM {
+    return .denied(
+      reason: "process \(pid) runs, but \(context.roots.proc) hides it (hidepid)",
+      fix: "run as root, or join the group of its gid= mount option")
+  }
+  return .absent(reason: "there is no process \(pid)")
+}

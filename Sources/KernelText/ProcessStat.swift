@@ -1,0 +1,102 @@
+/// What a tree sums of /proc/PID/stat, which is read by place: a process found while sampling has
+/// no shape to learn first (proc_pid_stat(5)).
+package struct ProcessStat: Sendable {
+  /// `R`, `S`, `D`, `Z`, …
+  package var state: UInt8 = 0
+  package var parent: Int32 = 0
+  package var minorFaults: UInt64 = 0
+  package var majorFaults: UInt64 = 0
+  /// `utime` and the others: in clock ticks.
+  package var userTicks: UInt64 = 0
+  package var systemTicks: UInt64 = 0
+  package var childUserTicks: UInt64 = 0
+  package var childSystemTicks: UInt64 = 0
+  package var threads: UInt64 = 0
+  /// Clock ticks since boot.
+  package var startTicks: UInt64 = 0
+  /// Bytes.
+  package var virtualSize: UInt64 = 0
+  /// Pages.
+  package var residentPages: UInt64 = 0
+  package var processor: UInt64 = 0
+  package var guestTicks: UInt64 = 0
+  /// Up to 16 bytes of the name between the parentheses, the first one lowest.
+  package var command: (UInt64, UInt64) = (0, 0)
+
+  /// The fields of `text`, the whole file.
+  package init(_ text: Span<UInt8>) throws(KernelTextError) {
+    // A name may hold anything, parentheses and blanks too: the last one ends it.
+    var close = text.count - 1
+    while close >= 0, TextScanner.byte(text, close) != UInt8(ascii: ")") { close -= 1 }
+    var open = 0
+    while open < close, TextScanner.byte(text, open) != UInt8(ascii: "(") { open += 1 }
+    guard close > open, close + 3 < text.count else { throw .truncated }
+    for place in 0..<min(16, close - open - 1) {
+      let byte = UInt64(TextScanner.byte(text, open + 1 + place)) << (UInt64(place & 7) * 8)
+      if place < 8 { command.0 |= byte } else { command.1 |= byte }
+    }
+    state = TextScanner.byte(text, close + 2)
+    var position = close + 3
+    var field: Int32 = 4
+    func next() throws(KernelTextError) -> UInt64 {
+      guard let value = TextScanner.number(text, &position) else {
+        throw position >= text.count ? .truncated : .malformed(line: 1, field: field)
+      }
+      field += 1
+      return value
+    }
+    func skip(_ count: Int) throws(KernelTextError) {
+      for _ in 0..<count {
+        guard TextScanner.skipNumber(text, &position) else {
+          throw position >= text.count ? .truncated : .malformed(line: 1, field: field)
+        }
+        field += 1
+      }
+    }
+    parent = Int32(truncatingIfNeeded: try next())
+    try skip(5)
+    minorFaults = try next()
+    try skip(1)
+    majorFaults = try next()
+    try skip(1)
+    userTicks = try next()
+    systemTicks = try next()
+    childUserTicks = try next()
+    childSystemTicks = try next()
+    try skip(2)
+    threads = try next()
+    try skip(1)
+    startTicks = try next()
+    virtualSize = try next()
+    residentPages = try next()
+    try skip(14)
+    processor = try next()
+    try skip(3)
+    guestTicks = try next()
+  }
+}
+
+/// The counters of /proc/PID/io in the kernel's order (proc_pid_io(5)): `rchar`, `wchar`, `syscr`,
+/// `syscw`, `read_bytes`, `write_bytes`, `cancelled_write_bytes`.
+package enum ProcessIO {
+  package static let count = 7
+
+  /// Hands each of the seven to `take` with its place.
+  @inline(__always)
+  package static func parse(
+    _ text: Span<UInt8>, _ take: (Int, UInt64) -> Void
+  ) throws(KernelTextError) {
+    var position = 0
+    for place in 0..<count {
+      while position < text.count, TextScanner.byte(text, position) != UInt8(ascii: ":") {
+        position += 1
+      }
+      position += 1
+      guard let value = TextScanner.number(text, &position) else {
+        throw position >= text.count
+          ? .truncated : .malformed(line: Int32(place + 1), field: 2)
+      }
+      take(place, value)
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import Glibc
+
+/// One control group in every hierarchy that has it: the unified one (v2), and those of single
+/// controllers (v1) where a host is hybrid.
+package struct ControlGroup: Sendable, Hashable {
+  /// As results name it.
+  package let name: String
+  /// Its folder in the unified hierarchy.
+  package let unified: String?
+  /// Its folder in the hierarchy of each v1 controller.
+  package let controllers: [String: String]
+
+  /// Controllers that lbsample reads.
+  private static let known = ["cpu", "cpuacct", "memory", "blkio", "pids"]
+
+  /// Where the unified hierarchy and those of v1 controllers are mounted below the sys root.
+  private static func mounts(_ roots: MountRoots) -> (
+    unified: String?, controllers: [String: String]
+  ) {
+    let base = roots.sys("fs/cgroup")
+    if exists("\(base)/cgroup.controllers") { return (base, [:]) }
+    var controllers: [String: String] = [:]
+    for name in known where exists("\(base)/\(name)/cgroup.procs") {
+      controllers[name] = "\(base)/\(name)"
+    }
+    let unified = "\(base)/unified"
+    return (exists("\(unified)/cgroup.controllers") ? unified : nil, controllers)
+  }
+
+  /// The group at `path`: below the hierarchies' roots, or the folder itself; nil where no
+  /// hierarchy has it.
+  package init?(_ path: String, _ roots: MountRoots) {
+    let mounts = Self.mounts(roots)
+    var relative = path
+    for mount in [mounts.unified].compactMap({ $0 }) + mounts.controllers.values.sorted()
+    where path == mount || path.hasPrefix(mount + "/") {
+      relative = String(path.dropFirst(mount.count))
+    }
+    while relative.hasPrefix("/") { relative.removeFirst() }
+    while relative.hasSuffix("/") { relative.removeLast() }
+    let below: (String) -> String = { relative.isEmpty ? $0 : "\($0)/\(relative)" }
+    // Never out of the hierarchy that was asked for.
+    guard !relative.split(separator: "/").contains("..") else { return nil }
+    unified = mounts.unified.map(below).flatMap { Self.exists("\($0)/cgroup.procs") ? $0 : nil }
+    controllers = mounts.controllers.mapValues(below).filter { Self.exists("\($0.1)/cgroup.procs") }
+    guard unified != nil || !controllers.isEmpty else { return nil }
+    name = "/" + relative
+  }
+
+  fileprivate init(name: String, unified: String?, controllers: [String: String]) {
+    self.name = name
+    self.unified = unified
+    self.controllers = controllers
+  }
+
+  /// The groups that this process is in, by hierarchy.
+  fileprivate static func own(_ roots: MountRoots) -> ControlGroup {
+    let mounts = mounts(roots)
+    var unified: String?
+    var controllers: [String: String] = [:]
+    for line in (SmallFile.text(roots.proc("self/cgroup")) ?? "").split(separator: "\n") {
+      let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+      guard parts.count == 3 else { continue }
+      let path = parts[2] == "/" ? "" : String(parts[2])
+      if parts[1].isEmpty {
+        unified = mounts.unified.map { $0 + path }
+      } else {
+        for name in parts[1].split(separator: ",").map(String.init) {
+          if let mount = mounts.controllers[name] { controllers[name] = mount + path }
+        }
+      }
+    }
+    return ControlGroup(
+      name: "own", unified: unified.flatMap { exists($0) ? $0 : nil },
+      controllers: controllers.filter { exists($0.1) })
+  }
+
+  fileprivate static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+}
+
+/// A control group made for one run's workload, below the one that this process is in: no limit
+/// that holds for us is left. It goes with its holder.
+package final class ControlGroupScope: Sendable {
+  package let group: ControlGroup
+
+  /// Makes the group `name` in the unified hierarchy, and where the host is hybrid in those of the
+  /// v1 controllers that let us.
+  package init(_ name: String, _ roots: MountRoots) throws(SystemError) {
+    let own = ControlGroup.own(roots)
+    guard let unified = own.unified else {
+      throw SystemError(
+        "looking for a unified control group", errno: ENOENT, path: roots.sys("fs/cgroup"))
+    }
+    let folder = "\(unified)/\(name)"
+    guard unsafe mkdir(folder, 0o755) == 0 else {
+      throw SystemError("mkdir", errno: errno, path: folder)
+    }
+    var controllers: [String: String] = [:]
+    for (controller, above) in own.controllers {
+      let folder = "\(above)/\(name)"
+      if unsafe mkdir(folder, 0o755) == 0 || errno == EEXIST { controllers[controller] = folder }
+    }
+    group = ControlGroup(name: "scope", unified: folder, controllers: controllers)
+  }
+
+  deinit { remove() }
+
+  /// Moves a process into the group.
+  package func add(_ pid: Int32) throws(SystemError) {
+    for folder in [group.unified].compactMap({ $0 }) + group.controllers.values.sorted() {
+      try Self.write("\(pid)", to: "\(folder)/cgroup.procs")
+    }
+  }
+
+  /// Whether a process is in it.
+  package var isPopulated: Bool {
+    guard let unified = group.unified, let text = SmallFile.text("\(unified)/cgroup.events") else {
+      return false
+    }
+    return text.contains("populated 1")
+  }
+
+  /// Kills everything in it (cgroup.kill, Linux 5.14; else one by one) and waits until it is empty
+  /// or `limit` (CLOCK_MONOTONIC) has passed; gives how many were there.
+  package func kill(until limit: UInt64) -> Int {
+    guard let unified = group.unified else { return 0 }
+    let members = SmallFile.text("\(unified)/cgroup.procs") ?? ""
+    let processes = members.split(separator: "\n").compactMap { Int32($0) }
+    do throws(SystemError) {
+      try Self.write("1", to: "\(unified)/cgroup.kill")
+    } catch {
+      for process in processes { Glibc.kill(process, SIGKILL) }
+    }
+    while isPopulated, Clock.monotonic() < limit {
+      _ = Poll.wait(readable: [], until: Clock.monotonic() + 1_000_000)
+    }
+    return processes.count
+  }
+
+  /// Takes the empty group away. Zombies leave it a moment after they were reaped.
+  private func remove() {
+    for folder in [group.unified].compactMap({ $0 }) + Array(Set(group.controllers.values)) {
+      for _ in 0..<100 {
+        if unsafe rmdir(folder) == 0 || errno != EBUSY { break }
+        _ = Poll.wait(readable: [], until: Clock.monotonic() + 1_000_000)
+      }
+    }
+  }
+
+  private static func write(_ text: String, to path: String) throws(SystemError) {
+    let file = try OwnedDescriptor(open: path, O_WRONLY)
+    let bytes = Array(text.utf8)
+    // Safe: the array's own count bounds the call.
+    guard unsafe Glibc.write(file.number, bytes, bytes.count) == bytes.count else {
+      throw SystemError("write", errno: errno, path: path)
+    }
+  }
+}

@@ -1,0 +1,40 @@
+import LinuxSystem
+import Synchronization
+
+/// The process whose tree is sampled: fixed, or the workload of the next bracket.
+///
+/// The controller aims it while the sampling threads are parked; a sampling thread sees at its
+/// next acquisition that the number of aims has changed.
+package final class WorkloadTarget: Sendable {
+  private let process: Atomic<Int32>
+  private let count: Atomic<UInt32>
+  private let descriptor = Atomic<Int32>(-1)
+  private let clock = Mutex<TaskClock?>(nil)
+  /// Whether it is a workload that is yet to come, rather than a process that runs already.
+  package let isWorkload: Bool
+
+  /// The tree of a process that runs, or with nil that of the workload.
+  package init(process: Int32? = nil) {
+    isWorkload = process == nil
+    self.process = Atomic(process ?? 0)
+    count = Atomic(process == nil ? 0 : 1)
+  }
+
+  /// Aims at a child that stands at its gate.
+  package func aim(at child: Int32) {
+    let fresh: TaskClock?
+    do throws(SystemError) { fresh = try TaskClock(of: child) } catch { fresh = nil }
+    clock.withLock { $0 = fresh }
+    descriptor.store(fresh?.descriptor ?? -1, ordering: .relaxed)
+    process.store(child, ordering: .relaxed)
+    // Release: partner of `aims`.
+    count.add(1, ordering: .releasing)
+  }
+
+  /// How often it was aimed; 0 while there is no process.
+  package var aims: UInt32 { count.load(ordering: .acquiring) }
+  /// The process.
+  package var pid: Int32 { process.load(ordering: .relaxed) }
+  /// Nanoseconds of the inherited task clock, nil where there is none. Allocates nothing.
+  package var taskClock: UInt64? { TaskClock.read(descriptor.load(ordering: .relaxed)) }
+}

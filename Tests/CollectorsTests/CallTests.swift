@@ -1,0 +1,85 @@
+import Glibc
+import LinuxSystem
+import SampleModel
+import Sampler
+import Testing
+
+@testable import Collectors
+
+/// Collectors that ask the kernel by a call rather than read a text.
+@Suite(.serialized) struct CallTests {
+  private let here = CollectorContext(roots: MountRoots())
+  private static let names = CollectorRegistry.host().collectors
+    .filter { !$0.needsTarget && !($0 is any TextCollector) }.map(\.description.name)
+
+  private func values(
+    _ name: String, _ context: CollectorContext
+  ) throws -> (AcquisitionOutcome, [String: UInt64]) {
+    let armed = try #require(CollectorRegistry.host()[name]).arm(context)
+    defer { armed.disarm() }
+    var values = [UInt64](repeating: .max, count: armed.columns.count)
+    var span = values.mutableSpan
+    let outcome = armed.sample(into: &span)
+    return (
+      outcome, Dictionary(uniqueKeysWithValues: zip(armed.columns.map(\.name), values))
+    )
+  }
+
+  @Test(arguments: names)
+  func theSchemaIsMet(_ name: String) throws {
+    let collector = try #require(CollectorRegistry.host()[name])
+    guard collector.probe(here) == .available else {
+      #expect(!collector.probe(here).reason.isEmpty)
+      return
+    }
+    let armed = try collector.arm(here)
+    defer { armed.disarm() }
+    for column in armed.columns {
+      #expect(collector.description.metrics.contains(column.metric))
+      #expect((column.metric.extent == .host) == column.instance.isEmpty)
+    }
+    let first = try #require(armed.columns.first).name
+    let filtered = CollectorContext(roots: MountRoots(), filter: ColumnFilter(only: [first]))
+    let (outcome, few) = try values(name, filtered)
+    #expect(outcome == .complete)
+    #expect(Array(few.keys) == [first])
+  }
+
+  @Test(arguments: names)
+  func anotherHostsTreeIsNotThisOnesCall(_ name: String) throws {
+    let collector = try #require(CollectorRegistry.host()[name])
+    let foreign = CollectorContext(roots: MountRoots(proc: "/nowhere", sys: "/nowhere"))
+    #expect(collector.probe(foreign).word == "absent")
+    #expect(throws: LBError.self) { try collector.arm(foreign) }
+  }
+
+  @Test func roomIsWhatStatvfsSays() throws {
+    guard try #require(CollectorRegistry.host()["filesystems"]).probe(here) == .available else {
+      return
+    }
+    let (outcome, values) = try values("filesystems", here)
+    #expect(outcome == .complete)
+    let sizes = values.filter { $0.key.hasPrefix("filesystems.f_blocks[") }
+    #expect(!sizes.isEmpty)
+    for (name, size) in sizes {
+      let path = String(name.dropFirst("filesystems.f_blocks[".count).dropLast())
+      var status = statvfs()
+      guard unsafe statvfs(path, &status) == 0 else { continue }
+      #expect(size == UInt64(status.f_blocks) * UInt64(status.f_frsize), "\(path)")
+      #expect(values["filesystems.f_files[\(path)]"] == UInt64(status.f_files))
+    }
+  }
+
+  @Test func anEscapedBlankIsABlank() {
+    #expect(FilesystemsCollector.plain("/mnt/a\\040b\\134c") == "/mnt/a b\\c")
+    #expect(FilesystemsCollector.plain("/mnt/a\\9") == "/mnt/a\\9")
+  }
+
+  @Test func aTickIsTenMilliseconds() throws {
+    let (outcome, values) = try values("timex", here)
+    #expect(outcome == .complete)
+    // Microseconds, within the tenth that the kernel lets it be adjusted by.
+    #expect((9_000...11_000).contains(values["timex.tick"] ?? 0))
+    #expect((0...5).contains(values["timex.state"] ?? 9))
+  }
+}

@@ -1,0 +1,213 @@
+import Glibc
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+import Testing
+
+@testable import Collectors
+
+@Suite(.serialized) struct ProcessTests {
+  private let context = CollectorContext(roots: MountRoots())
+
+  private func sample(_ armed: ArmedCollector) -> [String: UInt64]? {
+    var values = [UInt64](repeating: .max, count: armed.columns.count)
+    var span = values.mutableSpan
+    guard armed.sample(into: &span) == .complete else { return nil }
+    return Dictionary(uniqueKeysWithValues: zip(armed.columns.map(\.name), values))
+  }
+
+  private func rows(_ armed: ArmedCollector) -> [[String: RecordValue.Content]] {
+    guard let record = armed.recordFields else { return [] }
+    let schema = RecordSchema(
+      collector: "test", stream: 0, name: record.name, fields: record.fields,
+      rowsPerTick: record.rowsPerTick)
+    var words = [UInt64](repeating: 0, count: record.fields.count * record.rowsPerTick)
+    var span = words.mutableSpan
+    let count = armed.sampleRecords(into: &span)
+    return (0..<count.rows).map { row in
+      var values: [String: RecordValue.Content] = [:]
+      for value in RecordValue.read(words.span, row: row, schema) {
+        values[value.name] = value.content
+      }
+      return values
+    }
+  }
+
+  /// A child of this process that runs `command`, through its gate.
+  private func child(_ command: String...) throws -> GatedChild {
+    let null = try OwnedDescriptor(open: "/dev/null", O_RDWR)
+    let child = try GatedChild(
+      SpawnPlan(
+        path: command[0], arguments: command, environment: [], input: null.number,
+        output: null.number, error: null.number))
+    child.openGate()
+    return child
+  }
+
+  private func eventually(_ limit: Double = 5, _ condition: () -> Bool) -> Bool {
+    let end = Clock.monotonic() + UInt64(limit * 1e9)
+    while Clock.monotonic() < end {
+      if condition() { return true }
+      _ = Poll.wait(readable: [], until: Clock.monotonic() + 2_000_000)
+    }
+    return condition()
+  }
+
+  @Test func theTableIsADictionary() {
+    let table = ProcessTable(capacity: 64)
+    var known: [Int32: Int] = [:]
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<20_000 {
+      // Few numbers, so that runs of the hash collide and break.
+      let pid = Int32.random(in: 1...150, using: &generator)
+      if let place = known[pid] {
+        #expect(table.find(pid) == place)
+        #expect(table[place].pid == pid)
+        if Bool.random(using: &generator) {
+          table.remove(place)
+          known[pid] = nil
+        }
+      } else {
+        #expect(table.find(pid) == nil)
+        let place = table.add(pid)
+        #expect((place == nil) == (known.count == 64), "only a full table refuses")
+        if let place { known[pid] = place }
+      }
+      #expect(table.count == known.count)
+    }
+    for (pid, place) in known { #expect(table.find(pid) == place) }
+  }
+
+  @Test func aTreeGrowsAndShrinksWithItsProcesses() throws {
+    let root = try child("/bin/sh", "-c", "sleep 30 & sleep 30 & wait")
+    defer {
+      root.signalGroup(SIGKILL)
+      _ = root.reap(until: Clock.monotonic() + 1_000_000_000)
+    }
+    let collector = TreeCollector(
+      target: WorkloadTarget(process: root.pid), perThread: true)
+    #expect(collector.probe(context) == .available)
+    let armed = try collector.arm(context)
+    defer { armed.disarm() }
+    #expect(eventually { sample(armed)?["tree.processes"] == 3 })
+    let before = try #require(sample(armed))
+    #expect(before["tree.threads"] == 3)
+    #expect((before["tree.rss"] ?? 0) > 100_000)
+    #expect((before["tree.sum_exec_runtime"] ?? 0) > 0)
+    #expect(before["tree.forks"] == 2)
+
+    let victim = try #require(Descendants.children(of: "\(root.pid)").first)
+    kill(victim, SIGKILL)
+    #expect(eventually { sample(armed)?["tree.processes"] == 2 })
+    #expect(eventually { sample(armed)?["tree.exits"] == 1 })
+    let after = try #require(sample(armed))
+    for metric in TreeCollector.metrics where metric.kind == .counter {
+      let name = "tree.\(metric.name)"
+      #expect((after[name] ?? 0) >= (before[name] ?? 0), "\(name) fell")
+    }
+  }
+
+  @Test func itsRowsNameProcessesAndThreads() throws {
+    let root = try child("/bin/sleep", "30")
+    defer {
+      root.signalGroup(SIGKILL)
+      _ = root.reap(until: Clock.monotonic() + 1_000_000_000)
+    }
+    let armed = try TreeCollector(
+      target: WorkloadTarget(process: root.pid), perThread: true
+    ).arm(context)
+    defer { armed.disarm() }
+    #expect(
+      eventually { rows(armed, after: sample(armed)).contains { $0["comm"] == .text("sleep") } })
+    let all = rows(armed, after: sample(armed))
+    let thread = try #require(all.first { $0["kind"] == .number(1) })
+    #expect(thread["tid"] == .number(UInt64(root.pid)))
+    #expect(thread["comm"] == .text("sleep"))
+    #expect(thread["processor"] != nil && thread["node"] != nil)
+  }
+
+  private func rows(
+    _ armed: ArmedCollector, after: [String: UInt64]?
+  ) -> [[String: RecordValue.Content]] { rows(armed) }
+
+  @Test func aTreeOfNobodyIsAbsentAndSaysSo() {
+    let collector = TreeCollector(target: WorkloadTarget(process: 0x3fff_ffff), perThread: false)
+    #expect(collector.probe(context) == .absent(reason: "there is no process 1073741823"))
+    #expect(TreeCollector(target: nil, perThread: false).probe(context).word == "absent")
+  }
+
+  @Test func aProcessIsWhatItsFilesSay() throws {
+    let pid = getpid()
+    let collector = ProcessCollector(processes: [pid])
+    let armed = try collector.arm(context)
+    defer { armed.disarm() }
+    let values = try #require(sample(armed))
+    // Independent readings: of lines that do not move much, split as strings.
+    let status = try #require(SmallFile.text("/proc/self/status"))
+    for line in status.split(separator: "\n") where line.hasPrefix("Vm") && line.hasSuffix("kB") {
+      let words = line.split(whereSeparator: { " \t:".contains($0) })
+      let now = try #require(values["process.\(words[0])[\(pid)]"])
+      let kibibytes = try #require(Double(words[1]))
+      #expect(abs(Double(now) - kibibytes) <= max(4096, kibibytes * 0.2), "\(line)")
+    }
+    #expect(values["process.num_threads[\(pid)]"] ?? 0 >= 1)
+    #expect(values["process.starttime[\(pid)]"] == startTime(of: "self"))
+    let fds = UInt64(directoryEntries("/proc/self/fd").count)
+    if let count = values["process.fds[\(pid)]"] {
+      #expect(count > 3 && count < fds + 50)
+    }
+    let later = try #require(sample(armed))
+    #expect(later["process.rchar[\(pid)]"] ?? 0 >= values["process.rchar[\(pid)]"] ?? .max)
+    let names = Set(values.keys)
+    for metric in collector.description.metrics where metric.name != "Seccomp_filters" {
+      #expect(names.contains("process.\(metric.name)[\(pid)]") || metric.name == "fds")
+    }
+  }
+
+  private func startTime(of process: String) -> UInt64? {
+    SmallFile.text("/proc/\(process)/stat").flatMap { text in
+      text.split(separator: ")").last.flatMap { UInt64($0.split(separator: " ")[19]) }
+    }
+  }
+
+  @Test func theBusiestIsNamedFirst() throws {
+    let busy = try child("/bin/sh", "-c", "while :; do :; done")
+    defer {
+      busy.signalGroup(SIGKILL)
+      _ = busy.reap(until: Clock.monotonic() + 1_000_000_000)
+    }
+    let armed = try TopCollector(count: 3, order: .cpu).arm(context)
+    defer { armed.disarm() }
+    _ = sample(armed)
+    _ = rows(armed)
+    // The host is shared: it need be among the busiest only.
+    #expect(
+      eventually {
+        _ = Poll.wait(readable: [], until: Clock.monotonic() + 100_000_000)
+        _ = sample(armed)
+        let rows = rows(armed)
+        guard rows.count <= 3 else { return false }
+        return rows.contains { row in
+          guard row["pid"] == .number(UInt64(busy.pid)),
+            case .number(let cpu) = row["sum_exec_runtime"],
+            case .number(let window) = row["elapsed"]
+          else { return false }
+          return cpu > window / 4 && cpu <= window * 11 / 10
+        }
+      })
+  }
+
+  @Test func memoryRanksByResidentPages() throws {
+    let armed = try TopCollector(count: 5, order: .memory).arm(context)
+    defer { armed.disarm() }
+    #expect((sample(armed)?["top.processes"] ?? 0) >= 2)
+    let sizes = rows(armed).compactMap { row -> UInt64? in
+      guard case .number(let bytes) = row["rss"] else { return nil }
+      return bytes
+    }
+    #expect(!sizes.isEmpty)
+    // Read once to choose and once to show: large ones keep their order.
+    for (one, next) in zip(sizes, sizes.dropFirst()) { #expect(Double(one) > Double(next) * 0.8) }
+  }
+}

@@ -1,0 +1,163 @@
+import Foundation
+import Glibc
+import LinuxSystem
+import TestSupport
+import Testing
+
+@Suite(.serialized) struct TreeCommandTests {
+  /// The workloads of Tests/Workload, built beside the command.
+  private static let workload = URL(fileURLWithPath: Command.path).deletingLastPathComponent()
+    .appendingPathComponent("workload").path
+
+  private struct Attempt: Decodable {
+    let metrics: [String: Double]
+    let userNanoseconds: Double
+    let systemNanoseconds: Double
+  }
+
+  private func attempt(_ outcome: Command.Outcome) throws -> (Attempt, warnings: [String]) {
+    struct Result: Decodable {
+      struct Phase: Decodable { let repetitions: [Repetition] }
+      struct Repetition: Decodable { let attempts: [Attempt] }
+      let phases: [Phase]
+      let warnings: [String]
+    }
+    let result = try JSONDecoder().decode(Result.self, from: Data(outcome.output.utf8))
+    return (try #require(result.phases.first?.repetitions.first?.attempts.first), result.warnings)
+  }
+
+  private func recordsArePermitted() -> Bool {
+    do throws(SystemError) {
+      _ = try ProcessConnector()
+      _ = try ExitRecords(cpus: SmallFile.text("/sys/devices/system/cpu/possible") ?? "0")
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  @Test func everyOneOfTwoThousandShortProcessesIsCounted() throws {
+    guard recordsArePermitted() else {
+      print("skipped: exit records are not permitted here")
+      return
+    }
+    let outcome = try Command()(
+      "run", "--tree", "workload", "--format", "json", "--", Self.workload, "forks", "2000", "1")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let metrics = try attempt(outcome).0.metrics
+    #expect(metrics["tree.forks"] == 2000)
+    #expect(metrics["tree.exits"] == 2001, "the children and their parent")
+    #expect(metrics["tree.events_lost"] == 0)
+    let records = try #require(metrics["tree.sum_exec_runtime"])
+    guard let clock = metrics["tree.task_clock"] else {
+      print("skipped: perf's task-clock is not permitted here")
+      return
+    }
+    #expect(clock > 2e9, "2,000 of 1 ms each")
+    #expect(abs(records / clock - 1) < 0.03, "\(records) by records, \(clock) by task-clock")
+  }
+
+  @Test func withoutPrivilegeTheUnseenShareIsStated() throws {
+    guard getuid() == 0 else {
+      print("skipped: only root can give its privileges up")
+      return
+    }
+    let command = try Command()
+    for path in [command.folder.path, command.folder.file("data")] {
+      _ = unsafe mkdir(path, 0o777)
+      _ = unsafe chmod(path, 0o777)
+    }
+    // Others may be kept out of the build folder: the copies are theirs.
+    for (name, path) in [("lbsample", Command.path), ("workload", Self.workload)] {
+      try FileManager.default.copyItem(atPath: path, toPath: command.folder.file(name))
+    }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
+    process.arguments = [
+      "--reuid=65534", "--regid=65534", "--clear-groups", command.folder.file("lbsample"), "run",
+      "--tree", "workload", "--format", "json", "--runs-dir", command.folder.file("data"), "--",
+      command.folder.file("workload"), "forks", "200", "3",
+    ]
+    process.environment = ["PATH": "/usr/bin:/bin", "HOME": command.folder.path]
+    let output = Foundation.Pipe()
+    process.standardOutput = output
+    try process.run()
+    let bytes = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    let (attempt, warnings) = try attempt(
+      Command.Outcome(code: 0, output: String(decoding: bytes, as: UTF8.self), error: ""))
+    #expect(warnings.contains { $0.contains("exit records are not permitted") })
+    let seen = try #require(attempt.metrics["tree.sum_exec_runtime"])
+    let unseen = try #require(attempt.metrics["tree.unseen_time"])
+    let total = attempt.userNanoseconds + attempt.systemNanoseconds
+    #expect(unseen > total / 2, "children of 3 ms are not seen at samples 100 ms apart")
+    // Cumulative child times are shown in ticks of 10 ms.
+    #expect(abs(seen + unseen - total) < total * 0.1 + 50e6)
+  }
+
+  @Test func aRunFollowsItsWorkloadByDefault() throws {
+    let command = try Command()
+    let outcome = try command(
+      "run", "--format", "json", "-r", "2", "--", "sh", "-c", "sleep 0.1; sleep 0.1")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let metrics = try attempt(outcome).0.metrics
+    #expect(try #require(metrics["tree.forks"]) >= 1)
+    let rows = try command("export", "last", "--format", "ndjson").objects()
+      .filter { $0["type"] as? String == "records" }
+      .flatMap { $0["rows"] as? [[String: Any]] ?? [] }
+    let names = Set(rows.compactMap { $0["comm"] as? String })
+    #expect(names.contains("sh") && names.contains("sleep"), "\(names)")
+  }
+
+  @Test func theBusiestStandBelowTheRow() throws {
+    let outcome = try Command()(
+      "--top", "3", "--top-by", "memory", "-i", "100ms", "-c", "1",
+      "--top-interval", "100ms")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.lines.contains { $0.contains("pid  cpu %") })
+    #expect(outcome.lines.filter { $0.contains(".") && $0.contains("-") }.count >= 2)
+  }
+
+  @Test(arguments: [
+    (["--tree", "0"], "--tree 0"), (["--tree", "workload"], "expected a process number"),
+    (["-p", "abc"], "--process abc"), (["--top", "0"], "--top 0"),
+    (["--top", "3", "--top-by", "luck"], "cpu, memory or io"),
+  ])
+  func badTargetsAreUsageErrors(_ arguments: [String], _ words: String) throws {
+    let command = try Command()
+    let outcome = try command.start(arguments + ["-c", "1"]).finish()
+    #expect(outcome.code == 2)
+    #expect(outcome.error.contains(words), "\(outcome.error)")
+  }
+
+  @Test func aProcessThatIsNotThereIsUnavailable() throws {
+    let outcome = try Command()("--process", "1073741823", "-c", "1")
+    #expect(outcome.code == 3)
+    #expect(outcome.error.contains("there is no process 1073741823"))
+  }
+
+  @Test func aScopeHoldsTheWorkloadAndWhatItLeaves() throws {
+    let command = try Command()
+    let outcome = try command(
+      "run", "--cgroup-scope", "--cpu", "--format", "json", "--", "sh", "-c",
+      "setsid sleep 60 & exec \(Self.workload) forks 1 50")
+    guard outcome.code != 2 else {
+      #expect(outcome.error.contains("no control group can be made"))
+      print("skipped: no control group can be made here")
+      return
+    }
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let (attempt, warnings) = try attempt(outcome)
+    let used = try #require(attempt.metrics["cgroup.cpu.stat.usage_usec[scope]"])
+    let total = attempt.userNanoseconds + attempt.systemNanoseconds
+    #expect(used > 50e6 && abs(used - total) < 20e6, "\(used) by the group, \(total) by wait4")
+    #expect(warnings.contains { $0.contains("outlived it and were killed") })
+    let left = SmallFile.text("/proc/self/mountinfo").map { text in
+      text.split(separator: "\n").filter { $0.contains(" - cgroup") }
+        .compactMap { $0.split(separator: " ").dropFirst(4).first.map(String.init) }
+        .flatMap { directoryEntries($0) }.filter { $0.hasPrefix("lbsample-sh-") }
+    }
+    #expect(left?.isEmpty ?? true, "the group is gone with its run")
+  }
+}

@@ -1,0 +1,83 @@
+import KernelText
+import Testing
+
+@Suite struct ProcessTextTests {
+  private static func stat(_ name: String, state: String = "S") -> [UInt8] {
+    let behind =
+      "7 8 9 34816 -1 4194560 10 11 12 13 14 15 16 17 20 -5 3 0 100 4096000 250 "
+      + "18446744073709551615 1 1 0 0 0 0 0 4096 134217728 1 0 0 17 5 0 2 21 22 "
+      + "23 0 0 0 0 0 0 0 256"
+    return Array("4711 (\(name)) \(state) \(behind)\n".utf8)
+  }
+
+  @Test(arguments: ["sh", "a b", "x) R 1 2 (", ")", "(((", "", "a name of more than sixteen"])
+  func aNameMayHoldAnything(_ name: String) throws {
+    let text = Self.stat(name)
+    let stat = try ProcessStat(text.span)
+    #expect(stat.state == UInt8(ascii: "S"))
+    #expect(stat.parent == 7)
+    #expect(stat.minorFaults == 10 && stat.majorFaults == 12)
+    #expect(stat.userTicks == 14 && stat.systemTicks == 15)
+    #expect(stat.childUserTicks == 16 && stat.childSystemTicks == 17)
+    #expect(stat.threads == 3 && stat.startTicks == 100)
+    #expect(stat.virtualSize == 4_096_000 && stat.residentPages == 250)
+    #expect(stat.processor == 5 && stat.guestTicks == 22)
+    let bytes = (0..<16).map { index in
+      let word = index < 8 ? stat.command.0 : stat.command.1
+      return UInt8(truncatingIfNeeded: word >> UInt64((index & 7) * 8))
+    }
+    #expect(Array(bytes.prefix { $0 != 0 }) == Array(name.utf8.prefix(16)))
+  }
+
+  @Test func aCutTextIsNoProcess() {
+    let text = Self.stat("sh")
+    let guest = text.count - " 23 0 0 0 0 0 0 0 256\n".utf8.count
+    for length in 0..<guest - 2 {
+      let cut = Array(text[..<length])
+      #expect(throws: KernelTextError.self, "cut at \(length)") { try ProcessStat(cut.span) }
+    }
+  }
+
+  @Test func theShapeOutlivesAChangeOfNameAndState() throws {
+    let first = Self.stat("bash")
+    let text = KernelText(first.span)
+    let holes = try TextFormat.processStat(text, of: "4711")
+    let named = Set(["utime", "nice", "processor", "cguest_time"])
+    let template = TextTemplate(text, holes: holes) { named.contains($0.name) }
+    for (name, state) in [("bash", "S"), ("a) R (b", "R"), ("x", "D")] {
+      let next = Self.stat(name, state: state)
+      var values = [UInt64](repeating: 0, count: template.valueCount)
+      var span = values.mutableSpan
+      try template.parse(next.span, into: &span)
+      #expect(values == [14, UInt64(bitPattern: -5), 5, 23])
+    }
+  }
+
+  @Test func onlySizesAndCountsOfStatusAreNumbers() throws {
+    let lines = [
+      "Name:\tmy (odd) name", "Umask:\t0022", "State:\tS (sleeping)", "Uid:\t0\t0\t0\t0",
+      "FDSize:\t256", "Groups:\t ", "VmRSS:\t    3472 kB", "SigPnd:\t0000000000000000",
+      "Cpus_allowed_list:\t0-1", "voluntary_ctxt_switches:\t12",
+    ]
+    let bytes = Array((lines.joined(separator: "\n") + "\n").utf8)
+    let holes = try TextFormat.processStatus(KernelText(bytes.span), of: "1")
+    let names = holes.compactMap { hole -> String? in
+      guard case .number(_, let field) = hole.content else { return nil }
+      return field.name
+    }
+    #expect(names == ["FDSize", "VmRSS", "voluntary_ctxt_switches"])
+  }
+
+  @Test func ioIsReadByPlace() throws {
+    let names = [
+      "rchar", "wchar", "syscr", "syscw", "read_bytes", "write_bytes", "cancelled_write_bytes",
+    ]
+    let text = names.enumerated().map { "\($1): \($0 + 1)\n" }.joined()
+    let bytes = Array(text.utf8)
+    var values = [UInt64](repeating: 0, count: ProcessIO.count)
+    try ProcessIO.parse(bytes.span) { values[$0] = $1 }
+    #expect(values == [1, 2, 3, 4, 5, 6, 7])
+    let cut = Array(bytes.dropLast(30))
+    #expect(throws: KernelTextError.self) { try ProcessIO.parse(cut.span) { _, _ in } }
+  }
+}

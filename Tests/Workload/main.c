@@ -1,0 +1,55 @@
+// Workloads of known behaviour for the tests: what a shell or coreutils cannot promise.
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static double cpu_seconds(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return (double)time.tv_sec + (double)time.tv_nsec * 1e-9;
+}
+
+// COUNT children one after the other, each with MILLISECONDS of CPU time.
+static int forks(int count, double milliseconds) {
+  for (int index = 0; index < count; index++) {
+    pid_t child = fork();
+    if (child < 0) return 1;
+    if (child == 0) {
+      while (cpu_seconds() < milliseconds * 1e-3) continue;
+      _exit(0);
+    }
+    waitpid(child, NULL, 0);
+  }
+  return 0;
+}
+
+// MEBIBYTES of memory bound to NODE (mbind with MPOL_BIND), touched, and kept for SECONDS.
+static int bind_memory(int node, size_t mebibytes, double seconds) {
+  size_t bytes = mebibytes << 20;
+  char *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned long mask = 1ul << node;
+  if (memory == MAP_FAILED) return 1;
+  if (syscall(SYS_mbind, memory, bytes, 2, &mask, sizeof mask * 8, 0) < 0) {
+    perror("mbind");
+    return 1;
+  }
+  memset(memory, 1, bytes);
+  puts("bound");
+  fflush(stdout);
+  usleep((useconds_t)(seconds * 1e6));
+  return 0;
+}
+
+int main(int count, char **words) {
+  if (count == 4 && strcmp(words[1], "forks") == 0) return forks(atoi(words[2]), atof(words[3]));
+  if (count == 5 && strcmp(words[1], "bind") == 0)
+    return bind_memory(atoi(words[2]), (size_t)atol(words[3]), atof(words[4]));
+  fprintf(stderr, "usage: workload forks COUNT MILLISECONDS | bind NODE MEBIBYTES SECONDS\n");
+  return 2;
+}
