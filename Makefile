@@ -18,6 +18,7 @@ test: setup
 
 # Topology, nodes and hotplug on another kernel with two and four NUMA nodes, emulated by qemu.
 test-numa: build
+	swift build $(SWIFT_FLAGS) --product workload
 	Scripts/test-numa $(BINARY)
 
 # Every grammar of a kernel text under libFuzzer and the address sanitizer, for a minute.

@@ -11,6 +11,8 @@ package struct CollectorOptions: Sendable {
   package var tree: WorkloadTarget?
   /// Processes to read on their own.
   package var processes: [Int32] = []
+  /// Whether the memory of the processes and the tree is walked.
+  package var footprint = false
   /// Control groups to read.
   package var cgroups: [CgroupChoice] = []
   /// How many of the busiest processes to name, 0 for none.
@@ -61,6 +63,8 @@ extension CollectorRegistry {
       EdacCollector(),
       ProcessCollector(processes: options.processes),
       TreeCollector(target: options.tree, perThread: options.perThread),
+      FootprintCollector(
+        isWanted: options.footprint, tree: options.tree, processes: options.processes),
       CgroupCollector(choices: options.cgroups),
       TopCollector(count: options.top, order: options.topOrder),
     ])

@@ -76,8 +76,13 @@ extension TextCollector {
     return first ?? .absent(reason: "nothing of \(description.source) is there")
   }
 
-  /// Opens every source that is there and takes its shape.
+  /// As `armTexts`.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    try armTexts(context)
+  }
+
+  /// Opens every source that is there and takes its shape.
+  func armTexts(_ context: CollectorContext) throws(LBError) -> ArmedTexts {
     var files: [(file: TextFile, template: TextTemplate?)] = []
     var columns: [Column] = []
     var known: [String: MetricDescription] = [:]

@@ -28,7 +28,7 @@ enum CollectorFlag: String, EnumerableFlag {
 
 /// Collectors that an option with a value chooses.
 enum TargetedCollector: String, CaseIterable {
-  case process, tree, cgroup, top
+  case process, tree, footprint, cgroup, top
 }
 
 /// A cadence for each collector: a multiple of the interval.
@@ -117,6 +117,9 @@ struct CadenceOptions: ParsableArguments {
   @Option(
     name: .customLong("cgroup-interval"), parsing: .unconditional, help: Self.help("cgroup"))
   var cgroup: String?
+  @Option(
+    name: .customLong("footprint-interval"), parsing: .unconditional, help: Self.help("footprint"))
+  var footprint: String?
   @Option(name: .customLong("top-interval"), parsing: .unconditional, help: Self.help("top"))
   var top: String?
 
@@ -160,6 +163,7 @@ struct CadenceOptions: ParsableArguments {
     let targeted: [(TargetedCollector, String?)] = [
       (.process, process),
       (.tree, tree),
+      (.footprint, footprint),
       (.cgroup, cgroup),
       (.top, top),
     ]

@@ -33,6 +33,10 @@ struct CollectorOptions: ParsableArguments {
     name: [.customShort("p"), .customLong("process")],
     help: ArgumentHelp("A process on its own; may be repeated.", valueName: "pid"))
   var processes: [String] = []
+  @Flag(
+    name: .customLong("footprint"),
+    help: "Memory that these processes really hold, by NUMA node.")
+  var footprint = false
   @Option(
     name: .customLong("cgroup"),
     help: ArgumentHelp("A control group; may be repeated.", valueName: "path"))
@@ -76,7 +80,8 @@ struct CollectorOptions: ParsableArguments {
   var named: [String] {
     chosen.map(\.rawValue) + (interruptsPerCPU ? ["interrupts"] : [])
       + (tree != nil ? ["tree"] : []) + (processes.isEmpty ? [] : ["process"])
-      + (cgroups.isEmpty ? [] : ["cgroup"]) + (top != nil ? ["top"] : [])
+      + (footprint ? ["footprint"] : []) + (cgroups.isEmpty ? [] : ["cgroup"])
+      + (top != nil ? ["top"] : [])
   }
 
   var overrides: [(String, String, String)] {
@@ -126,6 +131,7 @@ struct CollectorOptions: ParsableArguments {
     options.processes = try processes.map { text throws(LBError) in
       try processNumber(text, option: "--process", or: nil)
     }
+    options.footprint = footprint
     options.cgroups = cgroups.map { .path($0) } + (scope.map { [.scope($0)] } ?? [])
     if let top {
       guard let count = Int(top), (1...256).contains(count) else {

@@ -236,4 +236,28 @@ import Testing
     armed.disarm()
     _ = folder
   }
+
+  @Test func aNodesTimeIsThatOfItsCPUs() throws {
+    let (folder, context) = try fixture("6.1-8cpu-2node")
+    try folder.write("sys/devices/system/node/online", "0-1\n")
+    try folder.write("sys/devices/system/node/node0/cpulist", "0-3\n")
+    try folder.write("sys/devices/system/node/node1/cpulist", "4-7\n")
+    let armed = try collector("cpu").arm(context)
+    defer { armed.disarm() }
+    let (outcome, values) = sample(armed)
+    #expect(outcome == .complete)
+    let named = Dictionary(uniqueKeysWithValues: zip(armed.columns.map(\.name), values))
+    for state in ["user", "system", "idle"] {
+      for (node, cpus) in [("node0", 0...3), ("node1", 4...7)] {
+        let sum = try cpus.reduce(0 as UInt64) { try $0 + #require(named["cpu.\(state)[\($1)]"]) }
+        #expect(named["cpu.\(state)[\(node)]"] == sum)
+      }
+    }
+    var options = CollectorOptions()
+    options.cpus = CPUSet([0, 4, 5, 6, 7])
+    let some = try #require(CollectorRegistry.host(options)["cpu"]).arm(context)
+    let nodes = Set(some.columns.map(\.instance).filter { $0.hasPrefix("node") })
+    #expect(nodes == ["node1"], "node 0 lacks CPUs")
+    some.disarm()
+  }
 }

@@ -210,4 +210,31 @@ import Testing
     // Read once to choose and once to show: large ones keep their order.
     for (one, next) in zip(sizes, sizes.dropFirst()) { #expect(Double(one) > Double(next) * 0.8) }
   }
+
+  @Test func aFootprintIsWhatTheRollupSays() throws {
+    let pid = getpid()
+    let collector = FootprintCollector(
+      isWanted: true, tree: WorkloadTarget(process: pid), processes: [pid])
+    guard collector.probe(context) == .available else {
+      print("skipped: \(collector.probe(context).reason)")
+      return
+    }
+    let armed = try collector.arm(context)
+    defer { armed.disarm() }
+    let values = try #require(sample(armed))
+    let pss = Double(try #require(values["footprint.Pss[\(pid)]"]))
+    let text = try #require(SmallFile.text("/proc/self/smaps_rollup"))
+    let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("Pss:") })
+    let said = try #require(Double(line.split(separator: " ")[1]))
+    #expect(abs(pss / said - 1) < 0.2)
+    #expect(try #require(values["footprint.Pss[tree]"]) >= UInt64(pss * 0.8))
+    #expect(try #require(values["footprint.processes[tree]"]) >= 1)
+    let placed = values.filter { $0.key.hasPrefix("footprint.placement[\(pid):") }
+    let rss = Double(try #require(values["footprint.Rss[\(pid)]"]))
+    if SmallFile.text("/proc/self/numa_maps") != nil {
+      // numa_maps leaves out what has no page descriptor of its own.
+      #expect(Double(placed.values.reduce(0, +)) > rss * 0.5)
+      #expect(Double(placed.values.reduce(0, +)) < rss * 1.2)
+    }
+  }
 }

@@ -80,4 +80,40 @@ import Testing
     let cut = Array(bytes.dropLast(30))
     #expect(throws: KernelTextError.self) { try ProcessIO.parse(cut.span) { _, _ in } }
   }
+
+  @Test func pagesAreAddedUpByNode() {
+    let text = """
+      00400000 default file=/bin/a N0=7 mapped=1 N1=2 kernelpagesize_kB=4
+      7f00 bind:1 anon=3 dirty=3 N1=3 kernelpagesize_kB=2048
+      7f10 default file=/tmp/N5=9 N0=1 kernelpagesize_kB=4
+      7f20 default
+      7f30 default N0=5 kernelp
+      """
+    let bytes = Array(text.utf8)
+    var nodes: [Int: UInt64] = [:]
+    let consumed = ProcessMemory.placement(bytes.span) { nodes[$0, default: 0] += $1 }
+    #expect(nodes == [0: 28 + 4, 1: 8 + 6144])
+    #expect(consumed == bytes.count - "7f30 default N0=5 kernelp".utf8.count)
+  }
+
+  @Test func rollupIsReadByPlace() throws {
+    let bytes = Array("55-7f ---p 0 00:00 0   [rollup]\nRss:  12 kB\nPss:  7 kB\n".utf8)
+    #expect(try ProcessMemory.labels(KernelText(bytes.span)) == ["Rss", "Pss"])
+    var values: [UInt64] = [0, 0]
+    try ProcessMemory.rollup(bytes.span, count: 2) { values[$0] = $1 }
+    #expect(values == [12, 7])
+    for length in 0..<bytes.count {
+      let cut = Array(bytes[..<length])
+      #expect(throws: KernelTextError.self) {
+        try ProcessMemory.rollup(cut.span, count: 2) { _, _ in }
+      }
+    }
+  }
+
+  @Test func aValueOfSchedIsFoundByItsName() {
+    let bytes = Array("sh (1)\n----\nnuma_pages_migrated_x : 3\ntotal_numa_faults  :  17\n".utf8)
+    #expect(ProcessMemory.scheduleValue(bytes.span, "total_numa_faults") == 17)
+    #expect(ProcessMemory.scheduleValue(bytes.span, "absent") == nil)
+    #expect(ProcessMemory.scheduleValue(bytes.span, "numa_pages_migrated") == nil)
+  }
 }
