@@ -7,12 +7,8 @@ package import SampleModel
 /// columns of frames are deadline index, deadline, start, end and flags (outcome, edge in the
 /// next byte); frames without values have no entry in the value columns.
 package struct Chunk: Sendable, Equatable {
-  /// Rows after which a chunk is closed.
-  package static let rowLimit = 512
-  /// Encoded bytes after which a chunk is closed.
-  package static let byteLimit = 64 << 10
-  private static let magic = Array("LBC1".utf8)
-  private static let headerColumns = 5
+  fileprivate static let magic = Array("LBC1".utf8)
+  fileprivate static let headerColumns = 5
   /// Bounds that a reader holds a chunk to, whoever wrote it.
   private static let maximumColumns = 1 << 20
   private static let maximumRows = 1 << 20
@@ -21,61 +17,15 @@ package struct Chunk: Sendable, Equatable {
   package let stream: UInt16
   package let epoch: UInt32
   package let bracket: UInt32
-  package private(set) var headers: [[UInt64]]
-  package private(set) var values: [[UInt64]]
+  package let headers: [[UInt64]]
+  package let values: [[UInt64]]
 
   /// Why bytes are not a chunk.
   package struct Malformed: Error, Equatable {
     package let reason: String
   }
 
-  /// An empty chunk of `columns` value columns.
-  package init(
-    kind: FrameHeader.Kind, stream: UInt16, epoch: UInt32, bracket: UInt32, columns: Int
-  ) {
-    self.kind = kind
-    self.stream = stream
-    self.epoch = epoch
-    self.bracket = bracket
-    headers = Array(repeating: [], count: Self.headerColumns)
-    values = Array(repeating: [], count: columns)
-  }
-
   package var rowCount: Int { headers[0].count }
-  package var firstStart: UInt64 { headers[2].first ?? 0 }
-  package var lastEnd: UInt64 { headers[3].last ?? 0 }
-
-  /// Appends one frame, with or without values, or a batch of whole record rows.
-  package mutating func append(_ header: FrameHeader, _ body: Span<UInt64>) {
-    let rows = kind == .records ? body.count / max(1, values.count) : 1
-    let flags = UInt64(header.outcome.rawValue) | UInt64(header.edge.rawValue) << 8
-    for row in 0..<rows {
-      headers[0].append(header.deadlineIndex)
-      headers[1].append(header.deadline)
-      headers[2].append(header.start)
-      headers[3].append(header.end)
-      headers[4].append(flags)
-      guard body.count >= (row + 1) * values.count else { continue }
-      for column in values.indices { values[column].append(body[row * values.count + column]) }
-    }
-  }
-
-  /// The chunk's bytes.
-  package func encoded() -> [UInt8] {
-    var bytes = Self.magic
-    bytes.append(kind.rawValue)
-    Varint.append(UInt64(rowCount), to: &bytes)
-    Varint.append(UInt64(values.first?.count ?? 0), to: &bytes)
-    Varint.append(UInt64(values.count), to: &bytes)
-    var column: [UInt8] = []
-    for entries in headers + values {
-      column.removeAll(keepingCapacity: true)
-      DeltaBinaryPacked.encode(entries.span, into: &column)
-      Varint.append(UInt64(column.count), to: &bytes)
-      bytes += column
-    }
-    return bytes
-  }
 
   /// Reads a chunk's bytes back, trusting nothing in them.
   package init(
@@ -138,5 +88,74 @@ package struct Chunk: Sendable, Equatable {
       }
       try body(header, entries)
     }
+  }
+}
+
+/// A chunk under construction: its columns are encoded as they grow.
+///
+/// A class, since the open chunks are changed in place with every frame.
+package final class ChunkBuilder {
+  /// Rows after which a chunk is closed.
+  package static let rowLimit = 512
+  /// Encoded bytes after which a chunk is closed.
+  package static let byteLimit = 64 << 10
+
+  package let kind: FrameHeader.Kind
+  package let stream: UInt16
+  package let epoch: UInt32
+  package let bracket: UInt32
+  package private(set) var rowCount = 0
+  package private(set) var firstStart: UInt64 = 0
+  package private(set) var lastEnd: UInt64 = 0
+  private var headers: [DeltaBinaryPacked.Encoder]
+  private var values: [DeltaBinaryPacked.Encoder]
+
+  /// An empty chunk of `columns` value columns.
+  package init(
+    kind: FrameHeader.Kind, stream: UInt16, epoch: UInt32, bracket: UInt32, columns: Int
+  ) {
+    self.kind = kind
+    self.stream = stream
+    self.epoch = epoch
+    self.bracket = bracket
+    headers = Array(repeating: DeltaBinaryPacked.Encoder(), count: Chunk.headerColumns)
+    values = Array(repeating: DeltaBinaryPacked.Encoder(), count: columns)
+  }
+
+  /// Appends one frame, with or without values, or a batch of whole record rows.
+  package func append(_ header: FrameHeader, _ body: Span<UInt64>) {
+    let rows = kind == .records ? body.count / max(1, values.count) : 1
+    let flags = UInt64(header.outcome.rawValue) | UInt64(header.edge.rawValue) << 8
+    if rowCount == 0 { firstStart = header.start }
+    lastEnd = header.end
+    rowCount += rows
+    for row in 0..<rows {
+      headers[0].append(header.deadlineIndex)
+      headers[1].append(header.deadline)
+      headers[2].append(header.start)
+      headers[3].append(header.end)
+      headers[4].append(flags)
+      guard body.count >= (row + 1) * values.count else { continue }
+      for column in values.indices { values[column].append(body[row * values.count + column]) }
+    }
+  }
+
+  /// The chunk's bytes, as it is so far.
+  package func encoded() -> [UInt8] {
+    var bytes = Chunk.magic
+    bytes.append(kind.rawValue)
+    Varint.append(UInt64(rowCount), to: &bytes)
+    Varint.append(UInt64(values.first?.count ?? 0), to: &bytes)
+    Varint.append(UInt64(values.count), to: &bytes)
+    var column: [UInt8] = []
+    for entries in [headers, values] {
+      for index in entries.indices {
+        column.removeAll(keepingCapacity: true)
+        entries[index].write(to: &column)
+        Varint.append(UInt64(column.count), to: &bytes)
+        bytes += column
+      }
+    }
+    return bytes
   }
 }

@@ -15,56 +15,82 @@ package enum DeltaBinaryPacked {
     case bitWidth
   }
 
-  /// Appends the encoding of `values`. Linear; at most 9 bytes a value plus 40.
-  package static func encode(_ values: Span<UInt64>, into bytes: inout [UInt8]) {
-    Varint.append(UInt64(blockSize), to: &bytes)
-    Varint.append(UInt64(miniblocks), to: &bytes)
-    Varint.append(UInt64(values.count), to: &bytes)
-    guard values.count > 0 else {
-      Varint.append(0, to: &bytes)
-      return
-    }
-    Varint.append(Varint.zigzag(Int64(bitPattern: values[0])), to: &bytes)
-    var block = InlineArray<128, UInt64>(repeating: 0)
-    var next = 1
-    while next < values.count {
-      let count = min(blockSize, values.count - next)
-      var least = Int64.max
-      for index in 0..<count {
-        let delta = values[next + index] &- values[next + index - 1]
-        block[index] = delta
-        least = min(least, Int64(bitPattern: delta))
+  /// A column under construction. A block is encoded once, when it is full: an open chunk that is
+  /// written again at each commit costs its last block alone. At most 9 bytes a value plus 40.
+  package struct Encoder: Sendable {
+    private var first: UInt64 = 0
+    private var last: UInt64 = 0
+    /// Values so far.
+    package private(set) var count = 0
+    /// The full blocks.
+    private var blocks: [UInt8] = []
+    /// Differences of the block that is not full.
+    private var open: [UInt64] = []
+
+    /// An empty column.
+    package init() {}
+
+    /// Adds a value.
+    package mutating func append(_ value: UInt64) {
+      if count == 0 {
+        first = value
+      } else {
+        open.append(value &- last)
+        if open.count == blockSize {
+          DeltaBinaryPacked.appendBlock(open, to: &blocks)
+          open.removeAll(keepingCapacity: true)
+        }
       }
-      for index in 0..<count { block[index] &-= UInt64(bitPattern: least) }
-      for index in count..<blockSize { block[index] = 0 }
-      Varint.append(Varint.zigzag(least), to: &bytes)
-      appendBlock(block, count: count, to: &bytes)
-      next += count
+      last = value
+      count += 1
+    }
+
+    /// Appends the column's bytes, as they are so far.
+    package func write(to bytes: inout [UInt8]) {
+      Varint.append(UInt64(blockSize), to: &bytes)
+      Varint.append(UInt64(miniblocks), to: &bytes)
+      Varint.append(UInt64(count), to: &bytes)
+      Varint.append(Varint.zigzag(Int64(bitPattern: first)), to: &bytes)
+      bytes += blocks
+      if !open.isEmpty { DeltaBinaryPacked.appendBlock(open, to: &bytes) }
     }
   }
 
-  private static func appendBlock(
-    _ block: borrowing InlineArray<128, UInt64>, count: Int, to bytes: inout [UInt8]
-  ) {
+  /// Appends the encoding of `values`, linear in their number.
+  package static func encode(_ values: Span<UInt64>, into bytes: inout [UInt8]) {
+    var encoder = Encoder()
+    for index in values.indices { encoder.append(values[index]) }
+    encoder.write(to: &bytes)
+  }
+
+  /// Appends one block of up to `blockSize` differences; those that it lacks count as the least.
+  private static func appendBlock(_ deltas: [UInt64], to bytes: inout [UInt8]) {
+    let deltas = deltas.span
+    var least = Int64.max
+    for index in deltas.indices { least = min(least, Int64(bitPattern: deltas[index])) }
+    let base = UInt64(bitPattern: least)
+    Varint.append(Varint.zigzag(least), to: &bytes)
     let widthsAt = bytes.count
     for _ in 0..<miniblocks { bytes.append(0) }
     for miniblock in 0..<miniblocks {
       let first = miniblock * miniblockSize
-      guard first < count else { break }
+      guard first < deltas.count else { break }
+      let end = min(first + miniblockSize, deltas.count)
       var union: UInt64 = 0
-      for index in first..<first + miniblockSize { union |= block[index] }
+      for index in first..<end { union |= deltas[index] &- base }
       let width = 64 - union.leadingZeroBitCount
       bytes[widthsAt + miniblock] = UInt8(width)
       guard width > 0 else { continue }
       var word: UInt64 = 0
       var filled = 0
       for index in first..<first + miniblockSize {
-        word |= block[index] << UInt64(filled)
+        let value = index < end ? deltas[index] &- base : 0
+        word |= value << UInt64(filled)
         filled += width
         if filled >= 64 {
           append(word, bytes: 8, to: &bytes)
           filled -= 64
-          word = filled == 0 ? 0 : block[index] >> UInt64(width - filled)
+          word = filled == 0 ? 0 : value >> UInt64(width - filled)
         }
       }
       if filled > 0 { append(word, bytes: (filled + 7) / 8, to: &bytes) }

@@ -8,7 +8,7 @@ package import SampleModel
 package final class StoreSink: SampleSink {
   /// One chunk under construction and the row it is kept in.
   private struct Open {
-    var chunk: Chunk
+    let chunk: ChunkBuilder
     var row: Int64?
     var isDirty = false
     /// Encoded size at the last commit.
@@ -131,7 +131,7 @@ package final class StoreSink: SampleSink {
     pendingLayouts.removeAll(keepingCapacity: true)
     pendingEvents.removeAll(keepingCapacity: true)
     full.removeAll(keepingCapacity: true)
-    for (key, chunk) in open where chunk.bytes >= Chunk.byteLimit { open[key] = nil }
+    for (key, chunk) in open where chunk.bytes >= ChunkBuilder.byteLimit { open[key] = nil }
     writer.count(bytes: written)
   }
 
@@ -139,13 +139,13 @@ package final class StoreSink: SampleSink {
     let key = Key(stream: header.stream, kind: header.kind.rawValue)
     if let current = open[key]?.chunk,
       current.bracket != header.bracket || current.epoch != header.epoch
-        || current.rowCount >= Chunk.rowLimit
+        || current.rowCount >= ChunkBuilder.rowLimit
     {
       closeChunk(key)
     }
     if open[key] == nil {
       open[key] = Open(
-        chunk: Chunk(
+        chunk: ChunkBuilder(
           kind: header.kind, stream: header.stream, epoch: header.epoch,
           bracket: header.bracket, columns: columns))
     }
