@@ -27,19 +27,19 @@ extension CollectorContext {
 /// `nr_hugepages`, read as a metric of the host's or an instance's state.
 func gauge(
   _ name: String, _ meaning: String, unit: MetricUnit = .count, scale: Scale = .identity,
-  host: Bool = false, isSigned: Bool = false
+  host: Bool = false, isSigned: Bool = false, resolution: UInt64? = nil
 ) -> MetricDescription {
   MetricDescription(
     name, unit, .gauge, scale: scale, extent: host ? .host : .instance, isSigned: isSigned,
-    meaning: meaning)
+    resolution: resolution, meaning: meaning)
 }
 
 /// A cumulative count of the host or an instance.
 func counter(
   _ name: String, _ meaning: String, unit: MetricUnit = .count, scale: Scale = .identity,
-  host: Bool = false, width: UInt8 = 64
+  host: Bool = false, width: UInt8 = 64, resolution: UInt64? = nil
 ) -> MetricDescription {
   MetricDescription(
     name, unit, .counter, scale: scale, width: width, extent: host ? .host : .instance,
-    meaning: meaning)
+    resolution: resolution, meaning: meaning)
 }

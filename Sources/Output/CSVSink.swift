@@ -64,7 +64,10 @@ package final class CSVSink: SampleSink {
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
 
   /// Keeps the dates right.
-  package func event(_ event: SampleEvent) throws(LBError) { reader.event(event) }
+  package func event(_ event: SampleEvent) throws(LBError) {
+    reader.event(event)
+    if event.kind == .budget { notice("csv: \(event.message)") }
+  }
 
   /// Ends the row of every tick that is complete, and hands over.
   package func commit(watermark: UInt64) throws(LBError) {

@@ -80,6 +80,9 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   public let mayStepBack: Bool
   /// The raw value is a two's complement.
   public let isSigned: Bool
+  /// Nanoseconds between two changes at the least, nil where it may change at any time: the kernel
+  /// counts CPU time in ticks and brings averages up to date now and then.
+  public let resolution: UInt64?
   /// One line for `lbsample collectors`, with the kernel version a younger column came with.
   public let meaning: String
 
@@ -87,8 +90,9 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   public init(
     _ name: String, _ unit: MetricUnit, _ kind: MetricKind, scale: Scale = .identity,
     width: UInt8 = 64, extent: Extent = .instance, mayStepBack: Bool = false,
-    isSigned: Bool = false, meaning: String
+    isSigned: Bool = false, resolution: UInt64? = nil, meaning: String
   ) {
+    self.resolution = resolution
     self.name = name
     self.unit = unit
     self.kind = kind

@@ -104,6 +104,8 @@ public struct SampleEvent: Sendable, Hashable, Codable {
     case clockAnchor
     case suspend
     case stop
+    /// A cadence was lengthened to keep the budget.
+    case budget
     case note
   }
 

@@ -17,9 +17,12 @@ final class Drain: @unchecked Sendable {
   private final class Source {
     let thread: SamplingThread
     var consumer: RingConsumer
+    /// Cadences as they were told last.
+    var cadences: [UInt64]
 
     init(thread: SamplingThread, consumer: consuming RingConsumer) {
       self.thread = thread
+      cadences = (0..<thread.cadences.count).map { thread.cadences[$0] }
       self.consumer = consumer
     }
   }
@@ -153,6 +156,7 @@ final class Drain: @unchecked Sendable {
     for source in sources {
       watermark = min(watermark, source.thread.floor.load(ordering: .acquiring))
     }
+    reportCadences()
     for event in watch.check() { deliver { sink throws(LBError) in try sink.event(event) } }
     takeOut()
     if sources.count > 1 { held.sort { $0.start < $1.start } }
@@ -169,6 +173,21 @@ final class Drain: @unchecked Sendable {
       compact()
     }
     deliver { sink throws(LBError) in try sink.commit(watermark: watermark) }
+  }
+
+  /// Tells what a thread changed to keep the budget.
+  private func reportCadences() {
+    for source in sources {
+      for index in source.cadences.indices {
+        let cadence = source.thread.cadences[index]
+        guard cadence != source.cadences[index] else { continue }
+        source.cadences[index] = cadence
+        let milliseconds = cadence * source.thread.bracket.interval / 1_000_000
+        let name = table.layouts.first { $0.stream == source.thread.stream(index) }?.collector
+        report(
+          .budget, "budget: \(name ?? "a collector") is read every \(milliseconds) ms from now on")
+      }
+    }
   }
 
   private func takeOut() {
@@ -224,7 +243,7 @@ final class Drain: @unchecked Sendable {
     for index in sinks.indices where !sinkFailed[index] {
       guarded(index) { sink throws(LBError) in try sink.frame(header, body) }
     }
-    if SamplingThread.needsRearm(header.outcome) { rearm(header, layout) }
+    if header.outcome.needsRearm { rearm(header, layout) }
   }
 
   /// Tells the sinks of a layout before its first frame.

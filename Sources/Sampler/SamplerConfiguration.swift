@@ -16,6 +16,11 @@ package struct SamplerConfiguration: Sendable {
   package var live: Bool
   /// Whether deadlines fall on multiples of the interval on the wall clock.
   package var aligned: Bool
+  /// The most that sampling may cost, as a share of one CPU; nil for no bound. Cadences are
+  /// lengthened to keep it, at arm time and while sampling.
+  package var budget: Double?
+  /// Whether the interval was asked for: metrics that move less often are then named.
+  package var intervalIsWish: Bool
   package var hugePages: Bool
   package var lockMemory: Bool
   package var context: CollectorContext
@@ -31,6 +36,8 @@ package struct SamplerConfiguration: Sendable {
     drainCPUs = nil
     live = false
     aligned = false
+    budget = nil
+    intervalIsWish = false
     hugePages = false
     lockMemory = true
     clock = SystemClock()

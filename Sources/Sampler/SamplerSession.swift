@@ -10,11 +10,11 @@ import Synchronization
 /// first. `start` returns when the opening samples are taken, `stop` when everything up to the
 /// closing ones has reached the sinks.
 package final class SamplerSession {
-  private let configuration: SamplerConfiguration
+  let configuration: SamplerConfiguration
   private let requests: [CollectorRequest]
   private let sinks: [any SampleSink]
   private let signal = DrainSignal()
-  private let table: StreamTable
+  let table: StreamTable
   private var drain: Drain?
   private var threads: [SamplingThread] = []
   private var streamsOfThread: [[Int]] = []
@@ -83,11 +83,13 @@ package final class SamplerSession {
         clock: configuration.clock)
       self.drain = drain
       var notes = slowerByDefault(armed) + table.notes
+      let fitted = fit(armed, &notes)
+      notes += coarserThanAsked(fitted)
       var streams: [StreamMeta.Stream] = []
       let threadCount = min(configuration.cpus.count, armed.count)
       for index in 0..<threadCount {
-        let mine = armed.indices.filter { $0 % threadCount == index }
-        streams += try addThread(index, armed.filter { mine.contains($0.stream) }, drain, &notes)
+        let mine = fitted.filter { $0.stream % threadCount == index }
+        streams += try addThread(index, mine, drain, &notes)
       }
       streams.sort { $0.stream < $1.stream }
       let meta = StreamMeta(
@@ -108,23 +110,6 @@ package final class SamplerSession {
       disarm()
       throw failure
     }
-  }
-
-  /// Names the collectors that their cost makes slower than the session: rows without them would
-  /// otherwise be a riddle.
-  private func slowerByDefault(_ armed: [Armed]) -> [String] {
-    let slower = armed.filter { $0.cadence > 1 && $0.request.interval == nil }.map {
-      let milliseconds = $0.cadence * configuration.interval / 1_000_000
-      return "\($0.request.collector.description.name) every \(milliseconds) ms"
-    }
-    guard !slower.isEmpty else { return [] }
-    return ["read less often, for their cost, unless told: " + slower.joined(separator: ", ")]
-  }
-
-  private struct Armed {
-    let stream: Int
-    let request: CollectorRequest
-    let cadence: UInt64
   }
 
   private func armCollectors(
@@ -163,20 +148,6 @@ package final class SamplerSession {
     return armed
   }
 
-  private func cadence(of request: CollectorRequest) throws(LBError) -> UInt64 {
-    guard let interval = request.interval else {
-      let least = request.collector.description.cost.leastInterval
-      return max(1, (least + configuration.interval - 1) / configuration.interval)
-    }
-    guard interval >= configuration.interval, interval % configuration.interval == 0 else {
-      throw LBError(
-        .configuration,
-        "collector \(request.collector.description.name): its interval of \(interval) ns is not "
-          + "a multiple of the session's \(configuration.interval) ns; choose a multiple")
-    }
-    return interval / configuration.interval
-  }
-
   /// Words of one ring: at least five seconds of frames.
   private func ringCapacity(_ states: [StreamState]) -> Int {
     let seconds = 5.0
@@ -201,7 +172,10 @@ package final class SamplerSession {
     _ index: Int, _ armed: [Armed], _ drain: Drain, _ notes: inout [String]
   ) throws(SystemError) -> [StreamMeta.Stream] {
     let cpu = configuration.cpus[index]
-    let states = armed.map { table.threadState($0.stream, cadence: $0.cadence) }
+    var states = armed.map { table.threadState($0.stream, cadence: $0.cadence) }
+    for (place, one) in armed.enumerated() {
+      states[place].0.isFixed = one.request.interval != nil
+    }
     let node =
       HostFacts.nodes(configuration.context.roots).count > 1
       ? NumaLibrary.node(ofCPU: cpu) : nil
@@ -223,7 +197,7 @@ package final class SamplerSession {
       mailboxes: states.map(\.1), scratch: scratch, producer: storage.takeProducer(),
       wakeFill: capacity / 2,
       wakesEveryTick: configuration.live && configuration.interval >= Self.livePeriod,
-      drain: signal)
+      budget: configuration.budget ?? 0, drain: signal)
     for mapping in [ringMemory, scratch, stack] {
       notes += mapping.notes
       memoryLocked += UInt64(mapping.lockedBytes)
@@ -305,7 +279,7 @@ package final class SamplerSession {
       for thread in threads {
         thread.withStreams { streams in
           for index in streams.indices
-          where SamplingThread.needsRearm(streams[index].lastOutcome) {
+          where streams[index].lastOutcome.needsRearm {
             failed.append((streams[index].stream, streams[index].epoch))
           }
         }

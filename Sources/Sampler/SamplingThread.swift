@@ -49,12 +49,18 @@ final class SamplingThread: @unchecked Sendable {
 
   private let priority: SchedulingPriority
   private let drainWord: DrainSignal
-  private let streams: UnsafeMutableBufferPointer<StreamState>
+  let streams: UnsafeMutableBufferPointer<StreamState>
   private let mailboxes: [Mailbox]
   private let scratch: Mapping
   private var producer: RingProducer
   private let wakeFill: Int
   private let wakesEveryTick: Bool
+  /// The share of one CPU that the process may use, 0 for no bound.
+  let budget: Double
+  let cadences: CadenceBoard
+  var checkedAt: UInt64 = 0
+  var cpuAtCheck: UInt64 = 0
+  private static let checkInterval: UInt64 = 1_000_000_000
 
   /// Filled in by the thread before it acknowledges.
   private(set) var setupFailure: SystemError?
@@ -63,13 +69,15 @@ final class SamplingThread: @unchecked Sendable {
   private(set) var openStart: UInt64 = 0
   private(set) var closeEnd: UInt64 = 0
   private var cpuAtOpen: UInt64 = 0
-  private var nextIndex: UInt64 = 1
+  var nextIndex: UInt64 = 1
 
   init(
     index: Int, cpu: Int?, priority: SchedulingPriority, streams: [StreamState],
     mailboxes: [Mailbox], scratch: Mapping, producer: consuming RingProducer, wakeFill: Int,
-    wakesEveryTick: Bool, drain: DrainSignal
+    wakesEveryTick: Bool, budget: Double, drain: DrainSignal
   ) {
+    self.budget = budget
+    cadences = CadenceBoard(streams.map(\.cadence))
     self.index = index
     self.cpu = cpu
     self.priority = priority
@@ -133,6 +141,9 @@ final class SamplingThread: @unchecked Sendable {
   /// Messages offered to and refused by the ring so far. For the controller, while parked.
   var ringCounts: (pushed: UInt64, dropped: UInt64) { (producer.pushed, producer.dropped) }
 
+  /// The session's number of the thread's stream number `index`; fixed at launch.
+  func stream(_ index: Int) -> UInt16 { unsafe streams[index].stream }
+
   /// Counts and last outcome by stream. For the controller, while parked or at an edge.
   func withStreams<R>(_ body: (Span<StreamState>) -> R) -> R {
     unsafe body(UnsafeBufferPointer(streams).span)
@@ -178,6 +189,8 @@ final class SamplingThread: @unchecked Sendable {
   }
 
   private func openBracket() {
+    checkedAt = Clock.monotonic()
+    cpuAtCheck = Clock.processCPU()
     ticks = TickLedger()
     nextIndex = 1
     finished.store(false, ordering: .relaxed)
@@ -200,7 +213,12 @@ final class SamplingThread: @unchecked Sendable {
   private func closeBracket(sampling: Bool) {
     let now = Clock.monotonic()
     let elapsed = (now &- bracket.base) / bracket.interval
-    ticks.deadlines = min(bracket.limit, max(elapsed, nextIndex &- 1))
+    if nextIndex &- 1 > elapsed {
+      // Deadlines that nothing was due at were counted before they came.
+      ticks.onTime &-= nextIndex &- 1 &- elapsed
+      nextIndex = elapsed &+ 1
+    }
+    ticks.deadlines = min(bracket.limit, elapsed)
     ticks.skipped &+= ticks.deadlines &- (nextIndex &- 1)
     nextIndex = ticks.deadlines &+ 1
     if sampling {
@@ -216,16 +234,11 @@ final class SamplingThread: @unchecked Sendable {
     fetchReplacements()
     var now = time
     for index in unsafe streams.indices {
-      if onlyFailed, unsafe !Self.needsRearm(streams[index].lastOutcome) { continue }
+      if onlyFailed, unsafe !streams[index].lastOutcome.needsRearm { continue }
       now = acquire(index, edge: edge, deadlineIndex: nextIndex &- 1, deadline: time, at: now)
     }
     producer.publish()
     closeEnd = now
-  }
-
-  /// Whether a new arming is the answer to `outcome`.
-  static func needsRearm(_ outcome: AcquisitionOutcome) -> Bool {
-    outcome == .layoutChanged || outcome == .truncated
   }
 
   /// The sampling loop: returns when the command word no longer holds `seen`, or at the limit.
@@ -234,6 +247,7 @@ final class SamplingThread: @unchecked Sendable {
     let interval = bracket.interval
     var wokenAtPush: UInt64 = 0
     while nextIndex <= bracket.limit {
+      passIdleTicks()
       var deadline = base &+ nextIndex &* interval
       // Release: partner of the drain's acquire: what starts before this is published.
       floor.store(deadline, ordering: .releasing)
@@ -246,7 +260,7 @@ final class SamplingThread: @unchecked Sendable {
       if command.load() != seen { return }
       if now &- deadline >= interval {
         let latest = (now &- base) / interval
-        // One behind the limit stands for "all of them"; without a limit there is no such one.
+        // One behind the limit stands for "all of them".
         let passed = latest > bracket.limit ? bracket.limit &+ 1 : latest
         ticks.skipped &+= passed &- nextIndex
         nextIndex = passed
@@ -263,11 +277,12 @@ final class SamplingThread: @unchecked Sendable {
         unsafe streams[index].nextDue = (nextIndex / cadence &+ 1) &* cadence
         now = acquire(
           index, edge: .none, deadlineIndex: nextIndex, deadline: deadline, at: now)
-        if unsafe Self.needsRearm(streams[index].lastOutcome) { gap = true }
+        if unsafe streams[index].lastOutcome.needsRearm { gap = true }
       }
       producer.publish()
       closeEnd = now
       nextIndex &+= 1
+      if budget > 0, now &- checkedAt >= Self.checkInterval { keepBudget(now) }
       if wakesEveryTick || gap {
         floor.store(base &+ nextIndex &* interval, ordering: .releasing)
         drainWord.wake()
@@ -281,6 +296,16 @@ final class SamplingThread: @unchecked Sendable {
     floor.store(.max, ordering: .releasing)
     finished.store(true, ordering: .releasing)
     drainWord.wake()
+  }
+
+  /// Deadlines at which nothing is due are slept through. The limit's own is waited for.
+  @inline(__always)
+  private func passIdleTicks() {
+    var due = bracket.limit
+    for index in unsafe streams.indices { due = min(due, unsafe streams[index].nextDue) }
+    guard due > nextIndex else { return }
+    ticks.onTime &+= due &- nextIndex
+    nextIndex = due
   }
 
   /// Takes newly armed collectors into use. Allocates nothing: the old ones wait in the table.
@@ -325,6 +350,7 @@ final class SamplingThread: @unchecked Sendable {
     unsafe state.pointee.lastOutcome = outcome
     unsafe state.pointee.counts.acquisitions &+= 1
     unsafe state.pointee.counts.nanoseconds &+= end &- start
+    unsafe state.pointee.spent &+= end &- start
     unsafe state.pointee.counts.systemCalls &+= state.pointee.armed._withUnsafeGuaranteedRef {
       $0.systemCallsOfSample
     }

@@ -7,7 +7,11 @@ struct StreamState {
   /// The armed collector, unmanaged: the stream table keeps it alive.
   var armed: Unmanaged<ArmedCollector>
   let stream: UInt16
-  let cadence: UInt64
+  var cadence: UInt64
+  /// Whether its interval was asked for: a budget lengthens it last.
+  var isFixed = false
+  /// Nanoseconds of its acquisitions since the budget was checked last.
+  var spent: UInt64 = 0
   var epoch: UInt32
   var valueCount: Int
   /// Words of one record row, 0 for a collector of frames only.
@@ -97,4 +101,9 @@ final class Mailbox: Sendable {
     guard let pointer = unsafe UnsafeRawPointer(bitPattern: address) else { return nil }
     return unsafe Unmanaged<Replacement>.fromOpaque(pointer)
   }
+}
+
+extension AcquisitionOutcome {
+  /// Whether a new arming is the answer.
+  var needsRearm: Bool { self == .layoutChanged || self == .truncated }
 }

@@ -67,6 +67,22 @@ final class StreamTable: Sendable {
     state.withLock { state in state.entries.flatMap(\.current.armed.notes) }
   }
 
+  /// Nanoseconds of one acquisition of a stream: the median of a few, not the first.
+  func cost(_ stream: Int) -> UInt64 {
+    guard let armed = state.withLock({ $0.entries[stream].current.armed }) as ArmedCollector? else {
+      return 0
+    }
+    var values = [UInt64](repeating: 0, count: armed.columns.count)
+    var span = values.mutableSpan
+    var times: [UInt64] = []
+    for _ in 0..<6 {
+      let start = Clock.monotonic()
+      _ = armed.sample(into: &span)
+      times.append(Clock.monotonic() - start)
+    }
+    return times.dropFirst().sorted()[2]
+  }
+
   /// Every stream's present layout.
   var layouts: [Layout] {
     state.withLock { state in

@@ -30,7 +30,7 @@ package final class ScriptedCollector: Collector {
   /// (acquisition, row).
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
-    records: Int = 0, availability: Availability = .available
+    records: Int = 0, availability: Availability = .available, resolution: UInt64? = nil
   ) {
     self.script = script
     self.instances = instances
@@ -39,7 +39,10 @@ package final class ScriptedCollector: Collector {
     description = CollectorDescription(
       name: name, summary: "a script", source: "none", minimumKernel: "0", privilege: "none",
       cost: .cheap, systemCallsPerSample: 0,
-      metrics: [MetricDescription("value", .count, .counter, meaning: "the script's number")])
+      metrics: [
+        MetricDescription(
+          "value", .count, .counter, resolution: resolution, meaning: "the script's number")
+      ])
   }
 
   package var armings: Int { progress.withLock { $0.armings } }

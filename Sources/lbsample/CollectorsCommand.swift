@@ -73,7 +73,8 @@ struct CollectorsCommand: ParsableCommand {
         [
           "    \(description.prefix).\(metric.name)"
             + (metric.extent == .instance ? "[…]" : ""),
-          metric.kind.rawValue, metric.unit.rawValue, metric.meaning,
+          metric.kind.rawValue, metric.unit.rawValue,
+          metric.meaning + (metric.resolution.map { "; moves every \(Durations.text($0))" } ?? ""),
         ]
       }
       text += TextTable.lines(rows, leftColumns: 4).joined(separator: "\n") + "\n\n"

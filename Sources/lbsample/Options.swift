@@ -235,6 +235,11 @@ struct SamplingOptions: ParsableArguments {
     name: .customLong("align"),
     help: "Sample at multiples of the interval on the wall clock.")
   var align = false
+  @Option(
+    name: .customLong("budget"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "The most that sampling may cost, in percent of one CPU: 0.5%.", valueName: "share"))
+  var budget: String?
   @OptionGroup var mounts: MountOptions
   @Option(
     name: .customLong("config"),
@@ -245,6 +250,7 @@ struct SamplingOptions: ParsableArguments {
     var list: [(String, String, String)] = []
     if let pin { list.append(("sampling.pin", pin, "--pin")) }
     if let priority { list.append(("sampling.priority", priority, "--priority")) }
+    if let budget { list.append(("sampling.budget", budget, "--budget")) }
     if align { list.append(("sampling.align", "true", "--align")) }
     return list
   }
@@ -259,16 +265,19 @@ struct SamplingOptions: ParsableArguments {
       file: file, environment: environment, commandLine: self.overrides + overrides)
   }
 
-  /// The sampler's configuration from the settings.
+  /// The sampler's configuration from the settings, of which `key` is the interval.
   func configuration(
-    _ settings: Settings, interval: UInt64, filter: ColumnFilter, workload: CPUSet?
+    _ settings: Settings, interval key: String, filter: ColumnFilter, workload: CPUSet?
   ) throws(LBError) -> SamplerConfiguration {
     let allowed = CPUSet.allowed()
     let placement = Placement(settings["sampling.pin"]) ?? .automatic
     let cpus = try placement.resolve(roots: roots, allowed: allowed, workload: workload)
     var configuration = SamplerConfiguration(
-      interval: interval, cpus: cpus, context: CollectorContext(roots: roots, filter: filter))
+      interval: settings.duration(key), cpus: cpus,
+      context: CollectorContext(roots: roots, filter: filter))
     configuration.priority = SchedulingPriority(settings["sampling.priority"]) ?? .other
+    configuration.intervalIsWish = settings.origin(key) != "default"
+    configuration.budget = Share.parse(settings["sampling.budget"])
     configuration.aligned = settings.flag("sampling.align")
     configuration.hugePages = settings.flag("sampling.huge_pages")
     configuration.lockMemory = settings.flag("sampling.lock_memory")

@@ -126,7 +126,7 @@ struct RunCommand: ParsableCommand {
       settings, workload: workload, scope: scope?.group)
     let allowed = CPUSet.allowed()
     let configuration = try sampling.configuration(
-      settings, interval: settings.duration("run.interval"),
+      settings, interval: "run.interval",
       filter: ColumnFilter(only: collectors.only, except: collectors.except),
       workload: specification.workloadCPUs)
     let report = try resultFile.map { path throws(LBError) in try TextDestination(path: path) }

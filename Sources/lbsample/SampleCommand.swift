@@ -78,7 +78,7 @@ struct SampleCommand: ParsableCommand {
     let plan = try plan()
     let requests = try collectors.requests(plan.settings)
     var configuration = try sampling.configuration(
-      plan.settings, interval: plan.interval,
+      plan.settings, interval: "sample.interval",
       filter: ColumnFilter(only: collectors.only, except: collectors.except), workload: nil)
     configuration.limit = plan.limit
     let host = HostFacts.read(sampling.roots)

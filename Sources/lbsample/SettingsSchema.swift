@@ -9,6 +9,8 @@ enum SettingType {
   case integer(ClosedRange<Int>)
   case boolean
   case text
+  /// A share of one CPU, or nothing.
+  case share
   /// One of these words.
   case choice([String])
   /// Names of collectors.
@@ -25,6 +27,7 @@ enum SettingType {
     case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .boolean: "true or false"
     case .text: "text"
+    case .share: "a share of one CPU in percent, such as 0.5%"
     case .choice(let words): "one of " + words.joined(separator: ", ")
     case .collectors: "collector names, separated by commas in the environment"
     case .placement: "auto, node, a CPU or a list of CPUs such as 0-3,8"
@@ -40,6 +43,7 @@ enum SettingType {
     case .boolean: text == "true" || text == "false"
     case .text, .collectors: true
     case .choice(let words): words.contains(text)
+    case .share: text.isEmpty || Share.parse(text) != nil
     case .placement: Placement(text) != nil
     case .priority: SchedulingPriority(text) != nil
     }
@@ -87,6 +91,9 @@ enum SettingsSchema {
         "CPUs of the sampling threads; auto: the highest allowed one that the workload leaves"),
       SettingKey(
         "sampling.priority", .priority, "other", "scheduling of the sampling threads"),
+      SettingKey(
+        "sampling.budget", .share, "",
+        "the most that sampling may cost of one CPU, such as 0.5%; empty: no bound"),
       SettingKey(
         "sampling.align", .boolean, "false",
         "take samples at multiples of the interval on the wall clock"),
@@ -138,6 +145,16 @@ enum SettingsSchema {
   ]
 
   static func key(_ name: String) -> SettingKey? { keys.first { $0.name == name } }
+}
+
+/// Shares of one CPU as they are written.
+enum Share {
+  /// 0.005 of `0.5%`; nil for anything else.
+  static func parse(_ text: String) -> Double? {
+    guard text.hasSuffix("%"), let percent = Double(text.dropLast()), percent > 0, percent <= 100
+    else { return nil }
+    return percent / 100
+  }
 }
 
 /// Lengths of time as they are written.

@@ -109,6 +109,7 @@ import Testing
   }
 
   @Test func itsRowsNameProcessesAndThreads() throws {
+    #expect(ProcessRecord.fields.count == ProcessRecord.width)
     let root = try child("/bin/sleep", "30")
     defer {
       root.signalGroup(SIGKILL)

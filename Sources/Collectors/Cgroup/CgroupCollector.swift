@@ -19,7 +19,7 @@ struct CgroupCollector: TextCollector {
   let needsTarget = true
 
   private static let microseconds = Scale(1000)
-  private static let tick = Scale(1_000_000_000, per: UInt64(max(1, sysconf(Int32(_SC_CLK_TCK)))))
+  private static let tick = Scale(1_000_000_000, per: HostFacts.ticksPerSecond)
 
   let description = CollectorDescription(
     name: "cgroup", summary: "control groups: CPU, memory, I/O, processes and pressure",
@@ -169,7 +169,9 @@ struct CgroupCollector: TextCollector {
     if name.contains(".pressure.") {
       return last == "total"
         ? counter(name, "time stalled", unit: .nanoseconds, scale: Self.microseconds)
-        : gauge(name, "share of time stalled", unit: .ratio, scale: Scale(1, per: 10_000))
+        : gauge(
+          name, "share of time stalled", unit: .ratio, scale: Scale(1, per: 10_000),
+          resolution: PressureCollector.averageInterval)
     }
     if name.hasPrefix("memory.events.") { return counter(name, "see cgroup-v2.rst") }
     if name.hasPrefix("memory.stat.") || name.hasPrefix("memory.numa_stat.") {

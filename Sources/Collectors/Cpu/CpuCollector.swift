@@ -61,6 +61,7 @@ struct CpuCollector: TextCollector {
       return MetricDescription(
         field, .nanoseconds, .counter, scale: tick,
         mayStepBack: field == "idle" || field == "iowait",
+        resolution: 1_000_000_000 / HostFacts.ticksPerSecond,
         meaning: (Self.meanings[field] ?? field) + since)
     }
     description = CollectorDescription(

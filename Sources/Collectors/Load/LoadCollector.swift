@@ -25,7 +25,7 @@ struct LoadCollector: TextCollector {
   private static func average(_ name: String, _ minutes: Int) -> MetricDescription {
     gauge(
       name, "threads running, runnable or waiting for a disk, averaged over \(minutes) min",
-      scale: Scale(1, per: 100), host: true)
+      scale: Scale(1, per: 100), host: true, resolution: 5_000_000_000)
   }
 
   /// The collector.

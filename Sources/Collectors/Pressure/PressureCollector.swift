@@ -13,6 +13,8 @@ import Sampler
 /// none. Cost: a pread for each of three or four files, 0.8 µs each.
 /// It does not tell: `total` is exact; the averages are computed every two seconds.
 struct PressureCollector: TextCollector {
+  /// Nanoseconds between two computations of the averages (PSI_FREQ).
+  static let averageInterval: UInt64 = 2_000_000_000
   private static let resources = ["cpu", "memory", "io", "irq"]
 
   let description: CollectorDescription
@@ -29,7 +31,8 @@ struct PressureCollector: TextCollector {
             gauge(
               "\(name).avg\(window)",
               "share of the last \(window) s in which \(who) waited for \(resource)",
-              unit: .ratio, scale: Scale(1, per: 10_000), host: true))
+              unit: .ratio, scale: Scale(1, per: 10_000), host: true,
+              resolution: Self.averageInterval))
         }
         metrics.append(
           counter(

@@ -9,7 +9,8 @@ struct ProcessCollector: Collector {
   let processes: [Int32]
   let needsTarget = true
 
-  private static let tick = Scale(1_000_000_000, per: UInt64(max(1, sysconf(Int32(_SC_CLK_TCK)))))
+  private static let tick = Scale(1_000_000_000, per: HostFacts.ticksPerSecond)
+  private static let tickLength = 1_000_000_000 / HostFacts.ticksPerSecond
   private static let page = Scale(UInt64(sysconf(Int32(_SC_PAGESIZE))))
 
   let description = CollectorDescription(
@@ -22,10 +23,14 @@ struct ProcessCollector: Collector {
       counter("cminflt", "those of waited-for children"),
       counter("majflt", "page faults with I/O"),
       counter("cmajflt", "those of waited-for children"),
-      counter("utime", "user time", unit: .nanoseconds, scale: tick),
-      counter("stime", "system time", unit: .nanoseconds, scale: tick),
-      counter("cutime", "user time of waited-for children", unit: .nanoseconds, scale: tick),
-      counter("cstime", "system time of waited-for children", unit: .nanoseconds, scale: tick),
+      counter("utime", "user time", unit: .nanoseconds, scale: tick, resolution: tickLength),
+      counter("stime", "system time", unit: .nanoseconds, scale: tick, resolution: tickLength),
+      counter(
+        "cutime", "user time of waited-for children", unit: .nanoseconds, scale: tick,
+        resolution: tickLength),
+      counter(
+        "cstime", "system time of waited-for children", unit: .nanoseconds, scale: tick,
+        resolution: tickLength),
       gauge("priority", "scheduling priority", isSigned: true),
       gauge("nice", "nice value", isSigned: true),
       gauge("num_threads", "threads"),
@@ -36,9 +41,14 @@ struct ProcessCollector: Collector {
       gauge("rt_priority", "real-time priority"),
       gauge("policy", "scheduling policy"),
       counter(
-        "delayacct_blkio_ticks", "waiting for block I/O", unit: .nanoseconds, scale: tick),
-      counter("guest_time", "running a virtual CPU", unit: .nanoseconds, scale: tick),
-      counter("cguest_time", "that of waited-for children", unit: .nanoseconds, scale: tick),
+        "delayacct_blkio_ticks", "waiting for block I/O", unit: .nanoseconds, scale: tick,
+        resolution: tickLength),
+      counter(
+        "guest_time", "running a virtual CPU", unit: .nanoseconds, scale: tick,
+        resolution: tickLength),
+      counter(
+        "cguest_time", "that of waited-for children", unit: .nanoseconds, scale: tick,
+        resolution: tickLength),
       counter("voluntary_ctxt_switches", "of the main thread: it waited"),
       counter("nonvoluntary_ctxt_switches", "of the main thread: it was preempted"),
       gauge("FDSize", "slots for descriptors"),

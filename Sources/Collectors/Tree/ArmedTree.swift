@@ -16,7 +16,7 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
   static let rowLimit = 1024
   private static let filesPerProcess = 5
   /// Messages taken from the kernel at one acquisition at most.
-  private static let messageLimit = 1 << 16
+  private static let messageLimit = 65_536
 
   let target: WorkloadTarget
   let perThread: Bool
@@ -59,7 +59,7 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     reader = try ProcessReader(proc: context.roots.proc)
     let limit = DescriptorLimit.raise()
     table = ProcessTable(capacity: max(16, min(4096, (limit - 128) / Self.filesPerProcess)))
-    tick = UInt64(1_000_000_000 / max(1, sysconf(Int32(_SC_CLK_TCK))))
+    tick = 1_000_000_000 / HostFacts.ticksPerSecond
     page = UInt64(sysconf(Int32(_SC_PAGESIZE)))
     nodes = NodeOfCPU(context.roots)
     ended = Array(repeating: ProcessRecord(), count: Self.rowLimit)

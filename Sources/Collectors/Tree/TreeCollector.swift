@@ -18,6 +18,8 @@ struct TreeCollector: Collector {
     minimumKernel: "3.5", privilege: "none; CAP_NET_ADMIN to see the shortest-lived",
     cost: .cheap, systemCallsPerSample: 6, metrics: TreeCollector.metrics)
 
+  private static let tick = 1_000_000_000 / HostFacts.ticksPerSecond
+
   /// In the order of `ArmedTree`'s values.
   static let metrics: [MetricDescription] = [
     counter(
@@ -25,10 +27,11 @@ struct TreeCollector: Collector {
       unit: .nanoseconds, host: true),
     counter(
       "utime", "user time, by sampling the clock tick, of the processes seen at a tick",
-      unit: .nanoseconds, host: true),
-    counter("stime", "system time, as utime", unit: .nanoseconds, host: true),
+      unit: .nanoseconds, host: true, resolution: tick),
+    counter("stime", "system time, as utime", unit: .nanoseconds, host: true, resolution: tick),
     counter(
-      "guest_time", "time running a virtual CPU, within utime", unit: .nanoseconds, host: true),
+      "guest_time", "time running a virtual CPU, within utime", unit: .nanoseconds, host: true,
+      resolution: tick),
     counter("minflt", "page faults without I/O", host: true),
     counter("majflt", "page faults with I/O", host: true),
     counter("rchar", "bytes of read calls", unit: .bytes, host: true),
@@ -47,7 +50,7 @@ struct TreeCollector: Collector {
     counter("exits", "processes that left it", host: true),
     counter(
       "unseen_time", "CPU time known from its parents' cumulative child times alone",
-      unit: .nanoseconds, host: true),
+      unit: .nanoseconds, host: true, resolution: tick),
     counter("events_lost", "times that the kernel's events or records overflowed", host: true),
     counter("processes_lost", "processes that found no room in the table", host: true),
     gauge("processes", "processes alive", host: true),

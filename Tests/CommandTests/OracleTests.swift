@@ -1,0 +1,154 @@
+import Foundation
+import Testing
+
+/// The command against the tools that people compare it with, where they are installed: what lies
+/// between two of their readings must lie between the two numbers.
+@Suite(.serialized) struct OracleTests {
+  /// What a tool prints in the C locale, nil where it is not installed.
+  private func output(_ command: String...) throws -> String? {
+    let folders = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
+    guard
+      let path = folders.map({ "\($0)/\(command[0])" })
+        .first(where: FileManager.default.isExecutableFile)
+    else {
+      print("skipped: \(command[0]) is not installed")
+      return nil
+    }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: path)
+    process.arguments = Array(command.dropFirst())
+    process.environment = ["LC_ALL": "C", "PATH": "/usr/bin:/bin"]
+    let pipe = Pipe()
+    process.standardOutput = pipe
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private func sample(_ arguments: String...) throws -> [String: Double] {
+    let command = try Command()
+    let outcome = try command.start(
+      arguments + ["--raw", "--format", "ndjson", "--interval", "20ms", "--count", "1"]
+    ).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    var values: [String: Double] = [:]
+    for line in try outcome.objects() {
+      values.merge(line["values"] as? [String: Double] ?? [:]) { $1 }
+    }
+    return values
+  }
+
+  @Test func memoryIsWhatFreeSays() throws {
+    guard let before = try output("free", "-b"), let after = try output("free", "-b") else {
+      return
+    }
+    let values = try sample("--memory")
+    func row(_ text: String) -> [Double] {
+      text.split(separator: "\n").first { $0.hasPrefix("Mem:") }?.split(separator: " ")
+        .compactMap { Double($0) } ?? []
+    }
+    #expect(row(before).first == values["memory.MemTotal"])
+    // Other tests run beside: a twentieth of the whole is the most that they move.
+    let slack = (values["memory.MemTotal"] ?? 0) / 20
+    let available = try #require(values["memory.MemAvailable"])
+    #expect(abs(try #require(row(after).last) - available) < slack)
+    #expect(
+      abs(try #require(row(after).dropFirst(2).first) - (values["memory.MemFree"] ?? 0)) < slack)
+  }
+
+  @Test func theHostsCountersAreVmstats() throws {
+    func counters(_ text: String) -> [String: Double] {
+      var counters: [String: Double] = [:]
+      for line in text.split(separator: "\n") {
+        let words = line.split(separator: " ", maxSplits: 1)
+        if words.count == 2, let value = Double(words[0]) { counters[String(words[1])] = value }
+      }
+      return counters
+    }
+    guard let first = try output("vmstat", "-s").map(counters) else { return }
+    let values = try sample("--cpu", "--vm", "--vm-interval", "20ms")
+    let last = try #require(try output("vmstat", "-s").map(counters))
+    let pairs: [(String, String, Double)] = [
+      ("forks", "cpu.processes", 1), ("CPU context switches", "cpu.ctxt", 1),
+      ("interrupts", "cpu.intr", 1), ("non-nice user cpu ticks", "cpu.user[all]", 1e7),
+      ("system cpu ticks", "cpu.system[all]", 1e7), ("softirq cpu ticks", "cpu.softirq[all]", 1e7),
+      ("pages swapped in", "vm.pswpin", 1), ("K paged in", "vm.pgpgin", 1024),
+      ("K paged out", "vm.pgpgout", 1024),
+    ]
+    var compared = 0
+    for (theirs, ours, scale) in pairs {
+      guard let low = first[theirs], let high = last[theirs], let value = values[ours] else {
+        continue
+      }
+      compared += 1
+      // `user` of the kernel has guest time in it, vmstat's has not; none runs on a test host.
+      #expect(value >= low * scale && value <= high * scale, "\(ours): \(low) \(value) \(high)")
+    }
+    #expect(compared >= 5, "vmstat -s names things as it used to")
+  }
+
+  @Test func socketsAreWhatSsSays() throws {
+    guard let text = try output("ss", "-s") else { return }
+    let values = try sample("--sockets")
+    let tcp = try #require(text.split(separator: "\n").first { $0.hasPrefix("TCP:") })
+    let timeWait = try #require(
+      tcp.split(whereSeparator: { " ,()".contains($0) }).last.flatMap { Double($0) })
+    // Other tests open sockets beside.
+    #expect(abs((values["sockets.TCP.tw"] ?? -100) - timeWait) < 50)
+    #expect(values["sockets.sockets.used"] != nil)
+  }
+
+  @Test func diskBytesAreIostats() throws {
+    func kibibytes(_ text: String) -> [String: (read: Double, written: Double)] {
+      var devices: [String: (Double, Double)] = [:]
+      for line in text.split(separator: "\n") {
+        let words = line.split(separator: " ")
+        guard words.count >= 7, let read = Double(words[5]), let written = Double(words[6]) else {
+          continue
+        }
+        devices[String(words[0])] = (read, written)
+      }
+      return devices
+    }
+    guard let first = try output("iostat", "-d", "-k").map(kibibytes) else { return }
+    let values = try sample("--disk")
+    let last = try #require(try output("iostat", "-d", "-k").map(kibibytes))
+    var compared = 0
+    for (device, low) in first {
+      guard let high = last[device], let read = values["disk.read_sectors[\(device)]"],
+        let written = values["disk.write_sectors[\(device)]"]
+      else { continue }
+      compared += 1
+      // iostat cuts to whole kibibytes.
+      #expect(read >= low.read * 1024 && read < (high.read + 1) * 1024, "\(device)")
+      #expect(written >= low.written * 1024 && written < (high.written + 1) * 1024, "\(device)")
+    }
+    #expect(compared > 0 || first.isEmpty)
+  }
+
+  @Test func nodesAreNumastats() throws {
+    func counts(_ text: String) -> [String: [Double]] {
+      var rows: [String: [Double]] = [:]
+      for line in text.split(separator: "\n") {
+        let words = line.split(separator: " ")
+        let numbers = words.dropFirst().compactMap { Double($0) }
+        if let name = words.first, numbers.count == words.count - 1, !numbers.isEmpty {
+          rows[String(name)] = numbers
+        }
+      }
+      return rows
+    }
+    guard let first = try output("numastat").map(counts) else { return }
+    let values = try sample("--numa", "--numa-interval", "20ms")
+    let last = try #require(try output("numastat").map(counts))
+    for name in ["numa_hit", "numa_miss", "local_node", "other_node"] {
+      guard let low = first[name], let high = last[name] else { continue }
+      for node in low.indices {
+        let value = try #require(values["numa.\(name)[node\(node)]"])
+        #expect(value >= low[node] && value <= high[node], "\(name) of node \(node)")
+      }
+    }
+  }
+}
