@@ -21,6 +21,8 @@ package struct CollectorOptions: Sendable {
   package var topOrder = TopOrder.cpu
   /// Rows about threads too.
   package var perThread = false
+  /// From where the interfaces' counters are read.
+  package var netSource = NetSource.auto
   /// Which block devices are read.
   package var disks = DiskChoice.disks
 
@@ -35,7 +37,7 @@ extension CollectorRegistry {
       CpuCollector(cpus: options.cpus),
       MemoryCollector(),
       DiskCollector(options.disks),
-      NetCollector(),
+      NetCollector(options.netSource),
       PressureCollector(),
       LoadCollector(),
       VmCollector(),

@@ -18,12 +18,14 @@ final class NetlinkSocket {
   private let buffer: UnsafeMutableRawBufferPointer
 
   /// A socket of `family`, in the multicast `groups`, for up to `receiveBytes` of unread messages
-  /// (as far as the kernel lets us).
-  init(family: Int32, groups: UInt32 = 0, receiveBytes: Int32) throws(SystemError) {
+  /// (as far as the kernel lets us), of which each fits `message` bytes.
+  init(
+    family: Int32, groups: UInt32 = 0, receiveBytes: Int32, message: Int = 1 << 14
+  ) throws(SystemError) {
     let number = lb_netlink_open(family, groups, receiveBytes)
     guard number >= 0 else { throw SystemError("netlink socket", errno: -number) }
     descriptor = OwnedDescriptor(owning: number)
-    unsafe buffer = .allocate(byteCount: 1 << 14, alignment: 16)
+    unsafe buffer = .allocate(byteCount: message, alignment: 16)
     _ = unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
   }
 
@@ -71,16 +73,26 @@ final class NetlinkSocket {
 
   /// Sends one message: a header of this type around `payload`.
   func send(type: UInt16, flags: UInt16, payload: [UInt8]) throws(SystemError) {
-    var message: [UInt8] = []
-    Self.append(UInt32(16 + payload.count), to: &message)
-    Self.append(type, to: &message)
-    Self.append(flags, to: &message)
-    Self.append(UInt32(1), to: &message)
-    Self.append(UInt32(0), to: &message)
-    message += payload
+    guard send(Self.message(type: type, flags: flags, payload: payload)) else {
+      throw SystemError("netlink send", errno: errno)
+    }
+  }
+
+  /// Sends a message that was made before; false when it could not be sent. Allocates nothing.
+  func send(_ message: [UInt8]) -> Bool {
     // Safe: the array's own count bounds the call.
-    let count = unsafe Glibc.send(descriptor.number, message, message.count, 0)
-    guard count == message.count else { throw SystemError("netlink send", errno: errno) }
+    unsafe Glibc.send(descriptor.number, message, message.count, 0) == message.count
+  }
+
+  /// A header of this type around `payload`.
+  static func message(type: UInt16, flags: UInt16, payload: [UInt8]) -> [UInt8] {
+    var message: [UInt8] = []
+    append(UInt32(16 + payload.count), to: &message)
+    append(type, to: &message)
+    append(flags, to: &message)
+    append(UInt32(1), to: &message)
+    append(UInt32(0), to: &message)
+    return message + payload
   }
 
   /// Waits for the next message, for up to `limit` nanoseconds.

@@ -58,6 +58,11 @@ struct CollectorOptions: ParsableArguments {
       "disks, partitions (with them), or all (loop and RAM disks too).", valueName: "which"))
   var diskDevices: String?
   @Option(
+    name: .customLong("net-source"),
+    help: ArgumentHelp(
+      "text (/proc/net/dev), netlink, or auto: netlink with many interfaces.", valueName: "which"))
+  var netSource: String?
+  @Option(
     name: .customLong("only"),
     help: ArgumentHelp(
       "Keep only columns that match, as in 'net.*[eth0]'; may be repeated.", valueName: "glob"))
@@ -90,6 +95,7 @@ struct CollectorOptions: ParsableArguments {
     if let diskDevices {
       list.append(("collectors.disk_devices", diskDevices, "--disk-devices"))
     }
+    if let netSource { list.append(("collectors.net_source", netSource, "--net-source")) }
     for (name, interval) in cadences.given {
       list.append(("collectors.\(name)_interval", interval, "--\(name)-interval"))
     }
@@ -144,6 +150,7 @@ struct CollectorOptions: ParsableArguments {
         .configuration, "--top-by \(topBy ?? ""): expected cpu, memory or io")
     }
     options.topOrder = order
+    options.netSource = NetSource(rawValue: settings["collectors.net_source"]) ?? .auto
     options.disks = DiskChoice(rawValue: settings["collectors.disk_devices"]) ?? .disks
     let registry = CollectorRegistry.host(options)
     let known = registry.collectors.map(\.description.name)

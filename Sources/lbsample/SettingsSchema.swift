@@ -111,6 +111,9 @@ enum SettingsSchema {
       SettingKey(
         "collectors.disk_devices", .choice(["disks", "partitions", "all"]), "disks",
         "block devices: whole disks, with partitions, or loop and RAM disks too"),
+      SettingKey(
+        "collectors.net_source", .choice(["auto", "text", "netlink"]), "auto",
+        "interface counters from /proc/net/dev or rtnetlink; auto: rtnetlink with many interfaces"),
     ]
     + cadenceKeys + runKeys
 

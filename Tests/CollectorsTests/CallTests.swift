@@ -2,6 +2,7 @@ import Glibc
 import LinuxSystem
 import SampleModel
 import Sampler
+import TestSupport
 import Testing
 
 @testable import Collectors
@@ -81,5 +82,47 @@ import Testing
     // Microseconds, within the tenth that the kernel lets it be adjusted by.
     #expect((9_000...11_000).contains(values["timex.tick"] ?? 0))
     #expect((0...5).contains(values["timex.state"] ?? 9))
+  }
+
+  @Test func interfacesAreTheSameThroughNetlink() throws {
+    func read(_ armed: ArmedCollector) throws -> [String: UInt64] {
+      var values = [UInt64](repeating: .max, count: armed.columns.count)
+      var span = values.mutableSpan
+      #expect(armed.sample(into: &span) == .complete)
+      return Dictionary(uniqueKeysWithValues: zip(armed.columns.map(\.name), values))
+    }
+    let text = try NetCollector(.text).arm(here)
+    let binary = try NetCollector(.netlink).arm(here)
+    defer {
+      text.disarm()
+      binary.disarm()
+    }
+    #expect(binary.notes.contains { $0.contains("RTM_GETSTATS") })
+    #expect(Set(text.columns.map(\.name)) == Set(binary.columns.map(\.name)))
+    for _ in 0..<20 {
+      let low = try read(text)
+      let values = try read(binary)
+      let high = try read(text)
+      for (name, value) in values {
+        let from = try #require(low[name])
+        let to = try #require(high[name])
+        #expect(value >= from && value <= to, "\(name)")
+      }
+    }
+    let some = CollectorContext(
+      roots: MountRoots(), filter: ColumnFilter(only: ["net.tx_packets[lo]", "net.rx_errs[lo]"]))
+    let filtered = try NetCollector(.netlink).arm(some)
+    #expect(filtered.columns.map(\.name) == ["net.rx_errs[lo]", "net.tx_packets[lo]"])
+    #expect(try read(filtered).count == 2)
+    filtered.disarm()
+  }
+
+  @Test func aForeignTreesInterfacesAreItsText() throws {
+    let folder = try TemporaryFolder()
+    try folder.write("proc/net/dev", "h\nh\n  a0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16\n")
+    let roots = MountRoots(proc: folder.file("proc"), sys: folder.file("sys"))
+    let armed = try NetCollector(.netlink).arm(CollectorContext(roots: roots))
+    #expect(Set(armed.columns.map(\.instance)) == ["a0"])
+    armed.disarm()
   }
 }

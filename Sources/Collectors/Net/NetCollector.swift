@@ -22,10 +22,16 @@ struct NetCollector: TextCollector {
     "colls": "collisions", "carrier": "carrier losses",
   ]
 
+  /// Above this the binary counters are cheaper than the text: 47 against 70 µs with 17 interfaces,
+  /// 22 against 13 µs with 4 (two virtual CPUs, Linux 6.18).
+  static let manyInterfaces = 16
+
   let description: CollectorDescription
+  private let source: NetSource
 
   /// The collector.
-  init() {
+  init(_ source: NetSource = .auto) {
+    self.source = source
     let metrics = TextFormat.interfaceColumns.map { field in
       let column = String(field.dropFirst(3))
       let side = field.hasPrefix("rx_") ? "received" : "sent"
@@ -37,6 +43,24 @@ struct NetCollector: TextCollector {
       name: "net", summary: "bytes, packets and errors of every network interface",
       source: "proc/net/dev", minimumKernel: "2.6.35", privilege: "none", cost: .cheap,
       metrics: metrics)
+  }
+
+  /// By a fixed rule: the binary counters when asked for, or with many interfaces; only where the
+  /// reader's own namespace is meant.
+  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    let isOurs = context.roots.isOwnProc
+    let count = isOurs ? directoryEntries(context.roots.sys("class/net")).count : 0
+    guard isOurs, source == .netlink || (source == .auto && count > Self.manyInterfaces) else {
+      return try armTexts(context)
+    }
+    do throws(SystemError) {
+      return try ArmedLinkStatistics(context, metrics: description.metrics)
+    } catch {
+      if source == .auto { return try armTexts(context) }
+      throw LBError(
+        .collectorUnavailable, "net: \(error); --net-source text reads /proc/net/dev",
+        context: ErrorContext(collector: "net", errno: error.errno))
+    }
   }
 
   func sources(_ context: CollectorContext) -> [TextSource] {
