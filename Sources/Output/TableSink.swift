@@ -143,7 +143,7 @@ package final class TableSink: SampleSink {
       group = column.group
       buffer.append(ascii: " ")
       let width = max(column.format.width, column.heading.count)
-      let value = cells[column.source].map { $0 / divisor(of: column) }
+      let value = value(of: column)
       let text = value.map(column.format.text) ?? "-"
       let pad = String(repeating: " ", count: max(0, width - text.count))
       buffer.append(pad)
@@ -155,6 +155,13 @@ package final class TableSink: SampleSink {
     buffer.append(busiest)
     busiest = ""
     rowsSinceHeading = 0
+  }
+
+  private func value(of column: TableColumn) -> Double? {
+    guard let value = cells[column.source] else { return nil }
+    guard let divisor = column.divisor else { return value / self.divisor(of: column) }
+    guard let count = cells[divisor], count > 0 else { return nil }
+    return value / count
   }
 
   /// The line of all CPUs adds their times up: 100 % is what all of them have.

@@ -6,6 +6,8 @@ package enum CellFormat: Sendable {
   case percent
   /// A number with two places.
   case fixed
+  /// Seconds as milliseconds.
+  case milliseconds
   /// Bytes with binary prefixes.
   case bytes
   /// A count with decimal prefixes.
@@ -15,7 +17,7 @@ package enum CellFormat: Sendable {
   var width: Int {
     switch self {
     case .percent: 4
-    case .fixed: 5
+    case .fixed, .milliseconds: 5
     case .bytes, .count: 6
     }
   }
@@ -24,6 +26,7 @@ package enum CellFormat: Sendable {
     switch self {
     case .percent: value >= 9.995 ? Readable.fixed(value * 100, 0) : Self.percent(value)
     case .fixed: Readable.fixed(value, value < 100 ? 2 : 0)
+    case .milliseconds: Readable.fixed(value * 1000, value < 0.1 ? 2 : 0)
     case .bytes: Readable.bytes(value)
     case .count: Readable.count(value)
     }
@@ -40,6 +43,9 @@ package struct TableColumn: Sendable {
   package let group: String
   package let heading: String
   package let source: String
+  /// The column that `source` is divided by: a time a second by requests a second is the time of
+  /// one. Nothing is shown where there were none.
+  package var divisor: String?
   package let format: CellFormat
   /// Columns of a higher rank go first when the terminal is too narrow.
   package let rank: Int
@@ -53,7 +59,11 @@ package enum TableView {
     let heading: String
     let format: CellFormat
     let rank: Int
-    init(_ metric: String, _ heading: String, _ format: CellFormat, _ rank: Int) {
+    let divisor: String?
+    init(
+      _ metric: String, _ heading: String, _ format: CellFormat, _ rank: Int, per: String? = nil
+    ) {
+      divisor = per
       self.metric = metric
       self.heading = heading
       self.format = format
@@ -79,6 +89,8 @@ package enum TableView {
     "disk": [
       Spec("read_sectors", "read", .bytes, 1), Spec("write_sectors", "writ", .bytes, 1),
       Spec("read_ios", "rd/s", .count, 6), Spec("write_ios", "wr/s", .count, 6),
+      Spec("read_ticks", "rd ms", .milliseconds, 5, per: "read_ios"),
+      Spec("write_ticks", "wr ms", .milliseconds, 5, per: "write_ios"),
       Spec("io_ticks", "busy", .percent, 3),
     ],
     "pressure": [
@@ -154,10 +166,13 @@ package enum TableView {
             ? "\(prefix).\(spec.metric)"
             : "\(prefix).\(spec.metric)[\(instance)]"
           guard names.contains(source) else { continue }
-          columns.append(
-            TableColumn(
-              group: group(layout.collector, instance), heading: spec.heading, source: source,
-              format: spec.format, rank: spec.rank + (instance.isEmpty ? 0 : place)))
+          var column = TableColumn(
+            group: group(layout.collector, instance), heading: spec.heading, source: source,
+            format: spec.format, rank: spec.rank + (instance.isEmpty ? 0 : place))
+          column.divisor = spec.divisor.map {
+            instance.isEmpty ? "\(prefix).\($0)" : "\(prefix).\($0)[\(instance)]"
+          }
+          columns.append(column)
         }
       }
     }

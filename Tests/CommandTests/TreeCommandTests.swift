@@ -172,4 +172,35 @@ import Testing
     }
     #expect(left?.isEmpty ?? true, "the group is gone with its run")
   }
+
+  @Test func aHiddenProcessIsDeniedNotAbsent() throws {
+    guard getuid() == 0 else {
+      print("skipped: only root can mount a /proc that hides")
+      return
+    }
+    let command = try Command()
+    _ = unsafe chmod(command.folder.path, 0o755)
+    let copy = command.folder.file("lbsample")
+    try FileManager.default.copyItem(atPath: Command.path, toPath: copy)
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
+    let script = """
+      mount -t proc -o hidepid=2 proc /proc || exit 77
+      exec setpriv --reuid=65534 --regid=65534 --clear-groups "$0" --process 1 --cpu -c 1 -i 10ms
+      """
+    process.arguments = ["--mount", "sh", "-c", script, copy]
+    process.environment = ["PATH": "/usr/bin:/bin:/usr/sbin:/sbin", "HOME": "/"]
+    let errors = Foundation.Pipe()
+    process.standardError = errors
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    guard process.terminationStatus != 77 else {
+      print("skipped: a /proc that hides cannot be mounted here: \(said)")
+      return
+    }
+    #expect(process.terminationStatus == 3, "\(said)")
+    #expect(said.contains("hides it (hidepid)"), "\(said)")
+  }
 }

@@ -1,7 +1,8 @@
 import Foundation
-import Output
-import SampleModel
 import Testing
+
+@testable import Output
+@testable import SampleModel
 
 private let cpuMetrics = ["user", "idle"].map {
   MetricDescription(
@@ -199,6 +200,61 @@ private final class Lines {
     #expect(lines.notices.count == 1)
     #expect(lines.notices[0].contains("left out"))
     #expect(lines.lines.contains { $0.contains("usr") })
+  }
+
+  @Test func aTimeByItsRequestsIsALatency() throws {
+    let columns = [
+      MetricDescription("read_ios", .count, .counter, meaning: "reads"),
+      MetricDescription("read_ticks", .nanoseconds, .counter, meaning: "their time"),
+    ].map { Column(collector: "disk", metric: $0, instance: "sda") }
+    let lines = Lines()
+    let sink = TableSink(
+      reader: StreamReader(raw: false), style: .init(), clock: { _ in "12:00:00" },
+      writer: lines.write, notice: { lines.notices.append($0) })
+    try sink.begin(meta())
+    try sink.layout(Layout(collector: "disk", stream: 0, epoch: 1, columns: columns))
+    try send([10, 5_000_000], header(0), to: sink)
+    // Four reads of 2.5 ms each, and none.
+    try send([14, 15_000_000], header(1), to: sink)
+    try send([14, 15_000_000], header(2), to: sink)
+    try sink.commit(watermark: .max)
+    let rows = lines.lines.filter { $0.hasPrefix("12:00:00") }
+    #expect(rows.count == 2 && rows[0].hasSuffix("2.50") && rows[1].hasSuffix("-"), "\(rows)")
+  }
+
+  @Test func textFieldsOfARecordAreJoinedAndAbsentOnesLeftOut() {
+    let fields = [
+      MetricDescription("pid", .count, .gauge, meaning: "process"),
+      MetricDescription("comm", .text, .gauge, meaning: "name"),
+      MetricDescription("comm", .text, .gauge, meaning: "its rest"),
+      MetricDescription("rss", .bytes, .gauge, meaning: "memory"),
+    ]
+    let schema = RecordSchema(
+      collector: "tree", stream: 0, name: "process", fields: fields, rowsPerTick: 2)
+    func word(_ text: String) -> UInt64 {
+      text.utf8.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+    let words = [7, word("kworker/"), word("0:1"), RecordSchema.absent]
+    #expect(
+      RecordValue.read(words.span, row: 0, schema) == [
+        RecordValue(name: "pid", content: .number(7)),
+        RecordValue(name: "comm", content: .text("kworker/0:1")),
+      ])
+  }
+
+  @Test func aNameCannotMoveTheCursor() {
+    let fields = [
+      MetricDescription("pid", .count, .gauge, meaning: "process"),
+      MetricDescription("comm", .text, .gauge, meaning: "name"),
+      MetricDescription("elapsed", .nanoseconds, .gauge, meaning: "window"),
+      MetricDescription("sum_exec_runtime", .nanoseconds, .counter, meaning: "CPU time"),
+    ]
+    let schema = RecordSchema(
+      collector: "top", stream: 0, name: "busiest", fields: fields, rowsPerTick: 1)
+    let name: UInt64 = 0x1b | UInt64(UInt8(ascii: "[")) << 8 | UInt64(UInt8(ascii: "x")) << 16
+    let words = [9, name, 1_000_000_000, 250_000_000]
+    let text = BusiestLines.text(words.span, schema, indent: 0)
+    #expect(!text.contains("\u{1b}") && text.contains("[x") && text.contains(" 25.0 "), "\(text)")
   }
 
   @Test func absentCellsAreDashes() throws {
