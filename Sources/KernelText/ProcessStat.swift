@@ -4,6 +4,8 @@ package struct ProcessStat: Sendable {
   /// `R`, `S`, `D`, `Z`, …
   package var state: UInt8 = 0
   package var parent: Int32 = 0
+  /// PF_* bits of the kernel's linux/sched.h.
+  package var flags: UInt64 = 0
   package var minorFaults: UInt64 = 0
   package var majorFaults: UInt64 = 0
   /// `utime` and the others: in clock ticks.
@@ -22,6 +24,12 @@ package struct ProcessStat: Sendable {
   package var guestTicks: UInt64 = 0
   /// Up to 16 bytes of the name between the parentheses, the first one lowest.
   package var command: (UInt64, UInt64) = (0, 0)
+
+  /// Whether it has ended, or is about to: what it used is being, or has been, reported.
+  package var isEnding: Bool {
+    let exiting: UInt64 = 0x4
+    return flags & exiting != 0 || state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
+  }
 
   /// The fields of `text`, the whole file.
   package init(_ text: Span<UInt8>) throws(KernelTextError) {
@@ -54,7 +62,8 @@ package struct ProcessStat: Sendable {
       }
     }
     parent = Int32(truncatingIfNeeded: try next())
-    try skip(5)
+    try skip(4)
+    flags = try next()
     minorFaults = try next()
     try skip(1)
     majorFaults = try next()

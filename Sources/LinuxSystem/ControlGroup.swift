@@ -105,6 +105,17 @@ package final class ControlGroupScope: Sendable {
 
   deinit { remove() }
 
+  /// Why no group could be made below ours, nil when one could; makes none.
+  package static func refusal(_ roots: MountRoots) -> String? {
+    guard let unified = ControlGroup.own(roots).unified else {
+      return "no unified control group at \(roots.sys("fs/cgroup"))"
+    }
+    guard unsafe access(unified, W_OK) == 0 else {
+      return "\(unified): \(SystemError.words(errno))"
+    }
+    return nil
+  }
+
   /// Moves a process into the group.
   package func add(_ pid: Int32) throws(SystemError) {
     for folder in [group.unified].compactMap({ $0 }) + group.controllers.values.sorted() {

@@ -20,7 +20,7 @@ extension SamplingThread {
       let saved = unsafe streams[index].spent / 2
       guard saved > 0 else { break }
       unsafe streams[index].cadence = cadence
-      unsafe streams[index].nextDue = (nextIndex / cadence &+ 1) &* cadence
+      unsafe streams[index].nextDue = ((nextIndex &- 1) / cadence &+ 1) &* cadence
       unsafe streams[index].spent &-= saved
       cadences[index] = cadence
       excess -= Double(saved) * factor
@@ -35,7 +35,10 @@ extension SamplingThread {
     var most: UInt64 = 0
     for index in unsafe streams.indices {
       let stream = unsafe streams[index]
-      guard stream.cadence &* 2 &* bracket.interval <= Budget.longest else { continue }
+      // What was not read since the last check has nothing to save.
+      guard stream.spent >= 2, stream.cadence &* 2 &* bracket.interval <= Budget.longest else {
+        continue
+      }
       let isBetter =
         worst == nil || (isWorstFixed && !stream.isFixed)
         || (isWorstFixed == stream.isFixed && stream.spent > most)

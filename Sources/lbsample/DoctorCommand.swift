@@ -66,7 +66,7 @@ struct HostExamination {
   /// All findings, in the order in which they are shown.
   func findings() -> [Finding] {
     [kernel(), user(), cpus(), clock()] + memory() + scheduling() + perf() + [tracefs()]
-      + numa() + [capture()]
+      + processes() + numa() + [capture()]
   }
 
   private func fact(_ subject: String, _ detail: String) -> Finding {
@@ -169,6 +169,38 @@ struct HostExamination {
       detail: isReadable
         ? "tracefs is mounted" : isMounted ? "tracefs is not readable" : "tracefs is not mounted",
       fix: isReadable ? nil : "mount -t tracefs nodev /sys/kernel/tracing (as root)")
+  }
+
+  /// What a process tree can be followed by, and whether a workload can have a group of its own.
+  private func processes() -> [Finding] {
+    let administrator = "setcap cap_net_admin+ep \"$(command -v lbsample)\""
+    let forks = refusal { () throws(SystemError) in _ = try ProcessConnector() }
+    let cpus = SmallFile.text(roots.sys("devices/system/cpu/possible")) ?? "0"
+    let exits = refusal { () throws(SystemError) in _ = try ExitRecords(cpus: cpus) }
+    let scope = ControlGroupScope.refusal(roots)
+    return [
+      Finding(
+        subject: "fork events", verdict: forks == nil ? .permitted : .denied,
+        detail: forks ?? "the process connector tells of every new process",
+        fix: forks == nil ? nil : administrator),
+      Finding(
+        subject: "exit records", verdict: exits == nil ? .permitted : .denied,
+        detail: exits ?? "taskstats tells of every process's end",
+        fix: exits == nil ? nil : administrator),
+      Finding(
+        subject: "control group", verdict: scope == nil ? .permitted : .denied,
+        detail: scope ?? "run --cgroup-scope works",
+        fix: scope == nil ? nil : "run as root, or systemd-run --user --scope -p Delegate=yes"),
+    ]
+  }
+
+  private func refusal(_ body: () throws(SystemError) -> Void) -> String? {
+    do throws(SystemError) {
+      try body()
+      return nil
+    } catch {
+      return "\(error)"
+    }
   }
 
   private func numa() -> [Finding] {

@@ -3,6 +3,7 @@ import KernelText
 import LinuxSystem
 import SampleModel
 import Sampler
+import TestSupport
 import Testing
 
 @testable import Collectors
@@ -79,7 +80,11 @@ import Testing
     for (pid, place) in known { #expect(table.find(pid) == place) }
   }
 
-  @Test func aTreeGrowsAndShrinksWithItsProcesses() throws {
+  /// Under another name of /proc there are neither fork events nor exit records: as for anybody
+  /// without privilege, the tree is walked.
+  @Test(arguments: ["/proc", "/proc/self/root/proc"])
+  func aTreeGrowsAndShrinksWithItsProcesses(_ proc: String) throws {
+    let context = CollectorContext(roots: MountRoots(proc: proc))
     let root = try child("/bin/sh", "-c", "sleep 30 & sleep 30 & wait")
     defer {
       root.signalGroup(SIGKILL)
@@ -94,18 +99,48 @@ import Testing
     let before = try #require(sample(armed))
     #expect(before["tree.threads"] == 3)
     #expect((before["tree.rss"] ?? 0) > 100_000)
-    #expect((before["tree.sum_exec_runtime"] ?? 0) > 0)
+    if proc == "/proc" { #expect((before["tree.sum_exec_runtime"] ?? 0) > 0) }
     #expect(before["tree.forks"] == 2)
+    #expect(before["tree.fds"].map { $0 >= 3 } ?? true)
 
     let victim = try #require(Descendants.children(of: "\(root.pid)").first)
     kill(victim, SIGKILL)
     #expect(eventually { sample(armed)?["tree.processes"] == 2 })
     #expect(eventually { sample(armed)?["tree.exits"] == 1 })
     let after = try #require(sample(armed))
+    #expect(after["tree.forks"] == 2, "none was found twice")
     for metric in TreeCollector.metrics where metric.kind == .counter {
       let name = "tree.\(metric.name)"
       #expect((after[name] ?? 0) >= (before[name] ?? 0), "\(name) fell")
     }
+  }
+
+  @Test func disarmingATreeClosesItsFiles() throws {
+    let before = directoryEntries("/proc/self/fd").count
+    for _ in 0..<20 {
+      let target = WorkloadTarget(process: getpid())
+      let armed = try TreeCollector(target: target, perThread: false).arm(context)
+      _ = sample(armed)
+      armed.disarm()
+    }
+    // Other tests open and close theirs beside.
+    #expect(directoryEntries("/proc/self/fd").count < before + 40)
+  }
+
+  @Test func aNumberThatWasGivenAgainIsAnotherProcess() throws {
+    let identities = ProcessIdentities()
+    let folder = try TemporaryFolder()
+    let roots = MountRoots(proc: folder.file("proc"), sys: folder.file("sys"))
+    let stat = { (start: Int) -> String in
+      let zeros = String(repeating: " 0", count: 30)
+      return "77 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 \(start)\(zeros)\n"
+    }
+    try folder.write("proc/77/stat", stat(500))
+    #expect(identities.isSame(77, roots))
+    #expect(identities.isSame(77, roots))
+    try folder.write("proc/77/stat", stat(900))
+    #expect(!identities.isSame(77, roots))
+    #expect(identities.isSame(78, roots), "one that is gone is not another")
   }
 
   @Test func itsRowsNameProcessesAndThreads() throws {

@@ -185,7 +185,10 @@ import Testing
     let command = try Command()
     let doctor = try command("doctor")
     #expect(doctor.code == 0)
-    for subject in ["kernel", "clock source", "locked memory", "perf events", "numa", "packet"] {
+    for subject in [
+      "kernel", "clock source", "locked memory", "perf events", "fork events", "exit records",
+      "control group", "numa", "packet",
+    ] {
       #expect(doctor.output.contains(subject), "\(subject)")
     }
     for line in doctor.lines where line.hasPrefix("no  ") {

@@ -15,7 +15,7 @@ import Testing
     let text = Self.stat(name)
     let stat = try ProcessStat(text.span)
     #expect(stat.state == UInt8(ascii: "S"))
-    #expect(stat.parent == 7)
+    #expect(stat.parent == 7 && stat.flags == 4_194_560 && !stat.isEnding)
     #expect(stat.minorFaults == 10 && stat.majorFaults == 12)
     #expect(stat.userTicks == 14 && stat.systemTicks == 15)
     #expect(stat.childUserTicks == 16 && stat.childSystemTicks == 17)

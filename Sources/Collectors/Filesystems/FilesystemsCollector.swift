@@ -39,9 +39,16 @@ struct FilesystemsCollector: Collector {
       throw LBError(.collectorUnavailable, "filesystems: \(availability.reason)")
     }
     do throws(SystemError) {
-      return try ArmedFilesystems(
-        mounts(context), metrics: description.metrics, context.filter,
-        mountinfo: OwnedDescriptor(open: context.roots.proc("self/mountinfo"), O_RDONLY))
+      // Opened before the list is read: what is mounted in between is then seen as a change.
+      let mountinfo = try OwnedDescriptor(open: context.roots.proc("self/mountinfo"), O_RDONLY)
+      var notes: [String] = []
+      let readable = mounts(context).filter { mount in
+        let answers = unsafe mount.withCString { unsafe KernelCalls.fileSystem($0) != nil }
+        if !answers { notes.append("filesystems: \(mount) refuses statvfs: left out") }
+        return answers
+      }
+      return ArmedFilesystems(
+        readable, metrics: description.metrics, context.filter, mountinfo: mountinfo, notes: notes)
     } catch {
       throw LBError(.collectorUnavailable, "filesystems: \(error)")
     }
@@ -99,7 +106,7 @@ private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
 
   init(
     _ mounts: [String], metrics: [MetricDescription], _ filter: ColumnFilter,
-    mountinfo: consuming OwnedDescriptor
+    mountinfo: consuming OwnedDescriptor, notes: [String]
   ) {
     self.mountinfo = mountinfo
     var columns: [Column] = []
@@ -116,7 +123,7 @@ private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
     }
     unsafe self.paths = paths
     self.slots = slots
-    super.init(columns: columns)
+    super.init(columns: columns, notes: notes)
   }
 
   deinit { unsafe paths.forEach { unsafe free($0) } }

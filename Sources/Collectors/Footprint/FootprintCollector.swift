@@ -28,8 +28,8 @@ struct FootprintCollector: Collector {
       gauge(
         "placement", "resident memory on a node (numa_maps)", unit: .bytes,
         scale: Scale(1024)),
-      counter("numa_pages_migrated", "pages that automatic balancing moved, of main threads"),
-      counter("total_numa_faults", "hint faults of automatic balancing, of main threads"),
+      gauge("numa_pages_migrated", "pages that automatic balancing moved for those that live"),
+      gauge("total_numa_faults", "hint faults of automatic balancing of those that live"),
       gauge("processes", "processes that were read"),
       gauge("denied", "processes that may not be read"),
     ])
@@ -77,6 +77,9 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
   private let slots: [Int]
   private let width: Int
   /// The processes of one instance: a queue of fixed size.
+  /// Start times of the roots, in the order of the instances; 0 before the first reading.
+  private let starts: UnsafeMutableBufferPointer<UInt64>
+  private var aims: UInt32 = 0
   private let queue: UnsafeMutableBufferPointer<Int32>
   private let sums: UnsafeMutableBufferPointer<UInt64>
 
@@ -91,9 +94,18 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
     self.nodes = nodes
     var columns: [Column] = []
     var slots: [Int] = []
+    // What this kernel does not have must not read as nothing.
+    let schedule = SmallFile.text(context.roots.proc("self/sched")) ?? ""
+    let hasMaps = SmallFile.text(context.roots.proc("self/numa_maps")) != nil
     func add(_ metric: MetricDescription, _ instance: String) {
       let column = Column(collector: "footprint", metric: metric, instance: instance)
-      let isWanted = context.filter.passes(column.name)
+      let isThere =
+        switch metric.name {
+        case "placement": hasMaps
+        case "numa_pages_migrated", "total_numa_faults": schedule.contains("\n\(metric.name) ")
+        default: true
+        }
+      let isWanted = isThere && context.filter.passes(column.name)
       slots.append(isWanted ? columns.count : -1)
       if isWanted { columns.append(column) }
     }
@@ -114,6 +126,12 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
     }
     self.slots = slots
     width = labels.count + named.count + nodes.count
+    unsafe starts = .allocate(capacity: instances.count)
+    unsafe starts.initialize(repeating: 0)
+    for (index, pid) in processes.enumerated() {
+      let place = index + (collector.tree == nil ? 0 : 1)
+      unsafe starts[place] = ProcessIdentities.start(of: pid, context.roots) ?? 0
+    }
     unsafe queue = .allocate(capacity: 4096)
     unsafe queue.initialize(repeating: 0)
     unsafe sums = .allocate(capacity: width)
@@ -122,6 +140,7 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
   }
 
   deinit {
+    unsafe starts.deallocate()
     unsafe queue.deallocate()
     unsafe sums.deallocate()
   }
@@ -129,18 +148,37 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     reader.calls = 0
     var first = 0
-    var isAnyRead = false
+    var place = 0
+    defer { systemCallsOfSample = reader.calls }
+    // Of one that has gone a zero would look like a process that holds nothing.
     if let tree {
-      if read(tree.pid, withDescendants: true) { isAnyRead = true }
+      if tree.aims != aims {
+        aims = tree.aims
+        unsafe starts[0] = 0
+      }
+      guard isSame(tree.pid, place), read(tree.pid, withDescendants: true) else { return .absent }
       take(&first, &values)
+      place += 1
     }
     for pid in processes {
-      if read(pid, withDescendants: false) { isAnyRead = true }
+      guard isSame(pid, place), read(pid, withDescendants: false) else { return .absent }
       take(&first, &values)
+      place += 1
     }
-    systemCallsOfSample = reader.calls
-    // Nobody lives: a zero would look like a process that holds nothing.
-    return isAnyRead ? .complete : .absent
+    return .complete
+  }
+
+  /// Whether the number is still that of the process it was.
+  private func isSame(_ pid: Int32, _ place: Int) -> Bool {
+    var file = reader.open(pid, "stat")
+    defer { reader.shut(&file) }
+    guard file >= 0 else { return false }
+    var start: UInt64 = 0
+    _ = reader.read(file) { text in
+      do throws(KernelTextError) { start = try ProcessStat(text).startTicks } catch { start = 0 }
+    }
+    if unsafe starts[place] == 0 { unsafe starts[place] = start }
+    return unsafe start != 0 && starts[place] == start
   }
 
   private func take(_ first: inout Int, _ values: inout MutableSpan<UInt64>) {

@@ -3,11 +3,20 @@ import KernelText
 import LinuxSystem
 import SampleModel
 import Sampler
+import Synchronization
 
 /// Single processes, every number that the kernel has of them. The instance is the process number.
 struct ProcessCollector: Collector {
   let processes: [Int32]
   let needsTarget = true
+  /// Who the numbers meant when they were looked at first.
+  private let identities: ProcessIdentities
+
+  /// Processes by number.
+  init(processes: [Int32]) {
+    self.processes = processes
+    identities = ProcessIdentities()
+  }
 
   private static let tick = Scale(1_000_000_000, per: HostFacts.ticksPerSecond)
   private static let tickLength = 1_000_000_000 / HostFacts.ticksPerSecond
@@ -88,6 +97,11 @@ struct ProcessCollector: Collector {
 
   /// Opens every file of every process that may be read.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    for pid in processes where !identities.isSame(pid, context.roots) {
+      throw LBError(
+        .metricCollection, "process: \(pid) has ended, and its number is another process's",
+        context: ErrorContext(collector: "process"))
+    }
     let texts = ProcessTexts(processes: processes, description: description)
     let armed = try texts.arm(context)
     var columns: [Column] = []
@@ -107,6 +121,33 @@ struct ProcessCollector: Collector {
       }
     }
     return ArmedProcesses(armed, folders: folders, columns: columns)
+  }
+}
+
+/// Processes by number and start time: a number alone is given again.
+final class ProcessIdentities: Sendable {
+  private let starts = Mutex<[Int32: UInt64]>([:])
+
+  /// Whether `pid` is the process that it was when this was asked first; one that is gone is.
+  func isSame(_ pid: Int32, _ roots: MountRoots) -> Bool {
+    guard let start = Self.start(of: pid, roots) else { return true }
+    return starts.withLock { starts in
+      let known = starts[pid] ?? start
+      starts[pid] = known
+      return known == start
+    }
+  }
+
+  /// Clock ticks from boot to the start of `pid`, nil when it is gone.
+  static func start(of pid: Int32, _ roots: MountRoots) -> UInt64? {
+    do throws(SystemError) {
+      let bytes = try SmallFile.read(roots.proc("\(pid)/stat"))
+      do throws(KernelTextError) { return try ProcessStat(bytes.span).startTicks } catch {
+        return nil
+      }
+    } catch {
+      return nil
+    }
   }
 }
 

@@ -161,6 +161,8 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
         unreadable &+= 1
       }
     }
+    // Another process under the same number.
+    if any(table[place].now .< table[place].recorded) { table[place].recorded = ProcessCounters() }
     table[place].io = bytes > 0 ? 0 : -1
     if bytes <= 0 { unreadable &+= 1 }
     reader.shut(&file)

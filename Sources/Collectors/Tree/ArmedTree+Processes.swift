@@ -17,7 +17,7 @@ extension ArmedTree {
       for place in 0..<table.high where table[place].pid != 0 {
         let before = forkCount &+ processesLost
         if !table[place].isOpen { open(place) }
-        guard table[place].isOpen else { continue }
+        guard table[place].isOpen, !dropEnded(place) else { continue }
         let pid = table[place].pid
         if table[place].threads > 1 {
           reader.numbers(pid, "task") { [self] thread in
@@ -36,10 +36,24 @@ extension ArmedTree {
     isFirstWalk = false
   }
 
+  /// A process that was found by walking while it ended: its record has been counted, or was lost
+  /// and its time shows among its parent's children's. Counted again it would be there twice.
+  private func dropEnded(_ place: Int) -> Bool {
+    guard exits != nil, table[place].isByWalk else { return false }
+    table[place].isByWalk = false
+    guard table[place].isEnding else { return false }
+    release(place)
+    forkCount &-= 1
+    return true
+  }
+
   private func adopt(_ pid: Int32, parent: Int32, isOld: Bool) {
     guard pid > 0, table.find(pid) == nil else { return }
     add(pid, parent: parent)
-    if let place = table.find(pid) { table[place].isOld = isOld }
+    if let place = table.find(pid) {
+      table[place].isOld = isOld
+      table[place].isByWalk = true
+    }
   }
 
   func open(_ place: Int) {
@@ -93,6 +107,7 @@ extension ArmedTree {
     table[place].now = now.replacing(with: before, where: before .> now)
     if now != before { table[place].isNews = true }
     table[place].state = stat.state
+    table[place].isEnding = stat.isEnding
     table[place].parent = stat.parent
     table[place].command = stat.command
     table[place].processor = stat.processor
@@ -126,8 +141,16 @@ extension ArmedTree {
   func readAll() -> Bool {
     var isOneGone = false
     for place in 0..<table.high where table[place].pid != 0 {
-      if !table[place].isOpen { open(place) } else if refresh(place) { continue }
-      if table[place].isOpen, table[place].state != 0 { continue }
+      if table[place].isOpen {
+        if refresh(place) { continue }
+      } else {
+        open(place)
+        // Opened, and read: a state of 0 was never seen.
+        if table[place].isOpen, table[place].state != 0 {
+          _ = dropEnded(place)
+          continue
+        }
+      }
       // Its record is on its way, unless there are none or they were lost.
       if exits != nil, !mustSweep, !table[place].isMissing {
         table[place].isMissing = true

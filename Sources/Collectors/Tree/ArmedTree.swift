@@ -140,9 +140,14 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     // What ended since the events were taken has its record by now.
     if readAll() { takeEvents() }
     systemCallsOfSample = reader.calls
-    guard table.count > 0 || target.isWorkload else { return .absent }
+    // The last ones' ends still belong to a frame.
+    guard table.count > 0 || endedCount > 0 || target.isWorkload else { return .absent }
     for (slot, place) in wanted.enumerated() { values[slot] = value(place) }
     return .complete
+  }
+
+  override func disarm() {
+    for place in 0..<table.high where table[place].pid != 0 { release(place) }
   }
 
   override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
@@ -266,7 +271,7 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     release(place)
   }
 
-  private func release(_ place: Int) {
+  func release(_ place: Int) {
     reader.shut(&table[place].stat)
     reader.shut(&table[place].io)
     reader.shut(&table[place].statm)

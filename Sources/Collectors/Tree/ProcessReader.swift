@@ -82,7 +82,8 @@ final class ProcessReader {
         // A number that the buffer's end may have cut is left for the next read.
         while let child = TextScanner.number(text, &position), position < text.count {
           take(Int32(truncatingIfNeeded: child))
-          consumed = position
+          // Behind the blank, where the kernel's own position is: it then goes on from there.
+          consumed = position + 1
         }
       }
       guard count > 0, consumed > 0 else { return }

@@ -28,8 +28,12 @@ struct ProcessSlot {
   var children: Int32 = -1
   var descriptors: Int32 = -1
   var state: UInt8 = 0
+  /// It has ended, or is about to.
+  var isEnding = false
   /// It was there before the tree was watched.
   var isOld = false
+  /// It was found by walking /proc, and not looked at yet.
+  var isByWalk = false
   /// A file of its was refused.
   var isDenied = false
   /// It was gone at the last reading, and its exit record has not come.
