@@ -8,6 +8,7 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
   guard bytes.count > 2 else { return 0 }
   let body = Array(bytes[2...])
   let cut = body.count * Int(bytes[1]) / 255
+  readByPlace(body)
   let (first, second) = (Array(body[..<cut]), Array(body[cut...]))
   do throws(KernelTextError) {
     let text = KernelText(first.span)
@@ -27,8 +28,30 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
   return 0
 }
 
+/// What is read without a learnt shape: the texts of processes that are found while sampling.
+private func readByPlace(_ bytes: [UInt8]) {
+  do throws(KernelTextError) {
+    _ = try ProcessStat(bytes.span)
+  } catch {
+    // Refused, as it should be.
+  }
+  do throws(KernelTextError) {
+    try ProcessIO.parse(bytes.span) { place, _ in precondition(place < ProcessIO.count) }
+  } catch {
+    // Refused, as it should be.
+  }
+  do throws(KernelTextError) {
+    try ProcessMemory.rollup(bytes.span, count: 5) { place, _ in precondition(place < 5) }
+  } catch {
+    // Refused, as it should be.
+  }
+  let whole = ProcessMemory.placement(bytes.span) { node, _ in precondition(node >= 0) }
+  precondition(whole <= bytes.count)
+  _ = ProcessMemory.scheduleValue(bytes.span, "total_numa_faults")
+}
+
 private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> [TextHole] {
-  switch which % 15 {
+  switch which % 20 {
   case 0: try TextFormat.stat(text)
   case 1: try TextFormat.interfaces(text)
   case 2: try TextFormat.list(text)
@@ -43,6 +66,11 @@ private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> 
   case 11: try TextFormat.loadavg(text)
   case 12: try TextFormat.buddies(text)
   case 13: try TextFormat.zones(text)
-  default: try TextFormat.slabs(text)
+  case 14: try TextFormat.slabs(text)
+  case 15: try TextFormat.processStat(text, of: "1")
+  case 16: try TextFormat.processStatus(text, of: "1")
+  case 17: try TextFormat.keyedPairs(text) { TextField($1, of: $0) }
+  case 18: try TextFormat.blkio(text, prefix: "b", of: "/")
+  default: try TextFormat.quota(text, of: "/")
   }
 }

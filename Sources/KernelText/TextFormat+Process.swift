@@ -63,22 +63,4 @@ extension TextFormat {
     }
     return holes
   }
-
-  /// Labelled sizes of /proc/PID/smaps_rollup behind its first line, whose addresses change.
-  package static func smapsRollup(
-    _ text: KernelText, of instance: String
-  ) throws(KernelTextError) -> [TextHole] {
-    var holes: [TextHole] = []
-    for line in try text.lines() {
-      guard line.number > 1, line.words.count == 3 else {
-        holes.append(TextHole(line.range, .restOfLine))
-        continue
-      }
-      holes.append(
-        try text.decimal(
-          line.words[1], TextField(label(text, line.words[0]), of: instance, suffix: "kB"),
-          line: line, word: 1))
-    }
-    return holes
-  }
 }

@@ -180,7 +180,11 @@ package enum TextScanner {
   package static func skipWord(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
     skipBlanks(text, &position)
     let first = position
-    while position < text.count, byte(text, position) > space { position += 1 }
+    while position < text.count {
+      let byte = byte(text, position)
+      if byte == space || byte == 9 || byte == newline { break }
+      position += 1
+    }
     return position > first
   }
 

@@ -44,7 +44,7 @@ import Testing
     let holes = try TextFormat.processStat(text, of: "4711")
     let named = Set(["utime", "nice", "processor", "cguest_time"])
     let template = TextTemplate(text, holes: holes) { named.contains($0.name) }
-    for (name, state) in [("bash", "S"), ("a) R (b", "R"), ("x", "D")] {
+    for (name, state) in [("bash", "S"), ("a) R (b", "R"), ("x", "D"), ("\u{1}", "\u{0}")] {
       let next = Self.stat(name, state: state)
       var values = [UInt64](repeating: 0, count: template.valueCount)
       var span = values.mutableSpan
