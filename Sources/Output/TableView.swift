@@ -104,6 +104,10 @@ package enum TableView {
       Spec("write_bytes", "write", .bytes, 4),
     ],
     "top": [Spec("processes", "procs", .count, 4)],
+    "footprint": [
+      Spec("Pss", "pss", .bytes, 2), Spec("Swap", "swap", .bytes, 5),
+      Spec("placement", "mem", .bytes, 3),
+    ],
     "tree": [
       Spec("sum_exec_runtime", "cpu", .percent, 1), Spec("rss", "rss", .bytes, 2),
       Spec("processes", "procs", .count, 2), Spec("threads", "thrds", .count, 4),
