@@ -79,9 +79,9 @@ import Testing
     let hot = [
       "Sources/Sampler/SamplingThread.swift", "Sources/SampleRing/RingProducer.swift",
       "Sources/Sampler/SamplingThread+Budget.swift", "Sources/Collectors/TextFile.swift",
-      "Sources/Collectors/Tree/ArmedTree.swift", "Sources/Collectors/Tree/ProcessTable.swift",
+      "Sources/Collectors/Tree/ArmedTree.swift", "Sources/Collectors/ProcessTable.swift",
       "Sources/Collectors/Tree/ArmedTree+Processes.swift",
-      "Sources/Collectors/Tree/ProcessReader.swift",
+      "Sources/Collectors/ProcessReader.swift",
       "Sources/Collectors/ArmedTexts.swift",
       "Sources/KernelText/TextTemplate.swift", "Sources/KernelText/TextScanner.swift",
     ]

@@ -172,13 +172,9 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
   private func isSame(_ pid: Int32, _ place: Int) -> Bool {
     var file = reader.open(pid, "stat")
     defer { reader.shut(&file) }
-    guard file >= 0 else { return false }
-    var start: UInt64 = 0
-    _ = reader.read(file) { text in
-      do throws(KernelTextError) { start = try ProcessStat(text).startTicks } catch { start = 0 }
-    }
+    guard file >= 0, let start = reader.stat(file)?.startTicks else { return false }
     if unsafe starts[place] == 0 { unsafe starts[place] = start }
-    return unsafe start != 0 && starts[place] == start
+    return unsafe starts[place] == start
   }
 
   private func take(_ first: inout Int, _ values: inout MutableSpan<UInt64>) {
@@ -199,15 +195,10 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
       next += 1
       readOne(process)
       guard withDescendants else { break }
-      reader.numbers(process, "task") { [self] thread in
-        var file = reader.open(process, "children", task: thread)
-        guard file >= 0 else { return }
-        reader.children(file) { child in
-          guard unsafe count < queue.count else { return }
-          unsafe queue[count] = child
-          count += 1
-        }
-        reader.shut(&file)
+      reader.childrenOfThreads(process) { child in
+        guard unsafe count < queue.count else { return }
+        unsafe queue[count] = child
+        count += 1
       }
     }
     return unsafe sums[labelCount + 2] > 0

@@ -212,12 +212,7 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
     let slot = table[place]
     var file = reader.open(slot.pid, "stat")
     defer { reader.shut(&file) }
-    guard file >= 0 else { return nil }
-    var parsed: ProcessStat?
-    _ = reader.read(file) { text in
-      do throws(KernelTextError) { parsed = try ProcessStat(text) } catch { parsed = nil }
-    }
-    guard let stat = parsed else { return nil }
+    guard file >= 0, let stat = reader.stat(file) else { return nil }
     let difference = slot.now &- slot.recorded
     var row = ProcessRecord()
     row.pid = slot.pid

@@ -20,11 +20,7 @@ extension ArmedTree {
         guard table[place].isOpen, !dropEnded(place) else { continue }
         let pid = table[place].pid
         if table[place].threads > 1 {
-          reader.numbers(pid, "task") { [self] thread in
-            var file = reader.open(pid, "children", task: thread)
-            if file >= 0 { reader.children(file) { adopt($0, parent: pid, isOld: isFirstWalk) } }
-            reader.shut(&file)
-          }
+          reader.childrenOfThreads(pid) { adopt($0, parent: pid, isOld: isFirstWalk) }
         } else {
           reader.children(table[place].children) { adopt($0, parent: pid, isOld: isFirstWalk) }
         }
@@ -77,11 +73,7 @@ extension ArmedTree {
     let pid = table[place].pid
     // Before the text, whose success says that the number still is this process's.
     let cpu = followsOwnProc ? Clock.cpuTime(ofProcess: pid) : nil
-    var parsed: ProcessStat?
-    let count = reader.read(table[place].stat) { text in
-      do throws(KernelTextError) { parsed = try ProcessStat(text) } catch { parsed = nil }
-    }
-    guard count > 0, let stat = parsed else { return false }
+    guard let stat = reader.stat(table[place].stat) else { return false }
     var now = table[place].now
     let before = now
     now[CounterLane.user] = stat.userTicks &* tick
@@ -256,12 +248,7 @@ extension ArmedTree {
   private func threadRow(_ pid: Int32, _ thread: Int32) -> ProcessRecord? {
     var file = reader.open(pid, "stat", task: thread)
     defer { reader.shut(&file) }
-    guard file >= 0 else { return nil }
-    var parsed: ProcessStat?
-    _ = reader.read(file) { text in
-      do throws(KernelTextError) { parsed = try ProcessStat(text) } catch { parsed = nil }
-    }
-    guard let stat = parsed else { return nil }
+    guard file >= 0, let stat = reader.stat(file) else { return nil }
     var row = ProcessRecord()
     row.kind = .thread
     row.pid = pid

@@ -91,6 +91,25 @@ final class ProcessReader {
     }
   }
 
+  /// An open `stat` of a process or thread, nil when it has gone or does not parse.
+  func stat(_ descriptor: Int32) -> ProcessStat? {
+    var stat: ProcessStat?
+    _ = read(descriptor) { text in
+      do throws(KernelTextError) { stat = try ProcessStat(text) } catch { stat = nil }
+    }
+    return stat
+  }
+
+  /// Hands each child of each thread of `process` to `take`, which does not read: the kernel keeps
+  /// children by the thread that forked them.
+  func childrenOfThreads(_ process: Int32, _ take: (Int32) -> Void) {
+    numbers(process, "task") { thread in
+      var file = open(process, "children", task: thread)
+      if file >= 0 { children(file, take) }
+      shut(&file)
+    }
+  }
+
   /// Hands each numeric name of PROC/`process`/`name` to `take`.
   func numbers(_ process: Int32, _ name: StaticString, _ take: (Int32) -> Void) {
     var descriptor = open(process, name, flags: O_RDONLY | O_DIRECTORY)
