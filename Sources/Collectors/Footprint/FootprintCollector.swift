@@ -136,7 +136,14 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
     unsafe queue.initialize(repeating: 0)
     unsafe sums = .allocate(capacity: width)
     unsafe sums.initialize(repeating: 0)
-    super.init(columns: columns)
+    let isOfWorkload = collector.tree?.isWorkload ?? false
+    super.init(
+      columns: columns,
+      notes: isOfWorkload
+        ? [
+          "footprint: an ended workload holds nothing to read: it is seen at the reads in between "
+            + "alone (--footprint-interval)"
+        ] : [])
   }
 
   deinit {
