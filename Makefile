@@ -48,9 +48,13 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lbsample \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lbsample.fish
 
-# Own cost against the lower bound in C, and allocations between start and stop, on the release build.
+# Own cost and each collector's sample against the lower bound in C, the speed of parsing, and
+# allocations between start and stop, on the release build.
 bench: build
 	Benchmarks/compare-floor $(BINARY)
+	Benchmarks/compare-floor $(BINARY) 3 100000000 100 --all
+	Benchmarks/compare-reads $(BINARY)
+	Benchmarks/parse-speed $(BINARY)
 	Benchmarks/count-allocations $(BINARY)
 
 # Ring and sampling threads under the thread sanitizer.

@@ -4,6 +4,7 @@ import SampleModel
 import Sampler
 
 /// The armed half of every collector that reads kernel texts: open files with their templates.
+@safe
 final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   // Sendable: as the base class says.
 
@@ -12,9 +13,13 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     let file: TextFile
     let template: TextTemplate?
     let firstSlot: Int
+    let firstPlace: Int
   }
 
   private let parts: [Part]
+  /// Where the numbers of all parts stood at the last acquisition. Memory of its own rather than an
+  /// array: a sampling thread then meets no exclusivity check.
+  private let places: UnsafeMutableBufferPointer<UInt16>
 
   /// Arms `files` with their templates, whose values are `columns` in order.
   init(
@@ -22,18 +27,26 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   ) {
     var parts: [Part] = []
     var slot = 0
+    var known: [UInt16] = []
     for (file, template) in files {
-      parts.append(Part(file: file, template: template, firstSlot: slot))
+      parts.append(
+        Part(file: file, template: template, firstSlot: slot, firstPlace: known.count))
       slot += template?.valueCount ?? 0
+      known += template?.unknownPlaces() ?? []
     }
     precondition(slot == columns.count, "one column a value")
     self.parts = parts
+    unsafe places = .allocate(capacity: known.count)
+    _ = unsafe places.initialize(from: known)
     super.init(columns: columns, notes: notes)
   }
+
+  deinit { unsafe places.deallocate() }
 
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     var calls: UInt64 = 0
     defer { systemCallsOfSample = calls }
+    var places = unsafe places.mutableSpan
     for index in parts.indices {
       let part = parts[index]
       guard let template = part.template else {
@@ -45,7 +58,9 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
       }
       let outcome = part.file.read { text throws(KernelTextError) in
         var mine = values._mutatingExtracting(part.firstSlot..<part.firstSlot + template.valueCount)
-        try template.parse(text, into: &mine)
+        var known = places._mutatingExtracting(
+          part.firstPlace..<part.firstPlace + template.placeCount)
+        try template.parse(text, into: &mine, places: &known)
       }
       calls &+= part.file.callCount
       if outcome == .complete { continue }
@@ -55,6 +70,8 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     }
     return .complete
   }
+
+  override var sourcePaths: [String] { parts.map(\.file.path) }
 
   override func readOnly() -> Int? {
     var bytes = 0

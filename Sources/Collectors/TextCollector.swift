@@ -149,7 +149,9 @@ extension TextCollector {
       let template = TextTemplate(text, holes: holes)
       var values = [UInt64](repeating: 0, count: template.valueCount)
       var span = values.mutableSpan
-      try template.parse(bytes, into: &span)
+      var places = template.unknownPlaces()
+      var known = places.mutableSpan
+      try template.parse(bytes, into: &span, places: &known)
       learnt = (text, holes)
     }
     if let learnt { return learnt }

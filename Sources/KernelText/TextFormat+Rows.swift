@@ -2,7 +2,7 @@
 extension TextFormat {
   /// Lines that begin with what they are of, then values in a known order: `labelWords` words of
   /// label, the instance made of them by `instance`; nil: the line is read over.
-  static func rows(
+  package static func rows(
     _ text: KernelText, _ names: [String], labelWords: Int,
     instance: (KernelText.Line) -> String?
   ) throws(KernelTextError) -> [TextHole] {

@@ -28,6 +28,8 @@ package struct TextTemplate: Sendable, Equatable {
   private let literals: [UInt8]
   /// Values that `parse` writes.
   package let valueCount: Int
+  /// Numbers of which `parse` keeps the places.
+  package let placeCount: Int
 
   /// The shape of `text` with these holes, in order of place; only fields that `wants` passes
   /// become values, in the order of the holes.
@@ -68,6 +70,9 @@ package struct TextTemplate: Sendable, Equatable {
     self.steps = steps
     self.literals = literals
     valueCount = values
+    placeCount = steps.reduce(0) { count, step in
+      step.action == .decimals || step.action == .sum ? count + Int(step.count) : count
+    }
   }
 
   private static func isBlank(_ byte: UInt8) -> Bool { byte == TextScanner.space || byte == 9 }
@@ -98,16 +103,25 @@ package struct TextTemplate: Sendable, Equatable {
     }
   }
 
-  /// Writes `valueCount` values of a text of this shape.
+  /// Places for `parse` to keep, of a text that was not read yet.
+  package func unknownPlaces() -> [UInt16] {
+    Array(repeating: TextScanner.unknownPlace, count: placeCount)
+  }
+
+  /// Writes `valueCount` values of a text of this shape. `places` has `placeCount` entries: where
+  /// the numbers of the last text stood, of which it is the faster the fewer have moved.
   package func parse(
-    _ text: Span<UInt8>, into values: inout MutableSpan<UInt64>
+    _ text: Span<UInt8>, into values: inout MutableSpan<UInt64>,
+    places: inout MutableSpan<UInt16>
   ) throws(KernelTextError) {
     precondition(values.count >= valueCount, "room for every value")
+    precondition(places.count >= placeCount, "a place for every number")
     let steps = steps.span
     let literals = literals.span
     var position = 0
     var literal = 0
     var slot = 0
+    var number = 0
     for index in steps.indices {
       let step = steps[index]
       let length = Int(step.literalLength)
@@ -120,23 +134,33 @@ package struct TextTemplate: Sendable, Equatable {
       var left = Int(step.count)
       switch step.action {
       case .decimals:
+        var behind = position
         while left > 0 {
-          guard let value = TextScanner.number(text, &position) else {
-            throw Self.failure(text, position)
-          }
-          values[slot] = value
-          slot += 1
-          left -= 1
+          // Safe: the counts of all steps add up to placeCount and valueCount, compared above.
+          let reading = unsafe TextScanner.number(
+            text, at: behind, place: &places[unchecked: number])
+          guard reading.end >= 0 else { throw Self.failure(text, ~reading.end) }
+          behind = reading.end
+          unsafe values[unchecked: slot] = reading.value
+          slot &+= 1
+          number &+= 1
+          left &-= 1
         }
+        position = behind
       case .sum:
         var total: UInt64 = 0
+        var behind = position
         while left > 0 {
-          guard let value = TextScanner.number(text, &position) else {
-            throw Self.failure(text, position)
-          }
-          total &+= value
-          left -= 1
+          // Safe: as above.
+          let reading = unsafe TextScanner.number(
+            text, at: behind, place: &places[unchecked: number])
+          guard reading.end >= 0 else { throw Self.failure(text, ~reading.end) }
+          behind = reading.end
+          total &+= reading.value
+          number &+= 1
+          left &-= 1
         }
+        position = behind
         values[slot] = total
         slot += 1
       case .hexadecimals, .signed, .hundredths:

@@ -107,8 +107,8 @@ package final class ChunkBuilder {
   package private(set) var rowCount = 0
   package private(set) var firstStart: UInt64 = 0
   package private(set) var lastEnd: UInt64 = 0
-  private var headers: [DeltaBinaryPacked.Encoder]
-  private var values: [DeltaBinaryPacked.Encoder]
+  private var headers: ColumnEncoder
+  private var values: ColumnEncoder
 
   /// An empty chunk of `columns` value columns.
   package init(
@@ -118,25 +118,23 @@ package final class ChunkBuilder {
     self.stream = stream
     self.epoch = epoch
     self.bracket = bracket
-    headers = Array(repeating: DeltaBinaryPacked.Encoder(), count: Chunk.headerColumns)
-    values = Array(repeating: DeltaBinaryPacked.Encoder(), count: columns)
+    headers = ColumnEncoder(width: Chunk.headerColumns)
+    values = ColumnEncoder(width: columns)
   }
 
   /// Appends one frame, with or without values, or a batch of whole record rows.
   package func append(_ header: FrameHeader, _ body: Span<UInt64>) {
-    let rows = kind == .records ? body.count / max(1, values.count) : 1
+    let width = values.width
+    let rows = kind == .records ? body.count / max(1, width) : 1
     let flags = UInt64(header.outcome.rawValue) | UInt64(header.edge.rawValue) << 8
     if rowCount == 0 { firstStart = header.start }
     lastEnd = header.end
     rowCount += rows
+    let front: [UInt64] = [header.deadlineIndex, header.deadline, header.start, header.end, flags]
     for row in 0..<rows {
-      headers[0].append(header.deadlineIndex)
-      headers[1].append(header.deadline)
-      headers[2].append(header.start)
-      headers[3].append(header.end)
-      headers[4].append(flags)
-      guard body.count >= (row + 1) * values.count else { continue }
-      for column in values.indices { values[column].append(body[row * values.count + column]) }
+      headers.append(front.span)
+      guard body.count >= (row + 1) * width else { continue }
+      values.append(body.extracting(row * width..<(row + 1) * width))
     }
   }
 
@@ -145,17 +143,10 @@ package final class ChunkBuilder {
     var bytes = Chunk.magic
     bytes.append(kind.rawValue)
     Varint.append(UInt64(rowCount), to: &bytes)
-    Varint.append(UInt64(values.first?.count ?? 0), to: &bytes)
-    Varint.append(UInt64(values.count), to: &bytes)
-    var column: [UInt8] = []
-    for entries in [headers, values] {
-      for index in entries.indices {
-        column.removeAll(keepingCapacity: true)
-        entries[index].write(to: &column)
-        Varint.append(UInt64(column.count), to: &bytes)
-        bytes += column
-      }
-    }
+    Varint.append(UInt64(values.width == 0 ? 0 : values.count), to: &bytes)
+    Varint.append(UInt64(values.width), to: &bytes)
+    headers.write(to: &bytes)
+    values.write(to: &bytes)
     return bytes
   }
 }

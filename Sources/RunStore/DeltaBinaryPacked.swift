@@ -4,7 +4,7 @@
 /// https://parquet.apache.org/docs/file-format/data-pages/encodings/ (DELTA_BINARY_PACKED = 5).
 /// Differences wrap, so that any 64-bit pattern survives.
 package enum DeltaBinaryPacked {
-  private static let blockSize = 128
+  static let blockSize = 128
   private static let miniblocks = 4
   private static let miniblockSize = 32
 
@@ -15,57 +15,20 @@ package enum DeltaBinaryPacked {
     case bitWidth
   }
 
-  /// A column under construction. A block is encoded once, when it is full: an open chunk that is
-  /// written again at each commit costs its last block alone. At most 9 bytes a value plus 40.
-  package struct Encoder: Sendable {
-    private var first: UInt64 = 0
-    private var last: UInt64 = 0
-    /// Values so far.
-    package private(set) var count = 0
-    /// The full blocks.
-    private var blocks: [UInt8] = []
-    /// Differences of the block that is not full.
-    private var open: [UInt64] = []
+  /// The most bytes that one block takes: its least difference, four widths and 128 whole words.
+  static let blockBytes = 10 + miniblocks + blockSize * 8
 
-    /// An empty column.
-    package init() {}
-
-    /// Adds a value.
-    package mutating func append(_ value: UInt64) {
-      if count == 0 {
-        first = value
-      } else {
-        open.append(value &- last)
-        if open.count == blockSize {
-          DeltaBinaryPacked.appendBlock(open, to: &blocks)
-          open.removeAll(keepingCapacity: true)
-        }
-      }
-      last = value
-      count += 1
-    }
-
-    /// Appends the column's bytes, as they are so far.
-    package func write(to bytes: inout [UInt8]) {
-      Varint.append(UInt64(blockSize), to: &bytes)
-      Varint.append(UInt64(miniblocks), to: &bytes)
-      Varint.append(UInt64(count), to: &bytes)
-      Varint.append(Varint.zigzag(Int64(bitPattern: first)), to: &bytes)
-      bytes += blocks
-      if !open.isEmpty { DeltaBinaryPacked.appendBlock(open, to: &bytes) }
-    }
-  }
-
-  /// Appends the encoding of `values`, linear in their number.
-  package static func encode(_ values: Span<UInt64>, into bytes: inout [UInt8]) {
-    var encoder = Encoder()
-    for index in values.indices { encoder.append(values[index]) }
-    encoder.write(to: &bytes)
+  /// Appends what stands before a column's blocks.
+  static func appendHeader(count: Int, first: UInt64, to bytes: inout [UInt8]) {
+    Varint.append(UInt64(blockSize), to: &bytes)
+    Varint.append(UInt64(miniblocks), to: &bytes)
+    Varint.append(UInt64(count), to: &bytes)
+    Varint.append(Varint.zigzag(Int64(bitPattern: first)), to: &bytes)
   }
 
   /// Appends one block of up to `blockSize` differences; those that it lacks count as the least.
-  private static func appendBlock(_ deltas: [UInt64], to bytes: inout [UInt8]) {
-    let deltas = deltas.span
+  static func appendBlock(_ deltas: Span<UInt64>, to bytes: inout [UInt8]) {
+    precondition(!deltas.isEmpty && deltas.count <= blockSize, "a block has 1 to 128 differences")
     var least = Int64.max
     for index in deltas.indices { least = min(least, Int64(bitPattern: deltas[index])) }
     let base = UInt64(bitPattern: least)
@@ -98,7 +61,8 @@ package enum DeltaBinaryPacked {
   }
 
   private static func append(_ word: UInt64, bytes count: Int, to bytes: inout [UInt8]) {
-    for index in 0..<count { bytes.append(UInt8(truncatingIfNeeded: word >> UInt64(index * 8))) }
+    // Safe: the eight bytes are read while `word` lives.
+    unsafe withUnsafeBytes(of: word.littleEndian) { unsafe bytes.append(contentsOf: $0[..<count]) }
   }
 
   /// Decodes a column of at most `limit` values, checking every length.

@@ -3,7 +3,7 @@ enum Schema {
   /// "lbsm" as PRAGMA application_id, by which file(1) and we know the format.
   static let applicationID = 0x6C62_736D
   /// PRAGMA user_version of this schema.
-  static let version = 1
+  static let version = 2
 
   static let tables = """
     CREATE TABLE run (

@@ -1,11 +1,14 @@
 /// One column of a layout: a metric at an instance.
-public struct Column: Sendable, Hashable, Codable {
+public struct Column: Sendable, Hashable {
   /// What is measured.
   public let metric: MetricDescription
   /// `all`, `0`, `eth0`, … or empty for a value of the host.
   public let instance: String
   /// `cpu.user[0]`.
   public let name: String
+
+  /// What stands before the first point of the name.
+  fileprivate var prefix: String { String(name.prefix { $0 != "." }) }
 
   /// The column of `metric` at `instance` under its full name.
   public init(collector: String, metric: MetricDescription, instance: String) {
@@ -19,7 +22,7 @@ public struct Column: Sendable, Hashable, Codable {
 /// The ordered columns of one collector at one time.
 ///
 /// Hotplug makes a new layout with the next epoch; a column never changes its place within one.
-public struct Layout: Sendable, Hashable, Codable {
+public struct Layout: Sendable, Hashable {
   /// The collector's name.
   public let collector: String
   /// Index of the collector within the session.
@@ -35,6 +38,57 @@ public struct Layout: Sendable, Hashable, Codable {
     self.stream = stream
     self.epoch = epoch
     self.columns = columns
+  }
+}
+
+extension Layout: Codable {
+  /// Each metric once, and for each column its metric's place and its instance: a thousand devices
+  /// have a dozen metrics.
+  private enum Key: String, CodingKey {
+    case collector, stream, epoch, prefix, metrics, metric, instance
+  }
+
+  /// Writes the layout with each metric described once.
+  public func encode(to encoder: any Encoder) throws {
+    var places: [MetricDescription: Int] = [:]
+    var metrics: [MetricDescription] = []
+    var metric: [Int] = []
+    for column in columns {
+      let place = places[column.metric] ?? metrics.count
+      if place == metrics.count {
+        places[column.metric] = place
+        metrics.append(column.metric)
+      }
+      metric.append(place)
+    }
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encode(collector, forKey: .collector)
+    try container.encode(stream, forKey: .stream)
+    try container.encode(epoch, forKey: .epoch)
+    try container.encode(columns.first?.prefix ?? collector, forKey: .prefix)
+    try container.encode(metrics, forKey: .metrics)
+    try container.encode(metric, forKey: .metric)
+    try container.encode(columns.map(\.instance), forKey: .instance)
+  }
+
+  /// Reads what `encode` wrote; an index of no metric, or lists of two lengths, are refused.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: Key.self)
+    let prefix = try container.decode(String.self, forKey: .prefix)
+    let metrics = try container.decode([MetricDescription].self, forKey: .metrics)
+    let metric = try container.decode([Int].self, forKey: .metric)
+    let instance = try container.decode([String].self, forKey: .instance)
+    guard metric.count == instance.count, metric.allSatisfy(metrics.indices.contains) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .metric, in: container, debugDescription: "columns do not fit the metrics")
+    }
+    self.init(
+      collector: try container.decode(String.self, forKey: .collector),
+      stream: try container.decode(UInt16.self, forKey: .stream),
+      epoch: try container.decode(UInt32.self, forKey: .epoch),
+      columns: zip(metric, instance).map {
+        Column(collector: prefix, metric: metrics[$0], instance: $1)
+      })
   }
 }
 

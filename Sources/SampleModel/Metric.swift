@@ -134,6 +134,25 @@ public enum CostClass: String, Sendable, Codable {
   }
 }
 
+/// How fast what a collector tells changes: what stands for seconds is not read ten times in one.
+public enum ChangePace: String, Sendable, Codable {
+  /// At any time.
+  case fast
+  /// Levels of the whole host that move over seconds: open files, room, averages.
+  case slow
+  /// What an administrator or a device's state sets.
+  case setting
+
+  /// Nanoseconds between two acquisitions that are the least by default.
+  public var leastInterval: UInt64 {
+    switch self {
+    case .fast: 0
+    case .slow: 1_000_000_000
+    case .setting: 10_000_000_000
+    }
+  }
+}
+
 /// The static description of a collector: the only schema there is.
 public struct CollectorDescription: Sendable, Codable {
   /// The collector's name.
@@ -150,6 +169,8 @@ public struct CollectorDescription: Sendable, Codable {
   public let privilege: String
   /// What one acquisition costs, roughly.
   public let cost: CostClass
+  /// How fast its values change.
+  public let pace: ChangePace
   /// System calls of one acquisition.
   public let systemCallsPerSample: Int
   /// The schema, in layout order.
@@ -161,10 +182,11 @@ public struct CollectorDescription: Sendable, Codable {
   /// A description; `metrics` in the order in which a layout lists them.
   public init(
     name: String, summary: String, source: String, minimumKernel: String, privilege: String,
-    cost: CostClass, systemCallsPerSample: Int = 1, prefix: String? = nil, isOpen: Bool = false,
-    metrics: [MetricDescription]
+    cost: CostClass, pace: ChangePace = .fast, systemCallsPerSample: Int = 1,
+    prefix: String? = nil, isOpen: Bool = false, metrics: [MetricDescription]
   ) {
     self.name = name
+    self.pace = pace
     self.prefix = prefix ?? name
     self.isOpen = isOpen
     self.summary = summary
@@ -175,6 +197,11 @@ public struct CollectorDescription: Sendable, Codable {
     self.systemCallsPerSample = systemCallsPerSample
     self.metrics = metrics
   }
+}
+
+extension CollectorDescription {
+  /// Nanoseconds between two acquisitions by default: what its cost asks for, or its pace.
+  public var leastInterval: UInt64 { max(cost.leastInterval, pace.leastInterval) }
 }
 
 /// What a probe found.

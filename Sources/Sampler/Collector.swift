@@ -86,6 +86,9 @@ open class ArmedCollector: @unchecked Sendable {
   /// nil for a source that is no text.
   open func readOnly() -> Int? { nil }
 
+  /// The files that `readOnly` reads, in order.
+  open var sourcePaths: [String] { [] }
+
   /// Closes what arm opened. Called once, after the last sample.
   open func disarm() {}
 }

@@ -15,6 +15,10 @@ package struct CollectorCost: Sendable, Codable {
   package var readNanoseconds: UInt64?
   /// The shortest interval at which the median stays below a hundredth of a CPU.
   package var fastestInterval: UInt64
+  /// The interval at which it is read by default at the most often, 0 for any.
+  package var leastInterval: UInt64
+  /// The files that an acquisition reads, empty for a source that is a call.
+  package var sourcePaths: [String]
 
   /// Arms `collector` and acquires for about `duration` nanoseconds, every other time only reading,
   /// so that both meet the same host.
@@ -51,7 +55,8 @@ package struct CollectorCost: Sendable, Codable {
       systemCalls: armed.systemCallsOfSample, bytes: bytes, medianNanoseconds: median,
       p99Nanoseconds: quantile(&whole, 99),
       readNanoseconds: reads.isEmpty ? nil : quantile(&reads, 50),
-      fastestInterval: round(up: median * 100))
+      fastestInterval: round(up: median * 100),
+      leastInterval: collector.description.leastInterval, sourcePaths: armed.sourcePaths)
   }
 
   private static func quantile(_ times: inout [UInt64], _ percent: Int) -> UInt64 {

@@ -10,7 +10,10 @@ extension SamplerSession {
       return "\($0.request.collector.description.name) every \(milliseconds) ms"
     }
     guard !slower.isEmpty else { return [] }
-    return ["read less often, for their cost, unless told: " + slower.joined(separator: ", ")]
+    return [
+      "read less often, for what they cost or how slowly they move, unless told: "
+        + slower.joined(separator: ", ")
+    ]
   }
 
   /// One collector of the session as it is going to be sampled.
@@ -69,7 +72,7 @@ extension SamplerSession {
 
   func cadence(of request: CollectorRequest) throws(LBError) -> UInt64 {
     guard let interval = request.interval else {
-      let least = request.collector.description.cost.leastInterval
+      let least = request.collector.description.leastInterval
       return max(1, (least + configuration.interval - 1) / configuration.interval)
     }
     guard interval >= configuration.interval, interval % configuration.interval == 0 else {

@@ -62,9 +62,8 @@ struct CollectorsCommand: ParsableCommand {
       text += "  privilege  \(description.privilege)\n"
       text += "  cost       \(description.cost.rawValue), "
       text += "\(description.systemCallsPerSample) system calls a sample or so\n"
-      if description.cost.leastInterval > 0 {
-        text +=
-          "  cadence    \(Durations.text(description.cost.leastInterval)) at least, by default\n"
+      if description.leastInterval > 0 {
+        text += "  cadence    \(Durations.text(description.leastInterval)) at least, by default\n"
       }
       if description.isOpen {
         text += "  fields     those below, and what else the kernel's text has\n"

@@ -87,10 +87,23 @@ struct Grammar: Sendable, CustomTestStringConvertible {
   }
 }
 
+/// The values of `text`, read twice: where the numbers stand must not matter.
 func parse(_ template: TextTemplate, _ text: [UInt8]) throws(KernelTextError) -> [UInt64] {
+  var places = template.unknownPlaces()
+  let first = Result { () throws(KernelTextError) in try parse(template, text, &places) }
+  let second = Result { () throws(KernelTextError) in try parse(template, text, &places) }
+  #expect(first == second)
+  return try second.get()
+}
+
+/// The values of `text`, its numbers guessed at `places`.
+func parse(
+  _ template: TextTemplate, _ text: [UInt8], _ places: inout [UInt16]
+) throws(KernelTextError) -> [UInt64] {
   var values = [UInt64](repeating: 0, count: template.valueCount)
   var span = values.mutableSpan
-  try template.parse(text.span, into: &span)
+  var known = places.mutableSpan
+  try template.parse(text.span, into: &span, places: &known)
   return values
 }
 

@@ -20,6 +20,30 @@ import Testing
     }
   }
 
+  /// Whatever is guessed of a number's place, the number is what stands there.
+  @Test func aWrongGuessChangesNoNumber() throws {
+    var random = SplitMix64(seed: 21)
+    let first = Array("a 1 2 3 4 5 6 7 8\n".utf8)
+    let shape = KernelText(first.span)
+    let holes = try TextFormat.rows(shape, (0..<8).map { "c\($0)" }, labelWords: 1) { _ in "a" }
+    let template = TextTemplate(shape, holes: holes)
+    var places = template.unknownPlaces()
+    for _ in 0..<20_000 {
+      let numbers = (0..<8).map { _ in random.next() >> UInt64(random.index(below: 64)) }
+      let blanks = (0..<8).map { _ in String(repeating: " ", count: 1 + random.index(below: 18)) }
+      let text = "a" + zip(blanks, numbers).map { $0 + String($1) }.joined() + "\n"
+      // Now as the last text left them, now anything that a place may say.
+      if random.index(below: 2) == 0 {
+        for index in places.indices {
+          places[index] = UInt16(random.index(below: 17) << 8 | 1 + random.index(below: 15))
+        }
+      }
+      #expect(try parse(template, Array(text.utf8), &places) == numbers)
+      // A guess that holds is no other way to the same numbers.
+      #expect(try parse(template, Array(text.utf8), &places) == numbers)
+    }
+  }
+
   @Test(arguments: Grammar.all)
   func anotherLineIsALayoutChange(_ grammar: Grammar) throws {
     for kernel in kernels() {

@@ -46,10 +46,7 @@ import Testing
     let template = TextTemplate(text, holes: holes) { named.contains($0.name) }
     for (name, state) in [("bash", "S"), ("a) R (b", "R"), ("x", "D"), ("\u{1}", "\u{0}")] {
       let next = Self.stat(name, state: state)
-      var values = [UInt64](repeating: 0, count: template.valueCount)
-      var span = values.mutableSpan
-      try template.parse(next.span, into: &span)
-      #expect(values == [14, UInt64(bitPattern: -5), 5, 23])
+      #expect(try parse(template, next) == [14, UInt64(bitPattern: -5), 5, 23])
     }
   }
 

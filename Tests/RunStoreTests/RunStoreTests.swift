@@ -8,10 +8,29 @@ import Sampler
 import TestSupport
 import Testing
 
-private func encoded(_ values: [UInt64]) -> [UInt8] {
+private func encoded(_ values: [UInt64]) -> [UInt8] { encoded([values])[0] }
+
+/// Each of `columns`, all of one length, as `ColumnEncoder` encodes them beside each other.
+private func encoded(_ columns: [[UInt64]]) -> [[UInt8]] {
+  var encoder = ColumnEncoder(width: columns.count)
+  for place in columns[0].indices {
+    let row = columns.map { $0[place] }
+    encoder.append(row.span)
+  }
   var bytes: [UInt8] = []
-  DeltaBinaryPacked.encode(values.span, into: &bytes)
-  return bytes
+  encoder.write(to: &bytes)
+  return columns.map { _ in
+    var length = 0
+    var shift = 0
+    while let byte = bytes.first {
+      bytes.removeFirst()
+      length |= Int(byte & 127) << shift
+      shift += 7
+      if byte < 128 { break }
+    }
+    defer { bytes.removeFirst(length) }
+    return Array(bytes[..<length])
+  }
 }
 
 private func decoded(_ bytes: [UInt8], limit: Int) throws -> [UInt64] {
@@ -32,6 +51,18 @@ private func decoded(_ bytes: [UInt8], limit: Int) throws -> [UInt64] {
         let mask = width == 64 ? UInt64.max : (1 << width) - 1
         _ = try survives((0..<count).map { _ in random.next() & mask })
       }
+    }
+  }
+
+  /// More columns than one tile, over more than one block: each comes out as if it stood alone.
+  @Test(arguments: [1, 127, 128, 129, 130, 300]) func columnsDoNotMix(rows: Int) throws {
+    var random = SplitMix64(seed: 5)
+    let columns = (0..<19).map { column in
+      (0..<rows).map { _ in random.next() >> UInt64(column * 3) }
+    }
+    for (column, bytes) in zip(columns, encoded(columns)) {
+      #expect(try decoded(bytes, limit: rows) == column)
+      #expect(bytes == encoded(column))
     }
   }
 
@@ -74,6 +105,10 @@ private func decoded(_ bytes: [UInt8], limit: Int) throws -> [UInt64] {
   @Test func theChecksumIsCRC32C() {
     #expect(Checksum.crc32c(Array("123456789".utf8)) == 0xE306_9283)
     #expect(Checksum.crc32c([]) == 0)
+    // RFC 3720, B.4: 32 bytes of zeros, of ones, and from 0 to 31.
+    #expect(Checksum.crc32c(Array(repeating: 0, count: 32)) == 0x8A91_36AA)
+    #expect(Checksum.crc32c(Array(repeating: 0xFF, count: 32)) == 0x62A8_AB43)
+    #expect(Checksum.crc32c((0..<32).map { UInt8($0) }) == 0x46DD_794E)
   }
 
   @Test func chunksKeepFramesGapsAndRecords() throws {

@@ -12,7 +12,7 @@ struct ConntrackCollector: TextCollector {
   let description = CollectorDescription(
     name: "conntrack", summary: "connections that netfilter tracks",
     source: "proc/sys/net/netfilter/nf_conntrack_{count,max}", minimumKernel: "2.6.14",
-    privilege: "none", cost: .cheap, systemCallsPerSample: 2,
+    privilege: "none", cost: .cheap, pace: .slow, systemCallsPerSample: 2,
     metrics: [
       gauge("count", "connections tracked", host: true),
       gauge("max", "connections that may be tracked", host: true),

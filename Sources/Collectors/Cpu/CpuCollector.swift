@@ -140,6 +140,8 @@ private final class ArmedSums: ArmedCollector, @unchecked Sendable {
     return .complete
   }
 
+  override var sourcePaths: [String] { base.sourcePaths }
+
   override func readOnly() -> Int? { base.readOnly() }
 
   override func disarm() { base.disarm() }

@@ -12,7 +12,7 @@ struct EdacCollector: TextCollector {
   let description = CollectorDescription(
     name: "edac", summary: "memory errors, corrected and not",
     source: "sys/devices/system/edac/mc/mc*", minimumKernel: "2.6.16", privilege: "none",
-    cost: .moderate, systemCallsPerSample: 4,
+    cost: .moderate, pace: .slow, systemCallsPerSample: 4,
     metrics: [
       counter("ce_count", "errors corrected"), counter("ue_count", "errors not corrected"),
       counter("ce_noinfo_count", "errors corrected at an unknown place"),

@@ -12,7 +12,7 @@ struct EntropyCollector: TextCollector {
   let description = CollectorDescription(
     name: "entropy", summary: "the random number generator's pool",
     source: "proc/sys/kernel/random/{entropy_avail,poolsize}", minimumKernel: "2.6",
-    privilege: "none", cost: .cheap, systemCallsPerSample: 2,
+    privilege: "none", cost: .cheap, pace: .slow, systemCallsPerSample: 2,
     metrics: [
       gauge("entropy_avail", "bits of entropy", host: true),
       gauge("poolsize", "bits that the pool holds", host: true),

@@ -41,7 +41,7 @@ struct FilesCollector: TextCollector {
   let description = CollectorDescription(
     name: "files", summary: "open files, inodes and directory entries of the host",
     source: "proc/sys/fs/{file-nr,inode-state,dentry-state}", minimumKernel: "2.6",
-    privilege: "none", cost: .cheap, systemCallsPerSample: 3,
+    privilege: "none", cost: .cheap, pace: .slow, systemCallsPerSample: 3,
     metrics: rows.flatMap { row in row.1.map { gauge($0.0, $0.1, host: true) } })
 
   /// The collector.

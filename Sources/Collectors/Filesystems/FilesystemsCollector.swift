@@ -10,7 +10,7 @@ struct FilesystemsCollector: Collector {
   let description = CollectorDescription(
     name: "filesystems", summary: "room in each local file system",
     source: "/proc/self/mountinfo, statvfs(3)", minimumKernel: "2.6.26", privilege: "none",
-    cost: .moderate, systemCallsPerSample: 4,
+    cost: .moderate, pace: .slow, systemCallsPerSample: 4,
     metrics: [
       gauge("f_blocks", "its size", unit: .bytes),
       gauge("f_bfree", "free", unit: .bytes),

@@ -12,7 +12,8 @@ struct HugepagesCollector: TextCollector {
   let description = CollectorDescription(
     name: "hugepages", summary: "huge pages of each size, of the host and of each node",
     source: "sys/kernel/mm/hugepages, sys/devices/system/node/node*/hugepages",
-    minimumKernel: "2.6.27", privilege: "none", cost: .moderate, systemCallsPerSample: 16,
+    minimumKernel: "2.6.27", privilege: "none", cost: .moderate, pace: .slow,
+    systemCallsPerSample: 16,
     metrics: [
       gauge("nr_hugepages", "huge pages"), gauge("free_hugepages", "of these, not allocated"),
       gauge("surplus_hugepages", "huge pages beyond the configured number"),

@@ -14,7 +14,8 @@ struct LinksCollector: TextCollector {
   let description = CollectorDescription(
     name: "links", summary: "speed, carrier and MTU of every network interface",
     source: "sys/class/net/*/{speed,carrier,carrier_changes,mtu,tx_queue_len}",
-    minimumKernel: "2.6", privilege: "none", cost: .expensive, systemCallsPerSample: 20,
+    minimumKernel: "2.6", privilege: "none", cost: .expensive, pace: .setting,
+    systemCallsPerSample: 20,
     metrics: [
       gauge(
         "speed", "nominal speed; negative where the driver does not know it", unit: .bitsPerSecond,

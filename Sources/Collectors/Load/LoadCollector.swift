@@ -14,7 +14,7 @@ import Sampler
 struct LoadCollector: TextCollector {
   let description = CollectorDescription(
     name: "load", summary: "load averages and numbers of threads", source: "proc/loadavg",
-    minimumKernel: "2.6", privilege: "none", cost: .cheap,
+    minimumKernel: "2.6", privilege: "none", cost: .cheap, pace: .slow,
     metrics: [
       average("load1", 1), average("load5", 5), average("load15", 15),
       gauge("runnable", "threads running or runnable", host: true),

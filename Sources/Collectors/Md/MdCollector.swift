@@ -12,7 +12,7 @@ struct MdCollector: TextCollector {
   let description = CollectorDescription(
     name: "md", summary: "state of software RAID arrays",
     source: "sys/class/block/md*/md/{raid_disks,degraded,mismatch_cnt}", minimumKernel: "2.6.17",
-    privilege: "none", cost: .moderate, systemCallsPerSample: 3,
+    privilege: "none", cost: .moderate, pace: .slow, systemCallsPerSample: 3,
     metrics: [
       gauge("raid_disks", "devices that the array is made of"),
       gauge("degraded", "devices that it lacks"),

@@ -22,7 +22,7 @@ struct ProtocolsCollector: TextCollector {
   let description = CollectorDescription(
     name: "protocols", summary: "what IP, ICMP, TCP and UDP counted",
     source: "proc/net/{snmp,netstat,snmp6}", minimumKernel: "2.6", privilege: "none",
-    cost: .moderate, systemCallsPerSample: 3, prefix: "protocol", isOpen: true,
+    cost: .expensive, systemCallsPerSample: 3, prefix: "protocol", isOpen: true,
     metrics: [
       gauge("Tcp.CurrEstab", "TCP connections established or closing by the peer", host: true),
       counter("Tcp.ActiveOpens", "TCP connections opened from here", host: true),

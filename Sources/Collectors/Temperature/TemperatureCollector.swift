@@ -14,7 +14,7 @@ struct TemperatureCollector: TextCollector {
   let description = CollectorDescription(
     name: "temperature", summary: "temperatures of sensors and thermal zones",
     source: "sys/class/{hwmon/hwmon*/temp*_input,thermal/thermal_zone*/temp}",
-    minimumKernel: "2.6", privilege: "none", cost: .expensive,
+    minimumKernel: "2.6", privilege: "none", cost: .expensive, pace: .slow,
     metrics: [
       gauge(
         "temp", "temperature", unit: .celsius, scale: Scale(1, per: 1000), isSigned: true)

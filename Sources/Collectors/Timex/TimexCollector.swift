@@ -7,7 +7,7 @@ import Sampler
 struct TimexCollector: Collector {
   let description = CollectorDescription(
     name: "timex", summary: "how the system clock is disciplined", source: "adjtimex(2)",
-    minimumKernel: "2.6.20", privilege: "none", cost: .cheap,
+    minimumKernel: "2.6.20", privilege: "none", cost: .cheap, pace: .slow,
     metrics: [
       gauge("offset", "time offset", unit: .nanoseconds, host: true, isSigned: true),
       gauge(
