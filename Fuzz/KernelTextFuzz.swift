@@ -53,7 +53,7 @@ private func readByPlace(_ bytes: [UInt8]) {
 }
 
 private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> [TextHole] {
-  switch which % 20 {
+  switch which % 24 {
   case 0: try TextFormat.stat(text)
   case 1: try TextFormat.interfaces(text)
   case 2: try TextFormat.list(text)
@@ -67,12 +67,16 @@ private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> 
   case 10: try TextFormat.namedPairs(text)
   case 11: try TextFormat.loadavg(text)
   case 12: try TextFormat.buddies(text)
-  case 13: try TextFormat.zones(text)
+  case 13: try TextFormat.zones(text, perCPU: true)
   case 14: try TextFormat.slabs(text)
   case 15: try TextFormat.processStat(text, of: "1")
   case 16: try TextFormat.processStatus(text, of: "1")
   case 17: try TextFormat.keyedPairs(text) { TextField($1, of: $0) }
   case 18: try TextFormat.blkio(text, prefix: "b", of: "/")
-  default: try TextFormat.quota(text, of: "/")
+  case 19: try TextFormat.quota(text, of: "/")
+  case 20: try TextFormat.schedule(text)
+  case 21: try TextFormat.conntrack(text)
+  case 22: try TextFormat.progress(text, TextField("a"), TextField("b"))
+  default: try TextFormat.remoteCalls(text, ["rpc": ["a", "b"], "io": ["c"]], of: "client")
   }
 }

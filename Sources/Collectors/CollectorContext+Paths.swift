@@ -37,9 +37,10 @@ func gauge(
 /// A cumulative count of the host or an instance.
 func counter(
   _ name: String, _ meaning: String, unit: MetricUnit = .count, scale: Scale = .identity,
-  host: Bool = false, width: UInt8 = 64, resolution: UInt64? = nil
+  host: Bool = false, width: UInt8 = 64, resolution: UInt64? = nil, mayLag: Bool = false,
+  isSum: Bool = false
 ) -> MetricDescription {
   MetricDescription(
     name, unit, .counter, scale: scale, width: width, extent: host ? .host : .instance,
-    resolution: resolution, meaning: meaning)
+    resolution: resolution, mayLag: mayLag, isSum: isSum, meaning: meaning)
 }

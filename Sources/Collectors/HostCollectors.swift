@@ -7,6 +7,8 @@ package struct CollectorOptions: Sendable {
   package var cpus: CPUSet?
   /// A column for each CPU of each interrupt, rather than their sum.
   package var interruptsPerCPU = false
+  /// The page sets of each CPU in each memory zone.
+  package var zonesPerCPU = false
   /// The root of the process tree to follow.
   package var tree: WorkloadTarget?
   /// Processes to read on their own.
@@ -55,7 +57,7 @@ extension CollectorRegistry {
       FilesystemsCollector(),
       ConntrackCollector(),
       HugepagesCollector(),
-      ZonesCollector(),
+      ZonesCollector(perCPU: options.zonesPerCPU),
       SlabCollector(),
       EntropyCollector(),
       TimexCollector(),

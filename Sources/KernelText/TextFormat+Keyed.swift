@@ -38,13 +38,28 @@ extension TextFormat {
     return holes
   }
 
-  /// One number, or `max` for none (memory.max, pids.max).
+  /// One number, or the word `none` for none: `max` in memory.max and pids.max.
   package static func limit(
-    _ text: KernelText, _ field: TextField
+    _ text: KernelText, _ field: TextField, none: String = "max"
   ) throws(KernelTextError) -> [TextHole] {
     guard let line = try text.lines().first, let word = line.words.first else { throw .truncated }
-    guard text.string(word) != "max" else { return [] }
+    guard text.string(word) != none else { return [] }
     return [try text.decimal(word, field, line: line, word: 0)]
+  }
+
+  /// `5120 / 104857600`, or `none` (sync_completed of a RAID array): two values, in this order.
+  package static func progress(
+    _ text: KernelText, _ done: TextField, _ total: TextField
+  ) throws(KernelTextError) -> [TextHole] {
+    guard let line = try text.lines().first, let first = line.words.first else { throw .truncated }
+    guard line.words.count == 3 else {
+      guard text.string(first) == "none" else { throw .malformed(line: 1, field: 1) }
+      return []
+    }
+    return [
+      try text.decimal(first, done, line: line, word: 0),
+      try text.decimal(line.words[2], total, line: line, word: 2),
+    ]
   }
 
   /// `8:0 Read 12` lines of the v1 block controller, whose last one is the total of all.

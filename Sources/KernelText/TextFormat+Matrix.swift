@@ -47,6 +47,27 @@ extension TextFormat {
     return holes
   }
 
+  /// /proc/net/stat/nf_conntrack: a line of names, then hexadecimal columns, a line for each
+  /// possible CPU. `entries` is the same in all of them.
+  package static func conntrack(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
+    let lines = try text.lines()
+    guard let names = lines.first?.words.map(text.string) else { throw .truncated }
+    var holes: [TextHole] = []
+    for line in lines.dropFirst() {
+      guard line.words.count == names.count else {
+        throw .malformed(line: line.number, field: Int32(line.words.count + 1))
+      }
+      for (place, word) in line.words.enumerated() {
+        guard UInt64(text.string(word), radix: 16) != nil else {
+          throw .malformed(line: line.number, field: Int32(place + 1))
+        }
+        let field = TextField(names[place], of: "\(line.number - 2)")
+        holes.append(TextHole(word, .number(.hexadecimal, field)))
+      }
+    }
+    return holes
+  }
+
   /// /proc/net/softnet_stat in file order (net/core/net-procfs.c): flow_limit_count came with 3.11,
   /// softnet_backlog_len and the CPU's own number with 5.14, the two queue lengths with 6.5.
   package static let softnetColumns = [

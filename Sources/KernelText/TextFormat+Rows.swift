@@ -140,12 +140,15 @@ extension TextFormat {
   }
 
   /// /proc/zoneinfo: pages of each zone, and the per-node statistics before those of its first
-  /// zone. The per-CPU page sets are read over.
-  package static func zones(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
+  /// zone. The page sets of the CPUs are read over unless asked for.
+  package static func zones(
+    _ text: KernelText, perCPU: Bool
+  ) throws(KernelTextError) -> [TextHole] {
     var holes: [TextHole] = []
     var zone = ""
     var instance = ""
     var inPageSets = false
+    var cpu = ""
     for line in try text.lines() {
       let words = line.words
       if let next = Self.zone(text, line) {
@@ -158,6 +161,15 @@ extension TextFormat {
       if name == "pages" { instance = zone }
       if name == "pagesets" { inPageSets = true }
       if name == "node_unreclaimable" { inPageSets = false }
+      if inPageSets, name == "cpu", words.count > 1 { cpu = text.string(words[1]) }
+      if inPageSets, perCPU, name != "cpu", words.count > 1,
+        let word = words.last, text.isDecimal(word)
+      {
+        let label = name == "vm" ? "vm_stats_threshold" : name
+        let field = TextField("pagesets.\(label)", of: "\(zone)@cpu\(cpu)")
+        holes.append(TextHole(word, .number(.decimal, field)))
+        continue
+      }
       let place = name == "pages" ? 2 : 1
       guard !inPageSets, words.count == place + 1, text.isDecimal(words[place]) else {
         if words.count > 1 { holes.append(TextHole(line.range, .restOfLine)) }
@@ -189,28 +201,4 @@ extension TextFormat {
     return holes
   }
 
-  /// /proc/schedstat, versions 15 to 17: `cpu0 0 0 9 9 9 9 9 9 9`; domains are read over.
-  package static func schedule(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    let names = [
-      "yld_count", "legacy", "sched_count", "sched_goidle", "ttwu_count", "ttwu_local",
-      "rq_cpu_time", "run_delay", "pcount",
-    ]
-    return try rows(text, names, labelWords: 1) { line in
-      guard let first = line.words.first else { return nil }
-      let label = text.string(first)
-      return label.hasPrefix("cpu") ? String(label.dropFirst(3)) : nil
-    }
-  }
-}
-
-/// Remote procedure calls.
-extension TextFormat {
-  /// /proc/net/rpc/nfs and nfsd: the line `rpc 12034 2 12034`; all others are read over.
-  package static func remoteCalls(
-    _ text: KernelText, _ names: [String], of instance: String
-  ) throws(KernelTextError) -> [TextHole] {
-    try rows(text, names, labelWords: 1) { line in
-      line.words.first.map(text.string) == "rpc" ? instance : nil
-    }
-  }
 }

@@ -143,7 +143,10 @@ package enum CounterStep: Equatable {
     } else if metric.mayStepBack {
       self = .back
     } else if metric.width < 64 {
-      self = .forward((new &- old) & ((1 << UInt64(metric.width)) - 1))
+      let difference = (new &- old) & ((1 << UInt64(metric.width)) - 1)
+      // A part of a sum that wrapped leaves a small step; one that vanished took all it had.
+      let isLoss = metric.isSum && difference >> UInt64(metric.width - 1) != 0
+      self = isLoss ? .reset : .forward(difference)
     } else {
       self = .reset
     }

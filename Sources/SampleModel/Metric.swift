@@ -83,6 +83,11 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   /// Nanoseconds between two changes at the least, nil where it may change at any time: the kernel
   /// counts CPU time in ticks and brings averages up to date now and then.
   public let resolution: UInt64?
+  /// Its source may bring it up to date less often than it is read, as network drivers do: found
+  /// out while sampling.
+  public let mayLag: Bool
+  /// It is a sum of counters of `width` bits, of which one may wrap, or go with its CPU.
+  public let isSum: Bool
   /// One line for `lbsample collectors`, with the kernel version a younger column came with.
   public let meaning: String
 
@@ -90,8 +95,11 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   public init(
     _ name: String, _ unit: MetricUnit, _ kind: MetricKind, scale: Scale = .identity,
     width: UInt8 = 64, extent: Extent = .instance, mayStepBack: Bool = false,
-    isSigned: Bool = false, resolution: UInt64? = nil, meaning: String
+    isSigned: Bool = false, resolution: UInt64? = nil, mayLag: Bool = false, isSum: Bool = false,
+    meaning: String
   ) {
+    self.isSum = isSum
+    self.mayLag = mayLag
     self.resolution = resolution
     self.name = name
     self.unit = unit

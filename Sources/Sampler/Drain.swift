@@ -59,6 +59,7 @@ final class Drain: @unchecked Sendable {
   private var sinkFailed: [Bool]
   private var deliveredEpoch: [UInt32] = []
   private var steps = StepWatch()
+  private var refreshes = RefreshWatch()
   private var watch: ClockWatch
   private var rearmFailedAt: [UInt16: UInt64] = [:]
   /// When a stream was armed anew; forgotten at its next complete frame.
@@ -238,6 +239,7 @@ final class Drain: @unchecked Sendable {
     }
     if header.outcome == .complete {
       steps.observe(header, body, layout)
+      for message in refreshes.observe(header, body, layout) { report(.note, message) }
       if !rearmedAt.isEmpty, header.epoch > 1 { rearmedAt[header.stream] = nil }
     }
     for index in sinks.indices where !sinkFailed[index] {

@@ -30,7 +30,8 @@ package final class ScriptedCollector: Collector {
   /// (acquisition, row).
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
-    records: Int = 0, availability: Availability = .available, resolution: UInt64? = nil
+    records: Int = 0, availability: Availability = .available, resolution: UInt64? = nil,
+    mayLag: Bool = false
   ) {
     self.script = script
     self.instances = instances
@@ -41,7 +42,8 @@ package final class ScriptedCollector: Collector {
       cost: .cheap, systemCallsPerSample: 0,
       metrics: [
         MetricDescription(
-          "value", .count, .counter, resolution: resolution, meaning: "the script's number")
+          "value", .count, .counter, resolution: resolution, mayLag: mayLag,
+          meaning: "the script's number")
       ])
   }
 

@@ -24,6 +24,10 @@ struct CollectorOptions: ParsableArguments {
     name: .customLong("interrupts-per-cpu"),
     help: "A column for each CPU of each interrupt.")
   var interruptsPerCPU = false
+  @Flag(
+    name: .customLong("zones-per-cpu"),
+    help: "The page sets of each CPU in each memory zone.")
+  var zonesPerCPU = false
   @Option(
     name: .customLong("tree"), parsing: .unconditional,
     help: ArgumentHelp(
@@ -84,6 +88,7 @@ struct CollectorOptions: ParsableArguments {
   /// Names given on the command line.
   var named: [String] {
     chosen.map(\.rawValue) + (interruptsPerCPU ? ["interrupts"] : [])
+      + (zonesPerCPU ? ["zones"] : [])
       + (tree != nil ? ["tree"] : []) + (processes.isEmpty ? [] : ["process"])
       + (footprint ? ["footprint"] : []) + (cgroups.isEmpty ? [] : ["cgroup"])
       + (top != nil ? ["top"] : [])
@@ -132,6 +137,7 @@ struct CollectorOptions: ParsableArguments {
       options.cpus = set
     }
     options.interruptsPerCPU = interruptsPerCPU
+    options.zonesPerCPU = zonesPerCPU
     options.tree = try treeTarget(workload)
     options.perThread = perThread
     options.processes = try processes.map { text throws(LBError) in

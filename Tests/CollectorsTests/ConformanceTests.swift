@@ -21,9 +21,11 @@ import Testing
 
   /// What the captured host lacks, as the kernel's documentation has it.
   private static let synthetic = [
-    "proc/schedstat": "version 17\ntimestamp 1\ncpu0 1 2 3 4 5 6 7 8 9\ncpu1 1 2 3 4 5 6 7 8 9\n",
+    "proc/schedstat": "version 17\ntimestamp 1\ncpu0 1 2 3 4 5 6 7 8 9\ndomain0 MC 3 1 2 3\n",
     "proc/net/rpc/nfs": "net 0 0 0 0\nrpc 12034 2 12034\nproc3 22 1 2 3\n",
-    "proc/net/rpc/nfsd": "rc 0 0 0\nrpc 12034 2 0 2 0\n",
+    "proc/net/rpc/nfsd": "rc 0 0 0\nrpc 12034 2 0 2 0\nproc4ops 5 0 0 0 4 5\n",
+    "proc/net/stat/nf_conntrack": "entries  found new\n00000001  00000002 00000003\n",
+    "proc/partitions": "major minor  #blocks  name\n\n   9        0    1048576 md0\n",
     "proc/pressure/irq": "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n",
     "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq": "2400000\n",
     "sys/devices/system/cpu/cpu0/cpufreq/scaling_min_freq": "800000\n",
@@ -35,8 +37,11 @@ import Testing
     "sys/class/thermal/thermal_zone0/temp": "45000\n",
     "sys/class/powercap/intel-rapl:0/name": "package-0\n",
     "sys/class/powercap/intel-rapl:0/energy_uj": "262143328850\n",
+    "sys/class/powercap/intel-rapl:0/max_energy_range_uj": "262143328900\n",
     "sys/class/block/md0/md/raid_disks": "4\n", "sys/class/block/md0/md/degraded": "1\n",
     "sys/class/block/md0/md/mismatch_cnt": "0\n",
+    "sys/class/block/md0/md/sync_completed": "none\n",
+    "sys/class/block/md0/md/sync_speed": "none\n",
     "sys/devices/system/edac/mc/mc0/ce_count": "1\n",
     "sys/devices/system/edac/mc/mc0/ue_count": "2\n",
     "sys/devices/system/edac/mc/mc0/ce_noinfo_count": "3\n",
@@ -224,6 +229,34 @@ import Testing
     let armed = try collector("net").arm(context)
     #expect(Set(armed.columns.map(\.instance)) == ["host0"])
     armed.disarm()
+  }
+
+  @Test func energyGoesOnWhereItsCounterTurns() throws {
+    let (folder, context) = try fixture()
+    let armed = try collector("power").arm(context)
+    defer { armed.disarm() }
+    for (reading, value) in [
+      ("262143328850", 262_143_328_850), ("100", 262_143_329_000), ("50", 524_286_657_850),
+    ] as [(String, UInt64)] {
+      try folder.write("sys/class/powercap/intel-rapl:0/energy_uj", "\(reading)\n")
+      let (outcome, values) = sample(armed)
+      #expect(outcome == .complete && values == [value])
+    }
+  }
+
+  @Test func anArrayThatBeginsToSynchroniseGetsItsColumns() throws {
+    let (folder, context) = try fixture()
+    let armed = try collector("md").arm(context)
+    #expect(!armed.columns.contains { $0.metric.name == "sync_completed" })
+    try folder.write("sys/class/block/md0/md/sync_completed", "512 / 2048\n")
+    #expect(sample(armed).0 == .layoutChanged)
+    armed.disarm()
+    let again = try collector("md").arm(context)
+    let (outcome, values) = sample(again)
+    #expect(outcome == .complete)
+    let named = Dictionary(uniqueKeysWithValues: zip(again.columns.map(\.name), values))
+    #expect(named["md.sync_completed[md0]"] == 512 && named["md.sync_total[md0]"] == 2048)
+    again.disarm()
   }
 
   @Test func theListOfCPUsIsKept() throws {

@@ -204,6 +204,7 @@ import Testing
       values == [
         "nr_inactive_anon[node1]": 415, "free[node1.Normal]": 3840, "boost[node1.Normal]": 0,
         "nr_free_pages[node1.Normal]": 3841, "node_unreclaimable[node1.Normal]": 0,
+        "pagesets.count[node1.Normal@cpu0]": 7,
       ])
   }
 
@@ -222,21 +223,119 @@ import Testing
     }
   }
 
-  @Test func scheduler() throws {
+  /// Columns of a domain line by the documentation of each version: 36, and 45 from 17 on.
+  @Test(arguments: [(15, "0f", 36), (16, "0f", 36), (17, "MC 0f", 45)])
+  func scheduler(version: Int, domain: String, columns: Int) throws {
+    let numbers = (1...columns).map(String.init).joined(separator: " ")
     let text = """
-      version 17
+      version \(version)
       timestamp 4294937296
       cpu0 0 0 2105 1023 1053 512 1198234567 123456789 1051
-      domain0 MC 3 12 11 0
+      domain0 \(domain) \(numbers)
       cpu1 0 0 1 2 3 4 5 6 7
 
       """
-    let kernelText = KernelText(Array(text.utf8).span)
-    let template = TextTemplate(kernelText, holes: try TextFormat.schedule(kernelText))
+    let values = try Grammar.of("proc/schedstat").values(Array(text.utf8))
+    #expect(values.count == 9 + columns + 9)
+    #expect(values["rq_cpu_time[0]"] == 1_198_234_567 && values["pcount[1]"] == 7)
+    #expect(values[version == 15 ? "idle.lb_count[0.domain0]" : "busy.lb_count[0.domain0]"] == 1)
+    #expect(values["newly_idle.lb_nobusyg[0.domain0]"] == UInt64(columns - 12))
+    #expect(values["alb_count[0.domain0]"] == UInt64(columns - 11))
+    #expect(values["ttwu_move_balance[0.domain0]"] == UInt64(columns))
+    #expect((values["idle.lb_imbalance_misfit[0.domain0]"] != nil) == (version == 17))
+  }
+
+  @Test func domainsOfAnUnknownVersionAreReadOver() throws {
+    let text = "version 18\ncpu0 1 2 3 4 5 6 7 8 9\ndomain0 X 0f 1 2 3\n"
+    #expect(try Grammar.of("proc/schedstat").values(Array(text.utf8)).count == 9)
+  }
+
+  private func values(
+    _ text: String, _ learn: (KernelText) throws(KernelTextError) -> [TextHole]
+  ) throws -> [String: UInt64] {
+    let bytes = Array(text.utf8)
+    let kernelText = KernelText(bytes.span)
+    let holes = try learn(kernelText)
+    let names = holes.compactMap { hole -> String? in
+      guard case .number(_, let field) = hole.content else { return nil }
+      return "\(field.name)[\(field.instance)]"
+    }
+    let numbers = try parse(TextTemplate(kernelText, holes: holes), bytes)
+    return Dictionary(zip(names, numbers)) { first, _ in first }
+  }
+
+  @Test func proceduresGoByTheirNames() throws {
+    let text = """
+      net 20 1 19 2
+      rpc 12034 2 12035
+      proc3 22 0 71 3 1204 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22
+      proc4 61 \((0..<61).map(String.init).joined(separator: " "))
+
+      """
+    let client = try values(text) { text throws(KernelTextError) in
+      try TextFormat.remoteCalls(text, ["rpc": ["calls", "retransmissions"]], of: "client")
+    }
+    #expect(client["calls[client]"] == 12034 && client["retransmissions[client]"] == 2)
+    #expect(client["v3.getattr[client]"] == 71 && client["v3.commit[client]"] == 22)
+    #expect(client["v4.sequence[client]"] == 41 && client["v4.clone[client]"] == 58)
+    #expect(client["v4.op60[client]"] == 60)
+    let server = try values("proc4 2 7 12\nproc4ops 6 0 0 0 4 5 6\n") {
+      text throws(KernelTextError) in
+      try TextFormat.remoteCalls(text, [:], of: "server")
+    }
+    #expect(server["v4.compound[server]"] == 12)
+    #expect(server["v4.access[server]"] == 4 && server["v4.commit[server]"] == 6)
+  }
+
+  @Test func connectionsOfEachCPUAreHexadecimal() throws {
+    let text = "entries  clashres found\n0000002a  00000000 000000ff\n0000002a  00000003 00000001\n"
+    let all = try values(text) { text throws(KernelTextError) in try TextFormat.conntrack(text) }
+    #expect(all["entries[0]"] == 42 && all["found[0]"] == 255 && all["clashres[1]"] == 3)
+    #expect(throws: KernelTextError.malformed(line: 2, field: 3)) {
+      try values("a b c\n1 2\n") { text throws(KernelTextError) in
+        try TextFormat.conntrack(text)
+      }
+    }
+  }
+
+  @Test func progressIsThereWhileThereIsSome() throws {
+    func progress(_ text: String) throws -> [String: UInt64] {
+      try values(text) { text throws(KernelTextError) in
+        try TextFormat.progress(text, TextField("done"), TextField("total"))
+      }
+    }
+    #expect(try progress("5120 / 104857600\n") == ["done[]": 5120, "total[]": 104_857_600])
+    #expect(try progress("none\n").isEmpty)
+    #expect(throws: KernelTextError.self) { try progress("some\n") }
+  }
+
+  @Test func pageSetsAreThereOnRequest() throws {
+    let text = """
+      Node 0, zone   Normal
+        pages free     77
+        pagesets
+          cpu: 0
+                    count:    5
+                    high:     14
+          vm stats threshold: 4
+          cpu: 1
+                    count:    6
+        node_unreclaimable:  0
+
+      """
+    let all = try values(text) { text throws(KernelTextError) in
+      try TextFormat.zones(text, perCPU: true)
+    }
     #expect(
-      try parse(template, Array(text.utf8)) == [
-        0, 0, 2105, 1023, 1053, 512, 1_198_234_567, 123_456_789, 1051, 0, 0, 1, 2, 3, 4, 5, 6, 7,
+      all == [
+        "free[node0.Normal]": 77, "pagesets.count[node0.Normal@cpu0]": 5,
+        "pagesets.high[node0.Normal@cpu0]": 14, "pagesets.count[node0.Normal@cpu1]": 6,
+        "pagesets.vm_stats_threshold[node0.Normal@cpu0]": 4, "node_unreclaimable[node0.Normal]": 0,
       ])
+    let few = try values(text) { text throws(KernelTextError) in
+      try TextFormat.zones(text, perCPU: false)
+    }
+    #expect(Set(few.keys) == ["free[node0.Normal]", "node_unreclaimable[node0.Normal]"])
   }
 
   @Test func aCPUThatCameOrWentIsALayoutChangeNeverAShiftedColumn() throws {

@@ -48,7 +48,10 @@ struct Grammar: Sendable, CustomTestStringConvertible {
       try TextFormat.row(text, ["allocated", "unused", "maximum"])
     },
     Grammar("proc/buddyinfo") { text throws(KernelTextError) in try TextFormat.buddies(text) },
-    Grammar("proc/zoneinfo") { text throws(KernelTextError) in try TextFormat.zones(text) },
+    Grammar("proc/zoneinfo") { text throws(KernelTextError) in
+      try TextFormat.zones(text, perCPU: true)
+    },
+    Grammar("proc/schedstat") { text throws(KernelTextError) in try TextFormat.schedule(text) },
     Grammar("proc/slabinfo") { text throws(KernelTextError) in try TextFormat.slabs(text) },
     Grammar("sys/devices/system/node/node0/meminfo") { text throws(KernelTextError) in
       try TextFormat.list(text, leading: 2, of: "node0")

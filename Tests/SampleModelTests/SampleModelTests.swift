@@ -1,3 +1,4 @@
+import Foundation
 import SampleModel
 import Testing
 
@@ -59,6 +60,33 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(next.values == [.real(5), .real(0), .absent])
     let after = derivation.derive(header(2_000_000_000), [5, 51, 4].span)
     #expect(after.values == [.real(1), .real(0.02), .real(1)])
+  }
+
+  @Test func aSumOfNarrowCountersWrapsOrLosesAPart() {
+    let sum = MetricDescription("sum", .count, .counter, width: 32, isSum: true, meaning: "")
+    let high: UInt64 = 3 << 32
+    #expect(CounterStep(from: high, to: high + 7, metric: sum) == .forward(7))
+    // One of its parts wrapped: it fell by 2^32, but for what came since.
+    #expect(CounterStep(from: high + 5, to: high + 9 - 1 << 32, metric: sum) == .forward(4))
+    // A CPU went with the million that it had counted.
+    #expect(CounterStep(from: high, to: high - 1_000_000, metric: sum) == .reset)
+  }
+
+  @Test func layoutsSurviveJSON() throws {
+    let columns = [("a", counter), ("b", counter), ("", level), ("a", narrow)].map {
+      Column(collector: "protocol", metric: $0.1, instance: $0.0)
+    }
+    let whole = Layout(collector: "protocols", stream: 3, epoch: 2, columns: columns)
+    let bytes = try JSONEncoder().encode(whole)
+    #expect(try JSONDecoder().decode(Layout.self, from: bytes) == whole)
+    let text = String(decoding: bytes, as: UTF8.self)
+    #expect(text.contains(#""metric":[0,0,1,2]"#))
+    for damage in [#""metric":[0,0,1,3]"#, #""metric":[0,0,1]"#, #""metric":[0,0,1,-1]"#] {
+      let other = text.replacingOccurrences(of: #""metric":[0,0,1,2]"#, with: damage)
+      #expect(throws: DecodingError.self) {
+        try JSONDecoder().decode(Layout.self, from: Data(other.utf8))
+      }
+    }
   }
 
   @Test func aNewEpochContinuesWhatItShares() {

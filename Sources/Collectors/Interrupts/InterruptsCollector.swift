@@ -12,19 +12,20 @@ import Sampler
 /// ```
 /// Documentation/filesystems/proc.rst. Minimum kernel 2.6. Privilege: none. Cost: one pass over
 /// CPUs × lines, 33 µs on two CPUs and milliseconds on large hosts: read once a second by default.
-/// It does not tell: which CPU, unless each is asked for; the per-CPU counts wrap at 32 bits,
-/// and their sum is taken modulo 2^64, so a wrap shows as a counter that was reset.
+/// It does not tell: which CPU, unless each is asked for. Each CPU's count wraps at 32 bits, so
+/// that a sum may fall by 2^32: readers know it for a wrap.
 struct InterruptsCollector: TextCollector {
   private let perCPU: Bool
-  let description = CollectorDescription(
-    name: "interrupts", summary: "how often each interrupt came", source: "proc/interrupts",
-    minimumKernel: "2.6", privilege: "none", cost: .expensive,
-    metrics: [
-      MetricDescription("count", .count, .counter, meaning: "interrupts of this line")
-    ])
+  let description: CollectorDescription
 
   /// The collector: a column a line, or one for each CPU of each line.
-  init(perCPU: Bool = false) { self.perCPU = perCPU }
+  init(perCPU: Bool = false) {
+    self.perCPU = perCPU
+    description = CollectorDescription(
+      name: "interrupts", summary: "how often each interrupt came", source: "proc/interrupts",
+      minimumKernel: "2.6", privilege: "none", cost: .expensive,
+      metrics: [counter("count", "interrupts of this line", width: 32, isSum: !perCPU)])
+  }
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     [

@@ -13,7 +13,7 @@ import Sampler
 /// pread, about 3 µs with four interfaces, growing with interfaces.
 /// It does not tell: it shows the network namespace of the reader. Under another --proc-root the
 /// namespace of that tree's process 1 is read. Some drivers update their counters only each
-/// second or so.
+/// second or so: `RefreshWatch` says so when it sees it.
 struct NetCollector: TextCollector {
   private static let meanings = [
     "bytes": "bytes", "packets": "packets", "errs": "packets with errors",
@@ -37,7 +37,7 @@ struct NetCollector: TextCollector {
       let side = field.hasPrefix("rx_") ? "received" : "sent"
       return counter(
         field, "\(Self.meanings[column] ?? column), \(side)",
-        unit: column == "bytes" ? .bytes : .count)
+        unit: column == "bytes" ? .bytes : .count, mayLag: column == "packets")
     }
     description = CollectorDescription(
       name: "net", summary: "bytes, packets and errors of every network interface",

@@ -7,34 +7,56 @@ import Sampler
 ///
 /// ```
 /// rpc 12034 2 12034
+/// proc3 22 0 71 3 1204 …
 /// ```
-/// fs/nfs, net/sunrpc/stats.c. Minimum kernel 2.6 with the modules loaded. Privilege: none.
-/// Cost: one pread each.
-/// It does not tell: which export or mount; procedures are read over.
+/// fs/nfs, fs/nfsd/stats.c, net/sunrpc/stats.c. Minimum kernel 2.6 with the modules loaded.
+/// Privilege: none. Cost: one pread each.
+/// It does not tell: which export or mount. Instances are `client` and `server`.
 struct NfsCollector: TextCollector {
+  private static let network = [
+    "net.packets", "net.udp_packets", "net.tcp_packets", "net.tcp_connections",
+  ]
+  private static let lines: [String: [String: [String]]] = [
+    "nfs": ["net": network, "rpc": ["calls", "retransmissions", "authrefreshes"]],
+    "nfsd": [
+      "net": network, "rpc": ["calls", "badcalls", "badfmt", "badauth"],
+      "rc": ["rc.hits", "rc.misses", "rc.nocache"], "fh": ["fh.stale"],
+      "io": ["io.read", "io.write"], "th": ["threads"],
+    ],
+  ]
+
   let description = CollectorDescription(
     name: "nfs", summary: "remote procedure calls of the NFS client and server",
     source: "proc/net/rpc/{nfs,nfsd}", minimumKernel: "2.6", privilege: "none", cost: .cheap,
-    systemCallsPerSample: 2,
+    systemCallsPerSample: 2, isOpen: true,
     metrics: [
       counter("calls", "calls made (client) or received (server)"),
       counter("retransmissions", "calls made again"),
       counter("authrefreshes", "credentials renewed"),
-      counter("badcalls", "calls refused"),
+      counter("badcalls", "calls refused"), counter("badfmt", "of these, malformed"),
+      counter("badauth", "of these, without permission"),
+      counter("rc.hits", "calls answered from the reply cache"),
+      counter("rc.misses", "calls that were not in it"),
+      counter("rc.nocache", "calls that need not be kept"),
+      counter("fh.stale", "stale file handles"),
+      counter("io.read", "bytes read by clients", unit: .bytes),
+      counter("io.write", "bytes written by clients", unit: .bytes),
+      gauge("threads", "threads of the server"),
     ])
 
   /// The collector.
   init() {}
 
   func sources(_ context: CollectorContext) -> [TextSource] {
-    let names = [
-      "nfs": ["calls", "retransmissions", "authrefreshes"], "nfsd": ["calls", "badcalls"],
-    ]
-    return names.sorted { $0.key < $1.key }.map { file, names in
+    Self.lines.sorted { $0.key < $1.key }.map { file, lines in
       TextSource(context.network("rpc/\(file)"), comesWhole: false, isNeeded: false) {
         text throws(KernelTextError) in
-        try TextFormat.remoteCalls(text, names, of: file == "nfs" ? "client" : "server")
+        try TextFormat.remoteCalls(text, lines, of: file == "nfs" ? "client" : "server")
       }
     }
+  }
+
+  func metric(_ field: TextField) -> MetricDescription? {
+    field.name.isEmpty ? nil : counter(field.name, "\(field.name): packets or calls of it")
   }
 }

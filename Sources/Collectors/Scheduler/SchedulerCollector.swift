@@ -7,20 +7,24 @@ import Sampler
 ///
 /// ```
 /// cpu0 0 0 2105 1023 1053 512 1198234567 123456789 1051
+/// domain0 MC 0f 3 12 11 0 …
 /// ```
 /// Documentation/scheduler/sched-stats.rst. Minimum kernel 2.6.10 with CONFIG_SCHEDSTATS.
 /// Privilege: none. Cost: one pread, growing with CPUs and their domains.
-/// It does not tell: load balancing by domain, whose lines are read over.
+/// It does not tell: why. Load balancing in each of a CPU's domains has instances such as
+/// `0.domain1`; versions of the file other than 15 to 17 have their domains read over.
 struct SchedulerCollector: TextCollector {
   let description = CollectorDescription(
     name: "scheduler", summary: "time run, time waited and switches of each CPU",
     source: "proc/schedstat", minimumKernel: "2.6.10", privilege: "none", cost: .moderate,
+    isOpen: true,
     metrics: [
-      counter("yld_count", "calls of sched_yield"),
-      counter("legacy", "always zero since the O(1) scheduler's array went"),
-      counter("sched_count", "calls of schedule"),
-      counter("sched_goidle", "of these, those that left the CPU idle"),
-      counter("ttwu_count", "wake-ups"), counter("ttwu_local", "wake-ups on the waker's own CPU"),
+      counter("yld_count", "calls of sched_yield", width: 32),
+      counter("legacy", "always zero since the O(1) scheduler's array went", width: 32),
+      counter("sched_count", "calls of schedule", width: 32),
+      counter("sched_goidle", "of these, those that left the CPU idle", width: 32),
+      counter("ttwu_count", "wake-ups", width: 32),
+      counter("ttwu_local", "wake-ups on the waker's own CPU", width: 32),
       counter("rq_cpu_time", "time that tasks ran", unit: .nanoseconds),
       counter("run_delay", "time that tasks waited for the CPU", unit: .nanoseconds),
       counter("pcount", "timeslices run"),
@@ -36,5 +40,8 @@ struct SchedulerCollector: TextCollector {
         try TextFormat.schedule(text)
       }
     ]
+  }
+  func metric(_ field: TextField) -> MetricDescription? {
+    counter(field.name, "\(field.name) of a scheduling domain", width: 32)
   }
 }

@@ -19,7 +19,7 @@ struct SoftirqsCollector: TextCollector {
     isOpen: true,
     metrics: [
       "HI", "TIMER", "NET_TX", "NET_RX", "BLOCK", "IRQ_POLL", "TASKLET", "SCHED", "HRTIMER", "RCU",
-    ].map { counter($0, "software interrupts of kind \($0)", host: true) })
+    ].map(SoftirqsCollector.kind))
 
   /// The collector.
   init() {}
@@ -33,6 +33,11 @@ struct SoftirqsCollector: TextCollector {
   }
 
   func metric(_ field: TextField) -> MetricDescription? {
-    counter(field.name, "software interrupts of kind \(field.name)", host: true)
+    Self.kind(field.name)
+  }
+
+  /// A sum over CPUs, whose own counts have 32 bits.
+  private static func kind(_ name: String) -> MetricDescription {
+    counter(name, "software interrupts of kind \(name)", host: true, width: 32, isSum: true)
   }
 }

@@ -13,8 +13,10 @@ import Sampler
 /// ```
 /// Documentation/filesystems/proc.rst. Minimum kernel 2.6. Privilege: none. Cost: two texts,
 /// some 30 µs, growing with nodes and CPUs: read once a second by default.
-/// It does not tell: the per-CPU page sets. Pages in free lists of CPUs are not in `free_blocks`.
+/// It does not tell: the page sets of the CPUs, unless asked for. Pages in free lists of CPUs are
+/// not in `free_blocks`.
 struct ZonesCollector: TextCollector {
+  private let perCPU: Bool
   let description = CollectorDescription(
     name: "zones", summary: "free blocks by order and page statistics of memory zones",
     source: "proc/buddyinfo, proc/zoneinfo", minimumKernel: "2.6", privilege: "none",
@@ -27,8 +29,8 @@ struct ZonesCollector: TextCollector {
         gauge("present", "pages that exist"), gauge("spanned", "pages from first to last"),
       ])
 
-  /// The collector.
-  init() {}
+  /// The collector, with the page sets of each CPU or without.
+  init(perCPU: Bool = false) { self.perCPU = perCPU }
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     [
@@ -38,7 +40,7 @@ struct ZonesCollector: TextCollector {
       },
       TextSource(context.roots.proc("zoneinfo"), comesWhole: false, isNeeded: false) {
         text throws(KernelTextError) in
-        try TextFormat.zones(text)
+        try TextFormat.zones(text, perCPU: perCPU)
       },
     ]
   }

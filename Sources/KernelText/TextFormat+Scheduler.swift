@@ -1,0 +1,65 @@
+/// /proc/schedstat (Documentation/scheduler/sched-stats.rst).
+extension TextFormat {
+  /// The columns of a cpu line, versions 15 to 17.
+  package static let scheduleColumns = [
+    "yld_count", "legacy", "sched_count", "sched_goidle", "ttwu_count", "ttwu_local",
+    "rq_cpu_time", "run_delay", "pcount",
+  ]
+
+  /// What load balancing tells by the state of the CPU that asked for it. Version 17 has
+  /// lb_imbalance by kind.
+  private static func balancing(_ version: Int) -> [String] {
+    let imbalance =
+      version < 17
+      ? ["lb_imbalance"]
+      : ["lb_imbalance_load", "lb_imbalance_util", "lb_imbalance_task", "lb_imbalance_misfit"]
+    return ["lb_count", "lb_balanced", "lb_failed"] + imbalance
+      + ["lb_gained", "lb_hot_gained", "lb_nobusyq", "lb_nobusyg"]
+  }
+
+  /// The columns of a domain line behind its CPUs. Version 16 has the busy CPU first.
+  package static func domainColumns(version: Int) -> [String] {
+    let states = version < 16 ? ["idle", "busy", "newly_idle"] : ["busy", "idle", "newly_idle"]
+    return states.flatMap { state in balancing(version).map { "\(state).\($0)" } }
+      + ["alb_count", "alb_failed", "alb_pushed", "sbe_count", "sbe_balanced", "sbe_pushed"]
+      + ["sbf_count", "sbf_balanced", "sbf_pushed"]
+      + ["ttwu_wake_remote", "ttwu_move_affine", "ttwu_move_balance"]
+  }
+
+  /// `cpu0 0 0 9 9 9 9 9 9 9` and, of each of the CPU's domains, `domain0 [MC] 0f 1 2 …`: the name
+  /// came with version 17. A version that is not known has its domains read over.
+  package static func schedule(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
+    var holes: [TextHole] = []
+    var version = 0
+    var cpu = ""
+    for line in try text.lines() {
+      let label = line.words.first.map(text.string) ?? ""
+      if label == "version", line.words.count > 1 {
+        version = Int(text.string(line.words[1])) ?? 0
+      }
+      var names: [String] = []
+      var instance = ""
+      var first = 1
+      if label.hasPrefix("cpu") {
+        cpu = String(label.dropFirst(3))
+        (names, instance) = (scheduleColumns, cpu)
+      } else if label.hasPrefix("domain"), (15...17).contains(version) {
+        first = version < 17 ? 2 : 3
+        (names, instance) = (domainColumns(version: version), "\(cpu).\(label)")
+      }
+      guard !names.isEmpty, line.words.count > first else {
+        if label != "version" { holes.append(TextHole(line.range, .restOfLine)) }
+        continue
+      }
+      for (place, word) in line.words.enumerated().dropFirst(first) {
+        guard place - first < names.count else {
+          holes.append(TextHole(word.lowerBound..<line.range.upperBound, .restOfLine))
+          break
+        }
+        let field = TextField(names[place - first], of: instance)
+        holes.append(try text.decimal(word, field, line: line, word: place))
+      }
+    }
+    return holes
+  }
+}

@@ -1,0 +1,52 @@
+import LinuxSystem
+import SampleModel
+import Sampler
+import TestSupport
+import Testing
+
+/// A source that is brought up to date less often than it is read.
+@Suite struct RefreshTests {
+  /// What the drain says of a counter with these values.
+  private func notes(_ values: [UInt64], mayLag: Bool = true) throws -> [String] {
+    let sink = CollectingSink()
+    var configuration = SamplerConfiguration(
+      interval: 1_000_000, cpus: [CPUSet.allowed().members[0]],
+      context: CollectorContext(roots: MountRoots()))
+    configuration.limit = UInt64(values.count) - 1
+    configuration.lockMemory = false
+    let collector = ScriptedCollector(
+      script: values.map { .value($0) }, instances: [["eth0"]], mayLag: mayLag)
+    let session = SamplerSession(
+      configuration, requests: [CollectorRequest(collector)], sinks: [sink])
+    try session.arm()
+    _ = try session.start()
+    while !session.isFinished, session.failure == nil {
+      _ = Poll.wait(
+        readable: [session.attentionDescriptor], until: Clock.monotonic() + 10_000_000)
+    }
+    _ = try session.stop(sampling: false)
+    session.disarm()
+    return sink.events.filter { $0.kind == .note }.map(\.message)
+  }
+
+  @Test func aCounterThatMovesAtEveryFourthReadingIsNamedOnce() throws {
+    let notes = try notes((0..<200).map { $0 / 4 * 1000 })
+    #expect(notes.count == 1)
+    #expect(notes.first?.contains("eth0 moved at every 4. reading only") == true)
+  }
+
+  /// At each reading; a single packet now and then; bursts at no beat, 2 and 6 readings apart.
+  private static let lively: [[UInt64]] = [
+    (0..<200).map { $0 * 1000 },
+    (0..<200).map { $0 / 4 },
+    (0..<200).map { ($0 / 8 * 2 + ($0 % 8 < 2 ? 0 : 1)) * 1000 },
+  ]
+
+  @Test(arguments: lively) func othersAreNot(_ values: [UInt64]) throws {
+    #expect(try notes(values).isEmpty)
+  }
+
+  @Test func onlyWhatMayLagIsWatched() throws {
+    #expect(try notes((0..<200).map { $0 / 4 * 1000 }, mayLag: false).isEmpty)
+  }
+}
