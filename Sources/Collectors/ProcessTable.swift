@@ -30,6 +30,8 @@ struct ProcessSlot {
   var state: UInt8 = 0
   /// It has ended, or is about to.
   var isEnding = false
+  /// Its fork event came: another one with its pid means that it has ended.
+  var isAnnounced = false
   /// It was there before the tree was watched.
   var isOld = false
   /// It was found by walking /proc, and not looked at yet.

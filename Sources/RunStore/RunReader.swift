@@ -173,6 +173,23 @@ package final class RunReader {
     }
   }
 
+  /// What happened beside the samples, as the sinks were told, by time; entries of the runner are not
+  /// among them.
+  func sampleEvents() throws(LBError) -> [SampleEvent] {
+    let anchors = try anchors()
+    return try read("reading the journal") { db in
+      try Row.fetchAll(db, sql: "SELECT unix_ns, kind, message FROM journal ORDER BY id")
+        .compactMap { row in
+          guard let kind = SampleEvent.Kind(rawValue: row["kind"]), kind != .clockAnchor,
+            let unix = Self.unsigned(row["unix_ns"]),
+            let anchor = anchors.last(where: { $0.realtime <= unix }) ?? anchors.first
+          else { return nil }
+          return SampleEvent(
+            kind, time: anchor.monotonic &+ (unix &- anchor.realtime), message: row["message"])
+        }
+    }
+  }
+
   func interval() throws(LBError) -> UInt64 {
     try read("reading") { db in
       Self.unsigned(try Int64.fetchOne(db, sql: "SELECT interval_ns FROM run")) ?? 0

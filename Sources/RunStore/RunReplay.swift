@@ -72,10 +72,14 @@ package struct RunReplay {
         context: ErrorContext(path: reader.path))
     }
     let schemas = try reader.schemas()
+    let stored = try reader.sampleEvents()
+    // What was known before the first sample stands in front.
+    let notes = stored.prefix { $0.kind == .note && $0.time <= first.monotonic }
+    var events = stored.dropFirst(notes.count)
     try sink.begin(
       StreamMeta(
         interval: try reader.interval(), streams: streams, unavailable: [], records: schemas,
-        anchor: first, notes: []))
+        anchor: first, notes: notes.map(\.message)))
     for anchor in anchors.dropFirst() {
       try sink.event(
         SampleEvent(.clockAnchor, time: anchor.monotonic, message: "", anchor: anchor))
@@ -99,6 +103,10 @@ package struct RunReplay {
       guard wanted(header), let layout = layouts[Self.key(header.stream, header.epoch)] else {
         continue
       }
+      while let event = events.first, event.time <= header.start {
+        events.removeFirst()
+        if event.time >= selection.from ?? 0 { try sink.event(event) }
+      }
       if announced[header.stream] != header.epoch {
         announced[header.stream] = header.epoch
         try sink.layout(filtered(layout))
@@ -110,6 +118,7 @@ package struct RunReplay {
         try sink.frame(header, kept.span)
       }
     }
+    for event in events where event.time <= selection.to ?? .max { try sink.event(event) }
     try sink.commit(watermark: .max)
   }
 

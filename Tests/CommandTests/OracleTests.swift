@@ -1,4 +1,6 @@
 import Foundation
+import Glibc
+import TestSupport
 import Testing
 
 /// The command against the tools that people compare it with, where they are installed: what lies
@@ -21,6 +23,12 @@ import Testing
     let pipe = Pipe()
     process.standardOutput = pipe
     process.standardError = FileHandle.nullDevice
+    // A test's thread may have its signals blocked, which a child inherits: sar waits for SIGALRM.
+    var all = sigset_t()
+    var before = sigset_t()
+    unsafe sigfillset(&all)
+    unsafe pthread_sigmask(SIG_UNBLOCK, &all, &before)
+    defer { unsafe pthread_sigmask(SIG_SETMASK, &before, nil) }
     try process.run()
     let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
@@ -126,6 +134,55 @@ import Testing
       #expect(written >= low.written * 1024 && written < (high.written + 1) * 1024, "\(device)")
     }
     #expect(compared > 0 || first.isEmpty)
+  }
+
+  /// `sar -n DEV 1 1` and `mpstat -P ALL 1 1` tell of a second that they choose themselves: a
+  /// recording around it must hold at least what they counted.
+  @Test func sarAndMpstatTellAPartOfARecording() throws {
+    guard try output("sar", "-V") != nil, try output("mpstat", "-V") != nil else { return }
+    let command = try Command()
+    let recording = try command.start([
+      "--cpu", "--net", "--raw", "--format", "ndjson", "--interval", "100ms", "--duration", "10s",
+    ])
+    #expect(recording.wait { recording.output.contains(#""type":"sample""#) })
+    let (sar, mpstat) = (command.folder.file("sar"), command.folder.file("mpstat"))
+    // Packets over the loopback, and a shell that is busy sending them.
+    let script = """
+      sar -n DEV 1 2 >\(sar) & mpstat -P ALL 1 2 >\(mpstat) & end=$((SECONDS + 3))
+      while [ $SECONDS -lt $end ]; do echo x >/dev/udp/127.0.0.1/9; done 2>/dev/null; wait
+      """
+    guard try output("bash", "-c", script) != nil else { return }
+    recording.process.interrupt()
+    let lines = try recording.finish().objects().filter { $0["type"] as? String == "sample" }
+    func grown(_ name: String) throws -> Double {
+      let values = lines.compactMap { ($0["values"] as? [String: Double])?[name] }
+      return try #require(values.last) - (try #require(values.first))
+    }
+    func average(_ file: String, _ row: String) throws -> [Double] {
+      let text = try String(contentsOfFile: file, encoding: .utf8)
+      let line = text.split(separator: "\n").first {
+        let words = $0.split(separator: " ")
+        return words.count > 2 && words[0] == "Average:" && words[1] == row
+      }
+      return try #require(line, "\(file): \(row)").split(separator: " ").dropFirst(2)
+        .compactMap { Double($0) }
+    }
+    // rxpck/s txpck/s rxkB/s txkB/s, rounded to hundredths, over two seconds.
+    let loopback = try average(sar, "lo")
+    #expect(loopback[0] > 10, "the shell sent nothing")
+    #expect(try grown("net.rx_packets[lo]") >= (loopback[0] - 0.01) * 1.9)
+    #expect(try grown("net.rx_bytes[lo]") >= (loopback[2] - 0.01) * 1.9 * 1024)
+    // %usr is a share of the ticks that the kernel counted, which may be fewer than there were.
+    let all = try average(mpstat, "all")
+    let user = try grown("cpu.user[all]")
+    let states = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]
+    let total = try states.reduce(0) { try $0 + grown("cpu.\($1)[all]") }
+    let times = lines.compactMap { $0["elapsed_ns"] as? Double }
+    let seconds = (try #require(times.last) - (try #require(times.first))) / 1e9
+    let part = all[0] / 100 * total * 2 / seconds
+    #expect(user > 0 && user >= part * 0.8, "\(user) ns here, \(part) in mpstat's two seconds")
+    // The rest of the three seconds was not all user time.
+    #expect(user <= part + (seconds - 1.9) * total / seconds)
   }
 
   @Test func nodesAreNumastats() throws {

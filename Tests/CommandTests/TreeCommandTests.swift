@@ -69,6 +69,23 @@ import Testing
     #expect(try #require(deviations.min()) < 0.03, "\(deviations)")
   }
 
+  /// All within one interval, so that the events of both bearers of a pid wait together.
+  @Test func aPidThatComesAgainIsAnotherProcess() throws {
+    let isChoice = unsafe access("/proc/sys/kernel/ns_last_pid", W_OK) == 0
+    guard recordsArePermitted(), isChoice else {
+      print("skipped: exit records or the choice of pids are not permitted here")
+      return
+    }
+    let outcome = try Command()(
+      "run", "--tree", "workload", "--interval", "10s", "--format", "json", "--", Self.workload,
+      "reuse", "200")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let metrics = try attempt(outcome).0.metrics
+    #expect(metrics["tree.forks"] == 400)
+    #expect(metrics["tree.exits"] == 401, "the children and their parent")
+    #expect(metrics["tree.events_lost"] == 0 && metrics["tree.processes_lost"] == 0)
+  }
+
   @Test func withoutPrivilegeTheUnseenShareIsStated() throws {
     guard getuid() == 0 else {
       print("skipped: only root can give its privileges up")

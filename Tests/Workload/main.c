@@ -29,6 +29,33 @@ static int forks(int count, double milliseconds) {
   return 0;
 }
 
+// COUNT pairs of children of which the second has the first one's pid (/proc/sys/kernel/ns_last_pid;
+// needs CAP_SYS_ADMIN). Prints how many children there were and in how many pairs that was so.
+static int reuse(int count) {
+  int children = 0, reused = 0;
+  for (int index = 0; index < count; index++) {
+    pid_t first = fork();
+    if (first < 0) return 1;
+    if (first == 0) _exit(0);
+    waitpid(first, NULL, 0);
+    FILE *last = fopen("/proc/sys/kernel/ns_last_pid", "w");
+    if (!last) {
+      perror("ns_last_pid");
+      return 1;
+    }
+    fprintf(last, "%d", first - 1);
+    fclose(last);
+    pid_t second = fork();
+    if (second < 0) return 1;
+    if (second == 0) _exit(0);
+    waitpid(second, NULL, 0);
+    children += 2;
+    if (second == first) reused++;
+  }
+  printf("children %d reused %d\n", children, reused);
+  return 0;
+}
+
 // MEBIBYTES of memory bound to NODE (mbind with MPOL_BIND), touched, and kept for SECONDS.
 static int bind_memory(int node, size_t mebibytes, double seconds) {
   size_t bytes = mebibytes << 20;
@@ -48,8 +75,10 @@ static int bind_memory(int node, size_t mebibytes, double seconds) {
 
 int main(int count, char **words) {
   if (count == 4 && strcmp(words[1], "forks") == 0) return forks(atoi(words[2]), atof(words[3]));
+  if (count == 3 && strcmp(words[1], "reuse") == 0) return reuse(atoi(words[2]));
   if (count == 5 && strcmp(words[1], "bind") == 0)
     return bind_memory(atoi(words[2]), (size_t)atol(words[3]), atof(words[4]));
-  fprintf(stderr, "usage: workload forks COUNT MILLISECONDS | bind NODE MEBIBYTES SECONDS\n");
+  fprintf(stderr, "usage: workload forks COUNT MILLISECONDS | reuse COUNT |"
+                  " bind NODE MEBIBYTES SECONDS\n");
   return 2;
 }

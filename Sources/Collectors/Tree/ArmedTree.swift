@@ -173,20 +173,36 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
   /// read to the end again behind each batch of exits.
   func takeEvents() {
     takeForks()
-    guard let exits else { return }
-    for _ in 0..<Self.messageLimit {
-      reader.calls &+= 1
-      guard let event = exits.next() else { break }
-      switch event {
-      case .lost:
-        eventsLost &+= 1
-        mustWalk = true
-        mustSweep = true
-      case .exit(let record):
-        if table.find(record.process) == nil { takeForks() }
-        take(record)
-      }
+    for _ in 0..<Self.messageLimit { if !takeExit(forksFirst: true) { break } }
+  }
+
+  /// Takes one exit record or loss; false when there is nothing more. Forks that came meanwhile are
+  /// read first where it is of an unknown process.
+  private func takeExit(forksFirst: Bool) -> Bool {
+    guard let exits else { return false }
+    reader.calls &+= 1
+    guard let event = exits.next() else { return false }
+    switch event {
+    case .lost:
+      eventsLost &+= 1
+      mustWalk = true
+      mustSweep = true
+    case .exit(let record):
+      if forksFirst, table.find(record.process) == nil { takeForks() }
+      take(record)
     }
+    return true
+  }
+
+  /// A pid came again: its last bearer's record, and all before it, are in the queue already. The
+  /// forks of those whom they are about were announced before this one.
+  private func endLastBearer(of pid: Int32) {
+    for _ in 0..<Self.messageLimit {
+      guard table.find(pid) != nil, takeExit(forksFirst: false) else { break }
+    }
+    guard let place = table.find(pid) else { return }
+    // Without records, or with this one lost: what was last read of it stays.
+    retire(place)
   }
 
   private func takeForks() {
@@ -199,7 +215,9 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
         eventsLost &+= 1
         mustWalk = true
       case .fork(let parent, let child):
+        if let place = table.find(child), table[place].isAnnounced { endLastBearer(of: child) }
         if table.find(parent) != nil { add(child, parent: parent) }
+        if let place = table.find(child) { table[place].isAnnounced = true }
       }
     }
   }
