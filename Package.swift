@@ -19,8 +19,9 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
       .target(name: "CPcap", condition: .when(traits: ["Pcap"])),
     ]
   ),
+  ("PerfEvents", ["SampleModel", "LinuxSystem"]),
   ("Sampler", ["SampleModel", "SampleRing", "LinuxSystem"]),
-  ("Collectors", ["SampleModel", "Sampler", "KernelText", "LinuxSystem"]),
+  ("Collectors", ["SampleModel", "Sampler", "KernelText", "LinuxSystem", "PerfEvents"]),
   ("RunStore", ["SampleModel", .product(name: "GRDB", package: "GRDB.swift")]),
   ("RunAnalysis", ["SampleModel"]),
   (
@@ -44,7 +45,8 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
 
 /// Tests mirror the modules; each may look into everything below the command.
 let tested = [
-  "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "Sampler", "Collectors", "RunStore",
+  "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "PerfEvents", "Sampler", "Collectors",
+  "RunStore",
   "RunAnalysis", "Runner", "Output", "SamplerKit", "RunnerKit",
 ]
 

@@ -153,6 +153,48 @@ int lb_perf_task_clock(int pid) {
   return fd < 0 ? -errno : (int)fd;
 }
 
+int lb_perf_open(const struct lb_perf_event *event, int pid, int cpu, int group) {
+  struct perf_event_attr attr;
+  memset(&attr, 0, sizeof attr);
+  attr.size = sizeof attr;
+  attr.type = event->type;
+  attr.config = event->config;
+  attr.config1 = event->config1;
+  attr.config2 = event->config2;
+  attr.bp_type = event->bp_type;
+  attr.precise_ip = event->precise_ip & 3;
+  attr.read_format =
+      PERF_FORMAT_GROUP | PERF_FORMAT_TOTAL_TIME_ENABLED | PERF_FORMAT_TOTAL_TIME_RUNNING;
+  attr.exclude_user = !!(event->flags & LB_PERF_EXCLUDE_USER);
+  attr.exclude_kernel = !!(event->flags & LB_PERF_EXCLUDE_KERNEL);
+  attr.exclude_hv = !!(event->flags & LB_PERF_EXCLUDE_HV);
+  attr.exclude_host = !!(event->flags & LB_PERF_EXCLUDE_HOST);
+  attr.exclude_guest = !!(event->flags & LB_PERF_EXCLUDE_GUEST);
+  attr.exclude_idle = !!(event->flags & LB_PERF_EXCLUDE_IDLE);
+  attr.pinned = !!(event->flags & LB_PERF_PINNED);
+  attr.disabled = !!(event->flags & LB_PERF_DISABLED);
+  attr.inherit = !!(event->flags & LB_PERF_INHERIT);
+  attr.enable_on_exec = !!(event->flags & LB_PERF_ENABLE_ON_EXEC);
+  unsigned long flags = PERF_FLAG_FD_CLOEXEC;
+  if (event->flags & LB_PERF_OF_CGROUP) flags |= PERF_FLAG_PID_CGROUP;
+#ifdef PERF_ATTR_SIZE_VER8
+  attr.config3 = event->config3;
+#else
+  if (event->config3 != 0) return -E2BIG;
+#endif
+  long fd = syscall(SYS_perf_event_open, &attr, pid, cpu, group, flags);
+  if (fd < 0 && errno == E2BIG) {
+    // An old kernel knows the first 64 bytes; what lies behind must be zero for it anyhow.
+    attr.size = PERF_ATTR_SIZE_VER0;
+    fd = syscall(SYS_perf_event_open, &attr, pid, cpu, group, flags);
+  }
+  return fd < 0 ? -errno : (int)fd;
+}
+
+int lb_perf_enable_group(int fd) {
+  return ioctl(fd, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP) < 0 ? -errno : 0;
+}
+
 int lb_netlink_open(int protocol, uint32_t groups, int receive_bytes) {
   int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol);
   if (fd < 0) return -errno;

@@ -173,8 +173,8 @@ package final class RunReader {
     }
   }
 
-  /// What happened beside the samples, as the sinks were told, by time; entries of the runner are not
-  /// among them.
+  /// What happened beside the samples, as the sinks were told, by time; entries of the runner are
+  /// not among them.
   func sampleEvents() throws(LBError) -> [SampleEvent] {
     let anchors = try anchors()
     return try read("reading the journal") { db in

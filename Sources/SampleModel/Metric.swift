@@ -38,6 +38,31 @@ public struct Scale: Sendable, Hashable, Codable {
     self.denominator = denominator
   }
 
+  /// The factor that a decimal such as `2.3283064365386962890625e-10` stands for: its inverse where
+  /// that is a whole number, as of a power of two. Nil for what is no positive number or needs more
+  /// than 64 bits.
+  package init?(decimal text: some StringProtocol) {
+    guard let value = Double(text), value.isFinite, value > 0 else { return nil }
+    if value >= 1, value == value.rounded(), value < 1e18 {
+      self.init(UInt64(value))
+      return
+    }
+    let inverse = (1 / value).rounded()
+    if inverse < 1e18, abs(inverse * value - 1) < 1e-14 {
+      self.init(1, per: UInt64(inverse))
+      return
+    }
+    var denominator: UInt64 = 1
+    while denominator < 1_000_000_000_000 {
+      let product = value * Double(denominator)
+      if product > 1e6 || product == product.rounded() { break }
+      denominator *= 10
+    }
+    let numerator = (value * Double(denominator)).rounded()
+    guard numerator >= 1, numerator < 1e18 else { return nil }
+    self.init(UInt64(numerator), per: denominator)
+  }
+
   /// The raw value is already in the base unit.
   public static let identity = Scale(1)
 

@@ -1,3 +1,5 @@
+import SampleModel
+
 /// Which columns are wanted: `--only`, `--except` and the CPUs of `--cpus`, as globs.
 package struct ColumnFilter: Sendable, Hashable {
   package let only: [String]
@@ -13,36 +15,5 @@ package struct ColumnFilter: Sendable, Hashable {
   package func passes(_ name: String) -> Bool {
     (only.isEmpty || only.contains { Glob.matches($0, name) })
       && !except.contains { Glob.matches($0, name) }
-  }
-}
-
-/// Shell patterns with `*` and `?`; brackets stand for themselves, as they do in metric names.
-package enum Glob {
-  /// Whether `pattern` matches the whole of `text`. Linear in practice: it backtracks to the last
-  /// star only.
-  package static func matches(_ pattern: String, _ text: String) -> Bool {
-    let pattern = Array(pattern.utf8)
-    let text = Array(text.utf8)
-    var at = 0
-    var position = 0
-    var star: (pattern: Int, text: Int)?
-    while position < text.count {
-      if at < pattern.count, pattern[at] == UInt8(ascii: "*") {
-        star = (at, position)
-        at += 1
-      } else if at < pattern.count,
-        pattern[at] == UInt8(ascii: "?") || pattern[at] == text[position]
-      {
-        at += 1
-        position += 1
-      } else if let last = star {
-        at = last.pattern + 1
-        position = last.text + 1
-        star = (last.pattern, last.text + 1)
-      } else {
-        return false
-      }
-    }
-    return pattern[at...].allSatisfy { $0 == UInt8(ascii: "*") }
   }
 }

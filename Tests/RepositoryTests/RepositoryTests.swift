@@ -62,7 +62,8 @@ import Testing
 
   @Test func theSamplingCoreKnowsNoFoundation() throws {
     let core = [
-      "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "Sampler", "Collectors",
+      "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "PerfEvents", "Sampler",
+      "Collectors",
       "RunAnalysis", "Output", "Runner",
     ]
     for module in core {

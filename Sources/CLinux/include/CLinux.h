@@ -50,6 +50,32 @@ int lb_perf_probe(uint32_t type, uint64_t config, int exclude_kernel);
 // perf_event_open(2) of the software task clock of `pid` and all its descendants to be, from its
 // next exec on: a descriptor or -errno. Reading it gives eight bytes of nanoseconds.
 int lb_perf_task_clock(int pid);
+// The fields of perf_event_attr that counting needs; `flags` are LB_PERF_ bits.
+struct lb_perf_event {
+  uint32_t type;
+  uint32_t flags;
+  uint64_t config, config1, config2, config3;
+  uint32_t bp_type;
+  uint32_t precise_ip;
+};
+enum {
+  LB_PERF_EXCLUDE_USER = 1 << 0,
+  LB_PERF_EXCLUDE_KERNEL = 1 << 1,
+  LB_PERF_EXCLUDE_HV = 1 << 2,
+  LB_PERF_EXCLUDE_HOST = 1 << 3,
+  LB_PERF_EXCLUDE_GUEST = 1 << 4,
+  LB_PERF_EXCLUDE_IDLE = 1 << 5,
+  LB_PERF_PINNED = 1 << 6,
+  LB_PERF_DISABLED = 1 << 7,
+  LB_PERF_INHERIT = 1 << 8,
+  LB_PERF_ENABLE_ON_EXEC = 1 << 9,
+  LB_PERF_OF_CGROUP = 1 << 10,
+};
+// perf_event_open(2) of a counting event, read as a group with its times: a descriptor or -errno.
+// `pid` is a control group's descriptor with LB_PERF_OF_CGROUP.
+int lb_perf_open(const struct lb_perf_event *event, int pid, int cpu, int group);
+// PERF_EVENT_IOC_ENABLE, DISABLE or RESET of a whole group: 0 or -errno.
+int lb_perf_enable_group(int fd);
 // A bound, non-blocking netlink socket whose receive buffer has up to `receive_bytes`: a
 // descriptor or -errno.
 int lb_netlink_open(int protocol, uint32_t groups, int receive_bytes);

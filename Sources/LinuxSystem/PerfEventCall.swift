@@ -1,0 +1,67 @@
+import CLinux
+import Glibc
+
+/// What perf_event_open(2) is asked to count (linux/perf_event.h).
+package struct PerfEventAttributes: Sendable, Hashable {
+  /// What is left out, and how the count is kept.
+  package struct Flags: OptionSet, Sendable, Hashable {
+    package let rawValue: UInt32
+
+    /// The flags of these bits.
+    package init(rawValue: UInt32) { self.rawValue = rawValue }
+
+    package static let excludeUser = Flags(rawValue: UInt32(LB_PERF_EXCLUDE_USER))
+    package static let excludeKernel = Flags(rawValue: UInt32(LB_PERF_EXCLUDE_KERNEL))
+    package static let excludeHypervisor = Flags(rawValue: UInt32(LB_PERF_EXCLUDE_HV))
+    package static let excludeHost = Flags(rawValue: UInt32(LB_PERF_EXCLUDE_HOST))
+    package static let excludeGuest = Flags(rawValue: UInt32(LB_PERF_EXCLUDE_GUEST))
+    package static let excludeIdle = Flags(rawValue: UInt32(LB_PERF_EXCLUDE_IDLE))
+    package static let pinned = Flags(rawValue: UInt32(LB_PERF_PINNED))
+    /// It does not count until it is enabled.
+    package static let disabled = Flags(rawValue: UInt32(LB_PERF_DISABLED))
+    /// Children that the task makes later are counted with it.
+    package static let inherit = Flags(rawValue: UInt32(LB_PERF_INHERIT))
+    package static let enableOnExec = Flags(rawValue: UInt32(LB_PERF_ENABLE_ON_EXEC))
+    /// The process is a control group's descriptor.
+    package static let controlGroup = Flags(rawValue: UInt32(LB_PERF_OF_CGROUP))
+  }
+
+  /// The number of the PMU.
+  package var type: UInt32
+  package var config: UInt64
+  /// Of a breakpoint, its address.
+  package var config1: UInt64 = 0
+  /// Of a breakpoint, its length.
+  package var config2: UInt64 = 0
+  package var config3: UInt64 = 0
+  /// HW_BREAKPOINT_R, W and X.
+  package var breakpointType: UInt32 = 0
+  /// precise_ip.
+  package var precision: UInt32 = 0
+  package var flags: Flags = []
+
+  /// An event of the PMU `type`.
+  package init(type: UInt32, config: UInt64) {
+    self.type = type
+    self.config = config
+  }
+}
+
+/// perf_event_open(2) and what a counter's descriptor is asked later.
+package enum PerfEventCall {
+  /// Opens a counter of `process` (-1: all) on `cpu` (-1: any) in the group of `leader` (-1: its
+  /// own): a descriptor or -errno. Allocates nothing.
+  package static func open(
+    _ attributes: PerfEventAttributes, process: Int32, cpu: Int32, leader: Int32
+  ) -> Int32 {
+    var event = lb_perf_event(
+      type: attributes.type, flags: attributes.flags.rawValue, config: attributes.config,
+      config1: attributes.config1, config2: attributes.config2, config3: attributes.config3,
+      bp_type: attributes.breakpointType, precise_ip: attributes.precision)
+    // Safe: the structure lives as long as the call.
+    return unsafe lb_perf_open(&event, process, cpu, leader)
+  }
+
+  /// Enables every counter of the group that `leader` leads: 0 or -errno.
+  package static func enable(_ leader: Int32) -> Int32 { lb_perf_enable_group(leader) }
+}

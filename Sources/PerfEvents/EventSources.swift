@@ -1,0 +1,146 @@
+package import LinuxSystem
+import SampleModel
+
+/// What the kernel offers to count: its PMUs (/sys/bus/event_source/devices) and tracepoints.
+///
+/// Documentation/ABI/testing/sysfs-bus-event_source-devices-format and -events. Reads files when
+/// asked and remembers nothing.
+package struct EventSources: Sendable {
+  private let roots: MountRoots
+
+  /// The sources below the sys root.
+  package init(_ roots: MountRoots) { self.roots = roots }
+
+  /// The names of all PMUs, sorted.
+  package var units: [String] { directoryEntries(roots.sys("bus/event_source/devices")).sorted() }
+
+  private func file(_ unit: String, _ name: String) -> String {
+    roots.sys("bus/event_source/devices/\(unit)/\(name)")
+  }
+
+  /// The number by which the kernel knows the PMU `unit`, nil when there is none of that name.
+  package func type(_ unit: String) -> UInt32? {
+    SmallFile.text(file(unit, "type")).flatMap { UInt32($0) }
+  }
+
+  /// Named events of a PMU, without their attributes' files.
+  package func events(_ unit: String) -> [String] {
+    directoryEntries(file(unit, "events")).filter { name in
+      ![".scale", ".unit", ".snapshot", ".per-pkg"].contains { name.hasSuffix($0) }
+    }.sorted()
+  }
+
+  /// What a named event stands for: `event=0x3c,umask=0x00`.
+  func definition(_ unit: String, _ event: String) -> String? {
+    SmallFile.text(file(unit, "events/\(event)"))
+  }
+
+  /// The bits of a term: `config:0-7,32-35`.
+  func format(_ unit: String, _ term: String) -> EventFormat? {
+    SmallFile.text(file(unit, "format/\(term)")).flatMap { EventFormat($0) }
+  }
+
+  /// The CPUs on which an uncore or energy PMU is opened, one for each socket or node; nil for one
+  /// that counts on every CPU.
+  package func cpuMask(_ unit: String) -> CPUSet? {
+    SmallFile.text(file(unit, "cpumask")).flatMap { CPUSet(list: $0) }
+  }
+
+  /// The core PMUs of a hybrid processor, none on one whose cores are alike.
+  package var corePMUs: [String] {
+    let cores = units.filter { SmallFile.text(file($0, "cpus")) != nil }
+    return cores.count > 1 ? cores : []
+  }
+
+  /// The factor and unit of a named event.
+  func scale(_ unit: String, _ event: String) -> (Scale, MetricUnit)? {
+    guard let text = SmallFile.text(file(unit, "events/\(event).scale")),
+      let scale = Scale(decimal: text)
+    else { return nil }
+    switch SmallFile.text(file(unit, "events/\(event).unit")) {
+    case "Joules": return (scale, .joules)
+    case "MiB": return (Scale(scale.numerator << 20, per: scale.denominator), .bytes)
+    default: return (scale, .count)
+    }
+  }
+
+  /// Where tracefs is mounted.
+  private var tracing: String? {
+    ["kernel/tracing/events", "kernel/debug/tracing/events"].map { roots.sys($0) }
+      .first { !directoryEntries($0).isEmpty }
+  }
+
+  /// Why there are no tracepoints to look up, nil when there are.
+  package var tracingIsMissing: String? {
+    tracing == nil
+      ? "the tracepoints cannot be read: mount -t tracefs nodev /sys/kernel/tracing (as root)" : nil
+  }
+
+  /// The tracepoints that a pattern of `*` and `?` in either part names, sorted.
+  package func tracepoints(_ system: String, _ name: String) -> [String] {
+    guard let tracing else { return [] }
+    return directoryEntries(tracing).filter { Glob.matches(system, $0) }.flatMap { system in
+      directoryEntries("\(tracing)/\(system)").filter { Glob.matches(name, $0) }
+        .map { "\(system):\($0)" }
+    }.filter { tracepoint($0) != nil }.sorted()
+  }
+
+  /// The number of the tracepoint `sched:sched_switch`, nil when there is none.
+  package func tracepoint(_ name: String) -> UInt64? {
+    guard let tracing else { return nil }
+    let path = name.split(separator: ":").joined(separator: "/")
+    return SmallFile.text("\(tracing)/\(path)/id").flatMap { UInt64($0) }
+  }
+}
+
+/// Where a term's bits go in `perf_event_attr`.
+struct EventFormat: Equatable {
+  /// Which of config, config1, config2, config3.
+  let word: Int
+  /// From the value's lowest bit on.
+  let ranges: [ClosedRange<Int>]
+
+  /// The whole of a word.
+  init(word: Int) {
+    self.word = word
+    ranges = [0...63]
+  }
+
+  /// Reads `config1:0-7,21`.
+  init?(_ text: String) {
+    let parts = text.split(separator: ":")
+    guard parts.count == 2,
+      let word = ["config", "config1", "config2", "config3"]
+        .firstIndex(of: String(parts[0]))
+    else { return nil }
+    var ranges: [ClosedRange<Int>] = []
+    for range in parts[1].split(separator: ",") {
+      let ends = range.split(separator: "-").map { Int($0) }
+      guard let low = ends.first ?? nil, let high = ends.last ?? nil, ends.count <= 2, low >= 0,
+        low <= high, high < 64
+      else { return nil }
+      ranges.append(low...high)
+    }
+    guard !ranges.isEmpty else { return nil }
+    self.word = word
+    self.ranges = ranges
+  }
+
+  /// The largest value that fits.
+  var maximum: UInt64 {
+    let width = ranges.reduce(0) { $0 + $1.count }
+    return width >= 64 ? .max : (1 << UInt64(width)) - 1
+  }
+
+  /// The bits of `value`, where they belong.
+  func spread(_ value: UInt64) -> UInt64 {
+    var rest = value
+    var bits: UInt64 = 0
+    for range in ranges {
+      let mask: UInt64 = range.count >= 64 ? .max : (1 << UInt64(range.count)) - 1
+      bits |= (rest & mask) << UInt64(range.lowerBound)
+      rest = range.count >= 64 ? 0 : rest >> UInt64(range.count)
+    }
+    return bits
+  }
+}

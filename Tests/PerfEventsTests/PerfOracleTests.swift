@@ -1,0 +1,154 @@
+import Foundation
+import LinuxSystem
+import PerfEvents
+import Testing
+
+/// Attributes against those that `perf stat -vv` prints before it opens an event, whether the host
+/// has the event or not.
+@Suite(.serialized) struct PerfOracleTests {
+  /// Later ones changed what they leave out of guests unasked.
+  private static let knownVersions = 1...10
+
+  /// perf's own lines, by field; nil where there is no perf of those versions.
+  private func printed(_ event: String) throws -> [String: String]? {
+    guard FileManager.default.isExecutableFile(atPath: "/usr/bin/perf") else {
+      print("skipped: perf is not installed")
+      return nil
+    }
+    // "perf version 6.1.192"
+    let version = try output("--version").split(separator: " ").last?.split(separator: ".") ?? []
+    guard version.count > 1, version[0] == "6", let minor = Int(version[1]),
+      Self.knownVersions.contains(minor)
+    else {
+      print("skipped: perf \(version.joined(separator: ".")) is not 6.1 to 6.10")
+      return nil
+    }
+    var fields: [String: String] = [:]
+    var isInside = false
+    for line in try output("stat", "-vv", "-e", event, "true").split(separator: "\n") {
+      if line.hasPrefix("perf_event_attr:") {
+        guard fields.isEmpty else { break }
+        isInside = true
+        fields["found"] = "1"
+      } else if line.hasPrefix("---") {
+        if isInside { break }
+      } else if isInside {
+        let words = line.split(separator: " ")
+        if let last = words.last { fields[words.dropLast().joined(separator: " ")] = String(last) }
+      }
+    }
+    return fields["found"] == nil ? [:] : fields
+  }
+
+  /// What perf prints, on either stream.
+  private func output(_ arguments: String...) throws -> String {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/perf")
+    process.arguments = arguments
+    let pipe = Foundation.Pipe()
+    process.standardError = pipe
+    process.standardOutput = pipe
+    try process.run()
+    let bytes = pipe.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Our attributes in perf's words; fields of 0 are not printed.
+  private func words(_ event: PerfEvent) -> [String: String] {
+    let attributes = event.attributes
+    func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
+    var fields = ["found": "1"]
+    if attributes.type != 0 { fields["type"] = "\(attributes.type)" }
+    if attributes.config != 0 { fields["config"] = hexadecimal(attributes.config) }
+    let isBreakpoint = attributes.type == 5
+    if isBreakpoint { fields["bp_type"] = "\(attributes.breakpointType)" }
+    if attributes.config1 != 0 { fields["{ bp_addr, config1 }"] = hexadecimal(attributes.config1) }
+    if attributes.config2 != 0 { fields["{ bp_len, config2 }"] = hexadecimal(attributes.config2) }
+    if attributes.precision != 0 { fields["precise_ip"] = "\(attributes.precision)" }
+    let flags: [(PerfEventAttributes.Flags, String)] = [
+      (.excludeUser, "exclude_user"), (.excludeKernel, "exclude_kernel"),
+      (.excludeHypervisor, "exclude_hv"), (.excludeHost, "exclude_host"),
+      (.excludeGuest, "exclude_guest"), (.excludeIdle, "exclude_idle"), (.pinned, "pinned"),
+    ]
+    for (flag, name) in flags where attributes.flags.contains(flag) { fields[name] = "1" }
+    return fields
+  }
+
+  /// What only our own way of opening decides.
+  private static let circumstances: Set<String> = [
+    "size", "sample_type", "read_format", "disabled", "inherit", "enable_on_exec",
+  ]
+
+  private func compare(_ name: String) throws -> Bool {
+    guard let theirs = try printed(name) else { return false }
+    let resolver = EventResolver(EventSources(MountRoots()))
+    guard !theirs.isEmpty else {
+      Issue.record("perf prints nothing for \(name)")
+      return false
+    }
+    let ours = try #require(try resolver.events(name).first)
+    let rest = theirs.filter { !Self.circumstances.contains($0.key) }
+    #expect(words(ours) == rest, "\(name)")
+    return words(ours) == rest
+  }
+
+  private static let modifiers = [
+    "", ":u", ":k", ":h", ":uk", ":kh", ":uh", ":ukh", ":G", ":H", ":GH", ":uG", ":p", ":pp",
+    ":ppp",
+    ":up", ":I", ":D", ":uD", ":kH",
+  ]
+
+  @Test func everyGenericHardwareAndSoftwareEvent() throws {
+    for name in (GenericEvents.hardware + GenericEvents.software).flatMap({ $0 }) {
+      guard try printed(name) != nil else { return }
+      _ = try compare(name)
+    }
+  }
+
+  @Test(arguments: ["cycles", "page-faults", "r1a8", "LLC-loads", "msr/tsc/", "sched:sched_switch"])
+  func everyModifier(_ name: String) throws {
+    let sources = EventSources(MountRoots())
+    if name.contains(":"), sources.tracingIsMissing != nil {
+      print("skipped: \(sources.tracingIsMissing ?? "")")
+      return
+    }
+    if name.contains("/"), sources.type("msr") == nil {
+      print("skipped: no PMU msr here")
+      return
+    }
+    for letters in Self.modifiers {
+      // perf keeps precise events to hardware; behind a PMU's slash it takes letters without colon.
+      if letters.contains("p"), !["cycles", "r1a8", "LLC-loads"].contains(name) { continue }
+      let written = name.hasSuffix("/") ? name + letters.dropFirst() : name + letters
+      guard try printed(written) != nil else { return }
+      _ = try compare(written)
+    }
+  }
+
+  @Test func everyCacheEvent() throws {
+    var names: [String] = []
+    for cache in ["L1-dcache", "L1-icache", "LLC", "dTLB", "iTLB", "branch", "node"] {
+      names += ["\(cache)-loads", "\(cache)-load-misses"]
+      if !["L1-icache", "iTLB", "branch"].contains(cache) {
+        names += ["\(cache)-stores", "\(cache)-store-misses"]
+      }
+      if !["iTLB", "branch", "dTLB"].contains(cache) {
+        names += ["\(cache)-prefetches", "\(cache)-prefetch-misses"]
+      }
+    }
+    for name in names {
+      guard try printed(name) != nil else { return }
+      _ = try compare(name)
+    }
+  }
+
+  @Test(arguments: [
+    "mem:0x1000", "mem:0x1000:w", "mem:0x1000:x", "mem:0x1000/8:rw", "mem:0x1000/1:r:u", "r0",
+    "rfffff",
+    "r1a8:k",
+  ]) func rawEventsAndBreakpoints(_ name: String) throws {
+    guard try printed(name) != nil else { return }
+    _ = try compare(name)
+  }
+}
