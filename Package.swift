@@ -75,8 +75,8 @@ let package = Package(
     .executableTarget(
       name: "lbsample",
       dependencies: [
-        "CLinux", "SampleModel", "LinuxSystem", "Sampler", "Collectors", "RunStore", "Runner",
-        "Output",
+        "CLinux", "SampleModel", "LinuxSystem", "PerfEvents", "Sampler", "Collectors", "RunStore",
+        "Runner", "Output",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "TOMLKit", package: "TOMLKit"),

@@ -23,6 +23,8 @@ package struct CollectorOptions: Sendable {
   package var topOrder = TopOrder.cpu
   /// Rows about threads too.
   package var perThread = false
+  /// Performance events to count.
+  package var perf: PerfChoice?
   /// From where the interfaces' counters are read.
   package var netSource = NetSource.auto
   /// Which block devices are read.
@@ -71,6 +73,7 @@ extension CollectorRegistry {
         isWanted: options.footprint, tree: options.tree, processes: options.processes),
       CgroupCollector(choices: options.cgroups),
       TopCollector(count: options.top, order: options.topOrder),
+      PerfCollector(options.perf),
     ])
   }
 }

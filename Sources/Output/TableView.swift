@@ -179,8 +179,27 @@ package enum TableView {
           columns.append(column)
         }
       }
+      columns += events(of: layout, perCPU: perCPU)
     }
     return columns
+  }
+
+  /// Performance events, which have no table of their own: a column each, or one for each CPU.
+  private static func events(of layout: Layout, perCPU: Bool) -> [TableColumn] {
+    layout.columns.filter { column in
+      column.times != nil && (perCPU || ["all", ""].contains(column.instance))
+    }.map { column in
+      let isAll = ["all", ""].contains(column.instance)
+      let format: CellFormat =
+        switch column.metric.unit {
+        case .bytes: .bytes
+        case .nanoseconds, .joules: .fixed
+        default: .count
+        }
+      return TableColumn(
+        group: isAll ? "events" : "cpu\(column.instance)", heading: column.metric.name,
+        source: column.name, format: format, rank: isAll ? 1 : 5)
+    }
   }
 
   private static func group(_ collector: String, _ instance: String) -> String {

@@ -5,7 +5,7 @@ package import SampleModel
 package struct PerfEvent: Sendable, Equatable {
   /// As it was written, aliases kept: `cycles:u`, `cpu/event=0x3c/`.
   package let name: String
-  package let attributes: PerfEventAttributes
+  package var attributes: PerfEventAttributes
   /// From the count to base units.
   package var scale = Scale.identity
   package var unit = MetricUnit.count
@@ -13,6 +13,12 @@ package struct PerfEvent: Sendable, Equatable {
   package var cpus: CPUSet?
   /// It happens in the kernel: with the kernel left out it would read 0 and mean nothing.
   package var happensInKernel = false
+
+  /// An event that counts ones, wherever it is opened.
+  package init(name: String, attributes: PerfEventAttributes) {
+    self.name = name
+    self.attributes = attributes
+  }
 }
 
 /// Turns the names that perf's users write into attributes, on what this host offers.
@@ -22,16 +28,42 @@ package struct EventResolver: Sendable {
   /// A resolver over these sources.
   package init(_ sources: EventSources) { self.sources = sources }
 
-  /// The events of a list, in the groups that were written; a name that stands for several events
-  /// (a pattern of tracepoints, a generic event on a hybrid processor) makes as many.
+  /// The events of a list in groups, which are read together: those that were written, and one for
+  /// all others that the same part of the machine counts. A name that stands for several events (a
+  /// pattern of tracepoints, a generic event on a hybrid processor) makes as many.
   package func groups(_ text: String) throws(EventError) -> [[PerfEvent]] {
     var groups: [[PerfEvent]] = []
+    var places: [UInt32: Int] = [:]
     for group in try EventList(text).groups {
       var events: [PerfEvent] = []
       for name in group.names { events += try self.events(name, also: group.modifiers) }
-      if group.isExplicit { groups.append(events) } else { groups += events.map { [$0] } }
+      guard !group.isExplicit else {
+        groups.append(events)
+        continue
+      }
+      for event in events {
+        let counter = Self.counter(event)
+        if let place = places[counter] {
+          groups[place].append(event)
+        } else {
+          places[counter] = groups.count
+          groups.append([event])
+        }
+      }
     }
     return groups
+  }
+
+  /// Which part of the machine counts an event: software, the cores, or another PMU by its number.
+  private static func counter(_ event: PerfEvent) -> UInt32 {
+    switch event.attributes.type {
+    case GenericEvents.softwareType, GenericEvents.tracepointType, GenericEvents.breakpointType:
+      return GenericEvents.softwareType
+    case GenericEvents.hardwareType, GenericEvents.cacheType:
+      let core = UInt32(truncatingIfNeeded: event.attributes.config >> 32)
+      return core == 0 ? GenericEvents.rawType : core
+    default: return event.attributes.type
+    }
   }
 
   /// The events that one name stands for, with the modifiers of its group.
@@ -73,6 +105,11 @@ package struct EventResolver: Sendable {
           tracepoint + (letters.isEmpty ? "" : ":" + letters), attributes, letters, inKernel: true))
     }
     return events
+  }
+
+  /// Names that mean something on some host, to guess what was meant.
+  package static let genericNames = (GenericEvents.software + GenericEvents.hardware).flatMap {
+    $0
   }
 
   /// Every name that `pattern` matches of what this host has, in the order of `perf list`.

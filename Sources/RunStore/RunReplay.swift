@@ -144,10 +144,10 @@ package struct RunReplay {
   private func filtered(_ layout: Layout) -> Layout {
     Layout(
       collector: layout.collector, stream: layout.stream, epoch: layout.epoch,
-      columns: layout.columns.filter { selection.passes($0.name) })
+      columns: zip(layout.columns, layout.kept(selection.passes)).filter(\.1).map(\.0))
   }
 
   private func picked(_ values: [UInt64], _ layout: Layout) -> [UInt64] {
-    zip(values, layout.columns).filter { selection.passes($1.name) }.map(\.0)
+    zip(values, layout.kept(selection.passes)).filter(\.1).map(\.0)
   }
 }

@@ -23,6 +23,8 @@ package struct Derivation: Sendable {
   private struct Stream {
     var layout: Layout
     var previous: [UInt64]
+    /// For each column, where the times of its count stand.
+    let times: [(enabled: Int, running: Int)?]
     /// For each column of `layout`, whether `previous` holds a value of it.
     var known: [Bool]
     var previousStart: UInt64?
@@ -45,6 +47,7 @@ package struct Derivation: Sendable {
   package mutating func layout(_ layout: Layout) {
     var next = Stream(
       layout: layout, previous: Array(repeating: 0, count: layout.columns.count),
+      times: layout.timePlaces(),
       known: Array(repeating: false, count: layout.columns.count), previousStart: nil, bracket: 0)
     if let old = streams[layout.stream] {
       next.bracket = old.bracket
@@ -75,19 +78,31 @@ package struct Derivation: Sendable {
     var result = Result()
     result.window = stream.previousStart.map { header.start &- $0 }
     result.values.reserveCapacity(values.count)
+    // What the columns grew by, for the times of a count.
+    var grown: [UInt64] = []
+    if stream.times.contains(where: { $0 != nil }) {
+      grown = values.indices.map { values[$0] &- stream.previous[$0] }
+    }
     for index in values.indices {
       let metric = stream.layout.columns[index].metric
       let value = values[index]
       let isCumulative = metric.kind != .gauge
       if !isCumulative || raw {
-        result.values.append(Self.scaled(value, of: metric))
+        let share = stream.times[index].map {
+          CountingShare(enabled: values[$0.enabled], running: values[$0.running])
+        }
+        result.values.append(
+          share.map { $0.corrected(value, metric) } ?? Self.scaled(value, of: metric))
       }
       guard isCumulative else { continue }
       if stream.known[index] {
         if !raw {
           let step = CounterStep(from: stream.previous[index], to: value, metric: metric)
-          result.values.append(
-            Self.rate(step.difference, metric: metric, window: result.window))
+          let rate = Self.rate(step.difference, metric: metric, window: result.window)
+          let share = stream.times[index].map {
+            CountingShare(enabled: grown[$0.enabled], running: grown[$0.running])
+          }
+          result.values.append(share.map { $0.corrected(rate) } ?? rate)
         }
       } else if !raw {
         result.values.append(.absent)
@@ -116,6 +131,36 @@ package struct Derivation: Sendable {
     // Time per time is a fraction; everything else is per second.
     return .real(
       metric.unit == .nanoseconds ? base / Double(window) : base * 1e9 / Double(window))
+  }
+}
+
+/// For how much of the time a count was kept: less than all of it where there are more events than
+/// the processor has counters.
+package struct CountingShare: Sendable {
+  /// Nanoseconds for which it was to be counted, and was.
+  package let enabled: UInt64
+  package let running: UInt64
+
+  /// A share of two times.
+  package init(enabled: UInt64, running: UInt64) {
+    self.enabled = enabled
+    self.running = running
+  }
+
+  /// What the count stands for, as perf scales it: nothing is known of what never ran.
+  package func corrected(_ value: Double) -> Double? {
+    if running == enabled { return value }
+    return running == 0 ? nil : value * Double(enabled) / Double(running)
+  }
+
+  fileprivate func corrected(_ value: UInt64, _ metric: MetricDescription) -> DerivedValue {
+    if running == enabled, let exact = metric.scale.exactly(value) { return .integer(exact) }
+    return corrected(metric.scale.apply(Double(value))).map(DerivedValue.real) ?? .absent
+  }
+
+  fileprivate func corrected(_ value: DerivedValue) -> DerivedValue {
+    guard case .real(let number) = value else { return value }
+    return corrected(number).map(DerivedValue.real) ?? .absent
   }
 }
 

@@ -6,12 +6,18 @@ public struct Column: Sendable, Hashable {
   public let instance: String
   /// `cpu.user[0]`.
   public let name: String
+  /// The instance of `time_enabled` and `time_running` that say for how much of the time this was
+  /// counted, nil for what always is.
+  public let times: String?
 
   /// What stands before the first point of the name.
   fileprivate var prefix: String { String(name.prefix { $0 != "." }) }
 
   /// The column of `metric` at `instance` under its full name.
-  public init(collector: String, metric: MetricDescription, instance: String) {
+  public init(
+    collector: String, metric: MetricDescription, instance: String, times: String? = nil
+  ) {
+    self.times = times
     self.metric = metric
     self.instance = instance
     name =
@@ -41,11 +47,42 @@ public struct Layout: Sendable, Hashable {
   }
 }
 
+extension Layout {
+  /// Where a column's time columns stand, nil where it has none.
+  package func timePlaces() -> [(enabled: Int, running: Int)?] {
+    guard columns.contains(where: { $0.times != nil }) else {
+      return Array(repeating: nil, count: columns.count)
+    }
+    var places: [String: Int] = [:]
+    for (place, column) in columns.enumerated() {
+      places["\(column.metric.name)[\(column.instance)]"] = place
+    }
+    return columns.map { column in
+      guard let times = column.times, let enabled = places["time_enabled[\(times)]"],
+        let running = places["time_running[\(times)]"]
+      else { return nil }
+      return (enabled, running)
+    }
+  }
+
+  /// Whether each column stays when those are chosen that `passes`: a count stays with its times.
+  package func kept(_ passes: (String) -> Bool) -> [Bool] {
+    let kept = columns.map { passes($0.name) }
+    let times = Set(zip(columns, kept).compactMap { $1 ? $0.times : nil })
+    guard !times.isEmpty else { return kept }
+    return zip(columns, kept).map { column, isKept in
+      isKept
+        || ["time_enabled", "time_running"].contains(column.metric.name)
+          && times.contains(column.instance)
+    }
+  }
+}
+
 extension Layout: Codable {
   /// Each metric once, and for each column its metric's place and its instance: a thousand devices
   /// have a dozen metrics.
   private enum Key: String, CodingKey {
-    case collector, stream, epoch, prefix, metrics, metric, instance
+    case collector, stream, epoch, prefix, metrics, metric, instance, times
   }
 
   /// Writes the layout with each metric described once.
@@ -69,6 +106,8 @@ extension Layout: Codable {
     try container.encode(metrics, forKey: .metrics)
     try container.encode(metric, forKey: .metric)
     try container.encode(columns.map(\.instance), forKey: .instance)
+    guard columns.contains(where: { $0.times != nil }) else { return }
+    try container.encode(columns.map(\.times), forKey: .times)
   }
 
   /// Reads what `encode` wrote; an index of no metric, or lists of two lengths, are refused.
@@ -78,7 +117,12 @@ extension Layout: Codable {
     let metrics = try container.decode([MetricDescription].self, forKey: .metrics)
     let metric = try container.decode([Int].self, forKey: .metric)
     let instance = try container.decode([String].self, forKey: .instance)
-    guard metric.count == instance.count, metric.allSatisfy(metrics.indices.contains) else {
+    let times =
+      try container.decodeIfPresent([String?].self, forKey: .times)
+      ?? Array(repeating: nil, count: instance.count)
+    guard metric.count == instance.count, times.count == instance.count,
+      metric.allSatisfy(metrics.indices.contains)
+    else {
       throw DecodingError.dataCorruptedError(
         forKey: .metric, in: container, debugDescription: "columns do not fit the metrics")
     }
@@ -86,8 +130,10 @@ extension Layout: Codable {
       collector: try container.decode(String.self, forKey: .collector),
       stream: try container.decode(UInt16.self, forKey: .stream),
       epoch: try container.decode(UInt32.self, forKey: .epoch),
-      columns: zip(metric, instance).map {
-        Column(collector: prefix, metric: metrics[$0], instance: $1)
+      columns: metric.indices.map {
+        Column(
+          collector: prefix, metric: metrics[metric[$0]], instance: instance[$0],
+          times: times[$0])
       })
   }
 }

@@ -88,14 +88,24 @@ package final class BracketDeltas: SampleSink {
             before[column.name] = value
           }
         }
-        for (column, value) in zip(close.layout.columns, close.values) {
+        let times = close.layout.timePlaces()
+        func grown(_ place: Int) -> UInt64 {
+          close.values[place] &- (before[close.layout.columns[place].name] ?? 0)
+        }
+        for (place, (column, value)) in zip(close.layout.columns, close.values).enumerated() {
           let metric = column.metric
           if metric.kind == .gauge {
             metrics[column.name] = metric.level(value)
           } else if let old = before[column.name],
             let difference = CounterStep(from: old, to: value, metric: metric).difference
           {
-            metrics[column.name] = metric.scale.apply(Double(difference))
+            let whole = metric.scale.apply(Double(difference))
+            guard let (enabled, running) = times[place] else {
+              metrics[column.name] = whole
+              continue
+            }
+            let share = CountingShare(enabled: grown(enabled), running: grown(running))
+            metrics[column.name] = share.corrected(whole)
           }
         }
       }

@@ -28,7 +28,7 @@ enum CollectorFlag: String, EnumerableFlag {
 
 /// Collectors that an option with a value chooses.
 enum TargetedCollector: String, CaseIterable {
-  case process, tree, footprint, cgroup, top
+  case process, tree, footprint, cgroup, top, perf
 }
 
 /// A cadence for each collector: a multiple of the interval.
@@ -122,6 +122,8 @@ struct CadenceOptions: ParsableArguments {
   var footprint: String?
   @Option(name: .customLong("top-interval"), parsing: .unconditional, help: Self.help("top"))
   var top: String?
+  @Option(name: .customLong("perf-interval"), parsing: .unconditional, help: Self.help("perf"))
+  var perf: String?
 
   private static func help(_ collector: String) -> ArgumentHelp {
     ArgumentHelp("Read \(collector) at this multiple of the interval.", valueName: "time")
@@ -166,6 +168,7 @@ struct CadenceOptions: ParsableArguments {
       (.footprint, footprint),
       (.cgroup, cgroup),
       (.top, top),
+      (.perf, perf),
     ]
     return all.compactMap { flag, interval in interval.map { (flag.rawValue, $0) } }
       + targeted.compactMap { flag, interval in interval.map { (flag.rawValue, $0) } }

@@ -3,6 +3,7 @@ import Collectors
 import Foundation
 import LinuxSystem
 import Output
+import PerfEvents
 import SampleModel
 import Sampler
 
@@ -15,8 +16,10 @@ struct CollectorsCommand: ParsableCommand {
     name: .customLong("format"),
     help: ArgumentHelp("text or json.", valueName: "format"))
   var format = "text"
+  @Flag(help: "List the performance events of this host, or those that match the given patterns.")
+  var perf = false
   @OptionGroup var mounts: MountOptions
-  @Argument(help: "Only these collectors.")
+  @Argument(help: "Only these collectors; with --perf, events that match, as in 'sched:*'.")
   var names: [String] = []
 
   private struct Entry: Encodable {
@@ -26,8 +29,29 @@ struct CollectorsCommand: ParsableCommand {
     var fix: String?
   }
 
+  private struct Event: Encodable {
+    var name: String
+    var kind: String
+  }
+
+  private func listEvents() throws {
+    let sources = EventSources(mounts.roots)
+    let resolver = EventResolver(sources)
+    let events = (names.isEmpty ? ["*"] : names).flatMap { resolver.names(matching: $0) }
+      .map { Event(name: $0.name, kind: $0.kind) }
+    if let missing = sources.tracingIsMissing { Console.say("lbsample: \(missing)") }
+    if format == "json" {
+      try Console.write(try JSONText.encode(events, pretty: true) + "\n")
+      return
+    }
+    let rows = events.map { [$0.name, $0.kind] }
+    try Console.write(
+      TextTable.lines(rows, leftColumns: 2).map { $0 + "\n" }.joined())
+  }
+
   func run() throws {
     try Formats.check(format, of: ["text", "json"])
+    guard !perf else { return try listEvents() }
     let registry = CollectorRegistry.host()
     let known = registry.collectors.map(\.description.name)
     for name in names where !known.contains(name) {

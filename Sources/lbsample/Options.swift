@@ -28,6 +28,7 @@ struct CollectorOptions: ParsableArguments {
     name: .customLong("zones-per-cpu"),
     help: "The page sets of each CPU in each memory zone.")
   var zonesPerCPU = false
+  @OptionGroup(title: "Performance events") var events: PerfOptions
   @Option(
     name: .customLong("tree"), parsing: .unconditional,
     help: ArgumentHelp(
@@ -91,7 +92,7 @@ struct CollectorOptions: ParsableArguments {
       + (zonesPerCPU ? ["zones"] : [])
       + (tree != nil ? ["tree"] : []) + (processes.isEmpty ? [] : ["process"])
       + (footprint ? ["footprint"] : []) + (cgroups.isEmpty ? [] : ["cgroup"])
-      + (top != nil ? ["top"] : [])
+      + (top != nil ? ["top"] : []) + (events.lists.isEmpty ? [] : ["perf"])
   }
 
   var overrides: [(String, String, String)] {
@@ -114,6 +115,7 @@ struct CollectorOptions: ParsableArguments {
       ("collectors.cpus", cpus ?? ""), ("collectors.tree", tree ?? ""),
       ("collectors.process", processes.joined(separator: ",")), ("collectors.top", top ?? ""),
       ("collectors.cgroup", cgroups.joined(separator: ",")),
+      ("collectors.perf", events.lists.joined(separator: ",")),
       ("collectors.top_by", topBy ?? ""), ("collectors.per_thread", perThread ? "true" : ""),
       ("collectors.only", only.joined(separator: ",")),
       ("collectors.except", except.joined(separator: ",")),
@@ -126,7 +128,8 @@ struct CollectorOptions: ParsableArguments {
   /// The requests that these options and settings make; with a `workload`, its tree is followed
   /// unless other collectors are named.
   func requests(
-    _ settings: Settings, workload: WorkloadTarget? = nil, scope: ControlGroup? = nil
+    _ settings: Settings, _ roots: MountRoots, workload: WorkloadTarget? = nil,
+    scope: ControlGroup? = nil
   ) throws(LBError) -> [CollectorRequest] {
     var options = Collectors.CollectorOptions()
     if let cpus {
@@ -156,6 +159,7 @@ struct CollectorOptions: ParsableArguments {
         .configuration, "--top-by \(topBy ?? ""): expected cpu, memory or io")
     }
     options.topOrder = order
+    options.perf = try events.choice(settings, roots, workload)
     options.netSource = NetSource(rawValue: settings["collectors.net_source"]) ?? .auto
     options.disks = DiskChoice(rawValue: settings["collectors.disk_devices"]) ?? .disks
     let registry = CollectorRegistry.host(options)

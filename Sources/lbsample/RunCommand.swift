@@ -123,7 +123,7 @@ struct RunCommand: ParsableCommand {
       name: specification.name, unixNanoseconds: now, random: .random(in: .min ... .max))
     let scope = try cgroupScope ? Self.scope(runID, sampling.roots) : nil
     let requests = try collectors.requests(
-      settings, workload: workload, scope: scope?.group)
+      settings, sampling.roots, workload: workload, scope: scope?.group)
     let allowed = CPUSet.allowed()
     let configuration = try sampling.configuration(
       settings, interval: "run.interval",

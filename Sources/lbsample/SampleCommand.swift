@@ -76,7 +76,7 @@ struct SampleCommand: ParsableCommand {
     }
     signal(SIGPIPE, SIG_IGN)
     let plan = try plan()
-    let requests = try collectors.requests(plan.settings)
+    let requests = try collectors.requests(plan.settings, sampling.roots)
     var configuration = try sampling.configuration(
       plan.settings, interval: "sample.interval",
       filter: ColumnFilter(only: collectors.only, except: collectors.except), workload: nil)

@@ -115,7 +115,7 @@ enum SettingsSchema {
         "collectors.net_source", .choice(["auto", "text", "netlink"]), "auto",
         "interface counters from /proc/net/dev or rtnetlink; auto: rtnetlink with many interfaces"),
     ]
-    + cadenceKeys + runKeys
+    + cadenceKeys + perfKeys + runKeys
 
   /// A cadence for each collector.
   private static let cadenceKeys =
@@ -125,6 +125,32 @@ enum SettingsSchema {
         "collectors.\(name)_interval", .text, "",
         "time between two reads of \(name); empty: the session's, or its cost class's")
     }
+
+  /// Sets of performance events, each chosen by its name.
+  private static let perfKeys: [SettingKey] = [
+    SettingKey(
+      "perf.basic", .text,
+      "task-clock,context-switches,cpu-migrations,page-faults,"
+        + "cycles,instructions,branches,branch-misses", "events of --perf basic"),
+    SettingKey(
+      "perf.cache", .text,
+      "{cache-references,cache-misses},{L1-dcache-loads,L1-dcache-load-misses},"
+        + "{LLC-loads,LLC-load-misses}", "events of --perf cache"),
+    SettingKey(
+      "perf.tlb", .text, "{dTLB-loads,dTLB-load-misses},{iTLB-loads,iTLB-load-misses}",
+      "events of --perf tlb"),
+    SettingKey(
+      "perf.memory", .text,
+      "minor-faults,major-faults,{LLC-load-misses,LLC-store-misses},node-load-misses",
+      "events of --perf memory"),
+    SettingKey(
+      "perf.scheduler", .text,
+      "context-switches,cpu-migrations,sched:sched_switch,sched:sched_wakeup,"
+        + "sched:sched_migrate_task", "events of --perf scheduler"),
+  ]
+
+  /// Names of the sets of performance events.
+  static var perfSets: [String] { perfKeys.map { String($0.name.dropFirst(5)) } }
 
   private static let runKeys: [SettingKey] = [
     SettingKey(

@@ -89,6 +89,37 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     }
   }
 
+  /// A group that counted for half of the time stands for twice what it counted.
+  @Test func aCountThatRanPartOfTheTimeIsScaled() {
+    let enabled = MetricDescription("time_enabled", .nanoseconds, .counter, meaning: "")
+    let running = MetricDescription("time_running", .nanoseconds, .counter, meaning: "")
+    let cycles = MetricDescription("cycles", .count, .counter, meaning: "")
+    let counted = Layout(
+      collector: "perf", stream: 0, epoch: 1,
+      columns: [
+        Column(collector: "perf", metric: enabled, instance: "g"),
+        Column(collector: "perf", metric: running, instance: "g"),
+        Column(collector: "perf", metric: cycles, instance: "", times: "g"),
+      ])
+    var rates = Derivation(raw: false)
+    var levels = Derivation(raw: true)
+    rates.layout(counted)
+    levels.layout(counted)
+    func last(_ derivation: inout Derivation, _ time: UInt64, _ values: [UInt64]) -> DerivedValue? {
+      derivation.derive(header(time), values.span).values.last
+    }
+    #expect(last(&levels, 0, [0, 0, 0]) == .integer(0))
+    _ = last(&rates, 0, [0, 0, 0])
+    #expect(last(&rates, 1_000_000_000, [1_000_000_000, 500_000_000, 300]) == .real(600))
+    #expect(last(&levels, 1_000_000_000, [1_000_000_000, 500_000_000, 300]) == .real(600))
+    // All of the next second; nothing of the one behind it; and of all three, half.
+    #expect(last(&rates, 2_000_000_000, [2_000_000_000, 1_500_000_000, 400]) == .real(100))
+    #expect(last(&rates, 3_000_000_000, [3_000_000_000, 1_500_000_000, 400]) == .absent)
+    #expect(last(&levels, 3_000_000_000, [3_000_000_000, 1_500_000_000, 400]) == .real(800))
+    #expect(counted.kept { $0 == "perf.cycles" } == [true, true, true])
+    #expect(counted.kept { $0 == "perf.time_running[g]" } == [false, true, false])
+  }
+
   @Test func aNewEpochContinuesWhatItShares() {
     var derivation = Derivation(raw: false)
     derivation.layout(layout([counter, level]))

@@ -29,6 +29,12 @@ static int forks(int count, double milliseconds) {
   return 0;
 }
 
+// COUNT calls of getppid(2).
+static int calls(long count) {
+  for (long index = 0; index < count; index++) syscall(SYS_getppid);
+  return 0;
+}
+
 // COUNT pairs of children of which the second has the first one's pid (/proc/sys/kernel/ns_last_pid;
 // needs CAP_SYS_ADMIN). Prints how many children there were and in how many pairs that was so.
 static int reuse(int count) {
@@ -75,10 +81,11 @@ static int bind_memory(int node, size_t mebibytes, double seconds) {
 
 int main(int count, char **words) {
   if (count == 4 && strcmp(words[1], "forks") == 0) return forks(atoi(words[2]), atof(words[3]));
+  if (count == 3 && strcmp(words[1], "calls") == 0) return calls(atol(words[2]));
   if (count == 3 && strcmp(words[1], "reuse") == 0) return reuse(atoi(words[2]));
   if (count == 5 && strcmp(words[1], "bind") == 0)
     return bind_memory(atoi(words[2]), (size_t)atol(words[3]), atof(words[4]));
-  fprintf(stderr, "usage: workload forks COUNT MILLISECONDS | reuse COUNT |"
+  fprintf(stderr, "usage: workload forks COUNT MILLISECONDS | reuse COUNT | calls COUNT |"
                   " bind NODE MEBIBYTES SECONDS\n");
   return 2;
 }

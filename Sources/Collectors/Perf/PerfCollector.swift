@@ -1,0 +1,109 @@
+import Glibc
+import LinuxSystem
+import PerfEvents
+import SampleModel
+import Sampler
+
+/// Performance events, as perf(1) names them: counted, never sampled.
+///
+/// perf_event_open(2), Documentation/admin-guide/perf-security.rst. Minimum kernel 2.6.32; where it
+/// refuses inherited groups, single events. Privilege: none for one's own workload's user space;
+/// the kernel and whole CPUs need CAP_PERFMON or a low kernel.perf_event_paranoid. Cost: one read
+/// for each group of a workload, which walks its live tasks and interrupts those that run; one for
+/// each group and CPU of the system.
+/// It does not tell: where. An event that a processor has no counter left for is counted part of
+/// the time: time_enabled and time_running say which part, and readers scale by it, as perf does.
+struct PerfCollector: Collector {
+  let description: CollectorDescription
+  private let choice: PerfChoice?
+
+  /// The collector of these events, or of none.
+  init(_ choice: PerfChoice? = nil) {
+    self.choice = choice
+    var seen = Set<String>()
+    let events = (choice?.groups.flatMap { $0 } ?? []).filter { seen.insert($0.name).inserted }
+    description = CollectorDescription(
+      name: "perf", summary: "performance events, as perf names them",
+      source: "perf_event_open(2)", minimumKernel: "2.6.32",
+      privilege: "none, or CAP_PERFMON for the kernel and whole CPUs", cost: .cheap, isOpen: true,
+      metrics: Self.times + events.map(Self.metric))
+  }
+
+  var needsTarget: Bool { true }
+
+  static let times = [
+    counter("time_enabled", "time for which a group was to be counted", unit: .nanoseconds),
+    counter("time_running", "time for which it was", unit: .nanoseconds),
+  ]
+
+  static func metric(_ event: PerfEvent) -> MetricDescription {
+    counter(event.name, "occurrences of \(event.name)", unit: event.unit, scale: event.scale)
+  }
+
+  func probe(_ context: CollectorContext) -> Availability {
+    guard choice != nil else { return .absent(reason: "no event is chosen: --perf EVENTS") }
+    var clock = PerfEventAttributes(type: 1, config: 1)
+    clock.flags = [.disabled, .excludeKernel, .excludeHypervisor]
+    let descriptor = PerfEventCall.open(clock, process: 0, cpu: -1, leader: -1)
+    guard descriptor < 0 else {
+      close(descriptor)
+      return .available
+    }
+    switch -descriptor {
+    case ENOSYS: return .unsupported(reason: "this kernel has no perf events")
+    case EACCES, EPERM: return .denied(reason: PerfRefusal.paranoia(context), fix: PerfRefusal.fix)
+    default: return .unsupported(reason: SystemError.words(-descriptor))
+    }
+  }
+
+  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    guard let choice else {
+      throw LBError(.collectorUnavailable, "perf: no event is chosen: --perf EVENTS")
+    }
+    let plan = PerfPlan(choice, context)
+    guard !plan.groups.isEmpty else {
+      throw LBError(
+        .collectorUnavailable,
+        "perf: none of the events can be counted here: " + plan.notes.joined(separator: "; "),
+        context: ErrorContext(collector: "perf"))
+    }
+    let needed = plan.descriptorCount + 64
+    let limit = DescriptorLimit.raise()
+    guard needed <= limit else {
+      throw LBError(
+        .collectorUnavailable,
+        "perf: \(plan.events.count) events on \(plan.cpus.count) CPUs need "
+          + "\(plan.descriptorCount) descriptors and 64 for the rest, and RLIMIT_NOFILE is "
+          + "\(limit): raise it (ulimit -Hn), or name fewer events or CPUs",
+        context: ErrorContext(collector: "perf"))
+    }
+    let kept = Layout(collector: "perf", stream: 0, epoch: 0, columns: plan.columns)
+      .kept(context.filter.passes)
+    return try ArmedPerf(plan, kept: kept, scope: choice.scope)
+  }
+}
+
+/// Why the kernel refuses to count.
+enum PerfRefusal {
+  static let fix =
+    "sysctl kernel.perf_event_paranoid=-1 as root, or setcap cap_perfmon+ep on lbsample"
+
+  /// The state of the sysctl that refuses.
+  static func paranoia(_ context: CollectorContext) -> String {
+    let path = context.roots.proc("sys/kernel/perf_event_paranoid")
+    return "kernel.perf_event_paranoid is \(SmallFile.text(path) ?? "not to be read")"
+  }
+
+  /// What an errno of perf_event_open(2) says of one event.
+  static func reason(_ errno: Int32, _ event: PerfEvent, _ context: CollectorContext) -> String {
+    switch errno {
+    case ENOENT where event.attributes.type == 0 || event.attributes.type >= 3:
+      "not supported here: no PMU of this host counts it (virtual machines often have none)"
+    case ENOENT, EOPNOTSUPP, ENODEV: "not supported here"
+    case EACCES, EPERM: "denied: \(paranoia(context)): \(fix)"
+    case ENOSPC: "refused: no breakpoint register, or no counter, is left"
+    case EMFILE: "refused: no descriptor is left (ulimit -n)"
+    default: "refused: \(SystemError.words(errno))"
+    }
+  }
+}

@@ -1,0 +1,24 @@
+package import LinuxSystem
+package import PerfEvents
+package import Sampler
+
+/// What performance events are counted of.
+package enum PerfScope: Sendable {
+  /// Everything that runs on these CPUs, nil for all that are online.
+  case system(CPUSet?)
+  /// The workload and all its descendants, from its exec on.
+  case workload(WorkloadTarget)
+}
+
+/// Which events are counted, and of what.
+package struct PerfChoice: Sendable {
+  /// Groups that are scheduled and read together.
+  package let groups: [[PerfEvent]]
+  package let scope: PerfScope
+
+  /// These groups of events, of `scope`.
+  package init(groups: [[PerfEvent]], scope: PerfScope) {
+    self.groups = groups
+    self.scope = scope
+  }
+}

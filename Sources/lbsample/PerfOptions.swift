@@ -1,0 +1,65 @@
+import ArgumentParser
+import Collectors
+import LinuxSystem
+import PerfEvents
+import SampleModel
+import Sampler
+
+/// Which performance events are counted, and of what, by perf's own letters.
+struct PerfOptions: ParsableArguments {
+  @Option(
+    name: [.customShort("e"), .customLong("perf")],
+    help: ArgumentHelp(
+      "Count these events, as perf names them, or a set of collectors.conf; may be repeated.",
+      valueName: "events"))
+  var lists: [String] = []
+  @Flag(
+    name: [.customShort("a"), .customLong("all-cpus")],
+    help: "Count events of everything, not of the workload alone (run).")
+  var allCPUs = false
+  @Option(
+    name: [.customShort("C"), .customLong("perf-cpus")], parsing: .unconditional,
+    help: ArgumentHelp("Count events on these CPUs only.", valueName: "list"))
+  var cpus: String?
+
+  /// The events by name, over what this host offers; nil when none is asked for.
+  func choice(
+    _ settings: Settings, _ roots: MountRoots, _ workload: WorkloadTarget?
+  ) throws(LBError) -> PerfChoice? {
+    guard !lists.isEmpty else {
+      if allCPUs || cpus != nil {
+        throw LBError(.configuration, "-a and -C are about events: name some with --perf")
+      }
+      return nil
+    }
+    var chosen: CPUSet?
+    if let cpus {
+      guard let set = CPUSet(list: cpus), !set.isEmpty else {
+        throw LBError(.configuration, "-C \(cpus): expected a list of CPUs such as 0-3,8")
+      }
+      chosen = set
+    }
+    let resolver = EventResolver(EventSources(roots))
+    let text = lists.map { list in
+      let key = "perf.\(list)"
+      return SettingsSchema.key(key) == nil ? list : settings[key]
+    }.joined(separator: ",")
+    let groups: [[PerfEvent]]
+    do throws(EventError) {
+      groups = try resolver.groups(text)
+    } catch {
+      let known =
+        EventResolver.genericNames + SettingsSchema.perfSets
+        + resolver.names(matching: "*").map(\.name)
+      let nearest = Nearest.word(to: error.text, in: known)
+      throw LBError(
+        .configuration,
+        "--perf \(error.text): \(error.reason)\(Nearest.hint(nearest)); "
+          + "lbsample collectors --perf lists what this host has")
+    }
+    if let workload, !allCPUs, chosen == nil {
+      return PerfChoice(groups: groups, scope: .workload(workload))
+    }
+    return PerfChoice(groups: groups, scope: .system(chosen))
+  }
+}

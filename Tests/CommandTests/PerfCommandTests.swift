@@ -1,0 +1,169 @@
+import Foundation
+import Glibc
+import LinuxSystem
+import PerfEvents
+import TestSupport
+import Testing
+
+/// Performance events of workloads whose counts are known.
+@Suite(.serialized) struct PerfCommandTests {
+  private static let workload = URL(fileURLWithPath: Command.path).deletingLastPathComponent()
+    .appendingPathComponent("workload").path
+  private static let calls = "syscalls:sys_enter_getppid"
+
+  private struct Result: Decodable {
+    struct Phase: Decodable { let repetitions: [Repetition] }
+    struct Repetition: Decodable { let attempts: [Attempt] }
+    struct Attempt: Decodable { let metrics: [String: Double] }
+    let phases: [Phase]
+    let warnings: [String]
+    var metrics: [[String: Double]] {
+      phases.flatMap(\.repetitions).flatMap(\.attempts).map(\.metrics)
+    }
+  }
+
+  private func result(_ outcome: Command.Outcome) throws -> Result {
+    #expect(outcome.code == 0, "\(outcome.error)")
+    return try JSONDecoder().decode(Result.self, from: Data(outcome.output.utf8))
+  }
+
+  private func tracepointsArePermitted() -> Bool {
+    let sources = EventSources(MountRoots())
+    let isThere = sources.tracepoint(Self.calls) != nil
+    if !isThere || getuid() != 0 { print("skipped: tracepoints are not to be had here") }
+    return isThere && getuid() == 0
+  }
+
+  @Test func aLoopOfKnownCallsIsCountedExactly() throws {
+    guard tracepointsArePermitted() else { return }
+    let result = try result(
+      try Command()(
+        "run", "--perf", "\(Self.calls),task-clock", "-r", "3", "--format", "json", "--",
+        Self.workload, "calls", "20000"))
+    #expect(result.metrics.map { $0["perf.\(Self.calls)"] } == [20000, 20000, 20000])
+    for metrics in result.metrics {
+      #expect(metrics["perf.time_enabled[\(Self.calls)]"] ?? 0 > 0)
+      #expect(
+        metrics["perf.time_enabled[\(Self.calls)]"] == metrics["perf.time_running[\(Self.calls)]"])
+    }
+  }
+
+  /// Forks, which inherit: every child's calls and its clock. The tree's own clock is another
+  /// counter over the same time.
+  @Test func descendantsAreCountedWithTheirParent() throws {
+    guard tracepointsArePermitted() else { return }
+    let script = "\(Self.workload) calls 1000; (\(Self.workload) calls 500 & wait)"
+    let result = try result(
+      try Command()(
+        "run", "--perf", "task-clock,\(Self.calls)", "--tree", "workload", "--format", "json",
+        "--", "/bin/sh", "-c", script))
+    let metrics = try #require(result.metrics.first)
+    // A shell may ask for its parent itself.
+    let counted = try #require(metrics["perf.\(Self.calls)"])
+    #expect(counted >= 1500 && counted < 1520)
+    let (ours, theirs) = (metrics["perf.task-clock"] ?? 0, metrics["tree.task_clock"] ?? -1)
+    #expect(ours > 0 && abs(ours / theirs - 1) < 0.005, "\(ours) \(theirs)")
+  }
+
+  @Test func everyCPUAndTheirSum() throws {
+    let outcome = try Command()(
+      "--perf", "cpu-clock", "--interval", "100ms", "--count", "3", "--raw", "--format", "ndjson")
+    guard outcome.code == 0 else {
+      #expect(outcome.code == 3 && outcome.error.contains("perf_event_paranoid"))
+      print("skipped: counting whole CPUs is not permitted here")
+      return
+    }
+    let samples = try outcome.objects().filter { $0["type"] as? String == "sample" }
+    let first = try #require(samples.first)
+    let last = try #require(samples.last)
+    func value(_ sample: [String: Any], _ name: String) throws -> Double {
+      try #require((sample["values"] as? [String: Double])?["perf.\(name)"])
+    }
+    let elapsed =
+      try #require(last["elapsed_ns"] as? Double) - (try #require(first["elapsed_ns"] as? Double))
+    let cpus = CPUSet(list: SmallFile.text("/sys/devices/system/cpu/online") ?? "0")?.members ?? []
+    var sum = 0.0
+    for cpu in cpus {
+      let grown = try value(last, "cpu-clock[\(cpu)]") - (try value(first, "cpu-clock[\(cpu)]"))
+      #expect(abs(grown / elapsed - 1) < 0.05, "cpu \(cpu): \(grown) of \(elapsed) ns")
+      sum += try value(last, "cpu-clock[\(cpu)]")
+    }
+    #expect(try value(last, "cpu-clock[all]") == sum)
+  }
+
+  @Test func aChosenCountBringsItsTimes() throws {
+    let outcome = try Command()(
+      "run", "--perf", "page-faults,task-clock", "--only", "perf.page-faults", "--format", "json",
+      "--", "/bin/true")
+    let metrics = try #require(try result(outcome).metrics.first)
+    #expect(
+      Set(metrics.keys.filter { $0.hasPrefix("perf.") }) == [
+        "perf.page-faults", "perf.time_enabled[page-faults]", "perf.time_running[page-faults]",
+      ])
+    #expect(metrics["perf.page-faults"] ?? 0 > 0)
+  }
+
+  @Test(arguments: [
+    ("cycels", "did you mean cycles"), ("cpu-clok:u", "did you mean"), ("{a", "no } behind it"),
+    ("task-clock:q", "q is no modifier"),
+  ]) func whatIsNoEventIsAUsageError(_ name: String, _ words: String) throws {
+    let outcome = try Command()("--perf", name, "--count", "1")
+    #expect(outcome.code == 2)
+    #expect(outcome.error.contains(words), "\(outcome.error)")
+  }
+
+  @Test func anEventThatIsNotHereIsANoteAndNeverAZero() throws {
+    guard EventSources(MountRoots()).type("cpu") == nil else {
+      print("skipped: this host has a PMU")
+      return
+    }
+    let result = try result(
+      try Command()("run", "--perf", "basic", "--format", "json", "--", "/bin/true"))
+    let metrics = try #require(result.metrics.first)
+    #expect(metrics["perf.cycles"] == nil && metrics["perf.page-faults"] ?? 0 > 0)
+    #expect(result.warnings.contains { $0.contains("perf: cycles: not supported here") })
+    let alone = try Command()("run", "--perf", "cycles", "--", "/bin/true")
+    #expect(alone.code == 3 && alone.error.contains("none of the events"), "\(alone.error)")
+  }
+
+  /// At perf_event_paranoid 2 the kernel's part is denied: said, and never a silent zero.
+  @Test func withoutPrivilegeTheKernelsPartIsDenied() throws {
+    let paranoid = SmallFile.text("/proc/sys/kernel/perf_event_paranoid").flatMap { Int($0) } ?? 0
+    guard getuid() == 0, paranoid >= 2 else {
+      print("skipped: needs root to give up and perf_event_paranoid of 2 or more")
+      return
+    }
+    let command = try Command()
+    for path in [command.folder.path, command.folder.file("data")] {
+      _ = unsafe mkdir(path, 0o777)
+      _ = unsafe chmod(path, 0o777)
+    }
+    try FileManager.default.copyItem(
+      atPath: Command.path, toPath: command.folder.file("lbsample"))
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
+    process.arguments = [
+      "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
+      command.folder.file("lbsample"), "run", "--perf", "context-switches,page-faults",
+      "--format", "json", "--runs-dir", command.folder.file("data"), "--", "/bin/true",
+    ]
+    process.environment = ["PATH": "/usr/bin:/bin", "HOME": command.folder.path]
+    let output = Foundation.Pipe()
+    process.standardOutput = output
+    try process.run()
+    let bytes = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    if paranoid >= 3, process.terminationStatus == 3 {
+      print("skipped: perf_event_paranoid \(paranoid) permits nothing")
+      return
+    }
+    #expect(process.terminationStatus == 0)
+    let result = try result(
+      Command.Outcome(code: 0, output: String(decoding: bytes, as: UTF8.self), error: ""))
+    let metrics = try #require(result.metrics.first)
+    #expect(metrics["perf.context-switches"] == nil && metrics["perf.context-switches:u"] == nil)
+    #expect(metrics["perf.page-faults"] == nil && metrics["perf.page-faults:u"] ?? 0 > 0)
+    #expect(result.warnings.contains { $0.contains("context-switches: denied") })
+    #expect(result.warnings.contains { $0.contains("counted in user space, as page-faults:u") })
+  }
+}
