@@ -85,7 +85,7 @@ import Testing
     let address = UInt(bitPattern: word)
     let event = try #require(
       try groups("mem:0x\(String(address, radix: 16))/8:w:u").first?.first)
-    let descriptor = PerfEventCall.open(event.attributes, process: 0, cpu: -1, leader: -1)
+    let descriptor = LivePerfKernel().open(event.attributes, process: 0, cpu: -1, leader: -1)
     guard descriptor >= 0 else {
       print("skipped: \(SystemError.words(-descriptor)): no breakpoint event here")
       return

@@ -22,6 +22,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   }
 
   private let scope: PerfScope
+  private let kernel: any PerfKernel
   private let groups: [Counters]
   private let attributes: [PerfEventAttributes]
   /// One descriptor for each event, the group's leader first; -1 while closed.
@@ -37,6 +38,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   /// of `plan` those that are `kept` become values.
   init(_ plan: PerfPlan, kept: [Bool], scope: PerfScope) throws(LBError) {
     self.scope = scope
+    kernel = plan.kernel
     var groups: [Counters] = []
     var attributes: [PerfEventAttributes] = []
     var word = 0
@@ -72,7 +74,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
         .collectorUnavailable, "perf: opening the counters: \(SystemError.words(refusal))",
         context: ErrorContext(collector: "perf", errno: refusal))
     }
-    for group in groups { _ = unsafe PerfEventCall.enable(descriptors[group.first]) }
+    for group in groups { _ = unsafe kernel.enable(descriptors[group.first]) }
   }
 
   deinit {
@@ -95,12 +97,17 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     }
     for index in groups.indices {
       let group = groups[index]
-      let bytes = (3 + group.count) * 8
       // Safe: the buffer has room for the largest group.
-      let got = unsafe read(descriptors[group.first], buffer.baseAddress, bytes)
+      let room = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<(3 + group.count)])
+      let got = unsafe kernel.read(descriptors[group.first], into: room)
       calls &+= 1
-      guard got == bytes else {
-        return got < 0 && (errno == EACCES || errno == EPERM) ? .denied : .absent
+      guard got == (3 + group.count) * 8 else {
+        if got == -Int(EACCES) || got == -Int(EPERM) { return .denied }
+        return group.sums >= 0 ? .layoutChanged : .absent
+      }
+      // A CPU that went offline keeps its counts, and no time passes for them.
+      if group.sums >= 0, unsafe words[group.word] == buffer[1], unsafe buffer[1] > 0 {
+        return .layoutChanged
       }
       let isFirst = index == 0 || groups[index - 1].sums != group.sums
       for place in 0..<2 + group.count {
@@ -127,7 +134,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
       let group = groups[index]
       for event in group.first..<group.first + group.count {
         let leader: Int32 = event == group.first ? -1 : unsafe descriptors[group.first]
-        let descriptor = PerfEventCall.open(
+        let descriptor = kernel.open(
           attributes[event], process: process, cpu: group.cpu, leader: leader)
         guard descriptor >= 0 else { return -descriptor }
         unsafe descriptors[event] = descriptor
@@ -138,7 +145,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
 
   private func shut() {
     for index in unsafe descriptors.indices where unsafe descriptors[index] >= 0 {
-      unsafe close(descriptors[index])
+      unsafe kernel.close(descriptors[index])
       unsafe descriptors[index] = -1
     }
   }

@@ -41,12 +41,12 @@ struct PerfCollector: Collector {
   }
 
   func probe(_ context: CollectorContext) -> Availability {
-    guard choice != nil else { return .absent(reason: "no event is chosen: --perf EVENTS") }
+    guard let choice else { return .absent(reason: "no event is chosen: --perf EVENTS") }
     var clock = PerfEventAttributes(type: 1, config: 1)
     clock.flags = [.disabled, .excludeKernel, .excludeHypervisor]
-    let descriptor = PerfEventCall.open(clock, process: 0, cpu: -1, leader: -1)
+    let descriptor = choice.kernel.open(clock, process: 0, cpu: -1, leader: -1)
     guard descriptor < 0 else {
-      close(descriptor)
+      choice.kernel.close(descriptor)
       return .available
     }
     switch -descriptor {

@@ -12,14 +12,18 @@ struct PerfPlan {
   /// The CPUs of a system-wide count; one of none for a workload.
   let cpus: [Int]
   let isSystem: Bool
+  let kernel: any PerfKernel
 
   /// Tries the events of `choice`.
   init(_ choice: PerfChoice, _ context: CollectorContext) {
+    kernel = choice.kernel
     switch choice.scope {
     case .system(let chosen):
-      let online = SmallFile.text(context.roots.sys("devices/system/cpu/online"))
-      let all = online.flatMap { CPUSet(list: $0) } ?? CPUSet.allowed()
-      cpus = (chosen ?? all).members
+      let text = SmallFile.text(context.roots.sys("devices/system/cpu/online"))
+      let online = (text.flatMap { CPUSet(list: $0) } ?? CPUSet.allowed()).members
+      let absent = chosen.map { $0.subtracting(CPUSet(online)) } ?? CPUSet()
+      cpus = chosen.map { chosen in online.filter(chosen.members.contains) } ?? online
+      if !absent.isEmpty { notes.append("perf: CPUs \(absent) are not online: left out") }
       isSystem = true
     case .workload:
       cpus = [-1]
@@ -95,19 +99,19 @@ struct PerfPlan {
 
   /// Opens and closes an event: 0 or the errno.
   private func attempt(_ event: PerfEvent, _ cpu: Int) -> Int32 {
-    let descriptor = PerfEventCall.open(
+    let descriptor = kernel.open(
       attributes(event, isLeader: true), process: isSystem ? -1 : 0, cpu: Int32(cpu), leader: -1)
     guard descriptor >= 0 else { return -descriptor }
-    close(descriptor)
+    kernel.close(descriptor)
     return 0
   }
 
   private func opensTogether(_ events: [PerfEvent]) -> Bool {
     guard let cpu = cpus(of: events[0]).first else { return false }
     var descriptors: [Int32] = []
-    defer { for descriptor in descriptors { close(descriptor) } }
+    defer { for descriptor in descriptors { kernel.close(descriptor) } }
     for event in events {
-      let descriptor = PerfEventCall.open(
+      let descriptor = kernel.open(
         attributes(event, isLeader: descriptors.isEmpty), process: isSystem ? -1 : 0,
         cpu: Int32(cpu), leader: descriptors.first ?? -1)
       guard descriptor >= 0 else { return false }

@@ -15,9 +15,12 @@ package struct PerfChoice: Sendable {
   /// Groups that are scheduled and read together.
   package let groups: [[PerfEvent]]
   package let scope: PerfScope
+  /// Who counts.
+  package let kernel: any PerfKernel
 
   /// These groups of events, of `scope`.
-  package init(groups: [[PerfEvent]], scope: PerfScope) {
+  package init(groups: [[PerfEvent]], scope: PerfScope, kernel: any PerfKernel = LivePerfKernel()) {
+    self.kernel = kernel
     self.groups = groups
     self.scope = scope
   }

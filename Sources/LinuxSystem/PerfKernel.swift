@@ -47,11 +47,30 @@ package struct PerfEventAttributes: Sendable, Hashable {
   }
 }
 
-/// perf_event_open(2) and what a counter's descriptor is asked later.
-package enum PerfEventCall {
-  /// Opens a counter of `process` (-1: all) on `cpu` (-1: any) in the group of `leader` (-1: its
-  /// own): a descriptor or -errno. Allocates nothing.
-  package static func open(
+/// The kernel's side of performance events: the raw calls, and nothing above them. A simulated one
+/// can stand in for a host with a PMU.
+package protocol PerfKernel: AnyObject, Sendable {
+  /// perf_event_open(2) of `process` (-1: all) on `cpu` (-1: any) in the group of `leader` (-1: its
+  /// own): a descriptor or -errno.
+  func open(
+    _ attributes: PerfEventAttributes, process: Int32, cpu: Int32, leader: Int32
+  ) -> Int32
+  /// Enables every counter of the group that `leader` leads: 0 or -errno.
+  func enable(_ leader: Int32) -> Int32
+  /// Reads a group: number of events, time enabled, time running, then a count for each event.
+  /// Bytes read or -errno.
+  func read(_ leader: Int32, into words: UnsafeMutableBufferPointer<UInt64>) -> Int
+  /// Closes a descriptor.
+  func close(_ descriptor: Int32)
+}
+
+/// The kernel that runs. Nothing here allocates.
+package final class LivePerfKernel: PerfKernel {
+  /// It has no state.
+  package init() {}
+
+  /// perf_event_open(2).
+  package func open(
     _ attributes: PerfEventAttributes, process: Int32, cpu: Int32, leader: Int32
   ) -> Int32 {
     var event = lb_perf_event(
@@ -62,6 +81,16 @@ package enum PerfEventCall {
     return unsafe lb_perf_open(&event, process, cpu, leader)
   }
 
-  /// Enables every counter of the group that `leader` leads: 0 or -errno.
-  package static func enable(_ leader: Int32) -> Int32 { lb_perf_enable_group(leader) }
+  /// PERF_EVENT_IOC_ENABLE of the group.
+  package func enable(_ leader: Int32) -> Int32 { lb_perf_enable_group(leader) }
+
+  /// read(2).
+  package func read(_ leader: Int32, into words: UnsafeMutableBufferPointer<UInt64>) -> Int {
+    // Safe: the buffer's own count bounds the call.
+    let count = unsafe Glibc.read(leader, words.baseAddress, words.count * 8)
+    return count < 0 ? -Int(errno) : count
+  }
+
+  /// close(2).
+  package func close(_ descriptor: Int32) { Glibc.close(descriptor) }
 }
