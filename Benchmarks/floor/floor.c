@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_FILES = 256, SURELY_WHOLE = 2048 };
+enum { MAX_FILES = 4096, SURELY_WHOLE = 2048 };
 static char buffer[1 << 20];
 
 static uint64_t now_ns(void) {
@@ -52,7 +52,11 @@ int main(int argc, char **argv) {
   // Room for four times the first reading: /proc/sys allocates as much as it is asked for.
   size_t rooms[MAX_FILES];
   int used = 0;
-  for (int index = 3; index < argc && used < MAX_FILES; index++) {
+  if (argc - 3 > MAX_FILES) {
+    fprintf(stderr, "floor: more than %d files\n", MAX_FILES);
+    return 2;
+  }
+  for (int index = 3; index < argc; index++) {
     char *at = strrchr(argv[index], '@');
     cadences[used] = at ? strtoull(at + 1, NULL, 10) : 1;
     if (cadences[used] == 0) cadences[used] = 1;

@@ -183,11 +183,6 @@ int lb_perf_open(const struct lb_perf_event *event, int pid, int cpu, int group)
   if (event->config3 != 0) return -E2BIG;
 #endif
   long fd = syscall(SYS_perf_event_open, &attr, pid, cpu, group, flags);
-  if (fd < 0 && errno == E2BIG) {
-    // An old kernel knows the first 64 bytes; what lies behind must be zero for it anyhow.
-    attr.size = PERF_ATTR_SIZE_VER0;
-    fd = syscall(SYS_perf_event_open, &attr, pid, cpu, group, flags);
-  }
   return fd < 0 ? -errno : (int)fd;
 }
 

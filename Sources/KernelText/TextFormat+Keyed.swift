@@ -47,13 +47,14 @@ extension TextFormat {
     return [try text.decimal(word, field, line: line, word: 0)]
   }
 
-  /// `5120 / 104857600`, or `none` (sync_completed of a RAID array): two values, in this order.
+  /// `5120 / 104857600`, or a word such as `none` or `delayed` (sync_completed of a RAID array):
+  /// two values, in this order.
   package static func progress(
     _ text: KernelText, _ done: TextField, _ total: TextField
   ) throws(KernelTextError) -> [TextHole] {
     guard let line = try text.lines().first, let first = line.words.first else { throw .truncated }
     guard line.words.count == 3 else {
-      guard text.string(first) == "none" else { throw .malformed(line: 1, field: 1) }
+      guard !text.isDecimal(first) else { throw .malformed(line: 1, field: 1) }
       return []
     }
     return [

@@ -46,6 +46,11 @@ package struct EventSources: Sendable {
     SmallFile.text(file(unit, "cpumask")).flatMap { CPUSet(list: $0) }
   }
 
+  /// The CPUs of a core PMU, where they differ; nil for a PMU of all.
+  package func cpus(_ unit: String) -> CPUSet? {
+    SmallFile.text(file(unit, "cpus")).flatMap { CPUSet(list: $0) }
+  }
+
   /// The core PMUs of a hybrid processor, none on one whose cores are alike.
   package var corePMUs: [String] {
     let cores = units.filter { SmallFile.text(file($0, "cpus")) != nil }

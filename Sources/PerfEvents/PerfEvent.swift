@@ -4,15 +4,22 @@ package import SampleModel
 /// One event, ready to be opened.
 package struct PerfEvent: Sendable, Equatable {
   /// As it was written, aliases kept: `cycles:u`, `cpu/event=0x3c/`.
-  package let name: String
+  package var name: String
   package var attributes: PerfEventAttributes
   /// From the count to base units.
   package var scale = Scale.identity
   package var unit = MetricUnit.count
-  /// The CPUs on which it is opened once for a socket or node; nil: on every CPU, or with a task.
+  /// The CPUs that can count it, nil for all.
   package var cpus: CPUSet?
+  /// It is counted once for a socket or node, on one CPU of it, and never of a task.
+  package var isUncore = false
   /// It happens in the kernel: with the kernel left out it would read 0 and mean nothing.
   package var happensInKernel = false
+
+  /// One of the two software clocks, which count kernel and user time whatever they are told.
+  package var isClock: Bool {
+    attributes.type == GenericEvents.softwareType && attributes.config < 2
+  }
 
   /// An event that counts ones, wherever it is opened.
   package init(name: String, attributes: PerfEventAttributes) {
@@ -44,7 +51,8 @@ package struct EventResolver: Sendable {
       for event in events {
         let counter = Self.counter(event)
         if let place = places[counter] {
-          groups[place].append(event)
+          // Sets of events overlap.
+          if !groups[place].contains(event) { groups[place].append(event) }
         } else {
           places[counter] = groups.count
           groups.append([event])
@@ -87,8 +95,9 @@ package struct EventResolver: Sendable {
         // PERF_PMU_TYPE_SHIFT: which of the core PMUs is meant.
         var attributes = generic.attributes
         attributes.config |= UInt64(sources.type(core) ?? 0) << 32
-        events.append(
-          try event("\(core)/\(name)/\(letters)", attributes, letters, inKernel: false))
+        var one = try event("\(core)/\(name)/\(letters)", attributes, letters, inKernel: false)
+        one.cpus = sources.cpus(core)
+        events.append(one)
       }
       return events
     }
@@ -150,11 +159,9 @@ package struct EventResolver: Sendable {
     } catch {
       throw EventError(name, error.reason)
     }
-    let isClock =
-      attributes.type == GenericEvents.softwareType && attributes.config < 2
     var event = PerfEvent(name: name, attributes: attributes)
     event.happensInKernel = inKernel
-    if isClock { event.unit = .nanoseconds }
+    if event.isClock { event.unit = .nanoseconds }
     return event
   }
 
@@ -218,7 +225,8 @@ package struct EventResolver: Sendable {
     let letters = parts[2].drop { $0 == ":" } + modifiers
     var event = try event(name, attributes, String(letters), inKernel: false)
     if let (factor, base) = scale { (event.scale, event.unit) = (factor, base) }
-    event.cpus = sources.cpuMask(unit)
+    event.isUncore = sources.cpuMask(unit) != nil
+    event.cpus = sources.cpuMask(unit) ?? sources.cpus(unit)
     return event
   }
 

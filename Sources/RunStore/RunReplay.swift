@@ -97,6 +97,7 @@ package struct RunReplay {
       let ids = try reader.chunkIDs(stream: stream.stream, bracket: nil)
       cursors.append(Cursor(reader: reader, chunks: ids))
     }
+    var hasBegun = false
     while let cursor = try earliest(cursors) {
       let (header, values) = cursor.frames[cursor.next]
       cursor.next += 1
@@ -105,8 +106,11 @@ package struct RunReplay {
       }
       while let event = events.first, event.time <= header.start {
         events.removeFirst()
-        if event.time >= selection.from ?? 0 { try sink.event(event) }
+        // Of chosen brackets, what happened within them.
+        let isWithin = selection.brackets == nil || hasBegun
+        if isWithin, event.time >= selection.from ?? 0 { try sink.event(event) }
       }
+      hasBegun = true
       if announced[header.stream] != header.epoch {
         announced[header.stream] = header.epoch
         try sink.layout(filtered(layout))
@@ -118,7 +122,10 @@ package struct RunReplay {
         try sink.frame(header, kept.span)
       }
     }
-    for event in events where event.time <= selection.to ?? .max { try sink.event(event) }
+    for event in events where selection.brackets == nil {
+      guard event.time >= selection.from ?? 0, event.time <= selection.to ?? .max else { continue }
+      try sink.event(event)
+    }
     try sink.commit(watermark: .max)
   }
 

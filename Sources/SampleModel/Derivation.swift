@@ -57,7 +57,8 @@ package struct Derivation: Sendable {
       for (place, column) in layout.columns.enumerated() {
         guard let before = places[column.name], old.known[before] else { continue }
         next.previous[place] = old.previous[before]
-        next.known[place] = true
+        // A part of a sum may have come or gone with the layout.
+        next.known[place] = !column.metric.isSum
       }
     }
     streams[layout.stream] = next

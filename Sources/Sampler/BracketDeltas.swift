@@ -88,6 +88,7 @@ package final class BracketDeltas: SampleSink {
             before[column.name] = value
           }
         }
+        let isOneLayout = state.open[stream]?.layout.epoch == close.layout.epoch
         let times = close.layout.timePlaces()
         func grown(_ place: Int) -> UInt64 {
           close.values[place] &- (before[close.layout.columns[place].name] ?? 0)
@@ -96,7 +97,7 @@ package final class BracketDeltas: SampleSink {
           let metric = column.metric
           if metric.kind == .gauge {
             metrics[column.name] = metric.level(value)
-          } else if let old = before[column.name],
+          } else if let old = before[column.name], isOneLayout || !metric.isSum,
             let difference = CounterStep(from: old, to: value, metric: metric).difference
           {
             let whole = metric.scale.apply(Double(difference))

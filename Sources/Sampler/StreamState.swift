@@ -105,5 +105,5 @@ final class Mailbox: Sendable {
 
 extension AcquisitionOutcome {
   /// Whether a new arming is the answer.
-  var needsRearm: Bool { self == .layoutChanged || self == .truncated }
+  var needsRearm: Bool { self == .layoutChanged || self == .truncated || self == .malformed }
 }

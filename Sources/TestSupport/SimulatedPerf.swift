@@ -26,15 +26,20 @@ package final class SimulatedPerf: PerfKernel {
 
   private let counters: Int
   private let limit: Int
+  private let deniesKernel: Bool
   private let refusals: [UInt64: Int32]
   private let state = Mutex(State())
 
   /// Software events take no counter.
   private static let softwareType: UInt32 = 1
 
-  /// A PMU of `counters` for each CPU or task; opening the event of a config in `refusals` fails with
-  /// that errno, and no more than `limit` descriptors are given.
-  package init(counters: Int, refusals: [UInt64: Int32] = [:], limit: Int = .max) {
+  /// A PMU of `counters` for each CPU or task; opening the event of a config in `refusals` fails
+  /// with that errno, and no more than `limit` descriptors are given. With `deniesKernel`, what is
+  /// not of user space alone fails with EACCES.
+  package init(
+    counters: Int, refusals: [UInt64: Int32] = [:], limit: Int = .max, deniesKernel: Bool = false
+  ) {
+    self.deniesKernel = deniesKernel
     self.counters = counters
     self.refusals = refusals
     self.limit = limit
@@ -91,6 +96,7 @@ package final class SimulatedPerf: PerfKernel {
     _ attributes: PerfEventAttributes, process: Int32, cpu: Int32, leader: Int32
   ) -> Int32 {
     state.withLock { state in
+      if deniesKernel, !attributes.flags.contains(.excludeKernel) { return -13 }
       if let refusal = refusals[attributes.config] { return -refusal }
       guard state.events.count < limit else { return -24 }
       let members = state.events.values.filter { $0.leader == leader && leader >= 0 }

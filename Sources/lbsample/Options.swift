@@ -116,6 +116,9 @@ struct CollectorOptions: ParsableArguments {
       ("collectors.process", processes.joined(separator: ",")), ("collectors.top", top ?? ""),
       ("collectors.cgroup", cgroups.joined(separator: ",")),
       ("collectors.perf", events.lists.joined(separator: ",")),
+      ("collectors.perf_cpus", events.cpus ?? (events.allCPUs ? "all" : "")),
+      ("collectors.interrupts_per_cpu", interruptsPerCPU ? "true" : ""),
+      ("collectors.zones_per_cpu", zonesPerCPU ? "true" : ""),
       ("collectors.top_by", topBy ?? ""), ("collectors.per_thread", perThread ? "true" : ""),
       ("collectors.only", only.joined(separator: ",")),
       ("collectors.except", except.joined(separator: ",")),
@@ -159,7 +162,7 @@ struct CollectorOptions: ParsableArguments {
         .configuration, "--top-by \(topBy ?? ""): expected cpu, memory or io")
     }
     options.topOrder = order
-    options.perf = try events.choice(settings, roots, workload)
+    options.perf = try events.choice(settings, roots, workload, processes: options.processes)
     options.netSource = NetSource(rawValue: settings["collectors.net_source"]) ?? .auto
     options.disks = DiskChoice(rawValue: settings["collectors.disk_devices"]) ?? .disks
     let registry = CollectorRegistry.host(options)

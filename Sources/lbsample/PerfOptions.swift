@@ -10,7 +10,7 @@ struct PerfOptions: ParsableArguments {
   @Option(
     name: [.customShort("e"), .customLong("perf")],
     help: ArgumentHelp(
-      "Count these events, as perf names them, or a set of collectors.conf; may be repeated.",
+      "Count these events, by perf's names or sets: basic, cache, tlb, memory, scheduler.",
       valueName: "events"))
   var lists: [String] = []
   @Flag(
@@ -24,7 +24,7 @@ struct PerfOptions: ParsableArguments {
 
   /// The events by name, over what this host offers; nil when none is asked for.
   func choice(
-    _ settings: Settings, _ roots: MountRoots, _ workload: WorkloadTarget?
+    _ settings: Settings, _ roots: MountRoots, _ workload: WorkloadTarget?, processes: [Int32]
   ) throws(LBError) -> PerfChoice? {
     guard !lists.isEmpty else {
       if allCPUs || cpus != nil {
@@ -40,10 +40,11 @@ struct PerfOptions: ParsableArguments {
       chosen = set
     }
     let resolver = EventResolver(EventSources(roots))
-    let text = lists.map { list in
-      let key = "perf.\(list)"
-      return SettingsSchema.key(key) == nil ? list : settings[key]
-    }.joined(separator: ",")
+    let text = lists.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
+      .map { word in
+        let key = "perf.\(word)"
+        return SettingsSchema.key(key) == nil ? String(word) : settings[key]
+      }.joined(separator: ",")
     let groups: [[PerfEvent]]
     do throws(EventError) {
       groups = try resolver.groups(text)
@@ -59,6 +60,9 @@ struct PerfOptions: ParsableArguments {
     }
     if let workload, !allCPUs, chosen == nil {
       return PerfChoice(groups: groups, scope: .workload(workload))
+    }
+    if workload == nil, !processes.isEmpty, !allCPUs, chosen == nil {
+      return PerfChoice(groups: groups, scope: .processes(processes))
     }
     return PerfChoice(groups: groups, scope: .system(chosen))
   }

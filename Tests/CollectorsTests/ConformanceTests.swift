@@ -256,7 +256,15 @@ import Testing
     #expect(outcome == .complete)
     let named = Dictionary(uniqueKeysWithValues: zip(again.columns.map(\.name), values))
     #expect(named["md.sync_completed[md0]"] == 512 && named["md.sync_total[md0]"] == 2048)
+    try folder.write("sys/class/block/md0/md/sync_completed", "none\n")
+    #expect(sample(again).0 == .malformed, "which is armed anew, as a changed layout is")
     again.disarm()
+    for word in ["none", "delayed"] {
+      try folder.write("sys/class/block/md0/md/sync_completed", "\(word)\n")
+      let idle = try collector("md").arm(context)
+      #expect(sample(idle).0 == .complete)
+      idle.disarm()
+    }
   }
 
   @Test func theListOfCPUsIsKept() throws {

@@ -146,6 +146,63 @@ import Testing
     #expect(named["perf.time_enabled[cycles@all]"] == 14_000)
   }
 
+  /// `cycles` of two groups are two counts, each with the times of its own group.
+  @Test func anEventOfTwoGroupsIsTwoCounts() throws {
+    let kernel = SimulatedPerf(counters: 2)
+    let armed = try armed("{cycles,instructions},{cycles,cache-misses}", kernel)
+    #expect(Set(armed.columns.map(\.name)).count == armed.columns.count)
+    kernel.advance(microseconds: 1)
+    let rates = try rates(armed, kernel, steps: 10)
+    #expect(rates["perf.cycles[0]"] == expected(0) && rates["perf.cycles#2[0]"] == expected(0))
+    #expect(rates["perf.time_running[cycles#2@0]"] == .real(0.5))
+    // Sets overlap: what one group has already is not counted twice.
+    let sets = try self.armed("cycles,instructions,cycles", SimulatedPerf(counters: 4))
+    #expect(sets.columns.filter { $0.metric.name == "cycles" }.count == 2, "of CPU 0 and of all")
+  }
+
+  /// An uncore event counts on its socket's CPU alone, and drags no other event there.
+  @Test func eventsOfDifferentCPUsMakeNoGroup() throws {
+    let units = "sys/bus/event_source/devices"
+    for (name, text) in [
+      ("power/type", "21"), ("power/cpumask", "1"), ("power/format/event", "config:0-7"),
+      ("cpu_core/type", "4"), ("cpu_core/cpus", "0"), ("cpu_atom/type", "10"),
+      ("cpu_atom/cpus", "1"),
+    ] {
+      try folder.write("\(units)/\(name)", text + "\n")
+    }
+    let kernel = SimulatedPerf(counters: 4)
+    let mixed = try armed("{power/event=2/,cs}", kernel, cpus: nil)
+    #expect(mixed.notes.contains { $0.contains("as one group") })
+    func cpus(_ armed: ArmedCollector, _ name: String) -> Set<String> {
+      Set(armed.columns.filter { $0.metric.name == name }.map(\.instance))
+    }
+    #expect(cpus(mixed, "cs") == ["all", "0", "1"])
+    #expect(cpus(mixed, "power/event=2/") == ["all", "1"])
+    let hybrid = try armed("cycles", kernel, cpus: nil)
+    #expect(cpus(hybrid, "cpu_core/cycles/") == ["all", "0"])
+    #expect(cpus(hybrid, "cpu_atom/cycles/") == ["all", "1"])
+  }
+
+  /// At perf_event_paranoid 2 the kernel refuses what is not of user space alone.
+  @Test(arguments: [
+    ("page-faults", "page-faults:u"), ("page-faults:H", "page-faults:Hu"),
+    ("mem:0x1000", "mem:0x1000:rw:u"), ("mem:0x1000:w", "mem:0x1000:w:u"),
+    ("r1a8", "r1a8:u"), ("task-clock", "task-clock"), ("page-faults:k", nil),
+    ("context-switches", nil),
+  ]) func whereTheKernelsPartIsDeniedTheNameSaysSo(_ written: String, _ counted: String?) throws {
+    let kernel = SimulatedPerf(counters: 4, deniesKernel: true)
+    guard let counted else {
+      #expect {
+        _ = try armed(written, kernel)
+      } throws: {
+        ($0 as? LBError)?.message.contains("denied") == true
+      }
+      return
+    }
+    let names = try armed(written, kernel).columns.map(\.metric.name)
+    #expect(Set(names) == ["time_enabled", "time_running", counted])
+  }
+
   @Test func chosenCPUsThatAreNotThereAreNamed() throws {
     let armed = try armed("cycles", SimulatedPerf(counters: 4), cpus: CPUSet([1, 7]))
     #expect(armed.notes == ["perf: CPUs 7 are not online: left out"])

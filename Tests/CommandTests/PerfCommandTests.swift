@@ -91,6 +91,43 @@ import Testing
     #expect(try value(last, "cpu-clock[all]") == sum)
   }
 
+  /// A shell that runs already, and what it starts later.
+  @Test func aProcessThatRunsAlreadyIsCountedWithWhatItMakes() throws {
+    guard tracepointsArePermitted() else { return }
+    let shell = Process()
+    shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+    let calls = "\(Self.workload) calls"
+    shell.arguments = ["-c", "read go; \(calls) 1000; (\(calls) 500 & wait); read go"]
+    let input = Foundation.Pipe()
+    shell.standardInput = input
+    try shell.run()
+    let command = try Command()
+    let running = try command.start([
+      "--perf", "\(Self.calls),task-clock", "-p", "\(shell.processIdentifier)", "--raw",
+      "--interval", "20ms", "--format", "ndjson",
+    ])
+    func counted(_ text: String) -> Double? {
+      let line = text.split(separator: "\n").last {
+        $0.hasPrefix(#"{"type":"sample","collector":"perf""#) && $0.hasSuffix("}")
+      }
+      let object = line.flatMap {
+        try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any]
+      }
+      return (object?["values"] as? [String: Double])?["perf.\(Self.calls)"]
+    }
+    #expect(running.wait { counted(running.output) != nil })
+    input.fileHandleForWriting.write(Data("go\n".utf8))
+    #expect(running.wait { counted(running.output) ?? 0 >= 1500 })
+    running.process.interrupt()
+    let outcome = try running.finish()
+    input.fileHandleForWriting.write(Data("go\n".utf8))
+    shell.waitUntilExit()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    // A shell may ask for its parent itself.
+    let total = try #require(counted(outcome.output))
+    #expect(total >= 1500 && total < 1520)
+  }
+
   @Test func aChosenCountBringsItsTimes() throws {
     let outcome = try Command()(
       "run", "--perf", "page-faults,task-clock", "--only", "perf.page-faults", "--format", "json",

@@ -9,14 +9,18 @@ import Testing
   /// Later ones changed what they leave out of guests unasked.
   private static let knownVersions = 1...10
 
+  /// 6, 1, 192 of "perf version 6.1.192".
+  private static let version = Result {
+    try output("--version").split(separator: " ").last?.split(separator: ".").map(String.init) ?? []
+  }
+
   /// perf's own lines, by field; nil where there is no perf of those versions.
   private func printed(_ event: String) throws -> [String: String]? {
     guard FileManager.default.isExecutableFile(atPath: "/usr/bin/perf") else {
       print("skipped: perf is not installed")
       return nil
     }
-    // "perf version 6.1.192"
-    let version = try output("--version").split(separator: " ").last?.split(separator: ".") ?? []
+    let version = try Self.version.get()
     guard version.count > 1, version[0] == "6", let minor = Int(version[1]),
       Self.knownVersions.contains(minor)
     else {
@@ -25,7 +29,7 @@ import Testing
     }
     var fields: [String: String] = [:]
     var isInside = false
-    for line in try output("stat", "-vv", "-e", event, "true").split(separator: "\n") {
+    for line in try Self.output("stat", "-vv", "-e", event, "true").split(separator: "\n") {
       if line.hasPrefix("perf_event_attr:") {
         guard fields.isEmpty else { break }
         isInside = true
@@ -41,7 +45,7 @@ import Testing
   }
 
   /// What perf prints, on either stream.
-  private func output(_ arguments: String...) throws -> String {
+  private static func output(_ arguments: String...) throws -> String {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/perf")
     process.arguments = arguments

@@ -72,6 +72,17 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(CounterStep(from: high, to: high - 1_000_000, metric: sum) == .reset)
   }
 
+  @Test func aSumIsNotContinuedOverANewLayout() {
+    let sum = MetricDescription("sum", .count, .counter, width: 32, isSum: true, meaning: "")
+    var derivation = Derivation(raw: false)
+    derivation.layout(layout([sum, counter]))
+    _ = derivation.derive(header(0), [6_000_000_000, 10].span)
+    // A CPU went, with three thousand million: as a wrap that would be 1.3 thousand million.
+    derivation.layout(layout([sum, counter], epoch: 2))
+    let next = derivation.derive(header(1_000_000_000, epoch: 2), [3_000_001_000, 15].span)
+    #expect(next.values == [.absent, .real(5)])
+  }
+
   @Test func layoutsSurviveJSON() throws {
     let columns = [("a", counter), ("b", counter), ("", level), ("a", narrow)].map {
       Column(collector: "protocol", metric: $0.1, instance: $0.0)

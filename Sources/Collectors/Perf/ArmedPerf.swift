@@ -9,19 +9,20 @@ import Sampler
 final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   // Sendable: as the base class says.
 
-  /// A group on one CPU, or of the workload.
+  /// A group on one CPU, or of one task.
   private struct Counters {
-    let cpu: Int32
+    let place: PerfPlan.Place
     /// Its first event among all, and how many there are.
     let first: Int
     let count: Int
-    /// Where its words begin: both times, then the counts.
+    /// Where its words begin: both times, then the counts; -1 for a task among several.
     let word: Int
-    /// Where the sums over all CPUs begin, -1 for none.
+    /// Where the sums over all CPUs or tasks begin, -1 for none.
     let sums: Int
   }
 
   private let scope: PerfScope
+  private let isSystem: Bool
   private let kernel: any PerfKernel
   private let groups: [Counters]
   private let attributes: [PerfEventAttributes]
@@ -33,24 +34,31 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   private let words: UnsafeMutableBufferPointer<UInt64>
   private let kept: UnsafeMutableBufferPointer<Bool>
   private var aims: UInt32 = 0
+  /// Why the workload's counters could not be opened, 0 where they could.
+  private var refusal: Int32 = 0
 
-  /// Opens system-wide counters now, those of a workload when it stands at its gate. Of all columns
-  /// of `plan` those that are `kept` become values.
-  init(_ plan: PerfPlan, kept: [Bool], scope: PerfScope) throws(LBError) {
-    self.scope = scope
+  /// Opens the counters now, those of a workload when it stands at its gate. Of all columns of
+  /// `plan` those that are `kept` become values.
+  init(_ plan: PerfPlan, kept: [Bool], _ context: CollectorContext) throws(LBError) {
+    scope = plan.scope
+    isSystem = plan.isSystem
     kernel = plan.kernel
     var groups: [Counters] = []
     var attributes: [PerfEventAttributes] = []
     var word = 0
     for group in plan.groups {
-      let sums = plan.isSystem ? word : -1
-      if plan.isSystem { word += 2 + group.count }
-      for cpu in plan.cpus(of: group[0]) {
+      let places = plan.places(of: group[0])
+      let isSummed = plan.isSystem || places.count > 1
+      let sums = isSummed ? word : -1
+      if isSummed { word += 2 + group.count }
+      for place in places {
+        let isOwn = plan.isSystem || !isSummed
         groups.append(
           Counters(
-            cpu: Int32(cpu), first: attributes.count, count: group.count, word: word, sums: sums))
+            place: place, first: attributes.count, count: group.count, word: isOwn ? word : -1,
+            sums: sums))
         attributes += group.enumerated().map { plan.attributes($1, isLeader: $0 == 0) }
-        word += 2 + group.count
+        if isOwn { word += 2 + group.count }
       }
     }
     self.groups = groups
@@ -65,9 +73,16 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     _ = unsafe self.kept.initialize(from: kept)
     let columns = plan.columns
     precondition(columns.count == word && kept.count == word, "a column for each word")
-    super.init(columns: zip(columns, kept).filter(\.1).map(\.0), notes: plan.notes)
-    guard case .system = scope else { return }
-    let refusal = open(process: -1)
+    var notes = plan.notes
+    if case .processes(let processes) = scope {
+      notes.append(
+        "perf: \(PerfPlan.tasks(of: processes, context).count) tasks are counted from now on, and "
+          + "what they make; one that began while the counters were opened is counted if its maker "
+          + "was open by then")
+    }
+    super.init(columns: zip(columns, kept).filter(\.1).map(\.0), notes: notes)
+    if case .workload = scope { return }
+    let refusal = open(workload: nil)
     guard refusal == 0 else {
       shut()
       throw LBError(
@@ -91,30 +106,35 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
       aims = target.aims
       shut()
       // A workload that stands at its gate: counting begins with its exec.
-      let refusal = open(process: target.pid)
+      refusal = open(workload: target.pid)
       calls &+= UInt64(attributes.count)
       if refusal != 0 { shut() }
     }
+    if refusal != 0 { return refusal == EACCES || refusal == EPERM ? .denied : .absent }
     for index in groups.indices {
       let group = groups[index]
+      let isFirst = index == 0 || groups[index - 1].sums != group.sums
+      if group.sums >= 0, isFirst {
+        for place in 0..<2 + group.count { unsafe words[group.sums + place] = 0 }
+      }
+      // A task that ended before it could be opened.
+      if group.word < 0, unsafe descriptors[group.first] < 0 { continue }
       // Safe: the buffer has room for the largest group.
       let room = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<(3 + group.count)])
       let got = unsafe kernel.read(descriptors[group.first], into: room)
       calls &+= 1
       guard got == (3 + group.count) * 8 else {
         if got == -Int(EACCES) || got == -Int(EPERM) { return .denied }
-        return group.sums >= 0 ? .layoutChanged : .absent
+        return isSystem ? .layoutChanged : .absent
       }
       // A CPU that went offline keeps its counts, and no time passes for them.
-      if group.sums >= 0, unsafe words[group.word] == buffer[1], unsafe buffer[1] > 0 {
+      if isSystem, unsafe words[group.word] == buffer[1], unsafe buffer[1] > 0 {
         return .layoutChanged
       }
-      let isFirst = index == 0 || groups[index - 1].sums != group.sums
       for place in 0..<2 + group.count {
         let value = unsafe buffer[place + 1]
-        unsafe words[group.word + place] = value
+        if group.word >= 0 { unsafe words[group.word + place] = value }
         guard group.sums >= 0 else { continue }
-        if isFirst { unsafe words[group.sums + place] = 0 }
         unsafe words[group.sums + place] &+= value
       }
     }
@@ -128,14 +148,20 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
 
   override func disarm() { shut() }
 
-  /// Opens every group: 0, or the first errno. Allocates nothing.
-  private func open(process: Int32) -> Int32 {
+  /// Opens every group: 0, or the first errno. A task that has ended meanwhile is left closed.
+  /// Allocates nothing.
+  private func open(workload: Int32?) -> Int32 {
     for index in groups.indices {
       let group = groups[index]
       for event in group.first..<group.first + group.count {
         let leader: Int32 = event == group.first ? -1 : unsafe descriptors[group.first]
         let descriptor = kernel.open(
-          attributes[event], process: process, cpu: group.cpu, leader: leader)
+          attributes[event], process: workload ?? group.place.task, cpu: group.place.cpu,
+          leader: leader)
+        if descriptor == -ESRCH, workload == nil {
+          shut(group.first..<event)
+          break
+        }
         guard descriptor >= 0 else { return -descriptor }
         unsafe descriptors[event] = descriptor
       }
@@ -143,8 +169,10 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     return 0
   }
 
-  private func shut() {
-    for index in unsafe descriptors.indices where unsafe descriptors[index] >= 0 {
+  private func shut() { unsafe shut(descriptors.indices) }
+
+  private func shut(_ events: Range<Int>) {
+    for index in events where unsafe descriptors[index] >= 0 {
       unsafe kernel.close(descriptors[index])
       unsafe descriptors[index] = -1
     }

@@ -6,8 +6,8 @@ import Sampler
 
 /// Performance events, as perf(1) names them: counted, never sampled.
 ///
-/// perf_event_open(2), Documentation/admin-guide/perf-security.rst. Minimum kernel 2.6.32; where it
-/// refuses inherited groups, single events. Privilege: none for one's own workload's user space;
+/// perf_event_open(2), Documentation/admin-guide/perf-security.rst. Minimum kernel 4.13, for groups
+/// that children inherit. Privilege: none for one's own workload's user space;
 /// the kernel and whole CPUs need CAP_PERFMON or a low kernel.perf_event_paranoid. Cost: one read
 /// for each group of a workload, which walks its live tasks and interrupts those that run; one for
 /// each group and CPU of the system.
@@ -24,7 +24,7 @@ struct PerfCollector: Collector {
     let events = (choice?.groups.flatMap { $0 } ?? []).filter { seen.insert($0.name).inserted }
     description = CollectorDescription(
       name: "perf", summary: "performance events, as perf names them",
-      source: "perf_event_open(2)", minimumKernel: "2.6.32",
+      source: "perf_event_open(2)", minimumKernel: "4.13",
       privilege: "none, or CAP_PERFMON for the kernel and whole CPUs", cost: .cheap, isOpen: true,
       metrics: Self.times + events.map(Self.metric))
   }
@@ -72,14 +72,14 @@ struct PerfCollector: Collector {
     guard needed <= limit else {
       throw LBError(
         .collectorUnavailable,
-        "perf: \(plan.events.count) events on \(plan.cpus.count) CPUs need "
-          + "\(plan.descriptorCount) descriptors and 64 for the rest, and RLIMIT_NOFILE is "
-          + "\(limit): raise it (ulimit -Hn), or name fewer events or CPUs",
+        "perf: \(plan.events.count) events on \(plan.places(of: plan.events[0]).count) "
+          + "\(plan.isSystem ? "CPUs" : "tasks") need \(plan.descriptorCount) descriptors and 64 "
+          + "for the rest; RLIMIT_NOFILE is \(limit): raise it (ulimit -Hn), or name fewer of them",
         context: ErrorContext(collector: "perf"))
     }
     let kept = Layout(collector: "perf", stream: 0, epoch: 0, columns: plan.columns)
       .kept(context.filter.passes)
-    return try ArmedPerf(plan, kept: kept, scope: choice.scope)
+    return try ArmedPerf(plan, kept: kept, context)
   }
 }
 
@@ -102,6 +102,7 @@ enum PerfRefusal {
     case ENOENT, EOPNOTSUPP, ENODEV: "not supported here"
     case EACCES, EPERM: "denied: \(paranoia(context)): \(fix)"
     case ENOSPC: "refused: no breakpoint register, or no counter, is left"
+    case E2BIG: "refused: this kernel does not know all of its fields"
     case EMFILE: "refused: no descriptor is left (ulimit -n)"
     default: "refused: \(SystemError.words(errno))"
     }

@@ -9,29 +9,39 @@ import Sampler
 struct PerfPlan {
   private(set) var groups: [[PerfEvent]] = []
   private(set) var notes: [String] = []
-  /// The CPUs of a system-wide count; one of none for a workload.
-  let cpus: [Int]
-  let isSystem: Bool
+  /// What a group is opened on: a CPU, or a task.
+  struct Place {
+    /// -1: every task; 0: the one that opens it.
+    let task: Int32
+    /// -1: any CPU.
+    let cpu: Int32
+  }
+
+  private let places: [Place]
+  let scope: PerfScope
   let kernel: any PerfKernel
 
   /// Tries the events of `choice`.
   init(_ choice: PerfChoice, _ context: CollectorContext) {
     kernel = choice.kernel
+    scope = choice.scope
     switch choice.scope {
     case .system(let chosen):
       let text = SmallFile.text(context.roots.sys("devices/system/cpu/online"))
       let online = (text.flatMap { CPUSet(list: $0) } ?? CPUSet.allowed()).members
       let absent = chosen.map { $0.subtracting(CPUSet(online)) } ?? CPUSet()
-      cpus = chosen.map { chosen in online.filter(chosen.members.contains) } ?? online
+      let cpus = chosen.map { chosen in online.filter(chosen.members.contains) } ?? online
+      places = cpus.map { Place(task: -1, cpu: Int32($0)) }
       if !absent.isEmpty { notes.append("perf: CPUs \(absent) are not online: left out") }
-      isSystem = true
+    case .processes(let processes):
+      places = Self.tasks(of: processes, context).map { Place(task: $0, cpu: -1) }
     case .workload:
-      cpus = [-1]
-      isSystem = false
+      places = [Place(task: 0, cpu: -1)]
     }
     for group in choice.groups {
       let kept = group.compactMap { accepted($0, context) }
-      guard kept.count > 1, !opensTogether(kept) else {
+      let isOnePlace = Set(kept.map { places(of: $0).map(\.cpu) }).count == 1
+      guard kept.count > 1, !isOnePlace || !opensTogether(kept) else {
         if !kept.isEmpty { groups.append(kept) }
         continue
       }
@@ -40,80 +50,117 @@ struct PerfPlan {
           + "each is counted and scaled on its own")
       groups += kept.map { [$0] }
     }
+    tellApart()
+  }
+
+  /// An event that stands in several groups is called `cycles#2` in the second: each has a count of
+  /// its own, over times of its own.
+  private mutating func tellApart() {
+    var seen: [String: Int] = [:]
+    for group in groups.indices {
+      for place in groups[group].indices {
+        let name = groups[group][place].name
+        seen[name, default: 0] += 1
+        guard let number = seen[name], number > 1 else { continue }
+        groups[group][place].name = "\(name)#\(number)"
+        notes.append("perf: \(name) is counted in several groups: \(name)#\(number) is another one")
+      }
+    }
   }
 
   var events: [PerfEvent] { groups.flatMap { $0 } }
 
-  var descriptorCount: Int { events.reduce(0) { $0 + cpus(of: $1).count } }
+  var descriptorCount: Int { events.reduce(0) { $0 + places(of: $1).count } }
+
+  var isSystem: Bool { if case .system = scope { true } else { false } }
 
   /// Where an event is opened: an uncore one on the CPUs of its mask.
-  func cpus(of event: PerfEvent) -> [Int] {
-    guard isSystem, let mask = event.cpus else { return cpus }
-    return cpus.filter(mask.members.contains)
+  func places(of event: PerfEvent) -> [Place] {
+    guard isSystem, let mask = event.cpus else { return places }
+    return places.filter { mask.members.contains(Int($0.cpu)) }
+  }
+
+  /// The threads of processes and of all their descendants, as they are now.
+  static func tasks(of processes: [Int32], _ context: CollectorContext) -> [Int32] {
+    var tasks: [Int32] = []
+    var seen = Set<Int32>()
+    var next = processes
+    while let process = next.popLast() {
+      guard seen.insert(process).inserted else { continue }
+      for thread in directoryEntries(context.roots.proc("\(process)/task")) {
+        guard let number = Int32(thread) else { continue }
+        tasks.append(number)
+        let children =
+          SmallFile.text(
+            context.roots.proc("\(process)/task/\(thread)/children")) ?? ""
+        next += children.split(separator: " ").compactMap { Int32($0) }
+      }
+    }
+    return tasks
   }
 
   /// How an event is opened in this scope.
   func attributes(_ event: PerfEvent, isLeader: Bool) -> PerfEventAttributes {
     var attributes = event.attributes
     if isLeader { attributes.flags.insert(.disabled) }
-    if !isSystem {
-      attributes.flags.insert(.inherit)
-      if isLeader { attributes.flags.insert(.enableOnExec) }
-    }
+    if !isSystem { attributes.flags.insert(.inherit) }
+    if isLeader, case .workload = scope { attributes.flags.insert(.enableOnExec) }
     return attributes
   }
 
   /// The event as the kernel takes it: without the kernel's own part, under that name, where that
   /// alone is permitted. What happens in the kernel would then be a silent zero.
   private mutating func accepted(_ event: PerfEvent, _ context: CollectorContext) -> PerfEvent? {
-    guard let cpu = cpus(of: event).first else {
-      notes.append("perf: \(event.name): none of the chosen CPUs counts it")
+    guard let place = places(of: event).first else {
+      notes.append(
+        "perf: \(event.name): "
+          + (isSystem ? "none of the chosen CPUs counts it" : "the process has ended"))
       return nil
     }
-    if event.cpus != nil, !isSystem {
+    if event.isUncore, !isSystem {
       notes.append("perf: \(event.name): counts whole sockets or nodes: choose -a")
       return nil
     }
-    var result = attempt(event, cpu)
+    var result = attempt(event, place)
     guard result != 0 else { return event }
     // Some PMUs know no guests and refuse to leave them out, as perf does unasked.
     if result == EINVAL, event.attributes.flags.contains(.excludeGuest) {
       var plain = event
       plain.attributes.flags.subtract([.excludeGuest, .excludeHost])
-      if attempt(plain, cpu) == 0 { return plain }
+      if attempt(plain, place) == 0 { return plain }
     }
     if result == EACCES || result == EPERM, !event.happensInKernel,
       !event.attributes.flags.contains(.excludeKernel), let user = event.inUserSpace
     {
-      result = attempt(user, cpu)
-      if result == 0 {
+      result = attempt(user, place)
+      if result == 0, !user.isClock {
         notes.append(
           "perf: \(event.name): the kernel's part is denied (\(PerfRefusal.paranoia(context))): "
             + "counted in user space, as \(user.name)")
-        return user
       }
+      if result == 0 { return user }
     }
     notes.append("perf: \(event.name): \(PerfRefusal.reason(result, event, context))")
     return nil
   }
 
   /// Opens and closes an event: 0 or the errno.
-  private func attempt(_ event: PerfEvent, _ cpu: Int) -> Int32 {
+  private func attempt(_ event: PerfEvent, _ place: Place) -> Int32 {
     let descriptor = kernel.open(
-      attributes(event, isLeader: true), process: isSystem ? -1 : 0, cpu: Int32(cpu), leader: -1)
+      attributes(event, isLeader: true), process: place.task, cpu: place.cpu, leader: -1)
     guard descriptor >= 0 else { return -descriptor }
     kernel.close(descriptor)
     return 0
   }
 
   private func opensTogether(_ events: [PerfEvent]) -> Bool {
-    guard let cpu = cpus(of: events[0]).first else { return false }
+    guard let place = places(of: events[0]).first else { return false }
     var descriptors: [Int32] = []
     defer { for descriptor in descriptors { kernel.close(descriptor) } }
     for event in events {
       let descriptor = kernel.open(
-        attributes(event, isLeader: descriptors.isEmpty), process: isSystem ? -1 : 0,
-        cpu: Int32(cpu), leader: descriptors.first ?? -1)
+        attributes(event, isLeader: descriptors.isEmpty), process: place.task,
+        cpu: place.cpu, leader: descriptors.first ?? -1)
       guard descriptor >= 0 else { return false }
       descriptors.append(descriptor)
     }
@@ -121,7 +168,7 @@ struct PerfPlan {
   }
 
   /// The columns in the order of reading: of each group its sums over all CPUs, then of each CPU,
-  /// or of the workload alone, two times and the counts.
+  /// or of all tasks together, two times and the counts.
   var columns: [Column] {
     var columns: [Column] = []
     for group in groups {
@@ -130,8 +177,8 @@ struct PerfPlan {
         continue
       }
       columns += block(group, of: "all", times: "\(group[0].name)@all")
-      for cpu in cpus(of: group[0]) {
-        columns += block(group, of: "\(cpu)", times: "\(group[0].name)@\(cpu)")
+      for place in places(of: group[0]) {
+        columns += block(group, of: "\(place.cpu)", times: "\(group[0].name)@\(place.cpu)")
       }
     }
     return columns
@@ -147,13 +194,19 @@ struct PerfPlan {
 }
 
 extension PerfEvent {
-  /// The same event without the kernel and the hypervisor, named as perf would name it.
+  /// The same event without the kernel and the hypervisor, named as perf would name it; nil for one
+  /// of the kernel alone. The software clocks take no notice, so theirs keep their name.
   fileprivate var inUserSpace: PerfEvent? {
-    guard !name.hasSuffix("/") else { return nil }
-    var attributes = attributes
-    attributes.flags.formUnion([.excludeKernel, .excludeHypervisor])
-    var event = PerfEvent(name: name + (name.contains(":") ? "u" : ":u"), attributes: attributes)
-    (event.scale, event.unit, event.cpus) = (scale, unit, cpus)
+    guard !attributes.flags.contains(.excludeUser) else { return nil }
+    var event = self
+    event.attributes.flags.formUnion([.excludeKernel, .excludeHypervisor])
+    if isClock { return event }
+    let colons = name.filter { $0 == ":" }.count
+    switch true {
+    case name.hasPrefix("mem:"): event.name += colons == 1 ? ":rw:u" : colons == 2 ? ":u" : "u"
+    case name.contains("/"): event.name += "u"
+    default: event.name += colons == 0 ? ":u" : "u"
+    }
     return event
   }
 }

@@ -6,6 +6,8 @@ package import Sampler
 package enum PerfScope: Sendable {
   /// Everything that runs on these CPUs, nil for all that are online.
   case system(CPUSet?)
+  /// Processes that run already: their threads and descendants, and what these will make.
+  case processes([Int32])
   /// The workload and all its descendants, from its exec on.
   case workload(WorkloadTarget)
 }
