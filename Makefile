@@ -55,6 +55,7 @@ bench: build
 	Benchmarks/compare-floor $(BINARY) 3 100000000 100 --all
 	Benchmarks/compare-reads $(BINARY)
 	Benchmarks/parse-speed $(BINARY)
+	Benchmarks/compare-perf $(BINARY)
 	Benchmarks/count-allocations $(BINARY)
 
 # Ring and sampling threads under the thread sanitizer.

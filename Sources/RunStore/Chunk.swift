@@ -138,9 +138,11 @@ package final class ChunkBuilder {
     }
   }
 
-  /// The chunk's bytes, as it is so far.
-  package func encoded() -> [UInt8] {
-    var bytes = Chunk.magic
+  /// The chunk's bytes, as it is so far; `length` is a guess of how many.
+  package func encoded(expecting length: Int = 0) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(length + length / 8 + 256)
+    bytes += Chunk.magic
     bytes.append(kind.rawValue)
     Varint.append(UInt64(rowCount), to: &bytes)
     Varint.append(UInt64(values.width == 0 ? 0 : values.count), to: &bytes)

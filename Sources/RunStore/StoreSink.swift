@@ -159,20 +159,29 @@ package final class StoreSink: SampleSink {
   }
 
   private static func save(_ open: inout Open, _ db: Database) throws -> Int {
-    let bytes = open.chunk.encoded()
-    let statement = try db.cachedStatement(
-      sql: """
-        INSERT OR REPLACE INTO chunk
-          (id, kind, stream, epoch, bracket, rows, first_ns, last_ns, checksum, data)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        """)
+    let bytes = open.chunk.encoded(expecting: open.bytes)
     let chunk = open.chunk
-    try statement.execute(arguments: [
-      open.row, chunk.kind.rawValue, chunk.stream, chunk.epoch, chunk.bracket, chunk.rowCount,
-      Int64(bitPattern: chunk.firstStart), Int64(bitPattern: chunk.lastEnd),
-      Checksum.crc32c(bytes), Data(bytes),
-    ])
-    if open.row == nil { open.row = db.lastInsertedRowID }
+    if let row = open.row {
+      // What the index holds stays as it is.
+      try db.cachedStatement(
+        sql: "UPDATE chunk SET rows = ?, last_ns = ?, checksum = ?, data = ? WHERE id = ?"
+      ).execute(arguments: [
+        chunk.rowCount, Int64(bitPattern: chunk.lastEnd), Checksum.crc32c(bytes), Data(bytes), row,
+      ])
+    } else {
+      try db.cachedStatement(
+        sql: """
+          INSERT INTO chunk
+            (kind, stream, epoch, bracket, rows, first_ns, last_ns, checksum, data)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+          """
+      ).execute(arguments: [
+        chunk.kind.rawValue, chunk.stream, chunk.epoch, chunk.bracket, chunk.rowCount,
+        Int64(bitPattern: chunk.firstStart), Int64(bitPattern: chunk.lastEnd),
+        Checksum.crc32c(bytes), Data(bytes),
+      ])
+      open.row = db.lastInsertedRowID
+    }
     open.isDirty = false
     open.bytes = bytes.count
     return bytes.count
