@@ -3,9 +3,12 @@ package struct EventError: Error, Equatable {
   /// The part that is not understood.
   package let text: String
   package let reason: String
+  /// It is well formed, and nothing here is called so.
+  package let isUnknownName: Bool
 
   /// `text` is refused for `reason`.
-  package init(_ text: String, _ reason: String) {
+  package init(_ text: String, _ reason: String, isUnknownName: Bool = false) {
+    self.isUnknownName = isUnknownName
     self.text = text
     self.reason = reason
   }

@@ -1,3 +1,4 @@
+import Glibc
 package import LinuxSystem
 import SampleModel
 
@@ -77,8 +78,16 @@ package struct EventSources: Sendable {
 
   /// Why there are no tracepoints to look up, nil when there are.
   package var tracingIsMissing: String? {
-    tracing == nil
-      ? "the tracepoints cannot be read: mount -t tracefs nodev /sys/kernel/tracing (as root)" : nil
+    guard tracing == nil else { return nil }
+    let path = roots.sys("kernel/tracing")
+    do throws(SystemError) {
+      _ = try OwnedDescriptor(open: path, O_RDONLY | O_DIRECTORY)
+    } catch {
+      if error.errno == EACCES || error.errno == EPERM {
+        return "the tracepoints are denied: run as root, or mount -o remount,mode=755 \(path)"
+      }
+    }
+    return "the tracepoints cannot be read: mount -t tracefs nodev \(path) (as root)"
   }
 
   /// The tracepoints that a pattern of `*` and `?` in either part names, sorted.

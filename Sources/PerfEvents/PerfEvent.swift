@@ -265,7 +265,7 @@ package struct EventResolver: Sendable {
   private func unknown(_ written: String) -> EventError {
     let isTracepoint = written.contains(":")
     if isTracepoint, let missing = sources.tracingIsMissing { return EventError(written, missing) }
-    return EventError(written, "no event of this name is known here")
+    return EventError(written, "no event of this name is known here", isUnknownName: true)
   }
 
   /// A decimal, or a hexadecimal behind 0x.

@@ -39,6 +39,10 @@ struct PerfOptions: ParsableArguments {
       }
       chosen = set
     }
+    if workload == nil, !processes.isEmpty, allCPUs || chosen != nil {
+      throw LBError(
+        .configuration, "-p counts the events of processes, -a and -C those of CPUs: choose one")
+    }
     let resolver = EventResolver(EventSources(roots))
     let text = lists.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
       .map { word in
@@ -52,7 +56,7 @@ struct PerfOptions: ParsableArguments {
       let known =
         EventResolver.genericNames + SettingsSchema.perfSets
         + resolver.names(matching: "*").map(\.name)
-      let nearest = Nearest.word(to: error.text, in: known)
+      let nearest = error.isUnknownName ? Nearest.word(to: error.text, in: known) : nil
       throw LBError(
         .configuration,
         "--perf \(error.text): \(error.reason)\(Nearest.hint(nearest)); "
@@ -61,7 +65,7 @@ struct PerfOptions: ParsableArguments {
     if let workload, !allCPUs, chosen == nil {
       return PerfChoice(groups: groups, scope: .workload(workload))
     }
-    if workload == nil, !processes.isEmpty, !allCPUs, chosen == nil {
+    if workload == nil, !processes.isEmpty {
       return PerfChoice(groups: groups, scope: .processes(processes))
     }
     return PerfChoice(groups: groups, scope: .system(chosen))

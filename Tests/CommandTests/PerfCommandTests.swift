@@ -128,6 +128,25 @@ import Testing
     #expect(total >= 1500 && total < 1520)
   }
 
+  /// More breakpoints than a processor has registers: some are refused, all else is counted.
+  @Test func moreBreakpointsThanThereAreLeaveTheOthersTheirs() throws {
+    let events = (0..<12).map { "mem:0x\(String(0x1000 + $0 * 8, radix: 16))/8:w:u" }
+    let result = try result(
+      try Command()(
+        "run", "--perf", (events + ["page-faults"]).joined(separator: ","), "--format", "json",
+        "--", "/bin/true"))
+    let metrics = try #require(result.metrics.first)
+    #expect(metrics["perf.page-faults"] ?? metrics["perf.page-faults:u"] ?? 0 > 0)
+    #expect(
+      result.warnings.contains { $0.contains("mem:0x1058/8:w:u") && $0.contains("refused") }
+        || result.warnings.contains { $0.contains("mem:0x1058/8:w:u: not supported here") })
+  }
+
+  @Test func whatIsCountedOfAProcessIsNotCountedOfCPUs() throws {
+    let outcome = try Command()("--perf", "cs", "-p", "1", "-C", "0", "--count", "1")
+    #expect(outcome.code == 2 && outcome.error.contains("choose one"), "\(outcome.error)")
+  }
+
   @Test func aChosenCountBringsItsTimes() throws {
     let outcome = try Command()(
       "run", "--perf", "page-faults,task-clock", "--only", "perf.page-faults", "--format", "json",
@@ -141,7 +160,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("cycels", "did you mean cycles"), ("cpu-clok:u", "did you mean"), ("{a", "no } behind it"),
+    ("cycels", "did you mean cycles"), ("page-fault", "did you mean page-faults"),
+    ("{a", "no } behind it"),
     ("task-clock:q", "q is no modifier"),
   ]) func whatIsNoEventIsAUsageError(_ name: String, _ words: String) throws {
     let outcome = try Command()("--perf", name, "--count", "1")
@@ -158,7 +178,10 @@ import Testing
       try Command()("run", "--perf", "basic", "--format", "json", "--", "/bin/true"))
     let metrics = try #require(result.metrics.first)
     #expect(metrics["perf.cycles"] == nil && metrics["perf.page-faults"] ?? 0 > 0)
-    #expect(result.warnings.contains { $0.contains("perf: cycles: not supported here") })
+    #expect(
+      result.warnings.contains {
+        $0.contains("perf: cycles, instructions, branches, branch-misses: not")
+      })
     let alone = try Command()("run", "--perf", "cycles", "--", "/bin/true")
     #expect(alone.code == 3 && alone.error.contains("none of the events"), "\(alone.error)")
   }

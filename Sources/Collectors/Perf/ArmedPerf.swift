@@ -36,6 +36,8 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   private var aims: UInt32 = 0
   /// Why the workload's counters could not be opened, 0 where they could.
   private var refusal: Int32 = 0
+  /// The processes that are counted had ended at the last acquisition.
+  private var haveEnded = false
 
   /// Opens the counters now, those of a workload when it stands at its gate. Of all columns of
   /// `plan` those that are `kept` become values.
@@ -109,6 +111,12 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
       refusal = open(workload: target.pid)
       calls &+= UInt64(attributes.count)
       if refusal != 0 { shut() }
+    }
+    if case .processes(let processes) = scope {
+      // What they did up to their end still belongs to a frame.
+      if haveEnded { return .absent }
+      haveEnded = processes.allSatisfy { kill($0, 0) < 0 && errno == ESRCH }
+      calls &+= UInt64(processes.count)
     }
     if refusal != 0 { return refusal == EACCES || refusal == EPERM ? .denied : .absent }
     for index in groups.indices {

@@ -9,6 +9,7 @@ import Sampler
 struct PerfPlan {
   private(set) var groups: [[PerfEvent]] = []
   private(set) var notes: [String] = []
+  private var refusals: [(reason: String, names: [String])] = []
   /// What a group is opened on: a CPU, or a task.
   struct Place {
     /// -1: every task; 0: the one that opens it.
@@ -50,7 +51,52 @@ struct PerfPlan {
           + "each is counted and scaled on its own")
       groups += kept.map { [$0] }
     }
+    keepWhatOpensAtOnce(context)
     tellApart()
+    notes += refusals.map { "perf: \($0.names.joined(separator: ", ")): \($0.reason)" }
+  }
+
+  /// Opens everything together at its first place: each may be had alone, and not all at once, as
+  /// more breakpoints than the processor has registers.
+  private mutating func keepWhatOpensAtOnce(_ context: CollectorContext) {
+    var descriptors: [Int32] = []
+    defer { for descriptor in descriptors { kernel.close(descriptor) } }
+    var kept: [[PerfEvent]] = []
+    for group in groups {
+      var rest = group
+      while let place = rest.first.flatMap({ places(of: $0).first }) {
+        var mine: [Int32] = []
+        var refused: (index: Int, errno: Int32)?
+        for (index, event) in rest.enumerated() {
+          let descriptor = kernel.open(
+            attributes(event, isLeader: mine.isEmpty), process: place.task, cpu: place.cpu,
+            leader: mine.first ?? -1)
+          guard descriptor >= 0 else {
+            refused = (index, -descriptor)
+            break
+          }
+          mine.append(descriptor)
+        }
+        guard let refused else {
+          descriptors += mine
+          kept.append(rest)
+          break
+        }
+        for descriptor in mine { kernel.close(descriptor) }
+        let event = rest.remove(at: refused.index)
+        refuse(event, PerfRefusal.reason(refused.errno, event, context))
+      }
+    }
+    groups = kept
+  }
+
+  /// Names that are refused for one reason make one note.
+  private mutating func refuse(_ event: PerfEvent, _ reason: String) {
+    if let place = refusals.firstIndex(where: { $0.reason == reason }) {
+      refusals[place].names.append(event.name)
+    } else {
+      refusals.append((reason, [event.name]))
+    }
   }
 
   /// An event that stands in several groups is called `cycles#2` in the second: each has a count of
@@ -112,13 +158,11 @@ struct PerfPlan {
   /// alone is permitted. What happens in the kernel would then be a silent zero.
   private mutating func accepted(_ event: PerfEvent, _ context: CollectorContext) -> PerfEvent? {
     guard let place = places(of: event).first else {
-      notes.append(
-        "perf: \(event.name): "
-          + (isSystem ? "none of the chosen CPUs counts it" : "the process has ended"))
+      refuse(event, isSystem ? "none of the chosen CPUs counts it" : "the process has ended")
       return nil
     }
     if event.isUncore, !isSystem {
-      notes.append("perf: \(event.name): counts whole sockets or nodes: choose -a")
+      refuse(event, "counts whole sockets or nodes: choose -a")
       return nil
     }
     var result = attempt(event, place)
@@ -140,7 +184,7 @@ struct PerfPlan {
       }
       if result == 0 { return user }
     }
-    notes.append("perf: \(event.name): \(PerfRefusal.reason(result, event, context))")
+    refuse(event, PerfRefusal.reason(result, event, context))
     return nil
   }
 
