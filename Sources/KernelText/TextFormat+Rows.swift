@@ -12,15 +12,24 @@ extension TextFormat {
         holes.append(TextHole(line.range, .restOfLine))
         continue
       }
-      for (place, word) in line.words.enumerated().dropFirst(labelWords) {
-        guard place - labelWords < names.count else {
-          holes.append(TextHole(word.lowerBound..<line.range.upperBound, .restOfLine))
-          break
-        }
-        holes.append(
-          try text.decimal(
-            word, TextField(names[place - labelWords], of: instance), line: line, word: place))
+      holes += try columns(text, line, from: labelWords, names, of: instance)
+    }
+    return holes
+  }
+
+  /// The words of a line from number `first` on, in a known order; further ones are read over.
+  static func columns(
+    _ text: KernelText, _ line: KernelText.Line, from first: Int, _ names: [String],
+    of instance: String
+  ) throws(KernelTextError) -> [TextHole] {
+    var holes: [TextHole] = []
+    for (place, word) in line.words.enumerated().dropFirst(first) {
+      guard place - first < names.count else {
+        holes.append(TextHole(word.lowerBound..<line.range.upperBound, .restOfLine))
+        break
       }
+      let field = TextField(names[place - first], of: instance)
+      holes.append(try text.decimal(word, field, line: line, word: place))
     }
     return holes
   }

@@ -51,14 +51,7 @@ extension TextFormat {
         if label != "version" { holes.append(TextHole(line.range, .restOfLine)) }
         continue
       }
-      for (place, word) in line.words.enumerated().dropFirst(first) {
-        guard place - first < names.count else {
-          holes.append(TextHole(word.lowerBound..<line.range.upperBound, .restOfLine))
-          break
-        }
-        let field = TextField(names[place - first], of: instance)
-        holes.append(try text.decimal(word, field, line: line, word: place))
-      }
+      holes += try columns(text, line, from: first, names, of: instance)
     }
     return holes
   }
