@@ -281,7 +281,8 @@ final class Drain: @unchecked Sendable {
     } catch {
       let first = rearmFailedAt[header.stream] == nil
       rearmFailedAt[header.stream] = now
-      if first { report(.gap, "\(layout.collector): \(error)") }
+      // An arming's error begins with its collector.
+      if first { report(.gap, "\(error)") }
     }
   }
 

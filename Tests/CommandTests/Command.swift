@@ -50,6 +50,36 @@ struct Command {
     return try running.finish()
   }
 
+  /// Runs it to its end as nobody, without a capability, from copies of itself and of `programs`:
+  /// others may be kept out of the build folder. Only root can. In an argument `@name` stands for
+  /// the copy of a program.
+  func unprivileged(_ arguments: [String], programs: [String: String] = [:]) throws -> Outcome {
+    for path in [folder.path, folder.file("data")] {
+      _ = unsafe mkdir(path, 0o777)
+      _ = unsafe chmod(path, 0o777)
+    }
+    var copies = programs
+    copies["lbsample"] = Self.path
+    for (name, path) in copies {
+      try FileManager.default.copyItem(atPath: path, toPath: folder.file(name))
+    }
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
+    process.arguments =
+      [
+        "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all",
+        "--bounding-set=-all", folder.file("lbsample"),
+      ] + arguments.map { $0.hasPrefix("@") ? folder.file(String($0.dropFirst())) : $0 }
+    process.environment = ["PATH": "/usr/bin:/bin", "HOME": folder.path]
+    let output = Foundation.Pipe()
+    process.standardOutput = output
+    try process.run()
+    let bytes = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    return Outcome(
+      code: process.terminationStatus, output: String(decoding: bytes, as: UTF8.self), error: "")
+  }
+
   /// The only result file, or the newest.
   var resultFile: String? {
     let runs = folder.file("data/lbsample/runs")

@@ -193,33 +193,15 @@ import Testing
       print("skipped: needs root to give up and perf_event_paranoid of 2 or more")
       return
     }
-    let command = try Command()
-    for path in [command.folder.path, command.folder.file("data")] {
-      _ = unsafe mkdir(path, 0o777)
-      _ = unsafe chmod(path, 0o777)
-    }
-    try FileManager.default.copyItem(
-      atPath: Command.path, toPath: command.folder.file("lbsample"))
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
-    process.arguments = [
-      "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all",
-      command.folder.file("lbsample"), "run", "--perf", "context-switches,page-faults",
-      "--format", "json", "--runs-dir", command.folder.file("data"), "--", "/bin/true",
-    ]
-    process.environment = ["PATH": "/usr/bin:/bin", "HOME": command.folder.path]
-    let output = Foundation.Pipe()
-    process.standardOutput = output
-    try process.run()
-    let bytes = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    if paranoid >= 3, process.terminationStatus == 3 {
+    let outcome = try Command().unprivileged([
+      "run", "--perf", "context-switches,page-faults", "--format", "json", "--runs-dir", "@data",
+      "--", "/bin/true",
+    ])
+    if paranoid >= 3, outcome.code == 3 {
       print("skipped: perf_event_paranoid \(paranoid) permits nothing")
       return
     }
-    #expect(process.terminationStatus == 0)
-    let result = try result(
-      Command.Outcome(code: 0, output: String(decoding: bytes, as: UTF8.self), error: ""))
+    let result = try result(outcome)
     let metrics = try #require(result.metrics.first)
     #expect(metrics["perf.context-switches"] == nil && metrics["perf.context-switches:u"] == nil)
     #expect(metrics["perf.page-faults"] == nil && metrics["perf.page-faults:u"] ?? 0 > 0)

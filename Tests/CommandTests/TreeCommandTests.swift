@@ -91,31 +91,13 @@ import Testing
       print("skipped: only root can give its privileges up")
       return
     }
-    let command = try Command()
-    for path in [command.folder.path, command.folder.file("data")] {
-      _ = unsafe mkdir(path, 0o777)
-      _ = unsafe chmod(path, 0o777)
-    }
-    // Others may be kept out of the build folder: the copies are theirs.
-    for (name, path) in [("lbsample", Command.path), ("workload", Self.workload)] {
-      try FileManager.default.copyItem(atPath: path, toPath: command.folder.file(name))
-    }
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
-    process.arguments = [
-      "--reuid=65534", "--regid=65534", "--clear-groups", command.folder.file("lbsample"), "run",
-      "--tree", "workload", "--format", "json", "--runs-dir", command.folder.file("data"), "--",
-      command.folder.file("workload"), "forks", "200", "3",
-    ]
-    process.environment = ["PATH": "/usr/bin:/bin", "HOME": command.folder.path]
-    let output = Foundation.Pipe()
-    process.standardOutput = output
-    try process.run()
-    let bytes = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0)
-    let (attempt, warnings) = try attempt(
-      Command.Outcome(code: 0, output: String(decoding: bytes, as: UTF8.self), error: ""))
+    let outcome = try Command().unprivileged(
+      [
+        "run", "--tree", "workload", "--format", "json", "--runs-dir", "@data", "--", "@workload",
+        "forks", "200", "3",
+      ], programs: ["workload": Self.workload])
+    #expect(outcome.code == 0)
+    let (attempt, warnings) = try attempt(outcome)
     #expect(warnings.contains { $0.contains("exit records are not permitted") })
     let seen = try #require(attempt.metrics["tree.sum_exec_runtime"])
     let unseen = try #require(attempt.metrics["tree.unseen_time"])
