@@ -186,6 +186,36 @@ int lb_perf_open(const struct lb_perf_event *event, int pid, int cpu, int group)
   return fd < 0 ? -errno : (int)fd;
 }
 
+void *lb_perf_map(int fd) {
+  void *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ, MAP_SHARED, fd, 0);
+  return page == MAP_FAILED ? NULL : page;
+}
+
+void lb_perf_unmap(void *page) { munmap(page, (size_t)sysconf(_SC_PAGESIZE)); }
+
+uint64_t lb_read_counter(uint32_t index) {
+#if defined(__x86_64__)
+  uint32_t low, high;
+  __asm__ volatile("rdpmc" : "=a"(low), "=d"(high) : "c"(index));
+  return (uint64_t)high << 32 | low;
+#else
+  (void)index;
+  return 0;
+#endif
+}
+
+uint64_t lb_read_cycles(void) {
+#if defined(__x86_64__)
+  uint32_t low, high;
+  __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
+  return (uint64_t)high << 32 | low;
+#else
+  return 0;
+#endif
+}
+
+int lb_current_cpu(void) { return sched_getcpu(); }
+
 int lb_perf_enable_group(int fd) {
   return ioctl(fd, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP) < 0 ? -errno : 0;
 }
@@ -311,6 +341,8 @@ static void report(int fd, int step, int error) {
       .user_us = (int64_t)usage.ru_utime.tv_sec * 1000000 + usage.ru_utime.tv_usec,
       .system_us = (int64_t)usage.ru_stime.tv_sec * 1000000 + usage.ru_stime.tv_usec,
       .peak_resident_kib = usage.ru_maxrss,
+      .voluntary_switches = usage.ru_nvcsw,
+      .involuntary_switches = usage.ru_nivcsw,
   };
   ssize_t written;
   do {

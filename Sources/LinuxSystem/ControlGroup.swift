@@ -11,7 +11,7 @@ package struct ControlGroup: Sendable, Hashable {
   package let controllers: [String: String]
 
   /// Controllers that lbsample reads.
-  private static let known = ["cpu", "cpuacct", "memory", "blkio", "pids"]
+  private static let known = ["cpu", "cpuacct", "memory", "blkio", "pids", "perf_event"]
 
   /// Where the unified hierarchy and those of v1 controllers are mounted below the sys root.
   private static func mounts(_ roots: MountRoots) -> (
@@ -46,6 +46,9 @@ package struct ControlGroup: Sendable, Hashable {
     guard unified != nil || !controllers.isEmpty else { return nil }
     name = "/" + relative
   }
+
+  /// Its folder in the hierarchy by which performance events know control groups.
+  package var eventFolder: String? { controllers["perf_event"] ?? unified }
 
   fileprivate init(name: String, unified: String?, controllers: [String: String]) {
     self.name = name

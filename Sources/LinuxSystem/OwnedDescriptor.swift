@@ -42,6 +42,23 @@ package struct OwnedDescriptor: ~Copyable {
   }
 }
 
+/// Descriptors that are closed together, when the list goes.
+package final class DescriptorList {
+  private var numbers: [Int32] = []
+
+  /// None yet.
+  package init() {}
+
+  /// Takes one over and gives its number.
+  package func add(_ descriptor: consuming OwnedDescriptor) -> Int32 {
+    let number = descriptor.release()
+    numbers.append(number)
+    return number
+  }
+
+  deinit { for number in numbers { _ = Glibc.close(number) } }
+}
+
 /// Small whole files, read and written outside the sampling path.
 package enum SmallFile {
   /// The bytes of `path` up to `limit`; grows until the kernel gives no more.

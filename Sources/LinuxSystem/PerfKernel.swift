@@ -62,6 +62,18 @@ package protocol PerfKernel: AnyObject, Sendable {
   func read(_ leader: Int32, into words: UnsafeMutableBufferPointer<UInt64>) -> Int
   /// Closes a descriptor.
   func close(_ descriptor: Int32)
+  /// Maps the page of an open event through which it may be read, nil where there is none.
+  func map(_ descriptor: Int32) -> UnsafeMutableRawPointer?
+  /// Gives a page back.
+  func unmap(_ page: UnsafeMutableRawPointer)
+  /// The counter of this CPU that has this number.
+  func counter(_ index: UInt32) -> UInt64
+  /// This CPU's time stamp counter.
+  func cycles() -> UInt64
+  /// The CPU that the caller runs on.
+  func currentCPU() -> Int32
+  /// Does something for a while, for a trial of counters of this thread.
+  func exercise()
 }
 
 /// The kernel that runs. Nothing here allocates.
@@ -93,4 +105,31 @@ package final class LivePerfKernel: PerfKernel {
 
   /// close(2).
   package func close(_ descriptor: Int32) { Glibc.close(descriptor) }
+
+  /// mmap(2), on processors whose counters user space can read.
+  package func map(_ descriptor: Int32) -> UnsafeMutableRawPointer? {
+    #if arch(x86_64)
+      return unsafe lb_perf_map(descriptor)
+    #else
+      return nil
+    #endif
+  }
+
+  /// munmap(2).
+  package func unmap(_ page: UnsafeMutableRawPointer) { unsafe lb_perf_unmap(page) }
+
+  /// rdpmc.
+  package func counter(_ index: UInt32) -> UInt64 { lb_read_counter(index) }
+
+  /// rdtsc.
+  package func cycles() -> UInt64 { lb_read_cycles() }
+
+  /// getcpu(2), without a system call.
+  package func currentCPU() -> Int32 { lb_current_cpu() }
+
+  /// A tenth of a millisecond of reading the clock.
+  package func exercise() {
+    let end = Clock.monotonic() + 100_000
+    while Clock.monotonic() < end {}
+  }
 }

@@ -65,9 +65,17 @@ package struct ResourceUsage: Sendable, Equatable {
   package var systemNanoseconds: UInt64
   /// nil when the workload's own peak does not stand out from that of the process it began as.
   package var peakResidentBytes: UInt64?
+  /// Context switches: it waited (at its gate too), or was preempted.
+  package var voluntarySwitches: UInt64
+  package var involuntarySwitches: UInt64
 
   /// The given usage.
-  package init(userNanoseconds: UInt64, systemNanoseconds: UInt64, peakResidentBytes: UInt64?) {
+  package init(
+    userNanoseconds: UInt64, systemNanoseconds: UInt64, peakResidentBytes: UInt64?,
+    voluntarySwitches: UInt64 = 0, involuntarySwitches: UInt64 = 0
+  ) {
+    self.voluntarySwitches = voluntarySwitches
+    self.involuntarySwitches = involuntarySwitches
     self.userNanoseconds = userNanoseconds
     self.systemNanoseconds = systemNanoseconds
     self.peakResidentBytes = peakResidentBytes
@@ -235,7 +243,9 @@ package final class GatedChild {
     let standsOut = peak > (atGate.peakResidentBytes ?? 0) + 65536
     return ResourceUsage(
       userNanoseconds: ownUser, systemNanoseconds: total - ownUser,
-      peakResidentBytes: standsOut ? peak : nil)
+      peakResidentBytes: standsOut ? peak : nil,
+      voluntarySwitches: UInt64(usage.ru_nvcsw) &- atGate.voluntarySwitches,
+      involuntarySwitches: UInt64(usage.ru_nivcsw) &- atGate.involuntarySwitches)
   }
 
   /// Ends a child that is not wanted any more: it leaves at its gate, or is killed.
@@ -261,7 +271,9 @@ package final class GatedChild {
       atGate = ResourceUsage(
         userNanoseconds: UInt64(report.user_us) * 1000,
         systemNanoseconds: UInt64(report.system_us) * 1000,
-        peakResidentBytes: UInt64(report.peak_resident_kib) * 1024)
+        peakResidentBytes: UInt64(report.peak_resident_kib) * 1024,
+        voluntarySwitches: UInt64(report.voluntary_switches),
+        involuntarySwitches: UInt64(report.involuntary_switches))
       return nil
     }
     return SpawnFailure(step: Self.name(ofStep: report.step), errno: report.error)

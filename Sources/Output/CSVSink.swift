@@ -32,7 +32,7 @@ package final class CSVSink: SampleSink {
   /// Adds columns until the header is written; names what comes later.
   package func layout(_ layout: Layout) throws(LBError) {
     reader.layout(layout)
-    for column in layout.columns where columns[column.name] == nil {
+    for column in layout.shown where columns[column.name] == nil {
       guard headerWritten else {
         columns[column.name] = order.count
         order.append(column.name)
@@ -55,7 +55,7 @@ package final class CSVSink: SampleSink {
       row = frame
       cells = Array(repeating: .absent, count: order.count)
     }
-    for (column, value) in zip(frame.layout.columns, frame.values) {
+    for (column, value) in zip(frame.layout.shown, frame.values) {
       if let place = columns[column.name] { cells[place] = value }
     }
   }

@@ -62,7 +62,7 @@ package final class NDJSONSink: SampleSink {
     }
     buffer.key("values")
     buffer.append(ascii: "{")
-    for (column, value) in zip(frame.layout.columns, frame.values) {
+    for (column, value) in zip(frame.layout.shown, frame.values) {
       switch value {
       case .absent: continue
       case .integer(let number): buffer.member(column.name, number)
@@ -205,6 +205,21 @@ package final class NDJSONSink: SampleSink {
       buffer.member("kind", column.metric.kind.rawValue)
       buffer.member("scale_numerator", column.metric.scale.numerator)
       buffer.member("scale_denominator", column.metric.scale.denominator)
+      buffer.append(ascii: "}")
+    }
+    buffer.append(ascii: "]")
+    guard !layout.formulas.isEmpty else {
+      buffer.append(ascii: "}")
+      return
+    }
+    buffer.key("formulas")
+    buffer.append(ascii: "[")
+    for formula in layout.formulas {
+      buffer.element()
+      buffer.append(ascii: "{")
+      buffer.member("name", formula.column.name)
+      buffer.member("unit", formula.column.metric.unit.rawValue)
+      buffer.member("formula", formula.tokens.joined(separator: " "))
       buffer.append(ascii: "}")
     }
     buffer.append(ascii: "]")

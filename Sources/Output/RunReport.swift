@@ -78,25 +78,60 @@ package enum RunReport {
   }
 
   private static func summary(_ result: RunResult, all: Bool) -> [String] {
-    let shown = result.metrics.filter { all || $0.minimum != 0 || $0.maximum != 0 }
+    let shown = result.metrics.filter {
+      all || ($0.minimum != 0 || $0.maximum != 0) && !isTimeOfCounting($0.metric)
+    }
     guard !shown.isEmpty else { return [] }
     var rows = [["metric", "median", "min", "max", "MAD", "median's 95 % CI"]]
+    var marks: [String] = []
     for row in shown {
+      var name = row.metric
+      if let running = row.running {
+        name += " ~"
+        marks.append("\(row.metric) \(Readable.percent(running))")
+      }
       var interval = "-"
       if let low = row.medianLow, let high = row.medianHigh {
         interval = "\(value(low, row.unit)) … \(value(high, row.unit))"
       }
       rows.append([
-        row.metric, value(row.median, row.unit), value(row.minimum, row.unit),
+        name, value(row.median, row.unit), value(row.minimum, row.unit),
         value(row.maximum, row.unit), value(row.medianAbsoluteDeviation, row.unit), interval,
       ])
     }
     var lines = [""] + TextTable.lines(rows, leftColumns: 1)
     let hidden = result.metrics.count - shown.count
     if hidden > 0 {
-      lines.append("(\(hidden) metrics that stayed 0 are left out here; json has them)")
+      lines.append("(\(hidden) metrics that say nothing new are left out here; json has them)")
     }
-    return lines
+    if !marks.isEmpty {
+      lines.append(
+        "~ counted for part of the time, and scaled: \(marks.joined(separator: ", ")) at the least")
+    }
+    return lines + partial(shown)
+  }
+
+  /// Metrics that not every repetition has, by the repetitions that have them.
+  private static func partial(_ rows: [MetricSummary]) -> [String] {
+    var order: [[Int]] = []
+    var names: [[Int]: [String]] = [:]
+    for row in rows {
+      guard let repetitions = row.repetitions else { continue }
+      if names[repetitions] == nil { order.append(repetitions) }
+      names[repetitions, default: []].append(row.metric)
+    }
+    return order.map { repetitions in
+      "from repetition\(repetitions.count > 1 ? "s" : "") "
+        + repetitions.map(String.init).joined(separator: ", ") + " only: "
+        + (names[repetitions] ?? []).joined(separator: ", ")
+    }
+  }
+
+  /// For how long a group was counted: its share is marked where it is not all.
+  private static func isTimeOfCounting(_ metric: String) -> Bool {
+    ["perf.time_enabled[", "perf.time_running[", "perf.running["].contains {
+      metric.hasPrefix($0)
+    }
   }
 
   /// A value with its unit.

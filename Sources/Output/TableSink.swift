@@ -97,7 +97,7 @@ package final class TableSink: SampleSink {
       endRow()
     }
     if row == nil { row = (header, frame.time) }
-    for (column, value) in zip(frame.layout.columns, frame.values) {
+    for (column, value) in zip(frame.layout.shown, frame.values) {
       switch value {
       case .absent: cells[column.name] = nil
       case .integer(let number): cells[column.name] = Double(number)
@@ -144,7 +144,8 @@ package final class TableSink: SampleSink {
       buffer.append(ascii: " ")
       let width = max(column.format.width, column.heading.count)
       let value = value(of: column)
-      let text = value.map(column.format.text) ?? "-"
+      let share = column.share.flatMap { cells[$0] } ?? 1
+      let text = value.map { (share < 1 ? "~" : "") + column.format.text($0) } ?? "-"
       let pad = String(repeating: " ", count: max(0, width - text.count))
       buffer.append(pad)
       buffer.append(coloured(text, value: value, column: column))

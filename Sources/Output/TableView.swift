@@ -46,6 +46,9 @@ package struct TableColumn: Sendable {
   /// The column that `source` is divided by: a time a second by requests a second is the time of
   /// one. Nothing is shown where there were none.
   package var divisor: String?
+  /// The column that says for how much of the time `source` was counted: what was not counted all
+  /// the time is marked.
+  package var share: String?
   package let format: CellFormat
   /// Columns of a higher rank go first when the terminal is too narrow.
   package let rank: Int
@@ -184,21 +187,26 @@ package enum TableView {
     return columns
   }
 
-  /// Performance events, which have no table of their own: a column each, or one for each CPU.
+  /// Performance events and what formulas make of them, which have no table of their own: a column
+  /// each, or one for each CPU.
   private static func events(of layout: Layout, perCPU: Bool) -> [TableColumn] {
-    layout.columns.filter { column in
-      column.times != nil && (perCPU || ["all", ""].contains(column.instance))
+    let derived = Set(layout.formulas.map(\.column.name))
+    return layout.shown.filter { column in
+      (column.times != nil || derived.contains(column.name) && column.metric.name != "running")
+        && (perCPU || ["all", ""].contains(column.instance))
     }.map { column in
       let isAll = ["all", ""].contains(column.instance)
       let format: CellFormat =
         switch column.metric.unit {
         case .bytes: .bytes
-        case .nanoseconds, .joules: .fixed
+        case .nanoseconds, .joules, .ratio: .fixed
         default: .count
         }
-      return TableColumn(
+      var shown = TableColumn(
         group: isAll ? "events" : "cpu\(column.instance)", heading: column.metric.name,
         source: column.name, format: format, rank: isAll ? 1 : 5)
+      shown.share = column.share
+      return shown
     }
   }
 

@@ -7,6 +7,12 @@ package struct EventList: Sendable, Equatable {
     package var modifiers = ""
     /// Whether it was written in braces.
     package var isExplicit = false
+
+    /// As it is written.
+    package var text: String {
+      let list = names.joined(separator: ",")
+      return isExplicit ? "{\(list)}" + (modifiers.isEmpty ? "" : ":\(modifiers)") : list
+    }
   }
 
   package let groups: [Group]

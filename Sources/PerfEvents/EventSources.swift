@@ -54,8 +54,13 @@ package struct EventSources: Sendable {
 
   /// The core PMUs of a hybrid processor, none on one whose cores are alike.
   package var corePMUs: [String] {
-    let cores = units.filter { SmallFile.text(file($0, "cpus")) != nil }
+    let cores = coreUnits
     return cores.count > 1 ? cores : []
+  }
+
+  /// The PMUs of the cores: `cpu`, or those that say which CPUs are theirs.
+  var coreUnits: [String] {
+    units.filter { $0 == "cpu" || SmallFile.text(file($0, "cpus")) != nil }
   }
 
   /// The factor and unit of a named event.

@@ -36,6 +36,9 @@ package enum GenericEvents {
   ]
   static let results: [[String]] = [["refs", "Reference", "ops", "access"], ["misses", "miss"]]
 
+  /// Whether `name` is one of the two software clocks.
+  package static func isClock(_ name: String) -> Bool { software[0...1].joined().contains(name) }
+
   /// The software or hardware event called `name`.
   package static func named(_ name: some StringProtocol) -> PerfEventAttributes? {
     for (type, table) in [(softwareType, software), (hardwareType, hardware)] {

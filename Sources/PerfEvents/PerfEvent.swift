@@ -21,6 +21,18 @@ package struct PerfEvent: Sendable, Equatable {
     attributes.type == GenericEvents.softwareType && attributes.config < 2
   }
 
+  /// Which part of the machine counts it: software, the cores, or another PMU by its number.
+  package var counterUnit: UInt32 {
+    switch attributes.type {
+    case GenericEvents.softwareType, GenericEvents.tracepointType, GenericEvents.breakpointType:
+      return GenericEvents.softwareType
+    case GenericEvents.hardwareType, GenericEvents.cacheType:
+      let core = UInt32(truncatingIfNeeded: attributes.config >> 32)
+      return core == 0 ? GenericEvents.rawType : core
+    default: return attributes.type
+    }
+  }
+
   /// An event that counts ones, wherever it is opened.
   package init(name: String, attributes: PerfEventAttributes) {
     self.name = name
@@ -49,7 +61,7 @@ package struct EventResolver: Sendable {
         continue
       }
       for event in events {
-        let counter = Self.counter(event)
+        let counter = event.counterUnit
         if let place = places[counter] {
           // Sets of events overlap.
           if !groups[place].contains(event) { groups[place].append(event) }
@@ -60,18 +72,6 @@ package struct EventResolver: Sendable {
       }
     }
     return groups
-  }
-
-  /// Which part of the machine counts an event: software, the cores, or another PMU by its number.
-  private static func counter(_ event: PerfEvent) -> UInt32 {
-    switch event.attributes.type {
-    case GenericEvents.softwareType, GenericEvents.tracepointType, GenericEvents.breakpointType:
-      return GenericEvents.softwareType
-    case GenericEvents.hardwareType, GenericEvents.cacheType:
-      let core = UInt32(truncatingIfNeeded: event.attributes.config >> 32)
-      return core == 0 ? GenericEvents.rawType : core
-    default: return event.attributes.type
-    }
   }
 
   /// The events that one name stands for, with the modifiers of its group.
@@ -100,6 +100,10 @@ package struct EventResolver: Sendable {
         events.append(one)
       }
       return events
+    }
+    if parts.count <= 2 {
+      let named = try ofCores(String(name), own + modifiers, written)
+      if !named.isEmpty { return named }
     }
     guard parts.count == 2 || parts.count == 3 else { throw unknown(written) }
     let found = sources.tracepoints(String(parts[0]), String(parts[1]))
@@ -194,6 +198,20 @@ package struct EventResolver: Sendable {
     attributes.config2 = length
     attributes.breakpointType = kind
     return try event(written, attributes, letters, inKernel: false)
+  }
+
+  /// An event that the cores' PMU names in sysfs, as `topdown-retiring`; none where it does not.
+  private func ofCores(
+    _ name: String, _ modifiers: String, _ written: String
+  ) throws(EventError) -> [PerfEvent] {
+    let units = sources.coreUnits.filter { sources.events($0).contains(name) }
+    var events: [PerfEvent] = []
+    for unit in units {
+      var event = try ofUnit("\(unit)/\(name)/", modifiers)
+      if units.count == 1 { event.name = name + (modifiers.isEmpty ? "" : ":\(modifiers)") }
+      events.append(event)
+    }
+    return events
   }
 
   /// `cpu/event=0x3c,umask=1/u`, `power/energy-pkg/`.

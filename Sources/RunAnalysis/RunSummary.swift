@@ -5,20 +5,26 @@ package enum RunSummary {
   /// The name under which the wall time of a repetition is summarised.
   package static let wallTime = "wall_time"
 
-  /// One row a metric that every counted repetition has: wall time first, the workload's own
-  /// usage next, then the host's metrics by name. Median intervals from three repetitions on.
+  /// One row a metric: wall time first, the workload's own usage next, then the host's metrics by
+  /// name, over the counted repetitions that have it. Median intervals from three repetitions on.
+  /// `running` names the metric that says for how much of its time another one was counted.
   package static func rows(
-    of phases: [PhaseResult], unit: (String) -> String
+    of phases: [PhaseResult], unit: (String) -> String,
+    running: (String) -> String? = { _ in nil }
   ) -> [MetricSummary] {
-    let attempts = phases.flatMap(\.repetitions)
-      .filter { !$0.warmUp && $0.status == .completed }
-      .compactMap { repetition in repetition.attempts.last { $0.status == .completed } }
+    let counted = phases.flatMap(\.repetitions).filter { !$0.warmUp && $0.status == .completed }
+    let pairs = counted.compactMap { repetition in
+      repetition.attempts.last { $0.status == .completed }.map { (repetition.repetition, $0) }
+    }
+    let attempts = pairs.map(\.1)
     var rows: [MetricSummary] = []
     let own: [(String, (AttemptResult) -> UInt64?, String)] = [
       (wallTime, \.wallNanoseconds, "ns"),
       ("user_time", \.userNanoseconds, "ns"),
       ("system_time", \.systemNanoseconds, "ns"),
       ("peak_resident", \.peakResidentBytes, "bytes"),
+      ("voluntary_switches", \.voluntarySwitches, "count"),
+      ("involuntary_switches", \.involuntarySwitches, "count"),
     ]
     for (name, value, unit) in own {
       let values = attempts.compactMap(value).map { Double($0) }
@@ -26,8 +32,14 @@ package enum RunSummary {
     }
     let names = attempts.reduce(into: Set<String>()) { $0.formUnion($1.metrics.keys) }
     for name in names.sorted() {
-      let values = attempts.compactMap { $0.metrics[name] }
-      if let row = row(name, unit(name), values) { rows.append(row) }
+      let having = pairs.filter { $0.1.metrics[name] != nil }
+      guard var row = row(name, unit(name), having.compactMap { $0.1.metrics[name] }) else {
+        continue
+      }
+      if having.count < pairs.count { row.repetitions = having.map(\.0) }
+      let shares = running(name).map { share in having.compactMap { $0.1.metrics[share] } } ?? []
+      row.running = shares.min().flatMap { $0 < 1 ? $0 : nil }
+      rows.append(row)
     }
     return rows
   }

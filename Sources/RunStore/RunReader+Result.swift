@@ -39,11 +39,16 @@ extension RunReader {
           collector: $0["name"], outcome: $0["outcome"], reason: $0["reason"])
       }
       result.metrics = try Row.fetchAll(db, sql: "SELECT * FROM summary ORDER BY position").map {
-        MetricSummary(
+        var summary = MetricSummary(
           metric: $0["metric"], unit: $0["unit"], count: $0["count"], median: $0["median"],
           minimum: $0["minimum"], maximum: $0["maximum"],
           medianAbsoluteDeviation: $0["median_absolute_deviation"], medianLow: $0["median_low"],
           medianHigh: $0["median_high"])
+        summary.running = $0["running"]
+        summary.repetitions = try ($0["repetitions"] as String?).map {
+          try JSON.value([Int].self, $0)
+        }
+        return summary
       }
       result.phases = try Self.phases(db)
       if result.kind == "sample" {
@@ -102,6 +107,8 @@ extension RunReader {
       attempt.userNanoseconds = unsigned(row["user_ns"])
       attempt.systemNanoseconds = unsigned(row["system_ns"])
       attempt.peakResidentBytes = unsigned(row["peak_resident_bytes"])
+      attempt.voluntarySwitches = unsigned(row["voluntary_switches"])
+      attempt.involuntarySwitches = unsigned(row["involuntary_switches"])
       attempt.outputBytes = unsigned(row["output_bytes"]) ?? 0
       attempt.outputBytesKept = UInt64((row["output"] as Data?)?.count ?? 0)
       attempt.orphansKilled = row["orphans_killed"] ?? 0

@@ -148,11 +148,7 @@ package struct RunReplay {
       && header.start >= selection.from ?? 0 && header.start <= selection.to ?? .max
   }
 
-  private func filtered(_ layout: Layout) -> Layout {
-    Layout(
-      collector: layout.collector, stream: layout.stream, epoch: layout.epoch,
-      columns: zip(layout.columns, layout.kept(selection.passes)).filter(\.1).map(\.0))
-  }
+  private func filtered(_ layout: Layout) -> Layout { layout.choosing(selection.passes) }
 
   private func picked(_ values: [UInt64], _ layout: Layout) -> [UInt64] {
     zip(values, layout.kept(selection.passes)).filter(\.1).map(\.0)

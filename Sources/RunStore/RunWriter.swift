@@ -197,7 +197,8 @@ package final class RunWriter: @unchecked Sendable {
         sql: """
           UPDATE attempt SET status = ?, start_unix_ns = ?, wall_ns = ?, bracket_ns = ?,
             exit_code = ?, signal = ?, user_ns = ?, system_ns = ?, peak_resident_bytes = ?,
-            output_bytes = ?, output = ?, orphans_killed = ?, error = ?
+            voluntary_switches = ?, involuntary_switches = ?, output_bytes = ?, output = ?,
+            orphans_killed = ?, error = ?
           WHERE id = ?
           """,
         arguments: [
@@ -207,6 +208,8 @@ package final class RunWriter: @unchecked Sendable {
           result.userNanoseconds.map(Int64.init(bitPattern:)),
           result.systemNanoseconds.map(Int64.init(bitPattern:)),
           result.peakResidentBytes.map(Int64.init(bitPattern:)),
+          result.voluntarySwitches.map(Int64.init(bitPattern:)),
+          result.involuntarySwitches.map(Int64.init(bitPattern:)),
           Int64(bitPattern: result.outputBytes), Data(output), result.orphansKilled,
           try result.error.map { try JSON.text($0) }, row,
         ])
@@ -305,10 +308,11 @@ package final class RunWriter: @unchecked Sendable {
         ])
       for (position, row) in result.metrics.enumerated() {
         try db.execute(
-          sql: "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+          sql: "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
           arguments: [
             row.metric, position, row.unit, row.count, row.median, row.minimum, row.maximum,
             row.medianAbsoluteDeviation, row.medianLow, row.medianHigh,
+            row.running, try row.repetitions.map { try JSON.text($0) },
           ])
       }
     }

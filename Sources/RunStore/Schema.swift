@@ -3,7 +3,7 @@ enum Schema {
   /// "lbsm" as PRAGMA application_id, by which file(1) and we know the format.
   static let applicationID = 0x6C62_736D
   /// PRAGMA user_version of this schema.
-  static let version = 2
+  static let version = 3
 
   static let tables = """
     CREATE TABLE run (
@@ -30,8 +30,9 @@ enum Schema {
       id INTEGER PRIMARY KEY, repetition_id INTEGER NOT NULL REFERENCES repetition(id),
       number INTEGER NOT NULL, bracket INTEGER, status TEXT NOT NULL, start_unix_ns INTEGER,
       wall_ns INTEGER, bracket_ns INTEGER, exit_code INTEGER, signal INTEGER, user_ns INTEGER,
-      system_ns INTEGER, peak_resident_bytes INTEGER, output_bytes INTEGER, output BLOB,
-      orphans_killed INTEGER, error TEXT
+      system_ns INTEGER, peak_resident_bytes INTEGER, voluntary_switches INTEGER,
+      involuntary_switches INTEGER, output_bytes INTEGER, output BLOB, orphans_killed INTEGER,
+      error TEXT
     );
     CREATE TABLE metric (
       attempt_id INTEGER NOT NULL REFERENCES attempt(id), name TEXT NOT NULL,
@@ -78,7 +79,7 @@ enum Schema {
       metric TEXT PRIMARY KEY, position INTEGER NOT NULL, unit TEXT NOT NULL,
       count INTEGER NOT NULL, median REAL NOT NULL, minimum REAL NOT NULL,
       maximum REAL NOT NULL, median_absolute_deviation REAL NOT NULL, median_low REAL,
-      median_high REAL
+      median_high REAL, running REAL, repetitions TEXT
     );
     CREATE VIEW runs AS
       SELECT id, name, kind, status, datetime(start_unix_ns / 1000000000, 'unixepoch') AS started,
@@ -98,7 +99,7 @@ enum Schema {
       ORDER BY attempt.id;
     CREATE VIEW summaries AS
       SELECT metric, unit, count, median, minimum, maximum, median_absolute_deviation,
-        median_low, median_high
+        median_low, median_high, running, repetitions
       FROM summary ORDER BY position;
     """
 }

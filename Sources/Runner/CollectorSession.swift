@@ -33,8 +33,15 @@ package protocol CollectorLifecycle: AnyObject {
   var failure: LBError? { get }
   /// Units of the metrics, by name.
   var units: [String: String] { get }
+  /// For metrics that are counted part of their time, the metric that says for which part.
+  var shares: [String: String] { get }
   /// What was armed, after `arm`.
   var meta: StreamMeta? { get }
+}
+
+extension CollectorLifecycle {
+  /// Nothing is counted in part.
+  package var shares: [String: String] { [:] }
 }
 
 /// The real collectors.
@@ -71,5 +78,6 @@ package final class CollectorSession: CollectorLifecycle {
   package var attentionDescriptor: Int32 { sampler.attentionDescriptor }
   package var failure: LBError? { sampler.failure }
   package var units: [String: String] { deltas.units }
+  package var shares: [String: String] { deltas.shares }
   package var meta: StreamMeta? { sampler.meta }
 }

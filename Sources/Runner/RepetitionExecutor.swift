@@ -91,6 +91,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
       result.userNanoseconds = usage.userNanoseconds
       result.systemNanoseconds = usage.systemNanoseconds
       result.peakResidentBytes = usage.peakResidentBytes
+      result.voluntarySwitches = usage.voluntarySwitches
+      result.involuntarySwitches = usage.involuntarySwitches
     } else {
       let reason = refusal.map { SystemError.words($0) } ?? "it does not react to SIGKILL"
       fatal =

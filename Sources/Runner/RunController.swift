@@ -108,8 +108,9 @@ package struct RunController {
   }
 
   private func finish(_ session: RunSession, isFatal: Bool) throws(LBError) {
-    let units = collectors.units
-    session.result.metrics = RunSummary.rows(of: session.result.phases) { units[$0] ?? "" }
+    let (units, shares) = (collectors.units, collectors.shares)
+    session.result.metrics = RunSummary.rows(
+      of: session.result.phases, unit: { units[$0] ?? "" }, running: { shares[$0] })
     session.result.unavailable = collectors.meta?.unavailable ?? []
     session.result.warnings += collectors.meta?.notes ?? []
     try session.end(

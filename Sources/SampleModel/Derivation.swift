@@ -14,7 +14,7 @@ package enum DerivedValue: Sendable, Equatable {
 package struct Derivation: Sendable {
   /// What one frame became.
   package struct Result: Sendable {
-    /// In the layout's column order; empty for a frame without values.
+    /// In the layout's column order, then its formulas; empty for a frame without values.
     package var values: [DerivedValue] = []
     /// Nanoseconds since this collector's previous complete acquisition, nil at the first.
     package var window: UInt64?
@@ -25,6 +25,7 @@ package struct Derivation: Sendable {
     var previous: [UInt64]
     /// For each column, where the times of its count stand.
     let times: [(enabled: Int, running: Int)?]
+    let formulas: FormulaSet
     /// For each column of `layout`, whether `previous` holds a value of it.
     var known: [Bool]
     var previousStart: UInt64?
@@ -45,9 +46,10 @@ package struct Derivation: Sendable {
 
   /// Takes a new layout, keeping what is known of columns that it shares with the last one.
   package mutating func layout(_ layout: Layout) {
+    let times = layout.timePlaces()
     var next = Stream(
       layout: layout, previous: Array(repeating: 0, count: layout.columns.count),
-      times: layout.timePlaces(),
+      times: times, formulas: FormulaSet(layout, times),
       known: Array(repeating: false, count: layout.columns.count), previousStart: nil, bracket: 0)
     if let old = streams[layout.stream] {
       next.bracket = old.bracket
@@ -79,37 +81,42 @@ package struct Derivation: Sendable {
     var result = Result()
     result.window = stream.previousStart.map { header.start &- $0 }
     result.values.reserveCapacity(values.count)
-    // What the columns grew by, for the times of a count.
+    // What the columns grew by, for the times of a count and for formulas; since they began where
+    // levels are shown.
     var grown: [UInt64] = []
-    if stream.times.contains(where: { $0 != nil }) {
-      grown = values.indices.map { values[$0] &- stream.previous[$0] }
+    if !stream.formulas.isEmpty || stream.times.contains(where: { $0 != nil }) {
+      grown = values.indices.map { raw ? values[$0] : values[$0] &- stream.previous[$0] }
     }
+    var amounts: [Double?] = []
     for index in values.indices {
       let metric = stream.layout.columns[index].metric
       let value = values[index]
-      let isCumulative = metric.kind != .gauge
-      if !isCumulative || raw {
-        let share = stream.times[index].map {
-          CountingShare(enabled: values[$0.enabled], running: values[$0.running])
-        }
+      let share = stream.times[index].map {
+        CountingShare(
+          enabled: grown[$0.enabled], running: grown[$0.running], least: stream.layout.leastShare)
+      }
+      if metric.kind == .gauge || raw {
         result.values.append(
           share.map { $0.corrected(value, metric) } ?? Self.scaled(value, of: metric))
-      }
-      guard isCumulative else { continue }
-      if stream.known[index] {
-        if !raw {
-          let step = CounterStep(from: stream.previous[index], to: value, metric: metric)
-          let rate = Self.rate(step.difference, metric: metric, window: result.window)
-          let share = stream.times[index].map {
-            CountingShare(enabled: grown[$0.enabled], running: grown[$0.running])
-          }
-          result.values.append(share.map { $0.corrected(rate) } ?? rate)
+        if !stream.formulas.isEmpty { amounts.append(metric.level(value)) }
+      } else {
+        let difference =
+          stream.known[index]
+          ? CounterStep(from: stream.previous[index], to: value, metric: metric).difference : nil
+        let rate = Self.rate(difference, metric: metric, window: result.window)
+        result.values.append(share.map { $0.corrected(rate) } ?? rate)
+        if !stream.formulas.isEmpty {
+          amounts.append(difference.map { metric.scale.apply(Double($0)) })
         }
-      } else if !raw {
-        result.values.append(.absent)
       }
+      guard metric.kind != .gauge else { continue }
       stream.previous[index] = value
       stream.known[index] = true
+    }
+    if !stream.formulas.isEmpty {
+      result.values += stream.formulas.values(amounts, grown: grown).map {
+        $0.map(DerivedValue.real) ?? .absent
+      }
     }
     stream.previousStart = header.start
     stream.bracket = header.bracket
@@ -141,17 +148,22 @@ package struct CountingShare: Sendable {
   /// Nanoseconds for which it was to be counted, and was.
   package let enabled: UInt64
   package let running: UInt64
+  /// The least share of the time that a count is scaled from.
+  package let least: Double
 
   /// A share of two times.
-  package init(enabled: UInt64, running: UInt64) {
+  package init(enabled: UInt64, running: UInt64, least: Double) {
     self.enabled = enabled
     self.running = running
+    self.least = least
   }
 
-  /// What the count stands for, as perf scales it: nothing is known of what never ran.
+  /// What the count stands for, as perf scales it: nothing is known of what never ran, and too
+  /// little of what ran too seldom.
   package func corrected(_ value: Double) -> Double? {
     if running == enabled { return value }
-    return running == 0 ? nil : value * Double(enabled) / Double(running)
+    let share = Double(running) / Double(enabled)
+    return running == 0 || share < least ? nil : value / share
   }
 
   fileprivate func corrected(_ value: UInt64, _ metric: MetricDescription) -> DerivedValue {

@@ -10,6 +10,9 @@ public struct Column: Sendable, Hashable {
   /// counted, nil for what always is.
   public let times: String?
 
+  /// The name of the formula's column that says for how much of the time this was counted.
+  package var share: String? { times.map { "\(prefix).running[\($0)]" } }
+
   /// What stands before the first point of the name.
   fileprivate var prefix: String { String(name.prefix { $0 != "." }) }
 
@@ -37,14 +40,26 @@ public struct Layout: Sendable, Hashable {
   public let epoch: UInt32
   /// The columns, in the order of a frame's values.
   public let columns: [Column]
+  /// What readers make of them.
+  public let formulas: [Formula]
+  /// A count that was kept for a smaller share of the time than this is no value.
+  public let leastShare: Double
 
   /// A layout of `collector`, the session's stream number `stream`.
-  public init(collector: String, stream: UInt16, epoch: UInt32, columns: [Column]) {
+  public init(
+    collector: String, stream: UInt16, epoch: UInt32, columns: [Column],
+    formulas: [Formula] = [], leastShare: Double = 0
+  ) {
     self.collector = collector
     self.stream = stream
     self.epoch = epoch
     self.columns = columns
+    self.formulas = formulas
+    self.leastShare = leastShare
   }
+
+  /// What readers show: the columns, then what they make of them.
+  public var shown: [Column] { columns + formulas.map(\.column) }
 }
 
 extension Layout {
@@ -65,9 +80,11 @@ extension Layout {
     }
   }
 
-  /// Whether each column stays when those are chosen that `passes`: a count stays with its times.
+  /// Whether each column stays when those are chosen that `passes`: a count stays with its times,
+  /// and the parts of a formula with it.
   package func kept(_ passes: (String) -> Bool) -> [Bool] {
-    let kept = columns.map { passes($0.name) }
+    let parts = Set(formulas.filter { passes($0.column.name) }.flatMap(\.tokens))
+    let kept = columns.map { passes($0.name) || parts.contains($0.name) }
     let times = Set(zip(columns, kept).compactMap { $1 ? $0.times : nil })
     guard !times.isEmpty else { return kept }
     return zip(columns, kept).map { column, isKept in
@@ -76,13 +93,27 @@ extension Layout {
           && times.contains(column.instance)
     }
   }
+
+  /// The layout of the columns and formulas that are chosen.
+  package func choosing(_ passes: (String) -> Bool) -> Layout {
+    Layout(
+      collector: collector, stream: stream, epoch: epoch,
+      columns: zip(columns, kept(passes)).filter(\.1).map(\.0),
+      formulas: formulas.filter { passes($0.column.name) }, leastShare: leastShare)
+  }
 }
 
 extension Layout: Codable {
   /// Each metric once, and for each column its metric's place and its instance: a thousand devices
   /// have a dozen metrics.
   private enum Key: String, CodingKey {
-    case collector, stream, epoch, prefix, metrics, metric, instance, times
+    case collector, stream, epoch, prefix, metrics, metric, instance, times, formulas, leastShare
+  }
+
+  private struct StoredFormula: Codable {
+    let metric: MetricDescription
+    let instance: String
+    let tokens: [String]
   }
 
   /// Writes the layout with each metric described once.
@@ -106,6 +137,13 @@ extension Layout: Codable {
     try container.encode(metrics, forKey: .metrics)
     try container.encode(metric, forKey: .metric)
     try container.encode(columns.map(\.instance), forKey: .instance)
+    if leastShare > 0 { try container.encode(leastShare, forKey: .leastShare) }
+    if !formulas.isEmpty {
+      let stored = formulas.map {
+        StoredFormula(metric: $0.column.metric, instance: $0.column.instance, tokens: $0.tokens)
+      }
+      try container.encode(stored, forKey: .formulas)
+    }
     guard columns.contains(where: { $0.times != nil }) else { return }
     try container.encode(columns.map(\.times), forKey: .times)
   }
@@ -126,6 +164,7 @@ extension Layout: Codable {
       throw DecodingError.dataCorruptedError(
         forKey: .metric, in: container, debugDescription: "columns do not fit the metrics")
     }
+    let formulas = try container.decodeIfPresent([StoredFormula].self, forKey: .formulas) ?? []
     self.init(
       collector: try container.decode(String.self, forKey: .collector),
       stream: try container.decode(UInt16.self, forKey: .stream),
@@ -134,7 +173,12 @@ extension Layout: Codable {
         Column(
           collector: prefix, metric: metrics[metric[$0]], instance: instance[$0],
           times: times[$0])
-      })
+      },
+      formulas: formulas.map {
+        Formula(
+          Column(collector: prefix, metric: $0.metric, instance: $0.instance), tokens: $0.tokens)
+      },
+      leastShare: try container.decodeIfPresent(Double.self, forKey: .leastShare) ?? 0)
   }
 }
 

@@ -20,6 +20,11 @@ public struct AttemptResult: Sendable, Codable {
   public var systemNanoseconds: UInt64?
   /// Peak resident memory; nil when it does not stand out from the forked process's own.
   public var peakResidentBytes: UInt64?
+  /// Context switches of the workload and its reaped descendants (wait4): it waited, at its gate
+  /// too.
+  public var voluntarySwitches: UInt64?
+  /// It was preempted.
+  public var involuntarySwitches: UInt64?
   /// Differences of every counter over the bracket in base units, and gauges at its close.
   public var metrics: [String: Double]
   /// The exact account of ticks and frames.
@@ -109,6 +114,10 @@ public struct MetricSummary: Sendable, Codable, Hashable {
   public var medianLow: Double?
   /// Upper end of it.
   public var medianHigh: Double?
+  /// The least share of its time for which it was counted, nil for what always is or always was.
+  public var running: Double?
+  /// The repetitions that have it, nil when all have.
+  public var repetitions: [Int]?
 
   /// A summary row.
   public init(

@@ -70,8 +70,17 @@ package final class BracketDeltas: SampleSink {
   /// Units of every column seen, by name.
   package var units: [String: String] {
     state.withLock { state in
-      state.layouts.values.flatMap(\.columns).reduce(into: [:]) {
+      state.layouts.values.flatMap(\.shown).reduce(into: [:]) {
         $0[$1.name] = $1.metric.unit.rawValue
+      }
+    }
+  }
+
+  /// For each count that has times, the name of the share that they make.
+  package var shares: [String: String] {
+    state.withLock { state in
+      state.layouts.values.flatMap(\.columns).reduce(into: [:]) { shares, column in
+        shares[column.name] = column.share
       }
     }
   }
@@ -89,25 +98,16 @@ package final class BracketDeltas: SampleSink {
           }
         }
         let isOneLayout = state.open[stream]?.layout.epoch == close.layout.epoch
-        let times = close.layout.timePlaces()
-        func grown(_ place: Int) -> UInt64 {
-          close.values[place] &- (before[close.layout.columns[place].name] ?? 0)
-        }
-        for (place, (column, value)) in zip(close.layout.columns, close.values).enumerated() {
+        let amounts = zip(close.layout.columns, close.values).map { column, value -> Double? in
           let metric = column.metric
-          if metric.kind == .gauge {
-            metrics[column.name] = metric.level(value)
-          } else if let old = before[column.name], isOneLayout || !metric.isSum,
-            let difference = CounterStep(from: old, to: value, metric: metric).difference
-          {
-            let whole = metric.scale.apply(Double(difference))
-            guard let (enabled, running) = times[place] else {
-              metrics[column.name] = whole
-              continue
-            }
-            let share = CountingShare(enabled: grown(enabled), running: grown(running))
-            metrics[column.name] = share.corrected(whole)
-          }
+          if metric.kind == .gauge { return metric.level(value) }
+          guard let old = before[column.name], isOneLayout || !metric.isSum else { return nil }
+          return CounterStep(from: old, to: value, metric: metric).difference
+            .map { metric.scale.apply(Double($0)) }
+        }
+        let grown = zip(close.layout.columns, close.values).map { $1 &- (before[$0.name] ?? 0) }
+        for (column, value) in close.layout.totals(amounts, grown: grown) {
+          metrics[column.name] = value
         }
       }
       return metrics

@@ -54,6 +54,12 @@ open class ArmedCollector: @unchecked Sendable {
 
   /// The columns of this arming, in the order in which `sample` writes values.
   package let columns: [Column]
+  /// What readers make of them, and the least share of the time that a count is scaled from.
+  package let formulas: [Formula]
+  package let leastShare: Double
+  /// The most that its acquisitions may cost of one CPU before they are made less often, unless its
+  /// interval was asked for; nil for no bound.
+  package let costLimit: Double?
   /// The record that `sampleRecords` writes, nil for a collector of frames only.
   package let recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)?
 
@@ -65,10 +71,14 @@ open class ArmedCollector: @unchecked Sendable {
 
   /// An arming with these columns.
   package init(
-    columns: [Column], notes: [String] = [],
+    columns: [Column], formulas: [Formula] = [], leastShare: Double = 0,
+    costLimit: Double? = nil, notes: [String] = [],
     recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)? = nil
   ) {
     self.columns = columns
+    self.formulas = formulas
+    self.leastShare = leastShare
+    self.costLimit = costLimit
     self.notes = notes
     self.recordFields = recordFields
   }

@@ -175,6 +175,7 @@ package final class SamplerSession {
     var states = armed.map { table.threadState($0.stream, cadence: $0.cadence) }
     for (place, one) in armed.enumerated() {
       states[place].0.isFixed = one.request.interval != nil
+      states[place].0.costLimit = one.request.interval == nil ? table.costLimit(one.stream) : 0
     }
     let node =
       HostFacts.nodes(configuration.context.roots).count > 1

@@ -57,10 +57,11 @@ final class SamplingThread: @unchecked Sendable {
   private let wakesEveryTick: Bool
   /// The share of one CPU that the process may use, 0 for no bound.
   let budget: Double
+  /// Whether there is anything to keep: a budget, or a stream's own limit.
+  private let hasBounds: Bool
   let cadences: CadenceBoard
   var checkedAt: UInt64 = 0
   var cpuAtCheck: UInt64 = 0
-  private static let checkInterval: UInt64 = 1_000_000_000
 
   /// Filled in by the thread before it acknowledges.
   private(set) var setupFailure: SystemError?
@@ -77,6 +78,7 @@ final class SamplingThread: @unchecked Sendable {
     wakesEveryTick: Bool, budget: Double, drain: DrainSignal
   ) {
     self.budget = budget
+    hasBounds = budget > 0 || streams.contains { $0.costLimit > 0 }
     cadences = CadenceBoard(streams.map(\.cadence))
     self.index = index
     self.cpu = cpu
@@ -282,7 +284,7 @@ final class SamplingThread: @unchecked Sendable {
       producer.publish()
       closeEnd = now
       nextIndex &+= 1
-      if budget > 0, now &- checkedAt >= Self.checkInterval { keepBudget(now) }
+      if hasBounds, now &- checkedAt >= Self.checkInterval { keepBounds(now) }
       if wakesEveryTick || gap {
         floor.store(base &+ nextIndex &* interval, ordering: .releasing)
         drainWord.wake()

@@ -10,6 +10,8 @@ struct StreamState {
   var cadence: UInt64
   /// Whether its interval was asked for: a budget lengthens it last.
   var isFixed = false
+  /// The most that its acquisitions may cost of one CPU, 0 for no bound of its own.
+  var costLimit = 0.0
   /// Nanoseconds of its acquisitions since the budget was checked last.
   var spent: UInt64 = 0
   var epoch: UInt32

@@ -35,8 +35,7 @@ final class StreamTable: Sendable {
       let name = collector.description.name
       var entry = Entry(
         collector: collector, mailbox: Mailbox(), current: Replacement(armed: armed, epoch: 1))
-      entry.layouts[1] = Layout(
-        collector: name, stream: stream, epoch: 1, columns: armed.columns)
+      entry.layouts[1] = Self.layout(of: armed, name, stream, epoch: 1)
       if let record = armed.recordFields {
         entry.schema = RecordSchema(
           collector: name, stream: stream, name: record.name, fields: record.fields,
@@ -44,6 +43,14 @@ final class StreamTable: Sendable {
       }
       state.entries.append(entry)
     }
+  }
+
+  private static func layout(
+    of armed: ArmedCollector, _ collector: String, _ stream: UInt16, epoch: UInt32
+  ) -> Layout {
+    Layout(
+      collector: collector, stream: stream, epoch: epoch, columns: armed.columns,
+      formulas: armed.formulas, leastShare: armed.leastShare)
   }
 
   var count: Int { state.withLock { $0.entries.count } }
@@ -65,6 +72,11 @@ final class StreamTable: Sendable {
   /// What the armed collectors say of their sources.
   var notes: [String] {
     state.withLock { state in state.entries.flatMap(\.current.armed.notes) }
+  }
+
+  /// The most that a stream's acquisitions may cost of one CPU, 0 for no bound of its own.
+  func costLimit(_ stream: Int) -> Double {
+    state.withLock { $0.entries[stream].current.armed.costLimit ?? 0 }
   }
 
   /// Nanoseconds of one acquisition of a stream: the median of a few, not the first.
@@ -127,9 +139,8 @@ final class StreamTable: Sendable {
               + "\(armed.columns.count) columns, more than was reserved: start sampling anew")
         }
         let next = Replacement(armed: armed, epoch: epoch + 1)
-        let layout = Layout(
-          collector: state.entries[index].collector.description.name, stream: stream,
-          epoch: epoch + 1, columns: armed.columns)
+        let layout = Self.layout(
+          of: armed, state.entries[index].collector.description.name, stream, epoch: epoch + 1)
         state.entries[index].outgoing.append(old)
         state.entries[index].current = next
         state.entries[index].layouts[epoch + 1] = layout

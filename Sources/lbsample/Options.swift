@@ -55,7 +55,8 @@ struct CollectorOptions: ParsableArguments {
     help: ArgumentHelp("What makes them busy: cpu, memory or io.", valueName: "what"))
   var topBy: String?
   @Flag(
-    name: .customLong("per-thread"), help: "Records of each thread of the tree.")
+    name: .customLong("per-thread"),
+    help: "Records of each thread of the tree; events of each thread.")
   var perThread = false
   @Option(
     name: .customLong("disk-devices"),
@@ -78,7 +79,9 @@ struct CollectorOptions: ParsableArguments {
   var except: [String] = []
   @Option(
     name: .customLong("require"),
-    help: ArgumentHelp("Fail if this collector is not available.", valueName: "collector"))
+    help: ArgumentHelp(
+      "Fail if this collector is not available, of perf if any event is not.",
+      valueName: "collector"))
   var require: [String] = []
   @Option(
     name: .customLong("optional"),
@@ -117,6 +120,8 @@ struct CollectorOptions: ParsableArguments {
       ("collectors.cgroup", cgroups.joined(separator: ",")),
       ("collectors.perf", events.lists.joined(separator: ",")),
       ("collectors.perf_cpus", events.cpus ?? (events.allCPUs ? "all" : "")),
+      ("collectors.perf_cgroups", events.groups ?? ""),
+      ("collectors.perf_rotate", events.rotates ? "true" : ""),
       ("collectors.interrupts_per_cpu", interruptsPerCPU ? "true" : ""),
       ("collectors.zones_per_cpu", zonesPerCPU ? "true" : ""),
       ("collectors.top_by", topBy ?? ""), ("collectors.per_thread", perThread ? "true" : ""),
@@ -162,7 +167,11 @@ struct CollectorOptions: ParsableArguments {
         .configuration, "--top-by \(topBy ?? ""): expected cpu, memory or io")
     }
     options.topOrder = order
-    options.perf = try events.choice(settings, roots, workload, processes: options.processes)
+    options.perf = try events.choice(
+      settings,
+      PerfOptions.Surroundings(
+        roots: roots, workload: workload, processes: options.processes, perThread: perThread,
+        isStrict: require.contains("perf")))
     options.netSource = NetSource(rawValue: settings["collectors.net_source"]) ?? .auto
     options.disks = DiskChoice(rawValue: settings["collectors.disk_devices"]) ?? .disks
     let registry = CollectorRegistry.host(options)

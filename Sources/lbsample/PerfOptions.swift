@@ -10,7 +10,7 @@ struct PerfOptions: ParsableArguments {
   @Option(
     name: [.customShort("e"), .customLong("perf")],
     help: ArgumentHelp(
-      "Count these events, by perf's names or sets: basic, cache, tlb, memory, scheduler.",
+      "Count these events, by perf's names or sets: basic, cache, tlb, memory, scheduler, ….",
       valueName: "events"))
   var lists: [String] = []
   @Flag(
@@ -21,16 +21,80 @@ struct PerfOptions: ParsableArguments {
     name: [.customShort("C"), .customLong("perf-cpus")], parsing: .unconditional,
     help: ArgumentHelp("Count events on these CPUs only.", valueName: "list"))
   var cpus: String?
+  @Option(
+    name: [.customShort("G"), .customLong("perf-cgroups")],
+    help: ArgumentHelp("Count events of these control groups, each apart.", valueName: "paths"))
+  var groups: String?
+  @Flag(
+    name: .customLong("perf-rotate"),
+    help: "Count one group of events in each repetition, in turn (run).")
+  var rotates = false
+
+  /// What is counted apart from the workload, by its option.
+  private var scopeOptions: [String] {
+    (allCPUs ? ["-a"] : []) + (cpus == nil ? [] : ["-C"]) + (groups == nil ? [] : ["-G"])
+  }
+
+  /// What a caller knows beside these options.
+  struct Surroundings {
+    let roots: MountRoots
+    let workload: WorkloadTarget?
+    let processes: [Int32]
+    let perThread: Bool
+    /// Whether an event that cannot be counted is an error.
+    let isStrict: Bool
+  }
 
   /// The events by name, over what this host offers; nil when none is asked for.
-  func choice(
-    _ settings: Settings, _ roots: MountRoots, _ workload: WorkloadTarget?, processes: [Int32]
-  ) throws(LBError) -> PerfChoice? {
+  func choice(_ settings: Settings, _ around: Surroundings) throws(LBError) -> PerfChoice? {
     guard !lists.isEmpty else {
-      if allCPUs || cpus != nil {
-        throw LBError(.configuration, "-a and -C are about events: name some with --perf")
+      if let option = (scopeOptions + (rotates ? ["--perf-rotate"] : [])).first {
+        throw LBError(.configuration, "\(option) is about events: name some with --perf")
       }
       return nil
+    }
+    let scope = try scope(around)
+    if rotates {
+      guard around.workload != nil else {
+        throw LBError(.configuration, "--perf-rotate goes by repetitions: it is an option of run")
+      }
+    }
+    if around.perThread {
+      if case .system = scope {
+        throw LBError(
+          .configuration, "--per-thread counts the threads of a workload or of -p, not of CPUs")
+      }
+      if case .controlGroups = scope {
+        throw LBError(
+          .configuration, "--per-thread counts the threads of a workload or of -p, not of -G")
+      }
+    }
+    let names = EventNames(settings, around.roots)
+    var choice = PerfChoice(groups: try names.groups(lists), scope: scope)
+    choice.notes = names.leftOut(lists)
+    choice.formulas = settings.section("derived").map {
+      PerfChoice.Formula(name: $0.name, tokens: Expression.tokens($0.value))
+    }
+    choice.standIns = try names.standIns()
+    choice.leastShare = Share.parse(settings["sampling.least_running"]) ?? 0
+    choice.costLimit = Share.parse(settings["sampling.event_cost"])
+    choice.isStrict = around.isStrict
+    choice.rotates = rotates
+    choice.perThread = around.perThread
+    return choice
+  }
+
+  private func scope(_ around: Surroundings) throws(LBError) -> PerfScope {
+    if groups != nil, allCPUs || !around.processes.isEmpty {
+      throw LBError(
+        .configuration,
+        "-G counts the events of control groups, on all CPUs or those of -C: "
+          + "leave out -a and -p")
+    }
+    if !around.processes.isEmpty, let option = scopeOptions.first {
+      throw LBError(
+        .configuration,
+        "-p counts the events of processes, \(option) those of CPUs: choose one")
     }
     var chosen: CPUSet?
     if let cpus {
@@ -39,35 +103,149 @@ struct PerfOptions: ParsableArguments {
       }
       chosen = set
     }
-    if workload == nil, !processes.isEmpty, allCPUs || chosen != nil {
-      throw LBError(
-        .configuration, "-p counts the events of processes, -a and -C those of CPUs: choose one")
+    if let groups {
+      let found = try groups.split(separator: ",").map { path throws(LBError) in
+        guard let group = ControlGroup(String(path), around.roots) else {
+          throw LBError(
+            .configuration,
+            "-G \(path): there is no such control group below "
+              + around.roots.sys("fs/cgroup"))
+        }
+        return group
+      }
+      guard !found.isEmpty else {
+        throw LBError(.configuration, "-G: expected paths of control groups, with commas between")
+      }
+      return .controlGroups(found, cpus: chosen)
     }
-    let resolver = EventResolver(EventSources(roots))
-    let text = lists.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false) }
-      .map { word in
-        let key = "perf.\(word)"
-        return SettingsSchema.key(key) == nil ? String(word) : settings[key]
-      }.joined(separator: ",")
-    let groups: [[PerfEvent]]
+    if !around.processes.isEmpty { return .processes(around.processes) }
+    if let workload = around.workload, !allCPUs, chosen == nil { return .workload(workload) }
+    return .system(chosen)
+  }
+}
+
+/// The names of events as users write them, with sets and stand-ins of the configuration.
+struct EventNames {
+  private let settings: Settings
+  private let resolver: EventResolver
+
+  /// Names over what this host offers.
+  init(_ settings: Settings, _ roots: MountRoots) {
+    self.settings = settings
+    resolver = EventResolver(EventSources(roots))
+  }
+
+  private var sets: [(name: String, value: String)] { settings.section("perf") }
+
+  private func words(_ lists: [String]) -> [String] {
+    lists.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
+  }
+
+  /// The groups that these lists make. A set is cut down to what this host knows the names of.
+  func groups(_ lists: [String]) throws(LBError) -> [[PerfEvent]] {
+    var missing: [String] = []
+    var parts: [String] = []
+    for word in words(lists) {
+      guard let set = sets.first(where: { $0.name == word }) else {
+        parts.append(word)
+        continue
+      }
+      let (known, unknown) = try cut(set)
+      if known.isEmpty { missing += unknown } else { parts.append(known) }
+    }
+    guard !parts.isEmpty else {
+      throw LBError(
+        .collectorUnavailable,
+        "perf: none of these events is known here: "
+          + missing.joined(separator: ", ") + "; lbsample collectors --perf lists what is",
+        context: ErrorContext(collector: "perf"))
+    }
     do throws(EventError) {
-      groups = try resolver.groups(text)
+      return try resolver.groups(parts.joined(separator: ","))
     } catch {
-      let known =
-        EventResolver.genericNames + SettingsSchema.perfSets
-        + resolver.names(matching: "*").map(\.name)
-      let nearest = error.isUnknownName ? Nearest.word(to: error.text, in: known) : nil
+      throw refusal(error, "--perf")
+    }
+  }
+
+  private func refusal(_ error: EventError, _ option: String) -> LBError {
+    let known =
+      EventResolver.genericNames + sets.map(\.name)
+      + resolver.names(matching: "*").map(\.name)
+    let nearest = error.isUnknownName ? Nearest.word(to: error.text, in: known) : nil
+    return LBError(
+      .configuration,
+      "\(option) \(error.text): \(error.reason)\(Nearest.hint(nearest)); "
+        + "lbsample collectors --perf lists what this host has")
+  }
+
+  /// What was left out of the sets in these lists.
+  func leftOut(_ lists: [String]) -> [String] {
+    words(lists).compactMap { word in
+      guard let set = sets.first(where: { $0.name == word }) else { return nil }
+      do throws(LBError) {
+        let unknown = try cut(set).unknown
+        guard !unknown.isEmpty else { return nil }
+        return "perf: of the set \(word) this host does not know \(unknown.joined(separator: ", "))"
+      } catch {
+        return nil
+      }
+    }
+  }
+
+  /// A set's text without the names that this host does not know, and these.
+  private func cut(
+    _ set: (name: String, value: String)
+  ) throws(LBError) -> (known: String, unknown: [String]) {
+    let groups: [EventList.Group]
+    do throws(EventError) {
+      groups = try EventList(set.value).groups
+    } catch {
       throw LBError(
         .configuration,
-        "--perf \(error.text): \(error.reason)\(Nearest.hint(nearest)); "
-          + "lbsample collectors --perf lists what this host has")
+        "\(settings.origin("perf.\(set.name)")): perf.\(set.name): \(error.text): \(error.reason)")
     }
-    if let workload, !allCPUs, chosen == nil {
-      return PerfChoice(groups: groups, scope: .workload(workload))
+    var known: [String] = []
+    var unknown: [String] = []
+    for group in groups {
+      var kept = group
+      kept.names = group.names.filter { isKnown($0) }
+      unknown += group.names.filter { !kept.names.contains($0) }
+      if !kept.names.isEmpty { known.append(kept.text) }
     }
-    if workload == nil, !processes.isEmpty {
-      return PerfChoice(groups: groups, scope: .processes(processes))
+    return (known.joined(separator: ","), unknown)
+  }
+
+  private func isKnown(_ name: String) -> Bool {
+    do throws(EventError) {
+      return try !resolver.events(name).isEmpty
+    } catch {
+      return false
     }
-    return PerfChoice(groups: groups, scope: .system(chosen))
+  }
+
+  /// Which event stands in for which.
+  func standIns() throws(LBError) -> [String: PerfEvent] {
+    let section = settings.section("fallback")
+    var events: [String: PerfEvent] = [:]
+    for (name, other) in section {
+      var path = [name]
+      var next: String? = other
+      while let step = next {
+        guard !path.contains(step) else {
+          throw LBError(
+            .configuration,
+            "\(settings.origin("fallback.\(name)")): the stand-ins go round in a circle: "
+              + (path + [step]).joined(separator: ", then "))
+        }
+        path.append(step)
+        next = section.first { $0.name == step }?.value
+      }
+      do throws(EventError) {
+        events[name] = try resolver.events(other).first
+      } catch {
+        throw refusal(error, "\(settings.origin("fallback.\(name)")): fallback.\(name) =")
+      }
+    }
+    return events
   }
 }

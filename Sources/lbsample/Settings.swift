@@ -52,8 +52,19 @@ struct Settings {
     entries[name] = ConfigurationEntry(key: name, value: value, origin: origin)
   }
 
-  /// All entries in the schema's order.
-  var all: [ConfigurationEntry] { SettingsSchema.keys.compactMap { entries[$0.name] } }
+  /// All entries in the schema's order, the user's own behind them.
+  var all: [ConfigurationEntry] {
+    let known = Set(SettingsSchema.keys.map(\.name))
+    return SettingsSchema.keys.compactMap { entries[$0.name] }
+      + entries.values.filter { !known.contains($0.key) }.sorted { $0.key < $1.key }
+  }
+
+  /// The keys of a section and their values, by the names without the section's.
+  func section(_ name: String) -> [(name: String, value: String)] {
+    all.filter { $0.key.hasPrefix(name + ".") && !$0.value.isEmpty }.map {
+      (String($0.key.dropFirst(name.count + 1)), $0.value)
+    }
+  }
 
   /// The value of a key, as text.
   subscript(_ name: String) -> String {

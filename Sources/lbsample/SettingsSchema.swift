@@ -9,7 +9,7 @@ enum SettingType {
   case integer(ClosedRange<Int>)
   case boolean
   case text
-  /// A share of one CPU, or nothing.
+  /// A share in percent, or nothing.
   case share
   /// One of these words.
   case choice([String])
@@ -17,6 +17,8 @@ enum SettingType {
   case collectors
   case placement
   case priority
+  /// Arithmetic over names of events.
+  case formula
 
   /// What is expected, in words.
   var expectation: String {
@@ -27,7 +29,9 @@ enum SettingType {
     case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .boolean: "true or false"
     case .text: "text"
-    case .share: "a share of one CPU in percent, such as 0.5%"
+    case .share: "a share in percent, such as 0.5%"
+    case .formula:
+      "a formula of names and numbers with blanks around + - * /, such as instructions / cycles"
     case .choice(let words): "one of " + words.joined(separator: ", ")
     case .collectors: "collector names, separated by commas in the environment"
     case .placement: "auto, node, a CPU or a list of CPUs such as 0-3,8"
@@ -44,8 +48,20 @@ enum SettingType {
     case .text, .collectors: true
     case .choice(let words): words.contains(text)
     case .share: text.isEmpty || Share.parse(text) != nil
+    case .formula: Self.isFormula(text)
     case .placement: Placement(text) != nil
     case .priority: SchedulingPriority(text) != nil
+    }
+  }
+}
+
+extension SettingType {
+  private static func isFormula(_ text: String) -> Bool {
+    do throws(FormulaError) {
+      _ = try Expression(Expression.tokens(text))
+      return true
+    } catch {
+      return false
     }
   }
 }
@@ -95,6 +111,12 @@ enum SettingsSchema {
         "sampling.budget", .share, "",
         "the most that sampling may cost of one CPU, such as 0.5%; empty: no bound"),
       SettingKey(
+        "sampling.least_running", .share, "1%",
+        "events counted for less of the time than this are no value"),
+      SettingKey(
+        "sampling.event_cost", .share, "5%",
+        "the most that reading a workload's events may cost of one CPU; empty: no bound"),
+      SettingKey(
         "sampling.align", .boolean, "false",
         "take samples at multiples of the interval on the wall clock"),
       SettingKey(
@@ -115,7 +137,7 @@ enum SettingsSchema {
         "collectors.net_source", .choice(["auto", "text", "netlink"]), "auto",
         "interface counters from /proc/net/dev or rtnetlink; auto: rtnetlink with many interfaces"),
     ]
-    + cadenceKeys + perfKeys + runKeys
+    + cadenceKeys + eventKeys + runKeys
 
   /// A cadence for each collector.
   private static let cadenceKeys =
@@ -125,32 +147,6 @@ enum SettingsSchema {
         "collectors.\(name)_interval", .text, "",
         "time between two reads of \(name); empty: the session's, or its cost class's")
     }
-
-  /// Sets of performance events, each chosen by its name.
-  private static let perfKeys: [SettingKey] = [
-    SettingKey(
-      "perf.basic", .text,
-      "task-clock,context-switches,cpu-migrations,page-faults,"
-        + "cycles,instructions,branches,branch-misses", "events of --perf basic"),
-    SettingKey(
-      "perf.cache", .text,
-      "{cache-references,cache-misses},{L1-dcache-loads,L1-dcache-load-misses},"
-        + "{LLC-loads,LLC-load-misses}", "events of --perf cache"),
-    SettingKey(
-      "perf.tlb", .text, "{dTLB-loads,dTLB-load-misses},{iTLB-loads,iTLB-load-misses}",
-      "events of --perf tlb"),
-    SettingKey(
-      "perf.memory", .text,
-      "minor-faults,major-faults,{LLC-load-misses,LLC-store-misses},node-load-misses",
-      "events of --perf memory"),
-    SettingKey(
-      "perf.scheduler", .text,
-      "context-switches,cpu-migrations,sched:sched_switch,sched:sched_wakeup,"
-        + "sched:sched_migrate_task", "events of --perf scheduler"),
-  ]
-
-  /// Names of the sets of performance events.
-  static var perfSets: [String] { perfKeys.map { String($0.name.dropFirst(5)) } }
 
   private static let runKeys: [SettingKey] = [
     SettingKey(
@@ -173,7 +169,10 @@ enum SettingsSchema {
       "directory of result files; empty: $XDG_DATA_HOME/lbsample/runs"),
   ]
 
-  static func key(_ name: String) -> SettingKey? { keys.first { $0.name == name } }
+  /// A key of the table, or one of the user's own in a section that takes them.
+  static func key(_ name: String) -> SettingKey? {
+    keys.first { $0.name == name } ?? ownKey(name)
+  }
 }
 
 /// Shares of one CPU as they are written.

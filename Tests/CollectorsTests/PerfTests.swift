@@ -133,7 +133,7 @@ import Testing
     let software = try groups("task-clock,page-faults")
     let unknown = PerfEvent(
       name: "pmu/none/", attributes: PerfEventAttributes(type: 4_000_000, config: 0))
-    let plan = PerfPlan(
+    let plan = try PerfPlan(
       PerfChoice(groups: software + [[unknown]], scope: .workload(WorkloadTarget())), context)
     #expect(!plan.groups.flatMap { $0 }.contains { $0.name == "pmu/none/" })
     #expect(plan.notes.contains { $0.contains("pmu/none/: not supported here") })

@@ -180,10 +180,18 @@ import Testing
     #expect(metrics["perf.cycles"] == nil && metrics["perf.page-faults"] ?? 0 > 0)
     #expect(
       result.warnings.contains {
-        $0.contains("perf: cycles, instructions, branches, branch-misses: not")
+        $0.contains("perf: cycles, instructions, branches, branch-misses, ref-cycles: not")
       })
-    let alone = try Command()("run", "--perf", "cycles", "--", "/bin/true")
+    // What stands in has its own name; an event that has no stand-in leaves nothing.
+    let cycles = try self.result(
+      try Command()("run", "--perf", "cycles", "--format", "json", "--", "/bin/true"))
+    #expect(cycles.metrics.first?["perf.task-clock"] ?? 0 > 0)
+    #expect(cycles.warnings.contains { $0.contains("task-clock stands in for cycles") })
+    let alone = try Command()("run", "--perf", "branches", "--", "/bin/true")
     #expect(alone.code == 3 && alone.error.contains("none of the events"), "\(alone.error)")
+    let strict = try Command()(
+      "run", "--perf", "cs,branches", "--require", "perf", "--", "/bin/true")
+    #expect(strict.code == 3 && strict.error.contains("branches: not supported"), "\(strict.error)")
   }
 
   /// At perf_event_paranoid 2 the kernel's part is denied: said, and never a silent zero.

@@ -305,7 +305,7 @@ private final class Lines {
     for part in ["timeout in 1.500 s", "sleep 1", "sig 15", "1.000 s", "2K", "too long"] {
       #expect(text.contains(part), "\(part)")
     }
-    #expect(!text.contains("zero") && text.contains("1 metrics that stayed 0"))
+    #expect(!text.contains("zero") && text.contains("1 metrics that say nothing new"))
     #expect(RunReport.text(result, all: true).contains("zero"))
   }
 }

@@ -184,24 +184,4 @@ import Testing
     }
     #expect(count > 50)
   }
-
-  @Test func theShippedConfigurationIsTheDefault() throws {
-    let schema = try Self.text("Sources/lbsample/SettingsSchema.swift")
-    let shipped = try Self.text("collectors.conf")
-    var section = ""
-    var keys: [String] = []
-    for line in shipped.split(separator: "\n") {
-      if line.hasPrefix("[") { section = line.trimmingCharacters(in: ["[", "]"]) }
-      if !line.hasPrefix("#"), let equals = line.firstIndex(of: "=") {
-        keys.append("\(section).\(line[..<equals].trimmingCharacters(in: .whitespaces))")
-      }
-    }
-    let known = schema.components(separatedBy: "\"").filter {
-      $0.split(separator: ".").count == 2 && $0.allSatisfy { $0.isLowercase || "._".contains($0) }
-    }
-    let cadences = try FileManager.default.contentsOfDirectory(
-      atPath: "\(Self.root)/Sources/Collectors"
-    ).filter { !$0.hasSuffix(".swift") }.map { "collectors.\($0.lowercased())_interval" }
-    #expect(Set(keys) == Set(known + cadences), "every key stands in collectors.conf, and no other")
-  }
 }

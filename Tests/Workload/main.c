@@ -1,5 +1,6 @@
 // Workloads of known behaviour for the tests: what a shell or coreutils cannot promise.
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,24 @@ static int forks(int count, double milliseconds) {
 // COUNT calls of getppid(2).
 static int calls(long count) {
   for (long index = 0; index < count; index++) syscall(SYS_getppid);
+  return 0;
+}
+
+static void *calls_after_a_while(void *number) {
+  usleep(200000);
+  calls((long)number * 1000);
+  usleep(200000);
+  return NULL;
+}
+
+// COUNT threads of which the first makes 1,000 calls of getppid(2), the second 2,000 and so on,
+// between two pauses of a fifth of a second.
+static int threads(long count) {
+  pthread_t made[64];
+  if (count > 64) return 1;
+  for (long index = 0; index < count; index++)
+    if (pthread_create(&made[index], NULL, calls_after_a_while, (void *)(index + 1)) != 0) return 1;
+  for (long index = 0; index < count; index++) pthread_join(made[index], NULL);
   return 0;
 }
 
@@ -82,10 +101,11 @@ static int bind_memory(int node, size_t mebibytes, double seconds) {
 int main(int count, char **words) {
   if (count == 4 && strcmp(words[1], "forks") == 0) return forks(atoi(words[2]), atof(words[3]));
   if (count == 3 && strcmp(words[1], "calls") == 0) return calls(atol(words[2]));
+  if (count == 3 && strcmp(words[1], "threads") == 0) return threads(atol(words[2]));
   if (count == 3 && strcmp(words[1], "reuse") == 0) return reuse(atoi(words[2]));
   if (count == 5 && strcmp(words[1], "bind") == 0)
     return bind_memory(atoi(words[2]), (size_t)atol(words[3]), atof(words[4]));
   fprintf(stderr, "usage: workload forks COUNT MILLISECONDS | reuse COUNT | calls COUNT |"
-                  " bind NODE MEBIBYTES SECONDS\n");
+                  " threads COUNT | bind NODE MEBIBYTES SECONDS\n");
   return 2;
 }

@@ -74,6 +74,15 @@ enum {
 // perf_event_open(2) of a counting event, read as a group with its times: a descriptor or -errno.
 // `pid` is a control group's descriptor with LB_PERF_OF_CGROUP.
 int lb_perf_open(const struct lb_perf_event *event, int pid, int cpu, int group);
+// The page of an open event, through which its counter may be read where the kernel lets us
+// (mmap(2)): its address or NULL.
+void *lb_perf_map(int fd);
+void lb_perf_unmap(void *page);
+// rdpmc and rdtsc: 0 on processors that have other ways.
+uint64_t lb_read_counter(uint32_t index);
+uint64_t lb_read_cycles(void);
+// The CPU that the caller runs on, -1 where it cannot be told.
+int lb_current_cpu(void);
 // PERF_EVENT_IOC_ENABLE, DISABLE or RESET of a whole group: 0 or -errno.
 int lb_perf_enable_group(int fd);
 // A bound, non-blocking netlink socket whose receive buffer has up to `receive_bytes`: a
@@ -142,6 +151,8 @@ struct lb_spawn_report {
   int64_t user_us;
   int64_t system_us;
   int64_t peak_resident_kib;
+  int64_t voluntary_switches;
+  int64_t involuntary_switches;
 };
 
 // tcgetpgrp(3) and tcsetpgrp(3), the latter with SIGTTOU blocked. Give the group, 0, or -errno.

@@ -4,77 +4,68 @@ import PerfEvents
 import SampleModel
 import Sampler
 
-/// Open counters: one read for each group and CPU.
+/// Open counters: one read for each group and place.
 @safe
 final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   // Sendable: as the base class says.
 
-  /// A group on one CPU, or of one task.
-  private struct Counters {
-    let place: PerfPlan.Place
-    /// Its first event among all, and how many there are.
-    let first: Int
-    let count: Int
-    /// Where its words begin: both times, then the counts; -1 for a task among several.
-    let word: Int
-    /// Where the sums over all CPUs or tasks begin, -1 for none.
-    let sums: Int
-  }
-
   private let scope: PerfScope
-  private let isSystem: Bool
+  private let isOfCPUs: Bool
   private let kernel: any PerfKernel
-  private let groups: [Counters]
+  private let groups: [PerfPlan.Counters]
   private let attributes: [PerfEventAttributes]
+  /// The control groups' folders, which their counters are opened by.
+  private let plan: PerfPlan
   /// One descriptor for each event, the group's leader first; -1 while closed.
   private let descriptors: UnsafeMutableBufferPointer<Int32>
+  /// For each event the page by which it can be read on its own CPU, if it can.
+  private let pages: UnsafeMutableBufferPointer<UnsafeMutableRawPointer?>
   /// Number of events, both times, then a count for each event (PERF_FORMAT_GROUP).
   private let buffer: UnsafeMutableBufferPointer<UInt64>
   /// Of all columns the words of this acquisition, and which of them are values.
   private let words: UnsafeMutableBufferPointer<UInt64>
   private let kept: UnsafeMutableBufferPointer<Bool>
+  /// Which CPUs are online is looked at now and then: one that comes back makes a new layout.
+  private let online: OnlineWatch?
+  /// How often the workload was aimed at when this was armed, if groups take turns.
+  private let turn: UInt32?
   private var aims: UInt32 = 0
   /// Why the workload's counters could not be opened, 0 where they could.
   private var refusal: Int32 = 0
   /// The processes that are counted had ended at the last acquisition.
   private var haveEnded = false
 
-  /// Opens the counters now, those of a workload when it stands at its gate. Of all columns of
-  /// `plan` those that are `kept` become values.
-  init(_ plan: PerfPlan, kept: [Bool], _ context: CollectorContext) throws(LBError) {
-    scope = plan.scope
-    isSystem = plan.isSystem
+  /// Opens the counters of `plan` now, those of a workload when it stands at its gate.
+  init(_ plan: PerfPlan, _ context: CollectorContext) throws(LBError) {
+    self.plan = plan
+    scope = plan.choice.scope
+    isOfCPUs = plan.isOfCPUs
     kernel = plan.kernel
-    var groups: [Counters] = []
-    var attributes: [PerfEventAttributes] = []
-    var word = 0
-    for group in plan.groups {
-      let places = plan.places(of: group[0])
-      let isSummed = plan.isSystem || places.count > 1
-      let sums = isSummed ? word : -1
-      if isSummed { word += 2 + group.count }
-      for place in places {
-        let isOwn = plan.isSystem || !isSummed
-        groups.append(
-          Counters(
-            place: place, first: attributes.count, count: group.count, word: isOwn ? word : -1,
-            sums: sums))
-        attributes += group.enumerated().map { plan.attributes($1, isLeader: $0 == 0) }
-        if isOwn { word += 2 + group.count }
+    let (counters, columns) = plan.counters()
+    let layout = Layout(
+      collector: "perf", stream: 0, epoch: 0, columns: columns, formulas: plan.formulas(columns))
+    let kept = layout.kept(context.filter.passes)
+    let chosen = layout.choosing(context.filter.passes)
+    groups = counters
+    attributes = plan.groups.flatMap { group in
+      plan.places(of: group[0]).flatMap { _ in
+        group.enumerated().map { plan.attributes($1, isLeader: $0 == 0) }
       }
     }
-    self.groups = groups
-    self.attributes = attributes
     unsafe descriptors = .allocate(capacity: attributes.count)
     unsafe descriptors.initialize(repeating: -1)
+    unsafe pages = .allocate(capacity: attributes.count)
+    unsafe pages.initialize(repeating: nil)
     unsafe buffer = .allocate(capacity: 3 + (groups.map(\.count).max() ?? 0))
     unsafe buffer.initialize(repeating: 0)
-    unsafe words = .allocate(capacity: word)
+    unsafe words = .allocate(capacity: columns.count)
     unsafe words.initialize(repeating: 0)
-    unsafe self.kept = .allocate(capacity: word)
+    unsafe self.kept = .allocate(capacity: columns.count)
     _ = unsafe self.kept.initialize(from: kept)
-    let columns = plan.columns
-    precondition(columns.count == word && kept.count == word, "a column for each word")
+    online = isOfCPUs ? OnlineWatch(context) : nil
+    var turn: UInt32?
+    if plan.choice.rotates, case .workload(let target) = scope { turn = max(1, target.aims) }
+    self.turn = turn
     var notes = plan.notes
     if case .processes(let processes) = scope {
       notes.append(
@@ -82,7 +73,9 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
           + "what they make; one that began while the counters were opened is counted if its maker "
           + "was open by then")
     }
-    super.init(columns: zip(columns, kept).filter(\.1).map(\.0), notes: notes)
+    super.init(
+      columns: chosen.columns, formulas: chosen.formulas, leastShare: plan.choice.leastShare,
+      costLimit: isOfCPUs ? nil : plan.choice.costLimit, notes: notes)
     if case .workload = scope { return }
     let refusal = open(workload: nil)
     guard refusal == 0 else {
@@ -92,10 +85,12 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
         context: ErrorContext(collector: "perf", errno: refusal))
     }
     for group in groups { _ = unsafe kernel.enable(descriptors[group.first]) }
+    if isOfCPUs { mapPages() }
   }
 
   deinit {
     unsafe descriptors.deallocate()
+    unsafe pages.deallocate()
     unsafe buffer.deallocate()
     unsafe words.deallocate()
     unsafe kept.deallocate()
@@ -104,46 +99,45 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     var calls: UInt64 = 0
     defer { systemCallsOfSample = calls }
-    if case .workload(let target) = scope, target.aims != aims {
+    switch scope {
+    case .workload(let target):
+      guard target.aims != 0 else { return .absent }
+      guard target.aims != aims else { break }
+      // Another group's turn is another layout.
+      if let turn, target.aims != turn { return .layoutChanged }
       aims = target.aims
       shut()
       // A workload that stands at its gate: counting begins with its exec.
       refusal = open(workload: target.pid)
       calls &+= UInt64(attributes.count)
       if refusal != 0 { shut() }
-    }
-    if case .processes(let processes) = scope {
+    case .processes(let processes):
       // What they did up to their end still belongs to a frame.
       if haveEnded { return .absent }
       haveEnded = processes.allSatisfy { kill($0, 0) < 0 && errno == ESRCH }
       calls &+= UInt64(processes.count)
+    case .system, .controlGroups:
+      if let online, online.hasChanged(&calls) { return .layoutChanged }
     }
     if refusal != 0 { return refusal == EACCES || refusal == EPERM ? .denied : .absent }
+    let cpu = isOfCPUs ? kernel.currentCPU() : -1
     for index in groups.indices {
       let group = groups[index]
-      let isFirst = index == 0 || groups[index - 1].sums != group.sums
-      if group.sums >= 0, isFirst {
-        for place in 0..<2 + group.count { unsafe words[group.sums + place] = 0 }
+      if group.beginsTotal {
+        for place in 0..<2 + group.count { unsafe words[group.total + place] = 0 }
       }
       // A task that ended before it could be opened.
-      if group.word < 0, unsafe descriptors[group.first] < 0 { continue }
-      // Safe: the buffer has room for the largest group.
-      let room = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<(3 + group.count)])
-      let got = unsafe kernel.read(descriptors[group.first], into: room)
-      calls &+= 1
-      guard got == (3 + group.count) * 8 else {
-        if got == -Int(EACCES) || got == -Int(EPERM) { return .denied }
-        return isSystem ? .layoutChanged : .absent
-      }
+      if unsafe descriptors[group.first] < 0 { continue }
+      let outcome = read(group, on: cpu, &calls)
+      guard outcome == .complete else { return outcome }
       // A CPU that went offline keeps its counts, and no time passes for them.
-      if isSystem, unsafe words[group.word] == buffer[1], unsafe buffer[1] > 0 {
+      if group.word >= 0, unsafe words[group.word] == buffer[1], unsafe buffer[1] > 0 {
         return .layoutChanged
       }
       for place in 0..<2 + group.count {
         let value = unsafe buffer[place + 1]
         if group.word >= 0 { unsafe words[group.word + place] = value }
-        guard group.sums >= 0 else { continue }
-        unsafe words[group.sums + place] &+= value
+        unsafe words[group.total + place] &+= value
       }
     }
     var slot = 0
@@ -155,6 +149,43 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   }
 
   override func disarm() { shut() }
+
+  // MARK: Reading
+
+  /// Times and counts of a group into the buffer: without a system call on the CPU that counts it.
+  private func read(
+    _ group: PerfPlan.Counters, on cpu: Int32, _ calls: inout UInt64
+  ) -> AcquisitionOutcome {
+    if cpu == group.place.cpu, unsafe pages[group.first] != nil, readPages(group) {
+      return .complete
+    }
+    // Safe: the buffer has room for the largest group.
+    let room = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<(3 + group.count)])
+    let got = unsafe kernel.read(descriptors[group.first], into: room)
+    calls &+= 1
+    guard got == (3 + group.count) * 8 else {
+      if got == -Int(EACCES) || got == -Int(EPERM) { return .denied }
+      return isOfCPUs ? .layoutChanged : .absent
+    }
+    return .complete
+  }
+
+  private func readPages(_ group: PerfPlan.Counters) -> Bool {
+    for place in 0..<group.count {
+      guard let page = unsafe pages[group.first + place],
+        let reading = unsafe CounterPage(page).read(kernel)
+      else { return false }
+      // The leader's times are the group's.
+      if place == 0 {
+        unsafe buffer[1] = reading.enabled
+        unsafe buffer[2] = reading.running
+      }
+      unsafe buffer[3 + place] = reading.count
+    }
+    return true
+  }
+
+  // MARK: Opening
 
   /// Opens every group: 0, or the first errno. A task that has ended meanwhile is left closed.
   /// Allocates nothing.
@@ -177,12 +208,82 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     return 0
   }
 
+  /// Maps the pages of those groups of which every event can be read through one.
+  private func mapPages() {
+    for group in groups {
+      let events = group.first..<group.first + group.count
+      for event in events {
+        let page = unsafe kernel.map(descriptors[event])
+        unsafe pages[event] = page
+        if let page = unsafe page, unsafe CounterPage(page).isReadable { continue }
+        unmap(events)
+        break
+      }
+    }
+  }
+
+  private func unmap(_ events: Range<Int>) {
+    for index in events {
+      if let page = unsafe pages[index] { unsafe kernel.unmap(page) }
+      unsafe pages[index] = nil
+    }
+  }
+
   private func shut() { unsafe shut(descriptors.indices) }
 
   private func shut(_ events: Range<Int>) {
+    unmap(events)
     for index in events where unsafe descriptors[index] >= 0 {
       unsafe kernel.close(descriptors[index])
       unsafe descriptors[index] = -1
     }
+  }
+}
+
+/// Looks once a second whether the same CPUs are online as when it was made. Allocates nothing.
+@safe
+final class OnlineWatch {
+  private let descriptor: OwnedDescriptor
+  /// The text as it was, and room to read it again.
+  private let bytes: UnsafeMutableBufferPointer<UInt8>
+  private var length = 0
+  private var lookedAt: UInt64
+  private static let period: UInt64 = 1_000_000_000
+  /// Of any host: a list of ranges.
+  private static let room = 4096
+
+  /// Nil where the list of CPUs cannot be read.
+  init?(_ context: CollectorContext) {
+    do throws(SystemError) {
+      descriptor = try OwnedDescriptor(
+        open: context.roots.sys("devices/system/cpu/online"), O_RDONLY)
+    } catch {
+      return nil
+    }
+    unsafe bytes = .allocate(capacity: Self.room * 2)
+    unsafe bytes.initialize(repeating: 0)
+    lookedAt = Clock.monotonic()
+    length = read(at: 0)
+  }
+
+  deinit { unsafe bytes.deallocate() }
+
+  private func read(at start: Int) -> Int {
+    // Safe: both halves of the memory have this much room.
+    unsafe pread(descriptor.number, bytes.baseAddress.unsafelyUnwrapped + start, Self.room, 0)
+  }
+
+  /// Whether a CPU came or went.
+  func hasChanged(_ calls: inout UInt64) -> Bool {
+    let now = Clock.monotonic()
+    guard now &- lookedAt >= Self.period else { return false }
+    lookedAt = now
+    calls &+= 1
+    let count = read(at: Self.room)
+    guard count == length else { return count > 0 }
+    for place in 0..<max(0, count) where unsafe bytes[place] != bytes[Self.room + place] {
+      return true
+    }
+    return false
   }
 }

@@ -36,6 +36,14 @@ struct PerfCollector: Collector {
     counter("time_running", "time for which it was", unit: .nanoseconds),
   ]
 
+  static let running = gauge(
+    "running", "the share of its time for which a group was counted", unit: .ratio)
+
+  /// What a formula makes, by its name.
+  static func derived(_ name: String) -> MetricDescription {
+    gauge(name, "made of events by the formula of that name", unit: .ratio)
+  }
+
   static func metric(_ event: PerfEvent) -> MetricDescription {
     counter(event.name, "occurrences of \(event.name)", unit: event.unit, scale: event.scale)
   }
@@ -60,7 +68,13 @@ struct PerfCollector: Collector {
     guard let choice else {
       throw LBError(.collectorUnavailable, "perf: no event is chosen: --perf EVENTS")
     }
-    let plan = PerfPlan(choice, context)
+    let plan = try PerfPlan(choice, context)
+    guard !choice.isStrict || plan.refused.isEmpty else {
+      throw LBError(
+        .collectorUnavailable,
+        "perf: it is required, and not all of its events can be counted: \(plan.refused)",
+        context: ErrorContext(collector: "perf"))
+    }
     guard !plan.groups.isEmpty else {
       throw LBError(
         .collectorUnavailable,
@@ -73,13 +87,12 @@ struct PerfCollector: Collector {
       throw LBError(
         .collectorUnavailable,
         "perf: \(plan.events.count) events on \(plan.places(of: plan.events[0]).count) "
-          + "\(plan.isSystem ? "CPUs" : "tasks") need \(plan.descriptorCount) descriptors and 64 "
+          + "\(plan.isOfCPUs ? "CPUs" : "tasks") need \(plan.descriptorCount) descriptors and 64 "
           + "for the rest; RLIMIT_NOFILE is \(limit): raise it (ulimit -Hn), or name fewer of them",
         context: ErrorContext(collector: "perf"))
     }
-    let kept = Layout(collector: "perf", stream: 0, epoch: 0, columns: plan.columns)
-      .kept(context.filter.passes)
-    return try ArmedPerf(plan, kept: kept, context)
+    if choice.perThread { return try ArmedThreads(plan, context) }
+    return try ArmedPerf(plan, context)
   }
 }
 

@@ -5,55 +5,189 @@ import SampleModel
 import Sampler
 
 /// Which groups are opened where, after each event was tried: what the kernel refuses is left out
-/// and named.
+/// and named, and what stands in for it is counted under its own name.
 struct PerfPlan {
-  private(set) var groups: [[PerfEvent]] = []
-  private(set) var notes: [String] = []
-  private var refusals: [(reason: String, names: [String])] = []
   /// What a group is opened on: a CPU, or a task.
   struct Place {
-    /// -1: every task; 0: the one that opens it.
+    /// -1: every task; 0: the one that opens it; of a control group, its descriptor.
     let task: Int32
     /// -1: any CPU.
     let cpu: Int32
+    /// Of `totals`, the one that it is part of.
+    let total: Int
   }
 
+  private(set) var groups: [[PerfEvent]] = []
+  private(set) var notes: [String]
+  /// Names that were refused for one reason make one note.
+  private var refusals: [(reason: String, names: [String])] = []
   private let places: [Place]
-  let scope: PerfScope
+  /// Instances of the sums over places.
+  let totals: [String]
+  private let folders = DescriptorList()
+  let topology: CPUTopology
+  let choice: PerfChoice
   let kernel: any PerfKernel
 
   /// Tries the events of `choice`.
-  init(_ choice: PerfChoice, _ context: CollectorContext) {
+  init(_ choice: PerfChoice, _ context: CollectorContext) throws(LBError) {
+    self.choice = choice
     kernel = choice.kernel
-    scope = choice.scope
+    notes = choice.notes
+    topology = CPUTopology(context.roots)
     switch choice.scope {
     case .system(let chosen):
-      let text = SmallFile.text(context.roots.sys("devices/system/cpu/online"))
-      let online = (text.flatMap { CPUSet(list: $0) } ?? CPUSet.allowed()).members
-      let absent = chosen.map { $0.subtracting(CPUSet(online)) } ?? CPUSet()
-      let cpus = chosen.map { chosen in online.filter(chosen.members.contains) } ?? online
-      places = cpus.map { Place(task: -1, cpu: Int32($0)) }
-      if !absent.isEmpty { notes.append("perf: CPUs \(absent) are not online: left out") }
-    case .processes(let processes):
-      places = Self.tasks(of: processes, context).map { Place(task: $0, cpu: -1) }
-    case .workload:
-      places = [Place(task: 0, cpu: -1)]
-    }
-    for group in choice.groups {
-      let kept = group.compactMap { accepted($0, context) }
-      let isOnePlace = Set(kept.map { places(of: $0).map(\.cpu) }).count == 1
-      guard kept.count > 1, !isOnePlace || !opensTogether(kept) else {
-        if !kept.isEmpty { groups.append(kept) }
-        continue
+      places = Self.cpus(chosen, context, &notes).map { Place(task: -1, cpu: $0, total: 0) }
+      totals = ["all"]
+    case .controlGroups(let controlGroups, let chosen):
+      let cpus = Self.cpus(chosen, context, &notes)
+      totals = controlGroups.map(\.name)
+      var places: [Place] = []
+      for (number, group) in controlGroups.enumerated() {
+        let folder = folders.add(try Self.folder(of: group))
+        places += cpus.map { Place(task: folder, cpu: $0, total: number) }
       }
-      notes.append(
-        "perf: the kernel does not count \(kept.map(\.name).joined(separator: ", ")) as one group: "
-          + "each is counted and scaled on its own")
-      groups += kept.map { [$0] }
+      self.places = places
+    case .processes(let processes):
+      places = Self.tasks(of: processes, context).map { Place(task: $0, cpu: -1, total: 0) }
+      totals = [""]
+    case .workload:
+      places = [Place(task: 0, cpu: -1, total: 0)]
+      totals = [""]
     }
+    for group in choice.groups { add(group, context) }
     keepWhatOpensAtOnce(context)
+    let standIns = callIn(context)
+    takeTurns()
     tellApart()
     notes += refusals.map { "perf: \($0.names.joined(separator: ", ")): \($0.reason)" }
+    notes += standIns
+  }
+
+  /// What was refused, with the reasons; empty when everything is counted.
+  var refused: String {
+    refusals.map { "\($0.names.joined(separator: ", ")): \($0.reason)" }.joined(separator: "; ")
+  }
+
+  // MARK: Places
+
+  /// The chosen CPUs of those that are online.
+  private static func cpus(
+    _ chosen: CPUSet?, _ context: CollectorContext, _ notes: inout [String]
+  ) -> [Int32] {
+    let text = SmallFile.text(context.roots.sys("devices/system/cpu/online"))
+    let online = (text.flatMap { CPUSet(list: $0) } ?? CPUSet.allowed()).members
+    let absent = chosen.map { $0.subtracting(CPUSet(online)) } ?? CPUSet()
+    if !absent.isEmpty { notes.append("perf: CPUs \(absent) are not online: left out") }
+    let cpus = chosen.map { chosen in online.filter(chosen.members.contains) } ?? online
+    return cpus.map { Int32($0) }
+  }
+
+  private static func folder(of group: ControlGroup) throws(LBError) -> OwnedDescriptor {
+    let path = group.eventFolder ?? ""
+    do throws(SystemError) {
+      return try OwnedDescriptor(open: path, O_RDONLY | O_DIRECTORY)
+    } catch {
+      throw LBError(
+        .collectorUnavailable,
+        "perf: the control group \(group.name) is in no hierarchy that counts events: \(error)",
+        context: ErrorContext(collector: "perf", path: path, errno: error.errno))
+    }
+  }
+
+  /// The threads of processes and of all their descendants, as they are now.
+  static func tasks(of processes: [Int32], _ context: CollectorContext) -> [Int32] {
+    var tasks: [Int32] = []
+    var seen = Set<Int32>()
+    var next = processes
+    while let process = next.popLast() {
+      guard seen.insert(process).inserted else { continue }
+      for thread in directoryEntries(context.roots.proc("\(process)/task")) {
+        guard let number = Int32(thread) else { continue }
+        tasks.append(number)
+        let children =
+          SmallFile.text(
+            context.roots.proc("\(process)/task/\(thread)/children")) ?? ""
+        next += children.split(separator: " ").compactMap { Int32($0) }
+      }
+    }
+    return tasks
+  }
+
+  /// Where an event is opened: an uncore one on the CPUs of its mask.
+  func places(of event: PerfEvent) -> [Place] {
+    guard isOfCPUs, let mask = event.cpus else { return places }
+    return places.filter { mask.members.contains(Int($0.cpu)) }
+  }
+
+  var events: [PerfEvent] { groups.flatMap { $0 } }
+
+  var descriptorCount: Int { events.reduce(0) { $0 + places(of: $1).count } }
+
+  /// Counters of CPUs, whatever runs there or of it one control group.
+  var isOfCPUs: Bool {
+    switch choice.scope {
+    case .system, .controlGroups: true
+    case .processes, .workload: false
+    }
+  }
+
+  /// Each CPU has columns of its own beside the sum.
+  var hasOwnColumns: Bool { if case .system = choice.scope { true } else { false } }
+
+  // MARK: Groups
+
+  private mutating func add(_ group: [PerfEvent], _ context: CollectorContext) {
+    let usable = group.compactMap { accepted($0, context) }
+    // What is counted on different CPUs is no group.
+    var parts: [[PerfEvent]] = []
+    for event in usable {
+      if let part = parts.firstIndex(where: { $0[0].cpus == event.cpus }) {
+        parts[part].append(event)
+      } else {
+        parts.append([event])
+      }
+    }
+    if parts.count > 1 {
+      let words = parts.map { $0.map(\.name).joined(separator: ", ") }
+      notes.append(
+        "perf: counted on different CPUs, and so not as one group: "
+          + words.joined(separator: " | "))
+    }
+    for part in parts { split(part) }
+  }
+
+  /// As many events at a time as the kernel takes for a group: it knows how many the processor's
+  /// counters can hold at once.
+  private mutating func split(_ group: [PerfEvent]) {
+    var rest = group[...]
+    var pieces: [[PerfEvent]] = []
+    while !rest.isEmpty {
+      let piece = Array(rest.prefix(max(1, groupLength(Array(rest)))))
+      pieces.append(piece)
+      rest = rest.dropFirst(piece.count)
+    }
+    groups += pieces
+    guard pieces.count > 1 else { return }
+    let words = pieces.map { $0.map(\.name).joined(separator: ", ") }
+    notes.append(
+      "perf: not more than \(pieces.map(\.count).max() ?? 0) of these are counted at once, each "
+        + "part is scaled on its own: \(words.joined(separator: " | "))")
+  }
+
+  /// How many of these, from the first on, the kernel takes as one group.
+  private func groupLength(_ events: [PerfEvent]) -> Int {
+    guard let place = places(of: events[0]).first else { return 0 }
+    var descriptors: [Int32] = []
+    defer { for descriptor in descriptors { kernel.close(descriptor) } }
+    for event in events {
+      let descriptor = kernel.open(
+        attributes(event, isLeader: descriptors.isEmpty), process: place.task,
+        cpu: place.cpu, leader: descriptors.first ?? -1)
+      guard descriptor >= 0 else { break }
+      descriptors.append(descriptor)
+    }
+    return descriptors.count
   }
 
   /// Opens everything together at its first place: each may be had alone, and not all at once, as
@@ -90,13 +224,21 @@ struct PerfPlan {
     groups = kept
   }
 
-  /// Names that are refused for one reason make one note.
-  private mutating func refuse(_ event: PerfEvent, _ reason: String) {
-    if let place = refusals.firstIndex(where: { $0.reason == reason }) {
-      refusals[place].names.append(event.name)
-    } else {
-      refusals.append((reason, [event.name]))
+  /// Of each PMU's groups the one whose turn it is in this repetition, so that none is multiplexed.
+  private mutating func takeTurns() {
+    guard choice.rotates, case .workload(let target) = choice.scope else { return }
+    let units = groups.map { $0.first { $0.needsCounter }?.counterUnit }
+    let turn = Int(max(1, target.aims) - 1)
+    var kept: [[PerfEvent]] = []
+    for (number, group) in groups.enumerated() {
+      let rivals = units.indices.filter { units[$0] == units[number] }
+      if units[number] == nil || rivals[turn % rivals.count] == number { kept.append(group) }
     }
+    if kept.count == groups.count {
+      notes.append(
+        "perf: nothing takes turns: there are not two groups that compete for a PMU's counters")
+    }
+    groups = kept
   }
 
   /// An event that stands in several groups is called `cycles#2` in the second: each has a count of
@@ -114,64 +256,64 @@ struct PerfPlan {
     }
   }
 
-  var events: [PerfEvent] { groups.flatMap { $0 } }
+  // MARK: Refusals
 
-  var descriptorCount: Int { events.reduce(0) { $0 + places(of: $1).count } }
-
-  var isSystem: Bool { if case .system = scope { true } else { false } }
-
-  /// Where an event is opened: an uncore one on the CPUs of its mask.
-  func places(of event: PerfEvent) -> [Place] {
-    guard isSystem, let mask = event.cpus else { return places }
-    return places.filter { mask.members.contains(Int($0.cpu)) }
+  private mutating func refuse(_ event: PerfEvent, _ reason: String) {
+    if let place = refusals.firstIndex(where: { $0.reason == reason }) {
+      if !refusals[place].names.contains(event.name) { refusals[place].names.append(event.name) }
+    } else {
+      refusals.append((reason, [event.name]))
+    }
   }
 
-  /// The threads of processes and of all their descendants, as they are now.
-  static func tasks(of processes: [Int32], _ context: CollectorContext) -> [Int32] {
-    var tasks: [Int32] = []
-    var seen = Set<Int32>()
-    var next = processes
-    while let process = next.popLast() {
-      guard seen.insert(process).inserted else { continue }
-      for thread in directoryEntries(context.roots.proc("\(process)/task")) {
-        guard let number = Int32(thread) else { continue }
-        tasks.append(number)
-        let children =
-          SmallFile.text(
-            context.roots.proc("\(process)/task/\(thread)/children")) ?? ""
-        next += children.split(separator: " ").compactMap { Int32($0) }
+  /// For each event that was refused, the first of its stand-ins that is counted; what refuses one
+  /// of them is kept too. Gives the words for it.
+  private mutating func callIn(_ context: CollectorContext) -> [String] {
+    var calledIn: [(event: String, for: [String])] = []
+    for name in refusals.flatMap(\.names) {
+      var seen: Set<String> = [name]
+      var next = choice.standIns[String(name.prefix { $0 != ":" })]
+      while let event = next, seen.insert(event.name).inserted {
+        if events.contains(where: { $0.name == event.name }) || takes(event, context) {
+          if let place = calledIn.firstIndex(where: { $0.event == event.name }) {
+            calledIn[place].for.append(name)
+          } else {
+            calledIn.append((event.name, [name]))
+          }
+          break
+        }
+        next = choice.standIns[event.name]
       }
     }
-    return tasks
+    return calledIn.map {
+      "perf: \($0.event) stands in for \($0.for.joined(separator: ", ")), under its own name"
+    }
   }
 
-  /// How an event is opened in this scope.
-  func attributes(_ event: PerfEvent, isLeader: Bool) -> PerfEventAttributes {
-    var attributes = event.attributes
-    if isLeader { attributes.flags.insert(.disabled) }
-    if !isSystem { attributes.flags.insert(.inherit) }
-    if isLeader, case .workload = scope { attributes.flags.insert(.enableOnExec) }
-    return attributes
+  private mutating func takes(_ event: PerfEvent, _ context: CollectorContext) -> Bool {
+    guard let event = accepted(event, context) else { return false }
+    groups.append([event])
+    return true
   }
 
   /// The event as the kernel takes it: without the kernel's own part, under that name, where that
   /// alone is permitted. What happens in the kernel would then be a silent zero.
   private mutating func accepted(_ event: PerfEvent, _ context: CollectorContext) -> PerfEvent? {
     guard let place = places(of: event).first else {
-      refuse(event, isSystem ? "none of the chosen CPUs counts it" : "the process has ended")
+      refuse(event, isOfCPUs ? "none of the chosen CPUs counts it" : "the process has ended")
       return nil
     }
-    if event.isUncore, !isSystem {
+    if event.isUncore, !hasOwnColumns {
       refuse(event, "counts whole sockets or nodes: choose -a")
       return nil
     }
     var result = attempt(event, place)
-    guard result != 0 else { return event }
+    guard result != 0 else { return moving(event) }
     // Some PMUs know no guests and refuse to leave them out, as perf does unasked.
     if result == EINVAL, event.attributes.flags.contains(.excludeGuest) {
       var plain = event
       plain.attributes.flags.subtract([.excludeGuest, .excludeHost])
-      if attempt(plain, place) == 0 { return plain }
+      if attempt(plain, place) == 0 { return moving(plain) }
     }
     if result == EACCES || result == EPERM, !event.happensInKernel,
       !event.attributes.flags.contains(.excludeKernel), let user = event.inUserSpace
@@ -182,10 +324,54 @@ struct PerfPlan {
           "perf: \(event.name): the kernel's part is denied (\(PerfRefusal.paranoia(context))): "
             + "counted in user space, as \(user.name)")
       }
-      if result == 0 { return user }
+      if result == 0 { return moving(user) }
     }
-    refuse(event, PerfRefusal.reason(result, event, context))
+    refuse(event, PerfRefusal.reason(result, event, context) + otherSource(of: event))
     return nil
+  }
+
+  /// Where else a run shows what is refused.
+  private func otherSource(of event: PerfEvent) -> String {
+    guard case .workload = choice.scope, event.isContextSwitches else { return "" }
+    return "; voluntary_switches and involuntary_switches of each repetition (wait4) stand in"
+  }
+
+  /// The event, if it counts here: some virtual machines open counters that never move.
+  private mutating func moving(_ event: PerfEvent) -> PerfEvent? {
+    guard event.needsCounter, !event.isUncore, !event.attributes.flags.contains(.excludeUser) else {
+      return event
+    }
+    var attributes = event.attributes
+    attributes.flags.insert(.disabled)
+    let descriptor = kernel.open(attributes, process: 0, cpu: -1, leader: -1)
+    guard descriptor >= 0 else { return event }
+    defer { kernel.close(descriptor) }
+    guard kernel.enable(descriptor) == 0 else { return event }
+    kernel.exercise()
+    var words: [UInt64] = [0, 0, 0, 0]
+    let bytes = unsafe words.withUnsafeMutableBufferPointer {
+      unsafe kernel.read(descriptor, into: $0)
+    }
+    guard bytes == words.count * 8, words[2] > 0, words[3] == 0 else { return event }
+    guard event.alwaysMoves else {
+      notes.append(
+        "perf: \(event.name) did not move in a trial: it may not be counting on this host")
+      return event
+    }
+    refuse(event, "not counting here: the kernel opens it, but it never moves (a virtual PMU?)")
+    return nil
+  }
+
+  // MARK: Opening
+
+  /// How an event is opened in this scope.
+  func attributes(_ event: PerfEvent, isLeader: Bool) -> PerfEventAttributes {
+    var attributes = event.attributes
+    if isLeader { attributes.flags.insert(.disabled) }
+    if !isOfCPUs, !choice.perThread { attributes.flags.insert(.inherit) }
+    if case .controlGroups = choice.scope { attributes.flags.insert(.controlGroup) }
+    if isLeader, case .workload = choice.scope { attributes.flags.insert(.enableOnExec) }
+    return attributes
   }
 
   /// Opens and closes an event: 0 or the errno.
@@ -195,62 +381,5 @@ struct PerfPlan {
     guard descriptor >= 0 else { return -descriptor }
     kernel.close(descriptor)
     return 0
-  }
-
-  private func opensTogether(_ events: [PerfEvent]) -> Bool {
-    guard let place = places(of: events[0]).first else { return false }
-    var descriptors: [Int32] = []
-    defer { for descriptor in descriptors { kernel.close(descriptor) } }
-    for event in events {
-      let descriptor = kernel.open(
-        attributes(event, isLeader: descriptors.isEmpty), process: place.task,
-        cpu: place.cpu, leader: descriptors.first ?? -1)
-      guard descriptor >= 0 else { return false }
-      descriptors.append(descriptor)
-    }
-    return true
-  }
-
-  /// The columns in the order of reading: of each group its sums over all CPUs, then of each CPU,
-  /// or of all tasks together, two times and the counts.
-  var columns: [Column] {
-    var columns: [Column] = []
-    for group in groups {
-      guard isSystem else {
-        columns += block(group, of: "", times: group[0].name)
-        continue
-      }
-      columns += block(group, of: "all", times: "\(group[0].name)@all")
-      for place in places(of: group[0]) {
-        columns += block(group, of: "\(place.cpu)", times: "\(group[0].name)@\(place.cpu)")
-      }
-    }
-    return columns
-  }
-
-  private func block(_ group: [PerfEvent], of instance: String, times: String) -> [Column] {
-    PerfCollector.times.map { Column(collector: "perf", metric: $0, instance: times) }
-      + group.map { event in
-        Column(
-          collector: "perf", metric: PerfCollector.metric(event), instance: instance, times: times)
-      }
-  }
-}
-
-extension PerfEvent {
-  /// The same event without the kernel and the hypervisor, named as perf would name it; nil for one
-  /// of the kernel alone. The software clocks take no notice, so theirs keep their name.
-  fileprivate var inUserSpace: PerfEvent? {
-    guard !attributes.flags.contains(.excludeUser) else { return nil }
-    var event = self
-    event.attributes.flags.formUnion([.excludeKernel, .excludeHypervisor])
-    if isClock { return event }
-    let colons = name.filter { $0 == ":" }.count
-    switch true {
-    case name.hasPrefix("mem:"): event.name += colons == 1 ? ":rw:u" : colons == 2 ? ":u" : "u"
-    case name.contains("/"): event.name += "u"
-    default: event.name += colons == 0 ? ":u" : "u"
-    }
-    return event
   }
 }

@@ -1,0 +1,337 @@
+import Glibc
+import KernelText
+import LinuxSystem
+import PerfEvents
+import SampleModel
+import Sampler
+
+/// Counters of each thread of some processes and their descendants: opened when the thread is found
+/// at an acquisition, a record each; the frame has their sums.
+@safe
+final class ArmedThreads: ArmedCollector, @unchecked Sendable {
+  // Sendable: as the base class says.
+
+  /// Rows of one acquisition, and threads at a time, at most.
+  private static let threadLimit = 1024
+  /// Processes looked through at one acquisition at most.
+  private static let processLimit = 4096
+  /// Of a row, the words before those of the events.
+  private static let leadingFields: [MetricDescription] = [
+    gauge("pid", "the process"), gauge("tid", "the thread"),
+    gauge("comm", "its name", unit: .text),
+    gauge("comm", "its name, bytes 8 to 15", unit: .text),
+    gauge("ended", "1 in the last row of a thread"),
+    gauge(
+      "unseen_time", "CPU time that it had used before its counters were opened",
+      unit: .nanoseconds),
+  ]
+
+  /// What is known of one thread beside its counts.
+  private struct Thread {
+    var process: Int32 = 0
+    var command: (UInt64, UInt64) = (0, 0)
+    var unseen: UInt64 = 0
+    var isFound = false
+    var hasEnded = false
+    var isNews = false
+  }
+
+  private let scope: PerfScope
+  private let kernel: any PerfKernel
+  private let reader: ProcessReader
+  /// Threads by their numbers.
+  private let table: ProcessTable
+  private let threads: UnsafeMutableBufferPointer<Thread>
+  /// Of each group its place among the events and their number.
+  private let groups: [(first: Int, count: Int)]
+  private let attributes: [PerfEventAttributes]
+  /// Words of one thread: of each group both times and its counts.
+  private let wordCount: Int
+  /// For each thread its events' descriptors, -1 while closed, and its words.
+  private let descriptors: UnsafeMutableBufferPointer<Int32>
+  private let words: UnsafeMutableBufferPointer<UInt64>
+  /// Words of all threads that have ended, and of all.
+  private let ended: UnsafeMutableBufferPointer<UInt64>
+  private let sums: UnsafeMutableBufferPointer<UInt64>
+  private let buffer: UnsafeMutableBufferPointer<UInt64>
+  private let kept: UnsafeMutableBufferPointer<Bool>
+  private let processes: UnsafeMutableBufferPointer<Int32>
+  private var aims: UInt32 = 0
+  private var refusal: Int32 = 0
+  /// Threads for which there was no room at this acquisition.
+  private var lost = 0
+
+  /// Opens the counters of the threads that there are; those of a workload at its gate.
+  init(_ plan: PerfPlan, _ context: CollectorContext) throws(LBError) {
+    scope = plan.choice.scope
+    kernel = plan.kernel
+    do throws(SystemError) {
+      reader = try ProcessReader(proc: context.roots.proc)
+    } catch {
+      throw LBError(
+        .collectorUnavailable, "perf: \(error)", context: ErrorContext(collector: "perf"))
+    }
+    var first = 0
+    var groups: [(first: Int, count: Int)] = []
+    for group in plan.groups {
+      groups.append((first, group.count))
+      first += group.count
+    }
+    self.groups = groups
+    attributes = plan.groups.flatMap { group in
+      group.enumerated().map { plan.attributes($1, isLeader: $0 == 0) }
+    }
+    wordCount = attributes.count + 2 * groups.count
+    let limit = min(Self.threadLimit, max(1, (DescriptorLimit.raise() - 128) / attributes.count))
+    table = ProcessTable(capacity: limit)
+    unsafe threads = .allocate(capacity: limit)
+    unsafe threads.initialize(repeating: Thread())
+    unsafe descriptors = .allocate(capacity: limit * attributes.count)
+    unsafe descriptors.initialize(repeating: -1)
+    unsafe words = .allocate(capacity: limit * wordCount)
+    unsafe words.initialize(repeating: 0)
+    unsafe ended = .allocate(capacity: wordCount)
+    unsafe ended.initialize(repeating: 0)
+    unsafe sums = .allocate(capacity: wordCount)
+    unsafe sums.initialize(repeating: 0)
+    unsafe buffer = .allocate(capacity: 3 + (groups.map(\.count).max() ?? 0))
+    unsafe buffer.initialize(repeating: 0)
+    unsafe processes = .allocate(capacity: Self.processLimit)
+    unsafe processes.initialize(repeating: 0)
+    let columns = plan.counters().columns
+    precondition(columns.count == wordCount, "one instance: the sum over threads")
+    let layout = Layout(
+      collector: "perf", stream: 0, epoch: 0, columns: columns, formulas: plan.formulas(columns))
+    unsafe kept = .allocate(capacity: wordCount)
+    _ = unsafe kept.initialize(from: layout.kept(context.filter.passes))
+    let chosen = layout.choosing(context.filter.passes)
+    super.init(
+      columns: chosen.columns, formulas: chosen.formulas, leastShare: plan.choice.leastShare,
+      costLimit: plan.choice.costLimit,
+      notes: plan.notes + [
+        "perf: a thread is counted from the sample at which it is found; what it had used before "
+          + "stands in its records as unseen_time"
+      ],
+      recordFields: (
+        name: "thread", fields: Self.leadingFields + Self.fields(plan), rowsPerTick: limit
+      ))
+    if case .workload = scope { return }
+    findThreads()
+    guard refusal == 0 else {
+      disarm()
+      throw LBError(
+        .collectorUnavailable, "perf: opening the counters: \(SystemError.words(refusal))",
+        context: ErrorContext(collector: "perf", errno: refusal))
+    }
+  }
+
+  deinit {
+    unsafe threads.deallocate()
+    unsafe descriptors.deallocate()
+    unsafe words.deallocate()
+    unsafe ended.deallocate()
+    unsafe sums.deallocate()
+    unsafe buffer.deallocate()
+    unsafe kept.deallocate()
+    unsafe processes.deallocate()
+  }
+
+  /// Of each group both times, with its leader's name from the second group on, and its counts.
+  private static func fields(_ plan: PerfPlan) -> [MetricDescription] {
+    plan.groups.enumerated().flatMap { number, group in
+      PerfCollector.times.map { time in
+        number == 0
+          ? time
+          : counter("\(time.name)@\(group[0].name)", time.meaning, unit: .nanoseconds)
+      } + group.map(PerfCollector.metric)
+    }
+  }
+
+  override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
+    reader.calls = 0
+    lost = 0
+    if case .workload(let target) = scope, target.aims == 0 { return .absent }
+    if case .workload(let target) = scope, target.aims != aims {
+      aims = target.aims
+      disarm()
+      for word in unsafe ended.indices { unsafe ended[word] = 0 }
+      refusal = 0
+      // It stands at its gate: counting begins with its exec.
+      add(target.pid, of: target.pid, isAtGate: true)
+    } else {
+      findThreads()
+    }
+    systemCallsOfSample = reader.calls
+    if refusal != 0 { return refusal == EACCES || refusal == EPERM ? .denied : .absent }
+    for word in 0..<wordCount { unsafe sums[word] = ended[word] }
+    for place in 0..<table.high where table[place].pid != 0 {
+      readThread(place)
+      for word in 0..<wordCount { unsafe sums[word] &+= words[place * wordCount + word] }
+    }
+    systemCallsOfSample = reader.calls
+    var slot = 0
+    for word in 0..<wordCount where unsafe kept[word] {
+      values[slot] = unsafe sums[word]
+      slot += 1
+    }
+    return .complete
+  }
+
+  override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
+    var count = RecordCount()
+    let width = Self.leadingFields.count + wordCount
+    for place in 0..<table.high where table[place].pid != 0 {
+      let thread = unsafe threads[place]
+      if thread.isNews || thread.hasEnded {
+        let start = count.rows * width
+        rows[start] = UInt64(UInt32(bitPattern: thread.process))
+        rows[start + 1] = UInt64(UInt32(bitPattern: table[place].pid))
+        rows[start + 2] = thread.command.0
+        rows[start + 3] = thread.command.1
+        rows[start + 4] = thread.hasEnded ? 1 : 0
+        rows[start + 5] = thread.unseen
+        for word in 0..<wordCount {
+          rows[start + Self.leadingFields.count + word] = unsafe words[place * wordCount + word]
+        }
+        count.rows += 1
+      }
+      if thread.hasEnded { retire(place) }
+    }
+    count.lost = lost
+    return count
+  }
+
+  override func disarm() {
+    for place in 0..<table.high where table[place].pid != 0 { release(place) }
+  }
+
+  // MARK: Finding
+
+  /// Goes through the processes, their descendants and those of threads that are known.
+  private func findThreads() {
+    var count = 0
+    switch scope {
+    case .workload(let target): push(target.pid, &count)
+    case .processes(let roots): for root in roots { push(root, &count) }
+    case .system, .controlGroups: return
+    }
+    for place in 0..<table.high where table[place].pid != 0 {
+      unsafe threads[place].isFound = false
+      // Its parents may have gone, and its children be nobody else's.
+      unsafe push(threads[place].process, &count)
+    }
+    var next = 0
+    while next < count {
+      let process = unsafe processes[next]
+      next += 1
+      reader.numbers(process, "task") { thread in
+        add(thread, of: process, isAtGate: false)
+        var file = reader.open(process, "children", task: thread)
+        if file >= 0 { reader.children(file) { push($0, &count) } }
+        reader.shut(&file)
+      }
+    }
+    for place in 0..<table.high where table[place].pid != 0 {
+      unsafe threads[place].hasEnded = !threads[place].isFound
+    }
+  }
+
+  private func push(_ process: Int32, _ count: inout Int) {
+    for place in 0..<count where unsafe processes[place] == process { return }
+    guard unsafe count < processes.count else { return }
+    unsafe processes[count] = process
+    count += 1
+  }
+
+  private func add(_ thread: Int32, of process: Int32, isAtGate: Bool) {
+    if let place = table.find(thread) {
+      unsafe threads[place].isFound = true
+      return
+    }
+    guard let place = table.add(thread) else {
+      lost += 1
+      return
+    }
+    for word in 0..<wordCount { unsafe words[place * wordCount + word] = 0 }
+    unsafe threads[place] = Thread()
+    unsafe threads[place].process = process
+    unsafe threads[place].isFound = true
+    let result = open(place, thread, isAtGate: isAtGate)
+    guard result == 0 else {
+      release(place)
+      // One that ended meanwhile is nobody's failure.
+      if result != ESRCH { refusal = result }
+      return
+    }
+    guard !isAtGate else { return }
+    var file = reader.open(process, "schedstat", task: thread)
+    if file >= 0 {
+      _ = reader.read(file) { text in
+        var position = 0
+        unsafe threads[place].unseen = TextScanner.number(text, &position) ?? 0
+      }
+    }
+    reader.shut(&file)
+  }
+
+  private func open(_ place: Int, _ thread: Int32, isAtGate: Bool) -> Int32 {
+    let start = place * attributes.count
+    for group in groups {
+      for event in group.first..<group.first + group.count {
+        var wanted = attributes[event]
+        if !isAtGate { wanted.flags.remove(.enableOnExec) }
+        let leader: Int32 =
+          event == group.first ? -1 : unsafe descriptors[start + group.first]
+        let descriptor = kernel.open(wanted, process: thread, cpu: -1, leader: leader)
+        reader.calls &+= 1
+        guard descriptor >= 0 else { return -descriptor }
+        unsafe descriptors[start + event] = descriptor
+      }
+      if !isAtGate { _ = unsafe kernel.enable(descriptors[start + group.first]) }
+    }
+    return 0
+  }
+
+  // MARK: Reading
+
+  private func readThread(_ place: Int) {
+    let start = place * attributes.count
+    var word = place * wordCount
+    var isNews = false
+    for group in groups {
+      let room = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<(3 + group.count)])
+      let got = unsafe kernel.read(descriptors[start + group.first], into: room)
+      reader.calls &+= 1
+      if got == (3 + group.count) * 8 {
+        for number in 0..<2 + group.count {
+          let value = unsafe buffer[1 + number]
+          if unsafe words[word + number] != value { isNews = true }
+          unsafe words[word + number] = value
+        }
+      }
+      word += 2 + group.count
+    }
+    unsafe threads[place].isNews = isNews
+    guard isNews, unsafe !threads[place].hasEnded else { return }
+    // A thread may take another name at any time.
+    var file = unsafe reader.open(
+      threads[place].process, "stat", task: table[place].pid)
+    if file >= 0, let stat = reader.stat(file) { unsafe threads[place].command = stat.command }
+    reader.shut(&file)
+  }
+
+  /// What a thread that has ended had counted stays in the sums.
+  private func retire(_ place: Int) {
+    for word in 0..<wordCount { unsafe ended[word] &+= words[place * wordCount + word] }
+    release(place)
+  }
+
+  private func release(_ place: Int) {
+    let start = place * attributes.count
+    for event in start..<start + attributes.count where unsafe descriptors[event] >= 0 {
+      unsafe kernel.close(descriptors[event])
+      unsafe descriptors[event] = -1
+    }
+    table.remove(place)
+  }
+}

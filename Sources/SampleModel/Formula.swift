@@ -1,0 +1,203 @@
+/// What is wrong with a formula, in words.
+package struct FormulaError: Error, Equatable {
+  package let reason: String
+}
+
+/// Arithmetic over named values: numbers, names, `+ - * /` and parentheses, by the usual order.
+///
+/// Names hold what names of events hold, so operators stand between blanks:
+/// `1000 * branch-misses / instructions`.
+package struct Expression: Sendable, Equatable {
+  private enum Step: Sendable, Equatable {
+    case number(Double)
+    /// One of `names`.
+    case value(Int)
+    case operation(Character)
+  }
+
+  /// The names in it, each once, in order of appearance.
+  package private(set) var names: [String] = []
+  /// Operands before their operator.
+  private var steps: [Step] = []
+
+  /// The tokens of a text: what stands between blanks, and parentheses.
+  package static func tokens(_ text: String) -> [String] {
+    var tokens: [String] = []
+    var word = ""
+    for letter in text {
+      if letter == " " || letter == "(" || letter == ")" {
+        if !word.isEmpty { tokens.append(word) }
+        word = ""
+        if letter != " " { tokens.append(String(letter)) }
+      } else {
+        word.append(letter)
+      }
+    }
+    return word.isEmpty ? tokens : tokens + [word]
+  }
+
+  /// The expression that these tokens make.
+  package init(_ tokens: [String]) throws(FormulaError) {
+    var rest = tokens[...]
+    try sum(&rest, depth: 0)
+    if let next = rest.first { throw FormulaError(reason: "\(next) stands where + - * / could") }
+    guard !names.isEmpty else { throw FormulaError(reason: "it names no value") }
+  }
+
+  private static let deepest = 32
+
+  private mutating func sum(_ rest: inout ArraySlice<String>, depth: Int) throws(FormulaError) {
+    try product(&rest, depth: depth)
+    while let sign = rest.first, sign == "+" || sign == "-" {
+      rest.removeFirst()
+      try product(&rest, depth: depth)
+      steps.append(.operation(Character(sign)))
+    }
+  }
+
+  private mutating func product(_ rest: inout ArraySlice<String>, depth: Int) throws(FormulaError) {
+    try operand(&rest, depth: depth)
+    while let sign = rest.first, sign == "*" || sign == "/" {
+      rest.removeFirst()
+      try operand(&rest, depth: depth)
+      steps.append(.operation(Character(sign)))
+    }
+  }
+
+  private mutating func operand(_ rest: inout ArraySlice<String>, depth: Int) throws(FormulaError) {
+    guard let token = rest.popFirst() else {
+      throw FormulaError(reason: "a number or a name is missing at its end")
+    }
+    if token == "(" {
+      guard depth < Self.deepest else { throw FormulaError(reason: "its parentheses are too deep") }
+      try sum(&rest, depth: depth + 1)
+      guard rest.popFirst() == ")" else { throw FormulaError(reason: "a ( has no ) behind it") }
+    } else if ["+", "-", "*", "/", ")"].contains(token) {
+      throw FormulaError(reason: "a number or a name is missing before \(token)")
+    } else if let number = Double(token), number.isFinite {
+      steps.append(.number(number))
+    } else {
+      let place = names.firstIndex(of: token) ?? names.count
+      if place == names.count { names.append(token) }
+      steps.append(.value(place))
+    }
+  }
+
+  /// Its value where `values` are those of `names`; nil where one is missing, or for a division by
+  /// zero.
+  package func evaluate(_ values: [Double?]) -> Double? {
+    var stack: [Double] = []
+    for step in steps {
+      switch step {
+      case .number(let number): stack.append(number)
+      case .value(let place):
+        guard let value = values[place] else { return nil }
+        stack.append(value)
+      case .operation(let sign):
+        guard let right = stack.popLast(), let left = stack.popLast() else { return nil }
+        switch sign {
+        case "+": stack.append(left + right)
+        case "-": stack.append(left - right)
+        case "*": stack.append(left * right)
+        default: stack.append(left / right)
+        }
+      }
+    }
+    return stack.last.flatMap { $0.isFinite ? $0 : nil }
+  }
+}
+
+/// A value that readers make of others of the same frame, as instructions by cycles.
+public struct Formula: Sendable, Hashable {
+  /// Its name and unit.
+  public let column: Column
+  /// Full names of columns, numbers, operators and parentheses, in the order of writing.
+  public let tokens: [String]
+
+  /// A column of these tokens.
+  public init(_ column: Column, tokens: [String]) {
+    self.column = column
+    self.tokens = tokens
+  }
+}
+
+/// The formulas of one layout, ready to be evaluated.
+struct FormulaSet: Sendable {
+  private struct Part: Sendable {
+    let place: Int
+    /// Where the times of its count stand.
+    let times: (enabled: Int, running: Int)?
+  }
+
+  private struct Ready: Sendable {
+    let expression: Expression
+    let parts: [Part]
+  }
+
+  /// In the layout's order; nil for one that does not fit its layout.
+  private let formulas: [Ready?]
+
+  init(_ layout: Layout, _ times: [(enabled: Int, running: Int)?]) {
+    var places: [String: Int] = [:]
+    if !layout.formulas.isEmpty {
+      for (place, column) in layout.columns.enumerated() { places[column.name] = place }
+    }
+    formulas = layout.formulas.map { formula in
+      guard let expression = Self.expression(formula.tokens) else { return nil }
+      let parts = expression.names.compactMap { name in
+        places[name].map { Part(place: $0, times: times[$0]) }
+      }
+      guard parts.count == expression.names.count else { return nil }
+      return Ready(expression: expression, parts: parts)
+    }
+  }
+
+  private static func expression(_ tokens: [String]) -> Expression? {
+    do throws(FormulaError) { return try Expression(tokens) } catch { return nil }
+  }
+
+  var isEmpty: Bool { formulas.isEmpty }
+
+  /// Every formula over the amounts of the layout's columns, in base units and not scaled for the
+  /// time of counting: `grown` are raw amounts, of the times too.
+  ///
+  /// Counts of one group ran together, whatever part of the time; counts of several groups only if
+  /// each ran all the time.
+  func values(_ amounts: [Double?], grown: [UInt64]) -> [Double?] {
+    formulas.map { formula in
+      guard let formula else { return nil }
+      let times = formula.parts.compactMap(\.times)
+      if let first = times.first {
+        let areOneGroup = times.allSatisfy { $0.enabled == first.enabled }
+        for time in times {
+          let running = grown[time.running]
+          guard running > 0, areOneGroup || running == grown[time.enabled] else { return nil }
+        }
+      }
+      return formula.expression.evaluate(formula.parts.map { amounts[$0.place] })
+    }
+  }
+}
+
+extension Layout {
+  /// What is shown of a stretch of time over which the columns came to `amounts`, in base units,
+  /// and their raw values grew by `grown`: counts for the whole of their time, then the formulas.
+  package func totals(_ amounts: [Double?], grown: [UInt64]) -> [(Column, Double)] {
+    let times = timePlaces()
+    var totals: [(Column, Double)] = []
+    for (place, column) in columns.enumerated() {
+      guard let amount = amounts[place] else { continue }
+      guard let (enabled, running) = times[place] else {
+        totals.append((column, amount))
+        continue
+      }
+      let share = CountingShare(
+        enabled: grown[enabled], running: grown[running], least: leastShare)
+      if let whole = share.corrected(amount) { totals.append((column, whole)) }
+    }
+    for (formula, value) in zip(formulas, FormulaSet(self, times).values(amounts, grown: grown)) {
+      if let value { totals.append((formula.column, value)) }
+    }
+    return totals
+  }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import Glibc
+import LinuxSystem
+import PerfEvents
+import TestSupport
+import Testing
+
+/// What events are counted of: threads, control groups, processes beside a workload.
+@Suite(.serialized) struct PerfScopeTests {
+  private static let workload = URL(fileURLWithPath: Command.path).deletingLastPathComponent()
+    .appendingPathComponent("workload").path
+  private static let calls = "syscalls:sys_enter_getppid"
+
+  private func tracepointsArePermitted() -> Bool {
+    let isThere = EventSources(MountRoots()).tracepoint(Self.calls) != nil
+    if !isThere || getuid() != 0 { print("skipped: tracepoints are not to be had here") }
+    return isThere && getuid() == 0
+  }
+
+  private func metrics(_ outcome: Command.Outcome) throws -> [String: Double] {
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let result = try #require(
+      try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    let rows = try #require(result["metrics"] as? [[String: Any]])
+    return rows.reduce(into: [:]) {
+      if let name = $1["metric"] as? String { $0[name] = $1["median"] as? Double }
+    }
+  }
+
+  /// Each thread's own calls, of threads that were found before they made any.
+  @Test func threadsAreCountedEachOnItsOwn() throws {
+    guard tracepointsArePermitted() else { return }
+    let folder = try TemporaryFolder()
+    let outcome = try Command()(
+      "run", "--perf", Self.calls, "--per-thread", "--interval", "10ms", "--format", "json",
+      "--runs-dir", folder.path, "--", Self.workload, "threads", "3")
+    #expect(try metrics(outcome)["perf.\(Self.calls)"] == 6000)
+    let export = try Command()("export", "last", "--runs-dir", folder.path, "--format", "ndjson")
+    var last: [Int: [String: Any]] = [:]
+    for object in try export.objects() where object["type"] as? String == "records" {
+      for row in object["rows"] as? [[String: Any]] ?? [] {
+        last[try #require(row["tid"] as? Int)] = row
+      }
+    }
+    let counted = last.values.compactMap { $0[Self.calls] as? Int }.sorted()
+    #expect(counted == [0, 1000, 2000, 3000], "\(last)")
+    #expect(last.values.allSatisfy { ($0["comm"] as? String)?.hasPrefix("workload") == true })
+  }
+
+  @Test func aControlGroupIsCountedWhereverItsTasksRun() throws {
+    let name = "lbsample-test-\(getpid())"
+    let root = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].first {
+      FileManager.default.fileExists(atPath: "\($0)/cgroup.controllers")
+    }
+    guard tracepointsArePermitted(), let root, unsafe mkdir("\(root)/\(name)", 0o755) == 0 else {
+      print("skipped: no control group can be made here")
+      return
+    }
+    defer { unsafe rmdir("\(root)/\(name)") }
+    let script =
+      "\(Self.workload) calls 700; echo $$ > \(root)/\(name)/cgroup.procs; "
+      + "exec \(Self.workload) calls 20000"
+    let outcome = try Command()(
+      "run", "--perf", "\(Self.calls),task-clock", "-G", "/\(name)", "--format", "json", "--",
+      "/bin/sh", "-c", script)
+    let metrics = try metrics(outcome)
+    #expect(metrics["perf.\(Self.calls)[/\(name)]"] == 20000, "and not what came before")
+    #expect(metrics["perf.task-clock[/\(name)]"] ?? 0 > 0)
+  }
+
+  @Test(arguments: [
+    (["-G", "/no-such-group"], "there is no such control group"),
+    (["-G", "/", "-a"], "leave out -a"), (["--per-thread"], "not of CPUs"),
+    (["--per-thread", "-p", "1", "-G", "/"], "leave out -a and -p"),
+    (["--perf-rotate"], "an option of run"),
+  ]) func whatDoesNotGoTogetherIsAUsageError(_ options: [String], _ words: String) throws {
+    let command = try Command()
+    let outcome = try command.start(["--perf", "cs", "--count", "1"] + options).finish()
+    #expect(outcome.code == 2 && outcome.error.contains(words), "\(outcome.error)")
+  }
+
+  @Test func scopesWithoutEventsAreUsageErrors() throws {
+    let command = try Command()
+    for option in [["-a"], ["-C", "0"], ["-G", "/"], ["--perf-rotate"]] {
+      let outcome = try command.start(["--cpu", "--count", "1"] + option).finish()
+      #expect(outcome.code == 2 && outcome.error.contains("name some with --perf"))
+    }
+  }
+}
