@@ -56,7 +56,10 @@ bench: build
 	Benchmarks/compare-reads $(BINARY)
 	Benchmarks/parse-speed $(BINARY)
 	Benchmarks/compare-perf $(BINARY)
+	Benchmarks/compare-timeline $(BINARY)
 	Benchmarks/count-allocations $(BINARY)
+	swift build $(SWIFT_FLAGS) --product brackets
+	set -e; for events in none system workload; do .build/release/brackets 10000 $$events; done
 
 # Ring and sampling threads under the thread sanitizer.
 tsan: setup

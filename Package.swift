@@ -93,9 +93,15 @@ let package = Package(
     + [
       .testTarget(
         name: "CommandTests",
-        dependencies: ["lbsample", "workload", "TestSupport", "LinuxSystem", "RunStore"]),
+        dependencies: [
+          "lbsample", "workload", "brackets", "TestSupport", "LinuxSystem", "RunStore",
+        ]),
       // What the tests run and the users never see.
       .executableTarget(name: "workload", path: "Tests/Workload"),
+      .executableTarget(
+        name: "brackets",
+        dependencies: ["SampleModel", "LinuxSystem", "PerfEvents", "Sampler", "Collectors"],
+        path: "Benchmarks/brackets"),
       .testTarget(name: "RepositoryTests"),
     ],
   swiftLanguageModes: [.v6]

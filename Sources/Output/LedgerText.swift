@@ -66,6 +66,8 @@ package enum LedgerText {
     buffer.append(ascii: "]")
     buffer.member("drain_ns", overhead.drainNanoseconds)
     buffer.member("process_ns", overhead.processNanoseconds)
+    buffer.member("start_ns", overhead.startNanoseconds)
+    buffer.member("stop_ns", overhead.stopNanoseconds)
     buffer.member("elapsed_ns", overhead.elapsedNanoseconds)
     buffer.member("bytes_written", overhead.bytesWritten)
     buffer.member("memory_locked", overhead.memoryLocked)

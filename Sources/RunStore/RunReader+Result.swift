@@ -152,6 +152,8 @@ extension RunReader {
     overhead.samplingThreadNanoseconds = try JSON.value([UInt64].self, row["sampling_ns"])
     overhead.drainNanoseconds = unsigned(row["drain_ns"]) ?? 0
     overhead.processNanoseconds = unsigned(row["process_ns"]) ?? 0
+    overhead.startNanoseconds = unsigned(row["start_ns"]) ?? 0
+    overhead.stopNanoseconds = unsigned(row["stop_ns"]) ?? 0
     overhead.elapsedNanoseconds = unsigned(row["elapsed_ns"]) ?? 0
     overhead.bytesWritten = unsigned(row["bytes_written"]) ?? 0
     overhead.memoryLocked = unsigned(row["memory_locked"]) ?? 0

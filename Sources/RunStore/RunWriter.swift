@@ -243,11 +243,13 @@ package final class RunWriter: @unchecked Sendable {
 
   private static func insert(_ overhead: Overhead, attempt: Int64, _ db: Database) throws {
     try db.execute(
-      sql: "INSERT OR REPLACE INTO overhead VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      sql: "INSERT OR REPLACE INTO overhead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       arguments: [
         attempt, try JSON.text(overhead.samplingThreadNanoseconds),
         Int64(bitPattern: overhead.drainNanoseconds),
         Int64(bitPattern: overhead.processNanoseconds),
+        Int64(bitPattern: overhead.startNanoseconds),
+        Int64(bitPattern: overhead.stopNanoseconds),
         Int64(bitPattern: overhead.elapsedNanoseconds),
         Int64(bitPattern: overhead.bytesWritten), Int64(bitPattern: overhead.memoryLocked),
         overhead.memoryResident.map(Int64.init(bitPattern:)),

@@ -64,7 +64,8 @@ enum Schema {
     );
     CREATE TABLE overhead (
       attempt_id INTEGER PRIMARY KEY REFERENCES attempt(id), sampling_ns TEXT NOT NULL,
-      drain_ns INTEGER NOT NULL, process_ns INTEGER NOT NULL, elapsed_ns INTEGER NOT NULL,
+      drain_ns INTEGER NOT NULL, process_ns INTEGER NOT NULL, start_ns INTEGER NOT NULL,
+      stop_ns INTEGER NOT NULL, elapsed_ns INTEGER NOT NULL,
       bytes_written INTEGER NOT NULL, memory_locked INTEGER NOT NULL, memory_resident INTEGER
     );
     CREATE TABLE anchor (

@@ -62,8 +62,11 @@ package final class CollectorSession: CollectorLifecycle {
 
   /// Arms the sampler.
   package func arm() throws(LBError) { try sampler.arm() }
-  /// Aims the collectors of the workload's tree.
-  package func aim(at workload: Int32) { self.workload?.aim(at: workload) }
+  /// Aims the collectors of the workload's tree, and lets them open what is its.
+  package func aim(at workload: Int32) {
+    self.workload?.aim(at: workload)
+    sampler.prepare()
+  }
   /// Opens a bracket.
   package func start() throws(LBError) -> UInt32 { try sampler.start() }
   /// Closes it.

@@ -167,6 +167,11 @@ public struct Overhead: Sendable, Hashable, Codable {
   public var memoryLocked: UInt64 = 0
   /// Resident memory of the process at the end, in bytes; nil where it cannot be read.
   public var memoryResident: UInt64?
+  /// What the brackets took, in nanoseconds of elapsed time: from the call of start until sampling
+  /// had begun.
+  public var startNanoseconds: UInt64 = 0
+  /// From the call of stop until the closing samples were taken.
+  public var stopNanoseconds: UInt64 = 0
   /// Elapsed time that these costs were spread over, in nanoseconds.
   public var elapsedNanoseconds: UInt64 = 0
 
@@ -182,6 +187,8 @@ public struct Overhead: Sendable, Hashable, Codable {
       sum.bytesWritten &+= part.bytesWritten
       sum.memoryLocked = max(sum.memoryLocked, part.memoryLocked)
       sum.memoryResident = part.memoryResident ?? sum.memoryResident
+      sum.startNanoseconds &+= part.startNanoseconds
+      sum.stopNanoseconds &+= part.stopNanoseconds
       sum.elapsedNanoseconds &+= part.elapsedNanoseconds
     }
   }

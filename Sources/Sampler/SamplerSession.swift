@@ -22,6 +22,10 @@ package final class SamplerSession {
   private var bracketNumber: UInt32 = 0
   private var before = Baseline()
   private var edgeFailure: LBError?
+  /// Nothing was sampled since the drain last delivered everything.
+  private var isDrained = false
+  /// How long the last start took, in nanoseconds.
+  private var startNanoseconds: UInt64 = 0
 
   /// Counts at the start of a bracket, to take off at its end.
   private struct Baseline {
@@ -99,6 +103,7 @@ package final class SamplerSession {
       self.meta = meta
       try drain.launch(meta: meta, cpus: configuration.drainCPUs)
       drain.flush()
+      isDrained = true
     } catch {
       disarm()
       throw LBError(
@@ -226,10 +231,25 @@ package final class SamplerSession {
 
   // MARK: Bracket
 
+  /// Opens what belongs to the next bracket alone, so that its opening sample only reads. What cannot
+  /// be armed anew here is tried again at the edge. Not between `start` and `stop`.
+  package func prepare() {
+    for (stream, epoch) in table.prepare() {
+      do throws(LBError) {
+        _ = try table.rearm(stream, after: epoch)
+        _ = table.prepare()
+      } catch {
+        edgeFailure = error
+      }
+    }
+  }
+
   /// Takes the opening samples and begins to sample. Gives the bracket's number.
   package func start() throws(LBError) -> UInt32 {
     guard let drain else { throw LBError(.internal, "start before arm") }
-    drain.flush()
+    let called = Clock.monotonic()
+    if !isDrained { drain.flush() }
+    isDrained = false
     bracketNumber += 1
     before = baseline(drain)
     edgeFailure = nil
@@ -243,9 +263,8 @@ package final class SamplerSession {
     }
     for thread in threads { thread.awaitDone() }
     retryFailedEdges()
-    for thread in threads { thread.send(.sample) }
-    for thread in threads { thread.awaitDone() }
     drain.ceiling.store(.max, ordering: .releasing)
+    startNanoseconds = Clock.monotonic() - called
     return bracketNumber
   }
 
@@ -253,14 +272,20 @@ package final class SamplerSession {
   /// everything and gives the account.
   package func stop(sampling: Bool) throws(LBError) -> BracketAccount {
     guard let drain else { throw LBError(.internal, "stop before arm") }
-    drain.ceiling.store(Clock.monotonic(), ordering: .releasing)
+    let called = Clock.monotonic()
+    drain.ceiling.store(called, ordering: .releasing)
     for thread in threads.reversed() { thread.send(sampling ? .close : .park) }
     for thread in threads.reversed() { thread.awaitDone() }
     if sampling { retryFailedEdges() }
     drain.ceiling.store(.max, ordering: .releasing)
     let closeEnd = threads.map(\.closeEnd).max() ?? 0
+    let stopNanoseconds = Clock.monotonic() - called
     drain.flush()
-    return account(drain, closeEnd: closeEnd)
+    isDrained = true
+    var account = account(drain, closeEnd: closeEnd)
+    account.overhead.startNanoseconds = startNanoseconds
+    account.overhead.stopNanoseconds = stopNanoseconds
+    return account
   }
 
   /// Threads, rings and collectors go, what came last first. Harmless when nothing is armed.

@@ -15,10 +15,10 @@ final class SamplingThread: @unchecked Sendable {
 
   /// What the controller wants next.
   enum Operation {
+    /// Takes the opening samples and goes on sampling.
     case open
     /// Takes the edge's failed collectors again, after they were armed anew.
     case retryEdge
-    case sample
     case close
     case park
     case exit
@@ -175,10 +175,10 @@ final class SamplingThread: @unchecked Sendable {
       case .retryEdge: retryEdge()
       case .close: closeBracket(sampling: true)
       case .park: closeBracket(sampling: false)
-      case .sample: break
       case .exit: return
       }
-      let isSampling = operation == .sample
+      // An opening edge that must be taken again is gone on from just as well.
+      let isSampling = operation == .open || operation == .retryEdge && edge == .open
       acknowledged.bump()
       if isSampling { sampleUntilCommanded(seen) }
     }

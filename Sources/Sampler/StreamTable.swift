@@ -95,6 +95,14 @@ final class StreamTable: Sendable {
     return times.dropFirst().sorted()[2]
   }
 
+  /// Prepares every stream for the next bracket: those whose layout will be another one.
+  func prepare() -> [(stream: UInt16, epoch: UInt32)] {
+    let present = state.withLock { state in
+      state.entries.enumerated().map { (UInt16($0), $1.current) }
+    }
+    return present.filter { $1.armed.prepare().needsRearm }.map { ($0, $1.epoch) }
+  }
+
   /// Every stream's present layout.
   var layouts: [Layout] {
     state.withLock { state in

@@ -32,6 +32,9 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   private var aims: UInt32 = 0
   /// Why the workload's counters could not be opened, 0 where they could.
   private var refusal: Int32 = 0
+  /// One of each of the workload's events, which counts nothing: the first of a kind to be opened and
+  /// the last to be closed make the kernel patch its code on every CPU, at each repetition.
+  private var keepers: [Int32] = []
   /// The processes that are counted had ended at the last acquisition.
   private var haveEnded = false
 
@@ -76,7 +79,15 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     super.init(
       columns: chosen.columns, formulas: chosen.formulas, leastShare: plan.choice.leastShare,
       costLimit: isOfCPUs ? nil : plan.choice.costLimit, notes: notes)
-    if case .workload = scope { return }
+    if case .workload = scope {
+      keepers = plan.groups.joined().compactMap { event in
+        var idle = event.attributes
+        idle.flags.insert(.disabled)
+        let descriptor = kernel.open(idle, process: 0, cpu: -1, leader: -1)
+        return descriptor >= 0 ? descriptor : nil
+      }
+      return
+    }
     let refusal = open(workload: nil)
     guard refusal == 0 else {
       shut()
@@ -96,21 +107,25 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     unsafe kept.deallocate()
   }
 
+  /// Opens the counters of a workload that stands at its gate: counting begins with its exec.
+  override func prepare() -> AcquisitionOutcome {
+    guard case .workload(let target) = scope, target.aims != aims else { return .complete }
+    // Another group's turn is another layout.
+    if let turn, target.aims != turn { return .layoutChanged }
+    aims = target.aims
+    shut()
+    refusal = open(workload: target.pid)
+    if refusal != 0 { shut() }
+    return .complete
+  }
+
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     var calls: UInt64 = 0
     defer { systemCallsOfSample = calls }
     switch scope {
     case .workload(let target):
       guard target.aims != 0 else { return .absent }
-      guard target.aims != aims else { break }
-      // Another group's turn is another layout.
-      if let turn, target.aims != turn { return .layoutChanged }
-      aims = target.aims
-      shut()
-      // A workload that stands at its gate: counting begins with its exec.
-      refusal = open(workload: target.pid)
-      calls &+= UInt64(attributes.count)
-      if refusal != 0 { shut() }
+      guard prepare() == .complete else { return .layoutChanged }
     case .processes(let processes):
       // What they did up to their end still belongs to a frame.
       if haveEnded { return .absent }
@@ -148,7 +163,11 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     return .complete
   }
 
-  override func disarm() { shut() }
+  override func disarm() {
+    shut()
+    for keeper in keepers { kernel.close(keeper) }
+    keepers = []
+  }
 
   // MARK: Reading
 
