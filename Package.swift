@@ -17,6 +17,7 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
       "CLinux",
       .target(name: "CNuma", condition: .when(traits: ["Numa"])),
       .target(name: "CPcap", condition: .when(traits: ["Pcap"])),
+      .target(name: "CPfm", condition: .when(traits: ["Pfm"])),
     ]
   ),
   ("PerfEvents", ["SampleModel", "LinuxSystem"]),
@@ -61,6 +62,7 @@ let package = Package(
     .default(enabledTraits: ["Numa", "Pcap"]),
     .trait(name: "Numa", description: "Place ring memory on NUMA nodes through libnuma"),
     .trait(name: "Pcap", description: "Ask libpcap what packet capture this host offers"),
+    .trait(name: "Pfm", description: "Know processor vendors' names of events through libpfm4"),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -72,6 +74,7 @@ let package = Package(
     .target(name: "CLinux"),
     .systemLibrary(name: "CNuma", providers: [.apt(["libnuma-dev"])]),
     .systemLibrary(name: "CPcap", providers: [.apt(["libpcap-dev"])]),
+    .systemLibrary(name: "CPfm", providers: [.apt(["libpfm4-dev"])]),
     .executableTarget(
       name: "lbsample",
       dependencies: [
@@ -87,8 +90,10 @@ let package = Package(
     + tested.map { name in
       .testTarget(
         name: "\(name)Tests",
-        dependencies: ["CLinux", "TestSupport"] + tested.map { .target(name: $0) }
-          + [.product(name: "Logging", package: "swift-log")])
+        dependencies: [
+          "CLinux", "TestSupport", .product(name: "Logging", package: "swift-log"),
+          .target(name: "CPfm", condition: .when(traits: ["Pfm"])),
+        ] + tested.map { .target(name: $0) })
     }
     + [
       .testTarget(

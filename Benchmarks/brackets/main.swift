@@ -2,8 +2,8 @@
 //
 // Arms cpu, net and eight software events (of every CPU; of this process as the workload; or none)
 // on one sampling thread, opens and closes COUNT brackets on its CPU, and prints one JSON object:
-// microseconds of opening a workload's counters, of start and of stop up to the closing samples, and
-// what is open before and after.
+// microseconds of opening a workload's counters, of start, of stop up to the closing samples, of the
+// acquisitions in both, and what is open before and after.
 import Collectors
 import Glibc
 import LinuxSystem
@@ -48,8 +48,12 @@ do {
       scope: of == "workload" ? .workload(target) : .system(nil))
   }
   let registry = CollectorRegistry.host(options)
-  let requests = ["cpu", "net"].compactMap { registry[$0] } + (of == "none" ? [] : ["perf"]
-    .compactMap { registry[$0] })
+  let requests =
+    ["cpu", "net"].compactMap { registry[$0] }
+    + (of == "none"
+      ? []
+      : ["perf"]
+        .compactMap { registry[$0] })
   let cpus = try Placement.automatic.resolve(roots: roots, allowed: .allowed(), workload: nil)
   let session = SamplerSession(
     SamplerConfiguration(
@@ -94,10 +98,14 @@ do {
   }
   let after = holdings()
   session.disarm()
-  print(
-    "{\"brackets\": \(count), \"events\": \"\(of)\", \"frames\": \(frames), "
-      + "\"exact\": \(isExact), \"prepare\": \(line(prepared)), \"start\": \(line(starts)), \"stop\": \(line(stops)), "
-      + "\"both\": \(line(both)), \"reading_us\": \(Double(reading / UInt64(count)) / 1000), \"before\": \(before), \"after\": \(after)}")
+  let fields = [
+    "\"brackets\": \(count)", "\"events\": \"\(of)\"", "\"frames\": \(frames)",
+    "\"exact\": \(isExact)", "\"prepare\": \(line(prepared))", "\"start\": \(line(starts))",
+    "\"stop\": \(line(stops))", "\"both\": \(line(both))",
+    "\"reading_us\": \(Double(reading / UInt64(count)) / 1000)", "\"before\": \(before)",
+    "\"after\": \(after)",
+  ]
+  print("{\(fields.joined(separator: ", "))}")
 } catch {
   print("brackets: \(error)")
   exit(1)

@@ -121,19 +121,6 @@ int lb_terminal_size(int fd, uint16_t *columns, uint16_t *rows) {
   return 0;
 }
 
-int lb_perf_probe(uint32_t type, uint64_t config, int exclude_kernel) {
-  struct perf_event_attr attr;
-  memset(&attr, 0, sizeof attr);
-  attr.size = sizeof attr;
-  attr.type = type;
-  attr.config = config;
-  attr.disabled = 1;
-  attr.exclude_kernel = exclude_kernel != 0;
-  attr.exclude_hv = exclude_kernel != 0;
-  long fd = syscall(SYS_perf_event_open, &attr, 0, -1, -1, PERF_FLAG_FD_CLOEXEC);
-  return fd < 0 ? -errno : (int)fd;
-}
-
 int lb_perf_task_clock(int pid) {
   struct perf_event_attr attr;
   memset(&attr, 0, sizeof attr);

@@ -106,21 +106,6 @@ package enum HostFacts {
     return unsafe lb_effective_capabilities(&mask) == 0 ? mask : nil
   }
 
-  /// Opens a software perf event on this thread: nil when it works, else the errno.
-  package static func perfRefusal(config: UInt64, excludingKernel: Bool) -> Int32? {
-    perfRefusal(type: 1, config: config, excludingKernel: excludingKernel)
-  }
-
-  /// Opens a perf event of `type` on this thread: nil when it works, else the errno.
-  package static func perfRefusal(
-    type: UInt32, config: UInt64, excludingKernel: Bool
-  ) -> Int32? {
-    let result = lb_perf_probe(type, config, excludingKernel ? 1 : 0)
-    guard result >= 0 else { return -result }
-    close(result)
-    return nil
-  }
-
   /// Resident memory of this process in bytes, nil when it cannot be read.
   package static func residentBytes() -> UInt64? {
     guard let fields = SmallFile.text("/proc/self/statm")?.split(separator: " "),

@@ -80,6 +80,7 @@ package struct EventResolver: Sendable {
   ) throws(EventError) -> [PerfEvent] {
     if written.hasPrefix("mem:") { return [try breakpoint(written, modifiers)] }
     if written.contains("/") { return [try ofUnit(written, modifiers)] }
+    if written.contains("::") { return [try ofProcessor(written, modifiers)] }
     let parts = written.split(separator: ":", omittingEmptySubsequences: false)
     let name = parts[0]
     let own = parts.count == 2 ? String(parts[1]) : ""
@@ -104,6 +105,13 @@ package struct EventResolver: Sendable {
     if parts.count <= 2 {
       let named = try ofCores(String(name), own + modifiers, written)
       if !named.isEmpty { return named }
+      if let vendor = PfmLibrary.attributes(ofEvent: String(name)) {
+        let letters = own + modifiers
+        return [
+          try event(
+            name + (letters.isEmpty ? "" : ":\(letters)"), vendor, letters, inKernel: false)
+        ]
+      }
     }
     guard parts.count == 2 || parts.count == 3 else { throw unknown(written) }
     let found = sources.tracepoints(String(parts[0]), String(parts[1]))
@@ -136,6 +144,7 @@ package struct EventResolver: Sendable {
     for unit in sources.units {
       all += kept(sources.events(unit).map { "\(unit)/\($0)/" }, "PMU")
     }
+    all += kept(PfmLibrary.names, "vendor")
     return all + kept(sources.tracepoints("*", "*"), "tracepoint")
   }
 
@@ -212,6 +221,18 @@ package struct EventResolver: Sendable {
       events.append(event)
     }
     return events
+  }
+
+  /// `skl::MEM_LOAD_RETIRED.L3_MISS:u`: a vendor's event of a processor by libpfm4's names.
+  private func ofProcessor(
+    _ written: String, _ modifiers: String
+  ) throws(EventError) -> PerfEvent {
+    let parts = written.split(separator: ":", omittingEmptySubsequences: false)
+    let letters = (parts.count > 3 ? String(parts[3]) : "") + modifiers
+    guard (3...4).contains(parts.count),
+      let attributes = PfmLibrary.attributes(ofEvent: parts[...2].joined(separator: ":"))
+    else { throw unknown(written) }
+    return try event(written, attributes, letters, inKernel: false)
   }
 
   /// `cpu/event=0x3c,umask=1/u`, `power/energy-pkg/`.

@@ -83,8 +83,9 @@ open class ArmedCollector: @unchecked Sendable {
     self.recordFields = recordFields
   }
 
-  /// What can be done before an opening sample, while nothing is sampled: a new workload's files and
-  /// counters. With `layoutChanged` it is to be armed anew. An acquisition does what was not done.
+  /// What can be done before an opening sample, while nothing is sampled: a new workload's files
+  /// and counters. With `layoutChanged` it is to be armed anew. An acquisition does what was not
+  /// done.
   open func prepare() -> AcquisitionOutcome { .complete }
 
   /// One acquisition: writes a raw value for each column. Runs on the sampling thread: no

@@ -231,8 +231,8 @@ package final class SamplerSession {
 
   // MARK: Bracket
 
-  /// Opens what belongs to the next bracket alone, so that its opening sample only reads. What cannot
-  /// be armed anew here is tried again at the edge. Not between `start` and `stop`.
+  /// Opens what belongs to the next bracket alone, so that its opening sample only reads. What
+  /// cannot be armed anew here is tried again at the edge. Not between `start` and `stop`.
   package func prepare() {
     for (stream, epoch) in table.prepare() {
       do throws(LBError) {

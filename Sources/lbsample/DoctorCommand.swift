@@ -131,24 +131,40 @@ struct HostExamination {
     ]
   }
 
+  /// Of the levels of kernel.perf_event_paranoid the one that is in the way, and the command that
+  /// changes it (Documentation/admin-guide/perf-security.rst).
   private func perf() -> [Finding] {
     let path = roots.proc("sys/kernel/perf_event_paranoid")
     let paranoid = SmallFile.text(path) ?? "unknown"
-    let contextSwitches: UInt64 = 3
-    let everything = HostFacts.perfRefusal(config: contextSwitches, excludingKernel: false)
-    let userOnly = HostFacts.perfRefusal(config: contextSwitches, excludingKernel: true)
+    let kernel = LivePerfKernel()
+    let own = PerfProbe(kernel, PerfProbe.contextSwitches)
     var software = Finding(
       subject: "perf events", verdict: .permitted,
-      detail: "software events work (perf_event_paranoid \(paranoid))")
-    if let errno = everything {
-      software.verdict = userOnly == nil ? .limited : .denied
+      detail: "of a workload, its kernel part too (perf_event_paranoid \(paranoid))")
+    if let errno = own.refusal(process: 0, cpu: -1, excludingKernel: false) {
+      let user = own.refusal(process: 0, cpu: -1, excludingKernel: true)
+      software.verdict = user == nil ? .limited : .denied
       software.detail =
-        (userOnly == nil ? "user mode only" : SystemError.words(errno))
-        + " (perf_event_paranoid \(paranoid))"
-      software.fix =
-        "sysctl kernel.perf_event_paranoid=1, or setcap cap_perfmon+ep \"$(command -v lbsample)\""
+        user == nil
+        ? "of a workload's user space alone: context switches, migrations and tracepoints are "
+          + "denied (perf_event_paranoid \(paranoid))"
+        : "\(SystemError.words(errno)) (perf_event_paranoid \(paranoid))"
+      software.fix = PerfProbe.remedy(level: 1)
     }
-    let cycles = HostFacts.perfRefusal(type: 0, config: 0, excludingKernel: true)
+    var system = Finding(
+      subject: "perf on CPUs", verdict: .permitted, detail: "-a, -C and -G count whole CPUs")
+    let cpu = Int32(CPUSet.allowed().members.first ?? 0)
+    if let errno = PerfProbe(kernel, PerfProbe.taskClock)
+      .refusal(process: -1, cpu: cpu, excludingKernel: false)
+    {
+      system.verdict = .denied
+      system.detail =
+        "whole CPUs are not to be counted: \(SystemError.words(errno)) "
+        + "(perf_event_paranoid \(paranoid))"
+      system.fix = PerfProbe.remedy(level: 0)
+    }
+    let cycles = PerfProbe(kernel, PerfEventAttributes(type: 0, config: 0))
+      .refusal(process: 0, cpu: -1, excludingKernel: true)
     let hasPMU = SmallFile.text(roots.sys("bus/event_source/devices/cpu/type")) != nil
     let pmu = Finding(
       subject: "hardware counters",
@@ -157,7 +173,7 @@ struct HostExamination {
         "no cycles counter: \(SystemError.words($0))"
           + (hasPMU ? "" : " (no cpu PMU: usual in a virtual machine)")
       } ?? "cycles can be counted")
-    return [software, pmu]
+    return [software, system, pmu]
   }
 
   private func tracefs() -> Finding {
@@ -259,5 +275,35 @@ struct HostExamination {
         detail: "\(version); a packet socket: \(SystemError.words(refusal))",
         fix: "setcap cap_net_raw+ep \"$(command -v lbsample)\"")
     }
+  }
+}
+
+/// One event that is opened to see whether it may be.
+struct PerfProbe {
+  static let taskClock = PerfEventAttributes(type: 1, config: 1)
+  static let contextSwitches = PerfEventAttributes(type: 1, config: 3)
+
+  private let kernel: any PerfKernel
+  private let attributes: PerfEventAttributes
+
+  init(_ kernel: any PerfKernel, _ attributes: PerfEventAttributes) {
+    self.kernel = kernel
+    self.attributes = attributes
+  }
+
+  /// Why it is refused, nil where it is not.
+  func refusal(process: Int32, cpu: Int32, excludingKernel: Bool) -> Int32? {
+    var attributes = attributes
+    attributes.flags = excludingKernel ? [.disabled, .excludeKernel] : [.disabled]
+    let descriptor = kernel.open(attributes, process: process, cpu: cpu, leader: -1)
+    guard descriptor >= 0 else { return -descriptor }
+    kernel.close(descriptor)
+    return nil
+  }
+
+  /// The commands that permit what needs this level of kernel.perf_event_paranoid.
+  static func remedy(level: Int) -> String {
+    "sudo sysctl kernel.perf_event_paranoid=\(level), or sudo setcap cap_perfmon+ep "
+      + "\"$(command -v lbsample)\""
   }
 }

@@ -3,6 +3,7 @@ import LinuxSystem
 import PerfEvents
 import SampleModel
 import Sampler
+import Synchronization
 import TestSupport
 import Testing
 
@@ -15,20 +16,12 @@ import Testing
     try EventResolver(EventSources(context.roots)).groups(text)
   }
 
-  /// Perf events that this process has open.
-  private func descriptors() -> Int {
-    directoryEntries("/proc/self/fd").filter { name in
-      var buffer = [CChar](repeating: 0, count: 256)
-      let count = unsafe readlink("/proc/self/fd/\(name)", &buffer, 255)
-      return String(
-        decoding: buffer.prefix(max(0, count)).map { UInt8(bitPattern: $0) }, as: UTF8.self
-      ).contains("perf_event")
-    }.count
-  }
-
   /// Armed with these events, or nil with a word where the host forbids it.
-  private func armed(_ text: String, _ scope: PerfScope) throws -> ArmedCollector? {
-    let collector = PerfCollector(PerfChoice(groups: try groups(text), scope: scope))
+  private func armed(
+    _ text: String, _ scope: PerfScope, _ kernel: any PerfKernel = LivePerfKernel()
+  ) throws -> ArmedCollector? {
+    let collector = PerfCollector(
+      PerfChoice(groups: try groups(text), scope: scope, kernel: kernel))
     guard case .available = collector.probe(context) else {
       print("skipped: \(collector.probe(context).reason)")
       return nil
@@ -49,27 +42,27 @@ import Testing
   }
 
   @Test func aThousandArmingsAndAimsLeaveNoDescriptor() throws {
-    guard let first = try armed("task-clock,page-faults", .system(nil)) else { return }
+    let kernel = CountingKernel()
+    guard let first = try armed("task-clock,page-faults", .system(nil), kernel) else { return }
+    #expect(kernel.openCount >= 2)
     first.disarm()
-    let before = descriptors()
+    #expect(kernel.openCount == 0)
     for _ in 0..<1000 {
-      let armed = try #require(try armed("task-clock,page-faults", .system(nil)))
-      #expect(descriptors() >= before + 2, "the counter must count")
+      let armed = try #require(try armed("task-clock,page-faults", .system(nil), kernel))
       #expect(sample(armed).0 == .complete)
       armed.disarm()
     }
-    #expect(descriptors() == before)
+    #expect(kernel.openCount == 0)
     let target = WorkloadTarget()
-    let workload = try #require(try armed("task-clock,page-faults", .workload(target)))
+    let workload = try #require(try armed("task-clock,page-faults", .workload(target), kernel))
     for _ in 0..<1000 {
       target.aim(at: getpid())
       #expect(sample(workload).0 == .complete)
+      // Two counters, and one of each kind that keeps the kind in use.
+      #expect(kernel.openCount == 4)
     }
-    // Two counters and what keeps their kinds in use, and the target's own clock.
-    #expect(descriptors() <= before + 5)
     workload.disarm()
-    target.aim(at: getpid())
-    #expect(descriptors() <= before + 1)
+    #expect(kernel.openCount == 0)
   }
 
   @Test func aWorkloadThatIsNotThereYetIsAbsent() throws {
@@ -138,4 +131,36 @@ import Testing
     #expect(!plan.groups.flatMap { $0 }.contains { $0.name == "pmu/none/" })
     #expect(plan.notes.contains { $0.contains("pmu/none/: not supported here") })
   }
+}
+
+/// The kernel that runs, with a count of what it has given and not got back.
+private final class CountingKernel: PerfKernel {
+  private let live = LivePerfKernel()
+  private let count = Mutex(0)
+
+  var openCount: Int { count.withLock { $0 } }
+
+  func open(
+    _ attributes: PerfEventAttributes, process: Int32, cpu: Int32, leader: Int32
+  ) -> Int32 {
+    let descriptor = live.open(attributes, process: process, cpu: cpu, leader: leader)
+    if descriptor >= 0 { count.withLock { $0 += 1 } }
+    return descriptor
+  }
+
+  func close(_ descriptor: Int32) {
+    live.close(descriptor)
+    count.withLock { $0 -= 1 }
+  }
+
+  func enable(_ leader: Int32) -> Int32 { live.enable(leader) }
+  func read(_ leader: Int32, into words: UnsafeMutableBufferPointer<UInt64>) -> Int {
+    unsafe live.read(leader, into: words)
+  }
+  func map(_ descriptor: Int32) -> UnsafeMutableRawPointer? { unsafe live.map(descriptor) }
+  func unmap(_ page: UnsafeMutableRawPointer) { unsafe live.unmap(page) }
+  func counter(_ index: UInt32) -> UInt64 { live.counter(index) }
+  func cycles() -> UInt64 { live.cycles() }
+  func currentCPU() -> Int32 { live.currentCPU() }
+  func exercise() { live.exercise() }
 }

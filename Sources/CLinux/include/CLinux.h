@@ -45,8 +45,6 @@ int lb_set_timer_slack(uint64_t ns);
 int lb_set_child_subreaper(int on);
 int lb_pidfd_open(int pid);
 int lb_terminal_size(int fd, uint16_t *columns, uint16_t *rows);
-// perf_event_open(2) of a software event on the calling thread: a descriptor or -errno.
-int lb_perf_probe(uint32_t type, uint64_t config, int exclude_kernel);
 // perf_event_open(2) of the software task clock of `pid` and all its descendants to be, from its
 // next exec on: a descriptor or -errno. Reading it gives eight bytes of nanoseconds.
 int lb_perf_task_clock(int pid);

@@ -32,8 +32,8 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   private var aims: UInt32 = 0
   /// Why the workload's counters could not be opened, 0 where they could.
   private var refusal: Int32 = 0
-  /// One of each of the workload's events, which counts nothing: the first of a kind to be opened and
-  /// the last to be closed make the kernel patch its code on every CPU, at each repetition.
+  /// One of each of the workload's events, which counts nothing: the first of a kind to be opened
+  /// and the last to be closed make the kernel patch its code on every CPU, at each repetition.
   private var keepers: [Int32] = []
   /// The processes that are counted had ended at the last acquisition.
   private var haveEnded = false

@@ -59,7 +59,8 @@ struct PerfCollector: Collector {
     }
     switch -descriptor {
     case ENOSYS: return .unsupported(reason: "this kernel has no perf events")
-    case EACCES, EPERM: return .denied(reason: PerfRefusal.paranoia(context), fix: PerfRefusal.fix)
+    case EACCES, EPERM:
+      return .denied(reason: PerfRefusal.paranoia(context), fix: PerfRefusal.fix(choice.scope))
     default: return .unsupported(reason: SystemError.words(-descriptor))
     }
   }
@@ -98,8 +99,16 @@ struct PerfCollector: Collector {
 
 /// Why the kernel refuses to count.
 enum PerfRefusal {
-  static let fix =
-    "sysctl kernel.perf_event_paranoid=-1 as root, or setcap cap_perfmon+ep on lbsample"
+  /// The commands that permit it: level 1 for tasks with the kernel's part, 0 for whole CPUs.
+  static func fix(_ scope: PerfScope) -> String {
+    let level =
+      switch scope {
+      case .system, .controlGroups: 0
+      case .processes, .workload: 1
+      }
+    return "sudo sysctl kernel.perf_event_paranoid=\(level), or sudo setcap cap_perfmon+ep "
+      + "\"$(command -v lbsample)\""
+  }
 
   /// The state of the sysctl that refuses.
   static func paranoia(_ context: CollectorContext) -> String {
@@ -108,12 +117,14 @@ enum PerfRefusal {
   }
 
   /// What an errno of perf_event_open(2) says of one event.
-  static func reason(_ errno: Int32, _ event: PerfEvent, _ context: CollectorContext) -> String {
+  static func reason(
+    _ errno: Int32, _ event: PerfEvent, _ scope: PerfScope, _ context: CollectorContext
+  ) -> String {
     switch errno {
     case ENOENT where event.attributes.type == 0 || event.attributes.type >= 3:
       "not supported here: no PMU of this host counts it (virtual machines often have none)"
     case ENOENT, EOPNOTSUPP, ENODEV: "not supported here"
-    case EACCES, EPERM: "denied: \(paranoia(context)): \(fix)"
+    case EACCES, EPERM: "denied: \(paranoia(context)): \(fix(scope))"
     case ENOSPC: "refused: no breakpoint register, or no counter, is left"
     case E2BIG: "refused: this kernel does not know all of its fields"
     case EMFILE: "refused: no descriptor is left (ulimit -n)"

@@ -218,7 +218,7 @@ struct PerfPlan {
         }
         for descriptor in mine { kernel.close(descriptor) }
         let event = rest.remove(at: refused.index)
-        refuse(event, PerfRefusal.reason(refused.errno, event, context))
+        refuse(event, PerfRefusal.reason(refused.errno, event, choice.scope, context))
       }
     }
     groups = kept
@@ -326,7 +326,7 @@ struct PerfPlan {
       }
       if result == 0 { return moving(user) }
     }
-    refuse(event, PerfRefusal.reason(result, event, context) + otherSource(of: event))
+    refuse(event, PerfRefusal.reason(result, event, choice.scope, context) + otherSource(of: event))
     return nil
   }
 
