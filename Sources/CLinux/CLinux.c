@@ -18,9 +18,11 @@
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -408,4 +410,49 @@ pid_t lb_spawn_gated(const struct lb_spawn *plan) {
   int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return pid < 0 ? -error : pid;
+}
+
+int lb_unix_listen(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
+  strcpy(address.sun_path, path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  // Before the name is there: nobody else can ever connect.
+  if (fchmod(fd, 0600) < 0) goto failed;
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
+    if (errno != EADDRINUSE) goto failed;
+    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (probe < 0) goto failed;
+    int isStale = connect(probe, (struct sockaddr *)&address, sizeof address) < 0 &&
+                  errno == ECONNREFUSED;
+    close(probe);
+    struct stat facts;
+    isStale = isStale && lstat(path, &facts) == 0 && S_ISSOCK(facts.st_mode);
+    errno = EADDRINUSE;
+    if (!isStale || unlink(path) < 0 ||
+        bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
+      goto failed;
+  }
+  if (listen(fd, 4) == 0) return fd;
+failed:;
+  int error = errno;
+  close(fd);
+  return -error;
+}
+
+int lb_unix_accept(int fd, uint32_t *uid) {
+  int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+  if (connection < 0) return -errno;
+  struct ucred peer = {.uid = (uid_t)-1};
+  socklen_t length = sizeof peer;
+  struct timeval patience = {.tv_sec = 1};
+  if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
+      setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0) {
+    int error = errno;
+    close(connection);
+    return -error;
+  }
+  *uid = peer.uid;
+  return connection;
 }

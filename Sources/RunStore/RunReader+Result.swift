@@ -80,6 +80,7 @@ extension RunReader {
         arguments: [row["id"] as Int64])
       for row in repetitions {
         var repetition = RepetitionResult(repetition: row["number"], warmUp: row["warm_up"])
+        repetition.label = row["label"]
         repetition.status = try status(row["status"])
         repetition.attempts = try attempts(ofRepetition: row["id"], db)
         phase.repetitions.append(repetition)

@@ -163,9 +163,13 @@ package final class RunWriter: @unchecked Sendable {
     var row: Int64 = 0
     try write("recording a repetition") { db in
       try db.execute(
-        sql: "INSERT INTO repetition (phase_id, number, warm_up, status) VALUES (?, ?, ?, ?)",
+        sql: """
+          INSERT INTO repetition (phase_id, number, warm_up, label, status)
+          VALUES (?, ?, ?, ?, ?)
+          """,
         arguments: [
-          phase, repetition.repetition, repetition.warmUp, repetition.status.rawValue,
+          phase, repetition.repetition, repetition.warmUp, repetition.label,
+          repetition.status.rawValue,
         ])
       row = db.lastInsertedRowID
     }

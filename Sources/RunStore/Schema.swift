@@ -24,7 +24,7 @@ enum Schema {
     );
     CREATE TABLE repetition (
       id INTEGER PRIMARY KEY, phase_id INTEGER NOT NULL REFERENCES phase(id),
-      number INTEGER NOT NULL, warm_up INTEGER NOT NULL, status TEXT NOT NULL
+      number INTEGER NOT NULL, warm_up INTEGER NOT NULL, label TEXT, status TEXT NOT NULL
     );
     CREATE TABLE attempt (
       id INTEGER PRIMARY KEY, repetition_id INTEGER NOT NULL REFERENCES repetition(id),

@@ -107,12 +107,19 @@ package struct RunController {
     (place.warmUp ? "warm-up " : "repetition ") + "\(place.repetition)"
   }
 
-  private func finish(_ session: RunSession, isFatal: Bool) throws(LBError) {
+  /// Adds what the collectors say of the whole run, and the summary over its repetitions.
+  package static func summarise(
+    _ result: inout RunResult, _ collectors: any CollectorLifecycle
+  ) {
     let (units, shares) = (collectors.units, collectors.shares)
-    session.result.metrics = RunSummary.rows(
-      of: session.result.phases, unit: { units[$0] ?? "" }, running: { shares[$0] })
-    session.result.unavailable = collectors.meta?.unavailable ?? []
-    session.result.warnings += collectors.meta?.notes ?? []
+    result.metrics = RunSummary.rows(
+      of: result.phases, unit: { units[$0] ?? "" }, running: { shares[$0] })
+    result.unavailable = collectors.meta?.unavailable ?? []
+    result.warnings += collectors.meta?.notes ?? []
+  }
+
+  private func finish(_ session: RunSession, isFatal: Bool) throws(LBError) {
+    Self.summarise(&session.result, collectors)
     try session.end(
       stopped: context.services.stop.raised != nil, fatal: isFatal,
       at: context.services.clock.realtime())

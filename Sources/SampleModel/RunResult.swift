@@ -60,6 +60,8 @@ public struct RepetitionResult: Sendable, Codable {
   public var repetition: Int
   /// Whether it does not count.
   public var warmUp: Bool
+  /// What it was called by the program that opened its bracket; nil of one that lbsample ran.
+  public var label: String?
   /// Where it stands.
   public var status: RunStatus
   /// Every attempt, in order.

@@ -90,27 +90,41 @@ package final class BracketDeltas: SampleSink {
   package func metrics() -> [String: Double] {
     state.withLock { state in
       var metrics: [String: Double] = [:]
+      metrics.reserveCapacity(state.close.values.reduce(0) { $0 + $1.values.count })
       for (stream, close) in state.close where close.bracket == state.newest {
-        var before: [String: UInt64] = [:]
-        if let open = state.open[stream], open.bracket == close.bracket {
-          for (column, value) in zip(open.layout.columns, open.values) {
-            before[column.name] = value
+        let open = state.open[stream].flatMap { $0.bracket == close.bracket ? $0 : nil }
+        let before = Self.values(of: open, inPlacesOf: close.layout)
+        let isOneLayout = open?.layout.epoch == close.layout.epoch
+        var amounts: [Double?] = []
+        var grown: [UInt64] = []
+        for (place, column) in close.layout.columns.enumerated() {
+          let (metric, value, old) = (column.metric, close.values[place], before[place])
+          grown.append(value &- (old ?? 0))
+          if metric.kind == .gauge {
+            amounts.append(metric.level(value))
+          } else if let old, isOneLayout || !metric.isSum {
+            amounts.append(
+              CounterStep(from: old, to: value, metric: metric).difference
+                .map { metric.scale.apply(Double($0)) })
+          } else {
+            amounts.append(nil)
           }
         }
-        let isOneLayout = state.open[stream]?.layout.epoch == close.layout.epoch
-        let amounts = zip(close.layout.columns, close.values).map { column, value -> Double? in
-          let metric = column.metric
-          if metric.kind == .gauge { return metric.level(value) }
-          guard let old = before[column.name], isOneLayout || !metric.isSum else { return nil }
-          return CounterStep(from: old, to: value, metric: metric).difference
-            .map { metric.scale.apply(Double($0)) }
-        }
-        let grown = zip(close.layout.columns, close.values).map { $1 &- (before[$0.name] ?? 0) }
         for (column, value) in close.layout.totals(amounts, grown: grown) {
           metrics[column.name] = value
         }
       }
       return metrics
     }
+  }
+
+  /// An opening edge's values where the columns of `layout` stand: found by name where it had another
+  /// layout.
+  private static func values(of open: Edge?, inPlacesOf layout: Layout) -> [UInt64?] {
+    guard let open else { return Array(repeating: nil, count: layout.columns.count) }
+    if open.layout.epoch == layout.epoch { return open.values }
+    var named: [String: UInt64] = [:]
+    for (column, value) in zip(open.layout.columns, open.values) { named[column.name] = value }
+    return layout.columns.map { named[$0.name] }
   }
 }

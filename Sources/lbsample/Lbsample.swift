@@ -33,7 +33,7 @@ struct Lbsample: ParsableCommand {
       """,
     version: version,
     subcommands: [
-      SampleCommand.self, RunCommand.self, RunsCommand.self, ExportCommand.self,
+      SampleCommand.self, RunCommand.self, ArmCommand.self, RunsCommand.self, ExportCommand.self,
       CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self, ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)

@@ -119,6 +119,9 @@ final class Running {
   /// What it has written so far.
   var output: String { Self.text(outputPath) }
 
+  /// What it has said so far.
+  var error: String { Self.text(errorPath) }
+
   /// Waits for its end.
   func finish() throws -> Command.Outcome {
     process.waitUntilExit()

@@ -323,3 +323,22 @@ private func session(_ store: RunWriter? = nil) -> RunSession {
     #expect(entry.attempt == 3 && entry.level == "notice" && entry.kind == "kind")
   }
 }
+
+/// Which requests of a control channel fit which state.
+@Suite struct ControlStateTests {
+  @Test func everyRequestInEveryState() {
+    var state = ControlState()
+    let requests: [ControlRequest] = [
+      .start(label: "a"), .stop, .mark(name: "m"), .status, .disarm,
+    ]
+    func refused() -> [String] {
+      requests.filter { state.refusal($0) != nil }.map(\.word)
+    }
+    #expect(refused() == ["stop"])
+    state.opened(7, label: "a")
+    #expect(refused() == ["start", "disarm"])
+    #expect(state.open?.number == 7 && state.open?.label == "a" && state.closed == 0)
+    state.ended()
+    #expect(refused() == ["stop"] && state.closed == 1)
+  }
+}

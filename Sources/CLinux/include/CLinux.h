@@ -83,6 +83,12 @@ uint64_t lb_read_cycles(void);
 int lb_current_cpu(void);
 // PERF_EVENT_IOC_ENABLE, DISABLE or RESET of a whole group: 0 or -errno.
 int lb_perf_enable_group(int fd);
+// A Unix stream socket of mode 0600 that listens at `path`, in place of one that nobody listens at
+// any more: a descriptor or -errno.
+int lb_unix_listen(const char *path);
+// The next connection and the user at its other end (SO_PEERCRED). It waits a second at most for
+// what is sent to be read. A descriptor or -errno.
+int lb_unix_accept(int fd, uint32_t *uid);
 // A bound, non-blocking netlink socket whose receive buffer has up to `receive_bytes`: a
 // descriptor or -errno.
 int lb_netlink_open(int protocol, uint32_t groups, int receive_bytes);

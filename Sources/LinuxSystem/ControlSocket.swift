@@ -1,0 +1,90 @@
+import CLinux
+import Glibc
+
+/// A Unix socket that listens for one program at a time, for its owner alone (mode 0600).
+package final class ControlSocket: Sendable {
+  package let path: String
+  private let descriptor: Int32
+
+  /// Listens at `path`; a socket that nobody listens at any more is taken over.
+  package init(path: String) throws(SystemError) {
+    // Before any property is set: the deinit of a whole object would remove another one's socket.
+    let number = unsafe lb_unix_listen(path)
+    guard number >= 0 else { throw SystemError("listening", errno: -number, path: path) }
+    self.path = path
+    descriptor = number
+  }
+
+  deinit {
+    close(descriptor)
+    _ = unsafe unlink(path)
+  }
+
+  /// Readable when somebody connects.
+  package var pollDescriptor: Int32 { descriptor }
+
+  /// The next connection with the user at its other end; nil when it has gone again.
+  package func accept() -> ControlConnection? {
+    var user: UInt32 = 0
+    let connection = unsafe lb_unix_accept(descriptor, &user)
+    guard connection >= 0 else { return nil }
+    return ControlConnection(OwnedDescriptor(owning: connection), user: user)
+  }
+}
+
+/// A program at the other end of a control socket.
+package final class ControlConnection {
+  private let descriptor: OwnedDescriptor
+  package let user: UInt32
+  private var pending: [UInt8] = []
+  /// Bytes of one line at most: what is longer is no request.
+  package static let lineLimit = 4096
+
+  /// What a look at the connection gave.
+  package enum Event: Equatable {
+    case line([UInt8])
+    case tooLong
+    case closed
+    /// No whole line yet.
+    case nothing
+  }
+
+  init(_ descriptor: consuming OwnedDescriptor, user: UInt32) {
+    self.descriptor = descriptor
+    self.user = user
+  }
+
+  /// Readable when it says something.
+  package var pollDescriptor: Int32 { descriptor.number }
+
+  /// Whether a line is there already.
+  package var hasLine: Bool { pending.contains(UInt8(ascii: "\n")) }
+
+  /// The next line without its end. Reads once unless there is one already.
+  package func next() -> Event {
+    if !hasLine {
+      var chunk = [UInt8](repeating: 0, count: Self.lineLimit)
+      // Safe: the chunk's own length bounds the call.
+      let count = unsafe read(descriptor.number, &chunk, chunk.count)
+      if count == 0 { return .closed }
+      if count < 0 { return errno == EINTR || errno == EAGAIN ? .nothing : .closed }
+      pending += chunk[..<count]
+    }
+    guard let end = pending.firstIndex(of: UInt8(ascii: "\n")) else {
+      return pending.count >= Self.lineLimit ? .tooLong : .nothing
+    }
+    let line = Array(pending[..<end])
+    pending.removeFirst(end + 1)
+    return line.count > Self.lineLimit ? .tooLong : .line(line)
+  }
+
+  /// Sends bytes; false when the other end has gone, or has not read for a second.
+  package func send(_ bytes: [UInt8]) -> Bool {
+    do throws(SystemError) {
+      try writeAll(bytes.span, to: descriptor.number)
+      return true
+    } catch {
+      return false
+    }
+  }
+}

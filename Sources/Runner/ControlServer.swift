@@ -1,0 +1,184 @@
+import Glibc
+package import LinuxSystem
+package import SampleModel
+import Sampler
+
+/// Who keeps what brackets gave.
+package protocol BracketKeeper: AnyObject {
+  /// A bracket has been opened.
+  func began(_ bracket: ControlState.Open) throws(LBError)
+  /// It has been closed: by its program, or because that vanished or a stop came.
+  func ended(
+    _ bracket: ControlState.Open, _ outcome: BracketOutcome, interruptedBy reason: String?
+  ) throws(LBError)
+  /// A moment was marked.
+  func marked(_ name: String, _ bracket: ControlState.Open?) throws(LBError)
+}
+
+/// An armed sampler that one program at a time opens and closes brackets of, over a socket.
+///
+/// A program that vanishes within a bracket closes it, as interrupted. Requests are served one after
+/// the other, on the sampling thread's CPU.
+package final class ControlServer {
+  /// How requests are read and replies are written.
+  package struct Language: Sendable {
+    package let read: @Sendable ([UInt8]) throws(LBError) -> ControlRequest
+    package let write: @Sendable (ControlReply) -> [UInt8]
+
+    /// A language of these two.
+    package init(
+      read: @escaping @Sendable ([UInt8]) throws(LBError) -> ControlRequest,
+      write: @escaping @Sendable (ControlReply) -> [UInt8]
+    ) {
+      self.read = read
+      self.write = write
+    }
+  }
+
+  private let socket: ControlSocket
+  private let collectors: any CollectorLifecycle
+  private let stop: StopFlag
+  private let clock: any ClockSource
+  private let language: Language
+  private let keeper: (any BracketKeeper)?
+  private var state = ControlState()
+  private var client: ControlConnection?
+  private var isDone = false
+
+  /// A server of `collectors`, which are armed, until `stop` is raised or a program disarms it.
+  package init(
+    _ socket: ControlSocket, collectors: any CollectorLifecycle, stop: StopFlag,
+    clock: any ClockSource, language: Language, keeper: (any BracketKeeper)? = nil
+  ) {
+    self.socket = socket
+    self.collectors = collectors
+    self.stop = stop
+    self.clock = clock
+    self.language = language
+    self.keeper = keeper
+  }
+
+  /// Serves until it is disarmed or stopped; gives how many brackets were closed.
+  package func serve() throws(LBError) -> Int {
+    let here = CPUSet.allowed()
+    pin(to: collectors.bracketCPU.map { CPUSet([$0]) })
+    defer { pin(to: here) }
+    while !isDone {
+      if let client, client.hasLine {
+        try serve(client)
+        continue
+      }
+      let ready = Poll.wait(
+        readable: [
+          stop.pollDescriptor, client?.pollDescriptor ?? -1, socket.pollDescriptor,
+          collectors.attentionDescriptor,
+        ], until: nil)
+      if stop.raised != nil {
+        try leave("a stop was asked for")
+        return state.closed
+      }
+      if ready.contains(3), let failure = collectors.failure {
+        try leave("\(failure)")
+        throw failure
+      }
+      if ready.contains(1), let client { try serve(client) }
+      if ready.contains(2) { welcome() }
+    }
+    return state.closed
+  }
+
+  /// Closes what is open.
+  private func leave(_ reason: String) throws(LBError) {
+    client = nil
+    guard state.open != nil else { return }
+    _ = try closeBracket(reason)
+  }
+
+  private func pin(to cpus: CPUSet?) {
+    guard let cpus, !cpus.isEmpty else { return }
+    do throws(SystemError) { try cpus.applyToThisThread() } catch {
+      // Only the bracket's own latency depends on it.
+    }
+  }
+
+  /// Takes the next program, unless one is there or it is not our user's.
+  private func welcome() {
+    guard let connection = socket.accept() else { return }
+    var reason: String?
+    if connection.user != getuid(), connection.user != 0 {
+      reason = "this sampler belongs to user \(getuid()), not to \(connection.user)"
+    } else if client != nil {
+      reason = "another program is connected: one at a time"
+    }
+    guard let reason else {
+      client = connection
+      return
+    }
+    var reply = ControlReply("", clock.realtime(), state)
+    reply.error = LBError(.configuration, reason)
+    _ = connection.send(language.write(reply))
+  }
+
+  private func serve(_ client: ControlConnection) throws(LBError) {
+    switch client.next() {
+    case .nothing: break
+    case .closed: try leave("its program vanished")
+    case .tooLong:
+      var reply = ControlReply("", clock.realtime(), state)
+      reply.error = LBError(
+        .configuration, "a request has at most \(ControlConnection.lineLimit) bytes")
+      _ = client.send(language.write(reply))
+      try leave("its program sent what is no request")
+    case .line(let bytes):
+      let reply = try answer(bytes)
+      if !client.send(language.write(reply)) { try leave("its program does not read") }
+    }
+  }
+
+  private func answer(_ bytes: [UInt8]) throws(LBError) -> ControlReply {
+    let request: ControlRequest
+    do throws(LBError) {
+      request = try language.read(bytes)
+    } catch {
+      var reply = ControlReply("", clock.realtime(), state)
+      reply.error = error
+      return reply
+    }
+    if let refusal = state.refusal(request) {
+      var reply = ControlReply(request.word, clock.realtime(), state)
+      reply.error = LBError(.configuration, refusal)
+      return reply
+    }
+    return try perform(request)
+  }
+
+  private func perform(_ request: ControlRequest) throws(LBError) -> ControlReply {
+    var reply = ControlReply(request.word, clock.realtime(), state)
+    switch request {
+    case .start(let label):
+      let number = try collectors.start()
+      state.opened(number, label: label)
+      reply.bracket = state.open
+      if let open = state.open { try keeper?.began(open) }
+    case .stop:
+      reply.bracket = state.open
+      reply.outcome = try closeBracket(nil)
+      if let account = reply.outcome?.account {
+        reply.time = clock.realtime() &- (Clock.monotonic() &- account.closeEnd)
+      }
+    case .mark(let name): try keeper?.marked(name, state.open)
+    case .status: break
+    case .disarm: isDone = true
+    }
+    reply.state = state
+    return reply
+  }
+
+  private func closeBracket(_ reason: String?) throws(LBError) -> BracketOutcome? {
+    guard let open = state.open else { return nil }
+    let outcome = try collectors.stop()
+    state.ended()
+    try keeper?.ended(open, outcome, interruptedBy: reason)
+    return outcome
+  }
+}

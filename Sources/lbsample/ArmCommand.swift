@@ -1,0 +1,158 @@
+import ArgumentParser
+import Foundation
+import LinuxSystem
+import Output
+import RunStore
+import Runner
+import SampleModel
+import Sampler
+
+/// `lbsample arm`: an armed sampler that another program brackets its own repetitions with.
+struct ArmCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "arm",
+    abstract: "Arm a sampler that another program opens and closes brackets of.",
+    discussion: """
+      EXAMPLES
+        lbsample arm --control /run/user/1000/lb.sock --cpu --net
+        lbsample arm --control lb.sock --interval 10ms --record brackets.lbsample
+
+      One JSON object a line each way over the Unix socket:
+        {"request":"start","label":"warm cache"}   {"request":"stop"}
+        {"request":"mark","name":"half"}  {"request":"status"}  {"request":"disarm"}
+      Each is answered with "ok" and a time; stop with the bracket's metrics,
+      ledger and own cost. A program that vanishes closes its bracket.
+      """)
+
+  @OptionGroup(title: "Collectors") var collectors: CollectorOptions
+  @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+  @OptionGroup(title: "Messages") var log: LogOptions
+  @Option(
+    name: .customLong("control"),
+    help: ArgumentHelp("The Unix socket to listen at; made for its owner alone.", valueName: "path")
+  )
+  var control: String
+  @Option(
+    name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
+    help: ArgumentHelp("Time between two samples of a bracket (default: 100ms).", valueName: "time")
+  )
+  var interval: String?
+  @Option(
+    name: .customLong("record"),
+    help: ArgumentHelp("Record the brackets into this new result file.", valueName: "file"))
+  var record: String?
+  @Option(
+    name: .customLong("name"),
+    help: ArgumentHelp("Name of the recording.", valueName: "name"))
+  var name = "arm"
+
+  func run() throws {
+    signal(SIGPIPE, SIG_IGN)
+    var overrides = collectors.overrides
+    if let interval { overrides.append(("run.interval", interval, "--interval")) }
+    let settings = try sampling.settings(overrides)
+    let requests = try collectors.requests(settings, sampling.roots)
+    let configuration = try sampling.configuration(
+      settings, interval: "run.interval",
+      filter: ColumnFilter(only: collectors.only, except: collectors.except), workload: nil)
+    let stops = try StopSignals()
+    let socket: ControlSocket
+    do throws(SystemError) {
+      socket = try ControlSocket(path: control)
+    } catch {
+      let isTaken = error.errno == EADDRINUSE
+      throw LBError(
+        .configuration,
+        "--control \(control): "
+          + (isTaken ? "something else is there, or listens there already" : "\(error.reason)"),
+        context: ErrorContext(path: control, errno: error.errno))
+    }
+    let recording = try record.map { path throws(LBError) in
+      try BracketRecording(
+        path: path, name: name, interval: configuration.interval,
+        host: HostFacts.read(sampling.roots), configuration: settings.all + collectors.entries,
+        log: log)
+    }
+    let session = CollectorSession(
+      configuration, requests: requests, sinks: recording.map { [$0.sink] } ?? [])
+    do throws(LBError) {
+      try session.arm()
+    } catch {
+      recording?.discard()
+      throw error
+    }
+    defer { session.disarm() }
+    for note in session.meta?.notes ?? [] where log.verbose { Console.say("lbsample: \(note)") }
+    let server = ControlServer(
+      socket, collectors: session, stop: stops.first, clock: SystemClock(), language: Self.language,
+      keeper: recording)
+    if !log.quiet { Console.say("lbsample: armed: \(control)") }
+    var failure: LBError?
+    var count = 0
+    do throws(LBError) {
+      count = try server.serve()
+    } catch {
+      failure = error
+    }
+    session.disarm()
+    try recording?.finish(failure, stopped: stops.first.raised, session)
+    if !log.quiet { Console.say("lbsample: disarmed after \(count) brackets") }
+    if let failure { throw failure }
+    if let signal = stops.first.raised {
+      throw ExitCode(
+        {
+          var error = LBError(.stopRequested, "stopped by signal \(signal)")
+          error.context.signal = signal
+          return error.exitCode
+        }())
+    }
+  }
+
+  private struct Request: Decodable {
+    let request: String
+    let label: String?
+    let name: String?
+  }
+
+  /// One JSON object a line, either way.
+  private static let language = ControlServer.Language(
+    read: { bytes throws(LBError) in
+      let request: Request
+      do {
+        request = try JSONDecoder().decode(Request.self, from: Data(bytes))
+      } catch {
+        throw LBError(
+          .configuration, "a request is an object such as {\"request\":\"start\",\"label\":\"one\"}"
+        )
+      }
+      switch request.request {
+      case "start": return .start(label: request.label ?? "")
+      case "stop": return .stop
+      case "status": return .status
+      case "disarm": return .disarm
+      case "mark":
+        guard let name = request.name else {
+          throw LBError(.configuration, "mark needs a name")
+        }
+        return .mark(name: name)
+      default:
+        let known = ["start", "stop", "mark", "status", "disarm"]
+        throw LBError(
+          .configuration,
+          "unknown request \(request.request)"
+            + Nearest.hint(Nearest.word(to: request.request, in: known)))
+      }
+    },
+    write: { reply in
+      ControlText.line(
+        ControlText.Reply(
+          request: reply.request, time: reply.time,
+          bracket: reply.bracket.map { ($0.number, $0.label) }, isOpen: reply.state.open != nil,
+          brackets: reply.state.closed, error: reply.error),
+        reply.outcome.map {
+          ControlText.Closed(
+            nanoseconds: $0.account.closeEnd &- $0.account.openStart, metrics: $0.metrics,
+            ledger: $0.account.ledger, overhead: $0.account.overhead)
+        })
+    })
+}
