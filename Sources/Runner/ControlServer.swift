@@ -17,8 +17,8 @@ package protocol BracketKeeper: AnyObject {
 
 /// An armed sampler that one program at a time opens and closes brackets of, over a socket.
 ///
-/// A program that vanishes within a bracket closes it, as interrupted. Requests are served one after
-/// the other, on the sampling thread's CPU.
+/// A program that vanishes within a bracket closes it, as interrupted. Requests are served one
+/// after the other, on the sampling thread's CPU.
 package final class ControlServer {
   /// How requests are read and replies are written.
   package struct Language: Sendable {

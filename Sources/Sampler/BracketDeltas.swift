@@ -118,8 +118,8 @@ package final class BracketDeltas: SampleSink {
     }
   }
 
-  /// An opening edge's values where the columns of `layout` stand: found by name where it had another
-  /// layout.
+  /// An opening edge's values where the columns of `layout` stand: found by name where it had
+  /// another layout.
   private static func values(of open: Edge?, inPlacesOf layout: Layout) -> [UInt64?] {
     guard let open else { return Array(repeating: nil, count: layout.columns.count) }
     if open.layout.epoch == layout.epoch { return open.values }
