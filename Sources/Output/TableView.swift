@@ -193,9 +193,9 @@ package enum TableView {
     let derived = Set(layout.formulas.map(\.column.name))
     return layout.shown.filter { column in
       (column.times != nil || derived.contains(column.name) && column.metric.name != "running")
-        && (perCPU || ["all", ""].contains(column.instance))
+        && (perCPU || UInt(column.instance) == nil)
     }.map { column in
-      let isAll = ["all", ""].contains(column.instance)
+      let isAll = UInt(column.instance) == nil
       let format: CellFormat =
         switch column.metric.unit {
         case .bytes: .bytes
@@ -203,11 +203,17 @@ package enum TableView {
         default: .count
         }
       var shown = TableColumn(
-        group: isAll ? "events" : "cpu\(column.instance)", heading: column.metric.name,
+        group: eventGroup(column.instance), heading: column.metric.name,
         source: column.name, format: format, rank: isAll ? 1 : 5)
       shown.share = column.share
       return shown
     }
+  }
+
+  /// A CPU's number stands for it; a control group, socket or node for itself.
+  private static func eventGroup(_ instance: String) -> String {
+    if ["all", ""].contains(instance) { return "events" }
+    return UInt(instance) == nil ? instance : "cpu\(instance)"
   }
 
   private static func group(_ collector: String, _ instance: String) -> String {

@@ -60,6 +60,8 @@ package struct CounterPage {
     for _ in 0..<Self.tries {
       // Acquiring: what is loaded below is not older than the sequence number.
       let before = unsafe sequence.pointee.load(ordering: .acquiring)
+      // The kernel takes them back, when the time stamp counter proves unstable.
+      guard isReadable else { return nil }
       let reading = readOnce(kernel)
       atomicMemoryFence(ordering: .acquiring)
       let after = unsafe sequence.pointee.load(ordering: .relaxed)

@@ -13,6 +13,8 @@ package struct PerfEvent: Sendable, Equatable {
   package var cpus: CPUSet?
   /// It is counted once for a socket or node, on one CPU of it, and never of a task.
   package var isUncore = false
+  /// One of the cores' PMUs counts it.
+  package var isOfCores = false
   /// It happens in the kernel: with the kernel left out it would read 0 and mean nothing.
   package var happensInKernel = false
 
@@ -266,6 +268,7 @@ package struct EventResolver: Sendable {
     if let (factor, base) = scale { (event.scale, event.unit) = (factor, base) }
     event.isUncore = sources.cpuMask(unit) != nil
     event.cpus = sources.cpuMask(unit) ?? sources.cpus(unit)
+    event.isOfCores = sources.coreUnits.contains(unit)
     return event
   }
 

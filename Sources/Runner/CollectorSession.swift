@@ -35,6 +35,8 @@ package protocol CollectorLifecycle: AnyObject {
   var units: [String: String] { get }
   /// For metrics that are counted part of their time, the metric that says for which part.
   var shares: [String: String] { get }
+  /// What happened to the sampling that a reader of its numbers should know.
+  var notices: [String] { get }
   /// What was armed, after `arm`.
   var meta: StreamMeta? { get }
 }
@@ -42,12 +44,15 @@ package protocol CollectorLifecycle: AnyObject {
 extension CollectorLifecycle {
   /// Nothing is counted in part.
   package var shares: [String: String] { [:] }
+  /// Nothing happened.
+  package var notices: [String] { [] }
 }
 
 /// The real collectors.
 package final class CollectorSession: CollectorLifecycle {
   private let sampler: SamplerSession
   private let deltas = BracketDeltas()
+  private let noticed = RunNotices()
   private let workload: WorkloadTarget?
 
   /// Collectors that feed `sinks` beside the bracket's differences; those of the workload's tree
@@ -57,7 +62,7 @@ package final class CollectorSession: CollectorLifecycle {
     workload: WorkloadTarget? = nil, sinks: [any SampleSink]
   ) {
     self.workload = workload
-    sampler = SamplerSession(configuration, requests: requests, sinks: sinks + [deltas])
+    sampler = SamplerSession(configuration, requests: requests, sinks: sinks + [deltas, noticed])
   }
 
   /// Arms the sampler.
@@ -82,5 +87,6 @@ package final class CollectorSession: CollectorLifecycle {
   package var failure: LBError? { sampler.failure }
   package var units: [String: String] { deltas.units }
   package var shares: [String: String] { deltas.shares }
+  package var notices: [String] { noticed.messages }
   package var meta: StreamMeta? { sampler.meta }
 }

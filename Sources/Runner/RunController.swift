@@ -115,7 +115,7 @@ package struct RunController {
     result.metrics = RunSummary.rows(
       of: result.phases, unit: { units[$0] ?? "" }, running: { shares[$0] })
     result.unavailable = collectors.meta?.unavailable ?? []
-    result.warnings += collectors.meta?.notes ?? []
+    result.warnings += (collectors.meta?.notes ?? []) + collectors.notices
   }
 
   private func finish(_ session: RunSession, isFatal: Bool) throws(LBError) {

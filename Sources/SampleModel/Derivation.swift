@@ -114,7 +114,9 @@ package struct Derivation: Sendable {
       stream.known[index] = true
     }
     if !stream.formulas.isEmpty {
-      result.values += stream.formulas.values(amounts, grown: grown).map {
+      result.values += stream.formulas.values(
+        amounts, grown: grown, least: stream.layout.leastShare
+      ).map {
         $0.map(DerivedValue.real) ?? .absent
       }
     }

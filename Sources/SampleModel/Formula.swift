@@ -158,12 +158,12 @@ struct FormulaSet: Sendable {
 
   var isEmpty: Bool { formulas.isEmpty }
 
-  /// Every formula over the amounts of the layout's columns, in base units and not scaled for the
-  /// time of counting: `grown` are raw amounts, of the times too.
+  /// Every formula over the amounts of the layout's columns, in base units, each for the whole of
+  /// its time: `grown` are raw amounts, of the times too.
   ///
   /// Counts of one group ran together, whatever part of the time; counts of several groups only if
   /// each ran all the time.
-  func values(_ amounts: [Double?], grown: [UInt64]) -> [Double?] {
+  func values(_ amounts: [Double?], grown: [UInt64], least: Double) -> [Double?] {
     formulas.map { formula in
       guard let formula else { return nil }
       let times = formula.parts.compactMap(\.times)
@@ -174,7 +174,13 @@ struct FormulaSet: Sendable {
           guard running > 0, areOneGroup || running == grown[time.enabled] else { return nil }
         }
       }
-      return formula.expression.evaluate(formula.parts.map { amounts[$0.place] })
+      return formula.expression.evaluate(
+        formula.parts.map { part in
+          guard let times = part.times else { return amounts[part.place] }
+          let share = CountingShare(
+            enabled: grown[times.enabled], running: grown[times.running], least: least)
+          return amounts[part.place].flatMap { share.corrected($0) }
+        })
     }
   }
 }
@@ -195,7 +201,9 @@ extension Layout {
         enabled: grown[enabled], running: grown[running], least: leastShare)
       if let whole = share.corrected(amount) { totals.append((column, whole)) }
     }
-    for (formula, value) in zip(formulas, FormulaSet(self, times).values(amounts, grown: grown)) {
+    for (formula, value) in zip(
+      formulas, FormulaSet(self, times).values(amounts, grown: grown, least: leastShare))
+    {
       if let value { totals.append((formula.column, value)) }
     }
     return totals

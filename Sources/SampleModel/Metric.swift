@@ -111,7 +111,8 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   /// Its source may bring it up to date less often than it is read, as network drivers do: found
   /// out while sampling.
   public let mayLag: Bool
-  /// It is a sum of counters of `width` bits, of which one may wrap, or go with its CPU.
+  /// It is a sum of counters of `width` bits, of which one may wrap, or go with its CPU; or a count
+  /// that begins anew when it is armed. Nothing is known of it from one layout to the next.
   public let isSum: Bool
   /// One line for `lbsample collectors`, with the kernel version a younger column came with.
   public let meaning: String

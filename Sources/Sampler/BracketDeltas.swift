@@ -11,6 +11,9 @@ package final class BracketDeltas: SampleSink {
 
   private struct State: Sendable {
     var layouts: [UInt16: Layout] = [:]
+    /// Of every column of any layout so far: units, and the names of the shares of counts.
+    var units: [String: String] = [:]
+    var shares: [String: String] = [:]
     var open: [UInt16: Edge] = [:]
     var close: [UInt16: Edge] = [:]
     var newest: UInt32 = 0
@@ -29,7 +32,11 @@ package final class BracketDeltas: SampleSink {
 
   /// Remembers the columns.
   package func layout(_ layout: Layout) throws(LBError) {
-    state.withLock { $0.layouts[layout.stream] = layout }
+    state.withLock { state in
+      state.layouts[layout.stream] = layout
+      for column in layout.shown { state.units[column.name] = column.metric.unit.rawValue }
+      for column in layout.columns { state.shares[column.name] = column.share }
+    }
   }
 
   /// Keeps the two edges, lets everything between pass.
@@ -68,22 +75,10 @@ package final class BracketDeltas: SampleSink {
   package func commit(watermark: UInt64) throws(LBError) {}
 
   /// Units of every column seen, by name.
-  package var units: [String: String] {
-    state.withLock { state in
-      state.layouts.values.flatMap(\.shown).reduce(into: [:]) {
-        $0[$1.name] = $1.metric.unit.rawValue
-      }
-    }
-  }
+  package var units: [String: String] { state.withLock { $0.units } }
 
   /// For each count that has times, the name of the share that they make.
-  package var shares: [String: String] {
-    state.withLock { state in
-      state.layouts.values.flatMap(\.columns).reduce(into: [:]) { shares, column in
-        shares[column.name] = column.share
-      }
-    }
-  }
+  package var shares: [String: String] { state.withLock { $0.shares } }
 
   /// Over the last bracket, in base units: each counter's difference, each gauge at the close. A
   /// counter without both edges, or that was reset between them, is left out.

@@ -66,6 +66,9 @@ open class ArmedCollector: @unchecked Sendable {
   /// What of the source cannot be had here, and what stands in for it.
   package let notes: [String]
 
+  /// Whether the next `sample` is one of a bracket's two edges.
+  package final var isAtEdge = false
+
   /// System calls of the last `sample`.
   package final var systemCallsOfSample: UInt64 = 0
 

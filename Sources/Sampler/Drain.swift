@@ -182,11 +182,14 @@ final class Drain: @unchecked Sendable {
       for index in source.cadences.indices {
         let cadence = source.thread.cadences[index]
         guard cadence != source.cadences[index] else { continue }
+        let isLonger = cadence > source.cadences[index]
         source.cadences[index] = cadence
-        let milliseconds = cadence * source.thread.bracket.interval / 1_000_000
+        // A new bracket begins as it was asked for.
+        guard isLonger else { continue }
+        let period = cadence * source.thread.bracket.interval
+        let words = period % 1_000_000 == 0 ? "\(period / 1_000_000) ms" : "\(period / 1000) µs"
         let name = table.layouts.first { $0.stream == source.thread.stream(index) }?.collector
-        report(
-          .budget, "budget: \(name ?? "a collector") is read every \(milliseconds) ms from now on")
+        report(.budget, "budget: \(name ?? "a collector") is read every \(words) from now on")
       }
     }
   }

@@ -76,10 +76,12 @@ package final class SamplerSession {
       throw LBError(.collectorUnavailable, "no collector can be sampled here: \(reasons)")
     }
     guard table.layouts.contains(where: { !$0.columns.isEmpty }) else {
+      let notes = table.notes
       table.disarmAll()
       throw LBError(
         .configuration,
-        "no column passes --only and --except; lbsample collectors lists the metrics")
+        (["no column passes --only and --except; lbsample collectors lists the metrics"] + notes)
+          .joined(separator: "; "))
     }
     do throws(SystemError) {
       let drain = try Drain(
@@ -305,8 +307,8 @@ package final class SamplerSession {
       for thread in threads {
         thread.withStreams { streams in
           for index in streams.indices
-          where streams[index].lastOutcome.needsRearm {
-            failed.append((streams[index].stream, streams[index].epoch))
+          where streams[index].edgeOutcome.needsRearm {
+            failed.append((streams[index].stream, streams[index].edgeEpoch))
           }
         }
       }

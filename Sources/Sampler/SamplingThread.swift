@@ -13,26 +13,6 @@ import Synchronization
 final class SamplingThread: @unchecked Sendable {
   // Sendable: parameters and results change hands at the command and acknowledged words only.
 
-  /// What the controller wants next.
-  enum Operation {
-    /// Takes the opening samples and goes on sampling.
-    case open
-    /// Takes the edge's failed collectors again, after they were armed anew.
-    case retryEdge
-    case close
-    case park
-    case exit
-  }
-
-  /// The parameters of a bracket.
-  struct Bracket {
-    var number: UInt32 = 0
-    var base: UInt64 = 0
-    var interval: UInt64 = 1
-    /// Deadlines to take, UInt64.max for no end.
-    var limit: UInt64 = .max
-  }
-
   let index: Int
   let cpu: Int?
   /// Set before `open`; read by the thread after the command word.
@@ -198,6 +178,10 @@ final class SamplingThread: @unchecked Sendable {
     finished.store(false, ordering: .relaxed)
     cpuAtOpen = Clock.threadCPU()
     for index in unsafe streams.indices {
+      // Every bracket begins as it was asked for: repetitions are to be alike.
+      unsafe streams[index].cadence = streams[index].askedCadence
+      cadences[index] = unsafe streams[index].cadence
+      unsafe streams[index].spent = 0
       unsafe streams[index].counts = StreamCounts()
       unsafe streams[index].nextDue = streams[index].cadence
     }
@@ -236,8 +220,10 @@ final class SamplingThread: @unchecked Sendable {
     fetchReplacements()
     var now = time
     for index in unsafe streams.indices {
-      if onlyFailed, unsafe !streams[index].lastOutcome.needsRearm { continue }
+      if onlyFailed, unsafe !streams[index].edgeOutcome.needsRearm { continue }
       now = acquire(index, edge: edge, deadlineIndex: nextIndex &- 1, deadline: time, at: now)
+      unsafe streams[index].edgeOutcome = streams[index].lastOutcome
+      unsafe streams[index].edgeEpoch = streams[index].epoch
     }
     producer.publish()
     closeEnd = now
@@ -337,7 +323,8 @@ final class SamplingThread: @unchecked Sendable {
       count: headerWords + state.pointee.valueCount)
     var values = unsafe UnsafeMutableBufferPointer(rebasing: words[headerWords...]).mutableSpan
     let outcome = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
-      $0.sample(into: &values)
+      $0.isAtEdge = edge != .none
+      return $0.sample(into: &values)
     }
     let end = Clock.monotonic()
     let header = unsafe FrameHeader(

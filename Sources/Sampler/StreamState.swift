@@ -8,6 +8,8 @@ struct StreamState {
   var armed: Unmanaged<ArmedCollector>
   let stream: UInt16
   var cadence: UInt64
+  /// The cadence with which each bracket begins.
+  let askedCadence: UInt64
   /// Whether its interval was asked for: a budget lengthens it last.
   var isFixed = false
   /// The most that its acquisitions may cost of one CPU, 0 for no bound of its own.
@@ -22,6 +24,9 @@ struct StreamState {
   /// The first deadline index at which it is due again.
   var nextDue: UInt64 = 1
   var lastOutcome = AcquisitionOutcome.complete
+  /// What the last edge gave and in which epoch: for the controller, while sampling goes on.
+  var edgeOutcome = AcquisitionOutcome.complete
+  var edgeEpoch: UInt32 = 0
   var counts = StreamCounts()
 }
 

@@ -119,7 +119,8 @@ final class StreamTable: Sendable {
       let recordRows = entry.schema?.rowsPerTick ?? 0
       let thread = unsafe StreamState(
         armed: .passUnretained(entry.current.armed), stream: UInt16(stream), cadence: cadence,
-        epoch: entry.current.epoch, valueCount: columns, recordWords: recordWords,
+        askedCadence: cadence, epoch: entry.current.epoch, valueCount: columns,
+        recordWords: recordWords,
         recordRows: recordRows)
       let words = max(Self.room(forColumns: columns), recordWords * recordRows)
       return (thread, entry.mailbox, words)

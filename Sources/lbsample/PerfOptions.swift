@@ -55,8 +55,11 @@ struct PerfOptions: ParsableArguments {
     }
     let scope = try scope(around)
     if rotates {
-      guard around.workload != nil else {
-        throw LBError(.configuration, "--perf-rotate goes by repetitions: it is an option of run")
+      guard case .workload = scope, !around.perThread else {
+        throw LBError(
+          .configuration,
+          "--perf-rotate goes by repetitions of a workload: it is an option of run, without -a, "
+            + "-C, -G, -p and --per-thread")
       }
     }
     if around.perThread {
@@ -70,8 +73,14 @@ struct PerfOptions: ParsableArguments {
       }
     }
     let names = EventNames(settings, around.roots)
+    try names.check()
     var choice = PerfChoice(groups: try names.groups(lists), scope: scope)
-    choice.notes = names.leftOut(lists)
+    choice.notes = try names.leftOut(lists)
+    guard !around.isStrict || choice.notes.isEmpty else {
+      throw LBError(
+        .collectorUnavailable, "it is required: " + choice.notes.joined(separator: "; "),
+        context: ErrorContext(collector: "perf"))
+    }
     choice.formulas = settings.section("derived").map {
       PerfChoice.Formula(name: $0.name, tokens: Expression.tokens($0.value))
     }
@@ -116,7 +125,8 @@ struct PerfOptions: ParsableArguments {
       guard !found.isEmpty else {
         throw LBError(.configuration, "-G: expected paths of control groups, with commas between")
       }
-      return .controlGroups(found, cpus: chosen)
+      var seen = Set<String>()
+      return .controlGroups(found.filter { seen.insert($0.name).inserted }, cpus: chosen)
     }
     if !around.processes.isEmpty { return .processes(around.processes) }
     if let workload = around.workload, !allCPUs, chosen == nil { return .workload(workload) }
@@ -136,6 +146,19 @@ struct EventNames {
   }
 
   private var sets: [(name: String, value: String)] { settings.section("perf") }
+
+  /// Names of one's own that are an event's, or a column's, would take its place.
+  func check() throws(LBError) {
+    let columns = ["time_enabled", "time_running", "running"]
+    for section in ["perf", "derived"] {
+      for (name, _) in settings.section(section) where columns.contains(name) || isKnown(name) {
+        let key = "\(section).\(name)"
+        throw LBError(
+          .configuration,
+          "\(settings.origin(key)): \(key): an event or a column has this name: choose another")
+      }
+    }
+  }
 
   private func words(_ lists: [String]) -> [String] {
     lists.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
@@ -179,17 +202,16 @@ struct EventNames {
   }
 
   /// What was left out of the sets in these lists.
-  func leftOut(_ lists: [String]) -> [String] {
-    words(lists).compactMap { word in
-      guard let set = sets.first(where: { $0.name == word }) else { return nil }
-      do throws(LBError) {
-        let unknown = try cut(set).unknown
-        guard !unknown.isEmpty else { return nil }
-        return "perf: of the set \(word) this host does not know \(unknown.joined(separator: ", "))"
-      } catch {
-        return nil
-      }
+  func leftOut(_ lists: [String]) throws(LBError) -> [String] {
+    var notes: [String] = []
+    for word in words(lists) {
+      guard let set = sets.first(where: { $0.name == word }) else { continue }
+      let unknown = try cut(set).unknown
+      if unknown.isEmpty { continue }
+      notes.append(
+        "perf: of the set \(word) this host does not know \(unknown.joined(separator: ", "))")
     }
+    return notes
   }
 
   /// A set's text without the names that this host does not know, and these.

@@ -83,7 +83,7 @@ struct SettingKey {
 
   /// `LBSAMPLE_SECTION_NAME`.
   var environmentName: String {
-    "LBSAMPLE_" + name.uppercased().split(separator: ".").joined(separator: "_")
+    "LBSAMPLE_" + String(name.uppercased().map { ".-".contains($0) ? "_" : $0 })
   }
 }
 

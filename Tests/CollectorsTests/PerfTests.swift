@@ -104,10 +104,21 @@ import Testing
       return
     }
     defer { armed.disarm() }
+    // Both clocks within 30 µs of each other: a busy host may come between them.
     func reading() throws -> (time: Double, ticks: Double) {
-      let (outcome, values) = sample(armed)
-      #expect(outcome == .complete)
-      return (Double(Clock.monotonic()), Double(try #require(values.last)))
+      var best: (gap: UInt64, time: Double, ticks: Double)?
+      for _ in 0..<500 {
+        let before = Clock.monotonic()
+        let (outcome, values) = sample(armed)
+        let gap = Clock.monotonic() - before
+        #expect(outcome == .complete)
+        if gap < best?.gap ?? .max {
+          best = (gap, Double(before) + Double(gap) / 2, Double(try #require(values.last)))
+        }
+        if gap < 30_000 { break }
+      }
+      let found = try #require(best)
+      return (found.time, found.ticks)
     }
     let (a, b) = (try reading(), usleep(100_000))
     #expect(b == 0)

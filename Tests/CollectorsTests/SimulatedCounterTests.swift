@@ -118,6 +118,17 @@ import Testing
     #expect(names.contains("cache-misses"), "it may be right: there may be no misses")
   }
 
+  /// Guests alone need not run while a counter is tried; and each arming counts from nothing.
+  @Test func whatNeedNotMoveIsNotTried() throws {
+    let armed = try PerfCollector(
+      choice("cycles:G,instructions:k", SimulatedPerf(counters: 4, stuck: [0, 1]))
+    ).arm(context)
+    let names = Set(armed.columns.map(\.metric.name))
+    #expect(names.isSuperset(of: ["cycles:G", "instructions:k"]))
+    let beginAnew = armed.columns.filter(\.metric.isSum).count
+    #expect(beginAnew == armed.columns.count)
+  }
+
   /// Each step of a chain is named with its own error, and the last one counts under its own name.
   @Test func everyStepOfAChainOfStandInsIsNamed() throws {
     let kernel = SimulatedPerf(counters: 4, refusals: [0: ENOENT, 9: EINVAL])
@@ -164,7 +175,9 @@ import Testing
       "{cycles,instructions},{cache-references,cache-misses},task-clock", kernel)
     choice.formulas =
       Self.formulas + [
-        PerfChoice.Formula(name: "misses", tokens: Expression.tokens("cache-misses / instructions"))
+        PerfChoice.Formula(
+          name: "misses", tokens: Expression.tokens("cache-misses / instructions")),
+        PerfChoice.Formula(name: "both", tokens: Expression.tokens("cycles + instructions")),
       ]
     let armed = try PerfCollector(choice).arm(context)
     kernel.advance(microseconds: 1000, steps: 10)
@@ -175,6 +188,15 @@ import Testing
       levels["perf.IPC[0]"]
         == .real(Double(SimulatedPerf.rate(1)) / Double(SimulatedPerf.rate(0))))
     #expect(levels["perf.IPC[all]"] == levels["perf.IPC[0]"])
+    // A sum is of scaled counts, as its parts are shown.
+    guard case .real(let sum) = levels["perf.both[0]"],
+      case .real(let one) = levels["perf.cycles[0]"],
+      case .real(let other) = levels["perf.instructions[0]"]
+    else {
+      Issue.record("all three are there")
+      return
+    }
+    #expect(abs(sum / (one + other) - 1) < 1e-12)
     #expect(levels["perf.misses[0]"] == .absent, "two groups that took turns")
     #expect(levels["perf.GHz[0]"] == .absent, "cycles ran half of the task clock's time")
     let alone = try PerfCollector(

@@ -36,7 +36,7 @@ import Testing
       [perf]
       mine = "task-clock,page-faults,none-such-event"
       [derived]
-      faults = "( page-faults + 0 ) / task-clock * 1000000000"
+      own_faults = "( page-faults + 0 ) / task-clock * 1000000000"
       """)
     let outcome = try Command()(
       "run", "--config", folder.file("own.conf"), "--perf", "mine", "--format", "json", "--",
@@ -53,9 +53,13 @@ import Testing
       try #require(rows.first { $0["metric"] as? String == name }?["median"] as? Double, "\(name)")
     }
     let expected = try median("perf.page-faults") / median("perf.task-clock") * 1e9
-    #expect(try abs(median("perf.faults") / expected - 1) < 1e-12)
+    #expect(try abs(median("perf.own_faults") / expected - 1) < 1e-12)
     let warnings = try #require(result["warnings"] as? [String])
     #expect(warnings.contains { $0.contains("of the set mine") && $0.contains("none-such-event") })
+    let strict = try Command()(
+      "run", "--config", folder.file("own.conf"), "--perf", "mine", "--require", "perf", "--",
+      "/bin/true")
+    #expect(strict.code == 3 && strict.error.contains("none-such-event"), "\(strict.error)")
   }
 
   @Test(arguments: [
@@ -64,6 +68,9 @@ import Testing
     ("[fallback]\ncycles = \"instructions\"\ninstructions = \"cycles\"", "round in a circle"),
     ("[fallback]\ncycles = \"no-such\"", "no event of this name"),
     ("[perf]\nmine = \"{cycles\"", "a { has no }"),
+    ("[derived]\nrunning = \"cycles / instructions\"", "a column has this name"),
+    ("[derived]\ncs = \"page-faults * 2\"", "an event or a column has this name"),
+    ("[perf]\npage-faults = \"task-clock\"", "an event or a column has this name"),
   ]) func whatIsWrongWithThemIsSaid(_ text: String, _ words: String) throws {
     let folder = try TemporaryFolder()
     try folder.write("own.conf", text + "\n")

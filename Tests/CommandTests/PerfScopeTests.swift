@@ -27,6 +27,43 @@ import Testing
     }
   }
 
+  /// Children that come and go between two samples have no records; the sums have them.
+  @Test func theSumsOverThreadsAreWhole() throws {
+    guard tracepointsArePermitted() else { return }
+    let outcome = try Command()(
+      "run", "--perf", "task-clock,page-faults", "--per-thread", "--interval", "50ms", "--format",
+      "json", "--", Self.workload, "forks", "300", "1")
+    let metrics = try metrics(outcome)
+    #expect(metrics["perf.task-clock"] ?? 0 >= 300e6)
+  }
+
+  /// A group loses a member at each child's end, and cannot be read meanwhile.
+  @Test func aForkingWorkloadHasItsCountsInEveryRepetition() throws {
+    let outcome = try Command()(
+      "run", "--perf", "task-clock,page-faults", "--interval", "1ms", "-r", "60", "--format",
+      "json", "--", "/bin/sh", "-c",
+      "for k in 1 2; do (while :; do /bin/true; done) & done; /bin/sleep 0.02")
+    guard outcome.code == 0 else {
+      #expect(outcome.code == 3, "\(outcome.error)")
+      print("skipped: events are not permitted here")
+      return
+    }
+    let result = try #require(
+      try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    let rows = try #require(result["metrics"] as? [[String: Any]])
+    let row = try #require(rows.first { $0["metric"] as? String == "perf.task-clock" })
+    #expect(row["count"] as? Int == 60)
+  }
+
+  @Test(arguments: [["-a"], ["-C", "0"], ["-p", "1"], ["--per-thread"], ["-G", "/"]])
+  func turnsAreTakenByAWorkloadAlone(_ options: [String]) throws {
+    let command = try Command()
+    let outcome = try command.start(
+      ["run", "--perf", "cs", "--perf-rotate"] + options + ["--", "/bin/true"]
+    ).finish()
+    #expect(outcome.code == 2 && outcome.error.contains("by repetitions of a workload"))
+  }
+
   /// Each thread's own calls, of threads that were found before they made any.
   @Test func threadsAreCountedEachOnItsOwn() throws {
     guard tracepointsArePermitted() else { return }

@@ -27,6 +27,11 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   private let kept: UnsafeMutableBufferPointer<Bool>
   /// Which CPUs are online is looked at now and then: one that comes back makes a new layout.
   private let online: OnlineWatch?
+  /// Readings again of a group that loses a member meanwhile, and microseconds before each: an edge
+  /// is worth waiting for.
+  private static let retries = 4
+  private static let retriesAtEdge = 100
+  private static let pause: UInt32 = 50
   /// How often the workload was aimed at when this was armed, if groups take turns.
   private let turn: UInt32?
   private var aims: UInt32 = 0
@@ -127,8 +132,8 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
       guard target.aims != 0 else { return .absent }
       guard prepare() == .complete else { return .layoutChanged }
     case .processes(let processes):
-      // What they did up to their end still belongs to a frame.
-      if haveEnded { return .absent }
+      // What they did up to their end still belongs to a frame, and to the bracket.
+      if haveEnded, !isAtEdge { return .absent }
       haveEnded = processes.allSatisfy { kill($0, 0) < 0 && errno == ESRCH }
       calls &+= UInt64(processes.count)
     case .system, .controlGroups:
@@ -180,8 +185,16 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     }
     // Safe: the buffer has room for the largest group.
     let room = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<(3 + group.count)])
-    let got = unsafe kernel.read(descriptors[group.first], into: room)
+    var got = unsafe kernel.read(descriptors[group.first], into: room)
     calls &+= 1
+    // A descendant is ending, its counts are being added to its parent's: it may need our CPU.
+    var left = isAtEdge ? Self.retriesAtEdge : Self.retries
+    while got == -Int(ECHILD), left > 0 {
+      usleep(Self.pause)
+      got = unsafe kernel.read(descriptors[group.first], into: room)
+      calls &+= 2
+      left -= 1
+    }
     guard got == (3 + group.count) * 8 else {
       if got == -Int(EACCES) || got == -Int(EPERM) { return .denied }
       return isOfCPUs ? .layoutChanged : .absent

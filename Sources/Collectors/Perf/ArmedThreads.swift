@@ -6,7 +6,8 @@ import SampleModel
 import Sampler
 
 /// Counters of each thread of some processes and their descendants: opened when the thread is found
-/// at an acquisition, a record each; the frame has their sums.
+/// at an acquisition, a record each. The frame is that of counters which all of them inherit: it
+/// has what no record has, threads that come and go between two acquisitions.
 @safe
 final class ArmedThreads: ArmedCollector, @unchecked Sendable {
   // Sendable: as the base class says.
@@ -36,6 +37,8 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     var isNews = false
   }
 
+  /// Who counts all of them together.
+  private let whole: ArmedPerf
   private let scope: PerfScope
   private let kernel: any PerfKernel
   private let reader: ProcessReader
@@ -50,16 +53,15 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
   /// For each thread its events' descriptors, -1 while closed, and its words.
   private let descriptors: UnsafeMutableBufferPointer<Int32>
   private let words: UnsafeMutableBufferPointer<UInt64>
-  /// Words of all threads that have ended, and of all.
-  private let ended: UnsafeMutableBufferPointer<UInt64>
-  private let sums: UnsafeMutableBufferPointer<UInt64>
   private let buffer: UnsafeMutableBufferPointer<UInt64>
-  private let kept: UnsafeMutableBufferPointer<Bool>
   private let processes: UnsafeMutableBufferPointer<Int32>
   private var aims: UInt32 = 0
-  private var refusal: Int32 = 0
-  /// Threads for which there was no room at this acquisition.
-  private var lost = 0
+  /// Threads that could not be counted on their own at the last acquisition and the one before: for
+  /// want of room, or refused.
+  private var missed = 0
+  private var missedBefore = 0
+  /// Fewer threads at a time are not worth it.
+  private static let fewest = 16
 
   /// Opens the counters of the threads that there are; those of a workload at its gate.
   init(_ plan: PerfPlan, _ context: CollectorContext) throws(LBError) {
@@ -79,10 +81,24 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     }
     self.groups = groups
     attributes = plan.groups.flatMap { group in
-      group.enumerated().map { plan.attributes($1, isLeader: $0 == 0) }
+      group.enumerated().map {
+        var attributes = plan.attributes($1, isLeader: $0 == 0)
+        attributes.flags.remove(.inherit)
+        return attributes
+      }
     }
     wordCount = attributes.count + 2 * groups.count
-    let limit = min(Self.threadLimit, max(1, (DescriptorLimit.raise() - 128) / attributes.count))
+    let descriptorLimit = DescriptorLimit.raise()
+    let room = (descriptorLimit - 128 - plan.descriptorCount) / attributes.count
+    guard room >= Self.fewest else {
+      throw LBError(
+        .collectorUnavailable,
+        "perf: \(attributes.count) events of \(Self.fewest) threads, \(plan.descriptorCount) of "
+          + "all of them together and 128 for the rest are more descriptors than RLIMIT_NOFILE "
+          + "has, which is \(descriptorLimit): raise it (ulimit -Hn), or name fewer events",
+        context: ErrorContext(collector: "perf"))
+    }
+    let limit = min(Self.threadLimit, room)
     table = ProcessTable(capacity: limit)
     unsafe threads = .allocate(capacity: limit)
     unsafe threads.initialize(repeating: Thread())
@@ -90,49 +106,31 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     unsafe descriptors.initialize(repeating: -1)
     unsafe words = .allocate(capacity: limit * wordCount)
     unsafe words.initialize(repeating: 0)
-    unsafe ended = .allocate(capacity: wordCount)
-    unsafe ended.initialize(repeating: 0)
-    unsafe sums = .allocate(capacity: wordCount)
-    unsafe sums.initialize(repeating: 0)
     unsafe buffer = .allocate(capacity: 3 + (groups.map(\.count).max() ?? 0))
     unsafe buffer.initialize(repeating: 0)
     unsafe processes = .allocate(capacity: Self.processLimit)
     unsafe processes.initialize(repeating: 0)
-    let columns = plan.counters().columns
-    precondition(columns.count == wordCount, "one instance: the sum over threads")
-    let layout = Layout(
-      collector: "perf", stream: 0, epoch: 0, columns: columns, formulas: plan.formulas(columns))
-    unsafe kept = .allocate(capacity: wordCount)
-    _ = unsafe kept.initialize(from: layout.kept(context.filter.passes))
-    let chosen = layout.choosing(context.filter.passes)
+    whole = try ArmedPerf(plan, context)
     super.init(
-      columns: chosen.columns, formulas: chosen.formulas, leastShare: plan.choice.leastShare,
-      costLimit: plan.choice.costLimit,
-      notes: plan.notes + [
-        "perf: a thread is counted from the sample at which it is found; what it had used before "
-          + "stands in its records as unseen_time"
+      columns: whole.columns, formulas: whole.formulas, leastShare: whole.leastShare,
+      costLimit: whole.costLimit,
+      notes: whole.notes + [
+        "perf: a thread has records from the sample at which it is found, with what it had used "
+          + "before as unseen_time; one that comes and goes between two samples has none, and is "
+          + "in the sums"
       ],
       recordFields: (
         name: "thread", fields: Self.leadingFields + Self.fields(plan), rowsPerTick: limit
       ))
     if case .workload = scope { return }
     findThreads()
-    guard refusal == 0 else {
-      disarm()
-      throw LBError(
-        .collectorUnavailable, "perf: opening the counters: \(SystemError.words(refusal))",
-        context: ErrorContext(collector: "perf", errno: refusal))
-    }
   }
 
   deinit {
     unsafe threads.deallocate()
     unsafe descriptors.deallocate()
     unsafe words.deallocate()
-    unsafe ended.deallocate()
-    unsafe sums.deallocate()
     unsafe buffer.deallocate()
-    unsafe kept.deallocate()
     unsafe processes.deallocate()
   }
 
@@ -147,34 +145,33 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     }
   }
 
+  /// A workload that stands at its gate: counting begins with its exec.
+  override func prepare() -> AcquisitionOutcome {
+    let outcome = whole.prepare()
+    guard outcome == .complete, case .workload(let target) = scope, target.aims != aims else {
+      return outcome
+    }
+    aims = target.aims
+    closeAll()
+    add(target.pid, of: target.pid, isAtGate: true)
+    return .complete
+  }
+
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     reader.calls = 0
-    lost = 0
-    if case .workload(let target) = scope, target.aims == 0 { return .absent }
-    if case .workload(let target) = scope, target.aims != aims {
-      aims = target.aims
-      disarm()
-      for word in unsafe ended.indices { unsafe ended[word] = 0 }
-      refusal = 0
-      // It stands at its gate: counting begins with its exec.
-      add(target.pid, of: target.pid, isAtGate: true)
-    } else {
+    missedBefore = missed
+    missed = 0
+    whole.isAtEdge = isAtEdge
+    let isNew = if case .workload(let target) = scope { target.aims != aims } else { false }
+    guard prepare() == .complete else { return .layoutChanged }
+    let outcome = whole.sample(into: &values)
+    // One that was just opened at its gate has no others yet.
+    if outcome == .complete, !isNew {
       findThreads()
+      for place in 0..<table.high where table[place].pid != 0 { readThread(place) }
     }
-    systemCallsOfSample = reader.calls
-    if refusal != 0 { return refusal == EACCES || refusal == EPERM ? .denied : .absent }
-    for word in 0..<wordCount { unsafe sums[word] = ended[word] }
-    for place in 0..<table.high where table[place].pid != 0 {
-      readThread(place)
-      for word in 0..<wordCount { unsafe sums[word] &+= words[place * wordCount + word] }
-    }
-    systemCallsOfSample = reader.calls
-    var slot = 0
-    for word in 0..<wordCount where unsafe kept[word] {
-      values[slot] = unsafe sums[word]
-      slot += 1
-    }
-    return .complete
+    systemCallsOfSample = reader.calls &+ whole.systemCallsOfSample
+    return outcome
   }
 
   override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
@@ -195,13 +192,18 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
         }
         count.rows += 1
       }
-      if thread.hasEnded { retire(place) }
+      if thread.hasEnded { release(place) }
     }
-    count.lost = lost
+    count.lost = max(0, missed - missedBefore)
     return count
   }
 
   override func disarm() {
+    whole.disarm()
+    closeAll()
+  }
+
+  private func closeAll() {
     for place in 0..<table.high where table[place].pid != 0 { release(place) }
   }
 
@@ -249,7 +251,7 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
       return
     }
     guard let place = table.add(thread) else {
-      lost += 1
+      missed += 1
       return
     }
     for word in 0..<wordCount { unsafe words[place * wordCount + word] = 0 }
@@ -260,7 +262,7 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     guard result == 0 else {
       release(place)
       // One that ended meanwhile is nobody's failure.
-      if result != ESRCH { refusal = result }
+      if result != ESRCH { missed += 1 }
       return
     }
     guard !isAtGate else { return }
@@ -318,12 +320,6 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
       threads[place].process, "stat", task: table[place].pid)
     if file >= 0, let stat = reader.stat(file) { unsafe threads[place].command = stat.command }
     reader.shut(&file)
-  }
-
-  /// What a thread that has ended had counted stays in the sums.
-  private func retire(_ place: Int) {
-    for word in 0..<wordCount { unsafe ended[word] &+= words[place * wordCount + word] }
-    release(place)
   }
 
   private func release(_ place: Int) {

@@ -32,8 +32,9 @@ struct PerfCollector: Collector {
   var needsTarget: Bool { true }
 
   static let times = [
-    counter("time_enabled", "time for which a group was to be counted", unit: .nanoseconds),
-    counter("time_running", "time for which it was", unit: .nanoseconds),
+    counter(
+      "time_enabled", "time for which a group was to be counted", unit: .nanoseconds, isSum: true),
+    counter("time_running", "time for which it was", unit: .nanoseconds, isSum: true),
   ]
 
   static let running = gauge(
@@ -45,7 +46,8 @@ struct PerfCollector: Collector {
   }
 
   static func metric(_ event: PerfEvent) -> MetricDescription {
-    counter(event.name, "occurrences of \(event.name)", unit: event.unit, scale: event.scale)
+    counter(
+      event.name, "occurrences of \(event.name)", unit: event.unit, scale: event.scale, isSum: true)
   }
 
   func probe(_ context: CollectorContext) -> Availability {
@@ -101,13 +103,15 @@ struct PerfCollector: Collector {
 enum PerfRefusal {
   /// The commands that permit it: level 1 for tasks with the kernel's part, 0 for whole CPUs.
   static func fix(_ scope: PerfScope) -> String {
-    let level =
-      switch scope {
-      case .system, .controlGroups: 0
-      case .processes, .workload: 1
-      }
-    return "sudo sysctl kernel.perf_event_paranoid=\(level), or sudo setcap cap_perfmon+ep "
-      + "\"$(command -v lbsample)\""
+    let capability = "sudo setcap cap_perfmon+ep \"$(command -v lbsample)\""
+    let level = "sudo sysctl kernel.perf_event_paranoid="
+    switch scope {
+    case .system, .controlGroups: return "\(level)0, or \(capability)"
+    case .workload: return "\(level)1, or \(capability)"
+    case .processes:
+      return "\(level)1 for the kernel's part; of another user's process, as that user or "
+        + capability
+    }
   }
 
   /// The state of the sysctl that refuses.

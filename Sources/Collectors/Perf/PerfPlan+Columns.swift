@@ -98,7 +98,10 @@ extension PerfPlan {
     _ formula: PerfChoice.Formula, of events: Set<String>, _ instance: String
   ) -> [Formula] {
     let names = formula.tokens.filter(PerfPlan.isName)
-    guard let first = names.first else { return [] }
+    // The clocks have the same name in every variant.
+    guard let first = names.first(where: { !GenericEvents.isClock($0) }) ?? names.first else {
+      return []
+    }
     return events.compactMap { PerfPlan.surroundings(of: first, in: $0) }.sorted().compactMap {
       around in
       var tokens: [String] = []
@@ -179,7 +182,14 @@ struct CPUTopology {
 
 extension PerfEvent {
   /// It takes a counter of a PMU, of which there are few.
-  var needsCounter: Bool { attributes.type == 0 || attributes.type == 3 || attributes.type == 4 }
+  var needsCounter: Bool {
+    // Of the dynamic types those of the cores: an uncore or free-running PMU says so by its mask.
+    switch attributes.type {
+    case 0, 3, 4: true
+    case 1, 2, 5: false
+    default: !isUncore && isOfCores
+    }
+  }
 
   /// Whatever runs makes it move: cycles, instructions, branches, reference cycles.
   var alwaysMoves: Bool {

@@ -58,6 +58,7 @@ struct PerfPlan {
     for group in choice.groups { add(group, context) }
     keepWhatOpensAtOnce(context)
     let standIns = callIn(context)
+    if !standIns.isEmpty { keepWhatOpensAtOnce(context) }
     takeTurns()
     tellApart()
     notes += refusals.map { "perf: \($0.names.joined(separator: ", ")): \($0.reason)" }
@@ -292,7 +293,8 @@ struct PerfPlan {
 
   private mutating func takes(_ event: PerfEvent, _ context: CollectorContext) -> Bool {
     guard let event = accepted(event, context) else { return false }
-    groups.append([event])
+    // It may be counted already, in user space alone as this one.
+    if !events.contains(where: { $0.attributes == event.attributes }) { groups.append([event]) }
     return true
   }
 
@@ -338,9 +340,10 @@ struct PerfPlan {
 
   /// The event, if it counts here: some virtual machines open counters that never move.
   private mutating func moving(_ event: PerfEvent) -> PerfEvent? {
-    guard event.needsCounter, !event.isUncore, !event.attributes.flags.contains(.excludeUser) else {
-      return event
-    }
+    // What counts the kernel or guests alone need not move in a trial.
+    guard event.needsCounter, !event.isUncore,
+      event.attributes.flags.isDisjoint(with: [.excludeUser, .excludeHost])
+    else { return event }
     var attributes = event.attributes
     attributes.flags.insert(.disabled)
     let descriptor = kernel.open(attributes, process: 0, cpu: -1, leader: -1)
@@ -368,7 +371,7 @@ struct PerfPlan {
   func attributes(_ event: PerfEvent, isLeader: Bool) -> PerfEventAttributes {
     var attributes = event.attributes
     if isLeader { attributes.flags.insert(.disabled) }
-    if !isOfCPUs, !choice.perThread { attributes.flags.insert(.inherit) }
+    if !isOfCPUs { attributes.flags.insert(.inherit) }
     if case .controlGroups = choice.scope { attributes.flags.insert(.controlGroup) }
     if isLeader, case .workload = choice.scope { attributes.flags.insert(.enableOnExec) }
     return attributes
