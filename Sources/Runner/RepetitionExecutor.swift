@@ -9,6 +9,8 @@ package struct AttemptOutcome: Sendable {
   package var output: [UInt8]
   /// An error that ends the whole run, not just this attempt.
   package var fatal: LBError?
+  /// What the user should know of it.
+  package var notes: [String] = []
 
   /// An outcome.
   package init(result: AttemptResult, output: [UInt8] = [], fatal: LBError? = nil) {
@@ -113,7 +115,32 @@ package final class RepetitionExecutor: RepetitionExecuting {
     let (output, total) = pump.finish(until: Clock.monotonic() + 200_000_000)
     result.outputBytes = total
     result.outputBytesKept = UInt64(output.count)
-    return AttemptOutcome(result: result, output: output, fatal: fatal)
+    let notes = readMetrics(output, context.specification, result: &result)
+    var outcome = AttemptOutcome(result: result, output: output, fatal: fatal)
+    outcome.notes = notes
+    return outcome
+  }
+
+  /// The workload's own metrics, of an attempt that went well; gives what was missing.
+  private func readMetrics(
+    _ output: [UInt8], _ specification: RunSpecification, result: inout AttemptResult
+  ) -> [String] {
+    guard result.status == .completed else { return [] }
+    var notes: [String] = []
+    for metric in specification.metrics {
+      do throws(LBError) {
+        result.metrics[metric.name] = try metric.value(
+          in: output, isWhole: result.outputBytesKept == result.outputBytes)
+      } catch {
+        guard specification.requiresMetrics else {
+          notes.append(error.message)
+          continue
+        }
+        result.status = .failed
+        result.error = result.error ?? error
+      }
+    }
+    return notes
   }
 
   private func pin(to cpus: CPUSet?) {

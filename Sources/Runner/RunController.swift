@@ -90,6 +90,11 @@ package struct RunController {
       try context.journal.record(
         .info, "repetition.end", "\(describe(place)) \(result.status.rawValue)", at: place)
     }
+    for note in outcome.notes {
+      let warning = "\(describe(place)): \(note)"
+      session.result.warnings.append(warning)
+      try context.journal.record(.warning, "workload.metric", warning, at: place)
+    }
     if result.orphansKilled > 0 {
       let warning =
         "\(describe(place)): \(result.orphansKilled) of the workload's descendants outlived it "
@@ -108,10 +113,12 @@ package struct RunController {
   }
 
   /// Adds what the collectors say of the whole run, and the summary over its repetitions.
+  /// `own` are the units of the workload's own metrics.
   package static func summarise(
-    _ result: inout RunResult, _ collectors: any CollectorLifecycle
+    _ result: inout RunResult, _ collectors: any CollectorLifecycle, own: [String: String] = [:]
   ) {
-    let (units, shares) = (collectors.units, collectors.shares)
+    let units = collectors.units.merging(own) { $1 }
+    let shares = collectors.shares
     result.metrics = RunSummary.rows(
       of: result.phases, unit: { units[$0] ?? "" }, running: { shares[$0] })
     result.unavailable = collectors.meta?.unavailable ?? []
@@ -119,7 +126,9 @@ package struct RunController {
   }
 
   private func finish(_ session: RunSession, isFatal: Bool) throws(LBError) {
-    Self.summarise(&session.result, collectors)
+    var own: [String: String] = [:]
+    for metric in context.specification.metrics { own[metric.name] = metric.unit }
+    Self.summarise(&session.result, collectors, own: own)
     try session.end(
       stopped: context.services.stop.raised != nil, fatal: isFatal,
       at: context.services.clock.realtime())

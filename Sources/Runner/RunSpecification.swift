@@ -24,6 +24,10 @@ package struct RunSpecification: Sendable {
   /// Bytes of the workload's output that are kept of each attempt.
   package var outputLimit = 1 << 20
   package var showOutput = false
+  /// Numbers that are read from the output of each attempt.
+  package var metrics: [WorkloadMetric] = []
+  /// Whether an output without one of them fails the repetition.
+  package var requiresMetrics = true
   /// Whether descendants that outlive the process group are adopted, killed and reaped. For a
   /// process of our own only: it would take another program's children for the workload's.
   package var adoptsOrphans = true

@@ -27,6 +27,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Results") var store: StoreOptions
+  @OptionGroup(title: "The workload's own metrics") var own: WorkloadMetricOptions
   @OptionGroup(title: "Messages") var log: LogOptions
 
   @Option(
@@ -286,6 +287,8 @@ struct RunCommand: ParsableCommand {
       specification.input = input == "inherit" ? .inherit : .file(input)
     }
     specification.ignoredFailures = try ignoredFailures()
+    specification.metrics = try own.read()
+    specification.requiresMetrics = try own.areRequired()
     return specification
   }
 
@@ -296,6 +299,7 @@ struct RunCommand: ParsableCommand {
       ("workload.input", input), ("workload.user", user),
       ("workload.environment", environment.isEmpty ? nil : environment.joined(separator: " ")),
       ("workload.ignore_failure", ignoreFailure),
+      ("workload.metrics", own.text),
     ]
     return given.compactMap { key, value in
       value.map { ConfigurationEntry(key: key, value: $0, origin: "command line") }

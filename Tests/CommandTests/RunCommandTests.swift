@@ -245,4 +245,25 @@ import Testing
     let reader = try RunFile(file)
     return try reader.integrity()
   }
+
+  @Test func aWorkloadsOwnNumbersStandBesideTheHosts() throws {
+    let script = #"echo "copied 12 blocks"; echo '{"a":1}'"#
+    let outcome = try Command()(
+      "run", "--cpu", "-r", "2", "--metric", "n[blocks]=copied ([0-9]+)", "--format", "json", "--",
+      "/bin/sh", "-c", script)
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let result = try #require(
+      try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
+    let rows = try #require(result["metrics"] as? [[String: Any]])
+    let row = try #require(rows.first { $0["metric"] as? String == "workload.n" })
+    #expect(row["median"] as? Double == 12 && row["unit"] as? String == "blocks")
+    #expect(row["count"] as? Int == 2)
+    let missing = try Command()(
+      "run", "--cpu", "--metric-json", "n=b", "--", "/bin/echo", #"{"a":1}"#)
+    #expect(missing.code == 4 && missing.error.contains("there is no b"), "\(missing.error)")
+    let noted = try Command()(
+      "run", "--cpu", "--metric-json", "n=b", "--metric-missing", "note", "--", "/bin/echo",
+      #"{"a":1}"#)
+    #expect(noted.code == 0 && noted.output.contains("there is no b"))
+  }
 }

@@ -342,3 +342,63 @@ private func session(_ store: RunWriter? = nil) -> RunSession {
     #expect(refused() == ["stop"] && state.closed == 1)
   }
 }
+
+/// Numbers that workloads print.
+@Suite struct WorkloadMetricTests {
+  private func value(
+    _ text: String, json: Bool = false, in output: String, isWhole: Bool = true
+  ) throws -> Double {
+    let metric = try WorkloadMetric(text) { json ? .json($0) : .pattern($0) }
+    return try metric.value(in: Array(output.utf8), isWhole: isWhole)
+  }
+
+  @Test func theLastLineThatMatchesCounts() throws {
+    let output = "run 1: 10.5 MB/s\nrun 2: 12.5 MB/s\ndone in 3e2 ms\n"
+    #expect(try value(#"speed[MB/s]=([0-9.]+) MB/s"#, in: output) == 12.5)
+    #expect(try value(#"time=[0-9]+e[0-9]+"#, in: output) == 300, "without a group all of it")
+    let metric = try WorkloadMetric("speed[MB/s]=x") { .pattern($0) }
+    #expect(metric.name == "workload.speed" && metric.unit == "MB/s")
+  }
+
+  @Test func aPlaceInJSONIsFound() throws {
+    let output = #"{"jobs":[{"read":{"iops":7}},{"read":{"iops":"8.5"}}],"ok":true,"n":null}"#
+    #expect(try value("a=jobs[0].read.iops", json: true, in: output) == 7)
+    #expect(try value("a=jobs[1].read.iops", json: true, in: output) == 8.5)
+    for (path, words) in [
+      ("jobs[2].read", "the array has 2"), ("jobs.read", "is not in an object"),
+      ("ok", "is no number: true"), ("n", "is no number"), ("none", "there is no none"),
+    ] {
+      #expect {
+        _ = try value("a=\(path)", json: true, in: output)
+      } throws: {
+        ($0 as? LBError)?.category == .outputParse
+          && ($0 as? LBError)?.message.contains(words) == true
+      }
+    }
+    #expect {
+      _ = try value("a=b", json: true, in: "no json")
+    } throws: {
+      ($0 as? LBError)?.message.contains("is not JSON") == true
+    }
+  }
+
+  @Test func whatIsNotThereIsNamedWithItsLine() {
+    #expect {
+      _ = try value("n=took (.*)", in: "a\ntook long\n")
+    } throws: {
+      ($0 as? LBError)?.message.contains("line 2 of the output matches, but long is no number")
+        == true
+    }
+    #expect {
+      _ = try value("n=absent", in: "a\n", isWhole: false)
+    } throws: {
+      ($0 as? LBError)?.message.contains("only the first 2 bytes") == true
+    }
+    for text in ["novalue", "=x", "a b=x", "a=(", "[u]=x"] {
+      #expect(throws: WorkloadMetricError.self) { _ = try WorkloadMetric(text) { .pattern($0) } }
+    }
+    for path in ["a=", "a=b..c", "a=b[x]", "a=b[1"] {
+      #expect(throws: WorkloadMetricError.self) { _ = try WorkloadMetric(path) { .json($0) } }
+    }
+  }
+}

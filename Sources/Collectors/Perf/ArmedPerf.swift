@@ -9,7 +9,17 @@ import Sampler
 final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   // Sendable: as the base class says.
 
-  private let scope: PerfScope
+  /// What is counted, without references: an acquisition counts none.
+  private enum Subject {
+    case cpus
+    case processes
+    case workload
+  }
+
+  private let subject: Subject
+  /// The workload; `plan` keeps it alive.
+  private let target: Unmanaged<WorkloadTarget>?
+  private let processes: UnsafeMutableBufferPointer<Int32>
   private let isOfCPUs: Bool
   private let kernel: any PerfKernel
   private let groups: [PerfPlan.Counters]
@@ -27,6 +37,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   private let kept: UnsafeMutableBufferPointer<Bool>
   /// Which CPUs are online is looked at now and then: one that comes back makes a new layout.
   private let online: OnlineWatch?
+  private let watch: Unmanaged<OnlineWatch>?
   /// Readings again of a group that loses a member meanwhile, and microseconds before each: an edge
   /// is worth waiting for.
   private static let retries = 4
@@ -46,7 +57,22 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   /// Opens the counters of `plan` now, those of a workload when it stands at its gate.
   init(_ plan: PerfPlan, _ context: CollectorContext) throws(LBError) {
     self.plan = plan
-    scope = plan.choice.scope
+    let scope = plan.choice.scope
+    var processes: [Int32] = []
+    switch scope {
+    case .workload(let workload):
+      subject = .workload
+      unsafe target = .passUnretained(workload)
+    case .processes(let roots):
+      subject = .processes
+      processes = roots
+      unsafe target = nil
+    case .system, .controlGroups:
+      subject = .cpus
+      unsafe target = nil
+    }
+    unsafe self.processes = .allocate(capacity: processes.count)
+    _ = unsafe self.processes.initialize(from: processes)
     isOfCPUs = plan.isOfCPUs
     kernel = plan.kernel
     let (counters, columns) = plan.counters()
@@ -71,6 +97,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     unsafe self.kept = .allocate(capacity: columns.count)
     _ = unsafe self.kept.initialize(from: kept)
     online = isOfCPUs ? OnlineWatch(context) : nil
+    unsafe watch = online.map { unsafe Unmanaged.passUnretained($0) }
     var turn: UInt32?
     if plan.choice.rotates, case .workload(let target) = scope { turn = max(1, target.aims) }
     self.turn = turn
@@ -105,6 +132,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   }
 
   deinit {
+    unsafe processes.deallocate()
     unsafe descriptors.deallocate()
     unsafe pages.deallocate()
     unsafe buffer.deallocate()
@@ -114,12 +142,12 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
 
   /// Opens the counters of a workload that stands at its gate: counting begins with its exec.
   override func prepare() -> AcquisitionOutcome {
-    guard case .workload(let target) = scope, target.aims != aims else { return .complete }
+    guard let (number, pid) = aim, number != aims else { return .complete }
     // Another group's turn is another layout.
-    if let turn, target.aims != turn { return .layoutChanged }
-    aims = target.aims
+    if let turn, number != turn { return .layoutChanged }
+    aims = number
     shut()
-    refusal = open(workload: target.pid)
+    refusal = open(workload: pid)
     if refusal != 0 { shut() }
     return .complete
   }
@@ -127,17 +155,21 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     var calls: UInt64 = 0
     defer { systemCallsOfSample = calls }
-    switch scope {
-    case .workload(let target):
-      guard target.aims != 0 else { return .absent }
+    switch subject {
+    case .workload:
       guard prepare() == .complete else { return .layoutChanged }
-    case .processes(let processes):
+      guard aims != 0 else { return .absent }
+    case .processes:
       // What they did up to their end still belongs to a frame, and to the bracket.
       if haveEnded, !isAtEdge { return .absent }
-      haveEnded = processes.allSatisfy { kill($0, 0) < 0 && errno == ESRCH }
-      calls &+= UInt64(processes.count)
-    case .system, .controlGroups:
-      if let online, online.hasChanged(&calls) { return .layoutChanged }
+      haveEnded = true
+      for index in unsafe processes.indices {
+        if unsafe kill(processes[index], 0) == 0 || errno != ESRCH { haveEnded = false }
+        calls &+= 1
+      }
+    case .cpus:
+      let hasChanged = unsafe watch?._withUnsafeGuaranteedRef { $0.hasChanged(&calls) } ?? false
+      if hasChanged { return .layoutChanged }
     }
     if refusal != 0 { return refusal == EACCES || refusal == EPERM ? .denied : .absent }
     let cpu = isOfCPUs ? kernel.currentCPU() : -1
@@ -166,6 +198,11 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
       slot += 1
     }
     return .complete
+  }
+
+  /// How often the workload was aimed at, and its process; nil where none is counted.
+  private var aim: (number: UInt32, pid: Int32)? {
+    unsafe target?._withUnsafeGuaranteedRef { ($0.aims, $0.pid) }
   }
 
   override func disarm() {
