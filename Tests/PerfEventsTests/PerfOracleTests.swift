@@ -1,7 +1,10 @@
 import Foundation
 import LinuxSystem
 import PerfEvents
+import Sampler
 import Testing
+
+@testable import Collectors
 
 /// Attributes against those that `perf stat -vv` prints before it opens an event, whether the host
 /// has the event or not.
@@ -58,9 +61,13 @@ import Testing
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  /// Our attributes in perf's words; fields of 0 are not printed.
-  private func words(_ event: PerfEvent) -> [String: String] {
-    let attributes = event.attributes
+  /// The attributes with which we open an event of a workload, in perf's words; fields of 0 are not
+  /// printed.
+  private func words(_ event: PerfEvent) throws -> [String: String] {
+    let plan = try PerfPlan(
+      PerfChoice(groups: [], scope: .workload(WorkloadTarget())),
+      CollectorContext(roots: MountRoots()))
+    let attributes = plan.attributes(event, isLeader: true)
     func hexadecimal(_ value: UInt64) -> String { "0x" + String(value, radix: 16) }
     var fields = ["found": "1"]
     if attributes.type != 0 { fields["type"] = "\(attributes.type)" }
@@ -74,15 +81,14 @@ import Testing
       (.excludeUser, "exclude_user"), (.excludeKernel, "exclude_kernel"),
       (.excludeHypervisor, "exclude_hv"), (.excludeHost, "exclude_host"),
       (.excludeGuest, "exclude_guest"), (.excludeIdle, "exclude_idle"), (.pinned, "pinned"),
+      (.inherit, "inherit"), (.enableOnExec, "enable_on_exec"), (.disabled, "disabled"),
     ]
     for (flag, name) in flags where attributes.flags.contains(flag) { fields[name] = "1" }
     return fields
   }
 
   /// What only our own way of opening decides.
-  private static let circumstances: Set<String> = [
-    "size", "sample_type", "read_format", "disabled", "inherit", "enable_on_exec",
-  ]
+  private static let circumstances: Set<String> = ["size", "sample_type", "read_format"]
 
   private func compare(_ name: String) throws -> Bool {
     guard let theirs = try printed(name) else { return false }
@@ -93,8 +99,9 @@ import Testing
     }
     let ours = try #require(try resolver.events(name).first)
     let rest = theirs.filter { !Self.circumstances.contains($0.key) }
-    #expect(words(ours) == rest, "\(name)")
-    return words(ours) == rest
+    let words = try words(ours)
+    #expect(words == rest, "\(name)")
+    return words == rest
   }
 
   private static let modifiers = [
