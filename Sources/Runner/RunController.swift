@@ -26,13 +26,16 @@ package struct RunController {
 
   /// Runs everything. Whatever fails stands in the result, and what was measured is kept.
   package func run(_ session: RunSession) -> RunResult {
+    let hooks = HookRunner(context)
     var fatal: LBError?
     do throws(LBError) {
-      fatal = try runPhase(session)
+      fatal = try runPhase(session, hooks)
     } catch {
       fatal = error
     }
     if let fatal, !session.result.errors.contains(fatal) { session.note(fatal) }
+    // Whatever happened; its own failure comes behind what did.
+    if let failure = hooks.run(.cleanup) { session.note(failure) }
     if let stop = stopError,
       !session.result.errors.contains(where: { $0.category == stop.category })
     {
@@ -54,10 +57,13 @@ package struct RunController {
   }
 
   /// Gives the error that ended the phase early, nil when all of it was executed.
-  private func runPhase(_ session: RunSession) throws(LBError) -> LBError? {
+  private func runPhase(
+    _ session: RunSession, _ hooks: HookRunner
+  ) throws(LBError) -> LBError? {
     let specification = context.specification
     let name = "main"
     try session.begin(PhaseResult(name: name, command: specification.command))
+    if let failure = hooks.run(.setup) { return failure }
     let total = specification.warmUps + specification.repetitions
     for index in 0..<total {
       let isWarmUp = index < specification.warmUps
@@ -68,7 +74,14 @@ package struct RunController {
         if context.services.pause(specification.cooldown) { return nil }
       }
       if context.services.stop.raised != nil { return nil }
-      if let fatal = try runRepetition(place, session) { return fatal }
+      if let failure = hooks.run(.prepare) { return failure }
+      if context.services.stop.raised != nil { return nil }
+      let fatal = try runRepetition(place, session)
+      let failure = hooks.run(.conclude)
+      if let ended = fatal ?? failure {
+        if fatal != nil, let failure { session.note(failure) }
+        return ended
+      }
     }
     return nil
   }

@@ -24,6 +24,8 @@ package struct RunSpecification: Sendable {
   /// Bytes of the workload's output that are kept of each attempt.
   package var outputLimit = 1 << 20
   package var showOutput = false
+  /// Commands around the repetitions.
+  package var hooks: [Hook: String] = [:]
   /// Numbers that are read from the output of each attempt.
   package var metrics: [WorkloadMetric] = []
   /// Whether an output without one of them fails the repetition.

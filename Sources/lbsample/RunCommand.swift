@@ -27,6 +27,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Results") var store: StoreOptions
+  @OptionGroup(title: "Around the repetitions") var hooks: HookOptions
   @OptionGroup(title: "The workload's own metrics") var own: WorkloadMetricOptions
   @OptionGroup(title: "Messages") var log: LogOptions
 
@@ -287,6 +288,7 @@ struct RunCommand: ParsableCommand {
       specification.input = input == "inherit" ? .inherit : .file(input)
     }
     specification.ignoredFailures = try ignoredFailures()
+    specification.hooks = hooks.given
     specification.metrics = try own.read()
     specification.requiresMetrics = try own.areRequired()
     return specification
@@ -301,7 +303,8 @@ struct RunCommand: ParsableCommand {
       ("workload.ignore_failure", ignoreFailure),
       ("workload.metrics", own.text),
     ]
-    return given.compactMap { key, value in
+    let around = Hook.allCases.map { ("workload.\($0.rawValue)", hooks.given[$0]) }
+    return (given + around).compactMap { key, value in
       value.map { ConfigurationEntry(key: key, value: $0, origin: "command line") }
     }
   }
