@@ -21,7 +21,7 @@ struct PerfPlan {
   private(set) var notes: [String]
   /// Names that were refused for one reason make one note.
   private var refusals: [(reason: String, names: [String])] = []
-  private let places: [Place]
+  private var places: [Place]
   /// Instances of the sums over places.
   let totals: [String]
   private let folders = DescriptorList()
@@ -61,6 +61,10 @@ struct PerfPlan {
     if !standIns.isEmpty { keepWhatOpensAtOnce(context) }
     takeTurns()
     tellApart()
+    // The trials took their time: look again at what there is to be opened now.
+    if case .processes(let processes) = choice.scope {
+      places = Self.tasks(of: processes, context).map { Place(task: $0, cpu: -1, total: 0) }
+    }
     notes += refusals.map { "perf: \($0.names.joined(separator: ", ")): \($0.reason)" }
     notes += standIns
   }
