@@ -296,8 +296,10 @@ private func waitUntilFinished(_ session: SamplerSession) {
     try cycle()
     let before = counts()
     for _ in 0..<50 { try cycle() }
-    #expect(counts().0 == before.0)
-    #expect(counts().1 <= before.1 + 8, "other suites open files at the same time")
+    // Other suites have threads and files of their own at the same time: what fifty cycles leaked
+    // would be fifty.
+    let after = counts()
+    #expect(after.0 <= before.0 + 16 && after.1 <= before.1 + 16)
   }
 }
 
