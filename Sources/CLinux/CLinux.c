@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/futex.h>
 #include <linux/perf_event.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -438,6 +439,50 @@ int lb_unix_listen(const char *path) {
 failed:;
   int error = errno;
   close(fd);
+  return -error;
+}
+
+int lb_unix_connect(const char *path) {
+  struct sockaddr_un address = {.sun_family = AF_UNIX};
+  if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
+  strcpy(address.sun_path, path);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+  int error = errno;
+  close(fd);
+  return -error;
+}
+
+int lb_tcp_connect(uint16_t port) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  // Refused or taken at once, unless the queue of the one who listens is full.
+  struct timeval patience = {.tv_usec = 100000};
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  int error = connect(fd, (struct sockaddr *)&address, sizeof address) < 0 ? errno : 0;
+  close(fd);
+  return -error;
+}
+
+int lb_tcp_free_port(uint16_t *port) {
+  struct sockaddr_in address = {.sin_family = AF_INET};
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof address;
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -errno;
+  int error = 0;
+  if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0 ||
+      getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+    error = errno;
+  close(fd);
+  *port = ntohs(address.sin_port);
   return -error;
 }
 

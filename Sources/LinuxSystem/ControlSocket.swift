@@ -54,6 +54,14 @@ package final class ControlConnection {
     self.user = user
   }
 
+  /// Connects to the socket at `path`, as the program at its other end.
+  package init(to path: String) throws(SystemError) {
+    let number = unsafe lb_unix_connect(path)
+    guard number >= 0 else { throw SystemError("connecting", errno: -number, path: path) }
+    descriptor = OwnedDescriptor(owning: number)
+    user = getuid()
+  }
+
   /// Readable when it says something.
   package var pollDescriptor: Int32 { descriptor.number }
 

@@ -14,7 +14,10 @@ package enum HostFacts {
     add("kernel_version", SmallFile.text(roots.proc("sys/kernel/version")))
     add("machine", machine())
     add("cpu_model", cpuModel(roots))
-    add("cpus_online", SmallFile.text(roots.sys("devices/system/cpu/online")))
+    let online = SmallFile.text(roots.sys("devices/system/cpu/online"))
+    add("cpus", online.flatMap { CPUSet(list: $0) }.map { "\($0.members.count)" })
+    add("cpus_online", online)
+    add("nodes", "\(nodes(roots).count)")
     add("cpus_allowed", CPUSet.allowed().description)
     add("cpus_isolated", SmallFile.text(roots.sys("devices/system/cpu/isolated")))
     for node in nodes(roots) {

@@ -14,44 +14,98 @@ package enum RunReport {
     for (key, value) in result.labels.sorted(by: { $0.key < $1.key }) {
       lines.append("label    \(key)=\(value)")
     }
-    for phase in result.phases where !phase.command.isEmpty {
+    let isPlain = result.phases.count == 1
+    for phase in result.phases where isPlain && !phase.command.isEmpty {
       lines.append("command  \(phase.command.joined(separator: " "))")
     }
     for missing in result.unavailable {
       lines.append("without  \(missing.collector): \(missing.outcome): \(missing.reason)")
     }
-    lines += repetitions(result)
-    lines += summary(result, all: all)
-    for repetition in result.phases.flatMap(\.repetitions) {
-      for attempt in repetition.attempts where attempt.outputBytesKept < attempt.outputBytes {
-        lines.append(
-          "note     \(name(repetition)): \(attempt.outputBytesKept) of "
-            + "\(attempt.outputBytes) bytes of output are kept")
-      }
+    if result.kind == "sample" { lines += recording(result) }
+    for phase in result.phases where result.kind != "sample" {
+      if !isPlain { lines += heading(phase) }
+      lines += repetitions(phase)
+      lines += summary(phase, all: all, isOnly: isPlain)
+      lines += notes(phase)
     }
+    if !isPlain { lines += comparison(result) }
     for warning in result.warnings { lines.append("warning  \(warning)") }
     for error in result.errors { lines.append("error    \(error)") }
     if let file = result.file { lines.append("file     \(file)") }
     return lines.joined(separator: "\n") + "\n"
   }
 
-  private static func repetitions(_ result: RunResult) -> [String] {
-    let all = result.phases.flatMap(\.repetitions)
-    guard !all.isEmpty else { return [] }
-    if result.kind == "sample" {
-      guard let only = all.first?.attempts.first else { return [] }
-      guard let overhead = only.overhead else {
-        return ["", "ledger and own cost are missing: the recording was cut off or still runs"]
-      }
-      return ["", LedgerText.line(only.ledger, overhead)]
+  /// What a plain recording says in place of repetitions.
+  private static func recording(_ result: RunResult) -> [String] {
+    guard let only = result.phases.first?.repetitions.first?.attempts.first else { return [] }
+    guard let overhead = only.overhead else {
+      return ["", "ledger and own cost are missing: the recording was cut off or still runs"]
     }
+    return ["", LedgerText.line(only.ledger, overhead)]
+  }
+
+  /// A phase of several.
+  private static func heading(_ phase: PhaseResult) -> [String] {
+    var lines = ["", "phase    \(phase.name): \(phase.status.rawValue)"]
+    if !phase.command.isEmpty {
+      lines.append("command  \(phase.command.joined(separator: " "))")
+    }
+    if let note = phase.note { lines.append("note     \(note)") }
+    if let other = phase.replacedBy { lines.append("note     \(other) took its place") }
+    return lines
+  }
+
+  /// What a reader of a phase's repetitions should know.
+  private static func notes(_ phase: PhaseResult) -> [String] {
+    var lines: [String] = []
+    for repetition in phase.repetitions {
+      for attempt in repetition.attempts {
+        let place =
+          name(repetition) + (repetition.attempts.count > 1 ? ", attempt \(attempt.attempt)" : "")
+        for reason in attempt.contamination {
+          lines.append("note     \(place) is contaminated: \(reason)")
+        }
+        if attempt.outputBytesKept < attempt.outputBytes {
+          lines.append(
+            "note     \(place): \(attempt.outputBytesKept) of "
+              + "\(attempt.outputBytes) bytes of output are kept")
+        }
+      }
+    }
+    if let all = phase.metrics.first, let clean = phase.cleanMetrics.first {
+      lines.append(
+        "note     without the contaminated ones the median of \(clean.metric) is "
+          + "\(value(clean.median, clean.unit)) of \(clean.count), with them "
+          + "\(value(all.median, all.unit)) of \(all.count)")
+    }
+    return lines
+  }
+
+  /// The phases side by side, by their wall times.
+  private static func comparison(_ result: RunResult) -> [String] {
+    let measured = result.phases.compactMap { phase in phase.metrics.first.map { (phase, $0) } }
+    guard measured.count > 1, let best = measured.map(\.1.median).min(), best > 0 else {
+      return []
+    }
+    var rows = [["phase", "repetitions", "wall time", "min", "max", "of the fastest"]]
+    for (phase, row) in measured {
+      rows.append([
+        phase.name, "\(row.count)", value(row.median, row.unit), value(row.minimum, row.unit),
+        value(row.maximum, row.unit), "\(Readable.fixed(row.median / best, 2)) ×",
+      ])
+    }
+    return [""] + TextTable.lines(rows, leftColumns: 1)
+  }
+
+  private static func repetitions(_ phase: PhaseResult) -> [String] {
+    guard !phase.repetitions.isEmpty else { return [] }
     var rows = [
       [
         "repetition", "status", "exit", "wall", "user", "system", "samples", "late", "skipped",
         "own cost",
       ]
     ]
-    for repetition in all {
+    for repetition in phase.repetitions {
       guard let attempt = repetition.attempts.last else {
         rows.append([name(repetition), repetition.status.rawValue])
         continue
@@ -77,8 +131,11 @@ package enum RunReport {
     repetition.warmUp ? "warm-up \(repetition.repetition)" : "\(repetition.repetition)"
   }
 
-  private static func summary(_ result: RunResult, all: Bool) -> [String] {
-    let shown = result.metrics.filter {
+  /// A phase's summary; of several phases, only of what is the workload's own.
+  private static func summary(_ phase: PhaseResult, all: Bool, isOnly: Bool) -> [String] {
+    let shown = phase.metrics.filter {
+      all || isOnly || $0.metric.hasPrefix("workload.") || !$0.metric.contains(".")
+    }.filter {
       all || ($0.minimum != 0 || $0.maximum != 0) && !isTimeOfCounting($0.metric)
     }
     guard !shown.isEmpty else { return [] }
@@ -100,7 +157,7 @@ package enum RunReport {
       ])
     }
     var lines = [""] + TextTable.lines(rows, leftColumns: 1)
-    let hidden = result.metrics.count - shown.count
+    let hidden = phase.metrics.count - shown.count
     if hidden > 0 {
       lines.append("(\(hidden) metrics that say nothing new are left out here; json has them)")
     }

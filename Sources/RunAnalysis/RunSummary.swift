@@ -5,20 +5,9 @@ package enum RunSummary {
   /// The name under which the wall time of a repetition is summarised.
   package static let wallTime = "wall_time"
 
-  /// One row a metric: wall time first, the workload's own usage next, then the host's metrics by
-  /// name, over the counted repetitions that have it. Median intervals from three repetitions on.
-  /// `running` names the metric that says for how much of its time another one was counted.
-  package static func rows(
-    of phases: [PhaseResult], unit: (String) -> String,
-    running: (String) -> String? = { _ in nil }
-  ) -> [MetricSummary] {
-    let counted = phases.flatMap(\.repetitions).filter { !$0.warmUp && $0.status == .completed }
-    let pairs = counted.compactMap { repetition in
-      repetition.attempts.last { $0.status == .completed }.map { (repetition.repetition, $0) }
-    }
-    let attempts = pairs.map(\.1)
-    var rows: [MetricSummary] = []
-    let own: [(String, (AttemptResult) -> UInt64?, String)] = [
+  /// What the executor itself knows of an attempt.
+  private static var own: [(name: String, value: (AttemptResult) -> UInt64?, unit: String)] {
+    [
       (wallTime, \.wallNanoseconds, "ns"),
       ("user_time", \.userNanoseconds, "ns"),
       ("system_time", \.systemNanoseconds, "ns"),
@@ -26,6 +15,36 @@ package enum RunSummary {
       ("voluntary_switches", \.voluntarySwitches, "count"),
       ("involuntary_switches", \.involuntarySwitches, "count"),
     ]
+  }
+
+  /// The values of one metric over the completed attempts at a phase's counted repetitions.
+  package static func values(of metric: String, in phase: PhaseResult) -> [Double] {
+    let attempts = phase.repetitions.filter { !$0.warmUp }.flatMap(\.attempts).filter {
+      $0.status == .completed
+    }
+    if let own = own.first(where: { $0.name == metric }) {
+      return attempts.compactMap(own.value).map { Double($0) }
+    }
+    return attempts.compactMap { $0.metrics[metric] }
+  }
+
+  /// One row a metric: wall time first, the workload's own usage next, then the host's metrics by
+  /// name, over the counted repetitions that have it. Median intervals from three repetitions on.
+  ///
+  /// Every completed attempt stands for itself, so that repeating what was disturbed cannot
+  /// flatter; `clean` leaves out those that were. `running` names the metric that says for how much of its
+  /// time another one was counted.
+  package static func rows(
+    of phase: PhaseResult, clean: Bool = false, unit: (String) -> String,
+    running: (String) -> String? = { _ in nil }
+  ) -> [MetricSummary] {
+    let pairs = phase.repetitions.filter { !$0.warmUp }.flatMap { repetition in
+      repetition.attempts.filter {
+        $0.status == .completed && (!clean || $0.contamination.isEmpty)
+      }.map { (repetition.repetition, $0) }
+    }
+    let attempts = pairs.map(\.1)
+    var rows: [MetricSummary] = []
     for (name, value, unit) in own {
       let values = attempts.compactMap(value).map { Double($0) }
       if values.count == attempts.count, let row = row(name, unit, values) { rows.append(row) }

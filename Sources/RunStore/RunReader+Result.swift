@@ -38,19 +38,8 @@ extension RunReader {
         StreamMeta.Unavailable(
           collector: $0["name"], outcome: $0["outcome"], reason: $0["reason"])
       }
-      result.metrics = try Row.fetchAll(db, sql: "SELECT * FROM summary ORDER BY position").map {
-        var summary = MetricSummary(
-          metric: $0["metric"], unit: $0["unit"], count: $0["count"], median: $0["median"],
-          minimum: $0["minimum"], maximum: $0["maximum"],
-          medianAbsoluteDeviation: $0["median_absolute_deviation"], medianLow: $0["median_low"],
-          medianHigh: $0["median_high"])
-        summary.running = $0["running"]
-        summary.repetitions = try ($0["repetitions"] as String?).map {
-          try JSON.value([Int].self, $0)
-        }
-        return summary
-      }
       result.phases = try Self.phases(db)
+      result.promoteOnlySummary()
       if result.kind == "sample" {
         let only = result.phases.first?.repetitions.first?.attempts.first
         result.ledger = only?.ledger
@@ -73,8 +62,13 @@ extension RunReader {
     var phases: [PhaseResult] = []
     for row in try Row.fetchAll(db, sql: "SELECT * FROM phase ORDER BY id") {
       var phase = PhaseResult(
-        name: row["name"], command: try JSON.value([String].self, row["command"]))
+        name: row["name"], command: try JSON.value([String].self, row["command"]),
+        kind: row["kind"], parameters: try JSON.value([String: String].self, row["parameters"]))
       phase.status = try status(row["status"])
+      phase.note = row["note"]
+      phase.replacedBy = row["replaced_by"]
+      phase.metrics = try summary(ofPhase: row["id"], clean: false, db)
+      phase.cleanMetrics = try summary(ofPhase: row["id"], clean: true, db)
       let repetitions = try Row.fetchAll(
         db, sql: "SELECT * FROM repetition WHERE phase_id = ? ORDER BY id",
         arguments: [row["id"] as Int64])
@@ -88,6 +82,26 @@ extension RunReader {
       phases.append(phase)
     }
     return phases
+  }
+
+  private static func summary(
+    ofPhase phase: Int64, clean: Bool, _ db: Database
+  ) throws -> [MetricSummary] {
+    try Row.fetchAll(
+      db, sql: "SELECT * FROM summary WHERE phase_id = ? AND clean = ? ORDER BY position",
+      arguments: [phase, clean]
+    ).map { row in
+      var summary = MetricSummary(
+        metric: row["metric"], unit: row["unit"], count: row["count"], median: row["median"],
+        minimum: row["minimum"], maximum: row["maximum"],
+        medianAbsoluteDeviation: row["median_absolute_deviation"], medianLow: row["median_low"],
+        medianHigh: row["median_high"])
+      summary.running = row["running"]
+      summary.repetitions = try (row["repetitions"] as String?).map {
+        try JSON.value([Int].self, $0)
+      }
+      return summary
+    }
   }
 
   private static func attempts(
@@ -113,6 +127,8 @@ extension RunReader {
       attempt.outputBytes = unsigned(row["output_bytes"]) ?? 0
       attempt.outputBytesKept = UInt64((row["output"] as Data?)?.count ?? 0)
       attempt.orphansKilled = row["orphans_killed"] ?? 0
+      attempt.contamination =
+        try (row["contamination"] as String?).map { try JSON.value([String].self, $0) } ?? []
       attempt.error = try (row["error"] as String?).map { try JSON.value(LBError.self, $0) }
       for metric in try Row.fetchAll(
         db, sql: "SELECT name, value FROM metric WHERE attempt_id = ?", arguments: [id])

@@ -149,8 +149,13 @@ package final class RunWriter: @unchecked Sendable {
     var row: Int64 = 0
     try write("recording a phase") { db in
       try db.execute(
-        sql: "INSERT INTO phase (name, status, command) VALUES (?, ?, ?)",
-        arguments: [phase.name, phase.status.rawValue, try JSON.text(phase.command)])
+        sql: """
+          INSERT INTO phase (name, kind, parameters, status, command) VALUES (?, ?, ?, ?, ?)
+          """,
+        arguments: [
+          phase.name, phase.kind, try JSON.text(phase.parameters), phase.status.rawValue,
+          try JSON.text(phase.command),
+        ])
       row = db.lastInsertedRowID
     }
     return row
@@ -202,7 +207,7 @@ package final class RunWriter: @unchecked Sendable {
           UPDATE attempt SET status = ?, start_unix_ns = ?, wall_ns = ?, bracket_ns = ?,
             exit_code = ?, signal = ?, user_ns = ?, system_ns = ?, peak_resident_bytes = ?,
             voluntary_switches = ?, involuntary_switches = ?, output_bytes = ?, output = ?,
-            orphans_killed = ?, error = ?
+            orphans_killed = ?, contamination = ?, error = ?
           WHERE id = ?
           """,
         arguments: [
@@ -215,7 +220,7 @@ package final class RunWriter: @unchecked Sendable {
           result.voluntarySwitches.map(Int64.init(bitPattern:)),
           result.involuntarySwitches.map(Int64.init(bitPattern:)),
           Int64(bitPattern: result.outputBytes), Data(output), result.orphansKilled,
-          try result.error.map { try JSON.text($0) }, row,
+          try JSON.text(result.contamination), try result.error.map { try JSON.text($0) }, row,
         ])
       for (name, value) in result.metrics {
         try db.execute(
@@ -269,11 +274,37 @@ package final class RunWriter: @unchecked Sendable {
   }
 
   /// Persists a status as it changes.
-  package func setPhaseStatus(_ row: Int64, _ status: RunStatus) throws(LBError) {
+  package func setRunStatus(_ status: RunStatus) throws(LBError) {
     try write("recording a status") { db in
-      try db.execute(
-        sql: "UPDATE phase SET status = ? WHERE id = ?", arguments: [status.rawValue, row])
+      try db.execute(sql: "UPDATE run SET status = ?", arguments: [status.rawValue])
     }
+  }
+
+  /// Persists where a phase stands, and its summaries.
+  package func updatePhase(_ row: Int64, _ phase: PhaseResult) throws(LBError) {
+    try write("recording a phase") { db in
+      try db.execute(
+        sql: "UPDATE phase SET status = ?, note = ?, replaced_by = ? WHERE id = ?",
+        arguments: [phase.status.rawValue, phase.note, phase.replacedBy, row])
+      try db.execute(sql: "DELETE FROM summary WHERE phase_id = ?", arguments: [row])
+      for (clean, rows) in [(false, phase.metrics), (true, phase.cleanMetrics)] {
+        for (position, summary) in rows.enumerated() {
+          try Self.insert(summary, phase: row, clean: clean, position: position, db)
+        }
+      }
+    }
+  }
+
+  private static func insert(
+    _ row: MetricSummary, phase: Int64, clean: Bool, position: Int, _ db: Database
+  ) throws {
+    try db.execute(
+      sql: "INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      arguments: [
+        phase, clean, row.metric, position, row.unit, row.count, row.median, row.minimum,
+        row.maximum, row.medianAbsoluteDeviation, row.medianLow, row.medianHigh, row.running,
+        try row.repetitions.map { try JSON.text($0) },
+      ])
   }
 
   /// Adds one event to the journal.
@@ -312,15 +343,6 @@ package final class RunWriter: @unchecked Sendable {
           result.durationNanoseconds.map(Int64.init(bitPattern:)),
           try JSON.text(result.errors), try JSON.text(result.warnings),
         ])
-      for (position, row) in result.metrics.enumerated() {
-        try db.execute(
-          sql: "INSERT OR REPLACE INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-          arguments: [
-            row.metric, position, row.unit, row.count, row.median, row.minimum, row.maximum,
-            row.medianAbsoluteDeviation, row.medianLow, row.medianHigh,
-            row.running, try row.repetitions.map { try JSON.text($0) },
-          ])
-      }
     }
     close()
   }

@@ -3,7 +3,7 @@ enum Schema {
   /// "lbsm" as PRAGMA application_id, by which file(1) and we know the format.
   static let applicationID = 0x6C62_736D
   /// PRAGMA user_version of this schema.
-  static let version = 3
+  static let version = 4
 
   static let tables = """
     CREATE TABLE run (
@@ -20,7 +20,8 @@ enum Schema {
     CREATE TABLE host (position INTEGER PRIMARY KEY, name TEXT NOT NULL, value TEXT NOT NULL);
     CREATE TABLE label (key TEXT PRIMARY KEY, value TEXT NOT NULL);
     CREATE TABLE phase (
-      id INTEGER PRIMARY KEY, name TEXT NOT NULL, status TEXT NOT NULL, command TEXT NOT NULL
+      id INTEGER PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, parameters TEXT NOT NULL,
+      status TEXT NOT NULL, command TEXT NOT NULL, note TEXT, replaced_by TEXT
     );
     CREATE TABLE repetition (
       id INTEGER PRIMARY KEY, phase_id INTEGER NOT NULL REFERENCES phase(id),
@@ -32,7 +33,7 @@ enum Schema {
       wall_ns INTEGER, bracket_ns INTEGER, exit_code INTEGER, signal INTEGER, user_ns INTEGER,
       system_ns INTEGER, peak_resident_bytes INTEGER, voluntary_switches INTEGER,
       involuntary_switches INTEGER, output_bytes INTEGER, output BLOB, orphans_killed INTEGER,
-      error TEXT
+      contamination TEXT, error TEXT
     );
     CREATE TABLE metric (
       attempt_id INTEGER NOT NULL REFERENCES attempt(id), name TEXT NOT NULL,
@@ -77,10 +78,11 @@ enum Schema {
       message TEXT NOT NULL, phase TEXT, repetition INTEGER, attempt INTEGER
     );
     CREATE TABLE summary (
-      metric TEXT PRIMARY KEY, position INTEGER NOT NULL, unit TEXT NOT NULL,
+      phase_id INTEGER NOT NULL REFERENCES phase(id), clean INTEGER NOT NULL,
+      metric TEXT NOT NULL, position INTEGER NOT NULL, unit TEXT NOT NULL,
       count INTEGER NOT NULL, median REAL NOT NULL, minimum REAL NOT NULL,
       maximum REAL NOT NULL, median_absolute_deviation REAL NOT NULL, median_low REAL,
-      median_high REAL, running REAL, repetitions TEXT
+      median_high REAL, running REAL, repetitions TEXT, PRIMARY KEY (phase_id, clean, metric)
     );
     CREATE VIEW runs AS
       SELECT id, name, kind, status, datetime(start_unix_ns / 1000000000, 'unixepoch') AS started,
@@ -99,8 +101,9 @@ enum Schema {
         LEFT JOIN overhead ON overhead.attempt_id = attempt.id
       ORDER BY attempt.id;
     CREATE VIEW summaries AS
-      SELECT metric, unit, count, median, minimum, maximum, median_absolute_deviation,
-        median_low, median_high, running, repetitions
-      FROM summary ORDER BY position;
+      SELECT phase.name AS phase, summary.clean, metric, unit, count, median, minimum, maximum,
+        median_absolute_deviation, median_low, median_high, running, repetitions
+      FROM summary JOIN phase ON phase.id = summary.phase_id
+      ORDER BY summary.phase_id, summary.clean, position;
     """
 }

@@ -18,7 +18,6 @@ package enum Hook: String, Sendable, CaseIterable {
 package struct HookRunner {
   /// Bytes of a failed command's output that its error has.
   private static let tail = 500
-  private static let cleanUpLimit: UInt64 = 5_000_000_000
 
   private let context: RunContext
 
@@ -45,9 +44,12 @@ package struct HookRunner {
     }
     workload.openGate()
     let interruption = wait(workload, isLast: hook == .cleanup)
-    if interruption != nil { end(workload) }
+    if interruption != nil {
+      let grace = min(context.specification.grace, WorkloadLauncher.cleanUpLimit)
+      WorkloadLauncher.terminate(workload, grace: grace, context.services)
+    }
     let status = workload.peekExit()
-    _ = workload.reap(until: Clock.monotonic() + Self.cleanUpLimit)
+    _ = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
     let (output, _) = pump.finish(until: Clock.monotonic() + 200_000_000)
     switch interruption {
     case .tookTooLong: return failure("took too long and was ended", status)
@@ -70,26 +72,11 @@ package struct HookRunner {
   }
 
   private func spawn(_ command: String) throws(SystemError) -> (any Workload, OutputPump) {
-    let specification = context.specification
-    let pipe = try Pipe()
-    let input = try OwnedDescriptor(open: "/dev/null", O_RDONLY)
-    let end = pipe.writeEnd.number
-    var plan = SpawnPlan(
-      path: "/bin/sh", arguments: ["sh", "-c", command], environment: specification.environment,
-      input: input.number, output: end, error: end)
-    plan.cpus = context.allowedCPUs
-    plan.directory = specification.directory
-    plan.user = specification.user
-    let workload: any Workload
-    do throws(SpawnFailure) {
-      workload = try context.services.spawner.spawn(plan)
-    } catch {
-      throw SystemError(error.step, errno: error.errno)
-    }
-    let pump = try OutputPump(
-      pipe.intoReadEnd(), limit: specification.outputLimit, passThrough: specification.showOutput,
-      cpus: nil)
-    return (workload, pump)
+    var specification = context.specification
+    specification.input = .null
+    return try WorkloadLauncher.launch(
+      "/bin/sh", ["sh", "-c", command], specification, cpus: context.allowedCPUs, drainCPUs: nil,
+      context.services.spawner)
   }
 
   /// Why a command is ended.
@@ -108,17 +95,5 @@ package struct HookRunner {
       until: limit.map { Clock.monotonic() + $0 })
     if ready.contains(0) { return nil }
     return ready.isEmpty ? .tookTooLong : .stopped
-  }
-
-  /// Ends its process group: with the grace of a workload, unless a second stop was asked for.
-  private func end(_ workload: any Workload) {
-    workload.signalGroup(SIGTERM)
-    let ready = Poll.wait(
-      readable: [workload.exitPollDescriptor, context.services.kill.pollDescriptor],
-      until: Clock.monotonic() + min(context.specification.grace, Self.cleanUpLimit))
-    if ready.contains(0) { return }
-    workload.signalGroup(SIGKILL)
-    _ = Poll.wait(
-      readable: [workload.exitPollDescriptor], until: Clock.monotonic() + Self.cleanUpLimit)
   }
 }

@@ -32,9 +32,6 @@ package protocol RepetitionExecuting: AnyObject {
 
 /// Gate, opening sample, exec, exit, closing sample, reaping: in that order.
 package final class RepetitionExecutor: RepetitionExecuting {
-  /// How long a killed group's stragglers and their output are waited for.
-  private static let cleanUpLimit: UInt64 = 5_000_000_000
-
   /// An executor without state: each call stands for itself.
   package init() {}
 
@@ -89,7 +86,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
       workload.signalGroup(SIGKILL)
     }
     let refusal = workload.signalGroup(SIGKILL)
-    if let usage = workload.reap(until: Clock.monotonic() + Self.cleanUpLimit) {
+    if let usage = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit) {
       result.userNanoseconds = usage.userNanoseconds
       result.systemNanoseconds = usage.systemNanoseconds
       result.peakResidentBytes = usage.peakResidentBytes
@@ -105,12 +102,12 @@ package final class RepetitionExecutor: RepetitionExecuting {
       result.error = result.error ?? fatal
     }
     if let scope = services.scope, scope.isPopulated {
-      result.orphansKilled += scope.kill(until: Clock.monotonic() + Self.cleanUpLimit)
+      result.orphansKilled += scope.kill(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
     }
     foreground?.restore()
     if context.specification.adoptsOrphans {
       result.orphansKilled += services.spawner.killRemaining(
-        except: children, until: Clock.monotonic() + Self.cleanUpLimit)
+        except: children, until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
     }
     let (output, total) = pump.finish(until: Clock.monotonic() + 200_000_000)
     result.outputBytes = total
@@ -163,29 +160,10 @@ package final class RepetitionExecutor: RepetitionExecuting {
     }
     let path = try WorkloadCommand.resolve(specification)
     do throws(SystemError) {
-      let pipe = try Pipe()
-      let input = try openInput(specification.input)
-      let end = pipe.writeEnd.number
-      var plan = SpawnPlan(
-        path: path, arguments: command, environment: specification.environment,
-        input: input.number, output: end, error: end)
-      plan.cpus = specification.workloadCPUs ?? context.allowedCPUs
-      plan.directory = specification.directory
-      plan.user = specification.user
-      if specification.input == .inherit, isatty(STDIN_FILENO) == 1 {
-        plan.foregroundTerminal = STDIN_FILENO
-      }
-      let workload: any Workload
-      do throws(SpawnFailure) {
-        workload = try context.services.spawner.spawn(plan)
-      } catch {
-        throw SystemError("starting it failed while \(error.step)", errno: error.errno)
-      }
       let own = specification.workloadCPUs.map { context.allowedCPUs.subtracting($0) }
-      let pump = try OutputPump(
-        pipe.intoReadEnd(), limit: specification.outputLimit, passThrough: specification.showOutput,
-        cpus: own)
-      return (workload, pump)
+      return try WorkloadLauncher.launch(
+        path, command, specification, cpus: specification.workloadCPUs ?? context.allowedCPUs,
+        drainCPUs: own, context.services.spawner)
     } catch {
       throw failure("\(command[0]): \(error)", errno: error.errno)
     }
@@ -198,17 +176,6 @@ package final class RepetitionExecutor: RepetitionExecuting {
       throw LBError(
         .workload, "the workload cannot be put into its control group: \(error)",
         context: ErrorContext(path: error.path, errno: error.errno))
-    }
-  }
-
-  private func openInput(_ input: WorkloadInput) throws(SystemError) -> OwnedDescriptor {
-    switch input {
-    case .null: return try OwnedDescriptor(open: "/dev/null", O_RDONLY)
-    case .file(let path): return try OwnedDescriptor(open: path, O_RDONLY)
-    case .inherit:
-      let copy = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
-      guard copy >= 0 else { throw SystemError("dup of standard input", errno: errno) }
-      return OwnedDescriptor(owning: copy)
     }
   }
 
@@ -232,17 +199,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
     }
   }
 
-  /// SIGTERM to the group, SIGKILL after the grace or at a second stop request; returns once the
-  /// workload itself is dead.
   private func terminate(_ workload: any Workload, _ context: RunContext) {
-    workload.signalGroup(SIGTERM)
-    let descriptors = [workload.exitPollDescriptor, context.services.kill.pollDescriptor]
-    let ready = Poll.wait(
-      readable: descriptors, until: Clock.monotonic() + context.specification.grace)
-    if ready.contains(0) { return }
-    workload.signalGroup(SIGKILL)
-    _ = Poll.wait(
-      readable: [workload.exitPollDescriptor], until: Clock.monotonic() + Self.cleanUpLimit)
+    WorkloadLauncher.terminate(workload, grace: context.specification.grace, context.services)
   }
 
   // MARK: After it

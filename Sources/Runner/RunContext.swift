@@ -23,6 +23,13 @@ package struct RunContext: Sendable {
     self.journal = journal
     self.allowedCPUs = allowedCPUs
   }
+
+  /// The same run at another command.
+  package func executing(_ specification: RunSpecification) -> RunContext {
+    RunContext(
+      runID: runID, specification: specification, services: services, store: store,
+      journal: journal, allowedCPUs: allowedCPUs)
+  }
 }
 
 /// Which attempt a component is at.

@@ -3,22 +3,24 @@ import Logging
 import RunAnalysis
 package import SampleModel
 
-/// Composes a run: warm-ups and repetitions in order, each by the executor, each recorded.
+/// Composes a run: its setup, its phases in order, its clean-up, its end.
 ///
 /// It holds services and components, no state: that is the session's, made fresh for each run.
 package struct RunController {
   private let context: RunContext
   private let executor: any RepetitionExecuting
   private let collectors: any CollectorLifecycle
+  private let plan: PhaseNode
   /// Told what is happening, for a progress line.
   private let progress: (RunProgress) -> Void
 
-  /// A controller of the run that `context` describes.
+  /// A controller of the run that `context` describes: of `plan`, or of its one command.
   package init(
-    _ context: RunContext, executor: any RepetitionExecuting,
+    _ context: RunContext, plan: PhaseNode? = nil, executor: any RepetitionExecuting,
     collectors: any CollectorLifecycle, progress: @escaping (RunProgress) -> Void = { _ in }
   ) {
     self.context = context
+    self.plan = plan ?? .only(context.specification)
     self.executor = executor
     self.collectors = collectors
     self.progress = progress
@@ -27,11 +29,15 @@ package struct RunController {
   /// Runs everything. Whatever fails stands in the result, and what was measured is kept.
   package func run(_ session: RunSession) -> RunResult {
     let hooks = HookRunner(context)
-    var fatal: LBError?
-    do throws(LBError) {
-      fatal = try runPhase(session, hooks)
-    } catch {
-      fatal = error
+    var fatal = hooks.run(.setup)
+    if fatal == nil {
+      let phases = PhaseRunner(
+        context, session, executor: executor, collectors: collectors, progress: progress)
+      do throws(LBError) {
+        fatal = try phases.run(plan)
+      } catch {
+        fatal = error
+      }
     }
     if let fatal, !session.result.errors.contains(fatal) { session.note(fatal) }
     // Whatever happened; its own failure comes behind what did.
@@ -56,92 +62,29 @@ package struct RunController {
     return error
   }
 
-  /// Gives the error that ended the phase early, nil when all of it was executed.
-  private func runPhase(
-    _ session: RunSession, _ hooks: HookRunner
-  ) throws(LBError) -> LBError? {
-    let specification = context.specification
-    let name = "main"
-    try session.begin(PhaseResult(name: name, command: specification.command))
-    if let failure = hooks.run(.setup) { return failure }
-    let total = specification.warmUps + specification.repetitions
-    for index in 0..<total {
-      let isWarmUp = index < specification.warmUps
-      let number = isWarmUp ? index + 1 : index - specification.warmUps + 1
-      let place = AttemptPlace(phase: name, repetition: number, warmUp: isWarmUp, attempt: 1)
-      if index > 0, specification.cooldown > 0 {
-        progress(RunProgress(place: place, specification: specification, activity: .coolingDown))
-        if context.services.pause(specification.cooldown) { return nil }
-      }
-      if context.services.stop.raised != nil { return nil }
-      if let failure = hooks.run(.prepare) { return failure }
-      if context.services.stop.raised != nil { return nil }
-      let fatal = try runRepetition(place, session)
-      let failure = hooks.run(.conclude)
-      if let ended = fatal ?? failure {
-        if fatal != nil, let failure { session.note(failure) }
-        return ended
-      }
-    }
-    return nil
-  }
-
-  private func runRepetition(
-    _ place: AttemptPlace, _ session: RunSession
-  ) throws(LBError) -> LBError? {
-    progress(RunProgress(place: place, specification: context.specification, activity: .running))
-    try session.begin(RepetitionResult(repetition: place.repetition, warmUp: place.warmUp))
-    try context.journal.record(.info, "repetition.start", describe(place), at: place)
-    let outcome = executor.execute(place, context, collectors) { bracket throws(LBError) in
-      try session.beginAttempt(number: place.attempt, bracket: bracket)
-    }
-    try session.end(outcome)
-    let result = outcome.result
-    if let error = result.error {
-      try context.journal.record(.warning, "repetition.end", "\(error)", at: place)
-    } else {
-      try context.journal.record(
-        .info, "repetition.end", "\(describe(place)) \(result.status.rawValue)", at: place)
-    }
-    for note in outcome.notes {
-      let warning = "\(describe(place)): \(note)"
-      session.result.warnings.append(warning)
-      try context.journal.record(.warning, "workload.metric", warning, at: place)
-    }
-    if result.orphansKilled > 0 {
-      let warning =
-        "\(describe(place)): \(result.orphansKilled) of the workload's descendants outlived it "
-        + "and were killed"
-      session.result.warnings.append(warning)
-      try context.journal.record(.warning, "workload.orphans", warning, at: place)
-    }
-    if !result.ledger.isExact {
-      throw LBError(.internal, "\(describe(place)): the ledger does not add up")
-    }
-    return outcome.fatal
-  }
-
-  private func describe(_ place: AttemptPlace) -> String {
-    (place.warmUp ? "warm-up " : "repetition ") + "\(place.repetition)"
-  }
-
-  /// Adds what the collectors say of the whole run, and the summary over its repetitions.
-  /// `own` are the units of the workload's own metrics.
+  /// The summaries of a phase, with the units that its collectors and its own metrics have.
   package static func summarise(
-    _ result: inout RunResult, _ collectors: any CollectorLifecycle, own: [String: String] = [:]
+    _ phase: inout PhaseResult, _ collectors: any CollectorLifecycle, own: [WorkloadMetric] = []
   ) {
-    let units = collectors.units.merging(own) { $1 }
+    var units = collectors.units
+    for metric in own { units[metric.name] = metric.unit }
     let shares = collectors.shares
-    result.metrics = RunSummary.rows(
-      of: result.phases, unit: { units[$0] ?? "" }, running: { shares[$0] })
+    phase.metrics = RunSummary.rows(
+      of: phase, unit: { units[$0] ?? "" }, running: { shares[$0] })
+    let attempts = phase.repetitions.filter { !$0.warmUp }.flatMap(\.attempts)
+    guard attempts.contains(where: { !$0.contamination.isEmpty }) else { return }
+    phase.cleanMetrics = RunSummary.rows(
+      of: phase, clean: true, unit: { units[$0] ?? "" }, running: { shares[$0] })
+  }
+
+  /// Adds what the collectors say of the whole run.
+  package static func conclude(_ result: inout RunResult, _ collectors: any CollectorLifecycle) {
     result.unavailable = collectors.meta?.unavailable ?? []
     result.warnings += (collectors.meta?.notes ?? []) + collectors.notices
   }
 
   private func finish(_ session: RunSession, isFatal: Bool) throws(LBError) {
-    var own: [String: String] = [:]
-    for metric in context.specification.metrics { own[metric.name] = metric.unit }
-    Self.summarise(&session.result, collectors, own: own)
+    Self.conclude(&session.result, collectors)
     try session.end(
       stopped: context.services.stop.raised != nil, fatal: isFatal,
       at: context.services.clock.realtime())
@@ -150,21 +93,41 @@ package struct RunController {
   }
 }
 
+extension PhaseNode {
+  /// The plan of a single command: one phase, called `main`.
+  static func only(_ specification: RunSpecification) -> PhaseNode {
+    var main = PhaseNode(name: "main", kind: "command")
+    main.specification = specification
+    main.specification?.hooks[.setup] = nil
+    main.specification?.hooks[.cleanup] = nil
+    var root = PhaseNode(name: "", kind: "plan")
+    root.children = [main]
+    return root
+  }
+}
+
 /// What a run is doing now.
 package struct RunProgress: Sendable {
   /// The kinds of thing it can be doing.
-  package enum Activity: String, Sendable {
+  package enum Activity: Sendable, Hashable {
     case running
-    case coolingDown = "cooling down"
+    case coolingDown
+    /// For something outside of the run.
+    case waiting(String)
+
+    /// In words.
+    package var text: String {
+      switch self {
+      case .running: "running"
+      case .coolingDown: "cooling down"
+      case .waiting(let what): what
+      }
+    }
   }
 
-  package let place: AttemptPlace
+  package let phase: String
+  /// nil between repetitions.
+  package let place: AttemptPlace?
   package let total: Int
   package let activity: Activity
-
-  init(place: AttemptPlace, specification: RunSpecification, activity: Activity) {
-    self.place = place
-    total = place.warmUp ? specification.warmUps : specification.repetitions
-    self.activity = activity
-  }
 }

@@ -11,13 +11,17 @@ package struct RunServices: Sendable {
   package let kill: StopFlag
   /// The control group that workloads are put into, nil to leave them in ours.
   package let scope: ControlGroupScope?
+  /// Whether a collector can be had here; nil for one that there is not.
+  package let isAvailable: @Sendable (String) -> Bool?
 
   /// Services.
   package init(
     clock: any ClockSource, roots: MountRoots, spawner: any WorkloadSpawner, stop: StopFlag,
-    kill: StopFlag, scope: ControlGroupScope? = nil
+    kill: StopFlag, scope: ControlGroupScope? = nil,
+    isAvailable: @escaping @Sendable (String) -> Bool? = { _ in nil }
   ) {
     self.scope = scope
+    self.isAvailable = isAvailable
     self.clock = clock
     self.roots = roots
     self.spawner = spawner

@@ -5,7 +5,7 @@ package import SampleModel
 package final class RunSession {
   package var result: RunResult
   private let store: RunWriter?
-  private var phaseRow: Int64 = 0
+  private var phaseRows: [Int64] = []
   private var repetitionRow: Int64 = 0
   private var attemptRow: Int64 = 0
   private(set) var firstError: LBError?
@@ -22,27 +22,59 @@ package final class RunSession {
     result.errors.append(error)
   }
 
+  /// Takes back what a phase noted after `mark`: another one took its place. Gives it.
+  func withdraw(after mark: Int) -> [LBError] {
+    let withdrawn = Array(result.errors[mark...])
+    result.errors.removeSubrange(mark...)
+    firstError = result.errors.first
+    return withdrawn
+  }
+
   /// Moves a status on, refusing what the table of transitions does not have.
   private func advance(_ status: inout RunStatus, to next: RunStatus) {
+    guard status != next else { return }
     assert(status.mayBecome(next), "illegal transition from \(status) to \(next)")
     if status.mayBecome(next) { status = next }
   }
 
-  /// Begins the run and its phase.
-  package func begin(_ phase: PhaseResult) throws(LBError) {
-    advance(&result.status, to: .running)
-    result.phases.append(phase)
-    let last = result.phases.count - 1
-    advance(&result.phases[last].status, to: .running)
-    phaseRow = try store?.addPhase(result.phases[last]) ?? 0
+  /// The run waits for something outside of it, or goes on.
+  func wait(_ isWaiting: Bool) throws(LBError) {
+    let next: RunStatus = isWaiting ? .waiting : .running
+    if result.status == .pending { advance(&result.status, to: .running) }
+    guard result.status != next else { return }
+    advance(&result.status, to: next)
+    try store?.setRunStatus(next)
   }
 
-  /// Begins a repetition of the current phase.
-  package func begin(_ repetition: RepetitionResult) throws(LBError) {
+  /// Begins the run, if this is its first phase, and the phase; gives its place among them.
+  @discardableResult
+  package func begin(_ phase: PhaseResult) throws(LBError) -> Int {
+    advance(&result.status, to: .running)
+    result.phases.append(phase)
+    let index = result.phases.count - 1
+    advance(&result.phases[index].status, to: .running)
+    phaseRows.append(try store?.addPhase(result.phases[index]) ?? 0)
+    return index
+  }
+
+  /// A phase that is not executed, and why.
+  func skip(_ phase: PhaseResult, because reason: String) throws(LBError) {
+    var phase = phase
+    advance(&phase.status, to: .skipped)
+    phase.note = reason
+    result.phases.append(phase)
+    let row = try store?.addPhase(phase) ?? 0
+    phaseRows.append(row)
+    try store?.updatePhase(row, phase)
+  }
+
+  /// Begins a repetition of a phase, by default the last one.
+  package func begin(_ repetition: RepetitionResult, phase: Int? = nil) throws(LBError) {
+    let phase = phase ?? result.phases.count - 1
     var repetition = repetition
     advance(&repetition.status, to: .running)
-    repetitionRow = try store?.addRepetition(repetition, phase: phaseRow) ?? 0
-    result.phases[result.phases.count - 1].repetitions.append(repetition)
+    repetitionRow = try store?.addRepetition(repetition, phase: phaseRows[phase]) ?? 0
+    result.phases[phase].repetitions.append(repetition)
   }
 
   /// Begins an attempt in a bracket.
@@ -51,33 +83,67 @@ package final class RunSession {
       try store?.addAttempt(number: number, bracket: bracket, repetition: repetitionRow) ?? 0
   }
 
-  /// Ends the current repetition with its attempt's outcome.
-  package func end(_ outcome: AttemptOutcome) throws(LBError) {
-    let phase = result.phases.count - 1
+  /// Ends an attempt at the current repetition of a phase, by default the last one; unless there is
+  /// `another` one to come, the repetition too.
+  package func end(
+    _ outcome: AttemptOutcome, phase: Int? = nil, another: Bool = false
+  ) throws(LBError) {
+    let phase = phase ?? result.phases.count - 1
     let repetition = result.phases[phase].repetitions.count - 1
     let status = outcome.result.status
     result.phases[phase].repetitions[repetition].attempts.append(outcome.result)
-    advance(&result.phases[phase].repetitions[repetition].status, to: status)
-    if let error = outcome.result.error { note(error) }
+    if !another {
+      advance(&result.phases[phase].repetitions[repetition].status, to: status)
+      if let error = outcome.result.error { note(error) }
+    }
     if attemptRow != 0 {
       try store?.finishAttempt(attemptRow, outcome.result, output: outcome.output)
     }
     attemptRow = 0
-    if repetitionRow != 0 { try store?.setRepetitionStatus(repetitionRow, status) }
+    if repetitionRow != 0, !another { try store?.setRepetitionStatus(repetitionRow, status) }
     try store?.checkpoint()
   }
 
-  /// Ends phase and run with the worst status of the counted repetitions.
+  /// Whether a repetition has been executed already: in a run that is resumed.
+  func isDone(_ repetition: Int, warmUp: Bool, phase: Int) -> Bool {
+    result.phases[phase].repetitions.contains {
+      $0.repetition == repetition && $0.warmUp == warmUp && $0.status == .completed
+    }
+  }
+
+  /// Ends a phase with the worst status of its counted repetitions, or with `status`.
+  package func endPhase(
+    _ index: Int, _ status: RunStatus? = nil, summarise: (inout PhaseResult) -> Void = { _ in }
+  ) throws(LBError) {
+    let counted = result.phases[index].repetitions.filter { !$0.warmUp }.map(\.status)
+    advance(&result.phases[index].status, to: status ?? RunStatus.worst(of: counted))
+    summarise(&result.phases[index])
+    if phaseRows[index] != 0 {
+      try store?.updatePhase(phaseRows[index], result.phases[index])
+    }
+  }
+
+  /// Says which phase took the place of one that failed.
+  func replace(_ index: Int, by name: String) throws(LBError) {
+    result.phases[index].replacedBy = name
+    if phaseRows[index] != 0 {
+      try store?.updatePhase(phaseRows[index], result.phases[index])
+    }
+  }
+
+  /// Ends the run with the worst status of what counts in it.
   package func end(stopped: Bool, fatal: Bool, at time: UInt64) throws(LBError) {
-    let counted = result.phases.flatMap(\.repetitions).filter { !$0.warmUp }.map(\.status)
-    var status = RunStatus.worst(of: counted)
+    var status = RunStatus.worst(
+      of: result.phases.filter { $0.replacedBy == nil }.map(\.status))
     if fatal { status = .failed }
     if stopped { status = .interrupted }
-    if let last = result.phases.indices.last {
-      advance(&result.phases[last].status, to: status)
-      if phaseRow != 0 { try store?.setPhaseStatus(phaseRow, status) }
+    for index in result.phases.indices
+    where [.pending, .running, .waiting].contains(result.phases[index].status) {
+      try endPhase(index, stopped ? .interrupted : status)
     }
+    if result.status == .pending { advance(&result.status, to: .running) }
     advance(&result.status, to: status)
+    result.promoteOnlySummary()
     result.endUnixNanoseconds = time
     result.durationNanoseconds = time &- result.startUnixNanoseconds
   }

@@ -30,6 +30,13 @@ package struct RunSpecification: Sendable {
   package var metrics: [WorkloadMetric] = []
   /// Whether an output without one of them fails the repetition.
   package var requiresMetrics = true
+  /// What of it is tried again.
+  package var attempts = AttemptPolicy()
+  /// What a repetition has to keep to.
+  package var gates = GateLimits()
+  /// Repetitions are added until this is reached, up to `maximumRepetitions`.
+  package var until: Precision?
+  package var maximumRepetitions = 100
   /// Whether descendants that outlive the process group are adopted, killed and reaped. For a
   /// process of our own only: it would take another program's children for the workload's.
   package var adoptsOrphans = true
@@ -54,6 +61,18 @@ package enum IgnoredFailures: Sendable, Hashable {
   case none
   case all
   case codes(Set<Int32>)
+
+  /// Reads `all`, or exit codes such as `1,2`.
+  package init?(_ text: String) {
+    if text == "all" {
+      self = .all
+      return
+    }
+    let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+    let codes = parts.compactMap { Int32($0) }.filter { (0...255).contains($0) }
+    guard codes.count == parts.count else { return nil }
+    self = .codes(Set(codes))
+  }
 
   /// Whether an end by this status is a success.
   package func accepts(_ status: ExitStatus) -> Bool {

@@ -39,6 +39,13 @@ package struct WorkloadMetric: Sendable, Hashable {
     }
   }
 
+  /// A metric that a tool of ours is known to print.
+  init(_ name: String, _ unit: String, _ place: Place) {
+    self.name = "workload.\(name)"
+    self.unit = unit
+    self.place = place
+  }
+
   private static func regex(
     _ pattern: String
   ) throws(WorkloadMetricError) -> Regex<AnyRegexOutput> {

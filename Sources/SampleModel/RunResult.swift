@@ -39,6 +39,9 @@ public struct AttemptResult: Sendable, Codable {
   public var error: LBError?
   /// Descendants that outlived the workload's process group and had to be killed.
   public var orphansKilled: Int
+  /// What disturbed it, so that its numbers say something else than the workload's; empty for a
+  /// clean one.
+  public var contamination: [String]
 
   /// An attempt that has not been made.
   public init(attempt: Int) {
@@ -51,6 +54,7 @@ public struct AttemptResult: Sendable, Codable {
     outputBytesKept = 0
     outputBytes = 0
     orphansKilled = 0
+    contamination = []
   }
 }
 
@@ -78,21 +82,39 @@ public struct RepetitionResult: Sendable, Codable {
 
 /// One phase of a run.
 public struct PhaseResult: Sendable, Codable {
-  /// Its name.
+  /// Its name, with the parameters that tell it apart: `load[threads=2]`.
   public var name: String
+  /// Its kind: `command`, `parallel`, …
+  public var kind: String
+  /// The parameters that it was executed with.
+  public var parameters: [String: String]
   /// Where it stands.
   public var status: RunStatus
   /// The command and its arguments.
   public var command: [String]
   /// Warm-ups and repetitions, in order of execution.
   public var repetitions: [RepetitionResult]
+  /// The summary over every completed attempt at a counted repetition, wall time first.
+  public var metrics: [MetricSummary]
+  /// The same without the contaminated ones; empty where there were none.
+  public var cleanMetrics: [MetricSummary]
+  /// Why it was skipped, or what took its place.
+  public var note: String?
+  /// The phase that took its place when it failed.
+  public var replacedBy: String?
 
   /// A phase that has not begun.
-  public init(name: String, command: [String]) {
+  public init(
+    name: String, command: [String], kind: String = "command", parameters: [String: String] = [:]
+  ) {
     self.name = name
+    self.kind = kind
+    self.parameters = parameters
     status = .pending
     self.command = command
     repetitions = []
+    metrics = []
+    cleanMetrics = []
   }
 }
 
@@ -173,7 +195,8 @@ public struct RunResult: Sendable, Codable {
   public var labels: [String: String]
   /// The phases, in order.
   public var phases: [PhaseResult]
-  /// The summary, wall time first.
+  /// The summary of the only phase that measured, wall time first; with several of them each has
+  /// its own.
   public var metrics: [MetricSummary]
   /// Collectors that were asked for and not there.
   public var unavailable: [StreamMeta.Unavailable]
@@ -211,6 +234,16 @@ public struct RunResult: Sendable, Codable {
     self.startUnixNanoseconds = startUnixNanoseconds
   }
 
-  /// The summary rows, wall time first, then by name.
-  public func summary() -> [MetricSummary] { metrics }
+  /// The summary rows, wall time first, then by name; of a run with several phases, those of the
+  /// named one.
+  public func summary(of phase: String? = nil) -> [MetricSummary] {
+    guard let phase else { return metrics }
+    return phases.first { $0.name == phase }?.metrics ?? []
+  }
+
+  /// Makes the summary of the only phase that measured the run's.
+  package mutating func promoteOnlySummary() {
+    let measured = phases.filter { !$0.metrics.isEmpty }
+    metrics = measured.count == 1 ? measured[0].metrics : []
+  }
 }

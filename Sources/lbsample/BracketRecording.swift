@@ -74,7 +74,10 @@ final class BracketRecording: BracketKeeper {
     _ failure: LBError?, stopped: Int32?, _ collectors: CollectorSession
   ) throws(LBError) {
     if let failure { session.note(failure) }
-    RunController.summarise(&session.result, collectors)
+    RunController.conclude(&session.result, collectors)
+    try session.endPhase(0, stopped == nil ? failure.map { _ in .failed } : .interrupted) {
+      RunController.summarise(&$0, collectors)
+    }
     try session.end(stopped: stopped != nil, fatal: failure != nil, at: clock.realtime())
     try writer.finish(session.result)
   }

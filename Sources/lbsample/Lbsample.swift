@@ -29,11 +29,13 @@ struct Lbsample: ParsableCommand {
         3    a required collector is not available
         4    the workload failed or timed out
         5    the result could not be written
+        6    a gate or a quota said no, or --strict
         130  stopped by SIGINT, 143 by SIGTERM; results are kept
       """,
     version: version,
     subcommands: [
-      SampleCommand.self, RunCommand.self, ArmCommand.self, RunsCommand.self, ExportCommand.self,
+      SampleCommand.self, RunCommand.self, ArmCommand.self, ApproveCommand.self, RunsCommand.self,
+      ExportCommand.self,
       CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self, ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)

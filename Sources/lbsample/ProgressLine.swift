@@ -50,11 +50,13 @@ final class ProgressLine: @unchecked Sendable {
   private func draw() {
     let state = state.withLock { $0 }
     guard let progress = state.progress else { return }
-    let kind = progress.place.warmUp ? "warm-up" : "repetition"
+    var parts = progress.phase == "main" || progress.phase.isEmpty ? "" : "\(progress.phase): "
+    if let place = progress.place {
+      let kind = place.warmUp ? "warm-up" : "repetition"
+      parts += "\(kind) \(place.repetition) of \(max(place.repetition, progress.total)), "
+    }
     let elapsed = Double(Clock.monotonic() - state.since) / 1e9
-    write(
-      "\r\u{1b}[K\(kind) \(progress.place.repetition) of \(progress.total), "
-        + "\(progress.activity.rawValue) \(Readable.fixed(elapsed, 1)) s")
+    write("\r\u{1b}[K\(parts)\(progress.activity.text) \(Readable.fixed(elapsed, 1)) s")
   }
 
   private func write(_ text: String) {

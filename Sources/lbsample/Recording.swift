@@ -73,7 +73,9 @@ final class Recording {
     outcome.error = failure
     try writer.finishAttempt(attempt, outcome, output: [])
     try writer.setRepetitionStatus(session.repetition, status)
-    try writer.setPhaseStatus(session.phase, status)
+    var phase = PhaseResult(name: "sample", command: [])
+    phase.status = status
+    try writer.updatePhase(session.phase, phase)
     result.status = status
     result.errors = [failure, stopped].compactMap { $0 }
     result.endUnixNanoseconds = clock.realtime()

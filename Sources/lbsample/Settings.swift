@@ -83,35 +83,3 @@ struct Settings {
     self[name].split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
   }
 }
-
-/// The nearest of some known words, for messages.
-enum Nearest {
-  /// The known word with the fewest edits to `word`, if they are few enough to be a slip.
-  static func word(to word: String, in known: [String]) -> String? {
-    known.map { ($0, distance(word, $0)) }
-      .filter { $0.1 <= max(2, word.count / 3) }
-      .min { $0.1 < $1.1 }?.0
-  }
-
-  /// `; did you mean x?`, or nothing.
-  static func hint(_ nearest: String?) -> String {
-    nearest.map { "; did you mean \($0)?" } ?? ""
-  }
-
-  /// Levenshtein's distance, by two rows.
-  static func distance(_ one: String, _ other: String) -> Int {
-    let other = Array(other.utf8)
-    var row = Array(0...other.count)
-    for (place, letter) in one.utf8.enumerated() {
-      var diagonal = row[0]
-      row[0] = place + 1
-      for column in other.indices {
-        let above = row[column + 1]
-        row[column + 1] = min(
-          above + 1, row[column] + 1, diagonal + (letter == other[column] ? 0 : 1))
-        diagonal = above
-      }
-    }
-    return row[other.count]
-  }
-}

@@ -137,7 +137,7 @@ enum SettingsSchema {
         "collectors.net_source", .choice(["auto", "text", "netlink"]), "auto",
         "interface counters from /proc/net/dev or rtnetlink; auto: rtnetlink with many interfaces"),
     ]
-    + cadenceKeys + eventKeys + runKeys
+    + cadenceKeys + eventKeys + runKeys + gateKeys
 
   /// A cadence for each collector.
   private static let cadenceKeys =
@@ -162,6 +162,18 @@ enum SettingsSchema {
       "run.grace", .duration(minimum: 0), "30s",
       "time between SIGTERM and SIGKILL when a workload is ended"),
     SettingKey(
+      "run.retries", .integer(0...1000), "0",
+      "attempts after a failure, of a workload that is idempotent"),
+    SettingKey(
+      "run.backoff", .text, "0s,5s,15s",
+      "pauses before the first, the second, … of them; the last is repeated"),
+    SettingKey(
+      "run.max_attempts", .integer(1...1000), "10",
+      "attempts at one repetition in all, whatever their cause"),
+    SettingKey(
+      "run.max_repetitions", .integer(1...1_000_000), "100",
+      "repetitions that --until may add up to"),
+    SettingKey(
       "run.output_limit", .integer(0...1 << 30), "1048576",
       "bytes of the workload's output that are kept of each repetition"),
     SettingKey(
@@ -169,46 +181,28 @@ enum SettingsSchema {
       "directory of result files; empty: $XDG_DATA_HOME/lbsample/runs"),
   ]
 
+  private static let gateKeys: [SettingKey] = [
+    SettingKey(
+      "gates.skipped", .share, "10%",
+      "deadlines not taken, of all, from which a repetition is contaminated; empty: no such gate"),
+    SettingKey(
+      "gates.running", .share, "",
+      "the least share of its time for which events are counted; empty: no such gate"),
+    SettingKey(
+      "gates.own_cost", .share, "5%", "lbsample's own CPU time, of one CPU; empty: no such gate"),
+    SettingKey(
+      "gates.foreign_cpu", .share, "10%",
+      "others' CPU time on the workload's CPUs, of one CPU; empty: no such gate"),
+    SettingKey(
+      "gates.steal", .share, "2%", "time that the hypervisor took; empty: no such gate"),
+    SettingKey("gates.throttling", .boolean, "true", "whether thermal throttling contaminates"),
+    SettingKey(
+      "gates.repeats", .integer(0...1000), "3",
+      "attempts after contaminated ones, of a workload that is idempotent"),
+  ]
+
   /// A key of the table, or one of the user's own in a section that takes them.
   static func key(_ name: String) -> SettingKey? {
     keys.first { $0.name == name } ?? ownKey(name)
-  }
-}
-
-/// Shares of one CPU as they are written.
-enum Share {
-  /// 0.005 of `0.5%`; nil for anything else.
-  static func parse(_ text: String) -> Double? {
-    guard text.hasSuffix("%"), let percent = Double(text.dropLast()), percent > 0, percent <= 100
-    else { return nil }
-    return percent / 100
-  }
-}
-
-/// Lengths of time as they are written.
-enum Durations {
-  private static let units: [(String, UInt64)] = [
-    ("ns", 1), ("us", 1000), ("µs", 1000), ("ms", 1_000_000), ("s", 1_000_000_000),
-    ("m", 60_000_000_000), ("h", 3_600_000_000_000),
-  ]
-
-  /// Nanoseconds of `100ms`, `1.5s` or a plain number of seconds; nil for anything else.
-  static func parse(_ text: String) -> UInt64? {
-    let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
-    let suffix = text.dropFirst(number.count)
-    guard let value = Double(number), value.isFinite,
-      let unit = suffix.isEmpty ? 1_000_000_000 : units.first(where: { $0.0 == suffix })?.1
-    else { return nil }
-    let nanoseconds = (value * Double(unit)).rounded()
-    return nanoseconds < 9e18 ? UInt64(nanoseconds) : nil
-  }
-
-  /// The shortest exact form.
-  static func text(_ nanoseconds: UInt64) -> String {
-    for (name, unit) in [("s", 1_000_000_000 as UInt64), ("ms", 1_000_000), ("us", 1000)]
-    where nanoseconds % unit == 0 {
-      return "\(nanoseconds / unit)\(name)"
-    }
-    return "\(nanoseconds)ns"
   }
 }

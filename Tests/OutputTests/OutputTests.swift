@@ -295,7 +295,7 @@ private final class Lines {
     phase.repetitions = [repetition]
     result.phases = [phase]
     result.errors = [LBError(.workload, "too long")]
-    result.metrics = ["a", "zero"].map { name in
+    result.phases[0].metrics = ["a", "zero"].map { name in
       MetricSummary(
         metric: name, unit: "bytes", count: 1, median: name == "a" ? 2048 : 0,
         minimum: name == "a" ? 2048 : 0, maximum: name == "a" ? 2048 : 0,

@@ -68,12 +68,12 @@ import Testing
       repetition(1, 99, warmUp: true), repetition(30, 1), repetition(10, 2), repetition(20, 6),
       repetition(9999, 9999, status: .failed),
     ]
-    let rows = RunSummary.rows(of: [phase]) { _ in "ns" }
+    let rows = RunSummary.rows(of: phase) { _ in "ns" }
     #expect(rows.map(\.metric) == ["wall_time", "cpu.user[all]"])
     #expect(rows[0].median == 20 && rows[0].minimum == 10 && rows[0].maximum == 30)
     #expect(rows[0].medianAbsoluteDeviation == 10 && rows[0].count == 3)
     #expect(rows[1].median == 2 && rows[1].unit == "ns")
     #expect(rows[0].medianLow != nil)
-    #expect(RunSummary.rows(of: []) { _ in "" }.isEmpty)
+    #expect(RunSummary.rows(of: PhaseResult(name: "none", command: [])) { _ in "" }.isEmpty)
   }
 }

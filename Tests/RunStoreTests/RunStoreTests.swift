@@ -241,7 +241,8 @@ private func record(
   @Test func theResultSurvivesTheFile() throws {
     let folder = try TemporaryFolder()
     let writer = try record(folder.file("r.lbsample"))
-    var phase = PhaseResult(name: "main", command: ["a", "b c"])
+    var phase = PhaseResult(
+      name: "main", command: ["a", "b c"], kind: "parallel", parameters: ["n": "1"])
     phase.status = .running
     let phaseRow = try writer.addPhase(phase)
     var repetition = RepetitionResult(repetition: 1, warmUp: false)
@@ -274,7 +275,16 @@ private func record(
     attempt.error = LBError(.workload, "it failed", causes: ["because"])
     try writer.finishAttempt(attemptRow, attempt, output: [104, 105])
     try writer.setRepetitionStatus(row, .failed)
-    try writer.setPhaseStatus(phaseRow, .failed)
+    phase.status = .failed
+    phase.note = "it was so"
+    phase.replacedBy = "another"
+    phase.metrics = [
+      MetricSummary(
+        metric: "wall_time", unit: "ns", count: 1, median: 88, minimum: 88, maximum: 88,
+        medianAbsoluteDeviation: 0, medianLow: nil, medianHigh: nil)
+    ]
+    phase.cleanMetrics = phase.metrics
+    try writer.updatePhase(phaseRow, phase)
     var result = RunResult(
       runID: writer.runID, name: "test", kind: "run", startUnixNanoseconds: 5)
     result.status = .failed
@@ -282,11 +292,6 @@ private func record(
     result.durationNanoseconds = 995
     result.errors = [LBError(.workload, "it failed")]
     result.warnings = ["careful"]
-    result.metrics = [
-      MetricSummary(
-        metric: "wall_time", unit: "ns", count: 1, median: 88, minimum: 88, maximum: 88,
-        medianAbsoluteDeviation: 0, medianLow: nil, medianHigh: nil)
-    ]
     try writer.finish(result)
 
     #expect(directoryEntries(folder.path) == ["r.lbsample"], "one plain file when closed")
@@ -296,10 +301,13 @@ private func record(
     #expect(read.status == .failed)
     #expect(read.labels == ["who": "me"] && read.host == ["kernel": "6.1"])
     #expect(read.configuration.map(\.key) == ["k"])
-    #expect(read.metrics == result.metrics)
+    #expect(read.metrics == phase.metrics, "it is the only one that measured")
     #expect(read.errors == result.errors && read.warnings == ["careful"])
     let phaseRead = try #require(read.phases.first)
     #expect(phaseRead.command == ["a", "b c"])
+    #expect(phaseRead.kind == phase.kind && phaseRead.parameters == phase.parameters)
+    #expect(phaseRead.note == "it was so" && phaseRead.replacedBy == "another")
+    #expect(phaseRead.metrics == phase.metrics && phaseRead.cleanMetrics == phase.metrics)
     let attemptRead = try #require(phaseRead.repetitions.first?.attempts.first)
     #expect(attemptRead.metrics == attempt.metrics)
     #expect(attemptRead.ledger == attempt.ledger)

@@ -89,6 +89,12 @@ int lb_unix_listen(const char *path);
 // The next connection and the user at its other end (SO_PEERCRED). It waits a second at most for
 // what is sent to be read. A descriptor or -errno.
 int lb_unix_accept(int fd, uint32_t *uid);
+// A connection to the Unix stream socket at `path`: a descriptor or -errno.
+int lb_unix_connect(const char *path);
+// Whether something accepts TCP connections at `port` of 127.0.0.1: 0 or -errno.
+int lb_tcp_connect(uint16_t port);
+// A TCP port of 127.0.0.1 that nothing is bound to now: 0 or -errno.
+int lb_tcp_free_port(uint16_t *port);
 // A bound, non-blocking netlink socket whose receive buffer has up to `receive_bytes`: a
 // descriptor or -errno.
 int lb_netlink_open(int protocol, uint32_t groups, int receive_bytes);

@@ -1,0 +1,91 @@
+package import SampleModel
+
+/// How often what went wrong is tried again.
+package struct AttemptPolicy: Sendable, Hashable {
+  /// Attempts after a failure or a timeout of the workload.
+  package var retries = 0
+  /// Nanoseconds before the first, the second, … of them; the last is repeated.
+  package var backoff: [UInt64] = [0, 5_000_000_000, 15_000_000_000]
+  /// Whether the workload may be executed again once it has begun: it has no side effects that
+  /// would add up.
+  package var isIdempotent = false
+  /// Attempts after contaminated ones.
+  package var contaminatedRepeats = 3
+  /// Attempts in all, whatever their cause.
+  package var maximum = 10
+
+  /// The standard policy: nothing that has begun is tried again.
+  package init() {}
+}
+
+/// What one attempt came to, as far as it decides about another one.
+package struct AttemptVerdict: Sendable, Hashable {
+  package var status: RunStatus
+  /// Whether the workload never began, for a reason that passes (EAGAIN, ETXTBSY).
+  package var failedToStart = false
+  /// What disturbed it.
+  package var findings: [GateFinding] = []
+
+  /// A verdict.
+  package init(_ status: RunStatus, failedToStart: Bool = false, findings: [GateFinding] = []) {
+    self.status = status
+    self.failedToStart = failedToStart
+    self.findings = findings
+  }
+}
+
+/// Decides after each attempt at a repetition whether there is another one: pure.
+package struct AttemptMachine: Sendable {
+  /// What follows.
+  package enum Decision: Sendable, Hashable {
+    /// The attempt stands as the repetition's.
+    case accept
+    /// Another one, after so many nanoseconds.
+    case again(after: UInt64, because: String)
+  }
+
+  /// Starts that fail for a reason that passes are tried so often, each a tenth of a second later.
+  static let startLimit = 5
+  static let startPause: UInt64 = 100_000_000
+
+  private let policy: AttemptPolicy
+  package private(set) var attempts = 0
+  private var failures = 0
+  private var contaminated = 0
+  private var failedStarts = 0
+  private var lastFindings: Set<String> = []
+
+  /// Before the first attempt.
+  package init(_ policy: AttemptPolicy) { self.policy = policy }
+
+  /// What follows an attempt with this verdict.
+  package mutating func decide(_ verdict: AttemptVerdict) -> Decision {
+    attempts += 1
+    guard attempts < policy.maximum else { return .accept }
+    if verdict.failedToStart {
+      failedStarts += 1
+      return failedStarts <= Self.startLimit
+        ? .again(after: Self.startPause, because: "it could not be started yet") : .accept
+    }
+    guard policy.isIdempotent else { return .accept }
+    switch verdict.status {
+    case .failed, .timeout:
+      failures += 1
+      guard failures <= policy.retries, let last = policy.backoff.last else { return .accept }
+      let pause = failures <= policy.backoff.count ? policy.backoff[failures - 1] : last
+      return .again(
+        after: pause, because: "it \(verdict.status == .timeout ? "took too long" : "failed")")
+    case .completed:
+      let blocking = verdict.findings.filter { $0.severity == .block }
+      guard !blocking.isEmpty else { return .accept }
+      contaminated += 1
+      // What lies in the sampling itself comes again each time: the second time is enough.
+      let lasting = Set(blocking.filter { !$0.passes }.map(\.gate))
+      let isTheSame = !lasting.isEmpty && lasting == lastFindings
+      lastFindings = lasting
+      guard contaminated <= policy.contaminatedRepeats, !isTheSame else { return .accept }
+      return .again(after: 0, because: "it was contaminated: \(blocking[0].message)")
+    default: return .accept
+    }
+  }
+}

@@ -1,0 +1,162 @@
+package import SampleModel
+
+/// What was found about a repetition that its reader should know.
+package struct GateFinding: Sendable, Hashable, Codable {
+  /// How much it weighs.
+  package enum Severity: String, Sendable, Codable {
+    /// It is said.
+    case note
+    /// The repetition is contaminated.
+    case block
+  }
+
+  package let gate: String
+  package let severity: Severity
+  package let message: String
+  /// Whether it can be gone the next time: it lies in the host, not in the sampling.
+  package let passes: Bool
+
+  /// A finding.
+  package init(gate: String, severity: Severity, message: String, passes: Bool) {
+    self.gate = gate
+    self.severity = severity
+    self.message = message
+    self.passes = passes
+  }
+}
+
+/// What a repetition has to keep to, each as a share; nil turns a gate off.
+package struct GateLimits: Sendable, Hashable {
+  /// Deadlines that were not taken, of all.
+  package var skipped: Double? = 0.1
+  /// Time that events were counted, of all, at the least.
+  package var running: Double?
+  /// lbsample's own CPU time, of one CPU.
+  package var ownCost: Double? = 0.05
+  /// CPU time of others on the workload's CPUs, of one CPU.
+  package var foreignCPU: Double? = 0.1
+  /// Time that the hypervisor took, of all CPUs.
+  package var steal: Double? = 0.02
+  /// Whether thermal throttling contaminates.
+  package var throttling = true
+
+  /// The standard limits.
+  package init() {}
+}
+
+/// Looks at what a repetition says of itself: pure.
+package enum RepetitionGates {
+  /// The kernel accounts CPU time in ticks: what is below two of them on each CPU says nothing.
+  private static let tick: Double = 10_000_000
+
+  /// Everything that is found about a completed attempt.
+  package static func findings(
+    _ attempt: AttemptResult, _ limits: GateLimits, workloadCPUs: [Int]?
+  ) -> [GateFinding] {
+    var found: [GateFinding] = []
+    func add(_ gate: String, passes: Bool, _ message: String) {
+      found.append(GateFinding(gate: gate, severity: .block, message: message, passes: passes))
+    }
+    let ticks = attempt.ledger.ticks
+    // One deadline more or less says nothing of a repetition that has few.
+    if let limit = limits.skipped, ticks.deadlines > 0, ticks.skipped > 1 {
+      let share = Double(ticks.skipped) / Double(ticks.deadlines)
+      if share > limit {
+        add("deadlines", passes: false, "\(percent(share)) of the deadlines were skipped")
+      }
+    }
+    if attempt.ledger.ring.dropped > 0 {
+      add(
+        "drops", passes: false,
+        "\(attempt.ledger.ring.dropped) frames were dropped since the ring was full")
+    }
+    if let limit = limits.running {
+      for (name, share) in attempt.metrics.sorted(by: { $0.key < $1.key })
+      where name.hasPrefix("perf.running[") && share < limit {
+        add("running", passes: false, "\(name) is \(percent(share))")
+      }
+    }
+    if let limit = limits.ownCost, let overhead = attempt.overhead {
+      let tolerance = 2 * tick / max(1, Double(overhead.elapsedNanoseconds))
+      if overhead.processFraction > limit + tolerance {
+        add(
+          "own_cost", passes: false, "sampling took \(percent(overhead.processFraction)) of a CPU")
+      }
+    }
+    found += hostFindings(attempt, limits, workloadCPUs)
+    return found
+  }
+
+  private static func hostFindings(
+    _ attempt: AttemptResult, _ limits: GateLimits, _ workloadCPUs: [Int]?
+  ) -> [GateFinding] {
+    guard attempt.bracketNanoseconds > 0 else { return [] }
+    var found: [GateFinding] = []
+    func add(_ gate: String, _ message: String) {
+      found.append(GateFinding(gate: gate, severity: .block, message: message, passes: true))
+    }
+    let wall = Double(attempt.bracketNanoseconds)
+    let all = cpus(attempt)
+    if let limit = limits.steal, let stolen = attempt.metrics["cpu.steal[all]"], all > 0 {
+      let time = wall * Double(all)
+      if stolen > limit * time + 2 * tick * Double(all) {
+        add("steal", "the hypervisor took \(percent(stolen / time)) of the CPUs")
+      }
+    }
+    if let limit = limits.foreignCPU, let foreign = foreign(attempt, workloadCPUs),
+      foreign.time > limit * wall + 2 * tick * Double(foreign.cpus)
+    {
+      add(
+        "foreign_cpu",
+        "others used \(percent(foreign.time / wall)) of a CPU on the workload's CPUs")
+    }
+    if limits.throttling {
+      let throttled = attempt.metrics.filter {
+        $0.key.hasPrefix("frequency.") && $0.key.contains("throttle_count") && $0.value > 0
+      }
+      if let first = throttled.keys.min() { add("throttling", "\(first) rose") }
+    }
+    return found
+  }
+
+  private static func cpus(_ attempt: AttemptResult) -> Int {
+    let listed = attempt.metrics.keys.filter {
+      $0.hasPrefix("cpu.idle[") && $0 != "cpu.idle[all]"
+    }.count
+    guard listed == 0 else { return listed }
+    // Without a column for each CPU: all of the time that passed on them.
+    let states = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]
+    let total = states.compactMap { attempt.metrics["cpu.\($0)[all]"] }.reduce(0, +)
+    return Int((total / Double(max(1, attempt.bracketNanoseconds))).rounded())
+  }
+
+  /// Busy time on the workload's CPUs that is neither the workload's nor ours.
+  private static func foreign(
+    _ attempt: AttemptResult, _ workloadCPUs: [Int]?
+  ) -> (time: Double, cpus: Int)? {
+    // Guest time is within user time, and what a hypervisor stole was nobody's here.
+    let states = ["user", "nice", "system", "irq", "softirq"]
+    func busy(_ instance: String) -> Double? {
+      guard attempt.metrics["cpu.user[\(instance)]"] != nil else { return nil }
+      return states.compactMap { attempt.metrics["cpu.\($0)[\(instance)]"] }.reduce(0, +)
+    }
+    guard let user = attempt.userNanoseconds, let system = attempt.systemNanoseconds else {
+      return nil
+    }
+    let own = Double(user) + Double(system)
+    if let workloadCPUs {
+      let each = workloadCPUs.compactMap { busy("\($0)") }
+      if each.count == workloadCPUs.count {
+        return (max(0, each.reduce(0, +) - own), each.count)
+      }
+    }
+    guard let total = busy("all") else { return nil }
+    let ours = attempt.overhead.map { Double($0.processNanoseconds) } ?? 0
+    return (max(0, total - own - ours), max(1, cpus(attempt)))
+  }
+
+  private static func percent(_ share: Double) -> String {
+    let tenths = Int((share * 1000).rounded())
+    return "\(tenths / 10).\(tenths % 10) %"
+  }
+}

@@ -1,0 +1,184 @@
+import LinuxSystem
+import Logging
+import RunAnalysis
+import SampleModel
+
+/// Executes phases: their actions, the repetitions of those that measure, what takes the place of
+/// one that failed.
+final class PhaseRunner {
+  private let context: RunContext
+  private let session: RunSession
+  private let collectors: any CollectorLifecycle
+  private let repetitions: RepetitionRunner
+  private let progress: (RunProgress) -> Void
+  private var exports: [String: Double] = [:]
+  /// What was begun and lasts, in order.
+  private var leases: [any PhaseLease] = []
+
+  init(
+    _ context: RunContext, _ session: RunSession, executor: any RepetitionExecuting,
+    collectors: any CollectorLifecycle, progress: @escaping (RunProgress) -> Void
+  ) {
+    self.context = context
+    self.session = session
+    self.collectors = collectors
+    self.progress = progress
+    repetitions = RepetitionRunner(
+      session, executor: executor, collectors: collectors, progress: progress)
+  }
+
+  private var isStopped: Bool { context.services.stop.raised != nil }
+
+  /// Executes a node with all below it; gives the error that ends the run, nil to go on.
+  func run(_ node: PhaseNode) throws(LBError) -> LBError? {
+    let mark = (errors: session.result.errors.count, phases: session.result.phases.count)
+    var fatal = try attempt(node)
+    guard let fallback = node.fallback?.node, !isStopped else { return fatal }
+    let failed = session.result.phases.indices.dropFirst(mark.phases).filter {
+      [.failed, .timeout].contains(session.result.phases[$0].status)
+    }
+    guard fatal != nil || !failed.isEmpty else { return nil }
+    if let fatal, [.resultPersistence, .stopRequested, .internal].contains(fatal.category) {
+      return fatal
+    }
+    if let error = fatal, !session.result.errors.contains(error) { session.note(error) }
+    let errors = session.withdraw(after: mark.errors)
+    let last = errors.last?.message ?? "no error was noted"
+    let message =
+      "\(node.name) failed (\(last)); "
+      + "\(fallback.name) takes its place"
+    session.result.warnings.append(message)
+    try context.journal.record(.warning, "phase.fallback", message)
+    fatal = try run(fallback)
+    let succeeded =
+      fatal == nil && session.result.errors.count == mark.errors
+    if succeeded {
+      for index in failed { try session.replace(index, by: fallback.name) }
+    } else {
+      // Both errors are kept, the first one first.
+      let later = session.withdraw(after: mark.errors)
+      for error in errors + later { session.note(error) }
+    }
+    return fatal
+  }
+
+  private func attempt(_ node: PhaseNode) throws(LBError) -> LBError? {
+    if isStopped { return nil }
+    let before = leases.count
+    do throws(LBError) {
+      for action in node.actions {
+        switch try enter(action, node) {
+        case .skip(let reason):
+          try session.skip(
+            PhaseResult(
+              name: node.name, command: [], kind: node.kind, parameters: node.parameters),
+            because: reason)
+          try context.journal.record(.notice, "phase.skipped", "\(node.name): \(reason)")
+          return nil
+        case .proceed(let lease): if let lease { leases.append(lease) }
+        }
+      }
+    } catch {
+      leave(downTo: before)
+      var failure = error
+      failure.context.phase = node.name
+      return failure
+    }
+    defer { if !node.lasts { leave(downTo: before) } }
+    if node.specification != nil { return try measure([node], .sequential) }
+    let fatal = try runList(node.children, node.order)
+    for (name, metric) in node.exports { exports[name] = value(of: metric) }
+    return fatal
+  }
+
+  private func enter(_ action: any PhaseAction, _ node: PhaseNode) throws(LBError) -> PhaseEntry {
+    let place = PhasePlace(
+      context: context, phase: node.name, result: session.result, exports: exports
+    ) { [self] message throws(LBError) in
+      try session.wait(true)
+      try context.journal.record(.notice, "run.waiting", message)
+      progress(
+        RunProgress(phase: node.name, place: nil, total: 0, activity: .waiting(message)))
+    }
+    let entry = try action.enter(place)
+    try session.wait(false)
+    return entry
+  }
+
+  /// `PHASE.METRIC` of what was measured: a median.
+  private func value(of name: String) -> Double? {
+    for phase in session.result.phases where name.hasPrefix(phase.name + ".") {
+      let metric = name.dropFirst(phase.name.count + 1)
+      if let row = phase.metrics.first(where: { $0.metric == metric }) { return row.median }
+    }
+    return nil
+  }
+
+  /// Ends what lasts, the last one first.
+  private func leave(downTo count: Int) {
+    while leases.count > count {
+      if let failure = leases.removeLast().leave() { session.note(failure) }
+    }
+  }
+
+  /// Phases of one list. What lasts of them ends with the list.
+  private func runList(_ nodes: [PhaseNode], _ order: RunOrder) throws(LBError) -> LBError? {
+    let before = leases.count
+    defer { leave(downTo: before) }
+    var rest = nodes[...]
+    while let first = rest.first, !isStopped {
+      let mixed = order == .sequential ? rest.prefix(1) : rest.prefix(while: Self.isPlain)
+      let fatal = mixed.count > 1 ? try measure(Array(mixed), order) : try run(first)
+      if let fatal { return fatal }
+      rest = rest.dropFirst(max(1, mixed.count))
+    }
+    return nil
+  }
+
+  /// Whether a phase does nothing but measure, so that its repetitions can be mixed with others'.
+  private static func isPlain(_ node: PhaseNode) -> Bool {
+    node.specification != nil && node.actions.isEmpty && node.fallback == nil
+  }
+
+  /// The repetitions of phases, in order. Their own `setup` and `cleanup` are around all of them.
+  private func measure(_ nodes: [PhaseNode], _ order: RunOrder) throws(LBError) -> LBError? {
+    var measured: [MeasuredPhase] = []
+    for node in nodes {
+      guard let specification = node.specification else { continue }
+      let index = try session.begin(
+        PhaseResult(
+          name: node.name, command: specification.command, kind: node.kind,
+          parameters: node.parameters))
+      measured.append(
+        MeasuredPhase(
+          node: node, index: index, context: context.executing(specification),
+          specification: specification))
+    }
+    var fatal: LBError?
+    for phase in measured where fatal == nil && !isStopped {
+      fatal = HookRunner(phase.context).run(.setup)
+    }
+    do throws(LBError) {
+      if fatal == nil { fatal = try repetitions.run(measured, order, leases) }
+    } catch {
+      fatal = error
+    }
+    for phase in measured {
+      if let failure = HookRunner(phase.context).run(.cleanup) { session.note(failure) }
+      let status: RunStatus? = isStopped ? .interrupted : fatal == nil ? nil : .failed
+      try session.endPhase(phase.index, status) {
+        RunController.summarise(&$0, collectors, own: phase.specification.metrics)
+      }
+    }
+    return fatal
+  }
+}
+
+/// A phase that is being measured.
+struct MeasuredPhase {
+  let node: PhaseNode
+  /// Its place among the result's phases.
+  let index: Int
+  let context: RunContext
+  let specification: RunSpecification
+}

@@ -1,0 +1,140 @@
+import Glibc
+import LinuxSystem
+import Logging
+import RunStore
+package import SampleModel
+
+/// `approve`: waits until a person says that the run may go on.
+struct ApprovePhase: PhaseKind {
+  let name = "approve"
+
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
+    var node = planner.node(table, name, scope)
+    node.actions = [
+      ApproveAction(
+        message: table.text("message") ?? "may \(node.name) go on?",
+        limit: table.duration("within") ?? 600_000_000_000)
+    ]
+    return [node]
+  }
+}
+
+/// Where a run that waits is told to go on.
+package enum Approval {
+  /// A socket beside the run's file; its directory is held open, since its whole path may be longer
+  /// than a socket's address.
+  final class Place {
+    let path: String
+    private let directory: OwnedDescriptor
+
+    /// The place of the run in `file`.
+    init(ofRun file: String) throws(SystemError) {
+      let slash = file.lastIndex(of: "/")
+      let folder = slash.map { String(file[..<$0]) } ?? "."
+      directory = try OwnedDescriptor(open: folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY)
+      let name = slash.map { file[file.index(after: $0)...] } ?? file[...]
+      path = "/proc/self/fd/\(directory.number)/\(name).approval"
+    }
+  }
+
+  /// What may be said.
+  package enum Word: String, Sendable, CaseIterable {
+    case approve
+    case refuse
+  }
+
+  /// Tells the run in `file`; gives its answer.
+  package static func tell(_ word: Word, toRun file: String) throws(LBError) -> String {
+    do throws(SystemError) {
+      let place = try Place(ofRun: file)
+      let connection = try ControlConnection(to: place.path)
+      guard connection.send(Array("\(word.rawValue)\n".utf8)) else {
+        throw SystemError("telling it", errno: EPIPE)
+      }
+      let deadline = Clock.monotonic() + WorkloadLauncher.cleanUpLimit
+      while true {
+        switch connection.next() {
+        case .line(let answer): return String(decoding: answer, as: UTF8.self)
+        case .nothing:
+          let ready = Poll.wait(readable: [connection.pollDescriptor], until: deadline)
+          if ready.isEmpty { throw SystemError("waiting for its answer", errno: ETIMEDOUT) }
+        case .tooLong, .closed: throw SystemError("reading its answer", errno: EPIPE)
+        }
+      }
+    } catch {
+      let isWaiting = error.errno != ENOENT && error.errno != ECONNREFUSED
+      throw LBError(
+        .configuration,
+        isWaiting
+          ? "\(file) cannot be told: \(error)" : "\(file) does not wait for an approval now",
+        context: ErrorContext(path: file, errno: error.errno))
+    }
+  }
+}
+
+/// Waits for `lbsample approve RUN`, or for a word at the terminal; refuses when nobody says any.
+struct ApproveAction: PhaseAction {
+  let message: String
+  let limit: UInt64
+
+  var summary: String { "waits for approval, at most \(Durations.text(limit)): \(message)" }
+
+  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+    guard let file = place.context.store?.path else {
+      throw LBError(.gate, "\(message) Without a result file nobody can say so")
+    }
+    let own: Approval.Place
+    let socket: ControlSocket
+    do throws(SystemError) {
+      own = try Approval.Place(ofRun: file)
+      socket = try ControlSocket(path: own.path)
+    } catch {
+      throw LBError(
+        .internal, "no approval can be waited for: \(error)",
+        context: ErrorContext(path: file, errno: error.errno))
+    }
+    // Its directory stays open for as long as the socket has a name in it.
+    defer { withExtendedLifetime((own, socket)) {} }
+    try place.waiting(
+      "\(place.phase): \(message) (lbsample approve \(place.context.runID))")
+    let (word, who) = try wait(place, socket)
+    try place.context.journal.record(
+      .notice, "approval", "\(place.phase): \(word.rawValue) by \(who): \(message)")
+    guard word == .approve else {
+      throw LBError(.gate, "\(place.phase) was refused by \(who): \(message)")
+    }
+    return .proceed(nil)
+  }
+
+  /// The first word that is said, and by whom.
+  private func wait(
+    _ place: PhasePlace, _ socket: ControlSocket
+  ) throws(LBError) -> (Approval.Word, String) {
+    let services = place.context.services
+    let deadline = Clock.monotonic() + limit
+    while true {
+      let ready = Poll.wait(
+        readable: [services.stop.pollDescriptor, socket.pollDescriptor], until: deadline)
+      if let signal = services.stop.raised {
+        var error = LBError(
+          .stopRequested, "stopped by signal \(signal) while waiting for an approval")
+        error.context.signal = signal
+        throw error
+      }
+      guard !ready.isEmpty else {
+        throw LBError(
+          .gate, "\(place.phase): nobody approved within \(Durations.text(limit)): \(message)")
+      }
+      guard let connection = socket.accept() else { continue }
+      let patience = Clock.monotonic() + WorkloadLauncher.cleanUpLimit
+      let readable = [services.stop.pollDescriptor, connection.pollDescriptor]
+      guard connection.user == 0 || connection.user == getuid(),
+        Poll.wait(readable: readable, until: patience).contains(1),
+        case .line(let line) = connection.next(),
+        let word = Approval.Word(rawValue: String(decoding: line, as: UTF8.self))
+      else { continue }
+      _ = connection.send(Array("\(place.context.runID): \(word.rawValue) noted\n".utf8))
+      return (word, "user \(connection.user)")
+    }
+  }
+}

@@ -1,0 +1,130 @@
+import SampleModel
+
+/// `repeat`: its phases once for every combination of parameters.
+struct RepeatPhase: PhaseKind {
+  let name = "repeat"
+
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
+    var node = planner.node(table, name, scope)
+    node.order = planner.order(table) ?? node.order
+    var matrix = ParameterMatrix()
+    if let parameters = table.table("parameters") {
+      for key in parameters.keys {
+        guard let values = Self.values(parameters, key) else { continue }
+        if let wrong = matrix.add(.init(key, values)) {
+          table.problems.add(parameters.at(key), wrong)
+        }
+      }
+    }
+    if matrix.parameters.isEmpty {
+      table.problems.add(
+        table.place, "a repeat phase needs parameters: parameters = { n = [1, 2] }")
+    }
+    // Read once for the problems, then resolved for each combination.
+    _ = table.tables("phase")
+    node.children = matrix.combinations.flatMap { combination -> [PhaseNode] in
+      var inner = scope
+      for (name, value) in combination { inner.parameters[name] = value }
+      let text = combination.map { "\($0.name)=\($0.value)" }.joined(separator: ",")
+      inner.suffix =
+        scope.suffix.isEmpty ? "[\(text)]" : scope.suffix.dropLast() + ",\(text)]"
+      return planner.phases(of: table.filling(inner.parameters), in: inner)
+    }
+    return [node]
+  }
+
+  /// A list of values, or a scan `{ from = 1, to = 9, step = 2 }`.
+  private static func values(_ parameters: PlanTable, _ key: String) -> [String]? {
+    if case .table? = parameters.value(key), let scan = parameters.table(key) {
+      defer { scan.rejectTheRest() }
+      func number(_ name: String) -> String? { scan.value(name)?.plain }
+      guard let from = number("from"), let to = number("to"),
+        let values = ParameterMatrix.scan(from: from, to: to, step: number("step") ?? "1")
+      else {
+        parameters.problems.add(
+          parameters.at(key),
+          "expected { from = 1, to = 9, step = 2 } that leads from one to the other")
+        return nil
+      }
+      return values
+    }
+    return parameters.list(key)
+  }
+}
+
+/// `when`: its phases only where a condition holds.
+struct WhenPhase: PhaseKind {
+  let name = "when"
+
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
+    var node = planner.node(table, name, scope)
+    if let text = table.text("condition") {
+      do throws(Condition.Failure) {
+        node.actions = [ConditionAction(condition: try Condition(text))]
+      } catch {
+        table.problems.add(table.at("condition"), error.reason)
+      }
+    } else {
+      table.problems.add(
+        table.place, "a when phase needs a condition: condition = \"host.cpus >= 4\"")
+    }
+    node.children = planner.phases(of: table, in: scope)
+    return [node]
+  }
+}
+
+/// `include`: another plan file's phases.
+struct IncludePhase: PhaseKind {
+  let name = "include"
+
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
+    var node = planner.node(table, name, scope)
+    var inner = scope
+    inner.parameters.merge(table.texts("parameters") ?? [:]) { $1 }
+    node.exports = table.texts("metrics") ?? [:]
+    guard let file = table.text("file") else {
+      table.problems.add(table.place, "an include phase needs a file: file = \"other.toml\"")
+      return []
+    }
+    planner.include(file, table, into: &node, inner)
+    return [node]
+  }
+}
+
+/// Executes a phase where a condition holds.
+struct ConditionAction: PhaseAction {
+  let condition: Condition
+
+  var summary: String { "only when \(condition.text)" }
+
+  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+    let outcome = condition.evaluate { Self.value($0, place) }
+    return outcome.holds
+      ? .proceed(nil) : .skip("\(condition.text) does not hold: \(outcome.reason)")
+  }
+
+  /// `host.NAME`, `available.COLLECTOR`, a name that an include gave, or `PHASE.METRIC`.
+  private static func value(_ name: String, _ place: PhasePlace) -> Condition.Value? {
+    if let exported = place.exports[name] { return .number(exported) }
+    if let fact = name.dropping("host.").flatMap({ place.result.host[$0] }) {
+      return Double(fact).map { .number($0) } ?? .text(fact)
+    }
+    if let collector = name.dropping("available.") {
+      return place.context.services.isAvailable(collector).map { .number($0 ? 1 : 0) }
+    }
+    for phase in place.result.phases {
+      guard let metric = name.dropping(phase.name + ".") else { continue }
+      if let row = phase.metrics.first(where: { $0.metric == metric }) {
+        return .number(row.median)
+      }
+    }
+    return nil
+  }
+}
+
+extension String {
+  /// What is behind `prefix`, nil where it does not begin so.
+  fileprivate func dropping(_ prefix: String) -> String? {
+    hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
+  }
+}

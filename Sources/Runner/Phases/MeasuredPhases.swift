@@ -1,0 +1,100 @@
+import SampleModel
+
+/// `command`: one command, repeated and measured.
+struct CommandPhase: PhaseKind {
+  let name = "command"
+
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
+    var node = planner.node(table, name, scope)
+    guard var specification = Self.specification(table, scope, planner) else { return [] }
+    specification.command = table.command("command") ?? []
+    if specification.command.isEmpty {
+      table.problems.add(table.place, "a command phase needs a command: command = \"sort x\"")
+    }
+    node.specification = specification
+    return [node]
+  }
+
+  /// The scope's settings with the table's own on top. `setup` and `cleanup` are not inherited:
+  /// they belong to who named them.
+  static func specification(
+    _ table: PlanTable, _ scope: PlanScope, _ planner: Planner
+  ) -> RunSpecification? {
+    var specification = scope.specification
+    specification.hooks[.setup] = nil
+    specification.hooks[.cleanup] = nil
+    CommandSettings.apply(table, &specification, pinned: planner.pinned)
+    return specification
+  }
+}
+
+/// `parallel`: members together, one of them measured, the others its load.
+struct ParallelPhase: PhaseKind {
+  let name = "parallel"
+
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
+    var node = planner.node(table, name, scope)
+    var own = scope
+    own.specification =
+      CommandPhase.specification(table, scope, planner) ?? scope.specification
+    let failsWithAny = table.choice("fail", ["any", "measured"]) != "measured"
+    for member in table.tables("member") {
+      let inner = PlanTable(
+        member.values, at: member.place, parameters: scope.parameters, problems: table.problems)
+      defer { inner.rejectTheRest() }
+      let isMeasured = inner.boolean("measured") ?? false
+      guard var specification = CommandPhase.specification(inner, own, planner) else { continue }
+      let title = inner.text("name") ?? "member"
+      specification.command = inner.command("command") ?? []
+      if specification.command.isEmpty {
+        table.problems.add(member.place, "a member needs a command")
+      }
+      if isMeasured {
+        if node.specification != nil {
+          table.problems.add(member.place, "two members are measured: only one can be")
+        }
+        node.specification = specification
+      } else {
+        node.companions.append(
+          ProcessAction(
+            title: title, specification: specification, readiness: nil,
+            readyLimit: 0, failsPhase: failsWithAny, mayEnd: true))
+      }
+    }
+    if node.specification == nil {
+      table.problems.add(
+        table.place, "one member of a parallel phase has to be measured: measured = true")
+    }
+    return [node]
+  }
+}
+
+/// `workload`: a known tool, whose report becomes metrics.
+struct WorkloadPhase: PhaseKind {
+  let name = "workload"
+  private let adapters: [any WorkloadAdapter]
+
+  init(_ adapters: [any WorkloadAdapter]) { self.adapters = adapters }
+
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
+    var node = planner.node(table, name, scope)
+    let names = adapters.map(\.tool)
+    guard let tool = table.text("tool") else {
+      table.problems.add(
+        table.place, "a workload phase needs a tool: \(names.joined(separator: ", "))")
+      return []
+    }
+    guard let adapter = adapters.first(where: { $0.tool == tool }) else {
+      let nearest = Nearest.word(to: tool, in: names)
+      table.problems.add(
+        table.at("tool"),
+        "unknown tool \(tool)\(Nearest.hint(nearest)); there are \(names.joined(separator: ", "))")
+      return []
+    }
+    guard var specification = CommandPhase.specification(table, scope, planner) else { return [] }
+    specification.command = adapter.command(table.list("arguments") ?? [])
+    specification.metrics += adapter.metrics
+    node.specification = specification
+    return [node]
+  }
+}

@@ -1,0 +1,192 @@
+import Glibc
+import LinuxSystem
+import SampleModel
+
+/// How it is known that a server can be used.
+enum Readiness: Sendable, Hashable {
+  /// Something accepts connections at this TCP port of the loopback interface.
+  case port(UInt16)
+  /// This shell command succeeds.
+  case command(String)
+
+  var text: String {
+    switch self {
+    case .port(let port): "port \(port) answers"
+    case .command(let command): "\(command) succeeds"
+    }
+  }
+}
+
+/// `background`: a process that lives beside the phases behind it, the server under test.
+struct BackgroundPhase: PhaseKind {
+  let name = "background"
+
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
+    var node = planner.node(table, name, scope)
+    guard var specification = CommandPhase.specification(table, scope, planner) else { return [] }
+    specification.command = table.command("command") ?? []
+    if specification.command.isEmpty {
+      table.problems.add(table.place, "a background phase needs a command")
+    }
+    let port = table.integer("ready_port", 1...65_535).map { Readiness.port(UInt16($0)) }
+    let command = table.text("ready_command").map { Readiness.command($0) }
+    if port != nil, command != nil {
+      table.problems.add(
+        table.at("ready_command"), "ready_port and ready_command: only one of them")
+    }
+    node.actions = [
+      ProcessAction(
+        title: node.name, specification: specification, readiness: port ?? command,
+        readyLimit: table.duration("ready_within") ?? 30_000_000_000, failsPhase: true,
+        mayEnd: false)
+    ]
+    node.lasts = true
+    return [node]
+  }
+}
+
+/// Keeps a process running beside what is measured.
+struct ProcessAction: PhaseAction {
+  let title: String
+  let specification: RunSpecification
+  let readiness: Readiness?
+  /// Nanoseconds that it may take to become ready.
+  let readyLimit: UInt64
+  /// Whether its failure is the phase's.
+  let failsPhase: Bool
+  /// Whether it may end by itself, with success.
+  let mayEnd: Bool
+
+  var summary: String {
+    "\(title): \(specification.command.joined(separator: " "))"
+      + (readiness.map { ", ready when \($0.text)" } ?? "")
+  }
+
+  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+    let process = try BackgroundProcess(self, place.context)
+    guard let readiness else { return .proceed(process) }
+    try place.waiting("\(title): waiting until \(readiness.text)")
+    do throws(LBError) {
+      try process.wait(until: readiness, limit: readyLimit)
+    } catch {
+      _ = process.leave()
+      throw error
+    }
+    return .proceed(process)
+  }
+}
+
+/// A process that runs until it is told to end.
+final class BackgroundProcess: PhaseLease {
+  private static let probePeriod: UInt64 = 20_000_000
+  private static let tail = 500
+
+  private let action: ProcessAction
+  private let context: RunContext
+  private let path: String
+  private var workload: (any Workload)?
+  private var pump: OutputPump?
+
+  /// Starts it.
+  init(_ action: ProcessAction, _ context: RunContext) throws(LBError) {
+    self.action = action
+    self.context = context
+    path = try WorkloadCommand.resolve(action.specification)
+    try start()
+  }
+
+  private func start() throws(LBError) {
+    let specification = action.specification
+    do throws(SystemError) {
+      let (workload, pump) = try WorkloadLauncher.launch(
+        path, specification.command, specification,
+        cpus: specification.workloadCPUs ?? context.allowedCPUs, drainCPUs: nil,
+        context.services.spawner)
+      (self.workload, self.pump) = (workload, pump)
+      workload.openGate()
+    } catch {
+      throw failure("could not be started: \(error)")
+    }
+  }
+
+  private func failure(_ message: String, _ status: ExitStatus? = nil) -> LBError {
+    var error = LBError(.workload, "\(action.title) \(message)")
+    error.context.command = action.specification.command
+    error.context.exitCode = status?.code
+    error.context.signal = status?.signal
+    return error
+  }
+
+  /// Waits until it can be used.
+  func wait(until readiness: Readiness, limit: UInt64) throws(LBError) {
+    let services = context.services
+    let deadline = Clock.monotonic() + limit
+    while true {
+      if let signal = services.stop.raised {
+        var error = LBError(
+          .stopRequested, "stopped by signal \(signal) while waiting until \(readiness.text)")
+        error.context.signal = signal
+        throw error
+      }
+      if let failure { throw failure }
+      if isReady(readiness) { return }
+      if Clock.monotonic() >= deadline {
+        throw failure("is not ready after \(Durations.text(limit)): not so that \(readiness.text)")
+      }
+      _ = Poll.wait(
+        readable: [services.stop.pollDescriptor, workload?.exitPollDescriptor ?? -1],
+        until: Clock.monotonic() + Self.probePeriod)
+    }
+  }
+
+  private func isReady(_ readiness: Readiness) -> Bool {
+    switch readiness {
+    case .port(let port): return TCPPort.answers(port)
+    case .command(let command):
+      var specification = action.specification
+      specification.hooks = [.prepare: command]
+      specification.timeout = specification.timeout ?? WorkloadLauncher.cleanUpLimit
+      return HookRunner(context.executing(specification)).run(.prepare) == nil
+    }
+  }
+
+  /// It ended by itself.
+  var failure: LBError? {
+    guard let status = workload?.peekExit() else { return nil }
+    if action.mayEnd, action.specification.ignoredFailures.accepts(status) || !action.failsPhase {
+      return nil
+    }
+    let how =
+      status.signal.map { "was ended by signal \($0)" }
+      ?? "exited with code \(status.code ?? -1)"
+    return failure("\(how) while it was needed\(said)", status)
+  }
+
+  /// The end of what it wrote, once it is gone.
+  private var said: String {
+    guard let pump else { return "" }
+    let (output, _) = pump.finish(until: Clock.monotonic() + 200_000_000)
+    let text = String(decoding: output.suffix(Self.tail), as: UTF8.self)
+    return text.isEmpty ? "" : ": \(text)"
+  }
+
+  func renew() throws(LBError) {
+    _ = leave()
+    try start()
+    if let readiness = action.readiness { try wait(until: readiness, limit: action.readyLimit) }
+  }
+
+  func leave() -> LBError? {
+    guard let workload else { return nil }
+    self.workload = nil
+    if workload.peekExit() == nil {
+      let grace = min(action.specification.grace, WorkloadLauncher.cleanUpLimit)
+      WorkloadLauncher.terminate(workload, grace: grace, context.services)
+    }
+    workload.signalGroup(SIGKILL)
+    let usage = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
+    _ = pump?.finish(until: Clock.monotonic() + 200_000_000)
+    pump = nil
+    return usage == nil ? failure("still runs and cannot be ended") : nil
+  }
+}

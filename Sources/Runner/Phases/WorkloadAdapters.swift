@@ -1,0 +1,60 @@
+/// A benchmark tool that is known: how it is started so that its report can be read, and what of
+/// that are metrics.
+package protocol WorkloadAdapter: Sendable {
+  /// Its command, which is also its name in plans.
+  var tool: String { get }
+  /// The whole command line for what a plan asks of it.
+  func command(_ arguments: [String]) -> [String]
+  /// The numbers of its report.
+  var metrics: [WorkloadMetric] { get }
+}
+
+/// iperf3: throughput between two ends, by `--json`.
+struct IperfAdapter: WorkloadAdapter {
+  let tool = "iperf3"
+  func command(_ arguments: [String]) -> [String] { [tool, "--json"] + arguments }
+
+  var metrics: [WorkloadMetric] {
+    [
+      WorkloadMetric("sent", "bits/s", .json("end.sum_sent.bits_per_second")),
+      WorkloadMetric("received", "bits/s", .json("end.sum_received.bits_per_second")),
+      WorkloadMetric("cpu_host", "%", .json("end.cpu_utilization_percent.host_total")),
+      WorkloadMetric("cpu_remote", "%", .json("end.cpu_utilization_percent.remote_total")),
+    ]
+  }
+}
+
+/// fio: storage, by `--output-format=json`; the numbers are those of the first job, or of all of
+/// them with `--group_reporting`, which is added.
+struct FioAdapter: WorkloadAdapter {
+  let tool = "fio"
+  func command(_ arguments: [String]) -> [String] {
+    [tool, "--output-format=json", "--group_reporting"] + arguments
+  }
+
+  var metrics: [WorkloadMetric] {
+    ["read", "write"].flatMap { direction in
+      [
+        WorkloadMetric("\(direction)_iops", "1/s", .json("jobs[0].\(direction).iops")),
+        WorkloadMetric("\(direction)_bw", "bytes/s", .json("jobs[0].\(direction).bw_bytes")),
+        WorkloadMetric("\(direction)_lat_mean", "ns", .json("jobs[0].\(direction).lat_ns.mean")),
+      ]
+    }
+  }
+}
+
+/// stress-ng: operations of its stressors, by `--metrics-brief`; its lines are
+/// `stress-ng: metrc: [1] cpu  1234  1.00  0.99  0.00  1234.00  1246.46`.
+struct StressNgAdapter: WorkloadAdapter {
+  let tool = "stress-ng"
+  func command(_ arguments: [String]) -> [String] { [tool, "--metrics-brief"] + arguments }
+
+  var metrics: [WorkloadMetric] {
+    let numbers = #"metrc?i?c?s?: *\[[0-9]+\] +[a-z][a-z0-9_-]* +"#
+    return [
+      WorkloadMetric("bogo_ops", "count", .pattern(numbers + #"([0-9.]+)"#)),
+      WorkloadMetric(
+        "bogo_ops_rate", "1/s", .pattern(numbers + #"(?:[0-9.]+ +){4}([0-9.]+)"#)),
+    ]
+  }
+}

@@ -1,0 +1,87 @@
+import LinuxSystem
+import SampleModel
+
+/// The settings of whatever executes a command: one reading for plans, phases and members.
+package enum CommandSettings {
+  /// Reads all of them but the command itself into `specification`, but for those that are
+  /// `pinned` by the command line.
+  package static func apply(
+    _ table: PlanTable, _ specification: inout RunSpecification, pinned: Set<String>
+  ) {
+    func take<Value>(
+      _ key: String, _ value: Value?, _ field: WritableKeyPath<RunSpecification, Value>
+    ) {
+      if let value, !pinned.contains(key) { specification[keyPath: field] = value }
+    }
+    take("repetitions", table.integer("repetitions", 1...1_000_000), \.repetitions)
+    take("warmup", table.integer("warmup", 0...1_000_000), \.warmUps)
+    take("cooldown", table.duration("cooldown"), \.cooldown)
+    take("timeout", table.duration("timeout").map { $0 == 0 ? nil : $0 }, \.timeout)
+    take("grace", table.duration("grace"), \.grace)
+    take("directory", table.text("directory").map(Optional.some), \.directory)
+    for (name, value) in table.texts("env") ?? [:] {
+      specification.environment.removeAll { $0.hasPrefix("\(name)=") }
+      specification.environment.append("\(name)=\(value)")
+    }
+    if let text = table.text("input") {
+      take("input", text == "inherit" ? .inherit : .file(text), \.input)
+    }
+    take("retries", table.integer("retries", 0...1000), \.attempts.retries)
+    take("idempotent", table.boolean("idempotent"), \.attempts.isIdempotent)
+    take(
+      "max_repetitions", table.integer("max_repetitions", 1...1_000_000), \.maximumRepetitions)
+    if let text = table.text("until") {
+      let precision = Precision(text)
+      if precision == nil {
+        table.problems.add(table.at("until"), "expected \"ci<=1%\" or \"ci(METRIC)<=1%\"")
+      }
+      take("until", precision.map(Optional.some), \.until)
+    }
+    if let text = table.text("cpus") { readCPUs(text, table, &specification, pinned) }
+    if let text = table.text("ignore_failure") {
+      let ignored = IgnoredFailures(text)
+      if ignored == nil {
+        table.problems.add(
+          table.at("ignore_failure"), "expected all, or exit codes such as \"1,2\"")
+      }
+      take("ignore_failure", ignored, \.ignoredFailures)
+    }
+    for hook in Hook.allCases {
+      if let command = table.text(hook.rawValue), !pinned.contains(hook.rawValue) {
+        specification.hooks[hook] = command
+      }
+    }
+    specification.metrics += metrics(table)
+    if let missing = table.choice("metric_missing", ["fail", "note"]) {
+      take("metric_missing", missing == "fail", \.requiresMetrics)
+    }
+  }
+
+  private static func readCPUs(
+    _ text: String, _ table: PlanTable, _ specification: inout RunSpecification,
+    _ pinned: Set<String>
+  ) {
+    guard let cpus = CPUSet(list: text), !cpus.isEmpty,
+      cpus.subtracting(CPUSet.allowed()).isEmpty
+    else {
+      table.problems.add(
+        table.at("cpus"), "cpus is \(text): expected a list of CPUs out of \(CPUSet.allowed())")
+      return
+    }
+    if !pinned.contains("cpus") { specification.workloadCPUs = cpus }
+  }
+
+  private static func metrics(_ table: PlanTable) -> [WorkloadMetric] {
+    func read(_ key: String, _ place: (String) -> WorkloadMetric.Place) -> [WorkloadMetric] {
+      (table.list(key) ?? []).compactMap { text in
+        do throws(WorkloadMetricError) {
+          return try WorkloadMetric(text, place)
+        } catch {
+          table.problems.add(table.at(key), "\(text): \(error.reason)")
+          return nil
+        }
+      }
+    }
+    return read("metrics") { .pattern($0) } + read("metrics_json") { .json($0) }
+  }
+}

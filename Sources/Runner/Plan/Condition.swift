@@ -1,0 +1,130 @@
+import SampleModel
+
+/// When something of a plan happens: comparisons over facts of the host, what is available here,
+/// and what earlier phases measured, joined by `and` and `or`.
+///
+/// `host.cpus >= 4 and available.perf`, `not available.numa`, `load.wall_time < 2s`.
+package struct Condition: Sendable, Hashable {
+  /// What a name stands for.
+  package enum Value: Sendable, Hashable {
+    case number(Double)
+    case text(String)
+  }
+
+  /// Why a text is no condition, in words.
+  package struct Failure: Error, Equatable {
+    package let reason: String
+  }
+
+  private struct Term: Sendable, Hashable {
+    let isNegated: Bool
+    let left: String
+    let comparison: String?
+    let right: String
+  }
+
+  private static let comparisons = ["==", "!=", "<=", ">=", "<", ">"]
+
+  package let text: String
+  /// One of these must hold, in each of which all must.
+  private let alternatives: [[Term]]
+
+  /// Reads a condition.
+  package init(_ text: String) throws(Failure) {
+    self.text = text
+    var alternatives: [[Term]] = [[]]
+    var words: [Substring] = []
+    func term() throws(Failure) -> Term {
+      let isNegated = words.first == "not"
+      let rest = isNegated ? Array(words.dropFirst()) : words
+      if rest.count == 1 {
+        return Term(isNegated: isNegated, left: String(rest[0]), comparison: nil, right: "")
+      }
+      guard rest.count == 3, Self.comparisons.contains(String(rest[1])) else {
+        throw Failure(
+          reason: "\(words.joined(separator: " ")): expected NAME, not NAME, or NAME with blanks "
+            + "around one of \(Self.comparisons.joined(separator: " ")) and a value")
+      }
+      return Term(
+        isNegated: isNegated, left: String(rest[0]), comparison: String(rest[1]),
+        right: String(rest[2]))
+    }
+    for word in text.split(whereSeparator: \.isWhitespace) {
+      guard word == "and" || word == "or" else {
+        words.append(word)
+        continue
+      }
+      alternatives[alternatives.count - 1].append(try term())
+      if word == "or" { alternatives.append([]) }
+      words = []
+    }
+    alternatives[alternatives.count - 1].append(try term())
+    self.alternatives = alternatives
+  }
+
+  /// Every name in it.
+  package var names: [String] { alternatives.flatMap { $0.map(\.left) } }
+
+  /// Whether it holds, and where not, why not: the terms that failed with what they saw.
+  package func evaluate(_ value: (String) -> Value?) -> (holds: Bool, reason: String) {
+    var reasons: [String] = []
+    for alternative in alternatives {
+      let failed = alternative.filter { !Self.holds($0, value($0.left)) }
+      if failed.isEmpty { return (true, "") }
+      reasons += failed.map { Self.explain($0, value($0.left)) }
+    }
+    return (false, reasons.joined(separator: ", "))
+  }
+
+  private static func explain(_ term: Term, _ value: Value?) -> String {
+    switch value {
+    case nil: "\(term.left) is not there"
+    case .number(let number): "\(term.left) is \(PlanValue.number(number).plain ?? "")"
+    case .text(let text): "\(term.left) is \(text)"
+    }
+  }
+
+  private static func holds(_ term: Term, _ value: Value?) -> Bool {
+    guard let comparison = term.comparison else {
+      let isThere =
+        switch value {
+        case nil: false
+        case .number(let number): number != 0
+        case .text(let text): !text.isEmpty
+        }
+      return isThere != term.isNegated
+    }
+    // What is not there compares with nothing, negated or not.
+    guard let value else { return false }
+    return compare(value, comparison, term.right) != term.isNegated
+  }
+
+  private static func compare(_ value: Value, _ comparison: String, _ right: String) -> Bool {
+    if case .number(let left) = value, let right = number(right) {
+      switch comparison {
+      case "==": return left == right
+      case "!=": return left != right
+      case "<": return left < right
+      case ">": return left > right
+      case "<=": return left <= right
+      default: return left >= right
+      }
+    }
+    let left =
+      switch value {
+      case .number(let number): PlanValue.number(number).plain ?? ""
+      case .text(let text): text
+      }
+    switch comparison {
+    case "==": return left == right
+    case "!=": return left != right
+    default: return false
+    }
+  }
+
+  /// A number, or a length of time with its unit in nanoseconds.
+  private static func number(_ text: String) -> Double? {
+    if let number = Double(text) { return number }
+    return Durations.parse(text).map { Double($0) }
+  }
+}

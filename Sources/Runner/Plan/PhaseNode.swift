@@ -1,0 +1,93 @@
+package import SampleModel
+
+/// A phase as it will be executed: resolved, with nothing left to look up.
+package struct PhaseNode: Sendable {
+  /// Its name, with the parameters that tell it apart: `load[threads=2]`.
+  package var name: String
+  package var kind: String
+  package var parameters: [String: String] = [:]
+  /// What is repeated and measured; nil for a phase that only has others below it.
+  package var specification: RunSpecification?
+  /// Done before the phase, undone behind it in reverse.
+  package var actions: [any PhaseAction] = []
+  /// Done before each attempt, undone behind it.
+  package var companions: [any PhaseAction] = []
+  /// Whether what its actions began lasts until the end of the list that it stands in.
+  package var lasts = false
+  package var children: [PhaseNode] = []
+  /// The order of its children's repetitions.
+  package var order = RunOrder.sequential
+  /// The phase that takes its place when it fails.
+  package var fallback: Fallback?
+  /// Names for metrics of the phases below it, by which later conditions know them.
+  package var exports: [String: String] = [:]
+
+  /// Everything that will be measured in it, fallbacks too.
+  package var specifications: [RunSpecification] {
+    (specification.map { [$0] } ?? []) + children.flatMap(\.specifications)
+      + (fallback?.node.specifications ?? [])
+  }
+
+  /// A phase that does nothing yet.
+  package init(name: String, kind: String) {
+    self.name = name
+    self.kind = kind
+  }
+
+  /// A phase that is executed only instead of another one.
+  package final class Fallback: Sendable {
+    package let node: PhaseNode
+
+    /// A fallback.
+    package init(_ node: PhaseNode) { self.node = node }
+  }
+}
+
+/// Something that a phase does beside measuring.
+package protocol PhaseAction: Sendable {
+  /// What it does, for `--dry-run`: `starts nc -lk 5201, ready when port 5201 answers`.
+  var summary: String { get }
+  /// Does it. A stop request ends it with a `stopRequested` error.
+  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry
+}
+
+/// What an action led to.
+package enum PhaseEntry {
+  /// The phase is not to be executed, for this reason.
+  case skip(String)
+  /// It is; what was begun is ended by the lease.
+  case proceed((any PhaseLease)?)
+}
+
+/// Something that an action began and that has to be ended.
+package protocol PhaseLease: AnyObject {
+  /// Why it ended though nobody ended it; nil while all is well.
+  var failure: LBError? { get }
+  /// Begins it again after a failure.
+  func renew() throws(LBError)
+  /// Ends it; gives what went wrong with that.
+  func leave() -> LBError?
+}
+
+/// Where an action stands: the run, its phase, and what was measured so far.
+package struct PhasePlace {
+  package let context: RunContext
+  package let phase: String
+  package let result: RunResult
+  /// Metrics by the names that `include` gave them.
+  package let exports: [String: Double]
+  /// Tells what is being waited for.
+  package let waiting: (String) throws(LBError) -> Void
+
+  /// A phase's place in a run.
+  package init(
+    context: RunContext, phase: String, result: RunResult, exports: [String: Double] = [:],
+    waiting: @escaping (String) throws(LBError) -> Void = { _ throws(LBError) in }
+  ) {
+    self.context = context
+    self.phase = phase
+    self.result = result
+    self.exports = exports
+    self.waiting = waiting
+  }
+}

@@ -1,0 +1,216 @@
+import SampleModel
+
+/// Something in a plan that is not right, and where it stands: `phase[2].repetitions`.
+package struct PlanProblem: Sendable, Hashable {
+  package let place: String
+  package let message: String
+}
+
+/// Everything that is wrong with a plan, collected so that all of it is told at once.
+package final class PlanProblems {
+  package private(set) var all: [PlanProblem] = []
+
+  /// None yet.
+  package init() {}
+
+  /// Adds one.
+  package func add(_ place: String, _ message: String) {
+    let problem = PlanProblem(place: place, message: message)
+    if !all.contains(problem) { all.append(problem) }
+  }
+}
+
+/// One table of a plan while it is read: typed, with parameters put in for `{name}`, and with every
+/// key that nobody asked for reported at the end.
+package final class PlanTable {
+  package let place: String
+  package let parameters: [String: String]
+  package let problems: PlanProblems
+  private let values: [String: PlanValue]
+  private var known: Set<String> = []
+
+  /// A table that stands at `place`.
+  package init(
+    _ values: [String: PlanValue], at place: String, parameters: [String: String],
+    problems: PlanProblems
+  ) {
+    self.values = values
+    self.place = place
+    self.parameters = parameters
+    self.problems = problems
+  }
+
+  /// Where a key of this table stands.
+  package func at(_ key: String) -> String { place.isEmpty ? key : "\(place).\(key)" }
+
+  /// The value of a key, and that it is one.
+  package func value(_ key: String) -> PlanValue? {
+    known.insert(key)
+    return values[key]
+  }
+
+  private func refuse(_ key: String, _ value: PlanValue, _ expected: String) {
+    problems.add(at(key), "\(key) is \(value.plain ?? value.form): expected \(expected)")
+  }
+
+  private func typed<Value>(
+    _ key: String, _ expected: String, _ read: (PlanValue) -> Value?
+  ) -> Value? {
+    guard let value = value(key) else { return nil }
+    let result = read(value)
+    if result == nil { refuse(key, value, expected) }
+    return result
+  }
+
+  /// Text with its parameters put in.
+  package func text(_ key: String) -> String? {
+    typed(key, "text in quotes") { value in
+      guard case .text(let text) = value else { return nil }
+      return filled(text)
+    }
+  }
+
+  /// One of these words.
+  package func choice(_ key: String, _ words: [String]) -> String? {
+    typed(key, "one of " + words.joined(separator: ", ")) { value in
+      value.plain.map(filled).flatMap { words.contains($0) ? $0 : nil }
+    }
+  }
+
+  /// A whole number of a range; text with parameters may become one.
+  package func integer(_ key: String, _ range: ClosedRange<Int>) -> Int? {
+    typed(key, "a whole number from \(range.lowerBound) to \(range.upperBound)") { value in
+      value.plain.flatMap { Int(filled($0)) }.flatMap { range.contains($0) ? $0 : nil }
+    }
+  }
+
+  /// A length of time in nanoseconds.
+  package func duration(_ key: String) -> UInt64? {
+    typed(key, "a length of time in quotes, such as \"500ms\"") { value in
+      guard case .text(let text) = value else { return nil }
+      return Durations.parse(filled(text))
+    }
+  }
+
+  /// A share such as `"1%"`.
+  package func share(_ key: String) -> Double? {
+    typed(key, "a share in quotes, such as \"1%\"") { value in
+      guard case .text(let text) = value else { return nil }
+      return Share.parse(filled(text))
+    }
+  }
+
+  /// `true` or `false`.
+  package func boolean(_ key: String) -> Bool? {
+    typed(key, "true or false, without quotes") { value in
+      if case .boolean(let boolean) = value { boolean } else { nil }
+    }
+  }
+
+  /// A list of texts and numbers.
+  package func list(_ key: String) -> [String]? {
+    typed(key, "a list of texts") { value in
+      guard case .list(let list) = value else { return nil }
+      let words = list.compactMap(\.plain).map(filled)
+      return words.count == list.count ? words : nil
+    }
+  }
+
+  /// A command: a list of its words, or one text that is split as a shell would, without a shell.
+  package func command(_ key: String) -> [String]? {
+    typed(key, "a list of words, or text with its quotes closed") { value in
+      if case .text(let text) = value {
+        return CommandWords.split(text).map { $0.map(filled) }
+      }
+      guard case .list(let list) = value else { return nil }
+      let words = list.compactMap(\.plain).map(filled)
+      return words.count == list.count && !words.isEmpty ? words : nil
+    }
+  }
+
+  /// A table of texts and numbers.
+  package func texts(_ key: String) -> [String: String]? {
+    typed(key, "a table of texts") { value in
+      guard case .table(let table) = value else { return nil }
+      let texts = table.compactMapValues { $0.plain.map(filled) }
+      return texts.count == table.count ? texts : nil
+    }
+  }
+
+  /// A table below this one.
+  package func table(_ key: String) -> PlanTable? {
+    typed(key, "a table") { value in
+      guard case .table(let table) = value else { return nil }
+      return PlanTable(table, at: at(key), parameters: parameters, problems: problems)
+    }
+  }
+
+  /// A list of tables, each with its place.
+  package func tables(_ key: String) -> [(values: [String: PlanValue], place: String)] {
+    let list = typed(key, "tables, each begun by [[\(key)]]") { value -> [PlanValue]? in
+      if case .list(let list) = value { list } else { nil }
+    }
+    return (list ?? []).enumerated().compactMap { index, value in
+      let place = at("\(key)[\(index + 1)]")
+      guard case .table(let table) = value else {
+        problems.add(place, "\(key) is \(value.form): expected a table, begun by [[\(key)]]")
+        return nil
+      }
+      return (table, place)
+    }
+  }
+
+  /// `text` with the value of each parameter for `{name}`; braces around anything else stay.
+  package func filled(_ text: String) -> String {
+    ParameterMatrix.fill(text, parameters)
+  }
+
+  /// The same table with other parameters: what is known of it stays with this one.
+  package func filling(_ parameters: [String: String]) -> PlanTable {
+    PlanTable(values, at: place, parameters: parameters, problems: problems)
+  }
+
+  /// The names of all keys that are there.
+  package var keys: [String] { values.keys.sorted() }
+
+  /// Reports every key that was not asked for.
+  package func rejectTheRest() {
+    for key in values.keys.sorted() where !known.contains(key) {
+      let nearest = Nearest.word(to: key, in: known.sorted())
+      problems.add(at(key), "unknown key \(key)\(Nearest.hint(nearest))")
+    }
+  }
+}
+
+/// Command lines in one text.
+package enum CommandWords {
+  /// Words as a POSIX shell would split them: blanks, quotes and backslashes, and nothing of a
+  /// shell beyond that. nil where a quote is not closed or there is no word.
+  package static func split(_ text: String) -> [String]? {
+    var words: [String] = []
+    var word: String?
+    var quote: Character?
+    var letters = text.makeIterator()
+    while let letter = letters.next() {
+      switch (quote, letter) {
+      case ("'", "'"), ("\"", "\""): quote = nil
+      case ("'", _): word?.append(letter)
+      case (_, "\\"):
+        guard let next = letters.next() else { return nil }
+        let isKept = quote != nil && !"\"\\$`".contains(next)
+        word = (word ?? "") + (isKept ? "\\" : "") + String(next)
+      case ("\"", _): word?.append(letter)
+      case (_, "'"), (_, "\""):
+        quote = letter
+        word = word ?? ""
+      case (_, " "), (_, "\t"), (_, "\n"):
+        if let whole = word { words.append(whole) }
+        word = nil
+      default: word = (word ?? "") + String(letter)
+      }
+    }
+    guard quote == nil else { return nil }
+    if let word { words.append(word) }
+    return words.isEmpty ? nil : words
+  }
+}

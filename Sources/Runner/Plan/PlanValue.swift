@@ -1,0 +1,96 @@
+/// A value of a plan, as TOML and JSON have them.
+public enum PlanValue: Sendable, Hashable {
+  /// `true` or `false`.
+  case boolean(Bool)
+  /// A whole number.
+  case integer(Int)
+  /// Any other number.
+  case number(Double)
+  /// Text; lengths of time (`"500ms"`) and shares (`"1%"`) too.
+  case text(String)
+  /// Values in order.
+  case list([PlanValue])
+  /// Values by key.
+  case table([String: PlanValue])
+
+  /// As it stands in a command line: numbers and texts without quotes; nil of lists and tables.
+  package var plain: String? {
+    switch self {
+    case .boolean(let value): "\(value)"
+    case .integer(let value): "\(value)"
+    case .number(let value):
+      value == value.rounded() && value.magnitude < 1e15 ? "\(Int(value))" : "\(value)"
+    case .text(let value): value
+    case .list, .table: nil
+    }
+  }
+
+  /// What it is, in words.
+  var form: String {
+    switch self {
+    case .boolean: "true or false"
+    case .integer, .number: "a number"
+    case .text: "text"
+    case .list: "a list"
+    case .table: "a table"
+    }
+  }
+}
+
+extension PlanValue: Codable {
+  /// Decodes whatever is there.
+  public init(from decoder: any Decoder) throws {
+    let value = try decoder.singleValueContainer()
+    // The first form that fits: a whole number is no boolean, and a number with a point no integer.
+    if let boolean = Self.attempt({ try value.decode(Bool.self) }) {
+      self = .boolean(boolean)
+    } else if let integer = Self.attempt({ try value.decode(Int.self) }) {
+      self = .integer(integer)
+    } else if let number = Self.attempt({ try value.decode(Double.self) }) {
+      self = .number(number)
+    } else if let text = Self.attempt({ try value.decode(String.self) }) {
+      self = .text(text)
+    } else if let list = Self.attempt({ try value.decode([PlanValue].self) }) {
+      self = .list(list)
+    } else {
+      self = .table(try value.decode([String: PlanValue].self))
+    }
+  }
+
+  private static func attempt<Value>(_ decode: () throws -> Value) -> Value? {
+    do { return try decode() } catch { return nil }
+  }
+
+  /// Encodes it as what it is.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .boolean(let value): try container.encode(value)
+    case .integer(let value): try container.encode(value)
+    case .number(let value): try container.encode(value)
+    case .text(let value): try container.encode(value)
+    case .list(let value): try container.encode(value)
+    case .table(let value): try container.encode(value)
+    }
+  }
+}
+
+extension PlanValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
+  ExpressibleByFloatLiteral, ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral,
+  ExpressibleByDictionaryLiteral
+{
+  /// Text.
+  public init(stringLiteral value: String) { self = .text(value) }
+  /// A whole number.
+  public init(integerLiteral value: Int) { self = .integer(value) }
+  /// A number.
+  public init(floatLiteral value: Double) { self = .number(value) }
+  /// `true` or `false`.
+  public init(booleanLiteral value: Bool) { self = .boolean(value) }
+  /// A list.
+  public init(arrayLiteral elements: PlanValue...) { self = .list(elements) }
+  /// A table; of a key that stands twice the last value counts.
+  public init(dictionaryLiteral elements: (String, PlanValue)...) {
+    self = .table(Dictionary(elements, uniquingKeysWith: { $1 }))
+  }
+}

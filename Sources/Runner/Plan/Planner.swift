@@ -1,0 +1,221 @@
+import LinuxSystem
+package import SampleModel
+
+/// What phases of one list share: settings that they inherit, and where they stand.
+package struct PlanScope: Sendable {
+  /// What a command of this list is unless it says otherwise.
+  package var specification: RunSpecification
+  package var parameters: [String: String] = [:]
+  /// The parameters of `repeat`, as they tell names apart: `[threads=2]`.
+  package var suffix = ""
+  /// The directory that an included file's path is relative to.
+  package var directory: String?
+  /// Files being included, outermost first.
+  package var includes: [String] = []
+
+  /// The scope of a plan's own list.
+  package init(_ specification: RunSpecification) { self.specification = specification }
+}
+
+/// A kind of phase: turns its table into what is executed.
+package protocol PhaseKind: Sendable {
+  /// The word behind `kind =`.
+  var name: String { get }
+  /// The phases that a table of this kind stands for. What is wrong goes to the table's problems.
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode]
+}
+
+/// The kinds of phases there are, by name.
+package struct PhaseRegistry: Sendable {
+  private var kinds: [String: any PhaseKind] = [:]
+
+  /// A registry of `kinds`.
+  package init(_ kinds: [any PhaseKind]) {
+    for kind in kinds { self.kinds[kind.name] = kind }
+  }
+
+  /// Adds a kind, in the place of one of the same name.
+  package mutating func register(_ kind: any PhaseKind) { kinds[kind.name] = kind }
+
+  package var names: [String] { kinds.keys.sorted() }
+
+  package subscript(_ name: String) -> (any PhaseKind)? { kinds[name] }
+}
+
+/// Where plan files come from.
+package protocol PlanSource {
+  /// The plan in a file.
+  func plan(at path: String) throws(LBError) -> RunPlan
+}
+
+/// Resolves a plan: every phase with its settings, or everything that is wrong with it at once.
+package final class Planner {
+  /// Phases that fall back to one another: no more than this.
+  static let fallbackLimit = 10
+
+  package let problems = PlanProblems()
+  /// Settings that the command line gave: they go before the plan's.
+  let pinned: Set<String>
+  private let registry: PhaseRegistry
+  private let source: any PlanSource
+  private var names: Set<String> = []
+  private var fallbackChain: [String] = []
+
+  /// A planner; plans that others include come from `source`.
+  package init(
+    _ registry: PhaseRegistry, pinned: Set<String> = [], source: any PlanSource
+  ) {
+    self.registry = registry
+    self.pinned = pinned
+    self.source = source
+  }
+
+  /// The whole plan below one node; nil when something is wrong with it.
+  package func resolve(_ plan: RunPlan, in scope: PlanScope) -> PhaseNode? {
+    var root = PhaseNode(name: "", kind: "plan")
+    let table = PlanTable(
+      plan.settings, at: "", parameters: scope.parameters, problems: problems)
+    fill(&root, table, scope)
+    if root.children.isEmpty, problems.all.isEmpty {
+      problems.add("", "a plan has at least one phase: write [[phase]]")
+    }
+    return problems.all.isEmpty ? root : nil
+  }
+
+  /// Reads what a plan's own table has: settings for all its phases, and these.
+  private func fill(_ node: inout PhaseNode, _ table: PlanTable, _ scope: PlanScope) {
+    var scope = scope
+    _ = table.text("name")
+    for name in table.list("free_ports") ?? [] {
+      guard scope.parameters[name] == nil else { continue }
+      scope.parameters[name] = freePort(table).map { "\($0)" }
+    }
+    CommandSettings.apply(table, &scope.specification, pinned: pinned)
+    node.order = order(table) ?? node.order
+    node.children = phases(of: table, in: scope)
+    table.rejectTheRest()
+  }
+
+  private func freePort(_ table: PlanTable) -> UInt16? {
+    do throws(SystemError) {
+      return try TCPPort.free()
+    } catch {
+      table.problems.add(table.at("free_ports"), "no free port is to be had: \(error)")
+      return nil
+    }
+  }
+
+  /// The order that a table asks for, unless the command line has one.
+  func order(_ table: PlanTable) -> RunOrder? {
+    guard let text = table.text("order") else { return nil }
+    let order = RunOrder(text)
+    if order == nil {
+      problems.add(
+        table.at("order"), "order is \(text): expected sequential, interleaved or random:SEED")
+    }
+    return pinned.contains("order") ? nil : order
+  }
+
+  /// The phases below a table.
+  package func phases(of table: PlanTable, in scope: PlanScope) -> [PhaseNode] {
+    let list = table.tables("phase")
+    let spares = Set(list.compactMap { $0.values["on_failure"]?.plain })
+    return list.flatMap { one -> [PhaseNode] in
+      if let name = one.values["name"]?.plain, spares.contains(name) { return [] }
+      return nodes(one, among: list, scope)
+    }
+  }
+
+  private func nodes(
+    _ one: (values: [String: PlanValue], place: String),
+    among list: [(values: [String: PlanValue], place: String)], _ scope: PlanScope
+  ) -> [PhaseNode] {
+    let table = PlanTable(
+      one.values, at: one.place, parameters: scope.parameters, problems: problems)
+    let word = table.text("kind") ?? "command"
+    guard let kind = registry[word] else {
+      let nearest = Nearest.word(to: word, in: registry.names)
+      problems.add(
+        table.at("kind"),
+        "unknown kind \(word)\(Nearest.hint(nearest)); there are "
+          + registry.names.joined(separator: ", "))
+      return []
+    }
+    let spare = table.text("on_failure")
+    var nodes = kind.resolve(table, scope, self)
+    table.rejectTheRest()
+    if let spare, let fallback = fallback(to: spare, table, among: list, scope) {
+      for index in nodes.indices { nodes[index].fallback = PhaseNode.Fallback(fallback) }
+    }
+    return nodes
+  }
+
+  private func fallback(
+    to name: String, _ table: PlanTable, among list: [(values: [String: PlanValue], place: String)],
+    _ scope: PlanScope
+  ) -> PhaseNode? {
+    let place = table.at("on_failure")
+    let own = table.text("name") ?? table.place
+    let chain = fallbackChain + [own]
+    guard !chain.contains(name) else {
+      problems.add(
+        place, "falls back in a circle: \((chain + [name]).joined(separator: " → "))")
+      return nil
+    }
+    guard chain.count <= Self.fallbackLimit else {
+      problems.add(place, "more than \(Self.fallbackLimit) phases fall back to one another")
+      return nil
+    }
+    guard let target = list.first(where: { $0.values["name"]?.plain == name }) else {
+      let known = list.compactMap { $0.values["name"]?.plain }
+      let nearest = Nearest.word(to: name, in: known)
+      problems.add(place, "no phase beside this one is called \(name)\(Nearest.hint(nearest))")
+      return nil
+    }
+    fallbackChain = chain
+    defer { fallbackChain.removeLast() }
+    return nodes(target, among: list, scope).first
+  }
+
+  /// A node with the table's name, made its own by the scope's parameters.
+  package func node(_ table: PlanTable, _ kind: String, _ scope: PlanScope) -> PhaseNode {
+    let plain = table.text("name")
+    if plain == nil { problems.add(table.place, "a phase needs a name: name = \"…\"") }
+    if let plain, !ParameterMatrix.isName(plain) {
+      problems.add(
+        table.at("name"), "\(plain): a phase's name has letters, digits, _ and -")
+    }
+    let name = (plain ?? table.place) + scope.suffix
+    if !names.insert(name).inserted, fallbackChain.isEmpty {
+      problems.add(table.at("name"), "another phase is called \(name) already")
+    }
+    var node = PhaseNode(name: name, kind: kind)
+    node.parameters = scope.parameters
+    return node
+  }
+
+  /// Another plan's phases, within this one's.
+  package func include(
+    _ file: String, _ table: PlanTable, into node: inout PhaseNode, _ scope: PlanScope
+  ) {
+    let isRelative = !file.hasPrefix("/")
+    let path = isRelative ? scope.directory.map { "\($0)/\(file)" } ?? file : file
+    guard !scope.includes.contains(path) else {
+      problems.add(
+        table.at("file"),
+        "includes itself: \((scope.includes + [path]).joined(separator: " → "))")
+      return
+    }
+    var inner = scope
+    inner.includes.append(path)
+    inner.directory = path.lastIndex(of: "/").map { String(path[..<$0]) }
+    do throws(LBError) {
+      let plan = try source.plan(at: path)
+      let settings = PlanTable(
+        plan.settings, at: "\(path):", parameters: inner.parameters, problems: problems)
+      fill(&node, settings, inner)
+    } catch {
+      problems.add(table.at("file"), error.message)
+    }
+  }
+}

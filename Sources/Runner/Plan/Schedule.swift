@@ -1,0 +1,82 @@
+import RunAnalysis
+
+/// In which order the repetitions of several phases come.
+public enum RunOrder: Sendable, Hashable {
+  /// Each phase to its end before the next one.
+  case sequential
+  /// The first repetition of each, then the second of each, and so on.
+  case interleaved
+  /// All mixed; the same seed gives the same order.
+  case random(seed: UInt64)
+
+  /// Reads `sequential`, `interleaved`, `random` or `random:SEED`.
+  package init?(_ text: String) {
+    switch text {
+    case "sequential": self = .sequential
+    case "interleaved": self = .interleaved
+    case "random": self = .random(seed: 1)
+    default:
+      guard text.hasPrefix("random:"), let seed = UInt64(text.dropFirst(7)) else { return nil }
+      self = .random(seed: seed)
+    }
+  }
+
+  /// As it is written.
+  package var text: String {
+    switch self {
+    case .sequential: "sequential"
+    case .interleaved: "interleaved"
+    case .random(let seed): "random:\(seed)"
+    }
+  }
+}
+
+/// One repetition of one of several phases.
+package struct ScheduledRepetition: Sendable, Hashable {
+  /// Which of the phases.
+  package let phase: Int
+  /// From 1; warm-ups are numbered apart.
+  package let repetition: Int
+  package let warmUp: Bool
+}
+
+/// Orders of repetitions: pure.
+package enum Schedule {
+  /// Every repetition of phases with these counts, in order. Warm-ups of a phase come before its
+  /// counted repetitions, and where phases are mixed before all counted ones.
+  package static func repetitions(
+    of counts: [(warmUps: Int, repetitions: Int)], _ order: RunOrder
+  ) -> [ScheduledRepetition] {
+    func row(_ phase: Int, _ warmUp: Bool) -> [ScheduledRepetition] {
+      let count = warmUp ? counts[phase].warmUps : counts[phase].repetitions
+      return (0..<count).map {
+        ScheduledRepetition(phase: phase, repetition: $0 + 1, warmUp: warmUp)
+      }
+    }
+    let phases = counts.indices
+    switch order {
+    case .sequential: return phases.flatMap { row($0, true) + row($0, false) }
+    case .interleaved:
+      return transposed(phases.map { row($0, true) }) + transposed(phases.map { row($0, false) })
+    case .random(let seed):
+      var mixed = phases.flatMap { row($0, false) }
+      var random = SplitMix64(seed: seed)
+      for last in mixed.indices.dropFirst().reversed() {
+        mixed.swapAt(last, random.index(below: last + 1))
+      }
+      // Which repetition of its phase one is follows from when it comes.
+      var numbers = [Int](repeating: 0, count: counts.count)
+      let counted = mixed.map { one in
+        numbers[one.phase] += 1
+        return ScheduledRepetition(
+          phase: one.phase, repetition: numbers[one.phase], warmUp: false)
+      }
+      return transposed(phases.map { row($0, true) }) + counted
+    }
+  }
+
+  private static func transposed(_ rows: [[ScheduledRepetition]]) -> [ScheduledRepetition] {
+    let longest = rows.map(\.count).max() ?? 0
+    return (0..<longest).flatMap { place in rows.filter { place < $0.count }.map { $0[place] } }
+  }
+}

@@ -1,0 +1,241 @@
+import Glibc
+import LinuxSystem
+import Logging
+import RunAnalysis
+import SampleModel
+
+/// Executes the repetitions of one or several phases in order, each with as many attempts as its
+/// policy allows.
+struct RepetitionRunner {
+  private let session: RunSession
+  private let executor: any RepetitionExecuting
+  private let collectors: any CollectorLifecycle
+  private let progress: (RunProgress) -> Void
+
+  init(
+    _ session: RunSession, executor: any RepetitionExecuting,
+    collectors: any CollectorLifecycle, progress: @escaping (RunProgress) -> Void
+  ) {
+    self.session = session
+    self.executor = executor
+    self.collectors = collectors
+    self.progress = progress
+  }
+
+  /// All repetitions; gives the error that ends the run. `leases` are what they lean on.
+  func run(
+    _ phases: [MeasuredPhase], _ order: RunOrder, _ leases: [any PhaseLease]
+  ) throws(LBError) -> LBError? {
+    var isFirst = true
+    func execute(_ next: ScheduledRepetition) throws(LBError) -> (goOn: Bool, fatal: LBError?) {
+      let phase = phases[next.phase]
+      let services = phase.context.services
+      if session.isDone(next.repetition, warmUp: next.warmUp, phase: phase.index) {
+        return (true, nil)
+      }
+      let place = AttemptPlace(
+        phase: phase.node.name, repetition: next.repetition, warmUp: next.warmUp, attempt: 1)
+      if !isFirst, phase.specification.cooldown > 0 {
+        tell(place, phase, .coolingDown)
+        if services.pause(phase.specification.cooldown) { return (false, nil) }
+      }
+      isFirst = false
+      if services.stop.raised != nil { return (false, nil) }
+      return (true, try repetition(place, phase, leases))
+    }
+    let counts = phases.map { ($0.specification.warmUps, $0.specification.repetitions) }
+    for next in Schedule.repetitions(of: counts, order) {
+      let (goOn, fatal) = try execute(next)
+      guard goOn, fatal == nil else { return fatal }
+    }
+    return try refine(phases, execute)
+  }
+
+  /// Adds repetitions, one of each phase in turn, until all are as precise as was asked for.
+  private func refine(
+    _ phases: [MeasuredPhase],
+    _ execute: (ScheduledRepetition) throws(LBError) -> (goOn: Bool, fatal: LBError?)
+  ) throws(LBError) -> LBError? {
+    var counts = phases.map(\.specification.repetitions)
+    while true {
+      let open = phases.indices.filter { index in
+        let specification = phases[index].specification
+        guard let until = specification.until else { return false }
+        let values = RunSummary.values(
+          of: until.metric, in: session.result.phases[phases[index].index])
+        return !until.isReached(by: values) && counts[index] < specification.maximumRepetitions
+      }
+      if open.isEmpty { break }
+      for index in open {
+        counts[index] += 1
+        let (goOn, fatal) = try execute(
+          ScheduledRepetition(phase: index, repetition: counts[index], warmUp: false))
+        guard goOn, fatal == nil else { return fatal }
+      }
+    }
+    for phase in phases {
+      guard let until = phase.specification.until else { continue }
+      let values = RunSummary.values(of: until.metric, in: session.result.phases[phase.index])
+      if !until.isReached(by: values) {
+        session.result.warnings.append(
+          "\(phase.node.name): \(until.metric) is not as precise as was asked for after "
+            + "\(values.count) values, the most that --max-repetitions allows")
+      }
+    }
+    return nil
+  }
+
+  private func tell(
+    _ place: AttemptPlace, _ phase: MeasuredPhase, _ activity: RunProgress.Activity
+  ) {
+    let specification = phase.specification
+    progress(
+      RunProgress(
+        phase: place.phase, place: place,
+        total: place.warmUp ? specification.warmUps : specification.repetitions,
+        activity: activity))
+  }
+
+  /// One repetition, with as many attempts as its policy allows.
+  private func repetition(
+    _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease]
+  ) throws(LBError) -> LBError? {
+    var machine = AttemptMachine(phase.specification.attempts)
+    let services = phase.context.services
+    while true {
+      let place = AttemptPlace(
+        phase: place.phase, repetition: place.repetition, warmUp: place.warmUp,
+        attempt: machine.attempts + 1)
+      let tried = try attempt(place, phase, leases)
+      guard let outcome = tried.outcome else { return tried.failure }
+      let isFinal = services.stop.raised != nil || (tried.failure != nil && outcome.fatal == nil)
+      guard !isFinal, case .again(let pause, let reason) = machine.decide(tried.verdict),
+        outcome.fatal == nil || tried.verdict.failedToStart
+      else {
+        try session.end(outcome, phase: phase.index)
+        return outcome.fatal ?? tried.failure
+      }
+      try session.end(outcome, phase: phase.index, another: true)
+      try warn("attempt.again", "another attempt, since \(reason)", place, phase)
+      tell(place, phase, .waiting("pausing before another attempt"))
+      if services.pause(pause) { return nil }
+    }
+  }
+
+  /// What an attempt came to.
+  private struct Tried {
+    /// nil where it was not begun.
+    var outcome: AttemptOutcome?
+    var verdict = AttemptVerdict(.skipped)
+    /// What ends the run, beside the outcome's own.
+    var failure: LBError?
+  }
+
+  /// One attempt with its hooks and what runs beside it.
+  private func attempt(
+    _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease]
+  ) throws(LBError) -> Tried {
+    let hooks = HookRunner(phase.context)
+    if let failure = hooks.run(.prepare) { return Tried(failure: failure) }
+    if phase.context.services.stop.raised != nil { return Tried() }
+    var beside: [any PhaseLease] = []
+    defer { for lease in beside.reversed() { lease.leave().map(session.note) } }
+    do throws(LBError) {
+      for lease in leases {
+        guard let failure = lease.failure else { continue }
+        try warn("background.renewed", "begun again: \(failure)", place, phase)
+        try lease.renew()
+      }
+      let at = PhasePlace(context: phase.context, phase: place.phase, result: session.result)
+      for companion in phase.node.companions {
+        if case .proceed(let lease?) = try companion.enter(at) { beside.append(lease) }
+      }
+    } catch {
+      return Tried(failure: error)
+    }
+    if place.attempt == 1 {
+      try session.begin(
+        RepetitionResult(repetition: place.repetition, warmUp: place.warmUp), phase: phase.index)
+    }
+    tell(place, phase, .running)
+    try phase.context.journal.record(.info, "repetition.start", describe(place), at: place)
+    var outcome = executor.execute(place, phase.context, collectors) { bracket throws(LBError) in
+      try session.beginAttempt(number: place.attempt, bracket: bracket)
+    }
+    if outcome.result.status == .completed,
+      let failure = (leases + beside).lazy.compactMap(\.failure).first
+    {
+      outcome.result.status = .failed
+      outcome.result.error = failure
+    }
+    let failure = hooks.run(.conclude)
+    if outcome.fatal != nil, let failure { session.note(failure) }
+    var limits = phase.specification.gates
+    // What runs beside it on purpose is no disturbance.
+    if !(leases + beside).isEmpty { limits.foreignCPU = nil }
+    let findings = try review(&outcome, limits, place, phase)
+    let verdict = AttemptVerdict(
+      outcome.result.status, failedToStart: Self.mayStartLater(outcome), findings: findings)
+    return Tried(outcome: outcome, verdict: verdict, failure: failure)
+  }
+
+  /// The workload never began, and may the next time.
+  private static func mayStartLater(_ outcome: AttemptOutcome) -> Bool {
+    guard outcome.result.wallNanoseconds == nil, let error = outcome.result.error else {
+      return false
+    }
+    return error.category == .workload
+      && (error.context.errno == EAGAIN || error.context.errno == ETXTBSY)
+  }
+
+  /// Says what is to be said of an attempt, and gives what disturbed it.
+  private func review(
+    _ outcome: inout AttemptOutcome, _ limits: GateLimits, _ place: AttemptPlace,
+    _ phase: MeasuredPhase
+  ) throws(LBError) -> [GateFinding] {
+    let journal = phase.context.journal
+    let findings =
+      outcome.result.status == .completed
+      ? RepetitionGates.findings(
+        outcome.result, limits,
+        workloadCPUs: phase.specification.workloadCPUs?.members)
+      : []
+    outcome.result.contamination = findings.filter { $0.severity == .block }.map(\.message)
+    for finding in findings {
+      try journal.record(
+        .warning, "gate.\(finding.gate)", "\(describe(place)): \(finding.message)", at: place)
+    }
+    let result = outcome.result
+    if let error = result.error {
+      try journal.record(.warning, "repetition.end", "\(error)", at: place)
+    } else {
+      try journal.record(
+        .info, "repetition.end", "\(describe(place)) \(result.status.rawValue)", at: place)
+    }
+    for note in outcome.notes { try warn("workload.metric", note, place, phase) }
+    if result.orphansKilled > 0 {
+      try warn(
+        "workload.orphans",
+        "\(result.orphansKilled) of the workload's descendants outlived it and were killed",
+        place, phase)
+    }
+    if !result.ledger.isExact {
+      throw LBError(.internal, "\(describe(place)): the ledger does not add up")
+    }
+    return findings
+  }
+
+  private func warn(
+    _ kind: String, _ message: String, _ place: AttemptPlace, _ phase: MeasuredPhase
+  ) throws(LBError) {
+    let warning = "\(describe(place)): \(message)"
+    session.result.warnings.append(warning)
+    try phase.context.journal.record(.warning, kind, warning, at: place)
+  }
+
+  private func describe(_ place: AttemptPlace) -> String {
+    let phase = place.phase == "main" ? "" : "\(place.phase): "
+    return phase + (place.warmUp ? "warm-up " : "repetition ") + "\(place.repetition)"
+      + (place.attempt > 1 ? ", attempt \(place.attempt)" : "")
+  }
+}

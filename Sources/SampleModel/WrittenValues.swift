@@ -1,0 +1,69 @@
+/// Shares of one CPU as they are written.
+package enum Share {
+  /// 0.005 of `0.5%`; nil for anything else.
+  package static func parse(_ text: String) -> Double? {
+    guard text.hasSuffix("%"), let percent = Double(text.dropLast()), percent > 0, percent <= 100
+    else { return nil }
+    return percent / 100
+  }
+}
+
+/// Lengths of time as they are written.
+package enum Durations {
+  private static let units: [(String, UInt64)] = [
+    ("ns", 1), ("us", 1000), ("µs", 1000), ("ms", 1_000_000), ("s", 1_000_000_000),
+    ("m", 60_000_000_000), ("h", 3_600_000_000_000),
+  ]
+
+  /// Nanoseconds of `100ms`, `1.5s` or a plain number of seconds; nil for anything else.
+  package static func parse(_ text: String) -> UInt64? {
+    let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
+    let suffix = text.dropFirst(number.count)
+    guard let value = Double(number), value.isFinite,
+      let unit = suffix.isEmpty ? 1_000_000_000 : units.first(where: { $0.0 == suffix })?.1
+    else { return nil }
+    let nanoseconds = (value * Double(unit)).rounded()
+    return nanoseconds < 9e18 ? UInt64(nanoseconds) : nil
+  }
+
+  /// The shortest exact form.
+  package static func text(_ nanoseconds: UInt64) -> String {
+    for (name, unit) in [("s", 1_000_000_000 as UInt64), ("ms", 1_000_000), ("us", 1000)]
+    where nanoseconds % unit == 0 {
+      return "\(nanoseconds / unit)\(name)"
+    }
+    return "\(nanoseconds)ns"
+  }
+}
+
+/// The nearest of some known words, for messages.
+package enum Nearest {
+  /// The known word with the fewest edits to `word`, if they are few enough to be a slip.
+  package static func word(to word: String, in known: [String]) -> String? {
+    known.map { ($0, distance(word, $0)) }
+      .filter { $0.1 <= max(2, word.count / 3) }
+      .min { $0.1 < $1.1 }?.0
+  }
+
+  /// `; did you mean x?`, or nothing.
+  package static func hint(_ nearest: String?) -> String {
+    nearest.map { "; did you mean \($0)?" } ?? ""
+  }
+
+  /// Levenshtein's distance, by two rows.
+  package static func distance(_ one: String, _ other: String) -> Int {
+    let other = Array(other.utf8)
+    var row = Array(0...other.count)
+    for (place, letter) in one.utf8.enumerated() {
+      var diagonal = row[0]
+      row[0] = place + 1
+      for column in other.indices {
+        let above = row[column + 1]
+        row[column + 1] = min(
+          above + 1, row[column] + 1, diagonal + (letter == other[column] ? 0 : 1))
+        diagonal = above
+      }
+    }
+    return row[other.count]
+  }
+}

@@ -1,0 +1,24 @@
+import ArgumentParser
+import Output
+import RunStore
+import Runner
+import SampleModel
+
+/// `lbsample approve`: lets a run that waits go on.
+struct ApproveCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "approve", abstract: "Let a run that waits for an approval go on.")
+
+  @OptionGroup var options: RunOptions
+  @Flag(name: .customLong("refuse"), help: "Refuse it: the run ends with exit code 6.")
+  var refuse = false
+  @Argument(
+    help: ArgumentHelp("A run id, the beginning of one, last, or a file.", valueName: "run"))
+  var name: String
+
+  func run() throws {
+    let file = try options.directory().resolve(name)
+    let answer = try Approval.tell(refuse ? .refuse : .approve, toRun: file)
+    if !options.log.quiet { Console.say(answer) }
+  }
+}

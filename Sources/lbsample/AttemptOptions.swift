@@ -1,0 +1,94 @@
+import ArgumentParser
+import LinuxSystem
+import Runner
+import SampleModel
+
+/// What is tried again, and until when repetitions are added.
+struct AttemptOptions: ParsableArguments {
+  @Flag(
+    name: .customLong("idempotent"),
+    help: ArgumentHelp(
+      "The workload may be executed again: after a failure (--retries), and where something "
+        + "disturbed a repetition ([gates] in collectors.conf)."))
+  var idempotent = false
+  @Option(
+    name: .customLong("retries"), parsing: .unconditional,
+    help: ArgumentHelp("Attempts after a failure (default: 0).", valueName: "n"))
+  var retries: String?
+  @Option(
+    name: .customLong("max-attempts"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Attempts at a repetition in all, whatever their cause (default: 10).", valueName: "n"))
+  var maximumAttempts: String?
+  @Option(
+    name: .customLong("until"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Add repetitions until the 95 % confidence interval of the median wall time, or of another "
+        + "metric, is that narrow.", valueName: "ci<=1%"))
+  var until: String?
+  @Option(
+    name: .customLong("max-repetitions"), parsing: .unconditional,
+    help: ArgumentHelp("Repetitions that --until may add up to (default: 100).", valueName: "n"))
+  var maximumRepetitions: String?
+  @Flag(
+    name: .customLong("strict"),
+    help: "Exit with 6 where a repetition was contaminated or a warning was given.")
+  var strict = false
+
+  /// Options that stand for settings.
+  var overrides: [(String, String, String)] {
+    let given: [(String, String?, String)] = [
+      ("run.retries", retries, "--retries"),
+      ("run.max_attempts", maximumAttempts, "--max-attempts"),
+      ("run.max_repetitions", maximumRepetitions, "--max-repetitions"),
+    ]
+    return given.compactMap { key, value, option in value.map { (key, $0, option) } }
+  }
+
+  /// What a plan must not change.
+  var pinned: Set<String> {
+    let given: [(String, Bool)] = [
+      ("retries", retries != nil), ("until", until != nil),
+      ("max_repetitions", maximumRepetitions != nil),
+    ]
+    return Set(given.filter(\.1).map(\.0))
+  }
+
+  /// Puts policy and limits into a specification.
+  func apply(_ settings: Settings, to specification: inout RunSpecification) throws(LBError) {
+    var policy = AttemptPolicy()
+    policy.isIdempotent = idempotent
+    policy.retries = settings.integer("run.retries")
+    policy.maximum = settings.integer("run.max_attempts")
+    policy.contaminatedRepeats = settings.integer("gates.repeats")
+    policy.backoff = settings.list("run.backoff").compactMap { Durations.parse($0) }
+    guard policy.backoff.count == settings.list("run.backoff").count, !policy.backoff.isEmpty
+    else {
+      throw LBError(
+        .configuration,
+        "run.backoff = \(settings["run.backoff"]): expected lengths of time such as 0s,5s,15s")
+    }
+    if policy.retries > 0, retries != nil, !idempotent {
+      throw LBError(
+        .configuration,
+        "--retries executes a workload again that has begun: say --idempotent too, if it may be")
+    }
+    specification.attempts = policy
+    var gates = GateLimits()
+    gates.skipped = Share.parse(settings["gates.skipped"])
+    gates.running = Share.parse(settings["gates.running"])
+    gates.ownCost = Share.parse(settings["gates.own_cost"])
+    gates.foreignCPU = Share.parse(settings["gates.foreign_cpu"])
+    gates.steal = Share.parse(settings["gates.steal"])
+    gates.throttling = settings.flag("gates.throttling")
+    specification.gates = gates
+    specification.maximumRepetitions = settings.integer("run.max_repetitions")
+    if let until {
+      guard let precision = Precision(until) else {
+        throw LBError(
+          .configuration, "--until \(until): expected ci<=1% or ci(METRIC)<=1%")
+      }
+      specification.until = precision
+    }
+  }
+}

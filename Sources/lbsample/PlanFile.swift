@@ -1,0 +1,102 @@
+import LinuxSystem
+import Runner
+import SampleModel
+import TOMLKit
+
+/// Plans as TOML files, and what is wrong with them by line.
+final class PlanFiles: PlanSource {
+  /// Lines of each file that was read, by the place of what stands there.
+  private var lines: [String: [String: Int]] = [:]
+
+  func plan(at path: String) throws(LBError) -> RunPlan {
+    let text: String
+    do throws(SystemError) {
+      text = String(decoding: try SmallFile.read(path, limit: 1 << 20), as: UTF8.self)
+    } catch {
+      throw LBError(
+        .configuration, "plan \(path) cannot be read: \(error.reason)",
+        context: ErrorContext(path: path, errno: error.errno))
+    }
+    lines[path] = Self.lines(of: text)
+    do {
+      let table = try TOMLTable(string: text)
+      return RunPlan(settings: Self.values(table))
+    } catch let error as TOMLParseError {
+      throw LBError(
+        .configuration, "\(path):\(error.source.begin.line): not TOML: \(error.description)",
+        context: ErrorContext(path: path))
+    } catch {
+      throw LBError(.configuration, "\(path): not TOML: \(error)")
+    }
+  }
+
+  private static func values(_ table: TOMLTable) -> [String: PlanValue] {
+    var values: [String: PlanValue] = [:]
+    for key in table.keys { values[key] = table[key].flatMap(value) }
+    return values
+  }
+
+  private static func value(_ value: any TOMLValueConvertible) -> PlanValue? {
+    if let boolean = value.bool { return .boolean(boolean) }
+    if let integer = value.int { return .integer(integer) }
+    if let number = value.double { return .number(number) }
+    if let text = value.string { return .text(text) }
+    if let list = value.array { return .list(list.compactMap(Self.value)) }
+    if let table = value.table { return .table(values(table)) }
+    return .text("\(value)")
+  }
+
+  /// All problems in one error, each with its file and line.
+  func error(_ problems: [PlanProblem], in path: String) -> LBError {
+    let texts = problems.map { problem in
+      var file = path
+      var place = problem.place
+      for included in lines.keys where place.hasPrefix("\(included):.") || place == "\(included):" {
+        file = included
+        place = String(place.dropFirst(included.count + 2))
+      }
+      return "\(file):\(line(of: place, in: file)): \(problem.message)"
+    }
+    return LBError(
+      .configuration, texts.joined(separator: "\n"), context: ErrorContext(path: path))
+  }
+
+  /// The line of a place, or of the nearest one around it.
+  private func line(of place: String, in file: String) -> Int {
+    var place = place
+    while true {
+      if let line = lines[file]?[place] { return line }
+      guard let dot = place.lastIndex(of: ".") else { return 1 }
+      place = String(place[..<dot])
+    }
+  }
+
+  /// Lines on which tables and keys stand: the parser does not keep them.
+  private static func lines(of text: String) -> [String: Int] {
+    var lines: [String: Int] = [:]
+    var counts: [String: Int] = [:]
+    var section = ""
+    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+    {
+      let content = line.trimmed
+      if content.hasPrefix("["), let end = content.firstIndex(of: "]") {
+        let isList = content.hasPrefix("[[")
+        let name = content[..<end].drop { $0 == "[" }.description.trimmed
+        section = ""
+        let parts = name.split(separator: ".").map(String.init)
+        for (depth, part) in parts.enumerated() {
+          section += (section.isEmpty ? "" : ".") + part
+          let isLast = depth == parts.count - 1
+          if isLast, isList { counts[section, default: 0] += 1 }
+          if let count = counts[section] { section += "[\(count)]" }
+        }
+        lines[section] = lines[section] ?? index + 1
+      } else if let equals = content.firstIndex(of: "="), !content.hasPrefix("#") {
+        let key = content[..<equals].description.trimmed
+        let place = section.isEmpty ? key : "\(section).\(key)"
+        lines[place] = lines[place] ?? index + 1
+      }
+    }
+    return lines
+  }
+}

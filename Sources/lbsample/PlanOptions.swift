@@ -1,0 +1,193 @@
+import ArgumentParser
+import Collectors
+import LinuxSystem
+import Runner
+import SampleModel
+import Sampler
+
+/// Several commands, parameters, and plan files.
+struct PlanOptions: ParsableArguments {
+  @Option(
+    name: .customLong("plan"),
+    help: ArgumentHelp("Execute the phases of this file (TOML).", valueName: "file"))
+  var plan: String?
+  @Option(
+    name: .customLong("command"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "A command in one text, split into words as a shell would, without a shell; may be repeated "
+        + "to compare several.", valueName: "command"))
+  var commands: [String] = []
+  @Option(
+    name: [.customShort("L"), .customLong("parameter-list")], parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "Repeat everything with each value in place of {name}; may be repeated: all combinations.",
+      valueName: "name=a,b,c"))
+  var lists: [String] = []
+  @Option(
+    name: .customLong("parameter-scan"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "Repeat everything with each number in place of {name}.", valueName: "name=from:to[:step]"))
+  var scans: [String] = []
+  @Option(
+    name: .customLong("parameter"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("One value in place of {name}; may be repeated.", valueName: "name=value"))
+  var single: [String] = []
+  @Option(
+    name: .customLong("order"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Of several commands' repetitions: sequential, interleaved or random:SEED "
+        + "(default: sequential).", valueName: "order"))
+  var order: String?
+  @Flag(name: .customLong("dry-run"), help: "Show what would be executed, and execute nothing.")
+  var dryRun = false
+
+  /// What a run of this is called unless it is named: as its plan says, or after the plan's file.
+  func title() throws(LBError) -> String? {
+    guard let plan else { return nil }
+    if case .text(let name)? = try PlanFiles().plan(at: plan).settings["name"] { return name }
+    let file = plan.split(separator: "/").last.map(String.init) ?? plan
+    return file.hasSuffix(".toml") ? String(file.dropLast(5)) : file
+  }
+
+  /// As it stands in a result's configuration.
+  var entries: [ConfigurationEntry] {
+    let given: [(String, [String])] = [
+      ("plan.file", plan.map { [$0] } ?? []), ("plan.commands", commands),
+      ("plan.parameter_lists", lists), ("plan.parameter_scans", scans),
+      ("plan.parameters", single), ("plan.order", order.map { [$0] } ?? []),
+    ]
+    return given.filter { !$0.1.isEmpty }.map {
+      ConfigurationEntry(key: $0.0, value: $0.1.joined(separator: "; "), origin: "command line")
+    }
+  }
+
+  /// The phases of the plan file, or of the command line.
+  func resolve(
+    _ command: [String], base: RunSpecification, pinned: Set<String>
+  ) throws(LBError) -> PhaseNode {
+    let files = PlanFiles()
+    var scope = PlanScope(base)
+    let matrix = try matrix()
+    for text in single {
+      let (name, value) = try Self.pair(text, "--parameter")
+      scope.parameters[name] = value
+    }
+    var order = RunOrder.sequential
+    if let text = self.order {
+      guard let read = RunOrder(text) else {
+        throw LBError(
+          .configuration, "--order \(text): expected sequential, interleaved or random:SEED")
+      }
+      order = read
+    }
+    var whole: RunPlan
+    if let plan {
+      guard command.isEmpty, commands.isEmpty, matrix.parameters.isEmpty else {
+        throw LBError(
+          .configuration, "--plan has its own commands and parameters: leave the others out")
+      }
+      whole = try files.plan(at: plan)
+      scope.includes = [plan]
+      scope.directory = plan.lastIndex(of: "/").map { String(plan[..<$0]) }
+    } else {
+      whole = try commandLine(command, matrix, order)
+    }
+    let planner = Planner(
+      .standard, pinned: pinned.union(self.order == nil ? [] : ["order"]), source: files)
+    guard var root = planner.resolve(whole, in: scope) else {
+      throw files.error(planner.problems.all, in: plan ?? "command line")
+    }
+    if self.order != nil { root.order = order }
+    return root
+  }
+
+  private func commandLine(
+    _ command: [String], _ matrix: ParameterMatrix, _ order: RunOrder
+  ) throws(LBError) -> RunPlan {
+    var given: [[String]] = command.isEmpty ? [] : [command]
+    for text in commands {
+      guard let words = CommandWords.split(text) else {
+        throw LBError(.configuration, "--command \(text): a quote is not closed, or it is empty")
+      }
+      given.append(words)
+    }
+    guard !given.isEmpty else {
+      throw LBError(
+        .configuration, "no command to run: put it behind --, as in: lbsample run -- sleep 1")
+    }
+    var names: [String: Int] = [:]
+    let phases = given.map { words in
+      let base = given.count == 1 ? "main" : Self.name(words)
+      names[base, default: 0] += 1
+      let name = names[base].map { $0 > 1 ? "\(base)-\($0)" : base } ?? base
+      return PhasePlan(name: name, ["command": .list(words.map { .text($0) })])
+    }
+    guard !matrix.parameters.isEmpty else { return RunPlan(phases) }
+    // Nested, so that the parameters vary in the order in which they were given.
+    let all = matrix.parameters.reversed().reduce(phases) { inner, parameter in
+      [
+        PhasePlan(
+          "repeat", name: "each-\(parameter.name)",
+          [
+            "order": .text(order.text),
+            "parameters": [parameter.name: .list(parameter.values.map { .text($0) })],
+          ], phases: inner)
+      ]
+    }
+    return RunPlan(all)
+  }
+
+  private static func name(_ words: [String]) -> String {
+    let base = words[0].split(separator: "/").last.map(String.init) ?? "command"
+    let plain = String(base.map { ParameterMatrix.isName("\($0)") ? $0 : "-" })
+    return plain.isEmpty ? "command" : plain
+  }
+
+  private func matrix() throws(LBError) -> ParameterMatrix {
+    var matrix = ParameterMatrix()
+    func add(_ option: String, _ name: String, _ values: [String]) throws(LBError) {
+      if let wrong = matrix.add(.init(name, values)) {
+        throw LBError(.configuration, "\(option): \(wrong)")
+      }
+    }
+    for text in lists {
+      let (name, values) = try Self.pair(text, "--parameter-list")
+      let list = values.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      try add("--parameter-list", name, list)
+    }
+    for text in scans {
+      let (name, range) = try Self.pair(text, "--parameter-scan")
+      let parts = range.split(separator: ":").map(String.init)
+      guard (2...3).contains(parts.count),
+        let values = ParameterMatrix.scan(
+          from: parts[0], to: parts[1], step: parts.count == 3 ? parts[2] : "1")
+      else {
+        throw LBError(
+          .configuration,
+          "--parameter-scan \(text): expected NAME=FROM:TO or NAME=FROM:TO:STEP, of numbers of "
+            + "which the step leads from one to the other")
+      }
+      try add("--parameter-scan", name, values)
+    }
+    return matrix
+  }
+
+  private static func pair(
+    _ text: String, _ option: String
+  ) throws(LBError) -> (String, String) {
+    guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+      throw LBError(.configuration, "\(option) \(text): expected NAME=…")
+    }
+    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+  }
+}
+
+extension CollectorOptions {
+  /// Whether a collector can be had on this host; nil for a name that no collector has.
+  static func availability(_ roots: MountRoots) -> @Sendable (String) -> Bool? {
+    { name in
+      guard let collector = CollectorRegistry.host()[name] else { return nil }
+      return collector.probe(CollectorContext(roots: roots)) == .available
+    }
+  }
+}

@@ -1,0 +1,221 @@
+import ArgumentParser
+import Foundation
+import LinuxSystem
+import Runner
+import SampleModel
+
+/// What is executed, how often, and as what.
+struct WorkloadOptions: ParsableArguments {
+  @Option(
+    name: [.customShort("r"), .customLong("repetitions")], parsing: .unconditional,
+    help: ArgumentHelp("Counted repetitions (default: 1).", valueName: "n"))
+  var repetitions: String?
+  @Option(
+    name: [.customShort("w"), .customLong("warmup")], parsing: .unconditional,
+    help: ArgumentHelp("Repetitions before them that do not count.", valueName: "n"))
+  var warmUp: String?
+  @Option(
+    name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
+    help: ArgumentHelp("Time between two samples (default: 100ms).", valueName: "time"))
+  var interval: String?
+  @Option(
+    name: .customLong("cooldown"), parsing: .unconditional,
+    help: ArgumentHelp("Pause between two repetitions.", valueName: "time"))
+  var cooldown: String?
+  @Option(
+    name: .customLong("timeout"), parsing: .unconditional,
+    help: ArgumentHelp("End a repetition that takes longer.", valueName: "time"))
+  var timeout: String?
+  @Option(
+    name: .customLong("grace"), parsing: .unconditional,
+    help: ArgumentHelp("From SIGTERM to SIGKILL (default: 30s).", valueName: "time"))
+  var grace: String?
+  @Option(
+    name: .customLong("name"),
+    help: ArgumentHelp("Name of the run (default: the command's).", valueName: "name"))
+  var name: String?
+  @Option(
+    name: .customLong("label"),
+    help: ArgumentHelp("Keep this with the result; may be repeated.", valueName: "key=value"))
+  var labels: [String] = []
+  @Option(
+    name: .customLong("workload-cpus"), parsing: .unconditional,
+    help: ArgumentHelp("CPUs that the workload may use.", valueName: "list"))
+  var workloadCPUs: String?
+  @Option(
+    name: .customLong("env"),
+    help: ArgumentHelp("Set a variable for the workload; may be repeated.", valueName: "name=value")
+  )
+  var environment: [String] = []
+  @Option(
+    name: .customLong("chdir"),
+    help: ArgumentHelp("The workload's directory.", valueName: "dir"))
+  var directory: String?
+  @Option(
+    name: .customLong("input"),
+    help: ArgumentHelp("What the workload reads: a file, or inherit.", valueName: "file"))
+  var input: String?
+  @Option(
+    name: .customLong("user"),
+    help: ArgumentHelp(
+      "Run the workload as this user (under sudo: the one who called it).", valueName: "user"))
+  var user: String?
+  @Option(
+    name: .customLong("ignore-failure"),
+    help: ArgumentHelp(
+      "Accept any end of the workload, or these exit codes: --ignore-failure=1,2.",
+      valueName: "codes"))
+  var ignoreFailure: String?
+  @Flag(
+    name: .customLong("cgroup-scope"),
+    help: "Put the workload into a control group of its own, and read that.")
+  var cgroupScope = false
+  @Flag(name: .customLong("show-output"), help: "Pass the workload's output to standard error.")
+  var showOutput = false
+  @OptionGroup(title: "Around the repetitions") var hooks: HookOptions
+  @OptionGroup(title: "The workload's own metrics") var own: WorkloadMetricOptions
+
+  /// Options that stand for settings, with these.
+  var overrides: [(String, String, String)] {
+    let given: [(String, String?, String)] = [
+      ("run.repetitions", repetitions, "--repetitions"), ("run.warmup", warmUp, "--warmup"),
+      ("run.interval", interval, "--interval"), ("run.cooldown", cooldown, "--cooldown"),
+      ("run.timeout", timeout, "--timeout"), ("run.grace", grace, "--grace"),
+    ]
+    return given.compactMap { key, value, option in value.map { (key, $0, option) } }
+  }
+
+  /// What a plan must not change, since the command line says it: keys of plans.
+  var pinned: Set<String> {
+    let given: [(String, Bool)] = [
+      ("repetitions", repetitions != nil), ("warmup", warmUp != nil),
+      ("cooldown", cooldown != nil), ("timeout", timeout != nil), ("grace", grace != nil),
+      ("cpus", workloadCPUs != nil), ("directory", directory != nil), ("input", input != nil),
+      ("ignore_failure", ignoreFailure != nil),
+    ]
+    return Set(given.filter(\.1).map(\.0)).union(hooks.given.keys.map(\.rawValue))
+  }
+
+  /// What one command of the run is unless a plan says otherwise.
+  func specification(
+    _ settings: Settings, command: [String], title: String?
+  ) throws(LBError) -> RunSpecification {
+    let base = title ?? command.first?.split(separator: "/").last.map(String.init) ?? "run"
+    guard name != "" else { throw LBError(.configuration, "--name: empty; leave it out instead") }
+    let plain = (name ?? base).map { character in
+      character.isASCII && (character.isLetter || character.isNumber || "._+".contains(character))
+        ? character : "-"
+    }
+    let start = plain.firstIndex { $0 != "-" && $0 != "." } ?? plain.endIndex
+    let clean = String(plain[start...].prefix(64))
+    var specification = RunSpecification(name: clean.isEmpty ? "run" : clean, command: command)
+    specification.repetitions = settings.integer("run.repetitions")
+    specification.warmUps = settings.integer("run.warmup")
+    specification.cooldown = settings.duration("run.cooldown")
+    let timeout = settings.duration("run.timeout")
+    specification.timeout = timeout == 0 ? nil : timeout
+    specification.grace = settings.duration("run.grace")
+    specification.outputLimit = settings.integer("run.output_limit")
+    specification.showOutput = showOutput
+    specification.configuration = settings.all + entries
+    specification.labels = try pairs(labels, option: "--label")
+    if let workloadCPUs {
+      guard let cpus = CPUSet(list: workloadCPUs), !cpus.isEmpty,
+        cpus.subtracting(CPUSet.allowed()).isEmpty
+      else {
+        throw LBError(
+          .configuration,
+          "--workload-cpus \(workloadCPUs): expected a list of CPUs out of \(CPUSet.allowed())")
+      }
+      specification.workloadCPUs = cpus
+    }
+    specification.user = try workloadUser()
+    specification.environment = try workloadEnvironment(specification.user)
+    if let directory {
+      var isDirectory: ObjCBool = false
+      guard unsafe FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory),
+        isDirectory.boolValue
+      else { throw LBError(.configuration, "--chdir \(directory): no such directory") }
+      specification.directory = directory
+    }
+    if let input {
+      var isDirectory: ObjCBool = false
+      _ = unsafe FileManager.default.fileExists(atPath: input, isDirectory: &isDirectory)
+      if input != "inherit",
+        isDirectory.boolValue || !FileManager.default.isReadableFile(atPath: input)
+      {
+        throw LBError(
+          .configuration, "--input \(input): no such readable file (or say inherit)")
+      }
+      specification.input = input == "inherit" ? .inherit : .file(input)
+    }
+    specification.ignoredFailures = try ignoredFailures()
+    specification.hooks = hooks.given
+    specification.metrics = try own.read()
+    specification.requiresMetrics = try own.areRequired()
+    return specification
+  }
+
+  /// What the command line says of how the workload is run: part of what was measured.
+  var entries: [ConfigurationEntry] {
+    let given: [(String, String?)] = [
+      ("workload.cpus", workloadCPUs), ("workload.directory", directory),
+      ("workload.input", input), ("workload.user", user),
+      ("workload.environment", environment.isEmpty ? nil : environment.joined(separator: " ")),
+      ("workload.ignore_failure", ignoreFailure),
+      ("workload.metrics", own.text),
+    ]
+    let around = Hook.allCases.map { ("workload.\($0.rawValue)", hooks.given[$0]) }
+    return (given + around).compactMap { key, value in
+      value.map { ConfigurationEntry(key: key, value: $0, origin: "command line") }
+    }
+  }
+
+  private func pairs(_ texts: [String], option: String) throws(LBError) -> [String: String] {
+    var pairs: [String: String] = [:]
+    for text in texts {
+      guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+        throw LBError(.configuration, "\(option) \(text): expected NAME=VALUE")
+      }
+      pairs[String(text[..<equals])] = String(text[text.index(after: equals)...])
+    }
+    return pairs
+  }
+
+  /// Under sudo the workload belongs to the user who called it.
+  private func workloadUser() throws(LBError) -> UserIdentity? {
+    let caller = ProcessInfo.processInfo.environment["SUDO_UID"]
+    guard let wanted = user ?? (getuid() == 0 ? caller : nil) else { return nil }
+    guard let identity = UserIdentity(named: wanted) else {
+      throw LBError(.configuration, "--user \(wanted): no such user on this host")
+    }
+    if identity.uid == getuid() { return nil }
+    guard getuid() == 0 else {
+      throw LBError(.configuration, "--user \(wanted): only root may change the user; use sudo")
+    }
+    return identity
+  }
+
+  private func workloadEnvironment(_ user: UserIdentity?) throws(LBError) -> [String] {
+    var environment = ProcessInfo.processInfo.environment
+    if let user {
+      environment["HOME"] = user.home
+      environment["USER"] = user.name
+      environment["LOGNAME"] = user.name
+    }
+    for (name, value) in try pairs(self.environment, option: "--env") {
+      environment[name] = value
+    }
+    return environment.map { "\($0.key)=\($0.value)" }.sorted()
+  }
+
+  private func ignoredFailures() throws(LBError) -> IgnoredFailures {
+    guard let ignoreFailure else { return .none }
+    guard let ignored = IgnoredFailures(ignoreFailure) else {
+      throw LBError(
+        .configuration,
+        "--ignore-failure=\(ignoreFailure): expected exit codes such as 1,2 or nothing")
+    }
+    return ignored
+  }
+}

@@ -1,0 +1,346 @@
+import Foundation
+import Glibc
+import SampleModel
+import TestSupport
+import Testing
+
+/// Plans, matrices and gates, by the command.
+@Suite struct PlanCommandTests {
+  private func plan(_ command: Command, _ text: String) throws -> String {
+    let path = command.folder.file("plan.toml")
+    try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+    return path
+  }
+
+  private func result(_ outcome: Command.Outcome) throws -> RunResult {
+    try JSONDecoder().decode(RunResult.self, from: Data(outcome.output.utf8))
+  }
+
+  private func start(_ command: Command, _ arguments: [String]) throws -> Running {
+    try command.start(
+      ["run", "--cpu", "--config", "/dev/null", "--format", "json"] + arguments)
+  }
+
+  private func phase(_ result: RunResult, _ name: String) throws -> PhaseResult {
+    try #require(result.phases.first { $0.name == name }, "\(result.phases.map(\.name))")
+  }
+
+  @Test func parametersMakeAMatrix() throws {
+    let command = try Command()
+    let outcome = try start(
+      command,
+      [
+        "-r", "2", "-L", "n=1,2", "--parameter-scan", "m=0:1:0.5", "--order", "interleaved",
+        "--metric", "sum=([0-9.]+)", "--", "/bin/echo", "{n}{m}",
+      ]
+    ).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let result = try result(outcome)
+    let values = ["0.0", "0.5", "1.0"].map { "m=\($0)" }
+    #expect(
+      result.phases.map(\.name)
+        == ["n=1", "n=2"].flatMap { n in values.map { "main[\(n),\($0)]" } })
+    #expect(result.phases.allSatisfy { $0.repetitions.count == 2 && $0.status == .completed })
+    let last = try #require(result.phases.last)
+    #expect(last.parameters == ["n": "2", "m": "1.0"])
+    #expect(last.metrics.first { $0.metric == "workload.sum" }?.median == 21)
+    #expect(result.metrics.isEmpty, "each phase has its own")
+    let stored = try command("runs", "show", "last", "--config", "/dev/null")
+    #expect(stored.output.contains("main[n=1,m=0.5]") && stored.output.contains("of the fastest"))
+  }
+
+  @Test func severalCommandsAreComparedUnderTheirNames() throws {
+    let command = try Command()
+    let outcome = try start(
+      command, ["--command", "sleep 0.01", "--command", "sh -c 'exit 0'", "--command", "sleep 0"]
+    ).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(try result(outcome).phases.map(\.name) == ["sleep", "sh", "sleep-2"])
+  }
+
+  @Test func aServerLivesBesideItsClients() throws {
+    let command = try Command()
+    let socket = command.folder.file("s")
+    let path = try plan(
+      command,
+      """
+      repetitions = 2
+      [[phase]]
+      name = "server"
+      kind = "background"
+      command = ["sh", "-c", "sleep 0.1; echo up > \(socket); exec sleep 100"]
+      ready_command = "test -e \(socket)"
+      [[phase]]
+      name = "client"
+      command = ["cat", "\(socket)"]
+      [[phase]]
+      name = "loaded"
+      kind = "parallel"
+      [[phase.member]]
+      name = "noise"
+      command = "sleep 100"
+      [[phase.member]]
+      measured = true
+      command = ["sh", "-c", "pgrep -P $PPID sleep | wc -l"]
+      metrics = ["beside=([0-9]+)"]
+      """)
+    let outcome = try start(command, ["--plan", path]).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let result = try result(outcome)
+    #expect(try phase(result, "client").repetitions.count == 2)
+    let beside = try phase(result, "loaded").metrics.first { $0.metric == "workload.beside" }
+    #expect(beside?.minimum == 2, "the server and the noise: \(String(describing: beside))")
+    #expect(try phase(result, "loaded").repetitions.count == 2)
+    let left = Process()
+    left.executableURL = URL(fileURLWithPath: "/usr/bin/pgrep")
+    left.arguments = ["-f", "echo up > \(socket)"]
+    left.standardOutput = FileHandle.nullDevice
+    try left.run()
+    left.waitUntilExit()
+    #expect(left.terminationStatus == 1, "nothing of it is left")
+  }
+
+  @Test func aServerThatEndsFailsItsClientAndIsBegunAgain() throws {
+    let command = try Command()
+    let path = try plan(
+      command,
+      """
+      repetitions = 2
+      [[phase]]
+      name = "server"
+      kind = "background"
+      command = ["sh", "-c", "echo gone; sleep 0.1; exit 3"]
+      [[phase]]
+      name = "client"
+      command = "sleep 0.4"
+      """)
+    let outcome = try start(command, ["--plan", path]).finish()
+    #expect(outcome.code == 4, "\(outcome.error)")
+    let result = try result(outcome)
+    #expect(try phase(result, "client").repetitions.map(\.status) == [.failed, .failed])
+    #expect(
+      result.errors[0].message.contains("server exited with code 3 while it was needed: gone"))
+    #expect(result.warnings.contains { $0.contains("begun again") })
+  }
+
+  @Test func aServerThatIsNeverReadyEndsTheRun() throws {
+    let command = try Command()
+    let path = try plan(
+      command,
+      """
+      free_ports = ["port"]
+      [[phase]]
+      name = "server"
+      kind = "background"
+      command = "sleep 100"
+      ready_port = "{port}"
+      ready_within = "200ms"
+      [[phase]]
+      name = "client"
+      command = "true"
+      """)
+    let outcome = try start(command, ["--plan", path]).finish()
+    #expect(outcome.code == 4)
+    let result = try result(outcome)
+    #expect(result.phases.isEmpty && result.status == .failed)
+    #expect(result.errors[0].message.contains("server is not ready after 200ms"))
+  }
+
+  @Test func conditionsSkipAndFailuresFallBack() throws {
+    let command = try Command()
+    let path = try plan(
+      command,
+      """
+      [[phase]]
+      name = "first"
+      command = "sh -c 'echo 7'"
+      metrics = ["n=([0-9]+)"]
+      [[phase]]
+      name = "yes"
+      kind = "when"
+      condition = "first.workload.n == 7 and host.cpus > 0 and available.cpu"
+      [[phase.phase]]
+      name = "inner"
+      command = "true"
+      [[phase]]
+      name = "no"
+      kind = "when"
+      condition = "host.cpus > 100000"
+      [[phase.phase]]
+      name = "never"
+      command = "true"
+      [[phase]]
+      name = "bad"
+      command = "false"
+      on_failure = "worse"
+      [[phase]]
+      name = "worse"
+      command = "false"
+      on_failure = "good"
+      [[phase]]
+      name = "good"
+      command = "true"
+      """)
+    let outcome = try start(command, ["--plan", path]).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let result = try result(outcome)
+    #expect(result.phases.map(\.name) == ["first", "inner", "no", "bad", "worse", "good"])
+    #expect(
+      result.phases.map(\.status)
+        == [.completed, .completed, .skipped, .failed, .failed, .completed])
+    #expect(result.phases.map(\.replacedBy) == [nil, nil, nil, "worse", "good", nil])
+    #expect(result.status == .completed && result.warnings.count { $0.contains("place") } == 2)
+  }
+
+  @Test func errorsOfAFallbackAreKeptBoth() throws {
+    let command = try Command()
+    let path = try plan(
+      command,
+      """
+      [[phase]]
+      name = "bad"
+      command = "sh -c 'exit 5'"
+      on_failure = "worse"
+      [[phase]]
+      name = "worse"
+      command = "sh -c 'exit 6'"
+      """)
+    let outcome = try start(command, ["--plan", path]).finish()
+    #expect(outcome.code == 4)
+    #expect(try result(outcome).errors.map(\.context.exitCode) == [5, 6])
+  }
+
+  @Test(arguments: [("approve", Int32(0)), ("refuse", 6)])
+  func aRunWaitsForAWord(_ word: String, _ code: Int32) throws {
+    let command = try Command()
+    let path = try plan(
+      command,
+      """
+      [[phase]]
+      name = "gate"
+      kind = "approve"
+      message = "Sure?"
+      within = "20s"
+      [[phase]]
+      name = "work"
+      command = "true"
+      """)
+    let running = try start(command, ["--plan", path])
+    #expect(running.wait { running.error.contains("lbsample approve") })
+    let list = try command("runs", "list", "--config", "/dev/null")
+    #expect(list.output.contains("waiting"), "\(list.output)")
+    let said = try command.start(
+      ["approve", "--config", "/dev/null", "last"] + (word == "refuse" ? ["--refuse"] : [])
+    ).finish()
+    #expect(said.code == 0, "\(said.error)")
+    let outcome = try running.finish()
+    #expect(outcome.code == code, "\(outcome.error)")
+    #expect(try result(outcome).phases.count == (code == 0 ? 1 : 0))
+    let again = try command("approve", "last", "--config", "/dev/null")
+    #expect(again.code == 2 && again.error.contains("does not wait for an approval"))
+  }
+
+  @Test func silenceRefuses() throws {
+    let command = try Command()
+    let path = try plan(
+      command,
+      """
+      [[phase]]
+      name = "gate"
+      kind = "approve"
+      within = "100ms"
+      """)
+    let outcome = try start(command, ["--plan", path]).finish()
+    #expect(outcome.code == 6 && outcome.error.contains("nobody approved within 100ms"))
+  }
+
+  @Test func mistakesAreNamedByFileAndLine() throws {
+    let command = try Command()
+    let path = try plan(
+      command,
+      """
+      order = "mixed"
+      [[phase]]
+      name = "a"
+      command = "true"
+      repetitons = 5
+
+      [[phase]]
+      name = "b"
+      kind = "comand"
+      """)
+    let outcome = try start(command, ["--plan", path]).finish()
+    #expect(outcome.code == 2 && outcome.output.isEmpty)
+    for expected in [
+      "plan.toml:1: order is mixed",
+      "plan.toml:5: unknown key repetitons; did you mean repetitions",
+      "plan.toml:9: unknown kind comand; did you mean command",
+    ] {
+      #expect(outcome.error.contains(expected), "\(outcome.error)")
+    }
+    #expect(command.resultFile == nil, "nothing was started")
+  }
+
+  @Test func aDryRunExecutesNothing() throws {
+    let command = try Command()
+    let mark = command.folder.file("mark")
+    let outcome = try command.start([
+      "run", "--config", "/dev/null", "-r", "3", "--dry-run", "-L", "n=1,2", "--", "touch", mark,
+    ]).finish()
+    #expect(outcome.code == 0 && outcome.output.contains("6 repetitions"), "\(outcome.output)")
+    #expect(!FileManager.default.fileExists(atPath: mark) && command.resultFile == nil)
+  }
+
+  @Test func aFailureIsTriedAgainWhereItMayBe() throws {
+    let command = try Command()
+    let counter = command.folder.file("n")
+    let outcome = try start(
+      command,
+      [
+        "--idempotent", "--retries", "1", "--", "sh", "-c",
+        "echo x >> \(counter); test $(wc -l < \(counter)) -gt 1",
+      ]
+    ).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let repetition = try #require(try result(outcome).phases.first?.repetitions.first)
+    #expect(repetition.attempts.map(\.status) == [.failed, .completed])
+    #expect(repetition.attempts.map(\.attempt) == [1, 2])
+    let careless = try start(command, ["--retries", "1", "--", "false"]).finish()
+    #expect(careless.code == 2 && careless.error.contains("--idempotent"))
+  }
+
+  @Test func aNoisyNeighbourIsFoundAndTheRepetitionRepeated() throws {
+    let command = try Command()
+    let neighbour = Process()
+    neighbour.executableURL = URL(fileURLWithPath: "/bin/sh")
+    neighbour.arguments = ["-c", "while :; do :; done"]
+    try neighbour.run()
+    defer { neighbour.terminate() }
+    let outcome = try start(command, ["--idempotent", "--strict", "--", "sleep", "0.6"]).finish()
+    #expect(outcome.code == 6 && outcome.error.contains("contaminated"), "\(outcome.error)")
+    let phase = try #require(try result(outcome).phases.first)
+    let attempts = phase.repetitions[0].attempts
+    #expect(attempts.count == 4, "three more")
+    #expect(attempts.allSatisfy { $0.contamination.contains { $0.contains("others used") } })
+    #expect(phase.metrics[0].count == 4 && phase.cleanMetrics.isEmpty)
+  }
+
+  @Test func repetitionsAreAddedUntilTheyAreEnough() throws {
+    let command = try Command()
+    let outcome = try start(
+      command,
+      [
+        "--until", "ci(workload.n)<=50%", "--max-repetitions", "30", "--metric", "n=([0-9]+)", "--",
+        "echo", "100",
+      ]
+    ).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(try result(outcome).phases[0].repetitions.count == 6)
+    let never = try start(
+      command, ["--until", "ci(workload.n)<=1%", "--max-repetitions", "4", "--", "true"]
+    ).finish()
+    let result = try result(never)
+    #expect(never.code == 0 && result.phases[0].repetitions.count == 4)
+    #expect(result.warnings.contains { $0.contains("not as precise") })
+  }
+}

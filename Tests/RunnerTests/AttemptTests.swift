@@ -1,0 +1,150 @@
+import Runner
+import SampleModel
+import Testing
+
+@Suite struct AttemptTests {
+  private func policy(_ change: (inout AttemptPolicy) -> Void) -> AttemptPolicy {
+    var policy = AttemptPolicy()
+    change(&policy)
+    return policy
+  }
+
+  private func finding(_ gate: String, passes: Bool) -> GateFinding {
+    GateFinding(gate: gate, severity: .block, message: gate, passes: passes)
+  }
+
+  /// How many attempts are made when each comes to the same.
+  private func attempts(_ policy: AttemptPolicy, _ verdict: AttemptVerdict) -> Int {
+    var machine = AttemptMachine(policy)
+    while case .again = machine.decide(verdict) {}
+    return machine.attempts
+  }
+
+  @Test func whatHasBegunIsNotTriedAgainUnlessItMayBe() {
+    #expect(attempts(policy { $0.retries = 3 }, .init(.failed)) == 1)
+    #expect(attempts(policy { $0.isIdempotent = true }, .init(.failed)) == 1)
+    let both = policy {
+      $0.isIdempotent = true
+      $0.retries = 3
+    }
+    #expect(attempts(both, .init(.failed)) == 4)
+    #expect(attempts(both, .init(.timeout)) == 4)
+    #expect(attempts(both, .init(.interrupted)) == 1)
+    #expect(attempts(both, .init(.completed)) == 1)
+  }
+
+  @Test func pausesGrowAndTheLastIsRepeated() {
+    var machine = AttemptMachine(
+      policy {
+        $0.isIdempotent = true
+        $0.retries = 5
+      })
+    let pauses = (0..<6).map { _ -> UInt64? in
+      if case .again(let pause, _) = machine.decide(.init(.failed)) { pause } else { nil }
+    }
+    #expect(pauses == [0, 5_000_000_000, 15_000_000_000, 15_000_000_000, 15_000_000_000, nil])
+  }
+
+  @Test func startsThatMayComeLaterAreTriedWhateverThePolicy() {
+    #expect(attempts(AttemptPolicy(), .init(.failed, failedToStart: true)) == 6)
+  }
+
+  @Test func disturbedRepetitionsAreRepeatedThreeTimes() {
+    let policy = policy { $0.isIdempotent = true }
+    let noisy = AttemptVerdict(.completed, findings: [finding("foreign_cpu", passes: true)])
+    #expect(attempts(policy, noisy) == 4)
+    #expect(attempts(AttemptPolicy(), noisy) == 1, "it may have done something")
+    let lasting = AttemptVerdict(.completed, findings: [finding("own_cost", passes: false)])
+    #expect(attempts(policy, lasting) == 2, "what comes again comes again")
+  }
+
+  @Test func oneBoundHoldsForAllCauses() {
+    let policy = policy {
+      $0.isIdempotent = true
+      $0.retries = 100
+      $0.contaminatedRepeats = 100
+      $0.maximum = 7
+    }
+    var machine = AttemptMachine(policy)
+    let noisy = AttemptVerdict(.completed, findings: [finding("steal", passes: true)])
+    let turns = [noisy, .init(.failed), .init(.failed, failedToStart: true)]
+    var turn = 0
+    while case .again = machine.decide(turns[turn % 3]) { turn += 1 }
+    #expect(machine.attempts == 7)
+  }
+
+  /// A second on two CPUs, of which the workload used 0.9 s.
+  private func attempt(_ change: (inout AttemptResult) -> Void = { _ in }) -> AttemptResult {
+    var attempt = AttemptResult(attempt: 1)
+    attempt.status = .completed
+    attempt.bracketNanoseconds = 1_000_000_000
+    attempt.userNanoseconds = 800_000_000
+    attempt.systemNanoseconds = 100_000_000
+    attempt.metrics = [
+      "cpu.user[all]": 0.8e9, "cpu.system[all]": 0.12e9, "cpu.idle[all]": 1.08e9,
+      "cpu.steal[all]": 0,
+    ]
+    var thread = ThreadLedger(thread: 0, cpu: 1)
+    thread.ticks.deadlines = 10
+    thread.ticks.onTime = 10
+    attempt.ledger = Ledger(threads: [thread])
+    var overhead = Overhead()
+    overhead.processNanoseconds = 10_000_000
+    overhead.elapsedNanoseconds = 1_000_000_000
+    attempt.overhead = overhead
+    change(&attempt)
+    return attempt
+  }
+
+  private func gates(_ attempt: AttemptResult, cpus: [Int]? = nil) -> [String] {
+    RepetitionGates.findings(attempt, GateLimits(), workloadCPUs: cpus).map(\.gate)
+  }
+
+  @Test func aQuietRepetitionIsClean() { #expect(gates(attempt()).isEmpty) }
+
+  @Test func eachDisturbanceIsFound() {
+    #expect(gates(attempt { $0.metrics["cpu.user[all]"] = 1.1e9 }) == ["foreign_cpu"])
+    #expect(
+      gates(attempt { $0.metrics["cpu.steal[all]"] = 0.2e9 }) == ["steal"])
+    #expect(gates(attempt { $0.ledger.threads[0].ticks.skipped = 4 }) == ["deadlines"])
+    #expect(gates(attempt { $0.ledger.threads[0].ring.dropped = 1 }) == ["drops"])
+    #expect(gates(attempt { $0.overhead?.processNanoseconds = 200_000_000 }) == ["own_cost"])
+    #expect(
+      gates(attempt { $0.metrics["frequency.core_throttle_count[0]"] = 1 }) == ["throttling"])
+  }
+
+  @Test func onlyTheWorkloadsCPUsCountWhereItHasItsOwn() {
+    let busyElsewhere = attempt {
+      $0.metrics["cpu.user[0]"] = 0.8e9
+      $0.metrics["cpu.system[0]"] = 0.1e9
+      $0.metrics["cpu.idle[0]"] = 0
+      $0.metrics["cpu.user[1]"] = 1e9
+      $0.metrics["cpu.idle[1]"] = 0
+      $0.metrics["cpu.user[all]"] = 1.8e9
+    }
+    #expect(gates(busyElsewhere, cpus: [0]).isEmpty)
+    #expect(gates(busyElsewhere) == ["foreign_cpu"])
+  }
+
+  @Test func withoutNumbersNothingIsFound() {
+    #expect(gates(attempt { $0.metrics = [:] }).isEmpty, "absent is not zero")
+    #expect(gates(attempt { $0.userNanoseconds = nil }).isEmpty)
+  }
+
+  @Test(arguments: [
+    ("ci<=1%", "wall_time", 0.01), ("ci(workload.iops) <= 2.5%", "workload.iops", 0.025),
+  ]) func precisionIsRead(_ text: String, _ metric: String, _ width: Double) throws {
+    let precision = try #require(Precision(text))
+    #expect(precision.metric == metric && precision.width == width)
+  }
+
+  @Test(arguments: ["", "ci", "ci<1%", "ci()<=1%", "ci<=1", "wall<=1%", "ci<=0%"])
+  func whatIsNoPrecisionIsNone(_ text: String) { #expect(Precision(text) == nil) }
+
+  @Test func precisionIsReachedByEnoughCloseValues() throws {
+    let precision = try #require(Precision("ci<=1%"))
+    #expect(!precision.isReached(by: [100, 100, 100, 100, 100]), "too few")
+    #expect(precision.isReached(by: [100, 100, 100.1, 100, 99.9, 100]))
+    #expect(!precision.isReached(by: [100, 120, 80, 100, 90, 110]))
+  }
+}

@@ -1,0 +1,211 @@
+import Runner
+import SampleModel
+import Testing
+
+/// Plans as a test writes them.
+private struct Files: PlanSource {
+  var plans: [String: RunPlan] = [:]
+  func plan(at path: String) throws(LBError) -> RunPlan {
+    guard let plan = plans[path] else {
+      throw LBError(.configuration, "plan \(path) cannot be read")
+    }
+    return plan
+  }
+}
+
+private func resolve(
+  _ plan: RunPlan, pinned: Set<String> = [], files: [String: RunPlan] = [:],
+  _ change: (inout PlanScope) -> Void = { _ in }
+) -> (root: PhaseNode?, problems: [String]) {
+  let planner = Planner(.standard, pinned: pinned, source: Files(plans: files))
+  var scope = PlanScope(RunSpecification(name: "t", command: []))
+  change(&scope)
+  let root = planner.resolve(plan, in: scope)
+  return (root, planner.problems.all.map { "\($0.place): \($0.message)" })
+}
+
+@Suite struct PlanTests {
+  @Test func settingsAreInheritedAndParametersPutIn() throws {
+    let plan = RunPlan(
+      [
+        PhasePlan(
+          "repeat", name: "matrix", ["parameters": ["n": [1, 2]]],
+          phases: [
+            PhasePlan(name: "a", ["command": ["work", "{n}", "{x}"]]),
+            PhasePlan(name: "b", ["command": "sort '{n} of 2'", "repetitions": 7]),
+          ])
+      ], settings: ["repetitions": 3, "warmup": 1])
+    let root = try #require(resolve(plan).root)
+    let all = root.children[0].children
+    #expect(all.map(\.name) == ["a[n=1]", "b[n=1]", "a[n=2]", "b[n=2]"])
+    #expect(
+      all.map { $0.specification?.command ?? [] } == [
+        ["work", "1", "{x}"], ["sort", "1 of 2"], ["work", "2", "{x}"], ["sort", "2 of 2"],
+      ])
+    #expect(all.map { $0.specification?.repetitions } == [3, 7, 3, 7])
+    #expect(all.allSatisfy { $0.specification?.warmUps == 1 })
+    let pinned = try #require(resolve(plan, pinned: ["repetitions"]).root)
+    #expect(pinned.specifications.allSatisfy { $0.repetitions == 1 }, "the command line has it")
+  }
+
+  @Test(
+    arguments: [
+      (["phase": [["name": "a", "kind": "comand", "command": "x"]]], "did you mean command?"),
+      (["phase": [["name": "a", "command": "x", "repetition": 3]]], "did you mean repetitions?"),
+      (["phase": [["name": "a", "command": "x", "repetitions": 0]]], "from 1 to 1000000"),
+      (["phase": [["name": "a", "command": "x", "timeout": 5]]], "a length of time in quotes"),
+      (["phase": [["name": "a"]]], "needs a command"),
+      (["phase": [["command": "x"]]], "a phase needs a name"),
+      (["phase": [["name": "a", "command": "'x"]]], "its quotes closed"),
+      (["phase": [["name": "a", "command": "x"], ["name": "a", "command": "y"]]], "already"),
+      (["phase": [["name": "a", "kind": "repeat"]]], "needs parameters"),
+      (["phase": [["name": "a", "kind": "when", "condition": "x > "]]], "with blanks"),
+      (["phase": [["name": "a", "kind": "include"]]], "needs a file"),
+      (["phase": [["name": "a", "kind": "workload", "tool": "fioo"]]], "did you mean fio?"),
+      (["phase": [["name": "a", "kind": "parallel"]]], "has to be measured"),
+      (["phase": [["name": "a", "command": "x", "on_failure": "c"]]], "no phase beside"),
+      (["phase": [["name": "a", "command": "x", "metrics": ["n=("]]]], "regular expression"),
+      (["order": "mixed", "phase": [["name": "a", "command": "x"]]], "random:SEED"),
+      ([:], "at least one phase"),
+    ] as [([String: PlanValue], String)])
+  func whatIsWrongIsNamed(_ settings: [String: PlanValue], _ expected: String) {
+    let (root, problems) = resolve(RunPlan(settings: settings))
+    #expect(root == nil)
+    #expect(problems.contains { $0.contains(expected) }, "\(problems)")
+  }
+
+  @Test func everythingWrongIsToldAtOnceWithItsPlace() {
+    let plan = RunPlan(settings: [
+      "warmup": "x",
+      "phase": [["name": "a", "command": "x"], ["name": "b b", "kind": "when", "colour": 1]],
+    ])
+    let places = resolve(plan).problems.map { $0.prefix { $0 != ":" } }
+    #expect(Set(places) == ["warmup", "phase[2]", "phase[2].name", "phase[2].colour"])
+  }
+
+  @Test func includedPhasesTakeParametersAndGiveMetrics() throws {
+    let inner = RunPlan(
+      [PhasePlan(name: "inner", ["command": "work {size}"])], settings: ["repetitions": 4])
+    let plan = RunPlan([
+      PhasePlan(
+        "include", name: "part",
+        [
+          "file": "inner.toml", "parameters": ["size": 9], "metrics": ["speed": "inner.wall_time"],
+        ])
+    ])
+    let root = try #require(
+      resolve(plan, files: ["here/inner.toml": inner]) { $0.directory = "here" }.root)
+    let node = root.children[0]
+    #expect(node.children[0].specification?.command == ["work", "9"])
+    #expect(node.children[0].specification?.repetitions == 4)
+    #expect(node.exports == ["speed": "inner.wall_time"])
+  }
+
+  @Test func circlesAreRefusedWithTheirChain() {
+    func including(_ file: String) -> RunPlan {
+      RunPlan([PhasePlan("include", name: "to-\(file)", ["file": .text(file)])])
+    }
+    let (_, problems) = resolve(
+      including("b"), files: ["b": including("c"), "c": including("b")])
+    #expect(problems.contains { $0.contains("includes itself: b → c → b") }, "\(problems)")
+    let falling = RunPlan([
+      PhasePlan(name: "start", ["command": "x", "on_failure": "a"]),
+      PhasePlan(name: "a", ["command": "x", "on_failure": "b"]),
+      PhasePlan(name: "b", ["command": "x", "on_failure": "a"]),
+    ])
+    #expect(
+      resolve(falling).problems.contains { $0.contains("in a circle: start → a → b → a") })
+  }
+
+  @Test func elevenFallbacksAreTooMany() {
+    let phases = (0..<12).map { number in
+      PhasePlan(
+        name: "p\(number)",
+        number < 11 ? ["command": "x", "on_failure": .text("p\(number + 1)")] : ["command": "x"])
+    }
+    #expect(resolve(RunPlan(phases)).problems.contains { $0.contains("more than 10 phases") })
+  }
+
+  @Test func membersAreMeasuredOrLoad() throws {
+    let plan = RunPlan(settings: [
+      "phase": [
+        [
+          "name": "p", "kind": "parallel",
+          "member": [
+            ["name": "noise", "command": "burn"],
+            ["command": "work", "measured": true, "directory": "/tmp"],
+          ],
+        ]
+      ]
+    ])
+    let node = try #require(resolve(plan).root).children[0]
+    #expect(node.specification?.command == ["work"] && node.specification?.directory == "/tmp")
+    #expect(node.companions.map(\.summary) == ["noise: burn"])
+  }
+
+  @Test(arguments: [
+    ("a b", ["a", "b"]), ("a 'b c' \"d e\"", ["a", "b c", "d e"]), (#"a\ b"#, ["a b"]),
+    (#""a\"b" 'c\d'"#, ["a\"b", #"c\d"#]), (#""a\n""#, [#"a\n"#]), ("''", [""]),
+  ]) func wordsAreSplitAsAShellWould(_ text: String, _ words: [String]) {
+    #expect(CommandWords.split(text) == words)
+  }
+
+  @Test(arguments: ["", "  ", "'a", "\"a", "a\\"])
+  func textsThatAreNoCommandAreNone(_ text: String) { #expect(CommandWords.split(text) == nil) }
+
+  @Test(arguments: [
+    ("1", "4", "1", ["1", "2", "3", "4"]),
+    ("0", "1", "0.25", ["0.00", "0.25", "0.50", "0.75", "1.00"]),
+    ("3", "1", "-1", ["3", "2", "1"]), ("0.1", "0.3", "0.1", ["0.1", "0.2", "0.3"]),
+    ("5", "5", "1", ["5"]), ("-1", "0", "0.5", ["-1.0", "-0.5", "0.0"]),
+  ]) func scansReachTheirEnd(_ from: String, _ to: String, _ step: String, _ values: [String]) {
+    #expect(ParameterMatrix.scan(from: from, to: to, step: step) == values)
+  }
+
+  @Test(arguments: [("1", "4", "0"), ("1", "4", "-1"), ("a", "4", "1"), ("0", "1e9", "1")])
+  func scansThatLeadNowhereAreNone(_ from: String, _ to: String, _ step: String) {
+    #expect(ParameterMatrix.scan(from: from, to: to, step: step) == nil)
+  }
+
+  @Test func valuesArePutInOnce() {
+    let parameters = ["a": "{b}", "b": "2"]
+    #expect(ParameterMatrix.fill("{a} {b} {c} {{b}} {", parameters) == "{b} 2 {c} {2} {")
+  }
+
+  @Test(arguments: [
+    ("host.cpus >= 4", true), ("host.cpus > 8", false), ("host.cpus == 8", true),
+    ("available.perf", true), ("not available.numa", true), ("available.numa", false),
+    ("nothing", false), ("not nothing", true), ("nothing < 5", false), ("not nothing < 5", false),
+    ("load.wall_time < 2s", true), ("load.wall_time <= 1ms", false),
+    ("host.kernel == 6.1", true), ("host.kernel != 6.2", true),
+    ("host.cpus > 9 or available.perf", true), ("host.cpus > 1 and available.numa", false),
+    ("host.cpus > 1 and available.numa or available.perf", true),
+  ]) func conditionsHoldOrNot(_ text: String, _ holds: Bool) throws {
+    let values: [String: Condition.Value] = [
+      "host.cpus": .number(8), "available.perf": .number(1), "available.numa": .number(0),
+      "load.wall_time": .number(1e9), "host.kernel": .text("6.1"),
+    ]
+    let outcome = try Condition(text).evaluate { values[$0] }
+    #expect(outcome.holds == holds)
+    #expect(holds || !outcome.reason.isEmpty)
+  }
+
+  @Test func ordersHaveEveryRepetitionOnceAndWarmUpsFirst() {
+    let counts = [(1, 3), (0, 2), (2, 4)]
+    for order in [RunOrder.sequential, .interleaved, .random(seed: 7)] {
+      let all = Schedule.repetitions(of: counts, order)
+      #expect(Set(all).count == 12 && all.count == 12)
+      for phase in 0..<3 {
+        let own = all.filter { $0.phase == phase }
+        #expect(own.map(\.warmUp) == own.map(\.warmUp).sorted { $0 && !$1 })
+        let counted = own.filter { !$0.warmUp }.map(\.repetition)
+        #expect(counted == Array(1...counts[phase].1))
+      }
+    }
+    let interleaved = Schedule.repetitions(of: [(0, 2), (0, 2)], .interleaved).map(\.phase)
+    #expect(interleaved == [0, 1, 0, 1])
+    let one = Schedule.repetitions(of: [(0, 9), (0, 9)], .random(seed: 7))
+    #expect(one == Schedule.repetitions(of: [(0, 9), (0, 9)], .random(seed: 7)))
+    #expect(one != Schedule.repetitions(of: [(0, 9), (0, 9)], .random(seed: 8)))
+  }
+}
