@@ -314,8 +314,10 @@ import Testing
     let neighbour = Process()
     neighbour.executableURL = URL(fileURLWithPath: "/bin/sh")
     neighbour.arguments = ["-c", "while :; do :; done"]
+    neighbour.standardOutput = FileHandle.nullDevice
     try neighbour.run()
-    defer { neighbour.terminate() }
+    // Not SIGTERM: it may be blocked here, and so in the child.
+    defer { kill(neighbour.processIdentifier, SIGKILL) }
     let outcome = try start(command, ["--idempotent", "--strict", "--", "sleep", "0.6"]).finish()
     #expect(outcome.code == 6 && outcome.error.contains("contaminated"), "\(outcome.error)")
     let phase = try #require(try result(outcome).phases.first)
