@@ -104,18 +104,14 @@ package final class RunReader {
     let status = try read("reading") { db in
       try String.fetchOne(db, sql: "SELECT status FROM run")
     }
-    guard status == RunStatus.running.rawValue, try !writerIsAlive() else { return false }
+    let isOpen = [RunStatus.running, .waiting].map(\.rawValue).contains(status)
+    guard isOpen, try !writerIsAlive() else { return false }
     isUnmarkedlyAbandoned = true
     guard !queue.configuration.readonly else { return true }
     do {
       try queue.write { db in
         try db.execute(
-          sql: """
-            UPDATE run SET status = 'interrupted';
-            UPDATE phase SET status = 'interrupted' WHERE status = 'running';
-            UPDATE repetition SET status = 'interrupted' WHERE status = 'running';
-            UPDATE attempt SET status = 'interrupted' WHERE status = 'running';
-            """)
+          sql: "UPDATE run SET status = 'interrupted';" + Schema.interruptParts)
       }
       isUnmarkedlyAbandoned = false
     } catch let error as DatabaseError
@@ -132,9 +128,10 @@ package final class RunReader {
   package func close() {
     var isOver = false
     do throws(LBError) {
-      isOver = try read("reading") { db in
-        try String.fetchOne(db, sql: "SELECT status FROM run") != RunStatus.running.rawValue
+      let status = try read("reading") { db in
+        try String.fetchOne(db, sql: "SELECT status FROM run")
       }
+      isOver = ![RunStatus.running, .waiting].map(\.rawValue).contains(status)
     } catch {
       // Unreadable: there is nothing to finish.
     }

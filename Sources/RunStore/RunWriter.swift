@@ -65,12 +65,7 @@ package final class RunWriter: @unchecked Sendable {
           .resultPersistence, "\(path): cannot be created: \(StoreFailure.reason(errno))",
           context: ErrorContext(path: path, errno: errno))
       }
-      var settings = Configuration()
-      settings.journalMode = .wal
-      settings.prepareDatabase { db in
-        try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
-      }
-      queue = try DatabaseQueue(path: path, configuration: settings)
+      queue = try Self.openLog(path)
     } catch {
       // It did not exist before and holds nothing: what there is of it goes.
       for suffix in ["", "-wal", "-shm", ".new", ".new-journal"] {
@@ -79,6 +74,85 @@ package final class RunWriter: @unchecked Sendable {
       if let error = error as? LBError { throw error }
       throw StoreFailure.error(error, path: path, doing: "creating")
     }
+  }
+
+  /// Opens the file of a run that has ended early, to go on with it. The process that wrote it must
+  /// be gone; from now on this one is its writer.
+  package init(resuming path: String) throws(LBError) {
+    self.path = path
+    do {
+      queue = try Self.openLog(path)
+      runID = try queue.write { db in
+        guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
+          throw LBError(.resultPersistence, "\(path) holds no run to go on with")
+        }
+        let last = ProcessIdentity(
+          pid: row["pid"], start: row["pid_start"], bootID: row["boot_id"])
+        let status = RunStatus(rawValue: row["status"])
+        if last.isAlive, status == .running || status == .waiting {
+          throw LBError(
+            .configuration, "\(path) is being recorded by process \(last.pid): it is left alone",
+            context: ErrorContext(path: path))
+        }
+        guard status == .interrupted || status == .running || status == .waiting else {
+          throw LBError(
+            .configuration,
+            "\(path) is \(status?.rawValue ?? "of unknown status"): only an interrupted run can be "
+              + "gone on with", context: ErrorContext(path: path))
+        }
+        try db.execute(sql: Schema.interruptParts)
+        let own = ProcessIdentity.current()
+        try db.execute(
+          sql: """
+            UPDATE run SET status = 'running', pid = ?, pid_start = ?, boot_id = ?,
+              end_unix_ns = NULL, duration_ns = NULL
+            """, arguments: [own.pid, own.start, own.bootID])
+        return row["id"]
+      }
+    } catch let error as LBError {
+      throw error
+    } catch {
+      throw StoreFailure.error(error, path: path, doing: "opening")
+    }
+  }
+
+  /// The rows of phases and of their repetitions, in order, and what numbers are taken.
+  package func resumption() throws(LBError) -> Resumption {
+    var resumption = Resumption()
+    try write("reading what is there") { db in
+      for phase in try Int64.fetchAll(db, sql: "SELECT id FROM phase ORDER BY id") {
+        resumption.phases.append(phase)
+        resumption.repetitions.append(
+          try Int64.fetchAll(
+            db, sql: "SELECT id FROM repetition WHERE phase_id = ? ORDER BY id",
+            arguments: [phase]))
+      }
+      resumption.brackets =
+        try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM attempt") ?? 0
+      resumption.brackets = max(
+        resumption.brackets, try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM chunk") ?? 0)
+      for row in try Row.fetchAll(
+        db, sql: "SELECT stream, name FROM collector WHERE stream IS NOT NULL")
+      {
+        resumption.collectors[row["stream"]] = row["name"]
+      }
+      for row in try Row.fetchAll(
+        db, sql: "SELECT stream, max(epoch) AS epoch FROM layout GROUP BY stream")
+      {
+        resumption.epochs[row["stream"]] = row["epoch"]
+      }
+    }
+    return resumption
+  }
+
+  private static func openLog(_ path: String) throws -> DatabaseQueue {
+    var settings = Configuration()
+    settings.journalMode = .wal
+    settings.busyMode = .timeout(5)
+    settings.prepareDatabase { db in
+      try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
+    }
+    return try DatabaseQueue(path: path, configuration: settings)
   }
 
   /// Writes the tables and the run's fixed rows into a new file, without a log beside it.

@@ -5,6 +5,13 @@ enum Schema {
   /// PRAGMA user_version of this schema.
   static let version = 4
 
+  /// What ran when its writer died was interrupted.
+  static let interruptParts = """
+    UPDATE phase SET status = 'interrupted' WHERE status IN ('running', 'waiting');
+    UPDATE repetition SET status = 'interrupted' WHERE status = 'running';
+    UPDATE attempt SET status = 'interrupted' WHERE status = 'running';
+    """
+
   static let tables = """
     CREATE TABLE run (
       id TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL,

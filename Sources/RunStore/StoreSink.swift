@@ -25,6 +25,7 @@ package final class StoreSink: SampleSink {
   private static let commitGap: UInt64 = 800_000_000
 
   private let writer: RunWriter
+  private let earlier: Resumption
   private let now: () -> UInt64
   private var layouts: [UInt16: Layout] = [:]
   private var schemas: [UInt16: RecordSchema] = [:]
@@ -35,9 +36,13 @@ package final class StoreSink: SampleSink {
   private var anchor: ClockAnchor?
   private var lastCommit: UInt64 = 0
 
-  /// A sink into `writer`'s file; `now` is CLOCK_MONOTONIC.
-  package init(_ writer: RunWriter, now: @escaping () -> UInt64) {
+  /// A sink into `writer`'s file, behind what is there of an earlier session; `now` is
+  /// CLOCK_MONOTONIC.
+  package init(
+    _ writer: RunWriter, behind earlier: Resumption = Resumption(), now: @escaping () -> UInt64
+  ) {
     self.writer = writer
+    self.earlier = earlier
     self.now = now
   }
 
@@ -47,6 +52,7 @@ package final class StoreSink: SampleSink {
   package func begin(_ meta: StreamMeta) throws(LBError) {
     anchor = meta.anchor
     for schema in meta.records { schemas[schema.stream] = schema }
+    guard earlier.collectors.isEmpty else { return try beginAgain(meta) }
     try writer.write("recording the collectors") { db in
       for stream in meta.streams {
         try db.execute(
@@ -77,8 +83,29 @@ package final class StoreSink: SampleSink {
     }
   }
 
+  /// The same streams as before are needed: their layouts get new epochs.
+  private func beginAgain(_ meta: StreamMeta) throws(LBError) {
+    var now: [UInt16: String] = [:]
+    for stream in meta.streams { now[stream.stream] = stream.collector }
+    guard now == earlier.collectors else {
+      let lost = Set(earlier.collectors.values).subtracting(now.values).sorted()
+      let new = Set(now.values).subtracting(earlier.collectors.values).sorted()
+      throw LBError(
+        .configuration,
+        "the run was begun with other collectors: now without \(lost.joined(separator: ", ")), "
+          + "with \(new.joined(separator: ", ")) more")
+    }
+    try writer.write("recording the clocks") { db in try Self.insert(meta.anchor, db) }
+  }
+
+  private func epoch(_ epoch: UInt32, of stream: UInt16) -> UInt32 {
+    epoch &+ (earlier.epochs[stream] ?? 0)
+  }
+
   /// Closes the open chunk of the stream's last epoch.
   package func layout(_ layout: Layout) throws(LBError) {
+    var layout = layout
+    layout.epoch = epoch(layout.epoch, of: layout.stream)
     layouts[layout.stream] = layout
     pendingLayouts.append(layout)
     closeChunk(Key(stream: layout.stream, kind: FrameHeader.Kind.frame.rawValue))
@@ -137,8 +164,10 @@ package final class StoreSink: SampleSink {
 
   private func append(_ header: FrameHeader, _ body: Span<UInt64>, columns: Int) {
     let key = Key(stream: header.stream, kind: header.kind.rawValue)
+    let bracket = header.bracket &+ earlier.brackets
+    let epoch = epoch(header.epoch, of: header.stream)
     if let current = open[key]?.chunk,
-      current.bracket != header.bracket || current.epoch != header.epoch
+      current.bracket != bracket || current.epoch != epoch
         || current.rowCount >= ChunkBuilder.rowLimit
     {
       closeChunk(key)
@@ -146,8 +175,8 @@ package final class StoreSink: SampleSink {
     if open[key] == nil {
       open[key] = Open(
         chunk: ChunkBuilder(
-          kind: header.kind, stream: header.stream, epoch: header.epoch,
-          bracket: header.bracket, columns: columns))
+          kind: header.kind, stream: header.stream, epoch: epoch, bracket: bracket,
+          columns: columns))
     }
     open[key]?.chunk.append(header, body)
     open[key]?.isDirty = true
@@ -205,4 +234,20 @@ package final class StoreSink: SampleSink {
         event.kind.rawValue, event.message,
       ])
   }
+}
+
+/// What an earlier session left in a run's file: the numbers behind which another one goes on.
+package struct Resumption: Sendable {
+  /// Rows of the phases, and of the repetitions of each, in order.
+  package var phases: [Int64] = []
+  package var repetitions: [[Int64]] = []
+  /// The highest number of a bracket.
+  package var brackets: UInt32 = 0
+  /// Collectors by stream.
+  var collectors: [UInt16: String] = [:]
+  /// The highest epoch of each stream.
+  var epochs: [UInt16: UInt32] = [:]
+
+  /// Nothing is there yet.
+  package init() {}
 }

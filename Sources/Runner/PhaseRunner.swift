@@ -143,7 +143,7 @@ final class PhaseRunner {
   /// The repetitions of phases, in order. Their own `setup` and `cleanup` are around all of them.
   private func measure(_ nodes: [PhaseNode], _ order: RunOrder) throws(LBError) -> LBError? {
     var measured: [MeasuredPhase] = []
-    for node in nodes {
+    for node in nodes where !session.isDone(node.name) {
       guard let specification = node.specification else { continue }
       let index = try session.begin(
         PhaseResult(
@@ -154,6 +154,7 @@ final class PhaseRunner {
           node: node, index: index, context: context.executing(specification),
           specification: specification))
     }
+    guard !measured.isEmpty else { return nil }
     var fatal: LBError?
     for phase in measured where fatal == nil && !isStopped {
       fatal = HookRunner(phase.context).run(.setup)

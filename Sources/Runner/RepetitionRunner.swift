@@ -102,11 +102,12 @@ struct RepetitionRunner {
   ) throws(LBError) -> LBError? {
     var machine = AttemptMachine(phase.specification.attempts)
     let services = phase.context.services
+    let earlier = session.attempts(at: place, phase: phase.index)
     while true {
       let place = AttemptPlace(
         phase: place.phase, repetition: place.repetition, warmUp: place.warmUp,
-        attempt: machine.attempts + 1)
-      let tried = try attempt(place, phase, leases)
+        attempt: earlier + machine.attempts + 1)
+      let tried = try attempt(place, phase, leases, isFirst: machine.attempts == 0)
       guard let outcome = tried.outcome else { return tried.failure }
       let isFinal = services.stop.raised != nil || (tried.failure != nil && outcome.fatal == nil)
       guard !isFinal, case .again(let pause, let reason) = machine.decide(tried.verdict),
@@ -133,7 +134,7 @@ struct RepetitionRunner {
 
   /// One attempt with its hooks and what runs beside it.
   private func attempt(
-    _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease]
+    _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease], isFirst: Bool
   ) throws(LBError) -> Tried {
     let hooks = HookRunner(phase.context)
     if let failure = hooks.run(.prepare) { return Tried(failure: failure) }
@@ -153,7 +154,7 @@ struct RepetitionRunner {
     } catch {
       return Tried(failure: error)
     }
-    if place.attempt == 1 {
+    if isFirst {
       try session.begin(
         RepetitionResult(repetition: place.repetition, warmUp: place.warmUp), phase: phase.index)
     }

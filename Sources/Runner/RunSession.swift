@@ -5,15 +5,21 @@ package import SampleModel
 package final class RunSession {
   package var result: RunResult
   private let store: RunWriter?
-  private var phaseRows: [Int64] = []
+  /// What an earlier session left of the run.
+  private let earlier: Resumption
+  private var phaseRows: [Int64]
   private var repetitionRow: Int64 = 0
+  /// The current repetition's place in its phase.
+  private var repetition = 0
   private var attemptRow: Int64 = 0
   private(set) var firstError: LBError?
 
   /// The state of a run that has not begun.
-  package init(result: RunResult, store: RunWriter?) {
+  package init(result: RunResult, store: RunWriter?, behind earlier: Resumption = Resumption()) {
     self.result = result
     self.store = store
+    self.earlier = earlier
+    phaseRows = earlier.phases
   }
 
   /// Notes an error; the first one decides the exit code.
@@ -50,6 +56,12 @@ package final class RunSession {
   @discardableResult
   package func begin(_ phase: PhaseResult) throws(LBError) -> Int {
     advance(&result.status, to: .running)
+    if let index = earlierPhase(phase.name) {
+      if result.phases[index].status == .interrupted {
+        advance(&result.phases[index].status, to: .running)
+      }
+      return index
+    }
     result.phases.append(phase)
     let index = result.phases.count - 1
     advance(&result.phases[index].status, to: .running)
@@ -57,8 +69,14 @@ package final class RunSession {
     return index
   }
 
+  /// The place of a phase that an earlier session had begun.
+  private func earlierPhase(_ name: String) -> Int? {
+    result.phases.indices.prefix(earlier.phases.count).first { result.phases[$0].name == name }
+  }
+
   /// A phase that is not executed, and why.
   func skip(_ phase: PhaseResult, because reason: String) throws(LBError) {
+    if earlierPhase(phase.name) != nil { return }
     var phase = phase
     advance(&phase.status, to: .skipped)
     phase.note = reason
@@ -71,16 +89,28 @@ package final class RunSession {
   /// Begins a repetition of a phase, by default the last one.
   package func begin(_ repetition: RepetitionResult, phase: Int? = nil) throws(LBError) {
     let phase = phase ?? result.phases.count - 1
+    let known = result.phases[phase].repetitions.firstIndex {
+      $0.repetition == repetition.repetition && $0.warmUp == repetition.warmUp
+    }
+    if let known {
+      self.repetition = known
+      advance(&result.phases[phase].repetitions[known].status, to: .running)
+      repetitionRow = earlier.repetitions[phase][known]
+      try store?.setRepetitionStatus(repetitionRow, .running)
+      return
+    }
     var repetition = repetition
     advance(&repetition.status, to: .running)
     repetitionRow = try store?.addRepetition(repetition, phase: phaseRows[phase]) ?? 0
+    self.repetition = result.phases[phase].repetitions.count
     result.phases[phase].repetitions.append(repetition)
   }
 
   /// Begins an attempt in a bracket.
   package func beginAttempt(number: Int, bracket: UInt32) throws(LBError) {
     attemptRow =
-      try store?.addAttempt(number: number, bracket: bracket, repetition: repetitionRow) ?? 0
+      try store?.addAttempt(
+        number: number, bracket: bracket &+ earlier.brackets, repetition: repetitionRow) ?? 0
   }
 
   /// Ends an attempt at the current repetition of a phase, by default the last one; unless there is
@@ -89,7 +119,6 @@ package final class RunSession {
     _ outcome: AttemptOutcome, phase: Int? = nil, another: Bool = false
   ) throws(LBError) {
     let phase = phase ?? result.phases.count - 1
-    let repetition = result.phases[phase].repetitions.count - 1
     let status = outcome.result.status
     result.phases[phase].repetitions[repetition].attempts.append(outcome.result)
     if !another {
@@ -104,11 +133,24 @@ package final class RunSession {
     try store?.checkpoint()
   }
 
-  /// Whether a repetition has been executed already: in a run that is resumed.
+  /// Whether a repetition has come to its end in an earlier session.
   func isDone(_ repetition: Int, warmUp: Bool, phase: Int) -> Bool {
-    result.phases[phase].repetitions.contains {
-      $0.repetition == repetition && $0.warmUp == warmUp && $0.status == .completed
+    guard phase < earlier.phases.count else { return false }
+    return result.phases[phase].repetitions.contains {
+      $0.repetition == repetition && $0.warmUp == warmUp && $0.status != .interrupted
     }
+  }
+
+  /// Whether an earlier session has ended a phase.
+  func isDone(_ phase: String) -> Bool {
+    earlierPhase(phase).map { result.phases[$0].status != .interrupted } ?? false
+  }
+
+  /// Attempts that an earlier session made at a repetition.
+  func attempts(at place: AttemptPlace, phase: Int) -> Int {
+    result.phases[phase].repetitions.first {
+      $0.repetition == place.repetition && $0.warmUp == place.warmUp
+    }?.attempts.count ?? 0
   }
 
   /// Ends a phase with the worst status of its counted repetitions, or with `status`.

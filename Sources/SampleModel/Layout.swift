@@ -37,7 +37,7 @@ public struct Layout: Sendable, Hashable {
   /// Index of the collector within the session.
   public let stream: UInt16
   /// 1 for the first layout, one more after each change.
-  public let epoch: UInt32
+  public package(set) var epoch: UInt32
   /// The columns, in the order of a frame's values.
   public let columns: [Column]
   /// What readers make of them.

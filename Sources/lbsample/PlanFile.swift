@@ -7,6 +7,8 @@ import TOMLKit
 final class PlanFiles: PlanSource {
   /// Lines of each file that was read, by the place of what stands there.
   private var lines: [String: [String: Int]] = [:]
+  /// Every plan that was read, by its path.
+  private(set) var plans: [String: RunPlan] = [:]
 
   func plan(at path: String) throws(LBError) -> RunPlan {
     let text: String
@@ -20,7 +22,9 @@ final class PlanFiles: PlanSource {
     lines[path] = Self.lines(of: text)
     do {
       let table = try TOMLTable(string: text)
-      return RunPlan(settings: Self.values(table))
+      let plan = RunPlan(settings: Self.values(table))
+      plans[path] = plan
+      return plan
     } catch let error as TOMLParseError {
       throw LBError(
         .configuration, "\(path):\(error.source.begin.line): not TOML: \(error.description)",

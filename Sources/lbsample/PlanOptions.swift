@@ -61,10 +61,17 @@ struct PlanOptions: ParsableArguments {
     }
   }
 
+  /// A plan with its phases.
+  struct Resolved {
+    let root: PhaseNode
+    /// All that it was made of, by which a later session knows it again.
+    let definition: String
+  }
+
   /// The phases of the plan file, or of the command line.
   func resolve(
     _ command: [String], base: RunSpecification, pinned: Set<String>
-  ) throws(LBError) -> PhaseNode {
+  ) throws -> Resolved {
     let files = PlanFiles()
     var scope = PlanScope(base)
     let matrix = try matrix()
@@ -98,7 +105,9 @@ struct PlanOptions: ParsableArguments {
       throw files.error(planner.problems.all, in: plan ?? "command line")
     }
     if self.order != nil { root.order = order }
-    return root
+    var parts = files.plans
+    if plan == nil { parts["command line"] = whole }
+    return Resolved(root: root, definition: try JSONText.encode(parts))
   }
 
   private func commandLine(

@@ -47,11 +47,34 @@ struct RunCommand: ParsableCommand {
     help: ArgumentHelp("The workload, behind --.", valueName: "command"))
   var command: [String] = []
 
+  @Option(
+    name: .customLong("resume"),
+    help: ArgumentHelp(
+      "Execute what is missing of an interrupted run, as it was begun; nothing else is to be said "
+        + "but --force, --format, --result and messages.", valueName: "run"))
+  var resume: String?
+  @Flag(
+    name: .customLong("force"),
+    help: "Resume even where configuration or host are different now; it is noted.")
+  var force = false
+
   func run() throws {
     signal(SIGPIPE, SIG_IGN)
     guard ["text", "json"].contains(format) else {
       throw LBError(.configuration, "--format \(format): expected text or json")
     }
+    if let resume {
+      let record = try RunRecord.Earlier(resume, store, sampling)
+      var again = try record.command()
+      (again.format, again.resultFile, again.log) = (format, resultFile ?? again.resultFile, log)
+      try again.execute(behind: record, force: force)
+    } else {
+      try execute()
+    }
+  }
+
+  /// Runs what the options say, or what is missing of it in a run that was interrupted.
+  func execute(behind earlier: RunRecord.Earlier? = nil, force: Bool = false) throws {
     let settings = try sampling.settings(
       collectors.overrides + workload.overrides + attempts.overrides)
     let (specification, plan) = try resolve(settings)
@@ -64,9 +87,12 @@ struct RunCommand: ParsableCommand {
     }
     let target = WorkloadTarget()
     let directory = RunsLocation.directory(store, settings)
-    let now = SystemClock().realtime()
-    let runID = RunDirectory.newRunID(
-      name: specification.name, unixNanoseconds: now, random: .random(in: .min ... .max))
+    let clock = SystemClock()
+    let runID =
+      earlier?.result.runID
+      ?? RunDirectory.newRunID(
+        name: specification.name, unixNanoseconds: clock.realtime(),
+        random: .random(in: .min ... .max))
     let scope = try workload.cgroupScope ? Self.scope(runID, sampling.roots) : nil
     let requests = try collectors.requests(
       settings, sampling.roots, workload: target, scope: scope?.group)
@@ -80,23 +106,19 @@ struct RunCommand: ParsableCommand {
     try ownErrors { () throws(SystemError) in try Descendants.becomeReaper() }
 
     try directory.create()
-    let clock = SystemClock()
-    let host = HostFacts.read(sampling.roots)
-    let writer = try RunWriter(
-      path: directory.file(ofRun: runID),
-      identity: RunWriter.Identity(
-        runID: runID, name: specification.name, kind: "run", version: Lbsample.version,
-        interval: configuration.interval, startUnixNanoseconds: now,
-        repetitions: specification.repetitions, warmUps: specification.warmUps),
-      host: host, configuration: specification.configuration, labels: specification.labels)
+    let record =
+      try earlier.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
+      ?? RunRecord(
+        directory.file(ofRun: runID), runID, specification, interval: configuration.interval,
+        now: clock.realtime(), sampling.roots)
+    let writer = record.writer
     let session = CollectorSession(
       configuration, requests: requests, workload: target,
-      sinks: [StoreSink(writer, now: Clock.monotonic)])
+      sinks: [StoreSink(writer, behind: record.earlier, now: Clock.monotonic)])
     do throws(LBError) {
       try session.arm()
     } catch {
-      writer.close()
-      RunsLocation.discard(writer.path)
+      record.abandon()
       throw error
     }
     let journal = Journal(
@@ -108,12 +130,7 @@ struct RunCommand: ParsableCommand {
     let context = RunContext(
       runID: runID, specification: specification, services: services, store: writer,
       journal: journal, allowedCPUs: allowed)
-    var result = RunResult(
-      runID: runID, name: specification.name, kind: "run", startUnixNanoseconds: now)
-    result.configuration = specification.configuration
-    result.labels = specification.labels
-    result.file = writer.path
-    for fact in host { result.host[fact.name] = fact.value }
+    var result = record.result
     if let user = specification.user, workload.user == nil {
       result.warnings.append("the workload runs as \(user.name), who called sudo (--user root)")
     }
@@ -124,7 +141,7 @@ struct RunCommand: ParsableCommand {
         line.show(progress)
         if case .waiting(let what) = progress.activity, !log.quiet { Console.say(what) }
       })
-    let runSession = RunSession(result: result, store: writer)
+    let runSession = RunSession(result: result, store: writer, behind: record.earlier)
     result = controller.run(runSession)
     line.close()
     session.disarm()
@@ -180,13 +197,31 @@ struct RunCommand: ParsableCommand {
 
   // MARK: What to do
 
+  /// How the command was called, so that a run can be gone on with.
+  private static func invocation() throws -> [ConfigurationEntry] {
+    let arguments = Lbsample.rewritten(Array(CommandLine.arguments.dropFirst()))
+    let own = Array(arguments.drop { $0 != "run" }.dropFirst())
+    return [
+      ConfigurationEntry(
+        key: "command.arguments", value: try JSONText.encode(own), origin: "command line"),
+      ConfigurationEntry(
+        key: "command.directory", value: FileManager.default.currentDirectoryPath,
+        origin: "command line"),
+    ]
+  }
+
   /// The settings that all phases share, and the phases; every command in them is checked.
-  private func resolve(_ settings: Settings) throws(LBError) -> (RunSpecification, PhaseNode) {
+  private func resolve(_ settings: Settings) throws -> (RunSpecification, PhaseNode) {
     var base = try workload.specification(settings, command: command, title: try plans.title())
-    base.configuration += collectors.entries + plans.entries
+    base.configuration += collectors.entries + plans.entries + (try Self.invocation())
     try attempts.apply(settings, to: &base)
-    let plan = try plans.resolve(
+    let resolved = try plans.resolve(
       command, base: base, pinned: workload.pinned.union(attempts.pinned))
+    let plan = resolved.root
+    base.configuration.append(
+      ConfigurationEntry(
+        key: "plan.definition", value: resolved.definition,
+        origin: plans.plan ?? "command line"))
     for specification in plan.specifications { _ = try WorkloadCommand.resolve(specification) }
     if let only = plan.specifications.first, plan.specifications.count == 1 {
       base.workloadCPUs = only.workloadCPUs

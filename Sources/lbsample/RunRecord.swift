@@ -1,0 +1,146 @@
+import ArgumentParser
+import Foundation
+import LinuxSystem
+import RunStore
+import Runner
+import SampleModel
+
+/// The file of a run: a new one, or that of a run that is gone on with.
+struct RunRecord {
+  /// A run that was interrupted, as its file has it.
+  struct Earlier {
+    let path: String
+    let result: RunResult
+
+    /// The run called `name`.
+    init(_ name: String, _ store: StoreOptions, _ sampling: SamplingOptions) throws {
+      let settings = try sampling.settings([])
+      path = try RunsLocation.directory(store, settings).resolve(name)
+      let reader = try RunReader(path: path)
+      defer { reader.close() }
+      _ = try reader.finishIfAbandoned()
+      result = try reader.result()
+      guard result.kind == "run", !result.configuration.isEmpty else {
+        throw LBError(.configuration, "\(path) is no run of lbsample run: it cannot be resumed")
+      }
+    }
+
+    private func entry(_ key: String) throws(LBError) -> String {
+      guard let entry = result.configuration.first(where: { $0.key == key }) else {
+        throw LBError(
+          .configuration, "\(path) does not say \(key): it cannot be resumed",
+          context: ErrorContext(path: path))
+      }
+      return entry.value
+    }
+
+    /// The command as it was given, in the directory where it was.
+    func command() throws -> RunCommand {
+      let arguments = try JSONDecoder().decode(
+        [String].self, from: Data(try entry("command.arguments").utf8))
+      let directory = try entry("command.directory")
+      guard FileManager.default.changeCurrentDirectoryPath(directory) else {
+        throw LBError(
+          .configuration, "\(directory), where the run was begun, cannot be gone to",
+          context: ErrorContext(path: directory))
+      }
+      return try RunCommand.parse(arguments)
+    }
+  }
+
+  /// Facts of the host without which numbers of two sessions are not comparable.
+  private static let fingerprint = [
+    "hostname", "kernel", "kernel_version", "machine", "cpu_model", "cpus_online", "cpus_allowed",
+    "clocksource", "boot_id",
+  ]
+
+  let writer: RunWriter
+  let earlier: Resumption
+  var result: RunResult
+  private let isNew: Bool
+
+  /// A new file.
+  init(
+    _ path: String, _ runID: String, _ specification: RunSpecification, interval: UInt64,
+    now: UInt64, _ roots: MountRoots
+  ) throws(LBError) {
+    let host = HostFacts.read(roots)
+    writer = try RunWriter(
+      path: path,
+      identity: RunWriter.Identity(
+        runID: runID, name: specification.name, kind: "run", version: Lbsample.version,
+        interval: interval, startUnixNanoseconds: now,
+        repetitions: specification.repetitions, warmUps: specification.warmUps),
+      host: host, configuration: specification.configuration, labels: specification.labels)
+    earlier = Resumption()
+    result = RunResult(
+      runID: runID, name: specification.name, kind: "run", startUnixNanoseconds: now)
+    result.configuration = specification.configuration
+    result.labels = specification.labels
+    result.file = path
+    for fact in host { result.host[fact.name] = fact.value }
+    isNew = true
+  }
+
+  /// The file of a run that was interrupted; refused where this is not the same configuration and
+  /// host any more, unless forced. Another boot of the host has another clock: always refused.
+  init(
+    resuming before: Earlier, _ specification: RunSpecification, _ roots: MountRoots, force: Bool
+  ) throws(LBError) {
+    var differences = Self.differences(
+      before.result.configuration, specification.configuration)
+    var host: [String: String] = [:]
+    for fact in HostFacts.read(roots) { host[fact.name] = fact.value }
+    for name in Self.fingerprint where host[name] != before.result.host[name] {
+      differences.append(
+        "host \(name) was \(before.result.host[name] ?? "unknown") and is \(host[name] ?? "unknown")"
+      )
+    }
+    let isSameBoot = host["boot_id"] == before.result.host["boot_id"]
+    guard differences.isEmpty || force && isSameBoot else {
+      let hint =
+        isSameBoot
+        ? "--force goes on all the same, and notes it"
+        : "the host was booted since, and its clock began anew: begin a new run"
+      throw LBError(
+        .configuration,
+        (["\(before.path) cannot be resumed as it was begun; \(hint)"] + differences)
+          .joined(separator: "\n  "), context: ErrorContext(path: before.path))
+    }
+    writer = try RunWriter(resuming: before.path)
+    earlier = try writer.resumption()
+    result = before.result
+    result.status = .interrupted
+    // What stopped it then is not what may stop it now.
+    result.errors.removeAll { $0.category == .stopRequested }
+    result.warnings += differences.map { "resumed although \($0)" }
+    result.warnings.append("resumed after an interruption")
+    isNew = false
+  }
+
+  private static func differences(
+    _ before: [ConfigurationEntry], _ now: [ConfigurationEntry]
+  ) -> [String] {
+    func values(_ entries: [ConfigurationEntry]) -> [String: String] {
+      Dictionary(entries.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 })
+    }
+    let (old, new) = (values(before), values(now))
+    return Set(old.keys).union(new.keys).sorted().compactMap { key in
+      guard old[key] != new[key], key != "command.arguments" else { return nil }
+      if key == "plan.definition" { return "the plan is another one now" }
+      return "\(key) was \(old[key] ?? "not set") and is \(new[key] ?? "not set")"
+    }
+  }
+
+  /// Leaves the file as it was, or removes a new one in which nothing was recorded.
+  func abandon() {
+    guard isNew else {
+      do throws(LBError) { try writer.setRunStatus(.interrupted) } catch {
+        // A reader finds its writer gone, and says interrupted too.
+      }
+      return writer.close()
+    }
+    writer.close()
+    RunsLocation.discard(writer.path)
+  }
+}
