@@ -25,11 +25,14 @@ package struct Journal: Sendable {
 
   /// Records one event; a store that refuses it says so through the run's own writes.
   package func record(
-    _ level: Logger.Level, _ kind: String, _ message: String, at place: AttemptPlace? = nil
+    _ level: Logger.Level, _ kind: String, _ message: String, at place: AttemptPlace? = nil,
+    status: RunStatus? = nil, error: LBError? = nil
   ) throws(LBError) {
-    let entry = JournalEntry(
+    var entry = JournalEntry(
       unixNanoseconds: clock.realtime(), level: level.rawValue, kind: kind, message: message,
       run: runID, phase: place?.phase, repetition: place?.repetition, attempt: place?.attempt)
+    entry.status = status
+    entry.error = error
     var metadata: Logger.Metadata = ["run": "\(runID)"]
     if let place {
       metadata["phase"] = "\(place.phase)"

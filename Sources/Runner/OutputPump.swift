@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import Synchronization
 
 /// Drains a workload's output for as long as anything writes to it, keeping a bounded part: the
 /// workload never waits for a full pipe.
@@ -12,6 +13,10 @@ final class OutputPump: @unchecked Sendable {
   private var thread: SystemThread?
   private var kept: [UInt8] = []
   private var total: UInt64 = 0
+  private let seen = Atomic<UInt64>(0)
+
+  /// Bytes that have come so far.
+  var bytesSeen: UInt64 { seen.load(ordering: .relaxed) }
 
   /// Starts draining `pipe`, keeping the first `limit` bytes; `cpus` keeps it off the workload's.
   init(
@@ -61,6 +66,7 @@ final class OutputPump: @unchecked Sendable {
         return
       }
       total += UInt64(count)
+      seen.store(total, ordering: .relaxed)
       kept += chunk.prefix(min(count, limit - kept.count))
       if passThrough {
         do throws(SystemError) {

@@ -96,7 +96,7 @@ final class PhaseRunner {
       context: context, phase: node.name, result: session.result, exports: exports
     ) { [self] message throws(LBError) in
       try session.wait(true)
-      try context.journal.record(.notice, "run.waiting", message)
+      try context.journal.record(.notice, "run.waiting", message, status: .waiting)
       progress(
         RunProgress(phase: node.name, place: nil, total: 0, activity: .waiting(message)))
     }
@@ -180,6 +180,6 @@ struct MeasuredPhase {
   let node: PhaseNode
   /// Its place among the result's phases.
   let index: Int
-  let context: RunContext
+  var context: RunContext
   let specification: RunSpecification
 }

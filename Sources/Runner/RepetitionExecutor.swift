@@ -39,6 +39,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
   private enum Ending {
     case exited
     case timedOut
+    /// It did nothing for as long as it may.
+    case idle
     case stopped(Int32)
     case samplingFailed(LBError)
   }
@@ -76,7 +78,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
       try began(bracket)
       let opened = Clock.monotonic()
       workload.openGate()
-      let ending = waitForEnd(workload, context, collectors, since: opened)
+      let ending = waitForEnd(workload, pump, context, collectors, since: opened)
       fatal = try close(
         ending, workload, context, collectors, opened: opened, result: &result)
     } catch {
@@ -182,17 +184,26 @@ package final class RepetitionExecutor: RepetitionExecuting {
   // MARK: While it runs
 
   private func waitForEnd(
-    _ workload: any Workload, _ context: RunContext, _ collectors: any CollectorLifecycle,
-    since opened: UInt64
+    _ workload: any Workload, _ pump: OutputPump, _ context: RunContext,
+    _ collectors: any CollectorLifecycle, since opened: UInt64
   ) -> Ending {
     let services = context.services
     let deadline = context.specification.timeout.map { opened + $0 }
+    var activity = context.specification.idleTimeout.map { ActivityWatch(limit: $0, now: opened) }
     let descriptors = [
       workload.exitPollDescriptor, services.stop.pollDescriptor, collectors.attentionDescriptor,
     ]
     while true {
-      let ready = Poll.wait(readable: descriptors, until: deadline)
-      if ready.isEmpty { return .timedOut }
+      let next = [deadline, activity?.nextLook].compactMap { $0 }.min()
+      let ready = Poll.wait(readable: descriptors, until: next)
+      if ready.isEmpty {
+        let now = Clock.monotonic()
+        if let deadline, now >= deadline { return .timedOut }
+        let sign = ActivityWatch.Sign(
+          output: pump.bytesSeen, cpuTicks: Descendants.cpuTicks(of: workload.pid))
+        if activity?.isIdle(sign, now: now) == true { return .idle }
+        continue
+      }
       if ready.contains(0) { return .exited }
       if let signal = services.stop.raised { return .stopped(signal) }
       if ready.contains(2), let failure = collectors.failure { return .samplingFailed(failure) }
@@ -216,7 +227,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     case .exited:
       result.wallNanoseconds = Clock.monotonic() - opened
       outcome = try collectors.stop()
-    case .timedOut:
+    case .timedOut, .idle:
       terminate(workload, context)
       result.wallNanoseconds = Clock.monotonic() - opened
       outcome = try collectors.stop()
@@ -267,6 +278,12 @@ package final class RepetitionExecutor: RepetitionExecuting {
       result.error = workloadError(
         "\(name) exceeded the limit of \((specification.timeout ?? 0) / 1_000_000) ms "
           + "and was ended by signal \(status?.signal ?? 0); what was sampled is kept")
+    case .idle:
+      result.status = .timeout
+      result.error = workloadError(
+        "\(name) wrote nothing and used no CPU time for "
+          + "\(Durations.text(specification.idleTimeout ?? 0)) and was ended; what was sampled is "
+          + "kept")
     case .stopped(let signal):
       result.status = .interrupted
       var error = LBError(.stopRequested, "stopped by signal \(signal); what was sampled is kept")

@@ -2,6 +2,7 @@ import Glibc
 import LinuxSystem
 import Logging
 import RunAnalysis
+import RunStore
 import SampleModel
 
 /// Executes the repetitions of one or several phases in order, each with as many attempts as its
@@ -40,6 +41,7 @@ struct RepetitionRunner {
         if services.pause(phase.specification.cooldown) { return (false, nil) }
       }
       isFirst = false
+      try settle(place, phase)
       if services.stop.raised != nil { return (false, nil) }
       return (true, try repetition(place, phase, leases))
     }
@@ -49,6 +51,25 @@ struct RepetitionRunner {
       guard goOn, fatal == nil else { return fatal }
     }
     return try refine(phases, execute)
+  }
+
+  /// Waits until the host is quiet, if that was asked for.
+  private func settle(_ place: AttemptPlace, _ phase: MeasuredPhase) throws(LBError) {
+    let specification = phase.specification
+    guard specification.settleLimit > 0 else { return }
+    tell(place, phase, .settling)
+    let outcome = QuietHost.wait(
+      below: specification.quietShare, limit: specification.settleLimit, phase.context.services)
+    switch outcome {
+    case .quiet, .stopped: break
+    case .busy(let share):
+      try warn(
+        "gate.quiet",
+        "the host was not quiet within \(Durations.text(specification.settleLimit)): "
+          + "\(Int((share * 100).rounded())) % of the CPUs were busy", place, phase)
+    case .unknown:
+      try warn("gate.quiet", "whether the host is quiet cannot be told", place, phase)
+    }
   }
 
   /// Adds repetitions, one of each phase in turn, until all are as precise as was asked for.
@@ -132,8 +153,47 @@ struct RepetitionRunner {
     var failure: LBError?
   }
 
-  /// One attempt with its hooks and what runs beside it.
+  /// One attempt, with what it is allowed to use and where it works.
   private func attempt(
+    _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease], isFirst: Bool
+  ) throws(LBError) -> Tried {
+    let store = phase.context.store
+    let reservation: Quota.Reservation
+    do throws(Quota.Denial) {
+      reservation = try session.quota.reserve(place.phase, isRetry: !isFirst)
+    } catch {
+      return Tried(failure: error.error)
+    }
+    let began = (time: Clock.monotonic(), bytes: store?.bytesWritten ?? 0)
+    var phase = phase
+    var workspace: Workspace?
+    var tried: Tried
+    do throws(LBError) {
+      try session.host?.applyBeforeAttempt()
+      if let plan = phase.specification.workspace {
+        let made = Workspace(plan, phase.context, place)
+        workspace = made
+        try made.make()
+        phase.context = phase.context.executing(in: made.path)
+      }
+      tried = try bracket(place, phase, leases, isFirst: isFirst)
+    } catch {
+      tried = Tried(failure: error)
+    }
+    let failed = tried.failure != nil || tried.outcome?.result.status != .completed
+    if let note = workspace?.leave(failed: failed) { try warn("workspace", note, place, phase) }
+    session.quota.settle(
+      reservation,
+      [
+        .wall: Clock.monotonic() - began.time,
+        .ownCPU: tried.outcome?.result.overhead?.processNanoseconds ?? 0,
+        .bytes: (store?.bytesWritten ?? 0) - began.bytes,
+      ])
+    return tried
+  }
+
+  /// The attempt itself, with its hooks and what runs beside it.
+  private func bracket(
     _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease], isFirst: Bool
   ) throws(LBError) -> Tried {
     let hooks = HookRunner(phase.context)
@@ -159,7 +219,8 @@ struct RepetitionRunner {
         RepetitionResult(repetition: place.repetition, warmUp: place.warmUp), phase: phase.index)
     }
     tell(place, phase, .running)
-    try phase.context.journal.record(.info, "repetition.start", describe(place), at: place)
+    try phase.context.journal.record(
+      .info, "repetition.start", describe(place), at: place, status: .running)
     var outcome = executor.execute(place, phase.context, collectors) { bracket throws(LBError) in
       try session.beginAttempt(number: place.attempt, bracket: bracket)
     }
@@ -208,10 +269,12 @@ struct RepetitionRunner {
     }
     let result = outcome.result
     if let error = result.error {
-      try journal.record(.warning, "repetition.end", "\(error)", at: place)
+      try journal.record(
+        .warning, "repetition.end", "\(error)", at: place, status: result.status, error: error)
     } else {
       try journal.record(
-        .info, "repetition.end", "\(describe(place)) \(result.status.rawValue)", at: place)
+        .info, "repetition.end", "\(describe(place)) \(result.status.rawValue)", at: place,
+        status: result.status)
     }
     for note in outcome.notes { try warn("workload.metric", note, place, phase) }
     if result.orphansKilled > 0 {

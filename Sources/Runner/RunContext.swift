@@ -24,6 +24,13 @@ package struct RunContext: Sendable {
     self.allowedCPUs = allowedCPUs
   }
 
+  /// The same command in another directory.
+  func executing(in directory: String) -> RunContext {
+    var specification = specification
+    specification.directory = directory
+    return executing(specification)
+  }
+
   /// The same run at another command.
   package func executing(_ specification: RunSpecification) -> RunContext {
     RunContext(

@@ -1,6 +1,7 @@
 import LinuxSystem
 import Logging
 import RunAnalysis
+import RunStore
 package import SampleModel
 
 /// Composes a run: its setup, its phases in order, its clean-up, its end.
@@ -29,7 +30,14 @@ package struct RunController {
   /// Runs everything. Whatever fails stands in the result, and what was measured is kept.
   package func run(_ session: RunSession) -> RunResult {
     let hooks = HookRunner(context)
-    var fatal = hooks.run(.setup)
+    var fatal: LBError?
+    do throws(LBError) {
+      try context.journal.record(.info, "run.start", context.runID, status: .running)
+    } catch {
+      fatal = error
+    }
+    session.quota = Quota(context.specification.quota)
+    fatal = fatal ?? changeHost(session) ?? hooks.run(.setup)
     if fatal == nil {
       let phases = PhaseRunner(
         context, session, executor: executor, collectors: collectors, progress: progress)
@@ -42,6 +50,11 @@ package struct RunController {
     if let fatal, !session.result.errors.contains(fatal) { session.note(fatal) }
     // Whatever happened; its own failure comes behind what did.
     if let failure = hooks.run(.cleanup) { session.note(failure) }
+    do throws(LBError) {
+      for failure in try session.host?.restore() ?? [] { session.note(failure) }
+    } catch {
+      session.note(error)
+    }
     if let stop = stopError,
       !session.result.errors.contains(where: { $0.category == stop.category })
     {
@@ -53,6 +66,19 @@ package struct RunController {
       session.note(error)
     }
     return session.result
+  }
+
+  /// Changes what the run is to change of the host.
+  private func changeHost(_ session: RunSession) -> LBError? {
+    let changes = context.specification.hostChanges
+    guard !changes.isEmpty else { return nil }
+    guard let file = context.store?.path else {
+      return LBError(.gate, "without a result file the host's settings could not be put back")
+    }
+    let host = HostChanges(changes, context.services.roots, run: file, context.journal)
+    session.host = host
+    do throws(LBError) { try host.apply() } catch { return error }
+    return nil
   }
 
   private var stopError: LBError? {
@@ -89,7 +115,8 @@ package struct RunController {
       stopped: context.services.stop.raised != nil, fatal: isFatal,
       at: context.services.clock.realtime())
     try context.journal.record(
-      .info, "run.end", "run \(session.result.status.rawValue)")
+      .info, "run.end", "run \(session.result.status.rawValue)",
+      status: session.result.status, error: session.result.errors.first)
   }
 }
 
@@ -112,6 +139,7 @@ package struct RunProgress: Sendable {
   package enum Activity: Sendable, Hashable {
     case running
     case coolingDown
+    case settling
     /// For something outside of the run.
     case waiting(String)
 
@@ -120,6 +148,7 @@ package struct RunProgress: Sendable {
       switch self {
       case .running: "running"
       case .coolingDown: "cooling down"
+      case .settling: "waiting until the host is quiet"
       case .waiting(let what): what
       }
     }

@@ -13,6 +13,10 @@ package final class RunSession {
   private var repetition = 0
   private var attemptRow: Int64 = 0
   private(set) var firstError: LBError?
+  /// What the run has used of what it may.
+  var quota = Quota(QuotaLimits())
+  /// The changes that it has made to the host.
+  var host: HostChanges?
 
   /// The state of a run that has not begun.
   package init(result: RunResult, store: RunWriter?, behind earlier: Resumption = Resumption()) {
@@ -46,7 +50,7 @@ package final class RunSession {
   /// The run waits for something outside of it, or goes on.
   func wait(_ isWaiting: Bool) throws(LBError) {
     let next: RunStatus = isWaiting ? .waiting : .running
-    if result.status == .pending { advance(&result.status, to: .running) }
+    if ![.running, .waiting].contains(result.status) { advance(&result.status, to: .running) }
     guard result.status != next else { return }
     advance(&result.status, to: next)
     try store?.setRunStatus(next)

@@ -11,6 +11,12 @@ package struct RunSpecification: Sendable {
   package var cooldown: UInt64 = 0
   /// Nanoseconds that one attempt may take, nil for no limit.
   package var timeout: UInt64?
+  /// Nanoseconds without output and without CPU time after which it is ended, nil for no limit.
+  package var idleTimeout: UInt64?
+  /// Nanoseconds that are waited, before each repetition, until at most `quietShare` of the CPUs'
+  /// time is busy; 0 to go on at once.
+  package var settleLimit: UInt64 = 0
+  package var quietShare = 0.05
   /// Nanoseconds between SIGTERM and SIGKILL.
   package var grace: UInt64 = 30_000_000_000
   package var workloadCPUs: CPUSet?
@@ -37,6 +43,12 @@ package struct RunSpecification: Sendable {
   /// Repetitions are added until this is reached, up to `maximumRepetitions`.
   package var until: Precision?
   package var maximumRepetitions = 100
+  /// A directory of its own for each attempt, nil to use `directory`.
+  package var workspace: WorkspacePlan?
+  /// What the whole run may use.
+  package var quota = QuotaLimits()
+  /// Settings of the host that are changed for the run.
+  package var hostChanges: [HostChange] = []
   /// Whether descendants that outlive the process group are adopted, killed and reaped. For a
   /// process of our own only: it would take another program's children for the workload's.
   package var adoptsOrphans = true

@@ -2,7 +2,7 @@ import Collectors
 import LinuxSystem
 import Logging
 import RunStore
-import Runner
+@_exported public import Runner
 import Sampler
 @_exported public import SamplerKit
 
@@ -12,12 +12,30 @@ import Sampler
 /// let result = try WorkloadRunner.run(.init(command: ["sort", "big.txt"], repetitions: 5))
 /// for row in result.summary() { print(row.metric, row.median, row.unit) }
 /// ```
+/// The same with a plan of several phases, from asynchronous code, and watched:
+///
+/// ```swift
+/// var request = WorkloadRunner.Request(plan: RunPlan([
+///   PhasePlan("repeat", name: "sizes", ["parameters": ["n": [1, 2, 4]]], phases: [
+///     PhasePlan(name: "work", ["command": ["./work", "{n}"], "repetitions": 5])
+///   ])
+/// ]))
+/// let events = Subscription<JournalEntry>(capacity: 1000)
+/// request.events = events
+/// let result = try await WorkloadRunner.run(request)
+/// ```
 /// Unlike the command it is no reaper of orphaned descendants: they may be another's children.
 public enum WorkloadRunner {
   /// What to run, how often, and how to sample it.
   public struct Request: Sendable {
-    /// The command and its arguments.
+    /// The command and its arguments; empty for a plan.
     public var command: [String]
+    /// The phases to run in place of one command.
+    public var plan: RunPlan?
+    /// What stops the run; else `StopSource.current`, where there is one.
+    public var stop: StopSource?
+    /// Told every event of the run, and its end.
+    public var events: Subscription<JournalEntry>?
     /// Counted repetitions.
     public var repetitions: Int
     /// Repetitions before them that do not count.
@@ -45,19 +63,62 @@ public enum WorkloadRunner {
       self.environment = environment
       self.file = file
     }
+
+    /// A request for a plan.
+    public init(
+      plan: RunPlan, collectors: [String] = ["cpu", "net", "tree"],
+      interval: Duration = .milliseconds(100),
+      environment: [String] = ["PATH=/usr/local/bin:/usr/bin:/bin"], file: String? = nil
+    ) {
+      self.init(
+        command: [], collectors: collectors, interval: interval, environment: environment,
+        file: file)
+      self.plan = plan
+    }
+  }
+
+  /// As `run` does, on a thread of its own; a cancelled task stops the run, which then gives what it
+  /// has as interrupted.
+  public static func run(_ request: Request) async throws -> RunResult {
+    var request = request
+    let stop = try request.stop ?? StopSource.current ?? StopSource()
+    request.stop = stop
+    let sent = request
+    return try await withTaskCancellationHandler {
+      try await withCheckedThrowingContinuation { continuation in
+        do throws(SystemError) {
+          // It ends by itself with the run: nobody has to join it.
+          _ = try SystemThread(name: "lb-run") {
+            continuation.resume(with: Result { try runBlocking(sent) })
+          }
+        } catch {
+          continuation.resume(throwing: LBError(.internal, "\(error)"))
+        }
+      }
+    } onCancel: {
+      stop.stop()
+    }
   }
 
   /// Runs everything; what fails while it runs stands in the result's errors. Throws
   /// `configuration`, `collectorUnavailable` or `resultPersistence` when nothing was started.
   public static func run(_ request: Request) throws(LBError) -> RunResult {
+    try runBlocking(request)
+  }
+
+  private static func runBlocking(_ request: Request) throws(LBError) -> RunResult {
+    defer { request.events?.finish() }
     var specification = RunSpecification(
-      name: request.command.first?.split(separator: "/").last.map(String.init) ?? "run",
+      name: request.command.first?.split(separator: "/").last.map(String.init) ?? "plan",
       command: request.command)
     specification.repetitions = request.repetitions
     specification.warmUps = request.warmUps
     specification.environment = request.environment
     specification.adoptsOrphans = false
-    _ = try WorkloadCommand.resolve(specification)
+    let plan = try request.plan.map { plan throws(LBError) in
+      try resolve(plan, specification)
+    }
+    for one in plan?.specifications ?? [specification] { _ = try WorkloadCommand.resolve(one) }
 
     let clock = SystemClock()
     let now = clock.realtime()
@@ -81,7 +142,7 @@ public enum WorkloadRunner {
     let services: RunServices
     do throws(SystemError) {
       services = RunServices(
-        clock: clock, roots: roots, spawner: SystemSpawner(), stop: try StopFlag(),
+        clock: clock, roots: roots, spawner: SystemSpawner(), stop: try stopFlag(request),
         kill: try StopFlag())
     } catch {
       throw LBError(.internal, "\(error)")
@@ -89,7 +150,7 @@ public enum WorkloadRunner {
     let journal = Journal(
       runID: runID, clock: clock,
       logger: Logger(label: "lbsample", factory: { _ in SwiftLogNoOpLogHandler() }),
-      store: store)
+      store: store, observer: { entry in request.events?.offer(entry) })
     let context = RunContext(
       runID: runID, specification: specification, services: services, store: store,
       journal: journal, allowedCPUs: .allowed())
@@ -97,10 +158,33 @@ public enum WorkloadRunner {
       runID: runID, name: specification.name, kind: "run", startUnixNanoseconds: now)
     start.file = request.file
     let controller = RunController(
-      context, executor: RepetitionExecutor(), collectors: collectors)
+      context, plan: plan, executor: RepetitionExecutor(), collectors: collectors)
     let result = controller.run(RunSession(result: start, store: store))
     try store?.finish(result)
     return result
+  }
+
+  private static func stopFlag(_ request: Request) throws(SystemError) -> StopFlag {
+    if let source = request.stop ?? StopSource.current { return source.flag }
+    return try StopFlag()
+  }
+
+  /// Plans of programs come whole: there are no files to include.
+  private struct NoFiles: PlanSource {
+    func plan(at path: String) throws(LBError) -> RunPlan {
+      throw LBError(.configuration, "\(path): only the command includes plan files")
+    }
+  }
+
+  private static func resolve(
+    _ plan: RunPlan, _ specification: RunSpecification
+  ) throws(LBError) -> PhaseNode {
+    let planner = Planner(.standard, source: NoFiles())
+    guard let root = planner.resolve(plan, in: PlanScope(specification)) else {
+      let problems = planner.problems.all.map { "\($0.place): \($0.message)" }
+      throw LBError(.configuration, problems.joined(separator: "\n"))
+    }
+    return root
   }
 
   private static func session(

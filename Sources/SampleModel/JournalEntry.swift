@@ -16,6 +16,10 @@ public struct JournalEntry: Sendable, Hashable, Codable {
   public var repetition: Int?
   /// The attempt, from 1.
   public var attempt: Int?
+  /// Where what it is about stands now.
+  public var status: RunStatus?
+  /// What went wrong, whole.
+  public var error: LBError?
 
   /// An event.
   public init(

@@ -59,6 +59,7 @@ public final class HostSampler {
 
   private let configuration: Configuration
   private let deltas = BracketDeltas()
+  private let frameSink = FrameSink()
   private var session: SamplerSession?
 
   /// A sampler that is not armed yet.
@@ -90,7 +91,7 @@ public final class HostSampler {
     let session = SamplerSession(
       SamplerConfiguration(
         interval: UInt64(interval), cpus: cpus, context: CollectorContext(roots: roots)),
-      requests: requests, sinks: [deltas])
+      requests: requests, sinks: [deltas, frameSink])
     try session.arm()
     self.session = session
   }
@@ -107,10 +108,32 @@ public final class HostSampler {
       overhead: account.overhead)
   }
 
+  /// What `body` did to the host: a bracket around it. The sampler is armed.
+  public func measure<Value, Failure: Error>(
+    _ body: () throws(Failure) -> Value
+  ) throws -> (value: Value, measurement: Measurement) {
+    try start()
+    let value: Value
+    do throws(Failure) {
+      value = try body()
+    } catch {
+      _ = try stop()
+      throw error
+    }
+    return (value, try stop())
+  }
+
+  /// The frames from now on, as they are drained: about ten times a second. A subscriber that is
+  /// slower than that loses what does not fit into `capacity`; the drain never waits for it.
+  public func frames(capacity: Int = 1024) -> Subscription<FrameSnapshot> {
+    frameSink.subscribe(capacity: capacity)
+  }
+
   /// Lets threads, rings and descriptors go. Harmless when not armed.
   public func disarm() {
     session?.disarm()
     session = nil
+    frameSink.finish()
   }
 
   private func armed() throws(LBError) -> SamplerSession {

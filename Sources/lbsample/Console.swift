@@ -66,7 +66,7 @@ enum Console {
 }
 
 /// A file or standard output that text is written to.
-final class TextDestination {
+final class TextDestination: Sendable {
   private let descriptor: Int32
   private let stop: StopFlag?
   let path: String

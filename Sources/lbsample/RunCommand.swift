@@ -32,6 +32,8 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "The workload") var workload: WorkloadOptions
   @OptionGroup(title: "Several commands") var plans: PlanOptions
   @OptionGroup(title: "Trying again") var attempts: AttemptOptions
+  @OptionGroup(title: "Surroundings") var surroundings: SurroundingsOptions
+  @OptionGroup(title: "Events") var events: EventOptions
   @OptionGroup(title: "Messages") var log: LogOptions
 
   @Option(
@@ -106,6 +108,7 @@ struct RunCommand: ParsableCommand {
     try ownErrors { () throws(SystemError) in try Descendants.becomeReaper() }
 
     try directory.create()
+    for line in try SurroundingsOptions.recoverHost(directory) { Console.say("lbsample: \(line)") }
     let record =
       try earlier.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
       ?? RunRecord(
@@ -121,12 +124,14 @@ struct RunCommand: ParsableCommand {
       record.abandon()
       throw error
     }
-    let journal = Journal(
-      runID: runID, clock: clock, logger: try EventLog.logger(log), store: writer)
     let services = RunServices(
       clock: clock, roots: sampling.roots, spawner: SystemSpawner(), stop: stops.first,
       kill: stops.second, scope: scope,
       isAvailable: CollectorOptions.availability(sampling.roots))
+    let told = try RunEvents(events, services)
+    let journal = Journal(
+      runID: runID, clock: clock, logger: try EventLog.logger(log), store: writer
+    ) { told.tell($0) }
     let context = RunContext(
       runID: runID, specification: specification, services: services, store: writer,
       journal: journal, allowedCPUs: allowed)
@@ -176,12 +181,14 @@ struct RunCommand: ParsableCommand {
     if let report {
       try report.write(Array((try JSONText.encode(result, pretty: true) + "\n").utf8))
     }
-    if format == "json" {
+    if events.events == "-" {
+      if !log.quiet { Console.say("run \(result.runID)") }
+    } else if format == "json" {
       try Console.write(try JSONText.encode(result, pretty: true) + "\n")
     } else {
       try Console.write(RunReport.text(result))
     }
-    if format == "json", !log.quiet { Console.say("run \(result.runID)") }
+    if format == "json", events.events != "-", !log.quiet { Console.say("run \(result.runID)") }
     if let first = result.errors.first {
       throw ExitCode(Lbsample.report(first, asJSON: log.jsonErrors))
     }
@@ -213,7 +220,9 @@ struct RunCommand: ParsableCommand {
   /// The settings that all phases share, and the phases; every command in them is checked.
   private func resolve(_ settings: Settings) throws -> (RunSpecification, PhaseNode) {
     var base = try workload.specification(settings, command: command, title: try plans.title())
-    base.configuration += collectors.entries + plans.entries + (try Self.invocation())
+    try surroundings.apply(to: &base)
+    base.configuration +=
+      collectors.entries + surroundings.entries + plans.entries + (try Self.invocation())
     try attempts.apply(settings, to: &base)
     let resolved = try plans.resolve(
       command, base: base, pinned: workload.pinned.union(attempts.pinned))
@@ -222,7 +231,10 @@ struct RunCommand: ParsableCommand {
       ConfigurationEntry(
         key: "plan.definition", value: resolved.definition,
         origin: plans.plan ?? "command line"))
-    for specification in plan.specifications { _ = try WorkloadCommand.resolve(specification) }
+    // What is in a fresh directory is not there yet.
+    for specification in plan.specifications where specification.workspace == nil {
+      _ = try WorkloadCommand.resolve(specification)
+    }
     if let only = plan.specifications.first, plan.specifications.count == 1 {
       base.workloadCPUs = only.workloadCPUs
       base.repetitions = only.repetitions

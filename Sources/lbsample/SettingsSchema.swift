@@ -159,6 +159,12 @@ enum SettingsSchema {
     SettingKey(
       "run.timeout", .duration(minimum: 0), "0s", "limit of one repetition; 0s: none"),
     SettingKey(
+      "run.idle_timeout", .duration(minimum: 0), "0s",
+      "time without output and CPU time after which a workload is ended; 0s: no limit"),
+    SettingKey(
+      "run.cooldown_until_idle", .duration(minimum: 0), "0s",
+      "time to wait before each repetition until the host is quiet; 0s: none"),
+    SettingKey(
       "run.grace", .duration(minimum: 0), "30s",
       "time between SIGTERM and SIGKILL when a workload is ended"),
     SettingKey(
@@ -196,6 +202,9 @@ enum SettingsSchema {
     SettingKey(
       "gates.steal", .share, "2%", "time that the hypervisor took; empty: no such gate"),
     SettingKey("gates.throttling", .boolean, "true", "whether thermal throttling contaminates"),
+    SettingKey(
+      "gates.quiet", .share, "5%",
+      "busy time of all CPUs, at most, for a host to be quiet (run.cooldown_until_idle)"),
     SettingKey(
       "gates.repeats", .integer(0...1000), "3",
       "attempts after contaminated ones, of a workload that is idempotent"),

@@ -23,6 +23,16 @@ struct WorkloadOptions: ParsableArguments {
     help: ArgumentHelp("Pause between two repetitions.", valueName: "time"))
   var cooldown: String?
   @Option(
+    name: .customLong("cooldown-until-idle"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Wait before each repetition until the host is quiet, so long at most.", valueName: "time"))
+  var settleLimit: String?
+  @Option(
+    name: .customLong("idle-timeout"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "End a repetition that writes nothing and uses no CPU time for so long.", valueName: "time"))
+  var idleTimeout: String?
+  @Option(
     name: .customLong("timeout"), parsing: .unconditional,
     help: ArgumentHelp("End a repetition that takes longer.", valueName: "time"))
   var timeout: String?
@@ -80,7 +90,9 @@ struct WorkloadOptions: ParsableArguments {
     let given: [(String, String?, String)] = [
       ("run.repetitions", repetitions, "--repetitions"), ("run.warmup", warmUp, "--warmup"),
       ("run.interval", interval, "--interval"), ("run.cooldown", cooldown, "--cooldown"),
-      ("run.timeout", timeout, "--timeout"), ("run.grace", grace, "--grace"),
+      ("run.cooldown_until_idle", settleLimit, "--cooldown-until-idle"),
+      ("run.idle_timeout", idleTimeout, "--idle-timeout"), ("run.timeout", timeout, "--timeout"),
+      ("run.grace", grace, "--grace"),
     ]
     return given.compactMap { key, value, option in value.map { (key, $0, option) } }
   }
@@ -89,7 +101,8 @@ struct WorkloadOptions: ParsableArguments {
   var pinned: Set<String> {
     let given: [(String, Bool)] = [
       ("repetitions", repetitions != nil), ("warmup", warmUp != nil),
-      ("cooldown", cooldown != nil), ("timeout", timeout != nil), ("grace", grace != nil),
+      ("cooldown", cooldown != nil), ("cooldown_until_idle", settleLimit != nil),
+      ("idle_timeout", idleTimeout != nil), ("timeout", timeout != nil), ("grace", grace != nil),
       ("cpus", workloadCPUs != nil), ("directory", directory != nil), ("input", input != nil),
       ("ignore_failure", ignoreFailure != nil),
     ]
@@ -114,6 +127,10 @@ struct WorkloadOptions: ParsableArguments {
     specification.cooldown = settings.duration("run.cooldown")
     let timeout = settings.duration("run.timeout")
     specification.timeout = timeout == 0 ? nil : timeout
+    let idle = settings.duration("run.idle_timeout")
+    specification.idleTimeout = idle == 0 ? nil : idle
+    specification.settleLimit = settings.duration("run.cooldown_until_idle")
+    specification.quietShare = Share.parse(settings["gates.quiet"]) ?? 1
     specification.grace = settings.duration("run.grace")
     specification.outputLimit = settings.integer("run.output_limit")
     specification.showOutput = showOutput

@@ -1,3 +1,4 @@
+import Foundation
 import RunnerKit
 import TestSupport
 import Testing
@@ -22,5 +23,87 @@ import Testing
     #expect(result.errors.first?.category == .workload)
     #expect(result.phases[0].repetitions[0].attempts[0].exitCode == 9)
     #expect(throws: LBError.self) { try WorkloadRunner.run(.init(command: ["no-such-thing"])) }
+  }
+}
+
+@Suite(.serialized) struct RunnerKitTests {
+  private let plan = RunPlan([
+    PhasePlan(
+      "repeat", name: "sizes", ["parameters": ["n": [1, 2]], "order": "interleaved"],
+      phases: [PhasePlan(name: "work", ["command": ["echo", "{n}"], "repetitions": 2])])
+  ])
+
+  @Test func aPlanIsRunAndWatched() async throws {
+    var request = WorkloadRunner.Request(plan: plan, collectors: ["cpu"])
+    let events = Subscription<JournalEntry>(capacity: 1000)
+    request.events = events
+    let result = try await WorkloadRunner.run(request)
+    #expect(result.status == .completed)
+    #expect(result.phases.map(\.name) == ["work[n=1]", "work[n=2]"])
+    #expect(result.summary(of: "work[n=2]").first?.count == 2)
+    var kinds: [String] = []
+    for await event in events { kinds.append(event.kind) }
+    #expect(kinds.first == "run.start" && kinds.last == "run.end" && events.lost == 0)
+    #expect(kinds.count { $0 == "repetition.end" } == 4)
+  }
+
+  @Test func aSlowSubscriberLosesCountedEvents() async throws {
+    var request = WorkloadRunner.Request(plan: plan, collectors: ["cpu"])
+    let events = Subscription<JournalEntry>(capacity: 3)
+    request.events = events
+    let result = try await WorkloadRunner.run(request)
+    #expect(result.status == .completed)
+    var taken: UInt64 = 0
+    for await _ in events { taken += 1 }
+    #expect(taken == 3 && events.lost == 7, "\(taken) \(events.lost)")
+  }
+
+  @Test func aCancelledTaskStopsTheRun() async throws {
+    let task = Task {
+      try await WorkloadRunner.run(.init(command: ["sleep", "60"], collectors: ["cpu"]))
+    }
+    try await Task.sleep(for: .milliseconds(300))
+    let began = ContinuousClock.now
+    task.cancel()
+    let result = try await task.value
+    #expect(result.status == .interrupted && ContinuousClock.now - began < .seconds(5))
+    #expect(result.phases[0].repetitions[0].attempts[0].ledger.isExact)
+  }
+
+  @Test func theTasksSourceStopsUnlessTheRequestHasOne() async throws {
+    let outer = try StopSource()
+    outer.stop()
+    let inner = try StopSource()
+    let request = WorkloadRunner.Request(command: ["true"], collectors: ["cpu"])
+    var own = request
+    own.stop = inner
+    let explicit = own
+    func status(_ request: WorkloadRunner.Request) async throws -> RunStatus {
+      try await WorkloadRunner.run(request).status
+    }
+    let statuses = try await StopSource.$current.withValue(outer) { () async throws in
+      var statuses = [try await status(request), try await status(explicit)]
+      statuses.append(
+        try await StopSource.$current.withValue(inner) { () async throws in
+          try await status(request)
+        })
+      #expect(StopSource.current === outer)
+      return statuses
+    }
+    #expect(statuses == [.interrupted, .completed, .completed])
+    #expect(StopSource.current == nil)
+  }
+
+  @Test func aPlanSurvivesJSON() throws {
+    let data = try JSONEncoder().encode(plan)
+    #expect(try JSONDecoder().decode(RunPlan.self, from: data) == plan)
+  }
+
+  @Test func aWrongPlanIsAClearError() {
+    let wrong = RunPlan([PhasePlan("comand", name: "a")])
+    let error = #expect(throws: LBError.self) { () throws in
+      let _: RunResult = try WorkloadRunner.run(WorkloadRunner.Request(plan: wrong))
+    }
+    #expect(error?.message.contains("did you mean command?") == true)
   }
 }

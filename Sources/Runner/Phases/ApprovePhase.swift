@@ -26,6 +26,7 @@ package enum Approval {
   final class Place {
     let path: String
     private let directory: OwnedDescriptor
+    private var socket: ControlSocket?
 
     /// The place of the run in `file`.
     init(ofRun file: String) throws(SystemError) {
@@ -34,6 +35,16 @@ package enum Approval {
       directory = try OwnedDescriptor(open: folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY)
       let name = slash.map { file[file.index(after: $0)...] } ?? file[...]
       path = "/proc/self/fd/\(directory.number)/\(name).approval"
+    }
+
+    // The socket's name goes while its directory is still open.
+    deinit { socket = nil }
+
+    /// Listens here for as long as this place is.
+    func listen() throws(SystemError) -> ControlSocket {
+      let socket = try ControlSocket(path: path)
+      self.socket = socket
+      return socket
     }
   }
 
@@ -87,14 +98,13 @@ struct ApproveAction: PhaseAction {
     let socket: ControlSocket
     do throws(SystemError) {
       own = try Approval.Place(ofRun: file)
-      socket = try ControlSocket(path: own.path)
+      socket = try own.listen()
     } catch {
       throw LBError(
         .internal, "no approval can be waited for: \(error)",
         context: ErrorContext(path: file, errno: error.errno))
     }
-    // Its directory stays open for as long as the socket has a name in it.
-    defer { withExtendedLifetime((own, socket)) {} }
+    defer { withExtendedLifetime(own) {} }
     try place.waiting(
       "\(place.phase): \(message) (lbsample approve \(place.context.runID))")
     let (word, who) = try wait(place, socket)

@@ -17,6 +17,8 @@ package enum CommandSettings {
     take("warmup", table.integer("warmup", 0...1_000_000), \.warmUps)
     take("cooldown", table.duration("cooldown"), \.cooldown)
     take("timeout", table.duration("timeout").map { $0 == 0 ? nil : $0 }, \.timeout)
+    take("idle_timeout", table.duration("idle_timeout").map { $0 == 0 ? nil : $0 }, \.idleTimeout)
+    take("cooldown_until_idle", table.duration("cooldown_until_idle"), \.settleLimit)
     take("grace", table.duration("grace"), \.grace)
     take("directory", table.text("directory").map(Optional.some), \.directory)
     for (name, value) in table.texts("env") ?? [:] {
@@ -36,6 +38,12 @@ package enum CommandSettings {
         table.problems.add(table.at("until"), "expected \"ci<=1%\" or \"ci(METRIC)<=1%\"")
       }
       take("until", precision.map(Optional.some), \.until)
+    }
+    if let text = table.text("workspace") {
+      take("workspace", WorkspacePlan(text), \.workspace)
+    }
+    if let keep = table.choice("keep", WorkspacePlan.Keep.allCases.map(\.rawValue)) {
+      specification.workspace?.keep = WorkspacePlan.Keep(rawValue: keep) ?? .failure
     }
     if let text = table.text("cpus") { readCPUs(text, table, &specification, pinned) }
     if let text = table.text("ignore_failure") {

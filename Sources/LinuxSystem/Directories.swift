@@ -1,0 +1,31 @@
+import Glibc
+
+/// What stands where in the file system.
+package enum Directories {
+  /// Whether anything is called `path`.
+  package static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+
+  /// Whether `path` is a directory.
+  package static func isDirectory(_ path: String) -> Bool {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Bytes of all files below `path`, symbolic links not followed; stops above `limit`.
+  package static func bytes(_ path: String, limit: UInt64) -> UInt64 {
+    var total: UInt64 = 0
+    var rest = [path]
+    while let next = rest.popLast(), total <= limit {
+      for name in directoryEntries(next) {
+        var facts = stat()
+        guard unsafe lstat("\(next)/\(name)", &facts) == 0 else { continue }
+        if facts.st_mode & S_IFMT == S_IFDIR {
+          rest.append("\(next)/\(name)")
+        } else {
+          total &+= UInt64(max(0, facts.st_size))
+        }
+      }
+    }
+    return total
+  }
+}

@@ -1,0 +1,28 @@
+/// How busy all CPUs have been since the host was booted.
+package enum HostLoad {
+  /// Busy and all ticks of /proc/stat's first line; nil where it cannot be read.
+  package static func ticks(_ roots: MountRoots) -> (busy: UInt64, total: UInt64)? {
+    guard let line = SmallFile.text(roots.proc("stat"))?.split(separator: "\n").first else {
+      return nil
+    }
+    // user nice system idle iowait irq softirq steal; guest time is within user time.
+    let ticks = line.split(separator: " ").dropFirst().prefix(8).compactMap { UInt64($0) }
+    guard ticks.count >= 4 else { return nil }
+    let total = ticks.reduce(0, &+)
+    let idle = ticks[3] &+ (ticks.count > 4 ? ticks[4] : 0)
+    return (total &- idle, total)
+  }
+}
+
+extension Descendants {
+  /// CPU time of a process, everything below it, and what those had that they reaped, in ticks.
+  package static func cpuTicks(of process: Int32) -> UInt64 {
+    guard let text = SmallFile.text("/proc/\(process)/stat"),
+      let close = text.lastIndex(of: ")")
+    else { return 0 }
+    // Behind the name: state is field 3; utime, stime, cutime and cstime are 14 to 17.
+    let fields = text[text.index(after: close)...].split(separator: " ")
+    let own = fields.dropFirst(11).prefix(4).compactMap { UInt64($0) }.reduce(0, &+)
+    return children(of: "\(process)").reduce(own) { $0 &+ cpuTicks(of: $1) }
+  }
+}

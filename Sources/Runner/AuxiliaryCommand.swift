@@ -1,0 +1,103 @@
+import Glibc
+package import LinuxSystem
+package import SampleModel
+
+/// A command that is not measured: what prepares, fills, tells, cleans up.
+package struct AuxiliaryCommand {
+  /// Bytes of a failed command's output that its error has.
+  private static let tail = 500
+
+  /// What errors call it: `--setup`.
+  package var name: String
+  package var path: String
+  package var arguments: [String]
+  /// Its user, environment and directory.
+  package var specification: RunSpecification
+  package var cpus: CPUSet
+  /// Nanoseconds that it may take, nil for no limit.
+  package var limit: UInt64?
+  /// Whether a first stop request leaves it alone.
+  package var outlivesStop = false
+
+  /// A shell command.
+  package init(
+    _ name: String, shell command: String, _ specification: RunSpecification, cpus: CPUSet
+  ) {
+    self.init(name, "/bin/sh", ["sh", "-c", command], specification, cpus: cpus)
+  }
+
+  /// A command with its arguments, the name it is called by among them.
+  package init(
+    _ name: String, _ path: String, _ arguments: [String], _ specification: RunSpecification,
+    cpus: CPUSet
+  ) {
+    self.name = name
+    self.path = path
+    self.arguments = arguments
+    self.specification = specification
+    self.specification.input = .null
+    self.cpus = cpus
+  }
+
+  /// Runs it to its end; gives why it failed.
+  package func run(_ services: RunServices) -> LBError? {
+    let workload: any Workload
+    let pump: OutputPump
+    do throws(SystemError) {
+      (workload, pump) = try WorkloadLauncher.launch(
+        path, arguments, specification, cpus: cpus, drainCPUs: nil, services.spawner)
+    } catch {
+      return failure("could not be started: \(error)")
+    }
+    workload.openGate()
+    let interruption = wait(workload, services)
+    if interruption != nil {
+      let grace = min(specification.grace, WorkloadLauncher.cleanUpLimit)
+      WorkloadLauncher.terminate(workload, grace: grace, services)
+    }
+    let status = workload.peekExit()
+    _ = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
+    let (output, _) = pump.finish(until: Clock.monotonic() + 200_000_000)
+    switch interruption {
+    case .tookTooLong: return failure("took too long and was ended", status)
+    case .stopped:
+      let signal = services.stop.raised
+      var error = LBError(.stopRequested, "stopped by signal \(signal ?? 0) during \(name)")
+      error.context.signal = signal
+      return error
+    case nil: break
+    }
+    guard status?.code == 0 else {
+      let how =
+        status?.signal.map { "was ended by signal \($0)" }
+        ?? "exited with code \(status?.code ?? -1)"
+      let said = String(decoding: output.suffix(Self.tail), as: UTF8.self)
+      return failure(said.isEmpty ? how : "\(how): \(said)", status)
+    }
+    return nil
+  }
+
+  private func failure(_ message: String, _ status: ExitStatus? = nil) -> LBError {
+    var error = LBError(.workload, "\(name) \(message)")
+    error.context.command = [path] + arguments.dropFirst()
+    error.context.exitCode = status?.code
+    error.context.signal = status?.signal
+    return error
+  }
+
+  /// Why it is ended.
+  private enum Interruption {
+    case tookTooLong
+    case stopped
+  }
+
+  /// Waits for its end; gives why it is to be ended before.
+  private func wait(_ workload: any Workload, _ services: RunServices) -> Interruption? {
+    let stop = outlivesStop ? services.kill : services.stop
+    let ready = Poll.wait(
+      readable: [workload.exitPollDescriptor, stop.pollDescriptor],
+      until: limit.map { Clock.monotonic() + $0 })
+    if ready.contains(0) { return nil }
+    return ready.isEmpty ? .tookTooLong : .stopped
+  }
+}

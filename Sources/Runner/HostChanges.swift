@@ -1,0 +1,183 @@
+import Glibc
+import LinuxSystem
+import Logging
+package import SampleModel
+
+/// A setting of the host that a run changes for its time.
+package struct HostChange: Sendable, Hashable {
+  /// The settings that there are.
+  package enum Name: String, Sendable, CaseIterable {
+    /// Address space layout randomisation: 0, 1 or 2 (proc(5), randomize_va_space).
+    case aslr
+    /// The frequency governor of every CPU (cpufreq).
+    case governor
+    /// Frequencies above the nominal one: on or off.
+    case turbo
+    /// The page cache, dentries and inodes are dropped before each attempt: 1, 2 or 3.
+    case dropCaches = "drop-caches"
+  }
+
+  package let name: Name
+  package let value: String
+
+  /// Reads `aslr=0`; throws what is wrong with it, in words.
+  package init(_ text: String) throws(HostChangeError) {
+    let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+    let names = Name.allCases.map(\.rawValue)
+    guard let word = parts.first, let name = Name(rawValue: word) else {
+      let nearest = parts.first.flatMap { Nearest.word(to: $0, in: names) }
+      throw HostChangeError(
+        "no such setting\(Nearest.hint(nearest)); there are \(names.joined(separator: ", "))")
+    }
+    let value = parts.count > 1 ? parts[1] : ""
+    let expected: [String]? =
+      switch name {
+      case .aslr: ["0", "1", "2"]
+      case .turbo: ["on", "off"]
+      case .dropCaches: ["1", "2", "3"]
+      case .governor: nil
+      }
+    if let expected, !expected.contains(value) {
+      throw HostChangeError("expected \(word)=\(expected.joined(separator: "|"))")
+    }
+    guard !value.isEmpty, !value.contains(where: \.isWhitespace) else {
+      throw HostChangeError("expected \(word)=VALUE")
+    }
+    self.name = name
+    self.value = value
+  }
+
+  /// The kernel's files that hold it here, with what they are to say.
+  func files(_ roots: MountRoots) -> [(path: String, value: String)] {
+    switch name {
+    case .aslr: return [(roots.proc("sys/kernel/randomize_va_space"), value)]
+    case .dropCaches: return [(roots.proc("sys/vm/drop_caches"), value)]
+    case .governor:
+      return directoryEntries(roots.sys("devices/system/cpu")).map {
+        roots.sys("devices/system/cpu/\($0)/cpufreq/scaling_governor")
+      }.filter { unsafe access($0, F_OK) == 0 }.map { ($0, value) }
+    case .turbo:
+      // intel_pstate says what is forbidden, the others what is permitted.
+      let pstate = roots.sys("devices/system/cpu/intel_pstate/no_turbo")
+      if unsafe access(pstate, F_OK) == 0 { return [(pstate, value == "off" ? "1" : "0")] }
+      let boost = roots.sys("devices/system/cpu/cpufreq/boost")
+      return unsafe access(boost, F_OK) == 0 ? [(boost, value == "off" ? "0" : "1")] : []
+    }
+  }
+}
+
+/// Why a host change is none.
+package struct HostChangeError: Error, Equatable {
+  package let reason: String
+
+  init(_ reason: String) { self.reason = reason }
+}
+
+/// Changes settings of the host, and puts them back whatever happens.
+///
+/// What a file said before is written beside the run, and flushed, before the file is changed: after
+/// a SIGKILL the next run finds it and puts it back.
+package final class HostChanges {
+  private let changes: [HostChange]
+  private let roots: MountRoots
+  private let statePath: String
+  private let journal: Journal
+  private var isChanged = false
+
+  /// Changes of a run in `file`.
+  init(_ changes: [HostChange], _ roots: MountRoots, run file: String, _ journal: Journal) {
+    self.changes = changes
+    self.roots = roots
+    self.journal = journal
+    statePath = Self.state(ofRun: file)
+  }
+
+  /// Where the former values of a run's host are kept while it runs.
+  package static func state(ofRun file: String) -> String { file + ".host" }
+
+  /// Applies those that last for the run.
+  func apply() throws(LBError) {
+    for change in changes where change.name != .dropCaches {
+      let files = change.files(roots)
+      if files.isEmpty {
+        throw LBError(.gate, "\(change.name.rawValue) cannot be set: this host has no such setting")
+      }
+      for (path, value) in files { try set(path, to: value, change) }
+    }
+  }
+
+  /// Applies those that belong to each attempt.
+  func applyBeforeAttempt() throws(LBError) {
+    for change in changes where change.name == .dropCaches {
+      sync()
+      for (path, value) in change.files(roots) {
+        do throws(SystemError) { try Self.write(value, path) } catch {
+          throw refusal(change, error)
+        }
+      }
+    }
+  }
+
+  private func refusal(_ change: HostChange, _ error: SystemError) -> LBError {
+    LBError(
+      .gate, "\(change.name.rawValue) cannot be set: \(error); it takes root",
+      context: ErrorContext(path: error.path, errno: error.errno))
+  }
+
+  private func set(_ path: String, to value: String, _ change: HostChange) throws(LBError) {
+    let audit: String
+    do throws(SystemError) {
+      let before = String(decoding: try SmallFile.read(path), as: UTF8.self).trimmed
+      if before == value { return }
+      if before.contains("\n") || before.contains("\t") {
+        throw SystemError("keeping what it says", errno: EINVAL, path: path)
+      }
+      let state = try OwnedDescriptor(
+        open: statePath, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
+      try writeAll(Array("\(path)\t\(before)\n".utf8).span, to: state.number)
+      fsync(state.number)
+      isChanged = true
+      try Self.write(value, path)
+      audit = "\(path): \(before) → \(value) (--allow \(change.name.rawValue))"
+    } catch {
+      throw refusal(change, error)
+    }
+    try journal.record(.notice, "host.change", audit)
+  }
+
+  /// Puts everything back; gives what could not be.
+  func restore() throws(LBError) -> [LBError] {
+    guard isChanged else { return [] }
+    let (restored, failures) = Self.restore(statePath)
+    for line in restored { try journal.record(.notice, "host.restore", line) }
+    return failures
+  }
+
+  /// Puts back what a run that is gone had changed; gives what was done, and what could not be.
+  package static func restore(_ statePath: String) -> (restored: [String], failures: [LBError]) {
+    guard let text = SmallFile.text(statePath) else { return ([], []) }
+    var restored: [String] = []
+    var failures: [LBError] = []
+    // The last change first: a file that was changed twice gets its first value.
+    for line in text.split(separator: "\n").reversed() {
+      let parts = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+      guard parts.count == 2 else { continue }
+      do throws(SystemError) {
+        try write(parts[1], parts[0])
+        restored.append("\(parts[0]) is \(parts[1]) again")
+      } catch {
+        failures.append(
+          LBError(
+            .gate, "\(parts[0]) cannot be put back to \(parts[1]): \(error)",
+            context: ErrorContext(path: parts[0], errno: error.errno)))
+      }
+    }
+    if failures.isEmpty { _ = unsafe unlink(statePath) }
+    return (restored, failures)
+  }
+
+  private static func write(_ value: String, _ path: String) throws(SystemError) {
+    let file = try OwnedDescriptor(open: path, O_WRONLY | O_TRUNC)
+    try writeAll(Array(value.utf8).span, to: file.number)
+  }
+}

@@ -1,0 +1,114 @@
+package import SampleModel
+
+/// What a run may use in all; nil for no bound.
+package struct QuotaLimits: Sendable, Hashable {
+  /// Nanoseconds from its start.
+  package var wall: UInt64?
+  /// Nanoseconds of lbsample's own CPU time.
+  package var ownCPU: UInt64?
+  /// Bytes of the result.
+  package var bytes: UInt64?
+  /// Attempts beyond the first ones.
+  package var retries: UInt64?
+
+  /// No bounds.
+  package init() {}
+}
+
+/// Reserves what the next attempt will use, and takes account of what it did use: pure.
+///
+/// The estimate is the most that an attempt at the same phase has used. What is reserved counts as
+/// used until it is settled, so that several at once never use more than there is.
+package struct Quota: Sendable {
+  /// What is bounded.
+  package enum Resource: String, Sendable, CaseIterable {
+    case wall = "wall time"
+    case ownCPU = "own CPU time"
+    case bytes = "bytes of the result"
+    case retries
+  }
+
+  /// Why an attempt may not begin.
+  package struct Denial: Error, Sendable, Hashable {
+    package let resource: Resource
+    package let estimate: UInt64
+    package let remaining: UInt64
+
+    /// As an error that ends the run.
+    package var error: LBError {
+      let unit =
+        switch resource {
+        case .wall, .ownCPU: "ns"
+        case .bytes: "bytes"
+        case .retries: "attempts"
+        }
+      return LBError(
+        .quota,
+        "the quota of \(resource.rawValue) is used up: the next attempt is estimated at \(estimate) "
+          + "\(unit), \(remaining) remain, \(estimate - remaining) more are needed")
+    }
+  }
+
+  /// Something reserved.
+  package struct Reservation: Sendable, Hashable {
+    let number: Int
+    let phase: String
+    let amounts: [Resource: UInt64]
+  }
+
+  private let limits: [Resource: UInt64]
+  private var used: [Resource: UInt64] = [:]
+  private var open: [Int: Reservation] = [:]
+  private var estimates: [String: [Resource: UInt64]] = [:]
+  private var count = 0
+
+  /// Nothing used yet.
+  package init(_ limits: QuotaLimits) {
+    let given: [(Resource, UInt64?)] = [
+      (.wall, limits.wall), (.ownCPU, limits.ownCPU), (.bytes, limits.bytes),
+      (.retries, limits.retries),
+    ]
+    self.limits = Dictionary(
+      uniqueKeysWithValues: given.compactMap { one in one.1.map { (one.0, $0) } })
+  }
+
+  /// What is left of a resource, reservations taken off; nil where it has no bound.
+  package func remaining(_ resource: Resource) -> UInt64? {
+    guard let limit = limits[resource] else { return nil }
+    let reserved = open.values.reduce(0) { $0 + ($1.amounts[resource] ?? 0) }
+    let taken = (used[resource] ?? 0) + reserved
+    return limit > taken ? limit - taken : 0
+  }
+
+  /// Reserves what an attempt at `phase` is estimated to use.
+  package mutating func reserve(
+    _ phase: String, isRetry: Bool
+  ) throws(Denial) -> Reservation {
+    var amounts = estimates[phase] ?? [:]
+    amounts[.retries] = isRetry ? 1 : 0
+    for resource in Resource.allCases {
+      guard let remaining = remaining(resource) else { continue }
+      // Without an estimate there must be something left at all.
+      let estimate = max(amounts[resource] ?? 0, resource == .retries ? 0 : 1)
+      if estimate > remaining {
+        throw Denial(resource: resource, estimate: estimate, remaining: remaining)
+      }
+    }
+    count += 1
+    let reservation = Reservation(number: count, phase: phase, amounts: amounts)
+    open[count] = reservation
+    return reservation
+  }
+
+  /// Settles a reservation with what was used.
+  package mutating func settle(_ reservation: Reservation, _ actual: [Resource: UInt64]) {
+    guard open.removeValue(forKey: reservation.number) != nil else { return }
+    for (resource, amount) in actual {
+      used[resource, default: 0] += amount
+      guard resource != .retries else { continue }
+      let known = estimates[reservation.phase]?[resource] ?? 0
+      estimates[reservation.phase, default: [:]][resource] = max(known, amount)
+    }
+    if let retry = reservation.amounts[.retries], retry > 0 { used[.retries, default: 0] += retry }
+  }
+}

@@ -1,0 +1,116 @@
+import Glibc
+import LinuxSystem
+import RunStore
+import SampleModel
+
+/// A directory of its own for each attempt.
+package struct WorkspacePlan: Sendable, Hashable {
+  /// What stands in it at the beginning.
+  package enum Content: Sendable, Hashable {
+    case empty
+    /// A copy of a directory.
+    case copy(String)
+    /// A git repository at a revision, its default branch without one.
+    case git(repository: String, revision: String?)
+  }
+
+  /// Which directories are there afterwards.
+  package enum Keep: String, Sendable, CaseIterable {
+    case always
+    case failure
+    case never
+  }
+
+  package var content: Content
+  package var keep = Keep.failure
+  /// A directory that has more bytes is not kept, said.
+  package var sizeLimit: UInt64 = 1 << 30
+
+  /// Reads `empty`, a directory, or `git:REPOSITORY` with `@REVISION`.
+  package init(_ text: String) {
+    guard text.hasPrefix("git:") else {
+      content = text == "empty" ? .empty : .copy(text)
+      return
+    }
+    let rest = text.dropFirst(4)
+    // An @ may stand in an address too: a revision has no slash before it is over.
+    if let at = rest.lastIndex(of: "@"), !rest[at...].contains("/"), !rest[at...].contains(":") {
+      content = .git(
+        repository: String(rest[..<at]), revision: String(rest[rest.index(after: at)...]))
+    } else {
+      content = .git(repository: String(rest), revision: nil)
+    }
+  }
+}
+
+/// Makes the directories of attempts, fills them, and removes those that are not kept.
+struct Workspace {
+  private let plan: WorkspacePlan
+  private let context: RunContext
+  let path: String
+
+  /// The directory of an attempt, below `NAME.files` beside the run's file.
+  init(_ plan: WorkspacePlan, _ context: RunContext, _ place: AttemptPlace) {
+    self.plan = plan
+    self.context = context
+    let file = context.store?.path ?? "/tmp/\(context.runID)"
+    let root = file.hasSuffix(".lbsample") ? String(file.dropLast(9)) : file
+    let kind = place.warmUp ? "warmup" : "repetition"
+    path = "\(root).files/\(place.phase)/\(kind)-\(place.repetition)-\(place.attempt)"
+  }
+
+  /// Runs a command, as the workload's user or as ourselves.
+  private func step(
+    _ path: String, _ arguments: [String], isOurs: Bool = false
+  ) -> LBError? {
+    var specification = context.specification
+    specification.directory = nil
+    if isOurs { specification.user = nil }
+    var command = AuxiliaryCommand(
+      "the working directory: \(arguments[0])", path, arguments, specification,
+      cpus: context.allowedCPUs)
+    command.outlivesStop = isOurs
+    return command.run(context.services)
+  }
+
+  /// Makes and fills it.
+  func make() throws(LBError) {
+    let user = context.specification.user
+    let owner = user.map { ["-o", "\($0.uid)", "-g", "\($0.gid)"] } ?? []
+    var failure = step(
+      "/usr/bin/install", ["install", "-d"] + owner + ["--", path], isOurs: true)
+    switch plan.content {
+    case .empty: break
+    case .copy(let source):
+      failure =
+        failure ?? step("/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(source)/.", path])
+    case .git(let repository, let revision):
+      let git = try command("git")
+      failure =
+        failure
+        ?? step(git, ["git", "clone", "--quiet", "--no-checkout", "--", repository, path])
+        ?? step(git, ["git", "-C", path, "checkout", "--quiet", "--detach", revision ?? "HEAD"])
+    }
+    if let failure { throw failure }
+  }
+
+  private func command(_ name: String) throws(LBError) -> String {
+    var specification = context.specification
+    specification.command = [name]
+    return try WorkloadCommand.resolve(specification)
+  }
+
+  /// Removes it unless it is kept; gives what is to be said of it.
+  func leave(failed: Bool) -> String? {
+    let isWanted = plan.keep == .always || (plan.keep == .failure && failed)
+    let size = isWanted ? Directories.bytes(path, limit: plan.sizeLimit) : nil
+    if let size, size <= plan.sizeLimit {
+      return failed ? "its working directory is kept: \(path)" : nil
+    }
+    if let failure = step("/bin/rm", ["rm", "-rf", "--", path], isOurs: true) {
+      return failure.message
+    }
+    return isWanted
+      ? "its working directory had more than \(plan.sizeLimit) bytes and is not kept" : nil
+  }
+}

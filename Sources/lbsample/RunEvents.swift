@@ -1,0 +1,78 @@
+import ArgumentParser
+import Foundation
+import LinuxSystem
+import Runner
+import SampleModel
+import Synchronization
+
+/// Who is told what a run does: a stream of events, a command.
+struct EventOptions: ParsableArguments {
+  @Option(
+    name: .customLong("events"),
+    help: ArgumentHelp(
+      "Write every event as a line of JSON to this file; - is standard output, which then has no "
+        + "report.", valueName: "file"))
+  var events: String?
+  @Option(
+    name: .customLong("notify"),
+    help: ArgumentHelp(
+      "Run this shell command when the run waits, when a repetition fails and at the end; it finds "
+        + "LBSAMPLE_EVENT, LBSAMPLE_RUN, LBSAMPLE_STATUS and LBSAMPLE_MESSAGE in its environment.",
+      valueName: "command"))
+  var notify: String?
+}
+
+/// Tells of events. It is best effort: what cannot be told is said once, and the run goes on.
+final class RunEvents: Sendable {
+  /// Nobody waits longer for a command that is told.
+  private static let patience: UInt64 = 5_000_000_000
+
+  private let destination: TextDestination?
+  private let command: String?
+  private let services: RunServices
+  private let hasFailed = Mutex(false)
+
+  /// Those that were asked for.
+  init(_ options: EventOptions, _ services: RunServices) throws(LBError) {
+    self.services = services
+    destination = try options.events.map { path throws(LBError) in try TextDestination(path: path) }
+    command = options.notify
+  }
+
+  /// Tells of one event.
+  func tell(_ entry: JournalEntry) {
+    if let destination {
+      do {
+        try destination.write(Array((try JSONText.encode(entry) + "\n").utf8))
+      } catch {
+        complain("--events \(destination.path): \(error)")
+      }
+    }
+    let isFailure = entry.kind == "repetition.end" && entry.error != nil
+    if let command, isFailure || ["run.waiting", "run.end"].contains(entry.kind) {
+      notify(command, entry)
+    }
+  }
+
+  private func notify(_ command: String, _ entry: JournalEntry) {
+    var environment = ProcessInfo.processInfo.environment
+    environment["LBSAMPLE_EVENT"] = entry.kind
+    environment["LBSAMPLE_RUN"] = entry.run
+    environment["LBSAMPLE_STATUS"] = entry.status?.rawValue ?? ""
+    environment["LBSAMPLE_MESSAGE"] = entry.message
+    var specification = RunSpecification(name: "notify", command: [])
+    specification.environment = environment.map { "\($0.key)=\($0.value)" }
+    var step = AuxiliaryCommand("--notify", shell: command, specification, cpus: .allowed())
+    step.limit = Self.patience
+    step.outlivesStop = true
+    if let failure = step.run(services) { complain(failure.message) }
+  }
+
+  private func complain(_ message: String) {
+    let isFirst = hasFailed.withLock { failed in
+      defer { failed = true }
+      return !failed
+    }
+    if isFirst { Console.say("lbsample: \(message); the run goes on") }
+  }
+}

@@ -1,0 +1,133 @@
+import ArgumentParser
+import LinuxSystem
+import RunStore
+import Runner
+import SampleModel
+
+/// Where repetitions work, what they may use, and what is changed of the host for them.
+struct SurroundingsOptions: ParsableArguments {
+  @Option(
+    name: .customLong("workspace"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "A working directory of its own for each attempt: empty, a copy of a directory, or a git "
+        + "repository.", valueName: "empty|dir|git:repo[@rev]"))
+  var workspace: String?
+  @Option(
+    name: .customLong("keep"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Which of them are kept: always, failure or never (default: failure).", valueName: "when"))
+  var keep: String?
+  @Option(
+    name: .customLong("max-wall"), parsing: .unconditional,
+    help: ArgumentHelp("Time that the run may take in all.", valueName: "time"))
+  var wall: String?
+  @Option(
+    name: .customLong("max-own-cpu"), parsing: .unconditional,
+    help: ArgumentHelp("CPU time that lbsample itself may take in all.", valueName: "time"))
+  var ownCPU: String?
+  @Option(
+    name: .customLong("max-bytes"), parsing: .unconditional,
+    help: ArgumentHelp("Bytes of samples and output that the run may keep.", valueName: "n"))
+  var bytes: String?
+  @Option(
+    name: .customLong("max-retries"), parsing: .unconditional,
+    help: ArgumentHelp("Attempts beyond the first ones in the whole run.", valueName: "n"))
+  var retries: String?
+  @Option(
+    name: .customLong("set-host"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp(
+      "Change a setting of the host for the run and put it back: aslr=0, governor=NAME, turbo=off, "
+        + "drop-caches=3 (before each attempt). Each needs --allow.", valueName: "name=value"))
+  var hostChanges: [String] = []
+  @Option(
+    name: .customLong("allow"), parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("Allow one kind of change to the host; may be repeated.", valueName: "name"))
+  var allowed: [String] = []
+
+  /// As it stands in a result's configuration.
+  var entries: [ConfigurationEntry] {
+    let given: [(String, String?)] = [
+      ("workload.workspace", workspace), ("workload.keep", keep), ("quota.wall", wall),
+      ("quota.own_cpu", ownCPU), ("quota.bytes", bytes), ("quota.retries", retries),
+      ("host.changes", hostChanges.isEmpty ? nil : hostChanges.joined(separator: " ")),
+    ]
+    return given.compactMap { key, value in
+      value.map { ConfigurationEntry(key: key, value: $0, origin: "command line") }
+    }
+  }
+
+  /// Puts all of it into a specification.
+  func apply(to specification: inout RunSpecification) throws(LBError) {
+    specification.workspace = workspace.map { WorkspacePlan($0) }
+    if let keep {
+      guard let when = WorkspacePlan.Keep(rawValue: keep), workspace != nil else {
+        throw LBError(
+          .configuration,
+          "--keep \(keep): expected always, failure or never, of directories that --workspace makes"
+        )
+      }
+      specification.workspace?.keep = when
+    }
+    if case .copy(let source)? = specification.workspace?.content,
+      !Directories.isDirectory(source)
+    {
+      throw LBError(
+        .configuration, "--workspace \(source): no such directory (or say empty, or git:REPO)")
+    }
+    specification.quota.wall = try time(wall, "--max-wall")
+    specification.quota.ownCPU = try time(ownCPU, "--max-own-cpu")
+    specification.quota.bytes = try number(bytes, "--max-bytes")
+    specification.quota.retries = try number(retries, "--max-retries")
+    specification.hostChanges = try changes()
+  }
+
+  private func changes() throws(LBError) -> [HostChange] {
+    let changes = try hostChanges.map { text throws(LBError) in
+      do throws(HostChangeError) {
+        return try HostChange(text)
+      } catch {
+        throw LBError(.configuration, "--set-host \(text): \(error.reason)")
+      }
+    }
+    for change in changes where !allowed.contains(change.name.rawValue) {
+      throw LBError(
+        .configuration,
+        "--set-host \(change.name.rawValue)=\(change.value) changes this host: allow it with "
+          + "--allow \(change.name.rawValue)")
+    }
+    return changes
+  }
+
+  private func time(_ text: String?, _ option: String) throws(LBError) -> UInt64? {
+    guard let text else { return nil }
+    guard let time = Durations.parse(text), time > 0 else {
+      throw LBError(.configuration, "\(option) \(text): expected a length of time such as 10m")
+    }
+    return time
+  }
+
+  private func number(_ text: String?, _ option: String) throws(LBError) -> UInt64? {
+    guard let text else { return nil }
+    guard let number = UInt64(text) else {
+      throw LBError(.configuration, "\(option) \(text): expected a whole number")
+    }
+    return number
+  }
+
+  /// Puts back what runs that were killed had changed of the host; says what it did.
+  static func recoverHost(_ directory: RunDirectory) throws(LBError) -> [String] {
+    var said: [String] = []
+    for file in try directory.files() {
+      let state = HostChanges.state(ofRun: file)
+      guard Directories.exists(state) else { continue }
+      let reader = try RunReader(path: file)
+      let isAlive = try reader.writerIsAlive()
+      reader.close()
+      if isAlive { continue }
+      let (restored, failures) = HostChanges.restore(state)
+      said += restored.map { "\($0), as before \(RunDirectory.id(ofFile: file)) was killed" }
+      said += failures.map(\.message)
+    }
+    return said
+  }
+}

@@ -1,0 +1,151 @@
+import Foundation
+import Glibc
+import SampleModel
+import TestSupport
+import Testing
+
+/// Runs that were cut off, and gone on with.
+@Suite struct ResumeCommandTests {
+  private func count(_ path: String) -> Int {
+    let text = String(
+      decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+    return text.split(separator: "\n").count
+  }
+
+  private func result(_ outcome: Command.Outcome) throws -> RunResult {
+    try JSONDecoder().decode(RunResult.self, from: Data(outcome.output.utf8))
+  }
+
+  private func resume(_ command: Command, _ more: [String] = []) throws -> Command.Outcome {
+    try command.start(
+      ["run", "--config", "/dev/null", "--format", "json", "--resume", "last"] + more
+    ).finish()
+  }
+
+  @Test(arguments: [SIGKILL, SIGINT]) func exactlyWhatIsMissingIsExecuted(
+    _ signal: Int32
+  ) throws {
+    let command = try Command()
+    let log = command.folder.file("log")
+    let running = try command.start([
+      "run", "--cpu", "--config", "/dev/null", "-i", "10ms", "-r", "5", "-w", "1", "-L", "n=1,2",
+      "--order", "interleaved", "--", "sh", "-c", "echo {n} >> \(log); sleep 0.1",
+    ])
+    #expect(running.wait { count(log) >= 6 })
+    kill(running.process.processIdentifier, signal)
+    _ = try running.finish()
+    let before = count(log)
+    let outcome = try resume(command)
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let result = try result(outcome)
+    #expect(result.status == .completed && result.phases.map(\.repetitions.count) == [6, 6])
+    let repetitions = result.phases.flatMap(\.repetitions)
+    #expect(repetitions.allSatisfy { $0.status == .completed })
+    let attempts = repetitions.map(\.attempts.count)
+    #expect(attempts.reduce(0, +) <= 13, "at most one was cut off")
+    #expect(count(log) == 12 + (before == count(log) ? 0 : attempts.reduce(0, +) - 12))
+    for phase in result.phases {
+      let numbers = phase.repetitions.filter { !$0.warmUp }.map(\.repetition)
+      #expect(numbers.sorted() == [1, 2, 3, 4, 5])
+      #expect(phase.metrics.first?.count == 5, "none counts twice")
+    }
+    let exported = try command("export", "last", "--config", "/dev/null", "--format", "ndjson")
+    let samples = try exported.objects().filter { $0["type"] as? String == "sample" }
+    let places = Set(
+      samples.map { "\($0["phase"] ?? "") \($0["repetition"] ?? "") \($0["attempt"] ?? "")" })
+    #expect(places.count >= 10, "samples of both sessions: \(places.count)")
+    let again = try resume(command)
+    #expect(again.code == 2 && again.error.contains("only an interrupted run"))
+  }
+
+  @Test func anotherPlanIsRefusedUnlessForced() throws {
+    let command = try Command()
+    let plan = command.folder.file("plan.toml")
+    func write(_ seconds: String) throws {
+      try Data(
+        """
+        repetitions = 3
+        [[phase]]
+        name = "a"
+        command = "sleep \(seconds)"
+        """.utf8
+      ).write(to: URL(fileURLWithPath: plan))
+    }
+    try write("0.3")
+    let running = try command.start(["run", "--cpu", "--config", "/dev/null", "--plan", plan])
+    #expect(running.wait { command.resultFile != nil })
+    usleep(500_000)
+    kill(running.process.processIdentifier, SIGKILL)
+    _ = try running.finish()
+    try write("0.01")
+    let refused = try resume(command)
+    #expect(refused.code == 2 && refused.error.contains("the plan is another one now"))
+    let forced = try resume(command, ["--force"])
+    #expect(forced.code == 0, "\(forced.error)")
+    #expect(try result(forced).warnings.contains { $0.contains("resumed although the plan") })
+  }
+
+  @Test func aLiveRunIsLeftAlone() throws {
+    let command = try Command()
+    let running = try command.start(
+      ["run", "--cpu", "--config", "/dev/null", "--", "sleep", "20"])
+    #expect(running.wait { command.resultFile != nil })
+    usleep(200_000)
+    let refused = try resume(command)
+    #expect(refused.code == 2 && refused.error.contains("is being recorded by process"))
+    kill(running.process.processIdentifier, SIGINT)
+    #expect(try running.finish().code == 130)
+  }
+
+  @Test func aRunThatWaitedCanBeGoneOnWith() throws {
+    let command = try Command()
+    let plan = command.folder.file("plan.toml")
+    try Data(
+      """
+      [[phase]]
+      name = "first"
+      command = "true"
+      [[phase]]
+      name = "gate"
+      kind = "approve"
+      [[phase]]
+      name = "last"
+      command = "true"
+      """.utf8
+    ).write(to: URL(fileURLWithPath: plan))
+    let running = try command.start(["run", "--cpu", "--config", "/dev/null", "--plan", plan])
+    #expect(running.wait { running.error.contains("lbsample approve") })
+    kill(running.process.processIdentifier, SIGKILL)
+    _ = try running.finish()
+    let again = try command.start(["run", "--config", "/dev/null", "--resume", "last"])
+    #expect(again.wait { again.error.contains("lbsample approve") }, "\(again.error)")
+    #expect(try command("approve", "last", "--config", "/dev/null").code == 0)
+    let outcome = try again.finish()
+    #expect(outcome.code == 0 && outcome.output.contains("phase    last: completed"))
+  }
+
+  @Test(.enabled(if: geteuid() == 0, "changing the host takes root"))
+  func theHostIsPutBackAfterAKill() throws {
+    let command = try Command()
+    let path = "/proc/sys/kernel/randomize_va_space"
+    func value() -> String {
+      String(decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+    }
+    let before = value()
+    let other = before.hasPrefix("1") ? "2" : "1"
+    defer { _ = FileManager.default.createFile(atPath: path, contents: Data(before.utf8)) }
+    let base = ["run", "--cpu", "--config", "/dev/null", "--set-host", "aslr=\(other)"]
+    let denied = try command.start(base + ["--", "true"]).finish()
+    #expect(denied.code == 2 && denied.error.contains("--allow aslr"))
+    let quick = try command.start(base + ["--allow", "aslr", "--", "cat", path]).finish()
+    #expect(quick.code == 0 && value() == before, "\(quick.error)")
+    let running = try command.start(base + ["--allow", "aslr", "--", "sleep", "20"])
+    #expect(running.wait { value().hasPrefix(other) })
+    kill(running.process.processIdentifier, SIGKILL)
+    _ = try running.finish()
+    #expect(value().hasPrefix(other))
+    let next = try command("run", "--cpu", "--config", "/dev/null", "--", "true")
+    #expect(next.code == 0 && next.error.contains("as before"), "\(next.error)")
+    #expect(value() == before)
+  }
+}

@@ -1,0 +1,125 @@
+import Foundation
+import Glibc
+import SampleModel
+import TestSupport
+import Testing
+
+/// Working directories, limits and events of runs.
+@Suite struct SurroundingsTests {
+  private func run(_ command: Command, _ arguments: [String]) throws -> Command.Outcome {
+    try command.start(["run", "--cpu", "--config", "/dev/null"] + arguments).finish()
+  }
+
+  private func shell(_ command: Command, _ script: String) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-ec", script]
+    process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
+    try process.run()
+    process.waitUntilExit()
+    try #require(process.terminationStatus == 0)
+  }
+
+  private var lists: (Command) throws -> [String] {
+    { command in
+      let runs = command.folder.file("data/lbsample/runs")
+      let folders = try FileManager.default.contentsOfDirectory(atPath: runs).filter {
+        $0.hasSuffix(".files")
+      }
+      return try folders.flatMap {
+        try FileManager.default.subpathsOfDirectory(atPath: "\(runs)/\($0)")
+      }.filter { $0.hasSuffix("made") }
+    }
+  }
+
+  @Test(arguments: [("always", 2), ("failure", 1), ("never", 0)])
+  func eachAttemptHasACopyOfItsOwn(_ keep: String, _ left: Int) throws {
+    let command = try Command()
+    try shell(command, "mkdir template; echo hello > template/file; printf 0 > n")
+    let script =
+      "test ! -e made && grep hello file && touch made && n=$(cat \(command.folder.file("n"))) && "
+      + "printf 1 > \(command.folder.file("n")) && test $n = 1"
+    let outcome = try run(
+      command, ["-r", "2", "--workspace", "template", "--keep", keep, "--", "sh", "-c", script])
+    #expect(outcome.code == 4, "the first one fails: \(outcome.output) \(outcome.error)")
+    #expect(outcome.output.contains("its working directory is kept") == (left > 0))
+    #expect(try lists(command).count == left)
+  }
+
+  @Test(
+    .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/git"), "git is missing"))
+  func aRepositoryIsThereAtItsRevision() throws {
+    let command = try Command()
+    try shell(
+      command,
+      """
+      git init -q repo; cd repo; git config user.email a@b; git config user.name a
+      echo one > f; git add f; git commit -qm one; git tag first; echo two > f; git commit -qam two
+      """)
+    let repository = command.folder.file("repo")
+    for (place, text) in [
+      ("git:\(repository)@first", "one"), ("git:file://\(repository)", "two"),
+    ] {
+      let outcome = try run(command, ["--workspace", place, "--", "grep", text, "f"])
+      #expect(outcome.code == 0, "\(place): \(outcome.error)")
+    }
+    let missing = try run(command, ["--workspace", "git:\(repository)@no", "--", "true"])
+    #expect(missing.code == 4 && missing.error.contains("git exited with code"))
+  }
+
+  @Test func aWorkloadThatDoesNothingIsEnded() throws {
+    let command = try Command()
+    let idle = try run(command, ["--idle-timeout", "300ms", "--", "sleep", "20"])
+    #expect(idle.code == 4 && idle.error.contains("used no CPU time for 300ms"), "\(idle.error)")
+    let talking = try run(
+      command,
+      [
+        "--idle-timeout", "400ms", "--", "sh", "-c",
+        "for i in 1 2 3 4 5 6 7 8; do echo $i; sleep 0.1; done",
+      ])
+    #expect(talking.code == 0, "\(talking.error)")
+    let busy = try run(
+      command,
+      [
+        "--idle-timeout", "400ms", "--", "timeout", "1", "sh", "-c", "while :; do :; done",
+      ])
+    #expect(busy.error.contains("code 124"), "its own end: \(busy.error)")
+  }
+
+  @Test func eventsAreLinesAndNotificationsCommands() throws {
+    let command = try Command()
+    let told = command.folder.file("told")
+    let outcome = try run(
+      command,
+      [
+        "-r", "2", "--events", "-", "--notify",
+        "echo $LBSAMPLE_EVENT $LBSAMPLE_STATUS >> \(told)", "--", "sh", "-c", "exit 3",
+      ])
+    #expect(outcome.code == 4)
+    let events = try outcome.objects()
+    #expect(
+      events.compactMap { $0["kind"] as? String } == [
+        "run.start", "repetition.start", "repetition.end", "repetition.start", "repetition.end",
+        "run.end",
+      ])
+    let end = try #require(events.last)
+    #expect(end["status"] as? String == "failed" && end["run"] as? String != nil)
+    let error = try #require(end["error"] as? [String: Any])
+    #expect(error["category"] as? String == "workload")
+    let lines = String(
+      decoding: FileManager.default.contents(atPath: told) ?? Data(), as: UTF8.self)
+    #expect(lines == "repetition.end failed\nrepetition.end failed\nrun.end failed\n")
+    let deaf = try run(command, ["--notify", "exit 5", "--", "true"])
+    #expect(deaf.code == 0 && deaf.error.contains("--notify exited with code 5; the run goes on"))
+  }
+
+  @Test func aQuotaEndsTheRunCleanly() throws {
+    let command = try Command()
+    let outcome = try run(
+      command, ["-r", "50", "--max-wall", "700ms", "--format", "json", "--", "sleep", "0.2"])
+    #expect(outcome.code == 6 && outcome.error.contains("quota of wall time"), "\(outcome.error)")
+    let result = try JSONDecoder().decode(RunResult.self, from: Data(outcome.output.utf8))
+    let done = result.phases[0].repetitions
+    #expect((1...3).contains(done.count) && done.allSatisfy { $0.status == .completed })
+  }
+}

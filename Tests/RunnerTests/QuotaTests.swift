@@ -1,0 +1,56 @@
+import Runner
+import SampleModel
+import Testing
+
+@Suite struct QuotaTests {
+  private func quota(_ change: (inout QuotaLimits) -> Void) -> Quota {
+    var limits = QuotaLimits()
+    change(&limits)
+    return Quota(limits)
+  }
+
+  @Test func withoutBoundsEverythingMayBegin() throws {
+    var quota = Quota(QuotaLimits())
+    for _ in 0..<100 {
+      let one = try quota.reserve("a", isRetry: true)
+      quota.settle(one, [.wall: .max / 200, .bytes: 1 << 50])
+    }
+  }
+
+  @Test func whatAnAttemptUsedIsTheNextOnesEstimate() throws {
+    var quota = quota { $0.wall = 100 }
+    let first = try quota.reserve("a", isRetry: false)
+    quota.settle(first, [.wall: 40])
+    let second = try quota.reserve("a", isRetry: false)
+    #expect(quota.remaining(.wall) == 20, "what is reserved is taken")
+    quota.settle(second, [.wall: 30])
+    #expect(quota.remaining(.wall) == 30)
+    let denial = #expect(throws: Quota.Denial.self) {
+      try quota.reserve("a", isRetry: false)
+    }
+    #expect(denial?.resource == .wall && denial?.estimate == 40 && denial?.remaining == 30)
+    #expect(denial?.error.category == .quota)
+    #expect(denial?.error.message.contains("10 more are needed") == true)
+    _ = try quota.reserve("b", isRetry: false)
+  }
+
+  @Test func severalAtOnceNeverHaveMoreThanThereIs() throws {
+    var quota = quota { $0.bytes = 100 }
+    quota.settle(try quota.reserve("a", isRetry: false), [.bytes: 30])
+    var held: [Quota.Reservation] = []
+    while let next = try? quota.reserve("a", isRetry: false) { held.append(next) }
+    #expect(held.count == 2 && quota.remaining(.bytes) == 10)
+    for one in held { quota.settle(one, [.bytes: 30]) }
+    #expect(quota.remaining(.bytes) == 10)
+    quota.settle(held[0], [.bytes: 30])
+    #expect(quota.remaining(.bytes) == 10, "settled once")
+  }
+
+  @Test func retriesAreCountedApart() throws {
+    var quota = quota { $0.retries = 1 }
+    for retry in [false, true, false] {
+      quota.settle(try quota.reserve("a", isRetry: retry), [:])
+    }
+    #expect(throws: Quota.Denial.self) { try quota.reserve("a", isRetry: true) }
+  }
+}
