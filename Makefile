@@ -3,11 +3,12 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 # Vendors' names of events, where libpfm4 is there to build with.
 comma = ,
+TEST_FLAGS ?=
 TRAITS = $(if $(wildcard /usr/include/perfmon/pfmlib.h),--traits default$(comma)Pfm)
 SWIFT_FLAGS = -c release --static-swift-stdlib $(TRAITS)
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa fuzz setup install uninstall bench format lint tsan coverage
+.PHONY: sample build test test-numa fuzz setup install uninstall bench format lint tsan coverage examples
 
 sample: build
 	$(BINARY) --cpu --net --count 5
@@ -16,8 +17,8 @@ build: setup
 	swift build $(SWIFT_FLAGS) --product lbsample
 
 test: setup
-	swift build --build-tests $(TRAITS)
-	Scripts/test $(TRAITS)
+	swift build --build-tests $(TRAITS) $(TEST_FLAGS)
+	Scripts/test $(TRAITS) $(TEST_FLAGS)
 
 # Topology, nodes and hotplug on another kernel with two and four NUMA nodes, emulated by qemu.
 test-numa: build
@@ -70,15 +71,18 @@ tsan: setup
 	Scripts/test --sanitize thread --scratch-path .build-tsan \
 	  --filter 'SampleRingTests|SamplerTests'
 
-# Line coverage of the modules that decide: Runner and Sampler at least 85 %. Whether the tests pass
-# is what `make test` says; built for counting lines they are slower, and some lean on time.
-coverage: setup
-	swift build --build-tests --enable-code-coverage --scratch-path .build-coverage
-	-Scripts/test --enable-code-coverage --scratch-path .build-coverage
-	Scripts/coverage .build-coverage 85 Runner Sampler
+# The tests, and the line coverage of the modules that decide: Runner and Sampler at least 85 %.
+coverage:
+	$(MAKE) test TEST_FLAGS=--enable-code-coverage
+	Scripts/coverage .build 85 Runner Sampler
+
+# The package that shows how the libraries are used.
+examples: setup
+	swift build --package-path Examples/suite
+	Examples/suite/.build/debug/suite 2
 
 format:
-	swift format --in-place --recursive Package.swift Sources Tests Benchmarks
+	swift format --in-place --recursive Package.swift Sources Tests Benchmarks Examples
 
 lint:
-	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks
+	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks Examples

@@ -32,8 +32,8 @@ package enum RunSummary {
   /// name, over the counted repetitions that have it. Median intervals from three repetitions on.
   ///
   /// Every completed attempt stands for itself, so that repeating what was disturbed cannot
-  /// flatter; `clean` leaves out those that were. `running` names the metric that says for how much of its
-  /// time another one was counted.
+  /// flatter; `clean` leaves out those that were. `running` names the metric that says for how much
+  /// of its time another one was counted.
   package static func rows(
     of phase: PhaseResult, clean: Bool = false, unit: (String) -> String,
     running: (String) -> String? = { _ in nil }

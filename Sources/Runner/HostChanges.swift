@@ -75,7 +75,7 @@ package struct HostChangeError: Error, Equatable {
 
 /// Changes settings of the host, and puts them back whatever happens.
 ///
-/// What a file said before is written beside the run, and flushed, before the file is changed: after
+/// What a file said before is written beside the run, and flushed, before it is changed: after
 /// a SIGKILL the next run finds it and puts it back.
 package final class HostChanges {
   private let changes: [HostChange]

@@ -44,8 +44,8 @@ package struct Quota: Sendable {
         }
       return LBError(
         .quota,
-        "the quota of \(resource.rawValue) is used up: the next attempt is estimated at \(estimate) "
-          + "\(unit), \(remaining) remain, \(estimate - remaining) more are needed")
+        "the quota of \(resource.rawValue) is used up: the next attempt is estimated at "
+          + "\(estimate) \(unit), \(remaining) remain, \(estimate - remaining) more are needed")
     }
   }
 

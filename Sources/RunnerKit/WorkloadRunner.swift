@@ -77,8 +77,8 @@ public enum WorkloadRunner {
     }
   }
 
-  /// As `run` does, on a thread of its own; a cancelled task stops the run, which then gives what it
-  /// has as interrupted.
+  /// As `run` does, on a thread of its own; a cancelled task stops the run, which then gives what
+  /// it has as interrupted.
   public static func run(_ request: Request) async throws -> RunResult {
     var request = request
     let stop = try request.stop ?? StopSource.current ?? StopSource()

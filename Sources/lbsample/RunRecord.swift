@@ -92,9 +92,8 @@ struct RunRecord {
     var host: [String: String] = [:]
     for fact in HostFacts.read(roots) { host[fact.name] = fact.value }
     for name in Self.fingerprint where host[name] != before.result.host[name] {
-      differences.append(
-        "host \(name) was \(before.result.host[name] ?? "unknown") and is \(host[name] ?? "unknown")"
-      )
+      let (old, new) = (before.result.host[name], host[name])
+      differences.append("host \(name) was \(old ?? "unknown") and is \(new ?? "unknown")")
     }
     let isSameBoot = host["boot_id"] == before.result.host["boot_id"]
     guard differences.isEmpty || force && isSameBoot else {

@@ -327,6 +327,94 @@ import Testing
     #expect(phase.metrics[0].count == 4 && phase.cleanMetrics.isEmpty)
   }
 
+  /// Options, phases, and what is said or stands in the log once the state is reached.
+  private static let waits: [(String, [String], String, String)] = [
+    (
+      "cooldown", ["-r", "2", "--cooldown", "1h"], #"command = "sh -c 'echo x >> LOG'""#, "x"
+    ),
+    (
+      "settling", ["--cooldown-until-idle", "1h", "--events", "LOG"],
+      #"command = "true""#, "run.start"
+    ),
+    (
+      "pause", ["-r", "1", "--idempotent", "--retries", "3"],
+      #"command = "sh -c 'echo x >> LOG; test $(wc -l < LOG) -lt 1'""#, "x\nx"
+    ),
+    ("approval", ["--events", "LOG"], #"kind = "approve""#, "run.waiting"),
+    (
+      "readiness", ["--events", "LOG"],
+      #"""
+      kind = "background"
+      command = "sleep 1000"
+      ready_command = "false"
+      """#, "run.waiting"
+    ),
+    (
+      "prepare", [],
+      #"""
+      prepare = "echo x >> LOG; sleep 1000"
+      command = "true"
+      """#, "x"
+    ),
+    (
+      "companions", [],
+      #"""
+      kind = "parallel"
+      [[phase.member]]
+      command = "sleep 1000"
+      [[phase.member]]
+      measured = true
+      command = "sh -c 'echo x >> LOG; sleep 1000'"
+      """#, "x"
+    ),
+  ]
+
+  @Test(arguments: waits.map(\.0)) func aStopEndsEveryWait(_ state: String) throws {
+    let (_, options, text, sign) = try #require(Self.waits.first { $0.0 == state })
+    let command = try Command()
+    let log = command.folder.file("log")
+    func placed(_ text: String) -> String { text.replacingOccurrences(of: "LOG", with: log) }
+    let path = try plan(command, "[[phase]]\nname = \"a\"\n" + placed(text))
+    // No host is quiet enough for this.
+    let configuration = command.folder.file("c.conf")
+    try Data("[gates]\nquiet = \"0.0001%\"\n".utf8).write(
+      to: URL(fileURLWithPath: configuration))
+    let running = try command.start(
+      ["run", "--cpu", "--config", configuration, "--plan", path] + options.map(placed))
+    #expect(
+      running.wait {
+        String(decoding: FileManager.default.contents(atPath: log) ?? Data(), as: UTF8.self)
+          .contains(sign)
+      }, "\(running.error)")
+    usleep(300_000)
+    let began = Date()
+    kill(running.process.processIdentifier, SIGTERM)
+    let outcome = try running.finish()
+    #expect(-began.timeIntervalSinceNow < 3, "a stop is no wait")
+    #expect(outcome.code == 143, "\(outcome.error)")
+    let file = try #require(command.resultFile)
+    #expect(try RunFile(file).integrity() == "ok")
+    let left = try FileManager.default.contentsOfDirectory(
+      atPath: URL(fileURLWithPath: file).deletingLastPathComponent().path)
+    #expect(left.count == 1, "\(left)")
+  }
+
+  @Test func theExampleRuns() throws {
+    let command = try Command()
+    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+      .deletingLastPathComponent().deletingLastPathComponent().path
+    let outcome = try start(
+      command, ["--plan", "\(root)/Examples/plan.toml", "-r", "1", "-w", "0", "--chdir", root]
+    ).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let result = try result(outcome)
+    #expect(result.phases.count == 6 && result.phases.allSatisfy { $0.status == .completed })
+    let rates = result.phases.map { phase in
+      phase.metrics.first { $0.metric == "workload.rate" }?.median ?? 0
+    }
+    #expect(rates.allSatisfy { $0 > 1 }, "\(rates)")
+  }
+
   @Test func repetitionsAreAddedUntilTheyAreEnough() throws {
     let command = try Command()
     let outcome = try start(

@@ -1,0 +1,69 @@
+import Foundation
+import GRDB
+package import SampleModel
+
+/// Where run and phases stand, and what an earlier session left of them.
+extension RunWriter {
+  /// Persists a status as it changes.
+  package func setRunStatus(_ status: RunStatus) throws(LBError) {
+    try write("recording a status") { db in
+      try db.execute(sql: "UPDATE run SET status = ?", arguments: [status.rawValue])
+    }
+  }
+
+  /// Persists where a phase stands, and its summaries.
+  package func updatePhase(_ row: Int64, _ phase: PhaseResult) throws(LBError) {
+    try write("recording a phase") { db in
+      try db.execute(
+        sql: "UPDATE phase SET status = ?, note = ?, replaced_by = ? WHERE id = ?",
+        arguments: [phase.status.rawValue, phase.note, phase.replacedBy, row])
+      try db.execute(sql: "DELETE FROM summary WHERE phase_id = ?", arguments: [row])
+      for (clean, rows) in [(false, phase.metrics), (true, phase.cleanMetrics)] {
+        for (position, summary) in rows.enumerated() {
+          try Self.insert(summary, phase: row, clean: clean, position: position, db)
+        }
+      }
+    }
+  }
+
+  private static func insert(
+    _ row: MetricSummary, phase: Int64, clean: Bool, position: Int, _ db: Database
+  ) throws {
+    try db.execute(
+      sql: "INSERT INTO summary VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      arguments: [
+        phase, clean, row.metric, position, row.unit, row.count, row.median, row.minimum,
+        row.maximum, row.medianAbsoluteDeviation, row.medianLow, row.medianHigh, row.running,
+        try row.repetitions.map { try JSON.text($0) },
+      ])
+  }
+
+  /// The rows of phases and of their repetitions, in order, and what numbers are taken.
+  package func resumption() throws(LBError) -> Resumption {
+    var resumption = Resumption()
+    try write("reading what is there") { db in
+      for phase in try Int64.fetchAll(db, sql: "SELECT id FROM phase ORDER BY id") {
+        resumption.phases.append(phase)
+        resumption.repetitions.append(
+          try Int64.fetchAll(
+            db, sql: "SELECT id FROM repetition WHERE phase_id = ? ORDER BY id",
+            arguments: [phase]))
+      }
+      resumption.brackets =
+        try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM attempt") ?? 0
+      resumption.brackets = max(
+        resumption.brackets, try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM chunk") ?? 0)
+      for row in try Row.fetchAll(
+        db, sql: "SELECT stream, name FROM collector WHERE stream IS NOT NULL")
+      {
+        resumption.collectors[row["stream"]] = row["name"]
+      }
+      for row in try Row.fetchAll(
+        db, sql: "SELECT stream, max(epoch) AS epoch FROM layout GROUP BY stream")
+      {
+        resumption.epochs[row["stream"]] = row["epoch"]
+      }
+    }
+    return resumption
+  }
+}
