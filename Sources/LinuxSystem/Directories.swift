@@ -5,6 +5,13 @@ package enum Directories {
   /// Whether anything is called `path`.
   package static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
 
+  /// `path` without links, dots and what is relative; nil where there is nothing.
+  package static func real(_ path: String) -> String? {
+    guard let found = unsafe realpath(path, nil) else { return nil }
+    defer { unsafe free(found) }
+    return unsafe String(cString: found)
+  }
+
   /// Whether `path` is a directory.
   package static func isDirectory(_ path: String) -> Bool {
     var facts = stat()

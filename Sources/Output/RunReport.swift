@@ -87,11 +87,12 @@ package enum RunReport {
     guard measured.count > 1, let best = measured.map(\.1.median).min(), best > 0 else {
       return []
     }
-    var rows = [["phase", "repetitions", "wall time", "min", "max", "of the fastest"]]
+    var rows = [["phase", "repetitions", "wall time", "min", "max", "of the fastest", "command"]]
     for (phase, row) in measured {
       rows.append([
         phase.name, "\(row.count)", value(row.median, row.unit), value(row.minimum, row.unit),
         value(row.maximum, row.unit), "\(Readable.fixed(row.median / best, 2)) ×",
+        String(phase.command.joined(separator: " ").prefix(40)),
       ])
     }
     return [""] + TextTable.lines(rows, leftColumns: 1)
@@ -106,7 +107,8 @@ package enum RunReport {
       ]
     ]
     for repetition in phase.repetitions {
-      guard let attempt = repetition.attempts.last else {
+      let standing = repetition.attempts.last { $0.status == repetition.status }
+      guard let attempt = standing ?? repetition.attempts.last else {
         rows.append([name(repetition), repetition.status.rawValue])
         continue
       }

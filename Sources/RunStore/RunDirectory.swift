@@ -141,9 +141,13 @@ package struct RunDirectory: Sendable {
     }
     do {
       try FileManager.default.removeItem(atPath: file)
-      for suffix in ["-wal", "-shm"]
-      where FileManager.default.fileExists(atPath: file + suffix) {
-        try FileManager.default.removeItem(atPath: file + suffix)
+      let own = ["-wal", "-shm", ".approval"].map { file + $0 }
+      // Working directories of attempts that were kept.
+      let base =
+        file.hasSuffix(".\(Self.fileExtension)")
+        ? String(file.dropLast(Self.fileExtension.count + 1)) : file
+      for path in own + ["\(base).files"] where FileManager.default.fileExists(atPath: path) {
+        try FileManager.default.removeItem(atPath: path)
       }
     } catch {
       throw LBError(

@@ -113,6 +113,7 @@ extension RunReader {
     return try rows.map { row in
       let id: Int64 = row["id"]
       var attempt = AttemptResult(attempt: row["number"])
+      attempt.bracket = row["bracket"]
       attempt.status = try status(row["status"])
       attempt.startUnixNanoseconds = unsigned(row["start_unix_ns"]) ?? 0
       attempt.wallNanoseconds = unsigned(row["wall_ns"])

@@ -54,9 +54,11 @@ package struct AuxiliaryCommand {
     if interruption != nil {
       let grace = min(specification.grace, WorkloadLauncher.cleanUpLimit)
       WorkloadLauncher.terminate(workload, grace: grace, services)
+      // Those of its group that took no notice of SIGTERM.
+      workload.signalGroup(SIGKILL)
     }
     let status = workload.peekExit()
-    _ = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
+    let usage = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
     let (output, _) = pump.finish(until: Clock.monotonic() + 200_000_000)
     switch interruption {
     case .tookTooLong: return failure("took too long and was ended", status)
@@ -67,6 +69,7 @@ package struct AuxiliaryCommand {
       return error
     case nil: break
     }
+    if usage == nil { return failure("still runs and cannot be ended", status) }
     guard status?.code == 0 else {
       let how =
         status?.signal.map { "was ended by signal \($0)" }

@@ -27,22 +27,30 @@ final class PhaseRunner {
       session, executor: executor, collectors: collectors, progress: progress)
   }
 
+  /// What ends the run whatever could take a phase's place.
+  private static let ending: Set<ErrorCategory> = [
+    .resultPersistence, .stopRequested, .internal, .quota, .gate,
+  ]
+
   private var isStopped: Bool { context.services.stop.raised != nil }
 
   /// Executes a node with all below it; gives the error that ends the run, nil to go on.
   func run(_ node: PhaseNode) throws(LBError) -> LBError? {
-    let mark = (errors: session.result.errors.count, phases: session.result.phases.count)
+    let mark = session.result.errors.count
     var fatal = try attempt(node)
     guard let fallback = node.fallback?.node, !isStopped else { return fatal }
-    let failed = session.result.phases.indices.dropFirst(mark.phases).filter {
-      [.failed, .timeout].contains(session.result.phases[$0].status)
+    let names = node.measuredNames
+    let failed = session.result.phases.indices.filter { index in
+      let phase = session.result.phases[index]
+      return names.contains(phase.name) && phase.replacedBy == nil
+        && [.failed, .timeout].contains(phase.status)
     }
     guard fatal != nil || !failed.isEmpty else { return nil }
-    if let fatal, [.resultPersistence, .stopRequested, .internal].contains(fatal.category) {
+    if let fatal, Self.ending.contains(fatal.category) {
       return fatal
     }
     if let error = fatal, !session.result.errors.contains(error) { session.note(error) }
-    let errors = session.withdraw(after: mark.errors)
+    let errors = session.withdraw(after: mark)
     let last = errors.last?.message ?? "no error was noted"
     let message =
       "\(node.name) failed (\(last)); "
@@ -51,12 +59,12 @@ final class PhaseRunner {
     try context.journal.record(.warning, "phase.fallback", message)
     fatal = try run(fallback)
     let succeeded =
-      fatal == nil && session.result.errors.count == mark.errors
+      fatal == nil && session.result.errors.count == mark
     if succeeded {
       for index in failed { try session.replace(index, by: fallback.name) }
     } else {
       // Both errors are kept, the first one first.
-      let later = session.withdraw(after: mark.errors)
+      let later = session.withdraw(after: mark)
       for error in errors + later { session.note(error) }
     }
     return fatal
@@ -86,7 +94,14 @@ final class PhaseRunner {
     }
     defer { if !node.lasts { leave(downTo: before) } }
     if node.specification != nil { return try measure([node], .sequential) }
-    let fatal = try runList(node.children, node.order)
+    let hooks = node.around.map { HookRunner(context.executing($0)) }
+    var fatal = hooks?.run(.setup)
+    do throws(LBError) {
+      if fatal == nil { fatal = try runList(node.children, node.order) }
+    } catch {
+      fatal = error
+    }
+    if let failure = hooks?.run(.cleanup) { session.note(failure) }
     for (name, metric) in node.exports { exports[name] = value(of: metric) }
     return fatal
   }

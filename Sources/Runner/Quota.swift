@@ -72,9 +72,11 @@ package struct Quota: Sendable {
       uniqueKeysWithValues: given.compactMap { one in one.1.map { (one.0, $0) } })
   }
 
-  /// What is left of a resource, reservations taken off; nil where it has no bound.
-  package func remaining(_ resource: Resource) -> UInt64? {
+  /// What is left of a resource, reservations taken off; nil where it has no bound. The wall time
+  /// passes by itself: `elapsed` nanoseconds of it since the start.
+  package func remaining(_ resource: Resource, elapsed: UInt64 = 0) -> UInt64? {
     guard let limit = limits[resource] else { return nil }
+    if resource == .wall { return limit > elapsed ? limit - elapsed : 0 }
     let reserved = open.values.reduce(0) { $0 + ($1.amounts[resource] ?? 0) }
     let taken = (used[resource] ?? 0) + reserved
     return limit > taken ? limit - taken : 0
@@ -82,12 +84,12 @@ package struct Quota: Sendable {
 
   /// Reserves what an attempt at `phase` is estimated to use.
   package mutating func reserve(
-    _ phase: String, isRetry: Bool
+    _ phase: String, isRetry: Bool, elapsed: UInt64 = 0
   ) throws(Denial) -> Reservation {
     var amounts = estimates[phase] ?? [:]
     amounts[.retries] = isRetry ? 1 : 0
     for resource in Resource.allCases {
-      guard let remaining = remaining(resource) else { continue }
+      guard let remaining = remaining(resource, elapsed: elapsed) else { continue }
       // Without an estimate there must be something left at all.
       let estimate = max(amounts[resource] ?? 0, resource == .retries ? 0 : 1)
       if estimate > remaining {

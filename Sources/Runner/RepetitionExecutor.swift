@@ -296,6 +296,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
       if let failure = workload.execFailure() {
         result.status = .failed
         result.error = workloadError("\(name) could not be started: \(failure)")
+        result.error?.context.errno = failure.errno
       } else if let status, specification.ignoredFailures.accepts(status) {
         result.status = .completed
       } else {

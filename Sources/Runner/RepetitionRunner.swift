@@ -124,24 +124,49 @@ struct RepetitionRunner {
     var machine = AttemptMachine(phase.specification.attempts)
     let services = phase.context.services
     let earlier = session.attempts(at: place, phase: phase.index)
+    var last = RunStatus.interrupted
     while true {
       let place = AttemptPlace(
         phase: place.phase, repetition: place.repetition, warmUp: place.warmUp,
         attempt: earlier + machine.attempts + 1)
       let tried = try attempt(place, phase, leases, isFirst: machine.attempts == 0)
-      guard let outcome = tried.outcome else { return tried.failure }
+      guard let outcome = tried.outcome else {
+        if machine.attempts > 0 { try close(last, phase) }
+        return tried.failure
+      }
+      // A measurement that was made stands, whatever becomes of its repetition.
+      let standing: RunStatus? =
+        last == .completed && outcome.result.status != .completed && outcome.fatal == nil
+        ? .completed : nil
+      if standing == nil { last = outcome.result.status }
       let isFinal = services.stop.raised != nil || (tried.failure != nil && outcome.fatal == nil)
       guard !isFinal, case .again(let pause, let reason) = machine.decide(tried.verdict),
         outcome.fatal == nil || tried.verdict.failedToStart
       else {
-        try session.end(outcome, phase: phase.index)
+        try session.end(outcome, phase: phase.index, standing: standing)
+        if standing != nil, let error = outcome.result.error {
+          try warn("attempt.end", "\(error); the attempt before it stands", place, phase)
+        }
         return outcome.fatal ?? tried.failure
       }
       try session.end(outcome, phase: phase.index, another: true)
-      try warn("attempt.again", "another attempt, since \(reason)", place, phase)
-      tell(place, phase, .waiting("pausing before another attempt"))
-      if services.pause(pause) { return nil }
+      let when = pause > 0 ? " in \(Durations.text(pause))" : ""
+      let message = "another attempt\(when), since \(reason)"
+      try warn("attempt.again", message, place, phase)
+      if pause > 0 { tell(place, phase, .waiting("\(describe(place)): \(message)")) }
+      if services.pause(pause) {
+        try close(.interrupted, phase)
+        return nil
+      }
     }
+  }
+
+  /// Ends a repetition whose next attempt does not come.
+  private func close(_ last: RunStatus, _ phase: MeasuredPhase) throws(LBError) {
+    let isStopped = phase.context.services.stop.raised != nil
+    try session.closeRepetition(
+      isStopped && last != .completed ? .interrupted : last, phase: phase.index,
+      isStopped: isStopped)
   }
 
   /// What an attempt came to.
@@ -160,7 +185,8 @@ struct RepetitionRunner {
     let store = phase.context.store
     let reservation: Quota.Reservation
     do throws(Quota.Denial) {
-      reservation = try session.quota.reserve(place.phase, isRetry: !isFirst)
+      reservation = try session.quota.reserve(
+        place.phase, isRetry: !isFirst, elapsed: Clock.monotonic() - session.began)
     } catch {
       return Tried(failure: error.error)
     }
@@ -180,14 +206,19 @@ struct RepetitionRunner {
     } catch {
       tried = Tried(failure: error)
     }
+    let hasBegun = tried.outcome != nil
     let failed = tried.failure != nil || tried.outcome?.result.status != .completed
-    if let note = workspace?.leave(failed: failed) { try warn("workspace", note, place, phase) }
+    if let note = workspace?.leave(failed: failed, hasBegun: hasBegun) {
+      try warn("workspace", note, place, phase)
+    }
     session.quota.settle(
       reservation,
       [
         .wall: Clock.monotonic() - began.time,
         .ownCPU: tried.outcome?.result.overhead?.processNanoseconds ?? 0,
-        .bytes: (store?.bytesWritten ?? 0) - began.bytes,
+        // Its output is written when it is over.
+        .bytes: (store?.bytesWritten ?? 0) - began.bytes
+          + UInt64(tried.outcome?.output.count ?? 0),
       ])
     return tried
   }
@@ -230,6 +261,7 @@ struct RepetitionRunner {
       outcome.result.status = .failed
       outcome.result.error = failure
     }
+    for remark in beside.compactMap(\.remark) { try warn("background.end", remark, place, phase) }
     let failure = hooks.run(.conclude)
     if outcome.fatal != nil, let failure { session.note(failure) }
     var limits = phase.specification.gates
@@ -243,9 +275,7 @@ struct RepetitionRunner {
 
   /// The workload never began, and may the next time.
   private static func mayStartLater(_ outcome: AttemptOutcome) -> Bool {
-    guard outcome.result.wallNanoseconds == nil, let error = outcome.result.error else {
-      return false
-    }
+    guard let error = outcome.result.error else { return false }
     return error.category == .workload
       && (error.context.errno == EAGAIN || error.context.errno == ETXTBSY)
   }

@@ -1,3 +1,4 @@
+import LinuxSystem
 package import RunStore
 package import SampleModel
 
@@ -12,9 +13,12 @@ package final class RunSession {
   /// The current repetition's place in its phase.
   private var repetition = 0
   private var attemptRow: Int64 = 0
+  private var bracket: UInt32?
   private(set) var firstError: LBError?
   /// What the run has used of what it may.
   var quota = Quota(QuotaLimits())
+  /// CLOCK_MONOTONIC when this session began.
+  let began = Clock.monotonic()
   /// The changes that it has made to the host.
   var host: HostChanges?
 
@@ -63,6 +67,7 @@ package final class RunSession {
     if let index = earlierPhase(phase.name) {
       if result.phases[index].status == .interrupted {
         advance(&result.phases[index].status, to: .running)
+        try store?.updatePhase(phaseRows[index], result.phases[index])
       }
       return index
     }
@@ -112,22 +117,28 @@ package final class RunSession {
 
   /// Begins an attempt in a bracket.
   package func beginAttempt(number: Int, bracket: UInt32) throws(LBError) {
+    self.bracket = bracket &+ earlier.brackets
     attemptRow =
       try store?.addAttempt(
         number: number, bracket: bracket &+ earlier.brackets, repetition: repetitionRow) ?? 0
   }
 
   /// Ends an attempt at the current repetition of a phase, by default the last one; unless there is
-  /// `another` one to come, the repetition too.
+  /// `another` one to come, the repetition too, as what an earlier attempt is `standing` as, or as
+  /// this one.
   package func end(
-    _ outcome: AttemptOutcome, phase: Int? = nil, another: Bool = false
+    _ outcome: AttemptOutcome, phase: Int? = nil, another: Bool = false,
+    standing: RunStatus? = nil
   ) throws(LBError) {
     let phase = phase ?? result.phases.count - 1
-    let status = outcome.result.status
+    let status = standing ?? outcome.result.status
+    var outcome = outcome
+    outcome.result.bracket = bracket
+    bracket = nil
     result.phases[phase].repetitions[repetition].attempts.append(outcome.result)
     if !another {
       advance(&result.phases[phase].repetitions[repetition].status, to: status)
-      if let error = outcome.result.error { note(error) }
+      if standing == nil, let error = outcome.result.error { note(error) }
     }
     if attemptRow != 0 {
       try store?.finishAttempt(attemptRow, outcome.result, output: outcome.output)
@@ -137,17 +148,32 @@ package final class RunSession {
     try store?.checkpoint()
   }
 
+  /// Ends the current repetition after attempts of which there will be no other.
+  func closeRepetition(
+    _ status: RunStatus, phase: Int, isStopped: Bool
+  ) throws(LBError) {
+    let attempts = result.phases[phase].repetitions[repetition].attempts
+    advance(&result.phases[phase].repetitions[repetition].status, to: status)
+    // A stop is what ends it then; what the attempt says stands with the attempt.
+    if !isStopped, status != .completed, let error = attempts.last?.error { note(error) }
+    if repetitionRow != 0 { try store?.setRepetitionStatus(repetitionRow, status) }
+  }
+
   /// Whether a repetition has come to its end in an earlier session.
   func isDone(_ repetition: Int, warmUp: Bool, phase: Int) -> Bool {
     guard phase < earlier.phases.count else { return false }
     return result.phases[phase].repetitions.contains {
-      $0.repetition == repetition && $0.warmUp == warmUp && $0.status != .interrupted
+      $0.repetition == repetition && $0.warmUp == warmUp && Self.isOver($0.status)
     }
   }
 
   /// Whether an earlier session has ended a phase.
   func isDone(_ phase: String) -> Bool {
-    earlierPhase(phase).map { result.phases[$0].status != .interrupted } ?? false
+    earlierPhase(phase).map { Self.isOver(result.phases[$0].status) } ?? false
+  }
+
+  private static func isOver(_ status: RunStatus) -> Bool {
+    [.completed, .failed, .timeout, .skipped].contains(status)
   }
 
   /// Attempts that an earlier session made at a repetition.

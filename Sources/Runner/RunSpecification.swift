@@ -45,6 +45,8 @@ package struct RunSpecification: Sendable {
   package var maximumRepetitions = 100
   /// A directory of its own for each attempt, nil to use `directory`.
   package var workspace: WorkspacePlan?
+  /// Which of these are kept.
+  package var keep = WorkspacePlan.Keep.failure
   /// What the whole run may use.
   package var quota = QuotaLimits()
   /// Settings of the host that are changed for the run.

@@ -22,7 +22,6 @@ package struct WorkspacePlan: Sendable, Hashable {
   }
 
   package var content: Content
-  package var keep = Keep.failure
   /// A directory that has more bytes is not kept, said.
   package var sizeLimit: UInt64 = 1 << 30
 
@@ -48,6 +47,23 @@ struct Workspace {
   private let plan: WorkspacePlan
   private let context: RunContext
   let path: String
+  private let folder: String
+  private let phase: String
+
+  /// A phase's name as one component of a path: values of parameters may be anything.
+  private static func component(_ name: String) -> String {
+    let plain = String(
+      name.prefix(100).map { letter in
+        letter.isASCII && (letter.isLetter || letter.isNumber || "._=,-[]".contains(letter))
+          ? letter : "_"
+      })
+    if plain == name { return name }
+    // FNV-1a, so that two names do not become one.
+    let hash = name.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
+      ($0 ^ UInt64($1)) &* 0x100_0000_01b3
+    }
+    return "\(plain)-\(String(hash, radix: 16))"
+  }
 
   /// The directory of an attempt, below `NAME.files` beside the run's file.
   init(_ plan: WorkspacePlan, _ context: RunContext, _ place: AttemptPlace) {
@@ -56,7 +72,9 @@ struct Workspace {
     let file = context.store?.path ?? "/tmp/\(context.runID)"
     let root = file.hasSuffix(".lbsample") ? String(file.dropLast(9)) : file
     let kind = place.warmUp ? "warmup" : "repetition"
-    path = "\(root).files/\(place.phase)/\(kind)-\(place.repetition)-\(place.attempt)"
+    folder = "\(root).files"
+    phase = "\(folder)/\(Self.component(place.phase))"
+    path = "\(phase)/\(kind)-\(place.repetition)-\(place.attempt)"
   }
 
   /// Runs a command, as the workload's user or as ourselves.
@@ -77,8 +95,12 @@ struct Workspace {
   func make() throws(LBError) {
     let user = context.specification.user
     let owner = user.map { ["-o", "\($0.uid)", "-g", "\($0.gid)"] } ?? []
-    var failure = step(
-      "/usr/bin/install", ["install", "-d"] + owner + ["--", path], isOurs: true)
+    // An attempt that was cut off before it began may have left one.
+    var failure = step("/bin/rm", ["rm", "-rf", "--", path], isOurs: true)
+    failure =
+      failure
+      ?? step(
+        "/usr/bin/install", ["install", "-d"] + owner + ["--", path], isOurs: true)
     switch plan.content {
     case .empty: break
     case .copy(let source):
@@ -101,8 +123,9 @@ struct Workspace {
   }
 
   /// Removes it unless it is kept; gives what is to be said of it.
-  func leave(failed: Bool) -> String? {
-    let isWanted = plan.keep == .always || (plan.keep == .failure && failed)
+  func leave(failed: Bool, hasBegun: Bool) -> String? {
+    let keep = context.specification.keep
+    let isWanted = hasBegun && (keep == .always || (keep == .failure && failed))
     let size = isWanted ? Directories.bytes(path, limit: plan.sizeLimit) : nil
     if let size, size <= plan.sizeLimit {
       return failed ? "its working directory is kept: \(path)" : nil
@@ -110,6 +133,9 @@ struct Workspace {
     if let failure = step("/bin/rm", ["rm", "-rf", "--", path], isOurs: true) {
       return failure.message
     }
+    // Those that are empty now.
+    _ = unsafe rmdir(phase)
+    _ = unsafe rmdir(folder)
     return isWanted
       ? "its working directory had more than \(plan.sizeLimit) bytes and is not kept" : nil
   }

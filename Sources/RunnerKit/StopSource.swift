@@ -1,5 +1,6 @@
 import LinuxSystem
 import SampleModel
+import Synchronization
 
 /// Stops runs: whatever they wait for, within 200 ms.
 ///
@@ -14,6 +15,7 @@ public final class StopSource: Sendable {
   @TaskLocal public static var current: StopSource?
 
   let flag: StopFlag
+  private let adopted = Mutex<[ObjectIdentifier: StopSource]>([:])
 
   /// A source that has not been asked to stop. Throws `internal` where there is no descriptor left.
   public init() throws(LBError) {
@@ -23,7 +25,20 @@ public final class StopSource: Sendable {
   }
 
   /// Stops what runs with it, now and later.
-  public func stop() { flag.raise() }
+  public func stop() {
+    flag.raise()
+    for one in adopted.withLock({ Array($0.values) }) { one.stop() }
+  }
+
+  /// From now on `other` stops with this one.
+  func adopt(_ other: StopSource) {
+    adopted.withLock { $0[ObjectIdentifier(other)] = other }
+    if isStopped { other.stop() }
+  }
+
+  func release(_ other: StopSource) {
+    adopted.withLock { $0[ObjectIdentifier(other)] = nil }
+  }
 
   /// Whether it was asked to.
   public var isStopped: Bool { flag.raised != nil }

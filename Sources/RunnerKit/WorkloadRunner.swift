@@ -81,7 +81,11 @@ public enum WorkloadRunner {
   /// it has as interrupted.
   public static func run(_ request: Request) async throws -> RunResult {
     var request = request
-    let stop = try request.stop ?? StopSource.current ?? StopSource()
+    // One of its own: cancelling this task stops no other's run.
+    let stop = try StopSource()
+    let outer = request.stop ?? StopSource.current
+    outer?.adopt(stop)
+    defer { outer?.release(stop) }
     request.stop = stop
     let sent = request
     return try await withTaskCancellationHandler {
@@ -108,6 +112,15 @@ public enum WorkloadRunner {
 
   private static func runBlocking(_ request: Request) throws(LBError) -> RunResult {
     defer { request.events?.finish() }
+    guard (1...1_000_000).contains(request.repetitions),
+      (0...1_000_000).contains(request.warmUps),
+      (.microseconds(10)...(.seconds(86_400 * 365))).contains(request.interval)
+    else {
+      throw LBError(
+        .configuration,
+        "expected 1 to 1000000 repetitions, at most 1000000 warm-ups, and an interval of 10 µs to "
+          + "a year")
+    }
     var specification = RunSpecification(
       name: request.command.first?.split(separator: "/").last.map(String.init) ?? "plan",
       command: request.command)
@@ -160,7 +173,19 @@ public enum WorkloadRunner {
     let controller = RunController(
       context, plan: plan, executor: RepetitionExecutor(), collectors: collectors)
     let result = controller.run(RunSession(result: start, store: store))
-    try store?.finish(result)
+    return finish(result, store)
+  }
+
+  /// Closes the file; what was measured is given even where that fails.
+  private static func finish(_ result: RunResult, _ store: RunWriter?) -> RunResult {
+    var result = result
+    do throws(LBError) {
+      try store?.finish(result)
+    } catch {
+      store?.close()
+      result.errors.append(error)
+      if result.errors.count == 1 { result.status = .failed }
+    }
     return result
   }
 

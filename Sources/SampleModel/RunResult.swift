@@ -2,6 +2,8 @@
 public struct AttemptResult: Sendable, Codable {
   /// The attempt, from 1.
   public var attempt: Int
+  /// The number of its bracket in the result file, nil where none was opened.
+  public var bracket: UInt32?
   /// Where it stands.
   public var status: RunStatus
   /// Unix time in nanoseconds of the opening sample's start.
@@ -239,6 +241,19 @@ public struct RunResult: Sendable, Codable {
   public func summary(of phase: String? = nil) -> [MetricSummary] {
     guard let phase else { return metrics }
     return phases.first { $0.name == phase }?.metrics ?? []
+  }
+
+  /// What ran when its writer died was interrupted.
+  package mutating func interruptParts() {
+    func end(_ status: inout RunStatus) {
+      if status == .running || status == .waiting { status = .interrupted }
+    }
+    for phase in phases.indices {
+      end(&phases[phase].status)
+      for repetition in phases[phase].repetitions.indices {
+        end(&phases[phase].repetitions[repetition].status)
+      }
+    }
   }
 
   /// Makes the summary of the only phase that measured the run's.

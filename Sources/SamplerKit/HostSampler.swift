@@ -65,12 +65,18 @@ public final class HostSampler {
   /// A sampler that is not armed yet.
   public init(_ configuration: Configuration) { self.configuration = configuration }
 
-  deinit { session?.disarm() }
+  deinit {
+    session?.disarm()
+    frameSink.finish()
+  }
 
   /// Opens, sizes and allocates everything, and starts the sampling thread, parked.
   /// Throws `configuration` or `collectorUnavailable`.
   public func arm() throws(LBError) {
     guard session == nil else { throw LBError(.configuration, "arm: already armed") }
+    guard configuration.interval < .seconds(86_400 * 365) else {
+      throw LBError(.configuration, "interval \(configuration.interval): at most a year")
+    }
     let parts = configuration.interval.components
     let interval = parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000
     guard interval >= 10_000 else {
@@ -117,8 +123,11 @@ public final class HostSampler {
     do throws(Failure) {
       value = try body()
     } catch {
-      _ = try stop()
-      throw error
+      let failure = error
+      do throws(LBError) { _ = try stop() } catch {
+        // The body's own error says more than that its bracket has no measurement.
+      }
+      throw failure
     }
     return (value, try stop())
   }

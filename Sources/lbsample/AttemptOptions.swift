@@ -48,7 +48,7 @@ struct AttemptOptions: ParsableArguments {
   /// What a plan must not change.
   var pinned: Set<String> {
     let given: [(String, Bool)] = [
-      ("retries", retries != nil), ("until", until != nil),
+      ("idempotent", idempotent), ("retries", retries != nil), ("until", until != nil),
       ("max_repetitions", maximumRepetitions != nil),
     ]
     return Set(given.filter(\.1).map(\.0))

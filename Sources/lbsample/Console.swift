@@ -73,7 +73,9 @@ final class TextDestination: Sendable {
 
   /// Standard output, or a new file at `path` (an existing one is replaced).
   /// A `stop` ends the wait for a reader that does not read.
-  init(path: String?, unless stop: StopFlag? = nil) throws(LBError) {
+  init(
+    path: String?, unless stop: StopFlag? = nil, appending: Bool = false
+  ) throws(LBError) {
     self.stop = stop
     guard let path, path != "-" else {
       descriptor = STDOUT_FILENO
@@ -82,7 +84,8 @@ final class TextDestination: Sendable {
     }
     self.path = path
     do throws(SystemError) {
-      let file = try OwnedDescriptor(open: path, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
+      let file = try OwnedDescriptor(
+        open: path, O_WRONLY | O_CREAT | (appending ? O_APPEND : O_TRUNC), mode: 0o644)
       descriptor = file.release()
     } catch {
       throw LBError(

@@ -14,11 +14,14 @@ struct ExportCommand: ParsableCommand {
         lbsample export last --format csv > run.csv
         lbsample export last --format ndjson --raw --repetition 3 --metric 'cpu.*[all]'
         lbsample export host.lbsample --format table --from 10s --to 20s
+        lbsample export last --format lb --output results
       """)
   @OptionGroup var options: RunOptions
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("csv, ndjson or table.", valueName: "format"))
+    help: ArgumentHelp(
+      "csv, ndjson, table, or lb: a directory (--output) as linux-benchmark-lib lays it out.",
+      valueName: "format"))
   var format = "csv"
   @Flag(
     name: .customLong("raw"),
@@ -52,7 +55,8 @@ struct ExportCommand: ParsableCommand {
 
   func run() throws {
     signal(SIGPIPE, SIG_IGN)
-    try Formats.check(format, of: ["csv", "ndjson", "table"])
+    try Formats.check(format, of: ["csv", "ndjson", "table", "lb"])
+    if format == "lb" { return try exportSuite() }
     if raw, format == "table" {
       throw LBError(.configuration, "--raw goes with csv or ndjson: the table shows rates")
     }
@@ -101,10 +105,21 @@ struct ExportCommand: ParsableCommand {
     }
   }
 
+  private func exportSuite() throws {
+    guard let output else {
+      throw LBError(.configuration, "--format lb writes a directory: name it with --output DIR")
+    }
+    let reader = try options.open(runName)
+    defer { reader.close() }
+    let count = try SuiteExport(reader: reader, directory: output).write()
+    if !options.log.quiet { Console.say("\(count) repetitions in \(output)") }
+  }
+
   /// The attempts whose brackets are played.
   private func attempts(_ result: RunResult, _ brackets: Set<UInt32>?) -> [AttemptResult] {
-    result.phases.flatMap(\.repetitions).flatMap(\.attempts).enumerated()
-      .filter { brackets?.contains(UInt32($0.offset + 1)) ?? true }.map(\.element)
+    result.phases.flatMap(\.repetitions).flatMap(\.attempts).filter { attempt in
+      brackets.map { all in attempt.bracket.map(all.contains) ?? false } ?? true
+    }
   }
 
   private func moment(_ text: String?, _ option: String) throws(LBError) -> UInt64? {

@@ -94,24 +94,23 @@ struct PlanOptions: ParsableArguments {
           .configuration, "--plan has its own commands and parameters: leave the others out")
       }
       whole = try files.plan(at: plan)
-      scope.includes = [plan]
+      scope.includes = [Directories.real(plan) ?? plan]
       scope.directory = plan.lastIndex(of: "/").map { String(plan[..<$0]) }
     } else {
-      whole = try commandLine(command, matrix, order)
+      whole = try commandLine(command, matrix)
     }
-    let planner = Planner(
-      .standard, pinned: pinned.union(self.order == nil ? [] : ["order"]), source: files)
+    let planner = Planner(.standard, pinned: pinned, source: files)
     guard var root = planner.resolve(whole, in: scope) else {
       throw files.error(planner.problems.all, in: plan ?? "command line")
     }
-    if self.order != nil { root.order = order }
+    if self.order != nil { root = root.ordered(by: order) }
     var parts = files.plans
     if plan == nil { parts["command line"] = whole }
     return Resolved(root: root, definition: try JSONText.encode(parts))
   }
 
   private func commandLine(
-    _ command: [String], _ matrix: ParameterMatrix, _ order: RunOrder
+    _ command: [String], _ matrix: ParameterMatrix
   ) throws(LBError) -> RunPlan {
     var given: [[String]] = command.isEmpty ? [] : [command]
     for text in commands {
@@ -132,18 +131,16 @@ struct PlanOptions: ParsableArguments {
       return PhasePlan(name: name, ["command": .list(words.map { .text($0) })])
     }
     guard !matrix.parameters.isEmpty else { return RunPlan(phases) }
-    // Nested, so that the parameters vary in the order in which they were given.
-    let all = matrix.parameters.reversed().reduce(phases) { inner, parameter in
-      [
-        PhasePlan(
-          "repeat", name: "each-\(parameter.name)",
-          [
-            "order": .text(order.text),
-            "parameters": [parameter.name: .list(parameter.values.map { .text($0) })],
-          ], phases: inner)
-      ]
+    var values: [String: PlanValue] = [:]
+    for parameter in matrix.parameters {
+      values[parameter.name] = .list(parameter.values.map { .text($0) })
     }
-    return RunPlan(all)
+    let order = matrix.parameters.map { PlanValue.text($0.name) }
+    return RunPlan([
+      PhasePlan(
+        "repeat", name: "matrix", ["parameters": .table(values), "slowest_first": .list(order)],
+        phases: phases)
+    ])
   }
 
   private static func name(_ words: [String]) -> String {

@@ -42,19 +42,25 @@ enum PlanReport {
         + "command\(all.count == 1 ? "" : "s"), \(plan.order.text)"
     ]
     for node in plan.children { lines += describe(node, depth: 1) }
-    let pauses = all.reduce(0) {
-      $0 + $1.cooldown * UInt64(max(0, $1.repetitions + $1.warmUps - 1))
+    // In seconds: any number of repetitions of any length fits.
+    let pauses = all.reduce(0.0) {
+      $0 + Double($1.cooldown) * Double(max(0, $1.repetitions + $1.warmUps - 1))
     }
-    if pauses > 0 { lines.append("pauses of \(Readable.duration(pauses)) in all") }
+    if pauses > 0 { lines.append("pauses of \(duration(pauses)) in all") }
     let limits = all.compactMap { one in
-      one.timeout.map { $0 * UInt64(one.repetitions + one.warmUps) }
+      one.timeout.map { Double($0) * Double(one.repetitions + one.warmUps) }
     }
     if limits.count == all.count {
-      lines.append("at most \(Readable.duration(limits.reduce(pauses, +))) by its limits")
+      lines.append("at most \(duration(limits.reduce(pauses, +))) by its limits")
     } else {
       lines.append("without a limit of its time: --timeout sets one for each repetition")
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  private static func duration(_ nanoseconds: Double) -> String {
+    nanoseconds < 1e18
+      ? Readable.duration(UInt64(nanoseconds)) : "\(Readable.count(nanoseconds / 3.6e12)) hours"
   }
 
   private static func describe(_ node: PhaseNode, depth: Int) -> [String] {

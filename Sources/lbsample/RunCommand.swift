@@ -66,12 +66,30 @@ struct RunCommand: ParsableCommand {
       throw LBError(.configuration, "--format \(format): expected text or json")
     }
     if let resume {
+      try refuseOthers()
       let record = try RunRecord.Earlier(resume, store, sampling)
       var again = try record.command()
       (again.format, again.resultFile, again.log) = (format, resultFile ?? again.resultFile, log)
+      if events.events != nil || events.notify != nil { again.events = events }
       try again.execute(behind: record, force: force)
     } else {
       try execute()
+    }
+  }
+
+  /// A run is gone on with as it was begun: everything else would be another run.
+  private func refuseOthers() throws(LBError) {
+    let allowed: Set<String> = [
+      "--resume", "--force", "--format", "--result", "--runs-dir", "--config", "--events",
+      "--event-format", "--notify", "--verbose", "--quiet", "--log-file", "--json-errors",
+    ]
+    let arguments = CommandLine.arguments.dropFirst().drop { $0 != "run" }.dropFirst()
+    let other = arguments.first {
+      $0.hasPrefix("-") && !allowed.contains(String($0.prefix { $0 != "=" }))
+    }
+    if let other {
+      throw LBError(
+        .configuration, "--resume goes on with a run as it was begun: leave \(other) out")
     }
   }
 
@@ -107,12 +125,18 @@ struct RunCommand: ParsableCommand {
     let stops = try StopSignals()
     try ownErrors { () throws(SystemError) in try Descendants.becomeReaper() }
 
+    let services = RunServices(
+      clock: clock, roots: sampling.roots, spawner: SystemSpawner(), stop: stops.first,
+      kill: stops.second, scope: scope,
+      isAvailable: CollectorOptions.availability(sampling.roots))
+    let told = try RunEvents(events, services, isResumed: earlier != nil)
+    let logger = try EventLog.logger(log)
     try directory.create()
     for line in try SurroundingsOptions.recoverHost(directory) { Console.say("lbsample: \(line)") }
     let record =
       try earlier.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
       ?? RunRecord(
-        directory.file(ofRun: runID), runID, specification, interval: configuration.interval,
+        directory.file(ofRun: runID), runID, specification, plan, interval: configuration.interval,
         now: clock.realtime(), sampling.roots)
     let writer = record.writer
     let session = CollectorSession(
@@ -124,13 +148,8 @@ struct RunCommand: ParsableCommand {
       record.abandon()
       throw error
     }
-    let services = RunServices(
-      clock: clock, roots: sampling.roots, spawner: SystemSpawner(), stop: stops.first,
-      kill: stops.second, scope: scope,
-      isAvailable: CollectorOptions.availability(sampling.roots))
-    let told = try RunEvents(events, services)
     let journal = Journal(
-      runID: runID, clock: clock, logger: try EventLog.logger(log), store: writer
+      runID: runID, clock: clock, logger: logger, store: writer
     ) { told.tell($0) }
     let context = RunContext(
       runID: runID, specification: specification, services: services, store: writer,
@@ -189,6 +208,9 @@ struct RunCommand: ParsableCommand {
       try Console.write(RunReport.text(result))
     }
     if format == "json", events.events != "-", !log.quiet { Console.say("run \(result.runID)") }
+    if result.status == .interrupted, !log.quiet {
+      Console.say("lbsample run --resume \(result.runID) executes what is missing")
+    }
     if let first = result.errors.first {
       throw ExitCode(Lbsample.report(first, asJSON: log.jsonErrors))
     }
@@ -225,21 +247,37 @@ struct RunCommand: ParsableCommand {
       collectors.entries + surroundings.entries + plans.entries + (try Self.invocation())
     try attempts.apply(settings, to: &base)
     let resolved = try plans.resolve(
-      command, base: base, pinned: workload.pinned.union(attempts.pinned))
+      command, base: base, pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned)
+    )
     let plan = resolved.root
     base.configuration.append(
       ConfigurationEntry(
         key: "plan.definition", value: resolved.definition,
         origin: plans.plan ?? "command line"))
-    // What is in a fresh directory is not there yet.
-    for specification in plan.specifications where specification.workspace == nil {
-      _ = try WorkloadCommand.resolve(specification)
-    }
+    try check(plan, base)
     if let only = plan.specifications.first, plan.specifications.count == 1 {
       base.workloadCPUs = only.workloadCPUs
       base.repetitions = only.repetitions
       base.warmUps = only.warmUps
     }
     return (base, plan)
+  }
+
+  /// Looks for the commands before anything is started; not for those that something in the run is
+  /// yet to make: in a fresh directory, by a hook, behind a condition.
+  private func check(_ plan: PhaseNode, _ base: RunSpecification) throws(LBError) {
+    let makes = base.hooks[.setup] != nil || plan.around?.hooks[.setup] != nil
+    for (name, specification) in plan.certain where specification.workspace == nil {
+      let mayBeMade = makes || !specification.hooks.isEmpty
+      if mayBeMade, specification.command.first?.contains("/") == true { continue }
+      do throws(LBError) {
+        _ = try WorkloadCommand.resolve(specification)
+      } catch {
+        var failure = error
+        if name != "main" { failure.message = "\(name): \(failure.message)" }
+        failure.context.phase = name
+        throw failure
+      }
+    }
   }
 }

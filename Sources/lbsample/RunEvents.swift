@@ -14,6 +14,11 @@ struct EventOptions: ParsableArguments {
         + "report.", valueName: "file"))
   var events: String?
   @Option(
+    name: .customLong("event-format"),
+    help: ArgumentHelp(
+      "json, or lb: each line is LB_EVENT and the object (default: json).", valueName: "format"))
+  var eventFormat = "json"
+  @Option(
     name: .customLong("notify"),
     help: ArgumentHelp(
       "Run this shell command when the run waits, when a repetition fails and at the end; it finds "
@@ -26,16 +31,25 @@ struct EventOptions: ParsableArguments {
 final class RunEvents: Sendable {
   /// Nobody waits longer for a command that is told.
   private static let patience: UInt64 = 5_000_000_000
+  /// Not even so long when the run was stopped.
+  private static let haste: UInt64 = 1_000_000_000
 
   private let destination: TextDestination?
+  private let prefix: String
   private let command: String?
   private let services: RunServices
   private let hasFailed = Mutex(false)
 
   /// Those that were asked for.
-  init(_ options: EventOptions, _ services: RunServices) throws(LBError) {
+  init(
+    _ options: EventOptions, _ services: RunServices, isResumed: Bool
+  ) throws(LBError) {
     self.services = services
-    destination = try options.events.map { path throws(LBError) in try TextDestination(path: path) }
+    destination = try options.events.map { path throws(LBError) in
+      try TextDestination(path: path, appending: isResumed)
+    }
+    try Formats.check(options.eventFormat, of: ["json", "lb"], option: "--event-format")
+    prefix = options.eventFormat == "lb" ? "LB_EVENT " : ""
     command = options.notify
   }
 
@@ -43,7 +57,7 @@ final class RunEvents: Sendable {
   func tell(_ entry: JournalEntry) {
     if let destination {
       do {
-        try destination.write(Array((try JSONText.encode(entry) + "\n").utf8))
+        try destination.write(Array((prefix + (try JSONText.encode(entry)) + "\n").utf8))
       } catch {
         complain("--events \(destination.path): \(error)")
       }
@@ -61,10 +75,13 @@ final class RunEvents: Sendable {
     environment["LBSAMPLE_STATUS"] = entry.status?.rawValue ?? ""
     environment["LBSAMPLE_MESSAGE"] = entry.message
     var specification = RunSpecification(name: "notify", command: [])
+    specification.grace = 0
     specification.environment = environment.map { "\($0.key)=\($0.value)" }
     var step = AuxiliaryCommand("--notify", shell: command, specification, cpus: .allowed())
-    step.limit = Self.patience
-    step.outlivesStop = true
+    let isStopped = services.stop.raised != nil
+    step.limit = isStopped ? Self.haste : Self.patience
+    // A stop ends all but the last word of it.
+    step.outlivesStop = entry.kind == "run.end"
     if let failure = step.run(services) { complain(failure.message) }
   }
 

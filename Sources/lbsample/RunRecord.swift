@@ -15,7 +15,9 @@ struct RunRecord {
     /// The run called `name`.
     init(_ name: String, _ store: StoreOptions, _ sampling: SamplingOptions) throws {
       let settings = try sampling.settings([])
-      path = try RunsLocation.directory(store, settings).resolve(name)
+      let found = try RunsLocation.directory(store, settings).resolve(name)
+      // The directory will be another one.
+      path = URL(fileURLWithPath: found).path
       let reader = try RunReader(path: path)
       defer { reader.close() }
       _ = try reader.finishIfAbandoned()
@@ -61,8 +63,8 @@ struct RunRecord {
 
   /// A new file.
   init(
-    _ path: String, _ runID: String, _ specification: RunSpecification, interval: UInt64,
-    now: UInt64, _ roots: MountRoots
+    _ path: String, _ runID: String, _ specification: RunSpecification, _ plan: PhaseNode,
+    interval: UInt64, now: UInt64, _ roots: MountRoots
   ) throws(LBError) {
     let host = HostFacts.read(roots)
     writer = try RunWriter(
@@ -70,7 +72,7 @@ struct RunRecord {
       identity: RunWriter.Identity(
         runID: runID, name: specification.name, kind: "run", version: Lbsample.version,
         interval: interval, startUnixNanoseconds: now,
-        repetitions: specification.repetitions, warmUps: specification.warmUps),
+        repetitions: plan.planned?.repetitions, warmUps: plan.planned?.warmUps),
       host: host, configuration: specification.configuration, labels: specification.labels)
     earlier = Resumption()
     result = RunResult(
@@ -110,6 +112,7 @@ struct RunRecord {
     earlier = try writer.resumption()
     result = before.result
     result.status = .interrupted
+    result.interruptParts()
     // What stopped it then is not what may stop it now.
     result.errors.removeAll { $0.category == .stopRequested }
     result.warnings += differences.map { "resumed although \($0)" }

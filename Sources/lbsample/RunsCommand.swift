@@ -206,16 +206,17 @@ struct RunsRemove: ParsableCommand {
 
 /// Brackets of a run in order, with what they are called.
 enum RunLabels {
-  /// Every attempt that was begun has the next bracket number.
+  /// Every attempt that was begun, in order of its bracket: phases may have taken turns.
   static func brackets(_ result: RunResult) -> [(UInt32, BracketLabel)] {
     guard result.kind == "run" else { return [] }
     var labels: [(UInt32, BracketLabel)] = []
     for phase in result.phases {
       for repetition in phase.repetitions {
         for attempt in repetition.attempts {
+          guard let bracket = attempt.bracket else { continue }
           labels.append(
             (
-              UInt32(labels.count + 1),
+              bracket,
               BracketLabel(
                 phase: phase.name, repetition: repetition.repetition, warmUp: repetition.warmUp,
                 attempt: attempt.attempt)
@@ -223,17 +224,19 @@ enum RunLabels {
         }
       }
     }
-    return labels
+    return labels.sorted { $0.0 < $1.0 }
   }
 }
 
 /// Words that an option takes.
 enum Formats {
-  static func check(_ format: String, of known: [String]) throws(LBError) {
+  static func check(
+    _ format: String, of known: [String], option: String = "--format"
+  ) throws(LBError) {
     guard known.contains(format) else {
       throw LBError(
         .configuration,
-        "--format \(format): expected \(known.joined(separator: ", "))"
+        "\(option) \(format): expected \(known.joined(separator: ", "))"
           + Nearest.hint(Nearest.word(to: format, in: known)))
     }
   }

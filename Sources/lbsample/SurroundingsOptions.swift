@@ -19,7 +19,9 @@ struct SurroundingsOptions: ParsableArguments {
   var keep: String?
   @Option(
     name: .customLong("max-wall"), parsing: .unconditional,
-    help: ArgumentHelp("Time that the run may take in all.", valueName: "time"))
+    help: ArgumentHelp(
+      "Begin no repetition that would end later than this after the start, by those before it.",
+      valueName: "time"))
   var wall: String?
   @Option(
     name: .customLong("max-own-cpu"), parsing: .unconditional,
@@ -44,6 +46,11 @@ struct SurroundingsOptions: ParsableArguments {
     help: ArgumentHelp("Allow one kind of change to the host; may be repeated.", valueName: "name"))
   var allowed: [String] = []
 
+  /// What a plan must not change.
+  var pinned: Set<String> {
+    Set([("workspace", workspace), ("keep", keep)].filter { $0.1 != nil }.map(\.0))
+  }
+
   /// As it stands in a result's configuration.
   var entries: [ConfigurationEntry] {
     let given: [(String, String?)] = [
@@ -60,13 +67,10 @@ struct SurroundingsOptions: ParsableArguments {
   func apply(to specification: inout RunSpecification) throws(LBError) {
     specification.workspace = workspace.map { WorkspacePlan($0) }
     if let keep {
-      guard let when = WorkspacePlan.Keep(rawValue: keep), workspace != nil else {
-        throw LBError(
-          .configuration,
-          "--keep \(keep): expected always, failure or never, of directories that --workspace makes"
-        )
+      guard let when = WorkspacePlan.Keep(rawValue: keep) else {
+        throw LBError(.configuration, "--keep \(keep): expected always, failure or never")
       }
-      specification.workspace?.keep = when
+      specification.keep = when
     }
     if case .copy(let source)? = specification.workspace?.content,
       !Directories.isDirectory(source)

@@ -104,9 +104,10 @@ struct WorkloadOptions: ParsableArguments {
       ("cooldown", cooldown != nil), ("cooldown_until_idle", settleLimit != nil),
       ("idle_timeout", idleTimeout != nil), ("timeout", timeout != nil), ("grace", grace != nil),
       ("cpus", workloadCPUs != nil), ("directory", directory != nil), ("input", input != nil),
-      ("ignore_failure", ignoreFailure != nil),
+      ("ignore_failure", ignoreFailure != nil), ("metric_missing", own.metricMissing != "fail"),
     ]
-    return Set(given.filter(\.1).map(\.0)).union(hooks.given.keys.map(\.rawValue))
+    let names = environment.map { "env.\($0.prefix { $0 != "=" })" }
+    return Set(given.filter(\.1).map(\.0)).union(hooks.given.keys.map(\.rawValue)).union(names)
   }
 
   /// What one command of the run is unless a plan says otherwise.

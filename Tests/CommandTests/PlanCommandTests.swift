@@ -49,6 +49,56 @@ import Testing
     #expect(stored.output.contains("main[n=1,m=0.5]") && stored.output.contains("of the fastest"))
   }
 
+  @Test func samplesKeepTheirPhaseWherePhasesTakeTurns() throws {
+    let command = try Command()
+    let outcome = try start(
+      command,
+      [
+        "-r", "3", "-i", "10ms", "--memory", "--order", "interleaved", "-L", "n=0.1,0.3", "--",
+        "sleep", "{n}",
+      ]
+    ).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let exported = try command("export", "last", "--config", "/dev/null", "--format", "ndjson")
+    var spans: [String: (first: Double, last: Double)] = [:]
+    for line in try exported.objects() where line["type"] as? String == "sample" {
+      let time = try #require(line["elapsed_ns"] as? Double)
+      let key = "\(line["phase"] ?? "") \(line["repetition"] ?? "")"
+      spans[key] = (spans[key]?.first ?? time, time)
+    }
+    #expect(spans.count == 6)
+    for (key, span) in spans {
+      let seconds = (span.last - span.first) / 1e9
+      #expect(key.contains("0.1") ? seconds < 0.25 : seconds >= 0.29, "\(key): \(seconds)")
+    }
+    let folder = command.folder.file("lb")
+    let suite = try command(
+      "export", "last", "--config", "/dev/null", "--format", "lb", "--output", folder)
+    #expect(suite.code == 0, "\(suite.error)")
+    let text = try #require(
+      FileManager.default.contents(atPath: "\(folder)/main[n=0.3]/rep2/result.json"))
+    let object = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
+    #expect(object["test_name"] as? String == "main[n=0.3]" && object["success"] as? Bool == true)
+    #expect(
+      object["repetition"] as? Int == 2 && (object["duration_seconds"] as? Double ?? 0) > 0.29)
+    let csv = String(
+      decoding: FileManager.default.contents(atPath: "\(folder)/main[n=0.3]_rep2_cpu.csv")
+        ?? Data(),
+      as: UTF8.self)
+    let lines = csv.split(separator: "\n").map {
+      $0.split(separator: ",", omittingEmptySubsequences: false)
+    }
+    #expect(
+      lines.first?.joined(separator: ",").hasPrefix("timestamp,collector,cpu_percent") == true)
+    #expect(lines.count > 10 && lines.allSatisfy { $0.count == 8 })
+    let busy = lines.dropFirst(2).compactMap { Double($0[2]) }
+    #expect(!busy.isEmpty && busy.allSatisfy { (0...100).contains($0) })
+    let memory = String(
+      decoding: FileManager.default.contents(atPath: "\(folder)/main[n=0.1]_rep1_memory.csv")
+        ?? Data(), as: UTF8.self)
+    #expect(memory.contains(",memory,,"), "no CPU there")
+  }
+
   @Test func severalCommandsAreComparedUnderTheirNames() throws {
     let command = try Command()
     let outcome = try start(
@@ -375,7 +425,13 @@ import Testing
     let log = command.folder.file("log")
     func placed(_ text: String) -> String { text.replacingOccurrences(of: "LOG", with: log) }
     let path = try plan(command, "[[phase]]\nname = \"a\"\n" + placed(text))
-    // No host is quiet enough for this.
+    // No host is quiet enough for this, and one that waits alone might be.
+    let neighbour = Process()
+    neighbour.executableURL = URL(fileURLWithPath: "/bin/sh")
+    neighbour.arguments = ["-c", state == "settling" ? "while :; do :; done" : "exit"]
+    neighbour.standardOutput = FileHandle.nullDevice
+    try neighbour.run()
+    defer { kill(neighbour.processIdentifier, SIGKILL) }
     let configuration = command.folder.file("c.conf")
     try Data("[gates]\nquiet = \"0.0001%\"\n".utf8).write(
       to: URL(fileURLWithPath: configuration))

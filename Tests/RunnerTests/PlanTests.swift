@@ -108,6 +108,12 @@ private func resolve(
     let (_, problems) = resolve(
       including("b"), files: ["b": including("c"), "c": including("b")])
     #expect(problems.contains { $0.contains("includes itself: b → c → b") }, "\(problems)")
+    let lost = RunPlan([
+      PhasePlan(name: "a", ["command": "x", "on_failure": "b"]),
+      PhasePlan(name: "b", ["command": "x", "on_failure": "a"]),
+      PhasePlan(name: "c", ["command": "x"]),
+    ])
+    #expect(resolve(lost).problems.contains { $0.contains("no other phase leads to") })
     let falling = RunPlan([
       PhasePlan(name: "start", ["command": "x", "on_failure": "a"]),
       PhasePlan(name: "a", ["command": "x", "on_failure": "b"]),
@@ -160,6 +166,13 @@ private func resolve(
     ("5", "5", "1", ["5"]), ("-1", "0", "0.5", ["-1.0", "-0.5", "0.0"]),
   ]) func scansReachTheirEnd(_ from: String, _ to: String, _ step: String, _ values: [String]) {
     #expect(ParameterMatrix.scan(from: from, to: to, step: step) == values)
+  }
+
+  @Test(arguments: [
+    ("1e300", "1e300", "1"), ("1", "2", "0.00000000000000000001"), ("1e3", "2e3", "1"),
+    ("99999999999999999999", "99999999999999999999", "1"),
+  ]) func scansThatDoNotFitAreNone(_ from: String, _ to: String, _ step: String) {
+    #expect(ParameterMatrix.scan(from: from, to: to, step: step) == nil)
   }
 
   @Test(arguments: [("1", "4", "0"), ("1", "4", "-1"), ("a", "4", "1"), ("0", "1e9", "1")])

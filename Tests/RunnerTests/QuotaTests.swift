@@ -21,17 +21,17 @@ import Testing
     var quota = quota { $0.wall = 100 }
     let first = try quota.reserve("a", isRetry: false)
     quota.settle(first, [.wall: 40])
-    let second = try quota.reserve("a", isRetry: false)
-    #expect(quota.remaining(.wall) == 20, "what is reserved is taken")
-    quota.settle(second, [.wall: 30])
-    #expect(quota.remaining(.wall) == 30)
+    let second = try quota.reserve("a", isRetry: false, elapsed: 45)
+    quota.settle(second, [.wall: 20])
+    #expect(quota.remaining(.wall, elapsed: 70) == 30, "pauses are time too")
     let denial = #expect(throws: Quota.Denial.self) {
-      try quota.reserve("a", isRetry: false)
+      try quota.reserve("a", isRetry: false, elapsed: 70)
     }
     #expect(denial?.resource == .wall && denial?.estimate == 40 && denial?.remaining == 30)
     #expect(denial?.error.category == .quota)
     #expect(denial?.error.message.contains("10 more are needed") == true)
-    _ = try quota.reserve("b", isRetry: false)
+    _ = try quota.reserve("b", isRetry: false, elapsed: 99)
+    #expect(throws: Quota.Denial.self) { try quota.reserve("b", isRetry: false, elapsed: 100) }
   }
 
   @Test func severalAtOnceNeverHaveMoreThanThereIs() throws {

@@ -184,7 +184,8 @@ private func session(_ store: RunWriter? = nil) -> RunSession {
     let kinds = try reader.journal(run: "t").map(\.kind)
     #expect(
       kinds == [
-        "repetition.start", "repetition.end", "repetition.start", "repetition.end", "run.end",
+        "run.start", "repetition.start", "repetition.end", "repetition.start", "repetition.end",
+        "run.end",
       ])
   }
 }

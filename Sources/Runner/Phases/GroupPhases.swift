@@ -9,7 +9,11 @@ struct RepeatPhase: PhaseKind {
     node.order = planner.order(table) ?? node.order
     var matrix = ParameterMatrix()
     if let parameters = table.table("parameters") {
-      for key in parameters.keys {
+      // The one that varies slowest first; without a word about it, by name.
+      let order = table.list("slowest_first") ?? []
+      for key in order.filter(parameters.keys.contains)
+        + parameters.keys.filter({ !order.contains($0) })
+      {
         guard let values = Self.values(parameters, key) else { continue }
         if let wrong = matrix.add(.init(key, values)) {
           table.problems.add(parameters.at(key), wrong)
@@ -98,9 +102,28 @@ struct ConditionAction: PhaseAction {
   var summary: String { "only when \(condition.text)" }
 
   func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+    for name in condition.names { try Self.check(name, place) }
     let outcome = condition.evaluate { Self.value($0, place) }
     return outcome.holds
       ? .proceed(nil) : .skip("\(condition.text) does not hold: \(outcome.reason)")
+  }
+
+  /// A fact or a collector that there is nowhere is a slip, and no reason to skip a phase.
+  private static func check(_ name: String, _ place: PhasePlace) throws(LBError) {
+    var problem: String?
+    if let fact = name.dropping("host."), place.result.host[fact] == nil {
+      let known = place.result.host.keys.sorted()
+      problem = "no such fact of the host\(Nearest.hint(Nearest.word(to: fact, in: known)))"
+    } else if let collector = name.dropping("available."),
+      place.context.services.isAvailable(collector) == nil
+    {
+      problem = "no collector is called \(collector)"
+    } else if !name.contains("."), place.exports[name] == nil {
+      problem =
+        "expected host.FACT, available.COLLECTOR, PHASE.METRIC or what an include gives, "
+        + "with blanks around a comparison"
+    }
+    if let problem { throw LBError(.configuration, "\(place.phase): \(name): \(problem)") }
   }
 
   /// `host.NAME`, `available.COLLECTOR`, a name that an include gave, or `PHASE.METRIC`.

@@ -23,6 +23,10 @@ struct CommandPhase: PhaseKind {
     var specification = scope.specification
     specification.hooks[.setup] = nil
     specification.hooks[.cleanup] = nil
+    // What is inherited was read before this phase had its parameters.
+    specification.hooks = specification.hooks.mapValues(table.filled)
+    specification.directory = specification.directory.map(table.filled)
+    specification.environment = specification.environment.map(table.filled)
     CommandSettings.apply(table, &specification, pinned: planner.pinned)
     return specification
   }

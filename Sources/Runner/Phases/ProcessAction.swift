@@ -150,6 +150,13 @@ final class BackgroundProcess: PhaseLease {
     }
   }
 
+  /// It ended before it was told to, which it may.
+  var remark: String? {
+    guard failure == nil, let status = workload?.peekExit() else { return nil }
+    let how = status.signal.map { "signal \($0)" } ?? "exit code \(status.code ?? -1)"
+    return "\(action.title) ended before what is measured did, by \(how)"
+  }
+
   /// It ended by itself.
   var failure: LBError? {
     guard let status = workload?.peekExit() else { return nil }

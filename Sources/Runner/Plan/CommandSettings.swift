@@ -21,7 +21,7 @@ package enum CommandSettings {
     take("cooldown_until_idle", table.duration("cooldown_until_idle"), \.settleLimit)
     take("grace", table.duration("grace"), \.grace)
     take("directory", table.text("directory").map(Optional.some), \.directory)
-    for (name, value) in table.texts("env") ?? [:] {
+    for (name, value) in table.texts("env") ?? [:] where !pinned.contains("env.\(name)") {
       specification.environment.removeAll { $0.hasPrefix("\(name)=") }
       specification.environment.append("\(name)=\(value)")
     }
@@ -43,7 +43,7 @@ package enum CommandSettings {
       take("workspace", WorkspacePlan(text), \.workspace)
     }
     if let keep = table.choice("keep", WorkspacePlan.Keep.allCases.map(\.rawValue)) {
-      specification.workspace?.keep = WorkspacePlan.Keep(rawValue: keep) ?? .failure
+      take("keep", WorkspacePlan.Keep(rawValue: keep), \.keep)
     }
     if let text = table.text("cpus") { readCPUs(text, table, &specification, pinned) }
     if let text = table.text("ignore_failure") {

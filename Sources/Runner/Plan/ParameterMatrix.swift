@@ -55,8 +55,13 @@ package struct ParameterMatrix: Sendable, Hashable {
   /// `FROM`, `TO` and `STEP` of a scan as values: as many decimals as the most exact of them.
   /// nil for a step that does not lead from one to the other, or too many values.
   package static func scan(from: String, to: String, step: String) -> [String]? {
-    guard let first = Double(from), let last = Double(to), let width = Double(step),
-      first.isFinite, last.isFinite, width.isFinite, width != 0, (last - first) / width >= 0
+    // Plain decimals alone: of others it is not known how many places are meant.
+    for text in [from, to, step] {
+      guard text.count <= 15, text.allSatisfy({ $0.isASCII && ($0.isNumber || "+-.".contains($0)) })
+      else { return nil }
+    }
+    guard let first = Double(from), let last = Double(to), let width = Double(step), width != 0,
+      (last - first) / width >= 0
     else { return nil }
     // A last value that rounding leaves just beyond the end belongs to it.
     let steps = ((last - first) / width * (1 + 1e-12) + 1e-9).rounded(.down)

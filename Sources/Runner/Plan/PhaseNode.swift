@@ -15,6 +15,8 @@ package struct PhaseNode: Sendable {
   /// Whether what its actions began lasts until the end of the list that it stands in.
   package var lasts = false
   package var children: [PhaseNode] = []
+  /// What its list is set up and cleaned up with, as a specification of these hooks alone.
+  package var around: RunSpecification?
   /// The order of its children's repetitions.
   package var order = RunOrder.sequential
   /// The phase that takes its place when it fails.
@@ -26,6 +28,39 @@ package struct PhaseNode: Sendable {
   package var specifications: [RunSpecification] {
     (specification.map { [$0] } ?? []) + children.flatMap(\.specifications)
       + (fallback?.node.specifications ?? [])
+  }
+
+  /// The same with another order of the repetitions of every list in it.
+  package func ordered(by order: RunOrder) -> PhaseNode {
+    var node = self
+    node.order = order
+    node.children = children.map { $0.ordered(by: order) }
+    return node
+  }
+
+  /// What will certainly be measured, by its phase's name: not what a condition guards.
+  package var certain: [(name: String, specification: RunSpecification)] {
+    guard kind != "when" else { return [] }
+    return (specification.map { [(name, $0)] } ?? []) + children.flatMap(\.certain)
+  }
+
+  /// The names of the phases that are measured in it, without fallbacks.
+  var measuredNames: Set<String> {
+    children.reduce(into: specification == nil ? [] : [name]) { $0.formUnion($1.measuredNames) }
+  }
+
+  /// Counted repetitions and warm-ups in all; nil where that is not known beforehand.
+  package var planned: (repetitions: Int, warmUps: Int)? {
+    if kind == "when" || fallback != nil || specification?.until != nil { return nil }
+    var sum = (
+      repetitions: specification?.repetitions ?? 0, warmUps: specification?.warmUps ?? 0
+    )
+    for child in children {
+      guard let inner = child.planned else { return nil }
+      sum.repetitions += inner.repetitions
+      sum.warmUps += inner.warmUps
+    }
+    return sum
   }
 
   /// A phase that does nothing yet.
@@ -63,10 +98,17 @@ package enum PhaseEntry {
 package protocol PhaseLease: AnyObject {
   /// Why it ended though nobody ended it; nil while all is well.
   var failure: LBError? { get }
+  /// What is to be said of it though it has not failed.
+  var remark: String? { get }
   /// Begins it again after a failure.
   func renew() throws(LBError)
   /// Ends it; gives what went wrong with that.
   func leave() -> LBError?
+}
+
+extension PhaseLease {
+  /// Nothing.
+  package var remark: String? { nil }
 }
 
 /// Where an action stands: the run, its phase, and what was measured so far.

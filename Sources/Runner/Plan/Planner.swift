@@ -52,6 +52,8 @@ package protocol PlanSource {
 package final class Planner {
   /// Phases that fall back to one another: no more than this.
   static let fallbackLimit = 10
+  /// Plans that include one another: no deeper than this.
+  static let includeLimit = 20
 
   package let problems = PlanProblems()
   /// Settings that the command line gave: they go before the plan's.
@@ -90,7 +92,13 @@ package final class Planner {
       guard scope.parameters[name] == nil else { continue }
       scope.parameters[name] = freePort(table).map { "\($0)" }
     }
+    // Those of the command line are the run's own; these are this list's.
+    scope.specification.hooks[.setup] = nil
+    scope.specification.hooks[.cleanup] = nil
     CommandSettings.apply(table, &scope.specification, pinned: pinned)
+    var around = scope.specification
+    around.hooks = around.hooks.filter { $0.key == .setup || $0.key == .cleanup }
+    node.around = around.hooks.isEmpty ? nil : around
     node.order = order(table) ?? node.order
     node.children = phases(of: table, in: scope)
     table.rejectTheRest()
@@ -113,16 +121,30 @@ package final class Planner {
       problems.add(
         table.at("order"), "order is \(text): expected sequential, interleaved or random:SEED")
     }
-    return pinned.contains("order") ? nil : order
+    return order
   }
 
   /// The phases below a table.
   package func phases(of table: PlanTable, in scope: PlanScope) -> [PhaseNode] {
     let list = table.tables("phase")
     let spares = Set(list.compactMap { $0.values["on_failure"]?.plain })
+    var reached = Set<String>()
+    for one in list where !spares.contains(one.values["name"]?.plain ?? "") {
+      var next = one.values["on_failure"]?.plain
+      while let name = next, reached.insert(name).inserted {
+        next = list.first { $0.values["name"]?.plain == name }?.values["on_failure"]?.plain
+      }
+    }
     return list.flatMap { one -> [PhaseNode] in
-      if let name = one.values["name"]?.plain, spares.contains(name) { return [] }
-      return nodes(one, among: list, scope)
+      guard let name = one.values["name"]?.plain, spares.contains(name) else {
+        return nodes(one, among: list, scope)
+      }
+      if !reached.contains(name) {
+        problems.add(
+          "\(one.place).on_failure",
+          "\(name) falls back in a circle that no other phase leads to")
+      }
+      return []
     }
   }
 
@@ -185,9 +207,15 @@ package final class Planner {
       problems.add(
         table.at("name"), "\(plain): a phase's name has letters, digits, _ and -")
     }
-    let name = (plain ?? table.place) + scope.suffix
-    if !names.insert(name).inserted, fallbackChain.isEmpty {
-      problems.add(table.at("name"), "another phase is called \(name) already")
+    var name = (plain ?? table.place) + scope.suffix
+    if !names.insert(name).inserted {
+      if let failed = fallbackChain.last {
+        // One spare may take the place of several.
+        name += "[for=\(failed)\(scope.suffix)]"
+        names.insert(name)
+      } else {
+        problems.add(table.at("name"), "another phase is called \(name) already")
+      }
     }
     var node = PhaseNode(name: name, kind: kind)
     node.parameters = scope.parameters
@@ -199,7 +227,12 @@ package final class Planner {
     _ file: String, _ table: PlanTable, into node: inout PhaseNode, _ scope: PlanScope
   ) {
     let isRelative = !file.hasPrefix("/")
-    let path = isRelative ? scope.directory.map { "\($0)/\(file)" } ?? file : file
+    let named = isRelative ? scope.directory.map { "\($0)/\(file)" } ?? file : file
+    let path = Directories.real(named) ?? named
+    guard scope.includes.count < Self.includeLimit else {
+      problems.add(table.at("file"), "more than \(Self.includeLimit) plans include one another")
+      return
+    }
     guard !scope.includes.contains(path) else {
       problems.add(
         table.at("file"),
