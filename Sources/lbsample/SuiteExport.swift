@@ -8,19 +8,32 @@ import SampleModel
 struct SuiteExport {
   /// One repetition as such a suite describes it.
   private struct Outcome: Encodable {
-    let test_name: String
+    let testName: String
     let repetition: Int
-    let start_time: String
-    let end_time: String
-    let duration_seconds: Double
-    let generator_result: Generator
+    let startTime: String
+    let endTime: String
+    let durationSeconds: Double
+    let generatorResult: Generator
     let metrics: [String: Double]
-    let artifacts_dir: String
+    let artifactsDirectory: String
     let success: Bool
-    let metric_errors: [String]
-    let error_type: String?
+    let metricErrors: [String]
+    let errorType: String?
     let error: String?
-    let error_context: ErrorContext?
+    let errorContext: ErrorContext?
+
+    enum CodingKeys: String, CodingKey {
+      case repetition, metrics, success, error
+      case testName = "test_name"
+      case startTime = "start_time"
+      case endTime = "end_time"
+      case durationSeconds = "duration_seconds"
+      case generatorResult = "generator_result"
+      case artifactsDirectory = "artifacts_dir"
+      case metricErrors = "metric_errors"
+      case errorType = "error_type"
+      case errorContext = "error_context"
+    }
   }
 
   /// What became of the workload itself.
@@ -58,16 +71,16 @@ struct SuiteExport {
     let output = try attempt.bracket.map { try reader.output(bracket: $0) } ?? []
     let own = attempt.metrics.filter { $0.key.hasPrefix("workload.") }
     let outcome = Outcome(
-      test_name: workload, repetition: number,
-      start_time: SuiteRows.timestamp(attempt.startUnixNanoseconds),
-      end_time: SuiteRows.timestamp(attempt.startUnixNanoseconds &+ attempt.bracketNanoseconds),
-      duration_seconds: Double(attempt.wallNanoseconds ?? attempt.bracketNanoseconds) / 1e9,
-      generator_result: Generator(
+      testName: workload, repetition: number,
+      startTime: SuiteRows.timestamp(attempt.startUnixNanoseconds),
+      endTime: SuiteRows.timestamp(attempt.startUnixNanoseconds &+ attempt.bracketNanoseconds),
+      durationSeconds: Double(attempt.wallNanoseconds ?? attempt.bracketNanoseconds) / 1e9,
+      generatorResult: Generator(
         command: phase.command, returncode: attempt.exitCode, signal: attempt.signal,
         stdout: String(decoding: output, as: UTF8.self), metrics: own),
-      metrics: attempt.metrics, artifacts_dir: place, success: attempt.status == .completed,
-      metric_errors: attempt.contamination, error_type: attempt.error?.category.rawValue,
-      error: attempt.error.map { "\($0)" }, error_context: attempt.error?.context)
+      metrics: attempt.metrics, artifactsDirectory: place, success: attempt.status == .completed,
+      metricErrors: attempt.contamination, errorType: attempt.error?.category.rawValue,
+      error: attempt.error.map { "\($0)" }, errorContext: attempt.error?.context)
     try save("\(place)/result.json", try JSONText.encode(outcome, pretty: true) + "\n")
     guard let bracket = attempt.bracket else { return }
     var selection = RunReplay.Selection()
