@@ -69,6 +69,7 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
     .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
     .package(url: "https://github.com/LebJe/TOMLKit", from: "0.6.0"),
+    .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
   ],
   targets: [
     .target(name: "CLinux"),
@@ -83,6 +84,7 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "TOMLKit", package: "TOMLKit"),
+        .product(name: "Yams", package: "Yams"),
       ]
     ),
   ]
@@ -100,6 +102,7 @@ let package = Package(
         name: "CommandTests",
         dependencies: [
           "lbsample", "workload", "brackets", "TestSupport", "LinuxSystem", "RunStore",
+          "SampleModel", .product(name: "Yams", package: "Yams"),
         ]),
       // What the tests run and the users never see.
       .executableTarget(name: "workload", path: "Tests/Workload"),

@@ -39,6 +39,14 @@ package protocol CollectorLifecycle: AnyObject {
   var notices: [String] { get }
   /// What was armed, after `arm`.
   var meta: StreamMeta? { get }
+  /// Bytes of all rings, after `arm`.
+  var ringBytes: Int { get }
+  /// Gives the rings of these sampling threads more room, up to `limit` bytes in all. Between
+  /// brackets.
+  func growRings(of threads: [Int], limit: Int) throws(LBError) -> [RingGrowth]
+  /// Reads an optional collector no more; false where it is required or not sampled. Between
+  /// brackets.
+  func disable(_ collector: String) -> Bool
 }
 
 extension CollectorLifecycle {
@@ -46,6 +54,12 @@ extension CollectorLifecycle {
   package var shares: [String: String] { [:] }
   /// Nothing happened.
   package var notices: [String] { [] }
+  /// No rings.
+  package var ringBytes: Int { 0 }
+  /// Nothing grows.
+  package func growRings(of threads: [Int], limit: Int) throws(LBError) -> [RingGrowth] { [] }
+  /// Nothing is sampled.
+  package func disable(_ collector: String) -> Bool { false }
 }
 
 /// The real collectors.
@@ -79,6 +93,12 @@ package final class CollectorSession: CollectorLifecycle {
     let account = try sampler.stop(sampling: true)
     return BracketOutcome(account: account, metrics: deltas.metrics())
   }
+  /// Grows rings of the sampler.
+  package func growRings(of threads: [Int], limit: Int) throws(LBError) -> [RingGrowth] {
+    try sampler.growRings(of: threads, limit: limit)
+  }
+  /// Disables a collector of the sampler.
+  package func disable(_ collector: String) -> Bool { sampler.disable(collector) }
   /// Disarms the sampler.
   package func disarm() { sampler.disarm() }
 
@@ -89,4 +109,5 @@ package final class CollectorSession: CollectorLifecycle {
   package var shares: [String: String] { deltas.shares }
   package var notices: [String] { noticed.messages }
   package var meta: StreamMeta? { sampler.meta }
+  package var ringBytes: Int { sampler.ringBytes }
 }

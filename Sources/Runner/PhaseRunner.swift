@@ -144,10 +144,23 @@ final class PhaseRunner {
     while let first = rest.first, !isStopped {
       let mixed = order == .sequential ? rest.prefix(1) : rest.prefix(while: Self.isPlain)
       let fatal = mixed.count > 1 ? try measure(Array(mixed), order) : try run(first)
-      if let fatal { return fatal }
+      if let fatal, try !goesOn(behind: first, fatal) { return fatal }
       rest = rest.dropFirst(max(1, mixed.count))
     }
     return nil
+  }
+
+  /// Whether the phases behind one that failed are executed nevertheless.
+  private func goesOn(behind node: PhaseNode, _ fatal: LBError) throws(LBError) -> Bool {
+    let isMeasured = node.specification != nil && !node.lasts
+    guard
+      session.diagnosis.remedy(
+        for: fatal, phase: node.name, hasBegun: true, isMeasured: isMeasured) == .skipPhase
+    else { return false }
+    if !session.result.errors.contains(fatal) { session.note(fatal) }
+    try context.journal.record(
+      .warning, "phase.skipped", "\(node.name) ends here: \(fatal.message)", error: fatal)
+    return true
   }
 
   /// Whether a phase does nothing but measure, so that its repetitions can be mixed with others'.

@@ -8,6 +8,8 @@ package struct QuotaLimits: Sendable, Hashable {
   package var ownCPU: UInt64?
   /// Bytes of the result.
   package var bytes: UInt64?
+  /// Bytes of all rings together.
+  package var ringBytes: UInt64?
   /// Attempts beyond the first ones.
   package var retries: UInt64?
 

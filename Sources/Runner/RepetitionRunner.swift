@@ -267,15 +267,25 @@ struct RepetitionRunner {
     var limits = phase.specification.gates
     // What runs beside it on purpose is no disturbance.
     if !(leases + beside).isEmpty { limits.foreignCPU = nil }
-    let findings = try review(&outcome, limits, place, phase)
+    let hasRoom = try session.remedies.mend(
+      after: outcome.result, collectors, session, phase.context, at: place)
+    let findings = try review(&outcome, limits, place, phase).map {
+      // With a larger ring it need not come again.
+      $0.gate == "drops" && hasRoom ? $0.passing : $0
+    }
     let verdict = AttemptVerdict(
-      outcome.result.status, failedToStart: Self.mayStartLater(outcome), findings: findings)
+      outcome.result.status, failedToStart: mayStartLater(outcome, place), findings: findings)
     return Tried(outcome: outcome, verdict: verdict, failure: failure)
   }
 
   /// The workload never began, and may the next time.
-  private static func mayStartLater(_ outcome: AttemptOutcome) -> Bool {
+  private func mayStartLater(_ outcome: AttemptOutcome, _ place: AttemptPlace) -> Bool {
     guard let error = outcome.result.error else { return false }
+    if error.category == .metricCollection {
+      let hasBegun = outcome.result.bracketNanoseconds > 0
+      return session.diagnosis.remedy(
+        for: error, phase: place.phase, hasBegun: hasBegun, isMeasured: true) == .retry
+    }
     return error.category == .workload
       && (error.context.errno == EAGAIN || error.context.errno == ETXTBSY)
   }

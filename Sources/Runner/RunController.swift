@@ -33,10 +33,20 @@ package struct RunController {
     var fatal: LBError?
     do throws(LBError) {
       try context.journal.record(.info, "run.start", context.runID, status: .running)
+      for finding in HostGates.findings(HostState.read(context.services.roots)) {
+        session.result.warnings.append(finding.message)
+        try context.journal.record(.notice, "gate.\(finding.gate)", finding.message)
+      }
     } catch {
       fatal = error
     }
     session.quota = Quota(context.specification.quota)
+    if let limit = context.specification.quota.ringBytes, collectors.ringBytes > limit {
+      fatal = LBError(
+        .quota,
+        "the quota of ring memory is too small: the rings take \(collectors.ringBytes) bytes, "
+          + "\(limit) are allowed, \(collectors.ringBytes - Int(clamping: limit)) more are needed")
+    }
     fatal = fatal ?? changeHost(session) ?? hooks.run(.setup)
     if fatal == nil {
       let phases = PhaseRunner(

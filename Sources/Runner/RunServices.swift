@@ -13,14 +13,17 @@ package struct RunServices: Sendable {
   package let scope: ControlGroupScope?
   /// Whether a collector can be had here; nil for one that there is not.
   package let isAvailable: @Sendable (String) -> Bool?
+  /// Where a person answers: a terminal's descriptor, nil when nobody is there.
+  package let answers: Int32?
 
   /// Services.
   package init(
     clock: any ClockSource, roots: MountRoots, spawner: any WorkloadSpawner, stop: StopFlag,
-    kill: StopFlag, scope: ControlGroupScope? = nil,
+    kill: StopFlag, scope: ControlGroupScope? = nil, answers: Int32? = nil,
     isAvailable: @escaping @Sendable (String) -> Bool? = { _ in nil }
   ) {
     self.scope = scope
+    self.answers = answers
     self.isAvailable = isAvailable
     self.clock = clock
     self.roots = roots

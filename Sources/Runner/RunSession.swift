@@ -17,6 +17,9 @@ package final class RunSession {
   private(set) var firstError: LBError?
   /// What the run has used of what it may.
   var quota = Quota(QuotaLimits())
+  /// What follows failures, and what has failed so far.
+  var diagnosis = Diagnosis()
+  var remedies = SamplingRemedies()
   /// CLOCK_MONOTONIC when this session began.
   let began = Clock.monotonic()
   /// The changes that it has made to the host.

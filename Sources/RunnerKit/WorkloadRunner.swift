@@ -131,6 +131,13 @@ public enum WorkloadRunner {
     let plan = try request.plan.map { plan throws(LBError) in
       try resolve(plan, specification)
     }
+    if let bounds = plan?.bounds {
+      specification.quota = bounds.quota
+      guard bounds.hostChanges.isEmpty else {
+        throw LBError(
+          .configuration, "set_host: a program's runs change nothing of the host; the command does")
+      }
+    }
     for one in plan?.specifications ?? [specification] { _ = try WorkloadCommand.resolve(one) }
 
     let clock = SystemClock()

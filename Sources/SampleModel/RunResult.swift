@@ -1,5 +1,5 @@
 /// One execution of a workload within a bracket.
-public struct AttemptResult: Sendable, Codable {
+public struct AttemptResult: Sendable, Hashable, Codable {
   /// The attempt, from 1.
   public var attempt: Int
   /// The number of its bracket in the result file, nil where none was opened.
@@ -61,7 +61,7 @@ public struct AttemptResult: Sendable, Codable {
 }
 
 /// One repetition with every attempt made at it.
-public struct RepetitionResult: Sendable, Codable {
+public struct RepetitionResult: Sendable, Hashable, Codable {
   /// From 1; warm-ups are numbered apart.
   public var repetition: Int
   /// Whether it does not count.
@@ -83,7 +83,7 @@ public struct RepetitionResult: Sendable, Codable {
 }
 
 /// One phase of a run.
-public struct PhaseResult: Sendable, Codable {
+public struct PhaseResult: Sendable, Hashable, Codable {
   /// Its name, with the parameters that tell it apart: `load[threads=2]`.
   public var name: String
   /// Its kind: `command`, `parallel`, …
@@ -180,7 +180,7 @@ public struct ConfigurationEntry: Sendable, Codable, Hashable {
 }
 
 /// A run, whole: what `run --format json`, `--result` and `runs show` give.
-public struct RunResult: Sendable, Codable {
+public struct RunResult: Sendable, Hashable, Codable {
   /// The run's id.
   public var runID: String
   /// Its name.

@@ -14,7 +14,9 @@ final class Drain: @unchecked Sendable {
   // the drain's thread; results are read after a flush was acknowledged.
 
   /// One ring's reading end with the thread that feeds it.
-  private final class Source {
+  ///
+  /// Sendable: handed over once, through `pending`.
+  private final class Source: @unchecked Sendable {
     let thread: SamplingThread
     var consumer: RingConsumer
     /// Cadences as they were told last.
@@ -42,6 +44,8 @@ final class Drain: @unchecked Sendable {
   private let period: UInt64
   private let clock: any ClockSource
   private var sources: [Source] = []
+  /// Rings that take the place of drained ones at the next pass, by thread.
+  private let pending = Mutex<[Int: Source]>([:])
   private var thread: SystemThread?
 
   /// While an edge is being taken on several threads: nothing that starts later is delivered.
@@ -86,6 +90,22 @@ final class Drain: @unchecked Sendable {
   /// Adds a ring. Before `launch`.
   func add(_ thread: SamplingThread, _ consumer: consuming RingConsumer) {
     sources.append(Source(thread: thread, consumer: consumer))
+  }
+
+  /// Puts a new ring in the place of that of thread `index`, which is parked, its ring drained.
+  func replace(_ index: Int, _ thread: SamplingThread, _ consumer: consuming RingConsumer) {
+    let source = Source(thread: thread, consumer: consumer)
+    pending.withLock { $0[index] = source }
+    // Returns when a pass has taken it.
+    flush()
+  }
+
+  private func takeReplacements() {
+    let taken = pending.withLock { pending in
+      defer { pending = [:] }
+      return pending
+    }
+    for (index, source) in taken { sources[index] = source }
   }
 
   /// Starts the thread, kept to `cpus` if given.
@@ -152,6 +172,7 @@ final class Drain: @unchecked Sendable {
 
   /// Takes what there is, merges it, delivers it, and commits.
   private func pass() {
+    takeReplacements()
     // The floors are read before the rings: what is below them is then in the rings.
     var watermark = ceiling.load(ordering: .acquiring)
     for source in sources {

@@ -15,10 +15,14 @@ package final class SamplerSession {
   private let sinks: [any SampleSink]
   private let signal = DrainSignal()
   let table: StreamTable
-  private var drain: Drain?
-  private var threads: [SamplingThread] = []
+  private(set) var drain: Drain?
+  private(set) var threads: [SamplingThread] = []
+  /// Words of each thread's ring.
+  var ringCapacities: [Int] = []
+  /// Bytes of each that are locked in memory.
+  var lockedOfRing: [UInt64] = []
   private var streamsOfThread: [[Int]] = []
-  private var memoryLocked: UInt64 = 0
+  var memoryLocked: UInt64 = 0
   private var bracketNumber: UInt32 = 0
   private var before = Baseline()
   private var edgeFailure: LBError?
@@ -184,22 +188,15 @@ package final class SamplerSession {
       states[place].0.isFixed = one.request.interval != nil
       states[place].0.costLimit = one.request.interval == nil ? table.costLimit(one.stream) : 0
     }
-    let node =
-      HostFacts.nodes(configuration.context.roots).count > 1
-      ? NumaLibrary.node(ofCPU: cpu) : nil
-    let wishes = Mapping.Wishes(
-      node: node, hugePages: configuration.hugePages, locked: configuration.lockMemory)
+    let node = memoryNode(ofCPU: cpu)
     let capacity = ringCapacity(states.map(\.0))
-    let ringMemory = try Mapping(
-      bytes: RingStorage.byteCount(capacity: capacity), purpose: "ring \(index)", wishes: wishes)
+    let (storage, ringMemory) = try ring(index, capacity: capacity)
     let scratchWords = FrameHeader.wordCount + (states.map(\.words).max() ?? 0)
     let plain = Mapping.Wishes(node: node, locked: configuration.lockMemory)
     let scratch = try Mapping(
       bytes: scratchWords * 8, purpose: "scratch \(index)", wishes: plain)
     let stack = try Mapping(
       bytes: 1 << 18, purpose: "stack \(index)", wishes: plain, guardPage: true)
-    let storage = unsafe RingStorage(
-      capacity: capacity, memory: ringMemory.memory, owner: ringMemory)
     let thread = SamplingThread(
       index: index, cpu: cpu, priority: configuration.priority, streams: states.map(\.0),
       mailboxes: states.map(\.1), scratch: scratch, producer: storage.takeProducer(),
@@ -213,6 +210,8 @@ package final class SamplerSession {
     try thread.launch(stack: stack)
     drain.add(thread, storage.takeConsumer())
     threads.append(thread)
+    ringCapacities.append(capacity)
+    lockedOfRing.append(UInt64(ringMemory.lockedBytes))
     streamsOfThread.append(armed.map(\.stream))
     return armed.map {
       StreamMeta.Stream(

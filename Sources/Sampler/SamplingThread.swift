@@ -33,7 +33,7 @@ final class SamplingThread: @unchecked Sendable {
   private let mailboxes: [Mailbox]
   private let scratch: Mapping
   private var producer: RingProducer
-  private let wakeFill: Int
+  private var wakeFill: Int
   private let wakesEveryTick: Bool
   /// The share of one CPU that the process may use, 0 for no bound.
   let budget: Double
@@ -123,6 +123,15 @@ final class SamplingThread: @unchecked Sendable {
   /// Messages offered to and refused by the ring so far. For the controller, while parked.
   var ringCounts: (pushed: UInt64, dropped: UInt64) { (producer.pushed, producer.dropped) }
 
+  /// Another ring from the next bracket on. For the controller, while parked and drained.
+  func replaceRing(_ producer: consuming RingProducer, wakeFill: Int) {
+    self.producer = producer
+    self.wakeFill = wakeFill
+  }
+
+  /// Reads this stream no more. For the controller, while parked.
+  func disable(_ index: Int) { unsafe streams[index].isDisabled = true }
+
   /// The session's number of the thread's stream number `index`; fixed at launch.
   func stream(_ index: Int) -> UInt16 { unsafe streams[index].stream }
 
@@ -183,7 +192,7 @@ final class SamplingThread: @unchecked Sendable {
       cadences[index] = unsafe streams[index].cadence
       unsafe streams[index].spent = 0
       unsafe streams[index].counts = StreamCounts()
-      unsafe streams[index].nextDue = streams[index].cadence
+      unsafe streams[index].nextDue = streams[index].isDisabled ? .max : streams[index].cadence
     }
     // Relaxed: the command word orders it for the drain, which runs a pass after the open.
     floor.store(bracket.base, ordering: .relaxed)
@@ -219,7 +228,7 @@ final class SamplingThread: @unchecked Sendable {
   private func takeEdge(onlyFailed: Bool, at time: UInt64) {
     fetchReplacements()
     var now = time
-    for index in unsafe streams.indices {
+    for index in unsafe streams.indices where unsafe !streams[index].isDisabled {
       if onlyFailed, unsafe !streams[index].edgeOutcome.needsRearm { continue }
       now = acquire(index, edge: edge, deadlineIndex: nextIndex &- 1, deadline: time, at: now)
       unsafe streams[index].edgeOutcome = streams[index].lastOutcome

@@ -28,6 +28,8 @@ struct StreamState {
   var edgeOutcome = AcquisitionOutcome.complete
   var edgeEpoch: UInt32 = 0
   var counts = StreamCounts()
+  /// Not read any more, at deadlines and at edges.
+  var isDisabled = false
 }
 
 /// The sampling thread's own counts of one collector.

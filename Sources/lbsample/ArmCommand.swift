@@ -25,6 +25,8 @@ struct ArmCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
+  // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
+  @OptionGroup(title: "Cadences") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Messages") var log: LogOptions
   @Option(
@@ -48,7 +50,7 @@ struct ArmCommand: ParsableCommand {
 
   func run() throws {
     signal(SIGPIPE, SIG_IGN)
-    var overrides = collectors.overrides
+    var overrides = collectors.overrides + cadences.overrides
     if let interval { overrides.append(("run.interval", interval, "--interval")) }
     let settings = try sampling.settings(overrides)
     let requests = try collectors.requests(settings, sampling.roots)

@@ -173,4 +173,11 @@ struct CadenceOptions: ParsableArguments {
     return all.compactMap { flag, interval in interval.map { (flag.rawValue, $0) } }
       + targeted.compactMap { flag, interval in interval.map { (flag.rawValue, $0) } }
   }
+
+  /// The settings that these options stand for.
+  var overrides: [(String, String, String)] {
+    given.map { name, interval in
+      ("collectors.\(name)_interval", interval, "--\(name)-interval")
+    }
+  }
 }

@@ -22,6 +22,11 @@ struct DoctorCommand: ParsableCommand {
       try Console.write(try JSONText.encode(findings, pretty: true) + "\n")
       return
     }
+    try Console.write(Self.text(findings))
+  }
+
+  /// One line each, and one for each fix.
+  static func text(_ findings: [Finding]) -> String {
     var text = ""
     let width = findings.map(\.subject.count).max() ?? 0
     for finding in findings {
@@ -31,7 +36,7 @@ struct DoctorCommand: ParsableCommand {
         text += "     " + String(repeating: " ", count: width) + "  to change: \(fix)\n"
       }
     }
-    try Console.write(text)
+    return text
   }
 }
 

@@ -87,7 +87,6 @@ struct CollectorOptions: ParsableArguments {
     name: .customLong("optional"),
     help: ArgumentHelp("Go on if this collector is not available.", valueName: "collector"))
   var optional: [String] = []
-  @OptionGroup(title: "Cadences") var cadences: CadenceOptions
 
   /// Names given on the command line.
   var named: [String] {
@@ -105,9 +104,6 @@ struct CollectorOptions: ParsableArguments {
       list.append(("collectors.disk_devices", diskDevices, "--disk-devices"))
     }
     if let netSource { list.append(("collectors.net_source", netSource, "--net-source")) }
-    for (name, interval) in cadences.given {
-      list.append(("collectors.\(name)_interval", interval, "--\(name)-interval"))
-    }
     return list
   }
 

@@ -27,6 +27,8 @@ struct RunCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
+  // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
+  @OptionGroup(title: "Cadences") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Results") var store: StoreOptions
   @OptionGroup(title: "The workload") var workload: WorkloadOptions
@@ -38,11 +40,12 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("text or json.", valueName: "format"))
+    help: ArgumentHelp("text, json or yaml.", valueName: "format"))
   var format = "text"
   @Option(
     name: .customLong("result"),
-    help: ArgumentHelp("Also write the result as JSON to this file.", valueName: "file"))
+    help: ArgumentHelp(
+      "Also write the result to this file, as JSON or, by its name, as YAML.", valueName: "file"))
   var resultFile: String?
   @Argument(
     parsing: .postTerminator,
@@ -62,9 +65,7 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     signal(SIGPIPE, SIG_IGN)
-    guard ["text", "json"].contains(format) else {
-      throw LBError(.configuration, "--format \(format): expected text or json")
-    }
+    try Formats.check(format, of: ResultText.formats)
     if let resume {
       try refuseOthers()
       let record = try RunRecord.Earlier(resume, store, sampling)
@@ -96,12 +97,12 @@ struct RunCommand: ParsableCommand {
   /// Runs what the options say, or what is missing of it in a run that was interrupted.
   func execute(behind earlier: RunRecord.Earlier? = nil, force: Bool = false) throws {
     let settings = try sampling.settings(
-      collectors.overrides + workload.overrides + attempts.overrides)
+      collectors.overrides + cadences.overrides + workload.overrides + attempts.overrides)
     let (specification, plan) = try resolve(settings)
     if plans.dryRun {
       try Console.write(
-        format == "json"
-          ? try JSONText.encode(PlanReport.steps(plan), pretty: true) + "\n"
+        format != "text"
+          ? try ResultText.encode(PlanReport.steps(plan), format)
           : PlanReport.text(plan, name: specification.name))
       return
     }
@@ -128,6 +129,7 @@ struct RunCommand: ParsableCommand {
     let services = RunServices(
       clock: clock, roots: sampling.roots, spawner: SystemSpawner(), stop: stops.first,
       kill: stops.second, scope: scope,
+      answers: isatty(STDIN_FILENO) == 1 && Console.errorIsTerminal ? STDIN_FILENO : nil,
       isAvailable: CollectorOptions.availability(sampling.roots))
     let told = try RunEvents(events, services, isResumed: earlier != nil)
     let logger = try EventLog.logger(log)
@@ -197,17 +199,18 @@ struct RunCommand: ParsableCommand {
       result.errors.append(error)
       if result.errors.count == 1 { result.status = .failed }
     }
-    if let report {
-      try report.write(Array((try JSONText.encode(result, pretty: true) + "\n").utf8))
+    if let report, let resultFile {
+      let format = ResultText.format(ofFile: resultFile)
+      try report.write(Array(try ResultText.encode(result, format).utf8))
     }
     if events.events == "-" {
       if !log.quiet { Console.say("run \(result.runID)") }
-    } else if format == "json" {
-      try Console.write(try JSONText.encode(result, pretty: true) + "\n")
+    } else if format != "text" {
+      try Console.write(try ResultText.encode(result, format))
     } else {
       try Console.write(RunReport.text(result))
     }
-    if format == "json", events.events != "-", !log.quiet { Console.say("run \(result.runID)") }
+    if format != "text", events.events != "-", !log.quiet { Console.say("run \(result.runID)") }
     if result.status == .interrupted, !log.quiet {
       Console.say("lbsample run --resume \(result.runID) executes what is missing")
     }
@@ -250,6 +253,7 @@ struct RunCommand: ParsableCommand {
       command, base: base, pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned)
     )
     let plan = resolved.root
+    try surroundings.apply(plan.bounds, to: &base)
     base.configuration.append(
       ConfigurationEntry(
         key: "plan.definition", value: resolved.definition,

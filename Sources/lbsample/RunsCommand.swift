@@ -34,8 +34,9 @@ struct RunOptions: ParsableArguments {
 /// `lbsample runs`: what is stored.
 struct RunsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "runs", abstract: "List, show and remove stored runs.",
-    subcommands: [RunsList.self, RunsShow.self, RunsRemove.self], defaultSubcommand: RunsList.self)
+    commandName: "runs", abstract: "List, show, bundle and remove stored runs.",
+    subcommands: [RunsList.self, RunsShow.self, RunsBundle.self, RunsRemove.self],
+    defaultSubcommand: RunsList.self)
 }
 
 /// One line of `runs list`.
@@ -118,7 +119,7 @@ struct RunsShow: ParsableCommand {
   @OptionGroup var options: RunOptions
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp("text or json.", valueName: "format"))
+    help: ArgumentHelp("text, json or yaml.", valueName: "format"))
   var format = "text"
   @Flag(name: .customLong("all"), help: "Also the metrics that stayed 0.")
   var all = false
@@ -131,25 +132,29 @@ struct RunsShow: ParsableCommand {
   var runName = "last"
 
   func run() throws {
-    try Formats.check(format, of: ["text", "json"])
+    try Formats.check(format, of: ResultText.formats)
     let reader = try options.open(runName)
     defer { reader.close() }
     let result = try reader.result()
-    if format == "json" {
-      try Console.write(try JSONText.encode(result, pretty: true) + "\n")
+    if format != "text" {
+      try Console.write(try ResultText.encode(result, format))
       return
     }
     var text = RunReport.text(result, all: all)
     text += try missing(reader, result)
     if journal {
-      text += "\n"
-      for entry in try reader.journal(run: result.runID) {
-        let time = CivilTime(unixSeconds: Int64(entry.unixNanoseconds / 1_000_000_000)).text
-        text += "\(time) \(entry.level) \(entry.kind): \(entry.message)\n"
-      }
+      text += "\n" + Self.text(try reader.journal(run: result.runID))
     }
     try Console.write(text)
     if showOutput { try writeOutputs(reader, result) }
+  }
+
+  /// A journal's events, one line each.
+  static func text(_ journal: [JournalEntry]) -> String {
+    journal.reduce(into: "") { text, entry in
+      let time = CivilTime(unixSeconds: Int64(entry.unixNanoseconds / 1_000_000_000)).text
+      text += "\(time) \(entry.level) \(entry.kind): \(entry.message)\n"
+    }
   }
 
   /// What an ended run lacks.

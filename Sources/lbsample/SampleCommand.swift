@@ -25,6 +25,8 @@ struct SampleCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
+  // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
+  @OptionGroup(title: "Cadences") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
 
   @Option(
@@ -178,7 +180,7 @@ struct SampleCommand: ParsableCommand {
   // MARK: What to do
 
   private func plan() throws(LBError) -> Plan {
-    var overrides = collectors.overrides
+    var overrides = collectors.overrides + cadences.overrides
     var count = self.count
     if intervalAndCount.count > 2 {
       throw LBError(

@@ -32,6 +32,10 @@ struct SurroundingsOptions: ParsableArguments {
     help: ArgumentHelp("Bytes of samples and output that the run may keep.", valueName: "n"))
   var bytes: String?
   @Option(
+    name: .customLong("max-ring-memory"), parsing: .unconditional,
+    help: ArgumentHelp("Bytes that the rings of the samples may have.", valueName: "n"))
+  var ringBytes: String?
+  @Option(
     name: .customLong("max-retries"), parsing: .unconditional,
     help: ArgumentHelp("Attempts beyond the first ones in the whole run.", valueName: "n"))
   var retries: String?
@@ -55,7 +59,8 @@ struct SurroundingsOptions: ParsableArguments {
   var entries: [ConfigurationEntry] {
     let given: [(String, String?)] = [
       ("workload.workspace", workspace), ("workload.keep", keep), ("quota.wall", wall),
-      ("quota.own_cpu", ownCPU), ("quota.bytes", bytes), ("quota.retries", retries),
+      ("quota.own_cpu", ownCPU), ("quota.bytes", bytes), ("quota.ring_memory", ringBytes),
+      ("quota.retries", retries),
       ("host.changes", hostChanges.isEmpty ? nil : hostChanges.joined(separator: " ")),
     ]
     return given.compactMap { key, value in
@@ -81,22 +86,40 @@ struct SurroundingsOptions: ParsableArguments {
     specification.quota.wall = try time(wall, "--max-wall")
     specification.quota.ownCPU = try time(ownCPU, "--max-own-cpu")
     specification.quota.bytes = try number(bytes, "--max-bytes")
+    specification.quota.ringBytes = try number(ringBytes, "--max-ring-memory")
     specification.quota.retries = try number(retries, "--max-retries")
-    specification.hostChanges = try changes()
+    specification.hostChanges = try changes(hostChanges, "--set-host")
   }
 
-  private func changes() throws(LBError) -> [HostChange] {
-    let changes = try hostChanges.map { text throws(LBError) in
+  /// Adds what a plan says of quotas and of the host, where the command line is silent.
+  func apply(_ bounds: PlanBounds, to specification: inout RunSpecification) throws(LBError) {
+    let own = specification.quota
+    specification.quota = bounds.quota
+    specification.quota.wall = own.wall ?? bounds.quota.wall
+    specification.quota.ownCPU = own.ownCPU ?? bounds.quota.ownCPU
+    specification.quota.bytes = own.bytes ?? bounds.quota.bytes
+    specification.quota.ringBytes = own.ringBytes ?? bounds.quota.ringBytes
+    specification.quota.retries = own.retries ?? bounds.quota.retries
+    let named = Set(specification.hostChanges.map(\.name))
+    specification.hostChanges += try changes(bounds.hostChanges, "set_host").filter {
+      !named.contains($0.name)
+    }
+  }
+
+  private func changes(
+    _ texts: [String], _ source: String
+  ) throws(LBError) -> [HostChange] {
+    let changes = try texts.map { text throws(LBError) in
       do throws(HostChangeError) {
         return try HostChange(text)
       } catch {
-        throw LBError(.configuration, "--set-host \(text): \(error.reason)")
+        throw LBError(.configuration, "\(source) \(text): \(error.reason)")
       }
     }
     for change in changes where !allowed.contains(change.name.rawValue) {
       throw LBError(
         .configuration,
-        "--set-host \(change.name.rawValue)=\(change.value) changes this host: allow it with "
+        "\(source) \(change.name.rawValue)=\(change.value) changes this host: allow it with "
           + "--allow \(change.name.rawValue)")
     }
     return changes

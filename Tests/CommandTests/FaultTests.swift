@@ -122,7 +122,7 @@ import Testing
     let command = try Command()
     let disk = command.folder.file("disk")
     let script = """
-      mkdir '\(disk)'; mount -t tmpfs -o size=640k tmpfs '\(disk)' || exit 77
+      mkdir '\(disk)'; mount -t tmpfs -o size=400k tmpfs '\(disk)' || exit 77
       '\(Command.path)' --cpu --net --interval 1ms --record '\(disk)/r.lbsample' 2>err
       echo $? > code
       '\(Command.path)' export '\(disk)/r.lbsample' --raw > rows 2>>err

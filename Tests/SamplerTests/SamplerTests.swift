@@ -1,6 +1,8 @@
+import Glibc
 import LinuxSystem
 import SampleModel
 import Sampler
+import Synchronization
 import TestSupport
 import Testing
 
@@ -300,6 +302,56 @@ private func waitUntilFinished(_ session: SamplerSession) {
     // would be fifty.
     let after = counts()
     #expect(after.0 <= before.0 + 16 && after.1 <= before.1 + 16)
+  }
+}
+
+/// What is mended between two brackets.
+@Suite(.serialized) struct RemedyTests {
+  /// A sink that is slow at the first records.
+  private final class SlowSink: SampleSink {
+    private let slept = Atomic<Bool>(false)
+    var bytesWritten: UInt64 { 0 }
+    func begin(_ meta: StreamMeta) throws(LBError) {}
+    func layout(_ layout: Layout) throws(LBError) {}
+    func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {}
+    func event(_ event: SampleEvent) throws(LBError) {}
+    func commit(watermark: UInt64) throws(LBError) {}
+    func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
+      if !slept.exchange(true, ordering: .relaxed) { usleep(200_000) }
+    }
+  }
+
+  @Test func aRingThatWasFullHasTwiceTheRoomAndItsAccountStaysExact() throws {
+    var fast = configuration(interval: 500_000)
+    fast.live = true
+    let session = SamplerSession(
+      fast,
+      requests: [
+        CollectorRequest(ScriptedCollector(name: "many", records: 20_000)),
+        CollectorRequest(ScriptedCollector(name: "few"), required: false),
+      ], sinks: [SlowSink()])
+    try session.arm()
+    defer { session.disarm() }
+    let before = session.ringBytes
+    _ = try session.start()
+    usleep(400_000)
+    let full = try session.stop(sampling: true)
+    #expect(full.ledger.isExact && full.ledger.ring.dropped > 0)
+    let none = try session.growRings(of: [0], limit: before)
+    #expect(none.isEmpty && session.ringBytes == before)
+    let grown = try session.growRings(of: [0])
+    #expect(grown.count == 1 && session.ringBytes > before * 5 / 4)
+    #expect(grown.first?.from == before && grown.first?.to == session.ringBytes)
+    #expect(session.disable("few") && !session.disable("many") && !session.disable("none"))
+    _ = try session.start()
+    usleep(20_000)
+    let next = try session.stop(sampling: true)
+    #expect(next.ledger.isExact && next.ledger.ring.drained > 1)
+    let lines = next.ledger.threads[0].collectors
+    #expect(lines.first { $0.collector == "few" }?.acquisitions == 0)
+    #expect((lines.first { $0.collector == "many" }?.acquisitions ?? 0) > 1)
+    while try !session.growRings(of: [0]).isEmpty {}
+    #expect(session.ringBytes <= (1 << 22) * 8 + 256, "it is bounded")
   }
 }
 

@@ -16,6 +16,11 @@ package struct GateFinding: Sendable, Hashable, Codable {
   /// Whether it can be gone the next time: it lies in the host, not in the sampling.
   package let passes: Bool
 
+  /// The same, when it can be gone the next time.
+  var passing: GateFinding {
+    GateFinding(gate: gate, severity: severity, message: message, passes: true)
+  }
+
   /// A finding.
   package init(gate: String, severity: Severity, message: String, passes: Bool) {
     self.gate = gate

@@ -84,13 +84,21 @@ package enum Approval {
 }
 
 /// Waits for `lbsample approve RUN`, or for a word at the terminal; refuses when nobody says any.
-struct ApproveAction: PhaseAction {
+package struct ApproveAction: PhaseAction {
   let message: String
   let limit: UInt64
 
-  var summary: String { "waits for approval, at most \(Durations.text(limit)): \(message)" }
+  /// Asks `message`; refused after `limit` nanoseconds.
+  package init(message: String, limit: UInt64) {
+    self.message = message
+    self.limit = limit
+  }
 
-  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+  /// What it does, for `--dry-run`.
+  package var summary: String { "waits for approval, at most \(Durations.text(limit)): \(message)" }
+
+  /// Waits.
+  package func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
     guard let file = place.context.store?.path else {
       throw LBError(.gate, "\(message) Without a result file nobody can say so")
     }
@@ -105,8 +113,9 @@ struct ApproveAction: PhaseAction {
         context: ErrorContext(path: file, errno: error.errno))
     }
     defer { withExtendedLifetime(own) {} }
+    let here = place.context.services.answers == nil ? "" : ", or yes or no here"
     try place.waiting(
-      "\(place.phase): \(message) (lbsample approve \(place.context.runID))")
+      "\(place.phase): \(message) (lbsample approve \(place.context.runID)\(here))")
     let (word, who) = try wait(place, socket)
     try place.context.journal.record(
       .notice, "approval", "\(place.phase): \(word.rawValue) by \(who): \(message)")
@@ -122,9 +131,11 @@ struct ApproveAction: PhaseAction {
   ) throws(LBError) -> (Approval.Word, String) {
     let services = place.context.services
     let deadline = Clock.monotonic() + limit
+    var answers = services.answers
     while true {
       let ready = Poll.wait(
-        readable: [services.stop.pollDescriptor, socket.pollDescriptor], until: deadline)
+        readable: [services.stop.pollDescriptor, socket.pollDescriptor]
+          + (answers.map { [$0] } ?? []), until: deadline)
       if let signal = services.stop.raised {
         var error = LBError(
           .stopRequested, "stopped by signal \(signal) while waiting for an approval")
@@ -135,7 +146,15 @@ struct ApproveAction: PhaseAction {
         throw LBError(
           .gate, "\(place.phase): nobody approved within \(Durations.text(limit)): \(message)")
       }
-      guard let connection = socket.accept() else { continue }
+      if ready.contains(2), let descriptor = answers {
+        switch Self.answer(descriptor) {
+        case .said(let word): return (word, "user \(getuid()) at the terminal")
+        case .other:
+          try place.waiting("\(place.phase): yes or no, or lbsample approve from elsewhere")
+        case .ended: answers = nil
+        }
+      }
+      guard ready.contains(1), let connection = socket.accept() else { continue }
       let patience = Clock.monotonic() + WorkloadLauncher.cleanUpLimit
       let readable = [services.stop.pollDescriptor, connection.pollDescriptor]
       guard connection.user == 0 || connection.user == getuid(),
@@ -145,6 +164,28 @@ struct ApproveAction: PhaseAction {
       else { continue }
       _ = connection.send(Array("\(place.context.runID): \(word.rawValue) noted\n".utf8))
       return (word, "user \(connection.user)")
+    }
+  }
+
+  private enum Answer {
+    case said(Approval.Word)
+    case other
+    /// There is nobody any more.
+    case ended
+  }
+
+  /// One line of a terminal, or as much of it as comes at once.
+  private static func answer(_ descriptor: Int32) -> Answer {
+    var line = [UInt8](repeating: 0, count: 256)
+    let count = unsafe line.withUnsafeMutableBytes {
+      unsafe read(descriptor, $0.baseAddress, $0.count)
+    }
+    guard count > 0 else { return .ended }
+    let text = String(decoding: line.prefix(count), as: UTF8.self).lowercased()
+    switch text.filter({ !$0.isWhitespace }) {
+    case "y", "yes", Approval.Word.approve.rawValue: return .said(.approve)
+    case "n", "no", Approval.Word.refuse.rawValue: return .said(.refuse)
+    default: return .other
     }
   }
 }

@@ -17,6 +17,8 @@ package struct PhaseNode: Sendable {
   package var children: [PhaseNode] = []
   /// What its list is set up and cleaned up with, as a specification of these hooks alone.
   package var around: RunSpecification?
+  /// What a whole plan may use and change.
+  package var bounds = PlanBounds()
   /// The order of its children's repetitions.
   package var order = RunOrder.sequential
   /// The phase that takes its place when it fails.

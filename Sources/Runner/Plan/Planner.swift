@@ -77,6 +77,7 @@ package final class Planner {
     var root = PhaseNode(name: "", kind: "plan")
     let table = PlanTable(
       plan.settings, at: "", parameters: scope.parameters, problems: problems)
+    root.bounds = PlanBounds(table)
     fill(&root, table, scope)
     if root.children.isEmpty, problems.all.isEmpty {
       problems.add("", "a plan has at least one phase: write [[phase]]")

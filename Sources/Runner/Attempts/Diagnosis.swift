@@ -1,0 +1,84 @@
+package import SampleModel
+
+/// Decides what follows a failure that is not the workload's own: pure.
+///
+/// What the workload does is judged by `AttemptMachine`; a ring without room is given more without
+/// coming here.
+package struct Diagnosis: Sendable {
+  /// What may follow.
+  package enum Remedy: Sendable, Hashable {
+    /// The same again: nothing had begun.
+    case retry
+    /// The run goes on without this collector.
+    case disable(collector: String)
+    /// The run goes on behind this phase.
+    case skipPhase
+    /// The run ends.
+    case abort
+  }
+
+  /// Remedies for one phase, and for the whole run, before failures abort it.
+  static let phaseLimit = 2
+  static let runLimit = 10
+
+  private var perPhase: [String: Int] = [:]
+  private var inRun = 0
+
+  /// Nothing has failed yet.
+  package init() {}
+
+  /// What follows `error` in `phase`. `hasBegun`: whether a workload was let go; `isMeasured`:
+  /// whether nothing else leans on the phase; `optional`: a collector that is not required.
+  package mutating func remedy(
+    for error: LBError, phase: String, hasBegun: Bool, isMeasured: Bool, optional: String? = nil
+  ) -> Remedy {
+    let remedy = Self.wish(error, hasBegun: hasBegun, isMeasured: isMeasured, optional: optional)
+    guard remedy != .abort else { return .abort }
+    guard perPhase[phase, default: 0] < Self.phaseLimit, inRun < Self.runLimit else {
+      return .abort
+    }
+    perPhase[phase, default: 0] += 1
+    inRun += 1
+    return remedy
+  }
+
+  private static func wish(
+    _ error: LBError, hasBegun: Bool, isMeasured: Bool, optional: String?
+  ) -> Remedy {
+    switch error.category {
+    case .metricCollection, .collectorUnavailable:
+      if let optional { return .disable(collector: optional) }
+      return hasBegun ? .abort : .retry
+    // A phase that cannot be set up takes nothing from those that do not lean on it.
+    case .workload, .outputParse, .remoteExecution, .configuration:
+      return isMeasured ? .skipPhase : .abort
+    case .gate, .quota, .stopRequested, .resultPersistence, .internal: return .abort
+    }
+  }
+}
+
+/// Notices collectors that give nothing any more: pure.
+package struct CollectorWatch: Sendable {
+  /// Attempts in a row without one value.
+  static let limit = 5
+
+  private var failures: [String: Int] = [:]
+
+  /// Nothing seen yet.
+  package init() {}
+
+  /// Looks at an attempt's account; gives the collectors that have now failed too often.
+  package mutating func observe(_ ledger: Ledger) -> [String] {
+    var gone: [String] = []
+    for line in ledger.threads.flatMap(\.collectors) where line.acquisitions > 0 {
+      let gaps = line.gaps.values.reduce(0, &+)
+      guard gaps >= line.acquisitions else {
+        failures[line.collector] = 0
+        continue
+      }
+      failures[line.collector, default: 0] += 1
+      if failures[line.collector] == Self.limit { gone.append(line.collector) }
+    }
+    return gone
+  }
+}

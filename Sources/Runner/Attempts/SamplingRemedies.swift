@@ -1,0 +1,33 @@
+import Logging
+import SampleModel
+import Sampler
+
+/// What is done between two attempts about sampling that went wrong in the one before.
+struct SamplingRemedies {
+  private var watch = CollectorWatch()
+
+  /// Mends what it can; gives whether every ring that was too small has more room now.
+  mutating func mend(
+    after attempt: AttemptResult, _ collectors: any CollectorLifecycle, _ session: RunSession,
+    _ context: RunContext, at place: AttemptPlace
+  ) throws(LBError) -> Bool {
+    for name in watch.observe(attempt.ledger) where collectors.disable(name) {
+      let message =
+        "\(name) gave nothing in \(CollectorWatch.limit) attempts running: it is read no more"
+      session.result.warnings.append(message)
+      try context.journal.record(.warning, "collector.disabled", message, at: place)
+    }
+    let full = attempt.ledger.threads.filter { $0.ring.dropped > 0 }
+    guard !full.isEmpty else { return false }
+    let limit = context.specification.quota.ringBytes.map { Int(clamping: $0) } ?? .max
+    let grown = try collectors.growRings(of: full.map(\.thread), limit: limit)
+    for growth in grown {
+      let lost = full.first { $0.thread == growth.thread }?.ring.dropped ?? 0
+      try context.journal.record(
+        .notice, "ring.grown",
+        "thread=\(growth.thread) dropped=\(lost) from_bytes=\(growth.from) to_bytes=\(growth.to)",
+        at: place)
+    }
+    return grown.count == full.count
+  }
+}

@@ -1,0 +1,95 @@
+import LinuxSystem
+package import SampleModel
+import SampleRing
+
+/// A ring that was given more room.
+package struct RingGrowth: Sendable, Hashable {
+  /// Number of the sampling thread.
+  package let thread: Int
+  /// Bytes of its ring before.
+  package let from: Int
+  /// Bytes of its ring from now on.
+  package let to: Int
+
+  /// A growth.
+  package init(thread: Int, from: Int, to: Int) {
+    self.thread = thread
+    self.from = from
+    self.to = to
+  }
+}
+
+/// What is done between two brackets about sampling that went wrong.
+extension SamplerSession {
+  /// The most words that a ring grows to: 32 MiB.
+  static let grownCapacity = 1 << 22
+
+  /// Gives the rings of `threads` at least a quarter more room from the next bracket on: twice as
+  /// much, since the words of a ring are a power of two. A ring at its bound stays as it is, as do
+  /// all where they would have more than `limit` bytes together. Not between `start` and `stop`.
+  package func growRings(
+    of threads: [Int], limit: Int = .max
+  ) throws(LBError) -> [RingGrowth] {
+    guard let drain else { throw LBError(.internal, "growing rings before arm") }
+    var grown: [RingGrowth] = []
+    for index in threads where self.threads.indices.contains(index) {
+      let old = ringCapacities[index]
+      let new = old * 2
+      let bytes = RingStorage.byteCount(capacity: new)
+      let others = ringBytes - RingStorage.byteCount(capacity: old)
+      guard new <= Self.grownCapacity, others + bytes <= limit else { continue }
+      do throws(SystemError) {
+        let (storage, memory) = try ring(index, capacity: new)
+        self.threads[index].replaceRing(storage.takeProducer(), wakeFill: new / 2)
+        drain.replace(index, self.threads[index], storage.takeConsumer())
+        memoryLocked += UInt64(memory.lockedBytes)
+        memoryLocked -= lockedOfRing[index]
+        lockedOfRing[index] = UInt64(memory.lockedBytes)
+      } catch {
+        throw LBError(
+          .metricCollection, "ring \(index) cannot be given more room: \(error)",
+          context: ErrorContext(errno: error.errno))
+      }
+      ringCapacities[index] = new
+      grown.append(
+        RingGrowth(thread: index, from: RingStorage.byteCount(capacity: old), to: bytes))
+    }
+    return grown
+  }
+
+  /// Bytes of all rings.
+  package var ringBytes: Int {
+    ringCapacities.reduce(0) { $0 + RingStorage.byteCount(capacity: $1) }
+  }
+
+  /// Reads an optional collector no more; false for one that is required or not sampled. Not
+  /// between `start` and `stop`.
+  package func disable(_ collector: String) -> Bool {
+    guard
+      let stream = meta?.streams.first(where: { $0.collector == collector && !$0.required })
+    else { return false }
+    let thread = threads[stream.thread]
+    let place = thread.withStreams { streams in
+      streams.indices.first { streams[$0].stream == stream.stream }
+    }
+    guard let place else { return false }
+    thread.disable(place)
+    return true
+  }
+
+  func memoryNode(ofCPU cpu: Int) -> Int? {
+    guard HostFacts.nodes(configuration.context.roots).count > 1 else { return nil }
+    return NumaLibrary.node(ofCPU: cpu)
+  }
+
+  func ring(_ index: Int, capacity: Int) throws(SystemError) -> (RingStorage, Mapping) {
+    let wishes = Mapping.Wishes(
+      node: memoryNode(ofCPU: configuration.cpus[index]), hugePages: configuration.hugePages,
+      locked: configuration.lockMemory)
+    let memory = try Mapping(
+      bytes: RingStorage.byteCount(capacity: capacity), purpose: "ring \(index)", wishes: wishes)
+    return (
+      unsafe RingStorage(capacity: capacity, memory: memory.memory, owner: memory), memory
+    )
+  }
+}

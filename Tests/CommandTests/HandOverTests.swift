@@ -1,0 +1,75 @@
+import Foundation
+import SampleModel
+import TestSupport
+import Testing
+import Yams
+
+/// Results on their way to others: as YAML, and packed.
+@Suite struct HandOverTests {
+  @Test func aResultIsTheSameInJSONAndYAML() throws {
+    let command = try Command()
+    let file = command.folder.file("r.yaml")
+    let ran = try command(
+      "run", "--cpu", "--config", "/dev/null", "--name", "a: b", "--label", "note=- \"x\": 1",
+      "--result", file, "--format", "json", "--", "true")
+    #expect(ran.code == 0, "\(ran.error)")
+    let printed = try JSONDecoder().decode(RunResult.self, from: Data(ran.output.utf8))
+    let written = try YAMLDecoder().decode(
+      RunResult.self, from: try String(contentsOfFile: file, encoding: .utf8))
+    #expect(printed == written && printed.labels["note"] == "- \"x\": 1")
+    let shown = try command("runs", "show", "--format", "yaml")
+    #expect(try YAMLDecoder().decode(RunResult.self, from: shown.output) == printed)
+    let wrong = try command("run", "--format", "yml", "--", "true")
+    #expect(wrong.code == 2 && wrong.error.contains("did you mean yaml?"), "\(wrong.error)")
+  }
+
+  @Test func aRunIsPackedForAColleague() throws {
+    let command = try Command()
+    let ran = try command(
+      "run", "--cpu", "--config", "/dev/null", "--runs-dir", command.folder.file("r"), "-r", "2",
+      "--", "sh", "-c", "echo said")
+    #expect(ran.code == 0, "\(ran.error)")
+    let archive = command.folder.file("b.tar.gz")
+    func bundle() throws -> Command.Outcome {
+      try command("runs", "bundle", "--runs-dir", command.folder.file("r"), "-o", archive)
+    }
+    let packed = try bundle()
+    #expect(packed.code == 0 && packed.error.contains("packed"), "\(packed.error)")
+    #expect(try bundle().code == 2, "it overwrites nothing")
+    let tar = Process()
+    tar.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    tar.arguments = ["tar", "-xzf", archive, "-C", command.folder.path, "--strip-components=1"]
+    try tar.run()
+    tar.waitUntilExit()
+    func text(_ name: String) throws -> String {
+      try String(contentsOfFile: command.folder.file(name), encoding: .utf8)
+    }
+    #expect(try text("journal.txt").contains("run.end: run completed"))
+    #expect(try text("doctor.txt").contains("kernel"))
+    #expect(try text("configuration.txt").contains("run.grace = 30s"))
+    #expect(try text("outputs/main-rep2-attempt1.txt") == "said\n")
+    let result = try JSONDecoder().decode(
+      RunResult.self, from: Data(try text("result.json").utf8))
+    #expect(result.status == .completed)
+  }
+
+  @Test func aPlanSaysWhatARunMayUseAndNeeds() throws {
+    let command = try Command()
+    let plan = command.folder.file("p.toml")
+    func run(_ settings: String, _ options: String...) throws -> Command.Outcome {
+      try "\(settings)\n[[phase]]\nname = \"a\"\ncommand = \"true\"\n"
+        .write(toFile: plan, atomically: true, encoding: .utf8)
+      return try command.start(
+        ["run", "--cpu", "--config", "/dev/null", "--plan", plan] + options
+      ).finish()
+    }
+    let small = try run("max_ring_memory = 100")
+    #expect(small.code == 6 && small.error.contains("quota of ring memory"), "\(small.error)")
+    #expect(try run("max_ring_memory = 100", "--max-ring-memory", "100000000").code == 0)
+    let denied = try run("set_host = [\"aslr=0\"]")
+    #expect(denied.code == 2 && denied.error.contains("--allow aslr"), "\(denied.error)")
+    let wrong = try run("max_wall = 5\nmax_bytes = \"x\"")
+    #expect(wrong.code == 2, "\(wrong.error)")
+    #expect(wrong.error.contains("max_wall") && wrong.error.contains("max_bytes"))
+  }
+}
