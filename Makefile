@@ -25,9 +25,10 @@ test-numa: build
 	swift build $(SWIFT_FLAGS) --product workload
 	Scripts/test-numa $(BINARY)
 
-# Every grammar of a kernel text under libFuzzer and the address sanitizer, for a minute.
+# Every grammar of a kernel text under libFuzzer and the address sanitizer.
+SECONDS_EACH ?= 60
 fuzz:
-	Scripts/fuzz 60
+	Scripts/fuzz $(SECONDS_EACH)
 
 setup:
 	@Scripts/setup

@@ -123,7 +123,7 @@ struct RepetitionRunner {
   ) throws(LBError) -> LBError? {
     var machine = AttemptMachine(phase.specification.attempts)
     let services = phase.context.services
-    let earlier = session.attempts(at: place, phase: phase.index)
+    let earlier = session.history(at: place, phase: phase.index).count
     var last = RunStatus.interrupted
     while true {
       let place = AttemptPlace(
@@ -273,8 +273,14 @@ struct RepetitionRunner {
       // With a larger ring it need not come again.
       $0.gate == "drops" && hasRoom ? $0.passing : $0
     }
-    let verdict = AttemptVerdict(
+    var verdict = AttemptVerdict(
       outcome.result.status, failedToStart: mayStartLater(outcome, place), findings: findings)
+    if let policy = phase.specification.retryPolicy,
+      [.failed, .timeout].contains(outcome.result.status)
+    {
+      let earlier = session.history(at: place, phase: phase.index)
+      verdict.own = .init(pause: policy.pause(after: earlier + [outcome.result]))
+    }
     return Tried(outcome: outcome, verdict: verdict, failure: failure)
   }
 
@@ -296,12 +302,20 @@ struct RepetitionRunner {
     _ phase: MeasuredPhase
   ) throws(LBError) -> [GateFinding] {
     let journal = phase.context.journal
-    let findings =
+    let standard =
       outcome.result.status == .completed
       ? RepetitionGates.findings(
         outcome.result, limits,
         workloadCPUs: phase.specification.workloadCPUs?.members)
       : []
+    let own = outcome.result.status == .completed ? phase.specification.ownGates : []
+    let findings =
+      standard
+      + own.compactMap { gate in
+        gate.objection(to: outcome.result).map {
+          GateFinding(gate: gate.name, severity: .block, message: $0, passes: true)
+        }
+      }
     outcome.result.contamination = findings.filter { $0.severity == .block }.map(\.message)
     for finding in findings {
       try journal.record(

@@ -179,11 +179,11 @@ package final class RunSession {
     [.completed, .failed, .timeout, .skipped].contains(status)
   }
 
-  /// Attempts that an earlier session made at a repetition.
-  func attempts(at place: AttemptPlace, phase: Int) -> Int {
+  /// Attempts that have ended at a repetition, in earlier sessions too.
+  func history(at place: AttemptPlace, phase: Int) -> [AttemptResult] {
     result.phases[phase].repetitions.first {
       $0.repetition == place.repetition && $0.warmUp == place.warmUp
-    }?.attempts.count ?? 0
+    }?.attempts ?? []
   }
 
   /// Ends a phase with the worst status of its counted repetitions, or with `status`.

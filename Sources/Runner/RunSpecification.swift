@@ -40,6 +40,9 @@ package struct RunSpecification: Sendable {
   package var attempts = AttemptPolicy()
   /// What a repetition has to keep to.
   package var gates = GateLimits()
+  /// Gates and a policy of the program's own.
+  package var ownGates: [any RepetitionGate] = []
+  package var retryPolicy: (any RetryPolicy)?
   /// Repetitions are added until this is reached, up to `maximumRepetitions`.
   package var until: Precision?
   package var maximumRepetitions = 100

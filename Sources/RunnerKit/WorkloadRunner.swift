@@ -36,6 +36,18 @@ public enum WorkloadRunner {
     public var stop: StopSource?
     /// Told every event of the run, and its end.
     public var events: Subscription<JournalEntry>?
+    /// Told every frame that is sampled.
+    public var frames: Subscription<FrameSnapshot>?
+    /// Kinds of phases of the program's own.
+    public var phases: [any PhaseHandler] = []
+    /// Gates of the program's own, beside the standard ones.
+    public var gates: [any RepetitionGate] = []
+    /// Whether and when a failed attempt is repeated, in the place of `retries`.
+    public var retries: (any RetryPolicy)?
+    /// Whether a command may be executed again once it has begun; a plan says so of each phase.
+    public var isIdempotent = false
+    /// Sources of metrics of the program's own, sampled beside the collectors.
+    public var sources: [any MetricSource] = []
     /// Counted repetitions.
     public var repetitions: Int
     /// Repetitions before them that do not count.
@@ -111,7 +123,10 @@ public enum WorkloadRunner {
   }
 
   private static func runBlocking(_ request: Request) throws(LBError) -> RunResult {
-    defer { request.events?.finish() }
+    defer {
+      request.events?.finish()
+      request.frames?.finish()
+    }
     guard (1...1_000_000).contains(request.repetitions),
       (0...1_000_000).contains(request.warmUps),
       (.microseconds(10)...(.seconds(86_400 * 365))).contains(request.interval)
@@ -128,8 +143,11 @@ public enum WorkloadRunner {
     specification.warmUps = request.warmUps
     specification.environment = request.environment
     specification.adoptsOrphans = false
+    specification.ownGates = request.gates
+    specification.retryPolicy = request.retries
+    specification.attempts.isIdempotent = request.isIdempotent
     let plan = try request.plan.map { plan throws(LBError) in
-      try resolve(plan, specification)
+      try resolve(plan, specification, request.phases)
     }
     if let bounds = plan?.bounds {
       specification.quota = bounds.quota
@@ -157,7 +175,10 @@ public enum WorkloadRunner {
           warmUps: request.warmUps),
         host: HostFacts.read(roots), configuration: [], labels: [:])
     }
-    let collectors = try session(request, interval: interval, roots: roots, store: store)
+    let frames = FrameSink()
+    if let subscription = request.frames { frames.add(subscription) }
+    defer { frames.finish() }
+    let collectors = try session(request, frames, interval: interval, roots: roots, store: store)
     defer { collectors.disarm() }
     let services: RunServices
     do throws(SystemError) {
@@ -209,9 +230,11 @@ public enum WorkloadRunner {
   }
 
   private static func resolve(
-    _ plan: RunPlan, _ specification: RunSpecification
+    _ plan: RunPlan, _ specification: RunSpecification, _ handlers: [any PhaseHandler]
   ) throws(LBError) -> PhaseNode {
-    let planner = Planner(.standard, source: NoFiles())
+    var registry = PhaseRegistry.standard
+    for handler in handlers { registry.register(HandlerKind(handler)) }
+    let planner = Planner(registry, source: NoFiles())
     guard let root = planner.resolve(plan, in: PlanScope(specification)) else {
       let problems = planner.problems.all.map { "\($0.place): \($0.message)" }
       throw LBError(.configuration, problems.joined(separator: "\n"))
@@ -220,25 +243,20 @@ public enum WorkloadRunner {
   }
 
   private static func session(
-    _ request: Request, interval: UInt64, roots: MountRoots, store: RunWriter?
+    _ request: Request, _ frames: FrameSink, interval: UInt64, roots: MountRoots, store: RunWriter?
   ) throws(LBError) -> CollectorSession {
     var options = Collectors.CollectorOptions()
     let workload = WorkloadTarget()
     options.tree = workload
-    let registry = CollectorRegistry.host(options)
-    let requests = try request.collectors.map { name throws(LBError) in
-      guard let collector = registry[name] else {
-        throw LBError(.configuration, "unknown collector \(name)")
-      }
-      return CollectorRequest(collector)
-    }
+    let requests = try SourceCollector.requests(
+      request.collectors, in: .host(options), request.sources)
     let cpus = try Placement.automatic.resolve(
       roots: roots, allowed: .allowed(), workload: nil)
     let session = CollectorSession(
       SamplerConfiguration(
         interval: interval, cpus: cpus, context: CollectorContext(roots: roots)),
       requests: requests, workload: workload,
-      sinks: store.map { [StoreSink($0, now: Clock.monotonic)] } ?? [])
+      sinks: (store.map { [StoreSink($0, now: Clock.monotonic)] } ?? []) + [frames])
     try session.arm()
     return session
   }

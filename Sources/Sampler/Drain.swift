@@ -9,14 +9,16 @@ import Synchronization
 /// It delivers a frame once no older one can come: every sampling thread states a floor below
 /// which all its frames are published. What waits for a slower thread is bounded; beyond the
 /// bound it is delivered in the order in which it came.
+///
+/// Whoever closes a bracket empties the rings itself, in `flush`: a handshake with the drain's
+/// thread on another CPU would cost more than that. The two take turns; sampling threads never
+/// wait for either.
 final class Drain: @unchecked Sendable {
-  // Sendable: everything but the signal, the requests and the results behind `state` belongs to
-  // the drain's thread; results are read after a flush was acknowledged.
+  // Sendable: everything but the signal, the ceiling and the results in locks of their own is
+  // touched by whoever holds `turn`, or read after a flush.
 
   /// One ring's reading end with the thread that feeds it.
-  ///
-  /// Sendable: handed over once, through `pending`.
-  private final class Source: @unchecked Sendable {
+  private final class Source {
     let thread: SamplingThread
     var consumer: RingConsumer
     /// Cadences as they were told last.
@@ -44,20 +46,18 @@ final class Drain: @unchecked Sendable {
   private let period: UInt64
   private let clock: any ClockSource
   private var sources: [Source] = []
-  /// Rings that take the place of drained ones at the next pass, by thread.
-  private let pending = Mutex<[Int: Source]>([:])
   private var thread: SystemThread?
 
   /// While an edge is being taken on several threads: nothing that starts later is delivered.
   let ceiling = Atomic<UInt64>(.max)
-  private let flushRequested = FutexWord()
-  private let flushDone = FutexWord()
+  /// Held for a pass, by the drain's thread or by `flush`.
+  private let turn = Mutex(())
   private let ending = Atomic<Bool>(false)
   /// Raised when a sink failed or the sampling threads are all finished.
   let attention: StopFlag
   private let firstFailure = Mutex<LBError?>(nil)
 
-  // The drain thread's own.
+  // Of whoever has its turn.
   private var words: [UInt64] = []
   private var held: [Held] = []
   private var sinkFailed: [Bool]
@@ -68,6 +68,7 @@ final class Drain: @unchecked Sendable {
   private var rearmFailedAt: [UInt16: UInt64] = [:]
   /// When a stream was armed anew; forgotten at its next complete frame.
   private var rearmedAt: [UInt16: UInt64] = [:]
+  /// CPU time of the drain's thread and of flushes.
   private(set) var cpuNanoseconds: UInt64 = 0
 
   init(
@@ -95,45 +96,35 @@ final class Drain: @unchecked Sendable {
   /// Puts a new ring in the place of that of thread `index`, which is parked, its ring drained.
   func replace(_ index: Int, _ thread: SamplingThread, _ consumer: consuming RingConsumer) {
     let source = Source(thread: thread, consumer: consumer)
-    pending.withLock { $0[index] = source }
-    // Returns when a pass has taken it.
-    flush()
-  }
-
-  private func takeReplacements() {
-    let taken = pending.withLock { pending in
-      defer { pending = [:] }
-      return pending
-    }
-    for (index, source) in taken { sources[index] = source }
+    turn.withLock { _ in sources[index] = source }
   }
 
   /// Starts the thread, kept to `cpus` if given.
   func launch(meta: StreamMeta, cpus: CPUSet?) throws(SystemError) {
+    deliver { sink throws(LBError) in try sink.begin(meta) }
+    for layout in table.layouts { deliverLayout(layout) }
+    deliver { sink throws(LBError) in try sink.commit(watermark: 0) }
     thread = try SystemThread(name: "lb-drain") { [unowned self] in
       if let cpus, !cpus.isEmpty {
         do throws(SystemError) {
           try cpus.applyToThisThread()
         } catch {
-          report(.note, "the drain could not be moved to CPUs \(cpus): \(error)")
+          let note = "the drain could not be moved to CPUs \(cpus): \(error)"
+          turn.withLock { _ in report(.note, note) }
         }
       }
-      deliver { sink throws(LBError) in try sink.begin(meta) }
-      for layout in table.layouts { deliverLayout(layout) }
-      deliver { sink throws(LBError) in try sink.commit(watermark: 0) }
       run()
     }
   }
 
-  /// Waits until everything published so far has reached the sinks and is committed.
-  func flush() {
-    let request = flushRequested.load() &+ 1
-    flushRequested.store(request)
-    signal.wake()
-    while true {
-      let done = flushDone.load()
-      if done == request { return }
-      Futex.wait(flushDone, whileEqualTo: done, until: Futex.forever)
+  /// Hands everything published so far to the sinks, committed, on the caller's thread.
+  func flush() { takeTurn() }
+
+  private func takeTurn() {
+    turn.withLock { _ in
+      let before = Clock.threadCPU()
+      pass()
+      cpuNanoseconds &+= Clock.threadCPU() &- before
     }
   }
 
@@ -155,11 +146,8 @@ final class Drain: @unchecked Sendable {
   private func run() {
     while true {
       let seen = signal.current()
-      let request = flushRequested.load()
       let isEnding = ending.load(ordering: .acquiring)
-      pass()
-      cpuNanoseconds = Clock.threadCPU()
-      if flushDone.load() != request { flushDone.announce(request) }
+      takeTurn()
       if isEnding { return }
       if !sources.isEmpty,
         sources.allSatisfy({ $0.thread.finished.load(ordering: .acquiring) })
@@ -172,7 +160,6 @@ final class Drain: @unchecked Sendable {
 
   /// Takes what there is, merges it, delivers it, and commits.
   private func pass() {
-    takeReplacements()
     // The floors are read before the rings: what is below them is then in the rings.
     var watermark = ceiling.load(ordering: .acquiring)
     for source in sources {

@@ -17,51 +17,76 @@ public struct FrameSnapshot: Sendable {
 }
 
 /// Hands frames to subscribers.
-final class FrameSink: SampleSink {
+package final class FrameSink: SampleSink {
   private struct State {
     var derivation = Derivation(raw: true)
     var layouts: [UInt16: Layout] = [:]
     var subscribers: [Subscription<FrameSnapshot>] = []
+    var receivers: [any FrameReceiver] = []
   }
 
   // The drain feeds it; subscribers come from elsewhere.
   private let state = Mutex(State())
 
-  var bytesWritten: UInt64 { 0 }
+  /// Nobody is told yet.
+  package init() {}
+
+  package var bytesWritten: UInt64 { 0 }
+
+  /// From now on these are told.
+  package func add(_ receivers: [any FrameReceiver]) {
+    state.withLock { $0.receivers += receivers }
+  }
+
+  /// From now on this one is offered every frame.
+  package func add(_ subscription: Subscription<FrameSnapshot>) {
+    state.withLock { $0.subscribers.append(subscription) }
+  }
 
   func subscribe(capacity: Int) -> Subscription<FrameSnapshot> {
     let subscription = Subscription<FrameSnapshot>(capacity: capacity)
-    state.withLock { $0.subscribers.append(subscription) }
+    add(subscription)
     return subscription
   }
 
-  func finish() {
-    let all = state.withLock { state in
-      defer { state.subscribers = [] }
-      return state.subscribers
+  /// There is no more for anybody.
+  package func finish() {
+    let (subscribers, receivers) = state.withLock { state in
+      defer { (state.subscribers, state.receivers) = ([], []) }
+      return (state.subscribers, state.receivers)
     }
-    for one in all { one.finish() }
+    for one in subscribers { one.finish() }
+    for one in receivers { one.finish() }
   }
 
-  func begin(_ meta: StreamMeta) throws(LBError) {}
-  func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
-  func event(_ event: SampleEvent) throws(LBError) {}
-  func commit(watermark: UInt64) throws(LBError) {}
+  /// Nothing.
+  package func begin(_ meta: StreamMeta) throws(LBError) {}
+  /// Records have no snapshots.
+  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
+  /// Nothing.
+  package func event(_ event: SampleEvent) throws(LBError) {}
+  /// Nothing.
+  package func commit(watermark: UInt64) throws(LBError) {}
 
-  func layout(_ layout: Layout) throws(LBError) {
+  /// What the next frames are made of.
+  package func layout(_ layout: Layout) throws(LBError) {
     state.withLock { state in
       state.layouts[layout.stream] = layout
       state.derivation.layout(layout)
     }
   }
 
-  func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
-    guard header.outcome == .complete, state.withLock({ !$0.subscribers.isEmpty }) else { return }
+  /// Tells everybody.
+  package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
+    let isWatched = state.withLock { !$0.subscribers.isEmpty || !$0.receivers.isEmpty }
+    guard header.outcome == .complete, isWatched else { return }
     var copy: [UInt64] = []
     copy.reserveCapacity(values.count)
     for index in values.indices { copy.append(values[index]) }
-    state.withLock { state in
-      guard let layout = state.layouts[header.stream] else { return }
+    // Receivers are told outside of the lock: they may ask for more subscriptions.
+    let (told, receivers) = state.withLock {
+      state -> (FrameSnapshot?, [any FrameReceiver]) in
+      guard let layout = state.layouts[header.stream] else { return (nil, []) }
       let derived = state.derivation.derive(header, copy.span)
       var named: [String: Double] = [:]
       for (column, value) in zip(layout.shown, derived.values) {
@@ -75,6 +100,9 @@ final class FrameSink: SampleSink {
         collector: layout.collector, start: header.start, end: header.end,
         bracket: header.bracket, values: named)
       for one in state.subscribers { one.offer(snapshot) }
+      return (snapshot, state.receivers)
     }
+    guard let told else { return }
+    for one in receivers { one.receive(told) }
   }
 }

@@ -25,6 +25,10 @@ public final class HostSampler {
     public var interval: Duration
     /// The CPU of the sampling thread, nil for the highest allowed one.
     public var cpu: Int?
+    /// Sources of the program's own, beside the collectors.
+    public var sources: [any MetricSource] = []
+    /// Told every frame, beside the subscribers.
+    public var receivers: [any FrameReceiver] = []
     /// Mounts of the kernel's trees.
     public var procRoot: String
     /// Mounts of the kernel's trees.
@@ -82,15 +86,9 @@ public final class HostSampler {
     guard interval >= 10_000 else {
       throw LBError(.configuration, "interval \(configuration.interval): at least 10 µs")
     }
-    let registry = CollectorRegistry.host()
-    var requests: [CollectorRequest] = []
-    for name in configuration.collectors {
-      guard let collector = registry[name] else {
-        let known = registry.collectors.map(\.description.name).joined(separator: ", ")
-        throw LBError(.configuration, "unknown collector \(name): there are \(known)")
-      }
-      requests.append(CollectorRequest(collector))
-    }
+    let requests = try SourceCollector.requests(
+      configuration.collectors, in: .host(), configuration.sources)
+    frameSink.add(configuration.receivers)
     let roots = MountRoots(proc: configuration.procRoot, sys: configuration.sysRoot)
     let placement = configuration.cpu.map { Placement.cpus([$0]) } ?? .automatic
     let cpus = try placement.resolve(roots: roots, allowed: .allowed(), workload: nil)

@@ -105,7 +105,7 @@ import Testing
       producer.publish()
       outcome.pushed = producer.pushed
       outcome.dropped = producer.dropped
-      outcome.done.announce(1)
+      outcome.done.store(1)
     }
     var consumer = ring.takeConsumer()
     var buffer: [UInt64] = []

@@ -25,6 +25,14 @@ package struct AttemptVerdict: Sendable, Hashable {
   package var failedToStart = false
   /// What disturbed it.
   package var findings: [GateFinding] = []
+  /// What a policy of the program's own says of a failure.
+  package var own: Own?
+
+  /// The word of a `RetryPolicy`.
+  package struct Own: Sendable, Hashable {
+    /// Nanoseconds until the next attempt, nil for none.
+    package let pause: UInt64?
+  }
 
   /// A verdict.
   package init(_ status: RunStatus, failedToStart: Bool = false, findings: [GateFinding] = []) {
@@ -71,6 +79,9 @@ package struct AttemptMachine: Sendable {
     switch verdict.status {
     case .failed, .timeout:
       failures += 1
+      if let own = verdict.own {
+        return own.pause.map { .again(after: $0, because: "the program says so") } ?? .accept
+      }
       guard failures <= policy.retries, let last = policy.backoff.last else { return .accept }
       let pause = failures <= policy.backoff.count ? policy.backoff[failures - 1] : last
       return .again(

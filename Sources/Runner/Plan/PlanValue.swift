@@ -25,6 +25,16 @@ public enum PlanValue: Sendable, Hashable {
     }
   }
 
+  /// The same with `fill` done to every text in it.
+  func filled(_ fill: (String) -> String) -> PlanValue {
+    switch self {
+    case .text(let text): .text(fill(text))
+    case .list(let values): .list(values.map { $0.filled(fill) })
+    case .table(let values): .table(values.mapValues { $0.filled(fill) })
+    case .boolean, .integer, .number: self
+    }
+  }
+
   /// What it is, in words.
   var form: String {
     switch self {
