@@ -9,6 +9,8 @@ package struct AttemptOutcome: Sendable {
   package var output: [UInt8]
   /// An error that ends the whole run, not just this attempt.
   package var fatal: LBError?
+  /// Whether the workload was let go.
+  package var hasBegun = false
   /// What the user should know of it.
   package var notes: [String] = []
 
@@ -70,6 +72,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     defer { pin(to: here) }
 
     var fatal: LBError?
+    var hasBegun = false
     do throws(LBError) {
       try confine(workload, context)
       collectors.aim(at: workload.pid)
@@ -78,6 +81,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
       try began(bracket)
       let opened = Clock.monotonic()
       workload.openGate()
+      hasBegun = true
       let ending = waitForEnd(workload, pump, context, collectors, since: opened)
       fatal = try close(
         ending, workload, context, collectors, opened: opened, result: &result)
@@ -117,6 +121,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     let notes = readMetrics(output, context.specification, result: &result)
     var outcome = AttemptOutcome(result: result, output: output, fatal: fatal)
     outcome.notes = notes
+    outcome.hasBegun = hasBegun
     return outcome
   }
 

@@ -288,9 +288,8 @@ struct RepetitionRunner {
   private func mayStartLater(_ outcome: AttemptOutcome, _ place: AttemptPlace) -> Bool {
     guard let error = outcome.result.error else { return false }
     if error.category == .metricCollection {
-      let hasBegun = outcome.result.bracketNanoseconds > 0
       return session.diagnosis.remedy(
-        for: error, phase: place.phase, hasBegun: hasBegun, isMeasured: true) == .retry
+        for: error, phase: place.phase, hasBegun: outcome.hasBegun, isMeasured: true) == .retry
     }
     return error.category == .workload
       && (error.context.errno == EAGAIN || error.context.errno == ETXTBSY)

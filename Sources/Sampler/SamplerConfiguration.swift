@@ -23,6 +23,8 @@ package struct SamplerConfiguration: Sendable {
   package var intervalIsWish: Bool
   package var hugePages: Bool
   package var lockMemory: Bool
+  /// Nanoseconds that a sampling thread may take to answer before the session goes on without it.
+  package var answerLimit: UInt64
   package var context: CollectorContext
   package var clock: any ClockSource
 
@@ -40,6 +42,7 @@ package struct SamplerConfiguration: Sendable {
     intervalIsWish = false
     hugePages = false
     lockMemory = true
+    answerLimit = 5_000_000_000
     clock = SystemClock()
   }
 }

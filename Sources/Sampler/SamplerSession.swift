@@ -26,6 +26,8 @@ package final class SamplerSession {
   private var bracketNumber: UInt32 = 0
   private var before = Baseline()
   private var edgeFailure: LBError?
+  /// A sampling thread has not answered.
+  private var isSilent = false
   /// Nothing was sampled since the drain last delivered everything.
   private var isDrained = false
   /// How long the last start took, in nanoseconds.
@@ -262,8 +264,8 @@ package final class SamplerSession {
         limit: configuration.limit ?? .max)
       thread.send(.open)
     }
-    for thread in threads { thread.awaitDone() }
-    retryFailedEdges()
+    try awaitAll()
+    try retryFailedEdges()
     drain.ceiling.store(.max, ordering: .releasing)
     startNanoseconds = Clock.monotonic() - called
     return bracketNumber
@@ -276,8 +278,8 @@ package final class SamplerSession {
     let called = Clock.monotonic()
     drain.ceiling.store(called, ordering: .releasing)
     for thread in threads.reversed() { thread.send(sampling ? .close : .park) }
-    for thread in threads.reversed() { thread.awaitDone() }
-    if sampling { retryFailedEdges() }
+    try awaitAll()
+    if sampling { try retryFailedEdges() }
     drain.ceiling.store(.max, ordering: .releasing)
     let closeEnd = threads.map(\.closeEnd).max() ?? 0
     let stopNanoseconds = Clock.monotonic() - called
@@ -291,16 +293,41 @@ package final class SamplerSession {
 
   /// Threads, rings and collectors go, what came last first. Harmless when nothing is armed.
   package func disarm() {
-    for thread in threads.reversed() { thread.shutDown() }
+    var hanging = false
+    for thread in threads.reversed()
+    where !thread.shutDown(within: isSilent ? 0 : configuration.answerLimit) {
+      hanging = true
+    }
     drain?.shutDown()
+    if hanging {
+      // A thread that comes back still finds its ring and its descriptors: this session stays.
+      _ = unsafe Unmanaged.passRetained(self)
+      return
+    }
     threads = []
     table.disarmAll()
+  }
+
+  /// Waits for every thread's answer. One that gives none is named, and the session is of no more
+  /// use but to be disarmed.
+  private func awaitAll() throws(LBError) {
+    for thread in threads.reversed()
+    where !thread.awaitDone(within: isSilent ? 0 : configuration.answerLimit) {
+      isSilent = true
+      let stream = thread.reading.load(ordering: .relaxed)
+      let name = meta?.streams.first { $0.stream == stream }?.collector ?? "a collector"
+      throw LBError(
+        .metricCollection,
+        "sampling thread \(thread.index) has not answered for "
+          + "\(Durations.text(configuration.answerLimit)): it hangs where it reads \(name)",
+        context: ErrorContext(collector: name))
+    }
   }
 
   /// A collector whose layout changed just at an edge is armed anew and read again: without its
   /// edge value a bracket would have no differences. One that cannot be armed stays a gap, which
   /// the drain reports; for a required collector it is the bracket's failure.
-  private func retryFailedEdges() {
+  private func retryFailedEdges() throws(LBError) {
     for _ in 0..<3 {
       var failed: [(UInt16, UInt32)] = []
       for thread in threads {
@@ -321,7 +348,7 @@ package final class SamplerSession {
         }
       }
       for thread in threads { thread.send(.retryEdge) }
-      for thread in threads { thread.awaitDone() }
+      try awaitAll()
     }
   }
 

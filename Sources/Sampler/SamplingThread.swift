@@ -24,6 +24,8 @@ final class SamplingThread: @unchecked Sendable {
   private var thread: SystemThread?
   /// No frame that starts before this is still to come; UInt64.max while parked.
   let floor = Atomic<UInt64>(.max)
+  /// The stream of the last acquisition that was begun.
+  let reading = Atomic<UInt16>(0)
   /// All deadlines up to the limit have passed.
   let finished = Atomic<Bool>(false)
 
@@ -86,7 +88,7 @@ final class SamplingThread: @unchecked Sendable {
       main()
     }
     self.thread = thread
-    awaitAcknowledged(1)
+    _ = awaitAcknowledged(1, until: Futex.forever)
     sent = 0
     if let setupFailure {
       thread.join()
@@ -101,22 +103,28 @@ final class SamplingThread: @unchecked Sendable {
     command.bump()
   }
 
-  /// Waits until what was sent last is done.
-  func awaitDone() { awaitAcknowledged(sent &+ 1) }
-
-  /// Ends the thread and waits for it.
-  func shutDown() {
-    guard let thread else { return }
-    send(.exit)
-    thread.join()
-    self.thread = nil
+  /// Waits until what was sent last is done; false when it is not within `limit` nanoseconds.
+  func awaitDone(within limit: UInt64) -> Bool {
+    awaitAcknowledged(sent &+ 1, until: Clock.monotonic() &+ limit)
   }
 
-  private func awaitAcknowledged(_ value: UInt32) {
+  /// Ends the thread and waits for it; false when it does not end within `limit` nanoseconds: it
+  /// then hangs in an acquisition, and everything that it uses must stay.
+  func shutDown(within limit: UInt64) -> Bool {
+    guard let thread else { return true }
+    send(.exit)
+    guard awaitDone(within: limit) else { return false }
+    thread.join()
+    self.thread = nil
+    return true
+  }
+
+  private func awaitAcknowledged(_ value: UInt32, until deadline: UInt64) -> Bool {
     while true {
       let seen = acknowledged.load()
-      if seen == value { return }
-      Futex.wait(acknowledged, whileEqualTo: seen, until: Futex.forever)
+      if seen == value { return true }
+      if Clock.monotonic() >= deadline { return false }
+      Futex.wait(acknowledged, whileEqualTo: seen, until: deadline)
     }
   }
 
@@ -164,7 +172,9 @@ final class SamplingThread: @unchecked Sendable {
       case .retryEdge: retryEdge()
       case .close: closeBracket(sampling: true)
       case .park: closeBracket(sampling: false)
-      case .exit: return
+      case .exit:
+        acknowledged.bump()
+        return
       }
       // An opening edge that must be taken again is gone on from just as well.
       let isSampling = operation == .open || operation == .retryEdge && edge == .open
@@ -331,6 +341,8 @@ final class SamplingThread: @unchecked Sendable {
       start: scratch.memory.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt64.self),
       count: headerWords + state.pointee.valueCount)
     var values = unsafe UnsafeMutableBufferPointer(rebasing: words[headerWords...]).mutableSpan
+    // Relaxed: it says where a thread hangs that does not answer, and orders nothing.
+    reading.store(unsafe state.pointee.stream, ordering: .relaxed)
     let outcome = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
       $0.isAtEdge = edge != .none
       return $0.sample(into: &values)

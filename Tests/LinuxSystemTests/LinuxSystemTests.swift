@@ -99,7 +99,7 @@ private func descriptorCount(_ path: String) -> Int {
     while Clock.monotonic() < deadline { Futex.wait(word, whileEqualTo: 7, until: deadline) }
     Futex.wait(word, whileEqualTo: 8, until: Futex.forever)  // Not equal: returns at once.
     let shared = Box(FutexBox())
-    let waker = try SystemThread(name: "waker") { shared.value.word.announce(1) }
+    let waker = try SystemThread(name: "waker") { shared.value.word.bump() }
     while shared.value.word.load() == 0 {
       Futex.wait(shared.value.word, whileEqualTo: 0, until: Futex.forever)
     }

@@ -95,7 +95,7 @@ import Testing
   func eachCategoryReachesResultEventsAndExitCode(_ category: ErrorCategory) throws {
     let error = LBError(category, "injected")
     var failed = outcome(.failed, error, fatal: error)
-    failed.result.bracketNanoseconds = 250
+    failed.hasBegun = true
     failed.result.metrics = ["c.m": 7]
     let (result, events, _, attempts) = try run([outcome(.completed), failed], repetitions: 3)
     #expect(attempts == 2, "it ends the phase")

@@ -305,6 +305,33 @@ private func waitUntilFinished(_ session: SamplerSession) {
   }
 }
 
+/// A collector whose source does not come back, as a file system of a dead server.
+private final class HangingCollector: Collector {
+  let hangs = Atomic<Bool>(false)
+  let description = CollectorDescription(
+    name: "hanging", summary: "hangs", source: "none", minimumKernel: "0", privilege: "none",
+    cost: .cheap, systemCallsPerSample: 0,
+    metrics: [MetricDescription("value", .count, .counter, meaning: "none")])
+
+  func probe(_ context: CollectorContext) -> Availability { .available }
+  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector { Armed(self) }
+
+  private final class Armed: ArmedCollector, @unchecked Sendable {
+    // Sendable: as the base class says.
+    private let collector: HangingCollector
+    init(_ collector: HangingCollector) {
+      self.collector = collector
+      let metric = collector.description.metrics[0]
+      super.init(columns: [Column(collector: "hanging", metric: metric, instance: "")])
+    }
+    override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
+      while collector.hangs.load(ordering: .relaxed) { usleep(1000) }
+      values[0] = 1
+      return .complete
+    }
+  }
+}
+
 /// What is mended between two brackets.
 @Suite(.serialized) struct RemedyTests {
   /// A sink that is slow at the first records.
@@ -319,6 +346,26 @@ private func waitUntilFinished(_ session: SamplerSession) {
     func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
       if !slept.exchange(true, ordering: .relaxed) { usleep(200_000) }
     }
+  }
+
+  @Test(.timeLimit(.minutes(1)))
+  func aThreadThatDoesNotAnswerIsNamedAndLeft() throws {
+    let collector = HangingCollector()
+    var patient = configuration()
+    patient.answerLimit = 100_000_000
+    let session = SamplerSession(
+      patient, requests: [CollectorRequest(collector)], sinks: [CollectingSink()])
+    try session.arm()
+    _ = try session.start()
+    collector.hangs.store(true, ordering: .relaxed)
+    let began = Clock.monotonic()
+    let error = #expect(throws: LBError.self) { _ = try session.stop(sampling: true) }
+    session.disarm()
+    #expect(Clock.monotonic() - began < 5_000_000_000)
+    #expect(error?.message.contains("it hangs where it reads hanging") == true)
+    // It comes back to memory that is still there.
+    collector.hangs.store(false, ordering: .relaxed)
+    usleep(20_000)
   }
 
   @Test func aRingThatWasFullHasTwiceTheRoomAndItsAccountStaysExact() throws {
