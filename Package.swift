@@ -16,13 +16,22 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
     [
       "CLinux",
       .target(name: "CNuma", condition: .when(traits: ["Numa"])),
-      .target(name: "CPcap", condition: .when(traits: ["Pcap"])),
       .target(name: "CPfm", condition: .when(traits: ["Pfm"])),
     ]
   ),
   ("PerfEvents", ["SampleModel", "LinuxSystem"]),
+  (
+    "PacketStatistics",
+    [
+      "SampleModel", "LinuxSystem", "CLinux",
+      .target(name: "CPcap", condition: .when(traits: ["Pcap"])),
+    ]
+  ),
   ("Sampler", ["SampleModel", "SampleRing", "LinuxSystem"]),
-  ("Collectors", ["SampleModel", "Sampler", "KernelText", "LinuxSystem", "PerfEvents"]),
+  (
+    "Collectors",
+    ["SampleModel", "Sampler", "KernelText", "LinuxSystem", "PerfEvents", "PacketStatistics"]
+  ),
   ("RunStore", ["SampleModel", .product(name: "GRDB", package: "GRDB.swift")]),
   ("RunAnalysis", ["SampleModel"]),
   (
@@ -46,7 +55,8 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
 
 /// Tests mirror the modules; each may look into everything below the command.
 let tested = [
-  "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "PerfEvents", "Sampler", "Collectors",
+  "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "PerfEvents", "PacketStatistics",
+  "Sampler", "Collectors",
   "RunStore",
   "RunAnalysis", "Runner", "Output", "SamplerKit", "RunnerKit",
 ]
@@ -79,8 +89,8 @@ let package = Package(
     .executableTarget(
       name: "lbsample",
       dependencies: [
-        "CLinux", "SampleModel", "LinuxSystem", "PerfEvents", "Sampler", "Collectors", "RunStore",
-        "Runner", "Output",
+        "CLinux", "SampleModel", "LinuxSystem", "PerfEvents", "PacketStatistics", "Sampler",
+        "Collectors", "RunStore", "Runner", "Output",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "TOMLKit", package: "TOMLKit"),

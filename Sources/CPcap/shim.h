@@ -1,2 +1,2 @@
-// Types only: libpcap is opened when first needed (LinuxSystem/PcapLibrary.swift), so there is no link line.
+// Types only: libpcap is opened when first needed (PacketStatistics/PcapLibrary.swift), so there is no link line.
 #include <pcap/pcap.h>

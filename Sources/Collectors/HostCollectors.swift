@@ -1,4 +1,5 @@
 package import LinuxSystem
+package import PacketStatistics
 package import Sampler
 
 /// How the collectors of one session are chosen to look at the host.
@@ -25,6 +26,8 @@ package struct CollectorOptions: Sendable {
   package var perThread = false
   /// Performance events to count.
   package var perf: PerfChoice?
+  /// Interfaces of which packets are counted, and how.
+  package var packets: CaptureOptions?
   /// From where the interfaces' counters are read.
   package var netSource = NetSource.auto
   /// Which block devices are read.
@@ -74,6 +77,7 @@ extension CollectorRegistry {
       CgroupCollector(choices: options.cgroups),
       TopCollector(count: options.top, order: options.topOrder),
       PerfCollector(options.perf),
+      PacketsCollector(options: options.packets),
     ])
   }
 }

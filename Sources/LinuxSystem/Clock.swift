@@ -41,4 +41,7 @@ package enum Clock {
   package static func threadCPU() -> UInt64 { read(CLOCK_THREAD_CPUTIME_ID) }
   /// CPU time of the whole process.
   package static func processCPU() -> UInt64 { read(CLOCK_PROCESS_CPUTIME_ID) }
+  /// Unix time.
+  @inline(__always)
+  package static func realtime() -> UInt64 { read(CLOCK_REALTIME) }
 }

@@ -20,6 +20,8 @@ package protocol Collector: Sendable {
   var description: CollectorDescription { get }
   /// Whether it looks at something that must be named first: a process, a cgroup.
   var needsTarget: Bool { get }
+  /// Whether its samples wait for something, and so need a sampling thread of their own.
+  var waits: Bool { get }
   /// Whether its source can be read here.
   func probe(_ context: CollectorContext) -> Availability
   /// Opens, sizes, allocates and checks that a first read parses. Everything expensive is here.
@@ -29,6 +31,8 @@ package protocol Collector: Sendable {
 extension Collector {
   /// The host as it is.
   package var needsTarget: Bool { false }
+  /// It only reads.
+  package var waits: Bool { false }
 }
 
 /// How many record rows one acquisition gave, and how many found no room.
@@ -66,8 +70,11 @@ open class ArmedCollector: @unchecked Sendable {
   /// What of the source cannot be had here, and what stands in for it.
   package let notes: [String]
 
-  /// Whether the next `sample` is one of a bracket's two edges.
-  package final var isAtEdge = false
+  /// Which of a bracket's edges the next `sample` is, if any.
+  package final var edge = BracketEdge.none
+
+  /// Whether it is one of them.
+  package final var isAtEdge: Bool { edge != .none }
 
   /// System calls of the last `sample`.
   package final var systemCallsOfSample: UInt64 = 0

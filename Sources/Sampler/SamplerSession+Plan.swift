@@ -23,6 +23,19 @@ extension SamplerSession {
     var cadence: UInt64
   }
 
+  /// Who samples what: the collectors spread over a thread for each CPU, and those that wait each
+  /// on a thread of its own behind them.
+  func shared(_ armed: [Armed]) -> [[Armed]] {
+    let quick = armed.filter { !$0.request.collector.waits }
+    let count = min(configuration.cpus.count, quick.count)
+    var shares = Array(repeating: [Armed](), count: count)
+    for (place, one) in quick.enumerated() { shares[place % count].append(one) }
+    return shares + armed.filter { $0.request.collector.waits }.map { [$0] }
+  }
+
+  /// The threads of those that wait take turns on the CPUs of the others.
+  func cpu(ofThread index: Int) -> Int { configuration.cpus[index % configuration.cpus.count] }
+
   /// The cadences that keep the budget, by a few acquisitions of each collector; every change is
   /// noted.
   func fit(_ armed: [Armed], _ notes: inout [String]) -> [Armed] {

@@ -84,7 +84,7 @@ extension SamplerSession {
 
   func ring(_ index: Int, capacity: Int) throws(SystemError) -> (RingStorage, Mapping) {
     let wishes = Mapping.Wishes(
-      node: memoryNode(ofCPU: configuration.cpus[index]), hugePages: configuration.hugePages,
+      node: memoryNode(ofCPU: cpu(ofThread: index)), hugePages: configuration.hugePages,
       locked: configuration.lockMemory)
     let memory = try Mapping(
       bytes: RingStorage.byteCount(capacity: capacity), purpose: "ring \(index)", wishes: wishes)

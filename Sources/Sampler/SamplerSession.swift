@@ -98,9 +98,7 @@ package final class SamplerSession {
       let fitted = fit(armed, &notes)
       notes += coarserThanAsked(fitted)
       var streams: [StreamMeta.Stream] = []
-      let threadCount = min(configuration.cpus.count, armed.count)
-      for index in 0..<threadCount {
-        let mine = fitted.filter { $0.stream % threadCount == index }
+      for (index, mine) in shared(fitted).enumerated() {
         streams += try addThread(index, mine, drain, &notes)
       }
       streams.sort { $0.stream < $1.stream }
@@ -184,7 +182,7 @@ package final class SamplerSession {
   private func addThread(
     _ index: Int, _ armed: [Armed], _ drain: Drain, _ notes: inout [String]
   ) throws(SystemError) -> [StreamMeta.Stream] {
-    let cpu = configuration.cpus[index]
+    let cpu = cpu(ofThread: index)
     var states = armed.map { table.threadState($0.stream, cadence: $0.cadence) }
     for (place, one) in armed.enumerated() {
       states[place].0.isFixed = one.request.interval != nil

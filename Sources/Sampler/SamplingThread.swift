@@ -344,7 +344,7 @@ final class SamplingThread: @unchecked Sendable {
     // Relaxed: it says where a thread hangs that does not answer, and orders nothing.
     reading.store(unsafe state.pointee.stream, ordering: .relaxed)
     let outcome = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
-      $0.isAtEdge = edge != .none
+      $0.edge = edge
       return $0.sample(into: &values)
     }
     let end = Clock.monotonic()

@@ -50,6 +50,10 @@ struct ArmCommand: ParsableCommand {
 
   func run() throws {
     signal(SIGPIPE, SIG_IGN)
+    guard collectors.packets.file == nil else {
+      throw LBError(
+        .configuration, "--packets-file has a clock of its own: lbsample --packets-file FILE")
+    }
     var overrides = collectors.overrides + cadences.overrides
     if let interval { overrides.append(("run.interval", interval, "--interval")) }
     let settings = try sampling.settings(overrides)

@@ -28,7 +28,7 @@ enum CollectorFlag: String, EnumerableFlag {
 
 /// Collectors that an option with a value chooses.
 enum TargetedCollector: String, CaseIterable {
-  case process, tree, footprint, cgroup, top, perf
+  case process, tree, footprint, cgroup, top, perf, packets
 }
 
 /// A cadence for each collector: a multiple of the interval.
@@ -124,6 +124,9 @@ struct CadenceOptions: ParsableArguments {
   var top: String?
   @Option(name: .customLong("perf-interval"), parsing: .unconditional, help: Self.help("perf"))
   var perf: String?
+  @Option(
+    name: .customLong("packets-interval"), parsing: .unconditional, help: Self.help("packets"))
+  var packets: String?
 
   private static func help(_ collector: String) -> ArgumentHelp {
     ArgumentHelp("Read \(collector) at this multiple of the interval.", valueName: "time")
@@ -169,6 +172,7 @@ struct CadenceOptions: ParsableArguments {
       (.cgroup, cgroup),
       (.top, top),
       (.perf, perf),
+      (.packets, packets),
     ]
     return all.compactMap { flag, interval in interval.map { (flag.rawValue, $0) } }
       + targeted.compactMap { flag, interval in interval.map { (flag.rawValue, $0) } }

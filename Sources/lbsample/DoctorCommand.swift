@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LinuxSystem
 import Output
+import PacketStatistics
 import SampleModel
 
 /// `lbsample doctor`: what this host permits, what not, and how to change that.

@@ -29,6 +29,7 @@ struct CollectorOptions: ParsableArguments {
     help: "The page sets of each CPU in each memory zone.")
   var zonesPerCPU = false
   @OptionGroup(title: "Performance events") var events: PerfOptions
+  @OptionGroup(title: "Packets") var packets: PacketOptions
   @Option(
     name: .customLong("tree"), parsing: .unconditional,
     help: ArgumentHelp(
@@ -94,6 +95,7 @@ struct CollectorOptions: ParsableArguments {
       + (zonesPerCPU ? ["zones"] : [])
       + (tree != nil ? ["tree"] : []) + (processes.isEmpty ? [] : ["process"])
       + (footprint ? ["footprint"] : []) + (cgroups.isEmpty ? [] : ["cgroup"])
+      + (packets.interfaces != nil ? ["packets"] : [])
       + (top != nil ? ["top"] : []) + (events.lists.isEmpty ? [] : ["perf"])
   }
 
@@ -109,21 +111,22 @@ struct CollectorOptions: ParsableArguments {
 
   /// The choice of columns, as it stands in a result's configuration.
   var entries: [ConfigurationEntry] {
-    let given: [(String, String)] = [
-      ("collectors.named", (named + (all ? ["all"] : [])).joined(separator: ",")),
-      ("collectors.cpus", cpus ?? ""), ("collectors.tree", tree ?? ""),
-      ("collectors.process", processes.joined(separator: ",")), ("collectors.top", top ?? ""),
-      ("collectors.cgroup", cgroups.joined(separator: ",")),
-      ("collectors.perf", events.lists.joined(separator: ",")),
-      ("collectors.perf_cpus", events.cpus ?? (events.allCPUs ? "all" : "")),
-      ("collectors.perf_cgroups", events.groups ?? ""),
-      ("collectors.perf_rotate", events.rotates ? "true" : ""),
-      ("collectors.interrupts_per_cpu", interruptsPerCPU ? "true" : ""),
-      ("collectors.zones_per_cpu", zonesPerCPU ? "true" : ""),
-      ("collectors.top_by", topBy ?? ""), ("collectors.per_thread", perThread ? "true" : ""),
-      ("collectors.only", only.joined(separator: ",")),
-      ("collectors.except", except.joined(separator: ",")),
-    ]
+    let given: [(String, String)] =
+      [
+        ("collectors.named", (named + (all ? ["all"] : [])).joined(separator: ",")),
+        ("collectors.cpus", cpus ?? ""), ("collectors.tree", tree ?? ""),
+        ("collectors.process", processes.joined(separator: ",")), ("collectors.top", top ?? ""),
+        ("collectors.cgroup", cgroups.joined(separator: ",")),
+        ("collectors.perf", events.lists.joined(separator: ",")),
+        ("collectors.perf_cpus", events.cpus ?? (events.allCPUs ? "all" : "")),
+        ("collectors.perf_cgroups", events.groups ?? ""),
+        ("collectors.perf_rotate", events.rotates ? "true" : ""),
+        ("collectors.interrupts_per_cpu", interruptsPerCPU ? "true" : ""),
+        ("collectors.zones_per_cpu", zonesPerCPU ? "true" : ""),
+        ("collectors.top_by", topBy ?? ""), ("collectors.per_thread", perThread ? "true" : ""),
+        ("collectors.only", only.joined(separator: ",")),
+        ("collectors.except", except.joined(separator: ",")),
+      ] + packets.entries
     return given.filter { !$0.1.isEmpty }.map {
       ConfigurationEntry(key: $0.0, value: $0.1, origin: "command line")
     }
@@ -168,6 +171,7 @@ struct CollectorOptions: ParsableArguments {
       PerfOptions.Surroundings(
         roots: roots, workload: workload, processes: options.processes, perThread: perThread,
         isStrict: require.contains("perf")))
+    options.packets = try packets.choice()
     options.netSource = NetSource(rawValue: settings["collectors.net_source"]) ?? .auto
     options.disks = DiskChoice(rawValue: settings["collectors.disk_devices"]) ?? .disks
     let registry = CollectorRegistry.host(options)

@@ -65,6 +65,10 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     signal(SIGPIPE, SIG_IGN)
+    guard collectors.packets.file == nil else {
+      throw LBError(
+        .configuration, "--packets-file has a clock of its own: lbsample --packets-file FILE")
+    }
     try Formats.check(format, of: ResultText.formats)
     if let resume {
       try refuseOthers()

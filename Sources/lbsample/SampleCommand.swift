@@ -65,7 +65,7 @@ struct SampleCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("Interval in seconds, then count, as in vmstat.", valueName: "n"))
   var intervalAndCount: [String] = []
 
-  private struct Plan {
+  struct Plan {
     var settings: Settings
     var interval: UInt64
     var limit: UInt64?
@@ -78,6 +78,10 @@ struct SampleCommand: ParsableCommand {
     }
     signal(SIGPIPE, SIG_IGN)
     let plan = try plan()
+    if let file = collectors.packets.file {
+      try replay(file, plan)
+      return
+    }
     let requests = try collectors.requests(plan.settings, sampling.roots)
     var configuration = try sampling.configuration(
       plan.settings, interval: "sample.interval",
@@ -230,7 +234,7 @@ struct SampleCommand: ParsableCommand {
   }
 
   /// The live view: none when only a recording is wanted and nobody watches.
-  private func view(
+  func view(
     _ settings: Settings, host: [(name: String, value: String)], stop: StopFlag
   ) throws(LBError) -> (any SampleSink)? {
     if record != nil, format == nil, output == nil, !Console.outputIsTerminal { return nil }

@@ -161,7 +161,7 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     reader.calls = 0
     missedBefore = missed
     missed = 0
-    whole.isAtEdge = isAtEdge
+    whole.edge = edge
     let isNew = if case .workload(let target) = scope { target.aims != aims } else { false }
     guard prepare() == .complete else { return .layoutChanged }
     let outcome = whole.sample(into: &values)

@@ -1,0 +1,112 @@
+import LinuxSystem
+import PacketStatistics
+import SampleModel
+import Sampler
+
+/// Packets of interfaces, counted by what they are; their flows and ports as records.
+struct PacketsCollector: Collector {
+  /// nil when none were asked for.
+  let options: CaptureOptions?
+  let needsTarget = true
+  let waits = true
+
+  let description = CollectorDescription(
+    name: "packets", summary: "packets by direction, protocol, size and flow, through libpcap",
+    source: "packet sockets (TPACKET_V3)", minimumKernel: "3.2", privilege: "CAP_NET_RAW",
+    cost: .cheap, systemCallsPerSample: 3, metrics: PacketMetrics.descriptions)
+
+  /// Whether packets may be captured here.
+  func probe(_ context: CollectorContext) -> Availability {
+    if case .failure(let error) = PcapLibrary.version() {
+      return .unsupported(reason: "no libpcap: \(error)")
+    }
+    if let errno = PcapLibrary.captureRefusal() {
+      return .denied(
+        reason: "a packet socket: \(SystemError.words(errno))",
+        fix: "run as root, or setcap cap_net_raw+ep \"$(command -v lbsample)\"")
+    }
+    return options == nil ? .absent(reason: "not asked for: --packets INTERFACE") : .available
+  }
+
+  /// Opens every interface and starts to count.
+  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
+    #if Pcap
+      return try ArmedPackets(options ?? CaptureOptions(interfaces: []), context)
+    #else
+      throw LBError(.collectorUnavailable, "packets: built without the Pcap trait")
+    #endif
+  }
+}
+
+#if Pcap
+  private final class ArmedPackets: ArmedCollector, @unchecked Sendable {
+    // Sendable: as the base class says.
+    private let captures: [PacketCapture]
+    /// For each column, its capture and the number there.
+    private let places: [(capture: Int, number: Int)]
+    private let patience: UInt64
+    private let rowsPerCapture: Int
+    private var hasAnswers = false
+
+    init(_ options: CaptureOptions, _ context: CollectorContext) throws(LBError) {
+      var captures: [PacketCapture] = []
+      var columns: [Column] = []
+      var places: [(capture: Int, number: Int)] = []
+      for (index, interface) in options.interfaces.enumerated() {
+        captures.append(try PacketCapture(interface, options))
+        for (number, column) in PacketMetrics.columns(interface).enumerated()
+        where context.filter.passes(column.name) {
+          columns.append(column)
+          places.append((index, number))
+        }
+      }
+      for capture in captures {
+        do throws(LBError) {
+          try capture.start()
+        } catch {
+          for other in captures { other.stop() }
+          throw error
+        }
+      }
+      self.captures = captures
+      self.places = places
+      // An answer comes two timeouts after its time at the latest; the rest is the scheduler's.
+      patience = UInt64(options.timeout) * 3_000_000 + 200_000_000
+      rowsPerCapture = 2 * options.top
+      super.init(
+        columns: columns,
+        recordFields: options.top == 0
+          ? nil
+          : (
+            name: "packet_flow", fields: PacketRow.fields,
+            rowsPerTick: rowsPerCapture * captures.count
+          ))
+    }
+
+    override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
+      let time = Clock.realtime()
+      for capture in captures { capture.ask(at: time, opensBracket: edge == .open) }
+      let deadline = Clock.monotonic() &+ patience
+      hasAnswers = true
+      for capture in captures where !capture.await(until: deadline) { hasAnswers = false }
+      systemCallsOfSample = UInt64(captures.count) * 2 + 2
+      guard hasAnswers else { return .absent }
+      for slot in places.indices {
+        values[slot] = captures[places[slot].capture].value(places[slot].number)
+      }
+      return .complete
+    }
+
+    override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
+      // At its opening a bracket has no packets yet.
+      guard hasAnswers, edge != .open else { return RecordCount() }
+      var count = 0
+      for capture in captures { count += capture.write(&rows, from: count) }
+      return RecordCount(rows: count, lost: 0)
+    }
+
+    override func disarm() {
+      for capture in captures { capture.stop() }
+    }
+  }
+#endif

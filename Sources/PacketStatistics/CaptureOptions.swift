@@ -1,0 +1,29 @@
+/// How packets are captured.
+package struct CaptureOptions: Sendable, Hashable {
+  /// Which direction is captured.
+  package enum Direction: String, Sendable, CaseIterable {
+    case both, `in`, out
+  }
+
+  /// Names of interfaces, or `any`.
+  package var interfaces: [String]
+  /// An expression of pcap-filter(7), applied by the kernel.
+  package var filter: String?
+  /// Bytes of each packet that are captured: all headers fit into the usual 128.
+  package var snapLength = 128
+  /// Each how-manyth packet is decoded.
+  package var sampling = 1
+  /// Bytes of the kernel's ring.
+  package var bufferBytes = 8 << 20
+  /// Milliseconds after which the kernel hands over a block that is not full.
+  package var timeout = 10
+  package var isPromiscuous = false
+  package var direction = Direction.both
+  /// The source of the packets' times, by pcap-tstamp(7)'s names; nil for the kernel's usual one.
+  package var timestampType: String?
+  /// Flows, and ports, of which there are records.
+  package var top = 10
+
+  /// The usual capture on these interfaces.
+  package init(interfaces: [String]) { self.interfaces = interfaces }
+}

@@ -1,0 +1,381 @@
+import CLinux
+import Glibc
+import LinuxSystem
+package import SampleModel
+import Synchronization
+
+#if Pcap
+  import CPcap
+
+  /// One interface's packets, counted on a thread of their own as they come.
+  ///
+  /// The kernel hands over a block of packets when it is full or `timeout` after it began. A snapshot
+  /// for a time has every packet stamped up to it and none after: it waits until a later packet
+  /// comes, or until none can be under way any more.
+  @safe
+  package final class PacketCapture: @unchecked Sendable {
+    // Sendable: everything but the request, its answer and the flags belongs to the capture thread
+    // from `start` on; a snapshot is read behind its acknowledgement.
+
+    /// What the sampling thread asks for.
+    private enum Question: UInt8, AtomicRepresentable {
+      case none, open, tick, exit
+    }
+
+    private let options: CaptureOptions
+    package let interface: String
+    private let functions: PcapFunctions
+    private var handle: PcapFunctions.Handle?
+    private var aggregator: PacketAggregator
+    private var thread: SystemThread?
+    private let wake: CaptureWake
+    private let question = Atomic<Question>(.none)
+    private let questionTime = Atomic<UInt64>(0)
+    private let answered = FutexWord()
+    private var asked: UInt32 = 0
+
+    /// The numbers of the last answer, `PacketMetrics.count` of them.
+    private let snapshot: UnsafeMutablePointer<UInt64>
+    private var rows: [FlowTable.Row]
+    private var portRows: [PacketAggregator.PortRow]
+    private var rowCount = 0
+    private var portCount = 0
+
+    // The capture thread's own.
+    private var received: UInt64 = 0
+    private var dropped: UInt64 = 0
+    private var lastStats = pcap_stat()
+    private var interruptions: UInt64 = 0
+    private var reopenAt: UInt64 = 0
+    private let dropFiles: [String]
+
+    /// Opens the interface. Throws `collectorUnavailable` or `configuration`.
+    package init(_ interface: String, _ options: CaptureOptions) throws(LBError) {
+      guard let functions = PcapLibrary.functions else {
+        throw LBError(
+          .collectorUnavailable, "packets: libpcap is not installed; apt-get install libpcap0.8")
+      }
+      self.interface = interface
+      self.options = options
+      self.functions = functions
+      let handle = try unsafe Self.open(interface, options, functions)
+      unsafe self.handle = handle
+      aggregator = unsafe Self.aggregator(interface, options, functions, handle)
+      unsafe snapshot = .allocate(capacity: PacketMetrics.count)
+      unsafe snapshot.initialize(repeating: 0, count: PacketMetrics.count)
+      rows = Array(repeating: .none, count: max(1, options.top))
+      portRows = Array(repeating: .none, count: max(1, options.top))
+      let folder = "/sys/class/net/\(interface)/statistics"
+      dropFiles =
+        interface == "any" ? [] : ["\(folder)/rx_dropped", "\(folder)/rx_missed_errors"]
+      do throws(SystemError) { wake = try CaptureWake() } catch {
+        unsafe functions.close(handle)
+        throw LBError(.collectorUnavailable, "packets: \(error)")
+      }
+    }
+
+    deinit {
+      unsafe snapshot.deallocate()
+      if let handle = unsafe handle { unsafe functions.close(handle) }
+    }
+
+    private static func aggregator(
+      _ interface: String, _ options: CaptureOptions, _ functions: PcapFunctions,
+      _ handle: PcapFunctions.Handle
+    ) -> PacketAggregator {
+      let folder = "/sys/class/net/\(interface)"
+      let address = SmallFile.text("\(folder)/address") ?? ""
+      let digits = address.split(separator: ":").joined()
+      return PacketAggregator(
+        LinkType(unsafe functions.linkType(handle)), ownMAC: UInt64(digits, radix: 16) ?? 0,
+        mtu: SmallFile.text("\(folder)/mtu").flatMap { Int($0) } ?? 65_535,
+        sampling: UInt64(options.sampling))
+    }
+
+    private static func open(
+      _ interface: String, _ options: CaptureOptions, _ functions: PcapFunctions
+    ) throws(LBError) -> PcapFunctions.Handle {
+      var message = [CChar](repeating: 0, count: PcapFunctions.errorSize)
+      guard let handle = unsafe functions.create(interface, &message) else {
+        throw LBError(.collectorUnavailable, "packets: \(interface) cannot be opened")
+      }
+      func fail(_ category: ErrorCategory, _ reason: String) -> LBError {
+        unsafe functions.close(handle)
+        return LBError(
+          category, "packets: \(interface): \(reason)",
+          context: ErrorContext(collector: "packets"))
+      }
+      unsafe _ = functions.setSnapLength(handle, Int32(options.snapLength))
+      unsafe _ = functions.setPromiscuous(handle, options.isPromiscuous ? 1 : 0)
+      unsafe _ = functions.setTimeout(handle, Int32(options.timeout))
+      unsafe _ = functions.setBufferSize(handle, Int32(options.bufferBytes))
+      unsafe _ = functions.setPrecision(handle, 1)
+      if let name = options.timestampType {
+        let type = unsafe functions.timestampType(name)
+        guard type >= 0, unsafe functions.setTimestampType(handle, type) == 0 else {
+          throw fail(.configuration, "there are no timestamps of type \(name)")
+        }
+      }
+      let status = unsafe functions.activate(handle)
+      guard status >= 0 else {
+        // -8 and -11: no permission, for the capture or for promiscuous mode.
+        if status == -8 || status == -11 {
+          throw fail(
+            .collectorUnavailable,
+            "not permitted: run as root, or setcap cap_net_raw+ep \"$(command -v lbsample)\"")
+        }
+        let word = unsafe functions.statusText(status).map { unsafe String(cString: $0) }
+        let detail = unsafe functions.reason(handle)
+        throw fail(
+          .collectorUnavailable, (word ?? "error") + (detail.isEmpty ? "" : ": \(detail)"))
+      }
+      if options.direction != .both {
+        let direction = options.direction == .in ? PCAP_D_IN : PCAP_D_OUT
+        guard unsafe functions.setDirection(handle, direction) == 0 else {
+          throw fail(.configuration, unsafe functions.reason(handle))
+        }
+      }
+      if let filter = options.filter {
+        do throws(LBError) { unsafe try functions.filter(handle, filter) } catch {
+          unsafe functions.close(handle)
+          throw error
+        }
+      }
+      // ARPHRD_LOOPBACK: what goes out there comes in again, and libpcap would pass over the first.
+      let isLoopback = SmallFile.text("/sys/class/net/\(interface)/type") == "772"
+      if isLoopback || options.direction == .in {
+        // SOL_PACKET, PACKET_IGNORE_OUTGOING (Linux 4.20): else they are received and thrown away.
+        var on: Int32 = 1
+        _ = unsafe setsockopt(functions.descriptor(handle), 263, 23, &on, 4)
+      }
+      guard unsafe functions.setNonBlocking(handle, 1, &message) == 0 else {
+        throw fail(.collectorUnavailable, unsafe functions.reason(handle))
+      }
+      return unsafe handle
+    }
+
+    // MARK: The sampling thread's side
+
+    /// Starts to count.
+    package func start() throws(LBError) {
+      do throws(SystemError) {
+        thread = try SystemThread(name: "lb-packets") { [unowned self] in main() }
+      } catch {
+        throw LBError(.collectorUnavailable, "packets: \(error)")
+      }
+    }
+
+    /// Asks for a snapshot at `time` (Unix time in nanoseconds): where a bracket begins, or at a
+    /// tick or its end.
+    package func ask(at time: UInt64, opensBracket: Bool) {
+      questionTime.store(time, ordering: .relaxed)
+      // Release: partner of the capture thread's acquire, which then sees the time.
+      question.store(opensBracket ? .open : .tick, ordering: .releasing)
+      asked &+= 1
+      wake.signal()
+    }
+
+    /// Waits for what was asked for; false where it does not come by `deadline` of CLOCK_MONOTONIC.
+    package func await(until deadline: UInt64) -> Bool {
+      while true {
+        let seen = answered.load()
+        if seen == asked { return true }
+        if Clock.monotonic() >= deadline { return false }
+        Futex.wait(answered, whileEqualTo: seen, until: deadline)
+      }
+    }
+
+    /// Number `index` of the last answer.
+    package func value(_ index: Int) -> UInt64 { unsafe snapshot[index] }
+
+    /// Writes the last answer's flows and ports from row `first` on; gives how many.
+    package func write(_ words: inout MutableSpan<UInt64>, from first: Int) -> Int {
+      let name = AddressText.words(interface)
+      for row in 0..<rowCount {
+        PacketRow(rows[row]).write(&words, at: first + row, interface: name)
+      }
+      for row in 0..<portCount {
+        PacketRow(portRows[row]).write(&words, at: first + rowCount + row, interface: name)
+      }
+      return rowCount + portCount
+    }
+
+    /// Ends the thread and closes the interface.
+    package func stop() {
+      guard let thread else { return }
+      question.store(.exit, ordering: .releasing)
+      wake.signal()
+      thread.join()
+      self.thread = nil
+    }
+
+    // MARK: The capture thread's side
+
+    /// Longer than any packet stamped before it can be on its way: the kernel closes a block at the
+    /// second expiry of its timer at the latest.
+    private var patience: UInt64 { UInt64(2 * options.timeout + 2) * 1_000_000 }
+
+    private func main() {
+      while true {
+        var pending = question.load(ordering: .acquiring)
+        if pending == .exit { return }
+        if pending == .open {
+          // Before anything is taken out: what is stamped before now is early, the rest is within.
+          aggregator.open(at: questionTime.load(ordering: .relaxed))
+          answer()
+        }
+        takeOut()
+        // It may have been answered by a packet that came after its time.
+        pending = question.load(ordering: .acquiring)
+        let time = questionTime.load(ordering: .relaxed)
+        var deadline: UInt64 = .max
+        switch pending {
+        case .none, .exit, .open: break
+        case .tick:
+          let now = Clock.realtime()
+          // A clock that was set back is no reason to wait for long.
+          if now >= time &+ patience || now &+ patience < time {
+            answer()
+          } else {
+            deadline = Clock.monotonic() &+ (time &+ patience &- now)
+          }
+        }
+        if unsafe handle == nil { deadline = min(deadline, max(reopenAt, Clock.monotonic())) }
+        if question.load(ordering: .acquiring) == .exit { return }
+        let descriptor = unsafe handle.map { unsafe functions.descriptor($0) } ?? -1
+        wake.wait(beside: descriptor, until: deadline)
+      }
+    }
+
+    /// Counts what the kernel has handed over.
+    private func takeOut() {
+      guard let handle = unsafe handle else {
+        if Clock.monotonic() >= reopenAt { reopen() }
+        return
+      }
+      let own = unsafe Unmanaged.passUnretained(self).toOpaque()
+      while true {
+        let count = unsafe functions.dispatch(
+          handle, -1,
+          { user, header, bytes in
+            guard let user = unsafe user, let header = unsafe header else { return }
+            let capture = unsafe Unmanaged<PacketCapture>.fromOpaque(user)
+            unsafe capture._withUnsafeGuaranteedRef {
+              unsafe $0.take(header.pointee, bytes)
+            }
+          }, own.assumingMemoryBound(to: UInt8.self))
+        if count == 0 { return }
+        if count < 0 {
+          interrupt()
+          return
+        }
+      }
+    }
+
+    @inline(__always)
+    private func take(_ header: pcap_pkthdr, _ bytes: UnsafePointer<UInt8>?) {
+      let time = PcapFunctions.time(header)
+      // Relaxed: the question was acquired in `main`, or waits for the next packet.
+      if question.load(ordering: .relaxed) == .tick,
+        time > questionTime.load(ordering: .relaxed)
+      {
+        answer()
+      }
+      unsafe aggregator.add(
+        UnsafeRawBufferPointer(start: bytes, count: bytes == nil ? 0 : Int(header.caplen)),
+        wireLength: Int(header.len), time: time)
+    }
+
+    /// Copies the numbers as they stand, and says so.
+    private func answer() {
+      for index in 0..<PacketCount.count {
+        unsafe snapshot[index] = aggregator.counts[index]
+      }
+      readStats()
+      unsafe snapshot[PacketMetrics.received] = received
+      unsafe snapshot[PacketMetrics.droppedSocket] = dropped
+      unsafe snapshot[PacketMetrics.droppedInterface] = dropFiles.reduce(0) { sum, path in
+        sum &+ (SmallFile.text(path).flatMap { UInt64($0) } ?? 0)
+      }
+      unsafe snapshot[PacketMetrics.interruptions] = interruptions
+      unsafe snapshot[PacketMetrics.isUp] = handle == nil ? 0 : 1
+      unsafe snapshot[PacketMetrics.missedFlow] = aggregator.flows.missed
+      rowCount = 0
+      portCount = 0
+      if options.top > 0 {
+        var span = rows.mutableSpan
+        rowCount = aggregator.flows.top(&span)
+        var ports = portRows.mutableSpan
+        portCount = aggregator.topPorts(&ports)
+      }
+      question.store(.none, ordering: .releasing)
+      answered.bump()
+    }
+
+    /// The socket's own counts, which are 32 bits wide: received has those dropped in it.
+    private func readStats() {
+      guard let handle = unsafe handle else { return }
+      var now = pcap_stat()
+      guard unsafe functions.stats(handle, &now) == 0 else { return }
+      received &+= UInt64(now.ps_recv &- lastStats.ps_recv)
+      dropped &+= UInt64(now.ps_drop &- lastStats.ps_drop)
+      lastStats = now
+    }
+
+    private static let reopenPause: UInt64 = 200_000_000
+
+    /// The interface went away or down: it is waited for.
+    private func interrupt() {
+      readStats()
+      if let handle = unsafe handle { unsafe functions.close(handle) }
+      unsafe handle = nil
+      interruptions &+= 1
+      reopenAt = Clock.monotonic() &+ Self.reopenPause
+    }
+
+    private func reopen() {
+      do throws(LBError) {
+        let handle = try unsafe Self.open(interface, options, functions)
+        unsafe self.handle = handle
+        lastStats = pcap_stat()
+      } catch {
+        reopenAt = Clock.monotonic() &+ Self.reopenPause
+      }
+    }
+  }
+
+  /// An eventfd that is waited for beside one other descriptor.
+  final class CaptureWake: Sendable {
+    private let descriptor: Int32
+
+    init() throws(SystemError) {
+      descriptor = lb_eventfd()
+      guard descriptor >= 0 else { throw SystemError("eventfd", errno: -descriptor) }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Ends the wait.
+    func signal() {
+      var one: UInt64 = 1
+      _ = unsafe write(descriptor, &one, 8)
+    }
+
+    /// Waits until `other` is readable, a signal comes or CLOCK_MONOTONIC is at `deadline`.
+    func wait(beside other: Int32, until deadline: UInt64) {
+      var entries = (
+        pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0),
+        pollfd(fd: other, events: Int16(POLLIN), revents: 0)
+      )
+      // Safe: two entries lie in a row.
+      unsafe withUnsafeMutableBytes(of: &entries) {
+        let list = unsafe $0.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: pollfd.self)
+        _ = unsafe lb_poll_until(list, 2, deadline)
+      }
+      if entries.0.revents != 0 {
+        var count: UInt64 = 0
+        _ = unsafe read(descriptor, &count, 8)
+      }
+    }
+  }
+#endif

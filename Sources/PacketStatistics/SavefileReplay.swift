@@ -1,0 +1,142 @@
+package import SampleModel
+
+/// A savefile's packets as a stream of frames, on the packets' own clock.
+package struct SavefileReplay {
+  /// What came of it.
+  package struct Outcome: Sendable, Hashable {
+    package var packets: UInt64 = 0
+    package var frames: UInt64 = 0
+    /// Why the file ended before its end, nil where it did not.
+    package var failure: LBError?
+  }
+
+  private let file: Savefile
+  private let name: String
+  private let interval: UInt64
+  private let top: Int
+  private let aggregator: PacketAggregator
+
+  /// A replay of `file` with a frame for each `interval` nanoseconds in which there were packets;
+  /// the columns' instance is `name`.
+  package init(_ file: Savefile, name: String, interval: UInt64, options: CaptureOptions) {
+    self.file = file
+    self.name = name
+    self.interval = interval
+    top = options.top
+    aggregator = PacketAggregator(file.link, sampling: UInt64(options.sampling))
+  }
+
+  /// Plays everything into `sinks`, or the first `limit` frames behind the opening one. What was
+  /// read of a damaged file is played too.
+  package func play(
+    into sinks: [any SampleSink], limit: UInt64? = nil
+  ) throws(LBError) -> Outcome {
+    var outcome = Outcome()
+    var first: UInt64?
+    var next: UInt64 = 0
+    var index: UInt64 = 0
+    var last: UInt64 = 0
+    let columns = PacketMetrics.columns(name).prefix(PacketCount.count)
+    let layout = Layout(collector: "packets", stream: 0, epoch: 1, columns: Array(columns))
+    while limit.map({ outcome.frames <= $0 }) ?? true {
+      // What is seen of a packet before it is counted: its time decides on the frames before it.
+      var pending: (bytes: [UInt8], length: Int, time: UInt64)?
+      do throws(LBError) {
+        let isThere = unsafe try file.next { bytes, length, time in
+          pending = unsafe (Array(bytes), length, time)
+        }
+        guard isThere else { break }
+      } catch {
+        outcome.failure = error
+        break
+      }
+      guard let packet = pending else { break }
+      if first == nil {
+        first = packet.time
+        (next, last) = (packet.time &+ interval, packet.time)
+        try begin(sinks, layout, at: packet.time)
+        try frame(sinks, at: packet.time, index: 0, edge: .open, &outcome)
+      }
+      if packet.time >= next {
+        try frame(sinks, at: next, index: index + 1, edge: .none, &outcome)
+        // Intervals without packets have no frame: the next one's window is that much longer.
+        let passed = (packet.time - next) / interval
+        index += 1 + passed
+        next += (passed + 1) * interval
+      }
+      // Files may have packets out of order; the stream goes on where it is.
+      last = max(last, packet.time)
+      unsafe packet.bytes.withUnsafeBytes {
+        unsafe aggregator.add($0, wireLength: packet.length, time: packet.time)
+      }
+      outcome.packets += 1
+    }
+    if first == nil {
+      try begin(sinks, layout, at: 0)
+    } else {
+      try frame(sinks, at: last, index: index + 1, edge: .close, &outcome)
+    }
+    for sink in sinks { try sink.commit(watermark: .max) }
+    return outcome
+  }
+
+  private func begin(
+    _ sinks: [any SampleSink], _ layout: Layout, at time: UInt64
+  ) throws(LBError) {
+    let meta = StreamMeta(
+      interval: interval,
+      streams: [
+        StreamMeta.Stream(
+          collector: "packets", stream: 0, thread: 0, cpu: nil, cadence: 1, required: true)
+      ], unavailable: [],
+      records: top == 0
+        ? []
+        : [
+          RecordSchema(
+            collector: "packets", stream: 0, name: "packet_flow", fields: PacketRow.fields,
+            rowsPerTick: 2 * top)
+        ],
+      // The packets' clock is the only one.
+      anchor: ClockAnchor(monotonic: time, realtime: time, boottime: time), notes: [])
+    for sink in sinks {
+      try sink.begin(meta)
+      try sink.layout(layout)
+    }
+  }
+
+  private func frame(
+    _ sinks: [any SampleSink], at time: UInt64, index: UInt64, edge: BracketEdge,
+    _ outcome: inout Outcome
+  ) throws(LBError) {
+    let values = (0..<PacketCount.count).map { unsafe aggregator.counts[$0] }
+    var header = FrameHeader(
+      outcome: .complete, edge: edge, stream: 0, epoch: 1, bracket: 1, deadlineIndex: index,
+      deadline: time, start: time, end: time)
+    for sink in sinks {
+      try sink.frame(header, values.span)
+      try sink.commit(watermark: time)
+    }
+    outcome.frames += 1
+    guard top > 0, edge != .open else { return }
+    header.kind = .records
+    let rows = records()
+    for sink in sinks where !rows.isEmpty { try sink.records(header, rows.span) }
+  }
+
+  private func records() -> [UInt64] {
+    var flows = Array(repeating: FlowTable.Row.none, count: top)
+    var ports = Array(repeating: PacketAggregator.PortRow.none, count: top)
+    var flowSpan = flows.mutableSpan
+    let flowCount = aggregator.flows.top(&flowSpan)
+    var portSpan = ports.mutableSpan
+    let portCount = aggregator.topPorts(&portSpan)
+    let all =
+      flows.prefix(flowCount).map { PacketRow($0) }
+      + ports.prefix(portCount).map { PacketRow($0) }
+    var words = [UInt64](repeating: 0, count: all.count * PacketRow.words)
+    var span = words.mutableSpan
+    let interface = AddressText.words(name)
+    for (place, row) in all.enumerated() { row.write(&span, at: place, interface: interface) }
+    return words
+  }
+}

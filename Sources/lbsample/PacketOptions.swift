@@ -1,0 +1,132 @@
+import ArgumentParser
+import PacketStatistics
+import SampleModel
+
+/// Whose packets are counted, and how.
+struct PacketOptions: ParsableArguments {
+  @Option(
+    name: .customLong("packets"),
+    help: ArgumentHelp(
+      "Count the packets of these interfaces, or of any of them.", valueName: "interfaces"))
+  var interfaces: String?
+  @Option(
+    name: .customLong("packets-file"),
+    help: ArgumentHelp(
+      "Count those of a pcap or pcapng file instead, on its own clock; - for standard input "
+        + "(sample).", valueName: "file"))
+  var file: String?
+  @Option(
+    name: .customLong("packets-filter"), parsing: .unconditional,
+    help: ArgumentHelp("Only what passes this expression, as tcpdump's.", valueName: "bpf"))
+  var filter: String?
+  @Option(
+    name: .customLong("packets-snaplen"), parsing: .unconditional,
+    help: ArgumentHelp("Bytes of each packet to look at (default: 128).", valueName: "n"))
+  var snapLength: String?
+  @Option(
+    name: .customLong("packets-sample"), parsing: .unconditional,
+    help: ArgumentHelp("Look into each N-th packet only; all are counted.", valueName: "1/n"))
+  var sampling: String?
+  @Option(
+    name: .customLong("packets-buffer"), parsing: .unconditional,
+    help: ArgumentHelp("Bytes of the kernel's buffer (default: 8388608).", valueName: "n"))
+  var buffer: String?
+  @Option(
+    name: .customLong("packets-direction"), parsing: .unconditional,
+    help: ArgumentHelp("both, in or out.", valueName: "which"))
+  var direction: String?
+  @Option(
+    name: .customLong("packets-timestamp"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Who stamps them: host, adapter, … of pcap-tstamp(7).", valueName: "type"))
+  var timestamp: String?
+  @Flag(
+    name: .customLong("packets-promiscuous"),
+    help: "Also what is meant for others, as a switch lets it through.")
+  var isPromiscuous = false
+  @Option(
+    name: .customLong("packets-top"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Records of the flows and ports with most bytes (default: 10; 0: none).", valueName: "n"))
+  var top: String?
+
+  /// As they stand in a result's configuration.
+  var entries: [(String, String)] {
+    [
+      ("collectors.packets", interfaces ?? ""), ("collectors.packets_filter", filter ?? ""),
+      ("collectors.packets_snaplen", snapLength ?? ""),
+      ("collectors.packets_sample", sampling ?? ""),
+      ("collectors.packets_direction", direction ?? ""),
+      ("collectors.packets_promiscuous", isPromiscuous ? "true" : ""),
+    ]
+  }
+
+  /// The capture that they ask for, nil for none.
+  func choice() throws(LBError) -> CaptureOptions? {
+    guard let interfaces else {
+      let other: [(String, Bool)] = [
+        ("--packets-filter", filter != nil), ("--packets-snaplen", snapLength != nil),
+        ("--packets-sample", sampling != nil), ("--packets-buffer", buffer != nil),
+        ("--packets-direction", direction != nil), ("--packets-timestamp", timestamp != nil),
+        ("--packets-promiscuous", isPromiscuous), ("--packets-top", top != nil),
+      ]
+      if file == nil, let option = other.first(where: \.1)?.0 {
+        throw LBError(.configuration, "\(option) is about packets: say of what with --packets")
+      }
+      return nil
+    }
+    guard file == nil else {
+      throw LBError(.configuration, "--packets-file and --packets: one of the two")
+    }
+    return try read(interfaces.split(separator: ",").map(String.init))
+  }
+
+  /// How the packets of `--packets-file` are read.
+  func ofFile() throws(LBError) -> CaptureOptions { try read([]) }
+
+  private func read(_ names: [String]) throws(LBError) -> CaptureOptions {
+    var options = CaptureOptions(interfaces: names)
+    if Set(names).count < names.count || names.isEmpty && file == nil {
+      throw LBError(
+        .configuration, "--packets \(interfaces ?? ""): expected names of interfaces, each once")
+    }
+    options.filter = filter
+    if let length = try number(snapLength, "--packets-snaplen", 14...262_144) {
+      options.snapLength = length
+    }
+    if let size = try number(buffer, "--packets-buffer", 65_536...1_073_741_824) {
+      options.bufferBytes = size
+    }
+    if let count = try number(top, "--packets-top", 0...256) { options.top = count }
+    if let sampling {
+      let text = sampling.hasPrefix("1/") ? String(sampling.dropFirst(2)) : ""
+      guard let each = Int(text), (1...1_000_000).contains(each) else {
+        throw LBError(.configuration, "--packets-sample \(sampling): expected 1/N, as in 1/100")
+      }
+      options.sampling = each
+    }
+    if let direction {
+      guard let known = CaptureOptions.Direction(rawValue: direction) else {
+        throw LBError(
+          .configuration, "--packets-direction \(direction): expected both, in or out")
+      }
+      options.direction = known
+    }
+    options.timestampType = timestamp
+    options.isPromiscuous = isPromiscuous
+    return options
+  }
+
+  private func number(
+    _ text: String?, _ option: String, _ range: ClosedRange<Int>
+  ) throws(LBError) -> Int? {
+    guard let text else { return nil }
+    guard let value = Int(text), range.contains(value) else {
+      throw LBError(
+        .configuration,
+        "\(option) \(text): expected a whole number from \(range.lowerBound) to "
+          + "\(range.upperBound)")
+    }
+    return value
+  }
+}

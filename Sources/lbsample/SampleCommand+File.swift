@@ -1,0 +1,32 @@
+import Foundation
+import LinuxSystem
+import Output
+import PacketStatistics
+import SampleModel
+import Sampler
+
+/// `lbsample --packets-file FILE`: no host is sampled, the file's packets are.
+extension SampleCommand {
+  /// Shows the packets of a savefile as if they were captured now, as fast as they can be read.
+  func replay(_ path: String, _ plan: Plan) throws {
+    guard collectors.named.isEmpty, !collectors.all, record == nil else {
+      throw LBError(
+        .configuration,
+        "--packets-file has a clock of its own: no collector and no --record goes with it")
+    }
+    let options = try collectors.packets.ofFile()
+    let file = try Savefile(path)
+    if let filter = options.filter { try file.filter(filter) }
+    let stop = try ownErrors { () throws(SystemError) in try StopFlag() }
+    guard let view = try view(plan.settings, host: [], stop: stop) else { return }
+    let name = path == "-" ? "stdin" : path.split(separator: "/").last.map(String.init) ?? path
+    let outcome = try SavefileReplay(
+      file, name: name, interval: plan.interval, options: options
+    ).play(into: [view], limit: plan.limit)
+    if let view = view as? NDJSONSink {
+      try view.end(ledger: Ledger(), overhead: Overhead())
+    }
+    if !log.quiet { Console.say("\(outcome.packets) packets in \(outcome.frames) frames") }
+    if let failure = outcome.failure { throw failure }
+  }
+}
