@@ -120,6 +120,9 @@ let package = Package(
         name: "brackets",
         dependencies: ["SampleModel", "LinuxSystem", "PerfEvents", "Sampler", "Collectors"],
         path: "Benchmarks/brackets"),
+      .executableTarget(
+        name: "packets", dependencies: ["LinuxSystem", "PacketStatistics"],
+        path: "Benchmarks/packets"),
       .testTarget(name: "RepositoryTests"),
     ],
   swiftLanguageModes: [.v6]

@@ -106,12 +106,15 @@ package final class TableSink: SampleSink {
     }
   }
 
-  /// The busiest processes stand below their row; other records are not shown.
+  /// The busiest processes and flows stand below their row; other records are not shown.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
-    guard let schema = schemas[header.stream], schema.name == BusiestLines.recordName,
-      header.edge == .none
-    else { return }
-    busiest += BusiestLines.text(rows, schema, indent: clockWidth)
+    guard let schema = schemas[header.stream], header.edge == .none else { return }
+    switch schema.name {
+    case BusiestLines.recordName:
+      busiest += BusiestLines.text(rows, schema, indent: clockWidth)
+    case FlowLines.recordName: busiest += FlowLines.text(rows, schema, indent: clockWidth)
+    default: break
+    }
   }
 
   /// Says what happened beside the samples.

@@ -107,6 +107,11 @@ package enum TableView {
       Spec("write_bytes", "write", .bytes, 4),
     ],
     "top": [Spec("processes", "procs", .count, 4)],
+    "packets": [
+      Spec("packets_in", "pkt/s", .count, 1), Spec("packets_out", "out/s", .count, 2),
+      Spec("bytes_in", "in", .bytes, 1), Spec("bytes_out", "out", .bytes, 2),
+      Spec("dropped_socket", "lost/s", .count, 3),
+    ],
     "footprint": [
       Spec("Pss", "pss", .bytes, 2), Spec("Swap", "swap", .bytes, 5),
       Spec("placement", "mem", .bytes, 3),

@@ -46,6 +46,7 @@ import Synchronization
     private var dropped: UInt64 = 0
     private var lastStats = pcap_stat()
     private var interruptions: UInt64 = 0
+    private var carrierLosses: UInt64?
     private var reopenAt: UInt64 = 0
     private let dropFiles: [String]
 
@@ -288,6 +289,8 @@ import Synchronization
 
     /// Copies the numbers as they stand, and says so.
     private func answer() {
+      aggregator.settle()
+      countInterruptions()
       for index in 0..<PacketCount.count {
         unsafe snapshot[index] = aggregator.counts[index]
       }
@@ -298,7 +301,7 @@ import Synchronization
         sum &+ (SmallFile.text(path).flatMap { UInt64($0) } ?? 0)
       }
       unsafe snapshot[PacketMetrics.interruptions] = interruptions
-      unsafe snapshot[PacketMetrics.isUp] = handle == nil ? 0 : 1
+      unsafe snapshot[PacketMetrics.isUp] = handle == nil || !isInterfaceUp ? 0 : 1
       unsafe snapshot[PacketMetrics.missedFlow] = aggregator.flows.missed
       rowCount = 0
       portCount = 0
@@ -320,6 +323,24 @@ import Synchronization
       received &+= UInt64(now.ps_recv &- lastStats.ps_recv)
       dropped &+= UInt64(now.ps_drop &- lastStats.ps_drop)
       lastStats = now
+    }
+
+    /// While an interface is down the capture just goes on, so the kernel is asked: it counts how
+    /// often a carrier went (sysfs-class-net, carrier_down_count, Linux 4.16).
+    private func countInterruptions() {
+      guard interface != "any" else { return }
+      let now =
+        SmallFile.text("/sys/class/net/\(interface)/carrier_down_count").flatMap { UInt64($0) } ?? 0
+      // A new interface of the same name begins anew.
+      if let carrierLosses { interruptions &+= now >= carrierLosses ? now &- carrierLosses : now }
+      carrierLosses = now
+    }
+
+    /// Whether the interface is there and was not taken down: IFF_UP of its flags.
+    private var isInterfaceUp: Bool {
+      guard interface != "any" else { return true }
+      let flags = SmallFile.text("/sys/class/net/\(interface)/flags") ?? ""
+      return (Int(flags.dropFirst(2), radix: 16) ?? 0) & 1 == 1
     }
 
     private static let reopenPause: UInt64 = 200_000_000

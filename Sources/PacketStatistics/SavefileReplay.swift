@@ -108,6 +108,7 @@ package struct SavefileReplay {
     _ sinks: [any SampleSink], at time: UInt64, index: UInt64, edge: BracketEdge,
     _ outcome: inout Outcome
   ) throws(LBError) {
+    aggregator.settle()
     let values = (0..<PacketCount.count).map { unsafe aggregator.counts[$0] }
     var header = FrameHeader(
       outcome: .complete, edge: edge, stream: 0, epoch: 1, bracket: 1, deadlineIndex: index,

@@ -171,7 +171,7 @@ struct CollectorOptions: ParsableArguments {
       PerfOptions.Surroundings(
         roots: roots, workload: workload, processes: options.processes, perThread: perThread,
         isStrict: require.contains("perf")))
-    options.packets = try packets.choice()
+    options.packets = try packets.choice(usually: workload == nil ? 0 : 10)
     options.netSource = NetSource(rawValue: settings["collectors.net_source"]) ?? .auto
     options.disks = DiskChoice(rawValue: settings["collectors.disk_devices"]) ?? .disks
     let registry = CollectorRegistry.host(options)

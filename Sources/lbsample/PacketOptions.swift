@@ -47,7 +47,8 @@ struct PacketOptions: ParsableArguments {
   @Option(
     name: .customLong("packets-top"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Records of the flows and ports with most bytes (default: 10; 0: none).", valueName: "n"))
+      "Records of the flows and ports with most bytes (default: 10 in run, else 0).",
+      valueName: "n"))
   var top: String?
 
   /// As they stand in a result's configuration.
@@ -61,8 +62,8 @@ struct PacketOptions: ParsableArguments {
     ]
   }
 
-  /// The capture that they ask for, nil for none.
-  func choice() throws(LBError) -> CaptureOptions? {
+  /// The capture that they ask for, nil for none; with so many flows where nothing is said.
+  func choice(usually flows: Int) throws(LBError) -> CaptureOptions? {
     guard let interfaces else {
       let other: [(String, Bool)] = [
         ("--packets-filter", filter != nil), ("--packets-snaplen", snapLength != nil),
@@ -78,14 +79,15 @@ struct PacketOptions: ParsableArguments {
     guard file == nil else {
       throw LBError(.configuration, "--packets-file and --packets: one of the two")
     }
-    return try read(interfaces.split(separator: ",").map(String.init))
+    return try read(interfaces.split(separator: ",").map(String.init), top: flows)
   }
 
   /// How the packets of `--packets-file` are read.
-  func ofFile() throws(LBError) -> CaptureOptions { try read([]) }
+  func ofFile() throws(LBError) -> CaptureOptions { try read([], top: 0) }
 
-  private func read(_ names: [String]) throws(LBError) -> CaptureOptions {
+  private func read(_ names: [String], top usual: Int) throws(LBError) -> CaptureOptions {
     var options = CaptureOptions(interfaces: names)
+    options.top = usual
     if Set(names).count < names.count || names.isEmpty && file == nil {
       throw LBError(
         .configuration, "--packets \(interfaces ?? ""): expected names of interfaces, each once")

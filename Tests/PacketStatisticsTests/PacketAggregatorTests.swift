@@ -52,7 +52,7 @@ import Testing
     let before = aggregator[PacketCount.packetsIn]
     aggregator.add([(150, packet), (250, packet), (199, packet), (260, packet)])
     #expect(aggregator[PacketCount.packetsIn] - before == 2)
-    aggregator.settle()
+    aggregator.mergeEarly()
     #expect(aggregator[PacketCount.packetsIn] == 5, "and none is lost")
   }
 

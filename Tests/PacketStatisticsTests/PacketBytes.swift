@@ -122,6 +122,7 @@ extension PacketAggregator {
         unsafe add($0, wireLength: packet.bytes.count, time: packet.time)
       }
     }
+    settle()
   }
 
   subscript(_ index: Int) -> UInt64 { unsafe counts[index] }

@@ -40,7 +40,8 @@ package final class FlowTable {
   package init(bits: Int = 11) {
     count = (1 << bits) * Self.ways
     setMask = (1 << bits) - 1
-    unsafe tags = .allocate(capacity: count)
+    let memory = UnsafeMutableRawPointer.allocate(byteCount: count, alignment: 8)
+    unsafe tags = memory.bindMemory(to: UInt8.self, capacity: count)
     unsafe entries = .allocate(capacity: count)
     // Written now, so that no page fault comes with a packet.
     unsafe tags.initialize(repeating: 0, count: count)
@@ -77,11 +78,20 @@ package final class FlowTable {
     // 0 marks an empty place.
     let tag = UInt8(truncatingIfNeeded: hash >> 56) | 1
     let set = (Int(truncatingIfNeeded: hash) & setMask) * Self.ways
+    // All eight tags in one word: a byte of `matches` is 0x80 where its tag may be the one. Which of
+    // the eight it is would be guessed wrong by a loop's branches most of the time.
+    let word = unsafe UnsafeRawPointer(tags + set).load(as: UInt64.self)
+    let difference = word ^ (0x0101_0101_0101_0101 &* UInt64(tag))
+    var matches =
+      (difference &- 0x0101_0101_0101_0101) & ~difference & 0x8080_8080_8080_8080
     var place = -1
-    for way in set..<set + Self.ways
-    where unsafe (tags[way] == tag && entries[way].key == key) {
-      place = way
-      break
+    while matches != 0 {
+      let way = set + matches.trailingZeroBitCount >> 3
+      if unsafe entries[way].key == key {
+        place = way
+        break
+      }
+      matches &= matches &- 1
     }
     if place < 0 { place = admit(key, tag, set) }
     let entry = unsafe entries + place

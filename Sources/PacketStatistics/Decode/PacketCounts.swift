@@ -32,30 +32,19 @@ package enum PacketCount {
     "0-1us", "1-10us", "10-100us", "100us-1ms", "1-10ms", "10-100ms", "100ms-",
   ]
 
+  /// Without a branch that would be guessed wrong: RMON's bins are powers of two but for the ends.
   @inline(__always)
   static func sizeBin(_ length: Int) -> Int {
-    switch length &+ 4 {
-    case ...64: 0
-    case ...127: 1
-    case ...255: 2
-    case ...511: 3
-    case ...1023: 4
-    case ...1518: 5
-    default: 6
-    }
+    let octets = length &+ 4
+    let power = Int.bitWidth &- 6 &- octets.leadingZeroBitCount
+    return octets <= 64 ? 0 : octets > 1518 ? 6 : power
   }
 
   @inline(__always)
   static func gapBin(_ nanoseconds: UInt64) -> Int {
-    switch nanoseconds {
-    case ..<1_000: 0
-    case ..<10_000: 1
-    case ..<100_000: 2
-    case ..<1_000_000: 3
-    case ..<10_000_000: 4
-    case ..<100_000_000: 5
-    default: 6
-    }
+    func reaches(_ bound: UInt64) -> Int { nanoseconds >= bound ? 1 : 0 }
+    return reaches(1_000) &+ reaches(10_000) &+ reaches(100_000) &+ reaches(1_000_000)
+      &+ reaches(10_000_000) &+ reaches(100_000_000)
   }
 }
 
@@ -79,6 +68,22 @@ package final class PacketAggregator {
   /// Packets stamped before this belong before the current bracket.
   private var boundary: UInt64 = 0
   private var hasEarly = false
+  /// A packet of which the flow is still to be found.
+  private struct Waiting {
+    let flow: FlowKey
+    let bytes: UInt64
+    let sequence: UInt32
+    let payload: UInt32
+  }
+  private static let batch = 32
+  private let waiting: UnsafeMutablePointer<Waiting>
+  private var waitingCount = 0
+  /// Packets and bytes of each combination of layers since `settle`, and which there were: one
+  /// addition each for a packet, rather than one for each of its layers.
+  private let mixes: UnsafeMutablePointer<(packets: UInt64, bytes: UInt64)>
+  private var seenMixes = [UInt16](repeating: 0, count: PacketAggregator.mixLimit)
+  private var seenCount = 0
+  private static let mixLimit = 1 << PacketLayers.names.count
   /// Bytes by protocol and by the lower of both ports: TCP's, then UDP's.
   private let ports: UnsafeMutablePointer<UInt64>
 
@@ -97,6 +102,9 @@ package final class PacketAggregator {
     unsafe counts.initialize(repeating: 0, count: PacketCount.count)
     unsafe early = .allocate(capacity: PacketCount.count)
     unsafe early.initialize(repeating: 0, count: PacketCount.count)
+    unsafe waiting = .allocate(capacity: Self.batch)
+    unsafe mixes = .allocate(capacity: Self.mixLimit)
+    unsafe mixes.initialize(repeating: (0, 0), count: Self.mixLimit)
     unsafe ports = .allocate(capacity: 2 << 16)
     unsafe ports.initialize(repeating: 0, count: 2 << 16)
   }
@@ -104,6 +112,8 @@ package final class PacketAggregator {
   deinit {
     unsafe counts.deallocate()
     unsafe early.deallocate()
+    unsafe waiting.deallocate()
+    unsafe mixes.deallocate()
     unsafe ports.deallocate()
   }
 
@@ -111,13 +121,39 @@ package final class PacketAggregator {
   /// before the next one, and flows begin anew.
   package func open(at time: UInt64) {
     settle()
+    mergeEarly()
     boundary = time
     flows.clear()
     unsafe ports.update(repeating: 0, count: 2 << 16)
   }
 
-  /// Adds what came too late to what is counted.
+  /// Brings `counts` up to date. Before they are read.
   package func settle() {
+    followWaiting()
+    for place in 0..<seenCount {
+      let mix = Int(seenMixes[place])
+      unsafe add(mixes[mix], of: PacketLayers(rawValue: UInt32(mix)), to: counts)
+      unsafe mixes[mix] = (0, 0)
+    }
+    seenCount = 0
+  }
+
+  @inline(__always)
+  private func add(
+    _ amount: (packets: UInt64, bytes: UInt64), of layers: PacketLayers,
+    to counts: UnsafeMutablePointer<UInt64>
+  ) {
+    var rest = layers.rawValue
+    while rest != 0 {
+      let bit = rest.trailingZeroBitCount
+      unsafe counts[PacketCount.layers + bit] &+= amount.packets
+      unsafe counts[PacketCount.layerBytes + bit] &+= amount.bytes
+      rest &= rest &- 1
+    }
+  }
+
+  /// Adds what came too late for the bracket before to what is counted.
+  package func mergeEarly() {
     guard hasEarly else { return }
     hasEarly = false
     for index in 0..<PacketCount.count {
@@ -156,7 +192,7 @@ package final class PacketAggregator {
     let packet = unsafe decoder.decode(bytes, wireLength: wireLength)
     unsafe direct(packet, length, into)
     unsafe count(packet, length, into)
-    if packet.hasFlow, !isEarly { unsafe follow(packet, length, into) }
+    if packet.hasFlow, !isEarly { follow(packet, length) }
   }
 
   @inline(__always)
@@ -174,12 +210,16 @@ package final class PacketAggregator {
   private func count(
     _ packet: Packet, _ length: UInt64, _ into: UnsafeMutablePointer<UInt64>
   ) {
-    var rest = packet.layers.rawValue
-    while rest != 0 {
-      let bit = rest.trailingZeroBitCount
-      unsafe into[PacketCount.layers + bit] &+= 1
-      unsafe into[PacketCount.layerBytes + bit] &+= length
-      rest &= rest &- 1
+    if unsafe into == early {
+      unsafe add((1, length), of: packet.layers, to: into)
+    } else {
+      let mix = Int(packet.layers.rawValue)
+      if unsafe mixes[mix].packets == 0 {
+        seenMixes[seenCount] = UInt16(mix)
+        seenCount += 1
+      }
+      unsafe mixes[mix].packets &+= 1
+      unsafe mixes[mix].bytes &+= length
     }
     if packet.isFragment { unsafe into[PacketCount.fragments] &+= 1 }
     if packet.isCut { unsafe into[PacketCount.cut] &+= 1 }
@@ -197,22 +237,31 @@ package final class PacketAggregator {
     }
   }
 
+  /// Lets a packet's flow wait: a table that is larger than a cache answers several at once as
+  /// fast as one.
   @inline(__always)
-  private func follow(
-    _ packet: Packet, _ length: UInt64, _ into: UnsafeMutablePointer<UInt64>
-  ) {
-    switch flows.add(
-      packet.flow, bytes: length, sequence: packet.tcpSequence,
+  private func follow(_ packet: Packet, _ length: UInt64) {
+    unsafe waiting[waitingCount] = Waiting(
+      flow: packet.flow, bytes: length, sequence: packet.tcpSequence,
       payload: packet.isFragment ? 0 : packet.tcpPayload)
-    {
-    case .plain: break
-    case .regress: unsafe into[PacketCount.retransmissions] &+= 1
-    case .unknown: unsafe into[PacketCount.unknownSequence] &+= 1
+    waitingCount &+= 1
+    if waitingCount == Self.batch { followWaiting() }
+  }
+
+  private func followWaiting() {
+    for place in 0..<waitingCount {
+      let one = unsafe waiting[place]
+      switch flows.add(one.flow, bytes: one.bytes, sequence: one.sequence, payload: one.payload) {
+      case .plain: break
+      case .regress: unsafe counts[PacketCount.retransmissions] &+= 1
+      case .unknown: unsafe counts[PacketCount.unknownSequence] &+= 1
+      }
+      let number = one.flow.protocolNumber
+      guard number == 6 || number == 17 else { continue }
+      let port = min(one.flow.sourcePort, one.flow.destinationPort)
+      unsafe ports[(number == 6 ? 0 : 1 << 16) + Int(port)] &+= one.bytes
     }
-    guard packet.layers.contains(.tcp) || packet.layers.contains(.udp) else { return }
-    let port = min(packet.flow.sourcePort, packet.flow.destinationPort)
-    let base = packet.layers.contains(.tcp) ? 0 : 1 << 16
-    unsafe ports[base + Int(port)] &+= length
+    waitingCount = 0
   }
 
   /// A port with its bytes.

@@ -1,0 +1,49 @@
+import SampleModel
+
+/// The flows and ports with most bytes as lines below the table's row.
+enum FlowLines {
+  static let recordName = "packet_flow"
+
+  /// A heading, and a line for each row: amounts since the bracket began.
+  static func text(_ rows: Span<UInt64>, _ schema: RecordSchema, indent: Int) -> String {
+    let margin = String(repeating: " ", count: indent + 1)
+    var lines = margin + "   bytes  at most  packets  flow\n"
+    for row in 0..<rows.count / schema.fields.count {
+      var numbers: [String: UInt64] = [:]
+      var texts: [String: String] = [:]
+      for value in RecordValue.read(rows, row: row, schema) {
+        switch value.content {
+        case .number(let number): numbers[value.name] = number
+        case .text(let text): texts[value.name] = text
+        }
+      }
+      let bytes = numbers["bytes"] ?? 0
+      let least = bytes - min(bytes, numbers["error"] ?? 0)
+      let cells = [
+        (Readable.bytes(Double(least)), 8), (Readable.bytes(Double(bytes)), 8),
+        ((numbers["packets"] ?? 0) == 0 ? "-" : "\(numbers["packets"] ?? 0)", 8),
+      ]
+      lines += margin
+      for (text, width) in cells {
+        lines += String(repeating: " ", count: max(0, width - text.count)) + text + " "
+      }
+      lines += " " + (texts["interface"] ?? "") + " " + name(numbers, texts) + "\n"
+    }
+    return lines
+  }
+
+  private static func name(_ numbers: [String: UInt64], _ texts: [String: String]) -> String {
+    let known: [UInt64: String] = [
+      1: "icmp", 6: "tcp", 17: "udp", 47: "gre", 58: "icmpv6", 132: "sctp",
+    ]
+    let number = numbers["protocol"] ?? 0
+    let word = known[number] ?? "protocol \(number)"
+    let from = numbers["source_port"] ?? 0
+    let to = numbers["destination_port"] ?? 0
+    guard let source = texts["source"], !source.isEmpty else { return "\(word) port \(from)" }
+    let destination = texts["destination"] ?? ""
+    guard from != 0 || to != 0 else { return "\(word) \(source) → \(destination)" }
+    // As tcpdump writes them: an address of colons and a port are told apart by the point.
+    return "\(word) \(source).\(from) → \(destination).\(to)"
+  }
+}
