@@ -9,8 +9,8 @@ import Synchronization
 
   /// One interface's packets, counted on a thread of their own as they come.
   ///
-  /// The kernel hands over a block of packets when it is full or `timeout` after it began. A snapshot
-  /// for a time has every packet stamped up to it and none after: it waits until a later packet
+  /// The kernel hands over a block of packets when it is full or `timeout` after it began. A
+  /// snapshot for a time has every packet stamped up to it and none after: it waits until a later packet
   /// comes, or until none can be under way any more.
   @safe
   package final class PacketCapture: @unchecked Sendable {
@@ -90,7 +90,7 @@ import Synchronization
       return PacketAggregator(
         LinkType(unsafe functions.linkType(handle)), ownMAC: UInt64(digits, radix: 16) ?? 0,
         mtu: SmallFile.text("\(folder)/mtu").flatMap { Int($0) } ?? 65_535,
-        sampling: UInt64(options.sampling))
+        sampling: UInt64(options.sampling), allFlows: options.top > 0)
     }
 
     private static func open(

@@ -56,8 +56,8 @@ package final class Savefile {
     #endif
   }
 
-  /// Gives the next packet to `body`: its bytes, its length on the wire, its Unix time. False at the
-  /// end. A damaged file ends with a `configuration` error that says so.
+  /// Gives the next packet to `body`: its bytes, its length on the wire, its Unix time. False at
+  /// the end. A damaged file ends with a `configuration` error that says so.
   package func next(
     _ body: (UnsafeRawBufferPointer, Int, UInt64) -> Void
   ) throws(LBError) -> Bool {

@@ -23,7 +23,7 @@ package struct SavefileReplay {
     self.name = name
     self.interval = interval
     top = options.top
-    aggregator = PacketAggregator(file.link, sampling: UInt64(options.sampling))
+    aggregator = PacketAggregator(file.link, sampling: UInt64(options.sampling), allFlows: top > 0)
   }
 
   /// Plays everything into `sinks`, or the first `limit` frames behind the opening one. What was

@@ -86,7 +86,7 @@ private final class Wire {
   private func sender(_ count: Int, to address: String) -> [String] {
     [
       "--", "bash", "-c",
-      "for i in $(seq \(count)); do echo some words > /dev/udp/\(address)/9; done 2>/dev/null; true",
+      "for i in $(seq \(count)); do echo some words > /dev/udp/\(address)/9; done 2>/dev/null; :",
     ]
   }
 

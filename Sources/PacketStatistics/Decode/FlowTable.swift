@@ -1,5 +1,5 @@
-/// The flows with the most bytes, in memory that is fixed: Space-Saving (Metwally, Agrawal, El Abbadi
-/// 2005) within sets of eight.
+/// The flows with the most bytes, in memory that is fixed: Space-Saving (Metwally, Agrawal and
+/// El Abbadi, 2005) within sets of eight.
 ///
 /// A flow that finds its set full takes the place of the smallest there and inherits its bytes, as
 /// its error: what a row shows is at least what the flow had, and `bytes - error` is at most that.
@@ -78,8 +78,8 @@ package final class FlowTable {
     // 0 marks an empty place.
     let tag = UInt8(truncatingIfNeeded: hash >> 56) | 1
     let set = (Int(truncatingIfNeeded: hash) & setMask) * Self.ways
-    // All eight tags in one word: a byte of `matches` is 0x80 where its tag may be the one. Which of
-    // the eight it is would be guessed wrong by a loop's branches most of the time.
+    // All eight tags in one word: a byte of `matches` is 0x80 where its tag may be the one. Which
+    // of the eight it is would be guessed wrong by a loop's branches most of the time.
     let word = unsafe UnsafeRawPointer(tags + set).load(as: UInt64.self)
     let difference = word ^ (0x0101_0101_0101_0101 &* UInt64(tag))
     var matches =

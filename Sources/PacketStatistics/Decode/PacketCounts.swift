@@ -57,6 +57,8 @@ package final class PacketAggregator {
   private let ownMAC: UInt64
   /// Frames longer than this are segmentation super-frames, to be split or already joined.
   private let longest: Int
+  /// Whether all flows are followed, or only data of TCP, for its sequence.
+  private let allFlows: Bool
   /// Each how-manyth packet is decoded; all are counted.
   private let sampling: UInt64
   /// The counts, `PacketCount.count` of them.
@@ -90,8 +92,9 @@ package final class PacketAggregator {
   /// Nothing counted yet.
   package init(
     _ link: LinkType, ownMAC: UInt64 = 0, mtu: Int = 1500, sampling: UInt64 = 1,
-    flowBits: Int = 11
+    flowBits: Int = 11, allFlows: Bool = true
   ) {
+    self.allFlows = allFlows
     decoder = PacketDecoder(link)
     flows = FlowTable(bits: flowBits)
     self.ownMAC = ownMAC
@@ -192,7 +195,7 @@ package final class PacketAggregator {
     let packet = unsafe decoder.decode(bytes, wireLength: wireLength)
     unsafe direct(packet, length, into)
     unsafe count(packet, length, into)
-    if packet.hasFlow, !isEarly { follow(packet, length) }
+    if packet.hasFlow, !isEarly, allFlows || packet.tcpPayload > 0 { follow(packet, length) }
   }
 
   @inline(__always)
