@@ -64,6 +64,9 @@ bench: build
 	Benchmarks/compare-timeline $(BINARY)
 	Benchmarks/count-allocations $(BINARY)
 	swift build $(SWIFT_FLAGS) --product brackets
+	swift build $(SWIFT_FLAGS) --product packets
+	.build/release/packets
+	Benchmarks/compare-packets $(BINARY)
 	set -e; for events in none system workload; do .build/release/brackets 10000 $$events; done
 
 # Ring and sampling threads under the thread sanitizer.

@@ -10,8 +10,8 @@ import Synchronization
   /// One interface's packets, counted on a thread of their own as they come.
   ///
   /// The kernel hands over a block of packets when it is full or `timeout` after it began. A
-  /// snapshot for a time has every packet stamped up to it and none after: it waits until a later packet
-  /// comes, or until none can be under way any more.
+  /// snapshot for a time has every packet stamped up to it and none after: it waits until a later
+  /// packet comes, or until none can be under way any more.
   @safe
   package final class PacketCapture: @unchecked Sendable {
     // Sendable: everything but the request, its answer and the flags belongs to the capture thread
