@@ -1,6 +1,7 @@
 import LinuxSystem
 package import SampleModel
 import SampleRing
+import Synchronization
 
 /// A ring that was given more room.
 package struct RingGrowth: Sendable, Hashable {
@@ -19,7 +20,7 @@ package struct RingGrowth: Sendable, Hashable {
   }
 }
 
-/// What is done between two brackets about sampling that went wrong.
+/// What is done about sampling that went wrong.
 extension SamplerSession {
   /// The most words that a ring grows to: 32 MiB.
   static let grownCapacity = 1 << 22
@@ -75,6 +76,22 @@ extension SamplerSession {
     guard let place else { return false }
     thread.disable(place)
     return true
+  }
+
+  /// Waits for every thread's answer. One that gives none is named, and the session is of no more
+  /// use but to be disarmed.
+  func awaitAll() throws(LBError) {
+    for thread in threads.reversed()
+    where !thread.awaitDone(within: isSilent ? 0 : configuration.answerLimit) {
+      isSilent = true
+      let stream = thread.reading.load(ordering: .relaxed)
+      let name = meta?.streams.first { $0.stream == stream }?.collector ?? "a collector"
+      throw LBError(
+        .metricCollection,
+        "sampling thread \(thread.index) has not answered for "
+          + "\(Durations.text(configuration.answerLimit)): it hangs where it reads \(name)",
+        context: ErrorContext(collector: name))
+    }
   }
 
   func memoryNode(ofCPU cpu: Int) -> Int? {

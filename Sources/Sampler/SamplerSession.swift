@@ -27,7 +27,7 @@ package final class SamplerSession {
   private var before = Baseline()
   private var edgeFailure: LBError?
   /// A sampling thread has not answered.
-  private var isSilent = false
+  var isSilent = false
   /// Nothing was sampled since the drain last delivered everything.
   private var isDrained = false
   /// How long the last start took, in nanoseconds.
@@ -304,22 +304,6 @@ package final class SamplerSession {
     }
     threads = []
     table.disarmAll()
-  }
-
-  /// Waits for every thread's answer. One that gives none is named, and the session is of no more
-  /// use but to be disarmed.
-  private func awaitAll() throws(LBError) {
-    for thread in threads.reversed()
-    where !thread.awaitDone(within: isSilent ? 0 : configuration.answerLimit) {
-      isSilent = true
-      let stream = thread.reading.load(ordering: .relaxed)
-      let name = meta?.streams.first { $0.stream == stream }?.collector ?? "a collector"
-      throw LBError(
-        .metricCollection,
-        "sampling thread \(thread.index) has not answered for "
-          + "\(Durations.text(configuration.answerLimit)): it hangs where it reads \(name)",
-        context: ErrorContext(collector: name))
-    }
   }
 
   /// A collector whose layout changed just at an edge is armed anew and read again: without its

@@ -33,8 +33,8 @@ final class SamplingThread: @unchecked Sendable {
   private let drainWord: DrainSignal
   let streams: UnsafeMutableBufferPointer<StreamState>
   private let mailboxes: [Mailbox]
-  private let scratch: Mapping
-  private var producer: RingProducer
+  let scratch: Mapping
+  var producer: RingProducer
   private var wakeFill: Int
   private let wakesEveryTick: Bool
   /// The share of one CPU that the process may use, 0 for no bound.
@@ -368,39 +368,6 @@ final class SamplingThread: @unchecked Sendable {
       unsafe state.pointee.counts.gap(outcome)
     } else if unsafe state.pointee.recordWords > 0 {
       return unsafe pushRecords(state, header)
-    }
-    return end
-  }
-
-  /// Asks an armed collector for its records and pushes them as one batch.
-  private func pushRecords(
-    _ state: UnsafeMutablePointer<StreamState>, _ header: FrameHeader
-  ) -> UInt64 {
-    let headerWords = FrameHeader.wordCount
-    let room = unsafe state.pointee.recordWords * state.pointee.recordRows
-    // Safe: the scratch has room for the largest batch beside the header, as in acquire.
-    let words = unsafe UnsafeMutableBufferPointer(
-      start: scratch.memory.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt64.self),
-      count: headerWords + room)
-    var rows = unsafe UnsafeMutableBufferPointer(rebasing: words[headerWords...]).mutableSpan
-    let count = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
-      $0.sampleRecords(into: &rows)
-    }
-    let end = Clock.monotonic()
-    unsafe state.pointee.counts.records &+= UInt64(count.rows)
-    unsafe state.pointee.counts.recordsLost &+= UInt64(count.lost)
-    guard count.rows > 0 else { return end }
-    var header = header
-    header.kind = .records
-    header.start = header.end
-    header.end = end
-    var front = unsafe words.mutableSpan
-    header.encode(into: &front)
-    let message = unsafe UnsafeBufferPointer(
-      start: words.baseAddress,
-      count: headerWords + count.rows * state.pointee.recordWords)
-    if unsafe !producer.push(message.span) {
-      unsafe state.pointee.counts.recordsLost &+= UInt64(count.rows)
     }
     return end
   }
