@@ -43,6 +43,11 @@ package struct FutexWord: ~Copyable, @unchecked Sendable {
   /// Stores; partner of `load`.
   @inline(__always)
   package func store(_ value: UInt32) { unsafe atomic.pointee.store(value, ordering: .releasing) }
+  /// Stores and wakes every waiter.
+  package func announce(_ value: UInt32) {
+    store(value)
+    Futex.wakeAll(self)
+  }
   /// Adds one and wakes every waiter.
   package func bump() {
     _ = unsafe atomic.pointee.wrappingAdd(1, ordering: .releasing)

@@ -1,5 +1,5 @@
 import Glibc
-import LinuxSystem
+package import LinuxSystem
 package import SampleModel
 import Synchronization
 
@@ -16,20 +16,17 @@ import Synchronization
     // Sendable: everything but the request, its answer and the flags belongs to the capture thread
     // from `start` on; a snapshot is read behind its acknowledgement.
 
-    /// What the sampling thread asks for.
-    private enum Question: UInt8, AtomicRepresentable {
-      case none, open, tick, exit
-    }
-
     private let options: CaptureOptions
+    private let cpus: CPUSet
     package let interface: String
     private let functions: PcapFunctions
     private var handle: PcapFunctions.Handle?
     private var aggregator: PacketAggregator
     private var thread: SystemThread?
     private let wake: CaptureWake
-    private let question = Atomic<Question>(.none)
+    private let question = Atomic<CaptureQuestion>(.none)
     private let questionTime = Atomic<UInt64>(0)
+    private let ending = Atomic<Bool>(false)
     private let answered = FutexWord()
     private var asked: UInt32 = 0
 
@@ -49,8 +46,12 @@ import Synchronization
     private var reopenAt: UInt64 = 0
     private let dropFiles: [String]
 
-    /// Opens the interface. Throws `collectorUnavailable` or `configuration`.
-    package init(_ interface: String, _ options: CaptureOptions) throws(LBError) {
+    /// Opens the interface, to be counted on `cpus`. Throws `collectorUnavailable` or
+    /// `configuration`.
+    package init(
+      _ interface: String, _ options: CaptureOptions, cpus: CPUSet
+    ) throws(LBError) {
+      self.cpus = cpus
       guard let functions = PcapLibrary.functions else {
         throw LBError(
           .collectorUnavailable, "packets: libpcap is not installed; apt-get install libpcap0.8")
@@ -83,13 +84,23 @@ import Synchronization
       _ interface: String, _ options: CaptureOptions, _ functions: PcapFunctions,
       _ handle: PcapFunctions.Handle
     ) -> PacketAggregator {
+      let (link, address, mtu) = unsafe identity(interface, functions, handle)
+      return PacketAggregator(
+        link, ownMAC: address, mtu: mtu,
+        sampling: UInt64(options.sampling), allFlows: options.top > 0)
+    }
+
+    /// The link type, our own address there and the largest payload.
+    private static func identity(
+      _ interface: String, _ functions: PcapFunctions, _ handle: PcapFunctions.Handle
+    ) -> (LinkType, UInt64, Int) {
       let folder = "/sys/class/net/\(interface)"
       let address = SmallFile.text("\(folder)/address") ?? ""
       let digits = address.split(separator: ":").joined()
-      return PacketAggregator(
-        LinkType(unsafe functions.linkType(handle)), ownMAC: UInt64(digits, radix: 16) ?? 0,
-        mtu: SmallFile.text("\(folder)/mtu").flatMap { Int($0) } ?? 65_535,
-        sampling: UInt64(options.sampling), allFlows: options.top > 0)
+      return (
+        LinkType(unsafe functions.linkType(handle)), UInt64(digits, radix: 16) ?? 0,
+        SmallFile.text("\(folder)/mtu").flatMap { Int($0) } ?? 65_535
+      )
     }
 
     private static func open(
@@ -168,10 +179,11 @@ import Synchronization
     /// Asks for a snapshot at `time` (Unix time in nanoseconds): where a bracket begins, or at a
     /// tick or its end.
     package func ask(at time: UInt64, opensBracket: Bool) {
+      asked &+= 1
       questionTime.store(time, ordering: .relaxed)
       // Release: partner of the capture thread's acquire, which then sees the time.
-      question.store(opensBracket ? .open : .tick, ordering: .releasing)
-      asked &+= 1
+      question.store(
+        CaptureQuestion(number: asked, kind: opensBracket ? .open : .tick), ordering: .releasing)
       wake.signal()
     }
 
@@ -203,7 +215,7 @@ import Synchronization
     /// Ends the thread and closes the interface.
     package func stop() {
       guard let thread else { return }
-      question.store(.exit, ordering: .releasing)
+      ending.store(true, ordering: .releasing)
       wake.signal()
       thread.join()
       self.thread = nil
@@ -212,39 +224,46 @@ import Synchronization
     // MARK: The capture thread's side
 
     /// Longer than any packet stamped before it can be on its way: the kernel closes a block at the
-    /// second expiry of its timer at the latest.
-    private var patience: UInt64 { UInt64(2 * options.timeout + 2) * 1_000_000 }
+    /// second expiry of its timer at the latest, which it rounds up to its ticks.
+    private var patience: UInt64 { UInt64(2 * options.timeout + 10) * 1_000_000 }
 
     private func main() {
-      while true {
-        var pending = question.load(ordering: .acquiring)
-        if pending == .exit { return }
-        if pending == .open {
-          // Before anything is taken out: what is stamped before now is early, the rest is within.
-          aggregator.open(at: questionTime.load(ordering: .relaxed))
-          answer()
-        }
+      do throws(SystemError) {
+        // Off the workload's CPUs, where the sampling threads are too.
+        if !cpus.isEmpty { try cpus.applyToThisThread() }
+      } catch {
+        // It counts wherever it runs.
+      }
+      while !ending.load(ordering: .acquiring) {
+        let asked = question.load(ordering: .acquiring)
+        if asked.kind == .open { open(asked) }
         takeOut()
-        // It may have been answered by a packet that came after its time.
-        pending = question.load(ordering: .acquiring)
-        let time = questionTime.load(ordering: .relaxed)
         var deadline: UInt64 = .max
-        switch pending {
-        case .none, .exit, .open: break
-        case .tick:
+        // It may have been answered by a packet that came after its time.
+        let open = question.load(ordering: .acquiring)
+        if open.kind == .tick {
+          let time = questionTime.load(ordering: .relaxed)
           let now = Clock.realtime()
           // A clock that was set back is no reason to wait for long.
           if now >= time &+ patience || now &+ patience < time {
-            answer()
+            answer(open)
           } else {
             deadline = Clock.monotonic() &+ (time &+ patience &- now)
           }
         }
+        // A vanished interface is noticed when it is read: once a second, where nothing comes.
+        deadline = min(deadline, Clock.monotonic() &+ 1_000_000_000)
         if unsafe handle == nil { deadline = min(deadline, max(reopenAt, Clock.monotonic())) }
-        if question.load(ordering: .acquiring) == .exit { return }
         let descriptor = unsafe handle.map { unsafe functions.descriptor($0) } ?? -1
         wake.wait(beside: descriptor, until: deadline)
       }
+    }
+
+    /// Begins a bracket before anything more is taken out: what is stamped before it is early, the
+    /// rest is within.
+    private func open(_ asked: CaptureQuestion) {
+      aggregator.open(at: questionTime.load(ordering: .relaxed))
+      answer(asked)
     }
 
     /// Counts what the kernel has handed over.
@@ -255,8 +274,10 @@ import Synchronization
       }
       let own = unsafe Unmanaged.passUnretained(self).toOpaque()
       while true {
+        if ending.load(ordering: .relaxed) { return }
+        // Some at a time: a flood must not keep it from being ended.
         let count = unsafe functions.dispatch(
-          handle, -1,
+          handle, 4096,
           { user, header, bytes in
             guard let user = unsafe user, let header = unsafe header else { return }
             let capture = unsafe Unmanaged<PacketCapture>.fromOpaque(user)
@@ -275,11 +296,10 @@ import Synchronization
     @inline(__always)
     private func take(_ header: pcap_pkthdr, _ bytes: UnsafePointer<UInt8>?) {
       let time = PcapFunctions.time(header)
-      // Relaxed: the question was acquired in `main`, or waits for the next packet.
-      if question.load(ordering: .relaxed) == .tick,
-        time > questionTime.load(ordering: .relaxed)
-      {
-        answer()
+      // Acquire: partner of `ask`, whose time is then the question's. A plain load on x86.
+      let asked = question.load(ordering: .acquiring)
+      if asked.kind != .none, time > questionTime.load(ordering: .relaxed) {
+        if asked.kind == .open { open(asked) } else { answer(asked) }
       }
       unsafe aggregator.add(
         UnsafeRawBufferPointer(start: bytes, count: bytes == nil ? 0 : Int(header.caplen)),
@@ -287,7 +307,7 @@ import Synchronization
     }
 
     /// Copies the numbers as they stand, and says so.
-    private func answer() {
+    private func answer(_ asked: CaptureQuestion) {
       aggregator.settle()
       countInterruptions()
       for index in 0..<PacketCount.count {
@@ -310,8 +330,10 @@ import Synchronization
         var ports = portRows.mutableSpan
         portCount = aggregator.topPorts(&ports)
       }
-      question.store(.none, ordering: .releasing)
-      answered.bump()
+      // A question that was asked meanwhile stays, and is answered next.
+      _ = question.compareExchange(
+        expected: asked, desired: .none, ordering: .acquiringAndReleasing)
+      answered.announce(asked.number)
     }
 
     /// The socket's own counts, which are 32 bits wide: received has those dropped in it.
@@ -350,6 +372,7 @@ import Synchronization
       if let handle = unsafe handle { unsafe functions.close(handle) }
       unsafe handle = nil
       interruptions &+= 1
+      carrierLosses = nil
       reopenAt = Clock.monotonic() &+ Self.reopenPause
     }
 
@@ -358,6 +381,9 @@ import Synchronization
         let handle = try unsafe Self.open(interface, options, functions)
         unsafe self.handle = handle
         lastStats = pcap_stat()
+        // It may be another device of the same name.
+        let (link, address, mtu) = unsafe Self.identity(interface, functions, handle)
+        aggregator.identify(link, ownMAC: address, mtu: mtu)
       } catch {
         reopenAt = Clock.monotonic() &+ Self.reopenPause
       }

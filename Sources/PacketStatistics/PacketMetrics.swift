@@ -58,7 +58,7 @@ package enum PacketMetrics {
       counter("interruptions", "times that the interface went away or down"),
       counter("up", "1 while packets are captured", kind: .gauge),
       counter(
-        "missed_flow", "the most bytes that a flow not among the records can have had", .bytes,
+        "missed_flow", "the most bytes that a flow which is not followed can have had", .bytes,
         kind: .gauge),
     ]
     return list

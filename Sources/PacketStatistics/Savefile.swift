@@ -66,6 +66,12 @@ package final class Savefile {
       var bytes: UnsafePointer<UInt8>?
       let result = unsafe functions.next(handle, &header, &bytes)
       if result == 1, let header = unsafe header {
+        let seconds = unsafe header.pointee.ts.tv_sec
+        guard (0..<4_294_967_296).contains(seconds) else {
+          throw LBError(
+            .configuration, "packets: \(path) is damaged: a packet's time is \(seconds) s",
+            context: ErrorContext(path: path))
+        }
         let time = unsafe PcapFunctions.time(header.pointee)
         let count = unsafe bytes == nil ? 0 : Int(header.pointee.caplen)
         unsafe body(

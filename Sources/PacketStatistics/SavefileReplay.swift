@@ -38,7 +38,8 @@ package struct SavefileReplay {
     var last: UInt64 = 0
     let columns = PacketMetrics.columns(name).prefix(PacketCount.count)
     let layout = Layout(collector: "packets", stream: 0, epoch: 1, columns: Array(columns))
-    while limit.map({ outcome.frames <= $0 }) ?? true {
+    var isOver = false
+    while true {
       // What is seen of a packet before it is counted: its time decides on the frames before it.
       var pending: (bytes: [UInt8], length: Int, time: UInt64)?
       do throws(LBError) {
@@ -58,11 +59,14 @@ package struct SavefileReplay {
         try frame(sinks, at: packet.time, index: 0, edge: .open, &outcome)
       }
       if packet.time >= next {
-        try frame(sinks, at: next, index: index + 1, edge: .none, &outcome)
+        try frame(sinks, at: next, index: index &+ 1, edge: .none, &outcome)
+        if let limit, outcome.frames > limit { isOver = true }
+        if isOver { break }
         // Intervals without packets have no frame: the next one's window is that much longer.
-        let passed = (packet.time - next) / interval
-        index += 1 + passed
-        next += (passed + 1) * interval
+        // Wrapping: a damaged file may state any time.
+        let passed = (packet.time &- next) / interval
+        index &+= 1 &+ passed
+        next &+= (passed &+ 1) &* interval
       }
       // Files may have packets out of order; the stream goes on where it is.
       last = max(last, packet.time)
@@ -73,8 +77,8 @@ package struct SavefileReplay {
     }
     if first == nil {
       try begin(sinks, layout, at: 0)
-    } else {
-      try frame(sinks, at: last, index: index + 1, edge: .close, &outcome)
+    } else if !isOver {
+      try frame(sinks, at: last, index: index &+ 1, edge: .close, &outcome)
     }
     for sink in sinks { try sink.commit(watermark: .max) }
     return outcome

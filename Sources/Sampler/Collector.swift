@@ -6,6 +6,8 @@ package struct CollectorContext: Sendable {
   package let roots: MountRoots
   /// Instances that the user left out or picked, by glob over `metric[instance]`.
   package let filter: ColumnFilter
+  /// CPUs of the sampling threads, where a collector's own threads belong too.
+  package var samplingCPUs: [Int] = []
 
   /// The kernel's trees and the columns that are wanted.
   package init(roots: MountRoots, filter: ColumnFilter = ColumnFilter()) {

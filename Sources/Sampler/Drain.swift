@@ -120,6 +120,9 @@ final class Drain: @unchecked Sendable {
   /// Hands everything published so far to the sinks, committed, on the caller's thread.
   func flush() { takeTurn() }
 
+  /// Calls `body` while nobody drains.
+  func inTurn<Value: Sendable>(_ body: () -> Value) -> Value { turn.withLock { _ in body() } }
+
   private func takeTurn() {
     turn.withLock { _ in
       let before = Clock.threadCPU()

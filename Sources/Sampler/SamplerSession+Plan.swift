@@ -42,7 +42,8 @@ extension SamplerSession {
     guard let budget = configuration.budget else { return armed }
     let items = armed.map { one in
       Budget.Item(
-        cost: table.cost(one.stream), cadence: one.cadence,
+        // Waiting costs no CPU time.
+        cost: one.request.collector.waits ? 0 : table.cost(one.stream), cadence: one.cadence,
         isFixed: one.request.interval != nil)
     }
     let fitted = Budget.fit(items, interval: configuration.interval, budget: budget)

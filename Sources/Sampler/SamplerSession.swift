@@ -34,7 +34,7 @@ package final class SamplerSession {
   private var startNanoseconds: UInt64 = 0
 
   /// Counts at the start of a bracket, to take off at its end.
-  private struct Baseline {
+  private struct Baseline: Sendable {
     var pushed: [UInt64] = []
     var drained: [UInt64] = []
     var dropped: [UInt64] = []
@@ -51,6 +51,8 @@ package final class SamplerSession {
     _ configuration: SamplerConfiguration, requests: [CollectorRequest],
     sinks: [any SampleSink]
   ) {
+    var configuration = configuration
+    configuration.context.samplingCPUs = configuration.cpus
     self.configuration = configuration
     self.requests = requests
     self.sinks = sinks
@@ -315,7 +317,7 @@ package final class SamplerSession {
       for thread in threads {
         thread.withStreams { streams in
           for index in streams.indices
-          where streams[index].edgeOutcome.needsRearm {
+          where streams[index].edgeOutcome.needsRearm && !streams[index].isDisabled {
             failed.append((streams[index].stream, streams[index].edgeEpoch))
           }
         }
@@ -342,7 +344,9 @@ package final class SamplerSession {
     return anchor.monotonic &- anchor.realtime % configuration.interval
   }
 
-  private func baseline(_ drain: Drain) -> Baseline {
+  private func baseline(_ drain: Drain) -> Baseline { drain.inTurn { counts(drain) } }
+
+  private func counts(_ drain: Drain) -> Baseline {
     Baseline(
       pushed: threads.map(\.ringCounts.pushed),
       drained: threads.indices.map { drain.drained($0) },

@@ -41,7 +41,8 @@ extension MetricReader {
   public func close() {}
 }
 
-/// Told every frame as it is drained, on the drain's thread: whoever is slow here is lost frames.
+/// Told every frame as it is drained: on the drain's thread, or on that which opens or closes a
+/// bracket. Whoever is slow here is lost frames; it must not call the sampler.
 public protocol FrameReceiver: AnyObject, Sendable {
   /// One acquisition of one collector.
   func receive(_ frame: FrameSnapshot)

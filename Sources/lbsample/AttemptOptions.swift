@@ -80,6 +80,7 @@ struct AttemptOptions: ParsableArguments {
     gates.ownCost = Share.parse(settings["gates.own_cost"])
     gates.foreignCPU = Share.parse(settings["gates.foreign_cpu"])
     gates.steal = Share.parse(settings["gates.steal"])
+    gates.packetDrops = Share.parse(settings["gates.packet_drops"])
     gates.throttling = settings.flag("gates.throttling")
     specification.gates = gates
     specification.maximumRepetitions = settings.integer("run.max_repetitions")

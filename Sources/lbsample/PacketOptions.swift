@@ -76,14 +76,21 @@ struct PacketOptions: ParsableArguments {
       }
       return nil
     }
-    guard file == nil else {
-      throw LBError(.configuration, "--packets-file and --packets: one of the two")
-    }
     return try read(interfaces.split(separator: ",").map(String.init), top: flows)
   }
 
   /// How the packets of `--packets-file` are read.
-  func ofFile() throws(LBError) -> CaptureOptions { try read([], top: 0) }
+  func ofFile() throws(LBError) -> CaptureOptions {
+    let live: [(String, Bool)] = [
+      ("--packets", interfaces != nil), ("--packets-snaplen", snapLength != nil),
+      ("--packets-buffer", buffer != nil), ("--packets-direction", direction != nil),
+      ("--packets-timestamp", timestamp != nil), ("--packets-promiscuous", isPromiscuous),
+    ]
+    if let option = live.first(where: \.1)?.0 {
+      throw LBError(.configuration, "\(option) is about live captures: not with --packets-file")
+    }
+    return try read([], top: 0)
+  }
 
   private func read(_ names: [String], top usual: Int) throws(LBError) -> CaptureOptions {
     var options = CaptureOptions(interfaces: names)
@@ -113,6 +120,10 @@ struct PacketOptions: ParsableArguments {
           .configuration, "--packets-direction \(direction): expected both, in or out")
       }
       options.direction = known
+    }
+    if timestamp == "adapter_unsynced" {
+      throw LBError(
+        .configuration, "--packets-timestamp adapter_unsynced: brackets need the host's clock")
     }
     options.timestampType = timestamp
     options.isPromiscuous = isPromiscuous

@@ -9,12 +9,12 @@ import Sampler
 extension SampleCommand {
   /// Shows the packets of a savefile as if they were captured now, as fast as they can be read.
   func replay(_ path: String, _ plan: Plan) throws {
+    let options = try collectors.packets.ofFile()
     guard collectors.named.isEmpty, !collectors.all, record == nil else {
       throw LBError(
         .configuration,
         "--packets-file has a clock of its own: no collector and no --record goes with it")
     }
-    let options = try collectors.packets.ofFile()
     let file = try Savefile(path)
     if let filter = options.filter { try file.filter(filter) }
     let stop = try ownErrors { () throws(SystemError) in try StopFlag() }

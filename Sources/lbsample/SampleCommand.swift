@@ -72,15 +72,15 @@ struct SampleCommand: ParsableCommand {
   }
 
   func run() throws {
-    // Signals are blocked before any thread exists, so that all of them come to the reader.
-    let signals = try ownErrors { () throws(SystemError) in
-      try SignalReader([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
-    }
     signal(SIGPIPE, SIG_IGN)
     let plan = try plan()
     if let file = collectors.packets.file {
       try replay(file, plan)
       return
+    }
+    // Signals are blocked before any thread exists, so that all of them come to the reader.
+    let signals = try ownErrors { () throws(SystemError) in
+      try SignalReader([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
     }
     let requests = try collectors.requests(plan.settings, sampling.roots)
     var configuration = try sampling.configuration(

@@ -201,6 +201,9 @@ enum SettingsSchema {
       "others' CPU time on the workload's CPUs, of one CPU; empty: no such gate"),
     SettingKey(
       "gates.steal", .share, "2%", "time that the hypervisor took; empty: no such gate"),
+    SettingKey(
+      "gates.packet_drops", .share, "1%",
+      "packets that a capture lost, of all; empty: no such gate"),
     SettingKey("gates.throttling", .boolean, "true", "whether thermal throttling contaminates"),
     SettingKey(
       "gates.quiet", .share, "5%",

@@ -97,8 +97,10 @@ import Testing
       ])
     #expect(outcome.code == 4)
     let events = try outcome.objects()
+    // How quiet the host is here is no matter.
+    let kinds = events.compactMap { $0["kind"] as? String }.filter { !$0.hasPrefix("gate.host") }
     #expect(
-      events.compactMap { $0["kind"] as? String } == [
+      kinds == [
         "run.start", "repetition.start", "repetition.end", "repetition.start", "repetition.end",
         "run.end",
       ])

@@ -108,6 +108,14 @@ import Testing
       gates(attempt { $0.metrics["cpu.steal[all]"] = 0.2e9 }) == ["steal"])
     #expect(gates(attempt { $0.ledger.threads[0].ticks.skipped = 4 }) == ["deadlines"])
     #expect(gates(attempt { $0.ledger.threads[0].ring.dropped = 1 }) == ["drops"])
+    func losing(_ dropped: Double) -> [String] {
+      gates(
+        attempt {
+          $0.metrics["packets.received[eth0]"] = 1000
+          $0.metrics["packets.dropped_socket[eth0]"] = dropped
+        })
+    }
+    #expect(losing(11) == ["packets"] && losing(10).isEmpty)
     #expect(gates(attempt { $0.overhead?.processNanoseconds = 200_000_000 }) == ["own_cost"])
     #expect(
       gates(attempt { $0.metrics["frequency.core_throttle_count[0]"] = 1 }) == ["throttling"])

@@ -53,7 +53,7 @@ struct PacketsCollector: Collector {
       var columns: [Column] = []
       var places: [(capture: Int, number: Int)] = []
       for (index, interface) in options.interfaces.enumerated() {
-        captures.append(try PacketCapture(interface, options))
+        captures.append(try PacketCapture(interface, options, cpus: CPUSet(context.samplingCPUs)))
         for (number, column) in PacketMetrics.columns(interface).enumerated()
         where context.filter.passes(column.name) {
           columns.append(column)

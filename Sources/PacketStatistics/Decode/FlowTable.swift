@@ -75,8 +75,9 @@ package final class FlowTable {
     _ key: FlowKey, bytes: UInt64, sequence: UInt32, payload: UInt32
   ) -> Sequence {
     let hash = key.mixed
-    // 0 marks an empty place.
-    let tag = UInt8(truncatingIfNeeded: hash >> 56) | 1
+    // 0 marks an empty place. With the highest bit set no tag differs from that by the 1 for which
+    // the search below could take an empty place for a match.
+    let tag = UInt8(truncatingIfNeeded: hash >> 56) | 0x80
     let set = (Int(truncatingIfNeeded: hash) & setMask) * Self.ways
     // All eight tags in one word: a byte of `matches` is 0x80 where its tag may be the one. Which
     // of the eight it is would be guessed wrong by a loop's branches most of the time.

@@ -51,12 +51,12 @@ package enum PacketCount {
 /// Counts packets: decoded here, nothing kept of them. Allocates when made, and never again.
 @safe
 package final class PacketAggregator {
-  package let decoder: PacketDecoder
+  private var decoder: PacketDecoder
   package let flows: FlowTable
   /// Our own address, by which what goes out is known; 0 where a header says it, or nothing does.
-  private let ownMAC: UInt64
+  private var ownMAC: UInt64
   /// Frames longer than this are segmentation super-frames, to be split or already joined.
-  private let longest: Int
+  private var longest: Int
   /// Whether all flows are followed, or only data of TCP, for its sequence.
   private let allFlows: Bool
   /// Each how-manyth packet is decoded; all are counted.
@@ -118,6 +118,13 @@ package final class PacketAggregator {
     unsafe waiting.deallocate()
     unsafe mixes.deallocate()
     unsafe ports.deallocate()
+  }
+
+  /// From now on packets are another device's.
+  package func identify(_ link: LinkType, ownMAC: UInt64, mtu: Int) {
+    decoder = PacketDecoder(link)
+    self.ownMAC = ownMAC
+    longest = mtu + 18
   }
 
   /// Begins a bracket at `time`: packets stamped before it that are still under way are counted
@@ -260,7 +267,8 @@ package final class PacketAggregator {
       case .unknown: unsafe counts[PacketCount.unknownSequence] &+= 1
       }
       let number = one.flow.protocolNumber
-      guard number == 6 || number == 17 else { continue }
+      // Later fragments have no ports.
+      guard number == 6 || number == 17, one.flow.rest >> 32 != 0 else { continue }
       let port = min(one.flow.sourcePort, one.flow.destinationPort)
       unsafe ports[(number == 6 ? 0 : 1 << 16) + Int(port)] &+= one.bytes
     }

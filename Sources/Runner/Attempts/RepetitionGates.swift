@@ -42,6 +42,8 @@ package struct GateLimits: Sendable, Hashable {
   package var foreignCPU: Double? = 0.1
   /// Time that the hypervisor took, of all CPUs.
   package var steal: Double? = 0.02
+  /// Packets that found the capture's buffer full, of all that passed the filter.
+  package var packetDrops: Double? = 0.01
   /// Whether thermal throttling contaminates.
   package var throttling = true
 
@@ -79,6 +81,15 @@ package enum RepetitionGates {
       for (name, share) in attempt.metrics.sorted(by: { $0.key < $1.key })
       where name.hasPrefix("perf.running[") && share < limit {
         add("running", passes: false, "\(name) is \(percent(share))")
+      }
+    }
+    if let limit = limits.packetDrops {
+      for (name, dropped) in attempt.metrics.sorted(by: { $0.key < $1.key })
+      where name.hasPrefix("packets.dropped_socket[") {
+        let received = attempt.metrics[name.replacing("dropped_socket", with: "received")] ?? 0
+        if received > 0, dropped / received > limit {
+          add("packets", passes: true, "\(name): \(percent(dropped / received)) were not counted")
+        }
       }
     }
     if let limit = limits.ownCost, let overhead = attempt.overhead {

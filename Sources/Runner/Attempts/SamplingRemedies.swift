@@ -20,7 +20,15 @@ struct SamplingRemedies {
     let full = attempt.ledger.threads.filter { $0.ring.dropped > 0 }
     guard !full.isEmpty else { return false }
     let limit = context.specification.quota.ringBytes.map { Int(clamping: $0) } ?? .max
-    let grown = try collectors.growRings(of: full.map(\.thread), limit: limit)
+    let grown: [RingGrowth]
+    do throws(LBError) {
+      grown = try collectors.growRings(of: full.map(\.thread), limit: limit)
+    } catch {
+      // What was measured stands; the next attempt has the ring that there was.
+      session.result.warnings.append(error.message)
+      try context.journal.record(.warning, "ring.grown", error.message, at: place, error: error)
+      return false
+    }
     for growth in grown {
       let lost = full.first { $0.thread == growth.thread }?.ring.dropped ?? 0
       try context.journal.record(
