@@ -316,8 +316,8 @@ package final class SamplerSession {
       var failed: [(UInt16, UInt32)] = []
       for thread in threads {
         thread.withStreams { streams in
-          for index in streams.indices
-          where streams[index].edgeOutcome.needsRearm && !streams[index].isDisabled {
+          for index in streams.indices where streams[index].edgeOutcome.needsRearm {
+            if streams[index].isDisabled { continue }
             failed.append((streams[index].stream, streams[index].edgeEpoch))
           }
         }
