@@ -107,6 +107,13 @@ package final class SystemThread: @unchecked Sendable {
     }
   }
 
+  /// Nobody waits for the body to return, whenever that may be.
+  package func detach() {
+    guard !joined else { return }
+    joined = true
+    pthread_detach(handle)
+  }
+
   /// Waits for the body to return. Once only.
   package func join() {
     guard !joined else { return }

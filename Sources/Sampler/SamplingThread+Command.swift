@@ -1,6 +1,8 @@
+import Synchronization
+
 extension SamplingThread {
   /// What the controller wants next.
-  enum Operation {
+  enum Operation: UInt8, AtomicRepresentable {
     /// Takes the opening samples and goes on sampling.
     case open
     /// Takes the edge's failed collectors again, after they were armed anew.

@@ -17,7 +17,8 @@ final class SamplingThread: @unchecked Sendable {
   let cpu: Int?
   /// Set before `open`; read by the thread after the command word.
   var bracket = Bracket()
-  var operation = Operation.park
+  /// Atomic: a thread that hangs is told to end before it has answered.
+  let operation = Atomic<Operation>(.park)
   private let command = FutexWord()
   private let acknowledged = FutexWord()
   private var sent: UInt32 = 0
@@ -98,7 +99,7 @@ final class SamplingThread: @unchecked Sendable {
 
   /// Hands over `operation` without waiting.
   func send(_ operation: Operation) {
-    self.operation = operation
+    self.operation.store(operation, ordering: .relaxed)
     sent &+= 1
     command.bump()
   }
@@ -113,7 +114,10 @@ final class SamplingThread: @unchecked Sendable {
   func shutDown(within limit: UInt64) -> Bool {
     guard let thread else { return true }
     send(.exit)
-    guard awaitDone(within: limit) else { return false }
+    guard awaitDone(within: limit) else {
+      thread.detach()
+      return false
+    }
     thread.join()
     self.thread = nil
     return true
@@ -167,6 +171,8 @@ final class SamplingThread: @unchecked Sendable {
         continue
       }
       seen = current
+      // Relaxed: the command word orders it.
+      let operation = operation.load(ordering: .relaxed)
       switch operation {
       case .open: openBracket()
       case .retryEdge: retryEdge()
