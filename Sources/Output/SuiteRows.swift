@@ -46,7 +46,7 @@ package final class SuiteRows: SampleSink {
     let perSecond = rates.derive(header, values)
     let whole = totals.derive(header, values)
     guard header.outcome == .complete, let layout = layouts[header.stream] else { return }
-    let now = Self.named(layout, whole)
+    let now = whole.named(layout)
     func sum(_ metric: String) -> String {
       let all = now.filter { $0.key.hasPrefix(metric + "[") }.values
       return all.isEmpty ? "" : "\(UInt64(all.reduce(0, +)))"
@@ -57,22 +57,10 @@ package final class SuiteRows: SampleSink {
     }
     let time = anchor?.unixTime(of: header.start) ?? 0
     rows[layout.collector, default: []].append([
-      Self.timestamp(time), layout.collector, Self.cpu(Self.named(layout, perSecond)), memory,
+      Self.timestamp(time), layout.collector, Self.cpu(perSecond.named(layout)), memory,
       sum("disk.read_sectors"), sum("disk.write_sectors"), sum("net.tx_bytes"),
       sum("net.rx_bytes"),
     ])
-  }
-
-  private static func named(_ layout: Layout, _ derived: Derivation.Result) -> [String: Double] {
-    var named: [String: Double] = [:]
-    for (column, value) in zip(layout.shown, derived.values) {
-      switch value {
-      case .absent: break
-      case .integer(let number): named[column.name] = Double(number)
-      case .real(let number): named[column.name] = number
-      }
-    }
-    return named
   }
 
   /// Busy time of all time; of the first frame, which has no rates, nothing.

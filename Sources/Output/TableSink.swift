@@ -98,11 +98,7 @@ package final class TableSink: SampleSink {
     }
     if row == nil { row = (header, frame.time) }
     for (column, value) in zip(frame.layout.shown, frame.values) {
-      switch value {
-      case .absent: cells[column.name] = nil
-      case .integer(let number): cells[column.name] = Double(number)
-      case .real(let number): cells[column.name] = number
-      }
+      cells[column.name] = value.number
     }
   }
 

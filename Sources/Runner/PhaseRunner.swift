@@ -144,7 +144,10 @@ final class PhaseRunner {
     while let first = rest.first, !isStopped {
       let mixed = order == .sequential ? rest.prefix(1) : rest.prefix(while: Self.isPlain)
       let fatal = mixed.count > 1 ? try measure(Array(mixed), order) : try run(first)
-      if let fatal, try !goesOn(behind: first, fatal) { return fatal }
+      if let fatal {
+        // Of phases that took turns none can be told to be over.
+        guard mixed.count == 1, try goesOn(behind: first, fatal) else { return fatal }
+      }
       rest = rest.dropFirst(max(1, mixed.count))
     }
     return nil

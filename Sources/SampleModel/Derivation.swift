@@ -3,6 +3,15 @@ package enum DerivedValue: Sendable, Equatable {
   case absent
   case integer(UInt64)
   case real(Double)
+
+  /// The value as one type, nil when absent.
+  package var number: Double? {
+    switch self {
+    case .absent: nil
+    case .integer(let number): Double(number)
+    case .real(let number): number
+    }
+  }
 }
 
 /// Turns raw frames into what readers see: scaled values, or rates over the measured interval.
@@ -18,6 +27,13 @@ package struct Derivation: Sendable {
     package var values: [DerivedValue] = []
     /// Nanoseconds since this collector's previous complete acquisition, nil at the first.
     package var window: UInt64?
+
+    /// The values by the names of `layout`'s columns, without those that are absent.
+    package func named(_ layout: Layout) -> [String: Double] {
+      var named: [String: Double] = [:]
+      for (column, value) in zip(layout.shown, values) { named[column.name] = value.number }
+      return named
+    }
   }
 
   private struct Stream {
@@ -39,7 +55,7 @@ package struct Derivation: Sendable {
   /// A derivation that has seen nothing.
   package init(raw: Bool) { self.raw = raw }
 
-  /// Forgets the previous values of every stream: the next frames open a new bracket.
+  /// Whether this frame is the first of a bracket, whose predecessor is no longer comparable.
   private static func opens(_ header: FrameHeader, after stream: Stream) -> Bool {
     header.edge == .open || header.bracket != stream.bracket
   }

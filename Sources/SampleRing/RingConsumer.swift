@@ -16,9 +16,10 @@ package struct RingConsumer: ~Copyable {
     self.storage = storage
     unsafe words = storage.words
     mask = UInt64(storage.capacity) - 1
-    // Relaxed: no producer runs before the endpoints are handed out.
+    // Relaxed: this end alone moves the tail.
     unsafe tail = storage.consumed.pointee.load(ordering: .relaxed)
-    unsafe cachedHead = storage.published.pointee.load(ordering: .relaxed)
+    // Acquire: the producer may have published before this end was taken.
+    unsafe cachedHead = storage.published.pointee.load(ordering: .acquiring)
   }
 
   /// Appends the next message's payload to `buffer` and gives its length; nil when the ring is

@@ -24,9 +24,10 @@ package struct RingProducer: ~Copyable {
     unsafe words = storage.words
     capacity = UInt64(storage.capacity)
     mask = capacity - 1
-    // Relaxed: no consumer runs before the endpoints are handed out.
+    // Relaxed: this end alone moves the head.
     unsafe head = storage.published.pointee.load(ordering: .relaxed)
-    unsafe cachedTail = storage.consumed.pointee.load(ordering: .relaxed)
+    // Acquire: as in push.
+    unsafe cachedTail = storage.consumed.pointee.load(ordering: .acquiring)
   }
 
   /// Stages a message. Constant time in the ring's size; never waits.

@@ -87,15 +87,7 @@ package final class FrameSink: SampleSink {
     let (told, receivers) = state.withLock {
       state -> (FrameSnapshot?, [any FrameReceiver]) in
       guard let layout = state.layouts[header.stream] else { return (nil, []) }
-      let derived = state.derivation.derive(header, copy.span)
-      var named: [String: Double] = [:]
-      for (column, value) in zip(layout.shown, derived.values) {
-        switch value {
-        case .absent: break
-        case .integer(let number): named[column.name] = Double(number)
-        case .real(let number): named[column.name] = number
-        }
-      }
+      let named = state.derivation.derive(header, copy.span).named(layout)
       let snapshot = FrameSnapshot(
         collector: layout.collector, start: header.start, end: header.end,
         bracket: header.bracket, values: named)

@@ -13,16 +13,14 @@ import Testing
     let category: ErrorCategory
     var hasBegun = true
     var isMeasured = true
-    var optional: String?
     let remedy: Diagnosis.Remedy
   }
 
   @Test(arguments: [
     Case(category: .metricCollection, hasBegun: false, remedy: .retry),
     Case(category: .metricCollection, remedy: .abort),
-    Case(category: .metricCollection, optional: "net", remedy: .disable(collector: "net")),
     Case(category: .collectorUnavailable, hasBegun: false, remedy: .retry),
-    Case(category: .collectorUnavailable, optional: "md", remedy: .disable(collector: "md")),
+    Case(category: .collectorUnavailable, remedy: .abort),
     Case(category: .workload, remedy: .skipPhase),
     Case(category: .workload, isMeasured: false, remedy: .abort),
     Case(category: .outputParse, remedy: .skipPhase),
@@ -37,7 +35,7 @@ import Testing
     var diagnosis = Diagnosis()
     let remedy = diagnosis.remedy(
       for: LBError(one.category, "it failed"), phase: "p", hasBegun: one.hasBegun,
-      isMeasured: one.isMeasured, optional: one.optional)
+      isMeasured: one.isMeasured)
     #expect(remedy == one.remedy)
   }
 

@@ -2,15 +2,13 @@ package import SampleModel
 
 /// Decides what follows a failure that is not the workload's own: pure.
 ///
-/// What the workload does is judged by `AttemptMachine`; a ring without room is given more without
-/// coming here.
+/// What the workload does is judged by `AttemptMachine`; a ring without room, and a collector that
+/// gives nothing any more, are `SamplingRemedies`'.
 package struct Diagnosis: Sendable {
   /// What may follow.
   package enum Remedy: Sendable, Hashable {
     /// The same again: nothing had begun.
     case retry
-    /// The run goes on without this collector.
-    case disable(collector: String)
     /// The run goes on behind this phase.
     case skipPhase
     /// The run ends.
@@ -28,11 +26,11 @@ package struct Diagnosis: Sendable {
   package init() {}
 
   /// What follows `error` in `phase`. `hasBegun`: whether a workload was let go; `isMeasured`:
-  /// whether nothing else leans on the phase; `optional`: a collector that is not required.
+  /// whether nothing else leans on the phase.
   package mutating func remedy(
-    for error: LBError, phase: String, hasBegun: Bool, isMeasured: Bool, optional: String? = nil
+    for error: LBError, phase: String, hasBegun: Bool, isMeasured: Bool
   ) -> Remedy {
-    let remedy = Self.wish(error, hasBegun: hasBegun, isMeasured: isMeasured, optional: optional)
+    let remedy = Self.wish(error, hasBegun: hasBegun, isMeasured: isMeasured)
     guard remedy != .abort else { return .abort }
     guard perPhase[phase, default: 0] < Self.phaseLimit, inRun < Self.runLimit else {
       return .abort
@@ -42,13 +40,9 @@ package struct Diagnosis: Sendable {
     return remedy
   }
 
-  private static func wish(
-    _ error: LBError, hasBegun: Bool, isMeasured: Bool, optional: String?
-  ) -> Remedy {
+  private static func wish(_ error: LBError, hasBegun: Bool, isMeasured: Bool) -> Remedy {
     switch error.category {
-    case .metricCollection, .collectorUnavailable:
-      if let optional { return .disable(collector: optional) }
-      return hasBegun ? .abort : .retry
+    case .metricCollection, .collectorUnavailable: return hasBegun ? .abort : .retry
     // A phase that cannot be set up takes nothing from those that do not lean on it.
     case .workload, .outputParse, .remoteExecution, .configuration:
       return isMeasured ? .skipPhase : .abort
