@@ -54,6 +54,19 @@ int lb_get_affinity(uint64_t *mask, size_t bytes) {
 
 int lb_set_thread_name(const char *name) { return pthread_setname_np(pthread_self(), name); }
 
+int lb_keep_capabilities(uint64_t mask) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct data[2];
+  if (syscall(SYS_capget, &header, data) < 0) return errno;
+  for (int half = 0; half < 2; half++) {
+    uint32_t kept = (uint32_t)(mask >> (32 * half));
+    data[half].effective &= kept;
+    data[half].permitted &= kept;
+    data[half].inheritable &= kept;
+  }
+  return syscall(SYS_capset, &header, data) < 0 ? errno : 0;
+}
+
 uint64_t lb_memory_lock_limit(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_MEMLOCK, &limit) < 0) return 0;

@@ -19,6 +19,8 @@ import Synchronization
     private let options: CaptureOptions
     private let cpus: CPUSet
     package let interface: String
+    /// What the interface cannot do as asked.
+    package private(set) var notes: [String] = []
     private let functions: PcapFunctions
     private var handle: PcapFunctions.Handle?
     private var aggregator: PacketAggregator
@@ -44,7 +46,10 @@ import Synchronization
     private var interruptions: UInt64 = 0
     private var carrierLosses: UInt64?
     private var reopenAt: UInt64 = 0
-    private let dropFiles: [String]
+    private var files: InterfaceFiles
+    /// Time of the last tick that was answered.
+    private var answeredTime: UInt64 = 0
+    private var late: UInt64 = 0
 
     /// Opens the interface, to be counted on `cpus`. Throws `collectorUnavailable` or
     /// `configuration`.
@@ -59,16 +64,16 @@ import Synchronization
       self.interface = interface
       self.options = options
       self.functions = functions
-      let handle = try unsafe Self.open(interface, options, functions)
+      var notes: [String] = []
+      let handle = try unsafe functions.open(interface, options, &notes)
       unsafe self.handle = handle
+      self.notes = notes
       aggregator = unsafe Self.aggregator(interface, options, functions, handle)
       unsafe snapshot = .allocate(capacity: PacketMetrics.count)
       unsafe snapshot.initialize(repeating: 0, count: PacketMetrics.count)
       rows = Array(repeating: .none, count: max(1, options.top))
       portRows = Array(repeating: .none, count: max(1, options.top))
-      let folder = "/sys/class/net/\(interface)/statistics"
-      dropFiles =
-        interface == "any" ? [] : ["\(folder)/rx_dropped", "\(folder)/rx_missed_errors"]
+      files = InterfaceFiles(interface)
       do throws(SystemError) { wake = try CaptureWake() } catch {
         unsafe functions.close(handle)
         throw LBError(.collectorUnavailable, "packets: \(error)")
@@ -84,85 +89,10 @@ import Synchronization
       _ interface: String, _ options: CaptureOptions, _ functions: PcapFunctions,
       _ handle: PcapFunctions.Handle
     ) -> PacketAggregator {
-      let (link, address, mtu) = unsafe identity(interface, functions, handle)
+      let (link, address, mtu) = unsafe functions.identity(interface, handle)
       return PacketAggregator(
         link, ownMAC: address, mtu: mtu,
         sampling: UInt64(options.sampling), allFlows: options.top > 0)
-    }
-
-    /// The link type, our own address there and the largest payload.
-    private static func identity(
-      _ interface: String, _ functions: PcapFunctions, _ handle: PcapFunctions.Handle
-    ) -> (LinkType, UInt64, Int) {
-      let folder = "/sys/class/net/\(interface)"
-      let address = SmallFile.text("\(folder)/address") ?? ""
-      let digits = address.split(separator: ":").joined()
-      return (
-        LinkType(unsafe functions.linkType(handle)), UInt64(digits, radix: 16) ?? 0,
-        SmallFile.text("\(folder)/mtu").flatMap { Int($0) } ?? 65_535
-      )
-    }
-
-    private static func open(
-      _ interface: String, _ options: CaptureOptions, _ functions: PcapFunctions
-    ) throws(LBError) -> PcapFunctions.Handle {
-      var message = [CChar](repeating: 0, count: PcapFunctions.errorSize)
-      guard let handle = unsafe functions.create(interface, &message) else {
-        throw LBError(.collectorUnavailable, "packets: \(interface) cannot be opened")
-      }
-      func fail(_ category: ErrorCategory, _ reason: String) -> LBError {
-        unsafe functions.close(handle)
-        return LBError(
-          category, "packets: \(interface): \(reason)",
-          context: ErrorContext(collector: "packets"))
-      }
-      unsafe _ = functions.setSnapLength(handle, Int32(options.snapLength))
-      unsafe _ = functions.setPromiscuous(handle, options.isPromiscuous ? 1 : 0)
-      unsafe _ = functions.setTimeout(handle, Int32(options.timeout))
-      unsafe _ = functions.setBufferSize(handle, Int32(options.bufferBytes))
-      unsafe _ = functions.setPrecision(handle, 1)
-      if let name = options.timestampType {
-        let type = unsafe functions.timestampType(name)
-        guard type >= 0, unsafe functions.setTimestampType(handle, type) == 0 else {
-          throw fail(.configuration, "there are no timestamps of type \(name)")
-        }
-      }
-      let status = unsafe functions.activate(handle)
-      guard status >= 0 else {
-        // -8 and -11: no permission, for the capture or for promiscuous mode.
-        if status == -8 || status == -11 {
-          throw fail(
-            .collectorUnavailable,
-            "not permitted: run as root, or setcap cap_net_raw+ep \"$(command -v lbsample)\"")
-        }
-        let word = unsafe functions.statusText(status).map { unsafe String(cString: $0) }
-        let detail = unsafe functions.reason(handle)
-        throw fail(
-          .collectorUnavailable, (word ?? "error") + (detail.isEmpty ? "" : ": \(detail)"))
-      }
-      if options.direction != .both {
-        let direction = options.direction == .in ? PCAP_D_IN : PCAP_D_OUT
-        guard unsafe functions.setDirection(handle, direction) == 0 else {
-          throw fail(.configuration, unsafe functions.reason(handle))
-        }
-      }
-      if let filter = options.filter {
-        do throws(LBError) { unsafe try functions.filter(handle, filter) } catch {
-          unsafe functions.close(handle)
-          throw error
-        }
-      }
-      // ARPHRD_LOOPBACK: what goes out there comes in again, and libpcap would pass over the first.
-      let isLoopback = SmallFile.text("/sys/class/net/\(interface)/type") == "772"
-      if isLoopback || options.direction == .in {
-        // SOL_PACKET, PACKET_IGNORE_OUTGOING (Linux 4.20): else they are received and thrown away.
-        var on: Int32 = 1
-        _ = unsafe setsockopt(functions.descriptor(handle), 263, 23, &on, 4)
-      }
-      guard unsafe functions.setNonBlocking(handle, 1, &message) == 0 else {
-        throw fail(.collectorUnavailable, unsafe functions.reason(handle))
-      }
-      return unsafe handle
     }
 
     // MARK: The sampling thread's side
@@ -234,6 +164,8 @@ import Synchronization
       } catch {
         // It counts wherever it runs.
       }
+      // What reads packets of strangers needs no more than to open its interface again.
+      Capabilities.keepInThisThread([.netRaw])
       while !ending.load(ordering: .acquiring) {
         let asked = question.load(ordering: .acquiring)
         if asked.kind == .open { open(asked) }
@@ -264,6 +196,8 @@ import Synchronization
     private func open(_ asked: CaptureQuestion) {
       aggregator.open(at: questionTime.load(ordering: .relaxed))
       answer(asked)
+      // What is stamped before a bracket is counted before it, however late it comes.
+      answeredTime = 0
     }
 
     /// Counts what the kernel has handed over.
@@ -298,6 +232,7 @@ import Synchronization
       let time = PcapFunctions.time(header)
       // Acquire: partner of `ask`, whose time is then the question's. A plain load on x86.
       let asked = question.load(ordering: .acquiring)
+      if time <= answeredTime { late &+= 1 }
       if asked.kind != .none, time > questionTime.load(ordering: .relaxed) {
         if asked.kind == .open { open(asked) } else { answer(asked) }
       }
@@ -316,12 +251,13 @@ import Synchronization
       readStats()
       unsafe snapshot[PacketMetrics.received] = received
       unsafe snapshot[PacketMetrics.droppedSocket] = dropped
-      unsafe snapshot[PacketMetrics.droppedInterface] = dropFiles.reduce(0) { sum, path in
-        sum &+ (SmallFile.text(path).flatMap { UInt64($0) } ?? 0)
-      }
+      unsafe snapshot[PacketMetrics.droppedInterface] =
+        (files.dropped.read() ?? 0) &+ (files.missed.read() ?? 0)
       unsafe snapshot[PacketMetrics.interruptions] = interruptions
       unsafe snapshot[PacketMetrics.isUp] = handle == nil || !isInterfaceUp ? 0 : 1
       unsafe snapshot[PacketMetrics.missedFlow] = aggregator.flows.missed
+      unsafe snapshot[PacketMetrics.late] = late
+      answeredTime = questionTime.load(ordering: .relaxed)
       rowCount = 0
       portCount = 0
       if options.top > 0 {
@@ -350,8 +286,7 @@ import Synchronization
     /// often a carrier went (sysfs-class-net, carrier_down_count, Linux 4.16).
     private func countInterruptions() {
       guard interface != "any" else { return }
-      let now =
-        SmallFile.text("/sys/class/net/\(interface)/carrier_down_count").flatMap { UInt64($0) } ?? 0
+      let now = files.carrierLosses.read() ?? 0
       // A new interface of the same name begins anew.
       if let carrierLosses { interruptions &+= now >= carrierLosses ? now &- carrierLosses : now }
       carrierLosses = now
@@ -360,8 +295,7 @@ import Synchronization
     /// Whether the interface is there and was not taken down: IFF_UP of its flags.
     private var isInterfaceUp: Bool {
       guard interface != "any" else { return true }
-      let flags = SmallFile.text("/sys/class/net/\(interface)/flags") ?? ""
-      return (Int(flags.dropFirst(2), radix: 16) ?? 0) & 1 == 1
+      return (files.flags.read() ?? 0) & 1 == 1
     }
 
     private static let reopenPause: UInt64 = 200_000_000
@@ -378,11 +312,13 @@ import Synchronization
 
     private func reopen() {
       do throws(LBError) {
-        let handle = try unsafe Self.open(interface, options, functions)
+        var notes: [String] = []
+        let handle = try unsafe functions.open(interface, options, &notes)
         unsafe self.handle = handle
+        files = InterfaceFiles(interface)
         lastStats = pcap_stat()
         // It may be another device of the same name.
-        let (link, address, mtu) = unsafe Self.identity(interface, functions, handle)
+        let (link, address, mtu) = unsafe functions.identity(interface, handle)
         aggregator.identify(link, ownMAC: address, mtu: mtu)
       } catch {
         reopenAt = Clock.monotonic() &+ Self.reopenPause

@@ -9,7 +9,8 @@ package enum PacketMetrics {
   package static let interruptions = received + 3
   package static let isUp = received + 4
   package static let missedFlow = received + 5
-  package static let count = received + 6
+  package static let late = received + 6
+  package static let count = received + 7
 
   private static func counter(
     _ name: String, _ meaning: String, _ unit: MetricUnit = .count,
@@ -60,9 +61,36 @@ package enum PacketMetrics {
       counter(
         "missed_flow", "the most bytes that a flow which is not followed can have had", .bytes,
         kind: .gauge),
+      counter(
+        "late", "packets that came out of order, after the tick that they belong before; counted"),
     ]
     return list
   }()
+
+  /// What readers make of the counts of an interface, with its brackets: the totals as they would
+  /// be without drops. What the socket dropped had passed the filter; what the interface dropped
+  /// may not have.
+  package static func corrected(_ interface: String) -> [Formula] {
+    func formula(_ name: String, _ meaning: String, _ unit: MetricUnit, _ text: String) -> Formula {
+      let tokens = Expression.tokens(text).map { token in
+        Expression.operators.contains(token) ? token : "packets.\(token)[\(interface)]"
+      }
+      return Formula(
+        Column(
+          collector: "packets", metric: counter(name, meaning, unit), instance: interface),
+        tokens: tokens)
+    }
+    let packets = "packets_in + packets_out + dropped_socket"
+    return [
+      formula("packets", "packets, those that the socket dropped too", .count, packets),
+      formula(
+        "packets_most", "the same with those that the interface dropped", .count,
+        packets + " + dropped_interface"),
+      formula(
+        "bytes", "bytes, where those dropped were as long as the others", .bytes,
+        "( bytes_in + bytes_out ) / ( packets_in + packets_out ) * ( \(packets) )"),
+    ]
+  }
 
   /// The columns of one interface, in the order of the numbers.
   package static func columns(_ interface: String) -> [Column] {

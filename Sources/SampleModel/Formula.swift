@@ -20,6 +20,9 @@ package struct Expression: Sendable, Equatable {
   /// Operands before their operator.
   private var steps: [Step] = []
 
+  /// The tokens that are neither numbers nor names.
+  package static let operators: Set<String> = ["+", "-", "*", "/", "(", ")"]
+
   /// The tokens of a text: what stands between blanks, and parentheses.
   package static func tokens(_ text: String) -> [String] {
     var tokens: [String] = []
@@ -72,7 +75,7 @@ package struct Expression: Sendable, Equatable {
       guard depth < Self.deepest else { throw FormulaError(reason: "its parentheses are too deep") }
       try sum(&rest, depth: depth + 1)
       guard rest.popFirst() == ")" else { throw FormulaError(reason: "a ( has no ) behind it") }
-    } else if ["+", "-", "*", "/", ")"].contains(token) {
+    } else if Self.operators.contains(token) {
       throw FormulaError(reason: "a number or a name is missing before \(token)")
     } else if let number = Double(token), number.isFinite {
       steps.append(.number(number))

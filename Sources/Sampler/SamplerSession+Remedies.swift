@@ -63,8 +63,8 @@ extension SamplerSession {
     ringCapacities.reduce(0) { $0 + RingStorage.byteCount(capacity: $1) }
   }
 
-  /// Reads an optional collector no more; false for one that is required or not sampled. Not
-  /// between `start` and `stop`.
+  /// Reads an optional collector no more and disarms it; false for one that is required or not
+  /// sampled. Not between `start` and `stop`.
   package func disable(_ collector: String) -> Bool {
     guard
       let stream = meta?.streams.first(where: { $0.collector == collector && !$0.required })
@@ -75,6 +75,7 @@ extension SamplerSession {
     }
     guard let place else { return false }
     thread.disable(place)
+    table.end(stream.stream)
     return true
   }
 

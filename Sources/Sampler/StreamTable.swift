@@ -14,6 +14,8 @@ final class StreamTable: Sendable {
     var outgoing: [Replacement] = []
     var layouts: [UInt32: Layout] = [:]
     var schema: RecordSchema?
+    /// It is read no more, and disarmed.
+    var isOver = false
   }
 
   private struct State {
@@ -98,7 +100,7 @@ final class StreamTable: Sendable {
   /// Prepares every stream for the next bracket: those whose layout will be another one.
   func prepare() -> [(stream: UInt16, epoch: UInt32)] {
     let present = state.withLock { state in
-      state.entries.enumerated().map { (UInt16($0), $1.current) }
+      state.entries.enumerated().filter { !$1.isOver }.map { (UInt16($0), $1.current) }
     }
     return present.filter { $1.armed.prepare().needsRearm }.map { ($0, $1.epoch) }
   }
@@ -175,6 +177,15 @@ final class StreamTable: Sendable {
     for replacement in unused { replacement.armed.disarm() }
   }
 
+  /// Disarms a stream that is read no more.
+  func end(_ stream: UInt16) {
+    let entry = state.withLock { state in
+      state.entries[Int(stream)].isOver = true
+      return state.entries[Int(stream)]
+    }
+    entry.current.armed.disarm()
+  }
+
   /// Disarms everything, last armed first.
   func disarmAll() {
     let entries = state.withLock { state -> [Entry] in
@@ -184,7 +195,7 @@ final class StreamTable: Sendable {
     }
     for entry in entries.reversed() {
       for replacement in entry.outgoing.reversed() { replacement.armed.disarm() }
-      entry.current.armed.disarm()
+      if !entry.isOver { entry.current.armed.disarm() }
     }
   }
 

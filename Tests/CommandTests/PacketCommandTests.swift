@@ -110,9 +110,31 @@ private final class Wire {
       }
       #expect(packets("udp_packets") == 400, "\(interface)")
       #expect(packets("dropped_socket") == 0 && packets("up") == 1)
-      #expect(
-        packets("received") == packets("packets_in") + packets("packets_out"), "\(interface)")
+      let counted = packets("packets_in") + packets("packets_out")
+      #expect(packets("received") == counted && packets("packets") == counted, "\(interface)")
+      #expect(packets("bytes") == packets("bytes_in") + packets("bytes_out"))
     }
+  }
+
+  @Test(.enabled(if: Wire.canBeMade, "needs root and network namespaces"))
+  func whatReadsPacketsMayDoNothingElse() throws {
+    let wire = try Wire()
+    let command = try Command()
+    let file = command.folder.file("capabilities")
+    _ = try wire.attempt(
+      command,
+      [
+        "--packets", "near", "--", "sh", "-c",
+        """
+        for thread in /proc/$PPID/task/*; do
+          [ "$(cat $thread/comm)" = lb-packets ] && grep -E 'Cap(Prm|Eff)' $thread/status
+        done > \(file); grep CapEff /proc/self/status >> \(file)
+        """,
+      ])
+    let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
+    // CAP_NET_RAW is number 13.
+    #expect(lines.prefix(2).allSatisfy { $0.hasSuffix("\t0000000000002000") }, "\(lines)")
+    #expect(lines.count == 3 && lines[1] != lines[2], "the workload keeps what it had: \(lines)")
   }
 
   @Test(.enabled(if: Wire.canBeMade, "needs root and network namespaces"))

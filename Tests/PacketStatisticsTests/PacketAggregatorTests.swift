@@ -94,6 +94,22 @@ import Testing
     #expect(missing.allSatisfy { $0.value <= rows.last?.bytes ?? 0 })
   }
 
+  @Test func totalsAreCorrectedForDropsAndBounded() throws {
+    let layout = Layout(
+      collector: "packets", stream: 0, epoch: 1, columns: PacketMetrics.columns("e"),
+      formulas: PacketMetrics.corrected("e"))
+    let numbers = [
+      "packets_in": 60.0, "packets_out": 20, "bytes_in": 6000, "bytes_out": 2000,
+      "dropped_socket": 20, "dropped_interface": 5,
+    ]
+    let totals = layout.totals(
+      layout.columns.map { numbers[$0.metric.name] ?? 0 },
+      grown: layout.columns.map { _ in 0 })
+    func total(_ name: String) -> Double? { totals.last { $0.0.name == "packets.\(name)[e]" }?.1 }
+    #expect(total("packets") == 100 && total("packets_most") == 105 && total("bytes") == 10_000)
+    #expect(total("packets_in") == 60, "the raw counts stay")
+  }
+
   @Test func addressesAreText() {
     func text(_ high: UInt64, _ low: UInt64, _ version: UInt8) -> String {
       var words = [UInt64](repeating: 0, count: 5)

@@ -371,14 +371,18 @@ private final class HangingCollector: Collector {
   @Test func aRingThatWasFullHasTwiceTheRoomAndItsAccountStaysExact() throws {
     var fast = configuration(interval: 500_000)
     fast.live = true
+    let few = ScriptedCollector(name: "few")
     let session = SamplerSession(
       fast,
       requests: [
         CollectorRequest(ScriptedCollector(name: "many", records: 20_000)),
-        CollectorRequest(ScriptedCollector(name: "few"), required: false),
+        CollectorRequest(few, required: false),
       ], sinks: [SlowSink()])
     try session.arm()
-    defer { session.disarm() }
+    defer {
+      session.disarm()
+      #expect(few.disarmings == 1, "once and for all")
+    }
     let before = session.ringBytes
     _ = try session.start()
     usleep(400_000)
@@ -390,6 +394,7 @@ private final class HangingCollector: Collector {
     #expect(grown.count == 1 && session.ringBytes > before * 5 / 4)
     #expect(grown.first?.from == before && grown.first?.to == session.ringBytes)
     #expect(session.disable("few") && !session.disable("many") && !session.disable("none"))
+    #expect(few.disarmings == 1, "what is read no more is closed")
     _ = try session.start()
     usleep(20_000)
     let next = try session.stop(sampling: true)

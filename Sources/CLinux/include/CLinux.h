@@ -32,6 +32,9 @@ int lb_get_affinity(uint64_t *mask, size_t bytes);
 // RLIMIT_MEMLOCK in bytes, UINT64_MAX when unlimited.
 uint64_t lb_memory_lock_limit(void);
 int lb_set_thread_name(const char *name);
+// capget(2) and capset(2) of the calling thread: keeps of its capabilities those of `mask`. Returns
+// 0 or errno.
+int lb_keep_capabilities(uint64_t mask);
 int lb_eventfd(void);
 // signalfd(2) over those of the signals that are not ignored, blocked in this thread first.
 int lb_signalfd(const int *signals, size_t count);

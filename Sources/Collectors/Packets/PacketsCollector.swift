@@ -74,7 +74,8 @@ struct PacketsCollector: Collector {
       patience = UInt64(options.timeout) * 3_000_000 + 200_000_000
       rowsPerCapture = 2 * options.top
       super.init(
-        columns: columns,
+        columns: columns, formulas: options.interfaces.flatMap { PacketMetrics.corrected($0) },
+        notes: captures.flatMap(\.notes),
         recordFields: options.top == 0
           ? nil
           : (

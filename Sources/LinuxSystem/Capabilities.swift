@@ -1,0 +1,17 @@
+private import CLinux
+
+/// What a thread may do beyond others, capabilities(7). Each thread has its own.
+package enum Capabilities {
+  /// One capability by its number in linux/capability.h.
+  package enum Name: UInt64, Sendable {
+    /// CAP_NET_RAW: packet sockets.
+    case netRaw = 13
+  }
+
+  /// Gives up all capabilities of this thread, and of what it starts, but those of `names` that it
+  /// has. Gives errno where the kernel refuses, which it has no reason to.
+  @discardableResult
+  package static func keepInThisThread(_ names: Set<Name>) -> Int32 {
+    lb_keep_capabilities(names.reduce(UInt64(0)) { $0 | 1 << $1.rawValue })
+  }
+}

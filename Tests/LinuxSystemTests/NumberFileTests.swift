@@ -1,0 +1,51 @@
+import Foundation
+import Glibc
+import LinuxSystem
+import TestSupport
+import Testing
+
+@Suite struct NumberFileTests {
+  @Test(
+    arguments: [
+      ("17\n", 17), ("0x1003\n", 0x1003), ("0", 0), ("18446744073709551615\n", .max),
+      ("\n", nil), ("", nil), ("down\n", nil), ("0x\n", nil), ("12 34\n", 12),
+    ] as [(String, UInt64?)])
+  func theNumberIsReadEachTime(_ text: String, _ number: UInt64?) throws {
+    let folder = try TemporaryFolder()
+    let url = URL(fileURLWithPath: folder.file("number"))
+    try Data("7".utf8).write(to: url)
+    let file = NumberFile(url.path)
+    #expect(file.read() == 7)
+    let handle = try FileHandle(forWritingTo: url)
+    try handle.truncate(atOffset: 0)
+    try handle.write(contentsOf: Data(text.utf8))
+    #expect(file.read() == number)
+  }
+
+  @Test func aFileThatIsNotThereHasNoNumber() {
+    #expect(NumberFile("/proc/self/none").read() == nil)
+    #expect(NumberFile("/proc/self/comm").read() == nil)
+  }
+
+  @Test func capabilitiesAreTheThreadsOwn() throws {
+    let ours = SmallFile.text("/proc/thread-self/status")?.lines(with: "Cap")
+    let done = FutexWord()
+    nonisolated(unsafe) var theirs: [String]?
+    let thread = try SystemThread(name: "none") {
+      Capabilities.keepInThisThread([])
+      unsafe theirs = SmallFile.text("/proc/thread-self/status")?.lines(with: "Cap")
+      done.store(1)
+    }
+    thread.join()
+    #expect(done.load() == 1)
+    let effective = try #require(unsafe theirs?.first { $0.hasPrefix("CapEff") })
+    #expect(effective.hasSuffix("\t0000000000000000"))
+    #expect(SmallFile.text("/proc/thread-self/status")?.lines(with: "Cap") == ours)
+  }
+}
+
+extension String {
+  fileprivate func lines(with prefix: String) -> [String] {
+    split(separator: "\n").filter { $0.hasPrefix(prefix) }.map(String.init)
+  }
+}
