@@ -110,6 +110,17 @@ struct WorkloadOptions: ParsableArguments {
     return Set(given.filter(\.1).map(\.0)).union(hooks.given.keys.map(\.rawValue)).union(names)
   }
 
+  /// The CPUs of --workload-cpus, nil where it is not given.
+  static func cpus(_ list: String?) throws(LBError) -> CPUSet? {
+    guard let list else { return nil }
+    let allowed = CPUSet.allowed()
+    guard let cpus = CPUSet(list: list), !cpus.isEmpty, cpus.subtracting(allowed).isEmpty else {
+      throw LBError(
+        .configuration, "--workload-cpus \(list): expected a list of CPUs out of \(allowed)")
+    }
+    return cpus
+  }
+
   /// What one command of the run is unless a plan says otherwise.
   func specification(
     _ settings: Settings, command: [String], title: String?
@@ -137,16 +148,7 @@ struct WorkloadOptions: ParsableArguments {
     specification.showOutput = showOutput
     specification.configuration = settings.all + entries
     specification.labels = try pairs(labels, option: "--label")
-    if let workloadCPUs {
-      guard let cpus = CPUSet(list: workloadCPUs), !cpus.isEmpty,
-        cpus.subtracting(CPUSet.allowed()).isEmpty
-      else {
-        throw LBError(
-          .configuration,
-          "--workload-cpus \(workloadCPUs): expected a list of CPUs out of \(CPUSet.allowed())")
-      }
-      specification.workloadCPUs = cpus
-    }
+    specification.workloadCPUs = try Self.cpus(workloadCPUs)
     specification.user = try workloadUser()
     specification.environment = try workloadEnvironment(specification.user)
     if let directory {

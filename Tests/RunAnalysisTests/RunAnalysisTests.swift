@@ -2,6 +2,28 @@ import RunAnalysis
 import SampleModel
 import Testing
 
+@Suite struct SlowdownTests {
+  @Test func aKnownSlowdownIsFoundAndNoiseIsNot() throws {
+    var random = SplitMix64(seed: 3)
+    func noise() -> Double { 1 + (Double(random.index(below: 2001)) - 1000) / 100_000 }
+    let off = (0..<30).map { _ in 1e9 * noise() }
+    let same = off.map { _ in 1e9 * noise() }
+    let slower = off.map { _ in 1.05e9 * noise() }
+    let none = try #require(Slowdown(off: off, on: same))
+    #expect(none.interval.low <= 0 && none.interval.high >= 0 && none.median.magnitude < 0.005)
+    let some = try #require(Slowdown(off: off, on: slower))
+    #expect(some.interval.low <= 0.05 && some.interval.high >= 0.05 && some.interval.low > 0.03)
+    #expect(some.detectable > 0 && some.detectable < 0.02, "such noise hides no 2 %")
+    #expect(Slowdown(off: off, on: off)?.detectable == 0)
+  }
+
+  @Test func whatIsNoPairIsRefused() {
+    #expect(Slowdown(off: [1, 2], on: [1, 2]) == nil)
+    #expect(Slowdown(off: [1, 2, 3], on: [1, 2]) == nil)
+    #expect(Slowdown(off: [1, 0, 3], on: [1, 2, 3]) == nil)
+  }
+}
+
 @Suite struct StatisticsTests {
   @Test func mediansAndDeviations() {
     #expect(Statistics.median([]) == nil)

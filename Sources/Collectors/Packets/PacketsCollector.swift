@@ -51,9 +51,14 @@ struct PacketsCollector: Collector {
     init(_ options: CaptureOptions, _ context: CollectorContext) throws(LBError) {
       var captures: [PacketCapture] = []
       var columns: [Column] = []
+      var formulas: [Formula] = []
+      var notes: [String] = []
       var places: [(capture: Int, number: Int)] = []
       for (index, interface) in options.interfaces.enumerated() {
-        captures.append(try PacketCapture(interface, options, cpus: CPUSet(context.samplingCPUs)))
+        let capture = try PacketCapture(interface, options, cpus: CPUSet(context.samplingCPUs))
+        captures.append(capture)
+        notes += capture.notes
+        formulas += PacketMetrics.corrected(interface)
         for (number, column) in PacketMetrics.columns(interface).enumerated()
         where context.filter.passes(column.name) {
           columns.append(column)
@@ -74,8 +79,7 @@ struct PacketsCollector: Collector {
       patience = UInt64(options.timeout) * 3_000_000 + 200_000_000
       rowsPerCapture = 2 * options.top
       super.init(
-        columns: columns, formulas: options.interfaces.flatMap { PacketMetrics.corrected($0) },
-        notes: captures.flatMap(\.notes),
+        columns: columns, formulas: formulas, notes: notes,
         recordFields: options.top == 0
           ? nil
           : (
