@@ -123,6 +123,9 @@ let package = Package(
       .executableTarget(
         name: "packets", dependencies: ["LinuxSystem", "PacketStatistics"],
         path: "Benchmarks/packets"),
+      .executableTarget(
+        name: "rates", dependencies: ["SampleModel", "LinuxSystem", "SampleRing", "RunStore"],
+        path: "Benchmarks/rates"),
       .testTarget(name: "RepositoryTests"),
     ],
   swiftLanguageModes: [.v6]

@@ -65,10 +65,12 @@ package struct Chunk: Sendable, Equatable {
     }
   }
 
-  /// Calls `body` with every frame in order, its values in `values`' order (none for a gap).
-  package func forEachFrame(
-    _ body: (FrameHeader, [UInt64]) throws(LBError) -> Void
-  ) throws(LBError) {
+  /// Every frame in order with the place of its values in `rows`, which has them one frame behind
+  /// the other; the place of a gap is empty.
+  package func frames() throws(LBError) -> (frames: [(FrameHeader, Range<Int>)], rows: [UInt64]) {
+    var frames: [(FrameHeader, Range<Int>)] = []
+    frames.reserveCapacity(rowCount)
+    let valueRows = values.first?.count ?? 0
     var valueRow = 0
     for row in 0..<rowCount {
       let flags = headers[4][row]
@@ -81,13 +83,32 @@ package struct Chunk: Sendable, Equatable {
         kind: kind, outcome: outcome, edge: edge, stream: stream, epoch: epoch,
         bracket: bracket, deadlineIndex: headers[0][row], deadline: headers[1][row],
         start: headers[2][row], end: headers[3][row])
-      var entries: [UInt64] = []
-      if outcome == .complete, valueRow < (values.first?.count ?? 0) {
-        entries = values.map { $0[valueRow] }
+      var place = 0..<0
+      if outcome == .complete, valueRow < valueRows {
+        place = valueRow * values.count..<(valueRow + 1) * values.count
         valueRow += 1
       }
-      try body(header, entries)
+      frames.append((header, place))
     }
+    return (frames, rows(valueRows))
+  }
+
+  /// The columns turned into rows, eight columns at a time: a cache line of each row.
+  private func rows(_ count: Int) -> [UInt64] {
+    let width = values.count
+    var rows = [UInt64](repeating: 0, count: count * width)
+    var out = rows.mutableSpan
+    for start in stride(from: 0, to: width, by: 8) {
+      for column in start..<min(start + 8, width) {
+        let entries = values[column]
+        var place = column
+        for row in 0..<count {
+          out[place] = entries[row]
+          place += width
+        }
+      }
+    }
+    return rows
   }
 }
 

@@ -34,35 +34,68 @@ package enum DeltaBinaryPacked {
     let base = UInt64(bitPattern: least)
     Varint.append(Varint.zigzag(least), to: &bytes)
     let widthsAt = bytes.count
-    for _ in 0..<miniblocks { bytes.append(0) }
+    // The widths first: then the room that all miniblocks take is known.
+    var packedBytes = 0
     for miniblock in 0..<miniblocks {
-      let first = miniblock * miniblockSize
-      guard first < deltas.count else { break }
-      let end = min(first + miniblockSize, deltas.count)
       var union: UInt64 = 0
-      for index in first..<end { union |= deltas[index] &- base }
-      let width = 64 - union.leadingZeroBitCount
-      bytes[widthsAt + miniblock] = UInt8(width)
-      guard width > 0 else { continue }
-      var word: UInt64 = 0
-      var filled = 0
-      for index in first..<first + miniblockSize {
-        let value = index < end ? deltas[index] &- base : 0
-        word |= value << UInt64(filled)
-        filled += width
-        if filled >= 64 {
-          append(word, bytes: 8, to: &bytes)
-          filled -= 64
-          word = filled == 0 ? 0 : value >> UInt64(width - filled)
+      let first = miniblock * miniblockSize
+      if first < deltas.count {
+        for index in first..<min(first + miniblockSize, deltas.count) {
+          union |= deltas[index] &- base
         }
       }
-      if filled > 0 { append(word, bytes: (filled + 7) / 8, to: &bytes) }
+      let width = 64 - union.leadingZeroBitCount
+      bytes.append(UInt8(width))
+      packedBytes += width * miniblockSize / 8
+    }
+    guard packedBytes > 0 else { return }
+    var place = bytes.count
+    bytes.append(contentsOf: repeatElement(0, count: packedBytes))
+    var span = bytes.mutableSpan
+    for miniblock in 0..<miniblocks {
+      let width = Int(span[widthsAt + miniblock])
+      guard width > 0 else { continue }
+      let first = miniblock * miniblockSize
+      pack(
+        deltas.extracting(first..<min(first + miniblockSize, deltas.count)), minus: base,
+        width: width, into: &span, at: place)
+      place += width * miniblockSize / 8
     }
   }
 
-  private static func append(_ word: UInt64, bytes count: Int, to bytes: inout [UInt8]) {
-    // Safe: the eight bytes are read while `word` lives.
-    unsafe withUnsafeBytes(of: word.littleEndian) { unsafe bytes.append(contentsOf: $0[..<count]) }
+  /// Writes up to 32 differences of `width` bits each; the bytes of those that lack stay 0.
+  @inline(__always)
+  private static func pack(
+    _ deltas: Span<UInt64>, minus base: UInt64, width: Int, into bytes: inout MutableSpan<UInt8>,
+    at place: Int
+  ) {
+    var place = place
+    var word: UInt64 = 0
+    var filled = 0
+    func store(_ count: Int, _ bytes: inout MutableSpan<UInt8>) {
+      // Safe: 32 values of `width` bits are whole bytes, which the caller has made room for.
+      unsafe bytes.withUnsafeMutableBytes { all in
+        if count == 8 {
+          unsafe all.storeBytes(of: word.littleEndian, toByteOffset: place, as: UInt64.self)
+        } else {
+          for byte in 0..<count {
+            unsafe all[place + byte] = UInt8(truncatingIfNeeded: word >> UInt64(8 * byte))
+          }
+        }
+      }
+      place += count
+    }
+    for index in deltas.indices {
+      let value = deltas[index] &- base
+      word |= value << UInt64(filled)
+      filled += width
+      if filled >= 64 {
+        store(8, &bytes)
+        filled -= 64
+        word = filled == 0 ? 0 : value >> UInt64(width - filled)
+      }
+    }
+    if filled > 0 { store((filled + 7) / 8, &bytes) }
   }
 
   /// Decodes a column of at most `limit` values, checking every length.
@@ -77,43 +110,58 @@ package enum DeltaBinaryPacked {
     guard total <= UInt64(limit) else { throw .header }
     let first = Varint.unzigzag(try Varint.read(bytes, &position))
     guard total > 0 else { return [] }
-    var values: [UInt64] = []
-    values.reserveCapacity(Int(total))
+    var values = [UInt64](repeating: 0, count: Int(total))
+    var out = values.mutableSpan
     var value = UInt64(bitPattern: first)
-    values.append(value)
-    while values.count < Int(total) {
+    out[0] = value
+    var done = 1
+    while done < out.count {
       let least = UInt64(bitPattern: Varint.unzigzag(try Varint.read(bytes, &position)))
       let widthsAt = position
       position += miniblocks
       guard position <= bytes.count else { throw .truncated }
-      for miniblock in 0..<miniblocks where values.count < Int(total) {
+      for miniblock in 0..<miniblocks where done < out.count {
         let width = Int(bytes[widthsAt + miniblock])
         guard width <= 64 else { throw .bitWidth }
         let end = position + width * miniblockSize / 8
         guard end <= bytes.count else { throw .truncated }
-        for index in 0..<min(miniblockSize, Int(total) - values.count) {
+        for index in 0..<min(miniblockSize, out.count - done) {
           value &+= least &+ unpack(bytes, from: position, index: index, width: width)
-          values.append(value)
+          out[done + index] = value
         }
+        done = min(done + miniblockSize, out.count)
         position = end
       }
     }
     return values
   }
 
+  /// Value number `index` of those of `width` bits that begin at `from`.
+  @inline(__always)
   private static func unpack(
     _ bytes: Span<UInt8>, from: Int, index: Int, width: Int
   ) -> UInt64 {
     guard width > 0 else { return 0 }
-    var bit = index * width
-    var taken = 0
+    let bit = index * width
+    let place = from + bit >> 3
+    let shift = bit & 7
+    // A value of up to 57 bits lies within eight bytes from its first one.
+    if width <= 57, place + 8 <= bytes.count {
+      // Safe: the eight bytes are within the span.
+      let word = unsafe bytes.withUnsafeBytes {
+        unsafe $0.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+      }
+      return UInt64(littleEndian: word) >> UInt64(shift) & ((1 << UInt64(width)) - 1)
+    }
+    var bitsLeft = width
+    var at = bit
     var value: UInt64 = 0
-    while taken < width {
-      let step = min(8 - bit % 8, width - taken)
-      let piece = (UInt64(bytes[from + bit / 8]) >> UInt64(bit % 8)) & ((1 << UInt64(step)) - 1)
-      value |= piece << UInt64(taken)
-      taken += step
-      bit += step
+    while bitsLeft > 0 {
+      let step = min(8 - at % 8, bitsLeft)
+      let piece = (UInt64(bytes[from + at / 8]) >> UInt64(at % 8)) & ((1 << UInt64(step)) - 1)
+      value |= piece << UInt64(width - bitsLeft)
+      bitsLeft -= step
+      at += step
     }
     return value
   }

@@ -30,7 +30,9 @@ package struct RunReplay {
   private final class Cursor {
     let reader: RunReader
     var pending: [Int64]
-    var frames: [(FrameHeader, [UInt64])] = []
+    /// The present chunk's frames, with the places of their values in `rows`.
+    var frames: [(FrameHeader, Range<Int>)] = []
+    var rows: [UInt64] = []
     var next = 0
 
     init(reader: RunReader, chunks: [Int64]) {
@@ -41,11 +43,7 @@ package struct RunReplay {
     func peek() throws(LBError) -> FrameHeader? {
       while next >= frames.count {
         guard let id = pending.popLast() else { return nil }
-        var loaded: [(FrameHeader, [UInt64])] = []
-        try reader.chunk(id).forEachFrame { header, values throws(LBError) in
-          loaded.append((header, values))
-        }
-        frames = loaded
+        (frames, rows) = try reader.chunk(id).frames()
         next = 0
       }
       return frames[next].0
@@ -86,6 +84,7 @@ package struct RunReplay {
     }
     var layouts: [UInt64: Layout] = [:]
     for layout in try reader.layouts() { layouts[Self.key(layout.stream, layout.epoch)] = layout }
+    var chosen: [UInt64: [Int]] = [:]
     var announced: [UInt16: UInt32] = [:]
     for stream in streams {
       guard let layout = layouts[Self.key(stream.stream, 1)] else { continue }
@@ -99,7 +98,7 @@ package struct RunReplay {
     }
     var hasBegun = false
     while let cursor = try earliest(cursors) {
-      let (header, values) = cursor.frames[cursor.next]
+      let (header, place) = cursor.frames[cursor.next]
       cursor.next += 1
       guard wanted(header), let layout = layouts[Self.key(header.stream, header.epoch)] else {
         continue
@@ -115,11 +114,18 @@ package struct RunReplay {
         announced[header.stream] = header.epoch
         try sink.layout(filtered(layout))
       }
+      let rows = cursor.rows
       if header.kind == .records {
-        try sink.records(header, values.span)
-      } else {
-        let kept = values.isEmpty ? values : picked(values, layout)
+        try sink.records(header, rows.span.extracting(place))
+        continue
+      }
+      let key = Self.key(header.stream, header.epoch)
+      if chosen[key] == nil { chosen[key] = places(layout) }
+      if let chosen = chosen[key], chosen.count < layout.columns.count, !place.isEmpty {
+        let kept = chosen.map { rows[place.lowerBound + $0] }
         try sink.frame(header, kept.span)
+      } else {
+        try sink.frame(header, rows.span.extracting(place))
       }
     }
     for event in events where selection.brackets == nil {
@@ -150,7 +156,8 @@ package struct RunReplay {
 
   private func filtered(_ layout: Layout) -> Layout { layout.choosing(selection.passes) }
 
-  private func picked(_ values: [UInt64], _ layout: Layout) -> [UInt64] {
-    zip(values, layout.kept(selection.passes)).filter(\.1).map(\.0)
+  /// The places of the columns that are wanted.
+  private func places(_ layout: Layout) -> [Int] {
+    layout.kept(selection.passes).enumerated().filter(\.element).map(\.offset)
   }
 }

@@ -125,12 +125,11 @@ private func decoded(_ bytes: [UInt8], limit: Int) throws -> [UInt64] {
       expected.append((header, values))
     }
     let decoded = try Chunk(decoding: chunk.encoded(), stream: 3, epoch: 2, bracket: 9)
-    var seen = 0
-    try decoded.forEachFrame { header, values throws(LBError) in
-      #expect(header == expected[seen].0 && values == expected[seen].1)
-      seen += 1
+    let (frames, rows) = try decoded.frames()
+    #expect(frames.count == 300)
+    for ((header, place), wanted) in zip(frames, expected) {
+      #expect(header == wanted.0 && Array(rows[place]) == wanted.1)
     }
-    #expect(seen == 300)
     let bytes = chunk.encoded()
     for length in stride(from: 0, to: bytes.count, by: 3) {
       #expect(throws: Chunk.Malformed.self) {
