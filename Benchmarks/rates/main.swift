@@ -2,6 +2,7 @@
 //   rates ring RECORDS BATCH PRODUCER_CPU CONSUMER_CPU   millions of 32-byte records, two threads
 //   rates encode COLUMNS ROWS                            nanoseconds for each value of a chunk
 //   rates decode FILE                                    millions of stored values read back
+//   rates lateness FILE                  microseconds after the deadline: median, 99th percentile
 //   rates store FILE SECONDS                             share of a CPU at a million values a second
 import Glibc
 import LinuxSystem
@@ -137,6 +138,30 @@ func decode() throws {
   show(best)
 }
 
+/// Keeps how long after its deadline each tick's first acquisition began.
+final class LatenessSink: SampleSink {
+  private(set) var lateness: [UInt64] = []
+  let bytesWritten: UInt64 = 0
+  func begin(_ meta: StreamMeta) throws(LBError) {}
+  func layout(_ layout: Layout) throws(LBError) {}
+  func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
+    if header.stream == 0, header.edge == .none { lateness.append(header.start - header.deadline) }
+  }
+  func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
+  func event(_ event: SampleEvent) throws(LBError) {}
+  func commit(watermark: UInt64) throws(LBError) {}
+}
+
+func lateness() throws {
+  guard arguments.count > 1 else { fail("lateness FILE") }
+  let sink = LatenessSink()
+  try RunReplay(try RunReader(path: arguments[1])).play(into: sink)
+  let sorted = sink.lateness.sorted()
+  guard !sorted.isEmpty else { fail("no samples") }
+  show(Double(sorted[sorted.count / 2]) / 1000)
+  show(Double(sorted[min(sorted.count - 1, sorted.count * 99 / 100)]) / 1000)
+}
+
 /// A thousand rows of a thousand values a second, from a ring to committed chunks.
 func store() throws {
   guard arguments.count > 1 else { fail("store FILE SECONDS") }
@@ -212,6 +237,7 @@ switch arguments.first {
 case "ring": try ring()
 case "encode": encode()
 case "decode": try decode()
+case "lateness": try lateness()
 case "store": try store()
 default: _ = number(0)
 }
