@@ -1,0 +1,26 @@
+import Benchmark
+import Collectors
+import SampleModel
+import Sampler
+
+func collectorSuite() {
+  let context = CollectorContext(roots: .init())
+  let names = ["cpu", "net", "memory", "disk", "load", "vm", "pressure", "softirqs", "sockets"]
+  for collector in CollectorRegistry.host().collectors
+  where names.contains(collector.description.name) {
+    guard collector.probe(context) == .available else { continue }
+    Benchmark(
+      "Collectors.\(collector.description.name)",
+      configuration: configuration([.allocations, .systemCalls], scaling: .one)
+    ) { benchmark in
+      let armed = try collector.arm(context)
+      defer { armed.disarm() }
+      var values = [UInt64](repeating: 0, count: armed.columns.count)
+      var span = values.mutableSpan
+      var outcome = armed.sample(into: &span)
+      measured(benchmark) { outcome = armed.sample(into: &span) }
+      benchmark.measurement(.systemCalls, Int(armed.systemCallsOfSample))
+      if outcome != .complete { benchmark.error("\(outcome.phrase)") }
+    }
+  }
+}

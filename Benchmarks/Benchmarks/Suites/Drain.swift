@@ -1,0 +1,48 @@
+import Benchmark
+import SampleModel
+import SampleRing
+
+/// What a pass of the drain does with each frame: out of the ring, decoded, made rates of.
+func drainSuite() {
+  for columns in [40, 1000] {
+    Benchmark(
+      "Drain.\(columns)-columns",
+      configuration: configuration([], scaling: .one)
+    ) { benchmark in
+      let metric = MetricDescription("value", .count, .counter, meaning: "a number")
+      var derivation = Derivation(raw: false)
+      derivation.layout(
+        Layout(
+          collector: "c", stream: 0, epoch: 1,
+          columns: (0..<columns).map { Column(collector: "c", metric: metric, instance: "\($0)") }))
+      let storage = RingStorage(capacity: 1 << 12)
+      var producer = storage.takeProducer()
+      var consumer = storage.takeConsumer()
+      var message = [UInt64](repeating: 0, count: FrameHeader.wordCount + columns)
+      var buffer: [UInt64] = []
+      buffer.reserveCapacity(1 << 12)
+      var tick: UInt64 = 0
+      benchmark.startMeasurement()
+      for _ in benchmark.scaledIterations {
+        tick += 1
+        let time = tick * 1_000_000
+        var span = message.mutableSpan
+        FrameHeader(
+          outcome: .complete, edge: .none, stream: 0, epoch: 1, bracket: 1, deadlineIndex: tick,
+          deadline: time, start: time, end: time + 1000
+        ).encode(into: &span)
+        for column in 0..<columns { message[FrameHeader.wordCount + column] += tick & 7 }
+        _ = producer.push(message.span)
+        producer.publish()
+        buffer.removeAll(keepingCapacity: true)
+        while consumer.next(appendingTo: &buffer) != nil {}
+        consumer.release()
+        let words = buffer.span
+        guard let header = FrameHeader(decoding: words) else { return }
+        blackHole(
+          derivation.derive(header, words.extracting(FrameHeader.wordCount..<words.count)))
+      }
+      benchmark.stopMeasurement()
+    }
+  }
+}

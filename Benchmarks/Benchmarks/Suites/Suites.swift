@@ -1,0 +1,11 @@
+import Benchmark
+
+let benchmarks: @Sendable () -> Void = {
+  ringSuite()
+  parserSuite()
+  collectorSuite()
+  bracketSuite()
+  drainSuite()
+  storeSuite()
+  packetSuite()
+}
