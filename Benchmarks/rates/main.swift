@@ -32,7 +32,7 @@ func ring() throws {
   let records = UInt64(number(1))
   let batch = UInt64(max(1, number(2)))
   let cpus = (producer: number(3), consumer: number(4))
-  // As many records as the control has room for, each with its length.
+  // Room for as many records as the control has: each is a word longer here.
   let storage = RingStorage(capacity: 1 << 17)
   let start = FutexWord()
   let producer = try SystemThread(name: "producer") {

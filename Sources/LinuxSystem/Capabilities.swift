@@ -4,6 +4,8 @@ private import CLinux
 package enum Capabilities {
   /// One capability by its number in linux/capability.h.
   package enum Name: UInt64, Sendable {
+    /// CAP_NET_ADMIN: settings of network devices.
+    case netAdmin = 12
     /// CAP_NET_RAW: packet sockets.
     case netRaw = 13
   }

@@ -133,7 +133,7 @@ package final class GatedChild {
     }
   }
 
-  deinit { if !reaped { abandon() } }
+  deinit { abandon() }
 
   private static func pipe() throws(SpawnFailure) -> Pipe {
     do throws(SystemError) {
@@ -250,6 +250,8 @@ package final class GatedChild {
 
   /// Ends a child that is not wanted any more: it leaves at its gate, or is killed.
   package func abandon() {
+    // The number of one that is reaped may be a stranger's by now.
+    guard !reaped else { return }
     gate = nil
     kill(pid, SIGKILL)
     _ = reap(until: Clock.monotonic() + 1_000_000_000)

@@ -164,8 +164,10 @@ import Synchronization
       } catch {
         // It counts wherever it runs.
       }
-      // What reads packets of strangers needs no more than to open its interface again.
-      Capabilities.keepInThisThread([.netRaw])
+      // What reads packets of strangers needs no more than to open its interface again, with the
+      // stamps that were asked for.
+      Capabilities.keepInThisThread(
+        options.timestampType == nil ? [.netRaw] : [.netRaw, .netAdmin])
       while !ending.load(ordering: .acquiring) {
         let asked = question.load(ordering: .acquiring)
         if asked.kind == .open { open(asked) }

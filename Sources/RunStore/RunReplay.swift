@@ -119,6 +119,13 @@ package struct RunReplay {
         try sink.records(header, rows.span.extracting(place))
         continue
       }
+      // Whoever wrote it: a row has a value for each of its layout's columns, or none.
+      guard place.isEmpty || place.count == layout.columns.count else {
+        throw LBError(
+          .resultPersistence,
+          "\(reader.path): a chunk of \(layout.collector) has \(place.count) columns, its layout "
+            + "\(layout.columns.count)", context: ErrorContext(path: reader.path))
+      }
       let key = Self.key(header.stream, header.epoch)
       if chosen[key] == nil { chosen[key] = places(layout) }
       if let chosen = chosen[key], chosen.count < layout.columns.count, !place.isEmpty {

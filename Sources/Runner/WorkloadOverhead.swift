@@ -148,10 +148,14 @@ package struct WorkloadOverhead {
     let ready = Poll.wait(
       readable: [workload.exitPollDescriptor, stop.pollDescriptor], until: nil)
     let end = Clock.monotonic()
-    if !ready.contains(0) { workload.signalGroup(SIGKILL) }
-    let overhead = try session?.stop(sampling: !ready.contains(0)).overhead
+    // At its end too: what it left behind would disturb the next run.
+    workload.signalGroup(SIGKILL)
+    let overhead = try session?.stop(sampling: ready.contains(0)).overhead
+    if let failure = session?.failure { throw failure }
     guard ready.contains(0) else {
-      throw LBError(.stopRequested, "stopped by signal \(stop.raised ?? 0)")
+      var error = LBError(.stopRequested, "stopped by signal \(stop.raised ?? 0)")
+      error.context.signal = stop.raised
+      throw error
     }
     let status = workload.peekExit()
     if let failure = workload.execFailure() {

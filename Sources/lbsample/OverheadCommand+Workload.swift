@@ -51,7 +51,9 @@ extension OverheadCommand {
     let stops = try StopSignals()
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("lbsample-overhead-\(ProcessInfo.processInfo.processIdentifier)")
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    // Nobody else's, made before us or looked into.
+    try FileManager.default.createDirectory(
+      at: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     var recordings: [Recording] = []
     var conditions: [WorkloadOverhead.Condition] = []
     defer {
@@ -94,17 +96,18 @@ extension OverheadCommand {
     specification.repetitions = try number(
       repetitions, "--repetitions", least: 3, usually: Self.defaultRounds)
     specification.warmUps = try number(warmUps, "--warmup", least: 0, usually: 1)
-    specification.environment = ProcessInfo.processInfo.environment.map { "\($0)=\($1)" }
+    specification.user = try WorkloadOptions.user(nil)
+    specification.environment = WorkloadOptions.environment(of: specification.user, [])
     specification.workloadCPUs = try WorkloadOptions.cpus(workloadCPUs)
     return specification
   }
 
   /// The sets of collectors as comma lists: those of --set, else the one of the flags, else all.
   private func collectorSets() throws(LBError) -> [String] {
-    let own = chosen.map(\.rawValue).joined(separator: ",")
+    let own = ((all ? ["all"] : []) + chosen.map(\.rawValue)).joined(separator: ",")
     guard !sets.isEmpty else { return [own.isEmpty ? "all" : own] }
     guard own.isEmpty else {
-      throw LBError(.configuration, "--set and --\(chosen[0].rawValue): name collectors one way")
+      throw LBError(.configuration, "--set and flags of collectors: name them one way")
     }
     return sets
   }

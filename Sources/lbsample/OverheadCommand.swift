@@ -25,6 +25,8 @@ struct OverheadCommand: ParsableCommand {
       """)
   @Flag(help: "Measure this collector.")
   var chosen: [CollectorFlag] = []
+  @Flag(name: .customLong("all"), help: "Every collector that this host has (the default).")
+  var all = false
   @Option(
     name: .customLong("time"), parsing: .unconditional,
     help: ArgumentHelp("Time for each collector (default: 200ms).", valueName: "time"))
@@ -92,7 +94,9 @@ struct OverheadCommand: ParsableCommand {
     ]
     for collector in CollectorRegistry.host().collectors {
       let name = collector.description.name
-      guard chosen.isEmpty || chosen.contains(where: { $0.rawValue == name }) else { continue }
+      guard all || chosen.isEmpty || chosen.contains(where: { $0.rawValue == name }) else {
+        continue
+      }
       let availability = collector.probe(context)
       guard availability == .available else {
         Console.say("lbsample: without \(name): \(availability.word): \(availability.reason)")

@@ -149,8 +149,9 @@ struct WorkloadOptions: ParsableArguments {
     specification.configuration = settings.all + entries
     specification.labels = try pairs(labels, option: "--label")
     specification.workloadCPUs = try Self.cpus(workloadCPUs)
-    specification.user = try workloadUser()
-    specification.environment = try workloadEnvironment(specification.user)
+    specification.user = try Self.user(user)
+    specification.environment = Self.environment(
+      of: specification.user, try pairs(environment, option: "--env").map { ($0.key, $0.value) })
     if let directory {
       var isDirectory: ObjCBool = false
       guard unsafe FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory),
@@ -203,7 +204,8 @@ struct WorkloadOptions: ParsableArguments {
   }
 
   /// Under sudo the workload belongs to the user who called it.
-  private func workloadUser() throws(LBError) -> UserIdentity? {
+  /// Who the workload is: who was asked for, of root by sudo who called it; nil for who we are.
+  static func user(_ user: String?) throws(LBError) -> UserIdentity? {
     let caller = ProcessInfo.processInfo.environment["SUDO_UID"]
     guard let wanted = user ?? (getuid() == 0 ? caller : nil) else { return nil }
     guard let identity = UserIdentity(named: wanted) else {
@@ -216,16 +218,17 @@ struct WorkloadOptions: ParsableArguments {
     return identity
   }
 
-  private func workloadEnvironment(_ user: UserIdentity?) throws(LBError) -> [String] {
+  /// Our environment as that user has it, with these variables.
+  static func environment(
+    of user: UserIdentity?, _ variables: [(String, String)]
+  ) -> [String] {
     var environment = ProcessInfo.processInfo.environment
     if let user {
       environment["HOME"] = user.home
       environment["USER"] = user.name
       environment["LOGNAME"] = user.name
     }
-    for (name, value) in try pairs(self.environment, option: "--env") {
-      environment[name] = value
-    }
+    for (name, value) in variables { environment[name] = value }
     return environment.map { "\($0.key)=\($0.value)" }.sorted()
   }
 

@@ -56,15 +56,16 @@ import Testing
     }
   }
 
-  @Test func aStopEndsTheWorkloadToo() throws {
+  @Test(arguments: [(SIGINT, 130), (SIGTERM, 143)] as [(Int32, Int32)])
+  func aStopEndsTheWorkloadToo(_ signal: Int32, _ code: Int32) throws {
     let command = try Command()
     let file = command.folder.file("pid")
     let running = try command.start([
       "overhead", "--workload", "--cpu", "--", "sh", "-c", "echo $$ > \(file); exec sleep 100",
     ])
     #expect(running.wait { FileManager.default.contents(atPath: file)?.isEmpty == false })
-    running.process.interrupt()
-    #expect(try running.finish().code == 130)
+    kill(running.process.processIdentifier, signal)
+    #expect(try running.finish().code == code)
     let text = try String(contentsOfFile: file, encoding: .utf8)
     let pid = try #require(Int32(text.filter(\.isNumber)))
     #expect(kill(pid, 0) != 0, "the workload is gone")

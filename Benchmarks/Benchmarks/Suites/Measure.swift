@@ -21,8 +21,7 @@ func configuration(
     relative: [.p90: 0.0], absolute: [.p90: 0])
   let loose = BenchmarkThresholds(relative: [.p90: 400.0])
   var thresholds: [BenchmarkMetric: BenchmarkThresholds] = [.wallClock: loose]
-  for metric in counted where metric != .bytes { thresholds[metric] = exact }
-  for metric in counted where metric == .bytes { thresholds[metric] = loose }
+  for metric in counted { thresholds[metric] = exact }
   return Benchmark.Configuration(
     metrics: [.wallClock] + counted, warmupIterations: 3, scalingFactor: scaling,
     maxDuration: .milliseconds(500), maxIterations: 200, thresholds: thresholds)

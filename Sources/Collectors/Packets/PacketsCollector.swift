@@ -58,7 +58,8 @@ struct PacketsCollector: Collector {
         let capture = try PacketCapture(interface, options, cpus: CPUSet(context.samplingCPUs))
         captures.append(capture)
         notes += capture.notes
-        formulas += PacketMetrics.corrected(interface)
+        // Of what goes out alone, the socket drops what comes in too: libpcap parts them later.
+        if options.direction != .out { formulas += PacketMetrics.corrected(interface) }
         for (number, column) in PacketMetrics.columns(interface).enumerated()
         where context.filter.passes(column.name) {
           columns.append(column)
