@@ -69,7 +69,8 @@ import Testing
     #expect(spans.count == 6)
     for (key, span) in spans {
       let seconds = (span.last - span.first) / 1e9
-      #expect(key.contains("0.1") ? seconds < 0.25 : seconds >= 0.29, "\(key): \(seconds)")
+      // From a tick behind the opening on; a sample of the other's would be outside.
+      #expect(key.contains("0.1") ? seconds < 0.25 : seconds >= 0.25, "\(key): \(seconds)")
     }
     let folder = command.folder.file("lb")
     let suite = try command(

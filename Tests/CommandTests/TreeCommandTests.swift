@@ -47,7 +47,8 @@ import Testing
       return
     }
     let outcome = try Command()(
-      "run", "--tree", "workload", "-r", "3", "--format", "json", "--", Self.workload, "forks",
+      "run", "--tree", "workload", "--cpu", "-r", "3", "--format", "json", "--", Self.workload,
+      "forks",
       "2000", "1")
     #expect(outcome.code == 0, "\(outcome.error)")
     var deviations: [Double] = []
@@ -61,7 +62,9 @@ import Testing
         return
       }
       #expect(clock > 2e9, "2,000 of 1 ms each")
-      deviations.append(abs(records / clock - 1))
+      // What the hypervisor took of the CPUs is in perf's clock and not in the records.
+      let stolen = try #require(metrics["cpu.steal[all]"])
+      deviations.append(max(records - clock, clock - records - stolen, 0) / clock)
     }
     #expect(deviations.count == 3)
     // A record is written before its process lets go of its memory. On a host that is busy with
