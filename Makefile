@@ -5,7 +5,7 @@ DESTDIR ?=
 comma = ,
 TEST_FLAGS ?=
 TRAITS = $(if $(wildcard /usr/include/perfmon/pfmlib.h),--traits default$(comma)Pfm)
-# A fixed address: 94,000 relocations less at each start, half of the time that it takes.
+# A fixed address: 94,000 relocations less at each start; `--version` takes half the CPU time.
 SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie $(TRAITS)
 BINARY = .build/release/lbsample
 
