@@ -15,15 +15,14 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
     let template = TextTemplate(text, holes: try learn(text, Int(bytes[0])))
     var values = [UInt64](repeating: 0, count: template.valueCount)
     var span = values.mutableSpan
-    var places = template.unknownPlaces()
-    var known = places.mutableSpan
+    let memory = template.memory()
     do throws(KernelTextError) {
-      try template.parse(first.span, into: &span, places: &known)
+      try template.parse(first.span, into: &span, memory: memory)
     } catch {
       // A number may be too large, and nothing else may be wrong with what was learnt.
       guard case .malformed = error else { preconditionFailure("\(error)") }
     }
-    try template.parse(second.span, into: &span, places: &known)
+    try template.parse(second.span, into: &span, memory: memory)
   } catch {
     // Refused, as it should be.
   }

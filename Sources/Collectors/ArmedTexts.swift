@@ -11,15 +11,11 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   /// One open file; without a template it could not be read at arm time, and is tried again.
   private struct Part {
     let file: TextFile
-    let template: TextTemplate?
+    let shape: (template: TextTemplate, memory: TextMemory)?
     let firstSlot: Int
-    let firstPlace: Int
   }
 
   private let parts: [Part]
-  /// Where the numbers of all parts stood at the last acquisition. Memory of its own rather than an
-  /// array: a sampling thread then meets no exclusivity check.
-  private let places: UnsafeMutableBufferPointer<UInt16>
 
   /// Arms `files` with their templates, whose values are `columns` in order.
   init(
@@ -27,29 +23,21 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   ) {
     var parts: [Part] = []
     var slot = 0
-    var known: [UInt16] = []
     for (file, template) in files {
-      parts.append(
-        Part(file: file, template: template, firstSlot: slot, firstPlace: known.count))
+      parts.append(Part(file: file, shape: template.map { ($0, $0.memory()) }, firstSlot: slot))
       slot += template?.valueCount ?? 0
-      known += template?.unknownPlaces() ?? []
     }
     precondition(slot == columns.count, "one column a value")
     self.parts = parts
-    unsafe places = .allocate(capacity: known.count)
-    _ = unsafe places.initialize(from: known)
     super.init(columns: columns, notes: notes)
   }
-
-  deinit { unsafe places.deallocate() }
 
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     var calls: UInt64 = 0
     defer { systemCallsOfSample = calls }
-    var places = unsafe places.mutableSpan
     for index in parts.indices {
       let part = parts[index]
-      guard let template = part.template else {
+      guard let (template, memory) = part.shape else {
         let outcome = part.file.read { _ throws(KernelTextError) in }
         calls &+= part.file.callCount
         // What could not be read before can be now: it gets its columns.
@@ -58,9 +46,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
       }
       let outcome = part.file.read { text throws(KernelTextError) in
         var mine = values._mutatingExtracting(part.firstSlot..<part.firstSlot + template.valueCount)
-        var known = places._mutatingExtracting(
-          part.firstPlace..<part.firstPlace + template.placeCount)
-        try template.parse(text, into: &mine, places: &known)
+        try template.parse(text, into: &mine, memory: memory)
       }
       calls &+= part.file.callCount
       if outcome == .complete { continue }

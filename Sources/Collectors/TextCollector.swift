@@ -149,9 +149,7 @@ extension TextCollector {
       let template = TextTemplate(text, holes: holes)
       var values = [UInt64](repeating: 0, count: template.valueCount)
       var span = values.mutableSpan
-      var places = template.unknownPlaces()
-      var known = places.mutableSpan
-      try template.parse(bytes, into: &span, places: &known)
+      try template.parse(bytes, into: &span, memory: template.memory())
       learnt = (text, holes)
     }
     if let learnt { return learnt }

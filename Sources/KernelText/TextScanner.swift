@@ -65,86 +65,27 @@ package enum TextScanner {
     return shortNumber(text, &position, value, 8)
   }
 
-  /// The place of a number that was never read: one blank (256), one digit (1).
-  package static let unknownPlace: UInt16 = 257
-
-  /// A number that was read, and the position behind it; a negative one where there was none. Two
-  /// registers: a position in memory would make each number wait for the one before.
-  package struct Reading {
-    package let value: UInt64
-    package let end: Int
-  }
-
-  /// Reads a decimal number after blanks, as `number`, guessing that it stands where it stood the
-  /// last time: `place` holds its blanks in the upper byte and its digits in the lower one, and is
-  /// brought up to date.
-  ///
-  /// A counter seldom gains a digit. With its end known beforehand the processor need not wait for
-  /// one number to find the next, which is most of the time that parsing takes.
+  /// The number that the first digits of eight bytes make: those that a shift by `shift` bits
+  /// leaves.
   @inline(__always)
-  package static func number(
-    _ text: Span<UInt8>, at position: Int, place: inout UInt16
-  ) -> Reading {
-    // The most that a place says is 16 blanks and 15 digits; whole words are read at its end.
-    guard text.count &- position >= 40 else { return learnNumber(text, position, &place) }
-    let width = UInt64(place & 0xFF)
-    let blanks = Int(place >> 8)
-    let before = word(text, position) ^ 0x2020_2020_2020_2020
-    let areBlanks =
-      blanks < 8
-      ? before & ((1 &<< UInt64(truncatingIfNeeded: blanks &* 8)) &- 1) == 0
-      : before == 0 && word(text, position &+ blanks &- 8) == 0x2020_2020_2020_2020
-    let first = position &+ blanks
-    let low = word(text, first) ^ 0x3030_3030_3030_3030
-    let others = nonDigits(low)
-    if width < 8 {
-      let end: UInt64 = 0x80 &<< (width &* 8)
-      guard areBlanks, others & ((end &<< 1) &- 1) == end else {
-        return learnNumber(text, position, &place)
-      }
-      return Reading(
-        value: eightDigits(low &<< (64 &- width &* 8)),
-        end: first &+ Int(truncatingIfNeeded: width))
-    }
-    let rest = width &- 8
-    let high = word(text, first &+ 8) ^ 0x3030_3030_3030_3030
-    let end: UInt64 = 0x80 &<< (rest &* 8)
-    guard areBlanks, others == 0, nonDigits(high) & ((end &<< 1) &- 1) == end else {
-      return learnNumber(text, position, &place)
-    }
-    let value =
-      eightDigits(low) &* powerOfTen(rest) &+ eightDigits((high &<< 8) &<< (56 &- rest &* 8))
-    return Reading(value: value, end: first &+ Int(truncatingIfNeeded: width))
+  static func firstDigits(of word: UInt64, shift: UInt64) -> UInt64 {
+    // What the shift brings in below the digits are leading zeros.
+    eightDigits((word ^ 0x3030_3030_3030_3030) &<< shift)
   }
 
-  /// Reads a number wherever it stands, and notes where that was.
-  @inline(never)
-  private static func learnNumber(
-    _ text: Span<UInt8>, _ start: Int, _ place: inout UInt16
-  ) -> Reading {
-    var position = start
-    skipBlanks(text, &position)
-    let first = position
-    // A negative end tells where it failed, and that it did.
-    guard let value = number(text, &position) else { return Reading(value: 0, end: ~position) }
-    let (blanks, width) = (first - start, position - first)
-    place = blanks <= 16 && width <= 15 ? UInt16(blanks << 8 | width) : unknownPlace
-    return Reading(value: value, end: position)
-  }
-
-  /// Ten to the power of `exponent`, up to 7.
+  /// The numbers that two times eight bytes make: digits, behind the last of which there are zeros
+  /// that a shift has brought in.
   @inline(__always)
-  private static func powerOfTen(_ exponent: UInt64) -> UInt64 {
-    switch exponent {
-    case 0: 1
-    case 1: 10
-    case 2: 100
-    case 3: 1_000
-    case 4: 10_000
-    case 5: 100_000
-    case 6: 1_000_000
-    default: 10_000_000
-    }
+  static func numbers(_ one: UInt64, _ other: UInt64) -> SIMD2<UInt64> {
+    let digits = SIMD2(one, other) & SIMD2(repeating: 0x0F0F_0F0F_0F0F_0F0F)
+    let pairs =
+      ((digits &<< 3) &+ (digits &<< 1) &+ (digits &>> 8))
+      & SIMD2(repeating: 0x00FF_00FF_00FF_00FF)
+    let hundreds = unsafe unsafeBitCast(
+      unsafeBitCast(pairs, to: SIMD8<UInt16>.self) &* SIMD8(repeating: 100),
+      to: SIMD2<UInt64>.self)
+    let fours = (hundreds &+ (pairs &>> 16)) & SIMD2(repeating: 0x0000_FFFF_0000_FFFF)
+    return (fours & SIMD2(repeating: 0xFFFF_FFFF)) &* SIMD2(repeating: 10_000) &+ (fours &>> 32)
   }
 
   /// The top bit of each byte that is not 0 to 9.

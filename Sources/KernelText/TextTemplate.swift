@@ -2,6 +2,7 @@
 ///
 /// Every table of /proc and /sys is one: what stood between the numbers when the shape was learnt
 /// must stand there again, else instances came or went. One pass, no allocation, linear in bytes.
+/// Where the numbers stand it has from a `TextMemory` as long as that holds.
 package struct TextTemplate: Sendable, Equatable {
   /// Literal bytes to match, then blanks and numbers to read.
   struct Step: Sendable, Equatable {
@@ -17,10 +18,15 @@ package struct TextTemplate: Sendable, Equatable {
       case skipNameAndWord
       /// Nothing: the literal was all.
       case end
+
+      /// Its numbers are such that a `TextMemory` knows.
+      var isOfDecimals: Bool { self == .decimals || self == .sum || self == .skipNumbers }
     }
     let literalLength: Int32
     var count: Int32
     let action: Action
+    /// Bytes behind the literal in the learnt text.
+    var learnt: Int32
   }
 
   private let steps: [Step]
@@ -28,8 +34,6 @@ package struct TextTemplate: Sendable, Equatable {
   private let literals: [UInt8]
   /// Values that `parse` writes.
   package let valueCount: Int
-  /// Numbers of which `parse` keeps the places.
-  package let placeCount: Int
 
   /// The shape of `text` with these holes, in order of place; only fields that `wants` passes
   /// become values, in the order of the holes.
@@ -53,10 +57,13 @@ package struct TextTemplate: Sendable, Equatable {
         action != .skipLine, action != .skipNameAndWord
       {
         last.count += Int32(count)
+        last.learnt += Int32(hole.end - literalEnd)
         steps[steps.count - 1] = last
       } else {
         steps.append(
-          Step(literalLength: Int32(literal.count), count: Int32(count), action: action))
+          Step(
+            literalLength: Int32(literal.count), count: Int32(count), action: action,
+            learnt: Int32(hole.end - literalEnd)))
         literals += literal
       }
       position = hole.end
@@ -64,15 +71,12 @@ package struct TextTemplate: Sendable, Equatable {
       if hole.content == .restOfLine { position = min(position + 1, text.bytes.count) }
     }
     let rest = text.bytes[position...]
-    steps.append(Step(literalLength: Int32(rest.count), count: 0, action: .end))
+    steps.append(Step(literalLength: Int32(rest.count), count: 0, action: .end, learnt: 0))
     literals += rest
     literals += [UInt8](repeating: 0, count: 8)
     self.steps = steps
     self.literals = literals
     valueCount = values
-    placeCount = steps.reduce(0) { count, step in
-      step.action == .decimals || step.action == .sum ? count + Int(step.count) : count
-    }
   }
 
   private static func isBlank(_ byte: UInt8) -> Bool { byte == TextScanner.space || byte == 9 }
@@ -103,66 +107,47 @@ package struct TextTemplate: Sendable, Equatable {
     }
   }
 
-  /// Places for `parse` to keep, of a text that was not read yet.
-  package func unknownPlaces() -> [UInt16] {
-    Array(repeating: TextScanner.unknownPlace, count: placeCount)
+  /// Memory for `parse` to keep, of a text that was not read yet.
+  package func memory() -> TextMemory {
+    TextMemory(
+      steps.map {
+        (Int($0.literalLength), $0.action.isOfDecimals ? Int($0.count) : 0, Int($0.learnt))
+      })
   }
 
-  /// Writes `valueCount` values of a text of this shape. `places` has `placeCount` entries: where
-  /// the numbers of the last text stood, of which it is the faster the fewer have moved.
+  /// Writes `valueCount` values of a text of this shape. `memory` is the one that `memory()` gave,
+  /// and knows the last text, of which this is the faster the less has moved.
   package func parse(
-    _ text: Span<UInt8>, into values: inout MutableSpan<UInt64>,
-    places: inout MutableSpan<UInt16>
+    _ text: Span<UInt8>, into values: inout MutableSpan<UInt64>, memory: TextMemory
   ) throws(KernelTextError) {
     precondition(values.count >= valueCount, "room for every value")
-    precondition(places.count >= placeCount, "a place for every number")
     let steps = steps.span
     let literals = literals.span
     var position = 0
     var literal = 0
     var slot = 0
-    var number = 0
     for index in steps.indices {
       let step = steps[index]
       let length = Int(step.literalLength)
+      if step.action.isOfDecimals {
+        if let known = memory.length(of: index, in: text, at: position) {
+          slot = Self.recall(step, index, text, position, &values, slot, memory)
+          position += known
+          literal += length
+          continue
+        }
+      }
       guard TextScanner.matches(literals, literal, length, text, position) else {
         throw TextScanner.isCut(literals, literal, length, text, position)
           ? .truncated : .layoutChanged
       }
       literal += length
+      let start = position
       position += length
       var left = Int(step.count)
       switch step.action {
-      case .decimals:
-        var behind = position
-        while left > 0 {
-          // Safe: the counts of all steps add up to placeCount and valueCount, compared above.
-          let reading = unsafe TextScanner.number(
-            text, at: behind, place: &places[unchecked: number])
-          guard reading.end >= 0 else { throw Self.failure(text, ~reading.end) }
-          behind = reading.end
-          unsafe values[unchecked: slot] = reading.value
-          slot &+= 1
-          number &+= 1
-          left &-= 1
-        }
-        position = behind
-      case .sum:
-        var total: UInt64 = 0
-        var behind = position
-        while left > 0 {
-          // Safe: as above.
-          let reading = unsafe TextScanner.number(
-            text, at: behind, place: &places[unchecked: number])
-          guard reading.end >= 0 else { throw Self.failure(text, ~reading.end) }
-          behind = reading.end
-          total &+= reading.value
-          number &+= 1
-          left &-= 1
-        }
-        position = behind
-        values[slot] = total
-        slot += 1
+      case .decimals, .sum, .skipNumbers:
+        slot = try Self.search(step, index, text, start, &position, &values, slot, memory)
       case .hexadecimals, .signed, .hundredths:
         while left > 0 {
           guard let value = Self.other(step.action, text, &position) else {
@@ -170,13 +155,6 @@ package struct TextTemplate: Sendable, Equatable {
           }
           values[slot] = value
           slot += 1
-          left -= 1
-        }
-      case .skipNumbers:
-        while left > 0 {
-          guard TextScanner.skipNumber(text, &position) else {
-            throw Self.failure(text, position)
-          }
           left -= 1
         }
       case .skipLine:
@@ -189,6 +167,78 @@ package struct TextTemplate: Sendable, Equatable {
       }
     }
     guard position == text.count else { throw .layoutChanged }
+  }
+
+  /// The numbers of a step that is as it was at the last reading; gives the next slot.
+  @inline(__always)
+  private static func recall(
+    _ step: Step, _ index: Int, _ text: Span<UInt8>, _ position: Int,
+    _ values: inout MutableSpan<UInt64>, _ slot: Int, _ memory: TextMemory
+  ) -> Int {
+    let first = memory.firstNumber(index)
+    let behind = first &+ Int(step.count)
+    var number = first
+    switch step.action {
+    case .decimals:
+      var slot = slot
+      // Safe: the counts of all steps add up to valueCount, compared at the start.
+      while number &+ 1 < behind {
+        let both = memory.numbers(number, in: text, at: position)
+        unsafe values[unchecked: slot] = both[0]
+        unsafe values[unchecked: slot &+ 1] = both[1]
+        slot &+= 2
+        number &+= 2
+      }
+      if number < behind {
+        unsafe values[unchecked: slot] = memory.number(number, in: text, at: position)
+        slot &+= 1
+      }
+      return slot
+    case .sum:
+      var total: UInt64 = 0
+      while number < behind {
+        total &+= memory.number(number, in: text, at: position)
+        number &+= 1
+      }
+      values[slot] = total
+      return slot &+ 1
+    default: return slot
+    }
+  }
+
+  /// The numbers of a step that has changed its shape since the last reading, one behind the other
+  /// from `position` on, and what there is to remember of the step, which began at `start`.
+  private static func search(
+    _ step: Step, _ index: Int, _ text: Span<UInt8>, _ start: Int, _ position: inout Int,
+    _ values: inout MutableSpan<UInt64>, _ slot: Int, _ memory: TextMemory
+  ) throws(KernelTextError) -> Int {
+    let first = memory.firstNumber(index)
+    memory.forget(index)
+    var slot = slot
+    var total: UInt64 = 0
+    for number in first..<first + Int(step.count) {
+      TextScanner.skipBlanks(text, &position)
+      let digits = position
+      if step.action == .skipNumbers {
+        guard TextScanner.skipNumber(text, &position) else { throw failure(text, position) }
+      } else {
+        guard let value = TextScanner.number(text, &position) else {
+          throw failure(text, position)
+        }
+        total &+= value
+        if step.action == .decimals {
+          values[slot] = value
+          slot += 1
+        }
+      }
+      memory.note(number, start: digits - start, width: position - digits)
+    }
+    if step.action == .sum {
+      values[slot] = total
+      slot += 1
+    }
+    memory.learn(index, text, from: start, to: position)
+    return slot
   }
 
   @inline(__always)

@@ -305,7 +305,8 @@ package struct EventResolver: Sendable {
   }
 
   private func unknown(_ written: String) -> EventError {
-    let isTracepoint = written.contains(":")
+    // `skl::NAME` is of a processor's model, which no mount of tracefs would make known.
+    let isTracepoint = written.contains(":") && !written.contains("::")
     if isTracepoint, let missing = sources.tracingIsMissing { return EventError(written, missing) }
     return EventError(written, "no event of this name is known here", isUnknownName: true)
   }

@@ -90,23 +90,22 @@ struct Grammar: Sendable, CustomTestStringConvertible {
   }
 }
 
-/// The values of `text`, read twice: where the numbers stand must not matter.
+/// The values of `text`, read twice: whether it is remembered must not matter.
 func parse(_ template: TextTemplate, _ text: [UInt8]) throws(KernelTextError) -> [UInt64] {
-  var places = template.unknownPlaces()
-  let first = Result { () throws(KernelTextError) in try parse(template, text, &places) }
-  let second = Result { () throws(KernelTextError) in try parse(template, text, &places) }
+  let memory = template.memory()
+  let first = Result { () throws(KernelTextError) in try parse(template, text, memory) }
+  let second = Result { () throws(KernelTextError) in try parse(template, text, memory) }
   #expect(first == second)
   return try second.get()
 }
 
-/// The values of `text`, its numbers guessed at `places`.
+/// The values of `text`, read with what `memory` has of an earlier one.
 func parse(
-  _ template: TextTemplate, _ text: [UInt8], _ places: inout [UInt16]
+  _ template: TextTemplate, _ text: [UInt8], _ memory: TextMemory
 ) throws(KernelTextError) -> [UInt64] {
   var values = [UInt64](repeating: 0, count: template.valueCount)
   var span = values.mutableSpan
-  var known = places.mutableSpan
-  try template.parse(text.span, into: &span, places: &known)
+  try template.parse(text.span, into: &span, memory: memory)
   return values
 }
 

@@ -20,28 +20,52 @@ import Testing
     }
   }
 
-  /// Whatever is guessed of a number's place, the number is what stands there.
-  @Test func aWrongGuessChangesNoNumber() throws {
+  /// Whatever the last text was, the numbers are what stands in this one.
+  @Test func whatIsRememberedChangesNoNumber() throws {
     var random = SplitMix64(seed: 21)
     let first = Array("a 1 2 3 4 5 6 7 8\n".utf8)
     let shape = KernelText(first.span)
     let holes = try TextFormat.rows(shape, (0..<8).map { "c\($0)" }, labelWords: 1) { _ in "a" }
     let template = TextTemplate(shape, holes: holes)
-    var places = template.unknownPlaces()
-    for _ in 0..<20_000 {
-      let numbers = (0..<8).map { _ in random.next() >> UInt64(random.index(below: 64)) }
-      let blanks = (0..<8).map { _ in String(repeating: " ", count: 1 + random.index(below: 18)) }
-      let text = "a" + zip(blanks, numbers).map { $0 + String($1) }.joined() + "\n"
-      // Now as the last text left them, now anything that a place may say.
-      if random.index(below: 2) == 0 {
-        for index in places.indices {
-          places[index] = UInt16(random.index(below: 17) << 8 | 1 + random.index(below: 15))
-        }
+    let memory = template.memory()
+    var numbers = [UInt64](repeating: 0, count: 8)
+    var blanks = [Int](repeating: 1, count: 8)
+    for round in 0..<20_000 {
+      switch random.index(below: 3) {
+      case 0:
+        numbers = numbers.map { _ in random.next() >> UInt64(random.index(below: 64)) }
+        blanks = blanks.map { _ in 1 + random.index(below: 18) }
+      case 1:
+        // Counters that go on; now and then one gains a digit.
+        numbers = numbers.map { $0 &+ UInt64(random.index(below: 5)) }
+      default: numbers[random.index(below: 8)] = UInt64(round)
       }
-      #expect(try parse(template, Array(text.utf8), &places) == numbers)
-      // A guess that holds is no other way to the same numbers.
-      #expect(try parse(template, Array(text.utf8), &places) == numbers)
+      let words = zip(blanks, numbers).map { String(repeating: " ", count: $0) + String($1) }
+      let text = Array(("a" + words.joined() + "\n").utf8)
+      #expect(try parse(template, text, memory) == numbers)
+      // What was just remembered is no other way to the same numbers.
+      #expect(try parse(template, text, memory) == numbers)
     }
+  }
+
+  /// A damaged text is refused, or read, as by one who never saw the whole one.
+  @Test(arguments: Grammar.all)
+  func whatIsRememberedHidesNoDamage(_ grammar: Grammar) throws {
+    guard let text = fixture("6.18-2cpu", grammar.path) else { return }
+    let (template, _) = try grammar.template(text)
+    let memory = template.memory()
+    var random = SplitMix64(seed: 9)
+    var differing = 0
+    for _ in 0..<200 {
+      let whole = Result { () throws(KernelTextError) in try parse(template, text, memory) }
+      let copy = damaged(text, &random)
+      let fresh = template.memory()
+      let unseen = Result { () throws(KernelTextError) in try parse(template, copy, fresh) }
+      let seen = Result { () throws(KernelTextError) in try parse(template, copy, memory) }
+      #expect(seen == unseen)
+      if seen != whole { differing += 1 }
+    }
+    #expect(differing > 100)
   }
 
   @Test(arguments: Grammar.all)

@@ -44,15 +44,14 @@ func parserSuite() {
       let learnt = KernelText(bytes.span)
       let template = TextTemplate(learnt, holes: try format(learnt))
       var values = [UInt64](repeating: 0, count: template.valueCount)
-      var places = template.unknownPlaces()
+      let memory = template.memory()
       var span = values.mutableSpan
-      var known = places.mutableSpan
       // What is expected is not that of a text that was never read.
-      try template.parse(bytes.span, into: &span, places: &known)
+      try template.parse(bytes.span, into: &span, memory: memory)
       var failure: KernelTextError?
       measured(benchmark) {
         do throws(KernelTextError) {
-          try template.parse(bytes.span, into: &span, places: &known)
+          try template.parse(bytes.span, into: &span, memory: memory)
         } catch { failure = error }
       }
       benchmark.measurement(.bytes, bytes.count)
