@@ -1,8 +1,9 @@
 /// Columns under construction, each to be DELTA_BINARY_PACKED: rows come in as they were sampled.
 ///
 /// A block of 128 differences is encoded once, when it is full, so that an open chunk which is
-/// written again at each commit costs its last block alone. Until then rows stay as they came:
-/// adding one is a copy, and encoding takes eight columns at a time, a cache line of each row.
+/// written again at each commit costs its last block alone. Until then rows stay as they came, and
+/// what a column has changed by is noted: most counters of a host stand still, and one that did for
+/// a block is not looked at again. The others are encoded eight at a time.
 package struct ColumnEncoder: Sendable {
   private static let tileColumns = 8
 
@@ -13,34 +14,67 @@ package struct ColumnEncoder: Sendable {
   private var first: [UInt64] = []
   /// The last row of the full blocks, then the rows of the open one.
   private var rows: [UInt64] = []
+  /// The bits in which any two rows of the open block differ, by column.
+  private var changes: [UInt64]
   /// The full blocks of each column.
   private var blocks: [[UInt8]]
+  /// One column's open block while the columns are written.
+  private var block: [UInt8] = []
 
   /// `width` empty columns.
   package init(width: Int) {
     self.width = width
+    changes = Array(repeating: 0, count: width)
     blocks = Array(repeating: [], count: width)
   }
 
   /// Adds a row of `width` values.
   package mutating func append(_ row: Span<UInt64>) {
     precondition(row.count == width, "a row has a value for each column")
+    if count == 0 {
+      for column in row.indices { first.append(row[column]) }
+    } else {
+      // Taken out of the properties: spans of two of them at once would be accesses of the whole.
+      let earlier = rows
+      var noted = changes
+      changes = []
+      var span = noted.mutableSpan
+      Self.note(row, after: earlier.span, in: &span)
+      changes = noted
+    }
     // Safe: the buffer is read while the span lives.
     unsafe row.withUnsafeBufferPointer { unsafe rows.append(contentsOf: $0) }
-    if count == 0 { first = rows }
     count += 1
     guard count > 1, openDifferences == DeltaBinaryPacked.blockSize else { return }
     var filled = blocks
     blocks = []
     forEachOpenBlock { column, differences in
-      DeltaBinaryPacked.appendBlock(differences, to: &filled[column])
+      if let differences {
+        DeltaBinaryPacked.appendBlock(differences, to: &filled[column])
+      } else {
+        filled[column] += DeltaBinaryPacked.blockOfZeros
+      }
     }
     blocks = filled
     rows.removeFirst(rows.count - width)
+    for column in 0..<width { changes[column] = 0 }
+  }
+
+  /// Notes in which columns `row` differs from the last one.
+  @inline(__always)
+  private static func note(
+    _ row: Span<UInt64>, after rows: Span<UInt64>, in changes: inout MutableSpan<UInt64>
+  ) {
+    let last = rows.extracting(rows.count - row.count..<rows.count)
+    precondition(changes.count == row.count, "a word for each column")
+    for column in row.indices {
+      // Safe: all three have as many entries.
+      unsafe changes[unchecked: column] |= row[unchecked: column] ^ last[unchecked: column]
+    }
   }
 
   /// Appends each column's length as a varint and its bytes, as they are so far.
-  package func write(to bytes: inout [UInt8]) {
+  package mutating func write(to bytes: inout [UInt8]) {
     guard count > 0 else {
       var empty: [UInt8] = []
       DeltaBinaryPacked.appendHeader(count: 0, first: 0, to: &empty)
@@ -50,24 +84,30 @@ package struct ColumnEncoder: Sendable {
       }
       return
     }
-    var column: [UInt8] = []
-    column.reserveCapacity(DeltaBinaryPacked.blockBytes + 64)
-    forEachOpenBlock { place, differences in
-      column.removeAll(keepingCapacity: true)
-      DeltaBinaryPacked.appendHeader(count: count, first: first[place], to: &column)
-      let headerLength = column.count
-      if !differences.isEmpty { DeltaBinaryPacked.appendBlock(differences, to: &column) }
-      Varint.append(UInt64(column.count + blocks[place].count), to: &bytes)
-      bytes += column[..<headerLength]
-      bytes += blocks[place]
-      bytes += column[headerLength...]
+    var block = block
+    self.block = []
+    let isOpen = openDifferences > 0
+    forEachOpenBlock { column, differences in
+      block.removeAll(keepingCapacity: true)
+      if let differences {
+        DeltaBinaryPacked.appendBlock(differences, to: &block)
+      } else if isOpen {
+        block += DeltaBinaryPacked.blockOfZeros
+      }
+      let header = DeltaBinaryPacked.headerBytes(count: count, first: first[column])
+      Varint.append(UInt64(header + blocks[column].count + block.count), to: &bytes)
+      DeltaBinaryPacked.appendHeader(count: count, first: first[column], to: &bytes)
+      bytes += blocks[column]
+      bytes += block
     }
+    self.block = block
   }
 
   private var openDifferences: Int { width == 0 ? 0 : rows.count / width - 1 }
 
-  /// Calls `body` with each column and the differences that are not in a full block.
-  private func forEachOpenBlock(_ body: (Int, Span<UInt64>) -> Void) {
+  /// Calls `body` with each column and the differences that are not in a full block; with none
+  /// where all of them are 0.
+  private func forEachOpenBlock(_ body: (Int, Span<UInt64>?) -> Void) {
     let differences = openDifferences
     precondition(differences <= DeltaBinaryPacked.blockSize, "a full block is encoded at once")
     let rows = rows.span
@@ -75,21 +115,44 @@ package struct ColumnEncoder: Sendable {
     var memory = [UInt64](repeating: 0, count: Self.tileColumns * DeltaBinaryPacked.blockSize)
     var start = 0
     while start < width {
-      let columns = min(Self.tileColumns, width - start)
+      let columns = start..<min(start + Self.tileColumns, width)
+      let hasChanges = columns.contains { changes[$0] != 0 }
       var tile = memory.mutableSpan
-      for row in 0..<differences {
-        let place = row * width + start
-        for column in 0..<columns {
-          // Safe: column < 8 and row < 128, and the next row ends at or before the last one.
-          unsafe tile[unchecked: column * DeltaBinaryPacked.blockSize + row] =
-            rows[unchecked: place + width + column] &- rows[unchecked: place + column]
+      if hasChanges {
+        // With their number known the eight are read at once.
+        if columns.count == Self.tileColumns {
+          Self.turn(rows, width, start, differences, Self.tileColumns, &tile)
+        } else {
+          Self.turn(rows, width, start, differences, columns.count, &tile)
         }
       }
-      for column in 0..<columns {
-        let from = column * DeltaBinaryPacked.blockSize
-        body(start + column, tile.span.extracting(from..<from + differences))
+      for column in columns {
+        guard changes[column] != 0 else {
+          body(column, nil)
+          continue
+        }
+        let from = (column - start) * DeltaBinaryPacked.blockSize
+        body(column, tile.span.extracting(from..<from + differences))
       }
-      start += columns
+      start += Self.tileColumns
+    }
+  }
+
+  /// Writes the differences of `columns` columns from `start` on, each a block apart.
+  @inline(__always)
+  private static func turn(
+    _ rows: Span<UInt64>, _ width: Int, _ start: Int, _ differences: Int, _ columns: Int,
+    _ tile: inout MutableSpan<UInt64>
+  ) {
+    precondition(start + columns <= width && (differences + 1) * width <= rows.count)
+    precondition(columns <= tileColumns && differences <= DeltaBinaryPacked.blockSize)
+    for row in 0..<differences {
+      let place = row &* width &+ start
+      for column in 0..<columns {
+        // Safe: the last row and the last column are within bounds, compared above.
+        unsafe tile[unchecked: column &* DeltaBinaryPacked.blockSize &+ row] =
+          rows[unchecked: place &+ width &+ column] &- rows[unchecked: place &+ column]
+      }
     }
   }
 }

@@ -26,6 +26,15 @@ package enum DeltaBinaryPacked {
     Varint.append(Varint.zigzag(Int64(bitPattern: first)), to: &bytes)
   }
 
+  /// Bytes that `appendHeader` appends.
+  static func headerBytes(count: Int, first: UInt64) -> Int {
+    Varint.bytes(UInt64(blockSize)) + Varint.bytes(UInt64(miniblocks)) + Varint.bytes(UInt64(count))
+      + Varint.bytes(Varint.zigzag(Int64(bitPattern: first)))
+  }
+
+  /// What `appendBlock` appends for differences that are all 0: the least, and four widths.
+  static let blockOfZeros = [UInt8](repeating: 0, count: 1 + miniblocks)
+
   /// Appends one block of up to `blockSize` differences; those that it lacks count as the least.
   static func appendBlock(_ deltas: Span<UInt64>, to bytes: inout [UInt8]) {
     precondition(!deltas.isEmpty && deltas.count <= blockSize, "a block has 1 to 128 differences")
@@ -33,69 +42,78 @@ package enum DeltaBinaryPacked {
     for index in deltas.indices { least = min(least, Int64(bitPattern: deltas[index])) }
     let base = UInt64(bitPattern: least)
     Varint.append(Varint.zigzag(least), to: &bytes)
-    let widthsAt = bytes.count
-    // The widths first: then the room that all miniblocks take is known.
-    var packedBytes = 0
-    for miniblock in 0..<miniblocks {
-      var union: UInt64 = 0
-      let first = miniblock * miniblockSize
-      if first < deltas.count {
-        for index in first..<min(first + miniblockSize, deltas.count) {
-          union |= deltas[index] &- base
+    unsafe withUnsafeTemporaryAllocation(of: UInt64.self, capacity: blockSize) { memory in
+      for index in deltas.indices { unsafe memory[index] = deltas[index] &- base }
+      for index in deltas.count..<blockSize { unsafe memory[index] = 0 }
+      let rest = unsafe memory.span
+      // The widths first: then the room that all miniblocks take is known.
+      let widthsAt = bytes.count
+      var packedBytes = 0
+      for miniblock in 0..<miniblocks {
+        var union: UInt64 = 0
+        for index in miniblock * miniblockSize..<(miniblock + 1) * miniblockSize {
+          // Safe: four miniblocks are the memory's 128 words.
+          union |= unsafe rest[unchecked: index]
         }
+        let width = 64 - union.leadingZeroBitCount
+        bytes.append(UInt8(width))
+        packedBytes += width * miniblockSize / 8
       }
-      let width = 64 - union.leadingZeroBitCount
-      bytes.append(UInt8(width))
-      packedBytes += width * miniblockSize / 8
-    }
-    guard packedBytes > 0 else { return }
-    var place = bytes.count
-    bytes.append(contentsOf: repeatElement(0, count: packedBytes))
-    var span = bytes.mutableSpan
-    for miniblock in 0..<miniblocks {
-      let width = Int(span[widthsAt + miniblock])
-      guard width > 0 else { continue }
-      let first = miniblock * miniblockSize
-      pack(
-        deltas.extracting(first..<min(first + miniblockSize, deltas.count)), minus: base,
-        width: width, into: &span, at: place)
-      place += width * miniblockSize / 8
+      guard packedBytes > 0 else { return }
+      var place = bytes.count
+      bytes.append(contentsOf: repeatElement(0, count: packedBytes))
+      var span = bytes.mutableSpan
+      for miniblock in 0..<miniblocks {
+        let width = Int(span[widthsAt + miniblock])
+        guard width > 0 else { continue }
+        let first = miniblock * miniblockSize
+        let values = rest.extracting(first..<first + miniblockSize)
+        // As many values as fill no more than a word are put together first.
+        switch width {
+        case ...8: pack(values, by: 8, width: width, into: &span, at: place)
+        case ...16: pack(values, by: 4, width: width, into: &span, at: place)
+        case ...32: pack(values, by: 2, width: width, into: &span, at: place)
+        default: pack(values, by: 1, width: width, into: &span, at: place)
+        }
+        place += width * miniblockSize / 8
+      }
     }
   }
 
-  /// Writes up to 32 differences of `width` bits each; the bytes of those that lack stay 0.
+  /// Writes 32 values of `width` bits each, `group` of which fit into a word.
   @inline(__always)
   private static func pack(
-    _ deltas: Span<UInt64>, minus base: UInt64, width: Int, into bytes: inout MutableSpan<UInt8>,
+    _ values: Span<UInt64>, by group: Int, width: Int, into bytes: inout MutableSpan<UInt8>,
     at place: Int
   ) {
+    let step = width * group
     var place = place
     var word: UInt64 = 0
     var filled = 0
-    func store(_ count: Int, _ bytes: inout MutableSpan<UInt8>) {
-      // Safe: 32 values of `width` bits are whole bytes, which the caller has made room for.
-      unsafe bytes.withUnsafeMutableBytes { all in
-        if count == 8 {
+    // Safe: 32 values are read of 32, and their bits are whole bytes, a multiple of four, for which
+    // the caller has made room.
+    unsafe bytes.withUnsafeMutableBytes { all in
+      var index = 0
+      while index < miniblockSize {
+        var piece: UInt64 = 0
+        for member in 0..<group {
+          piece |= unsafe values[unchecked: index + member] &<< UInt64(width &* member)
+        }
+        index += group
+        word |= piece &<< UInt64(filled)
+        filled += step
+        if filled >= 64 {
           unsafe all.storeBytes(of: word.littleEndian, toByteOffset: place, as: UInt64.self)
-        } else {
-          for byte in 0..<count {
-            unsafe all[place + byte] = UInt8(truncatingIfNeeded: word >> UInt64(8 * byte))
-          }
+          place += 8
+          filled -= 64
+          word = filled == 0 ? 0 : piece &>> UInt64(step - filled)
         }
       }
-      place += count
-    }
-    for index in deltas.indices {
-      let value = deltas[index] &- base
-      word |= value << UInt64(filled)
-      filled += width
-      if filled >= 64 {
-        store(8, &bytes)
-        filled -= 64
-        word = filled == 0 ? 0 : value >> UInt64(width - filled)
+      if filled > 0 {
+        let half = UInt32(truncatingIfNeeded: word).littleEndian
+        unsafe all.storeBytes(of: half, toByteOffset: place, as: UInt32.self)
       }
     }
-    if filled > 0 { store((filled + 7) / 8, &bytes) }
   }
 
   /// Decodes a column of at most `limit` values, checking every length.
@@ -169,6 +187,9 @@ package enum DeltaBinaryPacked {
 
 /// Unsigned LEB128 and zigzag, as Parquet and Protocol Buffers have them.
 enum Varint {
+  /// Bytes that `append` appends.
+  static func bytes(_ value: UInt64) -> Int { (70 - (value | 1).leadingZeroBitCount) / 7 }
+
   static func append(_ value: UInt64, to bytes: inout [UInt8]) {
     var value = value
     while value >= 128 {
