@@ -109,14 +109,6 @@ package enum HostFacts {
     return unsafe lb_effective_capabilities(&mask) == 0 ? mask : nil
   }
 
-  /// Resident memory of this process in bytes, nil when it cannot be read.
-  package static func residentBytes() -> UInt64? {
-    guard let fields = SmallFile.text("/proc/self/statm")?.split(separator: " "),
-      fields.count > 1, let pages = UInt64(fields[1])
-    else { return nil }
-    return pages * UInt64(sysconf(Int32(_SC_PAGESIZE)))
-  }
-
   private static func machine() -> String? {
     var name = utsname()
     guard unsafe uname(&name) == 0 else { return nil }

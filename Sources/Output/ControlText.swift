@@ -28,13 +28,14 @@ package enum ControlText {
   /// What a closed bracket gave.
   package struct Closed {
     package var nanoseconds: UInt64
-    package var metrics: [String: Double]
+    package var metrics: [(name: String, value: Double)]
     package var ledger: Ledger
     package var overhead: Overhead
 
     /// A bracket's outcome.
     package init(
-      nanoseconds: UInt64, metrics: [String: Double], ledger: Ledger, overhead: Overhead
+      nanoseconds: UInt64, metrics: [(name: String, value: Double)], ledger: Ledger,
+      overhead: Overhead
     ) {
       self.nanoseconds = nanoseconds
       self.metrics = metrics
@@ -62,6 +63,8 @@ package enum ControlText {
       buffer.member("error", error.message)
     }
     if let closed {
+      // A name and its number are some 40 bytes.
+      buffer.reserve(2048 + closed.metrics.count * 48)
       buffer.member("bracket_ns", closed.nanoseconds)
       buffer.key("metrics")
       buffer.append(ascii: "{")

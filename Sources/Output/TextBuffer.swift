@@ -7,6 +7,9 @@ package struct TextBuffer {
 
   package var isEmpty: Bool { bytes.isEmpty }
 
+  /// Makes room for `count` bytes in all.
+  package mutating func reserve(_ count: Int) { bytes.reserveCapacity(count) }
+
   /// Forgets the content, keeps the room.
   package mutating func clear() { bytes.removeAll(keepingCapacity: true) }
 
@@ -36,6 +39,15 @@ package struct TextBuffer {
   /// Appends a JSON string with its quotes (RFC 8259, 7).
   package mutating func append(json text: String) {
     append(ascii: "\"")
+    // Nearly every text is such that nothing in it needs a backslash.
+    let isPlain = text.utf8.allSatisfy {
+      $0 >= 32 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
+    }
+    if isPlain {
+      append(text)
+      append(ascii: "\"")
+      return
+    }
     for byte in text.utf8 {
       switch byte {
       case UInt8(ascii: "\""): append("\\\"")

@@ -4,12 +4,17 @@ package import Sampler
 /// What one bracket gave.
 package struct BracketOutcome: Sendable {
   package var account: BracketAccount
-  package var metrics: [String: Double]
+  /// Over the bracket, in base units, in layout order.
+  package var values: [(name: String, value: Double)]
+  /// The same by name.
+  package var metrics: [String: Double] {
+    Dictionary(values.map { ($0.name, $0.value) }) { _, last in last }
+  }
 
   /// An account with the differences over it.
-  package init(account: BracketAccount, metrics: [String: Double]) {
+  package init(account: BracketAccount, values: [(name: String, value: Double)]) {
     self.account = account
-    self.metrics = metrics
+    self.values = values
   }
 }
 
@@ -91,7 +96,7 @@ package final class CollectorSession: CollectorLifecycle {
   /// Closes it.
   package func stop() throws(LBError) -> BracketOutcome {
     let account = try sampler.stop(sampling: true)
-    return BracketOutcome(account: account, metrics: deltas.metrics())
+    return BracketOutcome(account: account, values: deltas.values())
   }
   /// Grows rings of the sampler.
   package func growRings(of threads: [Int], limit: Int) throws(LBError) -> [RingGrowth] {

@@ -42,6 +42,9 @@ package final class ControlServer {
   private let language: Language
   private let keeper: (any BracketKeeper)?
   private var state = ControlState()
+  /// What requests said that came before: a program asks for the same again and again.
+  private var known: [[UInt8]: ControlRequest] = [:]
+  private static let knownLimit = 16
   private var client: ControlConnection?
   private var isDone = false
 
@@ -138,12 +141,13 @@ package final class ControlServer {
   private func answer(_ bytes: [UInt8]) throws(LBError) -> ControlReply {
     let request: ControlRequest
     do throws(LBError) {
-      request = try language.read(bytes)
+      if let again = known[bytes] { request = again } else { request = try language.read(bytes) }
     } catch {
       var reply = ControlReply("", clock.realtime(), state)
       reply.error = error
       return reply
     }
+    if known.count < Self.knownLimit { known[bytes] = request }
     if let refusal = state.refusal(request) {
       var reply = ControlReply(request.word, clock.realtime(), state)
       reply.error = LBError(.configuration, refusal)

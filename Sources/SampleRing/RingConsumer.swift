@@ -7,8 +7,6 @@ package struct RingConsumer: ~Copyable {
   private let words: UnsafeMutablePointer<UInt64>
   private let mask: UInt64
   private var tail: UInt64
-  /// The last head that was seen: looked up again only when the ring seems empty.
-  private var cachedHead: UInt64
   /// Messages taken out.
   package private(set) var drained: UInt64 = 0
 
@@ -18,34 +16,41 @@ package struct RingConsumer: ~Copyable {
     mask = UInt64(storage.capacity) - 1
     // Relaxed: this end alone moves the tail.
     unsafe tail = storage.consumed.pointee.load(ordering: .relaxed)
-    // Acquire: the producer may have published before this end was taken.
-    unsafe cachedHead = storage.published.pointee.load(ordering: .acquiring)
   }
 
-  /// Appends the next message's payload to `buffer` and gives its length; nil when the ring is
-  /// empty. The words are handed back at `release`.
+  /// Appends everything that is published to `buffer`, as it lies in the ring: before each
+  /// message's words the number of them. Gives how many messages that were. The room is handed back
+  /// at `release`.
+  ///
+  /// One copy for all, two where they wrap around: taking short messages one by one costs several
+  /// times as much.
   @inline(__always)
-  package mutating func next(appendingTo buffer: inout [UInt64]) -> Int? {
-    if tail == cachedHead {
-      // Acquire: partner of the release in RingProducer.publish.
-      unsafe cachedHead = storage.published.pointee.load(ordering: .acquiring)
-      if tail == cachedHead { return nil }
+  package mutating func takeAll(appendingTo buffer: inout [UInt64]) -> Int {
+    // Acquire: partner of the release in RingProducer.publish.
+    let head = unsafe storage.published.pointee.load(ordering: .acquiring)
+    guard tail != head else { return 0 }
+    let total = Int(head &- tail)
+    // What is published is never more than the ring: more is our bug, not the world's.
+    precondition(UInt64(total) <= mask + 1, "more is published than the ring holds")
+    let offset = Int(tail & mask)
+    let first = min(total, Int(mask) + 1 - offset)
+    let start = buffer.count
+    // Safe: both parts lie within the ring.
+    unsafe buffer.append(contentsOf: UnsafeBufferPointer(start: words + offset, count: first))
+    if first < total {
+      unsafe buffer.append(contentsOf: UnsafeBufferPointer(start: words, count: total - first))
     }
-    // Safe: offsets are masked by the capacity.
-    let length = unsafe words[Int(tail & mask)]
-    // A length beyond what is published is a broken ring: our bug, not the world's.
-    precondition(length < cachedHead &- tail, "a ring message runs past what was published")
-    let offset = Int((tail &+ 1) & mask)
-    let count = Int(length)
-    let first = min(count, Int(mask) + 1 - offset)
-    unsafe buffer.append(
-      contentsOf: UnsafeBufferPointer(start: words + offset, count: first))
-    if first < count {
-      unsafe buffer.append(contentsOf: UnsafeBufferPointer(start: words, count: count - first))
+    tail = head
+    var messages = 0
+    var place = start
+    while place < buffer.count {
+      let length = buffer[place]
+      precondition(length < UInt64(buffer.count - place), "a message runs past what was published")
+      place += Int(length) + 1
+      messages += 1
     }
-    tail &+= length &+ 1
-    drained &+= 1
-    return count
+    drained &+= UInt64(messages)
+    return messages
   }
 
   /// Gives the room of everything taken so far back to the producer.

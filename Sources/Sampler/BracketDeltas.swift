@@ -9,8 +9,18 @@ package final class BracketDeltas: SampleSink {
     var values: [UInt64]
   }
 
+  /// What the value of a column comes from, as short as it gets: a bracket's differences are on the
+  /// way of whoever closes it.
+  private struct Place: Sendable {
+    let name: String
+    let isGauge: Bool
+    let scale: Scale
+  }
+
   private struct State: Sendable {
     var layouts: [UInt16: Layout] = [:]
+    /// Of layouts whose columns are all that is shown: no formulas, nothing counted in part.
+    var plain: [UInt16: [Place]] = [:]
     /// Of every column of any layout so far: units, and the names of the shares of counts.
     var units: [String: String] = [:]
     var shares: [String: String] = [:]
@@ -34,6 +44,13 @@ package final class BracketDeltas: SampleSink {
   package func layout(_ layout: Layout) throws(LBError) {
     state.withLock { state in
       state.layouts[layout.stream] = layout
+      let isPlain = layout.formulas.isEmpty && layout.columns.allSatisfy { $0.times == nil }
+      state.plain[layout.stream] =
+        !isPlain
+        ? nil
+        : layout.columns.map {
+          Place(name: $0.name, isGauge: $0.metric.kind == .gauge, scale: $0.metric.scale)
+        }
       for column in layout.shown { state.units[column.name] = column.metric.unit.rawValue }
       for column in layout.columns { state.shares[column.name] = column.share }
     }
@@ -80,36 +97,70 @@ package final class BracketDeltas: SampleSink {
   /// For each count that has times, the name of the share that they make.
   package var shares: [String: String] { state.withLock { $0.shares } }
 
-  /// Over the last bracket, in base units: each counter's difference, each gauge at the close. A
-  /// counter without both edges, or that was reset between them, is left out.
-  package func metrics() -> [String: Double] {
+  /// Over the last bracket, in base units and in the order of streams and columns: each counter's
+  /// difference, each gauge at the close. A counter without both edges, or that was reset between
+  /// them, is left out.
+  package func values() -> [(name: String, value: Double)] {
     state.withLock { state in
-      var metrics: [String: Double] = [:]
-      metrics.reserveCapacity(state.close.values.reduce(0) { $0 + $1.values.count })
-      for (stream, close) in state.close where close.bracket == state.newest {
+      var all: [(name: String, value: Double)] = []
+      all.reserveCapacity(state.close.values.reduce(0) { $0 + $1.values.count })
+      for stream in state.close.keys.sorted() {
+        guard let close = state.close[stream], close.bracket == state.newest else { continue }
         let open = state.open[stream].flatMap { $0.bracket == close.bracket ? $0 : nil }
-        let before = Self.values(of: open, inPlacesOf: close.layout)
-        let isOneLayout = open?.layout.epoch == close.layout.epoch
-        var amounts: [Double?] = []
-        var grown: [UInt64] = []
-        for (place, column) in close.layout.columns.enumerated() {
-          let (metric, value, old) = (column.metric, close.values[place], before[place])
-          grown.append(value &- (old ?? 0))
-          if metric.kind == .gauge {
-            amounts.append(metric.level(value))
-          } else if let old, isOneLayout || !metric.isSum {
-            amounts.append(
-              CounterStep(from: old, to: value, metric: metric).difference
-                .map { metric.scale.apply(Double($0)) })
-          } else {
-            amounts.append(nil)
-          }
-        }
-        for (column, value) in close.layout.totals(amounts, grown: grown) {
-          metrics[column.name] = value
+        if let open, let places = state.plain[stream], open.layout.epoch == close.layout.epoch {
+          Self.append(places, open, close, to: &all)
+        } else {
+          Self.append(open, close, to: &all)
         }
       }
-      return metrics
+      return all
+    }
+  }
+
+  /// `values` by name.
+  package func metrics() -> [String: Double] {
+    Dictionary(values().map { ($0.name, $0.value) }) { _, last in last }
+  }
+
+  private static func append(
+    _ places: [Place], _ open: Edge, _ close: Edge, to all: inout [(name: String, value: Double)]
+  ) {
+    for index in places.indices {
+      let (value, old) = (close.values[index], open.values[index])
+      if places[index].isGauge {
+        all.append((places[index].name, close.layout.columns[index].metric.level(value)))
+      } else if value >= old {
+        all.append((places[index].name, places[index].scale.apply(Double(value &- old))))
+      } else if let difference = CounterStep(
+        from: old, to: value, metric: close.layout.columns[index].metric
+      ).difference {
+        all.append((places[index].name, places[index].scale.apply(Double(difference))))
+      }
+    }
+  }
+
+  private static func append(
+    _ open: Edge?, _ close: Edge, to all: inout [(name: String, value: Double)]
+  ) {
+    let before = values(of: open, inPlacesOf: close.layout)
+    let isOneLayout = open?.layout.epoch == close.layout.epoch
+    var amounts: [Double?] = []
+    var grown: [UInt64] = []
+    for (place, column) in close.layout.columns.enumerated() {
+      let (metric, value, old) = (column.metric, close.values[place], before[place])
+      grown.append(value &- (old ?? 0))
+      if metric.kind == .gauge {
+        amounts.append(metric.level(value))
+      } else if let old, isOneLayout || !metric.isSum {
+        amounts.append(
+          CounterStep(from: old, to: value, metric: metric).difference
+            .map { metric.scale.apply(Double($0)) })
+      } else {
+        amounts.append(nil)
+      }
+    }
+    for (column, value) in close.layout.totals(amounts, grown: grown) {
+      all.append((column.name, value))
     }
   }
 

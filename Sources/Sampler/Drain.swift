@@ -216,16 +216,16 @@ final class Drain: @unchecked Sendable {
 
   private func takeOut() {
     for source in sources {
-      // Bounded by what one ring can hold: the producer may go on while we read.
-      var bound = 1 << 20
-      while bound > 0 {
-        let offset = words.count
-        guard let count = source.consumer.next(appendingTo: &words) else { break }
-        held.append(Held(start: words[offset + 4], offset: offset, count: count))
-        bound -= 1
-        if bound % 256 == 0 { source.consumer.release() }
-      }
+      // Once, and so no more than one ring holds: the producer may go on while we read.
+      var place = words.count
+      let messages = source.consumer.takeAll(appendingTo: &words)
       source.consumer.release()
+      held.reserveCapacity(held.count + messages)
+      while place < words.count {
+        let count = Int(words[place])
+        held.append(Held(start: words[place + 5], offset: place + 1, count: count))
+        place += count + 1
+      }
     }
   }
 

@@ -24,6 +24,7 @@ package final class SamplerSession {
   private var streamsOfThread: [[Int]] = []
   var memoryLocked: UInt64 = 0
   private var bracketNumber: UInt32 = 0
+  private let resident = ResidentMemory()
   private var before = Baseline()
   private var edgeFailure: LBError?
   /// A sampling thread has not answered.
@@ -384,7 +385,7 @@ package final class SamplerSession {
     overhead.processNanoseconds = after.processCPU - before.processCPU
     overhead.bytesWritten = after.written - before.written
     overhead.memoryLocked = memoryLocked
-    overhead.memoryResident = HostFacts.residentBytes()
+    overhead.memoryResident = resident.bytes()
     overhead.elapsedNanoseconds = Clock.monotonic() - openStart
     return BracketAccount(
       number: bracketNumber, openStart: openStart, closeEnd: max(closeEnd, openStart),

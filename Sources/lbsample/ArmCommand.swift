@@ -118,6 +118,31 @@ struct ArmCommand: ParsableCommand {
     let request: String
     let label: String?
     let name: String?
+
+    private enum Key: String, CodingKey, CaseIterable { case request, label, name }
+
+    /// Any key, to name those that nobody knows.
+    private struct AnyKey: CodingKey {
+      let stringValue: String
+      var intValue: Int? { nil }
+      init(stringValue: String) { self.stringValue = stringValue }
+      init?(intValue: Int) { nil }
+    }
+
+    init(from decoder: any Decoder) throws {
+      let known = Key.allCases.map(\.rawValue)
+      for key in try decoder.container(keyedBy: AnyKey.self).allKeys
+      where !known.contains(key.stringValue) {
+        throw LBError(
+          .configuration,
+          "a request has no \(key.stringValue)"
+            + Nearest.hint(Nearest.word(to: key.stringValue, in: known)))
+      }
+      let container = try decoder.container(keyedBy: Key.self)
+      request = try container.decode(String.self, forKey: .request)
+      label = try container.decodeIfPresent(String.self, forKey: .label)
+      name = try container.decodeIfPresent(String.self, forKey: .name)
+    }
   }
 
   /// One JSON object a line, either way.
@@ -126,6 +151,8 @@ struct ArmCommand: ParsableCommand {
       let request: Request
       do {
         request = try JSONDecoder().decode(Request.self, from: Data(bytes))
+      } catch let error as LBError {
+        throw error
       } catch {
         throw LBError(
           .configuration, "a request is an object such as {\"request\":\"start\",\"label\":\"one\"}"
@@ -157,7 +184,7 @@ struct ArmCommand: ParsableCommand {
           brackets: reply.state.closed, error: reply.error),
         reply.outcome.map {
           ControlText.Closed(
-            nanoseconds: $0.account.closeEnd &- $0.account.openStart, metrics: $0.metrics,
+            nanoseconds: $0.account.closeEnd &- $0.account.openStart, metrics: $0.values,
             ledger: $0.account.ledger, overhead: $0.account.overhead)
         })
     })

@@ -30,7 +30,7 @@ final class FakeCollectors: CollectorLifecycle {
     return BracketOutcome(
       account: BracketAccount(
         number: bracket, openStart: 100, closeEnd: 350, ledger: ledger, overhead: Overhead()),
-      metrics: ["c.m": Double(bracket)])
+      values: [("c.m", Double(bracket))])
   }
   func disarm() { spawner.mark("disarm") }
   var bracketCPU: Int? { nil }

@@ -18,10 +18,10 @@ import Testing
           #expect(
             producer.push(message.span) == true, "size \(size) offset \(offset) round \(round)")
           var received: [UInt64] = []
-          #expect(consumer.next(appendingTo: &received) == nil, "visible before publication")
+          #expect(consumer.takeAll(appendingTo: &received) == 0, "visible before publication")
           producer.publish()
-          #expect(consumer.next(appendingTo: &received) == size)
-          #expect(received == message)
+          #expect(consumer.takeAll(appendingTo: &received) == 1)
+          #expect(received == [UInt64(size)] + message)
           consumer.release()
         }
         #expect(producer.pushed == 3)
@@ -43,13 +43,13 @@ import Testing
     #expect(producer.pushed == 11)
     #expect(producer.dropped == 6)
     var received: [UInt64] = []
-    #expect(consumer.next(appendingTo: &received) == 2)
+    #expect(consumer.takeAll(appendingTo: &received) == 5)
     #expect(producer.push([9, 9].span) == false, "room that was not released")
     consumer.release()
     #expect(producer.push([9, 9].span) == true)
     producer.publish()
-    while consumer.next(appendingTo: &received) != nil {}
-    #expect(received == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 9, 9])
+    #expect(consumer.takeAll(appendingTo: &received) == 1)
+    #expect(received == [2, 0, 0, 2, 1, 1, 2, 2, 2, 2, 3, 3, 2, 4, 4, 2, 9, 9])
     #expect(producer.pushed == consumer.drained + producer.dropped)
   }
 
@@ -59,10 +59,10 @@ import Testing
     var consumer = ring.takeConsumer()
     for value in 0..<8 as Range<UInt64> { _ = producer.push([value].span) }
     var received: [UInt64] = []
-    #expect(consumer.next(appendingTo: &received) == nil)
+    #expect(consumer.takeAll(appendingTo: &received) == 0)
     producer.publish()
-    while consumer.next(appendingTo: &received) != nil {}
-    #expect(received == Array(0..<8))
+    #expect(consumer.takeAll(appendingTo: &received) == 8)
+    #expect(received == (0..<8).flatMap { [1, $0] })
   }
 
   @Test func indicesAreTwoCacheLinePairsApart() throws {
@@ -114,10 +114,12 @@ import Testing
     while true {
       let isDone = outcome.done.load() == 1
       buffer.removeAll(keepingCapacity: true)
-      var any = false
-      while let count = consumer.next(appendingTo: &buffer) {
-        any = true
-        let message = buffer.suffix(count)
+      let taken = consumer.takeAll(appendingTo: &buffer)
+      var place = 0
+      while place < buffer.count {
+        let count = Int(buffer[place])
+        let message = buffer[place + 1..<place + 1 + count]
+        place += count + 1
         let sum = message.dropLast().reduce(0, ^)
         guard let number = message.first, let check = message.last else {
           faults += 1
@@ -126,10 +128,9 @@ import Testing
         if sum != check || count != Int(number % 29) + 2 { faults += 1 }
         if let last, number <= last { faults += 1 }
         last = number
-        if buffer.count > 4096 { break }
       }
       consumer.release()
-      if isDone && !any { break }
+      if isDone && taken == 0 { break }
     }
     writer.join()
     #expect(faults == 0)

@@ -1,0 +1,36 @@
+import Glibc
+
+/// This process's resident memory: /proc/self/statm, kept open, since each bracket's end asks for
+/// it.
+package struct ResidentMemory: ~Copyable {
+  /// -1 where there is no such file.
+  private let file: OwnedDescriptor
+  private let pageSize = UInt64(sysconf(Int32(_SC_PAGESIZE)))
+
+  /// Opens the file.
+  package init() {
+    do throws(SystemError) {
+      file = try OwnedDescriptor(open: "/proc/self/statm", O_RDONLY)
+    } catch {
+      file = OwnedDescriptor(owning: -1)
+    }
+  }
+
+  /// Bytes now, nil where they cannot be read (proc(5): the second number, in pages).
+  package borrowing func bytes() -> UInt64? {
+    var text = InlineArray<128, UInt8>(repeating: 0)
+    var span = text.mutableSpan
+    let count = file.read(into: &span, at: 0)
+    guard count > 0 else { return nil }
+    var (pages, blanks, digits): (UInt64, Int, Int) = (0, 0, 0)
+    for place in 0..<count {
+      let letter = text[place]
+      if letter == UInt8(ascii: " ") { blanks += 1 }
+      if blanks > 1 { break }
+      guard blanks == 1, letter &- 48 < 10 else { continue }
+      pages = pages &* 10 &+ UInt64(letter &- 48)
+      digits += 1
+    }
+    return digits > 0 ? pages &* pageSize : nil
+  }
+}
