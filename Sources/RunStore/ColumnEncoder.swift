@@ -6,6 +6,7 @@
 /// a block is not looked at again. The others are encoded eight at a time.
 package struct ColumnEncoder: Sendable {
   private static let tileColumns = 8
+  private static let frontBytes = 64
 
   /// Columns.
   package let width: Int
@@ -52,7 +53,8 @@ package struct ColumnEncoder: Sendable {
       if let differences {
         DeltaBinaryPacked.appendBlock(differences, to: &filled[column])
       } else {
-        filled[column] += DeltaBinaryPacked.blockOfZeros
+        filled[column].append(
+          contentsOf: repeatElement(0, count: DeltaBinaryPacked.blockOfZeros))
       }
     }
     blocks = filled
@@ -76,8 +78,7 @@ package struct ColumnEncoder: Sendable {
   /// Appends each column's length as a varint and its bytes, as they are so far.
   package mutating func write(to bytes: inout [UInt8]) {
     guard count > 0 else {
-      var empty: [UInt8] = []
-      DeltaBinaryPacked.appendHeader(count: 0, first: 0, to: &empty)
+      let empty = DeltaBinaryPacked.header(count: 0) + [0]
       for _ in 0..<width {
         Varint.append(UInt64(empty.count), to: &bytes)
         bytes += empty
@@ -87,18 +88,44 @@ package struct ColumnEncoder: Sendable {
     var block = block
     self.block = []
     let isOpen = openDifferences > 0
-    forEachOpenBlock { column, differences in
-      block.removeAll(keepingCapacity: true)
-      if let differences {
-        DeltaBinaryPacked.appendBlock(differences, to: &block)
-      } else if isOpen {
-        block += DeltaBinaryPacked.blockOfZeros
+    let prefix = DeltaBinaryPacked.header(count: count)
+    // A column's front is put together here: most columns are no more than that.
+    unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.frontBytes) { front in
+      forEachOpenBlock { column, differences in
+        var open = 0
+        if let differences {
+          block.removeAll(keepingCapacity: true)
+          DeltaBinaryPacked.appendBlock(differences, to: &block)
+          open = block.count
+        } else if isOpen {
+          open = DeltaBinaryPacked.blockOfZeros
+        }
+        let before = blocks[column].count
+        let value = Varint.zigzag(Int64(bitPattern: first[column]))
+        let length = prefix.count + Varint.bytes(value) + before + open
+        // Safe: two varints of ten bytes at most, the prefix and a block of zeros are less than the
+        // front has room for.
+        var used = unsafe Varint.store(UInt64(length), in: front, at: 0)
+        for byte in prefix {
+          unsafe front[used] = byte
+          used += 1
+        }
+        used = unsafe Varint.store(value, in: front, at: used)
+        if differences == nil, before == 0 {
+          for _ in 0..<open {
+            unsafe front[used] = 0
+            used += 1
+          }
+          open = 0
+        }
+        unsafe bytes.append(contentsOf: UnsafeBufferPointer(rebasing: front[..<used]))
+        if before > 0 { bytes += blocks[column] }
+        if differences != nil {
+          bytes += block
+        } else if open > 0 {
+          bytes.append(contentsOf: repeatElement(0, count: open))
+        }
       }
-      let header = DeltaBinaryPacked.headerBytes(count: count, first: first[column])
-      Varint.append(UInt64(header + blocks[column].count + block.count), to: &bytes)
-      DeltaBinaryPacked.appendHeader(count: count, first: first[column], to: &bytes)
-      bytes += blocks[column]
-      bytes += block
     }
     self.block = block
   }

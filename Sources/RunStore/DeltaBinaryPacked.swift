@@ -18,22 +18,15 @@ package enum DeltaBinaryPacked {
   /// The most bytes that one block takes: its least difference, four widths and 128 whole words.
   static let blockBytes = 10 + miniblocks + blockSize * 8
 
-  /// Appends what stands before a column's blocks.
-  static func appendHeader(count: Int, first: UInt64, to bytes: inout [UInt8]) {
-    Varint.append(UInt64(blockSize), to: &bytes)
-    Varint.append(UInt64(miniblocks), to: &bytes)
-    Varint.append(UInt64(count), to: &bytes)
-    Varint.append(Varint.zigzag(Int64(bitPattern: first)), to: &bytes)
+  /// What stands before a column's first value, which is a zigzag varint.
+  static func header(count: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for number in [blockSize, miniblocks, count] { Varint.append(UInt64(number), to: &bytes) }
+    return bytes
   }
 
-  /// Bytes that `appendHeader` appends.
-  static func headerBytes(count: Int, first: UInt64) -> Int {
-    Varint.bytes(UInt64(blockSize)) + Varint.bytes(UInt64(miniblocks)) + Varint.bytes(UInt64(count))
-      + Varint.bytes(Varint.zigzag(Int64(bitPattern: first)))
-  }
-
-  /// What `appendBlock` appends for differences that are all 0: the least, and four widths.
-  static let blockOfZeros = [UInt8](repeating: 0, count: 1 + miniblocks)
+  /// Bytes of a block whose differences are all 0, which are 0 too: the least, and four widths.
+  static let blockOfZeros = 1 + miniblocks
 
   /// Appends one block of up to `blockSize` differences; those that it lacks count as the least.
   static func appendBlock(_ deltas: Span<UInt64>, to bytes: inout [UInt8]) {
@@ -197,6 +190,22 @@ enum Varint {
       value >>= 7
     }
     bytes.append(UInt8(value))
+  }
+
+  /// Stores `value` at `place` of memory that has room for ten bytes there; gives the place behind.
+  @unsafe
+  @inline(__always)
+  static func store(
+    _ value: UInt64, in bytes: UnsafeMutableBufferPointer<UInt8>, at place: Int
+  ) -> Int {
+    var (value, place) = (value, place)
+    while value >= 128 {
+      unsafe bytes[place] = UInt8(truncatingIfNeeded: value) | 128
+      value >>= 7
+      place += 1
+    }
+    unsafe bytes[place] = UInt8(value)
+    return place + 1
   }
 
   static func read(
