@@ -116,6 +116,35 @@ private final class Wire {
     }
   }
 
+  /// Stopped while its buffer runs over, it can only have what the kernel counted meanwhile.
+  @Test(.enabled(if: Wire.canBeMade, "needs root and network namespaces"))
+  func totalsAreCorrectedForWhatTheSocketDropped() throws {
+    let wire = try Wire()
+    let command = try Command()
+    let attempt = try wire.attempt(
+      command,
+      [
+        "--packets", "near", "--packets-buffer", "65536", "--net", "--", "sh", "-c",
+        """
+        kill -STOP $PPID
+        bash -c 'for i in $(seq 4000); do echo some words > /dev/udp/10.99.0.2/9; done' 2>/dev/null
+        kill -CONT $PPID
+        """,
+      ])
+    let metrics = attempt.metrics
+    func packets(_ name: String) -> Double { metrics["packets.\(name)[near]"] ?? -1 }
+    func net(_ name: String) -> Double { metrics["net.\(name)[near]"] ?? -2 }
+    let dropped = packets("dropped_socket")
+    #expect(dropped > 400, "the buffer of 64 KiB has room for fewer than were sent")
+    #expect(packets("packets_in") + packets("packets_out") + dropped == packets("received"))
+    let all = net("rx_packets") + net("tx_packets")
+    #expect(all >= 4000 && packets("packets") == all && packets("packets_most") == all)
+    // Nearly all have one length, so that what was dropped is known by what was not.
+    let bytes = net("rx_bytes") + net("tx_bytes")
+    #expect(abs(packets("bytes") - bytes) < 0.02 * bytes, "\(packets("bytes")) of \(bytes)")
+    #expect(attempt.contamination.contains { $0.contains("packets") }, "\(attempt.contamination)")
+  }
+
   @Test(.enabled(if: Wire.canBeMade, "needs root and network namespaces"))
   func whatReadsPacketsMayDoNothingElse() throws {
     let wire = try Wire()

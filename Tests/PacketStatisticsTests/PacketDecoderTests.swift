@@ -7,9 +7,12 @@ import Testing
   private func decode(
     _ bytes: [UInt8], _ link: LinkType = .ethernet, wireLength: Int? = nil
   ) -> Packet {
+    var packet = Packet()
     unsafe bytes.withUnsafeBytes {
-      unsafe PacketDecoder(link).decode($0, wireLength: wireLength ?? bytes.count)
+      unsafe PacketDecoder(link).decode(
+        $0, wireLength: wireLength ?? bytes.count, into: &packet)
     }
+    return packet
   }
 
   @Test func everyLayerIsKnownByItsNumbers() {

@@ -72,10 +72,8 @@ package final class PacketAggregator {
   private var hasEarly = false
   /// A packet of which the flow is still to be found.
   private struct Waiting {
-    let flow: FlowKey
-    let bytes: UInt64
-    let sequence: UInt32
-    let payload: UInt32
+    var packet = Packet()
+    var bytes: UInt64 = 0
   }
   private static let batch = 32
   private let waiting: UnsafeMutablePointer<Waiting>
@@ -106,6 +104,7 @@ package final class PacketAggregator {
     unsafe early = .allocate(capacity: PacketCount.count)
     unsafe early.initialize(repeating: 0, count: PacketCount.count)
     unsafe waiting = .allocate(capacity: Self.batch)
+    unsafe waiting.initialize(repeating: Waiting(), count: Self.batch)
     unsafe mixes = .allocate(capacity: Self.mixLimit)
     unsafe mixes.initialize(repeating: (0, 0), count: Self.mixLimit)
     unsafe ports = .allocate(capacity: 2 << 16)
@@ -187,30 +186,42 @@ package final class PacketAggregator {
     }
     lastTime = time
     if Int(length) > longest { unsafe into[PacketCount.superframes] &+= 1 }
+    // Where its flow will wait, if it has one: there is always room for one more.
+    let slot = unsafe waiting + waitingCount
+    unsafe slot.pointee.packet = Packet()
     if sampling > 1 {
       if untilDecoded > 0 {
         untilDecoded &-= 1
         unsafe into[PacketCount.notDecoded] &+= 1
         // The direction is in the link header alone.
-        let packet = unsafe decoder.decode(
-          UnsafeRawBufferPointer(rebasing: bytes.prefix(20)), wireLength: wireLength)
-        unsafe direct(packet, length, into)
+        unsafe decoder.decode(
+          UnsafeRawBufferPointer(rebasing: bytes.prefix(20)), wireLength: wireLength,
+          into: &slot.pointee.packet)
+        unsafe direct(slot, length, into)
         return
       }
       untilDecoded = sampling &- 1
     }
-    let packet = unsafe decoder.decode(bytes, wireLength: wireLength)
-    unsafe direct(packet, length, into)
-    unsafe count(packet, length, into)
-    if packet.hasFlow, !isEarly, allFlows || packet.tcpPayload > 0 { follow(packet, length) }
+    unsafe decoder.decode(bytes, wireLength: wireLength, into: &slot.pointee.packet)
+    unsafe direct(slot, length, into)
+    unsafe count(slot, length, into)
+    if unsafe slot.pointee.packet.hasFlow, !isEarly,
+      unsafe allFlows || slot.pointee.packet.tcpPayload > 0
+    {
+      // A table that is larger than a cache answers several at once as fast as one.
+      unsafe slot.pointee.bytes = length
+      waitingCount &+= 1
+      if waitingCount == Self.batch { followWaiting() }
+    }
   }
 
   @inline(__always)
   private func direct(
-    _ packet: Packet, _ length: UInt64, _ into: UnsafeMutablePointer<UInt64>
+    _ slot: UnsafePointer<Waiting>, _ length: UInt64, _ into: UnsafeMutablePointer<UInt64>
   ) {
     let isOut =
-      packet.cookedType.map { $0 == 4 } ?? (ownMAC != 0 && packet.sourceMAC == ownMAC)
+      unsafe slot.pointee.packet.cookedType.map { $0 == 4 }
+      ?? (ownMAC != 0 && slot.pointee.packet.sourceMAC == ownMAC)
     let side = isOut ? 1 : 0
     unsafe into[PacketCount.packetsIn + side] &+= 1
     unsafe into[PacketCount.bytesIn + side] &+= length
@@ -218,12 +229,13 @@ package final class PacketAggregator {
 
   @inline(__always)
   private func count(
-    _ packet: Packet, _ length: UInt64, _ into: UnsafeMutablePointer<UInt64>
+    _ slot: UnsafePointer<Waiting>, _ length: UInt64, _ into: UnsafeMutablePointer<UInt64>
   ) {
+    let layers = unsafe slot.pointee.packet.layers
     if unsafe into == early {
-      unsafe add((1, length), of: packet.layers, to: into)
+      unsafe add((1, length), of: layers, to: into)
     } else {
-      let mix = Int(packet.layers.rawValue)
+      let mix = Int(layers.rawValue)
       if unsafe mixes[mix].packets == 0 {
         seenMixes[seenCount] = UInt16(mix)
         seenCount += 1
@@ -231,46 +243,41 @@ package final class PacketAggregator {
       unsafe mixes[mix].packets &+= 1
       unsafe mixes[mix].bytes &+= length
     }
-    if packet.isFragment { unsafe into[PacketCount.fragments] &+= 1 }
-    if packet.isCut { unsafe into[PacketCount.cut] &+= 1 }
-    if let kind = packet.malformation {
+    if unsafe slot.pointee.packet.isFragment { unsafe into[PacketCount.fragments] &+= 1 }
+    if unsafe slot.pointee.packet.isCut { unsafe into[PacketCount.cut] &+= 1 }
+    if let kind = unsafe slot.pointee.packet.malformation {
       unsafe into[PacketCount.malformed + Int(kind.rawValue)] &+= 1
     }
-    if packet.tcpFlags != 0 {
-      if packet.tcpFlags & 2 != 0 { unsafe into[PacketCount.syn] &+= 1 }
-      if packet.tcpFlags & 1 != 0 { unsafe into[PacketCount.fin] &+= 1 }
-      if packet.tcpFlags & 4 != 0 { unsafe into[PacketCount.rst] &+= 1 }
+    let flags = unsafe slot.pointee.packet.tcpFlags
+    if flags != 0 {
+      if flags & 2 != 0 { unsafe into[PacketCount.syn] &+= 1 }
+      if flags & 1 != 0 { unsafe into[PacketCount.fin] &+= 1 }
+      if flags & 4 != 0 { unsafe into[PacketCount.rst] &+= 1 }
       // A reset has no window to speak of.
-      if packet.tcpWindow == 0, packet.tcpFlags & 4 == 0 {
+      if unsafe slot.pointee.packet.tcpWindow == 0, flags & 4 == 0 {
         unsafe into[PacketCount.zeroWindow] &+= 1
       }
     }
   }
 
-  /// Lets a packet's flow wait: a table that is larger than a cache answers several at once as
-  /// fast as one.
-  @inline(__always)
-  private func follow(_ packet: Packet, _ length: UInt64) {
-    unsafe waiting[waitingCount] = Waiting(
-      flow: packet.flow, bytes: length, sequence: packet.tcpSequence,
-      payload: packet.isFragment ? 0 : packet.tcpPayload)
-    waitingCount &+= 1
-    if waitingCount == Self.batch { followWaiting() }
-  }
-
   private func followWaiting() {
     for place in 0..<waitingCount {
-      let one = unsafe waiting[place]
-      switch flows.add(one.flow, bytes: one.bytes, sequence: one.sequence, payload: one.payload) {
+      let one = unsafe waiting + place
+      let (flow, bytes) = unsafe (one.pointee.packet.flow, one.pointee.bytes)
+      let (sequence, isFragment) = unsafe (
+        one.pointee.packet.tcpSequence, one.pointee.packet.isFragment
+      )
+      let payload = unsafe isFragment ? 0 : one.pointee.packet.tcpPayload
+      switch flows.add(flow, bytes: bytes, sequence: sequence, payload: payload) {
       case .plain: break
       case .regress: unsafe counts[PacketCount.retransmissions] &+= 1
       case .unknown: unsafe counts[PacketCount.unknownSequence] &+= 1
       }
-      let number = one.flow.protocolNumber
+      let number = flow.protocolNumber
       // Later fragments have no ports.
-      guard number == 6 || number == 17, one.flow.rest >> 32 != 0 else { continue }
-      let port = min(one.flow.sourcePort, one.flow.destinationPort)
-      unsafe ports[(number == 6 ? 0 : 1 << 16) + Int(port)] &+= one.bytes
+      guard number == 6 || number == 17, flow.rest >> 32 != 0 else { continue }
+      let port = min(flow.sourcePort, flow.destinationPort)
+      unsafe ports[(number == 6 ? 0 : 1 << 16) + Int(port)] &+= bytes
     }
     waitingCount = 0
   }

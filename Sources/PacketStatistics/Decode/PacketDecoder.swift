@@ -12,10 +12,13 @@ package struct PacketDecoder: Sendable {
   /// A decoder of packets that begin with `link`'s header.
   package init(_ link: LinkType) { self.link = link }
 
-  /// Reads `bytes`, the beginning of a packet that had `wireLength` bytes.
+  /// Reads `bytes`, the beginning of a packet that had `wireLength` bytes, into a packet of which
+  /// nothing is known yet. In its place rather than returned: a copy of what was written field by
+  /// field just now would have to wait for all of it.
   @inline(__always)
-  package func decode(_ bytes: UnsafeRawBufferPointer, wireLength: Int) -> Packet {
-    var packet = Packet()
+  package func decode(
+    _ bytes: UnsafeRawBufferPointer, wireLength: Int, into packet: inout Packet
+  ) {
     var reader = unsafe HeaderReader(bytes: bytes, wireLength: wireLength)
     switch link {
     case .ethernet:
@@ -48,7 +51,6 @@ package struct PacketDecoder: Sendable {
       }
     case .other: packet.layers.insert(.other)
     }
-    return packet
   }
 
   /// An IP packet says itself of which version it is.
