@@ -8,6 +8,8 @@ package final class CSVSink: SampleSink {
   private var buffer = TextBuffer()
   private var columns: [String: Int] = [:]
   private var order: [String] = []
+  /// Where the values of each stream stand in a row, nil for those without a column.
+  private var places: [UInt16: [Int?]] = [:]
   private var headerWritten = false
   private var strangers = Set<String>()
   private var cells: [DerivedValue] = []
@@ -43,6 +45,7 @@ package final class CSVSink: SampleSink {
         notice("csv: \(instance) came after the header and has no columns")
       }
     }
+    places[layout.stream] = layout.shown.map { columns[$0.name] }
   }
 
   /// Puts the values into the row of their tick.
@@ -55,8 +58,8 @@ package final class CSVSink: SampleSink {
       row = frame
       cells = Array(repeating: .absent, count: order.count)
     }
-    for (column, value) in zip(frame.layout.shown, frame.values) {
-      if let place = columns[column.name] { cells[place] = value }
+    for (place, value) in zip(places[header.stream] ?? [], frame.values) {
+      if let place { cells[place] = value }
     }
   }
 

@@ -34,6 +34,8 @@ package final class TableSink: SampleSink {
   private let clockWidth: Int
   private var buffer = TextBuffer()
   private var columns: [TableColumn]?
+  /// What those need of each stream's values: most of them the table does not show.
+  private var needed: [UInt16: [(place: Int, name: String)]] = [:]
   /// Instances that have counted nothing since boot: the first to go.
   private var idle: [UInt16: Set<String>] = [:]
   private var toldDropped = Set<String>()
@@ -97,8 +99,12 @@ package final class TableSink: SampleSink {
       endRow()
     }
     if row == nil { row = (header, frame.time) }
-    for (column, value) in zip(frame.layout.shown, frame.values) {
-      cells[column.name] = value.number
+    if columns == nil {
+      for (column, value) in zip(frame.layout.shown, frame.values) {
+        cells[column.name] = value.number
+      }
+    } else if !frame.values.isEmpty {
+      for (place, name) in needed[header.stream] ?? [] { cells[name] = frame.values[place].number }
     }
   }
 
@@ -188,6 +194,11 @@ package final class TableSink: SampleSink {
       TableView.columns(of: layouts, perCPU: style.perCPU, idle: idle), width: style.width,
       fixed: clockWidth)
     columns = fitted.kept
+    let names = Set(fitted.kept.flatMap { [$0.source, $0.divisor, $0.share].compactMap(\.self) })
+    needed = reader.layouts.mapValues { layout in
+      layout.shown.enumerated().filter { names.contains($0.element.name) }
+        .map { ($0.offset, $0.element.name) }
+    }
     rowsSinceHeading = 0
     let fresh = fitted.dropped.map(\.source).filter { toldDropped.insert($0).inserted }
     if !fresh.isEmpty {

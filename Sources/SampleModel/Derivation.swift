@@ -37,7 +37,9 @@ package struct Derivation: Sendable {
   }
 
   private struct Stream {
-    var layout: Layout
+    let layout: Layout
+    /// How the values of each column are read.
+    let rules: [ValueRule]
     var previous: [UInt64]
     /// For each column, where the times of its count stand.
     let times: [(enabled: Int, running: Int)?]
@@ -64,7 +66,8 @@ package struct Derivation: Sendable {
   package mutating func layout(_ layout: Layout) {
     let times = layout.timePlaces()
     var next = Stream(
-      layout: layout, previous: Array(repeating: 0, count: layout.columns.count),
+      layout: layout, rules: layout.columns.map { ValueRule($0.metric) },
+      previous: Array(repeating: 0, count: layout.columns.count),
       times: times, formulas: FormulaSet(layout, times),
       known: Array(repeating: false, count: layout.columns.count), previousStart: nil, bracket: 0)
     if let old = streams[layout.stream] {
@@ -105,27 +108,27 @@ package struct Derivation: Sendable {
     }
     var amounts: [Double?] = []
     for index in values.indices {
-      let metric = stream.layout.columns[index].metric
+      let rule = stream.rules[index]
       let value = values[index]
       let share = stream.times[index].map {
         CountingShare(
           enabled: grown[$0.enabled], running: grown[$0.running], least: stream.layout.leastShare)
       }
-      if metric.kind == .gauge || raw {
+      if rule.isGauge || raw {
         result.values.append(
-          share.map { $0.corrected(value, metric) } ?? Self.scaled(value, of: metric))
-        if !stream.formulas.isEmpty { amounts.append(metric.level(value)) }
+          share.map { $0.corrected(value, rule) } ?? Self.scaled(value, by: rule))
+        if !stream.formulas.isEmpty { amounts.append(rule.level(value)) }
       } else {
         let difference =
           stream.known[index]
-          ? CounterStep(from: stream.previous[index], to: value, metric: metric).difference : nil
-        let rate = Self.rate(difference, metric: metric, window: result.window)
+          ? CounterStep(from: stream.previous[index], to: value, rule: rule).difference : nil
+        let rate = Self.rate(difference, rule: rule, window: result.window)
         result.values.append(share.map { $0.corrected(rate) } ?? rate)
         if !stream.formulas.isEmpty {
-          amounts.append(difference.map { metric.scale.apply(Double($0)) })
+          amounts.append(difference.map { rule.scale.apply(Double($0)) })
         }
       }
-      guard metric.kind != .gauge else { continue }
+      guard !rule.isGauge else { continue }
       stream.previous[index] = value
       stream.known[index] = true
     }
@@ -141,22 +144,19 @@ package struct Derivation: Sendable {
     return result
   }
 
-  private static func scaled(_ value: UInt64, of metric: MetricDescription) -> DerivedValue {
-    let scale = metric.scale
-    if metric.isSigned, value >> 63 == 1 {
-      return .real(metric.level(value))
-    }
-    return scale.exactly(value).map(DerivedValue.integer) ?? .real(scale.apply(Double(value)))
+  private static func scaled(_ value: UInt64, by rule: ValueRule) -> DerivedValue {
+    if rule.isSigned, value >> 63 == 1 { return .real(rule.level(value)) }
+    return rule.scale.exactly(value).map(DerivedValue.integer)
+      ?? .real(rule.scale.apply(Double(value)))
   }
 
   private static func rate(
-    _ difference: UInt64?, metric: MetricDescription, window: UInt64?
+    _ difference: UInt64?, rule: ValueRule, window: UInt64?
   ) -> DerivedValue {
     guard let difference, let window, window > 0 else { return .absent }
-    let base = metric.scale.apply(Double(difference))
+    let base = rule.scale.apply(Double(difference))
     // Time per time is a fraction; everything else is per second.
-    return .real(
-      metric.unit == .nanoseconds ? base / Double(window) : base * 1e9 / Double(window))
+    return .real(rule.isTime ? base / Double(window) : base * 1e9 / Double(window))
   }
 }
 
@@ -184,9 +184,9 @@ package struct CountingShare: Sendable {
     return running == 0 || share < least ? nil : value / share
   }
 
-  fileprivate func corrected(_ value: UInt64, _ metric: MetricDescription) -> DerivedValue {
-    if running == enabled, let exact = metric.scale.exactly(value) { return .integer(exact) }
-    return corrected(metric.scale.apply(Double(value))).map(DerivedValue.real) ?? .absent
+  fileprivate func corrected(_ value: UInt64, _ rule: ValueRule) -> DerivedValue {
+    if running == enabled, let exact = rule.scale.exactly(value) { return .integer(exact) }
+    return corrected(rule.scale.apply(Double(value))).map(DerivedValue.real) ?? .absent
   }
 
   fileprivate func corrected(_ value: DerivedValue) -> DerivedValue {
@@ -214,14 +214,19 @@ package enum CounterStep: Equatable {
 
   /// The step from `old` to `new` by the metric's width and its licence to step back.
   package init(from old: UInt64, to new: UInt64, metric: MetricDescription) {
+    self.init(from: old, to: new, rule: ValueRule(metric))
+  }
+
+  /// The same by the metric's rule.
+  package init(from old: UInt64, to new: UInt64, rule: ValueRule) {
     if new >= old {
       self = .forward(new - old)
-    } else if metric.mayStepBack {
+    } else if rule.mayStepBack {
       self = .back
-    } else if metric.width < 64 {
-      let difference = (new &- old) & ((1 << UInt64(metric.width)) - 1)
+    } else if rule.width < 64 {
+      let difference = (new &- old) & ((1 << UInt64(rule.width)) - 1)
       // A part of a sum that wrapped leaves a small step; one that vanished took all it had.
-      let isLoss = metric.isSum && difference >> UInt64(metric.width - 1) != 0
+      let isLoss = rule.isSum && difference >> UInt64(rule.width - 1) != 0
       self = isLoss ? .reset : .forward(difference)
     } else {
       self = .reset

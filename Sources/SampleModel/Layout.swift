@@ -59,7 +59,7 @@ public struct Layout: Sendable, Hashable {
   }
 
   /// What readers show: the columns, then what they make of them.
-  public var shown: [Column] { columns + formulas.map(\.column) }
+  public var shown: [Column] { formulas.isEmpty ? columns : columns + formulas.map(\.column) }
 }
 
 extension Layout {

@@ -139,11 +139,38 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   }
 }
 
-extension MetricDescription {
+/// What must be known of a metric to read its values, without its texts: those who derive values by
+/// the thousand copy nothing that is counted by reference.
+package struct ValueRule: Sendable {
+  package let isGauge: Bool
+  /// It counts nanoseconds.
+  package let isTime: Bool
+  package let scale: Scale
+  let isSigned: Bool
+  let width: UInt8
+  let mayStepBack: Bool
+  let isSum: Bool
+
+  /// The rule of `metric`'s values.
+  package init(_ metric: MetricDescription) {
+    isGauge = metric.kind == .gauge
+    isTime = metric.unit == .nanoseconds
+    scale = metric.scale
+    isSigned = metric.isSigned
+    width = metric.width
+    mayStepBack = metric.mayStepBack
+    isSum = metric.isSum
+  }
+
   /// A raw level in base units.
   package func level(_ raw: UInt64) -> Double {
     scale.apply(isSigned ? Double(Int64(bitPattern: raw)) : Double(raw))
   }
+}
+
+extension MetricDescription {
+  /// A raw level in base units.
+  package func level(_ raw: UInt64) -> Double { ValueRule(self).level(raw) }
 }
 
 /// How much one acquisition of a collector costs, as an order of magnitude.

@@ -13,8 +13,7 @@ package final class BracketDeltas: SampleSink {
   /// way of whoever closes it.
   private struct Place: Sendable {
     let name: String
-    let isGauge: Bool
-    let scale: Scale
+    let rule: ValueRule
   }
 
   private struct State: Sendable {
@@ -48,9 +47,7 @@ package final class BracketDeltas: SampleSink {
       state.plain[layout.stream] =
         !isPlain
         ? nil
-        : layout.columns.map {
-          Place(name: $0.name, isGauge: $0.metric.kind == .gauge, scale: $0.metric.scale)
-        }
+        : layout.columns.map { Place(name: $0.name, rule: ValueRule($0.metric)) }
       for column in layout.shown { state.units[column.name] = column.metric.unit.rawValue }
       for column in layout.columns { state.shares[column.name] = column.share }
     }
@@ -126,15 +123,11 @@ package final class BracketDeltas: SampleSink {
     _ places: [Place], _ open: Edge, _ close: Edge, to all: inout [(name: String, value: Double)]
   ) {
     for index in places.indices {
-      let (value, old) = (close.values[index], open.values[index])
-      if places[index].isGauge {
-        all.append((places[index].name, close.layout.columns[index].metric.level(value)))
-      } else if value >= old {
-        all.append((places[index].name, places[index].scale.apply(Double(value &- old))))
-      } else if let difference = CounterStep(
-        from: old, to: value, metric: close.layout.columns[index].metric
-      ).difference {
-        all.append((places[index].name, places[index].scale.apply(Double(difference))))
+      let (value, old, rule) = (close.values[index], open.values[index], places[index].rule)
+      if rule.isGauge {
+        all.append((places[index].name, rule.level(value)))
+      } else if let difference = CounterStep(from: old, to: value, rule: rule).difference {
+        all.append((places[index].name, rule.scale.apply(Double(difference))))
       }
     }
   }
