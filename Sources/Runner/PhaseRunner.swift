@@ -156,11 +156,22 @@ final class PhaseRunner {
   /// Whether the phases behind one that failed are executed nevertheless.
   private func goesOn(behind node: PhaseNode, _ fatal: LBError) throws(LBError) -> Bool {
     let isMeasured = node.specification != nil && !node.lasts
-    guard
-      session.diagnosis.remedy(
-        for: fatal, phase: node.name, hasBegun: true, isMeasured: isMeasured) == .skipPhase
-    else { return false }
+    let limit = context.specification.askLimit
+    let remedy = session.diagnosis.remedy(
+      for: fatal, phase: node.name, hasBegun: true, isMeasured: isMeasured, mayAsk: limit != nil)
+    guard remedy == .skipPhase || remedy == .ask else { return false }
+    // Before anybody's answer: the first error decides how the run ends.
     if !session.result.errors.contains(fatal) { session.note(fatal) }
+    if remedy == .ask {
+      let question = ApproveAction(
+        message: "it failed (\(fatal.message)); go on without it?", limit: limit ?? 0)
+      do throws(LBError) {
+        _ = try enter(question, node)
+      } catch {
+        session.note(error)
+        return false
+      }
+    }
     try context.journal.record(
       .warning, "phase.skipped", "\(node.name) ends here: \(fatal.message)", error: fatal)
     return true

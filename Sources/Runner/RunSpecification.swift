@@ -46,6 +46,9 @@ package struct RunSpecification: Sendable {
   /// Repetitions are added until this is reached, up to `maximumRepetitions`.
   package var until: Precision?
   package var maximumRepetitions = 100
+  /// Nanoseconds that a person has to say whether the run goes on behind a phase that failed and
+  /// that others may lean on; nil to end it unasked.
+  package var askLimit: UInt64?
   /// A directory of its own for each attempt, nil to use `directory`.
   package var workspace: WorkspacePlan?
   /// Which of these are kept.

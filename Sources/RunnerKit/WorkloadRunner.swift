@@ -151,6 +151,7 @@ public enum WorkloadRunner {
     }
     if let bounds = plan?.bounds {
       specification.quota = bounds.quota
+      specification.askLimit = bounds.askLimit
       guard bounds.hostChanges.isEmpty else {
         throw LBError(
           .configuration, "set_host: a program's runs change nothing of the host; the command does")

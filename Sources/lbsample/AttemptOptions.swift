@@ -30,6 +30,12 @@ struct AttemptOptions: ParsableArguments {
     name: .customLong("max-repetitions"), parsing: .unconditional,
     help: ArgumentHelp("Repetitions that --until may add up to (default: 100).", valueName: "n"))
   var maximumRepetitions: String?
+  @Option(
+    name: .customLong("ask"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Where a phase fails that others may lean on, wait this long for lbsample approve, or yes at "
+        + "the terminal, to go on without it (default: the run ends).", valueName: "time"))
+  var ask: String?
   @Flag(
     name: .customLong("strict"),
     help: "Exit with 6 where a repetition was contaminated or a warning was given.")
@@ -84,6 +90,12 @@ struct AttemptOptions: ParsableArguments {
     gates.throttling = settings.flag("gates.throttling")
     specification.gates = gates
     specification.maximumRepetitions = settings.integer("run.max_repetitions")
+    if let ask {
+      guard let limit = Durations.parse(ask), limit > 0 else {
+        throw LBError(.configuration, "--ask \(ask): expected a length of time such as 10m")
+      }
+      specification.askLimit = limit
+    }
     if let until {
       guard let precision = Precision(until) else {
         throw LBError(

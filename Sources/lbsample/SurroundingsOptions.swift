@@ -100,6 +100,7 @@ struct SurroundingsOptions: ParsableArguments {
     specification.quota.bytes = own.bytes ?? bounds.quota.bytes
     specification.quota.ringBytes = own.ringBytes ?? bounds.quota.ringBytes
     specification.quota.retries = own.retries ?? bounds.quota.retries
+    specification.askLimit = specification.askLimit ?? bounds.askLimit
     let named = Set(specification.hostChanges.map(\.name))
     specification.hostChanges += try changes(bounds.hostChanges, "set_host").filter {
       !named.contains($0.name)

@@ -291,6 +291,40 @@ import Testing
     #expect(again.code == 2 && again.error.contains("does not wait for an approval"))
   }
 
+  /// The server that others lean on does not come up: a person decides.
+  @Test(arguments: ["approve", "refuse", "nothing"])
+  func aRunAsksWhetherToGoOnWithoutAPhase(_ word: String) throws {
+    let command = try Command()
+    let path = try plan(
+      command,
+      """
+      [[phase]]
+      name = "server"
+      kind = "background"
+      command = "false"
+      ready_command = "false"
+      ready_within = "20s"
+      [[phase]]
+      name = "work"
+      command = "true"
+      """)
+    let patience = word == "nothing" ? "100ms" : "20s"
+    let running = try start(command, ["--ask", patience, "--plan", path])
+    #expect(running.wait { running.error.contains("go on without it?") })
+    if word != "nothing" {
+      let said = try command.start(
+        ["approve", "--config", "/dev/null", "last"] + (word == "refuse" ? ["--refuse"] : [])
+      ).finish()
+      #expect(said.code == 0, "\(said.error)")
+    }
+    let outcome = try running.finish()
+    // What failed first decides, whatever was answered.
+    #expect(outcome.code == 4, "\(outcome.error)")
+    let result = try result(outcome)
+    #expect(result.phases.contains { $0.name == "work" } == (word == "approve"))
+    #expect(result.errors.map(\.category).contains(.gate) == (word != "approve"))
+  }
+
   @Test func silenceRefuses() throws {
     let command = try Command()
     let path = try plan(

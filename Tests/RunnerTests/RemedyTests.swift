@@ -39,6 +39,24 @@ import Testing
     #expect(remedy == one.remedy)
   }
 
+  @Test func aPersonIsAskedWhereTheRunWouldEndAndNowhereElse() {
+    func remedy(_ category: ErrorCategory, isMeasured: Bool) -> Diagnosis.Remedy {
+      var diagnosis = Diagnosis()
+      return diagnosis.remedy(
+        for: LBError(category, "it failed"), phase: "p", hasBegun: true, isMeasured: isMeasured,
+        mayAsk: true)
+    }
+    for category in [ErrorCategory.workload, .outputParse, .remoteExecution, .configuration] {
+      #expect(remedy(category, isMeasured: false) == .ask)
+      #expect(remedy(category, isMeasured: true) == .skipPhase)
+    }
+    #expect(remedy(.metricCollection, isMeasured: true) == .ask)
+    #expect(remedy(.collectorUnavailable, isMeasured: false) == .ask)
+    for category in [ErrorCategory.gate, .quota, .stopRequested, .resultPersistence, .internal] {
+      #expect(remedy(category, isMeasured: false) == .abort)
+    }
+  }
+
   @Test func remediesAreBoundedByPhaseAndByRun() {
     let error = LBError(.workload, "it failed")
     var diagnosis = Diagnosis()

@@ -11,6 +11,8 @@ package struct Diagnosis: Sendable {
     case retry
     /// The run goes on behind this phase.
     case skipPhase
+    /// A person says whether it goes on behind this phase, which others may lean on.
+    case ask
     /// The run ends.
     case abort
   }
@@ -26,11 +28,11 @@ package struct Diagnosis: Sendable {
   package init() {}
 
   /// What follows `error` in `phase`. `hasBegun`: whether a workload was let go; `isMeasured`:
-  /// whether nothing else leans on the phase.
+  /// whether nothing else leans on the phase; `mayAsk`: whether a person is there to be asked.
   package mutating func remedy(
-    for error: LBError, phase: String, hasBegun: Bool, isMeasured: Bool
+    for error: LBError, phase: String, hasBegun: Bool, isMeasured: Bool, mayAsk: Bool = false
   ) -> Remedy {
-    let remedy = Self.wish(error, hasBegun: hasBegun, isMeasured: isMeasured)
+    let remedy = Self.wish(error, hasBegun: hasBegun, isMeasured: isMeasured, mayAsk: mayAsk)
     guard remedy != .abort else { return .abort }
     guard perPhase[phase, default: 0] < Self.phaseLimit, inRun < Self.runLimit else {
       return .abort
@@ -40,12 +42,15 @@ package struct Diagnosis: Sendable {
     return remedy
   }
 
-  private static func wish(_ error: LBError, hasBegun: Bool, isMeasured: Bool) -> Remedy {
+  private static func wish(
+    _ error: LBError, hasBegun: Bool, isMeasured: Bool, mayAsk: Bool
+  ) -> Remedy {
+    let last: Remedy = mayAsk ? .ask : .abort
     switch error.category {
-    case .metricCollection, .collectorUnavailable: return hasBegun ? .abort : .retry
+    case .metricCollection, .collectorUnavailable: return hasBegun ? last : .retry
     // A phase that cannot be set up takes nothing from those that do not lean on it.
     case .workload, .outputParse, .remoteExecution, .configuration:
-      return isMeasured ? .skipPhase : .abort
+      return isMeasured ? .skipPhase : last
     case .gate, .quota, .stopRequested, .resultPersistence, .internal: return .abort
     }
   }

@@ -1,6 +1,8 @@
 /// What a plan says of the whole run: what it may use, and what it needs changed of the host.
 package struct PlanBounds: Sendable, Hashable {
   package var quota = QuotaLimits()
+  /// Nanoseconds that a person has to answer, as `RunSpecification.askLimit`.
+  package var askLimit: UInt64?
   /// `NAME=VALUE`; only who starts the run can allow them.
   package var hostChanges: [String] = []
 
@@ -9,6 +11,7 @@ package struct PlanBounds: Sendable, Hashable {
 
   /// Reads them from a plan's own table.
   init(_ table: PlanTable) {
+    askLimit = table.duration("ask")
     quota.wall = table.duration("max_wall")
     quota.ownCPU = table.duration("max_own_cpu")
     func number(_ key: String) -> UInt64? { table.integer(key, 0...(.max)).map { UInt64($0) } }
