@@ -59,7 +59,7 @@ package struct AuxiliaryCommand {
     }
     let status = workload.peekExit()
     let usage = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
-    let (output, _) = pump.finish(until: Clock.monotonic() + 200_000_000)
+    let (output, _) = pump.finish(services)
     switch interruption {
     case .tookTooLong: return failure("took too long and was ended", status)
     case .stopped:

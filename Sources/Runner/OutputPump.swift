@@ -47,6 +47,13 @@ final class OutputPump: @unchecked Sendable {
     return (kept, total)
   }
 
+  /// The same with the patience that is due: what was written is there at once, only its end may
+  /// not come, and a stop waits for nobody's.
+  func finish(_ services: RunServices) -> (kept: [UInt8], total: UInt64) {
+    let patience: UInt64 = services.stop.raised == nil ? 200_000_000 : 20_000_000
+    return finish(until: Clock.monotonic() + patience)
+  }
+
   private var deadline: UInt64 = 0
 
   private func drain() {

@@ -115,7 +115,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
       result.orphansKilled += services.spawner.killRemaining(
         except: children, until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
     }
-    let (output, total) = pump.finish(until: Clock.monotonic() + 200_000_000)
+    let (output, total) = pump.finish(services)
     result.outputBytes = total
     result.outputBytesKept = UInt64(output.count)
     let notes = readMetrics(output, context.specification, result: &result)

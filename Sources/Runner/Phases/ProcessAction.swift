@@ -172,7 +172,7 @@ final class BackgroundProcess: PhaseLease {
   /// The end of what it wrote, once it is gone.
   private var said: String {
     guard let pump else { return "" }
-    let (output, _) = pump.finish(until: Clock.monotonic() + 200_000_000)
+    let (output, _) = pump.finish(context.services)
     let text = String(decoding: output.suffix(Self.tail), as: UTF8.self)
     return text.isEmpty ? "" : ": \(text)"
   }
@@ -192,7 +192,7 @@ final class BackgroundProcess: PhaseLease {
     }
     workload.signalGroup(SIGKILL)
     let usage = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
-    _ = pump?.finish(until: Clock.monotonic() + 200_000_000)
+    _ = pump?.finish(context.services)
     pump = nil
     return usage == nil ? failure("still runs and cannot be ended") : nil
   }
