@@ -201,6 +201,7 @@ import Testing
     process.executableURL = URL(fileURLWithPath: Self.tshark)
     process.arguments = [
       "-r", path, "-T", "fields", "-e", "frame.protocols", "-e", "frame.len", "-e", "tcp.flags.syn",
+      "-e", "tcp.srcport", "-e", "tcp.dstport", "-e", "udp.srcport", "-e", "udp.dstport",
     ]
     let output = Pipe()
     process.standardOutput = output
@@ -216,6 +217,11 @@ import Testing
       "udp": "udp", "icmp": "icmp", "icmpv6": "icmpv6", "sctp": "sctp",
     ]
     var syn: UInt64 = 0
+    // The bins of RFC 2819 have a frame with its checksum, which is not captured.
+    let bounds: [UInt64] = [64, 127, 255, 511, 1023, 1518]
+    var sizes = [UInt64](repeating: 0, count: 7)
+    // Of the packets' addresses there is one pair of each IP version.
+    var flows: [[Int]: UInt64] = [:]
     for line in text.split(separator: "\n") {
       let fields = line.split(separator: "\t", omittingEmptySubsequences: false)
       for name in Set(fields[0].split(separator: ":").compactMap { names[String($0)] }) {
@@ -223,6 +229,12 @@ import Testing
         bytes[name, default: 0] += UInt64(fields[1]) ?? 0
       }
       if fields[2] == "1" || fields[2] == "True" { syn += 1 }
+      let length = UInt64(fields[1]) ?? 0
+      sizes[bounds.firstIndex { length + 4 <= $0 } ?? 6] += 1
+      let ports = fields[3...6].compactMap { Int($0) }
+      guard ports.count == 2 else { continue }
+      let version = fields[0].contains("ipv6") ? 6 : 4
+      flows[[fields[3].isEmpty ? 17 : 6, version] + ports, default: 0] += length
     }
     let aggregator = PacketAggregator(.ethernet)
     aggregator.add(PacketBytes.mixture(200))
@@ -232,5 +244,21 @@ import Testing
     }
     #expect(aggregator[PacketCount.syn] == syn && syn == 200)
     #expect(aggregator[PacketCount.packetsIn] == 1800)
+    for (bin, count) in sizes.enumerated() {
+      #expect(aggregator[PacketCount.sizes + bin] == count, "size \(bin)")
+    }
+    var rows = [FlowTable.Row](repeating: .none, count: 1000)
+    var span = rows.mutableSpan
+    let found = aggregator.flows.top(&span)
+    var ours: [[Int]: UInt64] = [:]
+    for row in rows.prefix(found) where [6, 17].contains(row.key.protocolNumber) {
+      #expect(row.error == 0)
+      let key = [
+        Int(row.key.protocolNumber), Int(row.key.version), Int(row.key.sourcePort),
+        Int(row.key.destinationPort),
+      ]
+      ours[key, default: 0] += row.bytes
+    }
+    #expect(flows.count == 200 && ours == flows)
   }
 }
