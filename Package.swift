@@ -104,6 +104,7 @@ let package = Package(
         name: "\(name)Tests",
         dependencies: [
           "CLinux", "TestSupport", .product(name: "Logging", package: "swift-log"),
+          .product(name: "GRDB", package: "GRDB.swift"),
           .target(name: "CPfm", condition: .when(traits: ["Pfm"])),
         ] + tested.map { .target(name: $0) })
     }

@@ -17,8 +17,8 @@ package struct Chunk: Sendable, Equatable {
   package let stream: UInt16
   package let epoch: UInt32
   package let bracket: UInt32
-  package let headers: [[UInt64]]
-  package let values: [[UInt64]]
+  package private(set) var headers: [[UInt64]]
+  package private(set) var values: [[UInt64]]
 
   /// Why bytes are not a chunk.
   package struct Malformed: Error, Equatable {
@@ -63,6 +63,21 @@ package struct Chunk: Sendable, Equatable {
     } catch {
       throw Malformed(reason: "damaged column: \(error)")
     }
+  }
+
+  /// CLOCK_MONOTONIC end of the last acquisition; 0 of none.
+  var lastEnd: UInt64 { headers[3].last ?? 0 }
+
+  /// The same without the rows that end at `end` or before.
+  func following(_ end: UInt64) -> Chunk {
+    let rows = headers[3].prefix { $0 <= end }.count
+    guard rows > 0 else { return self }
+    let complete = UInt64(AcquisitionOutcome.complete.rawValue)
+    let valueRows = headers[4][..<rows].count { $0 & 0xFF == complete }
+    var rest = self
+    rest.headers = headers.map { Array($0[rows...]) }
+    rest.values = values.map { Array($0[min(valueRows, $0.count)...]) }
+    return rest
   }
 
   /// Every frame in order with the place of its values in `rows`, which has them one frame behind

@@ -141,7 +141,7 @@ package struct RunDirectory: Sendable {
     }
     do {
       try FileManager.default.removeItem(atPath: file)
-      let own = ["-wal", "-shm", ".approval"].map { file + $0 }
+      let own = ["-wal", "-shm", "-tail", ".approval"].map { file + $0 }
       // Working directories of attempts that were kept.
       let base =
         file.hasSuffix(".\(Self.fileExtension)")

@@ -8,6 +8,22 @@ package final class RunReader {
   private let queue: DatabaseQueue
   /// The writer is gone and the file cannot be told so (a full disk, a read-only place).
   private(set) var isUnmarkedlyAbandoned = false
+  /// What the tail holds and no row did when it was first asked for.
+  private var tail: [ChunkBuilder]?
+  /// Where the rows that were read end, by what they are of.
+  private var readTo: [Series: UInt64] = [:]
+
+  private struct Series: Hashable {
+    let kind: FrameHeader.Kind
+    let stream: UInt16
+    let bracket: UInt32
+
+    init(_ chunk: Chunk) {
+      kind = chunk.kind
+      stream = chunk.stream
+      bracket = chunk.bracket
+    }
+  }
 
   /// Opens a result file, whether it is closed, being recorded, or was left by a killed writer.
   package init(path: String) throws(LBError) {
@@ -110,9 +126,11 @@ package final class RunReader {
     guard !queue.configuration.readonly else { return true }
     do {
       try queue.write { db in
+        try Tail.absorb(ofRunIn: path, db)
         try db.execute(
           sql: "UPDATE run SET status = 'interrupted';" + Schema.interruptParts)
       }
+      Tail.remove(ofRunIn: path)
       isUnmarkedlyAbandoned = false
     } catch let error as DatabaseError
       where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_READONLY].contains(error.resultCode)
@@ -146,17 +164,31 @@ package final class RunReader {
 
   // MARK: The samples
 
-  func firstStart() throws(LBError) -> UInt64 {
-    try read("reading") { db in
-      Self.unsigned(try Int64.fetchOne(db, sql: "SELECT min(first_ns) FROM chunk")) ?? 0
+  /// The chunks of the tail, which stand in no row.
+  private func tailChunks() throws(LBError) -> [ChunkBuilder] {
+    if let tail { return tail }
+    let path = path
+    let found = try read("reading the last samples") { db in
+      try Tail.chunks(ofRunIn: path, db).chunks.sorted { $0.firstStart < $1.firstStart }
     }
+    tail = found
+    return found
+  }
+
+  func firstStart() throws(LBError) -> UInt64 {
+    let stored = try read("reading") { db in
+      Self.unsigned(try Int64.fetchOne(db, sql: "SELECT min(first_ns) FROM chunk"))
+    }
+    if let stored { return stored }
+    return try tailChunks().first?.firstStart ?? 0
   }
 
   /// Committed frames, gaps included.
   package func frameCount() throws(LBError) -> Int {
-    try read("reading") { db in
+    let last = try tailChunks().reduce(0) { $0 + ($1.kind == .frame ? $1.rowCount : 0) }
+    return try read("reading") { db in
       try Int.fetchOne(db, sql: "SELECT coalesce(sum(rows), 0) FROM chunk WHERE kind = 1") ?? 0
-    }
+    } + last
   }
 
   func anchors() throws(LBError) -> [ClockAnchor] {
@@ -219,41 +251,59 @@ package final class RunReader {
     }
   }
 
-  /// Ids of a stream's chunks in order of time, of one bracket if given.
+  /// Ids of a stream's chunks in order of time, of one bracket if given. Those of the tail come
+  /// last and are negative.
   func chunkIDs(stream: UInt16, bracket: UInt32?) throws(LBError) -> [Int64] {
-    try read("reading samples") { db in
+    // Before the rows: what moves into them meanwhile is then seen twice rather than not at all.
+    let tail = try tailChunks()
+    let last = tail.indices.filter {
+      tail[$0].stream == stream && (bracket == nil || tail[$0].bracket == bracket)
+    }
+    return try read("reading samples") { db in
       try Int64.fetchAll(
         db,
         sql: """
           SELECT id FROM chunk WHERE stream = ? AND (? IS NULL OR bracket = ?)
           ORDER BY first_ns, id
           """, arguments: [stream, bracket, bracket])
-    }
+    } + last.map { -1 - Int64($0) }
   }
 
-  /// One chunk, its checksum verified.
+  /// One chunk, its checksum verified; of the tail's, what no row had that has been read.
   func chunk(_ id: Int64) throws(LBError) -> Chunk {
     let path = path
-    return try read("reading samples") { db in
-      guard
-        let row = try Row.fetchOne(
-          db, sql: "SELECT stream, epoch, bracket, checksum, data FROM chunk WHERE id = ?",
-          arguments: [id])
-      else { throw LBError(.resultPersistence, "\(path): chunk \(id) is gone") }
-      let bytes = [UInt8](row["data"] as Data)
-      guard Checksum.crc32c(bytes) == row["checksum"] as UInt32 else {
-        throw LBError(
-          .resultPersistence, "\(path): chunk \(id) fails its checksum: the file is damaged",
-          context: ErrorContext(path: path))
-      }
-      do throws(Chunk.Malformed) {
-        return try Chunk(
-          decoding: bytes, stream: row["stream"], epoch: row["epoch"], bracket: row["bracket"])
-      } catch {
-        throw LBError(
-          .resultPersistence, "\(path): chunk \(id) does not decode: \(error.reason)",
-          context: ErrorContext(path: path))
-      }
+    if id < 0 {
+      let builder = try tailChunks()[Int(-1 - id)]
+      let chunk = try decoded(
+        builder.encoded(), "of the last samples", builder.stream, builder.epoch, builder.bracket)
+      return readTo[Series(chunk)].map(chunk.following) ?? chunk
+    }
+    let row = try read("reading samples") { db in
+      try Row.fetchOne(
+        db, sql: "SELECT stream, epoch, bracket, checksum, data FROM chunk WHERE id = ?",
+        arguments: [id])
+    }
+    guard let row else { throw LBError(.resultPersistence, "\(path): chunk \(id) is gone") }
+    let bytes = [UInt8](row["data"] as Data)
+    guard Checksum.crc32c(bytes) == row["checksum"] as UInt32 else {
+      throw LBError(
+        .resultPersistence, "\(path): chunk \(id) fails its checksum: the file is damaged",
+        context: ErrorContext(path: path))
+    }
+    let chunk = try decoded(bytes, "\(id)", row["stream"], row["epoch"], row["bracket"])
+    readTo[Series(chunk)] = max(readTo[Series(chunk)] ?? 0, chunk.lastEnd)
+    return chunk
+  }
+
+  private func decoded(
+    _ bytes: [UInt8], _ name: String, _ stream: UInt16, _ epoch: UInt32, _ bracket: UInt32
+  ) throws(LBError) -> Chunk {
+    do throws(Chunk.Malformed) {
+      return try Chunk(decoding: bytes, stream: stream, epoch: epoch, bracket: bracket)
+    } catch {
+      throw LBError(
+        .resultPersistence, "\(path): chunk \(name) does not decode: \(error.reason)",
+        context: ErrorContext(path: path))
     }
   }
 }

@@ -14,7 +14,12 @@ package final class RunWriter: @unchecked Sendable {
   package let path: String
   package let runID: String
   private let queue: DatabaseQueue
+  /// The connection that made the file, closed. It is kept, since letting go of one has libdispatch
+  /// start threads, and a timer that fires each second from then on.
+  private let maker: DatabaseQueue?
   private let sizes = ByteCounter()
+  /// Of the drain.
+  let tail: TailWriter
 
   /// What identifies the run and its writer.
   package struct Identity: Sendable {
@@ -50,6 +55,7 @@ package final class RunWriter: @unchecked Sendable {
   ) throws(LBError) {
     self.path = path
     runID = identity.runID
+    tail = TailWriter(ofRunIn: path)
     guard !FileManager.default.fileExists(atPath: path) else {
       throw LBError(
         .resultPersistence, "\(path) exists already: choose another file or remove it",
@@ -59,7 +65,7 @@ package final class RunWriter: @unchecked Sendable {
     // whatever moment this process dies.
     let draft = path + ".new"
     do {
-      try Self.makeDraft(draft, identity, host, configuration, labels)
+      maker = try Self.makeDraft(draft, identity, host, configuration, labels)
       guard unsafe rename(draft, path) == 0 else {
         throw LBError(
           .resultPersistence, "\(path): cannot be created: \(StoreFailure.reason(errno))",
@@ -80,6 +86,8 @@ package final class RunWriter: @unchecked Sendable {
   /// be gone; from now on this one is its writer.
   package init(resuming path: String) throws(LBError) {
     self.path = path
+    tail = TailWriter(ofRunIn: path)
+    maker = nil
     do {
       queue = try Self.openLog(path)
       runID = try queue.write { db in
@@ -100,6 +108,7 @@ package final class RunWriter: @unchecked Sendable {
             "\(path) is \(status?.rawValue ?? "of unknown status"): only an interrupted run can be "
               + "gone on with", context: ErrorContext(path: path))
         }
+        try Tail.absorb(ofRunIn: path, db)
         try db.execute(sql: Schema.interruptParts)
         let own = ProcessIdentity.current()
         try db.execute(
@@ -109,6 +118,7 @@ package final class RunWriter: @unchecked Sendable {
             """, arguments: [own.pid, own.start, own.bootID])
         return row["id"]
       }
+      Tail.remove(ofRunIn: path)
     } catch let error as LBError {
       throw error
     } catch {
@@ -130,7 +140,7 @@ package final class RunWriter: @unchecked Sendable {
   private static func makeDraft(
     _ path: String, _ identity: Identity, _ host: [(name: String, value: String)],
     _ configuration: [ConfigurationEntry], _ labels: [String: String]
-  ) throws {
+  ) throws -> DatabaseQueue {
     var settings = Configuration()
     settings.prepareDatabase { db in
       try db.execute(sql: "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
@@ -172,6 +182,7 @@ package final class RunWriter: @unchecked Sendable {
       }
     }
     try queue.close()
+    return queue
   }
 
   /// Bytes of chunks and other blobs written so far.
@@ -362,6 +373,8 @@ package final class RunWriter: @unchecked Sendable {
   /// finishes it.
   package func close() {
     PlainFile.settle(queue)
+    // What could not be saved stays for whoever opens the run.
+    if tail.isSettled { Tail.remove(ofRunIn: path) }
   }
 }
 

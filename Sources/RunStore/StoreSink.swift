@@ -4,22 +4,10 @@ package import SampleModel
 
 /// The drain's way into a run's file: open chunks in memory, committed each second.
 ///
-/// The open chunk of a stream is one row, rewritten at each commit until it is full.
+/// Samples go into the run's tail, and from there into chunks when the tail is full, when a second
+/// has more of them than it is for, and at a bracket's end. The open chunk of a stream is one row,
+/// rewritten until it is full.
 package final class StoreSink: SampleSink {
-  /// One chunk under construction and the row it is kept in.
-  private struct Open {
-    let chunk: ChunkBuilder
-    var row: Int64?
-    var isDirty = false
-    /// Encoded size at the last commit.
-    var bytes = 0
-  }
-
-  private struct Key: Hashable {
-    let stream: UInt16
-    let kind: UInt8
-  }
-
   /// Commits come at least this far apart, unless a bracket ends: the drain's passes may be
   /// more frequent for other sinks' sake. With a pass each 0.1 s this keeps within the second.
   private static let commitGap: UInt64 = 800_000_000
@@ -29,8 +17,9 @@ package final class StoreSink: SampleSink {
   private let now: () -> UInt64
   private var layouts: [UInt16: Layout] = [:]
   private var schemas: [UInt16: RecordSchema] = [:]
-  private var open: [Key: Open] = [:]
-  private var full: [Open] = []
+  private var chunks = OpenChunks()
+  /// Whether the chunks hold anything that neither their rows nor the tail do.
+  private var chunksAreAhead = false
   private var pendingLayouts: [Layout] = []
   private var pendingEvents: [SampleEvent] = []
   private var anchor: ClockAnchor?
@@ -104,21 +93,23 @@ package final class StoreSink: SampleSink {
 
   /// Closes the open chunk of the stream's last epoch.
   package func layout(_ layout: Layout) throws(LBError) {
+    // While what is in it has the columns that are known.
+    takeTail()
     var layout = layout
     layout.epoch = epoch(layout.epoch, of: layout.stream)
     layouts[layout.stream] = layout
     pendingLayouts.append(layout)
-    closeChunk(Key(stream: layout.stream, kind: FrameHeader.Kind.frame.rawValue))
+    chunks.close(layout.stream, .frame)
   }
 
   /// Adds a frame to its stream's open chunk.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
-    append(header, values, columns: layouts[header.stream]?.columns.count ?? 0)
+    append(header, values)
   }
 
   /// Adds a batch of records to its stream's open record chunk.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
-    append(header, rows, columns: schemas[header.stream]?.fields.count ?? 0)
+    append(header, rows)
   }
 
   /// Keeps the event for the next commit.
@@ -132,10 +123,29 @@ package final class StoreSink: SampleSink {
     let time = now()
     guard watermark == .max || time &- lastCommit >= Self.commitGap else { return }
     lastCommit = time
-    let hasNews =
-      !pendingLayouts.isEmpty || !pendingEvents.isEmpty || !full.isEmpty
-      || open.values.contains(where: \.isDirty)
-    guard hasNews else { return }
+    let isEnd = watermark == .max
+    let hasNews = !pendingLayouts.isEmpty || !pendingEvents.isEmpty
+    let tail = writer.tail
+    var written = 0
+    if isEnd || chunksAreAhead {
+      takeTail()
+    } else if tail.hasPending {
+      if let bytes = tail.write() { written = bytes } else { takeTail() }
+    }
+    if hasNews || chunksAreAhead { written += try save() }
+    writer.count(bytes: written)
+  }
+
+  /// Builds chunks from what the tail holds.
+  private func takeTail() {
+    writer.tail.take { header, body in
+      chunks.append(header, body, columns: columns(header))
+      chunksAreAhead = true
+    }
+  }
+
+  /// Puts into rows what has been told and what the chunks are ahead by; gives the bytes.
+  private func save() throws(LBError) -> Int {
     var written = 0
     let anchor = self.anchor
     try writer.write("recording samples") { [self] db in
@@ -148,72 +158,30 @@ package final class StoreSink: SampleSink {
         if let anchor = event.anchor { try Self.insert(anchor, db) }
         try Self.insert(event, anchor, db)
       }
-      for index in full.indices { written += try Self.save(&full[index], db) }
-      for key in open.keys {
-        guard var chunk = open[key], chunk.isDirty else { continue }
-        written += try Self.save(&chunk, db)
-        open[key] = chunk
-      }
+      written = try chunks.save(db)
     }
     pendingLayouts.removeAll(keepingCapacity: true)
     pendingEvents.removeAll(keepingCapacity: true)
-    full.removeAll(keepingCapacity: true)
-    for (key, chunk) in open where chunk.bytes >= ChunkBuilder.byteLimit { open[key] = nil }
-    writer.count(bytes: written)
+    guard chunksAreAhead else { return written }
+    chunks.settle()
+    writer.tail.settle()
+    chunksAreAhead = false
+    return written
   }
 
-  private func append(_ header: FrameHeader, _ body: Span<UInt64>, columns: Int) {
-    let key = Key(stream: header.stream, kind: header.kind.rawValue)
-    let bracket = header.bracket &+ earlier.brackets
-    let epoch = epoch(header.epoch, of: header.stream)
-    if let current = open[key]?.chunk,
-      current.bracket != bracket || current.epoch != epoch
-        || current.rowCount >= ChunkBuilder.rowLimit
-    {
-      closeChunk(key)
-    }
-    if open[key] == nil {
-      open[key] = Open(
-        chunk: ChunkBuilder(
-          kind: header.kind, stream: header.stream, epoch: epoch, bracket: bracket,
-          columns: columns))
-    }
-    open[key]?.chunk.append(header, body)
-    open[key]?.isDirty = true
+  private func append(_ header: FrameHeader, _ body: Span<UInt64>) {
+    var header = header
+    header.bracket &+= earlier.brackets
+    header.epoch = epoch(header.epoch, of: header.stream)
+    if !chunksAreAhead, writer.tail.append(header, body) { return }
+    takeTail()
+    chunks.append(header, body, columns: columns(header))
+    chunksAreAhead = true
   }
 
-  private func closeChunk(_ key: Key) {
-    guard let closed = open.removeValue(forKey: key), closed.isDirty else { return }
-    full.append(closed)
-  }
-
-  private static func save(_ open: inout Open, _ db: Database) throws -> Int {
-    let bytes = open.chunk.encoded(expecting: open.bytes)
-    let chunk = open.chunk
-    if let row = open.row {
-      // What the index holds stays as it is.
-      try db.cachedStatement(
-        sql: "UPDATE chunk SET rows = ?, last_ns = ?, checksum = ?, data = ? WHERE id = ?"
-      ).execute(arguments: [
-        chunk.rowCount, Int64(bitPattern: chunk.lastEnd), Checksum.crc32c(bytes), Data(bytes), row,
-      ])
-    } else {
-      try db.cachedStatement(
-        sql: """
-          INSERT INTO chunk
-            (kind, stream, epoch, bracket, rows, first_ns, last_ns, checksum, data)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-          """
-      ).execute(arguments: [
-        chunk.kind.rawValue, chunk.stream, chunk.epoch, chunk.bracket, chunk.rowCount,
-        Int64(bitPattern: chunk.firstStart), Int64(bitPattern: chunk.lastEnd),
-        Checksum.crc32c(bytes), Data(bytes),
-      ])
-      open.row = db.lastInsertedRowID
-    }
-    open.isDirty = false
-    open.bytes = bytes.count
-    return bytes.count
+  private func columns(_ header: FrameHeader) -> Int {
+    header.kind == .records
+      ? schemas[header.stream]?.fields.count ?? 0 : layouts[header.stream]?.columns.count ?? 0
   }
 
   private static func insert(_ anchor: ClockAnchor, _ db: Database) throws {

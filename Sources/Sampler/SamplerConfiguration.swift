@@ -12,8 +12,9 @@ package struct SamplerConfiguration: Sendable {
   package var priority: SchedulingPriority
   /// CPUs that the drain is kept to, nil: wherever the process may run.
   package var drainCPUs: CPUSet?
-  /// Whether somebody watches: the drain then delivers within 100 ms of an acquisition.
-  package var live: Bool
+  /// Where somebody watches, nanoseconds within which the drain delivers what was acquired; nil
+  /// where nobody does.
+  package var liveWithin: UInt64?
   /// Whether deadlines fall on multiples of the interval on the wall clock.
   package var aligned: Bool
   /// The most that sampling may cost, as a share of one CPU; nil for no bound. Cadences are
@@ -36,7 +37,7 @@ package struct SamplerConfiguration: Sendable {
     limit = nil
     priority = .other
     drainCPUs = nil
-    live = false
+    liveWithin = nil
     aligned = false
     budget = nil
     intervalIsWish = false

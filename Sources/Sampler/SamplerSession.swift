@@ -204,7 +204,7 @@ package final class SamplerSession {
       index: index, cpu: cpu, priority: configuration.priority, streams: states.map(\.0),
       mailboxes: states.map(\.1), scratch: scratch, producer: storage.takeProducer(),
       wakeFill: capacity / 2,
-      wakesEveryTick: configuration.live && configuration.interval >= Self.livePeriod,
+      wakesEveryTick: configuration.liveWithin.map { configuration.interval >= $0 } ?? false,
       budget: configuration.budget ?? 0, drain: signal)
     for mapping in [ringMemory, scratch, stack] {
       notes += mapping.notes
@@ -223,14 +223,15 @@ package final class SamplerSession {
     }
   }
 
-  private static let livePeriod: UInt64 = 100_000_000
   /// Nine tenths of a second: with the commit itself, within the promised second.
   private static let recordingPeriod: UInt64 = 900_000_000
 
   /// At longer intervals a live drain is woken by each tick and need not look by itself.
   private var drainPeriod: UInt64 {
-    configuration.live && configuration.interval < Self.livePeriod
-      ? Self.livePeriod : Self.recordingPeriod
+    guard let period = configuration.liveWithin, configuration.interval < period else {
+      return Self.recordingPeriod
+    }
+    return period
   }
 
   // MARK: Bracket

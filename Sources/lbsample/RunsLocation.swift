@@ -13,6 +13,6 @@ enum RunsLocation {
   }
 
   static func discard(_ path: String) {
-    for suffix in ["", "-wal", "-shm"] { _ = unsafe unlink(path + suffix) }
+    for suffix in ["", "-wal", "-shm", "-tail"] { _ = unsafe unlink(path + suffix) }
   }
 }

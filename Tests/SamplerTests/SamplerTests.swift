@@ -370,7 +370,7 @@ private final class HangingCollector: Collector {
 
   @Test func aRingThatWasFullHasTwiceTheRoomAndItsAccountStaysExact() throws {
     var fast = configuration(interval: 500_000)
-    fast.live = true
+    fast.liveWithin = 100_000_000
     let few = ScriptedCollector(name: "few")
     let session = SamplerSession(
       fast,

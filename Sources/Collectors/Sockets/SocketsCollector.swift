@@ -14,7 +14,8 @@ import Sampler
 struct SocketsCollector: TextCollector {
   let description = CollectorDescription(
     name: "sockets", summary: "sockets in use by protocol", source: "proc/net/sockstat{,6}",
-    minimumKernel: "2.6", privilege: "none", cost: .cheap, systemCallsPerSample: 2, isOpen: true,
+    minimumKernel: "2.6", privilege: "none", cost: .cheap, pace: .slow, systemCallsPerSample: 2,
+    isOpen: true,
     metrics: [
       gauge("sockets.used", "sockets of all protocols", host: true),
       gauge("TCP.inuse", "TCP sockets in this namespace", host: true),

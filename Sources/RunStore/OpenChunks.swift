@@ -1,0 +1,103 @@
+import Foundation
+import GRDB
+import SampleModel
+
+/// The chunks under construction, one for each stream and kind.
+struct OpenChunks {
+  /// One chunk and the row it is kept in.
+  private struct Open {
+    let chunk: ChunkBuilder
+    var row: Int64?
+    /// Whether it holds more than its row.
+    var isDirty = false
+    /// Encoded size when it was saved last.
+    var bytes = 0
+  }
+
+  private struct Key: Hashable {
+    let stream: UInt16
+    let kind: FrameHeader.Kind
+  }
+
+  private var open: [Key: Open] = [:]
+  private var full: [Open] = []
+
+  /// Adds a frame or a batch of records to the chunk it belongs to, whose layout has `columns`.
+  mutating func append(_ header: FrameHeader, _ body: Span<UInt64>, columns: Int) {
+    let key = Key(stream: header.stream, kind: header.kind)
+    if let current = open[key]?.chunk,
+      current.bracket != header.bracket || current.epoch != header.epoch
+        || current.rowCount >= ChunkBuilder.rowLimit
+    {
+      close(header.stream, header.kind)
+    }
+    if open[key] == nil {
+      open[key] = Open(
+        chunk: ChunkBuilder(
+          kind: header.kind, stream: header.stream, epoch: header.epoch, bracket: header.bracket,
+          columns: columns))
+    }
+    open[key]?.chunk.append(header, body)
+    open[key]?.isDirty = true
+  }
+
+  /// What comes next of the stream goes into a new chunk.
+  mutating func close(_ stream: UInt16, _ kind: FrameHeader.Kind) {
+    guard let closed = open.removeValue(forKey: Key(stream: stream, kind: kind)), closed.isDirty
+    else { return }
+    full.append(closed)
+  }
+
+  /// Writes everything that no row holds; gives the bytes. `settle` follows when the transaction
+  /// has been committed.
+  mutating func save(_ db: Database) throws -> Int {
+    var written = 0
+    for index in full.indices { written += try Self.save(&full[index], db) }
+    for key in open.keys {
+      guard var chunk = open[key], chunk.isDirty else { continue }
+      written += try Self.save(&chunk, db)
+      open[key] = chunk
+    }
+    return written
+  }
+
+  /// Forgets what has been saved and will not grow any more.
+  mutating func settle() {
+    full.removeAll(keepingCapacity: true)
+    for (key, chunk) in open where chunk.bytes >= ChunkBuilder.byteLimit {
+      open[key] = nil
+    }
+  }
+
+  /// Every chunk as it is.
+  var chunks: [ChunkBuilder] { full.map(\.chunk) + open.values.map(\.chunk) }
+
+  private static func save(_ open: inout Open, _ db: Database) throws -> Int {
+    let bytes = open.chunk.encoded(expecting: open.bytes)
+    let chunk = open.chunk
+    if let row = open.row {
+      // What the index holds stays as it is.
+      try db.cachedStatement(
+        sql: "UPDATE chunk SET rows = ?, last_ns = ?, checksum = ?, data = ? WHERE id = ?"
+      ).execute(arguments: [
+        chunk.rowCount, Int64(bitPattern: chunk.lastEnd), Checksum.crc32c(bytes), Data(bytes), row,
+      ])
+    } else {
+      try db.cachedStatement(
+        sql: """
+          INSERT INTO chunk
+            (kind, stream, epoch, bracket, rows, first_ns, last_ns, checksum, data)
+          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+          """
+      ).execute(arguments: [
+        chunk.kind.rawValue, chunk.stream, chunk.epoch, chunk.bracket, chunk.rowCount,
+        Int64(bitPattern: chunk.firstStart), Int64(bitPattern: chunk.lastEnd),
+        Checksum.crc32c(bytes), Data(bytes),
+      ])
+      open.row = db.lastInsertedRowID
+    }
+    open.isDirty = false
+    open.bytes = bytes.count
+    return bytes.count
+  }
+}

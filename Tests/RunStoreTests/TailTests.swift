@@ -1,0 +1,208 @@
+import Foundation
+import GRDB
+import LinuxSystem
+import RunStore
+import SampleModel
+import TestSupport
+import Testing
+
+/// A run that is written by hand: a stream of wide frames with records, committed when told.
+private final class Script {
+  private static let records = RecordSchema(
+    collector: "made", stream: 0, name: "rows",
+    fields: [
+      MetricDescription("key", .count, .gauge, meaning: "a key"),
+      MetricDescription("value", .count, .gauge, meaning: "a value"),
+    ], rowsPerTick: 10)
+
+  let writer: RunWriter
+  let sink: StoreSink
+  /// What has been committed.
+  private(set) var committed = 0
+  private let delivered = CollectingSink()
+  /// What has been delivered.
+  var count: Int { delivered.frames.count }
+  private let time: Clockwork
+  private var epoch: UInt32 = 0
+  private var width = 0
+
+  private final class Clockwork { var now: UInt64 = 1_000_000_000_000 }
+
+  init(_ path: String) throws {
+    writer = try RunWriter(
+      path: path,
+      identity: RunWriter.Identity(
+        runID: "tail-20260101-000000-00000001", name: "tail", kind: "sample", version: "0",
+        interval: 1_000_000, startUnixNanoseconds: 5),
+      host: [], configuration: [], labels: [:])
+    let time = Clockwork()
+    self.time = time
+    sink = StoreSink(writer, now: { time.now })
+    try sink.begin(
+      StreamMeta(
+        interval: 1_000_000,
+        streams: [
+          StreamMeta.Stream(
+            collector: "made", stream: 0, thread: 0, cpu: 0, cadence: 1, required: false)
+        ], unavailable: [], records: [Self.records],
+        anchor: ClockAnchor(monotonic: time.now, realtime: 7, boottime: time.now), notes: []))
+  }
+
+  /// The stream has `columns` columns from now on.
+  func layout(columns: Int) throws {
+    epoch += 1
+    width = columns
+    let metric = MetricDescription("value", .count, .counter, meaning: "a number")
+    try sink.layout(
+      Layout(
+        collector: "made", stream: 0, epoch: epoch,
+        columns: (0..<columns).map {
+          Column(collector: "made", metric: metric, instance: "\($0)")
+        }))
+  }
+
+  /// Delivers `count` frames, each with a batch of records behind it; every fifth has no values.
+  func frames(_ count: Int, bracket: UInt32 = 1) throws {
+    for _ in 0..<count {
+      time.now += 1_000_000
+      let number = UInt64(self.count)
+      let isGap = number % 5 == 4
+      var header = FrameHeader(
+        outcome: isGap ? .denied : .complete, stream: 0, epoch: epoch, bracket: bracket,
+        deadlineIndex: number, deadline: time.now, start: time.now + 5, end: time.now + 10)
+      let values = isGap ? [] : (0..<width).map { number &* 977 &+ UInt64($0) << 20 }
+      try sink.frame(header, values.span)
+      try delivered.frame(header, values.span)
+      header.kind = .records
+      header.outcome = .complete
+      header.start = time.now + 11
+      header.end = time.now + 12
+      try sink.records(header, [number, 1, number, 2].span)
+    }
+  }
+
+  /// A commit a second after the last one.
+  func commit(end: Bool = false) throws {
+    time.now += 1_000_000_000
+    try sink.commit(watermark: end ? .max : time.now)
+    committed = count
+  }
+
+  /// Whether a reader of `path` sees exactly the first `count` frames with their records.
+  func isSeen(in path: String, count: Int) throws -> Bool {
+    let reader = try RunReader(path: path)
+    defer { reader.close() }
+    let seen = CollectingSink()
+    try RunReplay(reader).play(into: seen)
+    let records: [UInt64] = (0..<UInt64(count)).flatMap { [$0, 1, $0, 2] }
+    return try Array(delivered.frames[..<count]) == seen.frames
+      && seen.recordBatches.flatMap(\.values) == records && reader.frameCount() == count
+  }
+}
+
+/// Copies a run with all that belongs to it, as a kill would leave it.
+private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) throws -> String {
+  let target = folder.file(name)
+  for suffix in ["", "-wal", "-tail"]
+  where FileManager.default.fileExists(atPath: path + suffix) {
+    try FileManager.default.copyItem(atPath: path + suffix, toPath: target + suffix)
+  }
+  return target
+}
+
+@Suite struct TailTests {
+  @Test func everyCommitIsSeenOnceWhereverItStands() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 300)
+    // Small seconds, which go into the tail until it is full; large ones, which do not; another
+    // layout in the middle of one; an event alone; a bracket's end and another bracket.
+    for step in 0..<24 {
+      switch step {
+      case 3, 4, 17: try script.frames(250)
+      case 9:
+        try script.frames(3)
+        try script.layout(columns: 200)
+        try script.frames(3)
+      case 12:
+        try script.sink.event(SampleEvent(.note, time: 1_000_000_000_100, message: "so it was"))
+      case 15: try script.frames(4, bracket: 1)
+      case 16...: try script.frames(40, bracket: 2)
+      default: try script.frames(40)
+      }
+      try script.commit(end: step == 15)
+      #expect(
+        try script.isSeen(in: script.writer.path, count: script.committed), "after step \(step)")
+    }
+    #expect(directoryEntries(folder.path).contains("r.lbsample-tail"))
+    try script.commit(end: true)
+    script.writer.close()
+    #expect(directoryEntries(folder.path) == ["r.lbsample"], "one plain file when closed")
+    #expect(try script.isSeen(in: script.writer.path, count: script.count))
+  }
+
+  @Test func whatAKilledWriterCommittedIsKept() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    for _ in 0..<3 {
+      try script.frames(20)
+      try script.commit()
+    }
+    try script.frames(7)
+    let path = try copied(script.writer.path, to: folder, "killed.lbsample")
+    // Of another boot: its writer is gone.
+    try DatabaseQueue(path: path).write {
+      try $0.execute(sql: "UPDATE run SET boot_id = 'earlier'")
+    }
+    let reader = try RunReader(path: path)
+    #expect(try reader.finishIfAbandoned())
+    #expect(try reader.integrity() == "ok")
+    reader.close()
+    #expect(!directoryEntries(folder.path).contains("killed.lbsample-tail"))
+    #expect(try script.isSeen(in: path, count: 60))
+    script.writer.close()
+  }
+
+  @Test func aTornBatchEndsTheTail() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    var ends: [Int] = []
+    for _ in 0..<3 {
+      try script.frames(20)
+      try script.commit()
+      ends.append(try SmallFile.read(script.writer.path + "-tail").count)
+    }
+    let cut = try copied(script.writer.path, to: folder, "cut.lbsample")
+    try #require(unsafe truncate(cut + "-tail", ends[2] - 8) == 0)
+    #expect(try script.isSeen(in: cut, count: 40))
+    let damaged = try copied(script.writer.path, to: folder, "damaged.lbsample")
+    var bytes = try SmallFile.read(damaged + "-tail")
+    bytes[ends[1] + 100] ^= 1
+    try Data(bytes).write(to: URL(fileURLWithPath: damaged + "-tail"))
+    #expect(try script.isSeen(in: damaged, count: 40))
+    let alien = try copied(script.writer.path, to: folder, "alien.lbsample")
+    try Data(repeating: 0x5A, count: 4096).write(to: URL(fileURLWithPath: alien + "-tail"))
+    #expect(try script.isSeen(in: alien, count: 0))
+    script.writer.close()
+  }
+
+  @Test func withoutATailTheRowsAreWritten() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    // It cannot be made a file.
+    try FileManager.default.createDirectory(
+      atPath: path + "-tail", withIntermediateDirectories: false)
+    let script = try Script(path)
+    try script.layout(columns: 100)
+    for step in 0..<3 {
+      try script.frames(20)
+      try script.commit()
+      let alone = try copied(path, to: folder, "without\(step).lbsample")
+      try FileManager.default.removeItem(atPath: alone + "-tail")
+      #expect(try script.isSeen(in: alone, count: script.committed))
+    }
+    script.writer.close()
+  }
+}
