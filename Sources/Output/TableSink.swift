@@ -26,6 +26,21 @@ package final class TableSink: SampleSink {
     }
   }
 
+  /// One cell of each row. Names are looked up once: a row is put together without them.
+  private struct Cell {
+    let format: CellFormat
+    let width: Int
+    /// Slots of the row's values.
+    let source: Int
+    let divisor: Int?
+    let share: Int?
+    /// What a value is divided by beside that.
+    let parts: Double
+    let beginsGroup: Bool
+    let isIdle: Bool
+    let isLoss: Bool
+  }
+
   private var reader: StreamReader
   private let style: Style
   private let writer: TextWriter
@@ -33,15 +48,19 @@ package final class TableSink: SampleSink {
   private let clock: (UInt64) -> String
   private let clockWidth: Int
   private var buffer = TextBuffer()
-  private var columns: [TableColumn]?
+  /// The cells of a row, once it is known which columns there are.
+  private var shown: [Cell]?
+  private var columns: [TableColumn] = []
   /// What those need of each stream's values: most of them the table does not show.
-  private var needed: [UInt16: [(place: Int, name: String)]] = [:]
+  private var needed: [UInt16: [(place: Int, slot: Int)]] = [:]
   /// Instances that have counted nothing since boot: the first to go.
   private var idle: [UInt16: Set<String>] = [:]
   private var toldDropped = Set<String>()
   private var rowsSinceHeading = 0
   private var row: (header: FrameHeader, time: UInt64)?
-  private var cells: [String: Double] = [:]
+  /// The row's values by slot; by name as long as it is not known which are needed.
+  private var values: [Double?] = []
+  private var early: [String: Double] = [:]
   private var schemas: [UInt16: RecordSchema] = [:]
   /// Lines that go below the open row.
   private var busiest = ""
@@ -82,13 +101,18 @@ package final class TableSink: SampleSink {
   package func layout(_ layout: Layout) throws(LBError) {
     endRow()
     reader.layout(layout)
-    columns = nil
+    shown = nil
   }
 
   /// Puts the values into the row of their tick.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     if let cause = reader.absence(header) { notice("\(cause); shown as -") }
-    if columns == nil { noteIdle(header, values) }
+    if let shown {
+      // Without any cells the rows are their times.
+      if needed[header.stream] == nil, !shown.isEmpty { return }
+    } else {
+      noteIdle(header, values)
+    }
     guard let frame = reader.read(header, values) ?? reader.gap(header),
       !(reader.isRun && header.edge == .close)
     else { return }
@@ -99,12 +123,14 @@ package final class TableSink: SampleSink {
       endRow()
     }
     if row == nil { row = (header, frame.time) }
-    if columns == nil {
+    if shown == nil {
       for (column, value) in zip(frame.layout.shown, frame.values) {
-        cells[column.name] = value.number
+        early[column.name] = value.number
       }
     } else if !frame.values.isEmpty {
-      for (place, name) in needed[header.stream] ?? [] { cells[name] = frame.values[place].number }
+      for (place, slot) in needed[header.stream] ?? [] {
+        self.values[slot] = frame.values[place].number
+      }
     }
   }
 
@@ -137,43 +163,33 @@ package final class TableSink: SampleSink {
   private func endRow() {
     guard let open = row else { return }
     row = nil
-    let columns = currentColumns()
-    if rowsSinceHeading == 0 { appendHeading(columns) }
+    let cells = shown ?? prepare()
+    if rowsSinceHeading == 0 { appendHeading() }
     rowsSinceHeading += 1
     if rowsSinceHeading >= style.pageRows { rowsSinceHeading = 0 }
     buffer.append(clock(open.time))
-    var group: String?
-    for column in columns {
-      if column.group != group { buffer.append(" |") }
-      group = column.group
-      buffer.append(ascii: " ")
-      let width = max(column.format.width, column.heading.count)
-      let value = value(of: column)
-      let share = column.share.flatMap { cells[$0] } ?? 1
-      let text = value.map { (share < 1 ? "~" : "") + column.format.text($0) } ?? "-"
-      let pad = String(repeating: " ", count: max(0, width - text.count))
-      buffer.append(pad)
-      buffer.append(coloured(text, value: value, column: column))
+    for cell in cells {
+      if cell.beginsGroup { buffer.append(" |") }
+      let value = value(of: cell)
+      let isShare = cell.share.map { (values[$0] ?? 1) < 1 } ?? false
+      let text = value.map { (isShare ? "~" : "") + cell.format.text($0) } ?? "-"
+      // Nothing but ASCII stands in a cell.
+      buffer.append(spaces: 1 + max(0, cell.width - text.utf8.count))
+      append(text, value: value, cell: cell)
     }
     buffer.append(ascii: "\n")
-    cells.removeAll(keepingCapacity: true)
+    for slot in values.indices { values[slot] = nil }
     guard !busiest.isEmpty else { return }
     buffer.append(busiest)
     busiest = ""
     rowsSinceHeading = 0
   }
 
-  private func value(of column: TableColumn) -> Double? {
-    guard let value = cells[column.source] else { return nil }
-    guard let divisor = column.divisor else { return value / self.divisor(of: column) }
-    guard let count = cells[divisor], count > 0 else { return nil }
+  private func value(of cell: Cell) -> Double? {
+    guard let value = values[cell.source] else { return nil }
+    guard let divisor = cell.divisor else { return value / cell.parts }
+    guard let count = values[divisor], count > 0 else { return nil }
     return value / count
-  }
-
-  /// The line of all CPUs adds their times up: 100 % is what all of them have.
-  private func divisor(of column: TableColumn) -> Double {
-    guard column.format == .percent, column.source.hasSuffix("[all]") else { return 1 }
-    return Double(style.cpuCount)
   }
 
   private func noteIdle(_ header: FrameHeader, _ values: Span<UInt64>) {
@@ -187,18 +203,41 @@ package final class TableSink: SampleSink {
     idle[header.stream] = Set(layout.columns.map(\.instance)).subtracting(busy)
   }
 
-  private func currentColumns() -> [TableColumn] {
-    if let columns { return columns }
+  /// Decides which columns there are, and where their values stand.
+  private func prepare() -> [Cell] {
     let layouts = reader.layouts.values.sorted { $0.stream < $1.stream }
     let fitted = TableView.fit(
       TableView.columns(of: layouts, perCPU: style.perCPU, idle: idle), width: style.width,
       fixed: clockWidth)
     columns = fitted.kept
-    let names = Set(fitted.kept.flatMap { [$0.source, $0.divisor, $0.share].compactMap(\.self) })
-    needed = reader.layouts.mapValues { layout in
-      layout.shown.enumerated().filter { names.contains($0.element.name) }
-        .map { ($0.offset, $0.element.name) }
+    var slots: [String: Int] = [:]
+    func slot(_ name: String) -> Int {
+      if let known = slots[name] { return known }
+      slots[name] = slots.count
+      return slots.count - 1
     }
+    var group: String?
+    let cells = fitted.kept.map { column in
+      defer { group = column.group }
+      // The line of all CPUs adds their times up: 100 % is what all of them have.
+      let isOfAll = column.format == .percent && column.source.hasSuffix("[all]")
+      return Cell(
+        format: column.format, width: max(column.format.width, column.heading.count),
+        source: slot(column.source), divisor: column.divisor.map(slot),
+        share: column.share.map(slot), parts: isOfAll ? Double(style.cpuCount) : 1,
+        beginsGroup: column.group != group, isIdle: column.source.hasPrefix("cpu.idle"),
+        isLoss: ["drp in", "err in"].contains(column.heading))
+    }
+    shown = cells
+    needed = reader.layouts.compactMapValues { layout in
+      let mine = layout.shown.enumerated().compactMap { place, column in
+        slots[column.name].map { (place, $0) }
+      }
+      return mine.isEmpty ? nil : mine
+    }
+    values = Array(repeating: nil, count: slots.count)
+    for (name, slot) in slots { values[slot] = early[name] }
+    early = [:]
     rowsSinceHeading = 0
     let fresh = fitted.dropped.map(\.source).filter { toldDropped.insert($0).inserted }
     if !fresh.isEmpty {
@@ -207,10 +246,10 @@ package final class TableSink: SampleSink {
           + "(\(fresh.prefix(4).joined(separator: ", "))\(fresh.count > 4 ? ", …" : "")); "
           + "csv and ndjson have them all")
     }
-    return fitted.kept
+    return cells
   }
 
-  private func appendHeading(_ columns: [TableColumn]) {
+  private func appendHeading() {
     var top = String(repeating: " ", count: clockWidth)
     var bottom = "time" + String(repeating: " ", count: clockWidth - 4)
     var index = 0
@@ -235,19 +274,17 @@ package final class TableSink: SampleSink {
   }
 
   /// Nothing is dim, a busy share is yellow, a nearly full one or any loss is red.
-  private func coloured(_ text: String, value: Double?, column: TableColumn) -> String {
-    guard style.colour, let value else { return text }
-    let isIdle = column.source.hasPrefix("cpu.idle")
-    let isLoss = ["drp in", "err in"].contains(column.heading)
+  private func append(_ text: String, value: Double?, cell: Cell) {
+    guard style.colour, let value else { return buffer.append(text) }
     let code: String? =
-      switch column.format {
+      switch cell.format {
       case _ where value == 0: "2"
-      case .percent where !isIdle && value >= 0.9: "31"
-      case .percent where !isIdle && value >= 0.5: "33"
-      case _ where isLoss: "31"
+      case .percent where !cell.isIdle && value >= 0.9: "31"
+      case .percent where !cell.isIdle && value >= 0.5: "33"
+      case _ where cell.isLoss: "31"
       case .bytes where value >= 1_048_576: "36"
       default: nil
       }
-    return code.map { "\u{1b}[\($0)m\(text)\u{1b}[0m" } ?? text
+    buffer.append(code.map { "\u{1b}[\($0)m\(text)\u{1b}[0m" } ?? text)
   }
 }

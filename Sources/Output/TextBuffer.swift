@@ -21,6 +21,11 @@ package struct TextBuffer {
     bytes.append(UInt8(ascii: character))
   }
 
+  /// Appends that many spaces.
+  package mutating func append(spaces count: Int) {
+    bytes.append(contentsOf: repeatElement(UInt8(ascii: " "), count: count))
+  }
+
   /// Appends a whole number in decimal.
   package mutating func append(number: UInt64) {
     bytes.append(contentsOf: String(number).utf8)
