@@ -28,7 +28,17 @@ package struct TextBuffer {
 
   /// Appends a whole number in decimal.
   package mutating func append(number: UInt64) {
-    bytes.append(contentsOf: String(number).utf8)
+    guard number > 9 else { return bytes.append(UInt8(ascii: "0") + UInt8(number)) }
+    // The longest has twenty digits; they come from the last to the first.
+    var digits: [20 of UInt8] = .init(repeating: 0)
+    var place = 20
+    var rest = number
+    while rest > 0 {
+      place -= 1
+      digits[place] = UInt8(ascii: "0") + UInt8(rest % 10)
+      rest /= 10
+    }
+    for index in place..<20 { bytes.append(digits[index]) }
   }
 
   /// Appends the shortest decimal that reads back as `number`; whole numbers without a fraction.
@@ -41,18 +51,25 @@ package struct TextBuffer {
     }
   }
 
+  private static func isPlain(_ text: Span<UInt8>) -> Bool {
+    for index in text.indices {
+      let byte = text[index]
+      if byte < 32 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return false }
+    }
+    return true
+  }
+
   /// Appends a JSON string with its quotes (RFC 8259, 7).
   package mutating func append(json text: String) {
     append(ascii: "\"")
     // Nearly every text is such that nothing in it needs a backslash.
-    let isPlain = text.utf8.allSatisfy {
-      $0 >= 32 && $0 != UInt8(ascii: "\"") && $0 != UInt8(ascii: "\\")
-    }
-    if isPlain {
-      append(text)
-      append(ascii: "\"")
+    let start = bytes.count
+    bytes.append(contentsOf: text.utf8)
+    if Self.isPlain(bytes.span.extracting(start..<bytes.count)) {
+      bytes.append(UInt8(ascii: "\""))
       return
     }
+    bytes.removeLast(bytes.count - start)
     for byte in text.utf8 {
       switch byte {
       case UInt8(ascii: "\""): append("\\\"")
