@@ -52,13 +52,13 @@ package struct AuxiliaryCommand {
     workload.openGate()
     let interruption = wait(workload, services)
     if interruption != nil {
-      let grace = min(specification.grace, WorkloadLauncher.cleanUpLimit)
+      let grace = min(specification.grace, StopCoordinator.limit)
       WorkloadLauncher.terminate(workload, grace: grace, services)
       // Those of its group that took no notice of SIGTERM.
       workload.signalGroup(SIGKILL)
     }
     let status = workload.peekExit()
-    let usage = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
+    let usage = services.stopping.close(name, workload.reap(until:))
     let (output, _) = pump.finish(services)
     switch interruption {
     case .tookTooLong: return failure("took too long and was ended", status)

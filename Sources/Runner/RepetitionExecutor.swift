@@ -92,7 +92,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
       workload.signalGroup(SIGKILL)
     }
     let refusal = workload.signalGroup(SIGKILL)
-    if let usage = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit) {
+    let name = context.specification.command[0]
+    if let usage = services.stopping.close(name, workload.reap(until:)) {
       result.userNanoseconds = usage.userNanoseconds
       result.systemNanoseconds = usage.systemNanoseconds
       result.peakResidentBytes = usage.peakResidentBytes
@@ -104,16 +105,21 @@ package final class RepetitionExecutor: RepetitionExecuting {
         fatal
         ?? LBError(
           .workload,
-          "\(context.specification.command[0]) still runs and cannot be ended: \(reason)")
+          "\(name) still runs and cannot be ended: \(reason)")
       result.error = result.error ?? fatal
     }
     if let scope = services.scope, scope.isPopulated {
-      result.orphansKilled += scope.kill(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
+      _ = services.stopping.close("the control group of \(name)") { deadline in
+        result.orphansKilled += scope.kill(until: deadline)
+        return scope.isPopulated ? nil : true
+      }
     }
     foreground?.restore()
     if context.specification.adoptsOrphans {
-      result.orphansKilled += services.spawner.killRemaining(
-        except: children, until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
+      _ = services.stopping.close("what \(name) left running") { deadline in
+        result.orphansKilled += services.spawner.killRemaining(except: children, until: deadline)
+        return services.spawner.children().isSubset(of: children) ? true : nil
+      }
     }
     let (output, total) = pump.finish(services)
     result.outputBytes = total

@@ -121,6 +121,7 @@ package struct RunController {
 
   private func finish(_ session: RunSession, isFatal: Bool) throws(LBError) {
     Self.conclude(&session.result, collectors)
+    session.result.warnings += context.services.stopping.takeWarnings()
     try session.end(
       stopped: context.services.stop.raised != nil, fatal: isFatal,
       at: context.services.clock.realtime())

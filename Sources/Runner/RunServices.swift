@@ -5,10 +5,8 @@ package struct RunServices: Sendable {
   package let clock: any ClockSource
   package let roots: MountRoots
   package let spawner: any WorkloadSpawner
-  /// Raised by a first stop request.
-  package let stop: StopFlag
-  /// Raised by a second one: no more grace.
-  package let kill: StopFlag
+  /// Who ends what is open.
+  package let stopping: StopCoordinator
   /// The control group that workloads are put into, nil to leave them in ours.
   package let scope: ControlGroupScope?
   /// Whether a collector can be had here; nil for one that there is not.
@@ -28,9 +26,13 @@ package struct RunServices: Sendable {
     self.clock = clock
     self.roots = roots
     self.spawner = spawner
-    self.stop = stop
-    self.kill = kill
+    stopping = StopCoordinator(stop: stop, kill: kill)
   }
+
+  /// Raised by a first stop request.
+  package var stop: StopFlag { stopping.stop }
+  /// Raised by a second one: no more grace.
+  package var kill: StopFlag { stopping.kill }
 
   /// Waits for `nanoseconds` or a stop request; gives whether it was a stop.
   package func pause(_ nanoseconds: UInt64) -> Bool {

@@ -53,9 +53,6 @@ enum WorkloadLauncher {
     if ready.contains(0) { return }
     workload.signalGroup(SIGKILL)
     _ = Poll.wait(
-      readable: [workload.exitPollDescriptor], until: Clock.monotonic() + cleanUpLimit)
+      readable: [workload.exitPollDescriptor], until: Clock.monotonic() + StopCoordinator.limit)
   }
-
-  /// How long what is killed is waited for.
-  static let cleanUpLimit: UInt64 = 5_000_000_000
 }

@@ -139,7 +139,7 @@ package struct WorkloadOverhead {
     }
     defer {
       workload.abandon()
-      _ = pump.finish(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
+      _ = pump.finish(until: Clock.monotonic() + StopCoordinator.limit)
     }
     session?.prepare()
     if let session { _ = try session.start() }
@@ -161,7 +161,7 @@ package struct WorkloadOverhead {
     if let failure = workload.execFailure() {
       throw LBError(.workload, "\(specification.command[0]): \(failure)")
     }
-    let usage = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
+    let usage = workload.reap(until: Clock.monotonic() + StopCoordinator.limit)
     guard let usage, let status, status.code == 0 else {
       let how =
         status?.signal.map { "by signal \($0)" } ?? "with exit code \(status?.code ?? -1)"

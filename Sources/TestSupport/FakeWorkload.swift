@@ -7,12 +7,20 @@ import Synchronization
 package final class FakeSpawner: WorkloadSpawner {
   private let failure: SpawnFailure?
   private let exit: ExitStatus?
+  fileprivate let isReaped: Bool
+  private let strays: Set<Int32>
   private let state = Mutex<[String]>([])
 
-  /// Children that exit by `exit` once their gate opens (nil: only when killed), or fail to start.
-  package init(exit: ExitStatus? = ExitStatus(code: 0, signal: nil), failure: SpawnFailure? = nil) {
+  /// Children that exit by `exit` once their gate opens (nil: only when killed), or fail to start;
+  /// where not `isReaped`, they cannot be. `strays` appear with the first and do not die.
+  package init(
+    exit: ExitStatus? = ExitStatus(code: 0, signal: nil), failure: SpawnFailure? = nil,
+    isReaped: Bool = true, strays: Set<Int32> = []
+  ) {
     self.exit = exit
     self.failure = failure
+    self.isReaped = isReaped
+    self.strays = strays
   }
 
   /// What happened, in order.
@@ -30,14 +38,14 @@ package final class FakeSpawner: WorkloadSpawner {
     return FakeWorkload(self, exit: exit)
   }
 
-  /// Nothing outlives a fake child.
+  /// Nothing outlives a fake child but what will not die.
   package func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int {
     note("killRemaining")
     return 0
   }
 
-  /// None.
-  package func children() -> Set<Int32> { [] }
+  /// The strays, once there was a child.
+  package func children() -> Set<Int32> { log.contains("spawn") ? strays : [] }
 }
 
 /// A child that exists in a log only.
@@ -82,6 +90,7 @@ final class FakeWorkload: Workload {
 
   func reap(until limit: UInt64) -> ResourceUsage? {
     spawner.note("reap")
+    guard spawner.isReaped else { return nil }
     return ResourceUsage(userNanoseconds: 1, systemNanoseconds: 2, peakResidentBytes: 3)
   }
 

@@ -16,6 +16,8 @@ enum PlanReport {
     let actions: [String]
     let beside: [String]
     let fallback: String?
+    /// What else was asked for, and what the phase is allowed to change.
+    let settings: [String: String]
     let phases: [Step]
   }
 
@@ -29,6 +31,8 @@ enum PlanReport {
       warmUps: node.specification?.warmUps,
       order: node.children.isEmpty ? nil : node.order.text, actions: node.actions.map(\.summary),
       beside: node.companions.map(\.summary), fallback: node.fallback?.node.name,
+      settings: Dictionary(
+        node.specification.map(settings) ?? [], uniquingKeysWith: { first, _ in first }),
       phases: node.children.map(step))
   }
 
@@ -58,6 +62,38 @@ enum PlanReport {
     return lines.joined(separator: "\n") + "\n"
   }
 
+  /// What was asked for beside the command: name and value, in the words of the options.
+  private static func settings(_ one: RunSpecification) -> [(String, String)] {
+    var found: [(String, String)] = []
+    func time(_ name: String, _ nanoseconds: UInt64?) {
+      if let nanoseconds, nanoseconds > 0 { found.append((name, Durations.text(nanoseconds))) }
+    }
+    time("timeout", one.timeout)
+    time("idle-timeout", one.idleTimeout)
+    time("cooldown", one.cooldown)
+    time("cooldown-until-idle", one.settleLimit)
+    time("ask", one.askLimit)
+    if one.attempts.retries > 0 { found.append(("retries", "\(one.attempts.retries)")) }
+    if let workspace = one.workspace {
+      let content =
+        switch workspace.content {
+        case .empty: "empty"
+        case .copy(let path): "a copy of \(path)"
+        case .git(let repository, let revision):
+          "git:\(repository)\(revision.map { "@\($0)" } ?? "")"
+        }
+      found.append(("workspace", "\(content), kept \(one.keep.rawValue)"))
+    }
+    for hook in Hook.allCases {
+      if let command = one.hooks[hook] { found.append((hook.rawValue, command)) }
+    }
+    if !one.hostChanges.isEmpty {
+      let changes = one.hostChanges.map { "\($0.name.rawValue)=\($0.value)" }
+      found.append(("changes of the host", changes.joined(separator: ", ")))
+    }
+    return found
+  }
+
   private static func duration(_ nanoseconds: Double) -> String {
     nanoseconds < 1e18
       ? Readable.duration(UInt64(nanoseconds)) : "\(Readable.count(nanoseconds / 3.6e12)) hours"
@@ -78,6 +114,9 @@ enum PlanReport {
       head += ": \(node.kind)"
     }
     var lines = [head]
+    for (name, value) in node.specification.map(settings) ?? [] {
+      lines.append("\(indent)  \(name): \(value)")
+    }
     lines += node.actions.map { "\(indent)  \($0.summary)" }
     lines += node.companions.map { "\(indent)  beside it \($0.summary)" }
     for child in node.children { lines += describe(child, depth: depth + 1) }

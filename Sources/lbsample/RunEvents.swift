@@ -29,8 +29,6 @@ struct EventOptions: ParsableArguments {
 
 /// Tells of events. It is best effort: what cannot be told is said once, and the run goes on.
 final class RunEvents: Sendable {
-  /// Nobody waits longer for a command that is told.
-  private static let patience: UInt64 = 5_000_000_000
   /// Not even so long when the run was stopped.
   private static let haste: UInt64 = 1_000_000_000
 
@@ -79,7 +77,7 @@ final class RunEvents: Sendable {
     specification.environment = environment.map { "\($0.key)=\($0.value)" }
     var step = AuxiliaryCommand("--notify", shell: command, specification, cpus: .allowed())
     let isStopped = services.stop.raised != nil
-    step.limit = isStopped ? Self.haste : Self.patience
+    step.limit = isStopped ? Self.haste : StopCoordinator.limit
     // A stop ends all but the last word of it.
     step.outlivesStop = entry.kind == "run.end"
     if let failure = step.run(services) { complain(failure.message) }

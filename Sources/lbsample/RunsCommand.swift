@@ -47,7 +47,10 @@ private struct RunLine: Encodable {
   var startUnixNanoseconds: UInt64
   var durationNanoseconds: UInt64?
   var repetitionsCompleted: Int
+  /// Of the first phase that has one.
   var command: [String]
+  /// Phases with a command.
+  var commands: Int
   var file: String
 }
 
@@ -85,7 +88,8 @@ struct RunsList: ParsableCommand {
       rows.append([
         line.run, line.kind, line.status, "\(line.repetitionsCompleted)",
         line.durationNanoseconds.map(Readable.duration) ?? "-",
-        line.command.joined(separator: " "),
+        line.command.joined(separator: " ")
+          + (line.commands > 1 ? " (and \(line.commands - 1) more)" : ""),
       ])
     }
     // The command is left-aligned by hand: it is the last column.
@@ -104,11 +108,12 @@ struct RunsList: ParsableCommand {
     let result = try reader.result()
     let done = result.phases.flatMap(\.repetitions)
       .filter { !$0.warmUp && $0.status == .completed }.count
+    let commands = result.phases.map(\.command).filter { !$0.isEmpty }
     return RunLine(
       run: result.runID, kind: result.kind, status: result.status.rawValue,
       startUnixNanoseconds: result.startUnixNanoseconds,
       durationNanoseconds: result.durationNanoseconds, repetitionsCompleted: done,
-      command: result.phases.first?.command ?? [], file: file)
+      command: commands.first ?? [], commands: commands.count, file: file)
   }
 }
 

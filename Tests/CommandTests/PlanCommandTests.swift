@@ -370,9 +370,17 @@ import Testing
     let command = try Command()
     let mark = command.folder.file("mark")
     let outcome = try command.start([
-      "run", "--config", "/dev/null", "-r", "3", "--dry-run", "-L", "n=1,2", "--", "touch", mark,
+      "run", "--config", "/dev/null", "-r", "3", "--dry-run", "-L", "n=1,2", "--timeout", "5s",
+      "--workspace", "empty", "--prepare", "echo before", "--ask", "7s", "--set-host", "aslr=0",
+      "--allow", "aslr", "--", "touch", mark,
     ]).finish()
     #expect(outcome.code == 0 && outcome.output.contains("6 repetitions"), "\(outcome.output)")
+    for told in [
+      "timeout: 5s", "workspace: empty, kept failure", "prepare: echo before", "ask: 7s",
+      "changes of the host: aslr=0",
+    ] {
+      #expect(outcome.output.contains(told), "\(outcome.output)")
+    }
     #expect(!FileManager.default.fileExists(atPath: mark) && command.resultFile == nil)
   }
 

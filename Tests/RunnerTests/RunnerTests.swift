@@ -74,6 +74,37 @@ import Testing
     #expect(result.status == .failed)
   }
 
+  @Test(arguments: [
+    (FakeSpawner(isReaped: false), "true", RunStatus.failed),
+    (FakeSpawner(strays: [4711]), "what true left running", .completed),
+  ])
+  func whatDoesNotEndIsNamedAndTheRunEnds(
+    _ spawner: FakeSpawner, _ name: String, _ status: RunStatus
+  ) throws {
+    let context = try context(spawner, repetitions: 1) { $0.command = ["true"] }
+    let controller = RunController(
+      context, executor: RepetitionExecutor(), collectors: FakeCollectors(spawner))
+    let result = controller.run(session())
+    #expect(
+      result.warnings.filter { $0.contains("did not end") }
+        == ["\(name) did not end within 5000 ms: the run went on without it"])
+    #expect(result.status == status)
+  }
+
+  @Test func aCloseIsBoundedAndEachNameIsGivenOnce() throws {
+    let stopping = StopCoordinator(stop: try StopFlag(), kill: try StopFlag(), limit: 30_000_000)
+    let began = Clock.monotonic()
+    #expect(stopping.close("quick") { _ in 7 } == 7)
+    let none: Int? = stopping.close("slow") { deadline in
+      while Clock.monotonic() < deadline { _ = Poll.wait(readable: [], until: deadline) }
+      return nil
+    }
+    #expect(none == nil && Clock.monotonic() - began >= 30_000_000)
+    #expect(
+      stopping.takeWarnings() == ["slow did not end within 30 ms: the run went on without it"])
+    #expect(stopping.takeWarnings().isEmpty)
+  }
+
   @Test func everyStatusReachesTheFile() throws {
     let folder = try TemporaryFolder()
     let store = try RunWriter(

@@ -62,7 +62,7 @@ package enum Approval {
       guard connection.send(Array("\(word.rawValue)\n".utf8)) else {
         throw SystemError("telling it", errno: EPIPE)
       }
-      let deadline = Clock.monotonic() + WorkloadLauncher.cleanUpLimit
+      let deadline = Clock.monotonic() + StopCoordinator.limit
       while true {
         switch connection.next() {
         case .line(let answer): return String(decoding: answer, as: UTF8.self)
@@ -155,7 +155,7 @@ package struct ApproveAction: PhaseAction {
         }
       }
       guard ready.contains(1), let connection = socket.accept() else { continue }
-      let patience = Clock.monotonic() + WorkloadLauncher.cleanUpLimit
+      let patience = Clock.monotonic() + StopCoordinator.limit
       let readable = [services.stop.pollDescriptor, connection.pollDescriptor]
       guard connection.user == 0 || connection.user == getuid(),
         Poll.wait(readable: readable, until: patience).contains(1),

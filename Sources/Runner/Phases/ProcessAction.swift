@@ -145,7 +145,7 @@ final class BackgroundProcess: PhaseLease {
     case .command(let command):
       var specification = action.specification
       specification.hooks = [.prepare: command]
-      specification.timeout = specification.timeout ?? WorkloadLauncher.cleanUpLimit
+      specification.timeout = specification.timeout ?? StopCoordinator.limit
       return HookRunner(context.executing(specification)).run(.prepare) == nil
     }
   }
@@ -187,11 +187,11 @@ final class BackgroundProcess: PhaseLease {
     guard let workload else { return nil }
     self.workload = nil
     if workload.peekExit() == nil {
-      let grace = min(action.specification.grace, WorkloadLauncher.cleanUpLimit)
+      let grace = min(action.specification.grace, StopCoordinator.limit)
       WorkloadLauncher.terminate(workload, grace: grace, context.services)
     }
     workload.signalGroup(SIGKILL)
-    let usage = workload.reap(until: Clock.monotonic() + WorkloadLauncher.cleanUpLimit)
+    let usage = context.services.stopping.close(action.title, workload.reap(until:))
     _ = pump?.finish(context.services)
     pump = nil
     return usage == nil ? failure("still runs and cannot be ended") : nil

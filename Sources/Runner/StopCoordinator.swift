@@ -1,0 +1,45 @@
+package import LinuxSystem
+import Synchronization
+
+/// Ends what a run has open: who wants it to stop, and which of its components have answered.
+///
+/// Every component is closed within a bound and acknowledges it. One that does not is named among
+/// the run's warnings, and the run ends without it.
+package final class StopCoordinator: Sendable {
+  /// Nanoseconds that a component has to acknowledge its end.
+  package static let limit: UInt64 = 5_000_000_000
+
+  /// Raised by a first stop request.
+  package let stop: StopFlag
+  /// Raised by a second one: no more grace.
+  package let kill: StopFlag
+  private let limit: UInt64
+  private let unanswered = Mutex<[String]>([])
+
+  /// A coordinator of these two requests; tests shorten the `limit`.
+  package init(stop: StopFlag, kill: StopFlag, limit: UInt64 = StopCoordinator.limit) {
+    self.stop = stop
+    self.kill = kill
+    self.limit = limit
+  }
+
+  /// Closes `component`: `body` ends it and gives what it acknowledged with, nil if it has not by
+  /// the deadline that it is given (CLOCK_MONOTONIC nanoseconds).
+  package func close<Answer>(
+    _ component: String, _ body: (_ deadline: UInt64) -> Answer?
+  ) -> Answer? {
+    let answer = body(Clock.monotonic() &+ limit)
+    if answer == nil { unanswered.withLock { $0.append(component) } }
+    return answer
+  }
+
+  /// For each component that has not acknowledged its end, a warning; each is given once.
+  package func takeWarnings() -> [String] {
+    unanswered.withLock { names in
+      defer { names = [] }
+      return names.map {
+        "\($0) did not end within \(limit / 1_000_000) ms: the run went on without it"
+      }
+    }
+  }
+}
