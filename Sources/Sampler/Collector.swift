@@ -8,6 +8,8 @@ package struct CollectorContext: Sendable {
   package let filter: ColumnFilter
   /// CPUs of the sampling threads, where a collector's own threads belong too.
   package var samplingCPUs: [Int] = []
+  /// What is known of the sources under these roots.
+  package let probes = ProbeCache()
 
   /// The kernel's trees and the columns that are wanted.
   package init(roots: MountRoots, filter: ColumnFilter = ColumnFilter()) {

@@ -133,7 +133,8 @@ package final class SamplerSession {
     let cadences = try requests.map { request throws(LBError) in try cadence(of: request) }
     for (request, cadence) in zip(requests, cadences) {
       let name = request.collector.description.name
-      let availability = request.collector.probe(configuration.context)
+      let availability = configuration.context.probes.availability(
+        of: request.collector, configuration.context)
       var outcome = availability.word
       var reason: String?
       if availability == .available {
@@ -141,6 +142,7 @@ package final class SamplerSession {
           try table.add(request.collector)
           armed.append(Armed(stream: armed.count, request: request, cadence: cadence))
         } catch {
+          configuration.context.probes.forget(name)
           if request.required {
             table.disarmAll()
             throw error
@@ -162,9 +164,9 @@ package final class SamplerSession {
     return armed
   }
 
-  /// Words of one ring: at least five seconds of frames.
+  /// Words of one ring: at least four seconds of frames, four times what a drain lets wait.
   private func ringCapacity(_ states: [StreamState]) -> Int {
-    let seconds = 5.0
+    let seconds = 4.0
     let ticks = max(seconds * 1e9 / Double(configuration.interval), 8)
     var words = 0.0
     for state in states {

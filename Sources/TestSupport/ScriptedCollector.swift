@@ -15,6 +15,7 @@ package final class ScriptedCollector: Collector {
   private struct Progress {
     var step = 0
     var armings = 0
+    var probes = 0
     var disarmings = 0
   }
 
@@ -47,11 +48,16 @@ package final class ScriptedCollector: Collector {
       ])
   }
 
+  /// How often it was asked whether it is there.
+  package var probes: Int { progress.withLock { $0.probes } }
   package var armings: Int { progress.withLock { $0.armings } }
   package var disarmings: Int { progress.withLock { $0.disarmings } }
 
   /// As scripted.
-  package func probe(_ context: CollectorContext) -> Availability { availability }
+  package func probe(_ context: CollectorContext) -> Availability {
+    progress.withLock { $0.probes += 1 }
+    return availability
+  }
 
   /// The next set of instances.
   package func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {

@@ -191,9 +191,10 @@ struct PlanOptions: ParsableArguments {
 extension CollectorOptions {
   /// Whether a collector can be had on this host; nil for a name that no collector has.
   static func availability(_ roots: MountRoots) -> @Sendable (String) -> Bool? {
-    { name in
+    let context = CollectorContext(roots: roots)
+    return { name in
       guard let collector = CollectorRegistry.host()[name] else { return nil }
-      return collector.probe(CollectorContext(roots: roots)) == .available
+      return context.probes.availability(of: collector, context) == .available
     }
   }
 }
