@@ -63,6 +63,9 @@ package struct StreamReader {
     derivation.layout(layout)
   }
 
+  /// Frames of a stream were passed over: its next one is a baseline.
+  package mutating func forget(_ stream: UInt16) { derivation.forget(stream) }
+
   /// Takes an event's anchor, if it has one.
   package mutating func event(_ event: SampleEvent) {
     if let anchor = event.anchor { anchors.add(anchor) }

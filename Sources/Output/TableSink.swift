@@ -100,6 +100,10 @@ package final class TableSink: SampleSink {
   /// New columns: the next row comes under a new heading.
   package func layout(_ layout: Layout) throws(LBError) {
     endRow()
+    // What was passed over has nothing to compare its next values with.
+    if shown != nil {
+      for stream in reader.layouts.keys where needed[stream] == nil { reader.forget(stream) }
+    }
     reader.layout(layout)
     shown = nil
   }
@@ -109,20 +113,18 @@ package final class TableSink: SampleSink {
     if let cause = reader.absence(header) { notice("\(cause); shown as -") }
     if let shown {
       // Without any cells the rows are their times.
-      if needed[header.stream] == nil, !shown.isEmpty { return }
+      if needed[header.stream] == nil, !shown.isEmpty {
+        let isEdge = header.edge == .open || reader.isRun && header.edge == .close
+        if !isEdge { open(header, time: reader.unixTime(of: header.start)) }
+        return
+      }
     } else {
       noteIdle(header, values)
     }
     guard let frame = reader.read(header, values) ?? reader.gap(header),
       !(reader.isRun && header.edge == .close)
     else { return }
-    if let open = row,
-      open.header.deadlineIndex != header.deadlineIndex || open.header.bracket != header.bracket
-        || open.header.edge != header.edge
-    {
-      endRow()
-    }
-    if row == nil { row = (header, frame.time) }
+    open(header, time: frame.time)
     if shown == nil {
       for (column, value) in zip(frame.layout.shown, frame.values) {
         early[column.name] = value.number
@@ -132,6 +134,17 @@ package final class TableSink: SampleSink {
         self.values[slot] = frame.values[place].number
       }
     }
+  }
+
+  /// The row of this frame's tick, unless it is open.
+  private func open(_ header: FrameHeader, time: UInt64) {
+    if let open = row,
+      open.header.deadlineIndex != header.deadlineIndex || open.header.bracket != header.bracket
+        || open.header.edge != header.edge
+    {
+      endRow()
+    }
+    if row == nil { row = (header, time) }
   }
 
   /// The busiest processes and flows stand below their row; other records are not shown.

@@ -14,7 +14,7 @@ struct OpenChunks {
     var bytes = 0
   }
 
-  private struct Key: Hashable {
+  fileprivate struct Key: Hashable {
     let stream: UInt16
     let kind: FrameHeader.Kind
   }
@@ -49,32 +49,43 @@ struct OpenChunks {
   }
 
   /// Writes everything that no row holds; gives the bytes. `settle` follows when the transaction
-  /// has been committed.
-  mutating func save(_ db: Database) throws -> Int {
-    var written = 0
-    for index in full.indices { written += try Self.save(&full[index], db) }
-    for key in open.keys {
-      guard var chunk = open[key], chunk.isDirty else { continue }
-      written += try Self.save(&chunk, db)
-      open[key] = chunk
+  /// has been committed: until then nothing here takes it for saved.
+  func save(_ db: Database) throws -> Saved {
+    var saved = Saved()
+    for chunk in full { _ = try Self.save(chunk, db, &saved) }
+    for (key, chunk) in open where chunk.isDirty {
+      let (row, bytes) = try Self.save(chunk, db, &saved)
+      saved.rows[key] = (row, bytes)
     }
-    return written
+    return saved
   }
 
-  /// Forgets what has been saved and will not grow any more.
-  mutating func settle() {
+  /// Takes note of what has been saved, and forgets what will not grow any more.
+  mutating func settle(_ saved: Saved) {
     full.removeAll(keepingCapacity: true)
-    for (key, chunk) in open where chunk.bytes >= ChunkBuilder.byteLimit {
-      open[key] = nil
+    for (key, place) in saved.rows {
+      open[key]?.row = place.row
+      open[key]?.bytes = place.bytes
+      open[key]?.isDirty = false
+      if place.bytes >= ChunkBuilder.byteLimit { open[key] = nil }
     }
+  }
+
+  /// What a transaction has written.
+  struct Saved {
+    fileprivate(set) var bytes = 0
+    fileprivate var rows: [Key: (row: Int64, bytes: Int)] = [:]
   }
 
   /// Every chunk as it is.
   var chunks: [ChunkBuilder] { full.map(\.chunk) + open.values.map(\.chunk) }
 
-  private static func save(_ open: inout Open, _ db: Database) throws -> Int {
-    let bytes = open.chunk.encoded(expecting: open.bytes)
+  private static func save(
+    _ open: Open, _ db: Database, _ saved: inout Saved
+  ) throws -> (row: Int64, bytes: Int) {
     let chunk = open.chunk
+    let bytes = chunk.encoded(expecting: open.bytes)
+    saved.bytes += bytes.count
     if let row = open.row {
       // What the index holds stays as it is.
       try db.cachedStatement(
@@ -82,22 +93,19 @@ struct OpenChunks {
       ).execute(arguments: [
         chunk.rowCount, Int64(bitPattern: chunk.lastEnd), Checksum.crc32c(bytes), Data(bytes), row,
       ])
-    } else {
-      try db.cachedStatement(
-        sql: """
-          INSERT INTO chunk
-            (kind, stream, epoch, bracket, rows, first_ns, last_ns, checksum, data)
-          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-          """
-      ).execute(arguments: [
-        chunk.kind.rawValue, chunk.stream, chunk.epoch, chunk.bracket, chunk.rowCount,
-        Int64(bitPattern: chunk.firstStart), Int64(bitPattern: chunk.lastEnd),
-        Checksum.crc32c(bytes), Data(bytes),
-      ])
-      open.row = db.lastInsertedRowID
+      return (row, bytes.count)
     }
-    open.isDirty = false
-    open.bytes = bytes.count
-    return bytes.count
+    try db.cachedStatement(
+      sql: """
+        INSERT INTO chunk
+          (kind, stream, epoch, bracket, rows, first_ns, last_ns, checksum, data)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        """
+    ).execute(arguments: [
+      chunk.kind.rawValue, chunk.stream, chunk.epoch, chunk.bracket, chunk.rowCount,
+      Int64(bitPattern: chunk.firstStart), Int64(bitPattern: chunk.lastEnd),
+      Checksum.crc32c(bytes), Data(bytes),
+    ])
+    return (db.lastInsertedRowID, bytes.count)
   }
 }

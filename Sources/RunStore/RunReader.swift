@@ -105,14 +105,16 @@ package final class RunReader {
 
   /// Whether the process that writes this run is alive.
   package func writerIsAlive() throws(LBError) -> Bool {
-    try read("reading") { db in
-      guard let row = try Row.fetchOne(db, sql: "SELECT pid, pid_start, boot_id FROM run") else {
-        return false
-      }
-      return ProcessIdentity(
-        pid: row["pid"], start: row["pid_start"], bootID: row["boot_id"]
-      ).isAlive
+    try read("reading") { db in try Self.writerIsAlive(db) }
+  }
+
+  private static func writerIsAlive(_ db: Database) throws -> Bool {
+    guard let row = try Row.fetchOne(db, sql: "SELECT pid, pid_start, boot_id FROM run") else {
+      return false
     }
+    return ProcessIdentity(
+      pid: row["pid"], start: row["pid_start"], bootID: row["boot_id"]
+    ).isAlive
   }
 
   /// Ends a run whose writer is gone: interrupted, one plain file. Gives whether it did.
@@ -122,16 +124,24 @@ package final class RunReader {
     }
     let isOpen = [RunStatus.running, .waiting].map(\.rawValue).contains(status)
     guard isOpen, try !writerIsAlive() else { return false }
+    // A writer in another container has another number here: its lock tells.
+    let file = Tail.File(ofRunIn: path)
+    if let isHeld = file?.isHeld(), isHeld { return false }
     isUnmarkedlyAbandoned = true
     guard !queue.configuration.readonly else { return true }
+    let path = path
     do {
-      try queue.write { db in
+      let isStillAbandoned = try queue.write { db in
+        // Somebody may have gone on with it meanwhile.
+        guard try !Self.writerIsAlive(db) else { return false }
         try Tail.absorb(ofRunIn: path, db)
         try db.execute(
           sql: "UPDATE run SET status = 'interrupted';" + Schema.interruptParts)
+        return true
       }
-      Tail.remove(ofRunIn: path)
       isUnmarkedlyAbandoned = false
+      guard isStillAbandoned else { return false }
+      Tail.remove(ofRunIn: path)
     } catch let error as DatabaseError
       where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_READONLY].contains(error.resultCode)
     {
@@ -154,6 +164,7 @@ package final class RunReader {
       // Unreadable: there is nothing to finish.
     }
     if isOver, !queue.configuration.readonly {
+      Tail.settle(ofRunIn: path, queue)
       PlainFile.settle(queue)
     } else {
       do { try queue.close() } catch {
@@ -176,11 +187,11 @@ package final class RunReader {
   }
 
   func firstStart() throws(LBError) -> UInt64 {
+    let last = try tailChunks().first?.firstStart
     let stored = try read("reading") { db in
       Self.unsigned(try Int64.fetchOne(db, sql: "SELECT min(first_ns) FROM chunk"))
     }
-    if let stored { return stored }
-    return try tailChunks().first?.firstStart ?? 0
+    return [last, stored].compactMap(\.self).min() ?? 0
   }
 
   /// Committed frames, gaps included.

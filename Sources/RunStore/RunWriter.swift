@@ -55,7 +55,6 @@ package final class RunWriter: @unchecked Sendable {
   ) throws(LBError) {
     self.path = path
     runID = identity.runID
-    tail = TailWriter(ofRunIn: path)
     guard !FileManager.default.fileExists(atPath: path) else {
       throw LBError(
         .resultPersistence, "\(path) exists already: choose another file or remove it",
@@ -66,6 +65,7 @@ package final class RunWriter: @unchecked Sendable {
     let draft = path + ".new"
     do {
       maker = try Self.makeDraft(draft, identity, host, configuration, labels)
+      tail = TailWriter(ofRun: identity.runID, in: path)
       guard unsafe rename(draft, path) == 0 else {
         throw LBError(
           .resultPersistence, "\(path): cannot be created: \(StoreFailure.reason(errno))",
@@ -74,7 +74,7 @@ package final class RunWriter: @unchecked Sendable {
       queue = try Self.openLog(path)
     } catch {
       // It did not exist before and holds nothing: what there is of it goes.
-      for suffix in ["", "-wal", "-shm", ".new", ".new-journal"] {
+      for suffix in ["", "-wal", "-shm", "-tail", ".new", ".new-journal"] {
         _ = unsafe unlink(path + suffix)
       }
       if let error = error as? LBError { throw error }
@@ -86,9 +86,13 @@ package final class RunWriter: @unchecked Sendable {
   /// be gone; from now on this one is its writer.
   package init(resuming path: String) throws(LBError) {
     self.path = path
-    tail = TailWriter(ofRunIn: path)
     maker = nil
     do {
+      if let file = Tail.File(ofRunIn: path), file.isHeld() {
+        throw LBError(
+          .configuration, "\(path) is being recorded: it is left alone",
+          context: ErrorContext(path: path))
+      }
       queue = try Self.openLog(path)
       runID = try queue.write { db in
         guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
@@ -118,7 +122,7 @@ package final class RunWriter: @unchecked Sendable {
             """, arguments: [own.pid, own.start, own.bootID])
         return row["id"]
       }
-      Tail.remove(ofRunIn: path)
+      tail = TailWriter(ofRun: runID, in: path)
     } catch let error as LBError {
       throw error
     } catch {
@@ -372,26 +376,9 @@ package final class RunWriter: @unchecked Sendable {
   /// Closes the file. A reader that is still there keeps the log alive; the last one out
   /// finishes it.
   package func close() {
+    tail.finish()
+    // What no commit put into rows, for whatever reason, is still in the file.
+    Tail.settle(ofRunIn: path, queue)
     PlainFile.settle(queue)
-    // What could not be saved stays for whoever opens the run.
-    if tail.isSettled { Tail.remove(ofRunIn: path) }
-  }
-}
-
-/// Turning a WAL database into one plain file, when nobody else has it open.
-enum PlainFile {
-  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last.
-  static func settle(_ queue: DatabaseQueue) {
-    do {
-      try queue.writeWithoutTransaction { db in
-        _ = try db.checkpoint(.truncate)
-        try db.execute(sql: "PRAGMA journal_mode = DELETE")
-      }
-    } catch {
-      // SQLITE_BUSY or SQLITE_LOCKED: a reader is attached, and the log stays beside the file.
-    }
-    do { try queue.close() } catch {
-      // A statement is still in use somewhere: the connection goes with the process.
-    }
   }
 }

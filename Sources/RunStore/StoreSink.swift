@@ -2,15 +2,16 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// The drain's way into a run's file: open chunks in memory, committed each second.
+/// The drain's way into a run's file: what has come is committed within a second.
 ///
 /// Samples go into the run's tail, and from there into chunks when the tail is full, when a second
 /// has more of them than it is for, and at a bracket's end. The open chunk of a stream is one row,
 /// rewritten until it is full.
 package final class StoreSink: SampleSink {
-  /// Commits come at least this far apart, unless a bracket ends: the drain's passes may be
-  /// more frequent for other sinks' sake. With a pass each 0.1 s this keeps within the second.
-  private static let commitGap: UInt64 = 800_000_000
+  /// Commits come at least this far apart, unless a bracket ends: the drain's passes may be more
+  /// frequent for other sinks' sake. With a pass each quarter of a second this keeps within the
+  /// second.
+  private static let commitGap: UInt64 = 700_000_000
 
   private let writer: RunWriter
   private let earlier: Resumption
@@ -146,7 +147,7 @@ package final class StoreSink: SampleSink {
 
   /// Puts into rows what has been told and what the chunks are ahead by; gives the bytes.
   private func save() throws(LBError) -> Int {
-    var written = 0
+    var saved: OpenChunks.Saved?
     let anchor = self.anchor
     try writer.write("recording samples") { [self] db in
       for layout in pendingLayouts {
@@ -158,15 +159,15 @@ package final class StoreSink: SampleSink {
         if let anchor = event.anchor { try Self.insert(anchor, db) }
         try Self.insert(event, anchor, db)
       }
-      written = try chunks.save(db)
+      saved = try chunks.save(db)
     }
     pendingLayouts.removeAll(keepingCapacity: true)
     pendingEvents.removeAll(keepingCapacity: true)
-    guard chunksAreAhead else { return written }
-    chunks.settle()
-    writer.tail.settle()
+    guard let saved else { return 0 }
+    chunks.settle(saved)
+    if chunksAreAhead { writer.tail.settle() }
     chunksAreAhead = false
-    return written
+    return saved.bytes
   }
 
   private func append(_ header: FrameHeader, _ body: Span<UInt64>) {

@@ -100,3 +100,21 @@ struct ProcessIdentity: Equatable {
     FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
   }
 }
+
+/// Turning a WAL database into one plain file, when nobody else has it open.
+enum PlainFile {
+  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last.
+  static func settle(_ queue: DatabaseQueue) {
+    do {
+      try queue.writeWithoutTransaction { db in
+        _ = try db.checkpoint(.truncate)
+        try db.execute(sql: "PRAGMA journal_mode = DELETE")
+      }
+    } catch {
+      // SQLITE_BUSY or SQLITE_LOCKED: a reader is attached, and the log stays beside the file.
+    }
+    do { try queue.close() } catch {
+      // A statement is still in use somewhere: the connection goes with the process.
+    }
+  }
+}

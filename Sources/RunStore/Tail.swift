@@ -8,16 +8,26 @@ import SampleModel
 /// pages for each stream; here they cost one write. What a row holds by now is skipped by whoever
 /// reads the tail.
 ///
-/// The file is a sequence of batches: four words (the letters `LBT1`, the generation, the number
-/// of words behind, their checksum), then messages, each a number of words followed by a frame
-/// header and its values. Batches of one generation stand one behind the other from the file's
-/// start; what does not continue them was left by an earlier generation or a killed writer.
+/// The file is a sequence of batches: five words (the letters `LBT1`, the run's own, the generation,
+/// the number of words behind, their checksum), then messages, each a number of words followed by
+/// a frame header and its values. Batches of one generation stand one behind the other from the
+/// file's start; what does not continue them was left by an earlier generation or a killed writer.
+///
+/// A writer holds a lock on the file (flock(2)), which ends with its process, also where that has
+/// another number for whoever looks.
 enum Tail {
   static let magic: UInt64 = 0x3154_424C  // "LBT1"
-  static let frontWords = 4
+  static let frontWords = 5
+  /// Words after which everything is saved in rows, and the file written from its start again.
+  static let generationWords = 128 << 10
 
   /// Where the tail of the run in `path` is.
   static func path(of path: String) -> String { path + "-tail" }
+
+  /// The word of a run in each batch (FNV-1a of its id).
+  static func word(ofRun id: String) -> UInt64 {
+    id.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
 
   /// A sum of words that tells a torn batch from a whole one.
   static func checksum(_ words: Span<UInt64>) -> UInt64 {
@@ -45,32 +55,45 @@ enum Tail {
     }
   }
 
-  /// The messages of the file's first generation, as far as they are whole; none without a file.
-  private static func messages(_ path: String) throws(LBError) -> [UInt64] {
-    guard FileManager.default.fileExists(atPath: path) else { return [] }
-    let data: Data
-    do {
-      data = try Data(contentsOf: URL(fileURLWithPath: path))
-    } catch {
-      // Gone since: its writer has saved everything and ended.
-      guard FileManager.default.fileExists(atPath: path) else { return [] }
-      throw LBError(
-        .resultPersistence, "\(path): the last samples of the run cannot be read",
-        context: ErrorContext(path: path), causes: [String(describing: error)])
+  /// A tail that is there, open for reading.
+  struct File: ~Copyable {
+    fileprivate let descriptor: Int32
+
+    /// The tail of the run in `path`; nil where there is none that is a plain file.
+    init?(ofRunIn path: String) {
+      let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
+      descriptor = unsafe open(Tail.path(of: path), flags)
+      var facts = stat()
+      guard descriptor >= 0 else { return nil }
+      guard unsafe fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+        Foundation.close(descriptor)
+        return nil
+      }
     }
-    let count = data.count / 8
-    let words = unsafe [UInt64](unsafeUninitializedCapacity: count) { buffer, initialized in
-      _ = unsafe data.copyBytes(to: UnsafeMutableRawBufferPointer(buffer), count: count * 8)
-      initialized = count
+
+    deinit { Foundation.close(descriptor) }
+
+    /// Whether a writer holds it. If not, nobody else takes it as long as this value lives.
+    func isHeld() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK }
+  }
+
+  /// The messages of the generation at the file's start, as far as they are whole.
+  private static func messages(_ file: borrowing File, ofRun id: String) -> [UInt64] {
+    let room = 2 * generationWords
+    let descriptor = file.descriptor
+    let words = unsafe [UInt64](unsafeUninitializedCapacity: room) { buffer, initialized in
+      let read = unsafe pread(descriptor, buffer.baseAddress, room * 8, 0)
+      initialized = max(0, read) / 8
     }
+    let word = word(ofRun: id)
     var found: [UInt64] = []
     var place = 0
-    while place + frontWords <= count, words[place] == magic, words[place + 1] == words[1],
-      words[place + 2] <= UInt64(count - place - frontWords)
+    while place + frontWords <= words.count, words[place] == magic, words[place + 1] == word,
+      words[place + 2] == words[2], words[place + 3] <= UInt64(words.count - place - frontWords)
     {
       let start = place + frontWords
-      let end = start + Int(words[place + 2])
-      guard checksum(words.span.extracting(start..<end)) == words[place + 3] else { break }
+      let end = start + Int(words[place + 3])
+      guard checksum(words.span.extracting(start..<end)) == words[place + 4] else { break }
       found += words[start..<end]
       place = end
     }
@@ -79,8 +102,11 @@ enum Tail {
 
   /// What the tail holds and the rows of `db` do not, as chunks.
   static func chunks(ofRunIn path: String, _ db: Database) throws -> OpenChunks {
-    let words = try messages(self.path(of: path))
     var chunks = OpenChunks()
+    guard let file = File(ofRunIn: path),
+      let id = try String.fetchOne(db, sql: "SELECT id FROM run")
+    else { return chunks }
+    let words = messages(file, ofRun: id)
     guard !words.isEmpty else { return chunks }
     struct Series: Hashable {
       let stream: UInt16
@@ -122,8 +148,19 @@ enum Tail {
 
   /// Saves what the tail holds as rows. `remove` follows when that has been committed.
   static func absorb(ofRunIn path: String, _ db: Database) throws {
-    var chunks = try chunks(ofRunIn: path, db)
-    _ = try chunks.save(db)
+    _ = try chunks(ofRunIn: path, db).save(db)
+  }
+
+  /// Puts what the tail still holds of an ended run into its rows, and removes it. What cannot be
+  /// saved stays where it is: every reader sees it there.
+  static func settle(ofRunIn path: String, _ queue: DatabaseQueue) {
+    guard let file = File(ofRunIn: path), !file.isHeld() else { return }
+    do {
+      try queue.write { db in try absorb(ofRunIn: path, db) }
+    } catch {
+      return
+    }
+    remove(ofRunIn: path)
   }
 
   /// Removes the tail of the run in `path`, if there is one.
@@ -138,19 +175,26 @@ final class TailWriter {
   /// Words of a batch; where a second has more there is enough for whole chunks, which go into
   /// rows at once.
   private static let batchWords = 32 << 10
-  /// Words after which everything is saved in rows, and the file written from its start again.
-  private static let generationWords = 128 << 10
-
   private let path: String
-  private var descriptor: Int32 = -1
+  /// Negative where there can be no tail: everything goes into rows then.
+  private let descriptor: Int32
+  private let run: UInt64
   private var generation: UInt64 = 1
   /// The batches of this generation as they are in the file, then one that is not there yet.
   private var words = [UInt64](repeating: 0, count: Tail.frontWords)
   /// Where that one begins.
   private var start = 0
 
-  /// The tail of the run in `path`; a file is made at the first batch.
-  init(ofRunIn path: String) { self.path = Tail.path(of: path) }
+  /// A new tail of the run `id` in `path`, which nobody else writes.
+  init(ofRun id: String, in path: String) {
+    self.path = path
+    run = Tail.word(ofRun: id)
+    // Whatever stands there is of a run that is gone.
+    Tail.remove(ofRunIn: path)
+    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+    descriptor = unsafe open(Tail.path(of: path), flags, 0o644)
+    if descriptor >= 0 { flock(descriptor, LOCK_EX | LOCK_NB) }
+  }
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
@@ -163,7 +207,7 @@ final class TailWriter {
   func append(_ header: FrameHeader, _ body: Span<UInt64>) -> Bool {
     let length = FrameHeader.wordCount + body.count
     guard words.count - start + length < Self.batchWords,
-      words.count + length < Self.generationWords
+      words.count + length < Tail.generationWords
     else { return false }
     words.append(UInt64(length))
     var front: [6 of UInt64] = .init(repeating: 0)
@@ -178,15 +222,13 @@ final class TailWriter {
   /// Writes what waits and gives its bytes; nil when it could not be. The rows are saved then,
   /// whose error says why.
   func write() -> Int? {
-    if descriptor < 0 {
-      descriptor = unsafe open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
-    }
     guard descriptor >= 0 else { return nil }
     let body = start + Tail.frontWords
     words[start] = Tail.magic
-    words[start + 1] = generation
-    words[start + 2] = UInt64(words.count - body)
-    words[start + 3] = Tail.checksum(words.span.extracting(body..<words.count))
+    words[start + 1] = run
+    words[start + 2] = generation
+    words[start + 3] = UInt64(words.count - body)
+    words[start + 4] = Tail.checksum(words.span.extracting(body..<words.count))
     let (bytes, place, descriptor) = ((words.count - start) * 8, start * 8, descriptor)
     let written = unsafe words.withUnsafeBytes {
       unsafe pwrite(descriptor, $0.baseAddress?.advanced(by: place), bytes, off_t(place))
@@ -200,12 +242,12 @@ final class TailWriter {
 
   /// Hands over everything that it holds, in order, and begins a new generation.
   func take(_ body: (FrameHeader, Span<UInt64>) -> Void) {
-    words[start + 2] = UInt64(words.count - start - Tail.frontWords)
+    words[start + 3] = UInt64(words.count - start - Tail.frontWords)
     let all = words
     var place = 0
     while place + Tail.frontWords <= all.count {
       let from = place + Tail.frontWords
-      place = from + Int(all[place + 2])
+      place = from + Int(all[place + 3])
       Tail.forEachMessage(in: all.span.extracting(from..<place), body)
     }
     words.removeLast(words.count - Tail.frontWords)
@@ -215,4 +257,10 @@ final class TailWriter {
 
   /// What was taken is in rows.
   func settle() { isSettled = true }
+
+  /// The run is over: lets the file go, and removes it unless it holds what no row does.
+  func finish() {
+    if descriptor >= 0 { flock(descriptor, LOCK_UN) }
+    if isSettled { Tail.remove(ofRunIn: path) }
+  }
 }

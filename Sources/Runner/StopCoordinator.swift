@@ -3,8 +3,9 @@ import Synchronization
 
 /// Ends what a run has open: who wants it to stop, and which of its components have answered.
 ///
-/// Every component is closed within a bound and acknowledges it. One that does not is named among
-/// the run's warnings, and the run ends without it.
+/// Processes, groups and commands that a run has started are closed within a bound and acknowledge
+/// it. One that does not is named among the run's warnings, and the run ends all the same. (A
+/// sampling thread's own bound is the session's.)
 package final class StopCoordinator: Sendable {
   /// Nanoseconds that a component has to acknowledge its end.
   package static let limit: UInt64 = 5_000_000_000
@@ -38,7 +39,7 @@ package final class StopCoordinator: Sendable {
     unanswered.withLock { names in
       defer { names = [] }
       return names.map {
-        "\($0) did not end within \(limit / 1_000_000) ms: the run went on without it"
+        "\($0) did not end within \(limit / 1_000_000) ms"
       }
     }
   }

@@ -85,6 +85,13 @@ package struct Derivation: Sendable {
     streams[layout.stream] = next
   }
 
+  /// Nothing is known any more of a stream's counters.
+  package mutating func forget(_ stream: UInt16) {
+    streams[stream]?.previousStart = nil
+    guard let count = streams[stream]?.known.count else { return }
+    streams[stream]?.known = Array(repeating: false, count: count)
+  }
+
   /// The derived values of one frame. A frame of an epoch that is no longer in force, or one
   /// without values, gives none.
   package mutating func derive(_ header: FrameHeader, _ values: Span<UInt64>) -> Result {

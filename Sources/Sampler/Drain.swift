@@ -156,6 +156,8 @@ final class Drain: @unchecked Sendable {
   func takeSteps(_ stream: Int) -> (stepsBack: UInt64, resets: UInt64) { steps.take(stream) }
 
   private func run() {
+    // A pass that somebody else asked for does not put off the next one.
+    var next = Clock.monotonic() &+ period
     while true {
       let seen = signal.current()
       let isEnding = ending.load(ordering: .acquiring)
@@ -166,7 +168,9 @@ final class Drain: @unchecked Sendable {
           && sources.allSatisfy { $0.thread.finished.load(ordering: .acquiring) }
       }
       if isOver { attention.raise() }
-      signal.wait(since: seen, until: Clock.monotonic() &+ period)
+      let now = Clock.monotonic()
+      if now >= next { next = now &+ period }
+      signal.wait(since: seen, until: next)
     }
   }
 

@@ -28,20 +28,22 @@ struct StepWatch {
         cumulative: layout.columns.map { $0.metric.kind != .gauge },
         previous: Array(repeating: 0, count: layout.columns.count))
     }
+    // Taken out, so that the loops below work on a buffer of their own.
+    var previous = streams[index].previous
+    streams[index].previous = []
     if streams[index].known, streams[index].bracket == header.bracket {
       for column in values.indices
-      where values[column] < streams[index].previous[column] && streams[index].cumulative[column] {
+      where values[column] < previous[column] && streams[index].cumulative[column] {
         let metric = layout.columns[column].metric
-        switch CounterStep(
-          from: streams[index].previous[column], to: values[column], metric: metric)
-        {
+        switch CounterStep(from: previous[column], to: values[column], metric: metric) {
         case .back: stepsBack[index] += 1
         case .reset: resets[index] += 1
         case .forward: break
         }
       }
     }
-    for column in values.indices { streams[index].previous[column] = values[column] }
+    for column in values.indices { previous[column] = values[column] }
+    streams[index].previous = previous
     streams[index].known = true
     streams[index].bracket = header.bracket
   }

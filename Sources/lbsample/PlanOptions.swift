@@ -191,10 +191,9 @@ struct PlanOptions: ParsableArguments {
 extension CollectorOptions {
   /// Whether a collector can be had on this host; nil for a name that no collector has.
   static func availability(_ roots: MountRoots) -> @Sendable (String) -> Bool? {
-    let context = CollectorContext(roots: roots)
-    return { name in
+    { name in
       guard let collector = CollectorRegistry.host()[name] else { return nil }
-      return context.probes.availability(of: collector, context) == .available
+      return collector.probe(CollectorContext(roots: roots)) == .available
     }
   }
 }

@@ -166,7 +166,8 @@ struct RunsShow: ParsableCommand {
   private func missing(_ reader: RunReader, _ result: RunResult) throws(LBError) -> String {
     var lines = ""
     if result.status == .running {
-      lines += "note     this run is being recorded; its write-ahead log stands beside the file\n"
+      lines +=
+        "note     this run is being recorded; its log and its last samples stand beside the file\n"
     }
     let all = result.phases.flatMap(\.repetitions)
     if let planned = try reader.planned() {

@@ -99,7 +99,7 @@ import Testing
 
   @Test func socketsAreWhatSsSays() throws {
     guard let text = try output("ss", "-s") else { return }
-    let values = try sample("--sockets")
+    let values = try sample("--sockets", "--sockets-interval", "20ms")
     let tcp = try #require(text.split(separator: "\n").first { $0.hasPrefix("TCP:") })
     let timeWait = try #require(
       tcp.split(whereSeparator: { " ,()".contains($0) }).last.flatMap { Double($0) })

@@ -141,7 +141,7 @@ private final class Wire {
     #expect(all >= 4000 && packets("packets") == all && packets("packets_most") == all)
     // Nearly all have one length, so that what was dropped is known by what was not.
     let bytes = net("rx_bytes") + net("tx_bytes")
-    #expect(abs(packets("bytes") - bytes) < 0.02 * bytes, "\(packets("bytes")) of \(bytes)")
+    #expect(abs(packets("bytes") - bytes) < 0.05 * bytes, "\(packets("bytes")) of \(bytes)")
     #expect(attempt.contamination.contains { $0.contains("packets") }, "\(attempt.contamination)")
   }
 

@@ -28,11 +28,11 @@ private final class Script {
 
   private final class Clockwork { var now: UInt64 = 1_000_000_000_000 }
 
-  init(_ path: String) throws {
+  init(_ path: String, id: String = "tail-20260101-000000-00000001") throws {
     writer = try RunWriter(
       path: path,
       identity: RunWriter.Identity(
-        runID: "tail-20260101-000000-00000001", name: "tail", kind: "sample", version: "0",
+        runID: id, name: "tail", kind: "sample", version: "0",
         interval: 1_000_000, startUnixNanoseconds: 5),
       host: [], configuration: [], labels: [:])
     let time = Clockwork()
@@ -162,6 +162,50 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     #expect(!directoryEntries(folder.path).contains("killed.lbsample-tail"))
     #expect(try script.isSeen(in: path, count: 60))
     script.writer.close()
+  }
+
+  /// A process in another container has no number here, so that it seems dead; its lock tells.
+  @Test func aRunWhoseTailIsHeldIsLeftAlone() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    try script.frames(20)
+    try script.commit()
+    try DatabaseQueue(path: script.writer.path).write {
+      try $0.execute(sql: "UPDATE run SET pid = 1, pid_start = 0")
+    }
+    let reader = try RunReader(path: script.writer.path)
+    #expect(try !reader.finishIfAbandoned())
+    reader.close()
+    #expect(throws: LBError.self) { _ = try RunWriter(resuming: script.writer.path) }
+    try script.frames(20)
+    try script.commit()
+    #expect(try script.isSeen(in: script.writer.path, count: 40))
+    script.writer.close()
+    #expect(try script.isSeen(in: script.writer.path, count: 40), "what no commit put into rows")
+    #expect(!directoryEntries(folder.path).contains("r.lbsample-tail"))
+  }
+
+  @Test func theTailOfAnotherRunIsNotRead() throws {
+    let folder = try TemporaryFolder()
+    let first = try Script(folder.file("first.lbsample"))
+    try first.layout(columns: 100)
+    try first.frames(20)
+    try first.commit()
+    let path = folder.file("second.lbsample")
+    try FileManager.default.copyItem(
+      atPath: first.writer.path + "-tail", toPath: path + "-tail")
+    let second = try Script(path, id: "other-20260101-000000-00000002")
+    #expect(try second.isSeen(in: path, count: 0), "the old one is gone")
+    try FileManager.default.removeItem(atPath: path + "-tail")
+    try FileManager.default.copyItem(
+      atPath: first.writer.path + "-tail", toPath: path + "-tail")
+    try second.layout(columns: 100)
+    try second.frames(3)
+    try second.sink.event(SampleEvent(.note, time: 1_000_000_000_100, message: "so it was"))
+    #expect(try second.isSeen(in: path, count: 0), "another run's word stands in it")
+    first.writer.close()
+    second.writer.close()
   }
 
   @Test func aTornBatchEndsTheTail() throws {
