@@ -8,7 +8,7 @@ import SampleModel
 /// pages for each stream; here they cost one write. What a row holds by now is skipped by whoever
 /// reads the tail.
 ///
-/// The file is a sequence of batches: five words (the letters `LBT1`, the run's own, the generation,
+/// The file is a sequence of batches: five words (the letters `LBT1`, the run's, the generation,
 /// the number of words behind, their checksum), then messages, each a number of words followed by
 /// a frame header and its values. Batches of one generation stand one behind the other from the
 /// file's start; what does not continue them was left by an earlier generation or a killed writer.
