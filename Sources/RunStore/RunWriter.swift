@@ -88,11 +88,6 @@ package final class RunWriter: @unchecked Sendable {
     self.path = path
     maker = nil
     do {
-      if let file = Tail.File(ofRunIn: path), file.isHeld() {
-        throw LBError(
-          .configuration, "\(path) is being recorded: it is left alone",
-          context: ErrorContext(path: path))
-      }
       queue = try Self.openLog(path)
       runID = try queue.write { db in
         guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
@@ -104,6 +99,12 @@ package final class RunWriter: @unchecked Sendable {
         if last.isAlive, status == .running || status == .waiting {
           throw LBError(
             .configuration, "\(path) is being recorded by process \(last.pid): it is left alone",
+            context: ErrorContext(path: path))
+        }
+        // One in another container has another number here: its lock tells.
+        if let file = Tail.File(ofRunIn: path), file.isHeld() {
+          throw LBError(
+            .configuration, "\(path) is being recorded: it is left alone",
             context: ErrorContext(path: path))
         }
         guard status == .interrupted || status == .running || status == .waiting else {
