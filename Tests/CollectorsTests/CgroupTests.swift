@@ -13,15 +13,15 @@ import Testing
     let base = "sys/fs/cgroup"
     for (name, text) in [
       "cgroup.controllers": "cpu io memory pids\n", "cgroup.procs": "",
-      "work/cgroup.procs": "12\n",
-      "work/cpu.stat": "usage_usec 100\nuser_usec 60\nsystem_usec 40\nnr_throttled 2\n",
-      "work/cpu.max": "50000 100000\n", "work/memory.current": "4096\n",
-      "work/memory.peak": "8192\n", "work/memory.max": "max\n", "work/pids.current": "3\n",
-      "work/memory.stat": "anon 1000\npgfault 77\npagetables 4096\nworkingset_refault_anon 5\n",
-      "work/memory.events": "low 0\nhigh 0\nmax 0\noom 0\noom_kill 1\n",
-      "work/memory.numa_stat": "anon N0=600 N1=400\nfile N0=0 N1=8192\n",
-      "work/io.stat": "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n8:16 \n",
-      "work/cpu.pressure": "some avg10=0.00 avg60=0.00 avg300=0.00 total=9\n",
+      "batch/cgroup.procs": "12\n",
+      "batch/cpu.stat": "usage_usec 100\nuser_usec 60\nsystem_usec 40\nnr_throttled 2\n",
+      "batch/cpu.max": "50000 100000\n", "batch/memory.current": "4096\n",
+      "batch/memory.peak": "8192\n", "batch/memory.max": "max\n", "batch/pids.current": "3\n",
+      "batch/memory.stat": "anon 1000\npgfault 77\npagetables 4096\nworkingset_refault_anon 5\n",
+      "batch/memory.events": "low 0\nhigh 0\nmax 0\noom 0\noom_kill 1\n",
+      "batch/memory.numa_stat": "anon N0=600 N1=400\nfile N0=0 N1=8192\n",
+      "batch/io.stat": "8:0 rbytes=1 wbytes=2 rios=3 wios=4 dbytes=5 dios=6\n8:16 \n",
+      "batch/cpu.pressure": "some avg10=0.00 avg60=0.00 avg300=0.00 total=9\n",
     ] {
       try folder.write("\(base)/\(name)", text)
     }
@@ -38,7 +38,7 @@ import Testing
 
   @Test func aGroupIsWhatItsFilesSay() throws {
     let (folder, context) = try unified()
-    for path in ["/work", "work/", folder.file("sys/fs/cgroup/work")] {
+    for path in ["/batch", "batch/", folder.file("sys/fs/cgroup/batch")] {
       let collector = CgroupCollector(choices: [.path(path)])
       #expect(collector.probe(context) == .available)
       let armed = try collector.arm(context)
@@ -46,43 +46,43 @@ import Testing
       #expect(outcome == .complete)
       #expect(
         values.filter { $0.value != 0 } == [
-          "cgroup.cpu.stat.usage_usec[/work]": 100, "cgroup.cpu.stat.user_usec[/work]": 60,
-          "cgroup.cpu.stat.system_usec[/work]": 40, "cgroup.cpu.stat.nr_throttled[/work]": 2,
-          "cgroup.cpu.max.quota[/work]": 50000, "cgroup.cpu.max.period[/work]": 100_000,
-          "cgroup.memory.current[/work]": 4096, "cgroup.memory.peak[/work]": 8192,
-          "cgroup.pids.current[/work]": 3, "cgroup.memory.stat.anon[/work]": 1000,
-          "cgroup.memory.stat.pgfault[/work]": 77, "cgroup.memory.stat.pagetables[/work]": 4096,
-          "cgroup.memory.stat.workingset_refault_anon[/work]": 5,
-          "cgroup.memory.events.oom_kill[/work]": 1,
-          "cgroup.memory.numa_stat.anon[/work:node0]": 600,
-          "cgroup.memory.numa_stat.anon[/work:node1]": 400,
-          "cgroup.memory.numa_stat.file[/work:node1]": 8192,
-          "cgroup.io.stat.rbytes[/work:8:0]": 1, "cgroup.io.stat.wbytes[/work:8:0]": 2,
-          "cgroup.io.stat.rios[/work:8:0]": 3, "cgroup.io.stat.wios[/work:8:0]": 4,
-          "cgroup.io.stat.dbytes[/work:8:0]": 5, "cgroup.io.stat.dios[/work:8:0]": 6,
-          "cgroup.cpu.pressure.some.total[/work]": 9,
+          "cgroup.cpu.stat.usage_usec[/batch]": 100, "cgroup.cpu.stat.user_usec[/batch]": 60,
+          "cgroup.cpu.stat.system_usec[/batch]": 40, "cgroup.cpu.stat.nr_throttled[/batch]": 2,
+          "cgroup.cpu.max.quota[/batch]": 50000, "cgroup.cpu.max.period[/batch]": 100_000,
+          "cgroup.memory.current[/batch]": 4096, "cgroup.memory.peak[/batch]": 8192,
+          "cgroup.pids.current[/batch]": 3, "cgroup.memory.stat.anon[/batch]": 1000,
+          "cgroup.memory.stat.pgfault[/batch]": 77, "cgroup.memory.stat.pagetables[/batch]": 4096,
+          "cgroup.memory.stat.workingset_refault_anon[/batch]": 5,
+          "cgroup.memory.events.oom_kill[/batch]": 1,
+          "cgroup.memory.numa_stat.anon[/batch:node0]": 600,
+          "cgroup.memory.numa_stat.anon[/batch:node1]": 400,
+          "cgroup.memory.numa_stat.file[/batch:node1]": 8192,
+          "cgroup.io.stat.rbytes[/batch:8:0]": 1, "cgroup.io.stat.wbytes[/batch:8:0]": 2,
+          "cgroup.io.stat.rios[/batch:8:0]": 3, "cgroup.io.stat.wios[/batch:8:0]": 4,
+          "cgroup.io.stat.dbytes[/batch:8:0]": 5, "cgroup.io.stat.dios[/batch:8:0]": 6,
+          "cgroup.cpu.pressure.some.total[/batch]": 9,
         ])
       let kinds = Dictionary(uniqueKeysWithValues: armed.columns.map { ($0.name, $0.metric) })
-      #expect(kinds["cgroup.memory.stat.anon[/work]"]?.kind == .gauge)
-      #expect(kinds["cgroup.memory.stat.pagetables[/work]"]?.unit == .bytes)
-      #expect(kinds["cgroup.memory.stat.pgfault[/work]"]?.kind == .counter)
-      #expect(kinds["cgroup.cpu.stat.usage_usec[/work]"]?.scale == Scale(1000))
+      #expect(kinds["cgroup.memory.stat.anon[/batch]"]?.kind == .gauge)
+      #expect(kinds["cgroup.memory.stat.pagetables[/batch]"]?.unit == .bytes)
+      #expect(kinds["cgroup.memory.stat.pgfault[/batch]"]?.kind == .counter)
+      #expect(kinds["cgroup.cpu.stat.usage_usec[/batch]"]?.scale == Scale(1000))
       armed.disarm()
     }
   }
 
   @Test func aLimitThatIsSetIsANewLayout() throws {
     let (folder, context) = try unified()
-    let armed = try CgroupCollector(choices: [.path("/work")]).arm(context)
+    let armed = try CgroupCollector(choices: [.path("/batch")]).arm(context)
     defer { armed.disarm() }
-    try folder.write("sys/fs/cgroup/work/memory.max", "1048576\n")
+    try folder.write("sys/fs/cgroup/batch/memory.max", "1048576\n")
     #expect(values(armed).0 == .layoutChanged)
-    let anew = try CgroupCollector(choices: [.path("/work")]).arm(context)
-    #expect(values(anew).1["cgroup.memory.max[/work]"] == 1_048_576)
+    let anew = try CgroupCollector(choices: [.path("/batch")]).arm(context)
+    #expect(values(anew).1["cgroup.memory.max[/batch]"] == 1_048_576)
     anew.disarm()
   }
 
-  @Test(arguments: ["/nobody", "../../etc", "/work/../.."])
+  @Test(arguments: ["/nobody", "../../etc", "/batch/../.."])
   func whatIsNoGroupIsAbsent(_ path: String) throws {
     let (folder, context) = try unified()
     let availability = CgroupCollector(choices: [.path(path)]).probe(context)
