@@ -94,36 +94,22 @@ package enum Readable {
 
   /// Bytes with binary prefixes, at most six characters.
   package static func bytes(_ value: Double) -> String {
-    scaled(value, step: 1024, units: ["B", "K", "M", "G", "T", "P"])
+    text { $0.append(scaled: value, by: .bytes) }
   }
 
   /// A count with decimal prefixes, at most six characters.
   package static func count(_ value: Double) -> String {
-    scaled(value, step: 1000, units: ["", "k", "M", "G", "T", "P"])
+    text { $0.append(scaled: value, by: .count) }
   }
 
   /// `value` with `places` digits behind the point, rounded half away from zero.
   package static func fixed(_ value: Double, _ places: Int) -> String {
-    guard value.isFinite, value.magnitude < 1e15 else { return value.description }
-    var factor = 1.0
-    for _ in 0..<places { factor *= 10 }
-    let units = UInt64((value.magnitude * factor).rounded())
-    let whole = units / UInt64(factor)
-    let sign = value < 0 && units > 0 ? "-" : ""
-    guard places > 0 else { return sign + "\(whole)" }
-    let fraction = String(units % UInt64(factor))
-    return sign + "\(whole)." + String(repeating: "0", count: places - fraction.count) + fraction
+    text { $0.append(fixed: value, places: places) }
   }
 
-  private static func scaled(_ value: Double, step: Double, units: [String]) -> String {
-    var value = value
-    var unit = 0
-    while value.magnitude >= step * 0.9995, unit < units.count - 1 {
-      value /= step
-      unit += 1
-    }
-    // Whole numbers need no point; below ten of a larger unit, one digit behind it does.
-    let places = value == value.rounded() || value.magnitude >= 99.95 ? 0 : 1
-    return fixed(value, places) + units[unit]
+  private static func text(_ write: (inout TextBuffer) -> Void) -> String {
+    var buffer = TextBuffer()
+    write(&buffer)
+    return String(decoding: buffer.bytes, as: UTF8.self)
   }
 }

@@ -74,11 +74,14 @@ package struct StreamReader {
   /// Unix time of a CLOCK_MONOTONIC reading.
   package func unixTime(of monotonic: UInt64) -> UInt64 { anchors.unixTime(of: monotonic) }
 
-  /// The frame to show; nil for one without values, or that is a baseline only.
-  package mutating func read(_ header: FrameHeader, _ values: Span<UInt64>) -> ReadFrame? {
+  /// The frame to show, of its values those at `places` only, if given; nil for one without
+  /// values, or that is a baseline only.
+  package mutating func read(
+    _ header: FrameHeader, _ values: Span<UInt64>, only places: [Int]? = nil
+  ) -> ReadFrame? {
     if origin == nil { origin = header.start }
     guard let layout = layouts[header.stream] else { return nil }
-    let derived = derivation.derive(header, values)
+    let derived = derivation.derive(header, values, only: places)
     guard !derived.values.isEmpty else { return nil }
     if header.edge == .open, !(raw && isRun) { return nil }
     if !raw, derived.window == nil { return nil }

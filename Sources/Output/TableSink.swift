@@ -41,6 +41,19 @@ package final class TableSink: SampleSink {
     let isLoss: Bool
   }
 
+  /// A cell as it stood in the last row.
+  private struct DrawnCell {
+    var value: Double?
+    var isPartial: Bool
+    var text: TextBuffer
+  }
+
+  /// Where the values of one stream stand that a row needs, and the slots that they go to.
+  private struct Needed {
+    var places: [Int] = []
+    var slots: [Int] = []
+  }
+
   private var reader: StreamReader
   private let style: Style
   private let writer: TextWriter
@@ -50,9 +63,10 @@ package final class TableSink: SampleSink {
   private var buffer = TextBuffer()
   /// The cells of a row, once it is known which columns there are.
   private var shown: [Cell]?
+  private var drawn: [DrawnCell] = []
   private var columns: [TableColumn] = []
   /// What those need of each stream's values: most of them the table does not show.
-  private var needed: [UInt16: [(place: Int, slot: Int)]] = [:]
+  private var needed: [Needed?] = []
   /// Instances that have counted nothing since boot: the first to go.
   private var idle: [UInt16: Set<String>] = [:]
   private var toldDropped = Set<String>()
@@ -102,7 +116,7 @@ package final class TableSink: SampleSink {
     endRow()
     // What was passed over has nothing to compare its next values with.
     if shown != nil {
-      for stream in reader.layouts.keys where needed[stream] == nil { reader.forget(stream) }
+      for stream in reader.layouts.keys where needed(of: stream) == nil { reader.forget(stream) }
     }
     reader.layout(layout)
     shown = nil
@@ -111,9 +125,10 @@ package final class TableSink: SampleSink {
   /// Puts the values into the row of their tick.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     if let cause = reader.absence(header) { notice("\(cause); shown as -") }
+    let mine = needed(of: header.stream)
     if let shown {
       // Without any cells the rows are their times.
-      if needed[header.stream] == nil, !shown.isEmpty {
+      if mine == nil, !shown.isEmpty {
         let isEdge = header.edge == .open || reader.isRun && header.edge == .close
         if !isEdge { open(header, time: reader.unixTime(of: header.start)) }
         return
@@ -121,7 +136,7 @@ package final class TableSink: SampleSink {
     } else {
       noteIdle(header, values)
     }
-    guard let frame = reader.read(header, values) ?? reader.gap(header),
+    guard let frame = reader.read(header, values, only: mine?.places) ?? reader.gap(header),
       !(reader.isRun && header.edge == .close)
     else { return }
     open(header, time: frame.time)
@@ -129,11 +144,17 @@ package final class TableSink: SampleSink {
       for (column, value) in zip(frame.layout.shown, frame.values) {
         early[column.name] = value.number
       }
-    } else if !frame.values.isEmpty {
-      for (place, slot) in needed[header.stream] ?? [] {
-        self.values[slot] = frame.values[place].number
-      }
+    } else if let mine, !frame.values.isEmpty {
+      // Taken out, as in `endRow`.
+      var row: [Double?] = []
+      swap(&row, &self.values)
+      for (place, slot) in mine.slots.enumerated() { row[slot] = frame.values[place].number }
+      swap(&row, &self.values)
     }
+  }
+
+  private func needed(of stream: UInt16) -> Needed? {
+    Int(stream) < needed.count ? needed[Int(stream)] : nil
   }
 
   /// The row of this frame's tick, unless it is open.
@@ -180,16 +201,23 @@ package final class TableSink: SampleSink {
     if rowsSinceHeading == 0 { appendHeading() }
     rowsSinceHeading += 1
     if rowsSinceHeading >= style.pageRows { rowsSinceHeading = 0 }
-    buffer.append(clock(open.time))
-    for cell in cells {
-      if cell.beginsGroup { buffer.append(" |") }
+    // Taken out, so that not each cell meets a check of exclusive access.
+    var line = TextBuffer()
+    var drawn: [DrawnCell] = []
+    swap(&line, &buffer)
+    swap(&drawn, &self.drawn)
+    line.append(clock(open.time))
+    for (place, cell) in cells.enumerated() {
       let value = value(of: cell)
-      let isShare = cell.share.map { (values[$0] ?? 1) < 1 } ?? false
-      let text = value.map { (isShare ? "~" : "") + cell.format.text($0) } ?? "-"
-      // Nothing but ASCII stands in a cell.
-      buffer.append(spaces: 1 + max(0, cell.width - text.utf8.count))
-      append(text, value: value, cell: cell)
+      let isPartial = cell.share.map { (values[$0] ?? 1) < 1 } ?? false
+      // Most of what a host counts rests from one row to the next.
+      if drawn[place].value != value || drawn[place].isPartial != isPartial {
+        drawn[place] = draw(cell, value, isPartial)
+      }
+      line.append(drawn[place].text)
     }
+    swap(&line, &buffer)
+    swap(&drawn, &self.drawn)
     buffer.append(ascii: "\n")
     for slot in values.indices { values[slot] = nil }
     guard !busiest.isEmpty else { return }
@@ -242,11 +270,16 @@ package final class TableSink: SampleSink {
         isLoss: ["drp in", "err in"].contains(column.heading))
     }
     shown = cells
-    needed = reader.layouts.compactMapValues { layout in
-      let mine = layout.shown.enumerated().compactMap { place, column in
-        slots[column.name].map { (place, $0) }
+    drawn = cells.map { draw($0, nil, false) }
+    needed = Array(repeating: nil, count: 1 + Int(layouts.last?.stream ?? 0))
+    for layout in layouts {
+      var mine = Needed()
+      for (place, column) in layout.shown.enumerated() {
+        guard let slot = slots[column.name] else { continue }
+        mine.places.append(place)
+        mine.slots.append(slot)
       }
-      return mine.isEmpty ? nil : mine
+      if !mine.places.isEmpty { needed[Int(layout.stream)] = mine }
     }
     values = Array(repeating: nil, count: slots.count)
     for (name, slot) in slots { values[slot] = early[name] }
@@ -286,18 +319,34 @@ package final class TableSink: SampleSink {
     buffer.append(style.colour ? "\u{1b}[4m\(bottom)\u{1b}[0m\n" : bottom + "\n")
   }
 
+  /// A cell with the space in front of it.
+  private func draw(_ cell: Cell, _ value: Double?, _ isPartial: Bool) -> DrawnCell {
+    var number = TextBuffer()
+    if let value {
+      if isPartial { number.append(ascii: "~") }
+      cell.format.append(value, to: &number)
+    } else {
+      number.append(ascii: "-")
+    }
+    var text = TextBuffer()
+    if cell.beginsGroup { text.append(" |") }
+    text.append(spaces: 1 + max(0, cell.width - number.bytes.count))
+    let colour = style.colour ? value.flatMap { Self.colour(of: $0, cell) } : nil
+    if let colour { text.append("\u{1b}[\(colour)m") }
+    text.append(number)
+    if colour != nil { text.append("\u{1b}[0m") }
+    return DrawnCell(value: value, isPartial: isPartial, text: text)
+  }
+
   /// Nothing is dim, a busy share is yellow, a nearly full one or any loss is red.
-  private func append(_ text: String, value: Double?, cell: Cell) {
-    guard style.colour, let value else { return buffer.append(text) }
-    let code: String? =
-      switch cell.format {
-      case _ where value == 0: "2"
-      case .percent where !cell.isIdle && value >= 0.9: "31"
-      case .percent where !cell.isIdle && value >= 0.5: "33"
-      case _ where cell.isLoss: "31"
-      case .bytes where value >= 1_048_576: "36"
-      default: nil
-      }
-    buffer.append(code.map { "\u{1b}[\($0)m\(text)\u{1b}[0m" } ?? text)
+  private static func colour(of value: Double, _ cell: Cell) -> String? {
+    switch cell.format {
+    case _ where value == 0: "2"
+    case .percent where !cell.isIdle && value >= 0.9: "31"
+    case .percent where !cell.isIdle && value >= 0.5: "33"
+    case _ where cell.isLoss: "31"
+    case .bytes where value >= 1_048_576: "36"
+    default: nil
+    }
   }
 }

@@ -22,19 +22,17 @@ package enum CellFormat: Sendable {
     }
   }
 
-  func text(_ value: Double) -> String {
+  /// Appends a cell's text: nothing but ASCII.
+  func append(_ value: Double, to text: inout TextBuffer) {
     switch self {
-    case .percent: value >= 9.995 ? Readable.fixed(value * 100, 0) : Self.percent(value)
-    case .fixed: Readable.fixed(value, value < 100 ? 2 : 0)
-    case .milliseconds: Readable.fixed(value * 1000, value < 0.1 ? 2 : 0)
-    case .bytes: Readable.bytes(value)
-    case .count: Readable.count(value)
+    case .percent:
+      let percent = value * 100
+      text.append(fixed: percent, places: percent >= 99.95 || percent == 0 ? 0 : 1)
+    case .fixed: text.append(fixed: value, places: value < 100 ? 2 : 0)
+    case .milliseconds: text.append(fixed: value * 1000, places: value < 0.1 ? 2 : 0)
+    case .bytes: text.append(scaled: value, by: .bytes)
+    case .count: text.append(scaled: value, by: .count)
     }
-  }
-
-  private static func percent(_ fraction: Double) -> String {
-    let percent = fraction * 100
-    return Readable.fixed(percent, percent >= 99.95 || percent == 0 ? 0 : 1)
   }
 }
 

@@ -16,6 +16,11 @@ package struct TextBuffer {
   /// Appends text as it is.
   package mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
+  /// Appends what another buffer holds.
+  package mutating func append(_ other: borrowing TextBuffer) {
+    bytes.append(contentsOf: other.bytes)
+  }
+
   /// Appends one ASCII character.
   package mutating func append(ascii character: Unicode.Scalar) {
     bytes.append(UInt8(ascii: character))
@@ -49,6 +54,57 @@ package struct TextBuffer {
     } else {
       append(number.description)
     }
+  }
+
+  /// Appends `value` with `places` digits behind the point, rounded half away from zero.
+  package mutating func append(fixed value: Double, places: Int) {
+    guard value.isFinite, value.magnitude < 1e15 else { return append(value.description) }
+    var factor: UInt64 = 1
+    for _ in 0..<places { factor *= 10 }
+    let units = UInt64((value.magnitude * Double(factor)).rounded())
+    if value < 0, units > 0 { append(ascii: "-") }
+    append(number: units / factor)
+    guard places > 0 else { return }
+    append(ascii: ".")
+    // One in front keeps the zeros behind the point.
+    let start = bytes.count
+    append(number: units % factor + factor)
+    bytes.remove(at: start)
+  }
+
+  /// Prefixes of a unit, each a step larger than the one before; the first may be none.
+  package enum Prefixes {
+    /// Bytes with binary prefixes.
+    case bytes
+    /// A count with decimal prefixes.
+    case count
+
+    fileprivate var step: Double { self == .bytes ? 1024 : 1000 }
+
+    fileprivate func letter(_ place: Int) -> Unicode.Scalar? {
+      switch place {
+      case 0: self == .bytes ? "B" : nil
+      case 1: self == .bytes ? "K" : "k"
+      case 2: "M"
+      case 3: "G"
+      case 4: "T"
+      default: "P"
+      }
+    }
+  }
+
+  /// Appends a number that is not negative in six characters at most, below a thousand of the
+  /// largest prefix.
+  package mutating func append(scaled value: Double, by prefixes: Prefixes) {
+    var value = value
+    var place = 0
+    while value.magnitude >= prefixes.step * 0.9995, place < 5 {
+      value /= prefixes.step
+      place += 1
+    }
+    // Whole numbers need no point; below a hundred of a larger unit, one digit behind it does.
+    append(fixed: value, places: value == value.rounded() || value.magnitude >= 99.95 ? 0 : 1)
+    if let letter = prefixes.letter(place) { append(ascii: letter) }
   }
 
   private static func isPlain(_ text: Span<UInt8>) -> Bool {

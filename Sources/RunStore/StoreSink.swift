@@ -9,8 +9,7 @@ package import SampleModel
 /// rewritten until it is full.
 package final class StoreSink: SampleSink {
   /// Commits come at least this far apart, unless a bracket ends: the drain's passes may be more
-  /// frequent for other sinks' sake. With a pass each quarter of a second this keeps within the
-  /// second.
+  /// frequent for other sinks' sake. With passes 450 ms apart this keeps within the second.
   private static let commitGap: UInt64 = 700_000_000
 
   private let writer: RunWriter

@@ -48,29 +48,110 @@ package struct Derivation: Sendable {
     var known: [Bool]
     var previousStart: UInt64?
     var bracket: UInt32
+    /// Whether a value is put together of several columns.
+    let isCombined: Bool
+    /// The columns of which `previous` is kept up to date; nil for all of them.
+    var kept: [Int]?
+
+    /// Changes which columns are kept: what was passed over has nothing to be compared with.
+    mutating func keep(_ places: [Int]?) {
+      guard kept != places else { return }
+      if let kept {
+        let known = known
+        self.known = Array(repeating: false, count: known.count)
+        for index in kept { self.known[index] = known[index] }
+      }
+      kept = places
+    }
+
+    /// The values of one frame, as the derivation's `derive` says.
+    mutating func derive(
+      _ header: FrameHeader, _ values: Span<UInt64>, only places: [Int]?, raw: Bool
+    ) -> Result {
+      guard header.epoch == layout.epoch, values.count == layout.columns.count else {
+        return Result()
+      }
+      // Of a new bracket: what came before is not comparable.
+      if header.edge == .open || header.bracket != bracket {
+        previousStart = nil
+        for index in known.indices { known[index] = false }
+      }
+      // What is put together of several columns needs all of them.
+      let few = isCombined ? nil : places
+      keep(few)
+      var result = Result()
+      result.window = previousStart.map { header.start &- $0 }
+      let count = few?.count ?? values.count
+      result.values.reserveCapacity(count)
+      // What the columns grew by, for the times of a count and for formulas; since they began where
+      // levels are shown.
+      var grown: [UInt64] = []
+      if isCombined {
+        grown = values.indices.map { raw ? values[$0] : values[$0] &- previous[$0] }
+      }
+      var amounts: [Double?] = []
+      for step in 0..<count {
+        let index = few?[step] ?? step
+        let rule = rules[index]
+        let value = values[index]
+        let share = times[index].map {
+          CountingShare(
+            enabled: grown[$0.enabled], running: grown[$0.running], least: layout.leastShare)
+        }
+        if rule.isGauge || raw {
+          result.values.append(
+            share.map { $0.corrected(value, rule) } ?? Derivation.scaled(value, by: rule))
+          if !formulas.isEmpty { amounts.append(rule.level(value)) }
+        } else {
+          let difference =
+            known[index]
+            ? CounterStep(from: previous[index], to: value, rule: rule).difference : nil
+          let rate = Derivation.rate(difference, rule: rule, window: result.window)
+          result.values.append(share.map { $0.corrected(rate) } ?? rate)
+          if !formulas.isEmpty {
+            amounts.append(difference.map { rule.scale.apply(Double($0)) })
+          }
+        }
+        guard !rule.isGauge else { continue }
+        previous[index] = value
+        known[index] = true
+      }
+      if !formulas.isEmpty {
+        result.values += formulas.values(
+          amounts, grown: grown, least: layout.leastShare
+        ).map {
+          $0.map(DerivedValue.real) ?? .absent
+        }
+      }
+      if isCombined, let places { result.values = places.map { result.values[$0] } }
+      previousStart = header.start
+      bracket = header.bracket
+      return result
+    }
   }
 
   /// Differences per second and scaled gauges when false; scaled cumulative values when true.
   package let raw: Bool
-  private var streams: [UInt16: Stream] = [:]
+  /// By the streams' numbers.
+  private var streams: [Stream?] = []
 
   /// A derivation that has seen nothing.
   package init(raw: Bool) { self.raw = raw }
 
-  /// Whether this frame is the first of a bracket, whose predecessor is no longer comparable.
-  private static func opens(_ header: FrameHeader, after stream: Stream) -> Bool {
-    header.edge == .open || header.bracket != stream.bracket
-  }
-
   /// Takes a new layout, keeping what is known of columns that it shares with the last one.
   package mutating func layout(_ layout: Layout) {
     let times = layout.timePlaces()
+    let formulas = FormulaSet(layout, times)
     var next = Stream(
       layout: layout, rules: layout.columns.map { ValueRule($0.metric) },
       previous: Array(repeating: 0, count: layout.columns.count),
-      times: times, formulas: FormulaSet(layout, times),
-      known: Array(repeating: false, count: layout.columns.count), previousStart: nil, bracket: 0)
-    if let old = streams[layout.stream] {
+      times: times, formulas: formulas,
+      known: Array(repeating: false, count: layout.columns.count), previousStart: nil, bracket: 0,
+      isCombined: !formulas.isEmpty || times.contains { $0 != nil })
+    let number = Int(layout.stream)
+    while streams.count <= number { streams.append(nil) }
+    if var old = streams[number] {
+      old.keep(nil)
       next.bracket = old.bracket
       next.previousStart = old.previousStart
       var places: [String: Int] = [:]
@@ -82,73 +163,25 @@ package struct Derivation: Sendable {
         next.known[place] = !column.metric.isSum
       }
     }
-    streams[layout.stream] = next
+    streams[number] = next
   }
 
   /// Nothing is known any more of a stream's counters.
   package mutating func forget(_ stream: UInt16) {
-    streams[stream]?.previousStart = nil
-    guard let count = streams[stream]?.known.count else { return }
-    streams[stream]?.known = Array(repeating: false, count: count)
+    let number = Int(stream)
+    guard number < streams.count, let count = streams[number]?.known.count else { return }
+    streams[number]?.previousStart = nil
+    streams[number]?.known = Array(repeating: false, count: count)
   }
 
-  /// The derived values of one frame. A frame of an epoch that is no longer in force, or one
-  /// without values, gives none.
-  package mutating func derive(_ header: FrameHeader, _ values: Span<UInt64>) -> Result {
-    guard var stream = streams[header.stream], header.epoch == stream.layout.epoch,
-      header.outcome == .complete, values.count == stream.layout.columns.count
-    else { return Result() }
-    streams[header.stream] = nil  // keeps the arrays uniquely referenced while they change
-    defer { streams[header.stream] = stream }
-    if Self.opens(header, after: stream) {
-      stream.previousStart = nil
-      for index in stream.known.indices { stream.known[index] = false }
-    }
-    var result = Result()
-    result.window = stream.previousStart.map { header.start &- $0 }
-    result.values.reserveCapacity(values.count)
-    // What the columns grew by, for the times of a count and for formulas; since they began where
-    // levels are shown.
-    var grown: [UInt64] = []
-    if !stream.formulas.isEmpty || stream.times.contains(where: { $0 != nil }) {
-      grown = values.indices.map { raw ? values[$0] : values[$0] &- stream.previous[$0] }
-    }
-    var amounts: [Double?] = []
-    for index in values.indices {
-      let rule = stream.rules[index]
-      let value = values[index]
-      let share = stream.times[index].map {
-        CountingShare(
-          enabled: grown[$0.enabled], running: grown[$0.running], least: stream.layout.leastShare)
-      }
-      if rule.isGauge || raw {
-        result.values.append(
-          share.map { $0.corrected(value, rule) } ?? Self.scaled(value, by: rule))
-        if !stream.formulas.isEmpty { amounts.append(rule.level(value)) }
-      } else {
-        let difference =
-          stream.known[index]
-          ? CounterStep(from: stream.previous[index], to: value, rule: rule).difference : nil
-        let rate = Self.rate(difference, rule: rule, window: result.window)
-        result.values.append(share.map { $0.corrected(rate) } ?? rate)
-        if !stream.formulas.isEmpty {
-          amounts.append(difference.map { rule.scale.apply(Double($0)) })
-        }
-      }
-      guard !rule.isGauge else { continue }
-      stream.previous[index] = value
-      stream.known[index] = true
-    }
-    if !stream.formulas.isEmpty {
-      result.values += stream.formulas.values(
-        amounts, grown: grown, least: stream.layout.leastShare
-      ).map {
-        $0.map(DerivedValue.real) ?? .absent
-      }
-    }
-    stream.previousStart = header.start
-    stream.bracket = header.bracket
-    return result
+  /// The derived values of one frame; of them those at `places` only, in that order, if given. A
+  /// frame of an epoch that is no longer in force, or one without values, gives none.
+  package mutating func derive(
+    _ header: FrameHeader, _ values: Span<UInt64>, only places: [Int]? = nil
+  ) -> Result {
+    let number = Int(header.stream)
+    guard number < streams.count, header.outcome == .complete else { return Result() }
+    return streams[number]?.derive(header, values, only: places, raw: raw) ?? Result()
   }
 
   private static func scaled(_ value: UInt64, by rule: ValueRule) -> DerivedValue {

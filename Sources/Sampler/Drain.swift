@@ -64,7 +64,8 @@ final class Drain: @unchecked Sendable {
   private var words: [UInt64] = []
   private var held: [Held] = []
   private var sinkFailed: [Bool]
-  private var deliveredEpoch: [UInt32] = []
+  /// Of each stream, the layout that the sinks were told last.
+  private var told: [Layout?] = []
   private var steps = StepWatch()
   private var refreshes = RefreshWatch()
   private var watch: ClockWatch
@@ -253,11 +254,10 @@ final class Drain: @unchecked Sendable {
       return
     }
     let body = span.extracting(FrameHeader.wordCount..<message.count)
-    guard let layout = table.layout(header.stream, epoch: header.epoch) else {
+    guard let layout = layout(of: header) else {
       fail(LBError(.internal, "a frame of unknown stream \(header.stream) epoch \(header.epoch)"))
       return
     }
-    announce(layout)
     if header.kind == .records {
       for index in sinks.indices where !sinkFailed[index] {
         guarded(index) { sink throws(LBError) in try sink.records(header, body) }
@@ -275,19 +275,22 @@ final class Drain: @unchecked Sendable {
     if header.outcome.needsRearm { rearm(header, layout) }
   }
 
-  /// Tells the sinks of a layout before its first frame.
-  private func announce(_ layout: Layout) {
-    let stream = Int(layout.stream)
-    while deliveredEpoch.count <= stream { deliveredEpoch.append(0) }
-    guard deliveredEpoch[stream] != layout.epoch else { return }
+  /// The layout of a frame, which the sinks are told of before the first one.
+  private func layout(of header: FrameHeader) -> Layout? {
+    let stream = Int(header.stream)
+    if stream < told.count, let layout = told[stream], layout.epoch == header.epoch {
+      return layout
+    }
+    guard let layout = table.layout(header.stream, epoch: header.epoch) else { return nil }
     table.retire(layout.stream, before: layout.epoch)
     deliverLayout(layout)
+    return layout
   }
 
   private func deliverLayout(_ layout: Layout) {
     let stream = Int(layout.stream)
-    while deliveredEpoch.count <= stream { deliveredEpoch.append(0) }
-    deliveredEpoch[stream] = layout.epoch
+    while told.count <= stream { told.append(nil) }
+    told[stream] = layout
     deliver { sink throws(LBError) in try sink.layout(layout) }
   }
 

@@ -49,9 +49,14 @@ enum Console {
   /// A clock for a table of this interval: `HH:MM:SS`, with milliseconds where rows are closer.
   static func clock(interval: UInt64) -> (UInt64) -> String {
     guard interval < 1_000_000_000 else { return localClock }
+    // Rows of one second share its text.
+    var second: (number: UInt64, text: String)?
     return { time in
+      let number = time / 1_000_000_000
+      let text = second?.number == number ? second?.text ?? "" : localClock(time)
+      second = (number, text)
       let fraction = String(time / 1_000_000 % 1000)
-      return localClock(time) + "." + String(repeating: "0", count: 3 - fraction.count) + fraction
+      return text + "." + String(repeating: "0", count: 3 - fraction.count) + fraction
     }
   }
 

@@ -92,8 +92,8 @@ struct SampleCommand: ParsableCommand {
     let stop = try ownErrors { () throws(SystemError) in try StopFlag() }
     let view = try view(plan.settings, host: host, stop: stop)
     if let view { sinks.append(view) }
-    // Programs get what is new ten times a second; eyes do with four.
-    if let view { configuration.liveWithin = view is TableSink ? 250_000_000 : 100_000_000 }
+    // Programs get what is new ten times a second; eyes do with two.
+    if let view { configuration.liveWithin = view is TableSink ? 450_000_000 : 100_000_000 }
     let recording = try record.map { path throws(LBError) in
       try Recording(
         path: path, name: name, interval: plan.interval, host: host,

@@ -141,6 +141,22 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(next.values == [.absent, .real(5)])
   }
 
+  @Test func ofAFewColumnsTheRestIsUnknownAfterwards() {
+    var derivation = Derivation(raw: false)
+    derivation.layout(layout([counter, level, idle]))
+    let second: UInt64 = 1_000_000_000
+    _ = derivation.derive(header(0), [10, 5, 100].span)
+    let few = derivation.derive(header(second), [30, 6, 150].span, only: [2, 1])
+    #expect(few.values == [.real(0.5), .integer(6)])
+    // What the counter had grown by since the first frame is not of one second.
+    let all = derivation.derive(header(2 * second), [50, 7, 200].span)
+    #expect(all.values == [.absent, .integer(7), .real(0.5)])
+    _ = derivation.derive(header(3 * second), [60, 7, 300].span, only: [0])
+    derivation.layout(layout([idle, counter], epoch: 2))
+    let next = derivation.derive(header(4 * second, epoch: 2), [400, 65].span)
+    #expect(next.values == [.absent, .real(5)])
+  }
+
   @Test func aBracketStartsAfresh() {
     var derivation = Derivation(raw: false)
     derivation.layout(layout([counter]))
