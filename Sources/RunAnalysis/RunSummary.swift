@@ -28,6 +28,15 @@ package enum RunSummary {
     return attempts.compactMap { $0.metrics[metric] }
   }
 
+  /// The metrics that the completed attempts at a phase's counted repetitions have.
+  package static func names(in phase: PhaseResult) -> [String] {
+    let attempts = phase.repetitions.filter { !$0.warmUp }.flatMap(\.attempts).filter {
+      $0.status == .completed
+    }
+    let measured = Set(attempts.flatMap(\.metrics.keys)).sorted()
+    return own.filter { one in attempts.contains { one.value($0) != nil } }.map(\.name) + measured
+  }
+
   /// One row a metric: wall time first, the workload's own usage next, then the host's metrics by
   /// name, over the counted repetitions that have it. Median intervals from three repetitions on.
   ///

@@ -39,7 +39,7 @@ final class PhaseRunner {
     let mark = session.result.errors.count
     var fatal = try attempt(node)
     guard let fallback = node.fallback?.node, !isStopped else { return fatal }
-    let names = node.measuredNames
+    let names = Set(node.measured().map(\.name))
     let failed = session.result.phases.indices.filter { index in
       let phase = session.result.phases[index]
       return names.contains(phase.name) && phase.replacedBy == nil
@@ -208,7 +208,9 @@ final class PhaseRunner {
     }
     for phase in measured {
       if let failure = HookRunner(phase.context).run(.cleanup) { session.note(failure) }
-      let status: RunStatus? = isStopped ? .interrupted : fatal == nil ? nil : .failed
+      // What a quota ended can be gone on with.
+      let isCutShort = isStopped || fatal?.category == .quota
+      let status: RunStatus? = isCutShort ? .interrupted : fatal == nil ? nil : .failed
       try session.endPhase(phase.index, status) {
         RunController.summarise(&$0, collectors, own: phase.specification.metrics)
       }
@@ -223,5 +225,5 @@ struct MeasuredPhase {
   /// Its place among the result's phases.
   let index: Int
   var context: RunContext
-  let specification: RunSpecification
+  var specification: RunSpecification
 }

@@ -25,10 +25,11 @@ package struct AttemptOutcome: Sendable {
 /// Executes one repetition and knows nothing of the loop around it.
 package protocol RepetitionExecuting: AnyObject {
   /// Runs one attempt within a bracket of `collectors`. `began` is told the bracket's number once
-  /// the opening sample is taken, before the workload's first instruction.
+  /// the opening sample is taken, before the workload's first instruction. It is ended when
+  /// something `beside` it fails, on which it leans.
   func execute(
     _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
-    began: (UInt32) throws(LBError) -> Void
+    beside: [any PhaseLease], began: (UInt32) throws(LBError) -> Void
   ) -> AttemptOutcome
 }
 
@@ -45,12 +46,14 @@ package final class RepetitionExecutor: RepetitionExecuting {
     case idle
     case stopped(Int32)
     case samplingFailed(LBError)
+    /// What it leans on is gone.
+    case abandoned(LBError)
   }
 
   /// See `RepetitionExecuting`.
   package func execute(
     _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
-    began: (UInt32) throws(LBError) -> Void
+    beside: [any PhaseLease] = [], began: (UInt32) throws(LBError) -> Void
   ) -> AttemptOutcome {
     var result = AttemptResult(attempt: place.attempt)
     let services = context.services
@@ -82,7 +85,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
       let opened = Clock.monotonic()
       workload.openGate()
       hasBegun = true
-      let ending = waitForEnd(workload, pump, context, collectors, since: opened)
+      let ending = waitForEnd(
+        workload, pump, context, collectors, beside, since: opened)
       fatal = try close(
         ending, workload, context, collectors, opened: opened, result: &result)
     } catch {
@@ -196,17 +200,18 @@ package final class RepetitionExecutor: RepetitionExecuting {
 
   private func waitForEnd(
     _ workload: any Workload, _ pump: OutputPump, _ context: RunContext,
-    _ collectors: any CollectorLifecycle, since opened: UInt64
+    _ collectors: any CollectorLifecycle, _ beside: [any PhaseLease], since opened: UInt64
   ) -> Ending {
     let services = context.services
     let deadline = context.specification.timeout.map { opened + $0 }
     var activity = context.specification.idleTimeout.map { ActivityWatch(limit: $0, now: opened) }
-    let descriptors = [
+    let own = [
       workload.exitPollDescriptor, services.stop.pollDescriptor, collectors.attentionDescriptor,
     ]
+    var others = beside.compactMap(\.endDescriptor)
     while true {
       let next = [deadline, activity?.nextLook].compactMap { $0 }.min()
-      let ready = Poll.wait(readable: descriptors, until: next)
+      let ready = Poll.wait(readable: own + others, until: next)
       if ready.isEmpty {
         let now = Clock.monotonic()
         if let deadline, now >= deadline { return .timedOut }
@@ -218,6 +223,11 @@ package final class RepetitionExecutor: RepetitionExecuting {
       if ready.contains(0) { return .exited }
       if let signal = services.stop.raised { return .stopped(signal) }
       if ready.contains(2), let failure = collectors.failure { return .samplingFailed(failure) }
+      let ended = ready.filter { $0 >= own.count }
+      guard !ended.isEmpty else { continue }
+      if let failure = beside.lazy.compactMap(\.failure).first { return .abandoned(failure) }
+      // It may have ended; nobody waits for it twice.
+      for place in ended.sorted().reversed() { others.remove(at: place - own.count) }
     }
   }
 
@@ -238,7 +248,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     case .exited:
       result.wallNanoseconds = Clock.monotonic() - opened
       outcome = try collectors.stop()
-    case .timedOut, .idle:
+    case .timedOut, .idle, .abandoned:
       terminate(workload, context)
       result.wallNanoseconds = Clock.monotonic() - opened
       outcome = try collectors.stop()
@@ -300,7 +310,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
       var error = LBError(.stopRequested, "stopped by signal \(signal); what was sampled is kept")
       error.context.signal = signal
       result.error = error
-    case .samplingFailed(let error):
+    case .samplingFailed(let error), .abandoned(let error):
       result.status = .failed
       result.error = error
     case .exited:

@@ -78,6 +78,7 @@ struct RepetitionRunner {
     _ execute: (ScheduledRepetition) throws(LBError) -> (goOn: Bool, fatal: LBError?)
   ) throws(LBError) -> LBError? {
     var counts = phases.map(\.specification.repetitions)
+    let phases = phases.map(withoutUnknownMetric)
     while true {
       let open = phases.indices.filter { index in
         let specification = phases[index].specification
@@ -104,6 +105,23 @@ struct RepetitionRunner {
       }
     }
     return nil
+  }
+
+  /// The phase without the precision that was asked for of a metric that its repetitions have not:
+  /// no number of them would do.
+  private func withoutUnknownMetric(_ phase: MeasuredPhase) -> MeasuredPhase {
+    guard let until = phase.specification.until else { return phase }
+    let known = RunSummary.names(in: session.result.phases[phase.index])
+    guard !known.isEmpty, !known.contains(until.metric) else { return phase }
+    let hint = Nearest.hint(Nearest.word(to: until.metric, in: known))
+    session.note(
+      LBError(
+        .configuration,
+        "\(phase.node.name): no repetition has \(until.metric), which is to become precise: no "
+          + "more were added\(hint)"))
+    var phase = phase
+    phase.specification.until = nil
+    return phase
   }
 
   private func tell(
@@ -252,7 +270,9 @@ struct RepetitionRunner {
     tell(place, phase, .running)
     try phase.context.journal.record(
       .info, "repetition.start", describe(place), at: place, status: .running)
-    var outcome = executor.execute(place, phase.context, collectors) { bracket throws(LBError) in
+    var outcome = executor.execute(
+      place, phase.context, collectors, beside: leases + beside
+    ) { bracket throws(LBError) in
       try session.beginAttempt(number: place.attempt, bracket: bracket)
     }
     if outcome.result.status == .completed,

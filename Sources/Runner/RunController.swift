@@ -71,7 +71,7 @@ package struct RunController {
       session.note(stop)
     }
     do throws(LBError) {
-      try finish(session, isFatal: fatal != nil)
+      try finish(session, fatal)
     } catch {
       session.note(error)
     }
@@ -119,12 +119,13 @@ package struct RunController {
     result.warnings += (collectors.meta?.notes ?? []) + collectors.notices
   }
 
-  private func finish(_ session: RunSession, isFatal: Bool) throws(LBError) {
+  private func finish(_ session: RunSession, _ fatal: LBError?) throws(LBError) {
     Self.conclude(&session.result, collectors)
     session.result.warnings += context.services.stopping.takeWarnings()
+    let isStopped = context.services.stop.raised != nil || fatal?.category == .quota
     try session.end(
-      stopped: context.services.stop.raised != nil, fatal: isFatal,
-      at: context.services.clock.realtime())
+      stopped: isStopped, fatal: fatal != nil, at: context.services.clock.realtime())
+    try session.addUnreached(plan)
     try context.journal.record(
       .info, "run.end", "run \(session.result.status.rawValue)",
       status: session.result.status, error: session.result.errors.first)

@@ -68,7 +68,8 @@ package final class RunSession {
   package func begin(_ phase: PhaseResult) throws(LBError) -> Int {
     advance(&result.status, to: .running)
     if let index = earlierPhase(phase.name) {
-      if result.phases[index].status == .interrupted {
+      if [.interrupted, .pending].contains(result.phases[index].status) {
+        result.phases[index].note = nil
         advance(&result.phases[index].status, to: .running)
         try store?.updatePhase(phaseRows[index], result.phases[index])
       }
@@ -96,6 +97,22 @@ package final class RunSession {
     let row = try store?.addPhase(phase) ?? 0
     phaseRows.append(row)
     try store?.updatePhase(row, phase)
+  }
+
+  /// Adds the phases that a run did not come to before it ended.
+  func addUnreached(_ plan: PhaseNode) throws(LBError) {
+    let skipped = Set(result.phases.filter { $0.status == .skipped }.map(\.name))
+    let known = Set(result.phases.map(\.name))
+    for node in plan.measured(without: skipped) where !known.contains(node.name) {
+      var phase = PhaseResult(
+        name: node.name, command: node.specification?.command ?? [], kind: node.kind,
+        parameters: node.parameters)
+      phase.note = "never reached: the run ended before it"
+      result.phases.append(phase)
+      let row = try store?.addPhase(phase) ?? 0
+      phaseRows.append(row)
+      try store?.updatePhase(row, phase)
+    }
   }
 
   /// Begins a repetition of a phase, by default the last one.
@@ -213,7 +230,7 @@ package final class RunSession {
     if fatal { status = .failed }
     if stopped { status = .interrupted }
     for index in result.phases.indices
-    where [.pending, .running, .waiting].contains(result.phases[index].status) {
+    where [.running, .waiting].contains(result.phases[index].status) {
       try endPhase(index, stopped ? .interrupted : status)
     }
     if result.status == .pending { advance(&result.status, to: .running) }

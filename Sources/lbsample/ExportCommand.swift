@@ -40,6 +40,10 @@ struct ExportCommand: ParsableCommand {
     help: ArgumentHelp("Only these counted repetitions; may be repeated.", valueName: "n"))
   var repetitions: [Int] = []
   @Option(
+    name: .customLong("phase"),
+    help: ArgumentHelp("Only these phases; may be repeated.", valueName: "name"))
+  var phases: [String] = []
+  @Option(
     name: .customLong("metric"),
     help: ArgumentHelp("Only columns that match; may be repeated.", valueName: "glob"))
   var metrics: [String] = []
@@ -133,13 +137,21 @@ struct ExportCommand: ParsableCommand {
   private func brackets(
     _ labels: [(UInt32, BracketLabel)], _ result: RunResult
   ) throws(LBError) -> Set<UInt32>? {
-    guard !repetitions.isEmpty else { return nil }
+    guard !repetitions.isEmpty || !phases.isEmpty else { return nil }
+    let known = result.phases.map(\.name)
+    if let absent = phases.first(where: { !known.contains($0) }) {
+      throw LBError(
+        .configuration,
+        "--phase \(absent): run \(result.runID) has \(known.joined(separator: ", "))"
+          + Nearest.hint(Nearest.word(to: absent, in: known)))
+    }
+    let labels = labels.filter { phases.isEmpty || phases.contains($0.1.phase) }
+    guard !repetitions.isEmpty else { return Set(labels.map(\.0)) }
     let matching = labels.filter { !$0.1.warmUp && repetitions.contains($0.1.repetition) }
     let found = Set(matching.map(\.1.repetition))
     if let absent = repetitions.first(where: { !found.contains($0) }) {
-      throw LBError(
-        .configuration,
-        "--repetition \(absent): run \(result.runID) has \(labels.filter { !$0.1.warmUp }.count)")
+      let there = Set(labels.filter { !$0.1.warmUp }.map(\.1.repetition)).count
+      throw LBError(.configuration, "--repetition \(absent): run \(result.runID) has \(there)")
     }
     return Set(matching.map(\.0))
   }

@@ -114,7 +114,7 @@ struct RunRecord {
     result.status = .interrupted
     result.interruptParts()
     // What stopped it then is not what may stop it now.
-    result.errors.removeAll { $0.category == .stopRequested }
+    result.errors.removeAll { [.stopRequested, .quota].contains($0.category) }
     result.warnings += differences.map { "resumed although \($0)" }
     result.warnings.append("resumed after an interruption")
     isNew = false

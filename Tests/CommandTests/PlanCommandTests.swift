@@ -163,7 +163,7 @@ import Testing
       command = ["sh", "-c", "echo gone; sleep 0.1; exit 3"]
       [[phase]]
       name = "client"
-      command = "sleep 0.4"
+      command = "sleep 100"
       """)
     let outcome = try start(command, ["--plan", path]).finish()
     #expect(outcome.code == 4, "\(outcome.error)")
@@ -193,7 +193,8 @@ import Testing
     let outcome = try start(command, ["--plan", path]).finish()
     #expect(outcome.code == 4)
     let result = try result(outcome)
-    #expect(result.phases.isEmpty && result.status == .failed)
+    #expect(result.phases.map(\.status) == [.pending] && result.status == .failed)
+    #expect(try phase(result, "client").note?.hasPrefix("never reached") == true)
     #expect(result.errors[0].message.contains("server is not ready after 200ms"))
   }
 
@@ -286,7 +287,7 @@ import Testing
     #expect(said.code == 0, "\(said.error)")
     let outcome = try running.finish()
     #expect(outcome.code == code, "\(outcome.error)")
-    #expect(try result(outcome).phases.count == (code == 0 ? 1 : 0))
+    #expect(try result(outcome).phases.map(\.status) == [code == 0 ? .completed : .pending])
     let again = try command("approve", "last", "--config", "/dev/null")
     #expect(again.code == 2 && again.error.contains("does not wait for an approval"))
   }
@@ -321,7 +322,8 @@ import Testing
     // What failed first decides, whatever was answered.
     #expect(outcome.code == 4, "\(outcome.error)")
     let result = try result(outcome)
-    #expect(result.phases.contains { $0.name == "work" } == (word == "approve"))
+    let expected: RunStatus = word == "approve" ? .completed : .pending
+    #expect(try phase(result, "work").status == expected)
     #expect(result.errors.map(\.category).contains(.gate) == (word != "approve"))
   }
 
@@ -526,10 +528,25 @@ import Testing
     #expect(outcome.code == 0, "\(outcome.error)")
     #expect(try result(outcome).phases[0].repetitions.count == 6)
     let never = try start(
-      command, ["--until", "ci(workload.n)<=1%", "--max-repetitions", "4", "--", "true"]
+      command,
+      [
+        "-r", "2", "--until", "ci(workload.n)<=1%", "--max-repetitions", "4", "--metric",
+        "n=([0-9]+)", "--", "echo", "100",
+      ]
     ).finish()
     let result = try result(never)
-    #expect(never.code == 0 && result.phases[0].repetitions.count == 4)
+    #expect(never.code == 0 && result.phases[0].repetitions.count == 4, "\(never.error)")
     #expect(result.warnings.contains { $0.contains("not as precise") })
+  }
+
+  @Test func aMetricThatThereIsNotDoesNotRepeatAnything() throws {
+    let command = try Command()
+    let outcome = try start(
+      command,
+      ["-r", "2", "--until", "ci(wall_tim)<=1%", "--max-repetitions", "30", "--", "true"]
+    ).finish()
+    let result = try result(outcome)
+    #expect(outcome.code == 2 && result.phases[0].repetitions.count == 2)
+    #expect(result.errors[0].message.contains("did you mean wall_time?"), "\(result.errors)")
   }
 }

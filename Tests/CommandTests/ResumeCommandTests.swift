@@ -58,6 +58,47 @@ import Testing
     #expect(again.code == 2 && again.error.contains("only an interrupted run"))
   }
 
+  @Test func whatAQuotaEndedIsGoneOnWith() throws {
+    let command = try Command()
+    let plan = command.folder.file("plan.toml")
+    try Data(
+      """
+      repetitions = 3
+      [[phase]]
+      name = "a"
+      command = "sleep 0.3"
+      [[phase]]
+      name = "b"
+      command = "true"
+      """.utf8
+    ).write(to: URL(fileURLWithPath: plan))
+    let outcome = try command.start([
+      "run", "--cpu", "--config", "/dev/null", "--plan", plan, "--max-wall", "500ms",
+      "--format", "json",
+    ]).finish()
+    #expect(outcome.code == 6, "\(outcome.error)")
+    let first = try result(outcome)
+    #expect(first.status == .interrupted)
+    #expect(first.phases.map(\.status) == [.interrupted, .pending])
+    #expect(first.phases.last?.note == "never reached: the run ended before it")
+    var last = first
+    var sessions = 1
+    // Each session has the quota anew.
+    while last.status == .interrupted, sessions < 5 {
+      last = try result(resume(command))
+      sessions += 1
+    }
+    #expect(last.status == .completed && last.errors.isEmpty, "\(last.errors)")
+    #expect(last.phases.map(\.repetitions.count) == [3, 3] && sessions > 1)
+    #expect(last.phases.allSatisfy { $0.status == .completed && $0.note == nil })
+    let one = try command(
+      "export", "last", "--config", "/dev/null", "--format", "ndjson", "--phase", "b", "--raw"
+    ).objects().filter { $0["type"] as? String == "sample" }
+    #expect(!one.isEmpty && one.allSatisfy { $0["phase"] as? String == "b" })
+    let slip = try command("export", "last", "--config", "/dev/null", "--phase", "bb")
+    #expect(slip.code == 2 && slip.error.contains("has a, b; did you mean b?"), "\(slip.error)")
+  }
+
   @Test func anotherPlanIsRefusedUnlessForced() throws {
     let command = try Command()
     let plan = command.folder.file("plan.toml")

@@ -101,6 +101,21 @@ private func resolve(
     #expect(node.exports == ["speed": "inner.wall_time"])
   }
 
+  @Test func aParameterThatAnIncludedPlanDoesNotUseIsASlip() {
+    let inner = RunPlan([PhasePlan(name: "inner", ["command": "work {size}"])])
+    func problems(_ parameters: PlanValue) -> [String] {
+      resolve(
+        RunPlan([
+          PhasePlan("include", name: "part", ["file": "inner.toml", "parameters": parameters])
+        ]), files: ["inner.toml": inner]
+      ).problems
+    }
+    #expect(problems(["size": 9]).isEmpty)
+    let found = problems(["size": 9, "sise": 8])
+    #expect(
+      found == ["phase[1].parameters.sise: nothing in inner.toml uses {sise}"], "\(found)")
+  }
+
   @Test func circlesAreRefusedWithTheirChain() {
     func including(_ file: String) -> RunPlan {
       RunPlan([PhasePlan("include", name: "to-\(file)", ["file": .text(file)])])

@@ -65,7 +65,7 @@ final class FakeExecutor: RepetitionExecuting {
 
   func execute(
     _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
-    began: (UInt32) throws(LBError) -> Void
+    beside: [any PhaseLease], began: (UInt32) throws(LBError) -> Void
   ) -> AttemptOutcome {
     places.append(place)
     onExecute(place)

@@ -84,13 +84,22 @@ struct IncludePhase: PhaseKind {
   func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
     var node = planner.node(table, name, scope)
     var inner = scope
-    inner.parameters.merge(table.texts("parameters") ?? [:]) { $1 }
+    let given = table.texts("parameters") ?? [:]
+    inner.parameters.merge(given) { $1 }
     node.exports = table.texts("metrics") ?? [:]
     guard let file = table.text("file") else {
       table.problems.add(table.place, "an include phase needs a file: file = \"other.toml\"")
       return []
     }
+    let (before, problems) = (table.problems.usedParameters, table.problems.all.count)
+    table.problems.usedParameters = []
     planner.include(file, table, into: &node, inner)
+    let isSound = table.problems.all.count == problems
+    for name in given.keys.sorted()
+    where isSound && !table.problems.usedParameters.contains(name) {
+      table.problems.add("\(table.at("parameters")).\(name)", "nothing in \(file) uses {\(name)}")
+    }
+    table.problems.usedParameters.formUnion(before)
     return [node]
   }
 }

@@ -150,6 +150,8 @@ final class BackgroundProcess: PhaseLease {
     }
   }
 
+  var endDescriptor: Int32? { workload?.exitPollDescriptor }
+
   /// It ended before it was told to, which it may.
   var remark: String? {
     guard failure == nil, let status = workload?.peekExit() else { return nil }

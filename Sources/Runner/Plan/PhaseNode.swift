@@ -46,9 +46,12 @@ package struct PhaseNode: Sendable {
     return (specification.map { [(name, $0)] } ?? []) + children.flatMap(\.certain)
   }
 
-  /// The names of the phases that are measured in it, without fallbacks.
-  var measuredNames: Set<String> {
-    children.reduce(into: specification == nil ? [] : [name]) { $0.formUnion($1.measuredNames) }
+  /// The phases that are measured in it, without fallbacks and without what is below a phase of
+  /// these names.
+  func measured(without skipped: Set<String> = []) -> [PhaseNode] {
+    if skipped.contains(name) { return [] }
+    return (specification == nil ? [] : [self])
+      + children.flatMap { $0.measured(without: skipped) }
   }
 
   /// Counted repetitions and warm-ups in all; nil where that is not known beforehand.
@@ -102,6 +105,8 @@ package protocol PhaseLease: AnyObject {
   var failure: LBError? { get }
   /// What is to be said of it though it has not failed.
   var remark: String? { get }
+  /// Readable once it has ended, nil for what cannot end by itself.
+  var endDescriptor: Int32? { get }
   /// Begins it again after a failure.
   func renew() throws(LBError)
   /// Ends it; gives what went wrong with that.
@@ -111,6 +116,8 @@ package protocol PhaseLease: AnyObject {
 extension PhaseLease {
   /// Nothing.
   package var remark: String? { nil }
+  /// It does not end by itself.
+  package var endDescriptor: Int32? { nil }
 }
 
 /// Where an action stands: the run, its phase, and what was measured so far.

@@ -9,6 +9,8 @@ package struct PlanProblem: Sendable, Hashable {
 /// Everything that is wrong with a plan, collected so that all of it is told at once.
 package final class PlanProblems {
   package private(set) var all: [PlanProblem] = []
+  /// Parameters that were put into some text.
+  package var usedParameters = Set<String>()
 
   /// None yet.
   package init() {}
@@ -162,7 +164,10 @@ package final class PlanTable {
 
   /// `text` with the value of each parameter for `{name}`; braces around anything else stay.
   package func filled(_ text: String) -> String {
-    ParameterMatrix.fill(text, parameters)
+    for name in parameters.keys where text.contains("{\(name)}") {
+      problems.usedParameters.insert(name)
+    }
+    return ParameterMatrix.fill(text, parameters)
   }
 
   /// The same table with other parameters: what is known of it stays with this one.

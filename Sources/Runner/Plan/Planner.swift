@@ -90,7 +90,10 @@ package final class Planner {
     var scope = scope
     _ = table.text("name")
     for name in table.list("free_ports") ?? [] {
-      guard scope.parameters[name] == nil else { continue }
+      guard scope.parameters[name] == nil else {
+        problems.usedParameters.insert(name)
+        continue
+      }
       scope.parameters[name] = freePort(table).map { "\($0)" }
     }
     // Those of the command line are the run's own; these are this list's.
