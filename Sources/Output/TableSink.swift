@@ -125,7 +125,8 @@ package final class TableSink: SampleSink {
   /// Puts the values into the row of their tick.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     if let cause = reader.absence(header) { notice("\(cause); shown as -") }
-    let mine = needed(of: header.stream)
+    // As long as the columns are not known, all of them are read.
+    let mine = shown == nil ? nil : needed(of: header.stream)
     if let shown {
       // Without any cells the rows are their times.
       if mine == nil, !shown.isEmpty {
@@ -144,11 +145,14 @@ package final class TableSink: SampleSink {
       for (column, value) in zip(frame.layout.shown, frame.values) {
         early[column.name] = value.number
       }
-    } else if let mine, !frame.values.isEmpty {
+    } else if let needed = needed(of: header.stream), !frame.values.isEmpty {
       // Taken out, as in `endRow`.
       var row: [Double?] = []
       swap(&row, &self.values)
-      for (place, slot) in mine.slots.enumerated() { row[slot] = frame.values[place].number }
+      for (index, slot) in needed.slots.enumerated() {
+        // This frame may have been read just before the columns were known.
+        row[slot] = frame.values[mine == nil ? needed.places[index] : index].number
+      }
       swap(&row, &self.values)
     }
   }

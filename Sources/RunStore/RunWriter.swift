@@ -115,6 +115,8 @@ package final class RunWriter: @unchecked Sendable {
         }
         try Tail.absorb(ofRunIn: path, db)
         try db.execute(sql: Schema.interruptParts)
+        // Phases that were never reached are found anew, by the plan as it is now.
+        try db.execute(sql: "DELETE FROM phase WHERE status = 'pending'")
         let own = ProcessIdentity.current()
         try db.execute(
           sql: """

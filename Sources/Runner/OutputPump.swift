@@ -63,7 +63,7 @@ final class OutputPump: @unchecked Sendable {
       let ready = Poll.wait(
         readable: isEnding ? [pipe.number] : [pipe.number, cancel.pollDescriptor],
         until: isEnding ? deadline : nil)
-      if ready.isEmpty { return }
+      if ready.isEmpty || isEnding && Clock.monotonic() >= deadline { return }
       guard ready.contains(0) else { continue }
       // Safe: the chunk's own length bounds the call.
       let count = unsafe read(pipe.number, &chunk, chunk.count)

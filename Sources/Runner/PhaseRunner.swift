@@ -209,7 +209,7 @@ final class PhaseRunner {
     for phase in measured {
       if let failure = HookRunner(phase.context).run(.cleanup) { session.note(failure) }
       // What a quota ended can be gone on with.
-      let isCutShort = isStopped || fatal?.category == .quota
+      let isCutShort = isStopped || fatal?.category == .quota && session.hasMeasured
       let status: RunStatus? = isCutShort ? .interrupted : fatal == nil ? nil : .failed
       try session.endPhase(phase.index, status) {
         RunController.summarise(&$0, collectors, own: phase.specification.metrics)

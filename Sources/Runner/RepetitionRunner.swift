@@ -113,12 +113,7 @@ struct RepetitionRunner {
     guard let until = phase.specification.until else { return phase }
     let known = RunSummary.names(in: session.result.phases[phase.index])
     guard !known.isEmpty, !known.contains(until.metric) else { return phase }
-    let hint = Nearest.hint(Nearest.word(to: until.metric, in: known))
-    session.note(
-      LBError(
-        .configuration,
-        "\(phase.node.name): no repetition has \(until.metric), which is to become precise: no "
-          + "more were added\(hint)"))
+    session.missingPrecision[until.metric, default: []].append(phase.node.name)
     var phase = phase
     phase.specification.until = nil
     return phase

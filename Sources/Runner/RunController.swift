@@ -122,9 +122,11 @@ package struct RunController {
   private func finish(_ session: RunSession, _ fatal: LBError?) throws(LBError) {
     Self.conclude(&session.result, collectors)
     session.result.warnings += context.services.stopping.takeWarnings()
-    let isStopped = context.services.stop.raised != nil || fatal?.category == .quota
+    session.notePrecision()
+    let isCutShort =
+      context.services.stop.raised != nil || fatal?.category == .quota && session.hasMeasured
     try session.end(
-      stopped: isStopped, fatal: fatal != nil, at: context.services.clock.realtime())
+      stopped: isCutShort, fatal: fatal != nil, at: context.services.clock.realtime())
     try session.addUnreached(plan)
     try context.journal.record(
       .info, "run.end", "run \(session.result.status.rawValue)",

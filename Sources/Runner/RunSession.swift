@@ -1,4 +1,5 @@
 import LinuxSystem
+import RunAnalysis
 package import RunStore
 package import SampleModel
 
@@ -15,6 +16,10 @@ package final class RunSession {
   private var attemptRow: Int64 = 0
   private var bracket: UInt32?
   private(set) var firstError: LBError?
+  /// Whether this session has begun any repetition: a quota that let it can let another one.
+  private(set) var hasMeasured = false
+  /// What `until` names though a phase's repetitions have it not, by metric.
+  var missingPrecision: [String: [String]] = [:]
   /// What the run has used of what it may.
   var quota = Quota(QuotaLimits())
   /// What follows failures, and what has failed so far.
@@ -37,6 +42,25 @@ package final class RunSession {
   package func note(_ error: LBError) {
     if firstError == nil { firstError = error }
     result.errors.append(error)
+  }
+
+  /// Says which metrics were to become precise that no repetition has: of the whole run an error,
+  /// of some of its phases a warning, since one setting holds for all of them.
+  func notePrecision() {
+    let known = Set(result.phases.flatMap(RunSummary.names))
+    for (metric, phases) in missingPrecision.sorted(by: { $0.key < $1.key }) {
+      let names = phases.joined(separator: ", ")
+      if known.contains(metric) {
+        result.warnings.append(
+          "\(names): no repetition has \(metric), which is to become precise: no more were added")
+      } else {
+        let hint = Nearest.hint(Nearest.word(to: metric, in: known.sorted()))
+        note(
+          LBError(
+            .configuration,
+            "no repetition has \(metric), which is to become precise: no more were added\(hint)"))
+      }
+    }
   }
 
   /// Takes back what a phase noted after `mark`: another one took its place. Gives it.
@@ -68,8 +92,7 @@ package final class RunSession {
   package func begin(_ phase: PhaseResult) throws(LBError) -> Int {
     advance(&result.status, to: .running)
     if let index = earlierPhase(phase.name) {
-      if [.interrupted, .pending].contains(result.phases[index].status) {
-        result.phases[index].note = nil
+      if result.phases[index].status == .interrupted {
         advance(&result.phases[index].status, to: .running)
         try store?.updatePhase(phaseRows[index], result.phases[index])
       }
@@ -107,7 +130,7 @@ package final class RunSession {
       var phase = PhaseResult(
         name: node.name, command: node.specification?.command ?? [], kind: node.kind,
         parameters: node.parameters)
-      phase.note = "never reached: the run ended before it"
+      phase.note = "never reached"
       result.phases.append(phase)
       let row = try store?.addPhase(phase) ?? 0
       phaseRows.append(row)
@@ -117,6 +140,7 @@ package final class RunSession {
 
   /// Begins a repetition of a phase, by default the last one.
   package func begin(_ repetition: RepetitionResult, phase: Int? = nil) throws(LBError) {
+    hasMeasured = true
     let phase = phase ?? result.phases.count - 1
     let known = result.phases[phase].repetitions.firstIndex {
       $0.repetition == repetition.repetition && $0.warmUp == repetition.warmUp
@@ -218,6 +242,10 @@ package final class RunSession {
   /// Says which phase took the place of one that failed.
   func replace(_ index: Int, by name: String) throws(LBError) {
     result.phases[index].replacedBy = name
+    // Those of an earlier session too.
+    let own = result.phases[index].repetitions.flatMap(\.attempts).compactMap(\.error)
+    result.errors.removeAll(where: own.contains)
+    firstError = result.errors.first
     if phaseRows[index] != 0 {
       try store?.updatePhase(phaseRows[index], result.phases[index])
     }

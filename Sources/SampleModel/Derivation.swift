@@ -23,12 +23,13 @@ package enum DerivedValue: Sendable, Equatable {
 package struct Derivation: Sendable {
   /// What one frame became.
   package struct Result: Sendable {
-    /// In the layout's column order, then its formulas; empty for a frame without values.
+    /// In the layout's column order, then its formulas, or of the asked places in their order;
+    /// empty for a frame without values.
     package var values: [DerivedValue] = []
     /// Nanoseconds since this collector's previous complete acquisition, nil at the first.
     package var window: UInt64?
 
-    /// The values by the names of `layout`'s columns, without those that are absent.
+    /// All values by the names of `layout`'s columns, without those that are absent.
     package func named(_ layout: Layout) -> [String: Double] {
       var named: [String: Double] = [:]
       for (column, value) in zip(layout.shown, values) { named[column.name] = value.number }

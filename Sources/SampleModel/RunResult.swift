@@ -100,7 +100,7 @@ public struct PhaseResult: Sendable, Hashable, Codable {
   public var metrics: [MetricSummary]
   /// The same without the contaminated ones; empty where there were none.
   public var cleanMetrics: [MetricSummary]
-  /// Why it was skipped, or what took its place.
+  /// Why it was skipped, or that the run ended before it: then it stands as `pending`.
   public var note: String?
   /// The phase that took its place when it failed.
   public var replacedBy: String?

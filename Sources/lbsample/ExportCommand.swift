@@ -113,6 +113,10 @@ struct ExportCommand: ParsableCommand {
     guard let output else {
       throw LBError(.configuration, "--format lb writes a directory: name it with --output DIR")
     }
+    guard phases.isEmpty, repetitions.isEmpty else {
+      throw LBError(
+        .configuration, "--format lb writes all repetitions: leave --phase and --repetition out")
+    }
     let reader = try options.open(runName)
     defer { reader.close() }
     let count = try SuiteExport(reader: reader, directory: output).write()
@@ -138,11 +142,14 @@ struct ExportCommand: ParsableCommand {
     _ labels: [(UInt32, BracketLabel)], _ result: RunResult
   ) throws(LBError) -> Set<UInt32>? {
     guard !repetitions.isEmpty || !phases.isEmpty else { return nil }
-    let known = result.phases.map(\.name)
+    let known = result.phases.map(\.name).filter { name in labels.contains { $0.1.phase == name } }
     if let absent = phases.first(where: { !known.contains($0) }) {
       throw LBError(
         .configuration,
-        "--phase \(absent): run \(result.runID) has \(known.joined(separator: ", "))"
+        "--phase \(absent): "
+          + (known.isEmpty
+            ? "\(result.runID) has no phases"
+            : "run \(result.runID) has samples of \(known.joined(separator: ", "))")
           + Nearest.hint(Nearest.word(to: absent, in: known)))
     }
     let labels = labels.filter { phases.isEmpty || phases.contains($0.1.phase) }

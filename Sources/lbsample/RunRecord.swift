@@ -113,6 +113,7 @@ struct RunRecord {
     result = before.result
     result.status = .interrupted
     result.interruptParts()
+    result.phases.removeAll { $0.status == .pending }
     // What stopped it then is not what may stop it now.
     result.errors.removeAll { [.stopRequested, .quota].contains($0.category) }
     result.warnings += differences.map { "resumed although \($0)" }

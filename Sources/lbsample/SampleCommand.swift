@@ -92,8 +92,12 @@ struct SampleCommand: ParsableCommand {
     let stop = try ownErrors { () throws(SystemError) in try StopFlag() }
     let view = try view(plan.settings, host: host, stop: stop)
     if let view { sinks.append(view) }
-    // Programs get what is new ten times a second; eyes do with two.
-    if let view { configuration.liveWithin = view is TableSink ? 450_000_000 : 100_000_000 }
+    // Programs get what is new ten times a second. Eyes do with two, unless rows come so slowly
+    // that each can be shown at once.
+    if let view {
+      let rows: UInt64 = plan.interval >= 250_000_000 ? 250_000_000 : 450_000_000
+      configuration.liveWithin = view is TableSink ? rows : 100_000_000
+    }
     let recording = try record.map { path throws(LBError) in
       try Recording(
         path: path, name: name, interval: plan.interval, host: host,

@@ -174,6 +174,43 @@ import Testing
     #expect(result.warnings.contains { $0.contains("begun again") })
   }
 
+  @Test func aMemberThatFailsEndsTheMeasuredOneAndOneThatEndsDoesNot() throws {
+    let command = try Command()
+    let path = try plan(
+      command,
+      """
+      [[phase]]
+      name = "done"
+      kind = "parallel"
+      [[phase.member]]
+      name = "short"
+      command = "true"
+      [[phase.member]]
+      measured = true
+      command = "sleep 0.5"
+      [[phase]]
+      name = "lost"
+      kind = "parallel"
+      [[phase.member]]
+      name = "bad"
+      command = ["sh", "-c", "sleep 0.2; exit 7"]
+      [[phase.member]]
+      measured = true
+      command = "sleep 100"
+      """)
+    let outcome = try start(command, ["--plan", path]).finish()
+    #expect(outcome.code == 4, "\(outcome.error)")
+    let result = try result(outcome)
+    let done = try phase(result, "done").repetitions[0]
+    #expect(done.status == .completed)
+    // Nobody polls for what has ended: the whole process needs far less than the half second.
+    let cost = done.attempts[0].overhead?.processNanoseconds ?? .max
+    #expect(cost < 250_000_000, "\(cost)")
+    let lost = try phase(result, "lost").repetitions[0]
+    #expect(lost.status == .failed)
+    #expect(lost.attempts[0].error?.message.contains("bad exited with code 7") == true)
+  }
+
   @Test func aServerThatIsNeverReadyEndsTheRun() throws {
     let command = try Command()
     let path = try plan(

@@ -257,6 +257,45 @@ private final class Lines {
     #expect(!text.contains("\u{1b}") && text.contains("[x") && text.contains(" 25.0 "), "\(text)")
   }
 
+  @Test func aLayoutThatShrinksShiftsNoColumn() throws {
+    let lines = Lines()
+    let sink = TableSink(
+      reader: StreamReader(raw: false), style: .init(), clock: { _ in "12:00:00" },
+      writer: lines.write, notice: { lines.notices.append($0) })
+    let memory = Layout(
+      collector: "memory", stream: 1, epoch: 1,
+      columns: ["MemTotal", "MemFree", "MemAvailable"].map {
+        Column(
+          collector: "memory", metric: MetricDescription($0, .bytes, .gauge, meaning: ""),
+          instance: "")
+      })
+    func tick(_ number: UInt64, epoch: UInt32, _ cpu: [UInt64]) throws {
+      try send(cpu, header(number, epoch: epoch), to: sink)
+      var other = header(number)
+      other.stream = 1
+      try send([9 << 30, 5 << 30, 7 << 30], other, to: sink)
+    }
+    try sink.begin(meta())
+    // All CPUs stand behind the single ones, of which the table shows none.
+    try sink.layout(cpuLayout(["0", "1", "all"]))
+    try sink.layout(memory)
+    for number in 0...2 {
+      let time = UInt64(number) * 50
+      try tick(UInt64(number), epoch: 1, [0, 0, 0, 0, time, 100 - time])
+    }
+    try sink.layout(cpuLayout(["0", "all"], epoch: 2))
+    for number in 3...5 {
+      try tick(UInt64(number), epoch: 2, [0, 0, UInt64(number) * 50, 500])
+    }
+    try sink.commit(watermark: .max)
+    let rows = lines.lines.filter { $0.hasPrefix("12:00:00") }
+    let cells = rows.map { $0.split(separator: " ").dropFirst().joined(separator: " ") }
+    #expect(cells.count == 5, "\(lines.text)")
+    // MemFree, MemAvailable; of the CPUs half of one in each second.
+    #expect(cells.allSatisfy { $0.hasSuffix("| 5G 7G") }, "\(lines.text)")
+    #expect(cells.allSatisfy { $0.hasPrefix("| 50.0 ") }, "\(lines.text)")
+  }
+
   @Test func absentCellsAreDashes() throws {
     let lines = Lines()
     let sink = TableSink(
