@@ -138,7 +138,11 @@ package final class RunWriter: @unchecked Sendable {
     settings.journalMode = .wal
     settings.busyMode = .timeout(5)
     settings.prepareDatabase { db in
-      try db.execute(sql: "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
+      // Rows are only added: a cache of the usual 2 MB would fill with what nobody reads again.
+      try db.execute(
+        sql: """
+          PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -512;
+          """)
     }
     return try DatabaseQueue(path: path, configuration: settings)
   }
