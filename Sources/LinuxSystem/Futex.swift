@@ -43,6 +43,11 @@ package struct FutexWord: ~Copyable, @unchecked Sendable {
   /// Stores; partner of `load`.
   @inline(__always)
   package func store(_ value: UInt32) { unsafe atomic.pointee.store(value, ordering: .releasing) }
+  /// Stores in one order with all such stores, for whoever then looks whether anybody waits.
+  @inline(__always)
+  package func storeInOrder(_ value: UInt32) {
+    unsafe atomic.pointee.store(value, ordering: .sequentiallyConsistent)
+  }
   /// Stores and wakes every waiter.
   package func announce(_ value: UInt32) {
     store(value)

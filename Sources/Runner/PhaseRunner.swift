@@ -78,8 +78,7 @@ final class PhaseRunner {
         switch try enter(action, node) {
         case .skip(let reason):
           try session.skip(
-            PhaseResult(
-              name: node.name, command: [], kind: node.kind, parameters: node.parameters),
+            node.unexecuted,
             because: reason)
           try context.journal.record(.notice, "phase.skipped", "\(node.name): \(reason)")
           return nil
@@ -174,6 +173,11 @@ final class PhaseRunner {
     }
     try context.journal.record(
       .warning, "phase.skipped", "\(node.name) ends here: \(fatal.message)", error: fatal)
+    let known = Set(session.result.phases.map(\.name))
+    for below in node.measured() where below.name != node.name && !known.contains(below.name) {
+      try session.skip(
+        below.unexecuted, because: "\(node.name) failed before it")
+    }
     return true
   }
 
@@ -188,9 +192,7 @@ final class PhaseRunner {
     for node in nodes where !session.isDone(node.name) {
       guard let specification = node.specification else { continue }
       let index = try session.begin(
-        PhaseResult(
-          name: node.name, command: specification.command, kind: node.kind,
-          parameters: node.parameters))
+        node.unexecuted)
       measured.append(
         MeasuredPhase(
           node: node, index: index, context: context.executing(specification),
@@ -208,8 +210,7 @@ final class PhaseRunner {
     }
     for phase in measured {
       if let failure = HookRunner(phase.context).run(.cleanup) { session.note(failure) }
-      // What a quota ended can be gone on with.
-      let isCutShort = isStopped || fatal?.category == .quota && session.hasMeasured
+      let isCutShort = isStopped || session.isResumable(after: fatal)
       let status: RunStatus? = isCutShort ? .interrupted : fatal == nil ? nil : .failed
       try session.endPhase(phase.index, status) {
         RunController.summarise(&$0, collectors, own: phase.specification.metrics)

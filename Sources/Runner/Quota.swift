@@ -38,16 +38,19 @@ package struct Quota: Sendable {
 
     /// As an error that ends the run.
     package var error: LBError {
-      let unit =
-        switch resource {
-        case .wall, .ownCPU: "ns"
-        case .bytes: "bytes"
-        case .retries: "attempts"
-        }
-      return LBError(
+      LBError(
         .quota,
         "the quota of \(resource.rawValue) is used up: the next attempt is estimated at "
-          + "\(estimate) \(unit), \(remaining) remain, \(estimate - remaining) more are needed")
+          + "\(text(estimate)), \(text(remaining)) remain, \(text(estimate - remaining)) more are "
+          + "needed")
+    }
+
+    private func text(_ amount: UInt64) -> String {
+      switch resource {
+      case .wall, .ownCPU: Durations.rounded(amount)
+      case .bytes: "\(amount) bytes"
+      case .retries: "\(amount) attempts"
+      }
     }
   }
 

@@ -124,7 +124,7 @@ package struct RunController {
     session.result.warnings += context.services.stopping.takeWarnings()
     session.notePrecision()
     let isCutShort =
-      context.services.stop.raised != nil || fatal?.category == .quota && session.hasMeasured
+      context.services.stop.raised != nil || session.isResumable(after: fatal)
     try session.end(
       stopped: isCutShort, fatal: fatal != nil, at: context.services.clock.realtime())
     try session.addUnreached(plan)
@@ -135,6 +135,12 @@ package struct RunController {
 }
 
 extension PhaseNode {
+  /// Its place in the result before anything of it is executed.
+  var unexecuted: PhaseResult {
+    PhaseResult(
+      name: name, command: specification?.command ?? [], kind: kind, parameters: parameters)
+  }
+
   /// The plan of a single command: one phase, called `main`.
   static func only(_ specification: RunSpecification) -> PhaseNode {
     var main = PhaseNode(name: "main", kind: "command")

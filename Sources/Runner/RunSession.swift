@@ -16,8 +16,8 @@ package final class RunSession {
   private var attemptRow: Int64 = 0
   private var bracket: UInt32?
   private(set) var firstError: LBError?
-  /// Whether this session has begun any repetition: a quota that let it can let another one.
-  private(set) var hasMeasured = false
+  /// Whether this session has begun any repetition.
+  private var hasMeasured = false
   /// What `until` names though a phase's repetitions have it not, by metric.
   var missingPrecision: [String: [String]] = [:]
   /// What the run has used of what it may.
@@ -110,6 +110,10 @@ package final class RunSession {
     result.phases.indices.prefix(earlier.phases.count).first { result.phases[$0].name == name }
   }
 
+  /// Whether what a run ended with lets it be gone on with: a quota that let one repetition begin
+  /// can let another one.
+  func isResumable(after fatal: LBError?) -> Bool { fatal?.category == .quota && hasMeasured }
+
   /// A phase that is not executed, and why.
   func skip(_ phase: PhaseResult, because reason: String) throws(LBError) {
     if earlierPhase(phase.name) != nil { return }
@@ -127,9 +131,7 @@ package final class RunSession {
     let skipped = Set(result.phases.filter { $0.status == .skipped }.map(\.name))
     let known = Set(result.phases.map(\.name))
     for node in plan.measured(without: skipped) where !known.contains(node.name) {
-      var phase = PhaseResult(
-        name: node.name, command: node.specification?.command ?? [], kind: node.kind,
-        parameters: node.parameters)
+      var phase = node.unexecuted
       phase.note = "never reached"
       result.phases.append(phase)
       let row = try store?.addPhase(phase) ?? 0

@@ -34,6 +34,16 @@ package enum Durations {
     }
     return "\(nanoseconds)ns"
   }
+
+  /// To a tenth of the largest unit that fits, as `224.6 ms`.
+  package static func rounded(_ nanoseconds: UInt64) -> String {
+    for (name, unit) in [("s", 1_000_000_000 as UInt64), ("ms", 1_000_000), ("us", 1000)]
+    where nanoseconds >= unit {
+      let tenths = nanoseconds / (unit / 10)
+      return "\(tenths / 10).\(tenths % 10) \(name)"
+    }
+    return "\(nanoseconds) ns"
+  }
 }
 
 /// The nearest of some known words, for messages.

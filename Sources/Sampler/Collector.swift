@@ -26,6 +26,9 @@ package protocol Collector: Sendable {
   var needsTarget: Bool { get }
   /// Whether its samples wait for something, and so need a sampling thread of their own.
   var waits: Bool { get }
+  /// Whether the kernel answers a reading out of its own memory, at once and on any CPU: then it
+  /// need not be left to a thread that may be given up.
+  var cannotHang: Bool { get }
   /// Whether its source can be read here.
   func probe(_ context: CollectorContext) -> Availability
   /// Opens, sizes, allocates and checks that a first read parses. Everything expensive is here.
@@ -37,6 +40,8 @@ extension Collector {
   package var needsTarget: Bool { false }
   /// It only reads.
   package var waits: Bool { false }
+  /// Who knows what its source waits for.
+  package var cannotHang: Bool { false }
 }
 
 /// How many record rows one acquisition gave, and how many found no room.

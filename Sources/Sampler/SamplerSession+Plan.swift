@@ -1,3 +1,4 @@
+import LinuxSystem
 import SampleModel
 
 /// How often each collector is read, and what of that is said.
@@ -21,6 +22,13 @@ extension SamplerSession {
     let stream: Int
     let request: CollectorRequest
     var cadence: UInt64
+  }
+
+  /// Whether whoever opens and closes brackets can take the edges of these collectors itself: none
+  /// can hang, and the sampling thread has no priority that the edges should have too.
+  func canLendEdges(_ armed: [Armed]) -> Bool {
+    configuration.priority == .other && configuration.context.roots.isOwnProc
+      && armed.allSatisfy { $0.request.collector.cannotHang }
   }
 
   /// Who samples what: the collectors spread over a thread for each CPU, and those that wait each

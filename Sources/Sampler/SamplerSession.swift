@@ -207,7 +207,8 @@ package final class SamplerSession {
       mailboxes: states.map(\.1), scratch: scratch, producer: storage.takeProducer(),
       wakeFill: capacity / 2,
       wakesEveryTick: configuration.liveWithin.map { configuration.interval >= $0 } ?? false,
-      budget: configuration.budget ?? 0, drain: signal)
+      budget: configuration.budget ?? 0, lendsEdges: index == 0 && canLendEdges(armed),
+      drain: signal)
     for mapping in [ringMemory, scratch, stack] {
       notes += mapping.notes
       memoryLocked += UInt64(mapping.lockedBytes)
@@ -262,12 +263,11 @@ package final class SamplerSession {
     edgeFailure = nil
     drain.ceiling.store(Clock.monotonic(), ordering: .releasing)
     let base = openingBase()
-    for thread in threads {
-      thread.bracket = SamplingThread.Bracket(
-        number: bracketNumber, base: base, interval: configuration.interval,
-        limit: configuration.limit ?? .max)
-      thread.send(.open)
-    }
+    let bracket = SamplingThread.Bracket(
+      number: bracketNumber, base: base, interval: configuration.interval,
+      limit: configuration.limit ?? .max)
+    // The first thread's edge may be taken here: the others take theirs meanwhile.
+    for thread in threads.reversed() { thread.open(bracket) }
     try awaitAll()
     try retryFailedEdges()
     drain.ceiling.store(.max, ordering: .releasing)
@@ -281,7 +281,7 @@ package final class SamplerSession {
     guard let drain else { throw LBError(.internal, "stop before arm") }
     let called = Clock.monotonic()
     drain.ceiling.store(called, ordering: .releasing)
-    for thread in threads.reversed() { thread.send(sampling ? .close : .park) }
+    for thread in threads.reversed() { thread.close(sampling: sampling) }
     try awaitAll()
     if sampling { try retryFailedEdges() }
     drain.ceiling.store(.max, ordering: .releasing)

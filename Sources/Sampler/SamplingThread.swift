@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 import SampleModel
 import SampleRing
@@ -5,24 +6,38 @@ import Synchronization
 
 /// One pinned thread that reads its collectors at absolute deadlines into its ring.
 ///
-/// It is parked, or it samples. A command moves it: the controller writes the parameters, bumps
-/// the command word and waits for the same number in the acknowledged word. Between start and
-/// stop it waits in one futex call on the command word with the deadline, and makes no other
-/// system calls than its collectors'.
+/// It is parked, or it samples. A command moves it: the controller writes the parameters, stores
+/// the next command word and waits for the same in the acknowledged word. Between start and stop
+/// it waits in one futex call on the command word with the deadline, and makes no other system
+/// calls than its collectors'.
+///
+/// The streams, the ring's end and the ticks belong to whoever holds `turn`, so that the
+/// controller can take an edge itself while the thread sleeps: two switches less for each.
 @safe
 final class SamplingThread: @unchecked Sendable {
-  // Sendable: parameters and results change hands at the command and acknowledged words only.
+  // Sendable: parameters and results change hands at the command and acknowledged words and at
+  // `turn` only.
 
   let index: Int
   let cpu: Int?
-  /// Set before `open`; read by the thread after the command word.
+  /// Set before `open`; read by the thread after the command word or with `turn`.
   var bracket = Bracket()
-  /// Atomic: a thread that hangs is told to end before it has answered.
-  let operation = Atomic<Operation>(.park)
-  private let command = FutexWord()
-  private let acknowledged = FutexWord()
-  private var sent: UInt32 = 0
-  private var thread: SystemThread?
+  /// An `Operation` with the number of the command above it.
+  let command = FutexWord()
+  /// The last command that was done.
+  let acknowledged = FutexWord(.max)
+  /// The controller's: the last command, and the last that an answer is awaited of.
+  var sent: UInt32 = 0
+  var awaited: UInt32?
+  var thread: SystemThread?
+  /// Who may touch what the thread and the controller share.
+  let turn = Atomic<Turn>(.controller)
+  /// The deadline of the sleep that the thread is in or has been in last; UInt64.max without one.
+  let sleepsUntil = Atomic<UInt64>(.max)
+  /// Whether the controller may take edges itself: no collector of the thread can hang.
+  let lendsEdges: Bool
+  /// Of the thread's CPU time, for others to read.
+  private(set) var clock: clockid_t = 0
   /// No frame that starts before this is still to come; UInt64.max while parked.
   let floor = Atomic<UInt64>(.max)
   /// The stream of the last acquisition that was begun.
@@ -49,7 +64,10 @@ final class SamplingThread: @unchecked Sendable {
   /// Filled in by the thread before it acknowledges.
   private(set) var setupFailure: SystemError?
   private(set) var ticks = TickLedger()
-  private(set) var cpuNanoseconds: UInt64 = 0
+  /// CPU time of the thread from the opening to the closing edge, and of the controller for those
+  /// that it took.
+  private var threadNanoseconds: UInt64 = 0
+  var edgeNanoseconds: UInt64 = 0
   private(set) var openStart: UInt64 = 0
   private(set) var closeEnd: UInt64 = 0
   private var cpuAtOpen: UInt64 = 0
@@ -58,9 +76,10 @@ final class SamplingThread: @unchecked Sendable {
   init(
     index: Int, cpu: Int?, priority: SchedulingPriority, streams: [StreamState],
     mailboxes: [Mailbox], scratch: Mapping, producer: consuming RingProducer, wakeFill: Int,
-    wakesEveryTick: Bool, budget: Double, drain: DrainSignal
+    wakesEveryTick: Bool, budget: Double, lendsEdges: Bool, drain: DrainSignal
   ) {
     self.budget = budget
+    self.lendsEdges = lendsEdges
     hasBounds = budget > 0 || streams.contains { $0.costLimit > 0 }
     cadences = CadenceBoard(streams.map(\.cadence))
     self.index = index
@@ -81,56 +100,8 @@ final class SamplingThread: @unchecked Sendable {
     unsafe streams.deallocate()
   }
 
-  // MARK: The controller's side
-
-  /// Starts the pthread and waits until it is parked.
-  func launch(stack: Mapping) throws(SystemError) {
-    let thread = try SystemThread(name: "lb-sample-\(index)", stack: stack) { [unowned self] in
-      main()
-    }
-    self.thread = thread
-    _ = awaitAcknowledged(1, until: Futex.forever)
-    sent = 0
-    if let setupFailure {
-      thread.join()
-      throw setupFailure
-    }
-  }
-
-  /// Hands over `operation` without waiting.
-  func send(_ operation: Operation) {
-    self.operation.store(operation, ordering: .relaxed)
-    sent &+= 1
-    command.bump()
-  }
-
-  /// Waits until what was sent last is done; false when it is not within `limit` nanoseconds.
-  func awaitDone(within limit: UInt64) -> Bool {
-    awaitAcknowledged(sent &+ 1, until: Clock.monotonic() &+ limit)
-  }
-
-  /// Ends the thread and waits for it; false when it does not end within `limit` nanoseconds: it
-  /// then hangs in an acquisition, and everything that it uses must stay.
-  func shutDown(within limit: UInt64) -> Bool {
-    guard let thread else { return true }
-    send(.exit)
-    guard awaitDone(within: limit) else {
-      thread.detach()
-      return false
-    }
-    thread.join()
-    self.thread = nil
-    return true
-  }
-
-  private func awaitAcknowledged(_ value: UInt32, until deadline: UInt64) -> Bool {
-    while true {
-      let seen = acknowledged.load()
-      if seen == value { return true }
-      if Clock.monotonic() >= deadline { return false }
-      Futex.wait(acknowledged, whileEqualTo: seen, until: deadline)
-    }
-  }
+  /// What sampling cost since the bracket was opened. After `close`.
+  var cpuNanoseconds: UInt64 { threadNanoseconds &+ edgeNanoseconds }
 
   /// Messages offered to and refused by the ring so far. For the controller, while parked.
   var ringCounts: (pushed: UInt64, dropped: UInt64) { (producer.pushed, producer.dropped) }
@@ -152,39 +123,45 @@ final class SamplingThread: @unchecked Sendable {
     unsafe body(UnsafeBufferPointer(streams).span)
   }
 
-  // MARK: The thread's side
+  // MARK: Whoever has the turn
 
-  private func main() {
+  func main() {
     do throws(SystemError) {
       try prepare()
     } catch {
       setupFailure = error
-      acknowledged.bump()
+      acknowledged.announce(0)
       return
     }
-    acknowledged.bump()
+    acknowledged.announce(0)
     var seen: UInt32 = 0
     while true {
       let current = command.load()
       if current == seen {
+        // In order with the command: either the controller sees that nothing but it ends this
+        // sleep, or the sleep does not begin.
+        sleepsUntil.store(.max, ordering: .sequentiallyConsistent)
         Futex.wait(command, whileEqualTo: seen, until: Futex.forever)
         continue
       }
       seen = current
-      // Relaxed: the command word orders it.
-      let operation = operation.load(ordering: .relaxed)
+      let operation = Operation(command: current)
       switch operation {
-      case .open: openBracket()
+      case .open:
+        openBracket()
+        turn.store(.sleeping, ordering: .releasing)
+      case .sample: break
       case .retryEdge: retryEdge()
-      case .close: closeBracket(sampling: true)
-      case .park: closeBracket(sampling: false)
-      case .exit:
-        acknowledged.bump()
-        return
+      case .close, .park:
+        closeBracket(sampling: operation == .close)
+        turn.store(.controller, ordering: .releasing)
+      case .exit: break
       }
       // An opening edge that must be taken again is gone on from just as well.
-      let isSampling = operation == .open || operation == .retryEdge && edge == .open
-      acknowledged.bump()
+      let isSampling =
+        operation == .open || operation == .sample || operation == .retryEdge && edge == .open
+      if operation != .sample { acknowledged.announce(current) }
+      if operation == .exit { return }
       if isSampling { sampleUntilCommanded(seen) }
     }
   }
@@ -193,15 +170,17 @@ final class SamplingThread: @unchecked Sendable {
     if let cpu { try CPUSet([cpu]).applyToThisThread() }
     try SystemThread.setTimerSlack(nanoseconds: 1)
     try priority.applyToThisThread()
+    _ = unsafe pthread_getcpuclockid(pthread_self(), &clock)
   }
 
-  private func openBracket() {
+  /// Takes the opening edge. For whoever has the turn.
+  func openBracket() {
     checkedAt = Clock.monotonic()
-    cpuAtCheck = Clock.processCPU()
+    if hasBounds { cpuAtCheck = Clock.processCPU() }
     ticks = TickLedger()
     nextIndex = 1
     finished.store(false, ordering: .relaxed)
-    cpuAtOpen = Clock.threadCPU()
+    cpuAtOpen = Clock.read(clock)
     for index in unsafe streams.indices {
       // Every bracket begins as it was asked for: repetitions are to be alike.
       unsafe streams[index].cadence = streams[index].askedCadence
@@ -221,7 +200,8 @@ final class SamplingThread: @unchecked Sendable {
 
   private func retryEdge() { takeEdge(onlyFailed: true, at: Clock.monotonic()) }
 
-  private func closeBracket(sampling: Bool) {
+  /// Takes the closing edge, if wanted, and ends the account. For whoever has the turn.
+  func closeBracket(sampling: Bool) {
     let now = Clock.monotonic()
     let elapsed = (now &- bracket.base) / bracket.interval
     if nextIndex &- 1 > elapsed {
@@ -238,7 +218,7 @@ final class SamplingThread: @unchecked Sendable {
     }
     // Release: partner of the drain's acquire; all frames of the bracket are published.
     floor.store(.max, ordering: .releasing)
-    cpuNanoseconds = Clock.threadCPU() &- cpuAtOpen
+    threadNanoseconds = Clock.read(clock) &- cpuAtOpen
   }
 
   private func takeEdge(onlyFailed: Bool, at time: UInt64) {
@@ -254,8 +234,16 @@ final class SamplingThread: @unchecked Sendable {
     closeEnd = now
   }
 
-  /// The sampling loop: returns when the command word no longer holds `seen`, or at the limit.
+  /// The sampling loop: returns when the command word no longer holds `seen`, when the controller
+  /// has taken over, or at the limit.
   private func sampleUntilCommanded(_ seen: UInt32) {
+    guard passTurn(from: .sleeping, to: .thread) else { return }
+    if sampleInTurn(seen) { turn.store(.sleeping, ordering: .releasing) }
+  }
+
+  /// Gives whether the thread has the turn still.
+  private func sampleInTurn(_ seen: UInt32) -> Bool {
+    let number = bracket.number
     let base = bracket.base
     let interval = bracket.interval
     var wokenAtPush: UInt64 = 0
@@ -265,12 +253,12 @@ final class SamplingThread: @unchecked Sendable {
       // Release: partner of the drain's acquire: what starts before this is published.
       floor.store(deadline, ordering: .releasing)
       var now = Clock.monotonic()
-      while now < deadline {
-        Futex.wait(command, whileEqualTo: seen, until: deadline)
-        if command.load() != seen { return }
+      if now < deadline {
+        guard sleep(until: deadline, unless: seen, bracket: number) else { return false }
         now = Clock.monotonic()
+      } else if command.load() != seen {
+        return true
       }
-      if command.load() != seen { return }
       if now &- deadline >= interval {
         let latest = (now &- base) / interval
         // One behind the limit stands for "all of them".
@@ -309,14 +297,43 @@ final class SamplingThread: @unchecked Sendable {
     floor.store(.max, ordering: .releasing)
     finished.store(true, ordering: .releasing)
     drainWord.wake()
+    return true
+  }
+
+  /// Sleeps without the turn; false, and still without it, when a command has come or the
+  /// controller has closed the bracket.
+  @inline(__always)
+  private func sleep(
+    until deadline: UInt64, unless seen: UInt32, bracket number: UInt32
+  ) -> Bool {
+    // In order with the command, as when parked.
+    sleepsUntil.store(deadline, ordering: .sequentiallyConsistent)
+    turn.store(.sleeping, ordering: .releasing)
+    repeat {
+      Futex.wait(command, whileEqualTo: seen, until: deadline)
+      if command.load() != seen { return false }
+    } while Clock.monotonic() < deadline
+    guard passTurn(from: .sleeping, to: .thread) else { return false }
+    if command.load() == seen, bracket.number == number { return true }
+    // It is the next bracket's, whose command is on its way.
+    turn.store(.sleeping, ordering: .releasing)
+    return false
+  }
+
+  /// The next deadline that something is due at, or the limit's.
+  @inline(__always)
+  var nextDue: UInt64 {
+    var due = bracket.limit
+    for index in unsafe streams.indices { due = min(due, unsafe streams[index].nextDue) }
+    return due
   }
 
   /// Deadlines at which nothing is due are slept through. The limit's own is waited for.
   @inline(__always)
   private func passIdleTicks() {
-    var due = bracket.limit
-    for index in unsafe streams.indices { due = min(due, unsafe streams[index].nextDue) }
-    guard due > nextIndex else { return }
+    let due = nextDue
+    // Without a limit, and with every stream disabled, there is nothing to sleep until.
+    guard due > nextIndex, due < .max else { return }
     ticks.onTime &+= due &- nextIndex
     nextIndex = due
   }

@@ -1,3 +1,5 @@
+package import Glibc
+import LinuxSystem
 package import SampleModel
 package import Sampler
 import Synchronization
@@ -17,23 +19,29 @@ package final class ScriptedCollector: Collector {
     var armings = 0
     var probes = 0
     var disarmings = 0
+    var edgeThreads: Set<pthread_t> = []
+    var tickThreads: Set<pthread_t> = []
   }
 
   package let description: CollectorDescription
+  package let cannotHang: Bool
   private let progress = Mutex(Progress())
   private let script: [Step]
   private let instances: [[String]]
   private let records: Int
   private let availability: Availability
+  private let duration: UInt64
 
   /// A collector that follows `script` and then counts up. Arming number n has the instances
   /// `instances[n]`, or the last ones. With `records`, each acquisition gives that many rows of
-  /// (acquisition, row).
+  /// (acquisition, row). An acquisition takes `duration` nanoseconds.
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
     records: Int = 0, availability: Availability = .available, resolution: UInt64? = nil,
-    mayLag: Bool = false
+    mayLag: Bool = false, cannotHang: Bool = false, duration: UInt64 = 0
   ) {
+    self.cannotHang = cannotHang
+    self.duration = duration
     self.script = script
     self.instances = instances
     self.records = records
@@ -52,6 +60,9 @@ package final class ScriptedCollector: Collector {
   package var probes: Int { progress.withLock { $0.probes } }
   package var armings: Int { progress.withLock { $0.armings } }
   package var disarmings: Int { progress.withLock { $0.disarmings } }
+  /// Who took samples at edges, and who the others.
+  package var edgeThreads: Set<pthread_t> { progress.withLock { $0.edgeThreads } }
+  package var tickThreads: Set<pthread_t> { progress.withLock { $0.tickThreads } }
 
   /// As scripted.
   package func probe(_ context: CollectorContext) -> Availability {
@@ -87,7 +98,11 @@ package final class ScriptedCollector: Collector {
     }
 
     override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
-      let (step, number) = script.next()
+      let (step, number) = script.next(isAtEdge: isAtEdge)
+      if script.duration > 0 {
+        let end = Clock.monotonic() + script.duration
+        while Clock.monotonic() < end {}
+      }
       switch step {
       case .gap(let outcome): return outcome
       case .value(let value):
@@ -110,9 +125,14 @@ package final class ScriptedCollector: Collector {
     override func disarm() { script.progress.withLock { $0.disarmings += 1 } }
   }
 
-  private func next() -> (Step?, number: Int) {
+  private func next(isAtEdge: Bool) -> (Step?, number: Int) {
     progress.withLock { progress in
       defer { progress.step += 1 }
+      if isAtEdge {
+        progress.edgeThreads.insert(pthread_self())
+      } else {
+        progress.tickThreads.insert(pthread_self())
+      }
       return (progress.step < script.count ? script[progress.step] : nil, progress.step + 1)
     }
   }

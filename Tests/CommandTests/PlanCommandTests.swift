@@ -364,6 +364,30 @@ import Testing
     #expect(result.errors.map(\.category).contains(.gate) == (word != "approve"))
   }
 
+  @Test func whatStandsBelowAPhaseThatWasPassedOverIsSkipped() throws {
+    let command = try Command()
+    try Data("setup = \"false\"\n[[phase]]\nname = \"below\"\ncommand = \"true\"\n".utf8)
+      .write(to: URL(fileURLWithPath: command.folder.file("inner.toml")))
+    let path = try plan(
+      command,
+      """
+      [[phase]]
+      name = "inner"
+      kind = "include"
+      file = "inner.toml"
+      [[phase]]
+      name = "after"
+      command = "true"
+      """)
+    let running = try start(command, ["--ask", "20s", "--plan", path])
+    #expect(running.wait { running.error.contains("go on without it?") })
+    _ = try command("approve", "--config", "/dev/null", "last")
+    let result = try result(running.finish())
+    #expect(try phase(result, "below").status == .skipped)
+    #expect(try phase(result, "below").note == "inner failed before it")
+    #expect(try phase(result, "after").status == .completed)
+  }
+
   @Test func silenceRefuses() throws {
     let command = try Command()
     let path = try plan(

@@ -29,7 +29,7 @@ import Testing
     }
     #expect(denial?.resource == .wall && denial?.estimate == 40 && denial?.remaining == 30)
     #expect(denial?.error.category == .quota)
-    #expect(denial?.error.message.contains("10 more are needed") == true)
+    #expect(denial?.error.message.contains("10 ns more are needed") == true)
     _ = try quota.reserve("b", isRetry: false, elapsed: 99)
     #expect(throws: Quota.Denial.self) { try quota.reserve("b", isRetry: false, elapsed: 100) }
   }

@@ -49,6 +49,7 @@ struct CpuCollector: TextCollector {
       meaning: "software interrupts since boot: the softirq line's total (2.6.31)"),
   ]
 
+  let cannotHang = true
   let description: CollectorDescription
   private let onlyCPUs: CPUSet?
 

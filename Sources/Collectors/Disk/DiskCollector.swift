@@ -28,6 +28,7 @@ struct DiskCollector: TextCollector {
   ]
   private let choice: DiskChoice
 
+  let cannotHang = true
   let description: CollectorDescription
 
   /// The collector of these devices.

@@ -16,6 +16,7 @@ import Sampler
 /// that a sum may fall by 2^32: readers know it for a wrap.
 struct InterruptsCollector: TextCollector {
   private let perCPU: Bool
+  let cannotHang = true
   let description: CollectorDescription
 
   /// The collector: a column a line, or one for each CPU of each line.

@@ -12,6 +12,7 @@ import Sampler
 /// µs.
 /// It does not tell: more than every five seconds, when the kernel computes the averages.
 struct LoadCollector: TextCollector {
+  let cannotHang = true
   let description = CollectorDescription(
     name: "load", summary: "load averages and numbers of threads", source: "proc/loadavg",
     minimumKernel: "2.6", privilege: "none", cost: .cheap, pace: .slow,

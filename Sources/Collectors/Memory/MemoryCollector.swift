@@ -13,6 +13,7 @@ import Sampler
 /// Cost: one pread, about 2 µs.
 /// It does not tell: per-CPU counters are folded in lazily, so levels may lag by some hundred kB.
 struct MemoryCollector: TextCollector {
+  let cannotHang = true
   let description = CollectorDescription(
     name: "memory", summary: "where the host's memory is", source: "proc/meminfo",
     minimumKernel: "2.6", privilege: "none", cost: .cheap, isOpen: true,

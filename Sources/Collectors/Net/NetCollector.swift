@@ -26,6 +26,7 @@ struct NetCollector: TextCollector {
   /// 22 against 13 µs with 4 (two virtual CPUs, Linux 6.18).
   static let manyInterfaces = 16
 
+  let cannotHang = true
   let description: CollectorDescription
   private let source: NetSource
 

@@ -19,6 +19,7 @@ struct ProtocolsCollector: TextCollector {
     "Tcp.MaxConn", "Tcp.CurrEstab",
   ]
 
+  let cannotHang = true
   let description = CollectorDescription(
     name: "protocols", summary: "what IP, ICMP, TCP and UDP counted",
     source: "proc/net/{snmp,netstat,snmp6}", minimumKernel: "2.6", privilege: "none",

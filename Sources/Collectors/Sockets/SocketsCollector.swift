@@ -12,6 +12,7 @@ import Sampler
 /// It does not tell: states of connections; `mem` is in pages. Orphans and allocations are the
 /// host's, the rest is the reader's network namespace.
 struct SocketsCollector: TextCollector {
+  let cannotHang = true
   let description = CollectorDescription(
     name: "sockets", summary: "sockets in use by protocol", source: "proc/net/sockstat{,6}",
     minimumKernel: "2.6", privilege: "none", cost: .cheap, pace: .slow, systemCallsPerSample: 2,

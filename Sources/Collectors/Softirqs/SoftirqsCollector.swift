@@ -13,6 +13,7 @@ import Sampler
 /// 1.3 µs on two CPUs, growing with possible CPUs.
 /// It does not tell: how long they took; that is `cpu.softirq`.
 struct SoftirqsCollector: TextCollector {
+  let cannotHang = true
   let description = CollectorDescription(
     name: "softirqs", summary: "how often each kind of software interrupt ran",
     source: "proc/softirqs", minimumKernel: "2.6.31", privilege: "none", cost: .cheap,

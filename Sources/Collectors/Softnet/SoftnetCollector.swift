@@ -20,6 +20,7 @@ struct SoftnetCollector: TextCollector {
     "flow_limit_count": "packets dropped by the flow limit (3.11)",
   ]
 
+  let cannotHang = true
   let description: CollectorDescription
 
   /// The collector.

@@ -14,6 +14,7 @@ import Sampler
 /// It does not tell: what the names mean differs by version; those without a description here are
 /// passed on as the kernel has them.
 struct VmCollector: TextCollector {
+  let cannotHang = true
   let description = CollectorDescription(
     name: "vm", summary: "faults, paging, reclaim, compaction and other memory events",
     source: "proc/vmstat", minimumKernel: "2.6", privilege: "none", cost: .moderate, isOpen: true,

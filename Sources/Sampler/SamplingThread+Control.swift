@@ -1,0 +1,141 @@
+import LinuxSystem
+import Synchronization
+
+/// The controller's side of a sampling thread.
+extension SamplingThread {
+  /// What the controller wants next.
+  enum Operation: UInt32 {
+    /// Takes the opening samples and goes on sampling.
+    case open
+    /// Samples: the opening ones were taken by the controller.
+    case sample
+    /// Takes the edge's failed collectors again, after they were armed anew.
+    case retryEdge
+    case close
+    case park
+    case exit
+
+    /// Bits of a command word below its number.
+    static let bits: UInt32 = 3
+
+    /// What a command word says.
+    init(command: UInt32) {
+      self = Operation(rawValue: command & ((1 << Self.bits) - 1)) ?? .park
+    }
+  }
+
+  /// Who may touch the streams, the ring's writing end and the ticks.
+  enum Turn: UInt8, AtomicRepresentable {
+    /// The controller: the thread is parked, or will be when its sleep is over.
+    case controller
+    /// The thread, which is sampling.
+    case thread
+    /// Whoever takes it first: the thread sleeps until a deadline.
+    case sleeping
+  }
+
+  /// The parameters of a bracket.
+  struct Bracket {
+    var number: UInt32 = 0
+    var base: UInt64 = 0
+    var interval: UInt64 = 1
+    /// Deadlines to take, UInt64.max for no end.
+    var limit: UInt64 = .max
+  }
+
+  /// Starts the pthread and waits until it is parked.
+  func launch(stack: Mapping) throws(SystemError) {
+    let thread = try SystemThread(name: "lb-sample-\(index)", stack: stack) { [unowned self] in
+      main()
+    }
+    self.thread = thread
+    _ = awaitAcknowledged(0, until: Futex.forever)
+    if let setupFailure {
+      thread.join()
+      throw setupFailure
+    }
+  }
+
+  /// Opens a bracket: its opening samples are taken here and now where they cannot hang, or else
+  /// by the thread, which `awaitDone` waits for.
+  func open(_ bracket: Bracket) {
+    self.bracket = bracket
+    edgeNanoseconds = 0
+    guard lendsEdges else {
+      send(.open)
+      return
+    }
+    let before = Clock.threadCPU()
+    openBracket()
+    let first = bracket.base &+ min(nextDue, 1 << 32) &* bracket.interval
+    // The turn before the command: a thread that wakes at a deadline of the bracket before and
+    // takes the turn finds another bracket's number; one that finds the command can go on.
+    turn.store(.sleeping, ordering: .releasing)
+    sent = next(.sample)
+    command.storeInOrder(sent)
+    // A sleep that ends by the first deadline need not be ended.
+    if sleepsUntil.load(ordering: .sequentiallyConsistent) > first { Futex.wakeAll(command) }
+    edgeNanoseconds = Clock.threadCPU() &- before
+  }
+
+  /// Closes it, with closing samples if `sampling`: here where the thread sleeps and they cannot
+  /// hang, or else by the thread, which `awaitDone` waits for.
+  func close(sampling: Bool) {
+    guard lendsEdges, passTurn(from: .sleeping, to: .controller) else {
+      send(sampling ? .close : .park)
+      return
+    }
+    let before = Clock.threadCPU()
+    closeBracket(sampling: sampling)
+    edgeNanoseconds &+= Clock.threadCPU() &- before
+  }
+
+  /// Takes the turn if it is at `from`.
+  @inline(__always)
+  func passTurn(from: Turn, to: Turn) -> Bool {
+    // Acquire: partner of the release of whoever had it.
+    turn.compareExchange(expected: from, desired: to, ordering: .acquiring).exchanged
+  }
+
+  /// Hands over `operation` without waiting.
+  func send(_ operation: Operation) {
+    sent = next(operation)
+    awaited = sent
+    command.announce(sent)
+  }
+
+  private func next(_ operation: Operation) -> UInt32 {
+    ((sent >> Operation.bits) &+ 1) << Operation.bits | operation.rawValue
+  }
+
+  /// Waits until what was sent last is done; false when it is not within `limit` nanoseconds.
+  func awaitDone(within limit: UInt64) -> Bool {
+    guard let awaited else { return true }
+    guard awaitAcknowledged(awaited, until: Clock.monotonic() &+ limit) else { return false }
+    self.awaited = nil
+    return true
+  }
+
+  /// Ends the thread and waits for it; false when it does not end within `limit` nanoseconds: it
+  /// then hangs in an acquisition, and everything that it uses must stay.
+  func shutDown(within limit: UInt64) -> Bool {
+    guard let thread else { return true }
+    send(.exit)
+    guard awaitDone(within: limit) else {
+      thread.detach()
+      return false
+    }
+    thread.join()
+    self.thread = nil
+    return true
+  }
+
+  private func awaitAcknowledged(_ value: UInt32, until deadline: UInt64) -> Bool {
+    while true {
+      let seen = acknowledged.load()
+      if seen == value { return true }
+      if Clock.monotonic() >= deadline { return false }
+      Futex.wait(acknowledged, whileEqualTo: seen, until: deadline)
+    }
+  }
+}
