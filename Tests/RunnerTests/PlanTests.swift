@@ -116,6 +116,22 @@ private func resolve(
       found == ["phase[1].parameters.sise: nothing in inner.toml uses {sise}"], "\(found)")
   }
 
+  @Test func aPlanIncludedTwiceHasAParameterInItsNames() throws {
+    func resolved(_ name: String) -> (root: PhaseNode?, problems: [String]) {
+      resolve(
+        RunPlan(
+          [1, 2].map {
+            PhasePlan(
+              "include", name: "part-\($0)",
+              ["file": "inner.toml", "parameters": ["n": .integer($0)]])
+          }),
+        files: ["inner.toml": RunPlan([PhasePlan(name: name, ["command": "work {n}"])])])
+    }
+    let root = try #require(resolved("work-{n}").root)
+    #expect(root.children.flatMap(\.children).map(\.name) == ["work-1", "work-2"])
+    #expect(resolved("work").problems.contains { $0.contains("in its names: \"work-{n}\"") })
+  }
+
   @Test func circlesAreRefusedWithTheirChain() {
     func including(_ file: String) -> RunPlan {
       RunPlan([PhasePlan("include", name: "to-\(file)", ["file": .text(file)])])

@@ -218,7 +218,10 @@ package final class Planner {
         name += "[for=\(failed)\(scope.suffix)]"
         names.insert(name)
       } else {
-        problems.add(table.at("name"), "another phase is called \(name) already")
+        let hint =
+          scope.includes.isEmpty
+          ? "" : "; a plan that is included twice has a parameter in its names: \"\(name)-{n}\""
+        problems.add(table.at("name"), "another phase is called \(name) already\(hint)")
       }
     }
     var node = PhaseNode(name: name, kind: kind)
