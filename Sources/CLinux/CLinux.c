@@ -5,7 +5,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
-#include <linux/futex.h>
+#include <link.h>
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -28,20 +28,33 @@
 #include <time.h>
 #include <unistd.h>
 
-int lb_futex_wait_until(const uint32_t *word, uint32_t expected, uint64_t deadline_ns) {
-  struct timespec deadline = {
-      .tv_sec = (time_t)(deadline_ns / 1000000000u),
-      .tv_nsec = (long)(deadline_ns % 1000000000u),
-  };
-  long result = syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
-                        deadline_ns == UINT64_MAX ? NULL : &deadline, NULL,
-                        FUTEX_BITSET_MATCH_ANY);
-  return result == 0 ? 0 : errno;
+#if !defined(__x86_64__) && !defined(__aarch64__)
+long lb_syscall6(long number, long a, long b, long c, long d, long e, long f) {
+  long result = syscall(number, a, b, c, d, e, f);
+  return result < 0 ? -errno : result;
 }
+#endif
 
 void lb_futex_wake_all(const uint32_t *word) {
   syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 0x7fffffff, NULL, NULL, 0);
 }
+
+static int lb_release_segments(struct dl_phdr_info *object, size_t size, void *unused) {
+  (void)size;
+  (void)unused;
+  uintptr_t page = (uintptr_t)getpagesize();
+  for (int index = 0; index < object->dlpi_phnum; index++) {
+    const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+    if (segment->p_type != PT_LOAD || (segment->p_flags & PF_W)) continue;
+    uintptr_t start = (object->dlpi_addr + segment->p_vaddr) & ~(page - 1);
+    uintptr_t end = object->dlpi_addr + segment->p_vaddr + segment->p_memsz;
+    madvise((void *)start, end - start, MADV_DONTNEED);
+  }
+  // The program is the first object; what it is linked to is left alone.
+  return 1;
+}
+
+void lb_release_program(void) { dl_iterate_phdr(lb_release_segments, NULL); }
 
 int lb_set_affinity(const uint64_t *mask, size_t bytes) {
   return syscall(SYS_sched_setaffinity, 0, bytes, mask) < 0 ? -errno : 0;

@@ -9,10 +9,30 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   // Sendable: as the base class says.
 
   /// One open file; without a template it could not be read at arm time, and is tried again.
-  private struct Part {
+  ///
+  /// A class, so that a tick counts one reference to it and none to what it holds.
+  private final class Part {
     let file: TextFile
-    let shape: (template: TextTemplate, memory: TextMemory)?
+    let template: TextTemplate?
+    let memory: TextMemory?
     let firstSlot: Int
+
+    init(file: TextFile, template: TextTemplate?, firstSlot: Int) {
+      self.file = file
+      self.template = template
+      memory = template?.memory()
+      self.firstSlot = firstSlot
+    }
+
+    /// Reads the file and writes its values; a file without a template is only read.
+    @inline(__always)
+    func read(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
+      guard let template, let memory else { return file.read { _ throws(KernelTextError) in } }
+      return file.read { text throws(KernelTextError) in
+        var mine = values._mutatingExtracting(firstSlot..<firstSlot + template.valueCount)
+        try template.parse(text, into: &mine, memory: memory)
+      }
+    }
   }
 
   private let parts: [Part]
@@ -24,7 +44,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     var parts: [Part] = []
     var slot = 0
     for (file, template) in files {
-      parts.append(Part(file: file, shape: template.map { ($0, $0.memory()) }, firstSlot: slot))
+      parts.append(Part(file: file, template: template, firstSlot: slot))
       slot += template?.valueCount ?? 0
     }
     precondition(slot == columns.count, "one column a value")
@@ -37,18 +57,13 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     defer { systemCallsOfSample = calls }
     for index in parts.indices {
       let part = parts[index]
-      guard let (template, memory) = part.shape else {
-        let outcome = part.file.read { _ throws(KernelTextError) in }
-        calls &+= part.file.callCount
+      let outcome = part.read(into: &values)
+      calls &+= part.file.callCount
+      guard part.template != nil else {
         // What could not be read before can be now: it gets its columns.
         if outcome == .complete { return .layoutChanged }
         continue
       }
-      let outcome = part.file.read { text throws(KernelTextError) in
-        var mine = values._mutatingExtracting(part.firstSlot..<part.firstSlot + template.valueCount)
-        try template.parse(text, into: &mine, memory: memory)
-      }
-      calls &+= part.file.callCount
       if outcome == .complete { continue }
       // One source of several that is gone leaves the others theirs.
       let isOneOfMany = parts.count > 1 && (outcome == .absent || outcome == .denied)

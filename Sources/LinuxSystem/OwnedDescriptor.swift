@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// An open descriptor that its holder owns: closed once, at the latest when it goes.
@@ -33,11 +34,10 @@ package struct OwnedDescriptor: ~Copyable {
     while true {
       // Safe: callers keep the offset within the span, whose count bounds the call.
       let count = unsafe buffer.withUnsafeMutableBytes {
-        unsafe pread(
-          number, $0.baseAddress.map { unsafe $0 + offset }, $0.count - offset, off_t(offset))
+        unsafe lb_pread(
+          number, $0.baseAddress.map { unsafe $0 + offset }, $0.count - offset, Int64(offset))
       }
-      if count >= 0 { return count }
-      guard errno == EINTR else { return -Int(errno) }
+      if count != -Int(EINTR) { return count }
     }
   }
 }

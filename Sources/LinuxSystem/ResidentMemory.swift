@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// This process's resident memory: /proc/self/statm, kept open, since each bracket's end asks for
@@ -15,6 +16,10 @@ package struct ResidentMemory: ~Copyable {
       file = OwnedDescriptor(owning: -1)
     }
   }
+
+  /// Lets go of the program's code and constants: of what its start has met, and of the fifteen
+  /// pages around each page of it that the kernel maps at a time, sampling needs a tenth.
+  package static func releaseProgram() { lb_release_program() }
 
   /// Bytes now, nil where they cannot be read (proc(5): the second number, in pages).
   package borrowing func bytes() -> UInt64? {

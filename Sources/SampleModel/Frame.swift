@@ -55,7 +55,8 @@ public struct FrameHeader: Sendable, Equatable {
     case records = 2
   }
 
-  package static let wordCount = 6
+  /// Words of a header.
+  @inlinable package static var wordCount: Int { 6 }
 
   /// Of which kind it is.
   public var kind: Kind
@@ -79,7 +80,7 @@ public struct FrameHeader: Sendable, Equatable {
   public var end: UInt64
 
   /// A header of a frame that belongs to no deadline yet.
-  package init(
+  @inlinable package init(
     kind: Kind = .frame, outcome: AcquisitionOutcome = .complete, edge: BracketEdge = .none,
     stream: UInt16, epoch: UInt32, bracket: UInt32, deadlineIndex: UInt64 = 0,
     deadline: UInt64 = 0, start: UInt64 = 0, end: UInt64 = 0
@@ -97,7 +98,7 @@ public struct FrameHeader: Sendable, Equatable {
   }
 
   /// Writes the header's words to the front of `words`.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func encode(into words: inout MutableSpan<UInt64>) {
     words[0] =
       UInt64(kind.rawValue) | UInt64(outcome.rawValue) << 8 | UInt64(edge.rawValue) << 16

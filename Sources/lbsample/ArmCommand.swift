@@ -81,12 +81,14 @@ struct ArmCommand: ParsableCommand {
     }
     let session = CollectorSession(
       configuration, requests: requests, sinks: recording.map { [$0.sink] } ?? [])
+    ResidentMemory.releaseProgram()
     do throws(LBError) {
       try session.arm()
     } catch {
       recording?.discard()
       throw error
     }
+    ResidentMemory.releaseProgram()
     defer { session.disarm() }
     for note in session.meta?.notes ?? [] where log.verbose { Console.say("lbsample: \(note)") }
     let server = ControlServer(

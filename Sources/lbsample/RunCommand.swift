@@ -148,12 +148,14 @@ struct RunCommand: ParsableCommand {
     let session = CollectorSession(
       configuration, requests: requests, workload: target,
       sinks: [StoreSink(writer, behind: record.earlier, now: Clock.monotonic)])
+    ResidentMemory.releaseProgram()
     do throws(LBError) {
       try session.arm()
     } catch {
       record.abandon()
       throw error
     }
+    ResidentMemory.releaseProgram()
     let journal = Journal(
       runID: runID, clock: clock, logger: logger, store: writer
     ) { told.tell($0) }

@@ -108,12 +108,14 @@ struct SampleCommand: ParsableCommand {
       throw LBError(.configuration, "nothing to do: neither a view nor --record FILE")
     }
     let session = SamplerSession(configuration, requests: requests, sinks: sinks)
+    ResidentMemory.releaseProgram()
     do throws(LBError) {
       try session.arm()
     } catch {
       recording?.discard()
       throw error
     }
+    ResidentMemory.releaseProgram()
     let logger = try EventLog.logger(log)
     logger.info("sample.start: \(requests.map(\.collector.description.name))")
     defer { logger.info("sample.end") }

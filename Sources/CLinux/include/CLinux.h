@@ -10,19 +10,75 @@
 #include <linux/acct.h>
 #include <linux/cn_proc.h>
 #include <linux/connector.h>
+#include <linux/futex.h>
 #include <linux/genetlink.h>
 #include <linux/netlink.h>
 #include <linux/taskstats.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
+#include <time.h>
+
+// What the sampling path calls is here, to be compiled into it, and asks the kernel itself: after
+// milliseconds of sleep each page of code that is met once more costs a microsecond, and libc has
+// five of them between a caller and its system call.
+#if defined(__x86_64__)
+static inline long lb_syscall6(long number, long a, long b, long c, long d, long e, long f) {
+  long result;
+  register long r10 __asm__("r10") = d;
+  register long r8 __asm__("r8") = e;
+  register long r9 __asm__("r9") = f;
+  __asm__ volatile("syscall"
+                   : "=a"(result)
+                   : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                   : "rcx", "r11", "memory");
+  return result;
+}
+#elif defined(__aarch64__)
+static inline long lb_syscall6(long number, long a, long b, long c, long d, long e, long f) {
+  register long x8 __asm__("x8") = number;
+  register long x0 __asm__("x0") = a;
+  register long x1 __asm__("x1") = b;
+  register long x2 __asm__("x2") = c;
+  register long x3 __asm__("x3") = d;
+  register long x4 __asm__("x4") = e;
+  register long x5 __asm__("x5") = f;
+  __asm__ volatile("svc 0"
+                   : "+r"(x0)
+                   : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5)
+                   : "memory");
+  return x0;
+}
+#else
+// syscall(2), with -errno as the kernel gives it.
+long lb_syscall6(long number, long a, long b, long c, long d, long e, long f);
+#endif
+
+// pread(2): bytes read, or -errno.
+static inline long lb_pread(int fd, void *buffer, size_t count, int64_t offset) {
+  return lb_syscall6(SYS_pread64, fd, (long)buffer, (long)count, (long)offset, 0, 0);
+}
 
 // futex(2): FUTEX_WAIT_BITSET with an absolute CLOCK_MONOTONIC deadline (UINT64_MAX: none).
-// Returns 0 or errno.
-int lb_futex_wait_until(const uint32_t *word, uint32_t expected, uint64_t deadline_ns);
+// Returns 0 or -errno.
+static inline long lb_futex_wait_until(const uint32_t *word, uint32_t expected,
+                                       uint64_t deadline_ns) {
+  struct timespec deadline = {
+      .tv_sec = (time_t)(deadline_ns / 1000000000u),
+      .tv_nsec = (long)(deadline_ns % 1000000000u),
+  };
+  return lb_syscall6(SYS_futex, (long)word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG,
+                     (long)expected, deadline_ns == UINT64_MAX ? 0 : (long)&deadline, 0,
+                     (long)FUTEX_BITSET_MATCH_ANY);
+}
 // futex(2): FUTEX_WAKE of every waiter.
 void lb_futex_wake_all(const uint32_t *word);
+
+// madvise(2), MADV_DONTNEED of the program's segments that cannot be written: they are mapped anew
+// from the page cache where they are met again.
+void lb_release_program(void);
 
 // sched_setaffinity(2), sched_getaffinity(2) of the calling thread over a mask of 64-bit words.
 // Return 0 (get: the bytes the kernel wrote) or -errno.
