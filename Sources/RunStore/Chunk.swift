@@ -166,7 +166,9 @@ package final class ChunkBuilder {
     if rowCount == 0 { firstStart = header.start }
     lastEnd = header.end
     rowCount += rows
-    let front: [UInt64] = [header.deadlineIndex, header.deadline, header.start, header.end, flags]
+    let front: [5 of UInt64] = [
+      header.deadlineIndex, header.deadline, header.start, header.end, flags,
+    ]
     for row in 0..<rows {
       headers.append(front.span)
       guard body.count >= (row + 1) * width else { continue }

@@ -8,44 +8,50 @@ struct OpenChunks {
   private struct Open {
     let chunk: ChunkBuilder
     var row: Int64?
-    /// Whether it holds more than its row.
-    var isDirty = false
+    /// Rows of the chunk that its row holds.
+    var savedRows = 0
     /// Encoded size when it was saved last.
     var bytes = 0
+
+    /// Whether it holds more than its row.
+    var isDirty: Bool { chunk.rowCount > savedRows }
   }
 
-  fileprivate struct Key: Hashable {
-    let stream: UInt16
-    let kind: FrameHeader.Kind
-  }
-
-  private var open: [Key: Open] = [:]
+  /// By stream, frames before records.
+  private var open: [Open?] = []
   private var full: [Open] = []
 
+  private static func place(_ stream: UInt16, _ kind: FrameHeader.Kind) -> Int {
+    Int(stream) << 1 | (kind == .records ? 1 : 0)
+  }
+
   /// Adds a frame or a batch of records to the chunk it belongs to, whose layout has `columns`.
-  mutating func append(_ header: FrameHeader, _ body: Span<UInt64>, columns: Int) {
-    let key = Key(stream: header.stream, kind: header.kind)
-    if let current = open[key]?.chunk,
-      current.bracket != header.bracket || current.epoch != header.epoch
-        || current.rowCount >= ChunkBuilder.rowLimit
-    {
+  mutating func append(
+    _ header: FrameHeader, _ body: Span<UInt64>, columns: @autoclosure () -> Int
+  ) {
+    let place = Self.place(header.stream, header.kind)
+    while open.count <= place { open.append(nil) }
+    if let chunk = open[place]?.chunk {
+      if chunk.bracket == header.bracket, chunk.epoch == header.epoch,
+        chunk.rowCount < ChunkBuilder.rowLimit
+      {
+        return chunk.append(header, body)
+      }
       close(header.stream, header.kind)
     }
-    if open[key] == nil {
-      open[key] = Open(
-        chunk: ChunkBuilder(
-          kind: header.kind, stream: header.stream, epoch: header.epoch, bracket: header.bracket,
-          columns: columns))
-    }
-    open[key]?.chunk.append(header, body)
-    open[key]?.isDirty = true
+    let chunk = ChunkBuilder(
+      kind: header.kind, stream: header.stream, epoch: header.epoch, bracket: header.bracket,
+      columns: columns())
+    chunk.append(header, body)
+    open[place] = Open(chunk: chunk)
   }
 
   /// What comes next of the stream goes into a new chunk.
   mutating func close(_ stream: UInt16, _ kind: FrameHeader.Kind) {
-    guard let closed = open.removeValue(forKey: Key(stream: stream, kind: kind)), closed.isDirty
-    else { return }
-    full.append(closed)
+    let place = Self.place(stream, kind)
+    guard place < open.count, let closed = open[place] else { return }
+    open[place] = nil
+    if closed.isDirty { full.append(closed) }
   }
 
   /// Writes everything that no row holds; gives the bytes. `settle` follows when the transaction
@@ -53,9 +59,10 @@ struct OpenChunks {
   func save(_ db: Database) throws -> Saved {
     var saved = Saved()
     for chunk in full { _ = try Self.save(chunk, db, &saved) }
-    for (key, chunk) in open where chunk.isDirty {
+    for (place, chunk) in open.enumerated() {
+      guard let chunk, chunk.isDirty else { continue }
       let (row, bytes) = try Self.save(chunk, db, &saved)
-      saved.rows[key] = (row, bytes)
+      saved.rows.append((place, row, bytes))
     }
     return saved
   }
@@ -63,22 +70,23 @@ struct OpenChunks {
   /// Takes note of what has been saved, and forgets what will not grow any more.
   mutating func settle(_ saved: Saved) {
     full.removeAll(keepingCapacity: true)
-    for (key, place) in saved.rows {
-      open[key]?.row = place.row
-      open[key]?.bytes = place.bytes
-      open[key]?.isDirty = false
-      if place.bytes >= ChunkBuilder.byteLimit { open[key] = nil }
+    for (place, row, bytes) in saved.rows {
+      guard var chunk = open[place] else { continue }
+      chunk.row = row
+      chunk.bytes = bytes
+      chunk.savedRows = chunk.chunk.rowCount
+      open[place] = bytes < ChunkBuilder.byteLimit ? chunk : nil
     }
   }
 
   /// What a transaction has written.
   struct Saved {
     fileprivate(set) var bytes = 0
-    fileprivate var rows: [Key: (row: Int64, bytes: Int)] = [:]
+    fileprivate var rows: [(place: Int, row: Int64, bytes: Int)] = []
   }
 
   /// Every chunk as it is.
-  var chunks: [ChunkBuilder] { full.map(\.chunk) + open.values.map(\.chunk) }
+  var chunks: [ChunkBuilder] { full.map(\.chunk) + open.compactMap { $0?.chunk } }
 
   private static func save(
     _ open: Open, _ db: Database, _ saved: inout Saved

@@ -30,7 +30,7 @@ struct RefreshWatch {
     var instances: [Instance]
   }
 
-  private var streams: [UInt16: Stream] = [:]
+  private var streams: [Stream?] = []
   /// Streams that have a metric which may lag.
   private var watched: [Bool] = []
 
@@ -39,19 +39,23 @@ struct RefreshWatch {
     _ header: FrameHeader, _ values: Span<UInt64>, _ layout: Layout
   ) -> [String] {
     let index = Int(header.stream)
-    while watched.count <= index { watched.append(true) }
+    while watched.count <= index {
+      watched.append(true)
+      streams.append(nil)
+    }
     guard watched[index] else { return [] }
-    if streams[header.stream]?.epoch != header.epoch {
+    if streams[index]?.epoch != header.epoch {
       let instances = Self.instances(layout)
       guard !instances.isEmpty else {
         watched[index] = false
         return []
       }
-      streams[header.stream] = Stream(
+      streams[index] = Stream(
         epoch: header.epoch, bracket: header.bracket, instances: instances)
     }
-    guard var stream = streams.removeValue(forKey: header.stream) else { return [] }
-    defer { streams[header.stream] = stream }
+    // Taken out, so that its instances are changed in place.
+    guard var stream = streams[index].take() else { return [] }
+    defer { streams[index] = stream }
     let isNew = stream.bracket != header.bracket || header.edge == .open
     stream.bracket = header.bracket
     var messages: [String] = []
