@@ -6,6 +6,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <link.h>
+#include <linux/magic.h>
 #include <linux/perf_event.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -20,6 +21,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/timex.h>
@@ -37,6 +39,18 @@ long lb_syscall6(long number, long a, long b, long c, long d, long e, long f) {
 
 void lb_futex_wake_all(const uint32_t *word) {
   syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 0x7fffffff, NULL, NULL, 0);
+}
+
+#if !defined(__LP64__)
+long lb_pread(int fd, void *buffer, size_t count, int64_t offset) {
+  ssize_t result = pread(fd, buffer, count, (off_t)offset);
+  return result < 0 ? -errno : result;
+}
+#endif
+
+int lb_is_on_proc(int fd) {
+  struct statfs facts;
+  return fstatfs(fd, &facts) == 0 && facts.f_type == PROC_SUPER_MAGIC;
 }
 
 static int lb_release_segments(struct dl_phdr_info *object, size_t size, void *unused) {

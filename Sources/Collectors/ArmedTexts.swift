@@ -36,6 +36,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   }
 
   private let parts: [Part]
+  private let allOfProc: Bool
 
   /// Arms `files` with their templates, whose values are `columns` in order.
   init(
@@ -49,6 +50,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     }
     precondition(slot == columns.count, "one column a value")
     self.parts = parts
+    allOfProc = parts.allSatisfy(\.file.isOfProc)
     super.init(columns: columns, notes: notes)
   }
 
@@ -71,6 +73,8 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     }
     return .complete
   }
+
+  override var isOfProc: Bool { allOfProc }
 
   override var sourcePaths: [String] { parts.map(\.file.path) }
 

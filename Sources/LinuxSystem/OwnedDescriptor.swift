@@ -27,6 +27,9 @@ package struct OwnedDescriptor: ~Copyable {
     return number
   }
 
+  /// Whether it is a file of proc(5), by fstatfs(2).
+  package borrowing func isOnProc() -> Bool { lb_is_on_proc(number) == 1 }
+
   /// pread(2) at `offset` of file and buffer, retried over EINTR: bytes read, or -errno.
   /// Allocates nothing.
   @inline(__always)

@@ -17,7 +17,7 @@ package struct ResidentMemory: ~Copyable {
     }
   }
 
-  /// Lets go of the program's code and constants: of what its start has met, and of the fifteen
+  /// Lets go of the program's code: of what its start has met, and of the fifteen
   /// pages around each page of it that the kernel maps at a time, sampling needs a tenth.
   package static func releaseProgram() { lb_release_program() }
 

@@ -174,7 +174,9 @@ final class PhaseRunner {
     try context.journal.record(
       .warning, "phase.skipped", "\(node.name) ends here: \(fatal.message)", error: fatal)
     let known = Set(session.result.phases.map(\.name))
-    for below in node.measured() where below.name != node.name && !known.contains(below.name) {
+    let left = Set(session.result.phases.filter { $0.status == .skipped }.map(\.name))
+    for below in node.measured(without: left)
+    where below.name != node.name && !known.contains(below.name) {
       try session.skip(
         below.unexecuted, because: "\(node.name) failed before it")
     }

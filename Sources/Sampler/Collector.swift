@@ -26,8 +26,8 @@ package protocol Collector: Sendable {
   var needsTarget: Bool { get }
   /// Whether its samples wait for something, and so need a sampling thread of their own.
   var waits: Bool { get }
-  /// Whether the kernel answers a reading out of its own memory, at once and on any CPU: then it
-  /// need not be left to a thread that may be given up.
+  /// Whether the kernel answers a reading of its files in /proc out of its own memory, at once and
+  /// on any CPU: then it need not be left to a thread that may be given up.
   var cannotHang: Bool { get }
   /// Whether its source can be read here.
   func probe(_ context: CollectorContext) -> Availability
@@ -119,6 +119,10 @@ open class ArmedCollector: @unchecked Sendable {
   /// Reads what `sample` reads and leaves it, to tell the kernel's share of the cost: its bytes,
   /// nil for a source that is no text.
   open func readOnly() -> Int? { nil }
+
+  /// Whether all that it reads is the kernel's proc file system, and not what a daemon answers in
+  /// its place (LXCFS) or another source.
+  open var isOfProc: Bool { false }
 
   /// The files that `readOnly` reads, in order.
   open var sourcePaths: [String] { [] }

@@ -27,8 +27,7 @@ extension SamplerSession {
   /// Whether whoever opens and closes brackets can take the edges of these collectors itself: none
   /// can hang, and the sampling thread has no priority that the edges should have too.
   func canLendEdges(_ armed: [Armed]) -> Bool {
-    configuration.priority == .other && configuration.context.roots.isOwnProc
-      && armed.allSatisfy { $0.request.collector.cannotHang }
+    configuration.priority == .other && armed.allSatisfy { $0.request.collector.cannotHang }
   }
 
   /// Who samples what: the collectors spread over a thread for each CPU, and those that wait each

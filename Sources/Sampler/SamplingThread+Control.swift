@@ -57,17 +57,23 @@ extension SamplingThread {
   }
 
   /// Opens a bracket: its opening samples are taken here and now where they cannot hang, or else
-  /// by the thread, which `awaitDone` waits for.
+  /// by the thread, which `awaitDone` waits for. After `close`, unless that failed.
   func open(_ bracket: Bracket) {
+    // The thread has it still where an earlier bracket could not be closed.
+    let isParked = awaited == nil && turn.load(ordering: .acquiring) == .controller
     self.bracket = bracket
     edgeNanoseconds = 0
-    guard lendsEdges else {
+    guard lendsEdges, isParked, readsProcOnly() else {
       send(.open)
       return
     }
     let before = Clock.threadCPU()
     openBracket()
-    let first = bracket.base &+ min(nextDue, 1 << 32) &* bracket.interval
+    // As the thread does before it sleeps: it may sleep already, and not look before the bracket
+    // is closed.
+    passIdleTicks()
+    let first = bracket.base &+ nextIndex &* bracket.interval
+    floor.store(first, ordering: .releasing)
     // The turn before the command: a thread that wakes at a deadline of the bracket before and
     // takes the turn finds another bracket's number; one that finds the command can go on.
     turn.store(.sleeping, ordering: .releasing)
@@ -81,13 +87,32 @@ extension SamplingThread {
   /// Closes it, with closing samples if `sampling`: here where the thread sleeps and they cannot
   /// hang, or else by the thread, which `awaitDone` waits for.
   func close(sampling: Bool) {
-    guard lendsEdges, passTurn(from: .sleeping, to: .controller) else {
+    guard lendsEdges, awaited == nil, passTurn(from: .sleeping, to: .controller) else {
+      send(sampling ? .close : .park)
+      return
+    }
+    guard readsProcOnly() else {
+      turn.store(.sleeping, ordering: .releasing)
       send(sampling ? .close : .park)
       return
     }
     let before = Clock.threadCPU()
     closeBracket(sampling: sampling)
     edgeNanoseconds &+= Clock.threadCPU() &- before
+  }
+
+  /// Whether every source is a file of the kernel's proc file system, that of collectors that were
+  /// armed meanwhile too. For whoever has the turn.
+  private func readsProcOnly() -> Bool {
+    fetchReplacements()
+    return withStreams { streams in
+      for index in streams.indices where !streams[index].isDisabled {
+        guard unsafe streams[index].armed._withUnsafeGuaranteedRef({ $0.isOfProc }) else {
+          return false
+        }
+      }
+      return true
+    }
   }
 
   /// Takes the turn if it is at `from`.

@@ -226,7 +226,9 @@ final class SamplingThread: @unchecked Sendable {
     var now = time
     for index in unsafe streams.indices where unsafe !streams[index].isDisabled {
       if onlyFailed, unsafe !streams[index].edgeOutcome.needsRearm { continue }
-      now = acquire(index, edge: edge, deadlineIndex: nextIndex &- 1, deadline: time, at: now)
+      // An opening edge that is taken again comes behind the idle deadlines that were passed over.
+      let passed = edge == .open ? 0 : nextIndex &- 1
+      now = acquire(index, edge: edge, deadlineIndex: passed, deadline: time, at: now)
       unsafe streams[index].edgeOutcome = streams[index].lastOutcome
       unsafe streams[index].edgeEpoch = streams[index].epoch
     }
@@ -320,18 +322,11 @@ final class SamplingThread: @unchecked Sendable {
     return false
   }
 
-  /// The next deadline that something is due at, or the limit's.
-  @inline(__always)
-  var nextDue: UInt64 {
-    var due = bracket.limit
-    for index in unsafe streams.indices { due = min(due, unsafe streams[index].nextDue) }
-    return due
-  }
-
   /// Deadlines at which nothing is due are slept through. The limit's own is waited for.
   @inline(__always)
-  private func passIdleTicks() {
-    let due = nextDue
+  func passIdleTicks() {
+    var due = bracket.limit
+    for index in unsafe streams.indices { due = min(due, unsafe streams[index].nextDue) }
     // Without a limit, and with every stream disabled, there is nothing to sleep until.
     guard due > nextIndex, due < .max else { return }
     ticks.onTime &+= due &- nextIndex
@@ -340,7 +335,7 @@ final class SamplingThread: @unchecked Sendable {
 
   /// Takes newly armed collectors into use. Allocates nothing: the old ones wait in the table.
   @inline(__always)
-  private func fetchReplacements() {
+  func fetchReplacements() {
     for index in unsafe streams.indices where mailboxes[index].isFull {
       guard let replacement = unsafe mailboxes[index].fetch() else { continue }
       unsafe replacement._withUnsafeGuaranteedRef {

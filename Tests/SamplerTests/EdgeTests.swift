@@ -8,13 +8,14 @@ import Testing
 /// Edges that whoever opens and closes brackets takes itself, while the sampling thread sleeps.
 @Suite(.serialized) struct EdgeTests {
   private func session(
-    _ collector: ScriptedCollector, _ sink: CollectingSink, interval: UInt64
+    _ collector: ScriptedCollector, _ sink: CollectingSink, interval: UInt64, cadence: UInt64 = 1
   ) -> SamplerSession {
     var configuration = SamplerConfiguration(
       interval: interval, cpus: [CPUSet.allowed().members[0]],
       context: CollectorContext(roots: MountRoots()))
     configuration.lockMemory = false
-    return SamplerSession(configuration, requests: [CollectorRequest(collector)], sinks: [sink])
+    let request = CollectorRequest(collector, interval: cadence * interval)
+    return SamplerSession(configuration, requests: [request], sinks: [sink])
   }
 
   private func wait(_ nanoseconds: UInt64) {
@@ -93,6 +94,39 @@ import Testing
       #expect(ticks.onTime + ticks.late + ticks.skipped == ticks.deadlines)
       #expect(ticks.onTime + ticks.late >= 1)
     }
+  }
+
+  /// The thread may sleep through a whole bracket: deadlines without anything due are on time.
+  @Test(arguments: [true, false])
+  func deadlinesAtWhichNothingIsDueAreNotSkipped(cannotHang: Bool) throws {
+    let sink = CollectingSink()
+    let session = session(
+      ScriptedCollector(cannotHang: cannotHang), sink, interval: 1_000_000, cadence: 100)
+    try session.arm()
+    defer { session.disarm() }
+    for _ in 0..<3 {
+      _ = try session.start()
+      wait(20_000_000)
+      let ticks = try session.stop(sampling: true).ledger.ticks
+      #expect(ticks.deadlines >= 20 && ticks.skipped == 0)
+      #expect(ticks.onTime == ticks.deadlines)
+    }
+  }
+
+  /// A bracket that was never closed, as behind a start that another thread's silence failed.
+  @Test func aStartWithoutAStopIsTheThreadsToTake() throws {
+    let sink = CollectingSink()
+    let session = session(ScriptedCollector(cannotHang: true), sink, interval: 500_000)
+    try session.arm()
+    defer { session.disarm() }
+    for number in 1...40 as ClosedRange<UInt32> {
+      #expect(try session.start() == number)
+      wait(UInt64(number % 4) * 300_000)
+    }
+    let account = try session.stop(sampling: true)
+    #expect(account.number == 40 && account.ledger.isExact)
+    let values = sink.frames.map { $0.values[0] }
+    #expect(values == (1...UInt64(values.count)).map { $0 })
   }
 
   @Test func whatTheyCostIsInTheAccount() throws {

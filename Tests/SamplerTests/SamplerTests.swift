@@ -26,9 +26,10 @@ private func waitUntilFinished(_ session: SamplerSession) {
 }
 
 @Suite(.serialized) struct SamplerSessionTests {
-  @Test func aLimitIsExactAndEveryAccountAddsUp() throws {
+  @Test(arguments: [true, false])
+  func aLimitIsExactAndEveryAccountAddsUp(cannotHang: Bool) throws {
     let sink = CollectingSink()
-    let collector = ScriptedCollector()
+    let collector = ScriptedCollector(cannotHang: cannotHang)
     let session = SamplerSession(
       configuration(limit: 100), requests: [CollectorRequest(collector)], sinks: [sink])
     try session.arm()
@@ -55,11 +56,12 @@ private func waitUntilFinished(_ session: SamplerSession) {
     #expect(account.overhead.samplingThreadNanoseconds[0] > 0)
   }
 
-  @Test func bracketsOpenAndCloseWhateverTheInterval() throws {
+  @Test(arguments: [true, false])
+  func bracketsOpenAndCloseWhateverTheInterval(cannotHang: Bool) throws {
     let sink = CollectingSink()
     let session = SamplerSession(
       configuration(interval: 3_600_000_000_000),
-      requests: [CollectorRequest(ScriptedCollector())], sinks: [sink])
+      requests: [CollectorRequest(ScriptedCollector(cannotHang: cannotHang))], sinks: [sink])
     try session.arm()
     defer { session.disarm() }
     for number in 1...5 as ClosedRange<UInt32> {
@@ -150,12 +152,13 @@ private func waitUntilFinished(_ session: SamplerSession) {
     #expect(collector.armings == collector.disarmings)
   }
 
-  @Test func anEdgeIsTakenAgainAfterALayoutChange() throws {
+  @Test(arguments: [true, false])
+  func anEdgeIsTakenAgainAfterALayoutChange(cannotHang: Bool) throws {
     let sink = CollectingSink()
     let deltas = BracketDeltas()
     let collector = ScriptedCollector(
       script: [.gap(.layoutChanged), .value(100), .gap(.truncated), .value(250)],
-      instances: [["a"], ["a", "b"]])
+      instances: [["a"], ["a", "b"]], cannotHang: cannotHang)
     let session = SamplerSession(
       configuration(interval: 3_600_000_000_000), requests: [CollectorRequest(collector)],
       sinks: [sink, deltas])
@@ -205,12 +208,13 @@ private func waitUntilFinished(_ session: SamplerSession) {
     #expect(account.ledger.isExact)
   }
 
-  @Test func severalThreadsAreMergedByAcquisitionTime() throws {
+  @Test(arguments: [true, false])
+  func severalThreadsAreMergedByAcquisitionTime(cannotHang: Bool) throws {
     let sink = CollectingSink()
     let session = SamplerSession(
       configuration(limit: 200, threads: 2),
       requests: [
-        CollectorRequest(ScriptedCollector(name: "one")),
+        CollectorRequest(ScriptedCollector(name: "one", cannotHang: cannotHang)),
         CollectorRequest(ScriptedCollector(name: "two")),
       ], sinks: [sink])
     try session.arm()
@@ -261,12 +265,14 @@ private func waitUntilFinished(_ session: SamplerSession) {
     lax.disarm()
   }
 
-  @Test func alignedDeadlinesFallOnTheWallClock() throws {
+  @Test(arguments: [true, false])
+  func alignedDeadlinesFallOnTheWallClock(cannotHang: Bool) throws {
     let sink = CollectingSink()
     var aligned = configuration(interval: 10_000_000, limit: 5)
     aligned.aligned = true
     let session = SamplerSession(
-      aligned, requests: [CollectorRequest(ScriptedCollector())], sinks: [sink])
+      aligned, requests: [CollectorRequest(ScriptedCollector(cannotHang: cannotHang))],
+      sinks: [sink])
     try session.arm()
     let anchor = try #require(session.meta).anchor
     _ = try session.start()

@@ -57,9 +57,15 @@ long lb_syscall6(long number, long a, long b, long c, long d, long e, long f);
 #endif
 
 // pread(2): bytes read, or -errno.
+#if defined(__LP64__)
 static inline long lb_pread(int fd, void *buffer, size_t count, int64_t offset) {
   return lb_syscall6(SYS_pread64, fd, (long)buffer, (long)count, (long)offset, 0, 0);
 }
+#else
+long lb_pread(int fd, void *buffer, size_t count, int64_t offset);
+#endif
+// fstatfs(2): 1 for a file of proc(5), 0 for any other.
+int lb_is_on_proc(int fd);
 
 // futex(2): FUTEX_WAIT_BITSET with an absolute CLOCK_MONOTONIC deadline (UINT64_MAX: none).
 // Returns 0 or -errno.
@@ -77,7 +83,7 @@ static inline long lb_futex_wait_until(const uint32_t *word, uint32_t expected,
 void lb_futex_wake_all(const uint32_t *word);
 
 // madvise(2), MADV_DONTNEED of the program's segments that cannot be written: they are mapped anew
-// from the page cache where they are met again.
+// from the page cache where they are met again. A debugger's breakpoints in them are forgotten.
 void lb_release_program(void);
 
 // sched_setaffinity(2), sched_getaffinity(2) of the calling thread over a mask of 64-bit words.

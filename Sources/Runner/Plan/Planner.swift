@@ -220,7 +220,9 @@ package final class Planner {
       } else {
         let hint =
           scope.includes.isEmpty
-          ? "" : "; a plan that is included twice has a parameter in its names: \"\(name)-{n}\""
+          ? ""
+          : "; a plan that is included twice has a parameter in its names: "
+            + "\"\(plain ?? name)-{n}\""
         problems.add(table.at("name"), "another phase is called \(name) already\(hint)")
       }
     }
