@@ -79,6 +79,13 @@ extension SamplerSession {
     return true
   }
 
+  /// Ends a bracket that was never closed: its threads are somewhere in their ticks.
+  func park(_ drain: Drain) throws(LBError) {
+    for thread in threads.reversed() { thread.close(sampling: false) }
+    try awaitAll()
+    drain.flush()
+  }
+
   /// Waits for every thread's answer. One that gives none is named, and the session is of no more
   /// use but to be disarmed.
   func awaitAll() throws(LBError) {

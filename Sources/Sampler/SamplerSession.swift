@@ -256,8 +256,7 @@ package final class SamplerSession {
   package func start() throws(LBError) -> UInt32 {
     guard let drain else { throw LBError(.internal, "start before arm") }
     let called = Clock.monotonic()
-    if isSilent { try awaitAll() }
-    if !isDrained { drain.flush() }
+    if !isDrained { try park(drain) }
     isDrained = false
     bracketNumber += 1
     before = baseline(drain)

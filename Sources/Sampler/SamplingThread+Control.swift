@@ -57,13 +57,11 @@ extension SamplingThread {
   }
 
   /// Opens a bracket: its opening samples are taken here and now where they cannot hang, or else
-  /// by the thread, which `awaitDone` waits for. After `close`, unless that failed.
+  /// by the thread, which `awaitDone` waits for. While parked.
   func open(_ bracket: Bracket) {
-    // The thread has it still where an earlier bracket could not be closed.
-    let isParked = awaited == nil && turn.load(ordering: .acquiring) == .controller
     self.bracket = bracket
     edgeNanoseconds = 0
-    guard lendsEdges, isParked, readsProcOnly() else {
+    guard lendsEdges, readsProcOnly() else {
       send(.open)
       return
     }
