@@ -139,9 +139,11 @@ private final class Wire {
     #expect(packets("packets_in") + packets("packets_out") + dropped == packets("received"))
     let all = net("rx_packets") + net("tx_packets")
     #expect(all >= 4000 && packets("packets") == all && packets("packets_most") == all)
-    // Nearly all have one length, so that what was dropped is known by what was not.
+    // What was dropped is taken for as long as what was not, which has more of the answers that say
+    // that nobody listens: nearer than half of what would be missing without that.
     let bytes = net("rx_bytes") + net("tx_bytes")
-    #expect(abs(packets("bytes") - bytes) < 0.05 * bytes, "\(packets("bytes")) of \(bytes)")
+    let missing = bytes * dropped / all
+    #expect(abs(packets("bytes") - bytes) < 0.5 * missing, "\(packets("bytes")) of \(bytes)")
     #expect(attempt.contamination.contains { $0.contains("packets") }, "\(attempt.contamination)")
   }
 
