@@ -36,7 +36,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   }
 
   private let parts: [Part]
-  private let allOfProc: Bool
+  private let allOnProc: Bool
 
   /// Arms `files` with their templates, whose values are `columns` in order.
   init(
@@ -50,7 +50,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     }
     precondition(slot == columns.count, "one column a value")
     self.parts = parts
-    allOfProc = parts.allSatisfy(\.file.isOfProc)
+    allOnProc = parts.allSatisfy(\.file.isOnProc)
     super.init(columns: columns, notes: notes)
   }
 
@@ -74,7 +74,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     return .complete
   }
 
-  override var isOfProc: Bool { allOfProc }
+  override var isOnProc: Bool { allOnProc }
 
   override var sourcePaths: [String] { parts.map(\.file.path) }
 

@@ -17,7 +17,7 @@ final class TextFile {
   /// System calls of the last read.
   private(set) var callCount: UInt64 = 0
   /// It is a file of the kernel's proc file system, not of one that is mounted over it.
-  let isOfProc: Bool
+  let isOnProc: Bool
   /// The kernel gives this file whole in one read (single_open).
   private let comesWhole: Bool
   /// A first read below this leaves room in the kernel's page for any further record: there was
@@ -31,7 +31,7 @@ final class TextFile {
     self.comesWhole = comesWhole
     do throws(SystemError) {
       descriptor = try OwnedDescriptor(open: path, O_RDONLY)
-      isOfProc = descriptor.isOnProc()
+      isOnProc = descriptor.isOnProc()
       unsafe buffer = .allocate(capacity: max(4096, try Self.length(path) * 4))
       unsafe buffer.initialize(repeating: 0)
     } catch {

@@ -122,7 +122,7 @@ open class ArmedCollector: @unchecked Sendable {
 
   /// Whether all that it reads is the kernel's proc file system, and not what a daemon answers in
   /// its place (LXCFS) or another source.
-  open var isOfProc: Bool { false }
+  open var isOnProc: Bool { false }
 
   /// The files that `readOnly` reads, in order.
   open var sourcePaths: [String] { [] }

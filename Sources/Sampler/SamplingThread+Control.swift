@@ -105,7 +105,7 @@ extension SamplingThread {
     fetchReplacements()
     return withStreams { streams in
       for index in streams.indices where !streams[index].isDisabled {
-        guard unsafe streams[index].armed._withUnsafeGuaranteedRef({ $0.isOfProc }) else {
+        guard unsafe streams[index].armed._withUnsafeGuaranteedRef({ $0.isOnProc }) else {
           return false
         }
       }

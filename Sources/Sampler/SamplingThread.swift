@@ -189,7 +189,7 @@ final class SamplingThread: @unchecked Sendable {
       unsafe streams[index].counts = StreamCounts()
       unsafe streams[index].nextDue = streams[index].isDisabled ? .max : streams[index].cadence
     }
-    // Relaxed: the command word orders it for the drain, which runs a pass after the open.
+    // Relaxed: the drain's ceiling holds everything back until the edge has been taken.
     floor.store(bracket.base, ordering: .relaxed)
     openStart = Clock.monotonic()
     edge = .open
@@ -256,8 +256,10 @@ final class SamplingThread: @unchecked Sendable {
       floor.store(deadline, ordering: .releasing)
       var now = Clock.monotonic()
       if now < deadline {
-        guard sleep(until: deadline, unless: seen, bracket: number) else { return false }
-        now = Clock.monotonic()
+        guard let woken = sleep(until: deadline, unless: seen, bracket: number) else {
+          return false
+        }
+        now = woken
       } else if command.load() != seen {
         return true
       }
@@ -302,24 +304,26 @@ final class SamplingThread: @unchecked Sendable {
     return true
   }
 
-  /// Sleeps without the turn; false, and still without it, when a command has come or the
-  /// controller has closed the bracket.
+  /// Sleeps without the turn and gives the time; nil, and still without it, when a command has come
+  /// or the controller has closed the bracket.
   @inline(__always)
   private func sleep(
     until deadline: UInt64, unless seen: UInt32, bracket number: UInt32
-  ) -> Bool {
+  ) -> UInt64? {
+    var now: UInt64
     // In order with the command, as when parked.
     sleepsUntil.store(deadline, ordering: .sequentiallyConsistent)
     turn.store(.sleeping, ordering: .releasing)
     repeat {
       Futex.wait(command, whileEqualTo: seen, until: deadline)
-      if command.load() != seen { return false }
-    } while Clock.monotonic() < deadline
-    guard passTurn(from: .sleeping, to: .thread) else { return false }
-    if command.load() == seen, bracket.number == number { return true }
+      if command.load() != seen { return nil }
+      now = Clock.monotonic()
+    } while now < deadline
+    guard passTurn(from: .sleeping, to: .thread) else { return nil }
+    if command.load() == seen, bracket.number == number { return now }
     // It is the next bracket's, whose command is on its way.
     turn.store(.sleeping, ordering: .releasing)
-    return false
+    return nil
   }
 
   /// Deadlines at which nothing is due are slept through. The limit's own is waited for.

@@ -97,7 +97,7 @@ package final class ScriptedCollector: Collector {
           : (name: "row", fields: [number, row], rowsPerTick: script.records))
     }
 
-    override var isOfProc: Bool { script.cannotHang }
+    override var isOnProc: Bool { script.cannotHang }
 
     override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
       let (step, number) = script.next(isAtEdge: isAtEdge)
