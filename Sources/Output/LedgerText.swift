@@ -80,13 +80,7 @@ package enum LedgerText {
 package enum Readable {
   /// Nanoseconds as ns, µs, ms or s.
   package static func duration(_ nanoseconds: UInt64) -> String {
-    let value = Double(nanoseconds)
-    switch value {
-    case ..<1e3: return "\(nanoseconds) ns"
-    case ..<1e6: return fixed(value / 1e3, 1) + " µs"
-    case ..<1e9: return fixed(value / 1e6, value < 1e7 ? 2 : 1) + " ms"
-    default: return fixed(value / 1e9, 3) + " s"
-    }
+    Durations.rounded(nanoseconds)
   }
 
   /// A fraction as percent.

@@ -35,14 +35,21 @@ package enum Durations {
     return "\(nanoseconds)ns"
   }
 
-  /// To a tenth of the largest unit that fits, as `224.6 ms`.
+  /// For people's eyes, as `224.6 ms`: three or four significant digits.
   package static func rounded(_ nanoseconds: UInt64) -> String {
-    for (name, unit) in [("s", 1_000_000_000 as UInt64), ("ms", 1_000_000), ("us", 1000)]
-    where nanoseconds >= unit {
-      let tenths = nanoseconds / (unit / 10)
-      return "\(tenths / 10).\(tenths % 10) \(name)"
+    switch nanoseconds {
+    case ..<1000: "\(nanoseconds) ns"
+    case ..<1_000_000: decimal(nanoseconds, step: 100, places: 1) + " µs"
+    case ..<10_000_000: decimal(nanoseconds, step: 10_000, places: 2) + " ms"
+    case ..<1_000_000_000: decimal(nanoseconds, step: 100_000, places: 1) + " ms"
+    default: decimal(nanoseconds, step: 1_000_000, places: 3) + " s"
     }
-    return "\(nanoseconds) ns"
+  }
+
+  /// `value` in steps, half of one rounded up, the last `places` digits behind the point.
+  private static func decimal(_ value: UInt64, step: UInt64, places: Int) -> String {
+    let digits = String(value / step + (value % step >= step / 2 ? 1 : 0))
+    return digits.dropLast(places) + "." + digits.suffix(places)
   }
 }
 
