@@ -243,14 +243,18 @@ final class TailWriter {
   /// Hands over everything that it holds, in order, and begins a new generation.
   func take(_ body: (FrameHeader, Span<UInt64>) -> Void) {
     words[start + 3] = UInt64(words.count - start - Tail.frontWords)
-    let all = words
+    // Out of the property, so that `body` meets no access of it, and without a second reference,
+    // which would have the room given up and grown anew for each generation.
+    var all: [UInt64] = []
+    swap(&all, &words)
     var place = 0
     while place + Tail.frontWords <= all.count {
       let from = place + Tail.frontWords
       place = from + Int(all[place + 3])
       Tail.forEachMessage(in: all.span.extracting(from..<place), body)
     }
-    words.removeLast(words.count - Tail.frontWords)
+    all.removeLast(all.count - Tail.frontWords)
+    swap(&all, &words)
     if start > 0 { generation += 1 }
     start = 0
   }
