@@ -1,5 +1,6 @@
 package import LinuxSystem
 package import PacketStatistics
+import SampleModel
 package import Sampler
 
 /// How the collectors of one session are chosen to look at the host.
@@ -79,5 +80,13 @@ extension CollectorRegistry {
       PerfCollector(options.perf),
       PacketsCollector(options: options.packets),
     ])
+  }
+
+  /// Whether a collector can be had on this host; nil for a name that no collector has.
+  package static func availability(_ roots: MountRoots) -> @Sendable (String) -> Bool? {
+    { name in
+      guard let collector = host()[name] else { return nil }
+      return collector.probe(CollectorContext(roots: roots)) == .available
+    }
   }
 }

@@ -86,13 +86,19 @@ package final class ControlConnection {
     return line.count > Self.lineLimit ? .tooLong : .line(line)
   }
 
-  /// Sends bytes; false when the other end has gone, or has not read for a second.
+  /// Sends bytes; false when the other end has gone, or has not read for a second: that is the
+  /// patience of the socket (SO_SNDTIMEO), after which it says EAGAIN.
   package func send(_ bytes: [UInt8]) -> Bool {
-    do throws(SystemError) {
-      try writeAll(bytes.span, to: descriptor.number)
-      return true
-    } catch {
-      return false
+    var rest = bytes[...]
+    while !rest.isEmpty {
+      // Safe: the slice's own length bounds the call.
+      let count = unsafe rest.withUnsafeBytes {
+        unsafe Glibc.send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+      }
+      if count < 0, errno == EINTR { continue }
+      guard count > 0 else { return false }
+      rest = rest.dropFirst(count)
     }
+    return true
   }
 }

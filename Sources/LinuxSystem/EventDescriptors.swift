@@ -71,6 +71,14 @@ package enum Poll {
   }
 }
 
+extension Poll {
+  /// Whether `descriptor` can be written to, or its reader is gone, within so many milliseconds.
+  package static func isWritable(_ descriptor: Int32, within milliseconds: Int32) -> Bool {
+    var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
+    return unsafe poll(&entry, 1, milliseconds) > 0
+  }
+}
+
 /// pipe2(2) with O_CLOEXEC, both ends owned.
 package struct Pipe: ~Copyable {
   package var readEnd: OwnedDescriptor

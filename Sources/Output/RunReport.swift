@@ -107,8 +107,7 @@ package enum RunReport {
       ]
     ]
     for repetition in phase.repetitions {
-      let standing = repetition.attempts.last { $0.status == repetition.status }
-      guard let attempt = standing ?? repetition.attempts.last else {
+      guard let attempt = repetition.standing else {
         rows.append([name(repetition), repetition.status.rawValue])
         continue
       }

@@ -32,12 +32,10 @@ package struct JSONPath: Sendable, Hashable {
     self.text = text
   }
 
-  /// The number at this place of a JSON text.
+  /// The number at this place of a JSON text. Lines around an object or an array are passed over:
+  /// a tool's remarks on standard error come with its report.
   package func number(in json: String) throws(Failure) -> Double {
-    var value: Any
-    do {
-      value = try JSONSerialization.jsonObject(with: Data(json.utf8), options: .fragmentsAllowed)
-    } catch {
+    guard var value = Self.value(json[...]) ?? Self.body(of: json).flatMap(Self.value) else {
       throw Failure(reason: "the output is not JSON: \(json.prefix(80))")
     }
     for step in steps {
@@ -54,9 +52,35 @@ package struct JSONPath: Sendable, Hashable {
       case (.place(let place), _): throw Failure(reason: "\(text): [\(place)] is not in an array")
       }
     }
-    if !(value is Bool), let number = value as? Double { return number }
+    let truth = Self.truth(value)
+    if truth == nil, let number = value as? Double { return number }
     if let words = value as? String, let number = Double(words), number.isFinite { return number }
-    let words = (value as? Bool).map { "\($0)" } ?? "\(value)"
-    throw Failure(reason: "\(text) is no number: \(words)")
+    throw Failure(reason: "\(text) is no number: \(truth.map { "\($0)" } ?? "\(value)")")
+  }
+
+  private static func value(_ json: Substring) -> Any? {
+    do {
+      return try JSONSerialization.jsonObject(with: Data(json.utf8), options: .fragmentsAllowed)
+    } catch {
+      return nil
+    }
+  }
+
+  /// From the first line that begins an object or an array to the last one that ends one.
+  private static func body(of text: String) -> Substring? {
+    let lines = text.split(separator: "\n")
+    guard let first = lines.first(where: { $0.hasPrefix("{") || $0.hasPrefix("[") }),
+      let last = lines.last(where: { $0.hasSuffix("}") || $0.hasSuffix("]") }),
+      first.startIndex < last.endIndex
+    else { return nil }
+    return text[first.startIndex..<last.endIndex]
+  }
+
+  /// `true` or `false`: Foundation gives both, and 0 and 1 with them, as numbers that it takes for
+  /// truth values; only their type is another one.
+  private static func truth(_ value: Any) -> Bool? {
+    guard let number = value as? NSNumber else { return nil }
+    // Safe: the encoding is a constant string of at least one letter.
+    return unsafe number.objCType.pointee == CChar(UInt8(ascii: "c")) ? number.boolValue : nil
   }
 }

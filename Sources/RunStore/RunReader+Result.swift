@@ -15,30 +15,35 @@ extension RunReader {
           context: ErrorContext(path: path))
       }
       var result = RunResult(
-        runID: row["id"], name: row["name"], kind: row["kind"],
-        startUnixNanoseconds: Self.unsigned(row["start_unix_ns"]) ?? 0)
-      result.status = isAbandoned ? .interrupted : try Self.status(row["status"])
-      result.endUnixNanoseconds = Self.unsigned(row["end_unix_ns"])
-      result.durationNanoseconds = Self.unsigned(row["duration_ns"])
-      result.errors = try JSON.value([LBError].self, row["errors"])
-      result.warnings = try JSON.value([String].self, row["warnings"])
+        runID: try row.value("id"), name: try row.value("name"), kind: try row.value("kind"),
+        startUnixNanoseconds: Self.unsigned(try row.value("start_unix_ns")) ?? 0)
+      result.status = isAbandoned ? .interrupted : try Self.status(row)
+      result.endUnixNanoseconds = Self.unsigned(try row.value("end_unix_ns"))
+      result.durationNanoseconds = Self.unsigned(try row.value("duration_ns"))
+      result.errors = try row.json([LBError].self, "errors")
+      result.warnings = try row.json([String].self, "warnings")
       result.file = path
       result.configuration = try Row.fetchAll(
         db, sql: "SELECT * FROM configuration ORDER BY position"
-      ).map { ConfigurationEntry(key: $0["key"], value: $0["value"], origin: $0["origin"]) }
+      ).map {
+        ConfigurationEntry(
+          key: try $0.value("key"), value: try $0.value("value"), origin: try $0.value("origin"))
+      }
       for fact in try Row.fetchAll(db, sql: "SELECT name, value FROM host") {
-        result.host[fact["name"]] = fact["value"]
+        result.host[try fact.value("name")] = try fact.value("value")
       }
       for label in try Row.fetchAll(db, sql: "SELECT key, value FROM label") {
-        result.labels[label["key"]] = label["value"]
+        result.labels[try label.value("key")] = try label.value("value")
       }
       result.unavailable = try Row.fetchAll(
         db, sql: "SELECT * FROM collector WHERE outcome <> 'available' ORDER BY position"
       ).map {
         StreamMeta.Unavailable(
-          collector: $0["name"], outcome: $0["outcome"], reason: $0["reason"])
+          collector: try $0.value("name"), outcome: try $0.value("outcome"),
+          reason: try $0.value("reason"))
       }
       result.phases = try Self.phases(db)
+      if result.endUnixNanoseconds == nil { result.addErrorsOfRepetitions() }
       result.promoteOnlySummary()
       if result.kind == "sample" {
         let only = result.phases.first?.repetitions.first?.attempts.first
@@ -51,9 +56,10 @@ extension RunReader {
 
   static func unsigned(_ value: Int64?) -> UInt64? { value.map(UInt64.init(bitPattern:)) }
 
-  private static func status(_ word: String) throws -> RunStatus {
+  private static func status(_ row: Row) throws -> RunStatus {
+    let word: String = try row.value("status")
     guard let status = RunStatus(rawValue: word) else {
-      throw LBError(.resultPersistence, "unknown status \(word) in the result file")
+      throw DamagedRow(column: "status", row, reason: "there is no status \(word)")
     }
     return status
   }
@@ -62,21 +68,22 @@ extension RunReader {
     var phases: [PhaseResult] = []
     for row in try Row.fetchAll(db, sql: "SELECT * FROM phase ORDER BY id") {
       var phase = PhaseResult(
-        name: row["name"], command: try JSON.value([String].self, row["command"]),
-        kind: row["kind"], parameters: try JSON.value([String: String].self, row["parameters"]))
-      phase.status = try status(row["status"])
-      phase.note = row["note"]
-      phase.replacedBy = row["replaced_by"]
-      phase.metrics = try summary(ofPhase: row["id"], clean: false, db)
-      phase.cleanMetrics = try summary(ofPhase: row["id"], clean: true, db)
+        name: try row.value("name"), command: try row.json([String].self, "command"),
+        kind: try row.value("kind"), parameters: try row.json([String: String].self, "parameters"))
+      phase.status = try status(row)
+      phase.note = try row.value("note")
+      phase.replacedBy = try row.value("replaced_by")
+      phase.metrics = try summary(ofPhase: try row.value("id"), clean: false, db)
+      phase.cleanMetrics = try summary(ofPhase: try row.value("id"), clean: true, db)
       let repetitions = try Row.fetchAll(
         db, sql: "SELECT * FROM repetition WHERE phase_id = ? ORDER BY id",
-        arguments: [row["id"] as Int64])
+        arguments: [try row.value("id") as Int64])
       for row in repetitions {
-        var repetition = RepetitionResult(repetition: row["number"], warmUp: row["warm_up"])
-        repetition.label = row["label"]
-        repetition.status = try status(row["status"])
-        repetition.attempts = try attempts(ofRepetition: row["id"], db)
+        var repetition = RepetitionResult(
+          repetition: try row.value("number"), warmUp: try row.value("warm_up"))
+        repetition.label = try row.value("label")
+        repetition.status = try status(row)
+        repetition.attempts = try attempts(ofRepetition: try row.value("id"), db)
         phase.repetitions.append(repetition)
       }
       phases.append(phase)
@@ -92,14 +99,14 @@ extension RunReader {
       arguments: [phase, clean]
     ).map { row in
       var summary = MetricSummary(
-        metric: row["metric"], unit: row["unit"], count: row["count"], median: row["median"],
-        minimum: row["minimum"], maximum: row["maximum"],
-        medianAbsoluteDeviation: row["median_absolute_deviation"], medianLow: row["median_low"],
-        medianHigh: row["median_high"])
-      summary.running = row["running"]
-      summary.repetitions = try (row["repetitions"] as String?).map {
-        try JSON.value([Int].self, $0)
-      }
+        metric: try row.value("metric"), unit: try row.value("unit"), count: try row.value("count"),
+        median: try row.value("median"),
+        minimum: try row.value("minimum"), maximum: try row.value("maximum"),
+        medianAbsoluteDeviation: try row.value("median_absolute_deviation"),
+        medianLow: try row.value("median_low"),
+        medianHigh: try row.value("median_high"))
+      summary.running = try row.value("running")
+      summary.repetitions = try row.jsonIfPresent([Int].self, "repetitions")
       return summary
     }
   }
@@ -111,30 +118,30 @@ extension RunReader {
       db, sql: "SELECT * FROM attempt WHERE repetition_id = ? ORDER BY id",
       arguments: [repetition])
     return try rows.map { row in
-      let id: Int64 = row["id"]
-      var attempt = AttemptResult(attempt: row["number"])
-      attempt.bracket = row["bracket"]
-      attempt.status = try status(row["status"])
-      attempt.startUnixNanoseconds = unsigned(row["start_unix_ns"]) ?? 0
-      attempt.wallNanoseconds = unsigned(row["wall_ns"])
-      attempt.bracketNanoseconds = unsigned(row["bracket_ns"]) ?? 0
-      attempt.exitCode = row["exit_code"]
-      attempt.signal = row["signal"]
-      attempt.userNanoseconds = unsigned(row["user_ns"])
-      attempt.systemNanoseconds = unsigned(row["system_ns"])
-      attempt.peakResidentBytes = unsigned(row["peak_resident_bytes"])
-      attempt.voluntarySwitches = unsigned(row["voluntary_switches"])
-      attempt.involuntarySwitches = unsigned(row["involuntary_switches"])
-      attempt.outputBytes = unsigned(row["output_bytes"]) ?? 0
-      attempt.outputBytesKept = UInt64((row["output"] as Data?)?.count ?? 0)
-      attempt.orphansKilled = row["orphans_killed"] ?? 0
+      let id: Int64 = try row.value("id")
+      var attempt = AttemptResult(attempt: try row.value("number"))
+      attempt.bracket = try row.value("bracket")
+      attempt.status = try status(row)
+      attempt.startUnixNanoseconds = unsigned(try row.value("start_unix_ns")) ?? 0
+      attempt.wallNanoseconds = unsigned(try row.value("wall_ns"))
+      attempt.bracketNanoseconds = unsigned(try row.value("bracket_ns")) ?? 0
+      attempt.exitCode = try row.value("exit_code")
+      attempt.signal = try row.value("signal")
+      attempt.userNanoseconds = unsigned(try row.value("user_ns"))
+      attempt.systemNanoseconds = unsigned(try row.value("system_ns"))
+      attempt.peakResidentBytes = unsigned(try row.value("peak_resident_bytes"))
+      attempt.voluntarySwitches = unsigned(try row.value("voluntary_switches"))
+      attempt.involuntarySwitches = unsigned(try row.value("involuntary_switches"))
+      attempt.outputBytes = unsigned(try row.value("output_bytes")) ?? 0
+      attempt.outputBytesKept = UInt64((try row.value("output") as Data?)?.count ?? 0)
+      attempt.orphansKilled = try row.value("orphans_killed") ?? 0
       attempt.contamination =
-        try (row["contamination"] as String?).map { try JSON.value([String].self, $0) } ?? []
-      attempt.error = try (row["error"] as String?).map { try JSON.value(LBError.self, $0) }
+        try row.jsonIfPresent([String].self, "contamination") ?? []
+      attempt.error = try row.jsonIfPresent(LBError.self, "error")
       for metric in try Row.fetchAll(
         db, sql: "SELECT name, value FROM metric WHERE attempt_id = ?", arguments: [id])
       {
-        attempt.metrics[metric["name"]] = metric["value"]
+        attempt.metrics[try metric.value("name")] = try metric.value("value")
       }
       attempt.ledger = try ledger(ofAttempt: id, db)
       attempt.overhead = try overhead(ofAttempt: id, db)
@@ -147,16 +154,16 @@ extension RunReader {
       db, sql: "SELECT * FROM ledger WHERE attempt_id = ? ORDER BY thread", arguments: [attempt])
     return Ledger(
       threads: try rows.map { row in
-        var thread = ThreadLedger(thread: row["thread"], cpu: row["cpu"])
-        thread.ticks.deadlines = unsigned(row["deadlines"]) ?? 0
-        thread.ticks.onTime = unsigned(row["on_time"]) ?? 0
-        thread.ticks.late = unsigned(row["late"]) ?? 0
-        thread.ticks.skipped = unsigned(row["skipped"]) ?? 0
-        thread.ticks.latenessMaximum = unsigned(row["lateness_max_ns"]) ?? 0
-        thread.ring.pushed = unsigned(row["pushed"]) ?? 0
-        thread.ring.drained = unsigned(row["drained"]) ?? 0
-        thread.ring.dropped = unsigned(row["dropped"]) ?? 0
-        thread.collectors = try JSON.value([CollectorLedger].self, row["collectors"])
+        var thread = ThreadLedger(thread: try row.value("thread"), cpu: try row.value("cpu"))
+        thread.ticks.deadlines = unsigned(try row.value("deadlines")) ?? 0
+        thread.ticks.onTime = unsigned(try row.value("on_time")) ?? 0
+        thread.ticks.late = unsigned(try row.value("late")) ?? 0
+        thread.ticks.skipped = unsigned(try row.value("skipped")) ?? 0
+        thread.ticks.latenessMaximum = unsigned(try row.value("lateness_max_ns")) ?? 0
+        thread.ring.pushed = unsigned(try row.value("pushed")) ?? 0
+        thread.ring.drained = unsigned(try row.value("drained")) ?? 0
+        thread.ring.dropped = unsigned(try row.value("dropped")) ?? 0
+        thread.collectors = try row.json([CollectorLedger].self, "collectors")
         return thread
       })
   }
@@ -167,15 +174,15 @@ extension RunReader {
         db, sql: "SELECT * FROM overhead WHERE attempt_id = ?", arguments: [attempt])
     else { return nil }
     var overhead = Overhead()
-    overhead.samplingThreadNanoseconds = try JSON.value([UInt64].self, row["sampling_ns"])
-    overhead.drainNanoseconds = unsigned(row["drain_ns"]) ?? 0
-    overhead.processNanoseconds = unsigned(row["process_ns"]) ?? 0
-    overhead.startNanoseconds = unsigned(row["start_ns"]) ?? 0
-    overhead.stopNanoseconds = unsigned(row["stop_ns"]) ?? 0
-    overhead.elapsedNanoseconds = unsigned(row["elapsed_ns"]) ?? 0
-    overhead.bytesWritten = unsigned(row["bytes_written"]) ?? 0
-    overhead.memoryLocked = unsigned(row["memory_locked"]) ?? 0
-    overhead.memoryResident = unsigned(row["memory_resident"])
+    overhead.samplingThreadNanoseconds = try row.json([UInt64].self, "sampling_ns")
+    overhead.drainNanoseconds = unsigned(try row.value("drain_ns")) ?? 0
+    overhead.processNanoseconds = unsigned(try row.value("process_ns")) ?? 0
+    overhead.startNanoseconds = unsigned(try row.value("start_ns")) ?? 0
+    overhead.stopNanoseconds = unsigned(try row.value("stop_ns")) ?? 0
+    overhead.elapsedNanoseconds = unsigned(try row.value("elapsed_ns")) ?? 0
+    overhead.bytesWritten = unsigned(try row.value("bytes_written")) ?? 0
+    overhead.memoryLocked = unsigned(try row.value("memory_locked")) ?? 0
+    overhead.memoryResident = unsigned(try row.value("memory_resident"))
     return overhead
   }
 
@@ -194,9 +201,9 @@ extension RunReader {
       guard
         let row = try Row.fetchOne(
           db, sql: "SELECT repetitions_planned AS r, warm_ups_planned AS w FROM run"),
-        let repetitions = row["r"] as Int?
+        let repetitions = try row.value("r") as Int?
       else { return nil }
-      return (repetitions, row["w"] ?? 0)
+      return (repetitions, try row.value("w") ?? 0)
     }
   }
 
@@ -205,9 +212,11 @@ extension RunReader {
     try read("reading the journal") { db in
       try Row.fetchAll(db, sql: "SELECT * FROM journal ORDER BY id").map { row in
         JournalEntry(
-          unixNanoseconds: Self.unsigned(row["unix_ns"]) ?? 0, level: row["level"],
-          kind: row["kind"], message: row["message"], run: run, phase: row["phase"],
-          repetition: row["repetition"], attempt: row["attempt"])
+          unixNanoseconds: Self.unsigned(try row.value("unix_ns")) ?? 0,
+          level: try row.value("level"),
+          kind: try row.value("kind"), message: try row.value("message"), run: run,
+          phase: try row.value("phase"),
+          repetition: try row.value("repetition"), attempt: try row.value("attempt"))
       }
     }
   }

@@ -113,7 +113,7 @@ package final class RunReader {
       return false
     }
     return ProcessIdentity(
-      pid: row["pid"], start: row["pid_start"], bootID: row["boot_id"]
+      pid: try row.value("pid"), start: try row.value("pid_start"), bootID: try row.value("boot_id")
     ).isAlive
   }
 
@@ -206,9 +206,9 @@ package final class RunReader {
     try read("reading the clocks") { db in
       try Row.fetchAll(db, sql: "SELECT * FROM anchor ORDER BY monotonic_ns").map {
         ClockAnchor(
-          monotonic: Self.unsigned($0["monotonic_ns"]) ?? 0,
-          realtime: Self.unsigned($0["realtime_ns"]) ?? 0,
-          boottime: Self.unsigned($0["boottime_ns"]) ?? 0)
+          monotonic: Self.unsigned(try $0.value("monotonic_ns")) ?? 0,
+          realtime: Self.unsigned(try $0.value("realtime_ns")) ?? 0,
+          boottime: Self.unsigned(try $0.value("boottime_ns")) ?? 0)
       }
     }
   }
@@ -220,12 +220,13 @@ package final class RunReader {
     return try read("reading the journal") { db in
       try Row.fetchAll(db, sql: "SELECT unix_ns, kind, message FROM journal ORDER BY id")
         .compactMap { row in
-          guard let kind = SampleEvent.Kind(rawValue: row["kind"]), kind != .clockAnchor,
-            let unix = Self.unsigned(row["unix_ns"]),
+          guard let kind = SampleEvent.Kind(rawValue: try row.value("kind")), kind != .clockAnchor,
+            let unix = Self.unsigned(try row.value("unix_ns")),
             let anchor = anchors.last(where: { $0.realtime <= unix }) ?? anchors.first
           else { return nil }
           return SampleEvent(
-            kind, time: anchor.monotonic &+ (unix &- anchor.realtime), message: row["message"])
+            kind, time: anchor.monotonic &+ (unix &- anchor.realtime),
+            message: try row.value("message"))
         }
     }
   }
@@ -242,8 +243,9 @@ package final class RunReader {
         db, sql: "SELECT * FROM collector WHERE outcome = 'available' ORDER BY stream"
       ).map {
         StreamMeta.Stream(
-          collector: $0["name"], stream: $0["stream"], thread: $0["thread"], cpu: $0["cpu"],
-          cadence: Self.unsigned($0["cadence"]) ?? 1, required: $0["required"])
+          collector: try $0.value("name"), stream: try $0.value("stream"),
+          thread: try $0.value("thread"), cpu: try $0.value("cpu"),
+          cadence: Self.unsigned(try $0.value("cadence")) ?? 1, required: try $0.value("required"))
       }
     }
   }
@@ -289,19 +291,26 @@ package final class RunReader {
         builder.encoded(), "of the last samples", builder.stream, builder.epoch, builder.bracket)
       return readTo[Series(chunk)].map(chunk.following) ?? chunk
     }
-    let row = try read("reading samples") { db in
+    let stored = try read("reading samples") { db in
       try Row.fetchOne(
         db, sql: "SELECT stream, epoch, bracket, checksum, data FROM chunk WHERE id = ?",
-        arguments: [id])
+        arguments: [id]
+      ).map { row in
+        (
+          bytes: [UInt8](try row.value("data") as Data),
+          checksum: try row.value("checksum") as UInt32, stream: try row.value("stream") as UInt16,
+          epoch: try row.value("epoch") as UInt32, bracket: try row.value("bracket") as UInt32
+        )
+      }
     }
-    guard let row else { throw LBError(.resultPersistence, "\(path): chunk \(id) is gone") }
-    let bytes = [UInt8](row["data"] as Data)
-    guard Checksum.crc32c(bytes) == row["checksum"] as UInt32 else {
+    guard let stored else { throw LBError(.resultPersistence, "\(path): chunk \(id) is gone") }
+    guard Checksum.crc32c(stored.bytes) == stored.checksum else {
       throw LBError(
         .resultPersistence, "\(path): chunk \(id) fails its checksum: the file is damaged",
         context: ErrorContext(path: path))
     }
-    let chunk = try decoded(bytes, "\(id)", row["stream"], row["epoch"], row["bracket"])
+    let chunk = try decoded(
+      stored.bytes, "\(id)", stored.stream, stored.epoch, stored.bracket)
     readTo[Series(chunk)] = max(readTo[Series(chunk)] ?? 0, chunk.lastEnd)
     return chunk
   }

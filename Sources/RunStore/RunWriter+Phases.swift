@@ -56,12 +56,12 @@ extension RunWriter {
       for row in try Row.fetchAll(
         db, sql: "SELECT stream, name FROM collector WHERE stream IS NOT NULL")
       {
-        resumption.collectors[row["stream"]] = row["name"]
+        resumption.collectors[try row.value("stream")] = try row.value("name")
       }
       for row in try Row.fetchAll(
         db, sql: "SELECT stream, max(epoch) AS epoch FROM layout GROUP BY stream")
       {
-        resumption.epochs[row["stream"]] = row["epoch"]
+        resumption.epochs[try row.value("stream")] = try row.value("epoch")
       }
     }
     return resumption

@@ -94,8 +94,9 @@ package final class RunWriter: @unchecked Sendable {
           throw LBError(.resultPersistence, "\(path) holds no run to go on with")
         }
         let last = ProcessIdentity(
-          pid: row["pid"], start: row["pid_start"], bootID: row["boot_id"])
-        let status = RunStatus(rawValue: row["status"])
+          pid: try row.value("pid"), start: try row.value("pid_start"),
+          bootID: try row.value("boot_id"))
+        let status = RunStatus(rawValue: try row.value("status"))
         if last.isAlive, status == .running || status == .waiting {
           throw LBError(
             .configuration, "\(path) is being recorded by process \(last.pid): it is left alone",
@@ -123,7 +124,7 @@ package final class RunWriter: @unchecked Sendable {
             UPDATE run SET status = 'running', pid = ?, pid_start = ?, boot_id = ?,
               end_unix_ns = NULL, duration_ns = NULL
             """, arguments: [own.pid, own.start, own.bootID])
-        return row["id"]
+        return try row.value("id")
       }
       tail = TailWriter(ofRun: runID, in: path)
     } catch let error as LBError {
@@ -248,9 +249,10 @@ package final class RunWriter: @unchecked Sendable {
     return row
   }
 
-  /// Adds an attempt under way in `bracket`; gives its row.
+  /// Adds an attempt under way in `bracket`, nil for one that did not come to its own; gives its
+  /// row.
   package func addAttempt(
-    number: Int, bracket: UInt32, repetition: Int64
+    number: Int, bracket: UInt32?, repetition: Int64
   ) throws(LBError) -> Int64 {
     var row: Int64 = 0
     try write("recording an attempt") { db in

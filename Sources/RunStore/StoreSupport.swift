@@ -24,6 +24,8 @@ enum StoreFailure {
         message += "; it is not an intact lbsample result"
       default: break
       }
+    } else if error is RowDecodingError || error is DamagedRow {
+      message += "; a row of it is damaged"
     }
     return LBError(
       .resultPersistence, message, context: ErrorContext(path: path), causes: causes)
@@ -44,6 +46,42 @@ enum StoreFailure {
     }
     let free = (facts[.systemFreeSize] as? NSNumber)?.uint64Value ?? 0
     return "its file system has \(free) bytes free"
+  }
+}
+
+/// A row that holds what its column does not.
+struct DamagedRow: Error, CustomStringConvertible {
+  let description: String
+
+  init(column: String, _ row: Row, reason: String) {
+    description = "column \(column) of row \(row): \(reason)"
+  }
+}
+
+/// Columns of rows that anybody may have changed: GRDB's subscripts end the program where a value
+/// is of another type.
+extension Row {
+  /// The value of a column.
+  func value<Value: DatabaseValueConvertible>(_ column: String) throws -> Value {
+    try decode(forColumn: column)
+  }
+
+  /// The value that a column holds as JSON.
+  func json<Value: Decodable>(_ type: Value.Type, _ column: String) throws -> Value {
+    guard let value = try jsonIfPresent(type, column) else {
+      throw DamagedRow(column: column, self, reason: "it is empty")
+    }
+    return value
+  }
+
+  /// The value that a column holds as JSON, nil where it is empty.
+  func jsonIfPresent<Value: Decodable>(_ type: Value.Type, _ column: String) throws -> Value? {
+    guard let text: String = try value(column) else { return nil }
+    do {
+      return try JSON.value(type, text)
+    } catch {
+      throw DamagedRow(column: column, self, reason: "it is not as lbsample writes it")
+    }
   }
 }
 

@@ -117,12 +117,15 @@ enum Tail {
     for row in try Row.fetchAll(
       db, sql: "SELECT stream, kind, bracket, max(last_ns) AS last FROM chunk GROUP BY 1, 2, 3")
     {
-      saved[Series(stream: row["stream"], kind: row["kind"], bracket: row["bracket"])] =
-        UInt64(bitPattern: row["last"])
+      saved[
+        Series(
+          stream: try row.value("stream"), kind: try row.value("kind"),
+          bracket: try row.value("bracket"))] =
+        UInt64(bitPattern: try row.value("last"))
     }
     var widths: [UInt64: Int] = [:]
     for row in try Row.fetchAll(db, sql: "SELECT stream, epoch, definition FROM layout") {
-      let layout = try JSON.value(Layout.self, row["definition"])
+      let layout = try JSON.value(Layout.self, try row.value("definition"))
       widths[UInt64(layout.stream) << 32 | UInt64(layout.epoch)] = layout.columns.count
     }
     var schemas: [UInt16: Int] = [:]

@@ -133,7 +133,16 @@ package final class ControlServer {
       _ = client.send(language.write(reply))
       try leave("its program sent what is no request")
     case .line(let bytes):
-      let reply = try answer(bytes)
+      let reply: ControlReply
+      do throws(LBError) {
+        reply = try answer(bytes)
+      } catch {
+        // It ends the sampler; whoever asked is told before.
+        var last = ControlReply("", clock.realtime(), state)
+        last.error = error
+        _ = client.send(language.write(last))
+        throw error
+      }
       if !client.send(language.write(reply)) { try leave("its program does not read") }
     }
   }

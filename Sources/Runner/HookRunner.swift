@@ -22,13 +22,15 @@ package struct HookRunner {
   package init(_ context: RunContext) { self.context = context }
 
   /// Runs the command of `hook`, if there is one; gives why it failed. A stop ends it, but for
-  /// `cleanup`, which ends at the limit of one repetition or after a minute.
+  /// `cleanup`, which ends after a minute, or after what one repetition may take if that is more.
   package func run(_ hook: Hook) -> LBError? {
     guard let command = context.specification.hooks[hook] else { return nil }
     var step = AuxiliaryCommand(
       "--\(hook.rawValue)", shell: command, context.specification, cpus: context.allowedCPUs)
     step.outlivesStop = hook == .cleanup
-    step.limit = context.specification.timeout ?? (hook == .cleanup ? Self.cleanUpLimit : nil)
+    if hook == .cleanup {
+      step.limit = max(Self.cleanUpLimit, context.specification.timeout ?? 0)
+    }
     return step.run(context.services)
   }
 }

@@ -1,5 +1,5 @@
 import Glibc
-import LinuxSystem
+package import LinuxSystem
 import Logging
 package import SampleModel
 
@@ -83,9 +83,12 @@ package final class HostChanges {
   private let statePath: String
   private let journal: Journal
   private var isChanged = false
+  /// The files that are changed, locked (flock(2)) as long as they are: another run would take what
+  /// this one has set for what was there before.
+  private var held = DescriptorList()
 
   /// Changes of a run in `file`.
-  init(_ changes: [HostChange], _ roots: MountRoots, run file: String, _ journal: Journal) {
+  package init(_ changes: [HostChange], _ roots: MountRoots, run file: String, _ journal: Journal) {
     self.changes = changes
     self.roots = roots
     self.journal = journal
@@ -96,7 +99,7 @@ package final class HostChanges {
   package static func state(ofRun file: String) -> String { file + ".host" }
 
   /// Applies those that last for the run.
-  func apply() throws(LBError) {
+  package func apply() throws(LBError) {
     for change in changes where change.name != .dropCaches {
       let files = change.files(roots)
       if files.isEmpty {
@@ -107,13 +110,15 @@ package final class HostChanges {
   }
 
   /// Applies those that belong to each attempt.
-  func applyBeforeAttempt() throws(LBError) {
+  package func applyBeforeAttempt() throws(LBError) {
     for change in changes where change.name == .dropCaches {
       sync()
       for (path, value) in change.files(roots) {
         do throws(SystemError) { try Self.write(value, path) } catch {
           throw refusal(change, error)
         }
+        try journal.record(
+          .notice, "host.change", "\(path): \(value) written (--allow drop-caches)")
       }
     }
   }
@@ -127,6 +132,11 @@ package final class HostChanges {
   private func set(_ path: String, to value: String, _ change: HostChange) throws(LBError) {
     let audit: String
     do throws(SystemError) {
+      // Nothing is noted of what may not be changed.
+      let file = held.add(try OwnedDescriptor(open: path, O_WRONLY))
+      guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
+        throw SystemError("locking what another run has changed", errno: errno, path: path)
+      }
       let before = String(decoding: try SmallFile.read(path), as: UTF8.self).trimmed
       if before == value { return }
       if before.contains("\n") || before.contains("\t") {
@@ -146,9 +156,10 @@ package final class HostChanges {
   }
 
   /// Puts everything back; gives what could not be.
-  func restore() throws(LBError) -> [LBError] {
+  package func restore() throws(LBError) -> [LBError] {
     guard isChanged else { return [] }
     let (restored, failures) = Self.restore(statePath)
+    held = DescriptorList()
     for line in restored { try journal.record(.notice, "host.restore", line) }
     return failures
   }

@@ -58,6 +58,7 @@ final class OutputPump: @unchecked Sendable {
 
   private func drain() {
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    var hasReader = passThrough
     while true {
       let isEnding = cancel.raised != nil
       let ready = Poll.wait(
@@ -75,11 +76,13 @@ final class OutputPump: @unchecked Sendable {
       total += UInt64(count)
       seen.store(total, ordering: .relaxed)
       kept += chunk.prefix(min(count, limit - kept.count))
-      if passThrough {
+      if hasReader {
         do throws(SystemError) {
-          try writeAll(chunk.span.extracting(first: count), to: STDERR_FILENO)
+          // Who does not read holds up the workload, as it would without us, and not its end.
+          try writeAll(chunk.span.extracting(first: count), to: STDERR_FILENO, unless: cancel)
         } catch {
           // Nobody looks any more; what is kept is kept.
+          hasReader = false
         }
       }
     }

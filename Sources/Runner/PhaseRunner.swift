@@ -11,7 +11,8 @@ final class PhaseRunner {
   private let collectors: any CollectorLifecycle
   private let repetitions: RepetitionRunner
   private let progress: (RunProgress) -> Void
-  private var exports: [String: Double] = [:]
+  /// What includes give, nil where it was not measured.
+  private var exports: [String: Double?] = [:]
   /// What was begun and lasts, in order.
   private var leases: [any PhaseLease] = []
 
@@ -72,6 +73,12 @@ final class PhaseRunner {
 
   private func attempt(_ node: PhaseNode) throws(LBError) -> LBError? {
     if isStopped { return nil }
+    let measured = node.measured()
+    if !measured.isEmpty, measured.allSatisfy({ session.isDone($0.name) }) {
+      // An earlier session has ended all of it: nothing is to be prepared for it again.
+      export(node)
+      return nil
+    }
     let before = leases.count
     do throws(LBError) {
       for action in node.actions {
@@ -101,8 +108,12 @@ final class PhaseRunner {
       fatal = error
     }
     if let failure = hooks?.run(.cleanup) { session.note(failure) }
-    for (name, metric) in node.exports { exports[name] = value(of: metric) }
+    export(node)
     return fatal
+  }
+
+  private func export(_ node: PhaseNode) {
+    for (name, metric) in node.exports { exports[name] = .some(value(of: metric)) }
   }
 
   private func enter(_ action: any PhaseAction, _ node: PhaseNode) throws(LBError) -> PhaseEntry {
@@ -114,7 +125,13 @@ final class PhaseRunner {
       progress(
         RunProgress(phase: node.name, place: nil, total: 0, activity: .waiting(message)))
     }
-    let entry = try action.enter(place)
+    let entry: PhaseEntry
+    do throws(LBError) {
+      entry = try action.enter(place)
+    } catch {
+      try session.wait(false)
+      throw error
+    }
     try session.wait(false)
     return entry
   }
@@ -210,15 +227,22 @@ final class PhaseRunner {
     } catch {
       fatal = error
     }
+    var unsaved: LBError?
     for phase in measured {
       if let failure = HookRunner(phase.context).run(.cleanup) { session.note(failure) }
       let isCutShort = isStopped || session.isResumable(after: fatal)
       let status: RunStatus? = isCutShort ? .interrupted : fatal == nil ? nil : .failed
-      try session.endPhase(phase.index, status) {
-        RunController.summarise(&$0, collectors, own: phase.specification.metrics)
+      do throws(LBError) {
+        try session.endPhase(phase.index, status) {
+          $0.summarise(collectors, own: phase.specification.metrics)
+        }
+      } catch {
+        // The other phases are still to be cleaned up.
+        unsaved = unsaved ?? error
       }
     }
-    return fatal
+    if fatal != nil, let unsaved { session.note(unsaved) }
+    return fatal ?? unsaved
   }
 }
 

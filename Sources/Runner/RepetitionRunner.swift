@@ -41,6 +41,7 @@ struct RepetitionRunner {
         if services.pause(phase.specification.cooldown) { return (false, nil) }
       }
       isFirst = false
+      try noteDrift(place, phase)
       try settle(place, phase)
       if services.stop.raised != nil { return (false, nil) }
       return (true, try repetition(place, phase, leases))
@@ -51,6 +52,15 @@ struct RepetitionRunner {
       guard goOn, fatal == nil else { return fatal }
     }
     return try refine(phases, execute)
+  }
+
+  /// Says what has changed of the host since the last look.
+  private func noteDrift(_ place: AttemptPlace, _ phase: MeasuredPhase) throws(LBError) {
+    let state = HostState.read(phase.context.services.roots)
+    for finding in HostGates.drift(from: session.hostState, to: state) {
+      try warn("gate.\(finding.gate)", finding.message, place, phase)
+    }
+    session.hostState = state
   }
 
   /// Waits until the host is quiet, if that was asked for.
@@ -276,17 +286,26 @@ struct RepetitionRunner {
       outcome.result.status = .failed
       outcome.result.error = failure
     }
-    for remark in beside.compactMap(\.remark) { try warn("background.end", remark, place, phase) }
     let failure = hooks.run(.conclude)
     if outcome.fatal != nil, let failure { session.note(failure) }
     var limits = phase.specification.gates
     // What runs beside it on purpose is no disturbance.
     if !(leases + beside).isEmpty { limits.foreignCPU = nil }
-    let hasRoom = try session.remedies.mend(
-      after: outcome.result, collectors, session, phase.context, at: place)
-    let findings = try review(&outcome, limits, place, phase).map {
-      // With a larger ring it need not come again.
-      $0.gate == "drops" && hasRoom ? $0.passing : $0
+    let findings: [GateFinding]
+    do throws(LBError) {
+      for remark in beside.compactMap(\.remark) {
+        try warn("background.end", remark, place, phase)
+      }
+      let hasRoom = try session.remedies.mend(
+        after: outcome.result, collectors, session, phase.context, at: place)
+      findings = try review(&outcome, limits, place, phase).map {
+        // With a larger ring it need not come again.
+        $0.gate == "drops" && hasRoom ? $0.passing : $0
+      }
+    } catch {
+      // What was measured is kept, whatever cannot be said of it.
+      return Tried(
+        outcome: outcome, verdict: AttemptVerdict(outcome.result.status), failure: failure ?? error)
     }
     var verdict = AttemptVerdict(
       outcome.result.status, failedToStart: mayStartLater(outcome, place), findings: findings)

@@ -48,6 +48,8 @@ package struct RunController {
           + "\(limit) are allowed, \(collectors.ringBytes - Int(clamping: limit)) more are needed")
     }
     fatal = fatal ?? changeHost(session) ?? hooks.run(.setup)
+    // As the run itself has made it.
+    session.hostState = HostState.read(context.services.roots)
     if fatal == nil {
       let phases = PhaseRunner(
         context, session, executor: executor, collectors: collectors, progress: progress)
@@ -98,21 +100,6 @@ package struct RunController {
     return error
   }
 
-  /// The summaries of a phase, with the units that its collectors and its own metrics have.
-  package static func summarise(
-    _ phase: inout PhaseResult, _ collectors: any CollectorLifecycle, own: [WorkloadMetric] = []
-  ) {
-    var units = collectors.units
-    for metric in own { units[metric.name] = metric.unit }
-    let shares = collectors.shares
-    phase.metrics = RunSummary.rows(
-      of: phase, unit: { units[$0] ?? "" }, running: { shares[$0] })
-    let attempts = phase.repetitions.filter { !$0.warmUp }.flatMap(\.attempts)
-    guard attempts.contains(where: { !$0.contamination.isEmpty }) else { return }
-    phase.cleanMetrics = RunSummary.rows(
-      of: phase, clean: true, unit: { units[$0] ?? "" }, running: { shares[$0] })
-  }
-
   /// Adds what the collectors say of the whole run.
   package static func conclude(_ result: inout RunResult, _ collectors: any CollectorLifecycle) {
     result.unavailable = collectors.meta?.unavailable ?? []
@@ -131,6 +118,22 @@ package struct RunController {
     try context.journal.record(
       .info, "run.end", "run \(session.result.status.rawValue)",
       status: session.result.status, error: session.result.errors.first)
+  }
+}
+
+extension PhaseResult {
+  /// Summarises it, with the units that the collectors and the phase's own metrics have.
+  package mutating func summarise(
+    _ collectors: any CollectorLifecycle, own: [WorkloadMetric] = []
+  ) {
+    var units = collectors.units
+    for metric in own { units[metric.name] = metric.unit }
+    let shares = collectors.shares
+    metrics = RunSummary.rows(of: self, unit: { units[$0] ?? "" }, running: { shares[$0] })
+    let attempts = repetitions.filter { !$0.warmUp }.flatMap(\.attempts)
+    guard attempts.contains(where: { !$0.contamination.isEmpty }) else { return }
+    cleanMetrics = RunSummary.rows(
+      of: self, clean: true, unit: { units[$0] ?? "" }, running: { shares[$0] })
   }
 }
 

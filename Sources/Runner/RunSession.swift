@@ -29,6 +29,8 @@ package final class RunSession {
   let began = Clock.monotonic()
   /// The changes that it has made to the host.
   var host: HostChanges?
+  /// The host as it was at the last look.
+  var hostState = HostState()
 
   /// The state of a run that has not begun.
   package init(result: RunResult, store: RunWriter?, behind earlier: Resumption = Resumption()) {
@@ -185,6 +187,12 @@ package final class RunSession {
     if !another {
       advance(&result.phases[phase].repetitions[repetition].status, to: status)
       if standing == nil, let error = outcome.result.error { note(error) }
+    }
+    if attemptRow == 0, repetitionRow != 0 {
+      // It failed before its bracket was opened.
+      attemptRow =
+        try store?.addAttempt(
+          number: outcome.result.attempt, bracket: nil, repetition: repetitionRow) ?? 0
     }
     if attemptRow != 0 {
       try store?.finishAttempt(attemptRow, outcome.result, output: outcome.output)

@@ -167,6 +167,7 @@ public enum WorkloadRunner {
     let interval = UInt64(
       max(10_000, parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000))
     let roots = MountRoots()
+    let host = HostFacts.read(roots)
     let store = try request.file.map { path throws(LBError) in
       try RunWriter(
         path: path,
@@ -174,18 +175,21 @@ public enum WorkloadRunner {
           runID: runID, name: specification.name, kind: "run", version: "library",
           interval: interval, startUnixNanoseconds: now, repetitions: request.repetitions,
           warmUps: request.warmUps),
-        host: HostFacts.read(roots), configuration: [], labels: [:])
+        host: host, configuration: [], labels: [:])
     }
     let frames = FrameSink()
     if let subscription = request.frames { frames.add(subscription) }
     defer { frames.finish() }
     let collectors = try session(request, frames, interval: interval, roots: roots, store: store)
     defer { collectors.disarm() }
+    let known = request.stop ?? StopSource.current
+    let source: StopSource
+    if let known { source = known } else { source = try StopSource() }
     let services: RunServices
     do throws(SystemError) {
       services = RunServices(
-        clock: clock, roots: roots, spawner: SystemSpawner(), stop: try stopFlag(request),
-        kill: try StopFlag())
+        clock: clock, roots: roots, spawner: SystemSpawner(), stop: source.flag,
+        kill: try StopFlag(), isAvailable: CollectorRegistry.availability(roots))
     } catch {
       throw LBError(.internal, "\(error)")
     }
@@ -199,9 +203,14 @@ public enum WorkloadRunner {
     var start = RunResult(
       runID: runID, name: specification.name, kind: "run", startUnixNanoseconds: now)
     start.file = request.file
+    for fact in host { start.host[fact.name] = fact.value }
     let controller = RunController(
       context, plan: plan, executor: RepetitionExecutor(), collectors: collectors)
-    let result = controller.run(RunSession(result: start, store: store))
+    let first = start
+    // Runs that are begun within this one stop with it.
+    let result = StopSource.$current.withValue(source) {
+      controller.run(RunSession(result: first, store: store))
+    }
     return finish(result, store)
   }
 
@@ -216,11 +225,6 @@ public enum WorkloadRunner {
       if result.errors.count == 1 { result.status = .failed }
     }
     return result
-  }
-
-  private static func stopFlag(_ request: Request) throws(SystemError) -> StopFlag {
-    if let source = request.stop ?? StopSource.current { return source.flag }
-    return try StopFlag()
   }
 
   /// Plans of programs come whole: there are no files to include.

@@ -73,6 +73,11 @@ public struct RepetitionResult: Sendable, Hashable, Codable {
   /// Every attempt, in order.
   public var attempts: [AttemptResult]
 
+  /// The attempt that the repetition stands as, else its last one.
+  package var standing: AttemptResult? {
+    attempts.last { $0.status == status } ?? attempts.last
+  }
+
   /// A repetition that has not begun.
   public init(repetition: Int, warmUp: Bool) {
     self.repetition = repetition
@@ -241,6 +246,16 @@ public struct RunResult: Sendable, Hashable, Codable {
   public func summary(of phase: String? = nil) -> [MetricSummary] {
     guard let phase else { return metrics }
     return phases.first { $0.name == phase }?.metrics ?? []
+  }
+
+  /// Adds the errors of repetitions that failed where nobody came to note them: those of a run are
+  /// written at its end.
+  package mutating func addErrorsOfRepetitions() {
+    for repetition in phases.filter({ $0.replacedBy == nil }).flatMap(\.repetitions)
+    where [.failed, .timeout].contains(repetition.status) {
+      guard let error = repetition.standing?.error, !errors.contains(error) else { continue }
+      errors.append(error)
+    }
   }
 
   /// What ran when its writer died was interrupted.

@@ -60,6 +60,20 @@ struct AttemptOptions: ParsableArguments {
     return Set(given.filter(\.1).map(\.0))
   }
 
+  /// Refuses retries of what must not be executed again.
+  func check(_ plan: PhaseNode) throws(LBError) {
+    guard retries != nil else { return }
+    for node in plan.measured() {
+      guard let policy = node.specification?.attempts, policy.retries > 0, !policy.isIdempotent
+      else { continue }
+      throw LBError(
+        .configuration,
+        (node.name == "main" ? "" : "\(node.name): ")
+          + "--retries executes a workload again that has begun: say --idempotent too, if it may be"
+      )
+    }
+  }
+
   /// Puts policy and limits into a specification.
   func apply(_ settings: Settings, to specification: inout RunSpecification) throws(LBError) {
     var policy = AttemptPolicy()
@@ -73,11 +87,6 @@ struct AttemptOptions: ParsableArguments {
       throw LBError(
         .configuration,
         "run.backoff = \(settings["run.backoff"]): expected lengths of time such as 0s,5s,15s")
-    }
-    if policy.retries > 0, retries != nil, !idempotent {
-      throw LBError(
-        .configuration,
-        "--retries executes a workload again that has begun: say --idempotent too, if it may be")
     }
     specification.attempts = policy
     var gates = GateLimits()

@@ -76,7 +76,7 @@ final class BracketRecording: BracketKeeper {
     if let failure { session.note(failure) }
     RunController.conclude(&session.result, collectors)
     try session.endPhase(0, stopped == nil ? failure.map { _ in .failed } : .interrupted) {
-      RunController.summarise(&$0, collectors)
+      $0.summarise(collectors)
     }
     try session.end(stopped: stopped != nil, fatal: failure != nil, at: clock.realtime())
     try writer.finish(session.result)

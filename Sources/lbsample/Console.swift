@@ -5,12 +5,19 @@ import SampleModel
 
 /// Standard output and error, and what the terminal offers.
 enum Console {
-  /// Says something to the user on standard error.
+  /// Says something to the user on standard error, unless nobody reads there for a while: a remark
+  /// must not keep a run from its end.
   static func say(_ text: String) {
-    do throws(SystemError) {
-      try writeAll(Array((text + "\n").utf8).span, to: STDERR_FILENO)
-    } catch {
-      // Nobody listens on standard error: there is nowhere left to say so.
+    var rest = Array((text + "\n").utf8)[...]
+    while !rest.isEmpty, Poll.isWritable(STDERR_FILENO, within: 200) {
+      // No more than a pipe that can be written to takes at once.
+      let part = Array(rest.prefix(Int(PIPE_BUF)))
+      do throws(SystemError) {
+        try writeAll(part.span, to: STDERR_FILENO)
+      } catch {
+        return  // Nobody listens: there is nowhere left to say so.
+      }
+      rest = rest.dropFirst(part.count)
     }
   }
 

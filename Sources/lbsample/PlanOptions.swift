@@ -187,13 +187,3 @@ struct PlanOptions: ParsableArguments {
     return (String(text[..<equals]), String(text[text.index(after: equals)...]))
   }
 }
-
-extension CollectorOptions {
-  /// Whether a collector can be had on this host; nil for a name that no collector has.
-  static func availability(_ roots: MountRoots) -> @Sendable (String) -> Bool? {
-    { name in
-      guard let collector = CollectorRegistry.host()[name] else { return nil }
-      return collector.probe(CollectorContext(roots: roots)) == .available
-    }
-  }
-}

@@ -21,10 +21,12 @@ enum PlanReport {
     let phases: [Step]
   }
 
-  /// The phases at the top of a plan.
-  static func steps(_ plan: PhaseNode) -> [Step] { plan.children.map(step) }
+  /// The phases at the top of a plan, in a run as `run` says.
+  static func steps(_ plan: PhaseNode, of run: RunSpecification) -> [Step] {
+    plan.children.map { step($0, run) }
+  }
 
-  private static func step(_ node: PhaseNode) -> Step {
+  private static func step(_ node: PhaseNode, _ run: RunSpecification) -> Step {
     Step(
       phase: node.name, kind: node.kind, parameters: node.parameters,
       command: node.specification?.command, repetitions: node.specification?.repetitions,
@@ -32,20 +34,21 @@ enum PlanReport {
       order: node.children.isEmpty ? nil : node.order.text, actions: node.actions.map(\.summary),
       beside: node.companions.map(\.summary), fallback: node.fallback?.node.name,
       settings: Dictionary(
-        node.specification.map(settings) ?? [], uniquingKeysWith: { first, _ in first }),
-      phases: node.children.map(step))
+        node.specification.map { settings($0, run) } ?? [],
+        uniquingKeysWith: { first, _ in first }),
+      phases: node.children.map { step($0, run) })
   }
 
-  /// The plan for people.
-  static func text(_ plan: PhaseNode, name: String) -> String {
+  /// The plan for people, in a run as `run` says.
+  static func text(_ plan: PhaseNode, of run: RunSpecification) -> String {
     let all = plan.specifications
     let counted = all.reduce(0) { $0 + $1.repetitions }
     let warmUps = all.reduce(0) { $0 + $1.warmUps }
     var lines = [
-      "plan \(name): \(counted) repetitions and \(warmUps) warm-ups of \(all.count) "
+      "plan \(run.name): \(counted) repetitions and \(warmUps) warm-ups of \(all.count) "
         + "command\(all.count == 1 ? "" : "s"), \(plan.order.text)"
     ]
-    for node in plan.children { lines += describe(node, depth: 1) }
+    for node in plan.children { lines += describe(node, run, depth: 1) }
     // In seconds: any number of repetitions of any length fits.
     let pauses = all.reduce(0.0) {
       $0 + Double($1.cooldown) * Double(max(0, $1.repetitions + $1.warmUps - 1))
@@ -55,15 +58,28 @@ enum PlanReport {
       one.timeout.map { Double($0) * Double(one.repetitions + one.warmUps) }
     }
     if limits.count == all.count {
-      lines.append("at most \(duration(limits.reduce(pauses, +))) by its limits")
+      let most = duration(limits.reduce(pauses, +))
+      lines.append(
+        all.contains(where: takesMore)
+          ? "\(most) if each repetition takes its limit; hooks, more attempts and repetitions, and "
+            + "waiting for a quiet host come on top"
+          : "at most \(most) by its limits")
     } else {
       lines.append("without a limit of its time: --timeout sets one for each repetition")
     }
     return lines.joined(separator: "\n") + "\n"
   }
 
+  /// Whether more than its planned repetitions can take time.
+  private static func takesMore(_ one: RunSpecification) -> Bool {
+    one.until != nil || one.attempts.retries > 0 || one.attempts.contaminatedRepeats > 0
+      || !one.hooks.isEmpty || one.settleLimit > 0
+  }
+
   /// What was asked for beside the command: name and value, in the words of the options.
-  private static func settings(_ one: RunSpecification) -> [(String, String)] {
+  private static func settings(
+    _ one: RunSpecification, _ run: RunSpecification
+  ) -> [(String, String)] {
     var found: [(String, String)] = []
     func time(_ name: String, _ nanoseconds: UInt64?) {
       if let nanoseconds, nanoseconds > 0 { found.append((name, Durations.text(nanoseconds))) }
@@ -72,7 +88,15 @@ enum PlanReport {
     time("idle-timeout", one.idleTimeout)
     time("cooldown", one.cooldown)
     time("cooldown-until-idle", one.settleLimit)
-    time("ask", one.askLimit)
+    time("ask", run.askLimit)
+    time("max-wall", run.quota.wall)
+    time("max-own-cpu", run.quota.ownCPU)
+    for (name, most) in [
+      ("max-bytes", run.quota.bytes), ("max-ring-memory", run.quota.ringBytes),
+      ("max-retries", run.quota.retries),
+    ] {
+      if let most { found.append((name, "\(most)")) }
+    }
     if one.attempts.retries > 0 { found.append(("retries", "\(one.attempts.retries)")) }
     if let workspace = one.workspace {
       let content =
@@ -87,8 +111,8 @@ enum PlanReport {
     for hook in Hook.allCases {
       if let command = one.hooks[hook] { found.append((hook.rawValue, command)) }
     }
-    if !one.hostChanges.isEmpty {
-      let changes = one.hostChanges.map { "\($0.name.rawValue)=\($0.value)" }
+    if !run.hostChanges.isEmpty {
+      let changes = run.hostChanges.map { "\($0.name.rawValue)=\($0.value)" }
       found.append(("changes of the host", changes.joined(separator: ", ")))
     }
     return found
@@ -99,7 +123,9 @@ enum PlanReport {
       ? Readable.duration(UInt64(nanoseconds)) : "\(Readable.count(nanoseconds / 3.6e12)) hours"
   }
 
-  private static func describe(_ node: PhaseNode, depth: Int) -> [String] {
+  private static func describe(
+    _ node: PhaseNode, _ run: RunSpecification, depth: Int
+  ) -> [String] {
     let indent = String(repeating: "  ", count: depth)
     var head = "\(indent)\(node.name)"
     if let specification = node.specification {
@@ -114,15 +140,15 @@ enum PlanReport {
       head += ": \(node.kind)"
     }
     var lines = [head]
-    for (name, value) in node.specification.map(settings) ?? [] {
+    for (name, value) in node.specification.map({ settings($0, run) }) ?? [] {
       lines.append("\(indent)  \(name): \(value)")
     }
     lines += node.actions.map { "\(indent)  \($0.summary)" }
     lines += node.companions.map { "\(indent)  beside it \($0.summary)" }
-    for child in node.children { lines += describe(child, depth: depth + 1) }
+    for child in node.children { lines += describe(child, run, depth: depth + 1) }
     if let fallback = node.fallback?.node {
       lines.append("\(indent)  if it fails:")
-      lines += describe(fallback, depth: depth + 2)
+      lines += describe(fallback, run, depth: depth + 2)
     }
     return lines
   }

@@ -1,6 +1,8 @@
 import ArgumentParser
+import Collectors
 import Foundation
 import LinuxSystem
+import Logging
 import Output
 import RunStore
 import Runner
@@ -73,9 +75,20 @@ struct RunCommand: ParsableCommand {
     if let resume {
       try refuseOthers()
       let record = try RunRecord.Earlier(resume, store, sampling)
+      // Files that are named now are meant from here; the command goes on where it was.
+      let here = FileManager.default.currentDirectoryPath
+      func absolute(_ path: String?) -> String? {
+        path.map { $0 == "-" || $0.hasPrefix("/") ? $0 : "\(here)/\($0)" }
+      }
+      let (resultFile, logFile) = (absolute(resultFile), absolute(log.logFile))
       var again = try record.command()
       (again.format, again.resultFile, again.log) = (format, resultFile ?? again.resultFile, log)
-      if events.events != nil || events.notify != nil { again.events = events }
+      again.log.logFile = logFile
+      if events.events != nil || events.notify != nil {
+        again.events = events
+        again.events.events =
+          events.events.map { $0 == "-" || $0.hasPrefix("/") ? $0 : "\(here)/\($0)" }
+      }
       try again.execute(behind: record, force: force)
     } else {
       try execute()
@@ -106,8 +119,8 @@ struct RunCommand: ParsableCommand {
     if plans.dryRun {
       try Console.write(
         format != "text"
-          ? try ResultText.encode(PlanReport.steps(plan), format)
-          : PlanReport.text(plan, name: specification.name))
+          ? try ResultText.encode(PlanReport.steps(plan, of: specification), format)
+          : PlanReport.text(plan, of: specification))
       return
     }
     let target = WorkloadTarget()
@@ -134,7 +147,7 @@ struct RunCommand: ParsableCommand {
       clock: clock, roots: sampling.roots, spawner: SystemSpawner(), stop: stops.first,
       kill: stops.second, scope: scope,
       answers: isatty(STDIN_FILENO) == 1 && Console.errorIsTerminal ? STDIN_FILENO : nil,
-      isAvailable: CollectorOptions.availability(sampling.roots))
+      isAvailable: CollectorRegistry.availability(sampling.roots))
     let told = try RunEvents(events, services, isResumed: earlier != nil)
     let logger = try EventLog.logger(log)
     try directory.create()
@@ -163,8 +176,13 @@ struct RunCommand: ParsableCommand {
       runID: runID, specification: specification, services: services, store: writer,
       journal: journal, allowedCPUs: allowed)
     var result = record.result
+    if earlier != nil {
+      try journal.record(.notice, "run.resumed", "resumed after an interruption")
+    }
     if let user = specification.user, workload.user == nil {
-      result.warnings.append("the workload runs as \(user.name), who called sudo (--user root)")
+      let remark = "the workload runs as \(user.name), who called sudo (--user root)"
+      try journal.record(.notice, "workload.user", remark)
+      if !log.quiet { Console.say("lbsample: \(remark)") }
     }
     let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)
     let controller = RunController(
@@ -259,6 +277,7 @@ struct RunCommand: ParsableCommand {
       command, base: base, pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned)
     )
     let plan = resolved.root
+    try attempts.check(plan)
     try surroundings.apply(plan.bounds, to: &base)
     base.configuration.append(
       ConfigurationEntry(

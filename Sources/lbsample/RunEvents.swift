@@ -44,7 +44,7 @@ final class RunEvents: Sendable {
   ) throws(LBError) {
     self.services = services
     destination = try options.events.map { path throws(LBError) in
-      try TextDestination(path: path, appending: isResumed)
+      try TextDestination(path: path, unless: services.stop, appending: isResumed)
     }
     try Formats.check(options.eventFormat, of: ["json", "lb"], option: "--event-format")
     prefix = options.eventFormat == "lb" ? "LB_EVENT " : ""

@@ -117,7 +117,6 @@ struct RunRecord {
     // What stopped it then is not what may stop it now.
     result.errors.removeAll { [.stopRequested, .quota].contains($0.category) }
     result.warnings += differences.map { "resumed although \($0)" }
-    result.warnings.append("resumed after an interruption")
     isNew = false
   }
 

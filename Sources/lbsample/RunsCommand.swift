@@ -209,6 +209,9 @@ struct RunsRemove: ParsableCommand {
     let directory = try options.directory()
     for run in runs {
       let path = try directory.resolve(run)
+      for line in try SurroundingsOptions.recoverHost(ofRun: path, isRequired: true) {
+        Console.say("lbsample: \(line)")
+      }
       try directory.remove(path)
       if !options.log.quiet { Console.say("removed \(path)") }
     }

@@ -34,6 +34,24 @@ struct SuiteExport {
       case errorType = "error_type"
       case errorContext = "error_context"
     }
+
+    /// Every key, null where there is nothing: a reader may index them.
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.container(keyedBy: CodingKeys.self)
+      try container.encode(testName, forKey: .testName)
+      try container.encode(repetition, forKey: .repetition)
+      try container.encode(startTime, forKey: .startTime)
+      try container.encode(endTime, forKey: .endTime)
+      try container.encode(durationSeconds, forKey: .durationSeconds)
+      try container.encode(generatorResult, forKey: .generatorResult)
+      try container.encode(metrics, forKey: .metrics)
+      try container.encode(artifactsDirectory, forKey: .artifactsDirectory)
+      try container.encode(success, forKey: .success)
+      try container.encode(metricErrors, forKey: .metricErrors)
+      try container.encode(errorType, forKey: .errorType)
+      try container.encode(error, forKey: .error)
+      try container.encode(errorContext, forKey: .errorContext)
+    }
   }
 
   /// What became of the workload itself.
@@ -55,7 +73,7 @@ struct SuiteExport {
     for phase in result.phases {
       let workload = Self.fileName(phase.name == "main" ? result.name : phase.name)
       for repetition in phase.repetitions where !repetition.warmUp {
-        guard let attempt = repetition.attempts.last else { continue }
+        guard let attempt = repetition.standing else { continue }
         try write(attempt, repetition.repetition, workload, phase)
         count += 1
       }

@@ -145,17 +145,23 @@ struct SurroundingsOptions: ParsableArguments {
   /// Puts back what runs that were killed had changed of the host; says what it did.
   static func recoverHost(_ directory: RunDirectory) throws(LBError) -> [String] {
     var said: [String] = []
-    for file in try directory.files() {
-      let state = HostChanges.state(ofRun: file)
-      guard Directories.exists(state) else { continue }
-      let reader = try RunReader(path: file)
-      let isAlive = try reader.writerIsAlive()
-      reader.close()
-      if isAlive { continue }
-      let (restored, failures) = HostChanges.restore(state)
-      said += restored.map { "\($0), as before \(RunDirectory.id(ofFile: file)) was killed" }
-      said += failures.map(\.message)
-    }
+    for file in try directory.files() { said += try recoverHost(ofRun: file) }
     return said
+  }
+
+  /// Puts back what one run had changed, unless that is still alive. Where it `isRequired`, the run
+  /// is about to go, and what cannot be put back is an error.
+  static func recoverHost(ofRun file: String, isRequired: Bool = false) throws(LBError) -> [String]
+  {
+    let state = HostChanges.state(ofRun: file)
+    guard Directories.exists(state) else { return [] }
+    let reader = try RunReader(path: file)
+    let isAlive = try reader.writerIsAlive()
+    reader.close()
+    if isAlive { return [] }
+    let (restored, failures) = HostChanges.restore(state)
+    if isRequired, let failure = failures.first { throw failure }
+    return restored.map { "\($0), as before \(RunDirectory.id(ofFile: file)) was killed" }
+      + failures.map(\.message)
   }
 }

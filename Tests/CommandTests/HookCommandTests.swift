@@ -59,6 +59,15 @@ import Testing
     #expect(lines(command) == ["setup", "prepare", "work", "conclude", "cleanup"])
   }
 
+  @Test func theLimitOfARepetitionIsNotTheirs() throws {
+    let command = try Command()
+    let slow = Dictionary(
+      uniqueKeysWithValues: ["setup", "prepare", "conclude", "cleanup"].map { ($0, "sleep 0.4") })
+    let outcome = try run(command, ["--timeout", "300ms"] + hooks(command, slow))
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(lines(command) == ["setup", "prepare", "work", "conclude", "cleanup"])
+  }
+
   @Test func aStopEndsAPreparation() throws {
     let command = try Command()
     let running = try command.start(

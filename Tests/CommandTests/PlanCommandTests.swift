@@ -80,6 +80,7 @@ import Testing
       FileManager.default.contents(atPath: "\(folder)/main[n=0.3]/rep2/result.json"))
     let object = try #require(try JSONSerialization.jsonObject(with: text) as? [String: Any])
     #expect(object["test_name"] as? String == "main[n=0.3]" && object["success"] as? Bool == true)
+    #expect(["error", "error_type", "error_context"].allSatisfy { object[$0] is NSNull })
     #expect(
       object["repetition"] as? Int == 2 && (object["duration_seconds"] as? Double ?? 0) > 0.29)
     let csv = String(
@@ -211,7 +212,8 @@ import Testing
     #expect(lost.attempts[0].error?.message.contains("bad exited with code 7") == true)
   }
 
-  @Test func aServerThatIsNeverReadyEndsTheRun() throws {
+  @Test(arguments: ["ready_port = \"{port}\"", "ready_command = \"sleep 100\""])
+  func aServerThatIsNeverReadyEndsTheRun(_ readiness: String) throws {
     let command = try Command()
     let path = try plan(
       command,
@@ -220,15 +222,16 @@ import Testing
       [[phase]]
       name = "server"
       kind = "background"
-      command = "sleep 100"
-      ready_port = "{port}"
+      command = "sh -c 'sleep 100' {port}"
+      \(readiness)
       ready_within = "200ms"
       [[phase]]
       name = "client"
       command = "true"
       """)
+    let began = Date()
     let outcome = try start(command, ["--plan", path]).finish()
-    #expect(outcome.code == 4)
+    #expect(outcome.code == 4 && -began.timeIntervalSinceNow < 5)
     let result = try result(outcome)
     #expect(result.phases.map(\.status) == [.pending] && result.status == .failed)
     #expect(try phase(result, "client").note?.hasPrefix("never reached") == true)
@@ -435,12 +438,13 @@ import Testing
     let outcome = try command.start([
       "run", "--config", "/dev/null", "-r", "3", "--dry-run", "-L", "n=1,2", "--timeout", "5s",
       "--workspace", "empty", "--prepare", "echo before", "--ask", "7s", "--set-host", "aslr=0",
-      "--allow", "aslr", "--", "touch", mark,
+      "--allow", "aslr", "--max-wall", "5m", "--max-retries", "3", "--", "touch", mark,
     ]).finish()
     #expect(outcome.code == 0 && outcome.output.contains("6 repetitions"), "\(outcome.output)")
     for told in [
       "timeout: 5s", "workspace: empty, kept failure", "prepare: echo before", "ask: 7s",
-      "changes of the host: aslr=0",
+      "changes of the host: aslr=0", "max-wall: 300s", "max-retries: 3",
+      "30.000 s if each repetition takes its limit; hooks",
     ] {
       #expect(outcome.output.contains(told), "\(outcome.output)")
     }
@@ -463,6 +467,18 @@ import Testing
     #expect(repetition.attempts.map(\.attempt) == [1, 2])
     let careless = try start(command, ["--retries", "1", "--", "false"]).finish()
     #expect(careless.code == 2 && careless.error.contains("--idempotent"))
+    // Where each phase says so itself.
+    let once = command.folder.file("once")
+    let path = try plan(
+      command,
+      """
+      [[phase]]
+      name = "a"
+      idempotent = true
+      command = "sh -c 'test -e \(once) || { touch \(once); exit 1; }'"
+      """)
+    let planned = try start(command, ["--retries", "1", "--plan", path]).finish()
+    #expect(planned.code == 0, "\(planned.error)")
   }
 
   @Test func aNoisyNeighbourIsFoundAndTheRepetitionRepeated() throws {

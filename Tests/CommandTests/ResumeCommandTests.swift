@@ -58,6 +58,23 @@ import Testing
     #expect(again.code == 2 && again.error.contains("only an interrupted run"))
   }
 
+  @Test func aFailureBeforeTheKillIsAFailureAfterIt() throws {
+    let command = try Command()
+    let log = command.folder.file("log")
+    let running = try command.start([
+      "run", "--cpu", "--config", "/dev/null", "-r", "2", "--", "sh", "-c",
+      "echo x >> \(log); test $(wc -l < \(log)) != 1 || exit 3; sleep 0.3",
+    ])
+    #expect(running.wait { count(log) >= 2 })
+    kill(running.process.processIdentifier, SIGKILL)
+    _ = try running.finish()
+    let outcome = try resume(command)
+    let result = try result(outcome)
+    #expect(outcome.code == 4 && result.status == .failed, "\(outcome.error)")
+    #expect(result.errors.map(\.context.exitCode) == [3])
+    #expect(result.warnings.isEmpty, "that it was resumed is none: \(result.warnings)")
+  }
+
   @Test func whatAQuotaEndedIsGoneOnWith() throws {
     let command = try Command()
     let plan = command.folder.file("plan.toml")

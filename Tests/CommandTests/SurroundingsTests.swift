@@ -86,6 +86,25 @@ import Testing
     #expect(busy.error.contains("code 124"), "its own end: \(busy.error)")
   }
 
+  @Test func aStopDoesNotWaitForWhoReadsNoEvents() throws {
+    let command = try Command()
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Command.path)
+    process.arguments = [
+      "run", "--load", "--config", "/dev/null", "--events", "-", "--show-output", "-r", "100000",
+      "--", "sh", "-c", "head -c 10000 /dev/zero | tr '\\0' x",
+    ]
+    process.environment = command.environment
+    // Nobody reads either.
+    (process.standardOutput, process.standardError) = (Foundation.Pipe(), Foundation.Pipe())
+    try process.run()
+    sleep(2)
+    let began = Date()
+    kill(process.processIdentifier, SIGINT)
+    process.waitUntilExit()
+    #expect(-began.timeIntervalSinceNow < 3 && process.terminationStatus == 130)
+  }
+
   @Test func eventsAreLinesAndNotificationsCommands() throws {
     let command = try Command()
     let told = command.folder.file("told")

@@ -12,6 +12,17 @@ import Testing
   @Test(arguments: ["", "a", "3-1", "-1", "1-", "8192", "1,,2", "0-9999999999"])
   func badListsAreRefused(_ list: String) { #expect(CPUSet(list: list) == nil) }
 
+  @Test func whoDoesNotReadIsGivenUpAfterASecond() throws {
+    let folder = try TemporaryFolder()
+    let socket = try ControlSocket(path: folder.file("control"))
+    let client = try ControlConnection(to: folder.file("control"))
+    let connection = try #require(socket.accept())
+    let began = Clock.monotonic()
+    #expect(!connection.send([UInt8](repeating: 120, count: 1 << 22)))
+    #expect((500_000_000...5_000_000_000).contains(Clock.monotonic() - began))
+    _ = client.pollDescriptor
+  }
+
   @Test func setsSubtractAndMeet() {
     let set = CPUSet(0...5)
     #expect(set.subtracting(CPUSet([1, 9])).members == [0, 2, 3, 4, 5])

@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import LinuxSystem
 import Output
 import RunAnalysis
@@ -354,6 +355,51 @@ private func record(
     } throws: {
       ($0 as? LBError)?.message.contains("checksum") ?? false
     }
+  }
+
+  @Test(arguments: [
+    ("UPDATE phase SET status = 'done'", "there is no status done"),
+    ("UPDATE phase SET command = '[1'", "column command"),
+    ("UPDATE collector SET thread = 'x'", "thread"), ("UPDATE run SET pid = 'x'", "pid"),
+  ]) func aDamagedRowIsNamed(_ damage: String, _ words: String) throws {
+    let folder = try TemporaryFolder()
+    let writer = try record(folder.file("r.lbsample"))
+    _ = try writer.addPhase(PhaseResult(name: "main", command: ["true"]))
+    writer.close()
+    let queue = try DatabaseQueue(path: writer.path)
+    try queue.write { db in try db.execute(sql: damage) }
+    try queue.close()
+    let reader = try RunReader(path: writer.path)
+    defer { reader.close() }
+    let error = #expect(throws: LBError.self) {
+      _ = try reader.writerIsAlive()
+      _ = try reader.result()
+      try RunReplay(reader).play(into: CollectingSink())
+    }
+    #expect(error?.category == .resultPersistence && error?.message.contains("damaged") == true)
+    #expect(error?.causes.contains { $0.contains(words) } == true, "\(error?.causes ?? [])")
+  }
+
+  @Test func aRunWithoutItsEndHasTheErrorsOfItsRepetitions() throws {
+    let folder = try TemporaryFolder()
+    let writer = try record(folder.file("r.lbsample"))
+    let phase = try writer.addPhase(PhaseResult(name: "main", command: ["false"]))
+    var repetition = RepetitionResult(repetition: 1, warmUp: false)
+    repetition.status = .running
+    let row = try writer.addRepetition(repetition, phase: phase)
+    var attempt = AttemptResult(attempt: 1)
+    attempt.status = .failed
+    attempt.error = LBError(.workload, "it failed")
+    // It did not come to a bracket of its own.
+    let attemptRow = try writer.addAttempt(number: 1, bracket: nil, repetition: row)
+    try writer.finishAttempt(attemptRow, attempt, output: [])
+    try writer.setRepetitionStatus(row, .failed)
+    writer.close()
+    let reader = try RunReader(path: writer.path)
+    defer { reader.close() }
+    let result = try reader.result()
+    #expect(result.errors.map(\.message) == ["it failed"])
+    #expect(result.phases[0].repetitions[0].attempts.map(\.bracket) == [nil])
   }
 
   @Test func whatIsNoResultIsRefused() throws {

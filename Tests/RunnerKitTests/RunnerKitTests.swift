@@ -95,6 +95,20 @@ import Testing
     #expect(StopSource.current == nil)
   }
 
+  @Test func conditionsKnowTheHostAndItsCollectors() throws {
+    let conditions = ["host.hostname != none", "available.cpu", "not available.cpu"]
+    for (condition, statuses) in zip(conditions, [[RunStatus.completed], [.completed], [.skipped]])
+    {
+      let plan = RunPlan([
+        PhasePlan(
+          "when", name: "w", ["condition": .text(condition)],
+          phases: [PhasePlan(name: "inner", ["command": ["true"]])])
+      ])
+      let result: RunResult = try WorkloadRunner.run(.init(plan: plan, collectors: ["load"]))
+      #expect(result.errors.isEmpty && result.phases.map(\.status) == statuses, "\(result.errors)")
+    }
+  }
+
   @Test func aPlanSurvivesJSON() throws {
     let data = try JSONEncoder().encode(plan)
     #expect(try JSONDecoder().decode(RunPlan.self, from: data) == plan)

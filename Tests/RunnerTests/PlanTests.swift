@@ -178,6 +178,18 @@ private func resolve(
     let node = try #require(resolve(plan).root).children[0]
     #expect(node.specification?.command == ["work"] && node.specification?.directory == "/tmp")
     #expect(node.companions.map(\.summary) == ["noise: burn"])
+    let fresh = RunPlan(settings: [
+      "phase": [
+        [
+          "name": "p", "kind": "parallel",
+          "member": [
+            ["name": "noise", "command": "burn", "workspace": "empty"],
+            ["command": "work", "measured": true],
+          ],
+        ]
+      ]
+    ])
+    #expect(resolve(fresh).problems.contains { $0.contains("only the measured member") })
   }
 
   @Test(arguments: [

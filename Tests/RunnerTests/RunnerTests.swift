@@ -69,6 +69,8 @@ import Testing
     thread.ticks.deadlines = 5
     broken.result.ledger = Ledger(threads: [thread])
     let (result, _) = try run([broken])
+    #expect(
+      result.phases[0].repetitions[0].attempts.count == 1, "what was measured is kept all the same")
     #expect(result.errors.first?.category == .internal)
     #expect(result.errors.first?.origin != nil)
     #expect(result.status == .failed)
@@ -308,7 +310,12 @@ import Testing
   }
 
   @Test func aPlaceInJSONIsFound() throws {
-    let output = #"{"jobs":[{"read":{"iops":7}},{"read":{"iops":"8.5"}}],"ok":true,"n":null}"#
+    let output =
+      #"{"jobs":[{"read":{"iops":7}},{"read":{"iops":"8.5"}}],"ok":true,"n":null,"zero":0,"one":1}"#
+    #expect(try value("a=zero", json: true, in: output) == 0)
+    #expect(try value("a=one", json: true, in: output) == 1)
+    let remarked = "fio: a remark\n{\n \"jobs\": [\n {\"iops\": 3}\n]\n}\nanother: [1]."
+    #expect(try value("a=jobs[0].iops", json: true, in: remarked) == 3)
     #expect(try value("a=jobs[0].read.iops", json: true, in: output) == 7)
     #expect(try value("a=jobs[1].read.iops", json: true, in: output) == 8.5)
     for (path, words) in [

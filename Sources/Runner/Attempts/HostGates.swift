@@ -42,8 +42,8 @@ package struct HostState: Sendable, Hashable {
   }
 }
 
-/// Looks at a host before a run: pure. What it finds is noted; the gates behind each repetition
-/// judge what came of it.
+/// Looks at a host before a run and between its repetitions: pure. What it finds is noted; the
+/// gates behind each repetition judge what came of it.
 package enum HostGates {
   /// Clock sources that are read by a system call or slower, and not in user space.
   static let slowClocks: Set<String> = ["hpet", "acpi_pm", "jiffies", "refined-jiffies", "xen"]
@@ -74,6 +74,30 @@ package enum HostGates {
     }
     if let clock = state.clockSource, slowClocks.contains(clock) {
       note("host.clock", "the clock source is \(clock): reading the time is slow and coarse")
+    }
+    return found
+  }
+
+  /// What has changed of a host so that repetitions before and behind it do not compare.
+  package static func drift(from old: HostState, to new: HostState) -> [GateFinding] {
+    var found: [GateFinding] = []
+    func compare<Value: Equatable>(
+      _ what: String, _ old: Value, _ new: Value, _ text: (Value) -> String
+    ) {
+      guard old != new else { return }
+      found.append(
+        GateFinding(
+          gate: "host.drift", severity: .note,
+          message: "the host has changed: \(what) was \(text(old)) and is \(text(new))",
+          passes: true))
+    }
+    compare("the number of its CPUs", old.cpus, new.cpus) { $0.map { "\($0)" } ?? "unknown" }
+    compare("its clock source", old.clockSource, new.clockSource) { $0 ?? "unknown" }
+    compare("the governor of its CPUs", old.governors, new.governors) {
+      $0.isEmpty ? "unknown" : $0.sorted().joined(separator: ", ")
+    }
+    compare("the limit of their frequency", old.frequencyLimit, new.frequencyLimit) {
+      $0.map { "\(Int(($0 * 100).rounded())) %" } ?? "unknown"
     }
     return found
   }

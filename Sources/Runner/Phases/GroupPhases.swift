@@ -137,7 +137,7 @@ struct ConditionAction: PhaseAction {
 
   /// `host.NAME`, `available.COLLECTOR`, a name that an include gave, or `PHASE.METRIC`.
   private static func value(_ name: String, _ place: PhasePlace) -> Condition.Value? {
-    if let exported = place.exports[name] { return .number(exported) }
+    if let exported = place.exports[name] { return exported.map { .number($0) } }
     if let fact = name.dropping("host.").flatMap({ place.result.host[$0] }) {
       return Double(fact).map { .number($0) } ?? .text(fact)
     }

@@ -59,6 +59,12 @@ struct ParallelPhase: PhaseKind {
         }
         node.specification = specification
       } else {
+        if specification.workspace != own.specification.workspace {
+          table.problems.add(
+            inner.at("workspace"),
+            "only the measured member has a fresh directory for each attempt; \"directory\" says "
+              + "where this one works")
+        }
         node.companions.append(
           ProcessAction(
             title: title, specification: specification, readiness: nil,

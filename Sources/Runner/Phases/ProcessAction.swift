@@ -129,7 +129,8 @@ final class BackgroundProcess: PhaseLease {
         throw error
       }
       if let failure { throw failure }
-      if isReady(readiness) { return }
+      let now = Clock.monotonic()
+      if now < deadline, isReady(readiness, within: deadline - now) { return }
       if Clock.monotonic() >= deadline {
         throw failure("is not ready after \(Durations.text(limit)): not so that \(readiness.text)")
       }
@@ -139,14 +140,15 @@ final class BackgroundProcess: PhaseLease {
     }
   }
 
-  private func isReady(_ readiness: Readiness) -> Bool {
+  private func isReady(_ readiness: Readiness, within limit: UInt64) -> Bool {
     switch readiness {
     case .port(let port): return TCPPort.answers(port)
     case .command(let command):
-      var specification = action.specification
-      specification.hooks = [.prepare: command]
-      specification.timeout = specification.timeout ?? StopCoordinator.limit
-      return HookRunner(context.executing(specification)).run(.prepare) == nil
+      var step = AuxiliaryCommand(
+        "ready_command", shell: command, action.specification, cpus: context.allowedCPUs)
+      // One that hangs is asked again, and the process looked after, in between.
+      step.limit = min(limit, StopCoordinator.limit)
+      return step.run(context.services) == nil
     }
   }
 

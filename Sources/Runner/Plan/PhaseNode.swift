@@ -48,7 +48,7 @@ package struct PhaseNode: Sendable {
 
   /// The phases that are measured in it, without fallbacks and without what is below a phase of
   /// these names.
-  func measured(without skipped: Set<String> = []) -> [PhaseNode] {
+  package func measured(without skipped: Set<String> = []) -> [PhaseNode] {
     if skipped.contains(name) { return [] }
     return (specification == nil ? [] : [self])
       + children.flatMap { $0.measured(without: skipped) }
@@ -125,14 +125,14 @@ package struct PhasePlace {
   package let context: RunContext
   package let phase: String
   package let result: RunResult
-  /// Metrics by the names that `include` gave them.
-  package let exports: [String: Double]
+  /// Metrics by the names that `include` gave them, nil where they were not measured.
+  package let exports: [String: Double?]
   /// Tells what is being waited for.
   package let waiting: (String) throws(LBError) -> Void
 
   /// A phase's place in a run.
   package init(
-    context: RunContext, phase: String, result: RunResult, exports: [String: Double] = [:],
+    context: RunContext, phase: String, result: RunResult, exports: [String: Double?] = [:],
     waiting: @escaping (String) throws(LBError) -> Void = { _ throws(LBError) in }
   ) {
     self.context = context

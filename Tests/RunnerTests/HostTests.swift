@@ -1,0 +1,143 @@
+import Glibc
+import LinuxSystem
+import Logging
+import Runner
+import SampleModel
+import Synchronization
+import TestSupport
+import Testing
+
+/// What a run looks at on its host, and what it changes there.
+@Suite struct HostTests {
+  private static func state(_ change: (inout HostState) -> Void = { _ in }) -> HostState {
+    var state = HostState()
+    state.load = 0.5
+    state.cpus = 4
+    state.clockSource = "tsc"
+    state.governors = ["performance"]
+    state.frequencyLimit = 1
+    change(&state)
+    return state
+  }
+
+  private static let disturbances: [(String, HostState)] = [
+    ("host.load", state { $0.load = 4.5 }),
+    ("host.governor", state { $0.governors = ["schedutil"] }),
+    ("host.frequency", state { $0.frequencyLimit = 0.8 }),
+    ("host.clock", state { $0.clockSource = "hpet" }),
+  ]
+
+  @Test func aHostThatMeasuresBadlyIsNamed() {
+    #expect(HostGates.findings(Self.state()).isEmpty)
+    #expect(HostGates.findings(HostState()).isEmpty, "what is not known is no finding")
+    for (gate, state) in Self.disturbances {
+      #expect(HostGates.findings(state).map(\.gate) == [gate])
+    }
+  }
+
+  @Test func whatChangesBetweenRepetitionsIsSaid() {
+    let before = Self.state()
+    #expect(HostGates.drift(from: before, to: Self.state { $0.load = 9 }).isEmpty)
+    for (change, words) in [
+      (Self.state { $0.cpus = 3 }, "the number of its CPUs was 4 and is 3"),
+      (Self.state { $0.clockSource = nil }, "clock source was tsc and is unknown"),
+      (Self.state { $0.governors = ["powersave", "performance"] }, "is performance, powersave"),
+      (Self.state { $0.frequencyLimit = 0.5 }, "was 100 % and is 50 %"),
+    ] {
+      let found = HostGates.drift(from: before, to: change)
+      #expect(found.count == 1 && found[0].message.contains(words), "\(found)")
+    }
+  }
+
+  /// A host of files, and the changes of one run to it.
+  private struct Host {
+    let folder: TemporaryFolder
+    let aslr: String
+    let roots: MountRoots
+
+    init() throws {
+      folder = try TemporaryFolder()
+      aslr = try folder.write("proc/sys/kernel/randomize_va_space", "2\n")
+      for cpu in 0..<2 {
+        try folder.write("sys/devices/system/cpu/cpu\(cpu)/cpufreq/scaling_governor", "powersave\n")
+      }
+      roots = MountRoots(proc: folder.file("proc"), sys: folder.file("sys"))
+    }
+
+    func changes(_ run: String, _ texts: [String], _ events: Events = Events()) throws
+      -> HostChanges
+    {
+      let journal = Journal(
+        runID: run, clock: FakeClock(),
+        logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), store: nil,
+        observer: { entry in events.entries.withLock { $0.append(entry) } })
+      return HostChanges(
+        try texts.map { try HostChange($0) }, roots, run: folder.file(run), journal)
+    }
+
+    var aslrNow: String? { SmallFile.text(aslr) }
+    func governor(_ cpu: Int) -> String? {
+      SmallFile.text(roots.sys("devices/system/cpu/cpu\(cpu)/cpufreq/scaling_governor"))
+    }
+    func isNoted(_ run: String) -> Bool {
+      SmallFile.text(HostChanges.state(ofRun: folder.file(run))) != nil
+    }
+  }
+
+  @Test func settingsAreChangedAuditedAndPutBack() throws {
+    let host = try Host()
+    let events = Events()
+    let changes = try host.changes("a", ["aslr=0", "governor=performance"], events)
+    try changes.apply()
+    #expect(host.aslrNow == "0" && host.governor(0) == "performance" && host.isNoted("a"))
+    #expect(try changes.restore().isEmpty)
+    #expect(host.aslrNow == "2" && host.governor(1) == "powersave" && !host.isNoted("a"))
+    #expect(
+      events.kinds == Array(repeating: "host.change", count: 3)
+        + Array(repeating: "host.restore", count: 3))
+  }
+
+  @Test func whatAKilledRunChangedIsPutBackByItsNote() throws {
+    let host = try Host()
+    do {
+      // As a killed process: nothing is put back, its locks are gone.
+      try host.changes("a", ["aslr=0", "governor=performance"]).apply()
+    }
+    #expect(host.aslrNow == "0" && host.isNoted("a"))
+    let (restored, failures) = HostChanges.restore(HostChanges.state(ofRun: host.folder.file("a")))
+    #expect(restored.count == 3 && failures.isEmpty && !host.isNoted("a"))
+    #expect(host.aslrNow == "2" && host.governor(0) == "powersave")
+  }
+
+  @Test func twoRunsDoNotChangeTheSameSetting() throws {
+    let host = try Host()
+    let first = try host.changes("a", ["aslr=0"])
+    try first.apply()
+    let second = try host.changes("b", ["aslr=1"])
+    let error = #expect(throws: LBError.self) { try second.apply() }
+    #expect(error?.message.contains("another run") == true)
+    #expect(host.aslrNow == "0" && !host.isNoted("b"), "nothing was noted of it")
+    #expect(try second.restore().isEmpty && first.restore().isEmpty && host.aslrNow == "2")
+    try second.apply()
+    #expect(host.aslrNow == "1")
+    #expect(try second.restore().isEmpty && host.aslrNow == "2")
+  }
+
+  @Test func whatDoesNotExistHereIsRefused() throws {
+    let host = try Host()
+    let error = #expect(throws: LBError.self) { try host.changes("a", ["turbo=off"]).apply() }
+    #expect(error?.category == .gate && error?.message.contains("no such setting") == true)
+    #expect(!host.isNoted("a"))
+  }
+
+  @Test func dropsOfCachesAreAudited() throws {
+    let host = try Host()
+    let file = try host.folder.write("proc/sys/vm/drop_caches", "0")
+    let events = Events()
+    let changes = try host.changes("a", ["drop-caches=3"], events)
+    try changes.apply()
+    #expect(events.kinds.isEmpty && SmallFile.text(file) == "0", "they come before each attempt")
+    try changes.applyBeforeAttempt()
+    #expect(events.kinds == ["host.change"] && SmallFile.text(file) == "3")
+  }
+}
