@@ -13,7 +13,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
   -Xlinker -L$(STATIC) $(TRAITS)
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa fuzz setup install uninstall bench bench-check compare format lint tsan \
+.PHONY: sample build test test-numa fuzz stops setup install uninstall bench bench-check compare format lint tsan \
   coverage examples
 
 sample: build
@@ -21,7 +21,7 @@ sample: build
 
 build: setup
 	@mkdir -p $(STATIC)
-	@ln -sf "$$(g++ -print-file-name=libstdc++.a)" $(STATIC)
+	@ln -sf "$$(g++ -print-file-name=libstdc++.a 2>/dev/null || echo none)" $(STATIC)/libstdc++.a
 	swift build $(SWIFT_FLAGS) --product lbsample
 
 test: setup
@@ -37,6 +37,11 @@ test-numa: build
 SECONDS_EACH ?= 60
 fuzz:
 	Scripts/fuzz $(SECONDS_EACH)
+
+# Runs that are stopped at random moments leave nothing behind.
+STOPS ?= 200
+stops: build
+	Scripts/stops $(BINARY) $(STOPS)
 
 setup:
 	@Scripts/setup

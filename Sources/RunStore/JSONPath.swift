@@ -35,7 +35,7 @@ package struct JSONPath: Sendable, Hashable {
   /// The number at this place of a JSON text. Lines around an object or an array are passed over:
   /// a tool's remarks on standard error come with its report.
   package func number(in json: String) throws(Failure) -> Double {
-    guard var value = Self.value(json[...]) ?? Self.body(of: json).flatMap(Self.value) else {
+    guard var value = Self.value(json[...]) ?? Self.body(of: json) else {
       throw Failure(reason: "the output is not JSON: \(json.prefix(80))")
     }
     for step in steps {
@@ -66,14 +66,18 @@ package struct JSONPath: Sendable, Hashable {
     }
   }
 
-  /// From the first line that begins an object or an array to the last one that ends one.
-  private static func body(of text: String) -> Substring? {
+  /// What stands from a line that begins an object or an array to the last line that ends one.
+  private static func body(of text: String) -> Any? {
     let lines = text.split(separator: "\n")
-    guard let first = lines.first(where: { $0.hasPrefix("{") || $0.hasPrefix("[") }),
-      let last = lines.last(where: { $0.hasSuffix("}") || $0.hasSuffix("]") }),
-      first.startIndex < last.endIndex
-    else { return nil }
-    return text[first.startIndex..<last.endIndex]
+    guard let last = lines.last(where: { $0.hasSuffix("}") || $0.hasSuffix("]") }) else {
+      return nil
+    }
+    // A remark may begin with a bracket too.
+    let starts = lines.lazy.filter { $0.hasPrefix("{") || $0.hasPrefix("[") }.prefix(20)
+    for first in starts where first.startIndex < last.endIndex {
+      if let value = value(text[first.startIndex..<last.endIndex]) { return value }
+    }
+    return nil
   }
 
   /// `true` or `false`: Foundation gives both, and 0 and 1 with them, as numbers that it takes for

@@ -45,7 +45,8 @@ package struct AuxiliaryCommand {
     let pump: OutputPump
     do throws(SystemError) {
       (workload, pump) = try WorkloadLauncher.launch(
-        path, arguments, specification, cpus: cpus, drainCPUs: nil, services.spawner)
+        path, arguments, specification, cpus: cpus, drainCPUs: nil, services.spawner,
+        stop: services.stop)
     } catch {
       return failure("could not be started: \(error)")
     }

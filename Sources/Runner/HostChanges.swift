@@ -83,9 +83,16 @@ package final class HostChanges {
   private let statePath: String
   private let journal: Journal
   private var isChanged = false
-  /// The files that are changed, locked (flock(2)) as long as they are: another run would take what
-  /// this one has set for what was there before.
-  private var held = DescriptorList()
+  /// The files that are wanted as they are, locked (flock(2)) as long as the run needs them:
+  /// another run would take what this one has set for what was there before.
+  private var held: [Lock: Int32] = [:]
+  private var descriptors = DescriptorList()
+
+  /// A file by what it is: CPUs that share a frequency policy have one under several names.
+  private struct Lock: Hashable {
+    let device: UInt64
+    let number: UInt64
+  }
 
   /// Changes of a run in `file`.
   package init(_ changes: [HostChange], _ roots: MountRoots, run file: String, _ journal: Journal) {
@@ -123,22 +130,47 @@ package final class HostChanges {
     }
   }
 
+  /// Opens it, once, and keeps it.
+  private func hold(_ path: String) throws(SystemError) -> Int32 {
+    let file = try OwnedDescriptor(open: path, O_RDONLY)
+    var facts = stat()
+    guard unsafe fstat(file.number, &facts) == 0 else {
+      throw SystemError("fstat", errno: errno, path: path)
+    }
+    let lock = Lock(device: UInt64(facts.st_dev), number: UInt64(facts.st_ino))
+    if let known = held[lock] { return known }
+    let number = descriptors.add(file)
+    held[lock] = number
+    return number
+  }
+
+  private static func lock(
+    _ file: Int32, _ path: String, _ kind: Int32
+  ) throws(SystemError) {
+    guard flock(file, kind | LOCK_NB) == 0 else {
+      throw SystemError("locking, since another run needs it as it is,", errno: errno, path: path)
+    }
+  }
+
   private func refusal(_ change: HostChange, _ error: SystemError) -> LBError {
     LBError(
-      .gate, "\(change.name.rawValue) cannot be set: \(error); it takes root",
+      .gate,
+      "\(change.name.rawValue) cannot be set: \(error)"
+        + ([EACCES, EPERM, EROFS].contains(error.errno) ? "; it takes root" : ""),
       context: ErrorContext(path: error.path, errno: error.errno))
   }
 
   private func set(_ path: String, to value: String, _ change: HostChange) throws(LBError) {
     let audit: String
     do throws(SystemError) {
-      // Nothing is noted of what may not be changed.
-      let file = held.add(try OwnedDescriptor(open: path, O_WRONLY))
-      guard flock(file, LOCK_EX | LOCK_NB) == 0 else {
-        throw SystemError("locking what another run has changed", errno: errno, path: path)
-      }
+      // Nobody is to change it meanwhile; several may want it as it is.
+      let file = try hold(path)
+      try Self.lock(file, path, LOCK_SH)
       let before = String(decoding: try SmallFile.read(path), as: UTF8.self).trimmed
       if before == value { return }
+      try Self.lock(file, path, LOCK_EX)
+      // Nothing is noted of what may not be changed.
+      _ = try OwnedDescriptor(open: path, O_WRONLY)
       if before.contains("\n") || before.contains("\t") {
         throw SystemError("keeping what it says", errno: EINVAL, path: path)
       }
@@ -157,9 +189,10 @@ package final class HostChanges {
 
   /// Puts everything back; gives what could not be.
   package func restore() throws(LBError) -> [LBError] {
+    // It is locked again, for as long as that takes.
+    (held, descriptors) = ([:], DescriptorList())
     guard isChanged else { return [] }
     let (restored, failures) = Self.restore(statePath)
-    held = DescriptorList()
     for line in restored { try journal.record(.notice, "host.restore", line) }
     return failures
   }
@@ -174,6 +207,8 @@ package final class HostChanges {
       let parts = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
       guard parts.count == 2 else { continue }
       do throws(SystemError) {
+        let file = try OwnedDescriptor(open: parts[0], O_RDONLY)
+        try lock(file.number, parts[0], LOCK_EX)
         try write(parts[1], parts[0])
         restored.append("\(parts[0]) is \(parts[1]) again")
       } catch {

@@ -10,6 +10,7 @@ final class OutputPump: @unchecked Sendable {
   private let limit: Int
   private let passThrough: Bool
   private let cancel: StopFlag
+  private let stop: StopFlag
   private var thread: SystemThread?
   private var kept: [UInt8] = []
   private var total: UInt64 = 0
@@ -19,12 +20,14 @@ final class OutputPump: @unchecked Sendable {
   var bytesSeen: UInt64 { seen.load(ordering: .relaxed) }
 
   /// Starts draining `pipe`, keeping the first `limit` bytes; `cpus` keeps it off the workload's.
+  /// What is passed through waits for its reader, until `stop`.
   init(
-    _ pipe: consuming OwnedDescriptor, limit: Int, passThrough: Bool, cpus: CPUSet?
+    _ pipe: consuming OwnedDescriptor, limit: Int, passThrough: Bool, cpus: CPUSet?, stop: StopFlag
   ) throws(SystemError) {
     self.pipe = pipe
     self.limit = limit
     self.passThrough = passThrough
+    self.stop = stop
     cancel = try StopFlag()
     thread = try SystemThread(name: "lb-output") { [unowned self] in
       if let cpus, !cpus.isEmpty {
@@ -78,8 +81,7 @@ final class OutputPump: @unchecked Sendable {
       kept += chunk.prefix(min(count, limit - kept.count))
       if hasReader {
         do throws(SystemError) {
-          // Who does not read holds up the workload, as it would without us, and not its end.
-          try writeAll(chunk.span.extracting(first: count), to: STDERR_FILENO, unless: cancel)
+          try writeAll(chunk.span.extracting(first: count), to: STDERR_FILENO, unless: stop)
         } catch {
           // Nobody looks any more; what is kept is kept.
           hasReader = false

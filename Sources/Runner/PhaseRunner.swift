@@ -73,12 +73,8 @@ final class PhaseRunner {
 
   private func attempt(_ node: PhaseNode) throws(LBError) -> LBError? {
     if isStopped { return nil }
-    let measured = node.measured()
-    if !measured.isEmpty, measured.allSatisfy({ session.isDone($0.name) }) {
-      // An earlier session has ended all of it: nothing is to be prepared for it again.
-      export(node)
-      return nil
-    }
+    // An earlier session has ended it: nothing is to be prepared for it again.
+    if node.specification != nil, session.isDone(node.name) { return nil }
     let before = leases.count
     do throws(LBError) {
       for action in node.actions {
@@ -108,12 +104,8 @@ final class PhaseRunner {
       fatal = error
     }
     if let failure = hooks?.run(.cleanup) { session.note(failure) }
-    export(node)
-    return fatal
-  }
-
-  private func export(_ node: PhaseNode) {
     for (name, metric) in node.exports { exports[name] = .some(value(of: metric)) }
+    return fatal
   }
 
   private func enter(_ action: any PhaseAction, _ node: PhaseNode) throws(LBError) -> PhaseEntry {
@@ -129,7 +121,7 @@ final class PhaseRunner {
     do throws(LBError) {
       entry = try action.enter(place)
     } catch {
-      try session.wait(false)
+      do throws(LBError) { try session.wait(false) } catch let unsaved { session.note(unsaved) }
       throw error
     }
     try session.wait(false)
@@ -241,8 +233,11 @@ final class PhaseRunner {
         unsaved = unsaved ?? error
       }
     }
-    if fatal != nil, let unsaved { session.note(unsaved) }
-    return fatal ?? unsaved
+    guard let fatal, let unsaved else { return fatal ?? unsaved }
+    // The first one decides how the run ends.
+    if !session.result.errors.contains(fatal) { session.note(fatal) }
+    session.note(unsaved)
+    return fatal
   }
 }
 

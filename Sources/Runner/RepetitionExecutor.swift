@@ -180,7 +180,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
       let own = specification.workloadCPUs.map { context.allowedCPUs.subtracting($0) }
       return try WorkloadLauncher.launch(
         path, command, specification, cpus: specification.workloadCPUs ?? context.allowedCPUs,
-        drainCPUs: own, context.services.spawner)
+        drainCPUs: own, context.services.spawner, stop: context.services.stop)
     } catch {
       throw failure("\(command[0]): \(error)", errno: error.errno)
     }

@@ -40,8 +40,8 @@ struct RepetitionRunner {
         tell(place, phase, .coolingDown)
         if services.pause(phase.specification.cooldown) { return (false, nil) }
       }
+      try watchHost(place, phase, isFirst: isFirst)
       isFirst = false
-      try noteDrift(place, phase)
       try settle(place, phase)
       if services.stop.raised != nil { return (false, nil) }
       return (true, try repetition(place, phase, leases))
@@ -54,10 +54,13 @@ struct RepetitionRunner {
     return try refine(phases, execute)
   }
 
-  /// Says what has changed of the host since the last look.
-  private func noteDrift(_ place: AttemptPlace, _ phase: MeasuredPhase) throws(LBError) {
+  /// Says what has changed of the host since the repetition before; before the `first` one of a
+  /// phase its own setup may have changed it.
+  private func watchHost(
+    _ place: AttemptPlace, _ phase: MeasuredPhase, isFirst: Bool
+  ) throws(LBError) {
     let state = HostState.read(phase.context.services.roots)
-    for finding in HostGates.drift(from: session.hostState, to: state) {
+    for finding in isFirst ? [] : HostGates.drift(from: session.hostState, to: state) {
       try warn("gate.\(finding.gate)", finding.message, place, phase)
     }
     session.hostState = state
@@ -232,7 +235,9 @@ struct RepetitionRunner {
     let hasBegun = tried.outcome != nil
     let failed = tried.failure != nil || tried.outcome?.result.status != .completed
     if let note = workspace?.leave(failed: failed, hasBegun: hasBegun) {
-      try warn("workspace", note, place, phase)
+      do throws(LBError) { try warn("workspace", note, place, phase) } catch {
+        if tried.failure == nil { tried.failure = error } else { session.note(error) }
+      }
     }
     session.quota.settle(
       reservation,
@@ -304,6 +309,7 @@ struct RepetitionRunner {
       }
     } catch {
       // What was measured is kept, whatever cannot be said of it.
+      if outcome.fatal != nil || failure != nil { session.note(error) }
       return Tried(
         outcome: outcome, verdict: AttemptVerdict(outcome.result.status), failure: failure ?? error)
     }

@@ -33,6 +33,9 @@ package struct RunController {
     var fatal: LBError?
     do throws(LBError) {
       try context.journal.record(.info, "run.start", context.runID, status: .running)
+      for (kind, message) in session.remarks {
+        try context.journal.record(.notice, kind, message)
+      }
       for finding in HostGates.findings(HostState.read(context.services.roots)) {
         session.result.warnings.append(finding.message)
         try context.journal.record(.notice, "gate.\(finding.gate)", finding.message)
@@ -48,8 +51,6 @@ package struct RunController {
           + "\(limit) are allowed, \(collectors.ringBytes - Int(clamping: limit)) more are needed")
     }
     fatal = fatal ?? changeHost(session) ?? hooks.run(.setup)
-    // As the run itself has made it.
-    session.hostState = HostState.read(context.services.roots)
     if fatal == nil {
       let phases = PhaseRunner(
         context, session, executor: executor, collectors: collectors, progress: progress)

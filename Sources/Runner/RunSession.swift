@@ -29,6 +29,8 @@ package final class RunSession {
   let began = Clock.monotonic()
   /// The changes that it has made to the host.
   var host: HostChanges?
+  /// What is to be said of the run at its start: a kind of event, and in words.
+  package var remarks: [(kind: String, message: String)] = []
   /// The host as it was at the last look.
   var hostState = HostState()
 

@@ -6,7 +6,7 @@ enum WorkloadLauncher {
   /// A process of `specification`'s user, environment, directory and input, to execute `path`.
   static func launch(
     _ path: String, _ arguments: [String], _ specification: RunSpecification,
-    cpus: CPUSet, drainCPUs: CPUSet?, _ spawner: any WorkloadSpawner
+    cpus: CPUSet, drainCPUs: CPUSet?, _ spawner: any WorkloadSpawner, stop: StopFlag
   ) throws(SystemError) -> (any Workload, OutputPump) {
     let pipe = try Pipe()
     let input = try openInput(specification.input)
@@ -28,7 +28,7 @@ enum WorkloadLauncher {
     }
     let pump = try OutputPump(
       pipe.intoReadEnd(), limit: specification.outputLimit, passThrough: specification.showOutput,
-      cpus: drainCPUs)
+      cpus: drainCPUs, stop: stop)
     return (workload, pump)
   }
 

@@ -131,7 +131,7 @@ package struct WorkloadOverhead {
     do throws(SystemError) {
       (workload, pump) = try WorkloadLauncher.launch(
         path, specification.command, specification, cpus: cpus,
-        drainCPUs: specification.workloadCPUs.map { allowed.subtracting($0) }, spawner)
+        drainCPUs: specification.workloadCPUs.map { allowed.subtracting($0) }, spawner, stop: stop)
     } catch {
       throw LBError(
         .workload, "\(specification.command[0]): \(error)",

@@ -182,6 +182,8 @@ public enum WorkloadRunner {
     defer { frames.finish() }
     let collectors = try session(request, frames, interval: interval, roots: roots, store: store)
     defer { collectors.disarm() }
+    let sources = Set(request.sources.map(\.name))
+    let isAvailable = CollectorRegistry.availability(roots)
     let known = request.stop ?? StopSource.current
     let source: StopSource
     if let known { source = known } else { source = try StopSource() }
@@ -189,7 +191,7 @@ public enum WorkloadRunner {
     do throws(SystemError) {
       services = RunServices(
         clock: clock, roots: roots, spawner: SystemSpawner(), stop: source.flag,
-        kill: try StopFlag(), isAvailable: CollectorRegistry.availability(roots))
+        kill: try StopFlag(), isAvailable: { sources.contains($0) ? true : isAvailable($0) })
     } catch {
       throw LBError(.internal, "\(error)")
     }

@@ -7,9 +7,9 @@ import SampleModel
 enum Console {
   /// Says something to the user on standard error, unless nobody reads there for a while: a remark
   /// must not keep a run from its end.
-  static func say(_ text: String) {
+  static func say(_ text: String, within milliseconds: Int32 = 200) {
     var rest = Array((text + "\n").utf8)[...]
-    while !rest.isEmpty, Poll.isWritable(STDERR_FILENO, within: 200) {
+    while !rest.isEmpty, Poll.isWritable(STDERR_FILENO, within: milliseconds) {
       // No more than a pipe that can be written to takes at once.
       let part = Array(rest.prefix(Int(PIPE_BUF)))
       do throws(SystemError) {

@@ -125,12 +125,14 @@ struct Lbsample: ParsableCommand {
     if failure.context.errno == EPIPE { return 0 }
     if asJSON {
       do {
-        Console.say(try JSONText.encode(failure))
+        Console.say(try JSONText.encode(failure), within: 2000)
       } catch {
-        Console.say("lbsample: \(failure)")
+        Console.say("lbsample: \(failure)", within: 2000)
       }
     } else {
-      for line in failure.description.split(separator: "\n") { Console.say("lbsample: \(line)") }
+      for line in failure.description.split(separator: "\n") {
+        Console.say("lbsample: \(line)", within: 2000)
+      }
     }
     return failure.exitCode
   }

@@ -48,6 +48,11 @@ enum PlanReport {
       "plan \(run.name): \(counted) repetitions and \(warmUps) warm-ups of \(all.count) "
         + "command\(all.count == 1 ? "" : "s"), \(plan.order.text)"
     ]
+    for hook in [Hook.setup, .cleanup] {
+      if let command = (plan.around ?? run).hooks[hook] {
+        lines.append("\(hook.rawValue): \(command)")
+      }
+    }
     for node in plan.children { lines += describe(node, run, depth: 1) }
     // In seconds: any number of repetitions of any length fits.
     let pauses = all.reduce(0.0) {
@@ -60,14 +65,20 @@ enum PlanReport {
     if limits.count == all.count {
       let most = duration(limits.reduce(pauses, +))
       lines.append(
-        all.contains(where: takesMore)
+        !run.hooks.isEmpty || waits(plan) || all.contains(where: takesMore)
           ? "\(most) if each repetition takes its limit; hooks, more attempts and repetitions, and "
-            + "waiting for a quiet host come on top"
+            + "whatever else is waited for come on top"
           : "at most \(most) by its limits")
     } else {
       lines.append("without a limit of its time: --timeout sets one for each repetition")
     }
     return lines.joined(separator: "\n") + "\n"
+  }
+
+  /// Whether anything is waited for around what is measured.
+  private static func waits(_ node: PhaseNode) -> Bool {
+    !node.actions.isEmpty || node.around?.hooks.isEmpty == false
+      || node.children.contains(where: waits)
   }
 
   /// Whether more than its planned repetitions can take time.

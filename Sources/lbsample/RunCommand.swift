@@ -176,12 +176,11 @@ struct RunCommand: ParsableCommand {
       runID: runID, specification: specification, services: services, store: writer,
       journal: journal, allowedCPUs: allowed)
     var result = record.result
-    if earlier != nil {
-      try journal.record(.notice, "run.resumed", "resumed after an interruption")
-    }
+    var remarks: [(kind: String, message: String)] = []
+    if earlier != nil { remarks.append(("run.resumed", "resumed after an interruption")) }
     if let user = specification.user, workload.user == nil {
       let remark = "the workload runs as \(user.name), who called sudo (--user root)"
-      try journal.record(.notice, "workload.user", remark)
+      remarks.append(("workload.user", remark))
       if !log.quiet { Console.say("lbsample: \(remark)") }
     }
     let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)
@@ -192,6 +191,7 @@ struct RunCommand: ParsableCommand {
         if case .waiting(let what) = progress.activity, !log.quiet { Console.say(what) }
       })
     let runSession = RunSession(result: result, store: writer, behind: record.earlier)
+    runSession.remarks = remarks
     result = controller.run(runSession)
     line.close()
     session.disarm()

@@ -31,14 +31,18 @@ import Testing
       "run", "--cpu", "--config", "/dev/null", "-i", "10ms", "-r", "5", "-w", "1", "-L", "n=1,2",
       "--order", "interleaved", "--", "sh", "-c", "echo {n} >> \(log); sleep 0.1",
     ])
-    #expect(running.wait { count(log) >= 6 })
+    // In any of twelve repetitions, early or late.
+    let moment = (lines: Int.random(in: 1...11), pause: UInt32.random(in: 0..<100_000))
+    #expect(running.wait { count(log) >= moment.lines })
+    usleep(moment.pause)
     kill(running.process.processIdentifier, signal)
     _ = try running.finish()
     let before = count(log)
     let outcome = try resume(command)
-    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.code == 0, "\(moment): \(outcome.error)")
     let result = try result(outcome)
-    #expect(result.status == .completed && result.phases.map(\.repetitions.count) == [6, 6])
+    #expect(
+      result.status == .completed && result.phases.map(\.repetitions.count) == [6, 6], "\(moment)")
     let repetitions = result.phases.flatMap(\.repetitions)
     #expect(repetitions.allSatisfy { $0.status == .completed })
     let attempts = repetitions.map(\.attempts.count)
@@ -72,7 +76,7 @@ import Testing
     let result = try result(outcome)
     #expect(outcome.code == 4 && result.status == .failed, "\(outcome.error)")
     #expect(result.errors.map(\.context.exitCode) == [3])
-    #expect(result.warnings.isEmpty, "that it was resumed is none: \(result.warnings)")
+    #expect(!result.warnings.contains { $0.contains("resumed") }, "that is no disturbance")
   }
 
   @Test func whatAQuotaEndedIsGoneOnWith() throws {

@@ -17,6 +17,32 @@ import Testing
     #expect(result.phases[0].repetitions.allSatisfy { $0.attempts[0].ledger.isExact })
   }
 
+  @Test func aStoredRunIsReadAgain() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    let made: RunResult = try WorkloadRunner.run(
+      .init(
+        command: ["sh", "-c", "echo said; sleep 0.05"], repetitions: 2,
+        collectors: ["load", "cpu"],
+        interval: .milliseconds(10), file: path))
+    let run = try StoredRun(at: path)
+    #expect(run.result.status == .completed && run.result.runID == made.runID)
+    let attempts = run.result.phases[0].repetitions.map { $0.attempts[0] }
+    for (attempt, other) in zip(attempts, attempts.reversed()) {
+      #expect(try run.output(of: attempt) == Array("said\n".utf8))
+      var frames: [FrameSnapshot] = []
+      try run.forEachFrame(of: attempt) { frames.append($0) }
+      #expect(frames.count >= 8 && frames.allSatisfy { $0.bracket == attempt.bracket })
+      #expect(frames.allSatisfy { $0.bracket != other.bracket })
+      #expect(frames.map(\.start) == frames.map(\.start).sorted())
+      #expect(frames.allSatisfy { $0.collector != "cpu" || $0.values["cpu.user[all]"] != nil })
+    }
+    var count = 0
+    try run.forEachFrame { _ in count += 1 }
+    #expect(UInt64(count) == attempts.reduce(0) { $0 + $1.ledger.ring.drained })
+    #expect(throws: LBError.self) { _ = try StoredRun(at: folder.file("none")) }
+  }
+
   @Test func failuresStandInTheResult() throws {
     let result = try WorkloadRunner.run(.init(command: ["sh", "-c", "exit 9"]))
     #expect(result.status == .failed)

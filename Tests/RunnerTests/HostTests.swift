@@ -123,6 +123,39 @@ import Testing
     #expect(try second.restore().isEmpty && host.aslrNow == "2")
   }
 
+  @Test func oneFileUnderTwoNamesIsChangedOnce() throws {
+    let host = try Host()
+    let other = host.roots.sys("devices/system/cpu/cpu1/cpufreq")
+    let made = unsafe [
+      unlink("\(other)/scaling_governor"), rmdir(other), symlink("../cpu0/cpufreq", other),
+    ]
+    #expect(made == [0, 0, 0])
+    let changes = try host.changes("a", ["governor=performance", "aslr=0", "aslr=1"])
+    try changes.apply()
+    #expect(host.governor(1) == "performance" && host.aslrNow == "1")
+    #expect(try changes.restore().isEmpty && host.governor(0) == "powersave" && host.aslrNow == "2")
+  }
+
+  @Test func whatIsAsWantedIsSharedAndHeld() throws {
+    let host = try Host()
+    let first = try host.changes("a", ["aslr=2"])
+    try first.apply()
+    try host.changes("b", ["aslr=2"]).apply()
+    #expect(throws: LBError.self) { try host.changes("c", ["aslr=0"]).apply() }
+    #expect(host.aslrNow == "2" && !host.isNoted("a") && !host.isNoted("c"))
+  }
+
+  @Test func whatAnotherRunHasChangedIsNotPutBackUnderIt() throws {
+    let host = try Host()
+    do { try host.changes("a", ["aslr=0"]).apply() }
+    let other = try host.changes("b", ["aslr=1"])
+    try other.apply()
+    let note = HostChanges.state(ofRun: host.folder.file("a"))
+    #expect(HostChanges.restore(note).failures.count == 1 && host.aslrNow == "1")
+    #expect(try other.restore().isEmpty && host.aslrNow == "0" && host.isNoted("a"))
+    #expect(HostChanges.restore(note).failures.isEmpty && host.aslrNow == "2")
+  }
+
   @Test func whatDoesNotExistHereIsRefused() throws {
     let host = try Host()
     let error = #expect(throws: LBError.self) { try host.changes("a", ["turbo=off"]).apply() }

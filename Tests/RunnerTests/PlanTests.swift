@@ -163,6 +163,56 @@ private func resolve(
     #expect(resolve(RunPlan(phases)).problems.contains { $0.contains("more than 10 phases") })
   }
 
+  /// What tools report, shortened, with the numbers that are read of it.
+  private static let reports: [(tool: String, report: String, numbers: [String: Double])] = [
+    (
+      "stress-ng",
+      """
+      stress-ng: info:  [812] dispatching hogs: 1 cpu
+      stress-ng: metrc: [812] stressor       bogo ops real time  usr time  sys time   bogo ops/s
+      stress-ng: metrc: [812]                           (secs)    (secs)    (secs)   (real time)
+      stress-ng: metrc: [812] cpu                5214      2.00      1.99      0.00      2606.87
+      stress-ng: info:  [812] passed: 1: cpu (1)
+      """, ["bogo_ops": 5214, "bogo_ops_rate": 2606.87]
+    ),
+    (
+      "fio",
+      """
+      note: both iodepth >= 1 and synchronous I/O engine are selected
+      {
+        "jobs": [{"read": {"iops": 0, "bw_bytes": 0, "lat_ns": {"mean": 0.0}},
+          "write": {"iops": 31250.5, "bw_bytes": 128002048, "lat_ns": {"mean": 31000.25}}}]
+      }
+      """,
+      [
+        "read_iops": 0, "read_bw": 0, "read_lat_mean": 0, "write_iops": 31250.5,
+        "write_bw": 128_002_048, "write_lat_mean": 31000.25,
+      ]
+    ),
+    (
+      "iperf3",
+      """
+      {"end": {"sum_sent": {"bits_per_second": 9.5e9}, "sum_received": {"bits_per_second": 9.25e9},
+        "cpu_utilization_percent": {"host_total": 1, "remote_total": 55.5}}}
+      """, ["sent": 9.5e9, "received": 9.25e9, "cpu_host": 1, "cpu_remote": 55.5]
+    ),
+  ]
+
+  @Test(arguments: reports.indices) func reportsOfKnownToolsAreRead(_ index: Int) throws {
+    let (tool, report, numbers) = Self.reports[index]
+    let plan = RunPlan([
+      PhasePlan("workload", name: "w", ["tool": .text(tool), "arguments": ["--own"]])
+    ])
+    let specification = try #require(resolve(plan).root?.children.first?.specification)
+    #expect(specification.command.first == tool && specification.command.last == "--own")
+    var found: [String: Double] = [:]
+    for metric in specification.metrics {
+      let name = metric.name.split(separator: ".").last.map(String.init) ?? metric.name
+      found[name] = try metric.value(in: Array(report.utf8), isWhole: true)
+    }
+    #expect(found == numbers)
+  }
+
   @Test func membersAreMeasuredOrLoad() throws {
     let plan = RunPlan(settings: [
       "phase": [

@@ -314,7 +314,7 @@ import Testing
       #"{"jobs":[{"read":{"iops":7}},{"read":{"iops":"8.5"}}],"ok":true,"n":null,"zero":0,"one":1}"#
     #expect(try value("a=zero", json: true, in: output) == 0)
     #expect(try value("a=one", json: true, in: output) == 1)
-    let remarked = "fio: a remark\n{\n \"jobs\": [\n {\"iops\": 3}\n]\n}\nanother: [1]."
+    let remarked = "[INFO] a remark\n{\n \"jobs\": [\n {\"iops\": 3}\n]\n}\nanother: [1]."
     #expect(try value("a=jobs[0].iops", json: true, in: remarked) == 3)
     #expect(try value("a=jobs[0].read.iops", json: true, in: output) == 7)
     #expect(try value("a=jobs[1].read.iops", json: true, in: output) == 8.5)

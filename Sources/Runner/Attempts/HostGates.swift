@@ -96,9 +96,10 @@ package enum HostGates {
     compare("the governor of its CPUs", old.governors, new.governors) {
       $0.isEmpty ? "unknown" : $0.sorted().joined(separator: ", ")
     }
-    compare("the limit of their frequency", old.frequencyLimit, new.frequencyLimit) {
-      $0.map { "\(Int(($0 * 100).rounded())) %" } ?? "unknown"
-    }
+    func percent(_ share: Double?) -> Int? { share.map { Int(($0 * 100).rounded()) } }
+    compare(
+      "the limit of their frequency", percent(old.frequencyLimit), percent(new.frequencyLimit)
+    ) { $0.map { "\($0) %" } ?? "unknown" }
     return found
   }
 }

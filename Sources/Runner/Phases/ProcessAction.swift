@@ -101,7 +101,7 @@ final class BackgroundProcess: PhaseLease {
       let (workload, pump) = try WorkloadLauncher.launch(
         path, specification.command, specification,
         cpus: specification.workloadCPUs ?? context.allowedCPUs, drainCPUs: nil,
-        context.services.spawner)
+        context.services.spawner, stop: context.services.stop)
       (self.workload, self.pump) = (workload, pump)
       workload.openGate()
     } catch {
