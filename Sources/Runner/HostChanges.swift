@@ -148,15 +148,21 @@ package final class HostChanges {
     _ file: Int32, _ path: String, _ kind: Int32
   ) throws(SystemError) {
     guard flock(file, kind | LOCK_NB) == 0 else {
-      throw SystemError("locking, since another run needs it as it is,", errno: errno, path: path)
+      throw SystemError("flock", errno: errno, path: path)
+    }
+  }
+
+  private static func reason(_ error: SystemError) -> String {
+    switch error.errno {
+    case EWOULDBLOCK: "another run needs \(error.path ?? "it") as it is: wait for its end"
+    case EACCES, EPERM, EROFS: "\(error); it takes root"
+    default: "\(error)"
     }
   }
 
   private func refusal(_ change: HostChange, _ error: SystemError) -> LBError {
     LBError(
-      .gate,
-      "\(change.name.rawValue) cannot be set: \(error)"
-        + ([EACCES, EPERM, EROFS].contains(error.errno) ? "; it takes root" : ""),
+      .gate, "\(change.name.rawValue) cannot be set: \(Self.reason(error))",
       context: ErrorContext(path: error.path, errno: error.errno))
   }
 
@@ -214,7 +220,7 @@ package final class HostChanges {
       } catch {
         failures.append(
           LBError(
-            .gate, "\(parts[0]) cannot be put back to \(parts[1]): \(error)",
+            .gate, "\(parts[0]) cannot be put back to \(parts[1]): \(reason(error))",
             context: ErrorContext(path: parts[0], errno: error.errno)))
       }
     }

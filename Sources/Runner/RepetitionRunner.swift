@@ -91,7 +91,7 @@ struct RepetitionRunner {
     _ execute: (ScheduledRepetition) throws(LBError) -> (goOn: Bool, fatal: LBError?)
   ) throws(LBError) -> LBError? {
     var counts = phases.map(\.specification.repetitions)
-    let phases = phases.map(withoutUnknownMetric)
+    let phases = phases.map(session.withoutUnknownMetric)
     while true {
       let open = phases.indices.filter { index in
         let specification = phases[index].specification
@@ -120,18 +120,6 @@ struct RepetitionRunner {
     return nil
   }
 
-  /// The phase without the precision that was asked for of a metric that its repetitions have not:
-  /// no number of them would do.
-  private func withoutUnknownMetric(_ phase: MeasuredPhase) -> MeasuredPhase {
-    guard let until = phase.specification.until else { return phase }
-    let known = RunSummary.names(in: session.result.phases[phase.index])
-    guard !known.isEmpty, !known.contains(until.metric) else { return phase }
-    session.missingPrecision[until.metric, default: []].append(phase.node.name)
-    var phase = phase
-    phase.specification.until = nil
-    return phase
-  }
-
   private func tell(
     _ place: AttemptPlace, _ phase: MeasuredPhase, _ activity: RunProgress.Activity
   ) {
@@ -147,17 +135,19 @@ struct RepetitionRunner {
   private func repetition(
     _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease]
   ) throws(LBError) -> LBError? {
-    var machine = AttemptMachine(phase.specification.attempts)
     let services = phase.context.services
-    let earlier = session.history(at: place, phase: phase.index).count
+    let earlier = session.history(at: place, phase: phase.index)
+    var machine = AttemptMachine(phase.specification.attempts, after: earlier)
+    var made = 0
     var last = RunStatus.interrupted
     while true {
       let place = AttemptPlace(
         phase: place.phase, repetition: place.repetition, warmUp: place.warmUp,
-        attempt: earlier + machine.attempts + 1)
-      let tried = try attempt(place, phase, leases, isFirst: machine.attempts == 0)
+        attempt: earlier.count + made + 1)
+      let tried = try attempt(place, phase, leases, isFirst: made == 0)
+      made += 1
       guard let outcome = tried.outcome else {
-        if machine.attempts > 0 { try close(last, phase) }
+        if made > 1 { try close(last, phase) }
         return tried.failure
       }
       // A measurement that was made stands, whatever becomes of its repetition.

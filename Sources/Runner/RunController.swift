@@ -50,7 +50,7 @@ package struct RunController {
         "the quota of ring memory is too small: the rings take \(collectors.ringBytes) bytes, "
           + "\(limit) are allowed, \(collectors.ringBytes - Int(clamping: limit)) more are needed")
     }
-    fatal = fatal ?? changeHost(session) ?? hooks.run(.setup)
+    fatal = fatal ?? mendAgain(session) ?? changeHost(session) ?? hooks.run(.setup)
     if fatal == nil {
       let phases = PhaseRunner(
         context, session, executor: executor, collectors: collectors, progress: progress)
@@ -79,6 +79,17 @@ package struct RunController {
       session.note(error)
     }
     return session.result
+  }
+
+  /// Does what earlier sessions had to do about sampling.
+  private func mendAgain(_ session: RunSession) -> LBError? {
+    let limit = context.specification.quota.ringBytes.map { Int(clamping: $0) } ?? .max
+    do throws(LBError) {
+      try session.earlierRemedies?.apply(to: collectors, ringLimit: limit)
+      return nil
+    } catch {
+      return error
+    }
   }
 
   /// Changes what the run is to change of the host.

@@ -31,6 +31,8 @@ package final class RunSession {
   var host: HostChanges?
   /// What is to be said of the run at its start: a kind of event, and in words.
   package var remarks: [(kind: String, message: String)] = []
+  /// What the sessions before this one did about sampling.
+  package var earlierRemedies: EarlierRemedies?
   /// The host as it was at the last look.
   var hostState = HostState()
 
@@ -46,6 +48,18 @@ package final class RunSession {
   package func note(_ error: LBError) {
     if firstError == nil { firstError = error }
     result.errors.append(error)
+  }
+
+  /// The phase without the precision that was asked for of a metric that its repetitions have not:
+  /// no number of them would do.
+  func withoutUnknownMetric(_ phase: MeasuredPhase) -> MeasuredPhase {
+    guard let until = phase.specification.until else { return phase }
+    let known = RunSummary.names(in: result.phases[phase.index])
+    guard !known.isEmpty, !known.contains(until.metric) else { return phase }
+    missingPrecision[until.metric, default: []].append(phase.node.name)
+    var phase = phase
+    phase.specification.until = nil
+    return phase
   }
 
   /// Says which metrics were to become precise that no repetition has: of the whole run an error,

@@ -192,6 +192,7 @@ struct RunCommand: ParsableCommand {
       })
     let runSession = RunSession(result: result, store: writer, behind: record.earlier)
     runSession.remarks = remarks
+    runSession.earlierRemedies = earlier?.remedies
     result = controller.run(runSession)
     line.close()
     session.disarm()

@@ -58,6 +58,25 @@ import Testing
     #expect(attempts(policy, lasting) == 2, "what comes again comes again")
   }
 
+  @Test func attemptsOfEarlierSessionsCount() {
+    func earlier(_ status: RunStatus, contaminated: Bool = false) -> AttemptResult {
+      var attempt = AttemptResult(attempt: 1)
+      attempt.status = status
+      attempt.contamination = contaminated ? ["noise"] : []
+      return attempt
+    }
+    var policy = AttemptPolicy()
+    policy.isIdempotent = true
+    policy.retries = 2
+    var machine = AttemptMachine(policy, after: [earlier(.failed), earlier(.interrupted)])
+    #expect(machine.decide(AttemptVerdict(.failed)) != .accept, "the second of two retries")
+    #expect(machine.decide(AttemptVerdict(.failed)) == .accept)
+    policy.maximum = 3
+    machine = AttemptMachine(
+      policy, after: [earlier(.completed, contaminated: true), earlier(.failed)])
+    #expect(machine.attempts == 2 && machine.decide(AttemptVerdict(.failed)) == .accept)
+  }
+
   @Test func oneBoundHoldsForAllCauses() {
     let policy = policy {
       $0.isIdempotent = true

@@ -157,6 +157,27 @@ import Testing
     #expect(try attempts([1], limit: 5000) == (2, []))
   }
 
+  @Test func whatEarlierSessionsMendedIsMendedAgain() throws {
+    func entry(_ kind: String, _ message: String) -> JournalEntry {
+      JournalEntry(
+        unixNanoseconds: 1, level: "notice", kind: kind, message: message, run: "r", phase: nil,
+        repetition: nil, attempt: nil)
+    }
+    let remedies = EarlierRemedies([
+      entry("ring.grown", "thread=0 dropped=7 from_bytes=4096 to_bytes=8192"),
+      entry("ring.grown", "the ring could not be made: no memory"), entry("mark", "thread=1"),
+      entry("collector.disabled", "disk gave nothing in 5 attempts running: it is read no more"),
+    ])
+    let collectors = FakeCollectors(FakeSpawner())
+    collectors.growable = [0, 1]
+    try remedies.apply(to: collectors, ringLimit: .max)
+    #expect(collectors.grown == [0] && collectors.disabled == ["disk"])
+    let small = FakeCollectors(FakeSpawner())
+    small.growable = [0]
+    try remedies.apply(to: small, ringLimit: 4096)
+    #expect(small.grown.isEmpty, "the quota still holds")
+  }
+
   @Test func ringsAboveTheirQuotaAreRefusedBeforeAnythingRuns() throws {
     let (result, _, _, attempts) = try run([]) { $0.quota.ringBytes = 100 }
     #expect(attempts == 0 && result.errors.map(\.category) == [.quota])

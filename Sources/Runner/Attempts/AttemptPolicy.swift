@@ -63,8 +63,15 @@ package struct AttemptMachine: Sendable {
   private var failedStarts = 0
   private var lastFindings: Set<String> = []
 
-  /// Before the first attempt.
-  package init(_ policy: AttemptPolicy) { self.policy = policy }
+  /// Before the first attempt of this session; those of earlier ones that came to an end count.
+  package init(_ policy: AttemptPolicy, after earlier: [AttemptResult] = []) {
+    self.policy = policy
+    for attempt in earlier where attempt.status != .interrupted {
+      attempts += 1
+      if [.failed, .timeout].contains(attempt.status) { failures += 1 }
+      if attempt.status == .completed, !attempt.contamination.isEmpty { contaminated += 1 }
+    }
+  }
 
   /// What follows an attempt with this verdict.
   package mutating func decide(_ verdict: AttemptVerdict) -> Decision {
