@@ -83,8 +83,9 @@ enum PlanReport {
 
   /// Whether more than its planned repetitions can take time.
   private static func takesMore(_ one: RunSpecification) -> Bool {
-    one.until != nil || one.attempts.retries > 0 || one.attempts.contaminatedRepeats > 0
-      || !one.hooks.isEmpty || one.settleLimit > 0
+    let policy = one.attempts
+    let isRepeated = policy.isIdempotent && policy.retries + policy.contaminatedRepeats > 0
+    return one.until != nil || isRepeated || !one.hooks.isEmpty || one.settleLimit > 0
   }
 
   /// What was asked for beside the command: name and value, in the words of the options.

@@ -2,7 +2,6 @@ import ArgumentParser
 import Collectors
 import Foundation
 import LinuxSystem
-import Logging
 import Output
 import RunStore
 import Runner
@@ -81,13 +80,13 @@ struct RunCommand: ParsableCommand {
         path.map { $0 == "-" || $0.hasPrefix("/") ? $0 : "\(here)/\($0)" }
       }
       let (resultFile, logFile) = (absolute(resultFile), absolute(log.logFile))
+      let eventFile = absolute(events.events)
       var again = try record.command()
       (again.format, again.resultFile, again.log) = (format, resultFile ?? again.resultFile, log)
       again.log.logFile = logFile
       if events.events != nil || events.notify != nil {
         again.events = events
-        again.events.events =
-          events.events.map { $0 == "-" || $0.hasPrefix("/") ? $0 : "\(here)/\($0)" }
+        again.events.events = eventFile
       }
       try again.execute(behind: record, force: force)
     } else {
