@@ -6,6 +6,16 @@ import SampleModel
 /// `export --format lb`: a run in the layout of linux-benchmark-lib style suites, so that what
 /// reads theirs reads ours: `WORKLOAD/repN/result.json` and `WORKLOAD_repN_COLLECTOR.csv`.
 struct SuiteExport {
+  /// A value that is written as null, not left out, where it is not there: readers index the key.
+  private struct OrNull<Value: Encodable>: Encodable {
+    let value: Value?
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      try container.encode(value)
+    }
+  }
+
   /// One repetition as such a suite describes it.
   private struct Outcome: Encodable {
     let testName: String
@@ -18,9 +28,9 @@ struct SuiteExport {
     let artifactsDirectory: String
     let success: Bool
     let metricErrors: [String]
-    let errorType: String?
-    let error: String?
-    let errorContext: ErrorContext?
+    let errorType: OrNull<String>
+    let error: OrNull<String>
+    let errorContext: OrNull<ErrorContext>
 
     enum CodingKeys: String, CodingKey {
       case repetition, metrics, success, error
@@ -33,24 +43,6 @@ struct SuiteExport {
       case metricErrors = "metric_errors"
       case errorType = "error_type"
       case errorContext = "error_context"
-    }
-
-    /// Every key, null where there is nothing: a reader may index them.
-    func encode(to encoder: any Encoder) throws {
-      var container = encoder.container(keyedBy: CodingKeys.self)
-      try container.encode(testName, forKey: .testName)
-      try container.encode(repetition, forKey: .repetition)
-      try container.encode(startTime, forKey: .startTime)
-      try container.encode(endTime, forKey: .endTime)
-      try container.encode(durationSeconds, forKey: .durationSeconds)
-      try container.encode(generatorResult, forKey: .generatorResult)
-      try container.encode(metrics, forKey: .metrics)
-      try container.encode(artifactsDirectory, forKey: .artifactsDirectory)
-      try container.encode(success, forKey: .success)
-      try container.encode(metricErrors, forKey: .metricErrors)
-      try container.encode(errorType, forKey: .errorType)
-      try container.encode(error, forKey: .error)
-      try container.encode(errorContext, forKey: .errorContext)
     }
   }
 
@@ -97,8 +89,10 @@ struct SuiteExport {
         command: phase.command, returncode: attempt.exitCode, signal: attempt.signal,
         stdout: String(decoding: output, as: UTF8.self), metrics: own),
       metrics: attempt.metrics, artifactsDirectory: place, success: attempt.status == .completed,
-      metricErrors: attempt.contamination, errorType: attempt.error?.category.rawValue,
-      error: attempt.error.map { "\($0)" }, errorContext: attempt.error?.context)
+      metricErrors: attempt.contamination,
+      errorType: OrNull(value: attempt.error?.category.rawValue),
+      error: OrNull(value: attempt.error.map { "\($0)" }),
+      errorContext: OrNull(value: attempt.error?.context))
     try save("\(place)/result.json", try JSONText.encode(outcome, pretty: true) + "\n")
     guard let bracket = attempt.bracket else { return }
     var selection = RunReplay.Selection()
