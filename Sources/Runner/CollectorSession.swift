@@ -30,6 +30,11 @@ package protocol CollectorLifecycle: AnyObject {
   func stop() throws(LBError) -> BracketOutcome
   /// Lets everything go. Harmless when not armed.
   func disarm()
+  /// Closes what is held of the host while the run waits for something outside of it. Between
+  /// brackets.
+  func suspend()
+  /// Arms it anew; gives what optional collectors could not be, and why.
+  func resume() throws(LBError) -> [(collector: String, reason: String)]
   /// The CPU that brackets are opened and closed on, nil when it does not matter.
   var bracketCPU: Int? { get }
   /// Readable when sampling has failed.
@@ -65,6 +70,10 @@ extension CollectorLifecycle {
   package func growRings(of threads: [Int], limit: Int) throws(LBError) -> [RingGrowth] { [] }
   /// Nothing is sampled.
   package func disable(_ collector: String) -> Bool { false }
+  /// Nothing is held.
+  package func suspend() {}
+  /// Nothing was.
+  package func resume() throws(LBError) -> [(collector: String, reason: String)] { [] }
 }
 
 /// The real collectors.
@@ -104,6 +113,12 @@ package final class CollectorSession: CollectorLifecycle {
   }
   /// Disables a collector of the sampler.
   package func disable(_ collector: String) -> Bool { sampler.disable(collector) }
+  /// Suspends the sampler.
+  package func suspend() { sampler.suspend() }
+  /// Resumes it.
+  package func resume() throws(LBError) -> [(collector: String, reason: String)] {
+    try sampler.resume()
+  }
   /// Disarms the sampler.
   package func disarm() { sampler.disarm() }
 

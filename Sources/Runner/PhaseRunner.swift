@@ -110,9 +110,11 @@ final class PhaseRunner {
 
   private func enter(_ action: any PhaseAction, _ node: PhaseNode) throws(LBError) -> PhaseEntry {
     let place = PhasePlace(
-      context: context, phase: node.name, result: session.result, exports: exports
+      context: context, phase: node.name, result: session.result, exports: exports,
+      decided: session.decided
     ) { [self] message throws(LBError) in
       try session.wait(true)
+      collectors.suspend()
       try context.journal.record(.notice, "run.waiting", message, status: .waiting)
       progress(
         RunProgress(phase: node.name, place: nil, total: 0, activity: .waiting(message)))
@@ -121,11 +123,27 @@ final class PhaseRunner {
     do throws(LBError) {
       entry = try action.enter(place)
     } catch {
-      do throws(LBError) { try session.wait(false) } catch let unsaved { session.note(unsaved) }
+      do throws(LBError) { try goOn() } catch let second { session.note(second) }
       throw error
     }
-    try session.wait(false)
+    do throws(LBError) {
+      try goOn()
+    } catch {
+      if case .proceed(let lease?) = entry { lease.leave().map(session.note) }
+      throw error
+    }
     return entry
+  }
+
+  /// The wait, if there was one, is over.
+  private func goOn() throws(LBError) {
+    for lost in try collectors.resume() {
+      let message =
+        "\(lost.collector) cannot be armed again after the wait (\(lost.reason)): it is read no more"
+      session.result.warnings.append(message)
+      try context.journal.record(.warning, SamplingRemedies.collectorDisabled, message)
+    }
+    try session.wait(false)
   }
 
   /// `PHASE.METRIC` of what was measured: a median.

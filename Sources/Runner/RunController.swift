@@ -85,7 +85,7 @@ package struct RunController {
   private func mendAgain(_ session: RunSession) -> LBError? {
     let limit = context.specification.quota.ringBytes.map { Int(clamping: $0) } ?? .max
     do throws(LBError) {
-      try session.earlierRemedies?.apply(to: collectors, ringLimit: limit)
+      try session.decided.apply(to: collectors, ringLimit: limit)
       return nil
     } catch {
       return error

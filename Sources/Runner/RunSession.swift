@@ -31,8 +31,8 @@ package final class RunSession {
   var host: HostChanges?
   /// What is to be said of the run at its start: a kind of event, and in words.
   package var remarks: [(kind: String, message: String)] = []
-  /// What the sessions before this one did about sampling.
-  package var earlierRemedies: EarlierRemedies?
+  /// What the sessions before this one decided.
+  package var decided = EarlierDecisions()
   /// The host as it was at the last look.
   var hostState = HostState()
 

@@ -69,14 +69,39 @@ extension SamplerSession {
     guard
       let stream = meta?.streams.first(where: { $0.collector == collector && !$0.required })
     else { return false }
-    let thread = threads[stream.thread]
-    let place = thread.withStreams { streams in
-      streams.indices.first { streams[$0].stream == stream.stream }
-    }
-    guard let place else { return false }
-    thread.disable(place)
-    table.end(stream.stream)
+    threads[stream.thread].disable(stream.stream)
+    table.end(stream.stream, on: threads[stream.thread])
+    suspended.removeAll { $0.stream == stream.stream }
     return true
+  }
+
+  /// Lets go of what the collectors hold of the host, as long as nothing is sampled. Harmless when
+  /// that is done already. Not between `start` and `stop`.
+  package func suspend() {
+    guard suspended.isEmpty else { return }
+    for stream in (meta?.streams ?? []).reversed() where !table.isOver(stream.stream) {
+      let epoch = table.release(stream.stream, from: threads[stream.thread])
+      suspended.append((stream.stream, epoch))
+    }
+  }
+
+  /// Arms anew what was suspended; gives the optional collectors that cannot be had any more, which
+  /// are read no more, with the reason. What throws stays suspended: nothing is started with it.
+  package func resume() throws(LBError) -> [(collector: String, reason: String)] {
+    var lost: [(String, String)] = []
+    while let (stream, epoch) = suspended.last {
+      do throws(LBError) {
+        _ = try table.rearm(stream, after: epoch)
+        suspended.removeLast()
+      } catch {
+        guard let name = meta?.streams.first(where: { $0.stream == stream })?.collector,
+          disable(name)
+        else { throw error }
+        lost.append((name, error.message))
+      }
+    }
+    for thread in threads { thread.fetchReplacements() }
+    return lost
   }
 
   /// Ends a bracket that was never closed: its threads are somewhere in their ticks.

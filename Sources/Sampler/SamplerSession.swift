@@ -29,6 +29,8 @@ package final class SamplerSession {
   private var edgeFailure: LBError?
   /// A sampling thread has not answered.
   var isSilent = false
+  /// Streams that hold nothing of their source, until `resume`.
+  var suspended: [(stream: UInt16, epoch: UInt32)] = []
   /// Nothing was sampled since the drain last delivered everything.
   private var isDrained = false
   /// How long the last start took, in nanoseconds.
@@ -254,7 +256,9 @@ package final class SamplerSession {
 
   /// Takes the opening samples and begins to sample. Gives the bracket's number.
   package func start() throws(LBError) -> UInt32 {
-    guard let drain else { throw LBError(.internal, "start before arm") }
+    guard let drain, suspended.isEmpty else {
+      throw LBError(.internal, "start before arm or resume")
+    }
     let called = Clock.monotonic()
     if !isDrained { try park(drain) }
     isDrained = false

@@ -177,13 +177,32 @@ final class StreamTable: Sendable {
     for replacement in unused { replacement.armed.disarm() }
   }
 
-  /// Disarms a stream that is read no more.
-  func end(_ stream: UInt16) {
-    let entry = state.withLock { state in
-      state.entries[Int(stream)].isOver = true
-      return state.entries[Int(stream)]
+  /// Whether a stream is read no more.
+  func isOver(_ stream: UInt16) -> Bool { state.withLock { $0.entries[Int(stream)].isOver } }
+
+  /// What stands for a collector that holds nothing of its source: never read.
+  private static let nothing = ArmedCollector(columns: [])
+
+  /// Disarms and lets go of a stream, which `thread` reads no more until it is armed anew; gives
+  /// its epoch. Not while anything is sampled.
+  func release(_ stream: UInt16, from thread: SamplingThread) -> UInt32 {
+    thread.read(Self.nothing, inPlaceOf: stream)
+    let (old, epoch) = state.withLock { state in
+      let entry = state.entries[Int(stream)]
+      _ = unsafe entry.mailbox.fetch()
+      state.entries[Int(stream)].outgoing = []
+      state.entries[Int(stream)].current = Replacement(
+        armed: Self.nothing, epoch: entry.current.epoch)
+      return (entry.outgoing + [entry.current], entry.current.epoch)
     }
-    entry.current.armed.disarm()
+    for replacement in old.reversed() { replacement.armed.disarm() }
+    return epoch
+  }
+
+  /// Lets go of a stream for good.
+  func end(_ stream: UInt16, on thread: SamplingThread) {
+    state.withLock { $0.entries[Int(stream)].isOver = true }
+    _ = release(stream, from: thread)
   }
 
   /// Disarms everything, last armed first.
@@ -194,8 +213,9 @@ final class StreamTable: Sendable {
       return entries
     }
     for entry in entries.reversed() {
-      for replacement in entry.outgoing.reversed() { replacement.armed.disarm() }
-      if !entry.isOver { entry.current.armed.disarm() }
+      for replacement in (entry.outgoing + [entry.current]).reversed() {
+        replacement.armed.disarm()
+      }
     }
   }
 

@@ -31,17 +31,20 @@ package final class ScriptedCollector: Collector {
   private let records: Int
   private let availability: Availability
   private let duration: UInt64
+  private let refusals: Set<Int>
 
   /// A collector that follows `script` and then counts up. Arming number n has the instances
-  /// `instances[n]`, or the last ones. With `records`, each acquisition gives that many rows of
+  /// `instances[n]`, or the last ones; those in `refusals`, counted from 0, fail. With `records`, each acquisition gives that many rows of
   /// (acquisition, row). An acquisition takes `duration` nanoseconds.
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
     records: Int = 0, availability: Availability = .available, resolution: UInt64? = nil,
-    mayLag: Bool = false, cannotHang: Bool = false, duration: UInt64 = 0
+    mayLag: Bool = false, cannotHang: Bool = false, duration: UInt64 = 0,
+    refusals: Set<Int> = []
   ) {
     self.cannotHang = cannotHang
     self.duration = duration
+    self.refusals = refusals
     self.script = script
     self.instances = instances
     self.records = records
@@ -75,6 +78,9 @@ package final class ScriptedCollector: Collector {
     let arming = progress.withLock { progress in
       progress.armings += 1
       return progress.armings - 1
+    }
+    if refusals.contains(arming) {
+      throw LBError(.collectorUnavailable, "arming \(arming) is refused")
     }
     let columns = instances[min(arming, instances.count - 1)].map {
       Column(collector: description.name, metric: description.metrics[0], instance: $0)

@@ -191,7 +191,7 @@ struct RunCommand: ParsableCommand {
       })
     let runSession = RunSession(result: result, store: writer, behind: record.earlier)
     runSession.remarks = remarks
-    runSession.earlierRemedies = earlier?.remedies
+    if let earlier { runSession.decided = earlier.decisions }
     result = controller.run(runSession)
     line.close()
     session.disarm()

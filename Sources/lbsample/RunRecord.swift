@@ -11,8 +11,8 @@ struct RunRecord {
   struct Earlier {
     let path: String
     let result: RunResult
-    /// What was done about its sampling.
-    let remedies: EarlierRemedies
+    /// What was decided in it.
+    let decisions: EarlierDecisions
 
     /// The run called `name`.
     init(_ name: String, _ store: StoreOptions, _ sampling: SamplingOptions) throws {
@@ -24,7 +24,7 @@ struct RunRecord {
       defer { reader.close() }
       _ = try reader.finishIfAbandoned()
       result = try reader.result()
-      remedies = EarlierRemedies(try reader.journal(run: result.runID))
+      decisions = EarlierDecisions(try reader.journal(run: result.runID))
       guard result.kind == "run", !result.configuration.isEmpty else {
         throw LBError(.configuration, "\(path) is no run of lbsample run: it cannot be resumed")
       }

@@ -360,6 +360,13 @@ import Testing
     #expect(running.wait { running.error.contains("lbsample approve") })
     let list = try command("runs", "list", "--config", "/dev/null")
     #expect(list.output.contains("waiting"), "\(list.output)")
+    // Whoever thinks it over for hours does not have the host read meanwhile.
+    let open = "/proc/\(running.process.processIdentifier)/fd"
+    let held = try FileManager.default.contentsOfDirectory(atPath: open).compactMap {
+      try? FileManager.default.destinationOfSymbolicLink(atPath: "\(open)/\($0)")
+    }
+    #expect(!held.contains("/proc/stat"), "\(held)")
+    #expect(!held.isEmpty)
     let said = try command.start(
       ["approve", "--config", "/dev/null", "last"] + (word == "refuse" ? ["--refuse"] : [])
     ).finish()

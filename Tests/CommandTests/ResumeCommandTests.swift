@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import RunStore
 import SampleModel
 import TestSupport
 import Testing
@@ -194,6 +195,38 @@ import Testing
     #expect(try command("approve", "last", "--config", "/dev/null").code == 0)
     let outcome = try again.finish()
     #expect(outcome.code == 0 && outcome.output.contains("phase    last: completed"))
+  }
+
+  @Test func whatWasApprovedIsNotAskedAgain() throws {
+    let command = try Command()
+    let plan = command.folder.file("plan.toml")
+    try Data(
+      """
+      [[phase]]
+      name = "gate"
+      kind = "approve"
+      [[phase]]
+      name = "last"
+      command = ["sh", "-c", "test -e again || exec sleep 60"]
+      """.utf8
+    ).write(to: URL(fileURLWithPath: plan))
+    let running = try command.start(["run", "--cpu", "--config", "/dev/null", "--plan", plan])
+    #expect(running.wait { running.error.contains("lbsample approve") })
+    #expect(try command("approve", "last", "--config", "/dev/null").code == 0)
+    let file = try #require(command.resultFile)
+    #expect(
+      running.wait {
+        (try? command("runs", "list", "--config", "/dev/null"))?.output.contains("running") == true
+      })
+    kill(running.process.processIdentifier, SIGKILL)
+    _ = try running.finish()
+    try Data().write(to: URL(fileURLWithPath: command.folder.file("again")))
+    let again = try command.start(["run", "--config", "/dev/null", "--resume", "last"]).finish()
+    #expect(again.code == 0 && again.output.contains("status   completed"), "\(again.error)")
+    let reader = try RunReader(path: file)
+    let journal = try reader.journal(run: try reader.result().runID)
+    #expect(journal.count { $0.kind == "approval" } == 1)
+    #expect(journal.count { $0.kind == "approval.held" } == 1)
   }
 
   @Test func theHostIsPutBackAfterAKill() throws {

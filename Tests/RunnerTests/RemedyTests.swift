@@ -163,18 +163,21 @@ import Testing
         unixNanoseconds: 1, level: "notice", kind: kind, message: message, run: "r", phase: nil,
         repetition: nil, attempt: nil)
     }
-    let remedies = EarlierRemedies([
+    let decisions = EarlierDecisions([
       entry("ring.grown", "thread=0 dropped=7 from_bytes=4096 to_bytes=8192"),
       entry("ring.grown", "the ring could not be made: no memory"), entry("mark", "thread=1"),
       entry("collector.disabled", "disk gave nothing in 5 attempts running: it is read no more"),
+      entry("approval", "go: really?: approve by user 0"),
+      entry("approval", "stay: really?: refuse by user 0 at the terminal"),
     ])
+    #expect(decisions.approved == ["go: really?"])
     let collectors = FakeCollectors(FakeSpawner())
     collectors.growable = [0, 1]
-    try remedies.apply(to: collectors, ringLimit: .max)
+    try decisions.apply(to: collectors, ringLimit: .max)
     #expect(collectors.grown == [0] && collectors.disabled == ["disk"])
     let small = FakeCollectors(FakeSpawner())
     small.growable = [0]
-    try remedies.apply(to: small, ringLimit: 4096)
+    try decisions.apply(to: small, ringLimit: 4096)
     #expect(small.grown.isEmpty, "the quota still holds")
   }
 

@@ -414,6 +414,57 @@ private final class HangingCollector: Collector {
 }
 
 @Suite struct ClockWatchTests {
+  @Test func whatIsSuspendedHoldsNothingAndIsArmedAnew() throws {
+    let first = ScriptedCollector(name: "first", cannotHang: true)
+    let lost = ScriptedCollector(name: "lost", refusals: [2])
+    let sink = CollectingSink()
+    let session = SamplerSession(
+      configuration(interval: 10_000_000),
+      requests: [CollectorRequest(first), CollectorRequest(lost, required: false)], sinks: [sink])
+    try session.arm()
+    defer { session.disarm() }
+    func bracket() throws -> Ledger {
+      _ = try session.start()
+      return try session.stop(sampling: true).ledger
+    }
+    #expect(try bracket().isExact)
+    session.suspend()
+    session.suspend()
+    #expect([first.disarmings, lost.disarmings] == [1, 1])
+    #expect(throws: LBError.self) { try session.start() }
+    #expect(try session.resume().isEmpty)
+    #expect([first.armings, lost.armings] == [2, 2])
+    // Twice without a bracket between: what was armed in vain is closed too.
+    session.suspend()
+    let gone = try session.resume()
+    #expect(gone.map(\.collector) == ["lost"])
+    #expect(gone.first?.reason.contains("arming 2 is refused") == true)
+    #expect([first.armings, first.disarmings, lost.disarmings] == [3, 2, 2])
+    let ledger = try bracket()
+    #expect(ledger.isExact)
+    let acquisitions = ledger.threads.flatMap(\.collectors).map { ($0.collector, $0.acquisitions) }
+    #expect(acquisitions.first { $0.0 == "first" }?.1 == 2)
+    #expect(acquisitions.first { $0.0 == "lost" }?.1 == 0)
+    session.disarm()
+    #expect([first.disarmings, lost.disarmings] == [3, 2])
+  }
+
+  @Test func aRequiredCollectorThatCannotBeResumedStartsNothing() throws {
+    let collector = ScriptedCollector(refusals: [1, 2])
+    let session = SamplerSession(
+      configuration(interval: 10_000_000), requests: [CollectorRequest(collector, required: true)],
+      sinks: [CollectingSink()])
+    try session.arm()
+    defer { session.disarm() }
+    session.suspend()
+    #expect(throws: LBError.self) { try session.resume() }
+    #expect(throws: LBError.self) { try session.start() }
+    #expect(throws: LBError.self) { try session.resume() }
+    #expect(try session.resume().isEmpty)
+    _ = try session.start()
+    #expect(try session.stop(sampling: true).ledger.isExact)
+  }
+
   @Test func aStepASuspendAndASlewAreToldApart() {
     let clock = FakeClock()
     var watch = ClockWatch(clock: clock)

@@ -88,6 +88,15 @@ package struct ApproveAction: PhaseAction {
   let message: String
   let limit: UInt64
 
+  /// The kind of event that an answer is.
+  static let event = "approval"
+  private static let yes = ": \(Approval.Word.approve.rawValue) by "
+
+  /// The question that was said yes to, by the event that says so.
+  static func approvedQuestion(in event: String) -> String? {
+    event.ranges(of: yes).last.map { String(event[..<$0.lowerBound]) }
+  }
+
   /// Asks `message`; refused after `limit` nanoseconds.
   package init(message: String, limit: UInt64) {
     self.message = message
@@ -99,6 +108,12 @@ package struct ApproveAction: PhaseAction {
 
   /// Waits.
   package func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+    let question = "\(place.phase): \(message)"
+    if place.decided.approved.contains(question) {
+      try place.context.journal.record(
+        .notice, "approval.held", "\(question): approved before the run was interrupted")
+      return .proceed(nil)
+    }
     guard let file = place.context.store?.path else {
       throw LBError(.gate, "\(message) Without a result file nobody can say so")
     }
@@ -115,10 +130,10 @@ package struct ApproveAction: PhaseAction {
     defer { withExtendedLifetime(own) {} }
     let here = place.context.services.answers == nil ? "" : ", or yes or no here"
     try place.waiting(
-      "\(place.phase): \(message) (lbsample approve \(place.context.runID)\(here))")
+      "\(question) (lbsample approve \(place.context.runID)\(here))")
     let (word, who) = try wait(place, socket)
     try place.context.journal.record(
-      .notice, "approval", "\(place.phase): \(word.rawValue) by \(who): \(message)")
+      .notice, Self.event, "\(question): \(word.rawValue) by \(who)")
     guard word == .approve else {
       throw LBError(.gate, "\(place.phase) was refused by \(who): \(message)")
     }

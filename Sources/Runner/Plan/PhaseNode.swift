@@ -127,18 +127,22 @@ package struct PhasePlace {
   package let result: RunResult
   /// Metrics by the names that `include` gave them, nil where they were not measured.
   package let exports: [String: Double?]
+  /// What earlier sessions of the run decided.
+  package let decided: EarlierDecisions
   /// Tells what is being waited for.
   package let waiting: (String) throws(LBError) -> Void
 
   /// A phase's place in a run.
   package init(
     context: RunContext, phase: String, result: RunResult, exports: [String: Double?] = [:],
+    decided: EarlierDecisions = EarlierDecisions(),
     waiting: @escaping (String) throws(LBError) -> Void = { _ throws(LBError) in }
   ) {
     self.context = context
     self.phase = phase
     self.result = result
     self.exports = exports
+    self.decided = decided
     self.waiting = waiting
   }
 }
