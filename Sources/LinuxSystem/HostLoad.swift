@@ -1,7 +1,10 @@
 /// How busy all CPUs have been since the host was booted.
 package enum HostLoad {
-  /// Busy and all ticks of /proc/stat's first line; nil where it cannot be read.
-  package static func ticks(_ roots: MountRoots) -> (busy: UInt64, total: UInt64)? {
+  /// Ticks of /proc/stat's first line: busy ones, those of them that a hypervisor took, and all;
+  /// nil where it cannot be read.
+  package static func ticks(
+    _ roots: MountRoots
+  ) -> (busy: UInt64, stolen: UInt64, total: UInt64)? {
     guard let line = SmallFile.text(roots.proc("stat"))?.split(separator: "\n").first else {
       return nil
     }
@@ -10,7 +13,7 @@ package enum HostLoad {
     guard ticks.count >= 4 else { return nil }
     let total = ticks.reduce(0, &+)
     let idle = ticks[3] &+ (ticks.count > 4 ? ticks[4] : 0)
-    return (total &- idle, total)
+    return (total &- idle, ticks.count > 7 ? ticks[7] : 0, total)
   }
 }
 

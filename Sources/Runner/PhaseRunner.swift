@@ -139,7 +139,8 @@ final class PhaseRunner {
   private func goOn() throws(LBError) {
     for lost in try collectors.resume() {
       let message =
-        "\(lost.collector) cannot be armed again after the wait (\(lost.reason)): it is read no more"
+        "\(lost.collector) cannot be armed again after the wait (\(lost.reason)): it is read no "
+        + "more"
       session.result.warnings.append(message)
       try context.journal.record(.warning, SamplingRemedies.collectorDisabled, message)
     }

@@ -347,6 +347,10 @@ struct RepetitionRunner {
       }
     outcome.result.contamination = findings.filter { $0.severity == .block }.map(\.message)
     for finding in findings {
+      if finding.severity == .note {
+        try warn("gate.\(finding.gate)", finding.message, place, phase)
+        continue
+      }
       try journal.record(
         .warning, "gate.\(finding.gate)", "\(describe(place)): \(finding.message)", at: place)
     }

@@ -36,10 +36,7 @@ package struct RunController {
       for (kind, message) in session.remarks {
         try context.journal.record(.notice, kind, message)
       }
-      for finding in HostGates.findings(HostState.read(context.services.roots)) {
-        session.result.warnings.append(finding.message)
-        try context.journal.record(.notice, "gate.\(finding.gate)", finding.message)
-      }
+      fatal = try lookAtHost(session)
     } catch {
       fatal = error
     }
@@ -79,6 +76,22 @@ package struct RunController {
       session.note(error)
     }
     return session.result
+  }
+
+  /// Says what is wrong with the host; gives the error that this is, where it ends the run.
+  private func lookAtHost(_ session: RunSession) throws(LBError) -> LBError? {
+    var limits = context.specification.host
+    limits.isWaitedFor = plan.specifications.contains { $0.settleLimit > 0 }
+    guard limits.severity != nil else { return nil }
+    let state = HostState.watch(context.services, for: limits.window)
+    let findings = HostGates.findings(state, limits)
+    for finding in findings {
+      session.result.warnings.append(finding.message)
+      try context.journal.record(.notice, "gate.\(finding.gate)", finding.message)
+    }
+    guard findings.contains(where: { $0.severity == .block }) else { return nil }
+    let reasons = findings.map(\.message).joined(separator: "; ")
+    return LBError(.gate, "this host is not fit to measure on (gates.host = block): \(reasons)")
   }
 
   /// Does what earlier sessions had to do about sampling.

@@ -38,6 +38,8 @@ package struct RunSpecification: Sendable {
   package var requiresMetrics = true
   /// What of it is tried again.
   package var attempts = AttemptPolicy()
+  /// What is looked at of the host before anything is begun.
+  package var host = HostLimits()
   /// What a repetition has to keep to.
   package var gates = GateLimits()
   /// Gates and a policy of the program's own.

@@ -91,6 +91,14 @@ extension SamplerSession {
     return ["move less often than they are read: " + coarse.joined(separator: ", ")]
   }
 
+  /// The time that deadlines are counted from: now, or such that they fall on multiples of the
+  /// interval on the wall clock.
+  func openingBase() -> UInt64 {
+    let anchor = ClockWatch.read(configuration.clock)
+    guard configuration.aligned else { return Clock.monotonic() }
+    return anchor.monotonic &- anchor.realtime % configuration.interval
+  }
+
   func cadence(of request: CollectorRequest) throws(LBError) -> UInt64 {
     guard let interval = request.interval else {
       let least = request.collector.description.leastInterval

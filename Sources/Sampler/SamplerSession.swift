@@ -344,14 +344,6 @@ package final class SamplerSession {
     }
   }
 
-  /// The time that deadlines are counted from: now, or such that they fall on multiples of the
-  /// interval on the wall clock.
-  private func openingBase() -> UInt64 {
-    let anchor = ClockWatch.read(configuration.clock)
-    guard configuration.aligned else { return Clock.monotonic() }
-    return anchor.monotonic &- anchor.realtime % configuration.interval
-  }
-
   private func baseline(_ drain: Drain) -> Baseline { drain.inTurn { counts(drain) } }
 
   private func counts(_ drain: Drain) -> Baseline {

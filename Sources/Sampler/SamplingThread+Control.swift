@@ -113,6 +113,21 @@ extension SamplingThread {
     }
   }
 
+  /// Reads this stream no more. For the controller, while parked.
+  func disable(_ stream: UInt16) {
+    for index in unsafe streams.indices where unsafe streams[index].stream == stream {
+      unsafe streams[index].isDisabled = true
+    }
+  }
+
+  /// Holds another collector, which outlives the thread, for a stream until a replacement comes.
+  /// For the controller, while parked.
+  func read(_ armed: ArmedCollector, inPlaceOf stream: UInt16) {
+    for index in unsafe streams.indices where unsafe streams[index].stream == stream {
+      unsafe streams[index].armed = .passUnretained(armed)
+    }
+  }
+
   /// Takes the turn if it is at `from`.
   @inline(__always)
   func passTurn(from: Turn, to: Turn) -> Bool {

@@ -112,21 +112,6 @@ final class SamplingThread: @unchecked Sendable {
     self.wakeFill = wakeFill
   }
 
-  /// Reads this stream no more. For the controller, while parked.
-  func disable(_ stream: UInt16) {
-    for index in unsafe streams.indices where unsafe streams[index].stream == stream {
-      unsafe streams[index].isDisabled = true
-    }
-  }
-
-  /// Holds another collector, which outlives the thread, for a stream until a replacement comes.
-  /// For the controller, while parked.
-  func read(_ armed: ArmedCollector, inPlaceOf stream: UInt16) {
-    for index in unsafe streams.indices where unsafe streams[index].stream == stream {
-      unsafe streams[index].armed = .passUnretained(armed)
-    }
-  }
-
   /// The session's number of the thread's stream number `index`; fixed at launch.
   func stream(_ index: Int) -> UInt16 { unsafe streams[index].stream }
 

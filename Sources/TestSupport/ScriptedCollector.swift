@@ -34,8 +34,9 @@ package final class ScriptedCollector: Collector {
   private let refusals: Set<Int>
 
   /// A collector that follows `script` and then counts up. Arming number n has the instances
-  /// `instances[n]`, or the last ones; those in `refusals`, counted from 0, fail. With `records`, each acquisition gives that many rows of
-  /// (acquisition, row). An acquisition takes `duration` nanoseconds.
+  /// `instances[n]`, or the last ones; those in `refusals`, counted from 0, fail.
+  /// With `records`, each acquisition gives that many rows of (acquisition, row). An acquisition
+  /// takes `duration` nanoseconds.
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
     records: Int = 0, availability: Availability = .available, resolution: UInt64? = nil,

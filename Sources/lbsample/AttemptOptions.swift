@@ -97,7 +97,19 @@ struct AttemptOptions: ParsableArguments {
     gates.steal = Share.parse(settings["gates.steal"])
     gates.packetDrops = Share.parse(settings["gates.packet_drops"])
     gates.throttling = settings.flag("gates.throttling")
+    gates.noted = Set(settings.list("gates.noted"))
+    if let unknown = gates.noted.subtracting(RepetitionGates.names).min() {
+      let hint = Nearest.hint(Nearest.word(to: unknown, in: RepetitionGates.names.sorted()))
+      throw LBError(
+        .configuration,
+        "gates.noted = \(settings["gates.noted"]): no gate is called \(unknown)\(hint); there are "
+          + RepetitionGates.names.sorted().joined(separator: ", "))
+    }
     specification.gates = gates
+    specification.host.severity = GateFinding.Severity(rawValue: settings["gates.host"])
+    specification.host.window = settings.duration("gates.host_window")
+    specification.host.foreignCPU = gates.foreignCPU
+    specification.host.steal = gates.steal
     specification.maximumRepetitions = settings.integer("run.max_repetitions")
     if let ask {
       guard let limit = Durations.parse(ask), limit > 0 else {

@@ -546,6 +546,34 @@ import Testing
     #expect(phase.metrics[0].count == 4 && phase.cleanMetrics.isEmpty)
   }
 
+  @Test func aHostThatIsNotFitIsSaidOrEndsTheRunAsConfigured() throws {
+    let command = try Command()
+    let neighbour = Process()
+    neighbour.executableURL = URL(fileURLWithPath: "/bin/sh")
+    neighbour.arguments = ["-c", "while :; do :; done"]
+    neighbour.standardOutput = FileHandle.nullDevice
+    try neighbour.run()
+    defer { kill(neighbour.processIdentifier, SIGKILL) }
+    func run(_ gates: String) throws -> Command.Outcome {
+      let file = command.folder.file("gates.conf")
+      try Data("[gates]\nhost_window = \"600ms\"\n\(gates)\n".utf8).write(
+        to: URL(fileURLWithPath: file))
+      return try command.start([
+        "run", "--cpu", "--format", "json", "--config", file, "--", "sh", "-c", "echo x >> begun",
+      ]).finish()
+    }
+    let noted = try run("noted = \"foreign_cpu\"")
+    #expect(noted.code == 0, "\(noted.error)")
+    #expect(
+      try result(noted).warnings.contains { $0.contains("of a CPU just before the run") })
+    let refused = try run("host = \"block\"")
+    #expect(refused.code == 6 && refused.error.contains("gates.host = block"), "\(refused.error)")
+    let begun = FileManager.default.contents(atPath: command.folder.file("begun"))
+    #expect(begun == Data("x\n".utf8), "it was begun once")
+    let mistaken = try run("noted = \"foreign_cpus\"")
+    #expect(mistaken.code == 2 && mistaken.error.contains("did you mean foreign_cpu"))
+  }
+
   /// Options, phases, and what is said or stands in the log once the state is reached.
   private static let waits: [(String, [String], String, String)] = [
     (

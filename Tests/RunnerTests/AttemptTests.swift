@@ -140,6 +140,39 @@ import Testing
       gates(attempt { $0.metrics["frequency.core_throttle_count[0]"] = 1 }) == ["throttling"])
   }
 
+  @Test func aGateMayBeNotedOnly() {
+    let disturbed = attempt {
+      $0.metrics["cpu.user[all]"] = 1.1e9
+      $0.ledger.threads[0].ring.dropped = 1
+    }
+    func severities(_ noted: Set<String>) -> [String: GateFinding.Severity] {
+      var limits = GateLimits()
+      limits.noted = noted
+      let found = RepetitionGates.findings(disturbed, limits, workloadCPUs: nil)
+      return Dictionary(uniqueKeysWithValues: found.map { ($0.gate, $0.severity) })
+    }
+    #expect(severities([]) == ["foreign_cpu": .block, "drops": .block])
+    #expect(severities(["foreign_cpu"]) == ["foreign_cpu": .note, "drops": .block])
+  }
+
+  @Test func everyGateHasAName() {
+    let disturbed = attempt {
+      $0.metrics["cpu.user[all]"] = 1.9e9
+      $0.metrics["cpu.steal[all]"] = 0.2e9
+      $0.metrics["frequency.core_throttle_count[0]"] = 1
+      $0.metrics["perf.running[x]"] = 0.1
+      $0.metrics["packets.received[eth0]"] = 1000
+      $0.metrics["packets.dropped_socket[eth0]"] = 500
+      $0.ledger.threads[0].ring.dropped = 1
+      $0.ledger.threads[0].ticks.skipped = 9
+      $0.overhead?.processNanoseconds = 300_000_000
+    }
+    var limits = GateLimits()
+    limits.running = 0.5
+    let found = RepetitionGates.findings(disturbed, limits, workloadCPUs: nil)
+    #expect(Set(found.map(\.gate)) == RepetitionGates.names)
+  }
+
   @Test func onlyTheWorkloadsCPUsCountWhereItHasItsOwn() {
     let busyElsewhere = attempt {
       $0.metrics["cpu.user[0]"] = 0.8e9

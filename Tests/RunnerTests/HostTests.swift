@@ -25,6 +25,22 @@ import Testing
     ("host.governor", state { $0.governors = ["schedutil"] }),
     ("host.frequency", state { $0.frequencyLimit = 0.8 }),
     ("host.clock", state { $0.clockSource = "hpet" }),
+    (
+      "host.foreign_cpu",
+      state {
+        $0.watched = 200_000_000
+        $0.foreignCPU = 0.6
+      }
+    ),
+    (
+      "host.steal",
+      state {
+        $0.watched = 200_000_000
+        $0.steal = 0.2
+      }
+    ),
+    ("host.throttling", state { $0.wasThrottled = true }),
+    ("host.temperature", state { $0.hotZones = ["pkg is at 99 °C, 95 °C is its limit"] }),
   ]
 
   @Test func aHostThatMeasuresBadlyIsNamed() {
@@ -32,6 +48,61 @@ import Testing
     #expect(HostGates.findings(HostState()).isEmpty, "what is not known is no finding")
     for (gate, state) in Self.disturbances {
       #expect(HostGates.findings(state).map(\.gate) == [gate])
+    }
+  }
+
+  @Test func whatTheKernelsTicksCannotTellIsNoFinding() {
+    // 0.1 of a CPU and two ticks of 10 ms on each of four CPUs, in 200 ms; steal 2 % and two ticks.
+    let quiet = Self.state {
+      $0.watched = 200_000_000
+      $0.foreignCPU = 0.49
+      $0.steal = 0.11
+    }
+    #expect(HostGates.findings(quiet).isEmpty)
+    var none = HostLimits()
+    (none.foreignCPU, none.steal) = (nil, nil)
+    let busy = Self.state {
+      $0.watched = 200_000_000
+      $0.foreignCPU = 4
+      $0.steal = 1
+    }
+    #expect(HostGates.findings(busy, none).isEmpty)
+  }
+
+  @Test func whatPassesIsOnlyNotedWhereItIsWaitedFor() {
+    var limits = HostLimits()
+    limits.severity = .block
+    limits.isWaitedFor = true
+    for (gate, state) in Self.disturbances {
+      let waitsFor = gate == "host.load" || gate == "host.foreign_cpu"
+      #expect(HostGates.findings(state, limits).map(\.severity) == [waitsFor ? .note : .block])
+    }
+  }
+
+  @Test(arguments: [GateFinding.Severity.note, .block, nil])
+  func whatIsFoundBeforeARunIsNotedOrEndsIt(_ severity: GateFinding.Severity?) throws {
+    let folder = try TemporaryFolder()
+    try folder.write("proc/loadavg", "9.5 9.5 9.5 1/100 1\n")
+    try folder.write("sys/devices/system/cpu/online", "0-1\n")
+    let zone = "sys/class/thermal/thermal_zone0"
+    for (name, text) in [
+      ("type", "pkg"), ("temp", "96000"), ("trip_point_0_type", "active"),
+      ("trip_point_0_temp", "60000"), ("trip_point_1_type", "passive"),
+      ("trip_point_1_temp", "95000"), ("trip_point_2_type", "critical"),
+      ("trip_point_2_temp", "105000"),
+    ] { try folder.write("\(zone)/\(name)", text + "\n") }
+    let spawner = FakeSpawner()
+    let roots = MountRoots(proc: folder.file("proc"), sys: folder.file("sys"))
+    let context = try context(spawner, repetitions: 1, roots: roots) { $0.host.severity = severity }
+    let executor = FakeExecutor([])
+    let result = RunController(
+      context, executor: executor, collectors: FakeCollectors(spawner)
+    ).run(session())
+    #expect(executor.places.count == (severity == .block ? 0 : 1))
+    #expect(result.errors.map(\.category) == (severity == .block ? [.gate] : []))
+    #expect(result.warnings.count == (severity == nil ? 0 : 2), "\(result.warnings)")
+    if severity == .block {
+      #expect(result.errors[0].message.contains("pkg is at 96 °C, 95 °C is its limit"))
     }
   }
 

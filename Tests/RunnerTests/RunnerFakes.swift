@@ -92,6 +92,7 @@ func outcome(
 func context(
   _ spawner: FakeSpawner, repetitions: Int = 3, warmUps: Int = 0, store: RunWriter? = nil,
   events: Events = Events(), answers: Int32? = nil,
+  roots: MountRoots = MountRoots(proc: "/nowhere", sys: "/nowhere"),
   _ change: (inout RunSpecification) -> Void = { _ in }
 ) throws -> RunContext {
   var specification = RunSpecification(name: "t", command: ["/bin/true"])
@@ -100,8 +101,7 @@ func context(
   change(&specification)
   let clock = FakeClock()
   let services = RunServices(
-    clock: clock, roots: MountRoots(proc: "/nowhere", sys: "/nowhere"), spawner: spawner,
-    stop: try StopFlag(),
+    clock: clock, roots: roots, spawner: spawner, stop: try StopFlag(),
     kill: try StopFlag(), answers: answers)
   let journal = Journal(
     runID: "t", clock: clock,

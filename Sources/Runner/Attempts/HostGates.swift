@@ -1,64 +1,64 @@
-package import LinuxSystem
-import SampleModel
+/// What is looked at of a host before a run, and what follows.
+package struct HostLimits: Sendable, Hashable {
+  /// Whether a finding is noted or ends the run before it begins; nil to look at nothing.
+  package var severity: GateFinding.Severity? = .note
+  /// Nanoseconds for which the host is watched; 0 to look at it only.
+  package var window: UInt64 = 0
+  /// CPU time of others, of one CPU; nil for no bound.
+  package var foreignCPU: Double? = 0.1
+  /// Time that the hypervisor takes, of all CPUs; nil for no bound.
+  package var steal: Double? = 0.02
 
-/// What of a host matters before anything is measured on it.
-package struct HostState: Sendable, Hashable {
-  /// Processes that ran or wanted to, averaged over the last minute.
-  package var load: Double?
-  /// CPUs that are online.
-  package var cpus: Int?
-  /// Where CLOCK_MONOTONIC comes from.
-  package var clockSource: String?
-  /// Frequency governors in force.
-  package var governors: Set<String> = []
-  /// The least share of its highest frequency that a CPU is held below.
-  package var frequencyLimit: Double?
+  /// Whether repetitions wait until the host is quiet: that it is not is noted only.
+  package var isWaitedFor = false
 
-  /// Nothing known.
+  /// The standard limits.
   package init() {}
-
-  /// Reads it: /proc/loadavg, and of /sys/devices/system cpu/online, cpufreq and clocksource.
-  package static func read(_ roots: MountRoots) -> HostState {
-    var state = HostState()
-    state.load = SmallFile.text(roots.proc("loadavg"))?.split(separator: " ").first
-      .flatMap { Double($0) }
-    let online = SmallFile.text(roots.sys("devices/system/cpu/online"))
-      .flatMap { CPUSet(list: $0) }
-    state.cpus = online?.members.count
-    state.clockSource = SmallFile.text(
-      roots.sys("devices/system/clocksource/clocksource0/current_clocksource"))
-    for cpu in online?.members ?? [] {
-      let folder = roots.sys("devices/system/cpu/cpu\(cpu)/cpufreq")
-      if let governor = SmallFile.text("\(folder)/scaling_governor") {
-        state.governors.insert(governor)
-      }
-      if let limit = SmallFile.text("\(folder)/scaling_max_freq").flatMap({ Double($0) }),
-        let most = SmallFile.text("\(folder)/cpuinfo_max_freq").flatMap({ Double($0) }), most > 0
-      {
-        state.frequencyLimit = min(state.frequencyLimit ?? 1, limit / most)
-      }
-    }
-    return state
-  }
 }
 
-/// Looks at a host before a run and between its repetitions: pure. What it finds is noted; the
-/// gates behind each repetition judge what came of it.
+/// Looks at a host before a run and between its repetitions: pure. What it finds is noted unless
+/// the limits say otherwise; the gates behind each repetition judge what came of it.
 package enum HostGates {
   /// Clock sources that are read by a system call or slower, and not in user space.
   static let slowClocks: Set<String> = ["hpet", "acpi_pm", "jiffies", "refined-jiffies", "xen"]
 
   /// Everything that makes measurements on this host worse than they could be.
-  package static func findings(_ state: HostState) -> [GateFinding] {
+  package static func findings(
+    _ state: HostState, _ limits: HostLimits = HostLimits()
+  ) -> [GateFinding] {
+    guard let severity = limits.severity else { return [] }
     var found: [GateFinding] = []
-    func note(_ gate: String, _ message: String) {
-      found.append(GateFinding(gate: gate, severity: .note, message: message, passes: true))
+    func note(_ gate: String, _ message: String, isWaitedFor: Bool = false) {
+      found.append(
+        GateFinding(
+          gate: gate, severity: isWaitedFor && limits.isWaitedFor ? .note : severity,
+          message: message, passes: true))
     }
+    // The kernel accounts in ticks: what is below two of them on each CPU says nothing.
+    let watched = Double(max(1, state.watched))
+    let tolerance = 2 * RepetitionGates.tick / watched
+    if let foreign = state.foreignCPU, let limit = limits.foreignCPU, let cpus = state.cpus,
+      foreign > limit + tolerance * Double(cpus)
+    {
+      note(
+        "host.foreign_cpu",
+        "others used \(RepetitionGates.percent(foreign)) of a CPU just before the run "
+          + "(--cooldown-until-idle waits)", isWaitedFor: true)
+    }
+    if let steal = state.steal, let limit = limits.steal, steal > limit + tolerance {
+      note(
+        "host.steal",
+        "the hypervisor took \(RepetitionGates.percent(steal)) of the CPUs just before the run")
+    }
+    if state.wasThrottled {
+      note("host.throttling", "a CPU was throttled for its heat just before the run")
+    }
+    for zone in state.hotZones { note("host.temperature", zone) }
     if let load = state.load, let cpus = state.cpus, load > Double(cpus) {
       note(
         "host.load",
         "the host was not quiet before the run: \(load) processes on average wanted its \(cpus) "
-          + "CPUs (--cooldown-until-idle waits)")
+          + "CPUs (--cooldown-until-idle waits)", isWaitedFor: true)
     }
     let restless = state.governors.subtracting(["performance"]).sorted()
     if !restless.isEmpty {

@@ -46,23 +46,41 @@ package struct GateLimits: Sendable, Hashable {
   package var packetDrops: Double? = 0.01
   /// Whether thermal throttling contaminates.
   package var throttling = true
+  /// Gates whose findings are noted and contaminate nothing, by `RepetitionGates.names`.
+  package var noted: Set<String> = []
 
   /// The standard limits.
   package init() {}
+
+  fileprivate func finding(_ gate: String, passes: Bool, _ message: String) -> GateFinding {
+    GateFinding(
+      gate: gate, severity: noted.contains(gate) ? .note : .block, message: message, passes: passes)
+  }
 }
 
 /// Looks at what a repetition says of itself: pure.
 package enum RepetitionGates {
   /// The kernel accounts CPU time in ticks: what is below two of them on each CPU says nothing.
-  private static let tick: Double = 10_000_000
+  static let tick: Double = 10_000_000
+
+  /// All gates.
+  package static let names: Set<String> = [
+    "deadlines", "drops", "running", "packets", "own_cost", "steal", "foreign_cpu", "throttling",
+  ]
 
   /// Everything that is found about a completed attempt.
   package static func findings(
     _ attempt: AttemptResult, _ limits: GateLimits, workloadCPUs: [Int]?
   ) -> [GateFinding] {
+    samplingFindings(attempt, limits) + hostFindings(attempt, limits, workloadCPUs)
+  }
+
+  private static func samplingFindings(
+    _ attempt: AttemptResult, _ limits: GateLimits
+  ) -> [GateFinding] {
     var found: [GateFinding] = []
     func add(_ gate: String, passes: Bool, _ message: String) {
-      found.append(GateFinding(gate: gate, severity: .block, message: message, passes: passes))
+      found.append(limits.finding(gate, passes: passes, message))
     }
     let ticks = attempt.ledger.ticks
     // One deadline more or less says nothing of a repetition that has few.
@@ -99,7 +117,6 @@ package enum RepetitionGates {
           "own_cost", passes: false, "sampling took \(percent(overhead.processFraction)) of a CPU")
       }
     }
-    found += hostFindings(attempt, limits, workloadCPUs)
     return found
   }
 
@@ -109,7 +126,7 @@ package enum RepetitionGates {
     guard attempt.bracketNanoseconds > 0 else { return [] }
     var found: [GateFinding] = []
     func add(_ gate: String, _ message: String) {
-      found.append(GateFinding(gate: gate, severity: .block, message: message, passes: true))
+      found.append(limits.finding(gate, passes: true, message))
     }
     let wall = Double(attempt.bracketNanoseconds)
     let all = cpus(attempt)
@@ -171,7 +188,7 @@ package enum RepetitionGates {
     return (max(0, total - own - ours), max(1, cpus(attempt)))
   }
 
-  private static func percent(_ share: Double) -> String {
+  static func percent(_ share: Double) -> String {
     let tenths = Int((share * 1000).rounded())
     return "\(tenths / 10).\(tenths % 10) %"
   }

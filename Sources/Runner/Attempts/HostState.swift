@@ -1,0 +1,105 @@
+package import LinuxSystem
+import SampleModel
+
+/// What of a host matters before anything is measured on it.
+package struct HostState: Sendable, Hashable {
+  /// Processes that ran or wanted to, averaged over the last minute.
+  package var load: Double?
+  /// CPUs that are online.
+  package var cpus: Int?
+  /// Where CLOCK_MONOTONIC comes from.
+  package var clockSource: String?
+  /// Frequency governors in force.
+  package var governors: Set<String> = []
+  /// The least share of its highest frequency that a CPU is held below.
+  package var frequencyLimit: Double?
+  /// Thermal zones that are as hot as the kernel lets them become before it slows something down.
+  package var hotZones: [String] = []
+  /// Nanoseconds for which the host was watched, 0 when it was only looked at.
+  package var watched: UInt64 = 0
+  /// CPU time of others meanwhile, of one CPU.
+  package var foreignCPU: Double?
+  /// Time that a hypervisor took meanwhile, of all CPUs.
+  package var steal: Double?
+  /// Whether a CPU was throttled meanwhile for its heat.
+  package var wasThrottled = false
+
+  /// Nothing known.
+  package init() {}
+
+  /// Reads it, and how hot it is, and watches the host for `window` nanoseconds, or until a stop:
+  /// /proc/stat and thermal_throttle twice.
+  static func watch(_ services: RunServices, for window: UInt64) -> HostState {
+    var state = read(services.roots)
+    state.hotZones = hotZones(services.roots)
+    guard window > 0, let cpus = state.cpus, let before = HostLoad.ticks(services.roots) else {
+      return state
+    }
+    let throttled = throttleCount(services.roots, cpus)
+    let began = Clock.monotonic()
+    guard !services.pause(window), let now = HostLoad.ticks(services.roots),
+      now.total > before.total
+    else { return state }
+    state.watched = Clock.monotonic() - began
+    let (total, stolen) = (Double(now.total - before.total), now.stolen &- before.stolen)
+    state.steal = Double(stolen) / total
+    state.foreignCPU = Double(now.busy &- before.busy &- stolen) / total * Double(cpus)
+    state.wasThrottled = throttleCount(services.roots, cpus) > throttled
+    return state
+  }
+
+  private static func throttleCount(_ roots: MountRoots, _ cpus: Int) -> UInt64 {
+    (0..<cpus).reduce(0) { sum, cpu in
+      let folder = "devices/system/cpu/cpu\(cpu)/thermal_throttle"
+      return ["core", "package"].reduce(sum) {
+        $0
+          &+ (SmallFile.text(roots.sys("\(folder)/\($1)_throttle_count")).flatMap(UInt64.init) ?? 0)
+      }
+    }
+  }
+
+  /// Zones at or above the lowest of their passive, hot and critical trip points (sysfs-api.txt of
+  /// the kernel's thermal documentation; millidegrees Celsius).
+  private static func hotZones(_ roots: MountRoots) -> [String] {
+    directoryEntries(roots.sys("class/thermal")).sorted().compactMap { entry in
+      guard entry.hasPrefix("thermal_zone") else { return nil }
+      func text(_ name: String) -> String? {
+        SmallFile.text(roots.sys("class/thermal/\(entry)/\(name)"))
+      }
+      var trips: [Int] = []
+      while let kind = text("trip_point_\(trips.count)_type") {
+        let limit = text("trip_point_\(trips.count)_temp").flatMap { Int($0) } ?? 0
+        // Zero and below stand for a trip point that is not in use; an active one starts a fan.
+        trips.append(limit > 0 && ["passive", "hot", "critical"].contains(kind) ? limit : .max)
+      }
+      guard let trip = trips.min(), let now = text("temp").flatMap({ Int($0) }), now >= trip else {
+        return nil
+      }
+      return "\(text("type") ?? entry) is at \(now / 1000) °C, \(trip / 1000) °C is its limit"
+    }
+  }
+
+  /// Reads it: /proc/loadavg, and of /sys/devices/system cpu/online, cpufreq and clocksource.
+  package static func read(_ roots: MountRoots) -> HostState {
+    var state = HostState()
+    state.load = SmallFile.text(roots.proc("loadavg"))?.split(separator: " ").first
+      .flatMap { Double($0) }
+    let online = SmallFile.text(roots.sys("devices/system/cpu/online"))
+      .flatMap { CPUSet(list: $0) }
+    state.cpus = online?.members.count
+    state.clockSource = SmallFile.text(
+      roots.sys("devices/system/clocksource/clocksource0/current_clocksource"))
+    for cpu in online?.members ?? [] {
+      let folder = roots.sys("devices/system/cpu/cpu\(cpu)/cpufreq")
+      if let governor = SmallFile.text("\(folder)/scaling_governor") {
+        state.governors.insert(governor)
+      }
+      if let limit = SmallFile.text("\(folder)/scaling_max_freq").flatMap({ Double($0) }),
+        let most = SmallFile.text("\(folder)/cpuinfo_max_freq").flatMap({ Double($0) }), most > 0
+      {
+        state.frequencyLimit = min(state.frequencyLimit ?? 1, limit / most)
+      }
+    }
+    return state
+  }
+}
