@@ -262,7 +262,7 @@ final class PhaseRunner {
 
 /// A phase that is being measured.
 struct MeasuredPhase {
-  let node: PhaseNode
+  var node: PhaseNode
   /// Its place among the result's phases.
   let index: Int
   var context: RunContext

@@ -69,16 +69,16 @@ struct RepetitionRunner {
   /// Waits until the host is quiet, if that was asked for.
   private func settle(_ place: AttemptPlace, _ phase: MeasuredPhase) throws(LBError) {
     let specification = phase.specification
-    guard specification.settleLimit > 0 else { return }
+    guard specification.quietLimit > 0 else { return }
     tell(place, phase, .settling)
     let outcome = QuietHost.wait(
-      below: specification.quietShare, limit: specification.settleLimit, phase.context.services)
+      below: specification.quietShare, limit: specification.quietLimit, phase.context.services)
     switch outcome {
     case .quiet, .stopped: break
     case .busy(let share):
       try warn(
         "gate.quiet",
-        "the host was not quiet within \(Durations.text(specification.settleLimit)): "
+        "the host was not quiet within \(Durations.text(specification.quietLimit)): "
           + "\(Int((share * 100).rounded())) % of the CPUs were busy", place, phase)
     case .unknown:
       try warn("gate.quiet", "whether the host is quiet cannot be told", place, phase)
@@ -207,24 +207,18 @@ struct RepetitionRunner {
       return Tried(failure: error.error)
     }
     let began = (time: Clock.monotonic(), bytes: store?.bytesWritten ?? 0)
-    var phase = phase
-    var workspace: Workspace?
+    var workspaces: [Workspace] = []
     var tried: Tried
     do throws(LBError) {
       try session.host?.applyBeforeAttempt()
-      if let plan = phase.specification.workspace {
-        let made = Workspace(plan, phase.context, place)
-        workspace = made
-        try made.make()
-        phase.context = phase.context.executing(in: made.path)
-      }
-      tried = try bracket(place, phase, leases, isFirst: isFirst)
+      tried = try bracket(
+        place, try phase.furnished(at: place, &workspaces), leases, isFirst: isFirst)
     } catch {
       tried = Tried(failure: error)
     }
     let hasBegun = tried.outcome != nil
     let failed = tried.failure != nil || tried.outcome?.result.status != .completed
-    if let note = workspace?.leave(failed: failed, hasBegun: hasBegun) {
+    for note in workspaces.compactMap({ $0.leave(failed: failed, hasBegun: hasBegun) }) {
       do throws(LBError) { try warn("workspace", note, place, phase) } catch {
         if tried.failure == nil { tried.failure = error } else { session.note(error) }
       }
@@ -262,6 +256,10 @@ struct RepetitionRunner {
       }
     } catch {
       return Tried(failure: error)
+    }
+    if phase.specification.settle > 0 {
+      tell(place, phase, .pausing)
+      if phase.context.services.pause(phase.specification.settle) { return Tried() }
     }
     if isFirst {
       try session.begin(

@@ -81,7 +81,7 @@ package struct RunController {
   /// Says what is wrong with the host; gives the error that this is, where it ends the run.
   private func lookAtHost(_ session: RunSession) throws(LBError) -> LBError? {
     var limits = context.specification.host
-    limits.isWaitedFor = plan.specifications.contains { $0.settleLimit > 0 }
+    limits.isWaitedFor = plan.specifications.contains { $0.quietLimit > 0 }
     guard limits.severity != nil else { return nil }
     let state = HostState.watch(context.services, for: limits.window)
     let findings = HostGates.findings(state, limits)
@@ -188,6 +188,8 @@ package struct RunProgress: Sendable {
     case running
     case coolingDown
     case settling
+    /// Until what was prepared has settled.
+    case pausing
     /// For something outside of the run.
     case waiting(String)
 
@@ -197,6 +199,7 @@ package struct RunProgress: Sendable {
       case .running: "running"
       case .coolingDown: "cooling down"
       case .settling: "waiting until the host is quiet"
+      case .pausing: "settling"
       case .waiting(let what): what
       }
     }

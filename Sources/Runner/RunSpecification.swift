@@ -13,9 +13,11 @@ package struct RunSpecification: Sendable {
   package var timeout: UInt64?
   /// Nanoseconds without output and without CPU time after which it is ended, nil for no limit.
   package var idleTimeout: UInt64?
+  /// Nanoseconds between what prepares an attempt and its bracket.
+  package var settle: UInt64 = 0
   /// Nanoseconds that are waited, before each repetition, until at most `quietShare` of the CPUs'
   /// time is busy; 0 to go on at once.
-  package var settleLimit: UInt64 = 0
+  package var quietLimit: UInt64 = 0
   package var quietShare = 0.05
   /// Nanoseconds between SIGTERM and SIGKILL.
   package var grace: UInt64 = 30_000_000_000
@@ -55,6 +57,8 @@ package struct RunSpecification: Sendable {
   package var workspace: WorkspacePlan?
   /// Which of these are kept.
   package var keep = WorkspacePlan.Keep.failure
+  /// Bytes of one above which it is not kept, said.
+  package var keepLimit: UInt64 = 1 << 30
   /// What the whole run may use.
   package var quota = QuotaLimits()
   /// Settings of the host that are changed for the run.

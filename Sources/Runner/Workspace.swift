@@ -22,8 +22,6 @@ package struct WorkspacePlan: Sendable, Hashable {
   }
 
   package var content: Content
-  /// A directory that has more bytes is not kept, said.
-  package var sizeLimit: UInt64 = 1 << 30
 
   /// Reads `empty`, a directory, or `git:REPOSITORY` with `@REVISION`.
   package init(_ text: String) {
@@ -65,8 +63,11 @@ struct Workspace {
     return "\(plain)-\(String(hash, radix: 16))"
   }
 
-  /// The directory of an attempt, below `NAME.files` beside the run's file.
-  init(_ plan: WorkspacePlan, _ context: RunContext, _ place: AttemptPlace) {
+  /// The directory of an attempt, below `NAME.files` beside the run's file, or that of a `member`
+  /// beside what is measured.
+  init(
+    _ plan: WorkspacePlan, _ context: RunContext, _ place: AttemptPlace, member: String? = nil
+  ) {
     self.plan = plan
     self.context = context
     let file = context.store?.path ?? "/tmp/\(context.runID)"
@@ -74,7 +75,8 @@ struct Workspace {
     let kind = place.warmUp ? "warmup" : "repetition"
     folder = "\(root).files"
     phase = "\(folder)/\(Self.component(place.phase))"
-    path = "\(phase)/\(kind)-\(place.repetition)-\(place.attempt)"
+    let attempt = "\(kind)-\(place.repetition)-\(place.attempt)"
+    path = "\(phase)/\(attempt)\(member.map { ".\(Self.component($0))" } ?? "")"
   }
 
   /// Runs a command, as the workload's user or as ourselves.
@@ -126,8 +128,9 @@ struct Workspace {
   func leave(failed: Bool, hasBegun: Bool) -> String? {
     let keep = context.specification.keep
     let isWanted = hasBegun && (keep == .always || (keep == .failure && failed))
-    let size = isWanted ? Directories.bytes(path, limit: plan.sizeLimit) : nil
-    if let size, size <= plan.sizeLimit {
+    let limit = context.specification.keepLimit
+    let size = isWanted ? Directories.bytes(path, limit: limit) : nil
+    if let size, size <= limit {
       return failed ? "its working directory is kept: \(path)" : nil
     }
     if let failure = step("/bin/rm", ["rm", "-rf", "--", path], isOurs: true) {
@@ -137,6 +140,31 @@ struct Workspace {
     _ = unsafe rmdir(phase)
     _ = unsafe rmdir(folder)
     return isWanted
-      ? "its working directory had more than \(plan.sizeLimit) bytes and is not kept" : nil
+      ? "its working directory had more than \(limit) bytes and is not kept" : nil
+  }
+}
+
+extension MeasuredPhase {
+  /// The same for one attempt, at work in directories of that attempt alone: one for the command,
+  /// and one for each beside it. They stand in `made` as soon as there may be something to remove.
+  func furnished(
+    at place: AttemptPlace, _ made: inout [Workspace]
+  ) throws(LBError) -> MeasuredPhase {
+    var phase = self
+    if let plan = specification.workspace {
+      let own = Workspace(plan, context, place)
+      made.append(own)
+      try own.make()
+      phase.context = context.executing(in: own.path)
+    }
+    for (index, companion) in node.companions.enumerated() {
+      guard let plan = companion.specification.workspace else { continue }
+      let own = Workspace(
+        plan, context.executing(companion.specification), place, member: companion.title)
+      made.append(own)
+      try own.make()
+      phase.node.companions[index].specification.directory = own.path
+    }
+    return phase
   }
 }

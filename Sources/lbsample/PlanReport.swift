@@ -56,7 +56,8 @@ enum PlanReport {
     for node in plan.children { lines += describe(node, run, depth: 1) }
     // In seconds: any number of repetitions of any length fits.
     let pauses = all.reduce(0.0) {
-      $0 + Double($1.cooldown) * Double(max(0, $1.repetitions + $1.warmUps - 1))
+      let all = $1.repetitions + $1.warmUps
+      return $0 + Double($1.cooldown) * Double(max(0, all - 1)) + Double($1.settle) * Double(all)
     }
     if pauses > 0 { lines.append("pauses of \(duration(pauses)) in all") }
     let limits = all.compactMap { one in
@@ -85,7 +86,7 @@ enum PlanReport {
   private static func takesMore(_ one: RunSpecification) -> Bool {
     let policy = one.attempts
     let isRepeated = policy.isIdempotent && policy.retries + policy.contaminatedRepeats > 0
-    return one.until != nil || isRepeated || !one.hooks.isEmpty || one.settleLimit > 0
+    return one.until != nil || isRepeated || !one.hooks.isEmpty || one.quietLimit > 0
   }
 
   /// What was asked for beside the command: name and value, in the words of the options.
@@ -99,7 +100,8 @@ enum PlanReport {
     time("timeout", one.timeout)
     time("idle-timeout", one.idleTimeout)
     time("cooldown", one.cooldown)
-    time("cooldown-until-idle", one.settleLimit)
+    time("settle", one.settle)
+    time("cooldown-until-idle", one.quietLimit)
     time("ask", run.askLimit)
     time("max-wall", run.quota.wall)
     time("max-own-cpu", run.quota.ownCPU)

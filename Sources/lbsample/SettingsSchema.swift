@@ -162,6 +162,9 @@ enum SettingsSchema {
       "run.idle_timeout", .duration(minimum: 0), "0s",
       "time without output and CPU time after which a workload is ended; 0s: no limit"),
     SettingKey(
+      "run.settle", .duration(minimum: 0), "0s",
+      "pause between what prepares an attempt and its beginning"),
+    SettingKey(
       "run.cooldown_until_idle", .duration(minimum: 0), "0s",
       "time to wait before each repetition until the host is quiet; 0s: none"),
     SettingKey(

@@ -18,6 +18,11 @@ struct SurroundingsOptions: ParsableArguments {
       "Which of them are kept: always, failure or never (default: failure).", valueName: "when"))
   var keep: String?
   @Option(
+    name: .customLong("keep-limit"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Bytes of one, above which it is not kept (default: 1073741824).", valueName: "n"))
+  var keepLimit: String?
+  @Option(
     name: .customLong("max-wall"), parsing: .unconditional,
     help: ArgumentHelp(
       "Begin no repetition that would end later than this after the start, by those before it.",
@@ -52,13 +57,16 @@ struct SurroundingsOptions: ParsableArguments {
 
   /// What a plan must not change.
   var pinned: Set<String> {
-    Set([("workspace", workspace), ("keep", keep)].filter { $0.1 != nil }.map(\.0))
+    Set(
+      [("workspace", workspace), ("keep", keep), ("keep_limit", keepLimit)].filter { $0.1 != nil }
+        .map(\.0))
   }
 
   /// As it stands in a result's configuration.
   var entries: [ConfigurationEntry] {
     let given: [(String, String?)] = [
-      ("workload.workspace", workspace), ("workload.keep", keep), ("quota.wall", wall),
+      ("workload.workspace", workspace), ("workload.keep", keep),
+      ("workload.keep_limit", keepLimit), ("quota.wall", wall),
       ("quota.own_cpu", ownCPU), ("quota.bytes", bytes), ("quota.ring_memory", ringBytes),
       ("quota.retries", retries),
       ("host.changes", hostChanges.isEmpty ? nil : hostChanges.joined(separator: " ")),
@@ -77,6 +85,7 @@ struct SurroundingsOptions: ParsableArguments {
       }
       specification.keep = when
     }
+    if let bytes = try number(keepLimit, "--keep-limit") { specification.keepLimit = bytes }
     if case .copy(let source)? = specification.workspace?.content,
       !Directories.isDirectory(source)
     {

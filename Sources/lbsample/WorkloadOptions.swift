@@ -23,10 +23,15 @@ struct WorkloadOptions: ParsableArguments {
     help: ArgumentHelp("Pause between two repetitions.", valueName: "time"))
   var cooldown: String?
   @Option(
+    name: .customLong("settle"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Pause between what prepares an attempt and its beginning.", valueName: "time"))
+  var settle: String?
+  @Option(
     name: .customLong("cooldown-until-idle"), parsing: .unconditional,
     help: ArgumentHelp(
       "Wait before each repetition until the host is quiet, so long at most.", valueName: "time"))
-  var settleLimit: String?
+  var quietLimit: String?
   @Option(
     name: .customLong("idle-timeout"), parsing: .unconditional,
     help: ArgumentHelp(
@@ -90,7 +95,8 @@ struct WorkloadOptions: ParsableArguments {
     let given: [(String, String?, String)] = [
       ("run.repetitions", repetitions, "--repetitions"), ("run.warmup", warmUp, "--warmup"),
       ("run.interval", interval, "--interval"), ("run.cooldown", cooldown, "--cooldown"),
-      ("run.cooldown_until_idle", settleLimit, "--cooldown-until-idle"),
+      ("run.cooldown_until_idle", quietLimit, "--cooldown-until-idle"),
+      ("run.settle", settle, "--settle"),
       ("run.idle_timeout", idleTimeout, "--idle-timeout"), ("run.timeout", timeout, "--timeout"),
       ("run.grace", grace, "--grace"),
     ]
@@ -101,7 +107,8 @@ struct WorkloadOptions: ParsableArguments {
   var pinned: Set<String> {
     let given: [(String, Bool)] = [
       ("repetitions", repetitions != nil), ("warmup", warmUp != nil),
-      ("cooldown", cooldown != nil), ("cooldown_until_idle", settleLimit != nil),
+      ("cooldown", cooldown != nil), ("settle", settle != nil),
+      ("cooldown_until_idle", quietLimit != nil),
       ("idle_timeout", idleTimeout != nil), ("timeout", timeout != nil), ("grace", grace != nil),
       ("cpus", workloadCPUs != nil), ("directory", directory != nil), ("input", input != nil),
       ("ignore_failure", ignoreFailure != nil), ("metric_missing", own.metricMissing != "fail"),
@@ -141,7 +148,8 @@ struct WorkloadOptions: ParsableArguments {
     specification.timeout = timeout == 0 ? nil : timeout
     let idle = settings.duration("run.idle_timeout")
     specification.idleTimeout = idle == 0 ? nil : idle
-    specification.settleLimit = settings.duration("run.cooldown_until_idle")
+    specification.settle = settings.duration("run.settle")
+    specification.quietLimit = settings.duration("run.cooldown_until_idle")
     specification.quietShare = Share.parse(settings["gates.quiet"]) ?? 1
     specification.grace = settings.duration("run.grace")
     specification.outputLimit = settings.integer("run.output_limit")

@@ -46,6 +46,65 @@ import Testing
     #expect(try lists(command).count == left)
   }
 
+  @Test func membersHaveDirectoriesOfTheirOwn() throws {
+    let command = try Command()
+    let load = "../*.load/made"
+    let script = command.folder.file("work.sh")
+    try Data(
+      """
+      while ! test -e \(load); do sleep 0.01; done
+      rm \(load); test ! -e made && touch made
+      """.utf8
+    ).write(to: URL(fileURLWithPath: script))
+    let plan = command.folder.file("plan.toml")
+    try Data(
+      """
+      workspace = "empty"
+      keep = "always"
+      repetitions = 2
+      [[phase]]
+      name = "both"
+      kind = "parallel"
+      [[phase.member]]
+      name = "load"
+      command = ["sh", "-c", "touch made; exec sleep 60"]
+      [[phase.member]]
+      measured = true
+      command = ["sh", "\(script)"]
+      """.utf8
+    ).write(to: URL(fileURLWithPath: plan))
+    let outcome = try run(command, ["--plan", plan])
+    #expect(outcome.code == 0, "\(outcome.output) \(outcome.error)")
+    #expect(
+      try lists(command).sorted() == ["both/repetition-1-1/made", "both/repetition-2-1/made"])
+  }
+
+  @Test func aDirectoryAboveItsLimitIsNotKept() throws {
+    let command = try Command()
+    for (limit, isKept) in [("999", false), ("100000", true)] {
+      let outcome = try run(
+        command,
+        [
+          "--workspace", "empty", "--keep", "always", "--keep-limit", limit, "--", "sh", "-c",
+          "head -c 1000 /dev/zero > made",
+        ])
+      #expect(outcome.code == 0, "\(outcome.error)")
+      #expect(outcome.output.contains("had more than 999 bytes and is not kept") != isKept)
+      #expect(try lists(command).count == (isKept ? 1 : 0))
+    }
+  }
+
+  @Test func whatWasPreparedMaySettle() throws {
+    let command = try Command()
+    let script = "test $(($(date +%s%N) - $(cat \(command.folder.file("t"))))) -ge 250000000"
+    func outcome(_ more: [String]) throws -> Command.Outcome {
+      let prepare = "date +%s%N > \(command.folder.file("t"))"
+      return try run(command, ["--prepare", prepare] + more + ["--", "sh", "-c", script])
+    }
+    #expect(try outcome(["--settle", "250ms"]).code == 0)
+    #expect(try outcome([]).code == 4)
+  }
+
   @Test(
     .enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/git"), "git is missing"))
   func aRepositoryIsThereAtItsRevision() throws {

@@ -228,18 +228,22 @@ private func resolve(
     let node = try #require(resolve(plan).root).children[0]
     #expect(node.specification?.command == ["work"] && node.specification?.directory == "/tmp")
     #expect(node.companions.map(\.summary) == ["noise: burn"])
-    let fresh = RunPlan(settings: [
-      "phase": [
-        [
-          "name": "p", "kind": "parallel",
-          "member": [
-            ["name": "noise", "command": "burn", "workspace": "empty"],
-            ["command": "work", "measured": true],
-          ],
-        ]
-      ]
-    ])
-    #expect(resolve(fresh).problems.contains { $0.contains("only the measured member") })
+    func loads(_ members: PlanValue...) -> RunPlan {
+      let measured: PlanValue = ["name": "work", "command": "work", "measured": true]
+      return RunPlan(settings: [
+        "workspace": "empty",
+        "phase": [["name": "p", "kind": "parallel", "member": .list(members + [measured])]],
+      ])
+    }
+    let fresh = try #require(
+      resolve(
+        loads(["command": "burn"], ["command": "burn", "directory": "/tmp"], ["command": "burn"])
+      ).root
+    ).children[0]
+    #expect(fresh.companions.map { $0.specification.workspace != nil } == [true, false, true])
+    #expect(fresh.specification?.workspace != nil)
+    let twins = loads(["name": "a", "command": "burn"], ["name": "a", "command": "burn"])
+    #expect(resolve(twins).problems.contains { $0.contains("another member is called a") })
   }
 
   @Test(arguments: [

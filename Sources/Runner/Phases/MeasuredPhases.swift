@@ -42,13 +42,17 @@ struct ParallelPhase: PhaseKind {
     own.specification =
       CommandPhase.specification(table, scope, planner) ?? scope.specification
     let failsWithAny = table.choice("fail", ["any", "measured"]) != "measured"
-    for member in table.tables("member") {
+    var titles: Set<String> = []
+    for (index, member) in table.tables("member").enumerated() {
       let inner = PlanTable(
         member.values, at: member.place, parameters: scope.parameters, problems: table.problems)
       defer { inner.rejectTheRest() }
       let isMeasured = inner.boolean("measured") ?? false
       guard var specification = CommandPhase.specification(inner, own, planner) else { continue }
-      let title = inner.text("name") ?? "member"
+      let title = inner.text("name") ?? "member-\(index + 1)"
+      if !titles.insert(title).inserted {
+        table.problems.add(inner.at("name"), "another member is called \(title) already")
+      }
       specification.command = inner.command("command") ?? []
       if specification.command.isEmpty {
         table.problems.add(member.place, "a member needs a command")
@@ -59,11 +63,9 @@ struct ParallelPhase: PhaseKind {
         }
         node.specification = specification
       } else {
-        if specification.workspace != own.specification.workspace {
-          table.problems.add(
-            inner.at("workspace"),
-            "only the measured member has a fresh directory for each attempt; \"directory\" says "
-              + "where this one works")
+        // Where it says itself where it works, that is not in a fresh directory.
+        if specification.directory != own.specification.directory {
+          specification.workspace = nil
         }
         node.companions.append(
           ProcessAction(

@@ -1,6 +1,6 @@
 import Glibc
 import LinuxSystem
-import SampleModel
+package import SampleModel
 
 /// How it is known that a server can be used.
 enum Readiness: Sendable, Hashable {
@@ -46,9 +46,9 @@ struct BackgroundPhase: PhaseKind {
 }
 
 /// Keeps a process running beside what is measured.
-struct ProcessAction: PhaseAction {
-  let title: String
-  let specification: RunSpecification
+package struct ProcessAction: PhaseAction {
+  package let title: String
+  package var specification: RunSpecification
   let readiness: Readiness?
   /// Nanoseconds that it may take to become ready.
   let readyLimit: UInt64
@@ -57,12 +57,14 @@ struct ProcessAction: PhaseAction {
   /// Whether it may end by itself, with success.
   let mayEnd: Bool
 
-  var summary: String {
+  /// What it starts, for `--dry-run`.
+  package var summary: String {
     "\(title): \(specification.command.joined(separator: " "))"
       + (readiness.map { ", ready when \($0.text)" } ?? "")
   }
 
-  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+  /// Starts it and waits until it is ready.
+  package func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
     let process = try BackgroundProcess(self, place.context)
     guard let readiness else { return .proceed(process) }
     try place.waiting("\(title): waiting until \(readiness.text)")

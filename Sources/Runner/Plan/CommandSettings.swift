@@ -18,7 +18,8 @@ package enum CommandSettings {
     take("cooldown", table.duration("cooldown"), \.cooldown)
     take("timeout", table.duration("timeout").map { $0 == 0 ? nil : $0 }, \.timeout)
     take("idle_timeout", table.duration("idle_timeout").map { $0 == 0 ? nil : $0 }, \.idleTimeout)
-    take("cooldown_until_idle", table.duration("cooldown_until_idle"), \.settleLimit)
+    take("cooldown_until_idle", table.duration("cooldown_until_idle"), \.quietLimit)
+    take("settle", table.duration("settle"), \.settle)
     take("grace", table.duration("grace"), \.grace)
     take("directory", table.text("directory").map(Optional.some), \.directory)
     for (name, value) in table.texts("env") ?? [:] where !pinned.contains("env.\(name)") {
@@ -45,6 +46,8 @@ package enum CommandSettings {
     if let keep = table.choice("keep", WorkspacePlan.Keep.allCases.map(\.rawValue)) {
       take("keep", WorkspacePlan.Keep(rawValue: keep), \.keep)
     }
+    take(
+      "keep_limit", table.integer("keep_limit", 0...(.max)).map { UInt64($0) }, \.keepLimit)
     if let text = table.text("cpus") { readCPUs(text, table, &specification, pinned) }
     if let text = table.text("ignore_failure") {
       let ignored = IgnoredFailures(text)

@@ -11,7 +11,7 @@ package struct PhaseNode: Sendable {
   /// Done before the phase, undone behind it in reverse.
   package var actions: [any PhaseAction] = []
   /// Done before each attempt, undone behind it.
-  package var companions: [any PhaseAction] = []
+  package var companions: [ProcessAction] = []
   /// Whether what its actions began lasts until the end of the list that it stands in.
   package var lasts = false
   package var children: [PhaseNode] = []
