@@ -152,6 +152,15 @@ package final class RunReader {
     return true
   }
 
+  /// Adds to the journal of a run that is over what has become of it since.
+  package func add(_ entry: JournalEntry) throws(LBError) {
+    do {
+      try queue.write { db in try entry.insert(db) }
+    } catch {
+      throw StoreFailure.error(error, path: path, doing: "recording an event")
+    }
+  }
+
   /// Closes the file; makes it one plain file when the run has ended and nobody else is there.
   package func close() {
     var isOver = false

@@ -344,17 +344,7 @@ package final class RunWriter: @unchecked Sendable {
 
   /// Adds one event to the journal.
   package func journal(_ entry: JournalEntry) throws(LBError) {
-    try write("recording an event") { db in
-      try db.execute(
-        sql: """
-          INSERT INTO journal (unix_ns, level, kind, message, phase, repetition, attempt)
-          VALUES (?, ?, ?, ?, ?, ?, ?)
-          """,
-        arguments: [
-          Int64(bitPattern: entry.unixNanoseconds), entry.level, entry.kind, entry.message,
-          entry.phase, entry.repetition, entry.attempt,
-        ])
-    }
+    try write("recording an event") { db in try entry.insert(db) }
   }
 
   /// Moves what is committed from the log into the main file, as far as readers allow.

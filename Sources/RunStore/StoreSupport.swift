@@ -156,3 +156,17 @@ enum PlainFile {
     }
   }
 }
+
+extension JournalEntry {
+  /// Adds it to the journal of a result file.
+  func insert(_ db: Database) throws {
+    try db.execute(
+      sql: """
+        INSERT INTO journal (unix_ns, level, kind, message, phase, repetition, attempt)
+        VALUES (?, ?, ?, ?, ?, ?, ?)
+        """,
+      arguments: [
+        Int64(bitPattern: unixNanoseconds), level, kind, message, phase, repetition, attempt,
+      ])
+  }
+}

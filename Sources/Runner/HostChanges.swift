@@ -94,6 +94,9 @@ package final class HostChanges {
     let number: UInt64
   }
 
+  /// The kind of event that a setting is which was put back.
+  package static let restored = "host.restore"
+
   /// Changes of a run in `file`.
   package init(_ changes: [HostChange], _ roots: MountRoots, run file: String, _ journal: Journal) {
     self.changes = changes
@@ -199,7 +202,7 @@ package final class HostChanges {
     (held, descriptors) = ([:], DescriptorList())
     guard isChanged else { return [] }
     let (restored, failures) = Self.restore(statePath)
-    for line in restored { try journal.record(.notice, "host.restore", line) }
+    for line in restored { try journal.record(.notice, Self.restored, line) }
     return failures
   }
 

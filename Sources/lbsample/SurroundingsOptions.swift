@@ -165,12 +165,25 @@ struct SurroundingsOptions: ParsableArguments {
     let state = HostChanges.state(ofRun: file)
     guard Directories.exists(state) else { return [] }
     let reader = try RunReader(path: file)
-    let isAlive = try reader.writerIsAlive()
-    reader.close()
-    if isAlive { return [] }
+    defer { reader.close() }
+    if try reader.writerIsAlive() { return [] }
     let (restored, failures) = HostChanges.restore(state)
+    let run = RunDirectory.id(ofFile: file)
+    var said =
+      restored.map { "\($0), as before \(run) was killed" } + failures.map(\.message)
+    do throws(LBError) {
+      // What was done to the host stands in the result of the run for which it was done.
+      for line in restored + failures.map(\.message) {
+        try reader.add(
+          JournalEntry(
+            unixNanoseconds: SystemClock().realtime(), level: "notice", kind: HostChanges.restored,
+            message: "\(line); the run had been killed", run: run, phase: nil, repetition: nil,
+            attempt: nil))
+      }
+    } catch {
+      said.append(error.message)
+    }
     if isRequired, let failure = failures.first { throw failure }
-    return restored.map { "\($0), as before \(RunDirectory.id(ofFile: file)) was killed" }
-      + failures.map(\.message)
+    return said
   }
 }

@@ -256,8 +256,14 @@ import Testing
     kill(running.process.processIdentifier, SIGKILL)
     _ = try running.finish()
     #expect(value() == "1")
+    let file = try #require(command.resultFile)
     let next = try command("run", "--cpu", "--config", "/dev/null", "--", "true")
     #expect(next.code == 0 && next.error.contains("as before"), "\(next.error)")
     #expect(value() == "2")
+    let reader = try RunReader(path: file)
+    let journal = try reader.journal(run: try reader.result().runID)
+    let audit = journal.filter { $0.kind.hasPrefix("host.") }
+    #expect(audit.map(\.kind) == ["host.change", "host.restore"])
+    #expect(audit.last?.message == "\(path) is 2 again; the run had been killed")
   }
 }
