@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 package import SampleModel
+import Synchronization
 
 /// Writes one run into one file.
 ///
@@ -20,6 +21,7 @@ package final class RunWriter: @unchecked Sendable {
   private let sizes = ByteCounter()
   /// Of the drain.
   let tail: TailWriter
+  private let isClosed = Atomic<Bool>(false)
 
   /// What identifies the run and its writer.
   package struct Identity: Sendable {
@@ -349,6 +351,8 @@ package final class RunWriter: @unchecked Sendable {
 
   /// Moves what is committed from the log into the main file, as far as readers allow.
   package func checkpoint() throws(LBError) {
+    // SQLite follows a null pointer where the file is closed.
+    guard !isClosed.load(ordering: .relaxed) else { return }
     do {
       try queue.writeWithoutTransaction { db in _ = try db.checkpoint(.passive) }
     } catch {
@@ -372,9 +376,10 @@ package final class RunWriter: @unchecked Sendable {
     close()
   }
 
-  /// Closes the file. A reader that is still there keeps the log alive; the last one out
+  /// Closes the file, once. A reader that is still there keeps the log alive; the last one out
   /// finishes it.
   package func close() {
+    guard !isClosed.exchange(true, ordering: .relaxed) else { return }
     tail.finish()
     // What no commit put into rows, for whatever reason, is still in the file.
     Tail.settle(ofRunIn: path, queue)

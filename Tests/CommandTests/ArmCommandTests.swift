@@ -175,4 +175,47 @@ import Testing
     #expect(
       try String(contentsOfFile: command.folder.file("plain"), encoding: .utf8) == "no socket\n")
   }
+
+  @Test(
+    .enabled(
+      if: getuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/bin/python3")
+        && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"),
+      "another user is played by root, with setpriv and python3"))
+  func anotherUserIsRefused() throws {
+    let command = try Command()
+    let (running, path) = try armed(command)
+    func stranger() throws -> String {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
+      process.arguments = [
+        "--reuid=65534", "--regid=65534", "--clear-groups", "/usr/bin/python3", "-c",
+        """
+        import socket
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(10)
+        try:
+            s.connect("\(path)")
+            print(s.makefile().readline())
+        except PermissionError:
+            print("denied")
+        """,
+      ]
+      let output = Pipe()
+      process.standardOutput = output
+      try process.run()
+      let text = output.fileHandleForReading.readDataToEndOfFile()
+      process.waitUntilExit()
+      return String(decoding: text, as: UTF8.self)
+    }
+    _ = unsafe chmod(command.folder.path, 0o755)
+    #expect(try stranger().contains("denied"), "the socket is its owner's alone")
+    _ = unsafe chmod(path, 0o666)
+    let answer = try stranger()
+    #expect(answer.contains(#""ok":false"#), "\(answer)")
+    #expect(answer.contains("belongs to user 0, not to 65534"), "\(answer)")
+    let client = try #require(Client(path))
+    #expect(try client.ask(#"{"request":"status"}"#)["ok"] as? Bool == true, "ours is served")
+    #expect(try client.ask(#"{"request":"disarm"}"#)["ok"] as? Bool == true)
+    #expect(try running.finish().code == 0)
+  }
 }

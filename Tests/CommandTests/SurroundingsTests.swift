@@ -193,6 +193,44 @@ import Testing
     #expect(deaf.code == 0 && deaf.error.contains("--notify exited with code 5; the run goes on"))
   }
 
+  @Test func eventsMayHaveTheFormOfASuite() throws {
+    let command = try Command()
+    let outcome = try run(command, ["--events", "-", "--event-format", "lb", "--", "true"])
+    #expect(outcome.code == 0 && outcome.lines.count >= 4)
+    for line in outcome.lines {
+      let object = try #require(line.wholeMatch(of: /LB_EVENT (\{.*\})/)?.1)
+      let event = try JSONSerialization.jsonObject(with: Data(object.utf8)) as? [String: Any]
+      #expect(event?["kind"] is String && event?["run"] is String)
+    }
+    let other = try run(command, ["--events", "-", "--event-format", "xml", "--", "true"])
+    #expect(other.code == 2 && other.error.contains("--event-format"))
+  }
+
+  /// Each bound by its option: what the denial names, and what was measured before it.
+  @Test(arguments: [
+    (["--max-own-cpu", "1us"], "own CPU time", 1...1), (["--max-bytes", "1"], "bytes", 1...1),
+    (["--idempotent", "--retries", "9", "--max-retries", "2"], "retries", 3...3),
+    (["--max-ring-memory", "1"], "ring memory", 0...0),
+  ])
+  func eachQuotaDenies(_ options: [String], _ named: String, _ attempts: ClosedRange<Int>) throws {
+    let command = try Command()
+    // Retries come after failures; no pause between them.
+    let fails = options.contains("--retries")
+    let file = command.folder.file("own.conf")
+    try Data("[run]\nbackoff = \"0s\"\n".utf8).write(to: URL(fileURLWithPath: file))
+    let outcome = try command.start(
+      ["run", "--cpu", "--config", file, "-r", "4", "--format", "json"] + options
+        + ["--", fails ? "false" : "true"]
+    ).finish()
+    #expect(outcome.code == (fails ? 4 : 6), "the first error decides: \(outcome.error)")
+    let result = try JSONDecoder().decode(RunResult.self, from: Data(outcome.output.utf8))
+    let denial = try #require(result.errors.first { $0.category == .quota })
+    #expect(denial.message.contains(named), "\(denial)")
+    #expect(denial.message.contains("more are needed"), "\(denial)")
+    let made = result.phases.flatMap(\.repetitions).flatMap(\.attempts)
+    #expect(attempts.contains(made.count) && !made.contains { $0.status == .running })
+  }
+
   @Test func aQuotaEndsTheRunCleanly() throws {
     let command = try Command()
     let outcome = try run(
