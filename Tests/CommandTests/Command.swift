@@ -40,8 +40,8 @@ struct Command {
   }
 
   /// Starts it with its output going to files.
-  func start(_ arguments: [String]) throws -> Running {
-    try Running(arguments, folder: folder, environment: environment)
+  func start(_ arguments: [String], in directory: String? = nil) throws -> Running {
+    try Running(arguments, folder: folder, environment: environment, directory: directory)
   }
 
   /// Runs it to its end.
@@ -96,7 +96,10 @@ final class Running {
   private let outputPath: String
   private let errorPath: String
 
-  init(_ arguments: [String], folder: TemporaryFolder, environment: [String: String]) throws {
+  init(
+    _ arguments: [String], folder: TemporaryFolder, environment: [String: String],
+    directory: String? = nil
+  ) throws {
     let number = Self.lock.withLock {
       unsafe Self.number += 1
       return unsafe Self.number
@@ -109,7 +112,7 @@ final class Running {
     process.executableURL = URL(fileURLWithPath: Command.path)
     process.arguments = arguments
     process.environment = environment
-    process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+    process.currentDirectoryURL = URL(fileURLWithPath: directory ?? folder.path)
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle(forWritingAtPath: outputPath)
     process.standardError = FileHandle(forWritingAtPath: errorPath)

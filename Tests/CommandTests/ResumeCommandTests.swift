@@ -229,7 +229,35 @@ import Testing
     #expect(journal.count { $0.kind == "approval.held" } == 1)
   }
 
-  @Test func theHostIsPutBackAfterAKill() throws {
+  @Test func pathsOfAResumeAreMeantFromWhereItIsCalled() throws {
+    let command = try Command()
+    for name in ["there", "here"] {
+      try FileManager.default.createDirectory(
+        atPath: command.folder.file(name), withIntermediateDirectories: false)
+    }
+    let running = try command.start(
+      [
+        "run", "--cpu", "--config", "/dev/null", "--", "sh", "-c",
+        "pwd >> log; test -e again || exec sleep 60",
+      ], in: command.folder.file("there"))
+    let log = command.folder.file("there/log")
+    #expect(running.wait { count(log) == 1 })
+    kill(running.process.processIdentifier, SIGKILL)
+    _ = try running.finish()
+    try Data().write(to: URL(fileURLWithPath: command.folder.file("there/again")))
+    let again = try command.start(
+      [
+        "run", "--config", "/dev/null", "--resume", "last", "--result", "out.json", "--events",
+        "events",
+      ], in: command.folder.file("here")
+    ).finish()
+    #expect(again.code == 0, "\(again.error)")
+    #expect(count(log) == 2, "the workload is where it was")
+    let made = try FileManager.default.contentsOfDirectory(atPath: command.folder.file("here"))
+    #expect(made.sorted() == ["events", "out.json"])
+  }
+
+  @Test(arguments: ["run", "remove"]) func theHostIsPutBackAfterAKill(by next: String) throws {
     let command = try Command()
     // A host of its own: the real one is everybody's.
     let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
@@ -257,8 +285,14 @@ import Testing
     _ = try running.finish()
     #expect(value() == "1")
     let file = try #require(command.resultFile)
-    let next = try command("run", "--cpu", "--config", "/dev/null", "--", "true")
-    #expect(next.code == 0 && next.error.contains("as before"), "\(next.error)")
+    guard next == "run" else {
+      let removed = try command("runs", "remove", "--config", "/dev/null", "last")
+      #expect(removed.code == 0 && removed.error.contains("as before"), "\(removed.error)")
+      #expect(value() == "2" && !FileManager.default.fileExists(atPath: file))
+      return
+    }
+    let again = try command("run", "--cpu", "--config", "/dev/null", "--", "true")
+    #expect(again.code == 0 && again.error.contains("as before"), "\(again.error)")
     #expect(value() == "2")
     let reader = try RunReader(path: file)
     let journal = try reader.journal(run: try reader.result().runID)

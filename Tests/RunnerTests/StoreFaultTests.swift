@@ -22,15 +22,19 @@ import Testing
     }
   }
 
-  @Test(arguments: faults) func whatWasKeptBeforeStays(_ fault: String) throws {
-    let folder = try TemporaryFolder()
-    let path = folder.file("r.lbsample")
-    let store = try RunWriter(
+  private func store(_ path: String) throws -> RunWriter {
+    try RunWriter(
       path: path,
       identity: RunWriter.Identity(
         runID: "t", name: "t", kind: "run", version: "0", interval: 1, startUnixNanoseconds: 1,
         repetitions: 3),
       host: [], configuration: [], labels: [:])
+  }
+
+  @Test(arguments: faults) func whatWasKeptBeforeStays(_ fault: String) throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    let store = try store(path)
     let events = Events()
     let spawner = FakeSpawner()
     var measured = outcome(.completed)
@@ -67,5 +71,32 @@ import Testing
     let kept = try reader.result()
     let attempt = try #require(kept.phases.first?.repetitions.first?.attempts.first)
     #expect(attempt.status == .completed && attempt.metrics == ["c.m": 7])
+  }
+
+  @Test func everyPhaseIsCleanedUpWhenNoneCanBeSaved() throws {
+    let folder = try TemporaryFolder()
+    let store = try store(folder.file("r.lbsample"))
+    defer { store.close() }
+    var root = PhaseNode(name: "", kind: "plan")
+    root.order = .interleaved
+    root.children = ["one", "two"].map { name in
+      var node = PhaseNode(name: name, kind: "command")
+      node.specification = RunSpecification(name: name, command: ["/bin/true"])
+      node.specification?.hooks[.cleanup] = "clean \(name)"
+      return node
+    }
+    let executor = FakeExecutor([])
+    executor.onExecute = { place in
+      guard place.phase == "two" else { return }
+      #expect(throws: Never.self) { try inject("UPDATE ON phase", store.path) }
+    }
+    let spawner = FakeSpawner()
+    let result = RunController(
+      try context(spawner, store: store), plan: root, executor: executor,
+      collectors: FakeCollectors(spawner)
+    ).run(session(store))
+    #expect(executor.places.map(\.phase) == ["one", "two"])
+    #expect(spawner.log.count { $0 == "spawn" } == 2, "one clean-up each: \(spawner.log)")
+    #expect(result.errors.first?.category == .resultPersistence)
   }
 }
