@@ -198,16 +198,28 @@ package final class HostChanges {
 
   /// Puts everything back; gives what could not be.
   package func restore() throws(LBError) -> [LBError] {
-    // It is locked again, for as long as that takes.
-    (held, descriptors) = ([:], DescriptorList())
+    // They stay locked until they are as they were; whoever shares one has none of ours changed.
+    defer { (held, descriptors) = ([:], DescriptorList()) }
     guard isChanged else { return [] }
-    let (restored, failures) = Self.restore(statePath)
+    let (restored, failures) = Self.restore(statePath) { path throws(SystemError) in
+      try Self.lock(try hold(path), path, LOCK_EX)
+    }
     for line in restored { try journal.record(.notice, Self.restored, line) }
     return failures
   }
 
   /// Puts back what a run that is gone had changed; gives what was done, and what could not be.
   package static func restore(_ statePath: String) -> (restored: [String], failures: [LBError]) {
+    let files = DescriptorList()
+    return restore(statePath) { path throws(SystemError) in
+      let file = files.add(try OwnedDescriptor(open: path, O_RDONLY))
+      try lock(file, path, LOCK_EX)
+    }
+  }
+
+  private static func restore(
+    _ statePath: String, _ lock: (String) throws(SystemError) -> Void
+  ) -> (restored: [String], failures: [LBError]) {
     guard let text = SmallFile.text(statePath) else { return ([], []) }
     var restored: [String] = []
     var failures: [LBError] = []
@@ -216,8 +228,7 @@ package final class HostChanges {
       let parts = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
       guard parts.count == 2 else { continue }
       do throws(SystemError) {
-        let file = try OwnedDescriptor(open: parts[0], O_RDONLY)
-        try lock(file.number, parts[0], LOCK_EX)
+        try lock(parts[0])
         try write(parts[1], parts[0])
         restored.append("\(parts[0]) is \(parts[1]) again")
       } catch {

@@ -63,7 +63,7 @@ struct AttemptOptions: ParsableArguments {
   /// Refuses retries of what must not be executed again.
   func check(_ plan: PhaseNode) throws(LBError) {
     guard retries != nil else { return }
-    for node in plan.measured() {
+    for node in plan.everyMeasured {
       guard let policy = node.specification?.attempts, policy.retries > 0, !policy.isIdempotent
       else { continue }
       throw LBError(

@@ -26,11 +26,14 @@ package struct PhaseNode: Sendable {
   /// Names for metrics of the phases below it, by which later conditions know them.
   package var exports: [String: String] = [:]
 
-  /// Everything that will be measured in it, fallbacks too.
-  package var specifications: [RunSpecification] {
-    (specification.map { [$0] } ?? []) + children.flatMap(\.specifications)
-      + (fallback?.node.specifications ?? [])
+  /// The phases that may be measured in it, fallbacks too.
+  package var everyMeasured: [PhaseNode] {
+    (specification == nil ? [] : [self]) + children.flatMap(\.everyMeasured)
+      + (fallback?.node.everyMeasured ?? [])
   }
+
+  /// Everything that may be measured in it.
+  package var specifications: [RunSpecification] { everyMeasured.compactMap(\.specification) }
 
   /// The same with another order of the repetitions of every list in it.
   package func ordered(by order: RunOrder) -> PhaseNode {
