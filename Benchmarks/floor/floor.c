@@ -1,7 +1,8 @@
 // The lower bound of a sampler: sleep to absolute deadlines and read the given files, nothing else.
 //   floor INTERVAL_NS COUNT [FILE[@CADENCE] …]
-// A file with a cadence is read at each such deadline only. It prints how deadlines were kept and the
-// nanoseconds of its own thread's CPU clock in the loop. With an interval of 0 it does not sleep, and
+// A file with a cadence is read at each such deadline only. It prints how deadlines were kept, the
+// nanoseconds of its own thread's CPU clock in the loop, and how late rounds began, as median and 99th
+// percentile. With an interval of 0 it does not sleep, and
 // prints the median nanoseconds of a round. Files are read to their end: most of /proc gives a
 // page at a time, and only a read that fills no half page was surely the last.
 #define _GNU_SOURCE
@@ -80,7 +81,10 @@ int main(int argc, char **argv) {
     if (rooms[used] > sizeof buffer) rooms[used] = sizeof buffer;
     used++;
   }
-  uint64_t *rounds = interval == 0 ? calloc(count + 1, sizeof *rounds) : NULL;
+  // Nanoseconds of each round, or of its beginning behind its deadline; its pages are there beforehand.
+  uint64_t *rounds = malloc((count + 1) * sizeof *rounds);
+  memset(rounds, 0, (count + 1) * sizeof *rounds);
+  uint64_t taken = 0;
   prctl(PR_SET_TIMERSLACK, 1, 0, 0, 0);
   uint64_t base = now_ns();
   uint64_t before = cpu_ns();
@@ -97,23 +101,28 @@ int main(int argc, char **argv) {
       if (latest > count) latest = count;
       skipped += latest - k;
       k = latest;
-    } else if (interval > 0 && (now - deadline) * 2 > interval) {
-      late++;
+      deadline = base + k * interval;
+    }
+    if (interval > 0) {
+      rounds[++taken] = now - deadline;
+      if ((now - deadline) * 2 > interval) late++;
     }
     for (int index = 0; index < used; index++)
       if (k % cadences[index] == 0 && read_whole(files[index], rooms[index]) < 0) {
         perror("pread");
         return 1;
       }
-    if (rounds) rounds[k] = now_ns() - now;
+    if (interval == 0) rounds[++taken] = now_ns() - now;
   }
-  if (rounds && count > 0) {
-    qsort(rounds + 1, count, sizeof *rounds, ascending);
-    printf("%llu\n", (unsigned long long)rounds[1 + count / 2]);
+  uint64_t cpu = cpu_ns() - before;
+  qsort(rounds + 1, taken, sizeof *rounds, ascending);
+  uint64_t median = rounds[(1 + taken) / 2], high = rounds[(taken * 99 + 99) / 100];
+  if (interval == 0) {
+    printf("%llu\n", (unsigned long long)median);
     return 0;
   }
-  printf("%llu deadlines, %llu late, %llu skipped, %llu ns\n", (unsigned long long)count,
-         (unsigned long long)late, (unsigned long long)skipped,
-         (unsigned long long)(cpu_ns() - before));
+  printf("%llu deadlines, %llu late, %llu skipped, %llu ns, late by %llu and %llu ns\n",
+         (unsigned long long)count, (unsigned long long)late, (unsigned long long)skipped,
+         (unsigned long long)cpu, (unsigned long long)median, (unsigned long long)high);
   return 0;
 }
