@@ -152,7 +152,7 @@ package final class RunReader {
     return true
   }
 
-  /// Adds to the journal of a run that is over what has become of it since.
+  /// Adds to the journal of a run whose writer is gone what has become of it since.
   package func add(_ entry: JournalEntry) throws(LBError) {
     do {
       try queue.write { db in try entry.insert(db) }

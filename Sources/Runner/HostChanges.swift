@@ -87,6 +87,8 @@ package final class HostChanges {
   /// another run would take what this one has set for what was there before.
   private var held: [Lock: Int32] = [:]
   private var descriptors = DescriptorList()
+  /// Those that nobody else may lock: one that was changed is not shared again under another name.
+  private var exclusive: Set<Int32> = []
 
   /// A file by what it is: CPUs that share a frequency policy have one under several names.
   private struct Lock: Hashable {
@@ -174,10 +176,11 @@ package final class HostChanges {
     do throws(SystemError) {
       // Nobody is to change it meanwhile; several may want it as it is.
       let file = try hold(path)
-      try Self.lock(file, path, LOCK_SH)
+      if !exclusive.contains(file) { try Self.lock(file, path, LOCK_SH) }
       let before = String(decoding: try SmallFile.read(path), as: UTF8.self).trimmed
       if before == value { return }
       try Self.lock(file, path, LOCK_EX)
+      exclusive.insert(file)
       // Nothing is noted of what may not be changed.
       _ = try OwnedDescriptor(open: path, O_WRONLY)
       if before.contains("\n") || before.contains("\t") {
@@ -199,7 +202,7 @@ package final class HostChanges {
   /// Puts everything back; gives what could not be.
   package func restore() throws(LBError) -> [LBError] {
     // They stay locked until they are as they were; whoever shares one has none of ours changed.
-    defer { (held, descriptors) = ([:], DescriptorList()) }
+    defer { (held, descriptors, exclusive) = ([:], DescriptorList(), []) }
     guard isChanged else { return [] }
     let (restored, failures) = Self.restore(statePath) { path throws(SystemError) in
       try Self.lock(try hold(path), path, LOCK_EX)

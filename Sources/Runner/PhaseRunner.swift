@@ -123,28 +123,11 @@ final class PhaseRunner {
     do throws(LBError) {
       entry = try action.enter(place)
     } catch {
-      do throws(LBError) { try goOn() } catch let second { session.note(second) }
+      do throws(LBError) { try session.wait(false) } catch let unsaved { session.note(unsaved) }
       throw error
-    }
-    do throws(LBError) {
-      try goOn()
-    } catch {
-      if case .proceed(let lease?) = entry { lease.leave().map(session.note) }
-      throw error
-    }
-    return entry
-  }
-
-  /// The wait, if there was one, is over.
-  private func goOn() throws(LBError) {
-    for lost in try collectors.resume() {
-      let message =
-        "\(lost.collector) cannot be armed again after the wait (\(lost.reason)): it is read no "
-        + "more"
-      session.result.warnings.append(message)
-      try context.journal.record(.warning, SamplingRemedies.collectorDisabled, message)
     }
     try session.wait(false)
+    return entry
   }
 
   /// `PHASE.METRIC` of what was measured: a median.

@@ -42,7 +42,7 @@ struct RepetitionRunner {
       }
       try watchHost(place, phase, isFirst: isFirst)
       isFirst = false
-      try settle(place, phase)
+      try awaitQuiet(place, phase)
       if services.stop.raised != nil { return (false, nil) }
       return (true, try repetition(place, phase, leases))
     }
@@ -67,10 +67,10 @@ struct RepetitionRunner {
   }
 
   /// Waits until the host is quiet, if that was asked for.
-  private func settle(_ place: AttemptPlace, _ phase: MeasuredPhase) throws(LBError) {
+  private func awaitQuiet(_ place: AttemptPlace, _ phase: MeasuredPhase) throws(LBError) {
     let specification = phase.specification
     guard specification.quietLimit > 0 else { return }
-    tell(place, phase, .settling)
+    tell(place, phase, .awaitingQuiet)
     let outcome = QuietHost.wait(
       below: specification.quietShare, limit: specification.quietLimit, phase.context.services)
     switch outcome {
@@ -239,6 +239,7 @@ struct RepetitionRunner {
   private func bracket(
     _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease], isFirst: Bool
   ) throws(LBError) -> Tried {
+    try SamplingRemedies.resume(collectors, session, phase.context, at: place)
     let hooks = HookRunner(phase.context)
     if let failure = hooks.run(.prepare) { return Tried(failure: failure) }
     if phase.context.services.stop.raised != nil { return Tried() }
@@ -258,7 +259,7 @@ struct RepetitionRunner {
       return Tried(failure: error)
     }
     if phase.specification.settle > 0 {
-      tell(place, phase, .pausing)
+      tell(place, phase, .settling)
       if phase.context.services.pause(phase.specification.settle) { return Tried() }
     }
     if isFirst {

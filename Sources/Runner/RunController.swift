@@ -41,13 +41,17 @@ package struct RunController {
       fatal = error
     }
     session.quota = Quota(context.specification.quota)
-    if let limit = context.specification.quota.ringBytes, collectors.ringBytes > limit {
+    if fatal == nil, let limit = context.specification.quota.ringBytes,
+      collectors.ringBytes > limit
+    {
       fatal = LBError(
         .quota,
         "the quota of ring memory is too small: the rings take \(collectors.ringBytes) bytes, "
           + "\(limit) are allowed, \(collectors.ringBytes - Int(clamping: limit)) more are needed")
     }
-    fatal = fatal ?? mendAgain(session) ?? changeHost(session) ?? hooks.run(.setup)
+    fatal = fatal ?? mendAgain(session) ?? changeHost(session)
+    let isBegun = fatal == nil
+    fatal = fatal ?? hooks.run(.setup)
     if fatal == nil {
       let phases = PhaseRunner(
         context, session, executor: executor, collectors: collectors, progress: progress)
@@ -58,8 +62,8 @@ package struct RunController {
       }
     }
     if let fatal, !session.result.errors.contains(fatal) { session.note(fatal) }
-    // Whatever happened; its own failure comes behind what did.
-    if let failure = hooks.run(.cleanup) { session.note(failure) }
+    // Whatever happened since the setup; its own failure comes behind what did.
+    if isBegun, let failure = hooks.run(.cleanup) { session.note(failure) }
     do throws(LBError) {
       for failure in try session.host?.restore() ?? [] { session.note(failure) }
     } catch {
@@ -87,10 +91,12 @@ package struct RunController {
     let findings = HostGates.findings(state, limits)
     for finding in findings {
       session.result.warnings.append(finding.message)
-      try context.journal.record(.notice, "gate.\(finding.gate)", finding.message)
+      try context.journal.record(
+        finding.severity == .block ? .warning : .notice, "gate.\(finding.gate)", finding.message)
     }
-    guard findings.contains(where: { $0.severity == .block }) else { return nil }
-    let reasons = findings.map(\.message).joined(separator: "; ")
+    let blocking = findings.filter { $0.severity == .block }
+    guard !blocking.isEmpty else { return nil }
+    let reasons = blocking.map(\.message).joined(separator: "; ")
     return LBError(.gate, "this host is not fit to measure on (gates.host = block): \(reasons)")
   }
 
@@ -187,9 +193,10 @@ package struct RunProgress: Sendable {
   package enum Activity: Sendable, Hashable {
     case running
     case coolingDown
-    case settling
+    /// Until the host has little to do.
+    case awaitingQuiet
     /// Until what was prepared has settled.
-    case pausing
+    case settling
     /// For something outside of the run.
     case waiting(String)
 
@@ -198,8 +205,8 @@ package struct RunProgress: Sendable {
       switch self {
       case .running: "running"
       case .coolingDown: "cooling down"
-      case .settling: "waiting until the host is quiet"
-      case .pausing: "settling"
+      case .awaitingQuiet: "waiting until the host is quiet"
+      case .settling: "settling"
       case .waiting(let what): what
       }
     }

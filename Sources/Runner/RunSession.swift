@@ -287,7 +287,12 @@ package final class RunSession {
     where [.running, .waiting].contains(result.phases[index].status) {
       try endPhase(index, stopped ? .interrupted : status)
     }
-    if result.status == .pending { advance(&result.status, to: .running) }
+    if result.status == .interrupted, fatal {
+      // It was gone on with, and came to nothing: that can be done again.
+      status = .interrupted
+    } else if [.pending, .interrupted].contains(result.status) {
+      advance(&result.status, to: .running)
+    }
     advance(&result.status, to: status)
     result.promoteOnlySummary()
     result.endUnixNanoseconds = time

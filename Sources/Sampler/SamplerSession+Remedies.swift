@@ -66,7 +66,7 @@ extension SamplerSession {
   /// Reads an optional collector no more and disarms it; false for one that is required or not
   /// sampled. Not between `start` and `stop`.
   package func disable(_ collector: String) -> Bool {
-    guard
+    guard !isSilent,
       let stream = meta?.streams.first(where: { $0.collector == collector && !$0.required })
     else { return false }
     threads[stream.thread].disable(stream.stream)
@@ -76,9 +76,9 @@ extension SamplerSession {
   }
 
   /// Lets go of what the collectors hold of the host, as long as nothing is sampled. Harmless when
-  /// that is done already. Not between `start` and `stop`.
+  /// that is done already; nothing is let go of that a thread may be reading.
   package func suspend() {
-    guard suspended.isEmpty else { return }
+    guard suspended.isEmpty, isDrained, !isSilent else { return }
     for stream in (meta?.streams ?? []).reversed() where !table.isOver(stream.stream) {
       let epoch = table.release(stream.stream, from: threads[stream.thread])
       suspended.append((stream.stream, epoch))

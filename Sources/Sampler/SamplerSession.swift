@@ -32,7 +32,7 @@ package final class SamplerSession {
   /// Streams that hold nothing of their source, until `resume`.
   var suspended: [(stream: UInt16, epoch: UInt32)] = []
   /// Nothing was sampled since the drain last delivered everything.
-  private var isDrained = false
+  private(set) var isDrained = false
   /// How long the last start took, in nanoseconds.
   private var startNanoseconds: UInt64 = 0
 

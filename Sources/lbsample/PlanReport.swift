@@ -56,8 +56,9 @@ enum PlanReport {
     for node in plan.children { lines += describe(node, run, depth: 1) }
     // In seconds: any number of repetitions of any length fits.
     let pauses = all.reduce(0.0) {
-      let all = $1.repetitions + $1.warmUps
-      return $0 + Double($1.cooldown) * Double(max(0, all - 1)) + Double($1.settle) * Double(all)
+      let count = $1.repetitions + $1.warmUps
+      return $0 + Double($1.cooldown) * Double(max(0, count - 1)) + Double($1.settle)
+        * Double(count)
     }
     if pauses > 0 { lines.append("pauses of \(duration(pauses)) in all") }
     let limits = all.compactMap { one in

@@ -118,10 +118,15 @@ struct RunRecord {
     result.interruptParts()
     result.phases.removeAll { $0.status == .pending }
     // What stopped it then is not what may stop it now.
-    result.errors.removeAll { [.stopRequested, .quota].contains($0.category) }
+    result.errors.removeAll { [.stopRequested, .quota, .gate].contains($0.category) }
     result.warnings += differences.map { "resumed although \($0)" }
     isNew = false
   }
+
+  /// What decides about a beginning, not about what is measured.
+  private static let mayDiffer: Set<String> = [
+    "command.arguments", "gates.host", "gates.host_window",
+  ]
 
   private static func differences(
     _ before: [ConfigurationEntry], _ now: [ConfigurationEntry]
@@ -131,7 +136,9 @@ struct RunRecord {
     }
     let (old, new) = (values(before), values(now))
     return Set(old.keys).union(new.keys).sorted().compactMap { key in
-      guard old[key] != new[key], key != "command.arguments" else { return nil }
+      // A run of an earlier version does not have every key there is.
+      let before = old[key] ?? SettingsSchema.key(key)?.standard
+      guard before != new[key], !mayDiffer.contains(key) else { return nil }
       if key == "plan.definition" { return "the plan is another one now" }
       return "\(key) was \(old[key] ?? "not set") and is \(new[key] ?? "not set")"
     }

@@ -194,13 +194,14 @@ enum SettingsSchema {
     SettingKey(
       "gates.host", .choice(["note", "block", "off"]), "note",
       "what follows where a host is not fit to measure on before a run: load, others' CPU time, "
-        + "steal, heat, frequency, clock source"),
+        + "steal, heat, throttling, frequency, clock source"),
     SettingKey(
       "gates.host_window", .duration(minimum: 0), "200ms",
       "time for which the host is watched before a run; 0s: it is looked at only"),
     SettingKey(
       "gates.noted", .text, "",
-      "gates of a repetition that are noted only, such as steal,foreign_cpu"),
+      "gates of a repetition that are noted only, of deadlines, drops, running, packets, own_cost, "
+        + "steal, foreign_cpu, throttling"),
     SettingKey(
       "gates.skipped", .share, "10%",
       "deadlines not taken, of all, from which a repetition is contaminated; empty: no such gate"),

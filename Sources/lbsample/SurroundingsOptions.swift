@@ -173,11 +173,11 @@ struct SurroundingsOptions: ParsableArguments {
       restored.map { "\($0), as before \(run) was killed" } + failures.map(\.message)
     do throws(LBError) {
       // What was done to the host stands in the result of the run for which it was done.
-      for line in restored + failures.map(\.message) {
+      for line in restored {
         try reader.add(
           JournalEntry(
             unixNanoseconds: SystemClock().realtime(), level: "notice", kind: HostChanges.restored,
-            message: "\(line); the run had been killed", run: run, phase: nil, repetition: nil,
+            message: "\(line), after the run was gone", run: run, phase: nil, repetition: nil,
             attempt: nil))
       }
     } catch {

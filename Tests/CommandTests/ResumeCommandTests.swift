@@ -229,6 +229,40 @@ import Testing
     #expect(journal.count { $0.kind == "approval.held" } == 1)
   }
 
+  @Test func aResumeThatIsRefusedLeavesTheRunAsItWas() throws {
+    let command = try Command()
+    let file = command.folder.file("own.conf")
+    func configure(_ host: String) throws {
+      try Data("[gates]\nhost = \"\(host)\"\n".utf8).write(to: URL(fileURLWithPath: file))
+    }
+    try configure("off")
+    let running = try command.start([
+      "run", "--cpu", "--config", file, "--", "sh", "-c",
+      "echo x >> log; test -e again || exec sleep 60",
+    ])
+    #expect(running.wait { count(command.folder.file("log")) == 1 })
+    kill(running.process.processIdentifier, SIGKILL)
+    _ = try running.finish()
+    try Data().write(to: URL(fileURLWithPath: command.folder.file("again")))
+    let neighbours = try (0..<2).map { _ in
+      let neighbour = Process()
+      neighbour.executableURL = URL(fileURLWithPath: "/bin/sh")
+      neighbour.arguments = ["-c", "while :; do :; done"]
+      try neighbour.run()
+      return neighbour
+    }
+    defer { for neighbour in neighbours { kill(neighbour.processIdentifier, SIGKILL) } }
+    try configure("block")
+    let refused = try command.start(["run", "--config", "/dev/null", "--resume", "last"]).finish()
+    #expect(refused.code == 6, "\(refused.error)")
+    #expect(refused.output.contains("interrupted") && refused.error.contains("--resume"))
+    try configure("note")
+    let outcome = try resume(command)
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(try result(outcome).status == .completed)
+    #expect(count(command.folder.file("log")) == 2)
+  }
+
   @Test func pathsOfAResumeAreMeantFromWhereItIsCalled() throws {
     let command = try Command()
     for name in ["there", "here"] {
@@ -298,6 +332,6 @@ import Testing
     let journal = try reader.journal(run: try reader.result().runID)
     let audit = journal.filter { $0.kind.hasPrefix("host.") }
     #expect(audit.map(\.kind) == ["host.change", "host.restore"])
-    #expect(audit.last?.message == "\(path) is 2 again; the run had been killed")
+    #expect(audit.last?.message == "\(path) is 2 again, after the run was gone")
   }
 }

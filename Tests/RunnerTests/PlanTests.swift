@@ -242,6 +242,8 @@ private func resolve(
     ).children[0]
     #expect(fresh.companions.map { $0.specification.workspace != nil } == [true, false, true])
     #expect(fresh.specification?.workspace != nil)
+    let torn = loads(["command": "burn", "directory": "/tmp", "workspace": "empty"])
+    #expect(resolve(torn).problems.contains { $0.contains("a directory or a workspace, not both") })
     let twins = loads(["name": "a", "command": "burn"], ["name": "a", "command": "burn"])
     #expect(resolve(twins).problems.contains { $0.contains("another member is called a") })
   }

@@ -43,7 +43,7 @@ import Testing
     #expect(WorkspacePlan(text).content == content)
   }
 
-  @Test func aHostIsQuietBusyOrSilent() throws {
+  @Test func aHostIsQuietOrSilent() throws {
     let folder = try TemporaryFolder()
     let roots = MountRoots(proc: folder.file("proc"), sys: "/nowhere")
     let services = try context(FakeSpawner(), roots: roots).services

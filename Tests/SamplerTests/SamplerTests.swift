@@ -366,6 +366,9 @@ private final class HangingCollector: Collector {
     collector.hangs.store(true, ordering: .relaxed)
     let began = Clock.monotonic()
     let error = #expect(throws: LBError.self) { _ = try session.stop(sampling: true) }
+    // Nothing is taken away from under it.
+    session.suspend()
+    #expect(try session.resume().isEmpty)
     session.disarm()
     #expect(Clock.monotonic() - began < 5_000_000_000)
     #expect(error?.message.contains("it hangs where it reads hanging") == true)
@@ -374,46 +377,6 @@ private final class HangingCollector: Collector {
     usleep(20_000)
   }
 
-  @Test func aRingThatWasFullHasTwiceTheRoomAndItsAccountStaysExact() throws {
-    var fast = configuration(interval: 500_000)
-    fast.liveWithin = 100_000_000
-    let few = ScriptedCollector(name: "few")
-    let session = SamplerSession(
-      fast,
-      requests: [
-        CollectorRequest(ScriptedCollector(name: "many", records: 20_000)),
-        CollectorRequest(few, required: false),
-      ], sinks: [SlowSink()])
-    try session.arm()
-    defer {
-      session.disarm()
-      #expect(few.disarmings == 1, "once and for all")
-    }
-    let before = session.ringBytes
-    _ = try session.start()
-    usleep(400_000)
-    let full = try session.stop(sampling: true)
-    #expect(full.ledger.isExact && full.ledger.ring.dropped > 0)
-    let none = try session.growRings(of: [0], limit: before)
-    #expect(none.isEmpty && session.ringBytes == before)
-    let grown = try session.growRings(of: [0])
-    #expect(grown.count == 1 && session.ringBytes > before * 5 / 4)
-    #expect(grown.first?.from == before && grown.first?.to == session.ringBytes)
-    #expect(session.disable("few") && !session.disable("many") && !session.disable("none"))
-    #expect(few.disarmings == 1, "what is read no more is closed")
-    _ = try session.start()
-    usleep(20_000)
-    let next = try session.stop(sampling: true)
-    #expect(next.ledger.isExact && next.ledger.ring.drained > 1)
-    let lines = next.ledger.threads[0].collectors
-    #expect(lines.first { $0.collector == "few" }?.acquisitions == 0)
-    #expect((lines.first { $0.collector == "many" }?.acquisitions ?? 0) > 1)
-    while try !session.growRings(of: [0]).isEmpty {}
-    #expect(session.ringBytes <= (1 << 22) * 8 + 256, "it is bounded")
-  }
-}
-
-@Suite struct ClockWatchTests {
   @Test func whatIsSuspendedHoldsNothingAndIsArmedAnew() throws {
     let first = ScriptedCollector(name: "first", cannotHang: true)
     let lost = ScriptedCollector(name: "lost", refusals: [2])
@@ -465,6 +428,46 @@ private final class HangingCollector: Collector {
     #expect(try session.stop(sampling: true).ledger.isExact)
   }
 
+  @Test func aRingThatWasFullHasTwiceTheRoomAndItsAccountStaysExact() throws {
+    var fast = configuration(interval: 500_000)
+    fast.liveWithin = 100_000_000
+    let few = ScriptedCollector(name: "few")
+    let session = SamplerSession(
+      fast,
+      requests: [
+        CollectorRequest(ScriptedCollector(name: "many", records: 20_000)),
+        CollectorRequest(few, required: false),
+      ], sinks: [SlowSink()])
+    try session.arm()
+    defer {
+      session.disarm()
+      #expect(few.disarmings == 1, "once and for all")
+    }
+    let before = session.ringBytes
+    _ = try session.start()
+    usleep(400_000)
+    let full = try session.stop(sampling: true)
+    #expect(full.ledger.isExact && full.ledger.ring.dropped > 0)
+    let none = try session.growRings(of: [0], limit: before)
+    #expect(none.isEmpty && session.ringBytes == before)
+    let grown = try session.growRings(of: [0])
+    #expect(grown.count == 1 && session.ringBytes > before * 5 / 4)
+    #expect(grown.first?.from == before && grown.first?.to == session.ringBytes)
+    #expect(session.disable("few") && !session.disable("many") && !session.disable("none"))
+    #expect(few.disarmings == 1, "what is read no more is closed")
+    _ = try session.start()
+    usleep(20_000)
+    let next = try session.stop(sampling: true)
+    #expect(next.ledger.isExact && next.ledger.ring.drained > 1)
+    let lines = next.ledger.threads[0].collectors
+    #expect(lines.first { $0.collector == "few" }?.acquisitions == 0)
+    #expect((lines.first { $0.collector == "many" }?.acquisitions ?? 0) > 1)
+    while try !session.growRings(of: [0]).isEmpty {}
+    #expect(session.ringBytes <= (1 << 22) * 8 + 256, "it is bounded")
+  }
+}
+
+@Suite struct ClockWatchTests {
   @Test func aStepASuspendAndASlewAreToldApart() {
     let clock = FakeClock()
     var watch = ClockWatch(clock: clock)

@@ -9,7 +9,7 @@ package struct HostLimits: Sendable, Hashable {
   /// Time that the hypervisor takes, of all CPUs; nil for no bound.
   package var steal: Double? = 0.02
 
-  /// Whether repetitions wait until the host is quiet: that it is not is noted only.
+  /// Whether repetitions wait until the host is quiet: that it is not yet is no finding then.
   package var isWaitedFor = false
 
   /// The standard limits.
@@ -28,24 +28,24 @@ package enum HostGates {
   ) -> [GateFinding] {
     guard let severity = limits.severity else { return [] }
     var found: [GateFinding] = []
-    func note(_ gate: String, _ message: String, isWaitedFor: Bool = false) {
-      found.append(
-        GateFinding(
-          gate: gate, severity: isWaitedFor && limits.isWaitedFor ? .note : severity,
-          message: message, passes: true))
+    func note(_ gate: String, _ message: String) {
+      found.append(GateFinding(gate: gate, severity: severity, message: message, passes: true))
     }
-    // The kernel accounts in ticks: what is below two of them on each CPU says nothing.
-    let watched = Double(max(1, state.watched))
-    let tolerance = 2 * RepetitionGates.tick / watched
-    if let foreign = state.foreignCPU, let limit = limits.foreignCPU, let cpus = state.cpus,
-      foreign > limit + tolerance * Double(cpus)
+    // The kernel accounts in ticks: two of them say nothing of one CPU, and as the errors of
+    // several have nothing to do with one another, their sum grows with the root of their number.
+    let ticks = 2 * RepetitionGates.tick / Double(max(1, state.watched))
+    let tolerance = ticks * Double(state.cpus ?? 1).squareRoot()
+    if let foreign = state.foreignCPU, let limit = limits.foreignCPU, !limits.isWaitedFor,
+      foreign > limit + tolerance
     {
       note(
         "host.foreign_cpu",
         "others used \(RepetitionGates.percent(foreign)) of a CPU just before the run "
-          + "(--cooldown-until-idle waits)", isWaitedFor: true)
+          + "(--cooldown-until-idle waits)")
     }
-    if let steal = state.steal, let limit = limits.steal, steal > limit + tolerance {
+    if let steal = state.steal, let limit = limits.steal,
+      steal > limit + tolerance / Double(state.cpus ?? 1)
+    {
       note(
         "host.steal",
         "the hypervisor took \(RepetitionGates.percent(steal)) of the CPUs just before the run")
@@ -54,11 +54,11 @@ package enum HostGates {
       note("host.throttling", "a CPU was throttled for its heat just before the run")
     }
     for zone in state.hotZones { note("host.temperature", zone) }
-    if let load = state.load, let cpus = state.cpus, load > Double(cpus) {
+    if let load = state.load, let cpus = state.cpus, !limits.isWaitedFor, load > Double(cpus) {
       note(
         "host.load",
         "the host was not quiet before the run: \(load) processes on average wanted its \(cpus) "
-          + "CPUs (--cooldown-until-idle waits)", isWaitedFor: true)
+          + "CPUs (--cooldown-until-idle waits)")
     }
     let restless = state.governors.subtracting(["performance"]).sorted()
     if !restless.isEmpty {

@@ -35,7 +35,7 @@ package struct HostState: Sendable, Hashable {
     guard window > 0, let cpus = state.cpus, let before = HostLoad.ticks(services.roots) else {
       return state
     }
-    let throttled = throttleCount(services.roots, cpus)
+    let throttled = throttleCount(services.roots)
     let began = Clock.monotonic()
     guard !services.pause(window), let now = HostLoad.ticks(services.roots),
       now.total > before.total
@@ -44,12 +44,16 @@ package struct HostState: Sendable, Hashable {
     let (total, stolen) = (Double(now.total - before.total), now.stolen &- before.stolen)
     state.steal = Double(stolen) / total
     state.foreignCPU = Double(now.busy &- before.busy &- stolen) / total * Double(cpus)
-    state.wasThrottled = throttleCount(services.roots, cpus) > throttled
+    state.wasThrottled = throttleCount(services.roots) > throttled
     return state
   }
 
-  private static func throttleCount(_ roots: MountRoots, _ cpus: Int) -> UInt64 {
-    (0..<cpus).reduce(0) { sum, cpu in
+  private static func onlineCPUs(_ roots: MountRoots) -> [Int]? {
+    SmallFile.text(roots.sys("devices/system/cpu/online")).flatMap { CPUSet(list: $0) }?.members
+  }
+
+  private static func throttleCount(_ roots: MountRoots) -> UInt64 {
+    (onlineCPUs(roots) ?? []).reduce(0) { sum, cpu in
       let folder = "devices/system/cpu/cpu\(cpu)/thermal_throttle"
       return ["core", "package"].reduce(sum) {
         $0
@@ -84,12 +88,11 @@ package struct HostState: Sendable, Hashable {
     var state = HostState()
     state.load = SmallFile.text(roots.proc("loadavg"))?.split(separator: " ").first
       .flatMap { Double($0) }
-    let online = SmallFile.text(roots.sys("devices/system/cpu/online"))
-      .flatMap { CPUSet(list: $0) }
-    state.cpus = online?.members.count
+    let online = onlineCPUs(roots)
+    state.cpus = online?.count
     state.clockSource = SmallFile.text(
       roots.sys("devices/system/clocksource/clocksource0/current_clocksource"))
-    for cpu in online?.members ?? [] {
+    for cpu in online ?? [] {
       let folder = roots.sys("devices/system/cpu/cpu\(cpu)/cpufreq")
       if let governor = SmallFile.text("\(folder)/scaling_governor") {
         state.governors.insert(governor)

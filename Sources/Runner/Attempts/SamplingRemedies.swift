@@ -9,6 +9,20 @@ struct SamplingRemedies {
 
   private var watch = CollectorWatch()
 
+  /// Arms anew what was let go of while the run waited; says what cannot be had any more.
+  static func resume(
+    _ collectors: any CollectorLifecycle, _ session: RunSession, _ context: RunContext,
+    at place: AttemptPlace
+  ) throws(LBError) {
+    for lost in try collectors.resume() {
+      let message =
+        "\(lost.collector) cannot be armed again after the wait (\(lost.reason)): it is read no "
+        + "more"
+      session.result.warnings.append(message)
+      try context.journal.record(.warning, Self.collectorDisabled, message, at: place)
+    }
+  }
+
   /// Mends what it can; gives whether every ring that was too small has more room now.
   mutating func mend(
     after attempt: AttemptResult, _ collectors: any CollectorLifecycle, _ session: RunSession,

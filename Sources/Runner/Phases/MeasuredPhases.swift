@@ -64,7 +64,11 @@ struct ParallelPhase: PhaseKind {
         node.specification = specification
       } else {
         // Where it says itself where it works, that is not in a fresh directory.
-        if specification.directory != own.specification.directory {
+        if inner.text("directory") != nil, !planner.pinned.contains("directory") {
+          if inner.text("workspace") != nil {
+            table.problems.add(
+              inner.at("workspace"), "a member has a directory or a workspace, not both")
+          }
           specification.workspace = nil
         }
         node.companions.append(
