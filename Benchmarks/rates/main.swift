@@ -62,7 +62,7 @@ func ring() throws {
   start.announce(1)
   while seen < records {
     buffer.removeAll(keepingCapacity: true)
-    let taken = consumer.takeAll(appendingTo: &buffer)
+    let taken = consumer.take(appendingTo: &buffer)
     if taken > 0 { consumer.release() }
     var place = 0
     while place < buffer.count {
@@ -226,7 +226,7 @@ func store() throws {
     producer.publish()
     let before = Clock.threadCPU()
     buffer.removeAll(keepingCapacity: true)
-    _ = consumer.takeAll(appendingTo: &buffer)
+    _ = consumer.take(appendingTo: &buffer)
     var at = 0
     while at < buffer.count {
       let count = Int(buffer[at])

@@ -37,6 +37,9 @@ final class Drain: @unchecked Sendable {
     var count: Int
   }
 
+  /// Words that are taken out of a ring at once, whatever waits there: a pass that comes late needs
+  /// no more memory than others.
+  private static let portion = 16 << 10
   /// Words that may wait for a slower thread.
   private static let heldLimit = 1 << 22
 
@@ -184,20 +187,17 @@ final class Drain: @unchecked Sendable {
     }
     reportCadences()
     for event in watch.check() { deliver { sink throws(LBError) in try sink.event(event) } }
-    takeOut()
-    if sources.count > 1 { held.sort { $0.start < $1.start } }
-    let overfull = words.count > Self.heldLimit
-    var taken = 0
-    while taken < held.count, overfull || held[taken].start < watermark {
-      deliverMessage(held[taken])
-      taken += 1
-    }
-    held.removeFirst(taken)
-    if held.isEmpty {
-      words.removeAll(keepingCapacity: true)
-    } else {
-      compact()
-    }
+    // What is there now, and no more: the producers go on meanwhile.
+    var waiting = sources.map { $0.consumer.waiting }
+    repeat {
+      var bound = watermark
+      for index in sources.indices {
+        let last = takeOut(index, &waiting[index])
+        // What it has left starts no earlier.
+        if waiting[index] > 0 { bound = min(bound, last &+ 1) }
+      }
+      deliver(before: bound)
+    } while waiting.contains { $0 > 0 }
     deliver { sink throws(LBError) in try sink.commit(watermark: watermark) }
   }
 
@@ -219,18 +219,39 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  private func takeOut() {
-    for source in sources {
-      // Once, and so no more than one ring holds: the producer may go on while we read.
-      var place = words.count
-      let messages = source.consumer.takeAll(appendingTo: &words)
-      source.consumer.release()
-      held.reserveCapacity(held.count + messages)
-      while place < words.count {
-        let count = Int(words[place])
-        held.append(Held(start: words[place + 5], offset: place + 1, count: count))
-        place += count + 1
-      }
+  /// Takes a portion out of one ring, of the `waiting` words that are left of it; gives when its
+  /// last message starts.
+  private func takeOut(_ index: Int, _ waiting: inout Int) -> UInt64 {
+    guard waiting > 0 else { return 0 }
+    var place = words.count
+    let before = place
+    let messages = sources[index].consumer.take(
+      upTo: min(Self.portion, waiting), appendingTo: &words)
+    sources[index].consumer.release()
+    waiting -= words.count - before
+    held.reserveCapacity(held.count + messages)
+    while place < words.count {
+      let count = Int(words[place])
+      held.append(Held(start: words[place + 5], offset: place + 1, count: count))
+      place += count + 1
+    }
+    return held.last?.start ?? 0
+  }
+
+  /// Delivers what is held and starts before `bound`, in order.
+  private func deliver(before bound: UInt64) {
+    if sources.count > 1 { held.sort { $0.start < $1.start } }
+    let overfull = words.count > Self.heldLimit
+    var taken = 0
+    while taken < held.count, overfull || held[taken].start < bound {
+      deliverMessage(held[taken])
+      taken += 1
+    }
+    held.removeFirst(taken)
+    if held.isEmpty {
+      words.removeAll(keepingCapacity: true)
+    } else {
+      compact()
     }
   }
 

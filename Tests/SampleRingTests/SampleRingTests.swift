@@ -18,9 +18,9 @@ import Testing
           #expect(
             producer.push(message.span) == true, "size \(size) offset \(offset) round \(round)")
           var received: [UInt64] = []
-          #expect(consumer.takeAll(appendingTo: &received) == 0, "visible before publication")
+          #expect(consumer.take(appendingTo: &received) == 0, "visible before publication")
           producer.publish()
-          #expect(consumer.takeAll(appendingTo: &received) == 1)
+          #expect(consumer.take(appendingTo: &received) == 1)
           #expect(received == [UInt64(size)] + message)
           consumer.release()
         }
@@ -43,12 +43,12 @@ import Testing
     #expect(producer.pushed == 11)
     #expect(producer.dropped == 6)
     var received: [UInt64] = []
-    #expect(consumer.takeAll(appendingTo: &received) == 5)
+    #expect(consumer.take(appendingTo: &received) == 5)
     #expect(producer.push([9, 9].span) == false, "room that was not released")
     consumer.release()
     #expect(producer.push([9, 9].span) == true)
     producer.publish()
-    #expect(consumer.takeAll(appendingTo: &received) == 1)
+    #expect(consumer.take(appendingTo: &received) == 1)
     #expect(received == [2, 0, 0, 2, 1, 1, 2, 2, 2, 2, 3, 3, 2, 4, 4, 2, 9, 9])
     #expect(producer.pushed == consumer.drained + producer.dropped)
   }
@@ -59,10 +59,30 @@ import Testing
     var consumer = ring.takeConsumer()
     for value in 0..<8 as Range<UInt64> { _ = producer.push([value].span) }
     var received: [UInt64] = []
-    #expect(consumer.takeAll(appendingTo: &received) == 0)
+    #expect(consumer.take(appendingTo: &received) == 0)
     producer.publish()
-    #expect(consumer.takeAll(appendingTo: &received) == 8)
+    #expect(consumer.take(appendingTo: &received) == 8)
     #expect(received == (0..<8).flatMap { [1, $0] })
+  }
+
+  @Test func wholeMessagesAreTakenUpToALimit() {
+    // Indices that wrap around, as after a long run.
+    let ring = RingStorage(capacity: 64, firstIndex: .max - 20)
+    var producer = ring.takeProducer()
+    var consumer = ring.takeConsumer()
+    for value in 0..<10 as Range<UInt64> { _ = producer.push([value, value, value].span) }
+    producer.publish()
+    #expect(consumer.waiting == 40)
+    var received: [UInt64] = []
+    // Four words each: what does not fit stays, but one is always taken.
+    for (limit, count) in [(11, 2), (1, 1), (12, 3), (4, 1), (100, 3), (100, 0)] {
+      let before = received.count
+      #expect(consumer.take(upTo: limit, appendingTo: &received) == count)
+      #expect(received.count - before == count * 4)
+      consumer.release()
+    }
+    #expect(received == (0..<10).flatMap { [3, $0, $0, $0] })
+    #expect(consumer.waiting == 0 && consumer.drained == 10)
   }
 
   @Test func indicesAreTwoCacheLinePairsApart() throws {
@@ -114,7 +134,7 @@ import Testing
     while true {
       let isDone = outcome.done.load() == 1
       buffer.removeAll(keepingCapacity: true)
-      let taken = consumer.takeAll(appendingTo: &buffer)
+      let taken = consumer.take(appendingTo: &buffer)
       var place = 0
       while place < buffer.count {
         let count = Int(buffer[place])

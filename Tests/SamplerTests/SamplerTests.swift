@@ -229,6 +229,31 @@ private func waitUntilFinished(_ session: SamplerSession) {
     #expect(Set(sink.frames.map(\.header.stream)) == [0, 1])
   }
 
+  /// Far more than is taken out of a ring at once, of threads that are not equally fast.
+  @Test func aPassOfManyPortionsKeepsTheOrder() throws {
+    let sink = CollectingSink()
+    let wide = (0..<300).map { "\($0)" }
+    var configuration = configuration(limit: 400, threads: 2)
+    // Nothing is drained before the end.
+    configuration.liveWithin = nil
+    let session = SamplerSession(
+      configuration,
+      requests: [
+        CollectorRequest(ScriptedCollector(name: "one", instances: [wide])),
+        CollectorRequest(ScriptedCollector(name: "two"), interval: 2_000_000),
+      ], sinks: [sink])
+    try session.arm()
+    defer { session.disarm() }
+    _ = try session.start()
+    waitUntilFinished(session)
+    let account = try session.stop(sampling: false)
+    #expect(account.ledger.isExact && account.ledger.ring.dropped == 0)
+    let starts = sink.frames.map(\.header.start)
+    #expect(starts == starts.sorted())
+    #expect(sink.frames.count == Int(account.ledger.ring.drained))
+    #expect(sink.frames.count { $0.header.stream == 0 } > 300)
+  }
+
   @Test func aFailingSinkEndsTheSessionAndKeepsTheAccount() throws {
     let good = CollectingSink()
     let session = SamplerSession(

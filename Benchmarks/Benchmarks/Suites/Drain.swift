@@ -35,7 +35,7 @@ func drainSuite() {
         _ = producer.push(message.span)
         producer.publish()
         buffer.removeAll(keepingCapacity: true)
-        _ = consumer.takeAll(appendingTo: &buffer)
+        _ = consumer.take(appendingTo: &buffer)
         consumer.release()
         // Behind the message's length.
         let words = buffer.span.extracting(1..<buffer.count)

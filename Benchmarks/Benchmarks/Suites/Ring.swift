@@ -22,7 +22,7 @@ func ringSuite() {
         guard staged == 256 else { return }
         staged = 0
         buffer.removeAll(keepingCapacity: true)
-        _ = consumer.takeAll(appendingTo: &buffer)
+        _ = consumer.take(appendingTo: &buffer)
         consumer.release()
       }
       blackHole(buffer)
