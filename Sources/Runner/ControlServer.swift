@@ -47,6 +47,8 @@ package final class ControlServer {
   private static let knownLimit = 16
   private var client: ControlConnection?
   private var isDone = false
+  /// For the request that ends a bracket, and for the one that begins the next.
+  private var eagerness = (inside: Eagerness(), between: Eagerness())
 
   /// A server of `collectors`, which are armed, until `stop` is raised or a program disarms it.
   package init(
@@ -71,11 +73,10 @@ package final class ControlServer {
         try serve(client)
         continue
       }
-      let ready = Poll.wait(
-        readable: [
-          stop.pollDescriptor, client?.pollDescriptor ?? -1, socket.pollDescriptor,
-          collectors.attentionDescriptor,
-        ], until: nil)
+      let ready = look(at: [
+        stop.pollDescriptor, client?.pollDescriptor ?? -1, socket.pollDescriptor,
+        collectors.attentionDescriptor,
+      ])
       if stop.raised != nil {
         try leave("a stop was asked for")
         return state.closed
@@ -88,6 +89,25 @@ package final class ControlServer {
       if ready.contains(2) { welcome() }
     }
     return state.closed
+  }
+
+  /// Those of `descriptors` that have something to read, looked for without sleeping at first where
+  /// that has paid.
+  private func look(at descriptors: [Int32]) -> [Int] {
+    guard client != nil else { return Poll.wait(readable: descriptors, until: nil) }
+    let place =
+      state.open == nil ? \(inside: Eagerness, between: Eagerness).between : \.inside
+    let patience = eagerness[keyPath: place].patience()
+    guard patience > 0 else { return Poll.wait(readable: descriptors, until: nil) }
+    let deadline = Clock.monotonic() + patience
+    while true {
+      let now = Clock.monotonic()
+      let ready = Poll.wait(readable: descriptors, until: now)
+      if !ready.isEmpty || now >= deadline {
+        eagerness[keyPath: place].note(!ready.isEmpty)
+        return ready.isEmpty ? Poll.wait(readable: descriptors, until: nil) : ready
+      }
+    }
   }
 
   /// Closes what is open.
