@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 
 /// The built command, run as a user would run it.
@@ -86,6 +87,26 @@ struct Command {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: runs)) ?? []
     return names.filter { $0.hasSuffix(".lbsample") }.sorted().last.map { "\(runs)/\($0)" }
   }
+}
+
+/// Others who use a CPU each.
+struct BusyNeighbours {
+  private let processes: [Process]
+
+  /// Begins with so many.
+  init(_ count: Int = 1) throws {
+    processes = try (0..<count).map { _ in
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: "/bin/sh")
+      process.arguments = ["-c", "while :; do :; done"]
+      process.standardOutput = FileHandle.nullDevice
+      try process.run()
+      return process
+    }
+  }
+
+  /// Ends them. Not by SIGTERM: it may be blocked here, and so in the child.
+  func end() { for process in processes { kill(process.processIdentifier, SIGKILL) } }
 }
 
 /// A command under way.

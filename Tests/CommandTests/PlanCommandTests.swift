@@ -530,13 +530,8 @@ import Testing
 
   @Test func aNoisyNeighbourIsFoundAndTheRepetitionRepeated() throws {
     let command = try Command()
-    let neighbour = Process()
-    neighbour.executableURL = URL(fileURLWithPath: "/bin/sh")
-    neighbour.arguments = ["-c", "while :; do :; done"]
-    neighbour.standardOutput = FileHandle.nullDevice
-    try neighbour.run()
-    // Not SIGTERM: it may be blocked here, and so in the child.
-    defer { kill(neighbour.processIdentifier, SIGKILL) }
+    let neighbour = try BusyNeighbours()
+    defer { neighbour.end() }
     let outcome = try start(command, ["--idempotent", "--strict", "--", "sleep", "0.6"]).finish()
     #expect(outcome.code == 6 && outcome.error.contains("contaminated"), "\(outcome.error)")
     let phase = try #require(try result(outcome).phases.first)
@@ -548,12 +543,8 @@ import Testing
 
   @Test func aHostThatIsNotFitIsSaidOrEndsTheRunAsConfigured() throws {
     let command = try Command()
-    let neighbour = Process()
-    neighbour.executableURL = URL(fileURLWithPath: "/bin/sh")
-    neighbour.arguments = ["-c", "while :; do :; done"]
-    neighbour.standardOutput = FileHandle.nullDevice
-    try neighbour.run()
-    defer { kill(neighbour.processIdentifier, SIGKILL) }
+    let neighbour = try BusyNeighbours()
+    defer { neighbour.end() }
     func run(_ gates: String) throws -> Command.Outcome {
       let file = command.folder.file("gates.conf")
       try Data("[gates]\nhost_window = \"600ms\"\n\(gates)\n".utf8).write(
@@ -630,12 +621,8 @@ import Testing
     func placed(_ text: String) -> String { text.replacingOccurrences(of: "LOG", with: log) }
     let path = try plan(command, "[[phase]]\nname = \"a\"\n" + placed(text))
     // No host is quiet enough for this, and one that waits alone might be.
-    let neighbour = Process()
-    neighbour.executableURL = URL(fileURLWithPath: "/bin/sh")
-    neighbour.arguments = ["-c", state == "settling" ? "while :; do :; done" : "exit"]
-    neighbour.standardOutput = FileHandle.nullDevice
-    try neighbour.run()
-    defer { kill(neighbour.processIdentifier, SIGKILL) }
+    let neighbours = try BusyNeighbours(state == "settling" ? 1 : 0)
+    defer { neighbours.end() }
     let configuration = command.folder.file("c.conf")
     try Data("[gates]\nquiet = \"0.0001%\"\n".utf8).write(
       to: URL(fileURLWithPath: configuration))

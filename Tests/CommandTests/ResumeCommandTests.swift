@@ -244,14 +244,8 @@ import Testing
     kill(running.process.processIdentifier, SIGKILL)
     _ = try running.finish()
     try Data().write(to: URL(fileURLWithPath: command.folder.file("again")))
-    let neighbours = try (0..<2).map { _ in
-      let neighbour = Process()
-      neighbour.executableURL = URL(fileURLWithPath: "/bin/sh")
-      neighbour.arguments = ["-c", "while :; do :; done"]
-      try neighbour.run()
-      return neighbour
-    }
-    defer { for neighbour in neighbours { kill(neighbour.processIdentifier, SIGKILL) } }
+    let neighbours = try BusyNeighbours(2)
+    defer { neighbours.end() }
     try configure("block")
     let refused = try command.start(["run", "--config", "/dev/null", "--resume", "last"]).finish()
     #expect(refused.code == 6, "\(refused.error)")
