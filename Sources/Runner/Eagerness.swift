@@ -4,9 +4,9 @@
 /// and be woken for every request, which a virtual machine pays for dearly. Where it shares our CPU
 /// looking keeps it from asking: then, and where its brackets are long, it soon is given up.
 package struct Eagerness: Sendable {
-  /// Nanoseconds that are looked for at most: as long as Linux lets a guest's idle CPU poll
-  /// (guest_halt_poll_ns).
-  package static let longest: UInt64 = 200_000
+  /// Nanoseconds that are looked for at most: several times what an interpreted program takes from
+  /// a reply to its next request.
+  package static let longest: UInt64 = 500_000
   /// Requests that are at most slept through until looking is tried again.
   private static let rarest = 1024
 
