@@ -60,17 +60,20 @@ package enum RunReport {
     var lines: [String] = []
     for repetition in phase.repetitions {
       for attempt in repetition.attempts {
+        let number = repetition.warmUp ? name(repetition) : "repetition \(name(repetition))"
         let place =
-          name(repetition) + (repetition.attempts.count > 1 ? ", attempt \(attempt.attempt)" : "")
+          number + (repetition.attempts.count > 1 ? ", attempt \(attempt.attempt)" : "")
         for reason in attempt.contamination {
           lines.append("note     \(place) is contaminated: \(reason)")
         }
-        if attempt.outputBytesKept < attempt.outputBytes {
-          lines.append(
-            "note     \(place): \(attempt.outputBytesKept) of "
-              + "\(attempt.outputBytes) bytes of output are kept")
-        }
       }
+    }
+    let cut = phase.repetitions.flatMap(\.attempts).filter { $0.outputBytesKept < $0.outputBytes }
+    if let most = cut.max(by: { $0.outputBytes < $1.outputBytes }) {
+      let whose = cut.count == 1 ? "one attempt's output" : "the output of \(cut.count) attempts"
+      lines.append(
+        "note     \(whose) is kept in part (run.output_limit): \(most.outputBytesKept) of "
+          + "\(most.outputBytes) bytes of the longest")
     }
     if let all = phase.metrics.first, let clean = phase.cleanMetrics.first {
       lines.append(

@@ -546,9 +546,8 @@ import Testing
     let neighbour = try BusyNeighbours()
     defer { neighbour.end() }
     func run(_ gates: String) throws -> Command.Outcome {
-      let file = command.folder.file("gates.conf")
-      try Data("[gates]\nhost_window = \"600ms\"\n\(gates)\n".utf8).write(
-        to: URL(fileURLWithPath: file))
+      let file = try command.folder.write(
+        "gates.conf", "[gates]\nhost_window = \"600ms\"\n\(gates)\n")
       return try command.start([
         "run", "--cpu", "--format", "json", "--config", file, "--", "sh", "-c", "echo x >> begun",
       ]).finish()
@@ -623,9 +622,7 @@ import Testing
     // No host is quiet enough for this, and one that waits alone might be.
     let neighbours = try BusyNeighbours(state == "settling" ? 1 : 0)
     defer { neighbours.end() }
-    let configuration = command.folder.file("c.conf")
-    try Data("[gates]\nquiet = \"0.0001%\"\n".utf8).write(
-      to: URL(fileURLWithPath: configuration))
+    let configuration = try command.folder.write("c.conf", "[gates]\nquiet = \"0.0001%\"\n")
     let running = try command.start(
       ["run", "--cpu", "--config", configuration, "--plan", path] + options.map(placed))
     #expect(

@@ -82,8 +82,8 @@ import Testing
 
   @Test func whatAQuotaEndedIsGoneOnWith() throws {
     let command = try Command()
-    let plan = command.folder.file("plan.toml")
-    try Data(
+    let plan = try command.folder.write(
+      "plan.toml",
       """
       repetitions = 3
       [[phase]]
@@ -99,8 +99,7 @@ import Testing
       [[phase.phase]]
       name = "inner"
       command = "true"
-      """.utf8
-    ).write(to: URL(fileURLWithPath: plan))
+      """)
     let outcome = try command.start([
       "run", "--cpu", "--config", "/dev/null", "--plan", plan, "--max-wall", "500ms",
       "--format", "json",
@@ -172,8 +171,8 @@ import Testing
 
   @Test func aRunThatWaitedCanBeGoneOnWith() throws {
     let command = try Command()
-    let plan = command.folder.file("plan.toml")
-    try Data(
+    let plan = try command.folder.write(
+      "plan.toml",
       """
       [[phase]]
       name = "first"
@@ -184,8 +183,7 @@ import Testing
       [[phase]]
       name = "last"
       command = "true"
-      """.utf8
-    ).write(to: URL(fileURLWithPath: plan))
+      """)
     let running = try command.start(["run", "--cpu", "--config", "/dev/null", "--plan", plan])
     #expect(running.wait { running.error.contains("lbsample approve") })
     kill(running.process.processIdentifier, SIGKILL)
@@ -199,8 +197,8 @@ import Testing
 
   @Test func whatWasApprovedIsNotAskedAgain() throws {
     let command = try Command()
-    let plan = command.folder.file("plan.toml")
-    try Data(
+    let plan = try command.folder.write(
+      "plan.toml",
       """
       [[phase]]
       name = "gate"
@@ -208,8 +206,7 @@ import Testing
       [[phase]]
       name = "last"
       command = ["sh", "-c", "test -e again || exec sleep 60"]
-      """.utf8
-    ).write(to: URL(fileURLWithPath: plan))
+      """)
     let running = try command.start(["run", "--cpu", "--config", "/dev/null", "--plan", plan])
     #expect(running.wait { running.error.contains("lbsample approve") })
     #expect(try command("approve", "last", "--config", "/dev/null").code == 0)
@@ -220,7 +217,7 @@ import Testing
       })
     kill(running.process.processIdentifier, SIGKILL)
     _ = try running.finish()
-    try Data().write(to: URL(fileURLWithPath: command.folder.file("again")))
+    try command.folder.write("again", "")
     let again = try command.start(["run", "--config", "/dev/null", "--resume", "last"]).finish()
     #expect(again.code == 0 && again.output.contains("status   completed"), "\(again.error)")
     let reader = try RunReader(path: file)
@@ -233,7 +230,7 @@ import Testing
     let command = try Command()
     let file = command.folder.file("own.conf")
     func configure(_ host: String) throws {
-      try Data("[gates]\nhost = \"\(host)\"\n".utf8).write(to: URL(fileURLWithPath: file))
+      try command.folder.write("own.conf", "[gates]\nhost = \"\(host)\"\n")
     }
     try configure("off")
     let running = try command.start([
@@ -243,7 +240,7 @@ import Testing
     #expect(running.wait { count(command.folder.file("log")) == 1 })
     kill(running.process.processIdentifier, SIGKILL)
     _ = try running.finish()
-    try Data().write(to: URL(fileURLWithPath: command.folder.file("again")))
+    try command.folder.write("again", "")
     let neighbours = try BusyNeighbours(2)
     defer { neighbours.end() }
     try configure("block")
@@ -272,7 +269,7 @@ import Testing
     #expect(running.wait { count(log) == 1 })
     kill(running.process.processIdentifier, SIGKILL)
     _ = try running.finish()
-    try Data().write(to: URL(fileURLWithPath: command.folder.file("there/again")))
+    try command.folder.write("there/again", "")
     let again = try command.start(
       [
         "run", "--config", "/dev/null", "--resume", "last", "--result", "out.json", "--events",

@@ -49,15 +49,14 @@ import Testing
   @Test func membersHaveDirectoriesOfTheirOwn() throws {
     let command = try Command()
     let load = "../*.load/made"
-    let script = command.folder.file("work.sh")
-    try Data(
+    let script = try command.folder.write(
+      "work.sh",
       """
       while ! test -e \(load); do sleep 0.01; done
       rm \(load); test ! -e made && touch made
-      """.utf8
-    ).write(to: URL(fileURLWithPath: script))
-    let plan = command.folder.file("plan.toml")
-    try Data(
+      """)
+    let plan = try command.folder.write(
+      "plan.toml",
       """
       workspace = "empty"
       keep = "always"
@@ -71,8 +70,7 @@ import Testing
       [[phase.member]]
       measured = true
       command = ["sh", "\(script)"]
-      """.utf8
-    ).write(to: URL(fileURLWithPath: plan))
+      """)
     let outcome = try run(command, ["--plan", plan])
     #expect(outcome.code == 0, "\(outcome.output) \(outcome.error)")
     #expect(
@@ -216,8 +214,7 @@ import Testing
     let command = try Command()
     // Retries come after failures; no pause between them.
     let fails = options.contains("--retries")
-    let file = command.folder.file("own.conf")
-    try Data("[run]\nbackoff = \"0s\"\n".utf8).write(to: URL(fileURLWithPath: file))
+    let file = try command.folder.write("own.conf", "[run]\nbackoff = \"0s\"\n")
     let outcome = try command.start(
       ["run", "--cpu", "--config", file, "-r", "4", "--format", "json"] + options
         + ["--", fails ? "false" : "true"]
