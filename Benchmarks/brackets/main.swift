@@ -1,7 +1,8 @@
 // What a bracket around nothing costs: brackets [COUNT [system|workload|none]].
 //
-// Arms cpu, net and eight software events (of every CPU; of this process as the workload; or none)
-// on one sampling thread, opens and closes COUNT brackets on its CPU, and prints one JSON object:
+// Arms cpu, net, memory, disk and eight software events (of every CPU; of this process as the
+// workload; or none) on one sampling thread, opens and closes COUNT brackets on its CPU, and prints
+// one JSON object:
 // microseconds of opening a workload's counters, of start, of stop up to the closing samples, of the
 // acquisitions in both, and what is open before and after.
 import Collectors
@@ -49,7 +50,7 @@ do {
   }
   let registry = CollectorRegistry.host(options)
   let requests =
-    ["cpu", "net"].compactMap { registry[$0] }
+    ["cpu", "net", "memory", "disk"].compactMap { registry[$0] }
     + (of == "none"
       ? []
       : ["perf"]
