@@ -7,8 +7,8 @@ import Synchronization
 ///
 /// The contract: what is committed survives the death of this process at any moment
 /// (synchronous=NORMAL: not a power failure). The tables and the host's rows are in the main file
-/// from the beginning; samples come in the write-ahead log and reach the main file between
-/// repetitions and at the end. Calls may come from the drain and from the runner: they are
+/// from the beginning; samples come in the write-ahead log and reach the main file now and then
+/// between repetitions, and at the end. Calls may come from the drain and from the runner: they are
 /// serialised here.
 package final class RunWriter: @unchecked Sendable {
   // Sendable: the queue serialises; the path never changes.

@@ -16,8 +16,16 @@ package struct AuxiliaryCommand {
   package var cpus: CPUSet
   /// Nanoseconds that it may take, nil for no limit.
   package var limit: UInt64?
-  /// Whether a first stop request leaves it alone.
-  package var outlivesStop = false
+  /// What a first stop request does to it; a second one always ends it.
+  package var atStop = AtStop.ends
+
+  /// Reactions to a stop request.
+  package enum AtStop: Sendable {
+    case ends
+    /// Ends, but where the stop came before it, as to what cleans up behind one.
+    case endsUnlessEarlier
+    case goesOn
+  }
 
   /// A shell command.
   package init(
@@ -50,8 +58,14 @@ package struct AuxiliaryCommand {
     } catch {
       return failure("could not be started: \(error)")
     }
+    let stop =
+      switch atStop {
+      case .ends: services.stop
+      case .endsUnlessEarlier: services.stop.raised == nil ? services.stop : services.kill
+      case .goesOn: services.kill
+      }
     workload.openGate()
-    let interruption = wait(workload, services)
+    let interruption = wait(workload, stop)
     if interruption != nil {
       let grace = min(specification.grace, StopCoordinator.limit)
       WorkloadLauncher.terminate(workload, grace: grace, services)
@@ -96,8 +110,7 @@ package struct AuxiliaryCommand {
   }
 
   /// Waits for its end; gives why it is to be ended before.
-  private func wait(_ workload: any Workload, _ services: RunServices) -> Interruption? {
-    let stop = outlivesStop ? services.kill : services.stop
+  private func wait(_ workload: any Workload, _ stop: StopFlag) -> Interruption? {
     let ready = Poll.wait(
       readable: [workload.exitPollDescriptor, stop.pollDescriptor],
       until: limit.map { Clock.monotonic() + $0 })

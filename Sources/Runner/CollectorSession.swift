@@ -1,3 +1,4 @@
+import LinuxSystem
 package import SampleModel
 package import Sampler
 
@@ -6,6 +7,10 @@ package struct BracketOutcome: Sendable {
   package var account: BracketAccount
   /// Over the bracket, in base units, in layout order.
   package var values: [(name: String, value: Double)]
+  /// Whether it was sampled: else the account has its times alone.
+  package var isSampled = true
+  /// What ended the sampling within it, where none of it was required.
+  package var failure: LBError?
   /// The same by name.
   package var metrics: [String: Double] {
     Dictionary(values.map { ($0.name, $0.value) }) { _, last in last }
@@ -26,15 +31,16 @@ package protocol CollectorLifecycle: AnyObject {
   func aim(at workload: Int32)
   /// The opening sample; gives the bracket's number.
   func start() throws(LBError) -> UInt32
-  /// The closing sample and the bracket's account.
+  /// The closing sample and the bracket's account, which has its times alone where sampling failed
+  /// and nothing of it was required.
   func stop() throws(LBError) -> BracketOutcome
   /// Lets everything go. Harmless when not armed.
   func disarm()
   /// Closes what is held of the host while the run waits for something outside of it. Between
   /// brackets.
   func suspend()
-  /// Arms it anew; gives what optional collectors could not be, and why.
-  func resume() throws(LBError) -> [(collector: String, reason: String)]
+  /// Arms it anew. What cannot be is named by the error, and is tried again by the next call.
+  func resume() throws(LBError)
   /// The CPU that brackets are opened and closed on, nil when it does not matter.
   var bracketCPU: Int? { get }
   /// Readable when sampling has failed.
@@ -57,6 +63,10 @@ package protocol CollectorLifecycle: AnyObject {
   /// Reads an optional collector no more; false where it is required or not sampled. Between
   /// brackets.
   func disable(_ collector: String) -> Bool
+  /// What there still is to sample with after this failure.
+  func outlook(after error: LBError) -> SamplingOutlook
+  /// Samples no more: brackets have their times alone from now on. Between brackets.
+  func degrade()
 }
 
 extension CollectorLifecycle {
@@ -73,7 +83,11 @@ extension CollectorLifecycle {
   /// Nothing is held.
   package func suspend() {}
   /// Nothing was.
-  package func resume() throws(LBError) -> [(collector: String, reason: String)] { [] }
+  package func resume() throws(LBError) {}
+  /// Failures pass.
+  package func outlook(after error: LBError) -> SamplingOutlook { .whole }
+  /// Nothing is sampled.
+  package func degrade() {}
 }
 
 /// The real collectors.
@@ -82,6 +96,9 @@ package final class CollectorSession: CollectorLifecycle {
   private let deltas = BracketDeltas()
   private let noticed = RunNotices()
   private let workload: WorkloadTarget?
+  /// The last bracket, and CLOCK_MONOTONIC when it was opened.
+  private var bracket: (number: UInt32, opened: UInt64) = (0, 0)
+  private var isDegraded = false
 
   /// Collectors that feed `sinks` beside the bracket's differences; those of the workload's tree
   /// look at `workload`.
@@ -98,14 +115,38 @@ package final class CollectorSession: CollectorLifecycle {
   /// Aims the collectors of the workload's tree, and lets them open what is its.
   package func aim(at workload: Int32) {
     self.workload?.aim(at: workload)
-    sampler.prepare()
+    if !isDegraded { sampler.prepare() }
   }
   /// Opens a bracket.
-  package func start() throws(LBError) -> UInt32 { try sampler.start() }
+  package func start() throws(LBError) -> UInt32 {
+    let number = isDegraded ? bracket.number + 1 : try sampler.start()
+    bracket = (number, Clock.monotonic())
+    return number
+  }
   /// Closes it.
   package func stop() throws(LBError) -> BracketOutcome {
-    let account = try sampler.stop(sampling: true)
-    return BracketOutcome(account: account, values: deltas.values())
+    let called = Clock.monotonic()
+    guard !isDegraded else { return timesAlone(until: called) }
+    do throws(LBError) {
+      let account = try sampler.stop(sampling: true)
+      return BracketOutcome(account: account, values: deltas.values())
+    } catch {
+      guard outlook(after: error) == .dispensable else { throw error }
+      return timesAlone(until: called, because: error)
+    }
+  }
+
+  private func timesAlone(
+    until closed: UInt64, because failure: LBError? = nil
+  ) -> BracketOutcome {
+    var outcome = BracketOutcome(
+      account: BracketAccount(
+        number: bracket.number, openStart: bracket.opened, closeEnd: closed, ledger: Ledger(),
+        overhead: Overhead()),
+      values: [])
+    outcome.isSampled = false
+    outcome.failure = failure
+    return outcome
   }
   /// Grows rings of the sampler.
   package func growRings(of threads: [Int], limit: Int) throws(LBError) -> [RingGrowth] {
@@ -116,15 +157,28 @@ package final class CollectorSession: CollectorLifecycle {
   /// Suspends the sampler.
   package func suspend() { sampler.suspend() }
   /// Resumes it.
-  package func resume() throws(LBError) -> [(collector: String, reason: String)] {
-    try sampler.resume()
+  package func resume() throws(LBError) { if !isDegraded { try sampler.resume() } }
+  /// By whether the sampling threads still answer, and by whose failure it is.
+  package func outlook(after error: LBError) -> SamplingOutlook {
+    let streams = meta?.streams ?? []
+    if sampler.isSilent { return streams.contains(where: \.required) ? .lost : .dispensable }
+    guard let name = error.context.collector,
+      streams.contains(where: { $0.collector == name && !$0.required })
+    else { return .whole }
+    return .without(name)
+  }
+  /// Ends the sampler's work; its brackets' numbers are gone on with.
+  package func degrade() {
+    isDegraded = true
+    sampler.abandon()
+    bracket.number = sampler.bracketNumber
   }
   /// Disarms the sampler.
   package func disarm() { sampler.disarm() }
 
-  package var bracketCPU: Int? { sampler.bracketCPU }
-  package var attentionDescriptor: Int32 { sampler.attentionDescriptor }
-  package var failure: LBError? { sampler.failure }
+  package var bracketCPU: Int? { isDegraded ? nil : sampler.bracketCPU }
+  package var attentionDescriptor: Int32 { isDegraded ? -1 : sampler.attentionDescriptor }
+  package var failure: LBError? { isDegraded ? sampler.sinkFailure : sampler.failure }
   package var units: [String: String] { deltas.units }
   package var shares: [String: String] { deltas.shares }
   package var notices: [String] { noticed.messages }

@@ -21,14 +21,14 @@ package struct HookRunner {
   /// Hooks of one run.
   package init(_ context: RunContext) { self.context = context }
 
-  /// Runs the command of `hook`, if there is one; gives why it failed. A stop ends it, but for
-  /// `cleanup`, which ends after a minute, or after what one repetition may take if that is more.
+  /// Runs the command of `hook`, if there is one; gives why it failed. A stop ends it. `cleanup`
+  /// comes behind a stop too, and has a minute, or what one repetition may take if that is more.
   package func run(_ hook: Hook) -> LBError? {
     guard let command = context.specification.hooks[hook] else { return nil }
     var step = AuxiliaryCommand(
       "--\(hook.rawValue)", shell: command, context.specification, cpus: context.allowedCPUs)
-    step.outlivesStop = hook == .cleanup
     if hook == .cleanup {
+      step.atStop = .endsUnlessEarlier
       step.limit = max(Self.cleanUpLimit, context.specification.timeout ?? 0)
     }
     return step.run(context.services)

@@ -165,10 +165,11 @@ final class PhaseRunner {
 
   /// Whether the phases behind one that failed are executed nevertheless.
   private func goesOn(behind node: PhaseNode, _ fatal: LBError) throws(LBError) -> Bool {
-    let isMeasured = node.specification != nil && !node.lasts
     let limit = context.specification.askLimit
-    let remedy = session.diagnosis.remedy(
-      for: fatal, phase: node.name, hasBegun: true, isMeasured: isMeasured, mayAsk: limit != nil)
+    var failure = Diagnosis.Failure(fatal)
+    failure.isMeasured = node.specification != nil && !node.lasts
+    failure.mayAsk = limit != nil
+    let remedy = session.diagnosis.remedy(for: failure, phase: node.name)
     guard remedy == .skipPhase || remedy == .ask else { return false }
     // Before anybody's answer: the first error decides how the run ends.
     if !session.result.errors.contains(fatal) { session.note(fatal) }

@@ -13,6 +13,8 @@ package struct AttemptOutcome: Sendable {
   package var hasBegun = false
   /// What the user should know of it.
   package var notes: [String] = []
+  /// What ended the sampling, where none of it was required.
+  package var lostSampling: LBError?
 
   /// An outcome.
   package init(result: AttemptResult, output: [UInt8] = [], fatal: LBError? = nil) {
@@ -75,6 +77,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     defer { pin(to: here) }
 
     var fatal: LBError?
+    var lostSampling: LBError?
     var hasBegun = false
     do throws(LBError) {
       try confine(workload, context)
@@ -88,7 +91,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
       let ending = waitForEnd(
         workload, pump, context, collectors, beside, since: opened)
       fatal = try close(
-        ending, workload, context, collectors, opened: opened, result: &result)
+        ending, workload, context, collectors, opened: opened, result: &result,
+        lostSampling: &lostSampling)
     } catch {
       fatal = error
       result.error = result.error ?? error
@@ -105,11 +109,10 @@ package final class RepetitionExecutor: RepetitionExecuting {
       result.involuntarySwitches = usage.involuntarySwitches
     } else {
       let reason = refusal.map { SystemError.words($0) } ?? "it does not react to SIGKILL"
-      fatal =
-        fatal
-        ?? LBError(
-          .workload,
-          "\(name) still runs and cannot be ended: \(reason)")
+      let unended = LBError(.workload, "\(name) still runs and cannot be ended: \(reason)")
+      // Sampling may be mended; nothing is measured beside this.
+      if fatal?.category == .metricCollection { fatal = nil }
+      fatal = fatal ?? unended
       result.error = result.error ?? fatal
     }
     if let scope = services.scope, scope.isPopulated {
@@ -132,6 +135,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     var outcome = AttemptOutcome(result: result, output: output, fatal: fatal)
     outcome.notes = notes
     outcome.hasBegun = hasBegun
+    outcome.lostSampling = lostSampling
     return outcome
   }
 
@@ -240,7 +244,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
   /// Takes the closing sample, at the right side of the workload's end, and judges the attempt.
   private func close(
     _ ending: Ending, _ workload: any Workload, _ context: RunContext,
-    _ collectors: any CollectorLifecycle, opened: UInt64, result: inout AttemptResult
+    _ collectors: any CollectorLifecycle, opened: UInt64, result: inout AttemptResult,
+    lostSampling: inout LBError?
   ) throws(LBError) -> LBError? {
     var fatal: LBError?
     let outcome: BracketOutcome
@@ -266,7 +271,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
     result.startUnixNanoseconds =
       context.services.clock.realtime() &- (Clock.monotonic() &- account.openStart)
     result.ledger = account.ledger
-    result.overhead = account.overhead
+    result.overhead = outcome.isSampled ? account.overhead : nil
+    lostSampling = outcome.failure
     result.metrics = outcome.metrics
     let status = workload.peekExit()
     result.exitCode = status?.code

@@ -92,29 +92,42 @@ struct RepetitionRunner {
   ) throws(LBError) -> LBError? {
     var counts = phases.map(\.specification.repetitions)
     let phases = phases.map(session.withoutUnknownMetric)
+    func measured(_ phase: MeasuredPhase, _ until: Precision) -> [Double] {
+      RunSummary.values(of: until.metric, in: session.result.phases[phase.index])
+    }
+    // Repetitions in a row that have not the metric: of three it is not measured any more.
+    var without = Array(repeating: 0, count: phases.count)
     while true {
       let open = phases.indices.filter { index in
         let specification = phases[index].specification
-        guard let until = specification.until else { return false }
-        let values = RunSummary.values(
-          of: until.metric, in: session.result.phases[phases[index].index])
-        return !until.isReached(by: values) && counts[index] < specification.maximumRepetitions
+        guard let until = specification.until, without[index] < 3 else { return false }
+        return !until.isReached(by: measured(phases[index], until))
+          && counts[index] < specification.maximumRepetitions
       }
       if open.isEmpty { break }
       for index in open {
+        guard let until = phases[index].specification.until else { continue }
+        let known = measured(phases[index], until).count
         counts[index] += 1
         let (goOn, fatal) = try execute(
           ScheduledRepetition(phase: index, repetition: counts[index], warmUp: false))
         guard goOn, fatal == nil else { return fatal }
+        let last = session.result.phases[phases[index].index].repetitions.last
+        let isMissing =
+          last?.status == .completed && measured(phases[index], until).count == known
+        without[index] = isMissing ? without[index] + 1 : 0
       }
     }
-    for phase in phases {
+    for (index, phase) in phases.enumerated() {
       guard let until = phase.specification.until else { continue }
-      let values = RunSummary.values(of: until.metric, in: session.result.phases[phase.index])
+      let values = measured(phase, until)
       if !until.isReached(by: values) {
+        let reason =
+          without[index] > 0
+          ? "behind which there are no more" : "the most that --max-repetitions allows"
         session.result.warnings.append(
           "\(phase.node.name): \(until.metric) is not as precise as was asked for after "
-            + "\(values.count) values, the most that --max-repetitions allows")
+            + "\(values.count) values, \(reason)")
       }
     }
     return nil
@@ -239,7 +252,9 @@ struct RepetitionRunner {
   private func bracket(
     _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease], isFirst: Bool
   ) throws(LBError) -> Tried {
-    try SamplingRemedies.resume(collectors, session, phase.context, at: place)
+    guard try SamplingRemedies.resume(collectors, session, phase.context, at: place) else {
+      return Tried()
+    }
     let hooks = HookRunner(phase.context)
     if let failure = hooks.run(.prepare) { return Tried(failure: failure) }
     if phase.context.services.stop.raised != nil { return Tried() }
@@ -286,10 +301,13 @@ struct RepetitionRunner {
     // What runs beside it on purpose is no disturbance.
     if !(leases + beside).isEmpty { limits.foreignCPU = nil }
     let findings: [GateFinding]
+    let mayStart: Bool
     do throws(LBError) {
       for remark in beside.compactMap(\.remark) {
         try warn("background.end", remark, place, phase)
       }
+      mayStart = try SamplingRemedies.mendFailure(
+        of: &outcome, collectors, session, phase.context, at: place)
       let hasRoom = try session.remedies.mend(
         after: outcome.result, collectors, session, phase.context, at: place)
       findings = try review(&outcome, limits, place, phase).map {
@@ -303,7 +321,7 @@ struct RepetitionRunner {
         outcome: outcome, verdict: AttemptVerdict(outcome.result.status), failure: failure ?? error)
     }
     var verdict = AttemptVerdict(
-      outcome.result.status, failedToStart: mayStartLater(outcome, place), findings: findings)
+      outcome.result.status, failedToStart: mayStart, findings: findings)
     if let policy = phase.specification.retryPolicy,
       [.failed, .timeout].contains(outcome.result.status)
     {
@@ -311,17 +329,6 @@ struct RepetitionRunner {
       verdict.own = .init(pause: policy.pause(after: earlier + [outcome.result]))
     }
     return Tried(outcome: outcome, verdict: verdict, failure: failure)
-  }
-
-  /// The workload never began, and may the next time.
-  private func mayStartLater(_ outcome: AttemptOutcome, _ place: AttemptPlace) -> Bool {
-    guard let error = outcome.result.error else { return false }
-    if error.category == .metricCollection {
-      return session.diagnosis.remedy(
-        for: error, phase: place.phase, hasBegun: outcome.hasBegun, isMeasured: true) == .retry
-    }
-    return error.category == .workload
-      && (error.context.errno == EAGAIN || error.context.errno == ETXTBSY)
   }
 
   /// Says what is to be said of an attempt, and gives what disturbed it.

@@ -69,7 +69,7 @@ package struct RunController {
     } catch {
       session.note(error)
     }
-    if let stop = stopError,
+    if let stop = context.services.stopError,
       !session.result.errors.contains(where: { $0.category == stop.category })
     {
       session.note(stop)
@@ -122,13 +122,6 @@ package struct RunController {
     session.host = host
     do throws(LBError) { try host.apply() } catch { return error }
     return nil
-  }
-
-  private var stopError: LBError? {
-    guard let signal = context.services.stop.raised else { return nil }
-    var error = LBError(.stopRequested, "stopped by signal \(signal); what was sampled is kept")
-    error.context.signal = signal
-    return error
   }
 
   /// Adds what the collectors say of the whole run.

@@ -1,4 +1,5 @@
 package import LinuxSystem
+import SampleModel
 
 /// What a run stands on: immutable, shared by its components, replaced in tests.
 package struct RunServices: Sendable {
@@ -33,6 +34,13 @@ package struct RunServices: Sendable {
   package var stop: StopFlag { stopping.stop }
   /// Raised by a second one: no more grace.
   package var kill: StopFlag { stopping.kill }
+  /// What ends a run that was stopped.
+  var stopError: LBError? {
+    guard let signal = stop.raised else { return nil }
+    var error = LBError(.stopRequested, "stopped by signal \(signal); what was sampled is kept")
+    error.context.signal = signal
+    return error
+  }
 
   /// Waits for `nanoseconds` or a stop request; gives whether it was a stop.
   package func pause(_ nanoseconds: UInt64) -> Bool {

@@ -27,6 +27,11 @@ package final class RunSession {
   var remedies = SamplingRemedies()
   /// CLOCK_MONOTONIC when this session began.
   let began = Clock.monotonic()
+  /// CLOCK_MONOTONIC of the last checkpoint.
+  private lazy var checkpointed = began
+  /// Nanoseconds between checkpoints at the least: each flushes to the disk twice, and the first
+  /// write behind it once more, all of which the next repetition or a stop has to wait for.
+  private static let checkpointPeriod: UInt64 = 10_000_000_000
   /// The changes that it has made to the host.
   var host: HostChanges?
   /// What is to be said of the run at its start: a kind of event, and in words.
@@ -215,7 +220,11 @@ package final class RunSession {
     }
     attemptRow = 0
     if repetitionRow != 0, !another { try store?.setRepetitionStatus(repetitionRow, status) }
-    try store?.checkpoint()
+    let now = Clock.monotonic()
+    if now - checkpointed >= Self.checkpointPeriod {
+      checkpointed = now
+      try store?.checkpoint()
+    }
   }
 
   /// Ends the current repetition after attempts of which there will be no other.

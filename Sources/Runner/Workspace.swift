@@ -89,7 +89,7 @@ struct Workspace {
     var command = AuxiliaryCommand(
       "the working directory: \(arguments[0])", path, arguments, specification,
       cpus: context.allowedCPUs)
-    command.outlivesStop = isOurs
+    if isOurs { command.atStop = .goesOn }
     return command.run(context.services)
   }
 

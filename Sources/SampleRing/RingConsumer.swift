@@ -5,15 +5,19 @@ import Synchronization
 package struct RingConsumer: ~Copyable {
   private let storage: RingStorage
   private let words: UnsafeMutablePointer<UInt64>
-  private let mask: UInt64
+  private let capacity: Int
+  /// Index of the next message to take.
   private var tail: UInt64
+  /// The word that it stands for.
+  private var place: Int
   /// Messages taken out.
   package private(set) var drained: UInt64 = 0
 
   init(storage: RingStorage) {
     self.storage = storage
     unsafe words = storage.words
-    mask = UInt64(storage.capacity) - 1
+    capacity = storage.capacity
+    place = storage.firstPlace
     // Relaxed: this end alone moves the tail.
     unsafe tail = storage.consumed.pointee.load(ordering: .relaxed)
   }
@@ -39,23 +43,24 @@ package struct RingConsumer: ~Copyable {
     guard tail != head else { return 0 }
     var total = Int(head &- tail)
     // What is published is never more than the ring: more is our bug, not the world's.
-    precondition(UInt64(total) <= mask + 1, "more is published than the ring holds")
+    precondition(total <= capacity, "more is published than the ring holds")
     if total > limit { total = wholeMessages(within: limit, of: total) }
-    let offset = Int(tail & mask)
-    let first = min(total, Int(mask) + 1 - offset)
+    let first = min(total, capacity - place)
     let start = buffer.count
     // Safe: both parts lie within the ring.
-    unsafe buffer.append(contentsOf: UnsafeBufferPointer(start: words + offset, count: first))
+    unsafe buffer.append(contentsOf: UnsafeBufferPointer(start: words + place, count: first))
     if first < total {
       unsafe buffer.append(contentsOf: UnsafeBufferPointer(start: words, count: total - first))
     }
     tail &+= UInt64(total)
+    place += total
+    if place >= capacity { place -= capacity }
     var messages = 0
-    var place = start
-    while place < buffer.count {
-      let length = buffer[place]
-      precondition(length < UInt64(buffer.count - place), "a message runs past what was published")
-      place += Int(length) + 1
+    var next = start
+    while next < buffer.count {
+      let length = buffer[next]
+      precondition(length < UInt64(buffer.count - next), "a message runs past what was published")
+      next += Int(length) + 1
       messages += 1
     }
     drained &+= UInt64(messages)
@@ -64,15 +69,16 @@ package struct RingConsumer: ~Copyable {
 
   /// Words of the messages at the tail, one at the least, that are no more than `limit`.
   private func wholeMessages(within limit: Int, of total: Int) -> Int {
-    var place = 0
-    while place < total {
-      // Safe: masked, and published.
-      let length = unsafe words[Int((tail &+ UInt64(place)) & mask)]
-      precondition(length < UInt64(total - place), "a message runs past what was published")
-      if place > 0, place + Int(length) + 1 > limit { break }
-      place += Int(length) + 1
+    var whole = 0
+    while whole < total {
+      let word = place + whole
+      // Safe: within the ring, which holds all of them, and published.
+      let length = unsafe words[word < capacity ? word : word - capacity]
+      precondition(length < UInt64(total - whole), "a message runs past what was published")
+      if whole > 0, whole + Int(length) + 1 > limit { break }
+      whole += Int(length) + 1
     }
-    return place
+    return whole
   }
 
   /// Gives the room of everything taken so far back to the producer.

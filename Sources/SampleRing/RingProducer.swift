@@ -8,10 +8,11 @@ import Synchronization
 package struct RingProducer: ~Copyable {
   private let storage: RingStorage
   private let words: UnsafeMutablePointer<UInt64>
-  private let mask: UInt64
-  private let capacity: UInt64
-  /// Where the next message goes; runs ahead of `published` by what is staged.
+  private let capacity: Int
+  /// Index of the next message; runs ahead of `published` by what is staged.
   private var head: UInt64
+  /// The word that it stands for.
+  private var place: Int
   /// The last tail that was seen: looked up again only when the ring seems full.
   private var cachedTail: UInt64
   /// Messages offered, dropped ones included.
@@ -22,8 +23,8 @@ package struct RingProducer: ~Copyable {
   init(storage: RingStorage) {
     self.storage = storage
     unsafe words = storage.words
-    capacity = UInt64(storage.capacity)
-    mask = capacity - 1
+    capacity = storage.capacity
+    place = storage.firstPlace
     // Relaxed: this end alone moves the head.
     unsafe head = storage.published.pointee.load(ordering: .relaxed)
     // Acquire: as in push.
@@ -35,20 +36,20 @@ package struct RingProducer: ~Copyable {
   @inline(__always)
   package mutating func push(_ message: Span<UInt64>) -> Bool {
     pushed &+= 1
-    let needed = UInt64(message.count) &+ 1
-    if capacity &- (head &- cachedTail) < needed {
+    let needed = message.count &+ 1
+    if room < needed {
       // Acquire: partner of the release in RingConsumer.release, so that the consumer's reads of
       // those words are over before they are overwritten.
       unsafe cachedTail = storage.consumed.pointee.load(ordering: .acquiring)
-      if capacity &- (head &- cachedTail) < needed {
+      if room < needed {
         dropped &+= 1
         return false
       }
     }
-    // Safe: offsets are masked by the capacity, and the room was just checked.
-    unsafe words[Int(head & mask)] = UInt64(message.count)
-    let offset = Int((head &+ 1) & mask)
-    let first = min(message.count, Int(capacity) - offset)
+    // Safe: places are less than the capacity, and the room was just checked.
+    unsafe words[place] = UInt64(message.count)
+    let offset = place &+ 1 == capacity ? 0 : place &+ 1
+    let first = min(message.count, capacity &- offset)
     unsafe message.withUnsafeBufferPointer { source in
       guard let base = source.baseAddress else { return }
       unsafe (words + offset).update(from: base, count: first)
@@ -56,14 +57,20 @@ package struct RingProducer: ~Copyable {
         unsafe words.update(from: base + first, count: source.count - first)
       }
     }
-    head &+= needed
+    head &+= UInt64(truncatingIfNeeded: needed)
+    place &+= needed
+    if place >= capacity { place &-= capacity }
     return true
   }
+
+  /// Words that are free by the last tail that was seen.
+  @inline(__always)
+  private var room: Int { capacity &- Int(truncatingIfNeeded: head &- cachedTail) }
 
   /// Makes all staged messages visible.
   @inline(__always)
   package func publish() {
-    // Release: partner of the acquire in RingConsumer.next.
+    // Release: partner of the acquire in RingConsumer.take.
     unsafe storage.published.pointee.store(head, ordering: .releasing)
   }
 

@@ -15,8 +15,10 @@ package final class RingStorage: @unchecked Sendable {
   let published: UnsafeMutablePointer<Atomic<UInt64>>
   let consumed: UnsafeMutablePointer<Atomic<UInt64>>
   let words: UnsafeMutablePointer<UInt64>
-  /// Words of the ring, a power of two.
+  /// Words of the ring, any number: each end keeps the place that its index stands for.
   package let capacity: Int
+  /// The place that both indices start at.
+  let firstPlace: Int
   private let owner: AnyObject?
   private let allocation: UnsafeMutableRawPointer?
   private let taken = Atomic<UInt8>(0)
@@ -26,13 +28,20 @@ package final class RingStorage: @unchecked Sendable {
     headerBytes + capacity * MemoryLayout<UInt64>.stride
   }
 
+  /// At least so many words, and as many as the pages that they need have room for.
+  package static func capacity(atLeast words: Int) -> Int {
+    let page = 4096
+    let bytes = (byteCount(capacity: words) + page - 1) / page * page
+    return (bytes - headerBytes) / MemoryLayout<UInt64>.stride
+  }
+
   /// A ring in `memory`, which `owner` keeps mapped and which must be aligned to 128 bytes and
   /// hold `byteCount(capacity:)`. `firstIndex` is where both indices start (tests of wraparound).
   package init(
     capacity: Int, memory: UnsafeMutableRawBufferPointer, owner: AnyObject?,
     firstIndex: UInt64 = 0
   ) {
-    precondition(capacity > 0 && capacity & (capacity - 1) == 0, "capacity is a power of two")
+    precondition(capacity > 0, "a ring has room")
     guard let base = memory.baseAddress, memory.count >= Self.byteCount(capacity: capacity),
       UInt(bitPattern: base) % 128 == 0
     else { preconditionFailure("the ring's memory is too small or not aligned to 128 bytes") }
@@ -42,13 +51,14 @@ package final class RingStorage: @unchecked Sendable {
     unsafe published.initialize(to: Atomic(firstIndex))
     unsafe consumed.initialize(to: Atomic(firstIndex))
     self.capacity = capacity
+    firstPlace = Int(firstIndex % UInt64(capacity))
     self.owner = owner
     unsafe allocation = nil
   }
 
   /// A ring in ordinary memory.
   package init(capacity: Int, firstIndex: UInt64 = 0) {
-    precondition(capacity > 0 && capacity & (capacity - 1) == 0, "capacity is a power of two")
+    precondition(capacity > 0, "a ring has room")
     let base = UnsafeMutableRawPointer.allocate(
       byteCount: Self.byteCount(capacity: capacity), alignment: 128)
     unsafe published = base.bindMemory(to: Atomic<UInt64>.self, capacity: 1)
@@ -58,6 +68,7 @@ package final class RingStorage: @unchecked Sendable {
     unsafe consumed.initialize(to: Atomic(firstIndex))
     unsafe words.initialize(repeating: 0, count: capacity)
     self.capacity = capacity
+    firstPlace = Int(firstIndex % UInt64(capacity))
     owner = nil
     unsafe allocation = base
   }

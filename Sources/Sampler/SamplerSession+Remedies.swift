@@ -25,9 +25,9 @@ extension SamplerSession {
   /// The most words that a ring grows to: 32 MiB.
   static let grownCapacity = 1 << 22
 
-  /// Gives the rings of `threads` at least a quarter more room from the next bracket on: twice as
-  /// much, since the words of a ring are a power of two. A ring at its bound stays as it is, as do
-  /// all where they would have more than `limit` bytes together. Not between `start` and `stop`.
+  /// Gives the rings of `threads` a quarter more room from the next bracket on. A ring at its bound
+  /// stays as it is, as do all where they would have more than `limit` bytes together. Not between
+  /// `start` and `stop`.
   package func growRings(
     of threads: [Int], limit: Int = .max
   ) throws(LBError) -> [RingGrowth] {
@@ -35,7 +35,7 @@ extension SamplerSession {
     var grown: [RingGrowth] = []
     for index in threads where self.threads.indices.contains(index) {
       let old = ringCapacities[index]
-      let new = old * 2
+      let new = RingStorage.capacity(atLeast: old + old / 4)
       let bytes = RingStorage.byteCount(capacity: new)
       let others = ringBytes - RingStorage.byteCount(capacity: old)
       guard new <= Self.grownCapacity, others + bytes <= limit else { continue }
@@ -67,7 +67,8 @@ extension SamplerSession {
   /// sampled. Not between `start` and `stop`.
   package func disable(_ collector: String) -> Bool {
     guard !isSilent,
-      let stream = meta?.streams.first(where: { $0.collector == collector && !$0.required })
+      let stream = meta?.streams.first(where: { $0.collector == collector && !$0.required }),
+      !table.isOver(stream.stream)
     else { return false }
     threads[stream.thread].disable(stream.stream)
     table.end(stream.stream, on: threads[stream.thread])
@@ -85,23 +86,34 @@ extension SamplerSession {
     }
   }
 
-  /// Arms anew what was suspended; gives the optional collectors that cannot be had any more, which
-  /// are read no more, with the reason. What throws stays suspended: nothing is started with it.
-  package func resume() throws(LBError) -> [(collector: String, reason: String)] {
-    var lost: [(String, String)] = []
+  /// Arms anew what was suspended. Throws at the first collector that cannot be, which it names: it
+  /// stays suspended, as do those behind it, and nothing is started as long as one does. Then call
+  /// it again, or disable that one before. Nothing is touched that a hanging thread may be reading.
+  package func resume() throws(LBError) {
+    guard !isSilent else { return }
     while let (stream, epoch) = suspended.last {
       do throws(LBError) {
         _ = try table.rearm(stream, after: epoch)
         suspended.removeLast()
       } catch {
-        guard let name = meta?.streams.first(where: { $0.stream == stream })?.collector,
-          disable(name)
-        else { throw error }
-        lost.append((name, error.message))
+        let name = meta?.streams.first { $0.stream == stream }?.collector ?? "a collector"
+        var failure = error
+        failure.category = .metricCollection
+        failure.message = "\(name) cannot be armed again after the wait (\(error.message))"
+        failure.context.collector = name
+        throw failure
       }
     }
     for thread in threads { thread.fetchReplacements() }
-    return lost
+  }
+
+  /// Ends whatever is being sampled without waiting for threads that may not answer: those park
+  /// when they come back. The session is of no more use but to be disarmed.
+  package func abandon() {
+    isSilent = true
+    for thread in threads.reversed() { thread.close(sampling: false) }
+    // What they have taken is delivered all the same.
+    drain?.ceiling.store(.max, ordering: .releasing)
   }
 
   /// Ends a bracket that was never closed: its threads are somewhere in their ticks.

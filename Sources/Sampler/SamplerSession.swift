@@ -23,12 +23,13 @@ package final class SamplerSession {
   var lockedOfRing: [UInt64] = []
   private var streamsOfThread: [[Int]] = []
   var memoryLocked: UInt64 = 0
-  private var bracketNumber: UInt32 = 0
+  /// The last bracket's.
+  package private(set) var bracketNumber: UInt32 = 0
   private let resident = ResidentMemory()
   private var before = Baseline()
   private var edgeFailure: LBError?
-  /// A sampling thread has not answered.
-  var isSilent = false
+  /// A sampling thread has not answered: the session is of no more use but to be disarmed.
+  package internal(set) var isSilent = false
   /// Streams that hold nothing of their source, until `resume`.
   var suspended: [(stream: UInt16, epoch: UInt32)] = []
   /// Nothing was sampled since the drain last delivered everything.
@@ -66,7 +67,9 @@ package final class SamplerSession {
   package var attentionDescriptor: Int32 { drain?.attention.pollDescriptor ?? -1 }
 
   /// The first failure of a sink, or of a required collector at an edge of this bracket.
-  package var failure: LBError? { drain?.failure ?? edgeFailure }
+  package var failure: LBError? { sinkFailure ?? edgeFailure }
+  /// The first failure of a sink.
+  package var sinkFailure: LBError? { drain?.failure }
 
   /// Whether every deadline of the limit has passed.
   package var isFinished: Bool {
@@ -166,9 +169,9 @@ package final class SamplerSession {
     return armed
   }
 
-  /// Words of one ring: at least four seconds of frames, four times what a drain lets wait.
+  /// Words of one ring: at least five seconds of frames, five times what a drain lets wait.
   private func ringCapacity(_ states: [StreamState]) -> Int {
-    let seconds = 4.0
+    let seconds = 5.0
     let ticks = max(seconds * 1e9 / Double(configuration.interval), 8)
     var words = 0.0
     for state in states {
@@ -181,9 +184,7 @@ package final class SamplerSession {
         words += min(full * ticks / Double(state.cadence), share)
       }
     }
-    var capacity = 1 << 12
-    while Double(capacity) < words, capacity < 1 << 27 { capacity <<= 1 }
-    return capacity
+    return RingStorage.capacity(atLeast: Int(min(max(words, 4096), Double(1 << 27))))
   }
 
   private func addThread(
@@ -258,6 +259,9 @@ package final class SamplerSession {
   package func start() throws(LBError) -> UInt32 {
     guard let drain, suspended.isEmpty else {
       throw LBError(.internal, "start before arm or resume")
+    }
+    guard !isSilent else {
+      throw LBError(.metricCollection, "a sampling thread hangs: nothing can be sampled any more")
     }
     let called = Clock.monotonic()
     if !isDrained { try park(drain) }

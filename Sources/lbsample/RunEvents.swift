@@ -79,7 +79,7 @@ final class RunEvents: Sendable {
     let isStopped = services.stop.raised != nil
     step.limit = isStopped ? Self.haste : StopCoordinator.limit
     // A stop ends all but the last word of it.
-    step.outlivesStop = entry.kind == "run.end"
+    if entry.kind == "run.end" { step.atStop = .goesOn }
     if let failure = step.run(services) { complain(failure.message) }
   }
 

@@ -31,7 +31,7 @@ import Testing
     #expect(process.terminationStatus == 0)
     let outcome = try JSONDecoder().decode(Outcome.self, from: data)
     #expect(outcome.brackets == 10000 && outcome.exact)
-    #expect(outcome.frames == 10000 * 2 * (events == "none" ? 2 : 3), "two edges of each collector")
+    #expect(outcome.frames == 10000 * 2 * (events == "none" ? 4 : 5), "two edges of each collector")
     #expect(outcome.before[0] == outcome.after[0] && outcome.before[2] == outcome.after[2])
     // The allocator may map one more heap.
     #expect(outcome.after[1] <= outcome.before[1] + 1)

@@ -80,4 +80,23 @@ import Testing
     #expect(outcome.code == 130 && -began.timeIntervalSinceNow < 5, "\(outcome.error)")
     #expect(lines(command) == ["setup", "prepare", "cleanup"])
   }
+
+  @Test(arguments: [0, 1])
+  func aCleanupComesBehindAStopAndIsEndedByTheNext(earlierStops: Int) throws {
+    let command = try Command()
+    let own = ["prepare": earlierStops > 0 ? "sleep 100" : "true", "cleanup": "sleep 100"]
+    let running = try command.start(
+      ["run", "--cpu", "--config", "/dev/null"] + hooks(command, own) + ["--", "/bin/true"])
+    func stop(_ hook: String) {
+      #expect(running.wait { lines(command).last == hook })
+      kill(running.process.processIdentifier, SIGINT)
+    }
+    if earlierStops > 0 { stop("prepare") }
+    let began = Date()
+    stop("cleanup")
+    let outcome = try running.finish()
+    #expect(outcome.code == 130 && -began.timeIntervalSinceNow < 5, "\(outcome.error)")
+    #expect(lines(command).last == "cleanup")
+    #expect(outcome.output.contains("during --cleanup"), "\(outcome.output)")
+  }
 }

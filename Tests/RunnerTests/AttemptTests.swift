@@ -140,6 +140,21 @@ import Testing
       gates(attempt { $0.metrics["frequency.core_throttle_count[0]"] = 1 }) == ["throttling"])
   }
 
+  @Test func manyCPUsHideNobody() {
+    func host(others: Double, stolen: Double = 0) -> AttemptResult {
+      attempt { attempt in
+        for cpu in 0..<64 { attempt.metrics["cpu.idle[\(cpu)]"] = 0.9e9 }
+        attempt.metrics["cpu.user[all]"] = 0.8e9 + others
+        attempt.metrics["cpu.steal[all]"] = stolen
+      }
+    }
+    // A tenth of a CPU is allowed, and three ticks of each of 64 may be wrong: together less.
+    #expect(gates(host(others: 0.3e9)).isEmpty)
+    #expect(gates(host(others: 0.4e9)) == ["foreign_cpu"])
+    #expect(gates(host(others: 0, stolen: 1.5e9)).isEmpty)
+    #expect(gates(host(others: 0, stolen: 1.6e9)) == ["steal"])
+  }
+
   @Test func aGateMayBeNotedOnly() {
     let disturbed = attempt {
       $0.metrics["cpu.user[all]"] = 1.1e9

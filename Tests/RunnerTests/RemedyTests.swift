@@ -3,6 +3,7 @@ import LinuxSystem
 import RunStore
 import Runner
 import SampleModel
+import Sampler
 import Synchronization
 import TestSupport
 import Testing
@@ -13,12 +14,28 @@ import Testing
     let category: ErrorCategory
     var hasBegun = true
     var isMeasured = true
+    var sampling = SamplingOutlook.whole
     let remedy: Diagnosis.Remedy
+
+    func failure(mayAsk: Bool = false) -> Diagnosis.Failure {
+      var failure = Diagnosis.Failure(LBError(category, "it failed"))
+      (failure.hasBegun, failure.isMeasured) = (hasBegun, isMeasured)
+      (failure.mayAsk, failure.sampling) = (mayAsk, sampling)
+      return failure
+    }
   }
 
   @Test(arguments: [
     Case(category: .metricCollection, hasBegun: false, remedy: .retry),
     Case(category: .metricCollection, remedy: .abort),
+    Case(category: .metricCollection, sampling: .without("net"), remedy: .disable("net")),
+    Case(
+      category: .metricCollection, hasBegun: false, sampling: .without("net"),
+      remedy: .disable("net")),
+    Case(category: .metricCollection, sampling: .dispensable, remedy: .degrade),
+    Case(category: .metricCollection, hasBegun: false, sampling: .lost, remedy: .abort),
+    // What the sampling has to do with nothing decides nothing.
+    Case(category: .resultPersistence, sampling: .dispensable, remedy: .abort),
     Case(category: .collectorUnavailable, hasBegun: false, remedy: .retry),
     Case(category: .collectorUnavailable, remedy: .abort),
     Case(category: .workload, remedy: .skipPhase),
@@ -33,24 +50,25 @@ import Testing
     Case(category: .internal, remedy: .abort),
   ]) func eachFailureHasItsRemedy(_ one: Case) {
     var diagnosis = Diagnosis()
-    let remedy = diagnosis.remedy(
-      for: LBError(one.category, "it failed"), phase: "p", hasBegun: one.hasBegun,
-      isMeasured: one.isMeasured)
-    #expect(remedy == one.remedy)
+    #expect(diagnosis.remedy(for: one.failure(), phase: "p") == one.remedy)
   }
 
   @Test func aPersonIsAskedWhereTheRunWouldEndAndNowhereElse() {
-    func remedy(_ category: ErrorCategory, isMeasured: Bool) -> Diagnosis.Remedy {
+    func remedy(
+      _ category: ErrorCategory, isMeasured: Bool, _ sampling: SamplingOutlook = .whole
+    ) -> Diagnosis.Remedy {
       var diagnosis = Diagnosis()
-      return diagnosis.remedy(
-        for: LBError(category, "it failed"), phase: "p", hasBegun: true, isMeasured: isMeasured,
-        mayAsk: true)
+      let one = Case(
+        category: category, isMeasured: isMeasured, sampling: sampling, remedy: .ask)
+      return diagnosis.remedy(for: one.failure(mayAsk: true), phase: "p")
     }
     for category in [ErrorCategory.workload, .outputParse, .remoteExecution, .configuration] {
       #expect(remedy(category, isMeasured: false) == .ask)
       #expect(remedy(category, isMeasured: true) == .skipPhase)
     }
     #expect(remedy(.metricCollection, isMeasured: true) == .ask)
+    #expect(remedy(.metricCollection, isMeasured: true, .lost) == .ask)
+    #expect(remedy(.metricCollection, isMeasured: true, .dispensable) == .degrade)
     #expect(remedy(.collectorUnavailable, isMeasured: false) == .ask)
     for category in [ErrorCategory.gate, .quota, .stopRequested, .resultPersistence, .internal] {
       #expect(remedy(category, isMeasured: false) == .abort)
@@ -58,17 +76,19 @@ import Testing
   }
 
   @Test func remediesAreBoundedByPhaseAndByRun() {
-    let error = LBError(.workload, "it failed")
+    let failure = Diagnosis.Failure(LBError(.workload, "it failed"))
     var diagnosis = Diagnosis()
     func remedies(_ phase: String, _ count: Int) -> [Diagnosis.Remedy] {
-      (0..<count).map { _ in
-        diagnosis.remedy(for: error, phase: phase, hasBegun: true, isMeasured: true)
-      }
+      (0..<count).map { _ in diagnosis.remedy(for: failure, phase: phase) }
     }
     #expect(remedies("a", 3) == [.skipPhase, .skipPhase, .abort])
     let others = "bcdef".flatMap { remedies("\($0)", 2) }
     #expect(others.prefix(8).allSatisfy { $0 == .skipPhase })
     #expect(others.suffix(2) == [.abort, .abort])
+    // A collector is given up once, which bounds that.
+    var gone = Diagnosis.Failure(LBError(.metricCollection, "it failed"))
+    gone.sampling = .without("net")
+    #expect(diagnosis.remedy(for: gone, phase: "a") == .disable("net"))
   }
 
   @Test func aCollectorIsGivenUpAtItsFifthFailureRunning() {
@@ -93,7 +113,8 @@ import Testing
 @Suite struct FailurePathTests {
   private func run(
     _ outcomes: [AttemptOutcome], repetitions: Int = 2, _ plan: PhaseNode? = nil,
-    growable: Set<Int> = [], _ change: (inout RunSpecification) -> Void = { _ in }
+    growable: Set<Int> = [], prospect: SamplingOutlook = .whole,
+    _ change: (inout RunSpecification) -> Void = { _ in }
   ) throws -> (result: RunResult, events: Events, collectors: FakeCollectors, attempts: Int) {
     let events = Events()
     let spawner = FakeSpawner()
@@ -101,6 +122,7 @@ import Testing
       spawner, repetitions: repetitions, events: events, change)
     let collectors = FakeCollectors(spawner)
     collectors.growable = growable
+    collectors.prospect = prospect
     let executor = FakeExecutor(outcomes)
     let controller = RunController(
       context, plan: plan, executor: executor, collectors: collectors)
@@ -151,7 +173,7 @@ import Testing
     }
     let (all, told) = try attempts([1])
     #expect(all == 4, "three repeats of a disturbance that may pass, and the fourth is clean")
-    #expect(told == Array(repeating: "thread=1 dropped=3 from_bytes=4096 to_bytes=8192", count: 3))
+    #expect(told == Array(repeating: "thread=1 dropped=3 from_bytes=4096 to_bytes=5120", count: 3))
     let (stuck, silent) = try attempts([])
     #expect(stuck == 2 && silent.isEmpty, "the same again fails fast")
     #expect(try attempts([1], limit: 5000) == (2, []))
@@ -164,7 +186,7 @@ import Testing
         repetition: nil, attempt: nil)
     }
     let decisions = EarlierDecisions([
-      entry("ring.grown", "thread=0 dropped=7 from_bytes=4096 to_bytes=8192"),
+      entry("ring.grown", "thread=0 dropped=7 from_bytes=4096 to_bytes=5120"),
       entry("ring.grown", "the ring could not be made: no memory"), entry("mark", "thread=1"),
       entry("collector.disabled", "disk gave nothing in 5 attempts running: it is read no more"),
       entry("approval", "go: really?: approve by user 0"),
@@ -196,7 +218,7 @@ import Testing
     var empty = outcome(.completed)
     empty.result.ledger = Ledger(threads: [thread])
     let (result, events, collectors, _) = try run(
-      Array(repeating: empty, count: 7), repetitions: 7)
+      Array(repeating: empty, count: 7), repetitions: 7, prospect: .without("net"))
     #expect(collectors.disabled == ["net"] && events.kinds.contains("collector.disabled"))
     #expect(result.warnings.contains { $0.hasPrefix("net gave nothing in 5 attempts") })
     #expect(result.status == .completed)
@@ -228,6 +250,95 @@ import Testing
     #expect(spawner.log.count { $0 == "start" } == 3)
     #expect(result.errors.map(\.category) == [.metricCollection])
     #expect(result.phases[0].repetitions[0].attempts.count == 3, "each is in the history")
+  }
+
+  @Test func aCollectorThatIsLostOverAWaitIsReadNoMoreAndARequiredOneEndsTheRun() throws {
+    func run(_ prospect: SamplingOutlook) throws -> (RunResult, FakeCollectors, Events) {
+      let (spawner, events) = (FakeSpawner(), Events())
+      let collectors = FakeCollectors(spawner)
+      collectors.failAtResume = LBError(
+        .metricCollection, "net cannot be armed again after the wait",
+        context: ErrorContext(collector: "net"))
+      collectors.prospect = prospect
+      let context = try context(spawner, repetitions: 1, events: events)
+      let controller = RunController(
+        context, executor: FakeExecutor([]), collectors: collectors)
+      return (controller.run(session()), collectors, events)
+    }
+    let (without, collectors, events) = try run(.without("net"))
+    #expect(without.status == .completed && collectors.disabled == ["net"])
+    #expect(events.kinds.contains("collector.disabled"))
+    let (ended, inVain, _) = try run(.whole)
+    #expect(ended.errors.map(\.category) == [.metricCollection])
+    #expect(inVain.spawner.log.count { $0 == "resume" } == 3, "tried twice more")
+  }
+
+  /// Sampling that hangs in the second of three brackets, for as long as the run lasts.
+  @Test(
+    .timeLimit(.minutes(1)),
+    arguments: [(edge: 2, required: false), (3, false), (2, true), (3, true)])
+  func aRunWhoseSamplingHangsGoesOnWithTimesUnlessItWasRequired(
+    _ hang: (edge: Int, required: Bool)
+  ) throws {
+    let collector = HangingCollector(after: hang.edge)
+    // Nothing but edges is sampled.
+    var configuration = SamplerConfiguration(
+      interval: 3_600_000_000_000, cpus: [CPUSet.allowed().members[0]],
+      context: CollectorContext(roots: MountRoots()))
+    configuration.lockMemory = false
+    configuration.answerLimit = 1_000_000_000
+    let collectors = CollectorSession(
+      configuration, requests: [CollectorRequest(collector, required: hang.required)], sinks: [])
+    try collectors.arm()
+    defer {
+      collectors.disarm()
+      // It comes back to memory that is still there.
+      collector.hangs.store(false, ordering: .relaxed)
+      usleep(20_000)
+    }
+    let events = Events()
+    let context = try context(FakeSpawner(), repetitions: 3, events: events)
+    let controller = RunController(
+      context, executor: RepetitionExecutor(), collectors: collectors)
+    let result = controller.run(session())
+    let repetitions = result.phases[0].repetitions
+    #expect(repetitions[0].attempts.map(\.metrics.isEmpty) == [false])
+    guard !hang.required else {
+      #expect(result.errors.map(\.category) == [.metricCollection])
+      #expect(repetitions.count == 2 && repetitions[1].attempts.count == 1, "in vain: once")
+      return
+    }
+    #expect(result.status == .completed && result.errors.isEmpty)
+    #expect(events.kinds.count { $0 == "sampling.degraded" } == 1)
+    #expect(result.warnings.contains { $0.contains("it hangs where it reads hanging") })
+    #expect(repetitions.map(\.status) == [.completed, .completed, .completed])
+    // The workload had not begun, or had come to its end.
+    let attempts = repetitions[1].attempts.map(\.status)
+    #expect(attempts == (hang.edge == 2 ? [.failed, .completed] : [.completed]))
+    let times = repetitions.compactMap { $0.attempts.last }
+    #expect(times.allSatisfy { ($0.wallNanoseconds ?? 0) > 0 && $0.ledger.isExact })
+    #expect(times.allSatisfy { $0.bracketNanoseconds < 500_000_000 }, "the hang is not its time")
+    for unsampled in times.dropFirst() {
+      #expect(unsampled.metrics.isEmpty && unsampled.contamination.isEmpty)
+      #expect(unsampled.overhead == nil, "what was not measured is no zero")
+    }
+    #expect(Set(times.map(\.bracket)).count == 3, "numbers go on behind the bracket that failed")
+    #expect(result.metrics.first { $0.metric == "wall_time" }?.count == 3)
+  }
+
+  @Test func aMetricThatEndsIsNotWaitedFor() throws {
+    let spawner = FakeSpawner()
+    let context = try context(spawner, repetitions: 3) {
+      $0.until = Precision("ci(c.m)<=0.001%")
+      $0.maximumRepetitions = 50
+    }
+    let collectors = FakeCollectors(spawner)
+    collectors.metricEnds = 5
+    let controller = RunController(
+      context, executor: RepetitionExecutor(), collectors: collectors)
+    let result = controller.run(session())
+    #expect(result.phases[0].repetitions.count == 8, "three without it are enough")
+    #expect(result.warnings.contains { $0.contains("not as precise as was asked for") })
   }
 }
 

@@ -30,8 +30,10 @@ final class FakeCollectors: CollectorLifecycle {
     return BracketOutcome(
       account: BracketAccount(
         number: bracket, openStart: 100, closeEnd: 350, ledger: ledger, overhead: Overhead()),
-      values: [("c.m", Double(bracket))])
+      values: metricEnds.map { bracket > $0 } == true ? [] : [("c.m", Double(bracket))])
   }
+  /// The last bracket that has the metric.
+  var metricEnds: UInt32?
   func disarm() { spawner.mark("disarm") }
   var bracketCPU: Int? { nil }
   var attentionDescriptor: Int32 { -1 }
@@ -46,13 +48,24 @@ final class FakeCollectors: CollectorLifecycle {
   var ringBytes = 4096
 
   func growRings(of threads: [Int], limit: Int) throws(LBError) -> [RingGrowth] {
-    let mine = threads.filter { growable.contains($0) && ringBytes * 2 <= limit }
+    let mine = threads.filter { growable.contains($0) && ringBytes * 5 / 4 <= limit }
     grown += mine
-    return mine.map { RingGrowth(thread: $0, from: ringBytes, to: ringBytes * 2) }
+    return mine.map { RingGrowth(thread: $0, from: ringBytes, to: ringBytes * 5 / 4) }
   }
   func disable(_ collector: String) -> Bool {
     disabled.append(collector)
+    if failAtResume?.context.collector == collector { failAtResume = nil }
     return true
+  }
+
+  /// What there is to sample with after a failure; none of it fails any more once it is given up.
+  var prospect = SamplingOutlook.whole
+  var failAtResume: LBError?
+
+  func outlook(after error: LBError) -> SamplingOutlook { prospect }
+  func resume() throws(LBError) {
+    spawner.mark("resume")
+    if let failAtResume { throw failAtResume }
   }
 }
 

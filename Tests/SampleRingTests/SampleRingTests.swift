@@ -5,9 +5,9 @@ import Testing
 
 @Suite struct SampleRingTests {
   /// Every message size at every offset of a small ring, with indices that overflow on the way.
-  @Test(arguments: [0, 1, UInt64.max - 100, UInt64.max - 16, UInt64.max - 1, UInt64.max])
-  func everySizeAtEveryOffset(_ firstIndex: UInt64) {
-    let capacity = 16
+  @Test(
+    arguments: [0, 1, UInt64.max - 100, UInt64.max - 16, UInt64.max - 1, UInt64.max], [16, 1, 21])
+  func everySizeAtEveryOffset(_ firstIndex: UInt64, _ capacity: Int) {
     for offset in 0..<capacity {
       for size in 0..<capacity {
         let ring = RingStorage(capacity: capacity, firstIndex: firstIndex &+ UInt64(offset))
@@ -67,7 +67,7 @@ import Testing
 
   @Test func wholeMessagesAreTakenUpToALimit() {
     // Indices that wrap around, as after a long run.
-    let ring = RingStorage(capacity: 64, firstIndex: .max - 20)
+    let ring = RingStorage(capacity: 61, firstIndex: .max - 20)
     var producer = ring.takeProducer()
     var consumer = ring.takeConsumer()
     for value in 0..<10 as Range<UInt64> { _ = producer.push([value, value, value].span) }
@@ -99,7 +99,7 @@ import Testing
     let words =
       unsafe getenv("LBSAMPLE_STRESS_WORDS").flatMap { unsafe UInt64(String(cString: $0)) }
       ?? 10_000_000
-    let ring = RingStorage(capacity: 1 << 10, firstIndex: .max - 50_000)
+    let ring = RingStorage(capacity: 1_021, firstIndex: .max - 50_000)
     let outcome = Outcome()
     let writer = try SystemThread(name: "producer") {
       var producer = ring.takeProducer()

@@ -1,14 +1,45 @@
 package import SampleModel
 
+/// What sampling can go on with after a failure of its own.
+package enum SamplingOutlook: Sendable, Hashable {
+  /// All that was armed; the failure may pass.
+  case whole
+  /// All but this collector, which is optional.
+  case without(String)
+  /// Nothing, and nothing of it was required.
+  case dispensable
+  /// Nothing, and some of it was required.
+  case lost
+}
+
 /// Decides what follows a failure that is not the workload's own: pure.
 ///
-/// What the workload does is judged by `AttemptMachine`; a ring without room, and a collector that
-/// gives nothing any more, are `SamplingRemedies`'.
+/// What the workload does is judged by `AttemptMachine`; a ring without room is
+/// `SamplingRemedies`'.
 package struct Diagnosis: Sendable {
+  /// A failure, with what its remedy hangs on.
+  package struct Failure: Sendable, Hashable {
+    package var error: LBError
+    /// Whether a workload was let go.
+    package var hasBegun = true
+    /// Whether nothing else leans on the phase.
+    package var isMeasured = true
+    /// Whether a person is there to be asked.
+    package var mayAsk = false
+    package var sampling = SamplingOutlook.whole
+
+    /// A failure of a measured workload.
+    package init(_ error: LBError) { self.error = error }
+  }
+
   /// What may follow.
   package enum Remedy: Sendable, Hashable {
     /// The same again: nothing had begun.
     case retry
+    /// This collector is read no more.
+    case disable(String)
+    /// Nothing is sampled any more: what follows has its times alone.
+    case degrade
     /// The run goes on behind this phase.
     case skipPhase
     /// A person says whether it goes on behind this phase, which others may lean on.
@@ -27,13 +58,15 @@ package struct Diagnosis: Sendable {
   /// Nothing has failed yet.
   package init() {}
 
-  /// What follows `error` in `phase`. `hasBegun`: whether a workload was let go; `isMeasured`:
-  /// whether nothing else leans on the phase; `mayAsk`: whether a person is there to be asked.
-  package mutating func remedy(
-    for error: LBError, phase: String, hasBegun: Bool, isMeasured: Bool, mayAsk: Bool = false
-  ) -> Remedy {
-    let remedy = Self.wish(error, hasBegun: hasBegun, isMeasured: isMeasured, mayAsk: mayAsk)
-    guard remedy != .abort else { return .abort }
+  /// What follows `failure` in `phase`.
+  package mutating func remedy(for failure: Failure, phase: String) -> Remedy {
+    let remedy = Self.wish(failure)
+    switch remedy {
+    case .abort: return .abort
+    // There are as many of these as collectors, and none comes twice.
+    case .disable, .degrade: return remedy
+    case .retry, .skipPhase, .ask: break
+    }
     guard perPhase[phase, default: 0] < Self.phaseLimit, inRun < Self.runLimit else {
       return .abort
     }
@@ -42,15 +75,19 @@ package struct Diagnosis: Sendable {
     return remedy
   }
 
-  private static func wish(
-    _ error: LBError, hasBegun: Bool, isMeasured: Bool, mayAsk: Bool
-  ) -> Remedy {
-    let last: Remedy = mayAsk ? .ask : .abort
-    switch error.category {
-    case .metricCollection, .collectorUnavailable: return hasBegun ? last : .retry
+  private static func wish(_ failure: Failure) -> Remedy {
+    let last: Remedy = failure.mayAsk ? .ask : .abort
+    switch failure.error.category {
+    case .metricCollection, .collectorUnavailable:
+      switch failure.sampling {
+      case .whole: return failure.hasBegun ? last : .retry
+      case .without(let collector): return .disable(collector)
+      case .dispensable: return .degrade
+      case .lost: return last
+      }
     // A phase that cannot be set up takes nothing from those that do not lean on it.
     case .workload, .outputParse, .remoteExecution, .configuration:
-      return isMeasured ? .skipPhase : last
+      return failure.isMeasured ? .skipPhase : last
     case .gate, .quota, .stopRequested, .resultPersistence, .internal: return .abort
     }
   }

@@ -60,8 +60,13 @@ package struct GateLimits: Sendable, Hashable {
 
 /// Looks at what a repetition says of itself: pure.
 package enum RepetitionGates {
-  /// The kernel accounts CPU time in ticks: what is below two of them on each CPU says nothing.
+  /// Nanoseconds of a tick, which the kernel accounts CPU time in.
   static let tick: Double = 10_000_000
+
+  /// Nanoseconds on so many CPUs that say nothing: three ticks of one CPU, whose several states are
+  /// each accounted in them. As the errors of several CPUs have nothing to do with one another,
+  /// their sum grows with the root of their number.
+  private static func tolerance(cpus: Int) -> Double { 3 * tick * Double(cpus).squareRoot() }
 
   /// All gates.
   package static let names: Set<String> = [
@@ -132,12 +137,12 @@ package enum RepetitionGates {
     let all = cpus(attempt)
     if let limit = limits.steal, let stolen = attempt.metrics["cpu.steal[all]"], all > 0 {
       let time = wall * Double(all)
-      if stolen > limit * time + 2 * tick * Double(all) {
+      if stolen > limit * time + tolerance(cpus: all) {
         add("steal", "the hypervisor took \(percent(stolen / time)) of the CPUs")
       }
     }
     if let limit = limits.foreignCPU, let foreign = foreign(attempt, workloadCPUs),
-      foreign.time > limit * wall + 2 * tick * Double(foreign.cpus)
+      foreign.time > limit * wall + tolerance(cpus: foreign.cpus)
     {
       add(
         "foreign_cpu",
