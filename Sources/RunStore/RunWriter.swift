@@ -360,8 +360,9 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  /// The run's end: status, summary, errors; then one plain file unless a reader holds it.
-  package func finish(_ result: RunResult) throws(LBError) {
+  /// The run's end: status, summary, errors; then one plain file unless a reader holds it. A stop
+  /// does not wait for the disk: a busy one may take seconds, and the kernel writes it by itself.
+  package func finish(_ result: RunResult, isStopped: Bool = false) throws(LBError) {
     try write("recording the run's end") { db in
       try db.execute(
         sql: """
@@ -373,16 +374,16 @@ package final class RunWriter: @unchecked Sendable {
           try JSON.text(result.errors), try JSON.text(result.warnings),
         ])
     }
-    close()
+    close(isHurried: isStopped || result.status == .interrupted)
   }
 
   /// Closes the file, once. A reader that is still there keeps the log alive; the last one out
-  /// finishes it.
-  package func close() {
+  /// finishes it. Unless `isHurried`, it waits until everything is on the disk.
+  package func close(isHurried: Bool = false) {
     guard !isClosed.exchange(true, ordering: .relaxed) else { return }
     tail.finish()
     // What no commit put into rows, for whatever reason, is still in the file.
     Tail.settle(ofRunIn: path, queue)
-    PlainFile.settle(queue)
+    PlainFile.settle(queue, isHurried: isHurried)
   }
 }

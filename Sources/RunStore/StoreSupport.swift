@@ -141,16 +141,16 @@ struct ProcessIdentity: Equatable {
 
 /// Turning a WAL database into one plain file, when nobody else has it open.
 enum PlainFile {
-  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last.
-  static func settle(_ queue: DatabaseQueue) {
+  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last. Unless
+  /// `isHurried`, it waits until everything is on the disk.
+  static func settle(_ queue: DatabaseQueue, isHurried: Bool = false) {
     do {
       try queue.writeWithoutTransaction { db in
-        _ = try db.checkpoint(.truncate)
-        // Everything is on the disk. What is left are two bytes of the file's header, for which
-        // SQLite would flush four times.
-        try db.execute(sql: "PRAGMA synchronous = OFF")
         defer { flushAgain(db) }
-        try db.execute(sql: "PRAGMA journal_mode = DELETE")
+        if !isHurried { _ = try db.checkpoint(.truncate) }
+        // Then two bytes of the file's header are left, for which SQLite would flush four times; or
+        // else this copies the log, and leaves the flushing to the kernel.
+        try db.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE")
       }
     } catch {
       // SQLITE_BUSY or SQLITE_LOCKED: a reader is attached, and the log stays beside the file.

@@ -210,6 +210,8 @@ package final class ControlServer {
   private func closeBracket(_ reason: String?) throws(LBError) -> BracketOutcome? {
     guard let open = state.open else { return nil }
     let outcome = try collectors.stop()
+    // Whoever asks for a bracket wants its samples.
+    if let failure = outcome.failure { throw failure }
     state.ended()
     try keeper?.ended(open, outcome, interruptedBy: reason)
     return outcome

@@ -52,9 +52,10 @@ final class Recording {
       number: 1, bracket: bracket, repetition: session.repetition)
   }
 
-  /// The session is over: records its account and closes the file.
+  /// The session is over, maybe at a stop, which is an error unless it was to be ended by one:
+  /// records its account and closes the file.
   func ended(
-    _ account: BracketAccount, failure: LBError?, stopped: LBError?
+    _ account: BracketAccount, failure: LBError?, stopped: LBError?, isStopped: Bool
   ) throws(LBError) {
     if let failure, failure.category == .resultPersistence, failure.context.path == path {
       writer.close()  // The file has said what it could take; the error itself is the caller's.
@@ -80,7 +81,7 @@ final class Recording {
     result.errors = [failure, stopped].compactMap { $0 }
     result.endUnixNanoseconds = clock.realtime()
     result.durationNanoseconds = clock.realtime() &- result.startUnixNanoseconds
-    try writer.finish(result)
+    try writer.finish(result, isStopped: isStopped)
   }
 
   /// Removes a file in which nothing was recorded.

@@ -151,7 +151,8 @@ struct SampleCommand: ParsableCommand {
         error.context.signal = signal
         return error
       }
-      try recording?.ended(account, failure: failure, stopped: isFree ? nil : stopped)
+      try recording?.ended(
+        account, failure: failure, stopped: isFree ? nil : stopped, isStopped: stopped != nil)
       // A reader that did not read until the stop gets no end line; the stop is what counts.
       let isUnread = failure?.context.errno == ECANCELED && stopSignal != nil
       if let failure {
