@@ -140,7 +140,9 @@ package enum RunReport {
     let shown = phase.metrics.filter {
       all || isOnly || $0.metric.hasPrefix("workload.") || !$0.metric.contains(".")
     }.filter {
-      all || ($0.minimum != 0 || $0.maximum != 0) && !isTimeOfCounting($0.metric)
+      // What was asked for by name is said, and be it zero.
+      all || $0.metric.hasPrefix("workload.")
+        || ($0.minimum != 0 || $0.maximum != 0) && !isTimeOfCounting($0.metric)
     }
     guard !shown.isEmpty else { return [] }
     var rows = [["metric", "median", "min", "max", "MAD", "median's 95 % CI"]]

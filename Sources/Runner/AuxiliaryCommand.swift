@@ -77,11 +77,7 @@ package struct AuxiliaryCommand {
     let (output, _) = pump.finish(services)
     switch interruption {
     case .tookTooLong: return failure("took too long and was ended", status)
-    case .stopped:
-      let signal = services.stop.raised
-      var error = LBError(.stopRequested, "stopped by signal \(signal ?? 0) during \(name)")
-      error.context.signal = signal
-      return error
+    case .stopped: return .stopped(by: services.stop.raised ?? 0, " during \(name)")
     case nil: break
     }
     if usage == nil { return failure("still runs and cannot be ended", status) }

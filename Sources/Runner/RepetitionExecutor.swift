@@ -313,9 +313,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
           + "kept")
     case .stopped(let signal):
       result.status = .interrupted
-      var error = LBError(.stopRequested, "stopped by signal \(signal); what was sampled is kept")
-      error.context.signal = signal
-      result.error = error
+      result.error = .stopped(by: signal, "; what was sampled is kept")
     case .samplingFailed(let error), .abandoned(let error):
       result.status = .failed
       result.error = error

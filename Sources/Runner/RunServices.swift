@@ -36,10 +36,7 @@ package struct RunServices: Sendable {
   package var kill: StopFlag { stopping.kill }
   /// What ends a run that was stopped.
   var stopError: LBError? {
-    guard let signal = stop.raised else { return nil }
-    var error = LBError(.stopRequested, "stopped by signal \(signal); what was sampled is kept")
-    error.context.signal = signal
-    return error
+    stop.raised.map { .stopped(by: $0, "; what was sampled is kept") }
   }
 
   /// Waits for `nanoseconds` or a stop request; gives whether it was a stop.

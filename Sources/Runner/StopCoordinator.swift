@@ -1,5 +1,15 @@
 package import LinuxSystem
+import SampleModel
 import Synchronization
+
+extension LBError {
+  /// What ends by a stop request, with `rest` behind its signal.
+  static func stopped(by signal: Int32, _ rest: String = "") -> LBError {
+    var error = LBError(.stopRequested, "stopped by signal \(signal)\(rest)")
+    error.context.signal = signal
+    return error
+  }
+}
 
 /// Ends what a run has open: who wants it to stop, and which of its components have answered.
 ///

@@ -153,9 +153,7 @@ package struct WorkloadOverhead {
     let overhead = try session?.stop(sampling: ready.contains(0)).overhead
     if let failure = session?.failure { throw failure }
     guard ready.contains(0) else {
-      var error = LBError(.stopRequested, "stopped by signal \(stop.raised ?? 0)")
-      error.context.signal = stop.raised
-      throw error
+      throw LBError.stopped(by: stop.raised ?? 0)
     }
     let status = workload.peekExit()
     if let failure = workload.execFailure() {

@@ -334,7 +334,7 @@ private final class Lines {
     phase.repetitions = [repetition]
     result.phases = [phase]
     result.errors = [LBError(.workload, "too long")]
-    result.phases[0].metrics = ["a", "zero"].map { name in
+    result.phases[0].metrics = ["a", "zero", "workload.none"].map { name in
       MetricSummary(
         metric: name, unit: "bytes", count: 1, median: name == "a" ? 2048 : 0,
         minimum: name == "a" ? 2048 : 0, maximum: name == "a" ? 2048 : 0,
@@ -345,6 +345,7 @@ private final class Lines {
       #expect(text.contains(part), "\(part)")
     }
     #expect(!text.contains("zero") && text.contains("1 metrics that say nothing new"))
+    #expect(text.contains("workload.none"), "what was asked for is said, and be it zero")
     #expect(RunReport.text(result, all: true).contains("zero"))
   }
 }

@@ -152,10 +152,7 @@ package struct ApproveAction: PhaseAction {
         readable: [services.stop.pollDescriptor, socket.pollDescriptor]
           + (answers.map { [$0] } ?? []), until: deadline)
       if let signal = services.stop.raised {
-        var error = LBError(
-          .stopRequested, "stopped by signal \(signal) while waiting for an approval")
-        error.context.signal = signal
-        throw error
+        throw LBError.stopped(by: signal, " while waiting for an approval")
       }
       guard !ready.isEmpty else {
         throw LBError(

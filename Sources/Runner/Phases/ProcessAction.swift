@@ -125,10 +125,7 @@ final class BackgroundProcess: PhaseLease {
     let deadline = Clock.monotonic() + limit
     while true {
       if let signal = services.stop.raised {
-        var error = LBError(
-          .stopRequested, "stopped by signal \(signal) while waiting until \(readiness.text)")
-        error.context.signal = signal
-        throw error
+        throw LBError.stopped(by: signal, " while waiting until \(readiness.text)")
       }
       if let failure { throw failure }
       let now = Clock.monotonic()
