@@ -1,13 +1,14 @@
-import CLinux
-import Synchronization
+public import CLinux
+public import Synchronization
 
 /// Waiting on a 32-bit word in memory, futex(2).
+@usableFromInline
 package enum Futex {
-  package static let forever = UInt64.max
+  @inlinable package static var forever: UInt64 { .max }
 
   /// Waits while the word holds `expected`, until woken or until the absolute CLOCK_MONOTONIC
   /// `deadline`. Wakes without cause are possible: the caller looks at the word again.
-  @inline(__always)
+  @inlinable @inline(__always)
   package static func wait(
     _ word: borrowing FutexWord, whileEqualTo expected: UInt32, until deadline: UInt64
   ) {
@@ -15,17 +16,18 @@ package enum Futex {
   }
 
   /// Wakes every waiter of the word.
-  package static func wakeAll(_ word: borrowing FutexWord) {
+  @usableFromInline package static func wakeAll(_ word: borrowing FutexWord) {
     unsafe lb_futex_wake_all(word.address)
   }
 }
 
 /// One atomic 32-bit word at a fixed address, alone on its pair of cache lines.
 @safe
+@usableFromInline
 package struct FutexWord: ~Copyable, @unchecked Sendable {
   // Sendable: every access goes through the atomic or the kernel.
-  let address: UnsafePointer<UInt32>
-  private let atomic: UnsafeMutablePointer<Atomic<UInt32>>
+  @usableFromInline let address: UnsafePointer<UInt32>
+  @usableFromInline let atomic: UnsafeMutablePointer<Atomic<UInt32>>
 
   /// A word that holds `value`.
   package init(_ value: UInt32 = 0) {
@@ -38,13 +40,13 @@ package struct FutexWord: ~Copyable, @unchecked Sendable {
   deinit { unsafe UnsafeMutableRawPointer(atomic).deallocate() }
 
   /// Loads; partner of `store`.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func load() -> UInt32 { unsafe atomic.pointee.load(ordering: .acquiring) }
   /// Stores; partner of `load`.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func store(_ value: UInt32) { unsafe atomic.pointee.store(value, ordering: .releasing) }
   /// Stores in one order with all such stores, for whoever then looks whether anybody waits.
-  @inline(__always)
+  @inlinable @inline(__always)
   package func storeInOrder(_ value: UInt32) {
     unsafe atomic.pointee.store(value, ordering: .sequentiallyConsistent)
   }

@@ -61,20 +61,29 @@ package final class SystemThread: @unchecked Sendable {
 
   private final class Start {
     let name: String
+    let time: TimeSource
+    let number: Int
     let body: Body
-    init(name: String, body: @escaping Body) {
+    init(name: String, time: TimeSource, body: @escaping Body) {
       self.name = name
+      self.time = time
       self.body = body
+      number = time.virtual?.threadWillStart(name: name) ?? 0
     }
   }
 
   private var handle = pthread_t()
   private let stack: Mapping?
+  private let time: TimeSource
+  private let number: Int
   private var joined = false
 
   /// Starts `body` on a new thread called `name` (15 bytes of it). All signals stay blocked in it.
-  package init(name: String, stack: Mapping? = nil, body: @escaping Body) throws(SystemError) {
+  package init(
+    name: String, stack: Mapping? = nil, time: TimeSource = .system, body: @escaping Body
+  ) throws(SystemError) {
     self.stack = stack
+    self.time = time
     var attributes = pthread_attr_t()
     unsafe pthread_attr_init(&attributes)
     defer { _ = unsafe pthread_attr_destroy(&attributes) }
@@ -86,7 +95,9 @@ package final class SystemThread: @unchecked Sendable {
       let result = unsafe pthread_attr_setstack(&attributes, base, memory.count)
       guard result == 0 else { throw SystemError("pthread_attr_setstack", errno: result) }
     }
-    let start = unsafe Unmanaged.passRetained(Start(name: name, body: body))
+    let argument = Start(name: name, time: time, body: body)
+    number = argument.number
+    let start = unsafe Unmanaged.passRetained(argument)
     var everything = sigset_t()
     var before = sigset_t()
     unsafe sigfillset(&everything)
@@ -97,12 +108,15 @@ package final class SystemThread: @unchecked Sendable {
         guard let argument = unsafe argument else { return nil }
         let start = unsafe Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
         _ = unsafe lb_set_thread_name(String(start.name.prefix(15)))
+        start.time.virtual?.threadBegins(start.number)
         start.body()
+        start.time.virtual?.threadEnds(start.number)
         return nil
       }, start.toOpaque())
     unsafe pthread_sigmask(SIG_SETMASK, &before, nil)
     guard result == 0 else {
       unsafe start.release()
+      time.virtual?.threadEnds(number)
       throw SystemError("pthread_create", errno: result)
     }
   }
@@ -118,6 +132,7 @@ package final class SystemThread: @unchecked Sendable {
   package func join() {
     guard !joined else { return }
     joined = true
+    time.virtual?.waitForEnd(number)
     pthread_join(handle, nil)
   }
 

@@ -38,7 +38,7 @@ package final class ControlServer {
   private let socket: ControlSocket
   private let collectors: any CollectorLifecycle
   private let stop: StopFlag
-  private let clock: any ClockSource
+  private let clock: TimeSource
   private let language: Language
   private let keeper: (any BracketKeeper)?
   private var state = ControlState()
@@ -53,7 +53,7 @@ package final class ControlServer {
   /// A server of `collectors`, which are armed, until `stop` is raised or a program disarms it.
   package init(
     _ socket: ControlSocket, collectors: any CollectorLifecycle, stop: StopFlag,
-    clock: any ClockSource, language: Language, keeper: (any BracketKeeper)? = nil
+    clock: TimeSource, language: Language, keeper: (any BracketKeeper)? = nil
   ) {
     self.socket = socket
     self.collectors = collectors

@@ -6,14 +6,14 @@ package import SampleModel
 /// The run's events: each goes to the log, to the result file and to whoever watches.
 package struct Journal: Sendable {
   private let runID: String
-  private let clock: any ClockSource
+  private let clock: TimeSource
   private let logger: Logger
   private let store: RunWriter?
   private let observer: (@Sendable (JournalEntry) -> Void)?
 
   /// A journal of run `runID`.
   package init(
-    runID: String, clock: any ClockSource, logger: Logger, store: RunWriter?,
+    runID: String, clock: TimeSource, logger: Logger, store: RunWriter?,
     observer: (@Sendable (JournalEntry) -> Void)? = nil
   ) {
     self.runID = runID

@@ -3,7 +3,7 @@ import SampleModel
 
 /// What a run stands on: immutable, shared by its components, replaced in tests.
 package struct RunServices: Sendable {
-  package let clock: any ClockSource
+  package let clock: TimeSource
   package let roots: MountRoots
   package let spawner: any WorkloadSpawner
   /// Who ends what is open.
@@ -17,7 +17,7 @@ package struct RunServices: Sendable {
 
   /// Services.
   package init(
-    clock: any ClockSource, roots: MountRoots, spawner: any WorkloadSpawner, stop: StopFlag,
+    clock: TimeSource, roots: MountRoots, spawner: any WorkloadSpawner, stop: StopFlag,
     kill: StopFlag, scope: ControlGroupScope? = nil, answers: Int32? = nil,
     isAvailable: @escaping @Sendable (String) -> Bool? = { _ in nil }
   ) {

@@ -159,7 +159,7 @@ public enum WorkloadRunner {
     }
     for one in plan?.specifications ?? [specification] { _ = try WorkloadCommand.resolve(one) }
 
-    let clock = SystemClock()
+    let clock = TimeSource.system
     let now = clock.realtime()
     let runID = RunDirectory.newRunID(
       name: specification.name, unixNanoseconds: now, random: .random(in: .min ... .max))

@@ -10,14 +10,14 @@ package struct ClockWatch {
   static let suspendThreshold: UInt64 = 1_000_000
   static let anchorPeriod: UInt64 = 60_000_000_000
 
-  private let clock: any ClockSource
+  private let clock: TimeSource
   private var last: ClockAnchor
   private var lastAnchor: UInt64
   /// The latest reading.
   package var anchor: ClockAnchor { last }
 
   /// A watch that begins now.
-  package init(clock: any ClockSource) {
+  package init(clock: TimeSource) {
     self.clock = clock
     last = Self.read(clock)
     lastAnchor = last.monotonic
@@ -28,11 +28,11 @@ package struct ClockWatch {
 
   /// Reads the three clocks together: the tightest of up to eight tries, since a preemption
   /// between two reads would look like a step or a suspend.
-  package static func read(_ clock: any ClockSource) -> ClockAnchor {
+  package static func read(_ clock: TimeSource) -> ClockAnchor {
     tightest(clock).anchor
   }
 
-  private static func tightest(_ clock: any ClockSource) -> (anchor: ClockAnchor, spread: UInt64) {
+  private static func tightest(_ clock: TimeSource) -> (anchor: ClockAnchor, spread: UInt64) {
     var best: (anchor: ClockAnchor, spread: UInt64)?
     for _ in 0..<8 {
       let before = clock.monotonic()

@@ -47,7 +47,7 @@ final class Drain: @unchecked Sendable {
   private let table: StreamTable
   private let sinks: [any SampleSink]
   private let period: UInt64
-  private let clock: any ClockSource
+  private let clock: TimeSource
   private var sources: [Source] = []
   private var thread: SystemThread?
 
@@ -80,7 +80,7 @@ final class Drain: @unchecked Sendable {
 
   init(
     signal: DrainSignal, table: StreamTable, sinks: [any SampleSink], period: UInt64,
-    clock: any ClockSource
+    clock: TimeSource
   ) throws(SystemError) {
     self.signal = signal
     self.table = table

@@ -1,8 +1,8 @@
-import LinuxSystem
+package import LinuxSystem
 import Synchronization
 
 /// A clock that stands still until it is told otherwise.
-package final class FakeClock: ClockSource {
+package final class FakeClock: VirtualTime {
   private struct Time {
     var monotonic: UInt64
     var realtime: UInt64
@@ -18,6 +18,9 @@ package final class FakeClock: ClockSource {
   ) {
     time = Mutex(Time(monotonic: monotonic, realtime: realtime, boottime: boottime))
   }
+
+  /// The time that it tells.
+  package var source: TimeSource { TimeSource(self) }
 
   /// CLOCK_MONOTONIC.
   package func monotonic() -> UInt64 { time.withLock { $0.monotonic } }

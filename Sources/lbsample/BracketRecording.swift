@@ -11,7 +11,7 @@ final class BracketRecording: BracketKeeper {
   private let writer: RunWriter
   private let session: RunSession
   private let journal: Journal
-  private let clock = SystemClock()
+  private let clock = TimeSource.system
   private var count = 0
 
   /// Creates the file with everything that is known before the first bracket.

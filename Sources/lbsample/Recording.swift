@@ -25,7 +25,7 @@ final class Recording {
     configuration: [ConfigurationEntry]
   ) throws(LBError) {
     self.path = path
-    let now = SystemClock().realtime()
+    let now = TimeSource.system.realtime()
     let runID = RunDirectory.newRunID(
       name: name, unixNanoseconds: now, random: .random(in: .min ... .max))
     writer = try RunWriter(
@@ -63,7 +63,7 @@ final class Recording {
     }
     let status: RunStatus =
       failure != nil ? .failed : stopped != nil ? .interrupted : .completed
-    let clock = SystemClock()
+    let clock = TimeSource.system
     var outcome = AttemptResult(attempt: 1)
     outcome.status = status
     outcome.startUnixNanoseconds =

@@ -124,7 +124,7 @@ struct RunCommand: ParsableCommand {
     }
     let target = WorkloadTarget()
     let directory = RunsLocation.directory(store, settings)
-    let clock = SystemClock()
+    let clock = TimeSource.system
     let runID =
       earlier?.result.runID
       ?? RunDirectory.newRunID(

@@ -176,7 +176,7 @@ struct SurroundingsOptions: ParsableArguments {
       for line in restored {
         try reader.add(
           JournalEntry(
-            unixNanoseconds: SystemClock().realtime(), level: "notice", kind: HostChanges.restored,
+            unixNanoseconds: TimeSource.system.realtime(), level: "notice", kind: HostChanges.restored,
             message: "\(line), after the run was gone", run: run, phase: nil, repetition: nil,
             attempt: nil))
       }

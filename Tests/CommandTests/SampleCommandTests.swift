@@ -11,7 +11,7 @@ import Testing
     ])
     // The same files by another reader all the while, each reading with its own time.
     var readings: [(start: UInt64, end: UInt64, values: [String: Double])] = []
-    let clock = SystemClock()
+    let clock = TimeSource.system
     while running.process.isRunning {
       let start = clock.realtime()
       let values = try independentReading()

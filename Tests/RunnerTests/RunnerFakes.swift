@@ -114,10 +114,10 @@ func context(
   change(&specification)
   let clock = FakeClock()
   let services = RunServices(
-    clock: clock, roots: roots, spawner: spawner, stop: try StopFlag(),
+    clock: clock.source, roots: roots, spawner: spawner, stop: try StopFlag(),
     kill: try StopFlag(), answers: answers)
   let journal = Journal(
-    runID: "t", clock: clock,
+    runID: "t", clock: clock.source,
     logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), store: store,
     observer: { entry in events.entries.withLock { $0.append(entry) } })
   return RunContext(

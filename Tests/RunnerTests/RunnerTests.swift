@@ -262,7 +262,7 @@ import Testing
   @Test func theJournalTellsStoreLogAndObserverTheSame() throws {
     let seen = Mutex<[JournalEntry]>([])
     let journal = Journal(
-      runID: "r", clock: FakeClock(),
+      runID: "r", clock: FakeClock().source,
       logger: Logger(label: "t", factory: { _ in SwiftLogNoOpLogHandler() }), store: nil,
       observer: { entry in seen.withLock { $0.append(entry) } })
     let place = AttemptPlace(phase: "p", repetition: 2, warmUp: false, attempt: 3)

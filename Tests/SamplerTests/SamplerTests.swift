@@ -471,7 +471,7 @@ private func waitUntilFinished(_ session: SamplerSession) {
 @Suite struct ClockWatchTests {
   @Test func aStepASuspendAndASlewAreToldApart() {
     let clock = FakeClock()
-    var watch = ClockWatch(clock: clock)
+    var watch = ClockWatch(clock: clock.source)
     clock.advance(1_000_000_000)
     #expect(watch.check().isEmpty)
     clock.step(-3_600_000_000_000)

@@ -1,0 +1,116 @@
+import Synchronization
+
+/// Time as a part of the program meets it: clocks, waiting and waking.
+///
+/// The system's time is the kernel's own: one predictable branch in front of each call. A test puts
+/// a `VirtualTime` in its place, in which hours pass in microseconds and threads take turns.
+@usableFromInline
+package struct TimeSource: Sendable {
+  /// The kernel's clocks, futexes and poll(2).
+  package static let system = TimeSource()
+
+  /// What tells the time in a test, nil for the kernel's.
+  @usableFromInline package let virtual: (any VirtualTime)?
+
+  /// The time that `virtual` tells, nil for the kernel's.
+  package init(_ virtual: (any VirtualTime)? = nil) { self.virtual = virtual }
+
+  /// CLOCK_MONOTONIC, nanoseconds.
+  @inlinable @inline(__always)
+  package func monotonic() -> UInt64 {
+    if let virtual { return virtual.monotonic() }
+    return Clock.monotonic()
+  }
+
+  /// CLOCK_REALTIME, nanoseconds of Unix time.
+  @inlinable @inline(__always)
+  package func realtime() -> UInt64 { virtual?.realtime() ?? Clock.realtime() }
+
+  /// CLOCK_BOOTTIME, nanoseconds; runs on through a suspend.
+  package func boottime() -> UInt64 { virtual?.boottime() ?? Clock.boottime() }
+
+  /// CPU time of the calling thread, nanoseconds.
+  @inlinable @inline(__always)
+  package func threadCPU() -> UInt64 { virtual?.threadCPU() ?? Clock.threadCPU() }
+
+  /// Waits while `word` holds `expected`, until it is woken or until the absolute CLOCK_MONOTONIC
+  /// `deadline`, `UInt64.max` for none. It may return without cause: the caller looks at the word.
+  @inlinable @inline(__always)
+  package func wait(
+    _ word: borrowing FutexWord, whileEqualTo expected: UInt32, until deadline: UInt64
+  ) {
+    if let virtual {
+      virtual.wait(word, whileEqualTo: expected, until: deadline)
+    } else {
+      Futex.wait(word, whileEqualTo: expected, until: deadline)
+    }
+  }
+
+  /// Wakes every waiter of `word`, which was stored to before.
+  @inlinable @inline(__always)
+  package func wakeAll(_ word: borrowing FutexWord) {
+    if let virtual { virtual.wakeAll(word) } else { Futex.wakeAll(word) }
+  }
+
+  /// Indices of `descriptors` that are readable or hung up; empty at the absolute CLOCK_MONOTONIC
+  /// `deadline`, nil for none. Negative descriptors are passed over.
+  package func wait(readable descriptors: [Int32], until deadline: UInt64?) -> [Int] {
+    virtual?.wait(readable: descriptors, until: deadline)
+      ?? Poll.wait(readable: descriptors, until: deadline)
+  }
+}
+
+/// What stands in for the kernel's time in a test. Threads that are started with it tell it where they
+/// begin and end, so that it can let one run at a time.
+@usableFromInline
+package protocol VirtualTime: AnyObject, Sendable {
+  /// CLOCK_MONOTONIC, nanoseconds.
+  func monotonic() -> UInt64
+  /// CLOCK_REALTIME, nanoseconds of Unix time.
+  func realtime() -> UInt64
+  /// CLOCK_BOOTTIME, nanoseconds.
+  func boottime() -> UInt64
+  /// CPU time of the calling thread, nanoseconds.
+  func threadCPU() -> UInt64
+  /// As `TimeSource.wait(_:whileEqualTo:until:)`.
+  func wait(_ word: borrowing FutexWord, whileEqualTo expected: UInt32, until deadline: UInt64)
+  /// As `TimeSource.wakeAll`.
+  func wakeAll(_ word: borrowing FutexWord)
+  /// As `TimeSource.wait(readable:until:)`.
+  func wait(readable descriptors: [Int32], until deadline: UInt64?) -> [Int]
+  /// A thread is about to be created by the calling one: gives the number that it goes by.
+  func threadWillStart(name: String) -> Int
+  /// The calling thread is the one of that number, and begins its body.
+  func threadBegins(_ number: Int)
+  /// The body of the calling thread has returned.
+  func threadEnds(_ number: Int)
+  /// Waits until the thread of that number has ended, or will without meeting virtual time again.
+  func waitForEnd(_ number: Int)
+}
+
+extension VirtualTime {
+  /// The wall clock runs with the monotonic one.
+  package func realtime() -> UInt64 { monotonic() }
+  /// Never suspended.
+  package func boottime() -> UInt64 { monotonic() }
+  /// Work takes no time.
+  package func threadCPU() -> UInt64 { 0 }
+  /// The kernel's wait.
+  package func wait(
+    _ word: borrowing FutexWord, whileEqualTo expected: UInt32, until deadline: UInt64
+  ) { Futex.wait(word, whileEqualTo: expected, until: deadline) }
+  /// The kernel's wake.
+  package func wakeAll(_ word: borrowing FutexWord) { Futex.wakeAll(word) }
+  /// The kernel's poll.
+  package func wait(readable descriptors: [Int32], until deadline: UInt64?) -> [Int] {
+    Poll.wait(readable: descriptors, until: deadline)
+  }
+  /// Threads run as they like.
+  package func threadWillStart(name: String) -> Int { 0 }
+  /// Threads run as they like.
+  package func threadBegins(_ number: Int) {}
+  /// Threads run as they like.
+  package func threadEnds(_ number: Int) {}
+  /// The join itself waits.
+  package func waitForEnd(_ number: Int) {}
+}
