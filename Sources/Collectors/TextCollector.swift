@@ -109,12 +109,8 @@ extension TextCollector {
       }
       var wanted = Set<TextField>()
       for hole in holes {
-        let field: TextField
-        switch hole.content {
-        case .number(_, let one), .sum(_, let one): field = one
-        case .restOfLine, .nameAndWord: continue
-        }
-        guard keeps(field), let metric = known[field.name] ?? metric(field) else { continue }
+        guard let field = hole.field, keeps(field), let metric = known[field.name] ?? metric(field)
+        else { continue }
         let column = Column(
           collector: description.prefix, metric: metric, instance: field.instance)
         // A value that two texts have is read from the first of them.
@@ -144,7 +140,13 @@ extension TextCollector {
     var learnt: (KernelText, [TextHole])?
     let outcome = file.read { bytes throws(KernelTextError) in
       let text = KernelText(bytes)
-      let holes = try source.learn(text)
+      var holes: [TextHole] = []
+      do throws(KernelTextError) {
+        holes = try source.learn(text)
+      } catch {
+        // Of an optional text that cannot be used all is literal: it is learnt anew when it changes.
+        if source.isNeeded { throw error }
+      }
       // Its numbers must parse too.
       let template = TextTemplate(text, holes: holes)
       var values = [UInt64](repeating: 0, count: template.valueCount)

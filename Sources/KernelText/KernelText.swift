@@ -23,6 +23,9 @@ package enum NumberForm: UInt8, Sendable {
   case signed
   /// A decimal with up to two places behind the point; the value is in hundredths.
   case hundredths
+  /// A decimal of which 65535 and 4294967295 mean that the kernel does not know it (a link's
+  /// speed): these are not read.
+  case speed
 }
 
 /// A place in a kernel text whose bytes change from one reading to the next.
@@ -33,9 +36,14 @@ package struct TextHole: Sendable, Equatable {
     case number(NumberForm, TextField)
     /// Several decimals, blanks between them, whose sum is one value.
     case sum(count: Int, TextField)
+    /// A number that has no name, or one that an earlier number has: read over.
+    case ignored
+    /// A known field whose value does not parse: it has no value here. The text is literal, so
+    /// that any change of it is a change of shape.
+    case unreadable(TextField)
     /// Whatever stands up to the end of the line: read over.
     case restOfLine
-    /// A name in parentheses, up to the last closing one of the line, and one word behind it:
+    /// A name in parentheses, up to the last closing one of the text, and one word behind it:
     /// read over (the name and state of a process).
     case nameAndWord
   }
@@ -51,6 +59,14 @@ package struct TextHole: Sendable, Equatable {
     start = range.lowerBound
     end = range.upperBound
     self.content = content
+  }
+
+  /// The field whose value stands here, nil where there is no value.
+  package var field: TextField? {
+    switch content {
+    case .number(_, let field), .sum(_, let field): field
+    case .ignored, .unreadable, .restOfLine, .nameAndWord: nil
+    }
   }
 }
 
@@ -78,18 +94,17 @@ package struct KernelText: Sendable {
     self.bytes = bytes
   }
 
-  /// The lines in order. The last one must end in a newline: a cut text is not learnt from.
-  package func lines() throws(KernelTextError) -> [Line] {
+  /// The lines in order. The last one is whole with its newline or without.
+  package func lines() -> [Line] {
     var lines: [Line] = []
     var start = 0
-    var number: Int32 = 1
     while start < bytes.count {
-      guard let end = bytes[start...].firstIndex(of: TextScanner.newline) else {
-        throw .truncated
-      }
-      lines.append(Line(number: number, range: start..<end, words: words(in: start..<end)))
+      let end = bytes[start...].firstIndex(of: TextScanner.newline) ?? bytes.count
+      lines.append(
+        Line(
+          number: Int32(truncatingIfNeeded: lines.count + 1), range: start..<end,
+          words: words(in: start..<end)))
       start = end + 1
-      number += 1
     }
     return lines
   }
@@ -99,8 +114,7 @@ package struct KernelText: Sendable {
     var words: [Range<Int>] = []
     var start: Int?
     for index in range {
-      let isBlank = bytes[index] == TextScanner.space || bytes[index] == 9
-      if isBlank {
+      if TextScanner.isSeparator(bytes[index]) {
         if let from = start { words.append(from..<index) }
         start = nil
       } else if start == nil {
@@ -128,33 +142,33 @@ package struct KernelText: Sendable {
     return first..<(end ?? range.upperBound)
   }
 
-  /// A decimal hole at `range`, or the error that names `line` and `word`, from 0.
-  package func decimal(
-    _ range: Range<Int>, _ field: TextField, line: Line, word: Int
-  ) throws(KernelTextError) -> TextHole {
-    guard isDecimal(range) else { throw .malformed(line: line.number, field: Int32(word + 1)) }
-    return TextHole(range, .number(.decimal, field))
+  /// Whether a number of this form fills `range`, as `TextTemplate` reads it.
+  func isNumber(_ range: Range<Int>, _ form: NumberForm) -> Bool {
+    guard !range.isEmpty, !TextScanner.isSeparator(bytes[range.lowerBound]) else { return false }
+    let word = bytes.span.extracting(range)
+    var position = 0
+    return TextScanner.number(word, &position, form) != nil && position == word.count
   }
 
-  /// A hole for a number with places behind its point, as `decimal`.
-  package func hundredths(
-    _ range: Range<Int>, _ field: TextField, line: Line, word: Int
-  ) throws(KernelTextError) -> TextHole {
-    let parts = bytes[range].split(separator: UInt8(ascii: "."), omittingEmptySubsequences: false)
-    guard let whole = parts.first, !whole.isEmpty, parts.count <= 2,
-      parts.allSatisfy({ $0.allSatisfy { $0 &- 48 < 10 } })
-    else { throw .malformed(line: line.number, field: Int32(word + 1)) }
-    return TextHole(range, .number(.hundredths, field))
+  /// Whether `range` is read over as one number, as `TextTemplate` does.
+  func isSkipped(_ range: Range<Int>) -> Bool {
+    let word = bytes.span.extracting(range)
+    var position = 0
+    return TextScanner.skipNumber(word, &position) && position == word.count
   }
 
-  /// A hole for a decimal that may have a minus sign, as `decimal`.
-  package func signed(
-    _ range: Range<Int>, _ field: TextField, line: Line, word: Int
-  ) throws(KernelTextError) -> TextHole {
-    let isNegative = bytes[range].first == UInt8(ascii: "-")
-    guard isDecimal(isNegative ? range.lowerBound + 1..<range.upperBound : range) else {
-      throw .malformed(line: line.number, field: Int32(word + 1))
-    }
-    return TextHole(range, .number(.signed, field))
+  /// The label that is word `index` of `line`, without its colon, and the words behind it. A
+  /// number may follow the colon without a blank: the kernel's columns overflow.
+  func labelled(
+    _ line: Line, at index: Int = 0
+  ) -> (label: Range<Int>, values: [Range<Int>]) {
+    let word = line.words[index]
+    let behind = Array(line.words[(index + 1)...])
+    guard let colon = bytes[word].lastIndex(of: UInt8(ascii: ":")) else { return (word, behind) }
+    let label = word.lowerBound..<colon
+    guard colon + 1 < word.upperBound else { return (label, behind) }
+    let first = bytes[colon + 1]
+    guard first &- 48 < 10 || first == UInt8(ascii: "-") else { return (word, behind) }
+    return (label, [colon + 1..<word.upperBound] + behind)
   }
 }

@@ -1,35 +1,45 @@
 /// Texts about the memory of processes that are found while sampling, read without a learnt shape.
 package enum ProcessMemory {
-  /// Labels of /proc/PID/smaps_rollup in the kernel's order, behind the line of the range.
+  /// Labels of /proc/PID/smaps_rollup in the kernel's order, behind the line of the range; an empty
+  /// one for a line that is no size, and no more than 64. Throws where there is no size at all.
   package static func labels(_ text: KernelText) throws(KernelTextError) -> [String] {
-    var labels: [String] = []
-    for line in try text.lines() where line.number > 1 {
-      guard let first = line.words.first, line.words.count == 3 else {
-        throw .malformed(line: line.number, field: 1)
-      }
-      labels.append(TextFormat.label(text, first))
+    let labels = text.lines().dropFirst().prefix(64).map { line in
+      guard !line.words.isEmpty else { return "" }
+      let (label, values) = text.labelled(line)
+      let isSize = values.count == 2 && text.isNumber(values[0], .decimal)
+      return isSize ? text.string(label) : ""
+    }
+    guard labels.contains(where: { !$0.isEmpty }) else {
+      throw text.bytes.isEmpty ? .truncated : .malformed(line: 2, field: 1)
     }
     return labels
   }
 
-  /// Hands the kibibytes of each of `count` lines of smaps_rollup to `take`, with their place.
+  /// Hands the kibibytes of each of `count` lines of smaps_rollup to `take`, with their place, as
+  /// far as the line's bit is set in `sizes`.
   @inline(__always)
   package static func rollup(
-    _ text: Span<UInt8>, count: Int, _ take: (Int, UInt64) -> Void
+    _ text: Span<UInt8>, count: Int, sizes: UInt64, _ take: (Int, UInt64) -> Void
   ) throws(KernelTextError) {
     var position = 0
-    guard TextScanner.skipLine(text, &position) else { throw .truncated }
+    TextScanner.skipLine(text, &position)
     for place in 0..<count {
-      while position < text.count, TextScanner.byte(text, position) != UInt8(ascii: ":") {
-        position += 1
-      }
-      position += 1
       guard position < text.count else { throw .truncated }
-      guard let value = TextScanner.number(text, &position) else {
-        throw .malformed(line: Int32(place + 2), field: 2)
+      if sizes & 1 << UInt64(place) != 0 {
+        while position < text.count, TextScanner.byte(text, position) != UInt8(ascii: ":") {
+          guard TextScanner.byte(text, position) != TextScanner.newline else {
+            throw .malformed(line: Int32(place + 2), field: 1)
+          }
+          position += 1
+        }
+        position += 1
+        guard position < text.count else { throw .truncated }
+        guard let value = TextScanner.number(text, &position),
+          TextScanner.isWordEnd(text, position)
+        else { throw .malformed(line: Int32(place + 2), field: 2) }
+        take(place, value)
       }
-      take(place, value)
-      guard TextScanner.skipLine(text, &position) else { throw .truncated }
+      TextScanner.skipLine(text, &position)
     }
   }
 
@@ -93,13 +103,13 @@ package enum ProcessMemory {
       var position = start + place
       if place == length {
         TextScanner.skipBlanks(text, &position)
-        guard position < text.count, TextScanner.byte(text, position) == UInt8(ascii: ":") else {
-          return nil
+        // Else it is another name that begins with this one.
+        if position < text.count, TextScanner.byte(text, position) == UInt8(ascii: ":") {
+          position += 1
+          return TextScanner.number(text, &position)
         }
-        position += 1
-        return TextScanner.number(text, &position)
       }
-      guard TextScanner.skipLine(text, &start) else { return nil }
+      TextScanner.skipLine(text, &start)
     }
     return nil
   }

@@ -11,6 +11,7 @@ package struct ProcessStat: Sendable {
   /// `utime` and the others: in clock ticks.
   package var userTicks: UInt64 = 0
   package var systemTicks: UInt64 = 0
+  /// Those of waited-for children, as two's complement: the kernel prints them with a sign.
   package var childUserTicks: UInt64 = 0
   package var childSystemTicks: UInt64 = 0
   package var threads: UInt64 = 0
@@ -38,7 +39,9 @@ package struct ProcessStat: Sendable {
     while close >= 0, TextScanner.byte(text, close) != UInt8(ascii: ")") { close -= 1 }
     var open = 0
     while open < close, TextScanner.byte(text, open) != UInt8(ascii: "(") { open += 1 }
-    guard close > open, close + 3 < text.count else { throw .truncated }
+    guard close > open, close + 3 < text.count,
+      TextScanner.byte(text, close + 1) == TextScanner.space
+    else { throw .truncated }
     for place in 0..<min(16, close - open - 1) {
       let byte = UInt64(TextScanner.byte(text, open + 1 + place)) << (UInt64(place & 7) * 8)
       if place < 8 { command.0 |= byte } else { command.1 |= byte }
@@ -46,10 +49,10 @@ package struct ProcessStat: Sendable {
     state = TextScanner.byte(text, close + 2)
     var position = close + 3
     var field: Int32 = 4
-    func next() throws(KernelTextError) -> UInt64 {
-      guard let value = TextScanner.number(text, &position) else {
-        throw position >= text.count ? .truncated : .malformed(line: 1, field: field)
-      }
+    func next(_ form: NumberForm = .decimal) throws(KernelTextError) -> UInt64 {
+      guard let value = TextScanner.number(text, &position, form),
+        TextScanner.isWordEnd(text, position)
+      else { throw position >= text.count ? .truncated : .malformed(line: 1, field: field) }
       field += 1
       return value
     }
@@ -70,8 +73,8 @@ package struct ProcessStat: Sendable {
     try skip(1)
     userTicks = try next()
     systemTicks = try next()
-    childUserTicks = try next()
-    childSystemTicks = try next()
+    childUserTicks = try next(.signed)
+    childSystemTicks = try next(.signed)
     try skip(2)
     threads = try next()
     try skip(1)
@@ -101,7 +104,8 @@ package enum ProcessIO {
         position += 1
       }
       position += 1
-      guard let value = TextScanner.number(text, &position) else {
+      guard let value = TextScanner.number(text, &position), TextScanner.isWordEnd(text, position)
+      else {
         throw position >= text.count
           ? .truncated : .malformed(line: Int32(place + 1), field: 2)
       }

@@ -5,67 +5,93 @@ extension TextFormat {
   package static func interrupts(
     _ text: KernelText, perCPU: Bool
   ) throws(KernelTextError) -> [TextHole] {
-    try matrix(text, perCPU: perCPU) { label, last in
-      let isNumbered = label.allSatisfy(\.isNumber)
-      return TextField("count", of: isNumbered && !last.isEmpty ? "\(label):\(last)" : label)
+    try matrix(text, perCPU: perCPU) { label, isNumbered, last in
+      TextField("count", of: isNumbered && !last.isEmpty ? "\(label):\(last)" : label)
     }
   }
 
   /// /proc/softirqs: `TIMER: 146028 169515`, summed over the CPUs.
   package static func softirqs(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    try matrix(text, perCPU: false) { label, _ in TextField(label) }
+    try matrix(text, perCPU: false) { label, _, _ in TextField(label) }
   }
 
   private static func matrix(
-    _ text: KernelText, perCPU: Bool, field: (_ label: String, _ last: String) -> TextField
+    _ text: KernelText, perCPU: Bool,
+    field: (_ label: String, _ isNumbered: Bool, _ last: String) -> TextField
   ) throws(KernelTextError) -> [TextHole] {
-    let lines = try text.lines()
-    guard let header = lines.first else { throw .truncated }
-    let cpus = header.words.map { text.string($0).lowercased() }
-    guard !cpus.isEmpty, cpus.allSatisfy({ $0.hasPrefix("cpu") }) else {
-      throw .malformed(line: 1, field: 1)
-    }
-    var holes: [TextHole] = []
+    var holes = HoleList(text)
+    let lines = text.lines().filter { !$0.words.isEmpty }
+    let cpus = (lines.first?.words ?? []).map { text.string($0).lowercased() }
+    // Without its line of CPUs nobody knows which numbers of a row are counts.
+    guard cpus.contains(where: { $0.hasPrefix("cpu") }) else { return try holes.finished() }
     for line in lines.dropFirst() {
-      guard let first = line.words.first else { continue }
-      let numbers = line.words.dropFirst().prefix(cpus.count).prefix { text.isDecimal($0) }
-      guard let low = numbers.first?.lowerBound, let high = numbers.last?.upperBound else {
-        throw .malformed(line: line.number, field: 2)
-      }
-      // A text beside the numbers, such as a device's name.
-      let last = line.words.count > numbers.count + 1 ? line.words[line.words.count - 1] : nil
-      let whole = field(label(text, first), last.map(text.string) ?? "")
-      guard perCPU, numbers.count == cpus.count else {
-        holes.append(TextHole(low..<high, .sum(count: numbers.count, whole)))
+      let (label, words) = text.labelled(line)
+      let counts = words.prefix(cpus.count)
+      let isNumbered = text.isDecimal(label)
+      // ERR and MIS have one number for all CPUs; some lines a name in its place (FIQ of Arm).
+      let isCount = isNumbered || ["ERR", "MIS"].contains(text.string(label).uppercased())
+      guard !label.isEmpty, isCount || counts.contains(where: text.isDecimal) else {
+        holes.readOver(line)
         continue
       }
-      for (place, word) in numbers.enumerated() {
-        let one = TextField(whole.name, of: "\(whole.instance)@\(cpus[place])")
-        holes.append(TextHole(word, .number(.decimal, one)))
+      let numbers = counts.prefix { text.isNumber($0, .decimal) }
+      // A text beside the numbers, such as a device's name.
+      let last = words.count > numbers.count ? words.last.map(text.string) ?? "" : ""
+      let whole = field(text.string(label), isNumbered, last)
+      let isTotal = numbers.count == 1 && words.count == 1 && !isNumbered
+      if perCPU, !isTotal || cpus.count == 1 {
+        for (place, cpu) in cpus.enumerated() {
+          let one = TextField(whole.name, of: "\(whole.instance)@\(cpu)")
+          if place >= counts.count {
+            holes.missing(line, one)
+          } else if cpu.hasPrefix("cpu") {
+            holes.number(counts[place], one)
+          } else {
+            holes.ignore(counts[place])
+          }
+        }
+      } else if numbers.count == cpus.count || isTotal {
+        holes.sum(numbers, whole)
+      } else {
+        partial(counts, line, text, whole, &holes)
       }
     }
-    return holes
+    return try holes.finished()
+  }
+
+  /// A row that lacks a number has no sum: one of the others would be another's.
+  private static func partial(
+    _ counts: ArraySlice<Range<Int>>, _ line: KernelText.Line, _ text: KernelText,
+    _ field: TextField, _ holes: inout HoleList
+  ) {
+    var isSaid = false
+    for word in counts {
+      if text.isNumber(word, .decimal) {
+        holes.ignore(word)
+      } else if !isSaid {
+        holes.unreadable(word, field)
+        isSaid = true
+      }
+    }
+    if !isSaid { holes.missing(line, field) }
   }
 
   /// /proc/net/stat/nf_conntrack: a line of names, then hexadecimal columns, a line for each
   /// possible CPU. `entries` is the same in all of them.
   package static func conntrack(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    let lines = try text.lines()
-    guard let names = lines.first?.words.map(text.string) else { throw .truncated }
-    var holes: [TextHole] = []
-    for line in lines.dropFirst() {
-      guard line.words.count == names.count else {
-        throw .malformed(line: line.number, field: Int32(line.words.count + 1))
-      }
-      for (place, word) in line.words.enumerated() {
-        guard UInt64(text.string(word), radix: 16) != nil else {
-          throw .malformed(line: line.number, field: Int32(place + 1))
-        }
-        let field = TextField(names[place], of: "\(line.number - 2)")
-        holes.append(TextHole(word, .number(.hexadecimal, field)))
-      }
+    var holes = HoleList(text)
+    let lines = text.lines().filter { !$0.words.isEmpty }
+    let header = lines.first?.words ?? []
+    let names = header.map(text.string)
+    // Without its line of names nobody knows which column is which.
+    guard !header.allSatisfy({ $0.count >= 8 && text.isNumber($0, .hexadecimal) }) else {
+      return try holes.finished()
     }
-    return holes
+    for (cpu, line) in lines.dropFirst().enumerated() {
+      holes.columns(
+        line, from: 0, names, of: "\(cpu)", form: .hexadecimal, least: names.count)
+    }
+    return try holes.finished()
   }
 
   /// /proc/net/softnet_stat in file order (net/core/net-procfs.c): flow_limit_count came with 3.11,
@@ -77,27 +103,31 @@ extension TextFormat {
 
   /// /proc/net/softnet_stat: hexadecimal columns, a line for each online CPU.
   package static func softnet(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    var holes: [TextHole] = []
-    for line in try text.lines() {
-      guard line.words.count >= 9 else {
-        throw .malformed(line: line.number, field: Int32(line.words.count + 1))
+    var holes = HoleList(text)
+    let place = 12
+    for (row, line) in text.lines().filter({ !$0.words.isEmpty }).enumerated() {
+      guard line.words.count > place else {
+        holes.columns(
+          line, from: 0, Array(softnetColumns.prefix(place)), of: "\(row)", form: .hexadecimal,
+          least: 9)
+        continue
       }
-      var cpu = "\(line.number - 1)"
-      if line.words.count > 12 {
-        guard let own = UInt64(text.string(line.words[12]), radix: 16) else {
-          throw .malformed(line: line.number, field: 13)
-        }
-        cpu = "\(own)"
+      guard let cpu = UInt64(text.string(line.words[place]), radix: 16) else {
+        // Whose row it is cannot be known.
+        for word in line.words.prefix(place) { holes.ignore(word) }
+        holes.unreadable(line.words[place], TextField("index", of: "row \(row + 1)"))
+        for word in line.words.dropFirst(place + 1) { holes.ignore(word) }
+        continue
       }
-      for (place, word) in line.words.enumerated() {
-        let name = place < softnetColumns.count ? softnetColumns[place] : ""
-        guard !name.isEmpty, name != "index" else { continue }
-        guard UInt64(text.string(word), radix: 16) != nil else {
-          throw .malformed(line: line.number, field: Int32(place + 1))
-        }
-        holes.append(TextHole(word, .number(.hexadecimal, TextField(name, of: cpu))))
+      for (number, word) in line.words.prefix(softnetColumns.count).enumerated()
+      where number != place {
+        let name = softnetColumns[number]
+        name.isEmpty
+          ? holes.ignore(word)
+          : holes.number(word, TextField(name, of: "\(cpu)"), .hexadecimal)
       }
+      holes.readOver(line, from: softnetColumns.count)
     }
-    return holes
+    return try holes.finished()
   }
 }

@@ -8,31 +8,42 @@ extension TextFormat {
     nil, nil, "exit_signal", "processor", "rt_priority", "policy", "delayacct_blkio_ticks",
     "guest_time", "cguest_time", nil, nil, nil, nil, nil, nil, nil, "exit_code",
   ]
-  private static let signedStatFields: Set<String> = [
-    "tpgid", "priority", "nice", "exit_signal", "cutime", "cstime",
-  ]
+  /// The kernel prints the times of children with a sign, too; a negative one is no time.
+  private static let signedStatFields: Set<String> = ["tpgid", "priority", "nice", "exit_signal"]
 
-  /// `25849 (name) S 25848 …` of process `instance`. The name may hold anything.
+  /// `25849 (name) S 25848 …` of process `instance`. The name may hold anything, newlines and
+  /// parentheses too: the text's last closing one ends it.
   package static func processStat(
     _ text: KernelText, of instance: String
   ) throws(KernelTextError) -> [TextHole] {
-    guard let line = try text.lines().first,
-      let open = text.bytes[line.range].firstIndex(of: UInt8(ascii: "(")),
-      let close = text.bytes[line.range].lastIndex(of: UInt8(ascii: ")")), open < close
-    else { throw .malformed(line: 1, field: 2) }
-    let words = text.words(in: close + 1..<line.range.upperBound)
+    guard let open = text.bytes.firstIndex(of: UInt8(ascii: "(")),
+      let close = text.bytes.lastIndex(of: UInt8(ascii: ")")), open < close
+    else { throw text.bytes.isEmpty ? .truncated : .malformed(line: 1, field: 2) }
+    let end = text.bytes[close...].firstIndex(of: TextScanner.newline) ?? text.bytes.count
+    let words = text.words(in: close + 1..<end)
     guard let state = words.first else { throw .truncated }
-    var holes = [TextHole(open + 1..<state.upperBound, .nameAndWord)]
-    for (place, word) in words.dropFirst().enumerated() {
-      let name = place < statFields.count ? statFields[place] : nil
-      let field = TextField(name ?? "", of: instance)
-      if name.map(signedStatFields.contains) ?? false {
-        holes.append(try text.signed(word, field, line: line, word: place + 3))
-      } else {
-        holes.append(try text.decimal(word, field, line: line, word: place + 3))
+    var holes = HoleList(text)
+    holes.append(TextHole(open + 1..<state.upperBound, .nameAndWord))
+    // Linux 2.6.20 has them up to `delayacct_blkio_ticks`.
+    for (place, name) in statFields.enumerated() {
+      guard place + 1 < words.count else {
+        if place <= 38, let name {
+          holes.unreadable(end..<end, TextField(name, of: instance))
+        }
+        continue
       }
+      let word = words[place + 1]
+      guard let name else {
+        holes.ignore(word)
+        continue
+      }
+      holes.number(
+        word, TextField(name, of: instance), signedStatFields.contains(name) ? .signed : .decimal)
     }
-    return holes
+    if words.count > statFields.count + 1 {
+      holes.append(TextHole(words[statFields.count].upperBound..<end, .restOfLine))
+    }
+    return try holes.finished()
   }
 
   /// Numbers of /proc/PID/status that are no masks, identities or lists.
@@ -45,22 +56,27 @@ extension TextFormat {
   package static func processStatus(
     _ text: KernelText, of instance: String
   ) throws(KernelTextError) -> [TextHole] {
-    var holes: [TextHole] = []
-    for line in try text.lines() {
-      guard let first = line.words.first else { continue }
-      let name = label(text, first)
-      let isSize = line.words.count == 3 && text.string(line.words[2]) == "kB"
-      guard isSize || (statusCounts.contains(name) && line.words.count == 2) else {
-        // The label stays literal: which lines there are is the text's shape.
-        let start = min(first.upperBound, line.range.upperBound)
-        holes.append(TextHole(start..<line.range.upperBound, .restOfLine))
+    var holes = HoleList(text)
+    for line in text.lines() where !line.words.isEmpty {
+      let (label, values) = text.labelled(line)
+      let name = text.string(label)
+      // A process may be called `5 kB`.
+      let isSize = values.count == 2 && text.string(values[1]) == "kB" && name != "Name"
+      let isKnown = statusCounts.contains(name) || name.hasPrefix("Vm") || name.hasPrefix("Rss")
+      guard isSize || isKnown, name != "Name" else {
+        holes.readOver(line)
         continue
       }
-      let suffix = isSize ? "kB" : ""
-      holes.append(
-        try text.decimal(
-          line.words[1], TextField(name, of: instance, suffix: suffix), line: line, word: 1))
+      let field = TextField(name, of: instance, suffix: isSize ? "kB" : "")
+      guard let value = values.first else {
+        holes.missing(line, field)
+        continue
+      }
+      holes.number(value, field)
+      if values.count > 1, !isSize {
+        holes.append(TextHole(value.upperBound..<line.range.upperBound, .restOfLine))
+      }
     }
-    return holes
+    return try holes.finished()
   }
 }

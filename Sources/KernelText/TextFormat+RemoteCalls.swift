@@ -46,8 +46,8 @@ extension TextFormat {
     let procedures = [
       "proc3": ("v3.", version3), "proc4": ("v4.", version4), "proc4ops": ("v4.", operations4),
     ]
-    var holes: [TextHole] = []
-    for line in try text.lines() {
+    var holes = HoleList(text)
+    for line in text.lines() {
       let label = line.words.first.map(text.string) ?? ""
       // The server's proc4 has null and compound alone.
       let isCompound = label == "proc4" && line.words.count <= 4
@@ -62,12 +62,13 @@ extension TextFormat {
           }
         }
       }
-      guard !names.isEmpty, line.words.count > first else {
-        holes.append(TextHole(line.range, .restOfLine))
+      guard !names.isEmpty else {
+        holes.readOver(line)
         continue
       }
-      holes += try columns(text, line, from: first, names, of: instance)
+      // How many a line has differs by version.
+      holes.columns(line, from: first, names, of: instance, least: 1)
     }
-    return holes
+    return try holes.finished()
   }
 }

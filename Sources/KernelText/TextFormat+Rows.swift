@@ -1,37 +1,21 @@
 /// Texts with a row for each CPU, interface, device, zone or cache.
 extension TextFormat {
-  /// Lines that begin with what they are of, then values in a known order: `labelWords` words of
-  /// label, the instance made of them by `instance`; nil: the line is read over.
+  /// Lines that begin with what they are of, then values in a known order, of which `least` are in
+  /// every line: `labelWords` words of label, the instance made of them by `instance`; nil: the
+  /// values are read over, and the label is part of the shape.
   package static func rows(
-    _ text: KernelText, _ names: [String], labelWords: Int,
+    _ text: KernelText, _ names: [String], labelWords: Int, least: Int = 1,
     instance: (KernelText.Line) -> String?
   ) throws(KernelTextError) -> [TextHole] {
-    var holes: [TextHole] = []
-    for line in try text.lines() {
-      guard let instance = instance(line), line.words.count > labelWords else {
-        holes.append(TextHole(line.range, .restOfLine))
+    var holes = HoleList(text)
+    for line in text.lines() {
+      guard line.words.count >= labelWords, let instance = instance(line) else {
+        holes.readOver(line, labelWords: labelWords)
         continue
       }
-      holes += try columns(text, line, from: labelWords, names, of: instance)
+      holes.columns(line, from: labelWords, names, of: instance, least: least)
     }
-    return holes
-  }
-
-  /// The words of a line from number `first` on, in a known order; further ones are read over.
-  static func columns(
-    _ text: KernelText, _ line: KernelText.Line, from first: Int, _ names: [String],
-    of instance: String
-  ) throws(KernelTextError) -> [TextHole] {
-    var holes: [TextHole] = []
-    for (place, word) in line.words.enumerated().dropFirst(first) {
-      guard place - first < names.count else {
-        holes.append(TextHole(word.lowerBound..<line.range.upperBound, .restOfLine))
-        break
-      }
-      let field = TextField(names[place - first], of: instance)
-      holes.append(try text.decimal(word, field, line: line, word: place))
-    }
-    return holes
+    return try holes.finished()
   }
 
   /// Time columns of a cpu line of /proc/stat in file order. steal came with 2.6.11, guest with
@@ -46,40 +30,24 @@ extension TextFormat {
     let totals: Set<String> = [
       "intr", "ctxt", "processes", "procs_running", "procs_blocked", "softirq",
     ]
-    var holes: [TextHole] = []
-    for line in try text.lines() {
-      let label = line.words.first.map(text.string) ?? ""
-      let cpu = label.dropFirst(3)
-      if label.hasPrefix("cpu"), cpu.allSatisfy(\.isNumber) {
-        guard line.words.count >= 5 else {
-          throw .malformed(line: line.number, field: Int32(line.words.count + 1))
-        }
-        let instance = cpu.isEmpty ? "all" : String(cpu)
-        for (place, name) in cpuTimes.enumerated() where place + 1 < line.words.count {
-          holes.append(
-            try text.decimal(
-              line.words[place + 1], TextField(name, of: instance), line: line, word: place + 1))
-        }
-        if line.words.count > cpuTimes.count + 1 {
-          holes.append(
-            TextHole(
-              line.words[cpuTimes.count + 1].lowerBound..<line.range.upperBound, .restOfLine))
-        }
+    var holes = HoleList(text)
+    for line in text.lines() where !line.words.isEmpty {
+      let word = line.words[0]
+      let label = text.string(word)
+      let isCPU =
+        label == "cpu"
+        || (label.hasPrefix("cpu") && text.isDecimal(word.lowerBound + 3..<word.upperBound))
+      if isCPU {
+        let instance = label == "cpu" ? "all" : String(label.dropFirst(3))
+        holes.columns(line, from: 1, cpuTimes, of: instance, least: 4)
       } else if totals.contains(label) {
-        guard line.words.count > 1 else { throw .malformed(line: line.number, field: 2) }
         let name = label == "softirq" ? "softirq_total" : label
-        holes.append(try text.decimal(line.words[1], TextField(name), line: line, word: 1))
-        if line.words.count > 2 {
-          holes.append(TextHole(line.words[1].upperBound..<line.range.upperBound, .restOfLine))
-        }
+        holes.columns(line, from: 1, [name], of: "", least: 1)
       } else {
-        holes.append(TextHole(line.range, .restOfLine))
+        holes.readOver(line)
       }
     }
-    guard holes.contains(where: { $0.content != .restOfLine }) else {
-      throw .malformed(line: 1, field: 1)
-    }
-    return holes
+    return try holes.finished()
   }
 
   /// The columns of /proc/net/dev, received and sent.
@@ -93,25 +61,26 @@ extension TextFormat {
 
   /// /proc/net/dev (net/core/net-procfs.c): two header lines, then `eth0: 16 counters`.
   package static func interfaces(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    var holes: [TextHole] = []
-    let lines = try text.lines()
-    guard lines.count >= 2 else { throw .truncated }
-    for line in lines.dropFirst(2) {
+    var holes = HoleList(text)
+    for (index, line) in text.lines().enumerated() where !line.words.isEmpty {
       // An interface's name may hold anything but blanks and a slash: the last colon ends it.
-      guard let colon = text.bytes[line.range].lastIndex(of: UInt8(ascii: ":")) else {
-        throw .malformed(line: line.number, field: 1)
+      let colon = text.bytes[line.range].lastIndex(of: UInt8(ascii: ":"))
+      if colon == nil, index < 2 {
+        if text.bytes[line.range].contains(UInt8(ascii: "|")) { holes.recognise() }
+        continue
       }
-      let name = text.words(in: line.range.lowerBound..<colon).first.map(text.string) ?? ""
-      let values = text.words(in: colon + 1..<line.range.upperBound)
-      for (place, column) in interfaceColumns.enumerated() {
-        guard place < values.count else {
-          throw .malformed(line: line.number, field: Int32(values.count + 2))
-        }
-        holes.append(
-          try text.decimal(values[place], TextField(column, of: name), line: line, word: place + 1))
+      let end = colon ?? line.words[0].upperBound
+      let label = text.words(in: line.range.lowerBound..<end)
+      guard label.count == 1 else {
+        holes.readOver(line)
+        continue
       }
+      let values = text.words(in: (colon.map { $0 + 1 } ?? end)..<line.range.upperBound)
+      let row = KernelText.Line(number: line.number, range: line.range, words: label + values)
+      holes.columns(
+        row, from: 1, interfaceColumns, of: text.string(label[0]), least: interfaceColumns.count)
     }
-    return holes
+    return try holes.finished()
   }
 
   /// The columns of /proc/diskstats behind the name (Documentation/admin-guide/iostats.rst,
@@ -122,92 +91,83 @@ extension TextFormat {
     "discard_merges", "discard_sectors", "discard_ticks", "flush_ios", "flush_ticks",
   ]
 
-  /// /proc/diskstats: `254 0 vda 381167 50507 …`; devices that `keeps` refuses are read over.
+  /// /proc/diskstats: `254 0 vda 381167 50507 …`; the values of devices that `keeps` refuses are
+  /// read over.
   package static func disks(
     _ text: KernelText, keeps: (String) -> Bool
   ) throws(KernelTextError) -> [TextHole] {
-    try rows(text, diskColumns, labelWords: 3) { line in
-      guard line.words.count > 3 else { return nil }
-      let name = text.string(line.words[2])
-      return keeps(name) ? name : nil
+    var holes = HoleList(text)
+    for line in text.lines() {
+      let words = line.words
+      guard words.count > 2, text.isDecimal(words[0]), text.isDecimal(words[1]) else {
+        holes.readOver(line)
+        continue
+      }
+      let name = text.string(words[2])
+      guard keeps(name) else {
+        holes.recognise()
+        holes.readOver(line, labelWords: 3)
+        continue
+      }
+      // Linux 2.6.25 has them up to `time_in_queue`.
+      holes.columns(line, from: 3, diskColumns, of: name, least: 11)
     }
+    return try holes.finished()
   }
 
   /// /proc/buddyinfo: `Node 0, zone DMA32 1 2 4 …`: free blocks of each order.
   package static func buddies(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
     try rows(text, (0..<16).map { "free_blocks_order\($0)" }, labelWords: 4) { line in
-      line.words.count > 4 ? zone(text, line) : nil
+      zone(text, line).map { "node\($0.node).\($0.name)" }
     }
   }
 
-  /// `Node 0, zone DMA32` as `node0.DMA32`.
-  private static func zone(_ text: KernelText, _ line: KernelText.Line) -> String? {
+  /// `Node 0, zone DMA32`: the node and the zone.
+  static func zone(
+    _ text: KernelText, _ line: KernelText.Line
+  ) -> (node: String, name: String)? {
     guard line.words.count >= 4, text.string(line.words[0]) == "Node",
-      let node = text.digits(in: line.words[1])
+      text.string(line.words[2]) == "zone", let node = text.digits(in: line.words[1])
     else { return nil }
-    return "node\(text.string(node)).\(text.string(line.words[3]))"
+    return (text.string(node), text.string(line.words[3]))
   }
 
-  /// /proc/zoneinfo: pages of each zone, and the per-node statistics before those of its first
-  /// zone. The page sets of the CPUs are read over unless asked for.
-  package static func zones(
-    _ text: KernelText, perCPU: Bool
-  ) throws(KernelTextError) -> [TextHole] {
-    var holes: [TextHole] = []
-    var zone = ""
-    var instance = ""
-    var inPageSets = false
-    var cpu = ""
-    for line in try text.lines() {
-      let words = line.words
-      if let next = Self.zone(text, line) {
-        (zone, instance, inPageSets) = (next, next, false)
-        continue
-      }
-      guard let first = words.first else { continue }
-      let name = label(text, first)
-      if name == "per-node" { instance = String(zone.prefix { $0 != "." }) }
-      if name == "pages" { instance = zone }
-      if name == "pagesets" { inPageSets = true }
-      if name == "node_unreclaimable" { inPageSets = false }
-      if inPageSets, name == "cpu", words.count > 1 { cpu = text.string(words[1]) }
-      if inPageSets, perCPU, name != "cpu", words.count > 1,
-        let word = words.last, text.isDecimal(word)
-      {
-        let label = name == "vm" ? "vm_stats_threshold" : name
-        let field = TextField("pagesets.\(label)", of: "\(zone)@cpu\(cpu)")
-        holes.append(TextHole(word, .number(.decimal, field)))
-        continue
-      }
-      let place = name == "pages" ? 2 : 1
-      guard !inPageSets, words.count == place + 1, text.isDecimal(words[place]) else {
-        if words.count > 1 { holes.append(TextHole(line.range, .restOfLine)) }
-        continue
-      }
-      let field = name == "pages" ? text.string(words[1]) : name
-      holes.append(TextHole(words[place], .number(.decimal, TextField(field, of: instance))))
-    }
-    return holes
-  }
-
-  /// /proc/slabinfo 2.1: `dentry 1 2 192 21 1 : tunables 0 0 0 : slabdata 3 3 0`.
+  /// /proc/slabinfo 2.1: `dentry 1 2 192 21 1 : tunables 0 0 0 : slabdata 3 3 0`. A cache's name
+  /// may hold blanks: five numbers stand between it and the first colon.
   package static func slabs(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    let places = [
-      (1, "active_objs"), (2, "num_objs"), (3, "objsize"), (4, "objperslab"),
-      (5, "pagesperslab"), (13, "active_slabs"), (14, "num_slabs"), (15, "sharedavail"),
-    ]
-    var holes: [TextHole] = []
-    for line in try text.lines().dropFirst(2) {
-      guard line.words.count >= 16 else {
-        throw .malformed(line: line.number, field: Int32(line.words.count))
+    let objects = ["active_objs", "num_objs", "objsize", "objperslab", "pagesperslab"]
+    let slabs = ["active_slabs", "num_slabs", "sharedavail"]
+    var holes = HoleList(text)
+    for line in text.lines() where !line.words.isEmpty {
+      let words = line.words
+      let first = text.string(words[0])
+      guard first != "slabinfo", !first.hasPrefix("#") else {
+        holes.recognise()
+        holes.readOver(line)
+        continue
       }
-      let cache = text.string(line.words[0])
-      for (place, name) in places {
-        holes.append(
-          try text.decimal(line.words[place], TextField(name, of: cache), line: line, word: place))
+      let colon = words.indices.dropFirst().first { text.string(words[$0]) == ":" }
+      let numbers = max(1, (colon ?? 6) - objects.count)
+      let name = words.prefix(numbers).map(text.string).joined(separator: " ")
+      let data = words.indices.dropFirst((colon ?? 0) + 1).first {
+        text.string(words[$0]) == "slabdata"
       }
+      for (group, start, end) in [
+        (objects, numbers, colon ?? data ?? words.count),
+        (slabs, data.map { $0 + 1 } ?? words.count, words.count),
+      ] {
+        for (place, field) in group.enumerated() {
+          let field = TextField(field, of: name)
+          if start + place < end {
+            holes.number(words[start + place], field)
+          } else {
+            let behind = end > 0 ? words[end - 1].upperBound : line.range.upperBound
+            holes.unreadable(behind..<behind, field)
+          }
+        }
+      }
+      if let data { holes.readOver(line, from: data + 4) }
     }
-    return holes
+    return try holes.finished()
   }
-
 }

@@ -27,32 +27,34 @@ extension TextFormat {
   }
 
   /// `cpu0 0 0 9 9 9 9 9 9 9` and, of each of the CPU's domains, `domain0 [MC] 0f 1 2 …`: the name
-  /// came with version 17. A version that is not known has its domains read over.
+  /// came with version 17. A version that is not known has its domains read over, and one before
+  /// 15, whose columns are others, its CPUs too.
   package static func schedule(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    var holes: [TextHole] = []
+    var holes = HoleList(text)
     var version = 0
-    var cpu = ""
-    for line in try text.lines() {
-      let label = line.words.first.map(text.string) ?? ""
+    var cpu: String?
+    for line in text.lines() where !line.words.isEmpty {
+      let label = text.string(line.words[0])
+      let isCPU =
+        label.hasPrefix("cpu")
+        && text.isDecimal(line.words[0].lowerBound + 3..<line.words[0].upperBound)
       if label == "version", line.words.count > 1 {
         version = Int(text.string(line.words[1])) ?? 0
+      } else if isCPU, version >= 15 || line.words.count == scheduleColumns.count + 1 {
+        let number = String(label.dropFirst(3))
+        cpu = number
+        holes.columns(
+          line, from: 1, scheduleColumns, of: number, least: scheduleColumns.count)
+      } else if let cpu, label.hasPrefix("domain"), (15...17).contains(version) {
+        let names = domainColumns(version: version)
+        holes.columns(
+          line, from: version < 17 ? 2 : 3, names, of: "\(cpu).\(label)", least: names.count)
+      } else {
+        // The domains behind a line that is not known are nobody's.
+        if !label.hasPrefix("domain") { cpu = nil }
+        holes.readOver(line)
       }
-      var names: [String] = []
-      var instance = ""
-      var first = 1
-      if label.hasPrefix("cpu") {
-        cpu = String(label.dropFirst(3))
-        (names, instance) = (scheduleColumns, cpu)
-      } else if label.hasPrefix("domain"), (15...17).contains(version) {
-        first = version < 17 ? 2 : 3
-        (names, instance) = (domainColumns(version: version), "\(cpu).\(label)")
-      }
-      guard !names.isEmpty, line.words.count > first else {
-        if label != "version" { holes.append(TextHole(line.range, .restOfLine)) }
-        continue
-      }
-      holes += try columns(text, line, from: first, names, of: instance)
     }
-    return holes
+    return try holes.finished()
   }
 }

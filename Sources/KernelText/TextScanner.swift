@@ -7,6 +7,13 @@ package enum TextScanner {
   package static let newline = UInt8(ascii: "\n")
   package static let space = UInt8(ascii: " ")
 
+  /// Whether `byte` separates words: a blank, a tab, a carriage return, or the zero byte that some
+  /// kernels print behind a text.
+  @inline(__always)
+  package static func isSeparator(_ byte: UInt8) -> Bool {
+    byte == space || byte == 9 || byte == 13 || byte == 0
+  }
+
   /// The byte at `position`. Callers have checked `position < text.count`.
   @inline(__always)
   package static func byte(_ text: Span<UInt8>, _ position: Int) -> UInt8 {
@@ -124,6 +131,30 @@ package enum TextScanner {
     return count == 0 ? nil : value
   }
 
+  /// Reads a number of this form after blanks; nil where there is none or it exceeds 64 bits.
+  @inline(__always)
+  package static func number(
+    _ text: Span<UInt8>, _ position: inout Int, _ form: NumberForm
+  ) -> UInt64? {
+    switch form {
+    case .decimal: number(text, &position)
+    case .hexadecimal: hexadecimal(text, &position)
+    case .signed: signed(text, &position)
+    case .hundredths: hundredths(text, &position)
+    case .speed: speed(text, &position)
+    }
+  }
+
+  /// Reads the speed of a link, as `number`; nil for what stands for an unknown one: −1 as it
+  /// looks in 16 and in 32 bits.
+  @inline(__always)
+  package static func speed(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
+    guard let value = number(text, &position), value != UInt64(UInt16.max),
+      value != UInt64(UInt32.max)
+    else { return nil }
+    return value
+  }
+
   /// Reads a hexadecimal number after blanks; nil where there is none or it exceeds 64 bits.
   @inline(__always)
   package static func hexadecimal(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
@@ -150,7 +181,7 @@ package enum TextScanner {
       return value
     }
     position += 1
-    guard position < text.count, byte(text, position) != space,
+    guard position < text.count, byte(text, position) &- 48 < 10,
       let value = number(text, &position), value <= 1 << 63
     else { return nil }
     return 0 &- value
@@ -188,16 +219,18 @@ package enum TextScanner {
     return position > first
   }
 
-  /// Moves behind the last closing parenthesis of the line; false where there is none.
+  /// Moves behind the last closing parenthesis of the text; false where there is none. A name may
+  /// hold parentheses and newlines, and what follows it holds neither.
   package static func skipName(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
-    var close = -1
-    var index = position
-    while index < text.count, byte(text, index) != newline {
-      if byte(text, index) == UInt8(ascii: ")") { close = index }
-      index += 1
+    var close = text.count - 1
+    while close >= position {
+      if byte(text, close) == UInt8(ascii: ")") {
+        position = close + 1
+        return true
+      }
+      close -= 1
     }
-    position = close + 1
-    return close >= 0
+    return false
   }
 
   /// Moves behind a run without blanks, after blanks; false where there is none.
@@ -249,17 +282,18 @@ package enum TextScanner {
     return there < length && matches(literals, start, there, text, position)
   }
 
-  /// Moves behind the next newline, or to the end of the text.
-  /// Returns false when there was none: the line is cut off.
+  /// Moves behind the next newline, or to the end of the text: its last line is whole without one.
   @inline(__always)
-  package static func skipLine(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
-    let from = position
-    let count = text.count
-    guard from < count else { return false }
-    position = newlineOrEnd(text, from)
-    guard position < count else { return false }
-    position += 1
-    return true
+  package static func skipLine(_ text: Span<UInt8>, _ position: inout Int) {
+    position = min(newlineOrEnd(text, position) + 1, text.count)
+  }
+
+  /// Whether a word ends at `position`: a separator or a newline stands there, or nothing.
+  @inline(__always)
+  package static func isWordEnd(_ text: Span<UInt8>, _ position: Int) -> Bool {
+    guard position < text.count else { return true }
+    let byte = byte(text, position)
+    return byte == newline || isSeparator(byte)
   }
 
   /// The place of the next newline from `from` on, or the end. By words rather than memchr(3),

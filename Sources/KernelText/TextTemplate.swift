@@ -7,26 +7,38 @@ package struct TextTemplate: Sendable, Equatable {
   /// Literal bytes to match, then blanks and numbers to read.
   struct Step: Sendable, Equatable {
     enum Action: UInt8, Sendable {
-      case decimals, hexadecimals, signed, hundredths
+      case decimals, hexadecimals, signed, hundredths, speeds
       /// `count` decimals into one value.
       case sum
       /// `count` numbers that nobody wants.
       case skipNumbers
       /// To behind the next newline.
       case skipLine
-      /// To behind the line's last closing parenthesis and one word more.
+      /// As `skipLine`, from the end of a word.
+      case skipRest
+      /// To behind the text's last closing parenthesis and one word more.
       case skipNameAndWord
       /// Nothing: the literal was all.
       case end
 
       /// Its numbers are such that a `TextMemory` knows.
       var isOfDecimals: Bool { self == .decimals || self == .sum || self == .skipNumbers }
+
+      /// Several numbers one behind the other are one step.
+      var joins: Bool {
+        switch self {
+        case .decimals, .hexadecimals, .signed, .hundredths, .speeds, .skipNumbers: true
+        case .sum, .skipLine, .skipRest, .skipNameAndWord, .end: false
+        }
+      }
     }
     let literalLength: Int32
     var count: Int32
-    let action: Action
     /// Bytes behind the literal in the learnt text.
     var learnt: Int32
+    let action: Action
+    /// Without a blank before its first number, that would belong to the word before.
+    let needsBlank: Bool
   }
 
   private let steps: [Step]
@@ -46,32 +58,36 @@ package struct TextTemplate: Sendable, Equatable {
     var values = 0
     for hole in holes {
       precondition(hole.start >= position, "holes are in order and do not overlap")
+      // It stays literal.
+      if case .unreadable = hole.content { continue }
       var literalEnd = hole.start
       if hole.content != .restOfLine {
         while literalEnd > position, Self.isBlank(text.bytes[literalEnd - 1]) { literalEnd -= 1 }
       }
       let literal = text.bytes[position..<literalEnd]
-      let (action, count) = Self.action(of: hole.content, wants)
+      let (action, count) = Self.action(of: hole, in: text, wants)
       values += Self.values(of: action, count)
-      if literal.isEmpty, var last = steps.last, last.action == action, action != .sum,
-        action != .skipLine, action != .skipNameAndWord
-      {
+      if literal.isEmpty, var last = steps.last, last.action == action, action.joins {
         last.count += Int32(count)
         last.learnt += Int32(hole.end - literalEnd)
         steps[steps.count - 1] = last
       } else {
         steps.append(
           Step(
-            literalLength: Int32(literal.count), count: Int32(count), action: action,
-            learnt: Int32(hole.end - literalEnd)))
+            literalLength: Int32(literal.count), count: Int32(count),
+            learnt: Int32(hole.end - literalEnd), action: action,
+            needsBlank: literalEnd < hole.start && Self.mayGoOn(literal.last)))
         literals += literal
       }
       position = hole.end
       // What is read over reaches behind the newline.
       if hole.content == .restOfLine { position = min(position + 1, text.bytes.count) }
     }
-    let rest = text.bytes[position...]
-    steps.append(Step(literalLength: Int32(rest.count), count: 0, action: .end, learnt: 0))
+    var rest = text.bytes[position...]
+    // The last line may gain or lose its newline.
+    if rest.last == TextScanner.newline { rest.removeLast() }
+    steps.append(
+      Step(literalLength: Int32(rest.count), count: 0, learnt: 0, action: .end, needsBlank: false))
     literals += rest
     literals += [UInt8](repeating: 0, count: 8)
     self.steps = steps
@@ -81,12 +97,22 @@ package struct TextTemplate: Sendable, Equatable {
 
   private static func isBlank(_ byte: UInt8) -> Bool { byte == TextScanner.space || byte == 9 }
 
+  /// Whether a digit behind `byte` would belong to its word: a label's colon ends one.
+  private static func mayGoOn(_ byte: UInt8?) -> Bool {
+    guard let byte else { return true }
+    return !":=/(,\n\r\0".utf8.contains(byte)
+  }
+
   private static func action(
-    of content: TextHole.Content, _ wants: (TextField) -> Bool
+    of hole: TextHole, in text: KernelText, _ wants: (TextField) -> Bool
   ) -> (Step.Action, Int) {
-    switch content {
-    case .restOfLine: (.skipLine, 0)
+    switch hole.content {
+    case .restOfLine:
+      hole.start == 0 || text.bytes[hole.start - 1] == TextScanner.newline
+        ? (.skipLine, 0) : (.skipRest, 0)
     case .nameAndWord: (.skipNameAndWord, 0)
+    case .ignored: (.skipNumbers, 1)
+    case .unreadable: (.end, 0)
     case .sum(let count, let field): (wants(field) ? .sum : .skipNumbers, count)
     case .number(let form, let field):
       switch form {
@@ -95,6 +121,7 @@ package struct TextTemplate: Sendable, Equatable {
       case .hexadecimal: (.hexadecimals, 1)
       case .signed: (.signed, 1)
       case .hundredths: (.hundredths, 1)
+      case .speed: (.speeds, 1)
       }
     }
   }
@@ -102,7 +129,7 @@ package struct TextTemplate: Sendable, Equatable {
   private static func values(of action: Step.Action, _ count: Int) -> Int {
     switch action {
     case .sum: 1
-    case .skipNumbers, .skipLine, .skipNameAndWord, .end: 0
+    case .skipNumbers, .skipLine, .skipRest, .skipNameAndWord, .end: 0
     default: count
     }
   }
@@ -144,21 +171,24 @@ package struct TextTemplate: Sendable, Equatable {
       literal += length
       let start = position
       position += length
-      var left = Int(step.count)
+      guard !step.needsBlank || Self.isBlank(text, position) else {
+        throw position < text.count ? .layoutChanged : .truncated
+      }
       switch step.action {
       case .decimals, .sum, .skipNumbers:
         slot = try Self.search(step, index, text, start, &position, &values, slot, memory)
-      case .hexadecimals, .signed, .hundredths:
-        while left > 0 {
-          guard let value = Self.other(step.action, text, &position) else {
-            throw Self.failure(text, position)
-          }
+      case .hexadecimals, .signed, .hundredths, .speeds:
+        for number in 0..<step.count {
+          guard number == 0 || Self.isBlank(text, position),
+            let value = Self.other(step.action, text, &position)
+          else { throw Self.failure(text, position) }
           values[slot] = value
           slot += 1
-          left -= 1
         }
-      case .skipLine:
-        guard TextScanner.skipLine(text, &position) else { throw .truncated }
+      case .skipLine: TextScanner.skipLine(text, &position)
+      case .skipRest:
+        guard TextScanner.isWordEnd(text, position) else { throw .layoutChanged }
+        TextScanner.skipLine(text, &position)
       case .skipNameAndWord:
         guard TextScanner.skipName(text, &position), TextScanner.skipWord(text, &position) else {
           throw .truncated
@@ -166,7 +196,15 @@ package struct TextTemplate: Sendable, Equatable {
       case .end: break
       }
     }
+    if position == text.count &- 1, TextScanner.byte(text, position) == TextScanner.newline {
+      position += 1
+    }
     guard position == text.count else { throw .layoutChanged }
+  }
+
+  @inline(__always)
+  private static func isBlank(_ text: Span<UInt8>, _ position: Int) -> Bool {
+    position < text.count && isBlank(TextScanner.byte(text, position))
   }
 
   /// The numbers of a step that is as it was at the last reading; gives the next slot.
@@ -217,6 +255,7 @@ package struct TextTemplate: Sendable, Equatable {
     var slot = slot
     var total: UInt64 = 0
     for number in first..<first + Int(step.count) {
+      guard number == first || isBlank(text, position) else { throw failure(text, position) }
       TextScanner.skipBlanks(text, &position)
       let digits = position
       if step.action == .skipNumbers {
@@ -248,6 +287,7 @@ package struct TextTemplate: Sendable, Equatable {
     switch action {
     case .hexadecimals: TextScanner.hexadecimal(text, &position)
     case .signed: TextScanner.signed(text, &position)
+    case .speeds: TextScanner.speed(text, &position)
     default: TextScanner.hundredths(text, &position)
     }
   }

@@ -12,16 +12,26 @@ package struct CPUSet: Sendable, Hashable, CustomStringConvertible {
     for cpu in cpus { insert(cpu) }
   }
 
-  /// Reads the kernel's list form, `0-3,8`; nil when it is not one.
+  /// Reads the kernel's list form, `0-3,8`; nil when it is not one, or names a CPU that no kernel
+  /// has. Kernels before 3.x print a zero byte behind the newline of the list of nodes.
   package init?(list: some StringProtocol) {
     self.init()
-    for part in list.trimmed.split(separator: ",", omittingEmptySubsequences: false) {
-      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
+    let whole = String(list.prefix { $0 != "\0" }).trimmed
+    for part in whole.split(separator: ",", omittingEmptySubsequences: false) {
+      let ends = part.split(separator: "-", omittingEmptySubsequences: false).map(Self.number)
       guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2,
-        0 <= first, first <= last, last < Self.limit
+        first <= last
       else { return nil }
       for cpu in first...last { insert(cpu) }
     }
+  }
+
+  /// A CPU's number in digits, below the limit; nil for anything else.
+  private static func number(_ text: some StringProtocol) -> Int? {
+    guard text.utf8.allSatisfy({ $0 &- 48 < 10 }), let number = Int(text), number < limit else {
+      return nil
+    }
+    return number
   }
 
   /// CPUs that the calling thread may run on.

@@ -65,6 +65,8 @@ package struct ControlGroup: Sendable, Hashable {
       let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
       guard parts.count == 3 else { continue }
       let path = parts[2] == "/" ? "" : String(parts[2])
+      // A group above the namespace's root: out of the hierarchy that we see.
+      guard !path.split(separator: "/").contains("..") else { continue }
       if parts[1].isEmpty {
         unified = mounts.unified.map { $0 + path }
       } else {
@@ -131,15 +133,14 @@ package final class ControlGroupScope: Sendable {
     guard let unified = group.unified, let text = SmallFile.text("\(unified)/cgroup.events") else {
       return false
     }
-    return text.contains("populated 1")
+    return text.split(separator: "\n").contains("populated 1")
   }
 
   /// Kills everything in it (cgroup.kill, Linux 5.14; else one by one) and waits until it is empty
   /// or `limit` (CLOCK_MONOTONIC) has passed; gives how many were there.
   package func kill(until limit: UInt64) -> Int {
     guard let unified = group.unified else { return 0 }
-    let members = SmallFile.text("\(unified)/cgroup.procs") ?? ""
-    let processes = members.split(separator: "\n").compactMap { Int32($0) }
+    let processes = Self.processes(SmallFile.text("\(unified)/cgroup.procs") ?? "")
     do throws(SystemError) {
       try Self.write("1", to: "\(unified)/cgroup.kill")
     } catch {
@@ -149,6 +150,12 @@ package final class ControlGroupScope: Sendable {
       _ = Poll.wait(readable: [], until: Clock.monotonic() + 1_000_000)
     }
     return processes.count
+  }
+
+  /// The processes in a text of cgroup.procs. One of another namespace stands there as 0, by which
+  /// kill(2) means our own group.
+  static func processes(_ text: String) -> [Int32] {
+    text.split(separator: "\n").compactMap { Int32($0) }.filter { $0 > 0 }
   }
 
   /// Takes the empty group away. Zombies leave it a moment after they were reaped.

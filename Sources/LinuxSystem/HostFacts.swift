@@ -55,7 +55,9 @@ package enum HostFacts {
   /// Distances from a NUMA node to each online one, as sysfs has them; empty when unknown.
   package static func distances(ofNode node: Int, _ roots: MountRoots) -> [Int] {
     let text = SmallFile.text(roots.sys("devices/system/node/node\(node)/distance")) ?? ""
-    return text.split(separator: " ").compactMap { Int($0) }
+    let distances = text.split(separator: " ").map { Int($0) }
+    // Without one of them the others would be of other nodes.
+    return distances.contains(nil) ? [] : distances.compactMap(\.self)
   }
 
   /// Bytes of memory of a NUMA node, nil when unknown.
@@ -63,7 +65,11 @@ package enum HostFacts {
     let path = roots.sys("devices/system/node/node\(node)/meminfo")
     for line in (SmallFile.text(path) ?? "").split(separator: "\n") {
       let words = line.split(separator: " ")
-      if words.count > 3, words[2] == "MemTotal:" { return UInt64(words[3]).map { $0 * 1024 } }
+      guard words.count > 3, words[2] == "MemTotal:", let kibibytes = UInt64(words[3]) else {
+        continue
+      }
+      let (bytes, isTooLarge) = kibibytes.multipliedReportingOverflow(by: 1024)
+      return isTooLarge ? nil : bytes
     }
     return nil
   }

@@ -1,19 +1,28 @@
 /// How busy all CPUs have been since the host was booted.
 package enum HostLoad {
   /// Ticks of /proc/stat's first line: busy ones, those of them that a hypervisor took, and all;
-  /// nil where it cannot be read.
+  /// nil where it cannot be read, or one of the numbers is none.
   package static func ticks(
     _ roots: MountRoots
   ) -> (busy: UInt64, stolen: UInt64, total: UInt64)? {
     guard let line = SmallFile.text(roots.proc("stat"))?.split(separator: "\n").first else {
       return nil
     }
+    let words = line.split(separator: " ")
+    guard words.first == "cpu" else { return nil }
     // user nice system idle iowait irq softirq steal; guest time is within user time.
-    let ticks = line.split(separator: " ").dropFirst().prefix(8).compactMap { UInt64($0) }
+    var ticks: [UInt64] = []
+    var total: UInt64 = 0
+    for word in words.dropFirst().prefix(8) {
+      guard let number = UInt64(word) else { return nil }
+      let (sum, isTooLarge) = total.addingReportingOverflow(number)
+      if isTooLarge { return nil }
+      total = sum
+      ticks.append(number)
+    }
     guard ticks.count >= 4 else { return nil }
-    let total = ticks.reduce(0, &+)
-    let idle = ticks[3] &+ (ticks.count > 4 ? ticks[4] : 0)
-    return (total &- idle, ticks.count > 7 ? ticks[7] : 0, total)
+    let idle = ticks[3] + (ticks.count > 4 ? ticks[4] : 0)
+    return (total - idle, ticks.count > 7 ? ticks[7] : 0, total)
   }
 }
 

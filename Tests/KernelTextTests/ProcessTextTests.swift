@@ -10,7 +10,10 @@ import Testing
     return Array("4711 (\(name)) \(state) \(behind)\n".utf8)
   }
 
-  @Test(arguments: ["sh", "a b", "x) R 1 2 (", ")", "(((", "", "a name of more than sixteen"])
+  @Test(arguments: [
+    "sh", "a b", "x) R 1 2 (", ")", "(((", "", "a name of more than sixteen",
+    "a) R 1 \n(b", "\n", "x\n4711 (y) S 1\n", ")\n)",
+  ])
   func aNameMayHoldAnything(_ name: String) throws {
     let text = Self.stat(name)
     let stat = try ProcessStat(text.span)
@@ -44,7 +47,10 @@ import Testing
     let holes = try TextFormat.processStat(text, of: "4711")
     let named = Set(["utime", "nice", "processor", "cguest_time"])
     let template = TextTemplate(text, holes: holes) { named.contains($0.name) }
-    for (name, state) in [("bash", "S"), ("a) R (b", "R"), ("x", "D"), ("\u{1}", "\u{0}")] {
+    for (name, state) in [
+      ("bash", "S"), ("a) R (b", "R"), ("x", "D"), ("\u{1}", "!"), ("a\n(b)\n", "S"),
+      ("a) R 1 \n(b", "R"),
+    ] {
       let next = Self.stat(name, state: state)
       #expect(try parse(template, next) == [14, UInt64(bitPattern: -5), 5, 23])
     }
@@ -63,6 +69,57 @@ import Testing
       return field.name
     }
     #expect(names == ["FDSize", "VmRSS", "voluntary_ctxt_switches"])
+  }
+
+  @Test func anIdleAndABusyProcessKeepTheirColumns() throws {
+    for name in ["a) R 1 \n(b", "x\nVmRSS: 5 kB", "("] {
+      let first = Self.stat(name)
+      let text = KernelText(first.span)
+      let holes = try TextFormat.processStat(text, of: "1")
+      let template = TextTemplate(text, holes: holes) {
+        ["utime", "num_threads"].contains($0.name)
+      }
+      let memory = template.memory()
+      let busy = String(decoding: first, as: UTF8.self).replacing(" 14 15 ", with: " 914 15 ")
+      for (bytes, utime) in [(first, 14), (Array(busy.utf8), 914), (first, 14)] {
+        #expect(try parse(template, bytes, memory) == [UInt64(utime), 3])
+      }
+    }
+  }
+
+  /// The kernel prints times of children with a sign; what is negative is none.
+  @Test func negativeTimesOfChildrenAreNone() throws {
+    let text = String(decoding: Self.stat("sh"), as: UTF8.self).replacing(
+      " 16 17 ", with: " -3 -1 ")
+    let bytes = Array(text.utf8)
+    let holes = try TextFormat.processStat(KernelText(bytes.span), of: "1")
+    let unreadable = holes.compactMap { hole -> String? in
+      guard case .unreadable(let field) = hole.content else { return nil }
+      return field.name
+    }
+    #expect(unreadable == ["cutime", "cstime"])
+    #expect(holes.contains { $0.field?.name == "utime" })
+    let stat = try ProcessStat(bytes.span)
+    #expect(stat.userTicks == 14 && stat.childUserTicks &+ 3 == 0 && stat.threads == 3)
+  }
+
+  @Test func aShortStatHasTheFieldsThatItHas() throws {
+    let bytes = Array("1 (a\nb) S 2 3 x".utf8)
+    let holes = try TextFormat.processStat(KernelText(bytes.span), of: "1")
+    #expect(holes.compactMap(\.field?.name) == ["ppid", "pgrp"])
+    #expect(holes.contains { $0.content == .unreadable(TextField("session", of: "1")) })
+    #expect(holes.contains { $0.content == .unreadable(TextField("utime", of: "1")) })
+  }
+
+  @Test func aNameInStatusIsNoSize() throws {
+    let text = "Name:\t5 kB\nVmRSS:\t  x kB\nVmHWM:\nThreads:7\nVmSize:\t12 kB\nFDSize:\t9 1\n"
+    let bytes = Array(text.utf8)
+    let holes = try TextFormat.processStatus(KernelText(bytes.span), of: "1")
+    #expect(holes.compactMap(\.field?.name) == ["Threads", "VmSize", "FDSize"])
+    let template = TextTemplate(KernelText(bytes.span), holes: holes)
+    #expect(try parse(template, bytes) == [7, 12, 9])
+    let other = text.replacing("5 kB", with: "a VmRSS: 7")
+    #expect(try parse(template, Array(other.utf8)) == [7, 12, 9])
   }
 
   @Test func ioIsReadByPlace() throws {
@@ -97,13 +154,32 @@ import Testing
     let bytes = Array("55-7f ---p 0 00:00 0   [rollup]\nRss:  12 kB\nPss:  7 kB\n".utf8)
     #expect(try ProcessMemory.labels(KernelText(bytes.span)) == ["Rss", "Pss"])
     var values: [UInt64] = [0, 0]
-    try ProcessMemory.rollup(bytes.span, count: 2) { values[$0] = $1 }
+    try ProcessMemory.rollup(bytes.span, count: 2, sizes: 3) { values[$0] = $1 }
     #expect(values == [12, 7])
-    for length in 0..<bytes.count {
+    for length in 0..<bytes.count - "7 kB\n".utf8.count {
       let cut = Array(bytes[..<length])
       #expect(throws: KernelTextError.self) {
-        try ProcessMemory.rollup(cut.span, count: 2) { _, _ in }
+        try ProcessMemory.rollup(cut.span, count: 2, sizes: 3) { _, _ in }
       }
+    }
+    values = [0, 0]
+    let unended = Array(bytes.dropLast())
+    try ProcessMemory.rollup(unended.span, count: 2, sizes: 3) { values[$0] = $1 }
+    #expect(values == [12, 7])
+  }
+
+  @Test func aLineOfRollupThatIsNoSizeIsSkipped() throws {
+    let bytes = Array("55-7f ---p\nRss:  12 kB\nodd\n\nPss:x kB\nSwap:34 kB\n".utf8)
+    let labels = try ProcessMemory.labels(KernelText(bytes.span))
+    #expect(labels == ["Rss", "", "", "", "Swap"])
+    var values: [Int: UInt64] = [:]
+    try ProcessMemory.rollup(bytes.span, count: 5, sizes: 0b10001) { values[$0] = $1 }
+    #expect(values == [0: 12, 4: 34])
+    #expect(throws: KernelTextError.malformed(line: 3, field: 1)) {
+      try ProcessMemory.rollup(bytes.span, count: 5, sizes: 0b10011) { _, _ in }
+    }
+    #expect(throws: KernelTextError.self) {
+      try ProcessMemory.labels(KernelText(Array("55-7f\nodd\n".utf8).span))
     }
   }
 
@@ -111,6 +187,8 @@ import Testing
     let bytes = Array("sh (1)\n----\nnuma_pages_migrated_x : 3\ntotal_numa_faults  :  17\n".utf8)
     #expect(ProcessMemory.scheduleValue(bytes.span, "total_numa_faults") == 17)
     #expect(ProcessMemory.scheduleValue(bytes.span, "absent") == nil)
+    let last = Array("numa_pages_migrated_x : 3\nnuma_pages_migrated : 4".utf8)
+    #expect(ProcessMemory.scheduleValue(last.span, "numa_pages_migrated") == 4)
     #expect(ProcessMemory.scheduleValue(bytes.span, "numa_pages_migrated") == nil)
   }
 }

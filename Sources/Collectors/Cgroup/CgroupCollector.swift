@@ -110,7 +110,7 @@ struct CgroupCollector: TextCollector {
     sources.append(
       TextSource("\(folder)/memory.numa_stat", isNeeded: false) { text throws(KernelTextError) in
         try TextFormat.keyedPairs(text) { key, node in
-          node.hasPrefix("N")
+          node.hasPrefix("N") && Int(node.dropFirst()) != nil
             ? TextField("memory.numa_stat.\(key)", of: "\(name):node\(node.dropFirst())") : nil
         }
       })

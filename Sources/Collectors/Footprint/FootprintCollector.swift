@@ -72,6 +72,8 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
   private let processes: [Int32]
   private let reader: ProcessReader
   private let labelCount: Int
+  /// Lines of smaps_rollup that are sizes, a bit each.
+  private let sizes: UInt64
   private let nodes: [Int]
   /// Of each value of an instance, its slot; -1 for what is not wanted.
   private let slots: [Int]
@@ -90,6 +92,7 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
     processes = collector.processes
     reader = try ProcessReader(proc: context.roots.proc)
     labelCount = labels.count
+    sizes = labels.enumerated().reduce(0) { $1.element.isEmpty ? $0 : $0 | 1 << UInt64($1.offset) }
     let nodes = HostFacts.nodes(context.roots)
     self.nodes = nodes
     var columns: [Column] = []
@@ -103,7 +106,7 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
         switch metric.name {
         case "placement": hasMaps
         case "numa_pages_migrated", "total_numa_faults": schedule.contains("\n\(metric.name) ")
-        default: true
+        default: !metric.name.isEmpty
         }
       let isWanted = isThere && context.filter.passes(column.name)
       slots.append(isWanted ? columns.count : -1)
@@ -220,7 +223,9 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
       ? Int(rollup)
       : reader.read(rollup) { text in
         do throws(KernelTextError) {
-          try ProcessMemory.rollup(text, count: labelCount) { unsafe sums[$0] &+= $1 }
+          try ProcessMemory.rollup(text, count: labelCount, sizes: sizes) {
+            unsafe sums[$0] &+= $1
+          }
           isRead = true
         } catch {
           isRead = false

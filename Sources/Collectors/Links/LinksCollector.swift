@@ -18,8 +18,8 @@ struct LinksCollector: TextCollector {
     systemCallsPerSample: 20,
     metrics: [
       gauge(
-        "speed", "nominal speed; negative where the driver does not know it", unit: .bitsPerSecond,
-        scale: Scale(1_000_000), isSigned: true),
+        "speed", "nominal speed; absent where the driver does not know it", unit: .bitsPerSecond,
+        scale: Scale(1_000_000)),
       gauge("carrier", "1 with a carrier, 0 without"),
       counter("carrier_changes", "times that the carrier came or went (3.15)"),
       gauge("mtu", "largest payload of a frame", unit: .bytes),
@@ -41,9 +41,12 @@ struct LinksCollector: TextCollector {
     ]
       + interfaces.flatMap { interface in
         description.metrics.map { metric in
-          TextSource(
-            number: context.roots.sys("class/net/\(interface)/\(metric.name)"),
-            TextField(metric.name, of: interface), form: .signed)
+          let path = context.roots.sys("class/net/\(interface)/\(metric.name)")
+          let field = TextField(metric.name, of: interface)
+          guard metric.name == "speed" else { return TextSource(number: path, field) }
+          return TextSource(path, isNeeded: false) { text throws(KernelTextError) in
+            try TextFormat.linkSpeed(text, field)
+          }
         }
       }
   }
