@@ -46,6 +46,10 @@ protocol TextCollector: Collector {
   func metric(_ field: TextField) -> MetricDescription?
   /// Whether an instance is wanted at all.
   func keeps(_ field: TextField) -> Bool
+  /// The column of a field, where its rule is not the metric's alone.
+  func column(
+    _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
+  ) -> Column
 }
 
 extension TextCollector {
@@ -54,6 +58,13 @@ extension TextCollector {
 
   /// All instances.
   func keeps(_ field: TextField) -> Bool { true }
+
+  /// The metric at the field's instance.
+  func column(
+    _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
+  ) -> Column {
+    Column(collector: description.prefix, metric: metric, instance: field.instance)
+  }
 
   /// The description's own metric of that name.
   func described(_ name: String) -> MetricDescription? {
@@ -111,8 +122,7 @@ extension TextCollector {
       for hole in holes {
         guard let field = hole.field, keeps(field), let metric = known[field.name] ?? metric(field)
         else { continue }
-        let column = Column(
-          collector: description.prefix, metric: metric, instance: field.instance)
+        let column = column(metric, field, context)
         // A value that two texts have is read from the first of them.
         guard context.filter.passes(column.name), names.insert(column.name).inserted else {
           continue

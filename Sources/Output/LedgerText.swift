@@ -45,6 +45,7 @@ package enum LedgerText {
       buffer.member("gaps", collector.gaps.values.reduce(0, +))
       buffer.member("steps_back", collector.stepsBack)
       buffer.member("resets", collector.resets)
+      buffer.member("wraps", collector.wraps)
       buffer.member("records", collector.records)
       buffer.member("records_lost", collector.recordsLost)
       buffer.member("ns", collector.nanoseconds)

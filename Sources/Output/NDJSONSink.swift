@@ -72,7 +72,19 @@ package final class NDJSONSink: SampleSink {
       }
     }
     buffer.append("}")
+    appendWindows(frame)
     endLine()
+  }
+
+  /// The windows of rates over another time than the line's, if there are any.
+  private func appendWindows(_ frame: ReadFrame) {
+    guard !frame.windows.isEmpty else { return }
+    buffer.key("windows_ns")
+    buffer.append(ascii: "{")
+    for (place, column) in frame.layout.shown.enumerated() {
+      if let window = frame.windows[place] { buffer.member(column.name, window) }
+    }
+    buffer.append("}")
   }
 
   /// One line for each batch: its rows as objects, a field that is not there left out.

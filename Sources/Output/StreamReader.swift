@@ -27,6 +27,8 @@ package struct ReadFrame {
   package var time: UInt64
   package var elapsed: UInt64
   package var window: UInt64?
+  /// The time that a value's rate is made over, by its place, where that is another than `window`.
+  package var windows: [Int: UInt64] = [:]
   package var label: BracketLabel?
 }
 
@@ -88,7 +90,7 @@ package struct StreamReader {
     return ReadFrame(
       layout: layout, header: header, values: derived.values,
       time: anchors.unixTime(of: header.start), elapsed: header.start &- (origin ?? 0),
-      window: derived.window, label: labels[header.bracket])
+      window: derived.window, windows: derived.windows, label: labels[header.bracket])
   }
 
   /// A frame without values as its place in time, for a row of absent cells; nil for any other.

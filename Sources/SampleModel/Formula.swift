@@ -166,22 +166,22 @@ struct FormulaSet: Sendable {
   ///
   /// Counts of one group ran together, whatever part of the time; counts of several groups only if
   /// each ran all the time.
-  func values(_ amounts: [Double?], grown: [UInt64], least: Double) -> [Double?] {
+  func values(_ amounts: [Double?], grown: [UInt64?], least: Double) -> [Double?] {
     formulas.map { formula in
       guard let formula else { return nil }
       let times = formula.parts.compactMap(\.times)
       if let first = times.first {
         let areOneGroup = times.allSatisfy { $0.enabled == first.enabled }
         for time in times {
-          let running = grown[time.running]
-          guard running > 0, areOneGroup || running == grown[time.enabled] else { return nil }
+          guard let running = grown[time.running], running > 0,
+            areOneGroup || running == grown[time.enabled]
+          else { return nil }
         }
       }
       return formula.expression.evaluate(
         formula.parts.map { part in
           guard let times = part.times else { return amounts[part.place] }
-          let share = CountingShare(
-            enabled: grown[times.enabled], running: grown[times.running], least: least)
+          guard let share = CountingShare(grown, times, least: least) else { return nil }
           return amounts[part.place].flatMap { share.corrected($0) }
         })
     }
@@ -191,18 +191,17 @@ struct FormulaSet: Sendable {
 extension Layout {
   /// What is shown of a stretch of time over which the columns came to `amounts`, in base units,
   /// and their raw values grew by `grown`: counts for the whole of their time, then the formulas.
-  package func totals(_ amounts: [Double?], grown: [UInt64]) -> [(Column, Double)] {
+  package func totals(_ amounts: [Double?], grown: [UInt64?]) -> [(Column, Double)] {
     let times = timePlaces()
     var totals: [(Column, Double)] = []
     for (place, column) in columns.enumerated() {
       guard let amount = amounts[place] else { continue }
-      guard let (enabled, running) = times[place] else {
+      guard let times = times[place] else {
         totals.append((column, amount))
         continue
       }
-      let share = CountingShare(
-        enabled: grown[enabled], running: grown[running], least: leastShare)
-      if let whole = share.corrected(amount) { totals.append((column, whole)) }
+      let share = CountingShare(grown, times, least: leastShare)
+      if let whole = share?.corrected(amount) { totals.append((column, whole)) }
     }
     for (formula, value) in zip(
       formulas, FormulaSet(self, times).values(amounts, grown: grown, least: leastShare))

@@ -9,6 +9,12 @@ public struct Column: Sendable, Hashable {
   /// The instance of `time_enabled` and `time_running` that say for how much of the time this was
   /// counted, nil for what always is.
   public let times: String?
+  /// The value after which the counter begins anew from zero, where that is no power of two, as of
+  /// RAPL's energy; nil for one that wraps by its metric's width.
+  public let range: UInt64?
+  /// It is a sum over instances, though its metric is none at single ones: not continued from one
+  /// layout to the next.
+  public let isSum: Bool
 
   /// The name of the formula's column that says for how much of the time this was counted.
   package var share: String? { times.map { "\(prefix).running[\($0)]" } }
@@ -16,11 +22,14 @@ public struct Column: Sendable, Hashable {
   /// What stands before the first point of the name.
   fileprivate var prefix: String { String(name.prefix { $0 != "." }) }
 
-  /// The column of `metric` at `instance` under its full name.
+  /// The column of `metric` at `instance` under its full name; a `range` of 0 is none.
   public init(
-    collector: String, metric: MetricDescription, instance: String, times: String? = nil
+    collector: String, metric: MetricDescription, instance: String, times: String? = nil,
+    range: UInt64? = nil, isSum: Bool = false
   ) {
     self.times = times
+    self.isSum = isSum || metric.isSum
+    self.range = range == 0 ? nil : range
     self.metric = metric
     self.instance = instance
     name =
@@ -108,6 +117,7 @@ extension Layout: Codable {
   /// have a dozen metrics.
   private enum Key: String, CodingKey {
     case collector, stream, epoch, prefix, metrics, metric, instance, times, formulas, leastShare
+    case ranges, sums
   }
 
   private struct StoredFormula: Codable {
@@ -144,6 +154,12 @@ extension Layout: Codable {
       }
       try container.encode(stored, forKey: .formulas)
     }
+    if columns.contains(where: { $0.range != nil }) {
+      try container.encode(columns.map(\.range), forKey: .ranges)
+    }
+    if columns.contains(where: { $0.isSum && !$0.metric.isSum }) {
+      try container.encode(columns.map(\.isSum), forKey: .sums)
+    }
     guard columns.contains(where: { $0.times != nil }) else { return }
     try container.encode(columns.map(\.times), forKey: .times)
   }
@@ -158,7 +174,14 @@ extension Layout: Codable {
     let times =
       try container.decodeIfPresent([String?].self, forKey: .times)
       ?? Array(repeating: nil, count: instance.count)
+    let sums =
+      try container.decodeIfPresent([Bool].self, forKey: .sums)
+      ?? Array(repeating: false, count: instance.count)
+    let ranges =
+      try container.decodeIfPresent([UInt64?].self, forKey: .ranges)
+      ?? Array(repeating: nil, count: instance.count)
     guard metric.count == instance.count, times.count == instance.count,
+      ranges.count == instance.count, sums.count == instance.count,
       metric.allSatisfy(metrics.indices.contains)
     else {
       throw DecodingError.dataCorruptedError(
@@ -172,7 +195,7 @@ extension Layout: Codable {
       columns: metric.indices.map {
         Column(
           collector: prefix, metric: metrics[metric[$0]], instance: instance[$0],
-          times: times[$0])
+          times: times[$0], range: ranges[$0], isSum: sums[$0])
       },
       formulas: formulas.map {
         Formula(

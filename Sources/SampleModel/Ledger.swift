@@ -44,8 +44,12 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
   public var gaps: [String: UInt64] = [:]
   /// Counters that stepped back where the kernel is known to let them.
   public var stepsBack: UInt64 = 0
-  /// Counters that fell otherwise: a device that was made anew.
+  /// Counters that fell otherwise: a device that was made anew. One that is back at its old value
+  /// at the next reading was misread, and is not counted.
   public var resets: UInt64 = 0
+  /// Counters that reached the end of their range and went on from zero; 0 in files of versions
+  /// that did not count them.
+  public var wraps: UInt64 = 0
   /// Record rows kept and lost.
   public var records: UInt64 = 0
   /// Record rows that found no room.
@@ -60,6 +64,7 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
     gaps.merge(other.gaps, uniquingKeysWith: &+)
     stepsBack &+= other.stepsBack
     resets &+= other.resets
+    wraps &+= other.wraps
     records &+= other.records
     recordsLost &+= other.recordsLost
     nanoseconds &+= other.nanoseconds
@@ -68,6 +73,21 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
 
   /// An empty account of `collector`.
   public init(collector: String) { self.collector = collector }
+
+  /// Reads an account, also one of a version that did not count wraps.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    collector = try container.decode(String.self, forKey: .collector)
+    acquisitions = try container.decode(UInt64.self, forKey: .acquisitions)
+    gaps = try container.decode([String: UInt64].self, forKey: .gaps)
+    stepsBack = try container.decode(UInt64.self, forKey: .stepsBack)
+    resets = try container.decode(UInt64.self, forKey: .resets)
+    wraps = try container.decodeIfPresent(UInt64.self, forKey: .wraps) ?? 0
+    records = try container.decode(UInt64.self, forKey: .records)
+    recordsLost = try container.decode(UInt64.self, forKey: .recordsLost)
+    nanoseconds = try container.decode(UInt64.self, forKey: .nanoseconds)
+    systemCalls = try container.decode(UInt64.self, forKey: .systemCalls)
+  }
 }
 
 /// The account of one sampling thread over one bracket.

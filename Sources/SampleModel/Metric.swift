@@ -103,6 +103,9 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   public let extent: Extent
   /// The kernel is known to let this counter step back a little; such a step reads as no change.
   public let mayStepBack: Bool
+  /// The most raw units by which it may step back, a greater fall being a reset; nil for those of
+  /// one second of a time, and 100 of anything else.
+  public let stepBackLimit: UInt64?
   /// The raw value is a two's complement.
   public let isSigned: Bool
   /// Nanoseconds between two changes at the least, nil where it may change at any time: the kernel
@@ -112,7 +115,7 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   /// out while sampling.
   public let mayLag: Bool
   /// It is a sum of counters of `width` bits, of which one may wrap, or go with its CPU; or a count
-  /// that begins anew when it is armed. Nothing is known of it from one layout to the next.
+  /// that begins anew when it is armed. It is not continued from one layout to the next.
   public let isSum: Bool
   /// One line for `lbsample collectors`, with the kernel version a younger column came with.
   public let meaning: String
@@ -121,6 +124,7 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   public init(
     _ name: String, _ unit: MetricUnit, _ kind: MetricKind, scale: Scale = .identity,
     width: UInt8 = 64, extent: Extent = .instance, mayStepBack: Bool = false,
+    stepBackLimit: UInt64? = nil,
     isSigned: Bool = false, resolution: UInt64? = nil, mayLag: Bool = false, isSum: Bool = false,
     meaning: String
   ) {
@@ -134,37 +138,9 @@ public struct MetricDescription: Sendable, Hashable, Codable {
     self.width = width
     self.extent = extent
     self.mayStepBack = mayStepBack
+    self.stepBackLimit = stepBackLimit
     self.isSigned = isSigned
     self.meaning = meaning
-  }
-}
-
-/// What must be known of a metric to read its values, without its texts: those who derive values by
-/// the thousand copy nothing that is counted by reference.
-package struct ValueRule: Sendable {
-  package let isGauge: Bool
-  /// It counts nanoseconds.
-  package let isTime: Bool
-  package let scale: Scale
-  let isSigned: Bool
-  let width: UInt8
-  let mayStepBack: Bool
-  let isSum: Bool
-
-  /// The rule of `metric`'s values.
-  package init(_ metric: MetricDescription) {
-    isGauge = metric.kind == .gauge
-    isTime = metric.unit == .nanoseconds
-    scale = metric.scale
-    isSigned = metric.isSigned
-    width = metric.width
-    mayStepBack = metric.mayStepBack
-    isSum = metric.isSum
-  }
-
-  /// A raw level in base units.
-  package func level(_ raw: UInt64) -> Double {
-    scale.apply(isSigned ? Double(Int64(bitPattern: raw)) : Double(raw))
   }
 }
 

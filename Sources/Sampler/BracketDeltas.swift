@@ -1,30 +1,69 @@
 package import SampleModel
 import Synchronization
 
-/// Keeps the opening and the closing frame of a bracket, for its exact differences.
+/// Keeps the account of each stream from the opening to the closing frame of a bracket, for its
+/// exact differences: wraps between the edges count, and a reset makes a difference absent.
 package final class BracketDeltas: SampleSink {
-  private struct Edge: Sendable {
-    var bracket: UInt32
-    var layout: Layout
-    var values: [UInt64]
-  }
-
   /// What the value of a column comes from, as short as it gets: a bracket's differences are on the
-  /// way of whoever closes it.
+  /// way to the next repetition.
   private struct Place: Sendable {
     let name: String
     let rule: ValueRule
   }
 
+  private struct Stream: Sendable {
+    var layout: Layout
+    var places: [Place]
+    /// Its columns are all that is shown: no formulas, nothing counted in part.
+    var isPlain: Bool
+    var account = CounterAccount()
+    /// The brackets of the last complete opening and closing frames, 0 for none.
+    var opened: UInt32 = 0
+    var closed: UInt32 = 0
+    /// A layout that comes into force with the first frame of its epoch.
+    var next: Layout?
+
+    init(_ layout: Layout) {
+      self.layout = layout
+      places = []
+      isPlain = true
+    }
+
+    mutating func enforce(_ layout: Layout) {
+      self.layout = layout
+      places = layout.columns.map { Place(name: $0.name, rule: ValueRule($0)) }
+      isPlain = layout.formulas.isEmpty && layout.columns.allSatisfy { $0.times == nil }
+      account.layout(layout)
+      next = nil
+    }
+
+    /// Takes a complete frame.
+    mutating func take(_ header: FrameHeader, _ values: Span<UInt64>) {
+      if next?.epoch == header.epoch, let next { enforce(next) }
+      guard header.epoch == layout.epoch, values.count == places.count else { return }
+      if header.edge == .open {
+        account.open(values, at: header.start)
+        opened = header.bracket
+        closed = 0
+        return
+      }
+      // Behind its closing frame a bracket has no more.
+      guard closed != header.bracket || header.edge == .close else { return }
+      if opened != header.bracket {
+        // What is left of an earlier bracket is no edge of this one.
+        account.forget()
+      }
+      account.observe(values, at: header.start)
+      if header.edge == .close { closed = header.bracket }
+    }
+  }
+
   private struct State: Sendable {
-    var layouts: [UInt16: Layout] = [:]
-    /// Of layouts whose columns are all that is shown: no formulas, nothing counted in part.
-    var plain: [UInt16: [Place]] = [:]
+    /// By their numbers.
+    var streams: [Stream?] = []
     /// Of every column of any layout so far: units, and the names of the shares of counts.
     var units: [String: String] = [:]
     var shares: [String: String] = [:]
-    var open: [UInt16: Edge] = [:]
-    var close: [UInt16: Edge] = [:]
     var newest: UInt32 = 0
   }
 
@@ -39,45 +78,26 @@ package final class BracketDeltas: SampleSink {
   /// Nothing to prepare.
   package func begin(_ meta: StreamMeta) throws(LBError) {}
 
-  /// Remembers the columns.
+  /// Remembers the columns. They come into force with their first frame, so that a bracket which
+  /// closed before keeps its differences.
   package func layout(_ layout: Layout) throws(LBError) {
     state.withLock { state in
-      state.layouts[layout.stream] = layout
-      let isPlain = layout.formulas.isEmpty && layout.columns.allSatisfy { $0.times == nil }
-      state.plain[layout.stream] =
-        !isPlain
-        ? nil
-        : layout.columns.map { Place(name: $0.name, rule: ValueRule($0.metric)) }
+      let number = Int(layout.stream)
+      while state.streams.count <= number { state.streams.append(nil) }
+      if state.streams[number] == nil { state.streams[number] = Stream(layout) }
+      state.streams[number]?.next = layout
       for column in layout.shown { state.units[column.name] = column.metric.unit.rawValue }
       for column in layout.columns { state.shares[column.name] = column.share }
     }
   }
 
-  /// Keeps the two edges, lets everything between pass.
+  /// Takes a frame into its stream's account.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
-    guard header.edge != .none else { return }
     state.withLock { state in
-      // What is left of an earlier bracket is no edge of this one.
-      if let open = state.open[header.stream], open.bracket != header.bracket {
-        state.open[header.stream] = nil
-      }
-      if let close = state.close[header.stream], close.bracket != header.bracket {
-        state.close[header.stream] = nil
-      }
-      state.newest = max(state.newest, header.bracket)
-    }
-    guard header.outcome == .complete else { return }
-    var copy: [UInt64] = []
-    copy.reserveCapacity(values.count)
-    for index in values.indices { copy.append(values[index]) }
-    state.withLock { state in
-      guard let layout = state.layouts[header.stream] else { return }
-      let edge = Edge(bracket: header.bracket, layout: layout, values: copy)
-      if header.edge == .open {
-        state.open[header.stream] = edge
-      } else {
-        state.close[header.stream] = edge
-      }
+      if header.edge != .none { state.newest = max(state.newest, header.bracket) }
+      let number = Int(header.stream)
+      guard header.outcome == .complete, number < state.streams.count else { return }
+      state.streams[number]?.take(header, values)
     }
   }
 
@@ -100,14 +120,13 @@ package final class BracketDeltas: SampleSink {
   package func values() -> [(name: String, value: Double)] {
     state.withLock { state in
       var all: [(name: String, value: Double)] = []
-      all.reserveCapacity(state.close.values.reduce(0) { $0 + $1.values.count })
-      for stream in state.close.keys.sorted() {
-        guard let close = state.close[stream], close.bracket == state.newest else { continue }
-        let open = state.open[stream].flatMap { $0.bracket == close.bracket ? $0 : nil }
-        if let open, let places = state.plain[stream], open.layout.epoch == close.layout.epoch {
-          Self.append(places, open, close, to: &all)
+      all.reserveCapacity(state.streams.reduce(0) { $0 + ($1?.places.count ?? 0) })
+      for case let stream? in state.streams
+      where stream.closed != 0 && stream.closed == state.newest {
+        if stream.isPlain {
+          Self.append(stream, to: &all)
         } else {
-          Self.append(open, close, to: &all)
+          Self.appendTotals(stream, to: &all)
         }
       }
       return all
@@ -120,50 +139,29 @@ package final class BracketDeltas: SampleSink {
   }
 
   private static func append(
-    _ places: [Place], _ open: Edge, _ close: Edge, to all: inout [(name: String, value: Double)]
+    _ stream: Stream, to all: inout [(name: String, value: Double)]
   ) {
-    for index in places.indices {
-      let (value, old, rule) = (close.values[index], open.values[index], places[index].rule)
-      if rule.isGauge {
-        all.append((places[index].name, rule.level(value)))
-      } else if let difference = CounterStep(from: old, to: value, rule: rule).difference {
-        all.append((places[index].name, rule.scale.apply(Double(difference))))
+    for place in stream.places.indices {
+      if let amount = amount(stream, place) {
+        all.append((stream.places[place].name, amount))
       }
     }
   }
 
-  private static func append(
-    _ open: Edge?, _ close: Edge, to all: inout [(name: String, value: Double)]
+  private static func appendTotals(
+    _ stream: Stream, to all: inout [(name: String, value: Double)]
   ) {
-    let before = values(of: open, inPlacesOf: close.layout)
-    let isOneLayout = open?.layout.epoch == close.layout.epoch
-    var amounts: [Double?] = []
-    var grown: [UInt64] = []
-    for (place, column) in close.layout.columns.enumerated() {
-      let (metric, value, old) = (column.metric, close.values[place], before[place])
-      grown.append(value &- (old ?? 0))
-      if metric.kind == .gauge {
-        amounts.append(metric.level(value))
-      } else if let old, isOneLayout || !metric.isSum {
-        amounts.append(
-          CounterStep(from: old, to: value, metric: metric).difference
-            .map { metric.scale.apply(Double($0)) })
-      } else {
-        amounts.append(nil)
-      }
-    }
-    for (column, value) in close.layout.totals(amounts, grown: grown) {
+    let amounts = stream.places.indices.map { amount(stream, $0) }
+    let grown = stream.places.indices.map { stream.account.sum($0) }
+    for (column, value) in stream.layout.totals(amounts, grown: grown) {
       all.append((column.name, value))
     }
   }
 
-  /// An opening edge's values where the columns of `layout` stand: found by name where it had
-  /// another layout.
-  private static func values(of open: Edge?, inPlacesOf layout: Layout) -> [UInt64?] {
-    guard let open else { return Array(repeating: nil, count: layout.columns.count) }
-    if open.layout.epoch == layout.epoch { return open.values }
-    var named: [String: UInt64] = [:]
-    for (column, value) in zip(open.layout.columns, open.values) { named[column.name] = value }
-    return layout.columns.map { named[$0.name] }
+  /// A gauge's level at the close, a counter's growth since the opening, in base units.
+  private static func amount(_ stream: Stream, _ place: Int) -> Double? {
+    let rule = stream.places[place].rule
+    if rule.isGauge { return stream.account.level(place).map { rule.level($0) } }
+    return stream.account.sum(place).map { rule.scale.apply(Double($0)) }
   }
 }

@@ -156,8 +156,8 @@ final class Drain: @unchecked Sendable {
   /// Messages drained of each ring. After a flush.
   func drained(_ index: Int) -> UInt64 { sources[index].consumer.drained }
 
-  /// Steps back and resets of a stream since the last call. After a flush.
-  func takeSteps(_ stream: Int) -> (stepsBack: UInt64, resets: UInt64) { steps.take(stream) }
+  /// Steps back, resets and wraps of a stream since the last call. After a flush.
+  func takeSteps(_ stream: Int) -> CounterCounts { steps.take(stream) }
 
   private func run() {
     // A pass that somebody else asked for does not put off the next one.

@@ -62,7 +62,8 @@ struct RefreshWatch {
     for place in stream.instances.indices {
       var sum: UInt64 = 0
       for column in stream.instances[place].columns { sum &+= values[column] }
-      if isNew {
+      // A counter that fell was reset: its readings begin anew too.
+      if isNew || sum < stream.instances[place].last {
         stream.instances[place].gap = 0
         stream.instances[place].readings = 0
       } else if header.edge == .none,
@@ -86,7 +87,7 @@ struct RefreshWatch {
     _ instance: inout Instance, to sum: UInt64, at time: UInt64
   ) -> UInt64? {
     instance.readings += 1
-    let events = sum &- instance.last
+    let events = sum - instance.last
     guard events > 0 else { return nil }
     let gap = instance.readings
     instance.readings = 0

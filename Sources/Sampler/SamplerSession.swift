@@ -377,6 +377,7 @@ package final class SamplerSession {
           let steps = drain.takeSteps(Int(stream))
           collector.stepsBack = steps.stepsBack
           collector.resets = steps.resets
+          collector.wraps = steps.wraps
           line.collectors.append(collector)
         }
       }

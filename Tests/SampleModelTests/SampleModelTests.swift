@@ -58,18 +58,40 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     _ = derivation.derive(header(0), [0xFFFF_FFFF, 50, 100].span)
     let next = derivation.derive(header(1_000_000_000), [4, 49, 3].span)
     #expect(next.values == [.real(5), .real(0), .absent])
+    // From the high-water mark, not from where it had stepped back to.
     let after = derivation.derive(header(2_000_000_000), [5, 51, 4].span)
-    #expect(after.values == [.real(1), .real(0.02), .real(1)])
+    #expect(after.values == [.real(1), .real(0.01), .real(1)])
   }
 
-  @Test func aSumOfNarrowCountersWrapsOrLosesAPart() {
-    let sum = MetricDescription("sum", .count, .counter, width: 32, isSum: true, meaning: "")
-    let high: UInt64 = 3 << 32
-    #expect(CounterStep(from: high, to: high + 7, metric: sum) == .forward(7))
-    // One of its parts wrapped: it fell by 2^32, but for what came since.
-    #expect(CounterStep(from: high + 5, to: high + 9 - 1 << 32, metric: sum) == .forward(4))
-    // A CPU went with the million that it had counted.
-    #expect(CounterStep(from: high, to: high - 1_000_000, metric: sum) == .reset)
+  /// A device that was made anew within one reading: none of its times is 42,950,000 s/s.
+  @Test func aNarrowCounterThatIsResetIsAbsent() {
+    var derivation = Derivation(raw: false)
+    derivation.layout(layout([counter, narrow]))
+    _ = derivation.derive(header(0), [5000, 90_000].span)
+    let next = derivation.derive(header(1_000_000_000), [5, 9].span)
+    #expect(next.values == [.absent, .absent])
+    let after = derivation.derive(header(2_000_000_000), [9, 10].span)
+    #expect(after.values == [.real(4), .real(1)])
+  }
+
+  /// A row of zeros for one reading: the rate is made over the time since the last right one.
+  @Test func aMisreadingHasNoRateAndTheNextOneHasItsOwnWindow() {
+    var derivation = Derivation(raw: false)
+    derivation.layout(layout([level, counter, idle]))
+    let second: UInt64 = 1_000_000_000
+    _ = derivation.derive(header(0), [1, 1000, 10].span)
+    let zero = derivation.derive(header(second), [1, 0, 20].span)
+    #expect(zero.values == [.integer(1), .absent, .real(0.1)])
+    #expect(zero.window == second && zero.windows.isEmpty)
+    let next = derivation.derive(header(2 * second), [1, 1010, 30].span)
+    #expect(next.values == [.integer(1), .real(5), .real(0.1)])
+    #expect(next.window == second && next.windows == [1: 2 * second])
+    // Of some places alone the windows stand where their values do.
+    _ = derivation.derive(header(3 * second), [1, 0, 40].span, only: [2, 1])
+    _ = derivation.derive(header(4 * second), [1, 1020, 50].span, only: [2, 1])
+    _ = derivation.derive(header(5 * second), [1, 0, 60].span, only: [2, 1])
+    let few = derivation.derive(header(6 * second), [1, 1030, 70].span, only: [2, 1])
+    #expect(few.values == [.real(0.1), .real(5)] && few.windows == [1: 2 * second])
   }
 
   @Test func aSumIsNotContinuedOverANewLayout() {
@@ -92,6 +114,26 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(try JSONDecoder().decode(Layout.self, from: bytes) == whole)
     let text = String(decoding: bytes, as: UTF8.self)
     #expect(text.contains(#""metric":[0,0,1,2]"#))
+    #expect(!text.contains("ranges") && !text.contains("sums"), "stored as before")
+    let ranged = Layout(
+      collector: "power", stream: 0, epoch: 1,
+      columns: [nil, 262_143_328_900, 0].enumerated().map {
+        Column(
+          collector: "power", metric: counter, instance: "\($0.offset)", range: $0.element,
+          isSum: $0.offset == 2)
+      })
+    #expect(ranged.columns.map(\.range) == [nil, 262_143_328_900, nil])
+    #expect(ranged.columns.map(\.isSum) == [false, false, true])
+    let stored = try JSONEncoder().encode(ranged)
+    #expect(try JSONDecoder().decode(Layout.self, from: stored) == ranged)
+    let full = String(decoding: stored, as: UTF8.self)
+    for list in ["[null,262143328900,null]", "[false,false,true]"] {
+      let short = full.replacingOccurrences(of: list, with: "[]")
+      #expect(short != full)
+      #expect(throws: DecodingError.self) {
+        try JSONDecoder().decode(Layout.self, from: Data(short.utf8))
+      }
+    }
     for damage in [#""metric":[0,0,1,3]"#, #""metric":[0,0,1]"#, #""metric":[0,0,1,-1]"#] {
       let other = text.replacingOccurrences(of: #""metric":[0,0,1,2]"#, with: damage)
       #expect(throws: DecodingError.self) {
@@ -141,6 +183,47 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(next.values == [.absent, .real(5)])
   }
 
+  @Test func aColumnThatReturnsHasTheWindowSinceItsLastValue() {
+    var derivation = Derivation(raw: false)
+    let second: UInt64 = 1_000_000_000
+    derivation.layout(layout([counter, idle]))
+    _ = derivation.derive(header(0), [100, 10].span)
+    derivation.layout(layout([idle], epoch: 2))
+    let without = derivation.derive(header(second, epoch: 2), [20].span)
+    #expect(without.values == [.real(0.1)])
+    // The epoch of the first layout again.
+    derivation.layout(layout([counter, idle]))
+    let next = derivation.derive(header(2 * second), [120, 30].span)
+    #expect(next.values == [.real(10), .real(0.1)] && next.windows == [0: 2 * second])
+  }
+
+  /// Amounts of two stretches of time are no ratio.
+  @Test func aFormulaOverAMisreadingIsAbsent() {
+    let parts = ["c.a", "c.b"].map {
+      Column(
+        collector: "c",
+        metric: MetricDescription(String($0.dropFirst(2)), .count, .counter, meaning: ""),
+        instance: "")
+    }
+    let ratio = MetricDescription("ratio", .ratio, .gauge, meaning: "")
+    var derivation = Derivation(raw: false)
+    derivation.layout(
+      Layout(
+        collector: "c", stream: 0, epoch: 1, columns: parts,
+        formulas: [
+          Formula(
+            Column(collector: "c", metric: ratio, instance: ""), tokens: ["c.a", "/", "c.b"])
+        ]))
+    let frames: [(values: [UInt64], ratio: DerivedValue)] = [
+      ([10, 10], .absent), ([30, 20], .real(2)), ([0, 30], .absent), ([70, 40], .absent),
+      ([80, 60], .real(0.5)),
+    ]
+    for (index, frame) in frames.enumerated() {
+      let derived = derivation.derive(header(UInt64(index) * 1_000_000_000), frame.values.span)
+      #expect(derived.values.last == frame.ratio, "frame \(index)")
+    }
+  }
+
   @Test func ofAFewColumnsTheRestIsUnknownAfterwards() {
     var derivation = Derivation(raw: false)
     derivation.layout(layout([counter, level, idle]))
@@ -174,6 +257,33 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(Scale(512).exactly(.max) == nil)
     #expect(Scale(1, per: 3).exactly(7) == nil)
     #expect(Scale(1, per: 3).exactly(9) == 3)
+  }
+}
+
+@Suite struct LedgerTests {
+  /// As a file has it whose writer did not count wraps.
+  @Test func anOlderLedgerOpens() throws {
+    let text = """
+      {"collector":"disk","acquisitions":7,"gaps":{"absent":1},"stepsBack":2,"resets":3,
+      "records":4,"recordsLost":5,"nanoseconds":6,"systemCalls":8}
+      """
+    var line = try JSONDecoder().decode(CollectorLedger.self, from: Data(text.utf8))
+    #expect(line.resets == 3 && line.stepsBack == 2 && line.wraps == 0 && line.systemCalls == 8)
+    line.wraps = 9
+    let bytes = try JSONEncoder().encode(line)
+    #expect(try JSONDecoder().decode(CollectorLedger.self, from: bytes) == line)
+    var thread = ThreadLedger(thread: 0, cpu: nil)
+    thread.collectors = [line]
+    let merged = Ledger.merged([Ledger(threads: [thread]), Ledger(threads: [thread])])
+    #expect(merged.threads[0].collectors[0].wraps == 18)
+  }
+
+  /// As a file has it whose writer knew no limit of stepping back.
+  @Test func anOlderMetricOpens() throws {
+    let bytes = try JSONEncoder().encode(idle)
+    let text = String(decoding: bytes, as: UTF8.self)
+    #expect(!text.contains("stepBackLimit"))
+    #expect(try JSONDecoder().decode(MetricDescription.self, from: bytes) == idle)
   }
 }
 

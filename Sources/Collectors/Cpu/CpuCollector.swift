@@ -32,10 +32,15 @@ struct CpuCollector: TextCollector {
     "guest_nice": "time running a guest at lowered priority",
   ]
 
+  private static let idling: Set<String> = ["idle", "iowait"]
+
   /// The host-wide totals, with the names that keep them apart from the time columns.
   private static let totals: [MetricDescription] = [
+    // Sums over all possible CPUs of counts that are 32 bits wide, in part at least:
+    // fs/proc/stat.c, arch/x86/kernel/irq.c. They fall by 2^32 when one of them wraps.
     MetricDescription(
-      "intr", .count, .counter, extent: .host, meaning: "interrupts serviced since boot"),
+      "intr", .count, .counter, width: 32, extent: .host, isSum: true,
+      meaning: "interrupts serviced since boot"),
     MetricDescription(
       "ctxt", .count, .counter, extent: .host, meaning: "context switches since boot"),
     MetricDescription(
@@ -45,7 +50,7 @@ struct CpuCollector: TextCollector {
     MetricDescription(
       "procs_blocked", .count, .gauge, extent: .host, meaning: "threads waiting for a disk"),
     MetricDescription(
-      "softirq_total", .count, .counter, extent: .host,
+      "softirq_total", .count, .counter, width: 32, extent: .host, isSum: true,
       meaning: "software interrupts since boot: the softirq line's total (2.6.31)"),
   ]
 
@@ -61,7 +66,9 @@ struct CpuCollector: TextCollector {
       let since = Self.younger[field].map { " (\($0))" } ?? ""
       return MetricDescription(
         field, .nanoseconds, .counter, scale: tick,
-        mayStepBack: field == "idle" || field == "iowait",
+        // kernel/time/tick-sched.c: the stretch for which a CPU has been idle goes from one of the
+        // two to the other when a request ends elsewhere. That is as long as requests take.
+        mayStepBack: Self.idling.contains(field), stepBackLimit: HostFacts.ticksPerSecond,
         resolution: 1_000_000_000 / HostFacts.ticksPerSecond,
         meaning: (Self.meanings[field] ?? field) + since)
     }
@@ -84,6 +91,17 @@ struct CpuCollector: TextCollector {
     return onlyCPUs.contains(cpu)
   }
 
+  /// The line of all CPUs has those that are offline (fs/proc/stat.c), so that it goes on when one
+  /// comes or goes. But their idle time is of another clock than that of the others, which begins
+  /// anew in kernels before 6.8 when the CPU comes back: it is a sum that does not go on.
+  func column(
+    _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
+  ) -> Column {
+    let isBroken = field.instance == "all" && Self.idling.contains(field.name)
+    return Column(
+      collector: "cpu", metric: metric, instance: field.instance, isSum: isBroken)
+  }
+
   /// The text's columns, and on a host with several NUMA nodes the sums over each node's CPUs.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     let armed = try armTexts(context)
@@ -96,7 +114,8 @@ struct CpuCollector: TextCollector {
     for node in nodes {
       let cpus = HostFacts.cpus(ofNode: node, context.roots)?.members ?? []
       for metric in description.metrics where metric.extent == .instance {
-        let column = Column(collector: "cpu", metric: metric, instance: "node\(node)")
+        let column = Column(
+          collector: "cpu", metric: metric, instance: "node\(node)", isSum: true)
         let mine = cpus.compactMap { places["cpu.\(metric.name)[\($0)]"] }
         // Without one of its CPUs a sum would be another's.
         guard !mine.isEmpty, mine.count == cpus.count, context.filter.passes(column.name) else {

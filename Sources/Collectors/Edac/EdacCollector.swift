@@ -14,9 +14,10 @@ struct EdacCollector: TextCollector {
     source: "sys/devices/system/edac/mc/mc*", minimumKernel: "2.6.16", privilege: "none",
     cost: .moderate, pace: .slow, systemCallsPerSample: 4,
     metrics: [
-      counter("ce_count", "errors corrected"), counter("ue_count", "errors not corrected"),
-      counter("ce_noinfo_count", "errors corrected at an unknown place"),
-      counter("ue_noinfo_count", "errors not corrected at an unknown place"),
+      counter("ce_count", "errors corrected", width: 32),
+      counter("ue_count", "errors not corrected", width: 32),
+      counter("ce_noinfo_count", "errors corrected at an unknown place", width: 32),
+      counter("ue_noinfo_count", "errors not corrected at an unknown place", width: 32),
     ])
 
   /// The collector.

@@ -30,22 +30,29 @@ struct NfsCollector: TextCollector {
     source: "proc/net/rpc/{nfs,nfsd}", minimumKernel: "2.6", privilege: "none", cost: .cheap,
     systemCallsPerSample: 2, isOpen: true,
     metrics: [
-      counter("calls", "calls made (client) or received (server)"),
-      counter("retransmissions", "calls made again"),
-      counter("authrefreshes", "credentials renewed"),
-      counter("badcalls", "calls refused"), counter("badfmt", "of these, malformed"),
-      counter("badauth", "of these, without permission"),
-      counter("rc.hits", "calls answered from the reply cache"),
-      counter("rc.misses", "calls that were not in it"),
-      counter("rc.nocache", "calls that need not be kept"),
-      counter("fh.stale", "stale file handles"),
-      counter("io.read", "bytes read by clients", unit: .bytes),
-      counter("io.write", "bytes written by clients", unit: .bytes),
+      Self.narrow("calls", "calls made (client) or received (server)"),
+      Self.narrow("retransmissions", "calls made again"),
+      Self.narrow("authrefreshes", "credentials renewed"),
+      Self.narrow("badcalls", "calls refused"), Self.narrow("badfmt", "of these, malformed"),
+      Self.narrow("badauth", "of these, without permission"),
+      Self.narrow("rc.hits", "calls answered from the reply cache"),
+      Self.narrow("rc.misses", "calls that were not in it"),
+      Self.narrow("rc.nocache", "calls that need not be kept"),
+      Self.narrow("fh.stale", "stale file handles"),
+      Self.narrow("io.read", "bytes read by clients", unit: .bytes),
+      Self.narrow("io.write", "bytes written by clients", unit: .bytes),
       gauge("threads", "threads of the server"),
     ])
 
   /// The collector.
   init() {}
+
+  /// A count that is an unsigned int in the kernel (net/sunrpc/stats.c), or was in an older one.
+  private static func narrow(
+    _ name: String, _ meaning: String, unit: MetricUnit = .count
+  ) -> MetricDescription {
+    counter(name, meaning, unit: unit, width: 32)
+  }
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     Self.lines.sorted { $0.key < $1.key }.map { file, lines in
@@ -57,6 +64,6 @@ struct NfsCollector: TextCollector {
   }
 
   func metric(_ field: TextField) -> MetricDescription? {
-    field.name.isEmpty ? nil : counter(field.name, "\(field.name): packets or calls of it")
+    field.name.isEmpty ? nil : Self.narrow(field.name, "\(field.name): packets or calls of it")
   }
 }

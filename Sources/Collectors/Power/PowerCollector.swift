@@ -28,6 +28,17 @@ struct PowerCollector: TextCollector {
     }
   }
 
+  /// The column of a zone, with the range of its counter.
+  func column(
+    _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
+  ) -> Column {
+    let folder = zones(context).first { $0.instance == field.instance }?.folder ?? ""
+    let range = SmallFile.text(context.roots.sys("class/powercap/\(folder)/max_energy_range_uj"))
+    return Column(
+      collector: description.prefix, metric: metric, instance: field.instance,
+      range: range.flatMap { UInt64($0) })
+  }
+
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     let armed = try armTexts(context)
     var ranges: [String: UInt64] = [:]

@@ -1,0 +1,51 @@
+/// What must be known of a column to read its values, without its texts: a loop over thousands of
+/// columns then copies nothing that is counted by reference.
+package struct ValueRule: Sendable {
+  package let isGauge: Bool
+  /// It counts nanoseconds.
+  package let isTime: Bool
+  package let scale: Scale
+  let isSigned: Bool
+  /// It is a sum that is not continued from one layout to the next.
+  let isSum: Bool
+  /// The counter begins anew from zero after so many; 0 for one of 64 bits, which does not wrap.
+  let modulus: UInt64
+  /// The most raw units by which the source may step back.
+  let stepBack: UInt64
+
+  /// The rule of `metric`'s values, which begin anew at `range` if given, and are sums over
+  /// instances if `isSum`.
+  package init(_ metric: MetricDescription, range: UInt64? = nil, isSum: Bool = false) {
+    isGauge = metric.kind == .gauge
+    isTime = metric.unit == .nanoseconds
+    scale = metric.scale
+    isSigned = metric.isSigned
+    self.isSum = isSum || metric.isSum
+    modulus = range ?? (metric.width < 64 ? 1 << UInt64(metric.width) : 0)
+    stepBack = metric.mayStepBack ? metric.stepBackLimit ?? Self.usualStepBack(metric) : 0
+  }
+
+  /// The rule of a column's values.
+  package init(_ column: Column) {
+    self.init(column.metric, range: column.range, isSum: column.isSum)
+  }
+
+  /// One second of a time: kernel/time/tick-sched.c lets idle and iowait fall by at most the time
+  /// for which a CPU has been idle, which ends with a request of a disk. Of a count, as many raw
+  /// units as a second usually has ticks.
+  private static func usualStepBack(_ metric: MetricDescription) -> UInt64 {
+    guard metric.unit == .nanoseconds else { return 100 }
+    let (product, overflow) = metric.scale.denominator.multipliedReportingOverflow(
+      by: 1_000_000_000)
+    return overflow ? .max : max(1, product / metric.scale.numerator)
+  }
+
+  /// Whether a wrap with this growth is likely even against what else is known: the counter was in
+  /// the last sixteenth of its range.
+  func isNearEnd(_ growth: UInt64) -> Bool { growth <= modulus / 16 }
+
+  /// A raw level in base units.
+  package func level(_ raw: UInt64) -> Double {
+    scale.apply(isSigned ? Double(Int64(bitPattern: raw)) : Double(raw))
+  }
+}
