@@ -14,6 +14,8 @@ package enum LedgerText {
     if ledger.gaps > 0 { parts.append("\(ledger.gaps) without values") }
     let stepsBack = ledger.threads.flatMap(\.collectors).reduce(0) { $0 + $1.stepsBack }
     if stepsBack > 0 { parts.append("\(stepsBack) steps back") }
+    let resets = ledger.threads.flatMap(\.collectors).reduce(0) { $0 + $1.resets }
+    if resets > 0 { parts.append("\(resets) resets") }
     if !ledger.isExact { parts.append("THE ACCOUNT DOES NOT ADD UP: please report this") }
     let sampling = overhead.samplingThreadNanoseconds.reduce(0, +)
     parts.append(

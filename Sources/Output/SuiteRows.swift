@@ -57,17 +57,26 @@ package final class SuiteRows: SampleSink {
     }
     let time = anchor?.unixTime(of: header.start) ?? 0
     rows[layout.collector, default: []].append([
-      Self.timestamp(time), layout.collector, Self.cpu(perSecond.named(layout)), memory,
+      Self.timestamp(time), layout.collector, Self.cpu(perSecond.named(layout), layout), memory,
       sum("disk.read_sectors"), sum("disk.write_sectors"), sum("net.tx_bytes"),
       sum("net.rx_bytes"),
     ])
   }
 
-  /// Busy time of all time; of the first frame, which has no rates, nothing.
-  private static func cpu(_ rates: [String: Double]) -> String {
-    func rate(_ state: String) -> Double { rates["cpu.\(state)[all]"] ?? 0 }
-    let working = busy.map(rate).reduce(0, +)
-    let all = working + rate("idle") + rate("iowait")
+  /// Busy time of all time; nothing where one of the times has no rate, as at the first frame.
+  private static func cpu(_ rates: [String: Double], _ layout: Layout) -> String {
+    let there = Set(layout.columns.map(\.name))
+    var working = 0.0
+    var all = 0.0
+    for state in busy + ["idle", "iowait"] {
+      let name = "cpu.\(state)[all]"
+      guard let rate = rates[name] else {
+        if there.contains(name) { return "" }
+        continue
+      }
+      all += rate
+      if busy.contains(state) { working += rate }
+    }
     return all > 0 ? Readable.fixed(working / all * 100, 2) : ""
   }
 

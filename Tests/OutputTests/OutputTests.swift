@@ -151,6 +151,57 @@ private final class Lines {
     #expect(objects[1]["time_ns"] as? Int == 1_000_001_005)
   }
 
+  /// Everything reads zero for once: the rates behind it are over two seconds, and say so.
+  @Test func ratesOverAnotherTimeThanTheFramesNameIt() throws {
+    let lines = Lines()
+    let sink = NDJSONSink(
+      reader: StreamReader(raw: false), host: [], configuration: [], writer: lines.write)
+    let layout = Layout(
+      collector: "net", stream: 0, epoch: 1,
+      columns: ["eth0", "eth1"].map { Column(collector: "net", metric: bytesIn, instance: $0) })
+    try sink.begin(meta())
+    try sink.layout(layout)
+    for (tick, values) in [[1000, 5], [0, 6], [1010, 7], [1011, 8]].enumerated() {
+      try send(values.map { UInt64($0) }, header(UInt64(tick)), to: sink)
+    }
+    try sink.commit(watermark: .max)
+    let samples = lines.lines.filter { $0.contains(#""type":"sample""#) }
+    #expect(samples.count == 3)
+    #expect(samples[0].hasSuffix(#""values":{"net.rx_bytes[eth1]":1}}"#))
+    #expect(
+      samples[1].hasSuffix(
+        #""values":{"net.rx_bytes[eth0]":5,"net.rx_bytes[eth1]":1},"#
+          + #""windows_ns":{"net.rx_bytes[eth0]":2000000000}}"#))
+    #expect(samples[2].hasSuffix(#""values":{"net.rx_bytes[eth0]":1,"net.rx_bytes[eth1]":1}}"#))
+  }
+
+  /// Its resets and wraps stand in the end line, the resets for people too.
+  @Test func theLedgerNamesResetsAndWraps() throws {
+    var thread = ThreadLedger(thread: 0, cpu: nil)
+    var line = CollectorLedger(collector: "disk")
+    line.resets = 3
+    line.wraps = 4
+    thread.collectors = [line]
+    let ledger = Ledger(threads: [thread])
+    #expect(LedgerText.line(ledger, Overhead()).contains("; 3 resets; "))
+    #expect(!LedgerText.line(Ledger(), Overhead()).contains("reset"))
+    var buffer = TextBuffer()
+    LedgerText.append(ledger, to: &buffer)
+    let text = String(decoding: buffer.bytes, as: UTF8.self)
+    #expect(text.contains(#""resets":3,"wraps":4,"#))
+  }
+
+  /// Busy time of an unknown whole is no share of it.
+  @Test func aSuitesRowWithoutAllTimesHasNoShare() throws {
+    let rows = SuiteRows()
+    try rows.begin(meta())
+    try rows.layout(cpuLayout(["all"]))
+    for (tick, values) in [[10, 1000], [60, 1050], [110, 5], [160, 55]].enumerated() {
+      try send(values.map { UInt64($0) }, header(UInt64(tick)), to: rows)
+    }
+    #expect(rows.rows["cpu"]?.map { $0[2] } == ["", "50.00", "", "50.00"])
+  }
+
   @Test func aRunsFramesCarryTheirPlaceAndEdges() throws {
     let lines = Lines()
     let label = BracketLabel(phase: "main", repetition: 4, warmUp: false, attempt: 1)

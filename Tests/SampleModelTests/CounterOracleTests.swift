@@ -34,6 +34,11 @@ private struct TrueCounter {
   /// The total at the opening, nil after a reset.
   var opening: UInt128?
 
+  var grownSinceOpening: UInt64? {
+    guard let mark, let opening else { return nil }
+    return UInt64(mark - opening)
+  }
+
   var raw: UInt64 { UInt64((total - origin) % modulus) }
 }
 
@@ -102,8 +107,9 @@ private struct TrueCounter {
       counter.mark = total
       return nil
     }
-    counter.mark = max(mark, total)
-    return UInt64(counter.mark! - mark)
+    let next = max(mark, total)
+    counter.mark = next
+    return UInt64(next - mark)
   }
 
   @Test(arguments: 0..<30 as Range<UInt64>)
@@ -166,7 +172,7 @@ private struct TrueCounter {
           UInt64(($0 * Double(derived.windows[place] ?? derived.window ?? 0) / 1e9).rounded())
         }
         #expect(amount == expected[place], "frame \(frame), \(counter.column.name): rate")
-        let sum = counter.wasMisread ? nil : counter.opening.map { UInt64(counter.mark! - $0) }
+        let sum = counter.wasMisread ? nil : counter.grownSinceOpening
         whole.append(sum)
         if let sum { #expect(sum == live[index], "frame \(frame): sum of steps") }
       }

@@ -35,11 +35,13 @@ import Testing
     #expect(notes.first?.contains("eth0 moved at every 4. reading only") == true)
   }
 
-  /// At each reading; a single packet now and then; bursts at no beat, 2 and 6 readings apart.
+  /// At each reading; a single packet now and then; bursts at no beat, 2 and 6 readings apart; and
+  /// one that is reset at every tenth move, which is no growth.
   private static let lively: [[UInt64]] = [
     (0..<200).map { $0 * 1000 },
     (0..<200).map { $0 / 4 },
     (0..<200).map { ($0 / 8 * 2 + ($0 % 8 < 2 ? 0 : 1)) * 1000 },
+    (0..<200).map { $0 % 40 / 4 * 1000 },
   ]
 
   @Test(arguments: lively) func othersAreNot(_ values: [UInt64]) throws {
