@@ -168,8 +168,9 @@ private struct TrueCounter {
       var whole: [UInt64?] = []
       for (place, index) in members.enumerated() {
         let counter = counters[index]
-        let amount = derived.values[place].number.map {
-          UInt64(($0 * Double(derived.windows[place] ?? derived.window ?? 0) / 1e9).rounded())
+        let amount = derived.values[place].number.flatMap {
+          UInt64(
+            exactly: ($0 * Double(derived.windows[place] ?? derived.window ?? 0) / 1e9).rounded())
         }
         #expect(amount == expected[place], "frame \(frame), \(counter.column.name): rate")
         let sum = counter.wasMisread ? nil : counter.grownSinceOpening
