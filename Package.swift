@@ -10,8 +10,7 @@ import PackageDescription
 let modules: [(name: String, dependencies: [Target.Dependency])] = [
   ("SampleModel", []),
   ("KernelText", ["SampleModel"]),
-  ("SampleRing", ["SampleModel"]),
-  (
+    (
     "LinuxSystem",
     [
       "CLinux",
@@ -19,6 +18,7 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
       .target(name: "CPfm", condition: .when(traits: ["Pfm"])),
     ]
   ),
+  ("SampleRing", ["LinuxSystem"]),
   ("PerfEvents", ["SampleModel", "LinuxSystem"]),
   (
     "PacketStatistics",
@@ -27,7 +27,7 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
       .target(name: "CPcap", condition: .when(traits: ["Pcap"])),
     ]
   ),
-  ("Sampler", ["SampleModel", "SampleRing", "LinuxSystem"]),
+  ("Sampler", ["SampleModel", "SampleRing", "LinuxSystem", "CLinux"]),
   (
     "Collectors",
     ["SampleModel", "Sampler", "KernelText", "LinuxSystem", "PerfEvents", "PacketStatistics"]

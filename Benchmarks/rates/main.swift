@@ -27,56 +27,76 @@ func number(_ place: Int) -> Int {
 
 func show(_ value: Double) { print((value * 100).rounded() / 100) }
 
+/// Writes records of four words where they stay, from registers, `batch` of them published at once.
+@inline(never)
+func produce(_ records: UInt64, _ batch: UInt64, into producer: inout RingProducer) {
+  var untilPublished = batch
+  for index in 0..<records {
+    while true {
+      // Safe: four words are reserved.
+      if let record = unsafe producer.reserve(4) {
+        unsafe record[0] = index
+        unsafe record[1] = 1
+        unsafe record[2] = 2
+        unsafe record[3] = 3
+        break
+      }
+      producer.publish()
+    }
+    producer.commit(4)
+    untilPublished &-= 1
+    guard untilPublished == 0 else { continue }
+    untilPublished = batch
+    producer.publish()
+  }
+  producer.publish()
+}
+
+/// Reads every word of the records where they lie, and looks again later where it found little, as
+/// the control does; gives the words' sum.
+@inline(never)
+func consume(
+  _ records: UInt64, from consumer: inout RingConsumer, _ word: borrowing FutexWord
+) -> UInt64 {
+  var sum: UInt64 = 0
+  var seen: UInt64 = 0
+  while seen < records {
+    let words = unsafe consumer.unread()
+    // No more at once than the control takes.
+    let count = min(words.count, 1024 * 4)
+    for index in 0..<count { unsafe sum &+= words[index] }
+    if count > 0 {
+      consumer.pass(count)
+      consumer.release()
+    }
+    seen += UInt64(count / 4)
+    if count < 256 * 4 { for _ in 0..<5000 { _ = word.load() } }
+  }
+  return sum
+}
+
 /// Records of four words through a ring, `batch` of them published at once.
 func ring() throws {
   let records = UInt64(number(1))
   let batch = UInt64(max(1, number(2)))
   let cpus = (producer: number(3), consumer: number(4))
-  // Room for as many records as the control has: each is a word longer here.
-  let storage = RingStorage(capacity: 1 << 17)
+  // Room for as many records as the control has.
+  let storage = try RingStorage(words: 1 << 17)
   let start = FutexWord()
-  let different: UInt64 = 1024
   let producer = try SystemThread(name: "producer") {
     var producer = storage.takeProducer()
     do { try CPUSet([cpus.producer]).applyToThisThread() } catch { fail("\(error)") }
     while start.load() == 0 {}
-    // Made beforehand: a word that was stored just now would have to be waited for, as a sampler's
-    // message has not; the control's words are in registers.
-    let made: [UInt64] = (0..<different).flatMap { [$0, 1, 2, 3] }
-    for index in 0..<records {
-      let place = Int(index % different) * 4
-      let record = made.span.extracting(place..<place + 4)
-      while !producer.push(record) { producer.publish() }
-      if index % batch == batch - 1 { producer.publish() }
-    }
-    producer.publish()
+    produce(records, batch, into: &producer)
   }
   try CPUSet([cpus.consumer]).applyToThisThread()
   var consumer = storage.takeConsumer()
-  var buffer: [UInt64] = []
-  buffer.reserveCapacity(1 << 17)
-  let pause = 5000
-  var sum: UInt64 = 0
-  var seen: UInt64 = 0
   let begin = Clock.monotonic()
   start.announce(1)
-  while seen < records {
-    buffer.removeAll(keepingCapacity: true)
-    let taken = consumer.take(appendingTo: &buffer)
-    if taken > 0 { consumer.release() }
-    var place = 0
-    while place < buffer.count {
-      sum &+= buffer[place + 1]
-      place += Int(buffer[place]) + 1
-    }
-    seen += UInt64(taken)
-    // As the drain does: it looks again later, not at once.
-    if taken < 256 { for _ in 0..<pause { _ = start.load() } }
-  }
+  let sum = consume(records, from: &consumer, start)
   let nanoseconds = Clock.monotonic() - begin
   producer.join()
-  let (rounds, rest) = records.quotientAndRemainder(dividingBy: different)
-  guard sum == rounds * (different * (different - 1) / 2) + rest * (rest &- 1) / 2 else {
+  guard sum == records * (records &- 1) / 2 &+ records &* 6 else {
     fail("records were lost")
   }
   show(Double(records) * 1000 / Double(nanoseconds))
@@ -196,14 +216,13 @@ func store() throws {
       ], unavailable: [], records: [],
       anchor: ClockAnchor(monotonic: Clock.monotonic(), realtime: 0, boottime: 0), notes: []))
   try sink.layout(layout)
-  let storage = RingStorage(capacity: 1 << 18)
+  let storage = try RingStorage(words: 1 << 18)
   var producer = storage.takeProducer()
   var consumer = storage.takeConsumer()
   var source = Rows(columns: columns)
   // Made beforehand: making numbers up is no part of it.
   let rows = (0..<1000).map { _ in source.next() }
   var message = [UInt64](repeating: 0, count: FrameHeader.wordCount + columns)
-  var buffer: [UInt64] = []
   var cpu: UInt64 = 0
   let begin = Clock.monotonic()
   var tick: UInt64 = 0
@@ -220,21 +239,23 @@ func store() throws {
       for (place, value) in rows[Int(tick % 1000)].enumerated() {
         message[FrameHeader.wordCount + place] = value
       }
-      guard producer.push(message.span) else { fail("the ring is full") }
+      guard let record = unsafe producer.reserve(message.count) else { fail("the ring is full") }
+      // Safe: so many words are reserved.
+      unsafe record.update(from: message, count: message.count)
+      producer.commit(message.count)
       tick += 1
     }
     producer.publish()
     let before = Clock.threadCPU()
-    buffer.removeAll(keepingCapacity: true)
-    _ = consumer.take(appendingTo: &buffer)
-    var at = 0
-    while at < buffer.count {
-      let count = Int(buffer[at])
-      let span = buffer.span.extracting(at + 1..<at + 1 + count)
-      guard let header = FrameHeader(decoding: span) else { fail("a frame without header") }
-      try sink.frame(header, span.extracting(FrameHeader.wordCount..<count))
-      at += count + 1
+    let words = unsafe consumer.unread()
+    for first in stride(from: 0, to: words.count, by: message.count) {
+      let frame = unsafe UnsafeBufferPointer(rebasing: words[first..<first + message.count])
+      guard let header = FrameHeader(decoding: unsafe frame.span) else {
+        fail("a frame without header")
+      }
+      try sink.frame(header, unsafe frame.span.extracting(FrameHeader.wordCount...))
     }
+    consumer.pass(words.count)
     consumer.release()
     try sink.commit(watermark: begin + tick * 1_000_000)
     cpu += Clock.threadCPU() - before

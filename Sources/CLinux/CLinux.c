@@ -100,6 +100,15 @@ uint64_t lb_memory_lock_limit(void) {
   return limit.rlim_cur == RLIM_INFINITY ? UINT64_MAX : (uint64_t)limit.rlim_cur;
 }
 
+int lb_memory_file(int64_t bytes) {
+  int fd = memfd_create("lbsample ring", MFD_CLOEXEC);
+  if (fd < 0) return -errno;
+  if (ftruncate(fd, bytes) == 0) return fd;
+  int failure = errno;
+  close(fd);
+  return -failure;
+}
+
 int lb_eventfd(void) {
   int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   return fd < 0 ? -errno : fd;

@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 import SampleModel
 import Sampler
@@ -43,4 +44,19 @@ func counter(
   MetricDescription(
     name, unit, .counter, scale: scale, width: width, extent: host ? .host : .instance,
     resolution: resolution, mayLag: mayLag, isSum: isSum, meaning: meaning)
+}
+
+/// Whether a kernel file can be opened and read here, as a collector's probe says it.
+func probeTextFile(_ path: String) -> Availability {
+  do throws(SystemError) {
+    let bytes = try SmallFile.read(path)
+    return bytes.isEmpty ? .absent(reason: "\(path) is empty") : .available
+  } catch {
+    switch error.errno {
+    case EACCES, EPERM:
+      return .denied(
+        reason: "\(path): \(error.reason)", fix: "run as root, or grant read access to \(path)")
+    default: return .absent(reason: "\(path): \(error.reason)")
+    }
+  }
 }

@@ -55,6 +55,20 @@ package struct FutexWord: ~Copyable, @unchecked Sendable {
     store(value)
     Futex.wakeAll(self)
   }
+  /// Adds one. Acquire-release: partner of every other access.
+  package func increment() {
+    _ = unsafe atomic.pointee.wrappingAdd(1, ordering: .acquiringAndReleasing)
+  }
+  /// Stores `value` and gives what was there. Acquire-release, as a lock needs.
+  package func swap(_ value: UInt32) -> UInt32 {
+    unsafe atomic.pointee.exchange(value, ordering: .acquiringAndReleasing)
+  }
+  /// Stores `value` if `expected` is there. Acquire, as a lock needs.
+  package func exchange(_ expected: UInt32, for value: UInt32) -> Bool {
+    unsafe atomic.pointee.compareExchange(
+      expected: expected, desired: value, ordering: .acquiring
+    ).exchanged
+  }
   /// Adds one and wakes every waiter.
   package func bump() {
     _ = unsafe atomic.pointee.wrappingAdd(1, ordering: .releasing)

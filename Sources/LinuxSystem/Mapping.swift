@@ -1,6 +1,7 @@
+import CLinux
 import Glibc
 
-/// Anonymous memory that its holder owns: placed on a NUMA node, faulted in, locked where allowed.
+/// Memory that its holder owns: placed on a NUMA node, faulted in, locked where allowed.
 @safe
 package final class Mapping: @unchecked Sendable {
   // Sendable: the address and length never change; what lies in it is the user's business.
@@ -44,32 +45,77 @@ package final class Mapping: @unchecked Sendable {
     if guardPage { _ = unsafe mprotect(base, page, PROT_NONE) }
     let usable = unsafe UnsafeMutableRawBufferPointer(start: base + front, count: body)
     unsafe memory = usable
-    var notes: [String] = []
-    if wishes.hugePages, unsafe madvise(usable.baseAddress, body, Int32(MADV_HUGEPAGE)) != 0 {
-      notes.append("\(purpose): no huge pages: \(SystemError.words(errno))")
-    }
-    if let node = wishes.node {
-      if let reason = unsafe NumaLibrary.place(usable, onNode: node) {
-        notes.append("\(purpose): not placed on node \(node): \(reason)")
-      }
-    }
     // A fork would write-protect these pages, and each next write to one would fault; the child
     // has no use for them. A stack it needs: fork(3) tidies up other threads' blocks at its top.
     if !guardPage { _ = unsafe madvise(base, length, Int32(MADV_DONTFORK)) }
-    unsafe memset(base + front, 0, body)
-    if wishes.locked {
-      if unsafe mlock(usable.baseAddress, body) == 0 {
-        lockedBytes = body
-      } else {
-        lockedBytes = 0
-        notes.append(
-          "\(purpose): \(body) bytes not locked in memory: \(SystemError.words(errno)) "
-            + "(raise with: ulimit -l unlimited)")
+    (lockedBytes, notes) = unsafe Self.fulfil(wishes, usable, purpose)
+  }
+
+  /// Maps at least `front` bytes and then `mirrored` bytes twice, one behind the other: a record
+  /// that begins in the first of the two goes on in the second, which is the same memory.
+  ///
+  /// The second mapping is faulted in as far as `reach`, which the longest record should not exceed:
+  /// beyond it a first write costs a minor fault.
+  package init(
+    front: Int, mirrored: Int, reach: Int, purpose: String, wishes: Wishes
+  ) throws(SystemError) {
+    let page = Int(sysconf(Int32(_SC_PAGESIZE)))
+    let head = (front + page - 1) / page * page
+    let body = (mirrored + page - 1) / page * page
+    let failure = "mmap \(head + 2 * body) bytes for \(purpose)"
+    // Shared memory of this process alone: the descriptor is closed once it is mapped.
+    let file = OwnedDescriptor(owning: lb_memory_file(Int64(head + body)))
+    guard file.number >= 0 else { throw SystemError(failure, errno: -file.number) }
+    guard
+      let base = unsafe mmap(nil, head + 2 * body, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
+      unsafe base != MAP_FAILED
+    else { throw SystemError(failure, errno: errno) }
+    for (place, length, offset) in [(0, head + body, 0), (head + body, body, head)] {
+      let protection = PROT_READ | PROT_WRITE
+      guard
+        unsafe mmap(
+          base + place, length, protection, MAP_SHARED | MAP_FIXED, file.number, off_t(offset))
+          != MAP_FAILED
+      else {
+        let number = errno
+        _ = unsafe munmap(base, head + 2 * body)
+        throw SystemError(failure, errno: number)
       }
-    } else {
-      lockedBytes = 0
     }
-    self.notes = notes
+    unsafe self.base = base
+    length = head + 2 * body
+    unsafe memory = UnsafeMutableRawBufferPointer(start: base, count: length)
+    _ = unsafe madvise(base, length, Int32(MADV_DONTFORK))
+    let once = unsafe UnsafeMutableRawBufferPointer(start: base, count: head + body)
+    (lockedBytes, notes) = unsafe Self.fulfil(wishes, once, purpose)
+    let second = unsafe UnsafeMutableRawBufferPointer(
+      start: base + head + body, count: min(body, (reach + page - 1) / page * page))
+    for place in stride(from: 0, to: second.count, by: page) {
+      unsafe second.storeBytes(of: 0, toByteOffset: place, as: UInt8.self)
+    }
+  }
+
+  /// Places `memory`, faults it in and locks it, as wished; gives the locked bytes and what could
+  /// not be had.
+  private static func fulfil(
+    _ wishes: Wishes, _ memory: UnsafeMutableRawBufferPointer, _ purpose: String
+  ) -> (lockedBytes: Int, notes: [String]) {
+    var notes: [String] = []
+    if wishes.hugePages,
+      unsafe madvise(memory.baseAddress, memory.count, Int32(MADV_HUGEPAGE)) != 0
+    {
+      notes.append("\(purpose): no huge pages: \(SystemError.words(errno))")
+    }
+    if let node = wishes.node, let reason = unsafe NumaLibrary.place(memory, onNode: node) {
+      notes.append("\(purpose): not placed on node \(node): \(reason)")
+    }
+    _ = unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
+    guard wishes.locked else { return (0, notes) }
+    if unsafe mlock(memory.baseAddress, memory.count) == 0 { return (memory.count, notes) }
+    notes.append(
+      "\(purpose): \(memory.count) bytes not locked in memory: \(SystemError.words(errno)) "
+        + "(raise with: ulimit -l unlimited)")
+    return (0, notes)
   }
 
   deinit { _ = unsafe munmap(base, length) }

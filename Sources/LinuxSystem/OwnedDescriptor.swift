@@ -59,7 +59,13 @@ package final class DescriptorList {
     return number
   }
 
-  deinit { for number in numbers { _ = Glibc.close(number) } }
+  /// Closes them now. Harmless when that is done already.
+  package func close() {
+    for number in numbers { _ = Glibc.close(number) }
+    numbers = []
+  }
+
+  deinit { close() }
 }
 
 /// Small whole files, read and written outside the sampling path.

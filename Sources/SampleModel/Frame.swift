@@ -46,7 +46,8 @@ public enum BracketEdge: UInt8, Sendable {
 
 /// The fixed words in front of every frame and record batch in a ring.
 ///
-/// Word 0 holds kind, outcome, edge and stream; word 1 epoch and bracket; then deadline index,
+/// Word 0 holds kind, outcome and edge in its lowest three bytes and the stream in bits 32 to 47, the
+/// other bits are free for what carries it; word 1 epoch and bracket; then deadline index,
 /// deadline, acquisition start and end, all CLOCK_MONOTONIC nanoseconds.
 public struct FrameHeader: Sendable, Equatable {
   /// A frame of values, or a batch of records.
@@ -109,6 +110,10 @@ public struct FrameHeader: Sendable, Equatable {
     words[4] = start
     words[5] = end
   }
+
+  /// The acquisition start in the header in front of `words`.
+  @inlinable @inline(__always)
+  package static func start(of words: Span<UInt64>) -> UInt64 { words[4] }
 
   /// The header in front of `words`, nil when the words cannot be one.
   package init?(decoding words: Span<UInt64>) {

@@ -1,82 +1,68 @@
+package import LinuxSystem
 import Synchronization
 
-/// The memory that a producer and a consumer share: two indices 128 bytes apart, then the words.
+/// The memory that a producer and a consumer share: two indices 128 bytes apart in a page of their
+/// own, then the words, mapped twice.
 ///
-/// 128 rather than 64: the adjacent-line prefetcher of x86 moves cache lines in pairs.
-/// `owner` keeps the memory alive; whoever mapped it decides on which NUMA node it lies.
-@safe
+/// The same pages stand a second time behind the first, so that every record is contiguous wherever
+/// it begins (as in the kernel's BPF ring buffer, Documentation/bpf/ringbuf.rst): nothing is split
+/// or copied together at the end.
+///
+/// 128 bytes rather than 64: the adjacent-line prefetcher of x86 moves cache lines in pairs.
+@usableFromInline @safe
 package final class RingStorage: @unchecked Sendable {
   // Sendable: the endpoints touch disjoint words, ordered by the two atomics.
 
   /// Bytes in front of the words: the published head at 0, the consumed tail at 128.
-  package static let headerBytes = 256
+  package static let headerBytes = 4096
   private static let tailOffset = 128
+  /// Words are mapped by whole pages.
+  private static let pageBytes = 4096
 
   let published: UnsafeMutablePointer<Atomic<UInt64>>
   let consumed: UnsafeMutablePointer<Atomic<UInt64>>
   let words: UnsafeMutablePointer<UInt64>
-  /// Words of the ring, any number: each end keeps the place that its index stands for.
+  /// Words of the ring.
   package let capacity: Int
-  /// The place that both indices start at.
+  /// Where both indices start, as a word of the ring.
   let firstPlace: Int
-  private let owner: AnyObject?
-  private let allocation: UnsafeMutableRawPointer?
+  /// What it lies in.
+  package let memory: Mapping
   private let taken = Atomic<UInt8>(0)
 
-  /// Bytes that a ring of `capacity` words needs.
-  package static func byteCount(capacity: Int) -> Int {
-    headerBytes + capacity * MemoryLayout<UInt64>.stride
-  }
-
-  /// At least so many words, and as many as the pages that they need have room for.
+  /// At least so many words, and as many as their pages have.
   package static func capacity(atLeast words: Int) -> Int {
-    let page = 4096
-    let bytes = (byteCount(capacity: words) + page - 1) / page * page
-    return (bytes - headerBytes) / MemoryLayout<UInt64>.stride
+    let bytes = (max(1, words) * 8 + pageBytes - 1) / pageBytes * pageBytes
+    return bytes / 8
   }
 
-  /// A ring in `memory`, which `owner` keeps mapped and which must be aligned to 128 bytes and
-  /// hold `byteCount(capacity:)`. `firstIndex` is where both indices start (tests of wraparound).
+  /// Bytes of memory that a ring of `capacity` words takes, the second mapping not counted.
+  package static func byteCount(capacity: Int) -> Int { headerBytes + capacity * 8 }
+
+  /// A ring of at least `words`; `reach` is the longest record's, as `Mapping` says. `firstIndex` is
+  /// where both indices start (tests of wraparound).
   package init(
-    capacity: Int, memory: UnsafeMutableRawBufferPointer, owner: AnyObject?,
-    firstIndex: UInt64 = 0
-  ) {
-    precondition(capacity > 0, "a ring has room")
-    guard let base = memory.baseAddress, memory.count >= Self.byteCount(capacity: capacity),
-      UInt(bitPattern: base) % 128 == 0
-    else { preconditionFailure("the ring's memory is too small or not aligned to 128 bytes") }
+    words count: Int, reach: Int = 512, purpose: String = "ring",
+    wishes: Mapping.Wishes = Mapping.Wishes(locked: false), firstIndex: UInt64 = 0
+  ) throws(SystemError) {
+    capacity = Self.capacity(atLeast: count)
+    memory = try Mapping(
+      front: Self.headerBytes, mirrored: capacity * 8, reach: reach * 8, purpose: purpose,
+      wishes: wishes)
+    // Safe: the mapping has the header's page and the words twice, and lives as long as this.
+    guard let base = unsafe memory.memory.baseAddress else {
+      throw SystemError("an empty mapping for \(purpose)", errno: 12)
+    }
     unsafe published = base.bindMemory(to: Atomic<UInt64>.self, capacity: 1)
     unsafe consumed = (base + Self.tailOffset).bindMemory(to: Atomic<UInt64>.self, capacity: 1)
-    unsafe words = (base + Self.headerBytes).bindMemory(to: UInt64.self, capacity: capacity)
+    unsafe words = (base + Self.headerBytes).bindMemory(to: UInt64.self, capacity: capacity * 2)
     unsafe published.initialize(to: Atomic(firstIndex))
     unsafe consumed.initialize(to: Atomic(firstIndex))
-    self.capacity = capacity
     firstPlace = Int(firstIndex % UInt64(capacity))
-    self.owner = owner
-    unsafe allocation = nil
   }
 
-  /// A ring in ordinary memory.
-  package init(capacity: Int, firstIndex: UInt64 = 0) {
-    precondition(capacity > 0, "a ring has room")
-    let base = UnsafeMutableRawPointer.allocate(
-      byteCount: Self.byteCount(capacity: capacity), alignment: 128)
-    unsafe published = base.bindMemory(to: Atomic<UInt64>.self, capacity: 1)
-    unsafe consumed = (base + Self.tailOffset).bindMemory(to: Atomic<UInt64>.self, capacity: 1)
-    unsafe words = (base + Self.headerBytes).bindMemory(to: UInt64.self, capacity: capacity)
-    unsafe published.initialize(to: Atomic(firstIndex))
-    unsafe consumed.initialize(to: Atomic(firstIndex))
-    unsafe words.initialize(repeating: 0, count: capacity)
-    self.capacity = capacity
-    firstPlace = Int(firstIndex % UInt64(capacity))
-    owner = nil
-    unsafe allocation = base
-  }
-
-  deinit {
-    // Atomic<UInt64> is trivial: the memory goes back without a destructor.
-    unsafe allocation?.deallocate()
-  }
+  /// Bytes of the ring's memory, its second mapping not counted.
+  package var byteCount: Int { Self.byteCount(capacity: capacity) }
 
   /// The one producer of this ring. A second call is our bug.
   package func takeProducer() -> RingProducer {

@@ -58,14 +58,18 @@ public struct RecordCount: Sendable {
   }
 }
 
-/// The armed half: holds descriptors and buffers, samples without allocating.
+/// The armed half: holds descriptors and buffers, and acquires without allocating.
+///
+/// An acquisition gives values (`sample`), or what it has read as it stands (`read`), which the
+/// drain's `decoder` turns into values.
 ///
 /// A class with overridable functions rather than an existential: the sampling thread calls it
 /// through an unmanaged reference, so that no reference is counted between start and stop.
 open class ArmedCollector: @unchecked Sendable {
   // Sendable: armed by one thread, then used by the sampling thread alone until it is retired.
 
-  /// The columns of this arming, in the order in which `sample` writes values.
+  /// The columns of this arming, in the order in which `sample` writes values; with a decoder, those
+  /// of the first reading.
   package let columns: [Column]
   /// What readers make of them, and the least share of the time that a count is scaled from.
   package let formulas: [Formula]
@@ -75,6 +79,10 @@ open class ArmedCollector: @unchecked Sendable {
   package let costLimit: Double?
   /// The record that `sampleRecords` writes, nil for a collector of frames only.
   package let recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)?
+  /// What decodes its acquisitions in the drain; nil where they are values already.
+  package let decoder: RawDecoder?
+  /// Words that a first reading took, for one with a decoder.
+  package let readingWords: Int
 
   /// What of the source cannot be had here, and what stands in for it.
   package let notes: [String]
@@ -88,7 +96,7 @@ open class ArmedCollector: @unchecked Sendable {
   /// System calls of the last `sample`.
   package final var systemCallsOfSample: UInt64 = 0
 
-  /// An arming with these columns.
+  /// An arming that samples values of these columns.
   package init(
     columns: [Column], formulas: [Formula] = [], leastShare: Double = 0,
     costLimit: Double? = nil, notes: [String] = [],
@@ -100,6 +108,20 @@ open class ArmedCollector: @unchecked Sendable {
     self.costLimit = costLimit
     self.notes = notes
     self.recordFields = recordFields
+    decoder = nil
+    readingWords = 0
+  }
+
+  /// An arming whose readings `decoder`, which knows a first one of `readingWords`, decodes.
+  package init(decoder: RawDecoder, readingWords: Int, notes: [String] = []) {
+    columns = decoder.columns
+    formulas = []
+    leastShare = 0
+    costLimit = nil
+    recordFields = nil
+    self.notes = notes
+    self.decoder = decoder
+    self.readingWords = readingWords
   }
 
   /// What can be done before an opening sample, while nothing is sampled: a new workload's files
@@ -110,21 +132,24 @@ open class ArmedCollector: @unchecked Sendable {
   /// One acquisition: writes a raw value for each column. Runs on the sampling thread: no
   /// allocation, lock, string or logging. Values count only when the outcome is complete.
   open func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
-    preconditionFailure("a collector overrides sample")
+    preconditionFailure("a collector without a decoder overrides sample")
+  }
+
+  /// One acquisition of a collector with a decoder: appends what it reads to `body`, as `sample`
+  /// under the same rules. Whatever the sources answer stands in the body; `body.isCut` when they
+  /// had more than it has room for.
+  open func read(into body: inout RawBody) {
+    preconditionFailure("a collector with a decoder overrides read")
   }
 
   /// Writes record rows after a complete `sample`; the span holds `rowsPerTick` of them.
   open func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount { RecordCount() }
 
-  /// Reads what `sample` reads and leaves it, to tell the kernel's share of the cost: its bytes,
-  /// nil for a source that is no text.
-  open func readOnly() -> Int? { nil }
-
   /// Whether all that it reads is the kernel's proc file system, and not what a daemon answers in
   /// its place (LXCFS) or another source.
   open var isOnProc: Bool { false }
 
-  /// The files that `readOnly` reads, in order.
+  /// The files that an acquisition reads, in order.
   open var sourcePaths: [String] { [] }
 
   /// Closes what arm opened. Called once, after the last sample.

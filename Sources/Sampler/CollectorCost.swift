@@ -27,16 +27,14 @@ package struct CollectorCost: Sendable, Codable {
   ) throws(LBError) -> CollectorCost {
     let armed = try collector.arm(context)
     defer { armed.disarm() }
-    var values = [UInt64](repeating: 0, count: armed.columns.count)
-    var span = values.mutableSpan
+    let acquisition = SingleAcquisition(armed)
     var whole: [UInt64] = []
     var reads: [UInt64] = []
-    var bytes: Int?
     let end = Clock.monotonic() + duration
     // The bound keeps the cheapest sources from filling memory with times.
     while whole.count < 20_000 {
       let start = Clock.monotonic()
-      let outcome = armed.sample(into: &span)
+      let outcome = acquisition.take()
       let between = Clock.monotonic()
       guard outcome == .complete else {
         throw LBError(
@@ -44,15 +42,15 @@ package struct CollectorCost: Sendable, Codable {
           context: ErrorContext(collector: collector.description.name))
       }
       whole.append(between - start)
-      bytes = armed.readOnly()
+      let isText = acquisition.readOnly()
       let now = Clock.monotonic()
-      if bytes != nil { reads.append(now - between) }
+      if isText { reads.append(now - between) }
       if now >= end { break }
     }
     let median = quantile(&whole, 50)
     return CollectorCost(
       collector: collector.description.name, columns: armed.columns.count, samples: whole.count,
-      systemCalls: armed.systemCallsOfSample, bytes: bytes, medianNanoseconds: median,
+      systemCalls: acquisition.systemCalls, bytes: acquisition.bytes, medianNanoseconds: median,
       p99Nanoseconds: quantile(&whole, 99),
       readNanoseconds: reads.isEmpty ? nil : quantile(&reads, 50),
       fastestInterval: round(up: median * 100),

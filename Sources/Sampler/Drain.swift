@@ -3,12 +3,12 @@ import SampleModel
 import SampleRing
 import Synchronization
 
-/// The ordinary thread that takes frames out of the rings, merges them by acquisition time and
-/// hands them to the sinks.
+/// The ordinary thread that reads the rings, decodes what is raw, and hands frames to the sinks in
+/// the order in which their acquisitions began.
 ///
-/// It delivers a frame once no older one can come: every sampling thread states a floor below
-/// which all its frames are published. What waits for a slower thread is bounded; beyond the
-/// bound it is delivered in the order in which it came.
+/// Records are read where they lie. A frame is delivered once no older one can come: every sampling
+/// thread states a floor below which all its frames are published. What waits for a slower thread
+/// waits in its ring; a ring that is nearly full is emptied in the order in which it was written.
 ///
 /// Whoever closes a bracket empties the rings itself, in `flush`: a handshake with the drain's
 /// thread on another CPU would cost more than that. The two take turns; sampling threads never
@@ -18,100 +18,137 @@ final class Drain: @unchecked Sendable {
   // touched by whoever holds `turn`, or read after a flush.
 
   /// One ring's reading end with the thread that feeds it.
-  private final class Source {
+  final class Source {
     let thread: SamplingThread
+    let interval: UInt64
     var consumer: RingConsumer
-    /// Cadences as they were told last.
+    var ring: RingStorage
+    /// A larger ring that the thread has not taken yet, with its reading end.
+    var next: (handover: RingHandover, ring: RingStorage)?
+    var nextConsumer: RingConsumer?
+    /// The larger ring was taken before this pass began.
+    var isOutgrown = false
+    /// Records read.
+    var drained: UInt64 = 0
+    /// Cadences as they were reported last.
     var cadences: [UInt64]
 
-    init(thread: SamplingThread, consumer: consuming RingConsumer) {
+    init(_ thread: SamplingThread, _ ring: RingStorage, interval: UInt64) {
       self.thread = thread
+      self.ring = ring
+      self.interval = interval
+      consumer = ring.takeConsumer()
       cadences = (0..<thread.cadences.count).map { thread.cadences[$0] }
-      self.consumer = consumer
     }
   }
 
-  private struct Held {
-    var start: UInt64
-    var offset: Int
-    var count: Int
+  /// Makes a ring of so many words for the thread of that number.
+  typealias RingMaker = @Sendable (_ thread: Int, _ words: Int) throws(SystemError) -> RingStorage
+
+  /// Where a pass is in one ring: what of it was published when it began.
+  @safe private struct Cursor {
+    let words: UnsafeBufferPointer<UInt64>
+    /// The start of the record at its front, UInt64.max without one.
+    let start: UInt64
+
+    init(_ words: UnsafeBufferPointer<UInt64>) {
+      unsafe self.words = words
+      unsafe start = words.count < FrameHeader.wordCount ? .max : FrameHeader.start(of: words.span)
+    }
   }
 
-  /// Words that are taken out of a ring at once, whatever waits there: a pass that comes late needs
-  /// no more memory than others.
-  private static let portion = 16 << 10
-  /// Words that may wait for a slower thread.
-  private static let heldLimit = 1 << 22
+  /// What is known of one stream.
+  private struct Live {
+    /// Number of the arming that its records come from, and what decodes them.
+    var arming: UInt32 = 0
+    var decoder: RawDecoder?
+    var layout: Layout?
+    /// Acquisitions that could not be decoded.
+    var gaps = GapCounts()
+    /// Arming anew was tried last at this time, and failed then.
+    var rearmedAt: UInt64?
+    var rearmFailed = false
+    /// It is not armed anew any more: an arming of it hangs.
+    var isGivenUp = false
+  }
 
-  let signal: DrainSignal
+  /// Words after which a pass gives room back to the producer.
+  private static let portion = 16 << 10
+
+  let signal: Signal
+  private let time: TimeSource
   private let table: StreamTable
   private let sinks: [any SampleSink]
   private let period: UInt64
-  private let clock: TimeSource
-  private var sources: [Source] = []
+  private let worker: ArmingWorker
+  private let answerLimit: UInt64
+  private let makeRing: RingMaker
+  private(set) var sources: [Source] = []
   private var thread: SystemThread?
 
   /// While an edge is being taken on several threads: nothing that starts later is delivered.
-  let ceiling = Atomic<UInt64>(.max)
+  private let ceiling = Atomic<UInt64>(.max)
   /// Held for a pass, by the drain's thread or by `flush`.
-  private let turn = Mutex(())
-  /// Orders one turn before the next for the thread sanitizer too, which does not see into the
-  /// lock; the lock itself orders them already.
-  private let turns = Atomic<UInt64>(0)
+  private let turn: TurnLock
   private let ending = Atomic<Bool>(false)
   /// Raised when a sink failed or the sampling threads are all finished.
   let attention: StopFlag
   private let firstFailure = Mutex<LBError?>(nil)
+  /// What the arming thread has to report: a failure, or nil, by stream.
+  private let rearmings = Mutex<[(stream: UInt16, failure: LBError?)]>([])
 
   // Of whoever has its turn.
-  private var words: [UInt64] = []
-  private var held: [Held] = []
+  private var live: [Live] = []
+  private var events: [SampleEvent] = []
   private var sinkFailed: [Bool]
-  /// Of each stream, the layout that the sinks were told last.
-  private var told: [Layout?] = []
   private var steps = StepWatch()
   private var refreshes = RefreshWatch()
   private var watch: ClockWatch
-  private var rearmFailedAt: [UInt16: UInt64] = [:]
-  /// When a stream was armed anew; forgotten at its next complete frame.
-  private var rearmedAt: [UInt16: UInt64] = [:]
   /// CPU time of the drain's thread and of flushes.
   private(set) var cpuNanoseconds: UInt64 = 0
 
   init(
-    signal: DrainSignal, table: StreamTable, sinks: [any SampleSink], period: UInt64,
-    clock: TimeSource
+    _ configuration: SamplerConfiguration, signal: Signal, table: StreamTable,
+    worker: ArmingWorker, sinks: [any SampleSink], period: UInt64, makeRing: @escaping RingMaker
   ) throws(SystemError) {
     self.signal = signal
     self.table = table
+    self.worker = worker
     self.sinks = sinks
     self.period = period
-    self.clock = clock
+    self.makeRing = makeRing
+    time = configuration.time
+    answerLimit = configuration.answerLimit
+    turn = TurnLock(time)
     attention = try StopFlag()
     sinkFailed = Array(repeating: false, count: sinks.count)
-    watch = ClockWatch(clock: clock)
+    watch = ClockWatch(clock: time)
   }
 
-  /// The first error of a sink or a collector that had to be armed anew.
+  /// The first error of a sink or of the drain itself.
   var failure: LBError? { firstFailure.withLock { $0 } }
 
-  /// Adds a ring. Before `launch`.
-  func add(_ thread: SamplingThread, _ consumer: consuming RingConsumer) {
-    sources.append(Source(thread: thread, consumer: consumer))
-  }
+  /// Adds a thread's ring. Before `launch`.
+  func add(_ source: Source) { sources.append(source) }
 
   /// Puts a new ring in the place of that of thread `index`, which is parked, its ring drained.
-  func replace(_ index: Int, _ thread: SamplingThread, _ consumer: consuming RingConsumer) {
-    let source = Source(thread: thread, consumer: consumer)
-    inTurn { sources[index] = source }
+  func replace(_ index: Int, _ ring: RingStorage) {
+    inTurn {
+      let old = sources[index]
+      sources[index] = Source(old.thread, ring, interval: old.interval)
+      sources[index].drained = old.drained
+    }
   }
 
   /// Starts the thread, kept to `cpus` if given.
   func launch(meta: StreamMeta, cpus: CPUSet?) throws(SystemError) {
     deliver { sink throws(LBError) in try sink.begin(meta) }
-    for layout in table.layouts { deliverLayout(layout) }
+    for layout in table.layouts {
+      while live.count <= Int(layout.stream) { live.append(Live()) }
+      deliverLayout(layout)
+    }
     deliver { sink throws(LBError) in try sink.commit(watermark: 0) }
-    thread = try SystemThread(name: "lb-drain") { [unowned self] in
+    thread = try SystemThread(name: "lb-drain", time: time) { [unowned self] in
       if let cpus, !cpus.isEmpty {
         do throws(SystemError) {
           try cpus.applyToThisThread()
@@ -124,23 +161,33 @@ final class Drain: @unchecked Sendable {
     }
   }
 
+  /// Reports something that the session has found out.
+  func note(_ message: String) { inTurn { report(.note, message) } }
+
   /// Hands everything published so far to the sinks, committed, on the caller's thread.
   func flush() { takeTurn() }
 
   /// Calls `body` while nobody drains.
-  func inTurn<Value: Sendable>(_ body: () -> Value) -> Value {
-    turn.withLock { _ in
-      let count = turns.load(ordering: .acquiring)
-      defer { turns.store(count &+ 1, ordering: .releasing) }
+  func inTurn<Value>(_ body: () -> Value) -> Value { turn.withLock(body) }
+
+  /// Delivers nothing that starts later than now until `lift`, and gives `body`'s value, of a time
+  /// when nobody drains.
+  func hold<Value>(_ body: () -> Value) -> Value {
+    inTurn {
+      // Release: partner of the load in `pass`.
+      ceiling.store(time.monotonic(), ordering: .releasing)
       return body()
     }
   }
 
+  /// Delivers everything again.
+  func lift() { ceiling.store(.max, ordering: .releasing) }
+
   private func takeTurn() {
     inTurn {
-      let before = Clock.threadCPU()
+      let before = time.threadCPU()
       pass()
-      cpuNanoseconds &+= Clock.threadCPU() &- before
+      cpuNanoseconds &+= time.threadCPU() &- before
     }
   }
 
@@ -153,15 +200,22 @@ final class Drain: @unchecked Sendable {
     self.thread = nil
   }
 
-  /// Messages drained of each ring. After a flush.
-  func drained(_ index: Int) -> UInt64 { sources[index].consumer.drained }
+  /// Records drained of each ring. After a flush.
+  func drained(_ index: Int) -> UInt64 { sources[index].drained }
 
   /// Steps back, resets and wraps of a stream since the last call. After a flush.
   func takeSteps(_ stream: Int) -> CounterCounts { steps.take(stream) }
 
+  /// Acquisitions of a stream that could not be decoded since the last call. After a flush.
+  func takeGaps(_ stream: Int) -> GapCounts {
+    guard stream < live.count else { return GapCounts() }
+    defer { live[stream].gaps = GapCounts() }
+    return live[stream].gaps
+  }
+
   private func run() {
     // A pass that somebody else asked for does not put off the next one.
-    var next = Clock.monotonic() &+ period
+    var next = time.monotonic() &+ period
     while true {
       let seen = signal.current()
       let isEnding = ending.load(ordering: .acquiring)
@@ -172,113 +226,187 @@ final class Drain: @unchecked Sendable {
           && sources.allSatisfy { $0.thread.finished.load(ordering: .acquiring) }
       }
       if isOver { attention.raise() }
-      let now = Clock.monotonic()
+      let now = time.monotonic()
       if now >= next { next = now &+ period }
       signal.wait(since: seen, until: next)
     }
   }
 
-  /// Takes what there is, merges it, delivers it, and commits.
+  // MARK: A pass
+
+  /// Reads what there is, in order of time, delivers it, and commits.
   private func pass() {
     // The floors are read before the rings: what is below them is then in the rings.
     var watermark = ceiling.load(ordering: .acquiring)
-    for source in sources {
+    for source in sources where !source.thread.isLeftAlone.load(ordering: .acquiring) {
       watermark = min(watermark, source.thread.floor.load(ordering: .acquiring))
     }
-    reportCadences()
-    for event in watch.check() { deliver { sink throws(LBError) in try sink.event(event) } }
-    // What is there now, and no more: the producers go on meanwhile.
-    var waiting = sources.map { $0.consumer.waiting }
-    repeat {
-      var bound = watermark
-      for index in sources.indices {
-        let last = takeOut(index, &waiting[index])
-        // What it has left starts no earlier.
-        if waiting[index] > 0 { bound = min(bound, last &+ 1) }
-      }
-      deliver(before: bound)
-    } while waiting.contains { $0 > 0 }
+    noteRearmings()
+    noteCadences()
+    events += watch.check()
+    repeat { deliverRecords(before: watermark) } while changeRings()
+    deliverEvents(upTo: watermark)
     deliver { sink throws(LBError) in try sink.commit(watermark: watermark) }
   }
 
-  /// Tells what a thread changed to keep the budget.
-  private func reportCadences() {
+  /// Delivers, in order of time over all rings, the records that are there now and start before
+  /// `watermark`. The producers go on meanwhile.
+  private func deliverRecords(before watermark: UInt64) {
+    var cursors: [Cursor] = []
     for source in sources {
-      for index in source.cadences.indices {
-        let cadence = source.thread.cadences[index]
-        guard cadence != source.cadences[index] else { continue }
-        let isLonger = cadence > source.cadences[index]
-        source.cadences[index] = cadence
-        // A new bracket begins as it was asked for.
-        guard isLonger else { continue }
-        let period = cadence * source.thread.bracket.interval
-        let words = period % 1_000_000 == 0 ? "\(period / 1_000_000) ms" : "\(period / 1000) µs"
-        let name = table.layouts.first { $0.stream == source.thread.stream(index) }?.collector
-        report(.budget, "budget: \(name ?? "a collector") is read every \(words) from now on")
+      // Whether a larger ring was taken is looked up first: then this one is complete.
+      source.isOutgrown = source.next?.handover.isTaken.load(ordering: .acquiring) ?? false
+      unsafe cursors.append(Cursor(source.consumer.unread()))
+    }
+    var passed = 0
+    while let index = nextSource(cursors, watermark) {
+      let source = sources[index]
+      let words = unsafe cursors[index].words
+      guard let record = RingRecord(unsafe words.span) else {
+        fail(LBError(.internal, "\(words.count) words of ring \(index) are no record"))
+        source.consumer.pass(words.count)
+        unsafe cursors[index] = Cursor(words.extracting(words.count...))
+        continue
+      }
+      deliver(record, unsafe words.span.extracting(0..<record.length), of: source)
+      let stride = min(RingRecord.stride(record.length), words.count)
+      source.consumer.pass(stride)
+      source.drained &+= 1
+      unsafe cursors[index] = Cursor(words.extracting(stride...))
+      passed += stride
+      if passed >= Self.portion {
+        passed = 0
+        for source in sources { source.consumer.release() }
       }
     }
+    for source in sources { source.consumer.release() }
   }
 
-  /// Takes a portion out of one ring, of the `waiting` words that are left of it; gives when its
-  /// last message starts.
-  private func takeOut(_ index: Int, _ waiting: inout Int) -> UInt64 {
-    guard waiting > 0 else { return 0 }
-    var place = words.count
-    let before = place
-    let messages = sources[index].consumer.take(
-      upTo: min(Self.portion, waiting), appendingTo: &words)
-    sources[index].consumer.release()
-    waiting -= words.count - before
-    held.reserveCapacity(held.count + messages)
-    while place < words.count {
-      let count = Int(words[place])
-      held.append(Held(start: words[place + 5], offset: place + 1, count: count))
-      place += count + 1
+  /// The ring whose first record comes next: the one that starts first, if that is before
+  /// `watermark`, or else one that is nearly full.
+  @inline(__always)
+  private func nextSource(_ cursors: [Cursor], _ watermark: UInt64) -> Int? {
+    var first: Int?
+    var start = watermark
+    for index in cursors.indices where cursors[index].start < start {
+      first = index
+      start = cursors[index].start
     }
-    return held.last?.start ?? 0
+    if let first { return first }
+    return cursors.indices.first {
+      unsafe cursors[$0].words.count > sources[$0].ring.capacity / 4 * 3
+    }
   }
 
-  /// Delivers what is held and starts before `bound`, in order.
-  private func deliver(before bound: UInt64) {
-    if sources.count > 1 { held.sort { $0.start < $1.start } }
-    let overfull = words.count > Self.heldLimit
-    var taken = 0
-    while taken < held.count, overfull || held[taken].start < bound {
-      deliverMessage(held[taken])
-      taken += 1
+  /// Goes over to larger rings where the old ones are done with; gives whether there was one.
+  private func changeRings() -> Bool {
+    var hasChanged = false
+    for source in sources where source.isOutgrown {
+      guard unsafe source.consumer.unread().isEmpty, let next = source.next,
+        let consumer = source.nextConsumer.take()
+      else { continue }
+      source.consumer = consumer
+      source.ring = next.ring
+      source.next = nil
+      source.isOutgrown = false
+      hasChanged = true
     }
-    held.removeFirst(taken)
-    if held.isEmpty {
-      words.removeAll(keepingCapacity: true)
+    return hasChanged
+  }
+
+  /// Makes a ring of twice the size for a thread whose collectors read more than fits.
+  private func growRing(_ source: Source) {
+    let words = source.ring.capacity * 2
+    guard source.next == nil, words <= RingRecord.longest else { return }
+    do throws(SystemError) {
+      let ring = try makeRing(source.thread.index, words)
+      let handover = RingHandover(ring.takeProducer(), wakeFill: ring.capacity / 2)
+      source.next = (handover, ring)
+      source.nextConsumer = ring.takeConsumer()
+      source.thread.handOver(handover)
+    } catch {
+      report(.note, "ring \(source.thread.index) cannot be given more room: \(error)")
+    }
+  }
+
+  // MARK: One record
+
+  private func deliver(_ record: RingRecord, _ words: Span<UInt64>, of source: Source) {
+    let stream = Int(record.header.stream)
+    let body = words.extracting(FrameHeader.wordCount..<words.count)
+    deliverEvents(upTo: record.header.start)
+    guard adopt(record.header), stream < live.count else { return }
+    var header = record.header
+    if record.isRaw {
+      decode(body, &header, source)
+      header.epoch = live[stream].layout?.epoch ?? 0
+      if header.outcome == .complete {
+        // Taken out of the property: a span of it may not outlive an access.
+        let values = live[stream].decoder?.values ?? []
+        deliver(header, values.span)
+      } else {
+        deliver(header, body.extracting(0..<0))
+      }
     } else {
-      compact()
+      header.epoch = live[stream].layout?.epoch ?? 0
+      deliver(header, body)
+      if header.outcome.needsRearm { rearm(header.stream, at: header.start) }
     }
   }
 
-  /// Moves the words of what is still held to the front.
-  private func compact() {
-    var packed: [UInt64] = []
-    for index in held.indices {
-      let place = held[index].offset
-      held[index].offset = packed.count
-      packed += words[place..<place + held[index].count]
+  /// Learns which arming a record comes from, and gives its columns to the sinks; false for one that
+  /// nobody knows.
+  private func adopt(_ header: FrameHeader) -> Bool {
+    let stream = Int(header.stream)
+    if stream < live.count, live[stream].arming == header.epoch { return true }
+    guard stream < live.count, let (arming, retired) = table.adopt(header.stream, header.epoch)
+    else {
+      fail(LBError(.internal, "a frame of unknown stream \(stream), arming \(header.epoch)"))
+      return false
     }
-    words = packed
+    live[stream].arming = header.epoch
+    live[stream].decoder = arming.armed.decoder
+    // The one that it was armed with first is known.
+    if header.epoch > 1 {
+      let columns = arming.armed.decoder?.columns ?? arming.armed.columns
+      change(header.stream, to: columns, at: header.start)
+    }
+    if !retired.isEmpty {
+      // What closes its sources may wait for them.
+      let isClosed = worker.submit(header.stream) { for old in retired { old.armed.disarm() } }
+      if !isClosed { for old in retired { old.armed.disarm() } }
+    }
+    return true
   }
 
-  private func deliverMessage(_ message: Held) {
-    // Taken out of the property, so that a sink's work does not meet an exclusive access of it.
-    let all = words
-    let span = all.span.extracting(message.offset..<message.offset + message.count)
-    guard let header = FrameHeader(decoding: span) else {
-      fail(LBError(.internal, "a ring message of \(message.count) words has no frame header"))
+  /// Decodes what an acquisition has read; the header then has the outcome.
+  private func decode(_ body: Span<UInt64>, _ header: inout FrameHeader, _ source: Source) {
+    let stream = Int(header.stream)
+    guard header.outcome == .complete, let decoder = live[stream].decoder else {
+      live[stream].gaps.add(header.outcome)
+      if header.outcome == .truncated { growRing(source) }
       return
     }
-    let body = span.extracting(FrameHeader.wordCount..<message.count)
-    guard let layout = layout(of: header) else {
-      fail(LBError(.internal, "a frame of unknown stream \(header.stream) epoch \(header.epoch)"))
-      return
+    switch decoder.decode(body) {
+    case .values: break
+    case .valuesOfNewColumns: change(header.stream, to: decoder.columns, at: header.start)
+    case .gap(let outcome):
+      header.outcome = outcome
+      live[stream].gaps.add(outcome)
     }
+    if !decoder.messages.isEmpty {
+      for message in decoder.messages { report(.gap, message, at: header.start) }
+      decoder.messages = []
+    }
+    if decoder.wantsRearm {
+      rearm(header.stream, at: header.start)
+    } else if live[stream].rearmFailed {
+      live[stream].rearmFailed = false
+    }
+  }
+
+  private func deliver(_ header: FrameHeader, _ body: Span<UInt64>) {
+    guard let layout = live[Int(header.stream)].layout else { return }
     if header.kind == .records {
       for index in sinks.indices where !sinkFailed[index] {
         guarded(index) { sink throws(LBError) in try sink.records(header, body) }
@@ -287,60 +415,122 @@ final class Drain: @unchecked Sendable {
     }
     if header.outcome == .complete {
       steps.observe(header, body, layout)
-      for message in refreshes.observe(header, body, layout) { report(.note, message) }
-      if !rearmedAt.isEmpty, header.epoch > 1 { rearmedAt[header.stream] = nil }
+      for message in refreshes.observe(header, body, layout) {
+        report(.note, message, at: header.start)
+      }
     }
     for index in sinks.indices where !sinkFailed[index] {
       guarded(index) { sink throws(LBError) in try sink.frame(header, body) }
     }
-    if header.outcome.needsRearm { rearm(header, layout) }
   }
 
-  /// The layout of a frame, which the sinks are told of before the first one.
-  private func layout(of header: FrameHeader) -> Layout? {
-    let stream = Int(header.stream)
-    if stream < told.count, let layout = told[stream], layout.epoch == header.epoch {
-      return layout
-    }
-    guard let layout = table.layout(header.stream, epoch: header.epoch) else { return nil }
-    table.retire(layout.stream, before: layout.epoch)
+  /// The columns of a stream from now on, reported and delivered where they are others than before.
+  private func change(_ stream: UInt16, to columns: [Column], at time: UInt64) {
+    guard let (layout, change) = table.layout(stream, columns: columns), let change else { return }
+    report(.layoutEpoch, "\(layout.collector): layout epoch \(layout.epoch): \(change)", at: time)
     deliverLayout(layout)
-    return layout
   }
 
   private func deliverLayout(_ layout: Layout) {
-    let stream = Int(layout.stream)
-    while told.count <= stream { told.append(nil) }
-    told[stream] = layout
+    live[Int(layout.stream)].layout = layout
     deliver { sink throws(LBError) in try sink.layout(layout) }
   }
 
-  private func rearm(_ header: FrameHeader, _ layout: Layout) {
-    let now = clock.monotonic()
-    // Once a second is enough for a source that fails to arm, or that gives no values armed.
-    for last in [rearmFailedAt[header.stream], rearmedAt[header.stream]] {
-      if let last, now &- last < 1_000_000_000 { return }
-    }
-    do throws(LBError) {
-      guard let (next, change) = try table.rearm(header.stream, after: header.epoch) else {
-        return
+  // MARK: Arming anew
+
+  /// Has a stream armed anew on the arming thread: once a second is enough for a source that does
+  /// not arm, or gives no values armed.
+  private func rearm(_ stream: UInt16, at now: UInt64) {
+    let index = Int(stream)
+    if let last = live[index].rearmedAt, now &- last < 1_000_000_000 { return }
+    guard !live[index].isGivenUp, !worker.isBusy(stream) else { return }
+    live[index].rearmedAt = now
+    let arming = live[index].arming
+    let isQueued = worker.submit(stream) { [self] in
+      var failure: LBError?
+      do throws(LBError) {
+        guard try table.rearm(stream, after: arming) else { return }
+      } catch {
+        failure = error
       }
-      rearmFailedAt[header.stream] = nil
-      rearmedAt[header.stream] = now
+      rearmings.withLock { $0.append((stream, failure)) }
+      signal.wake()
+    }
+    if !isQueued { report(.note, "\(table.name(stream)): no thread can be had to arm it anew") }
+  }
+
+  /// Reports what arming anew came to, and gives up what does not come back.
+  private func noteRearmings() {
+    let ended = rearmings.withLock { rearmings in
+      defer { rearmings = [] }
+      return rearmings
+    }
+    for (stream, failure) in ended {
+      let index = Int(stream)
+      if let failure {
+        // An arming's error begins with its collector.
+        if !live[index].rearmFailed { report(.gap, "\(failure)") }
+        live[index].rearmFailed = true
+      } else {
+        live[index].rearmFailed = false
+        thread(of: stream)?.announceMail()
+      }
+    }
+    if let stream = worker.overdue(answerLimit) {
+      live[Int(stream)].isGivenUp = true
       report(
-        .layoutEpoch, "\(next.collector): layout epoch \(next.epoch): \(change)")
-    } catch {
-      let first = rearmFailedAt[header.stream] == nil
-      rearmFailedAt[header.stream] = now
-      // An arming's error begins with its collector.
-      if first { report(.gap, "\(error)") }
+        .gap,
+        "\(table.name(stream)): arming it anew has not come back within "
+          + "\(Durations.text(answerLimit)): it goes on with the sources that it has")
     }
   }
 
-  private func report(_ kind: SampleEvent.Kind, _ message: String) {
-    let event = SampleEvent(kind, time: clock.monotonic(), message: message)
+  private func thread(of stream: UInt16) -> SamplingThread? {
+    sources.map(\.thread).first { thread in
+      thread.withStreams { streams in streams.indices.contains { streams[$0].stream == stream } }
+    }
+  }
+
+  // MARK: Events
+
+  /// Reports what a thread changed to keep the budget.
+  private func noteCadences() {
+    for source in sources {
+      for index in source.cadences.indices {
+        let cadence = source.thread.cadences[index]
+        guard cadence != source.cadences[index] else { continue }
+        let isLonger = cadence > source.cadences[index]
+        source.cadences[index] = cadence
+        // A new bracket begins as it was asked for.
+        guard isLonger else { continue }
+        let period = cadence * source.interval
+        let words = period % 1_000_000 == 0 ? "\(period / 1_000_000) ms" : "\(period / 1000) µs"
+        let name = table.name(source.thread.stream(index))
+        events.append(
+          SampleEvent(
+            .budget, time: time.monotonic(),
+            message: "budget: \(name) is read every \(words) from now on"))
+      }
+    }
+  }
+
+  /// Delivers the events of up to `limit`, which come before the frames that start then: the order
+  /// in which a stored run is played back.
+  private func deliverEvents(upTo limit: UInt64) {
+    guard !events.isEmpty else { return }
+    let due = events.filter { $0.time <= limit }
+    guard !due.isEmpty else { return }
+    events.removeAll { $0.time <= limit }
+    for event in due { deliver { sink throws(LBError) in try sink.event(event) } }
+  }
+
+  /// Delivers an event at once: of the time of the frame that it concerns, or of now.
+  private func report(_ kind: SampleEvent.Kind, _ message: String, at time: UInt64? = nil) {
+    let event = SampleEvent(kind, time: time ?? self.time.monotonic(), message: message)
     deliver { sink throws(LBError) in try sink.event(event) }
   }
+
+  // MARK: Sinks
 
   private func deliver(_ body: (any SampleSink) throws(LBError) -> Void) {
     for index in sinks.indices where !sinkFailed[index] { guarded(index, body) }

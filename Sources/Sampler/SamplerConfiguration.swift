@@ -27,7 +27,7 @@ package struct SamplerConfiguration: Sendable {
   /// Nanoseconds that a sampling thread may take to answer before the session goes on without it.
   package var answerLimit: UInt64
   package var context: CollectorContext
-  package var clock: TimeSource
+  package var time: TimeSource
 
   /// Sampling on `cpus` every `interval` nanoseconds; everything else has the usual default.
   package init(interval: UInt64, cpus: [Int], context: CollectorContext) {
@@ -44,7 +44,7 @@ package struct SamplerConfiguration: Sendable {
     hugePages = false
     lockMemory = true
     answerLimit = 5_000_000_000
-    clock = TimeSource.system
+    time = .system
   }
 }
 

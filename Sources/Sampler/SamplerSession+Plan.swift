@@ -94,8 +94,8 @@ extension SamplerSession {
   /// The time that deadlines are counted from: now, or such that they fall on multiples of the
   /// interval on the wall clock.
   func openingBase() -> UInt64 {
-    let anchor = ClockWatch.read(configuration.clock)
-    guard configuration.aligned else { return Clock.monotonic() }
+    let anchor = ClockWatch.read(time)
+    guard configuration.aligned else { return time.monotonic() }
     return anchor.monotonic &- anchor.realtime % configuration.interval
   }
 

@@ -34,24 +34,22 @@ extension SamplerSession {
     guard let drain else { throw LBError(.internal, "growing rings before arm") }
     var grown: [RingGrowth] = []
     for index in threads where self.threads.indices.contains(index) {
-      let old = ringCapacities[index]
+      let (old, isPending) = drain.inTurn {
+        (drain.sources[index].ring.capacity, drain.sources[index].next != nil)
+      }
       let new = RingStorage.capacity(atLeast: old + old / 4)
       let bytes = RingStorage.byteCount(capacity: new)
       let others = ringBytes - RingStorage.byteCount(capacity: old)
-      guard new <= Self.grownCapacity, others + bytes <= limit else { continue }
+      guard !isPending, new <= Self.grownCapacity, others + bytes <= limit else { continue }
       do throws(SystemError) {
-        let (storage, memory) = try ring(index, capacity: new)
-        self.threads[index].replaceRing(storage.takeProducer(), wakeFill: new / 2)
-        drain.replace(index, self.threads[index], storage.takeConsumer())
-        memoryLocked += UInt64(memory.lockedBytes)
-        memoryLocked -= lockedOfRing[index]
-        lockedOfRing[index] = UInt64(memory.lockedBytes)
+        let ring = try Self.ring(index, words: new, reach: new / 4, configuration)
+        self.threads[index].replaceRing(ring.takeProducer(), wakeFill: new / 2)
+        drain.replace(index, ring)
       } catch {
         throw LBError(
           .metricCollection, "ring \(index) cannot be given more room: \(error)",
           context: ErrorContext(errno: error.errno))
       }
-      ringCapacities[index] = new
       grown.append(
         RingGrowth(thread: index, from: RingStorage.byteCount(capacity: old), to: bytes))
     }
@@ -60,7 +58,8 @@ extension SamplerSession {
 
   /// Bytes of all rings.
   package var ringBytes: Int {
-    ringCapacities.reduce(0) { $0 + RingStorage.byteCount(capacity: $1) }
+    guard let drain else { return 0 }
+    return drain.inTurn { drain.sources.reduce(0) { $0 + $1.ring.byteCount } }
   }
 
   /// Reads an optional collector no more and disarms it; false for one that is required or not
@@ -81,8 +80,8 @@ extension SamplerSession {
   package func suspend() {
     guard suspended.isEmpty, isDrained, !isSilent else { return }
     for stream in (meta?.streams ?? []).reversed() where !table.isOver(stream.stream) {
-      let epoch = table.release(stream.stream, from: threads[stream.thread])
-      suspended.append((stream.stream, epoch))
+      let arming = table.release(stream.stream, from: threads[stream.thread])
+      suspended.append((stream.stream, arming))
     }
   }
 
@@ -91,9 +90,9 @@ extension SamplerSession {
   /// it again, or disable that one before. Nothing is touched that a hanging thread may be reading.
   package func resume() throws(LBError) {
     guard !isSilent else { return }
-    while let (stream, epoch) = suspended.last {
+    while let (stream, arming) = suspended.last {
       do throws(LBError) {
-        _ = try table.rearm(stream, after: epoch)
+        _ = try table.rearm(stream, after: arming)
         suspended.removeLast()
       } catch {
         let name = meta?.streams.first { $0.stream == stream }?.collector ?? "a collector"
@@ -104,7 +103,10 @@ extension SamplerSession {
         throw failure
       }
     }
-    for thread in threads { thread.fetchReplacements() }
+    for thread in threads {
+      thread.announceMail()
+      thread.openMail()
+    }
   }
 
   /// Ends whatever is being sampled without waiting for threads that may not answer: those park
@@ -113,45 +115,63 @@ extension SamplerSession {
     isSilent = true
     for thread in threads.reversed() { thread.close(sampling: false) }
     // What they have taken is delivered all the same.
-    drain?.ceiling.store(.max, ordering: .releasing)
+    drain?.lift()
   }
 
   /// Ends a bracket that was never closed: its threads are somewhere in their ticks.
   func park(_ drain: Drain) throws(LBError) {
-    for thread in threads.reversed() { thread.close(sampling: false) }
-    try awaitAll()
+    for thread in answering.reversed() { thread.close(sampling: false) }
+    try awaitAll(within: configuration.answerLimit)
     drain.flush()
   }
 
-  /// Waits for every thread's answer. One that gives none is named, and the session is of no more
-  /// use but to be disarmed.
-  func awaitAll() throws(LBError) {
-    for thread in threads.reversed()
-    where !thread.awaitDone(within: isSilent ? 0 : configuration.answerLimit) {
-      isSilent = true
-      let stream = thread.reading.load(ordering: .relaxed)
-      let name = meta?.streams.first { $0.stream == stream }?.collector ?? "a collector"
-      throw LBError(
-        .metricCollection,
-        "sampling thread \(thread.index) has not answered for "
-          + "\(Durations.text(configuration.answerLimit)): it hangs where it reads \(name)",
-        context: ErrorContext(collector: name))
+  /// The threads that are not left alone.
+  var answering: [SamplingThread] {
+    threads.filter { !$0.isLeftAlone.load(ordering: .relaxed) }
+  }
+
+  /// Takes threads that have answered meanwhile back into the session.
+  func welcomeBack() {
+    for thread in threads where thread.isLeftAlone.load(ordering: .relaxed) {
+      guard thread.awaitDone(within: 0) else { continue }
+      thread.isLeftAlone.store(false, ordering: .releasing)
     }
   }
 
-  func memoryNode(ofCPU cpu: Int) -> Int? {
+  /// Waits for every thread's answer. One that gives none within `limit` nanoseconds is named: where
+  /// others are there and none of its collectors is required, it is left alone until it answers, and
+  /// else the session is of no more use but to be disarmed.
+  func awaitAll(within limit: UInt64) throws(LBError) {
+    for thread in answering.reversed() where !thread.awaitDone(within: isSilent ? 0 : limit) {
+      let stream = thread.reading.load(ordering: .relaxed)
+      let name = table.name(stream)
+      let words =
+        "sampling thread \(thread.index) has not answered for \(Durations.text(limit)): "
+        + "it hangs where it reads \(name)"
+      let mine = (meta?.streams ?? []).filter { $0.thread == thread.index }
+      if !isSilent, !mine.isEmpty, !mine.contains(where: \.required), answering.count > 1 {
+        thread.isLeftAlone.store(true, ordering: .releasing)
+        drain?.note(words + "; what it reads is absent until it comes back")
+        continue
+      }
+      isSilent = true
+      throw LBError(.metricCollection, words, context: ErrorContext(collector: name))
+    }
+  }
+
+  static func memoryNode(ofCPU cpu: Int, _ configuration: SamplerConfiguration) -> Int? {
     guard HostFacts.nodes(configuration.context.roots).count > 1 else { return nil }
     return NumaLibrary.node(ofCPU: cpu)
   }
 
-  func ring(_ index: Int, capacity: Int) throws(SystemError) -> (RingStorage, Mapping) {
+  /// A ring of so many words for thread number `index`; `reach`: as `Mapping` says.
+  static func ring(
+    _ index: Int, words: Int, reach: Int, _ configuration: SamplerConfiguration
+  ) throws(SystemError) -> RingStorage {
+    let cpu = configuration.cpus[index % configuration.cpus.count]
     let wishes = Mapping.Wishes(
-      node: memoryNode(ofCPU: cpu(ofThread: index)), hugePages: configuration.hugePages,
+      node: memoryNode(ofCPU: cpu, configuration), hugePages: configuration.hugePages,
       locked: configuration.lockMemory)
-    let memory = try Mapping(
-      bytes: RingStorage.byteCount(capacity: capacity), purpose: "ring \(index)", wishes: wishes)
-    return (
-      unsafe RingStorage(capacity: capacity, memory: memory.memory, owner: memory), memory
-    )
+    return try RingStorage(words: words, reach: reach, purpose: "ring \(index)", wishes: wishes)
   }
 }

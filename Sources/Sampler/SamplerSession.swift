@@ -13,16 +13,14 @@ package final class SamplerSession {
   let configuration: SamplerConfiguration
   private let requests: [CollectorRequest]
   private let sinks: [any SampleSink]
-  private let signal = DrainSignal()
+  private let signal: Signal
+  let time: TimeSource
   let table: StreamTable
+  let worker: ArmingWorker
   private(set) var drain: Drain?
   private(set) var threads: [SamplingThread] = []
-  /// Words of each thread's ring.
-  var ringCapacities: [Int] = []
-  /// Bytes of each that are locked in memory.
-  var lockedOfRing: [UInt64] = []
-  private var streamsOfThread: [[Int]] = []
-  var memoryLocked: UInt64 = 0
+  /// Bytes that are locked in memory beside the rings'.
+  private var stacksLocked: UInt64 = 0
   /// The last bracket's.
   package private(set) var bracketNumber: UInt32 = 0
   private let resident = ResidentMemory()
@@ -31,7 +29,7 @@ package final class SamplerSession {
   /// A sampling thread has not answered: the session is of no more use but to be disarmed.
   package internal(set) var isSilent = false
   /// Streams that hold nothing of their source, until `resume`.
-  var suspended: [(stream: UInt16, epoch: UInt32)] = []
+  var suspended: [(stream: UInt16, arming: UInt32)] = []
   /// Nothing was sampled since the drain last delivered everything.
   private(set) var isDrained = false
   /// How long the last start took, in nanoseconds.
@@ -61,6 +59,9 @@ package final class SamplerSession {
     self.requests = requests
     self.sinks = sinks
     table = StreamTable(context: configuration.context)
+    time = configuration.time
+    signal = Signal(time)
+    worker = ArmingWorker(time)
   }
 
   /// Readable when a sink failed or every deadline of the limit has passed. After `arm`.
@@ -99,8 +100,11 @@ package final class SamplerSession {
     }
     do throws(SystemError) {
       let drain = try Drain(
-        signal: signal, table: table, sinks: sinks, period: drainPeriod,
-        clock: configuration.clock)
+        configuration, signal: signal, table: table, worker: worker, sinks: sinks,
+        period: drainPeriod
+      ) { [configuration] index, words throws(SystemError) in
+        try Self.ring(index, words: words, reach: words / 4, configuration)
+      }
       self.drain = drain
       var notes = slowerByDefault(armed) + table.notes
       let fitted = fit(armed, &notes)
@@ -113,7 +117,7 @@ package final class SamplerSession {
       let meta = StreamMeta(
         interval: configuration.interval, streams: streams, unavailable: unavailable,
         records: armed.compactMap { table.schema(UInt16($0.stream)) },
-        anchor: ClockWatch.read(configuration.clock), notes: notes)
+        anchor: ClockWatch.read(time), notes: notes)
       self.meta = meta
       try drain.launch(meta: meta, cpus: configuration.drainCPUs)
       drain.flush()
@@ -144,7 +148,7 @@ package final class SamplerSession {
       var reason: String?
       if availability == .available {
         do throws(LBError) {
-          try table.add(request.collector)
+          table.add(request.collector, try arm(request.collector))
           armed.append(Armed(stream: armed.count, request: request, cadence: cadence))
         } catch {
           configuration.context.probes.forget(name)
@@ -169,59 +173,91 @@ package final class SamplerSession {
     return armed
   }
 
-  /// Words of one ring: at least five seconds of frames, five times what a drain lets wait.
-  private func ringCapacity(_ states: [StreamState]) -> Int {
-    let seconds = 5.0
-    let ticks = max(seconds * 1e9 / Double(configuration.interval), 8)
-    var words = 0.0
-    for state in states {
-      let message = Double(FrameHeader.wordCount + 1 + state.valueCount)
-      words += message * (ticks / Double(state.cadence) + 4)
-      if state.recordWords > 0 {
-        // A tick full of records is the exception: beyond a share of the ring they are lost.
-        let full = Double(state.recordWords * state.recordRows)
-        let share: Double = max(full * 4, 262_144)
-        words += min(full * ticks / Double(state.cadence), share)
+  /// Arms a collector on the arming thread: one that does not come back is named and left out.
+  private func arm(_ collector: any Collector) throws(LBError) -> ArmedCollector {
+    let outcome = Mutex<(result: Result<ArmedCollector, LBError>?, isAwaited: Bool)>((nil, true))
+    let box = Box(outcome)
+    let context = configuration.context
+    let name = collector.description.name
+    let hasAnswered = worker.run(.max, within: configuration.answerLimit) {
+      let result = Result { () throws(LBError) in try collector.arm(context) }
+      let isAwaited = box.value.withLock { state in
+        if state.isAwaited { state.result = result }
+        return state.isAwaited
       }
+      if !isAwaited, case .success(let late) = result { late.disarm() }
     }
-    return RingStorage.capacity(atLeast: Int(min(max(words, 4096), Double(1 << 27))))
+    let result = box.value.withLock { state in
+      state.isAwaited = false
+      return state.result
+    }
+    guard let result else {
+      throw LBError(
+        .collectorUnavailable,
+        hasAnswered
+          ? "\(name): no thread can be had to arm it"
+          : "\(name): arming it has not come back within "
+            + "\(Durations.text(configuration.answerLimit)): a source of it hangs",
+        context: ErrorContext(collector: name))
+    }
+    return try result.get()
   }
+
+  /// Words of one ring: two seconds of acquisitions, twice what a drain lets wait, and room for a few
+  /// of the largest.
+  private func ringWords(_ states: [StreamState]) -> Int {
+    let ticks = max(2e9 / Double(configuration.interval), 8)
+    var words = 0.0
+    var largest = 0
+    for state in states {
+      let frame = RingRecord.stride(FrameHeader.wordCount + state.bodyWords + state.bodyWords / 16)
+      words += Double(frame) * (ticks / Double(state.cadence) + 4)
+      let rows = state.recordWords * state.recordRows
+      largest = max(largest, frame + rows)
+      // A tick full of records is the exception: beyond a share of the ring they are lost.
+      if rows > 0 { words += min(Double(rows) * ticks / Double(state.cadence), 262_144) }
+    }
+    let bounded = min(max(words, Double(Self.leastWords)), Double(Self.grownCapacity))
+    return RingStorage.capacity(atLeast: max(Int(bounded), largest * 4))
+  }
+
+  /// 64 KiB: a few hundred interfaces may come before the ring is outgrown.
+  private static let leastWords = 8 << 10
 
   private func addThread(
     _ index: Int, _ armed: [Armed], _ drain: Drain, _ notes: inout [String]
   ) throws(SystemError) -> [StreamMeta.Stream] {
     let cpu = cpu(ofThread: index)
-    var states = armed.map { table.threadState($0.stream, cadence: $0.cadence) }
-    for (place, one) in armed.enumerated() {
-      states[place].0.isFixed = one.request.interval != nil
-      states[place].0.costLimit = one.request.interval == nil ? table.costLimit(one.stream) : 0
+    var states: [StreamState] = []
+    var mailboxes: [Mailbox] = []
+    for one in armed {
+      guard let found = table.threadState(one.stream, cadence: one.cadence) else { continue }
+      var state = found.0
+      state.isFixed = one.request.interval != nil
+      state.costLimit = one.request.interval == nil ? table.costLimit(one.stream) : 0
+      states.append(state)
+      mailboxes.append(found.1)
     }
-    let node = memoryNode(ofCPU: cpu)
-    let capacity = ringCapacity(states.map(\.0))
-    let (storage, ringMemory) = try ring(index, capacity: capacity)
-    let scratchWords = FrameHeader.wordCount + (states.map(\.words).max() ?? 0)
-    let plain = Mapping.Wishes(node: node, locked: configuration.lockMemory)
-    let scratch = try Mapping(
-      bytes: scratchWords * 8, purpose: "scratch \(index)", wishes: plain)
+    let reach = states.map { $0.bodyWords * 2 + $0.recordWords * $0.recordRows }.max() ?? 0
+    let ring = try Self.ring(index, words: ringWords(states), reach: reach, configuration)
     let stack = try Mapping(
-      bytes: 1 << 18, purpose: "stack \(index)", wishes: plain, guardPage: true)
+      bytes: 1 << 18, purpose: "stack \(index)",
+      wishes: Mapping.Wishes(
+        node: Self.memoryNode(ofCPU: cpu, configuration), locked: configuration.lockMemory),
+      guardPage: true)
     let thread = SamplingThread(
-      index: index, cpu: cpu, priority: configuration.priority, streams: states.map(\.0),
-      mailboxes: states.map(\.1), scratch: scratch, producer: storage.takeProducer(),
-      wakeFill: capacity / 2,
-      wakesEveryTick: configuration.liveWithin.map { configuration.interval >= $0 } ?? false,
-      budget: configuration.budget ?? 0, lendsEdges: index == 0 && canLendEdges(armed),
+      index: index, cpu: cpu, priority: configuration.priority,
+      SamplingThread.Parts(
+        streams: states, mailboxes: mailboxes, producer: ring.takeProducer(),
+        wakeFill: ring.capacity / 2,
+        wakesEveryTick: configuration.liveWithin.map { configuration.interval >= $0 } ?? false,
+        budget: configuration.budget ?? 0, lendsEdges: index == 0 && canLendEdges(armed)),
       drain: signal)
-    for mapping in [ringMemory, scratch, stack] {
-      notes += mapping.notes
-      memoryLocked += UInt64(mapping.lockedBytes)
-    }
+    notes += ring.memory.notes + stack.notes
+    stacksLocked += UInt64(stack.lockedBytes)
     try thread.launch(stack: stack)
-    drain.add(thread, storage.takeConsumer())
+    drain.add(Drain.Source(thread, ring, interval: configuration.interval))
     threads.append(thread)
-    ringCapacities.append(capacity)
-    lockedOfRing.append(UInt64(ringMemory.lockedBytes))
-    streamsOfThread.append(armed.map(\.stream))
     return armed.map {
       StreamMeta.Stream(
         collector: $0.request.collector.description.name, stream: UInt16($0.stream),
@@ -245,14 +281,12 @@ package final class SamplerSession {
   /// Opens what belongs to the next bracket alone, so that its opening sample only reads. What
   /// cannot be armed anew here is tried again at the edge. Not between `start` and `stop`.
   package func prepare() {
-    for (stream, epoch) in table.prepare() {
-      do throws(LBError) {
-        _ = try table.rearm(stream, after: epoch)
-        _ = table.prepare()
-      } catch {
-        edgeFailure = error
+    for (stream, arming) in table.prepare() {
+      if let failure = rearm(stream, after: arming, within: configuration.answerLimit) {
+        edgeFailure = failure
       }
     }
+    _ = table.prepare()
   }
 
   /// Takes the opening samples and begins to sample. Gives the bracket's number.
@@ -263,23 +297,22 @@ package final class SamplerSession {
     guard !isSilent else {
       throw LBError(.metricCollection, "a sampling thread hangs: nothing can be sampled any more")
     }
-    let called = Clock.monotonic()
+    let called = time.monotonic()
     if !isDrained { try park(drain) }
     isDrained = false
     bracketNumber += 1
-    before = baseline(drain)
     edgeFailure = nil
-    drain.ceiling.store(Clock.monotonic(), ordering: .releasing)
-    let base = openingBase()
+    welcomeBack()
+    before = drain.hold { counts(drain) }
     let bracket = SamplingThread.Bracket(
-      number: bracketNumber, base: base, interval: configuration.interval,
+      number: bracketNumber, base: openingBase(), interval: configuration.interval,
       limit: configuration.limit ?? .max)
     // The first thread's edge may be taken here: the others take theirs meanwhile.
-    for thread in threads.reversed() { thread.open(bracket) }
-    try awaitAll()
-    try retryFailedEdges()
-    drain.ceiling.store(.max, ordering: .releasing)
-    startNanoseconds = Clock.monotonic() - called
+    for thread in answering.reversed() { thread.open(bracket) }
+    try awaitAll(within: configuration.answerLimit)
+    try retryFailedEdges(within: configuration.answerLimit)
+    drain.lift()
+    startNanoseconds = time.monotonic() - called
     return bracketNumber
   }
 
@@ -287,14 +320,14 @@ package final class SamplerSession {
   /// everything and gives the account.
   package func stop(sampling: Bool) throws(LBError) -> BracketAccount {
     guard let drain else { throw LBError(.internal, "stop before arm") }
-    let called = Clock.monotonic()
-    drain.ceiling.store(called, ordering: .releasing)
-    for thread in threads.reversed() { thread.close(sampling: sampling) }
-    try awaitAll()
-    if sampling { try retryFailedEdges() }
-    drain.ceiling.store(.max, ordering: .releasing)
-    let closeEnd = threads.map(\.closeEnd).max() ?? 0
-    let stopNanoseconds = Clock.monotonic() - called
+    let called = time.monotonic()
+    drain.hold {}
+    for thread in answering.reversed() { thread.close(sampling: sampling) }
+    try awaitAll(within: configuration.answerLimit)
+    if sampling { try retryFailedEdges(within: Self.closingPatience) }
+    drain.lift()
+    let closeEnd = answering.map(\.closeEnd).max() ?? 0
+    let stopNanoseconds = time.monotonic() - called
     drain.flush()
     isDrained = true
     var account = account(drain, closeEnd: closeEnd)
@@ -303,13 +336,20 @@ package final class SamplerSession {
     return account
   }
 
+  /// Nanoseconds that a closing edge waits for a collector to be armed anew.
+  private static let closingPatience: UInt64 = 150_000_000
+
   /// Threads, rings and collectors go, what came last first. Harmless when nothing is armed.
   package func disarm() {
     var hanging = false
     for thread in threads.reversed()
-    where !thread.shutDown(within: isSilent ? 0 : configuration.answerLimit) {
+    where !thread.shutDown(
+      within: isSilent || thread.isLeftAlone.load(ordering: .relaxed)
+        ? 0 : configuration.answerLimit)
+    {
       hanging = true
     }
+    worker.shutDown()
     drain?.shutDown()
     if hanging {
       // A thread that comes back still finds its ring and its descriptors: this session stays.
@@ -323,32 +363,39 @@ package final class SamplerSession {
   /// A collector whose layout changed just at an edge is armed anew and read again: without its
   /// edge value a bracket would have no differences. One that cannot be armed stays a gap, which
   /// the drain reports; for a required collector it is the bracket's failure.
-  private func retryFailedEdges() throws(LBError) {
+  private func retryFailedEdges(within limit: UInt64) throws(LBError) {
     for _ in 0..<3 {
-      var failed: [(UInt16, UInt32)] = []
-      for thread in threads {
-        thread.withStreams { streams in
-          for index in streams.indices where streams[index].edgeOutcome.needsRearm {
-            if streams[index].isDisabled { continue }
-            failed.append((streams[index].stream, streams[index].edgeEpoch))
-          }
-        }
-      }
+      var failed: [(stream: UInt16, arming: UInt32)] = []
+      for thread in answering { failed += thread.failedEdges() }
       if failed.isEmpty { return }
-      for (stream, epoch) in failed {
-        do throws(LBError) {
-          _ = try table.rearm(stream, after: epoch)
-        } catch {
-          let isRequired = meta?.streams.first { $0.stream == stream }?.required ?? true
-          if isRequired, edgeFailure == nil { edgeFailure = error }
-        }
+      for (stream, arming) in failed {
+        guard let failure = rearm(stream, after: arming, within: limit) else { continue }
+        let isRequired = meta?.streams.first { $0.stream == stream }?.required ?? true
+        if isRequired, edgeFailure == nil { edgeFailure = failure }
       }
-      for thread in threads { thread.send(.retryEdge) }
-      try awaitAll()
+      for thread in answering { thread.send(.retryEdge) }
+      try awaitAll(within: configuration.answerLimit)
     }
   }
 
-  private func baseline(_ drain: Drain) -> Baseline { drain.inTurn { counts(drain) } }
+  /// Arms a stream anew on the arming thread and waits for it, at the most for `limit` nanoseconds.
+  private func rearm(
+    _ stream: UInt16, after arming: UInt32, within limit: UInt64
+  ) -> LBError? {
+    let failure = Box(Mutex<LBError?>(nil))
+    let table = table
+    let hasAnswered = worker.run(stream, within: limit) {
+      do throws(LBError) { _ = try table.rearm(stream, after: arming) } catch {
+        failure.value.withLock { $0 = error }
+      }
+    }
+    for thread in threads { thread.announceMail() }
+    if hasAnswered { return failure.value.withLock { $0 } }
+    return LBError(
+      .metricCollection,
+      "\(table.name(stream)): arming it anew has not come back within \(Durations.text(limit))",
+      context: ErrorContext(collector: table.name(stream)))
+  }
 
   private func counts(_ drain: Drain) -> Baseline {
     Baseline(
@@ -360,10 +407,11 @@ package final class SamplerSession {
   }
 
   private func account(_ drain: Drain, closeEnd: UInt64) -> BracketAccount {
-    let after = baseline(drain)
+    let after = drain.inTurn { counts(drain) }
     var ledger = Ledger()
     var overhead = Overhead()
-    for (index, thread) in threads.enumerated() {
+    for (index, thread) in threads.enumerated()
+    where !thread.isLeftAlone.load(ordering: .relaxed) {
       var line = ThreadLedger(thread: index, cpu: thread.cpu)
       line.ticks = thread.ticks
       line.ring.pushed = after.pushed[index] - before.pushed[index]
@@ -372,8 +420,8 @@ package final class SamplerSession {
       thread.withStreams { streams in
         for place in streams.indices {
           let stream = streams[place].stream
-          let name = table.layout(stream, epoch: streams[place].epoch)?.collector ?? "?"
-          var collector = streams[place].counts.ledger(collector: name)
+          var collector = streams[place].counts.ledger(
+            collector: table.name(stream), decoding: drain.takeGaps(Int(stream)))
           let steps = drain.takeSteps(Int(stream))
           collector.stepsBack = steps.stepsBack
           collector.resets = steps.resets
@@ -384,15 +432,27 @@ package final class SamplerSession {
       ledger.threads.append(line)
       overhead.samplingThreadNanoseconds.append(thread.cpuNanoseconds)
     }
-    let openStart = threads.map(\.openStart).min() ?? 0
+    let openStart = answering.map(\.openStart).min() ?? 0
     overhead.drainNanoseconds = after.drainCPU - before.drainCPU
     overhead.processNanoseconds = after.processCPU - before.processCPU
     overhead.bytesWritten = after.written - before.written
-    overhead.memoryLocked = memoryLocked
+    overhead.memoryLocked = memoryLocked(drain)
     overhead.memoryResident = resident.bytes()
-    overhead.elapsedNanoseconds = Clock.monotonic() - openStart
+    overhead.elapsedNanoseconds = time.monotonic() - openStart
     return BracketAccount(
       number: bracketNumber, openStart: openStart, closeEnd: max(closeEnd, openStart),
       ledger: ledger, overhead: overhead)
   }
+
+  private func memoryLocked(_ drain: Drain) -> UInt64 {
+    drain.inTurn {
+      drain.sources.reduce(stacksLocked) { $0 + UInt64($1.ring.memory.lockedBytes) }
+    }
+  }
+}
+
+/// A lock that closures may hold.
+private final class Box<Value: ~Copyable & Sendable>: Sendable {
+  let value: Value
+  init(_ value: consuming Value) { self.value = value }
 }

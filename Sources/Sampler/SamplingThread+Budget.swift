@@ -26,7 +26,7 @@ extension SamplingThread {
       return false
     }
     unsafe streams[index].cadence = cadence
-    unsafe streams[index].nextDue = ((nextIndex &- 1) / cadence &+ 1) &* cadence
+    unsafe due[index] = ((nextIndex &- 1) / cadence &+ 1) &* cadence
     unsafe streams[index].spent &-= streams[index].spent / 2
     cadences[index] = cadence
     return true

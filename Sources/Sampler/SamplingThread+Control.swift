@@ -45,7 +45,8 @@ extension SamplingThread {
 
   /// Starts the pthread and waits until it is parked.
   func launch(stack: Mapping) throws(SystemError) {
-    let thread = try SystemThread(name: "lb-sample-\(index)", stack: stack) { [unowned self] in
+    let thread = try SystemThread(name: "lb-sample-\(index)", stack: stack, time: time) {
+      [unowned self] in
       main()
     }
     self.thread = thread
@@ -65,7 +66,7 @@ extension SamplingThread {
       send(.open)
       return
     }
-    let before = Clock.threadCPU()
+    let before = time.threadCPU()
     openBracket()
     // As the thread does before it sleeps: it may sleep already, and not look before the bracket
     // is closed.
@@ -78,8 +79,8 @@ extension SamplingThread {
     sent = next(.sample)
     command.storeInOrder(sent)
     // A sleep that ends by the first deadline need not be ended.
-    if sleepsUntil.load(ordering: .sequentiallyConsistent) > first { Futex.wakeAll(command) }
-    edgeNanoseconds = Clock.threadCPU() &- before
+    if sleepsUntil.load(ordering: .sequentiallyConsistent) > first { time.wakeAll(command) }
+    edgeNanoseconds = time.threadCPU() &- before
   }
 
   /// Closes it, with closing samples if `sampling`: here where the thread sleeps and they cannot
@@ -94,15 +95,15 @@ extension SamplingThread {
       send(sampling ? .close : .park)
       return
     }
-    let before = Clock.threadCPU()
+    let before = time.threadCPU()
     closeBracket(sampling: sampling)
-    edgeNanoseconds &+= Clock.threadCPU() &- before
+    edgeNanoseconds &+= time.threadCPU() &- before
   }
 
   /// Whether every source is a file of the kernel's proc file system, that of collectors that were
   /// armed meanwhile too. For whoever has the turn.
   private func readsProcOnly() -> Bool {
-    fetchReplacements()
+    openMail()
     return withStreams { streams in
       for index in streams.indices where !streams[index].isDisabled {
         guard unsafe streams[index].armed._withUnsafeGuaranteedRef({ $0.isOnProc }) else {
@@ -113,18 +114,33 @@ extension SamplingThread {
     }
   }
 
+  /// Streams whose last edge needs another arming, with the numbers of their armings. For the
+  /// controller, at an edge.
+  func failedEdges() -> [(stream: UInt16, arming: UInt32)] {
+    var failed: [(stream: UInt16, arming: UInt32)] = []
+    for index in unsafe streams.indices {
+      let state = unsafe streams[index]
+      // A raw one is the drain's to decode: its edge is there.
+      if state.isDisabled || state.isRaw || !state.edgeOutcome.needsRearm { continue }
+      failed.append((state.stream, state.edgeArming))
+    }
+    return failed
+  }
+
   /// Reads this stream no more. For the controller, while parked.
   func disable(_ stream: UInt16) {
     for index in unsafe streams.indices where unsafe streams[index].stream == stream {
       unsafe streams[index].isDisabled = true
+      unsafe due[index] = .max
     }
   }
 
-  /// Holds another collector, which outlives the thread, for a stream until a replacement comes.
+  /// Reads this stream by `arming`, which outlives the thread's use of it, until another one comes.
   /// For the controller, while parked.
-  func read(_ armed: ArmedCollector, inPlaceOf stream: UInt16) {
+  func read(_ arming: Arming, of stream: UInt16) {
+    openMail()
     for index in unsafe streams.indices where unsafe streams[index].stream == stream {
-      unsafe streams[index].armed = .passUnretained(armed)
+      unsafe streams[index].take(arming)
     }
   }
 
@@ -139,7 +155,8 @@ extension SamplingThread {
   func send(_ operation: Operation) {
     sent = next(operation)
     awaited = sent
-    command.announce(sent)
+    command.store(sent)
+    time.wakeAll(command)
   }
 
   private func next(_ operation: Operation) -> UInt32 {
@@ -149,7 +166,7 @@ extension SamplingThread {
   /// Waits until what was sent last is done; false when it is not within `limit` nanoseconds.
   func awaitDone(within limit: UInt64) -> Bool {
     guard let awaited else { return true }
-    guard awaitAcknowledged(awaited, until: Clock.monotonic() &+ limit) else { return false }
+    guard awaitAcknowledged(awaited, until: time.monotonic() &+ limit) else { return false }
     self.awaited = nil
     return true
   }
@@ -172,8 +189,8 @@ extension SamplingThread {
     while true {
       let seen = acknowledged.load()
       if seen == value { return true }
-      if Clock.monotonic() >= deadline { return false }
-      Futex.wait(acknowledged, whileEqualTo: seen, until: deadline)
+      if time.monotonic() >= deadline { return false }
+      time.wait(acknowledged, whileEqualTo: seen, until: deadline)
     }
   }
 }

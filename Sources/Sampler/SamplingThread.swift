@@ -9,7 +9,7 @@ import Synchronization
 /// It is parked, or it samples. A command moves it: the controller writes the parameters, stores
 /// the next command word and waits for the same in the acknowledged word. Between start and stop
 /// it waits in one futex call on the command word with the deadline, and makes no other system
-/// calls than its collectors'.
+/// calls than its collectors', but for one that wakes a drain which is behind.
 ///
 /// The streams, the ring's end and the ticks belong to whoever holds `turn`, so that the
 /// controller can take an edge itself while the thread sleeps: two switches less for each.
@@ -20,6 +20,7 @@ final class SamplingThread: @unchecked Sendable {
 
   let index: Int
   let cpu: Int?
+  let time: TimeSource
   /// Set before `open`; read by the thread after the command word or with `turn`.
   var bracket = Bracket()
   /// An `Operation` with the number of the command above it.
@@ -29,6 +30,8 @@ final class SamplingThread: @unchecked Sendable {
   /// The controller's: the last command, and the last that an answer is awaited of.
   var sent: UInt32 = 0
   var awaited: UInt32?
+  /// It has not answered: the session goes on without it, and looks again before each bracket.
+  let isLeftAlone = Atomic<Bool>(false)
   var thread: SystemThread?
   /// Who may touch what the thread and the controller share.
   let turn = Atomic<Turn>(.controller)
@@ -46,13 +49,24 @@ final class SamplingThread: @unchecked Sendable {
   let finished = Atomic<Bool>(false)
 
   private let priority: SchedulingPriority
-  private let drainWord: DrainSignal
+  private let drain: Signal
   let streams: UnsafeMutableBufferPointer<StreamState>
+  /// The first deadline index at which each stream is due again, UInt64.max for one that is disabled.
+  let due: UnsafeMutableBufferPointer<UInt64>
   private let mailboxes: [Mailbox]
-  let scratch: Mapping
-  var producer: RingProducer
-  private var wakeFill: Int
+  /// Something is in a mailbox, or a larger ring is there.
+  private let hasMail = Atomic<Bool>(false)
+  /// A larger ring, unmanaged: the drain keeps it until it is taken.
+  private let nextRing = Atomic<UInt>(0)
+  private var producer: RingProducer
+  /// Free words of the ring below which the drain is woken.
+  private var wakeRoom: Int
+  /// Free words when the drain was woken last, since it was behind.
+  private var wokenRoom = Int.max
   private let wakesEveryTick: Bool
+  /// Records offered to the ring, those dropped included, and those that found no room.
+  private var pushed: UInt64 = 0
+  private var dropped: UInt64 = 0
   /// The share of one CPU that the process may use, 0 for no bound.
   let budget: Double
   /// Whether there is anything to keep: a budget, or a stream's own limit.
@@ -72,45 +86,54 @@ final class SamplingThread: @unchecked Sendable {
   private(set) var closeEnd: UInt64 = 0
   private var cpuAtOpen: UInt64 = 0
   var nextIndex: UInt64 = 1
+  private var edge = BracketEdge.none
+
+  /// What a thread is made of.
+  struct Parts: ~Copyable {
+    var streams: [StreamState]
+    var mailboxes: [Mailbox]
+    var producer: RingProducer
+    /// Words of the ring that may fill before the drain is woken.
+    var wakeFill: Int
+    var wakesEveryTick: Bool
+    var budget: Double
+    var lendsEdges: Bool
+  }
 
   init(
-    index: Int, cpu: Int?, priority: SchedulingPriority, streams: [StreamState],
-    mailboxes: [Mailbox], scratch: Mapping, producer: consuming RingProducer, wakeFill: Int,
-    wakesEveryTick: Bool, budget: Double, lendsEdges: Bool, drain: DrainSignal
+    index: Int, cpu: Int?, priority: SchedulingPriority, _ parts: consuming Parts, drain: Signal
   ) {
-    self.budget = budget
-    self.lendsEdges = lendsEdges
-    hasBounds = budget > 0 || streams.contains { $0.costLimit > 0 }
-    cadences = CadenceBoard(streams.map(\.cadence))
+    budget = parts.budget
+    lendsEdges = parts.lendsEdges
+    hasBounds = parts.budget > 0 || parts.streams.contains { $0.costLimit > 0 }
+    cadences = CadenceBoard(parts.streams.map(\.cadence))
     self.index = index
     self.cpu = cpu
     self.priority = priority
-    unsafe self.streams = .allocate(capacity: streams.count)
-    _ = unsafe self.streams.initialize(from: streams)
-    self.mailboxes = mailboxes
-    self.scratch = scratch
-    self.producer = producer
-    self.wakeFill = wakeFill
-    self.wakesEveryTick = wakesEveryTick
-    drainWord = drain
+    self.drain = drain
+    time = drain.time
+    unsafe streams = .allocate(capacity: parts.streams.count)
+    _ = unsafe streams.initialize(from: parts.streams)
+    unsafe due = .allocate(capacity: parts.streams.count)
+    unsafe due.initialize(repeating: 1)
+    mailboxes = parts.mailboxes
+    wakesEveryTick = parts.wakesEveryTick
+    let wakeFill = parts.wakeFill
+    producer = parts.producer
+    wakeRoom = producer.capacity - wakeFill
   }
 
   deinit {
     unsafe streams.deinitialize()
     unsafe streams.deallocate()
+    unsafe due.deallocate()
   }
 
   /// What sampling cost since the bracket was opened. After `close`.
   var cpuNanoseconds: UInt64 { threadNanoseconds &+ edgeNanoseconds }
 
-  /// Messages offered to and refused by the ring so far. For the controller, while parked.
-  var ringCounts: (pushed: UInt64, dropped: UInt64) { (producer.pushed, producer.dropped) }
-
-  /// Another ring from the next bracket on. For the controller, while parked and drained.
-  func replaceRing(_ producer: consuming RingProducer, wakeFill: Int) {
-    self.producer = producer
-    self.wakeFill = wakeFill
-  }
+  /// Records offered to and refused by the ring so far. For the controller, while parked.
+  var ringCounts: (pushed: UInt64, dropped: UInt64) { (pushed, dropped) }
 
   /// The session's number of the thread's stream number `index`; fixed at launch.
   func stream(_ index: Int) -> UInt16 { unsafe streams[index].stream }
@@ -120,6 +143,47 @@ final class SamplingThread: @unchecked Sendable {
     unsafe body(UnsafeBufferPointer(streams).span)
   }
 
+  // MARK: Mail
+
+  /// Says that there is something in a mailbox. By any thread.
+  func announceMail() {
+    // Release: partner of the exchange in `openMail`.
+    hasMail.store(true, ordering: .releasing)
+  }
+
+  /// Hands over a larger ring, which the caller keeps until it is taken. By the drain.
+  func handOver(_ ring: RingHandover) {
+    let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(ring).toOpaque())
+    nextRing.store(address, ordering: .releasing)
+    announceMail()
+  }
+
+  /// Takes newly armed collectors and a larger ring into use. Allocates nothing: what was there
+  /// before waits in the stream table and in the drain. For whoever has the turn, with everything
+  /// published.
+  func openMail() {
+    guard hasMail.exchange(false, ordering: .acquiring) else { return }
+    for index in unsafe streams.indices {
+      guard let arming = unsafe mailboxes[index].fetch() else { continue }
+      unsafe arming._withUnsafeGuaranteedRef { unsafe streams[index].take($0) }
+    }
+    let address = nextRing.exchange(0, ordering: .acquiring)
+    guard let pointer = unsafe UnsafeRawPointer(bitPattern: address) else { return }
+    unsafe Unmanaged<RingHandover>.fromOpaque(pointer)._withUnsafeGuaranteedRef { ring in
+      guard let next = ring.take() else { return }
+      replaceRing(next, wakeFill: ring.wakeFill)
+      // Release: partner of the drain, for which the old ring is complete then.
+      ring.isTaken.store(true, ordering: .releasing)
+    }
+  }
+
+  /// Writes into another ring from now on. With everything published.
+  func replaceRing(_ next: consuming RingProducer, wakeFill: Int) {
+    producer = next
+    wakeRoom = producer.capacity - wakeFill
+    wokenRoom = .max
+  }
+
   // MARK: Whoever has the turn
 
   func main() {
@@ -127,10 +191,9 @@ final class SamplingThread: @unchecked Sendable {
       try prepare()
     } catch {
       setupFailure = error
-      acknowledged.announce(0)
-      return
     }
-    acknowledged.announce(0)
+    acknowledge(0)
+    if setupFailure != nil { return }
     var seen: UInt32 = 0
     while true {
       let current = command.load()
@@ -138,7 +201,7 @@ final class SamplingThread: @unchecked Sendable {
         // In order with the command: either the controller sees that nothing but it ends this
         // sleep, or the sleep does not begin.
         sleepsUntil.store(.max, ordering: .sequentiallyConsistent)
-        Futex.wait(command, whileEqualTo: seen, until: Futex.forever)
+        time.wait(command, whileEqualTo: seen, until: Futex.forever)
         continue
       }
       seen = current
@@ -157,10 +220,15 @@ final class SamplingThread: @unchecked Sendable {
       // An opening edge that must be taken again is gone on from just as well.
       let isSampling =
         operation == .open || operation == .sample || operation == .retryEdge && edge == .open
-      if operation != .sample { acknowledged.announce(current) }
+      if operation != .sample { acknowledge(current) }
       if operation == .exit { return }
       if isSampling { sampleUntilCommanded(seen) }
     }
+  }
+
+  private func acknowledge(_ value: UInt32) {
+    acknowledged.store(value)
+    time.wakeAll(acknowledged)
   }
 
   private func prepare() throws(SystemError) {
@@ -172,7 +240,7 @@ final class SamplingThread: @unchecked Sendable {
 
   /// Takes the opening edge. For whoever has the turn.
   func openBracket() {
-    checkedAt = Clock.monotonic()
+    checkedAt = time.monotonic()
     if hasBounds { cpuAtCheck = Clock.processCPU() }
     ticks = TickLedger()
     nextIndex = 1
@@ -184,22 +252,20 @@ final class SamplingThread: @unchecked Sendable {
       cadences[index] = unsafe streams[index].cadence
       unsafe streams[index].spent = 0
       unsafe streams[index].counts = StreamCounts()
-      unsafe streams[index].nextDue = streams[index].isDisabled ? .max : streams[index].cadence
+      unsafe due[index] = streams[index].isDisabled ? .max : streams[index].cadence
     }
     // Relaxed: the drain's ceiling holds everything back until the edge has been taken.
     floor.store(bracket.base, ordering: .relaxed)
-    openStart = Clock.monotonic()
+    openStart = time.monotonic()
     edge = .open
     takeEdge(onlyFailed: false, at: openStart)
   }
 
-  private var edge = BracketEdge.none
-
-  private func retryEdge() { takeEdge(onlyFailed: true, at: Clock.monotonic()) }
+  private func retryEdge() { takeEdge(onlyFailed: true, at: time.monotonic()) }
 
   /// Takes the closing edge, if wanted, and ends the account. For whoever has the turn.
   func closeBracket(sampling: Bool) {
-    let now = Clock.monotonic()
+    let now = time.monotonic()
     let elapsed = (now &- bracket.base) / bracket.interval
     if nextIndex &- 1 > elapsed {
       // Deadlines that nothing was due at were counted before they came.
@@ -218,16 +284,16 @@ final class SamplingThread: @unchecked Sendable {
     threadNanoseconds = Clock.read(clock) &- cpuAtOpen
   }
 
-  private func takeEdge(onlyFailed: Bool, at time: UInt64) {
-    fetchReplacements()
-    var now = time
+  private func takeEdge(onlyFailed: Bool, at start: UInt64) {
+    openMail()
+    var now = start
     for index in unsafe streams.indices where unsafe !streams[index].isDisabled {
       if onlyFailed, unsafe !streams[index].edgeOutcome.needsRearm { continue }
       // An opening edge that is taken again comes behind the idle deadlines that were passed over.
       let passed = edge == .open ? 0 : nextIndex &- 1
-      now = acquire(index, edge: edge, deadlineIndex: passed, deadline: time, at: now)
+      now = acquire(index, edge: edge, deadlineIndex: passed, deadline: start, at: now)
       unsafe streams[index].edgeOutcome = streams[index].lastOutcome
-      unsafe streams[index].edgeEpoch = streams[index].epoch
+      unsafe streams[index].edgeArming = streams[index].arming
     }
     producer.publish()
     closeEnd = now
@@ -245,16 +311,15 @@ final class SamplingThread: @unchecked Sendable {
     let number = bracket.number
     let base = bracket.base
     let interval = bracket.interval
-    var wokenAtPush: UInt64 = 0
+    var now = time.monotonic()
     while nextIndex <= bracket.limit {
       passIdleTicks()
       var deadline = base &+ nextIndex &* interval
       // Release: partner of the drain's acquire: what starts before this is published.
       floor.store(deadline, ordering: .releasing)
-      var now = Clock.monotonic()
       if now < deadline {
         guard let woken = sleep(until: deadline, unless: seen, bracket: number) else {
-          return false
+          return !lendsEdges
         }
         now = woken
       } else if command.load() != seen {
@@ -272,50 +337,68 @@ final class SamplingThread: @unchecked Sendable {
       let lateness = now &- deadline
       if lateness &* 2 <= interval { ticks.onTime &+= 1 } else { ticks.late &+= 1 }
       ticks.latenessMaximum = max(ticks.latenessMaximum, lateness)
-      fetchReplacements()
-      var gap = false
-      for index in unsafe streams.indices where unsafe streams[index].nextDue <= nextIndex {
+      // Relaxed: a flag only; what it stands for is read in order.
+      if hasMail.load(ordering: .relaxed) { openMail() }
+      var hasGap = false
+      for index in unsafe due.indices where unsafe due[index] <= nextIndex {
         let cadence = unsafe streams[index].cadence
-        unsafe streams[index].nextDue = (nextIndex / cadence &+ 1) &* cadence
-        now = acquire(
-          index, edge: .none, deadlineIndex: nextIndex, deadline: deadline, at: now)
-        if unsafe streams[index].lastOutcome.needsRearm { gap = true }
+        let next = unsafe due[index] &+ cadence
+        // Behind skipped deadlines the next multiple is further away.
+        unsafe due[index] = next > nextIndex ? next : (nextIndex / cadence &+ 1) &* cadence
+        now = acquire(index, edge: .none, deadlineIndex: nextIndex, deadline: deadline, at: now)
+        if unsafe streams[index].lastOutcome.needsRearm { hasGap = true }
       }
       producer.publish()
       closeEnd = now
       nextIndex &+= 1
       if hasBounds, now &- checkedAt >= Self.checkInterval { keepBounds(now) }
-      if wakesEveryTick || gap {
+      if wakesEveryTick || hasGap {
         floor.store(base &+ nextIndex &* interval, ordering: .releasing)
-        drainWord.wake()
-      } else if producer.pushed &- wokenAtPush >= 64 {
-        wokenAtPush = producer.pushed
-        if producer.fill() > wakeFill { drainWord.wake() }
+        drain.wake()
+      } else if producer.reservable < wakeRoom {
+        wakeIfBehind()
       }
     }
     ticks.deadlines = bracket.limit
     // Release: partner of the drain's acquire; the last frames are published.
     floor.store(.max, ordering: .releasing)
     finished.store(true, ordering: .releasing)
-    drainWord.wake()
+    drain.wake()
     return true
   }
 
-  /// Sleeps without the turn and gives the time; nil, and still without it, when a command has come
-  /// or the controller has closed the bracket.
+  /// Wakes the drain when the ring is really as full as it seems: once, and again for each further
+  /// sixteenth of it.
+  @inline(never)
+  private func wakeIfBehind() {
+    let room = producer.refill()
+    guard room < wakeRoom else {
+      wokenRoom = .max
+      return
+    }
+    guard wokenRoom == .max || wokenRoom &- room >= producer.capacity / 16 else { return }
+    wokenRoom = room
+    drain.wake()
+  }
+
+  /// Sleeps, without the turn where edges are lent, and gives the time; nil, and still without it,
+  /// when a command has come or the controller has closed the bracket.
   @inline(__always)
   private func sleep(
     until deadline: UInt64, unless seen: UInt32, bracket number: UInt32
   ) -> UInt64? {
     var now: UInt64
-    // In order with the command, as when parked.
-    sleepsUntil.store(deadline, ordering: .sequentiallyConsistent)
-    turn.store(.sleeping, ordering: .releasing)
+    if lendsEdges {
+      // In order with the command, as when parked.
+      sleepsUntil.store(deadline, ordering: .sequentiallyConsistent)
+      turn.store(.sleeping, ordering: .releasing)
+    }
     repeat {
-      Futex.wait(command, whileEqualTo: seen, until: deadline)
+      time.wait(command, whileEqualTo: seen, until: deadline)
       if command.load() != seen { return nil }
-      now = Clock.monotonic()
+      now = time.monotonic()
     } while now < deadline
+    guard lendsEdges else { return now }
     guard passTurn(from: .sleeping, to: .thread) else { return nil }
     if command.load() == seen, bracket.number == number { return now }
     // It is the next bracket's, whose command is on its way.
@@ -326,68 +409,134 @@ final class SamplingThread: @unchecked Sendable {
   /// Deadlines at which nothing is due are slept through. The limit's own is waited for.
   @inline(__always)
   func passIdleTicks() {
-    var due = bracket.limit
-    for index in unsafe streams.indices { due = min(due, unsafe streams[index].nextDue) }
+    var earliest = bracket.limit
+    for index in unsafe due.indices { earliest = min(earliest, unsafe due[index]) }
     // Without a limit, and with every stream disabled, there is nothing to sleep until.
-    guard due > nextIndex, due < .max else { return }
-    ticks.onTime &+= due &- nextIndex
-    nextIndex = due
+    guard earliest > nextIndex, earliest < .max else { return }
+    ticks.onTime &+= earliest &- nextIndex
+    nextIndex = earliest
   }
 
-  /// Takes newly armed collectors into use. Allocates nothing: the old ones wait in the table.
-  @inline(__always)
-  func fetchReplacements() {
-    for index in unsafe streams.indices where mailboxes[index].isFull {
-      guard let replacement = unsafe mailboxes[index].fetch() else { continue }
-      unsafe replacement._withUnsafeGuaranteedRef {
-        unsafe streams[index].armed = .passUnretained($0.armed)
-        unsafe streams[index].epoch = $0.epoch
-        unsafe streams[index].valueCount = $0.armed.columns.count
-      }
-    }
-  }
+  // MARK: Acquisition
 
-  /// One acquisition of one collector into the ring; gives the time at its end.
+  /// One acquisition of one collector, written where it stays in the ring; gives the time at its end.
   @inline(__always)
   private func acquire(
     _ index: Int, edge: BracketEdge, deadlineIndex: UInt64, deadline: UInt64, at start: UInt64
   ) -> UInt64 {
     let state = unsafe streams.baseAddress.unsafelyUnwrapped + index
-    let headerWords = FrameHeader.wordCount
-    // Safe: the scratch was sized for the largest layout of any of its streams at arm time, and
-    // the stream table refuses a layout that outgrows it.
-    let words = unsafe UnsafeMutableBufferPointer(
-      start: scratch.memory.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: UInt64.self),
-      count: headerWords + state.pointee.valueCount)
-    var values = unsafe UnsafeMutableBufferPointer(rebasing: words[headerWords...]).mutableSpan
+    let isRaw = unsafe state.pointee.isRaw
     // Relaxed: it says where a thread hangs that does not answer, and orders nothing.
     reading.store(unsafe state.pointee.stream, ordering: .relaxed)
-    let outcome = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
-      $0.edge = edge
-      return $0.sample(into: &values)
+    pushed &+= 1
+    guard let record = unsafe producer.reserve(Self.need(state)) else {
+      dropped &+= 1
+      return start
     }
-    let end = Clock.monotonic()
+    let room = unsafe record + FrameHeader.wordCount
+    var outcome = AcquisitionOutcome.complete
+    var words = 0
+    // Unmanaged: the stream table keeps the collector alive, and no reference to it is counted.
+    if isRaw {
+      // Safe: the body ends where the free words do.
+      let capacity = min(producer.reservable, RingRecord.longest) &- FrameHeader.wordCount
+      var body = unsafe RawBody(room, capacity: capacity)
+      unsafe state.pointee.armed._withUnsafeGuaranteedRef { $0.read(into: &body) }
+      unsafe state.pointee.counts.systemCalls &+= body.systemCalls
+      words = body.count
+      if body.isCut {
+        // A ring that is full of other things will have room again; else it is too small.
+        guard producer.reservable * 2 >= producer.capacity else {
+          dropped &+= 1
+          return time.monotonic()
+        }
+        outcome = .truncated
+        words = 0
+      } else {
+        unsafe state.pointee.bodyWords = words
+      }
+    } else {
+      // Safe: so many words are reserved.
+      var values = unsafe UnsafeMutableBufferPointer(start: room, count: state.pointee.bodyWords)
+        .mutableSpan
+      outcome = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
+        $0.edge = edge
+        return $0.sample(into: &values)
+      }
+      unsafe state.pointee.counts.systemCalls &+= state.pointee.armed._withUnsafeGuaranteedRef {
+        $0.systemCallsOfSample
+      }
+      if outcome == .complete { words = unsafe state.pointee.bodyWords }
+    }
+    let end = time.monotonic()
     let header = unsafe FrameHeader(
-      outcome: outcome, edge: edge, stream: state.pointee.stream, epoch: state.pointee.epoch,
+      outcome: outcome, edge: edge, stream: state.pointee.stream, epoch: state.pointee.arming,
       bracket: bracket.number, deadlineIndex: deadlineIndex, deadline: deadline, start: start,
       end: end)
-    var front = unsafe words.mutableSpan
-    header.encode(into: &front)
-    let message = unsafe UnsafeBufferPointer(
-      start: words.baseAddress, count: outcome == .complete ? words.count : headerWords)
-    _ = unsafe producer.push(message.span)
+    unsafe finish(record, header, isRaw: isRaw, bodyWords: words)
     unsafe state.pointee.lastOutcome = outcome
     unsafe state.pointee.counts.acquisitions &+= 1
     unsafe state.pointee.counts.nanoseconds &+= end &- start
     unsafe state.pointee.spent &+= end &- start
-    unsafe state.pointee.counts.systemCalls &+= state.pointee.armed._withUnsafeGuaranteedRef {
-      $0.systemCallsOfSample
-    }
     if outcome != .complete {
-      unsafe state.pointee.counts.gap(outcome)
+      if !isRaw { unsafe state.pointee.counts.gaps.add(outcome) }
     } else if unsafe state.pointee.recordWords > 0 {
-      return unsafe pushRecords(state, header)
+      return unsafe acquireRecords(state, header)
     }
+    return end
+  }
+
+  /// Words to reserve for the next acquisition: a text grows a little from one to the next, and
+  /// records find room whenever their frame does.
+  @inline(__always)
+  private static func need(_ state: UnsafeMutablePointer<StreamState>) -> Int {
+    let words = unsafe state.pointee.bodyWords
+    let slack = unsafe state.pointee.isRaw ? words / 8 &+ 64 : 0
+    let frame = RingRecord.stride(FrameHeader.wordCount &+ words &+ slack)
+    let rows = unsafe state.pointee.recordWords &* state.pointee.recordRows
+    return rows == 0 ? frame : frame &+ RingRecord.stride(FrameHeader.wordCount &+ rows)
+  }
+
+  /// Writes the header and keeps the record.
+  @inline(__always)
+  private func finish(
+    _ record: UnsafeMutablePointer<UInt64>, _ header: FrameHeader, isRaw: Bool, bodyWords: Int
+  ) {
+    let length = FrameHeader.wordCount &+ bodyWords
+    // Safe: a record has more words than a header.
+    var front = unsafe UnsafeMutableBufferPointer(start: record, count: FrameHeader.wordCount)
+      .mutableSpan
+    header.encode(into: &front)
+    front[0] |= RingRecord.mark(isRaw: isRaw, length: length)
+    producer.commit(RingRecord.stride(length))
+  }
+
+  /// Asks an armed collector for its records and keeps them as one batch; gives the time at its end.
+  private func acquireRecords(
+    _ state: UnsafeMutablePointer<StreamState>, _ header: FrameHeader
+  ) -> UInt64 {
+    let rowWords = unsafe state.pointee.recordWords
+    let room = unsafe rowWords * state.pointee.recordRows
+    // Reserved together with the frame's words.
+    guard let record = unsafe producer.reserve(RingRecord.stride(FrameHeader.wordCount + room))
+    else { return header.end }
+    // Safe: so many words are reserved.
+    var rows = unsafe UnsafeMutableBufferPointer(
+      start: record + FrameHeader.wordCount, count: room
+    ).mutableSpan
+    let count = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
+      $0.sampleRecords(into: &rows)
+    }
+    let end = time.monotonic()
+    unsafe state.pointee.counts.records &+= UInt64(count.rows)
+    unsafe state.pointee.counts.recordsLost &+= UInt64(count.lost)
+    guard count.rows > 0 else { return end }
+    pushed &+= 1
+    var header = header
+    header.kind = .records
+    header.start = header.end
+    header.end = end
+    unsafe finish(record, header, isRaw: false, bodyWords: count.rows * rowWords)
     return end
   }
 }

@@ -2,230 +2,228 @@ import LinuxSystem
 import SampleModel
 import Synchronization
 
-/// The session's collectors with every layout they have had, and the place where one is armed
-/// anew. Shared by the controller and the drain, never touched by a sampling thread.
+/// The session's collectors with their armings and every layout that they have had. Shared by
+/// controller, drain and arming thread, never touched by a sampling thread. Nothing is armed,
+/// disarmed or read while its lock is held.
 final class StreamTable: Sendable {
   /// One collector of the session.
-  struct Entry {
+  private struct Entry {
     let collector: any Collector
-    let mailbox: Mailbox
-    var current: Replacement
+    let mailbox = Mailbox()
+    var current: Arming
     /// Replaced, but perhaps still in use by the sampling thread.
-    var outgoing: [Replacement] = []
-    var layouts: [UInt32: Layout] = [:]
-    var schema: RecordSchema?
+    var outgoing: [Arming] = []
+    /// By epoch, the present one's last.
+    var layouts: [Layout]
+    var nextEpoch: UInt32 = 2
+    let schema: RecordSchema?
     /// It is read no more, and disarmed.
     var isOver = false
   }
 
-  private struct State {
-    var entries: [Entry] = []
-  }
-
-  private let state = Mutex(State())
+  private let entries = Mutex<[Entry]>([])
   private let context: CollectorContext
-  /// Columns beyond those at arm time that a layout may grow to; the scratch has room for them.
-  static func room(forColumns columns: Int) -> Int { columns * 2 + 256 }
+  /// Layouts of a stream that are known again: one that comes and goes has its epoch back.
+  private static let knownLayouts = 16
 
   init(context: CollectorContext) { self.context = context }
 
-  /// Arms `collector` as the next stream.
-  func add(_ collector: any Collector) throws(LBError) {
-    let armed = try collector.arm(context)
-    state.withLock { state in
-      let stream = UInt16(state.entries.count)
+  /// Takes an armed collector as the next stream.
+  func add(_ collector: any Collector, _ armed: ArmedCollector) {
+    entries.withLock { entries in
+      let stream = UInt16(entries.count)
       let name = collector.description.name
-      var entry = Entry(
-        collector: collector, mailbox: Mailbox(), current: Replacement(armed: armed, epoch: 1))
-      entry.layouts[1] = Self.layout(of: armed, name, stream, epoch: 1)
-      if let record = armed.recordFields {
-        entry.schema = RecordSchema(
-          collector: name, stream: stream, name: record.name, fields: record.fields,
-          rowsPerTick: record.rowsPerTick)
+      let schema = armed.recordFields.map {
+        RecordSchema(
+          collector: name, stream: stream, name: $0.name, fields: $0.fields,
+          rowsPerTick: $0.rowsPerTick)
       }
-      state.entries.append(entry)
+      entries.append(
+        Entry(
+          collector: collector, current: Arming(armed, number: 1),
+          layouts: [Self.layout(of: armed, armed.columns, name, stream, epoch: 1)], schema: schema))
     }
   }
 
   private static func layout(
-    of armed: ArmedCollector, _ collector: String, _ stream: UInt16, epoch: UInt32
+    of armed: ArmedCollector, _ columns: [Column], _ collector: String, _ stream: UInt16,
+    epoch: UInt32
   ) -> Layout {
     Layout(
-      collector: collector, stream: stream, epoch: epoch, columns: armed.columns,
+      collector: collector, stream: stream, epoch: epoch, columns: columns,
       formulas: armed.formulas, leastShare: armed.leastShare)
   }
 
-  var count: Int { state.withLock { $0.entries.count } }
-
-  /// The layout of a stream at an epoch.
-  func layout(_ stream: UInt16, epoch: UInt32) -> Layout? {
-    state.withLock { state in
-      Int(stream) < state.entries.count ? state.entries[Int(stream)].layouts[epoch] : nil
+  private func entry<R>(_ stream: UInt16, _ body: (inout Entry) -> R) -> R? {
+    entries.withLock { entries in
+      Int(stream) < entries.count ? body(&entries[Int(stream)]) : nil
     }
+  }
+
+  /// The name of a stream's collector.
+  func name(_ stream: UInt16) -> String {
+    entry(stream) { $0.collector.description.name } ?? "a collector"
   }
 
   /// The record schema of a stream, nil for one of frames only.
-  func schema(_ stream: UInt16) -> RecordSchema? {
-    state.withLock { state in
-      Int(stream) < state.entries.count ? state.entries[Int(stream)].schema : nil
-    }
-  }
+  func schema(_ stream: UInt16) -> RecordSchema? { entry(stream) { $0.schema } ?? nil }
 
   /// What the armed collectors say of their sources.
-  var notes: [String] {
-    state.withLock { state in state.entries.flatMap(\.current.armed.notes) }
-  }
+  var notes: [String] { entries.withLock { $0.flatMap(\.current.armed.notes) } }
 
   /// The most that a stream's acquisitions may cost of one CPU, 0 for no bound of its own.
   func costLimit(_ stream: Int) -> Double {
-    state.withLock { $0.entries[stream].current.armed.costLimit ?? 0 }
+    entry(UInt16(stream)) { $0.current.armed.costLimit ?? 0 } ?? 0
   }
+
+  /// Every stream's present layout.
+  var layouts: [Layout] { entries.withLock { $0.compactMap(\.layouts.last) } }
 
   /// Nanoseconds of one acquisition of a stream: the median of a few, not the first.
   func cost(_ stream: Int) -> UInt64 {
-    guard let armed = state.withLock({ $0.entries[stream].current.armed }) as ArmedCollector? else {
-      return 0
-    }
-    var values = [UInt64](repeating: 0, count: armed.columns.count)
-    var span = values.mutableSpan
+    guard let armed = entry(UInt16(stream), { $0.current.armed }) else { return 0 }
+    let acquisition = SingleAcquisition(armed)
     var times: [UInt64] = []
     for _ in 0..<6 {
       let start = Clock.monotonic()
-      _ = armed.sample(into: &span)
+      _ = acquisition.take()
       times.append(Clock.monotonic() - start)
     }
     return times.dropFirst().sorted()[2]
   }
 
-  /// Prepares every stream for the next bracket: those whose layout will be another one.
-  func prepare() -> [(stream: UInt16, epoch: UInt32)] {
-    let present = state.withLock { state in
-      state.entries.enumerated().filter { !$1.isOver }.map { (UInt16($0), $1.current) }
-    }
-    return present.filter { $1.armed.prepare().needsRearm }.map { ($0, $1.epoch) }
-  }
-
-  /// Every stream's present layout.
-  var layouts: [Layout] {
-    state.withLock { state in
-      state.entries.compactMap { $0.layouts[$0.current.epoch] }
+  /// The sampling thread's state of a stream, and its mailbox.
+  func threadState(_ stream: Int, cadence: UInt64) -> (StreamState, Mailbox)? {
+    entry(UInt16(stream)) { entry in
+      let state = StreamState(
+        entry.current, stream: UInt16(stream), cadence: cadence,
+        recordWords: entry.schema?.fields.count ?? 0, recordRows: entry.schema?.rowsPerTick ?? 0)
+      return (state, entry.mailbox)
     }
   }
 
-  /// The sampling thread's state of a stream, its mailbox, and the words that it may need.
-  func threadState(_ stream: Int, cadence: UInt64) -> (StreamState, Mailbox, words: Int) {
-    state.withLock { state in
-      let entry = state.entries[stream]
-      let columns = entry.current.armed.columns.count
-      let recordWords = entry.schema?.fields.count ?? 0
-      let recordRows = entry.schema?.rowsPerTick ?? 0
-      let thread = unsafe StreamState(
-        armed: .passUnretained(entry.current.armed), stream: UInt16(stream), cadence: cadence,
-        askedCadence: cadence, epoch: entry.current.epoch, valueCount: columns,
-        recordWords: recordWords,
-        recordRows: recordRows)
-      let words = max(Self.room(forColumns: columns), recordWords * recordRows)
-      return (thread, entry.mailbox, words)
-    }
-  }
+  // MARK: Layouts
 
-  /// Arms a stream anew because its epoch `epoch` did not fit the kernel's text any more, and
-  /// gives the new layout. Nil when that has been done already.
-  func rearm(_ stream: UInt16, after epoch: UInt32) throws(LBError) -> (Layout, change: String)? {
-    // The lock is held while arming: two callers must not arm the same stream twice.
-    let result = state.withLock { state -> Result<(Layout, change: String)?, LBError> in
-      let index = Int(stream)
-      guard index < state.entries.count, state.entries[index].current.epoch == epoch else {
-        return .success(nil)
+  /// The layout of a stream whose frames have `columns` from now on: the present one, one that it
+  /// had before, or a new one. With it, in words, what changed, nil where nothing did.
+  func layout(_ stream: UInt16, columns: [Column]) -> (Layout, change: String?)? {
+    entry(stream) { entry -> (Layout, String?)? in
+      guard let present = entry.layouts.last else { return nil }
+      if present.columns == columns { return (present, nil) }
+      let change = Self.change(from: present.columns, to: columns)
+      if let known = entry.layouts.firstIndex(where: { $0.columns == columns }) {
+        let layout = entry.layouts.remove(at: known)
+        entry.layouts.append(layout)
+        return (layout, change)
       }
-      do throws(LBError) {
-        let old = state.entries[index].current
-        let armed = try state.entries[index].collector.arm(context)
-        let firstColumns = state.entries[index].layouts[1]?.columns.count ?? 0
-        guard armed.columns.count <= Self.room(forColumns: firstColumns) else {
-          armed.disarm()
-          throw LBError(
-            .metricCollection,
-            "\(state.entries[index].collector.description.name): grew from \(firstColumns) to "
-              + "\(armed.columns.count) columns, more than was reserved: start sampling anew")
-        }
-        let next = Replacement(armed: armed, epoch: epoch + 1)
-        let layout = Self.layout(
-          of: armed, state.entries[index].collector.description.name, stream, epoch: epoch + 1)
-        state.entries[index].outgoing.append(old)
-        state.entries[index].current = next
-        state.entries[index].layouts[epoch + 1] = layout
-        state.entries[index].mailbox.put(next)
-        return .success((layout, Self.change(from: old.armed.columns, to: armed.columns)))
-      } catch {
-        return .failure(error)
-      }
-    }
-    return try result.get()
+      let layout = Self.layout(
+        of: entry.current.armed, columns, entry.collector.description.name, stream,
+        epoch: entry.nextEpoch)
+      entry.nextEpoch += 1
+      entry.layouts.append(layout)
+      if entry.layouts.count > Self.knownLayouts { entry.layouts.removeFirst() }
+      return (layout, change)
+    } ?? nil
   }
 
-  /// A frame of `epoch` came through: older armings are out of use.
-  func retire(_ stream: UInt16, before epoch: UInt32) {
-    let unused = state.withLock { state -> [Replacement] in
-      let index = Int(stream)
-      guard index < state.entries.count else { return [] }
-      let unused = state.entries[index].outgoing.filter { $0.epoch < epoch }
-      for old in unused where old.epoch > 1 { state.entries[index].layouts[old.epoch] = nil }
-      state.entries[index].outgoing.removeAll { $0.epoch < epoch }
-      return unused
-    }
-    for replacement in unused { replacement.armed.disarm() }
-  }
-
-  /// Whether a stream is read no more.
-  func isOver(_ stream: UInt16) -> Bool { state.withLock { $0.entries[Int(stream)].isOver } }
-
-  /// What stands for a collector that holds nothing of its source: never read.
-  private static let nothing = ArmedCollector(columns: [])
-
-  /// Disarms and lets go of a stream, which `thread` reads no more until it is armed anew; gives
-  /// its epoch. Not while anything is sampled.
-  func release(_ stream: UInt16, from thread: SamplingThread) -> UInt32 {
-    thread.read(Self.nothing, inPlaceOf: stream)
-    let (old, epoch) = state.withLock { state in
-      let entry = state.entries[Int(stream)]
-      _ = unsafe entry.mailbox.fetch()
-      state.entries[Int(stream)].outgoing = []
-      state.entries[Int(stream)].current = Replacement(
-        armed: Self.nothing, epoch: entry.current.epoch)
-      return (entry.outgoing + [entry.current], entry.current.epoch)
-    }
-    for replacement in old.reversed() { replacement.armed.disarm() }
-    return epoch
-  }
-
-  /// Lets go of a stream for good.
-  func end(_ stream: UInt16, on thread: SamplingThread) {
-    state.withLock { $0.entries[Int(stream)].isOver = true }
-    _ = release(stream, from: thread)
-  }
-
-  /// Disarms everything, last armed first.
-  func disarmAll() {
-    let entries = state.withLock { state -> [Entry] in
-      let entries = state.entries
-      state.entries = []
-      return entries
-    }
-    for entry in entries.reversed() {
-      for replacement in (entry.outgoing + [entry.current]).reversed() {
-        replacement.armed.disarm()
-      }
-    }
-  }
-
-  /// Which instances came and went, in words.
+  /// Which instances and values came and went, in words.
   private static func change(from old: [Column], to new: [Column]) -> String {
     let before = Set(old.map(\.instance))
     let after = Set(new.map(\.instance))
     let parts =
       after.subtracting(before).sorted().map { "\($0) appeared" }
       + before.subtracting(after).sorted().map { "\($0) vanished" }
-    return parts.isEmpty ? "same instances" : parts.joined(separator: ", ")
+    guard parts.isEmpty else { return parts.joined(separator: ", ") }
+    let (names, newNames) = (Set(old.map(\.name)), Set(new.map(\.name)))
+    let values =
+      newNames.subtracting(names).sorted().prefix(8).map { "\($0) appeared" }
+      + names.subtracting(newNames).sorted().prefix(8).map { "\($0) vanished" }
+    return values.isEmpty ? "the same values in another order" : values.joined(separator: ", ")
+  }
+
+  // MARK: Arming anew
+
+  /// The arming of a stream that number `number` stands for. Those before it are out of use: they
+  /// are given too, to be disarmed.
+  func adopt(_ stream: UInt16, _ number: UInt32) -> (Arming, retired: [Arming])? {
+    entry(stream) { entry -> (Arming, [Arming])? in
+      guard let found = (entry.outgoing + [entry.current]).first(where: { $0.number == number })
+      else { return nil }
+      let retired = entry.outgoing.filter { $0.number < number }
+      entry.outgoing.removeAll { $0.number < number }
+      return (found, retired)
+    } ?? nil
+  }
+
+  /// Arms a stream anew in the place of arming `number`; false when that has been done already.
+  /// What hangs here hangs the caller's thread.
+  func rearm(_ stream: UInt16, after number: UInt32) throws(LBError) -> Bool {
+    guard let collector = entry(stream, { $0.current.number == number ? $0.collector : nil }) ?? nil
+    else { return false }
+    let armed = try collector.arm(context)
+    let isTaken =
+      entry(stream) { entry in
+        // Somebody else was faster, or gave it up.
+        guard entry.current.number == number, !entry.isOver else { return false }
+        let next = Arming(armed, number: number + 1)
+        entry.outgoing.append(entry.current)
+        entry.current = next
+        entry.mailbox.put(next)
+        return true
+      } ?? false
+    if !isTaken { armed.disarm() }
+    return isTaken
+  }
+
+  /// Prepares every stream for the next bracket; gives those whose layout will be another one, with
+  /// the numbers of their armings.
+  func prepare() -> [(stream: UInt16, arming: UInt32)] {
+    let present = entries.withLock { entries in
+      entries.enumerated().filter { !$1.isOver }.map { (UInt16($0), $1.current) }
+    }
+    return present.filter { $1.armed.prepare().needsRearm }.map { ($0, $1.number) }
+  }
+
+  // MARK: Letting go
+
+  /// Whether a stream is read no more.
+  func isOver(_ stream: UInt16) -> Bool { entry(stream) { $0.isOver } ?? true }
+
+  /// What stands for a collector that holds nothing of its source: never read.
+  private static let nothing = ArmedCollector(columns: [])
+
+  /// Disarms and lets go of a stream, which `thread` reads no more until it is armed anew; gives
+  /// the number of what stands for it. Not while anything is sampled.
+  func release(_ stream: UInt16, from thread: SamplingThread) -> UInt32 {
+    let released = entry(stream) { entry in
+      let old = entry.outgoing + [entry.current]
+      let next = Arming(Self.nothing, number: entry.current.number + 1)
+      _ = unsafe entry.mailbox.fetch()
+      entry.outgoing = []
+      entry.current = next
+      return (old: old, next: next)
+    }
+    guard let released else { return 0 }
+    thread.read(released.next, of: stream)
+    for arming in released.old.reversed() { arming.armed.disarm() }
+    return released.next.number
+  }
+
+  /// Lets go of a stream for good.
+  func end(_ stream: UInt16, on thread: SamplingThread) {
+    _ = entry(stream) { $0.isOver = true }
+    _ = release(stream, from: thread)
+  }
+
+  /// Disarms everything, last armed first.
+  func disarmAll() {
+    let all = entries.withLock { entries -> [Entry] in
+      let all = entries
+      entries = []
+      return all
+    }
+    for entry in all.reversed() {
+      for arming in (entry.outgoing + [entry.current]).reversed() { arming.armed.disarm() }
+    }
   }
 }

@@ -18,12 +18,9 @@ import Testing
   ) throws -> (AcquisitionOutcome, [String: UInt64]) {
     let armed = try #require(CollectorRegistry.host()[name]).arm(context)
     defer { armed.disarm() }
-    var values = [UInt64](repeating: .max, count: armed.columns.count)
-    var span = values.mutableSpan
-    let outcome = armed.sample(into: &span)
-    return (
-      outcome, Dictionary(uniqueKeysWithValues: zip(armed.columns.map(\.name), values))
-    )
+    let acquisition = SingleAcquisition(armed)
+    let outcome = acquisition.take()
+    return (outcome, acquisition.named)
   }
 
   @Test(arguments: names)
@@ -86,10 +83,9 @@ import Testing
 
   @Test func interfacesAreTheSameThroughNetlink() throws {
     func read(_ armed: ArmedCollector) throws -> [String: UInt64] {
-      var values = [UInt64](repeating: .max, count: armed.columns.count)
-      var span = values.mutableSpan
-      #expect(armed.sample(into: &span) == .complete)
-      return Dictionary(uniqueKeysWithValues: zip(armed.columns.map(\.name), values))
+      let acquisition = SingleAcquisition(armed)
+      #expect(acquisition.take() == .complete)
+      return acquisition.named
     }
     let text = try NetCollector(.text).arm(here)
     let binary = try NetCollector(.netlink).arm(here)

@@ -30,10 +30,9 @@ import Testing
   }
 
   private func values(_ armed: ArmedCollector) -> (AcquisitionOutcome, [String: UInt64]) {
-    var values = [UInt64](repeating: .max, count: armed.columns.count)
-    var span = values.mutableSpan
-    let outcome = armed.sample(into: &span)
-    return (outcome, Dictionary(uniqueKeysWithValues: zip(armed.columns.map(\.name), values)))
+    let acquisition = SingleAcquisition(armed)
+    let outcome = acquisition.take()
+    return (outcome, acquisition.named)
   }
 
   @Test func aGroupIsWhatItsFilesSay() throws {

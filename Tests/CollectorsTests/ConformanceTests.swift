@@ -81,10 +81,9 @@ import Testing
   }
 
   private func sample(_ armed: ArmedCollector) -> (AcquisitionOutcome, [UInt64]) {
-    var values = [UInt64](repeating: .max, count: armed.columns.count)
-    var span = values.mutableSpan
-    let outcome = armed.sample(into: &span)
-    return (outcome, values)
+    let acquisition = SingleAcquisition(armed)
+    let outcome = acquisition.take()
+    return (outcome, acquisition.values)
   }
 
   @Test(arguments: collectors)

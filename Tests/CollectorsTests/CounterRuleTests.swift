@@ -37,16 +37,15 @@ import Testing
       try folder.write("sys/devices/system/node/node1/cpulist", nodeOne)
       let armed = try collector.arm(context)
       defer { armed.disarm() }
-      var values = [UInt64](repeating: 0, count: armed.columns.count)
-      var span = values.mutableSpan
-      #expect(armed.sample(into: &span) == .complete)
+      let acquisition = SingleAcquisition(armed)
+      #expect(acquisition.take() == .complete)
       // A new layout where the columns are others.
       epoch = armed.columns.contains { $0.instance == "3" } ? 1 : 2
       let layout = Layout(collector: "cpu", stream: 0, epoch: epoch, columns: armed.columns)
       derivation.layout(layout)
       let header = FrameHeader(
         stream: 0, epoch: epoch, bracket: 1, start: second * 1_000_000_000, end: 0)
-      return derivation.derive(header, values.span).named(layout)
+      return derivation.derive(header, acquisition.values.span).named(layout)
     }
     let far: UInt64 = 100_000
     let whole: [(Int, UInt64, UInt64)] = [(0, 10, 900), (1, 10, 900), (2, 10, 900), (3, far, 900)]

@@ -12,10 +12,8 @@ import Testing
   private let context = CollectorContext(roots: MountRoots())
 
   private func sample(_ armed: ArmedCollector) -> [String: UInt64]? {
-    var values = [UInt64](repeating: .max, count: armed.columns.count)
-    var span = values.mutableSpan
-    guard armed.sample(into: &span) == .complete else { return nil }
-    return Dictionary(uniqueKeysWithValues: zip(armed.columns.map(\.name), values))
+    let acquisition = SingleAcquisition(armed)
+    return acquisition.take() == .complete ? acquisition.named : nil
   }
 
   private func rows(_ armed: ArmedCollector) -> [[String: RecordValue.Content]] {

@@ -15,11 +15,10 @@ func collectorSuite() {
     ) { benchmark in
       let armed = try collector.arm(context)
       defer { armed.disarm() }
-      var values = [UInt64](repeating: 0, count: armed.columns.count)
-      var span = values.mutableSpan
-      var outcome = armed.sample(into: &span)
-      measured(benchmark) { outcome = armed.sample(into: &span) }
-      benchmark.measurement(.systemCalls, Int(armed.systemCallsOfSample))
+      let acquisition = SingleAcquisition(armed)
+      var outcome = acquisition.take()
+      measured(benchmark) { outcome = acquisition.take() }
+      benchmark.measurement(.systemCalls, Int(acquisition.systemCalls))
       if outcome != .complete { benchmark.error("\(outcome.phrase)") }
     }
   }

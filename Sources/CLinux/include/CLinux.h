@@ -98,6 +98,8 @@ int lb_set_thread_name(const char *name);
 // 0 or errno.
 int lb_keep_capabilities(uint64_t mask);
 int lb_eventfd(void);
+// memfd_create(2) with room for `bytes`: a descriptor or -errno.
+int lb_memory_file(int64_t bytes);
 // signalfd(2) over those of the signals that are not ignored, blocked in this thread first.
 int lb_signalfd(const int *signals, size_t count);
 // The next pending signal's number, 0 when there is none.

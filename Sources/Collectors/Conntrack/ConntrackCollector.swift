@@ -45,7 +45,7 @@ struct ConntrackCollector: TextCollector {
       TextSource(
         number: context.roots.proc("sys/net/netfilter/nf_conntrack_\(name)"), TextField(name))
     } + [
-      TextSource(context.network("stat/nf_conntrack"), comesWhole: false, isNeeded: false) {
+      TextSource(context.network("stat/nf_conntrack"), delivery: .shortRecords, isNeeded: false) {
         text throws(KernelTextError) in
         try TextFormat.conntrack(text)
       }

@@ -102,67 +102,30 @@ struct CpuCollector: TextCollector {
       collector: "cpu", metric: metric, instance: field.instance, isSum: isBroken)
   }
 
-  /// The text's columns, and on a host with several NUMA nodes the sums over each node's CPUs.
-  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
-    let armed = try armTexts(context)
+  /// On a host with several NUMA nodes, each node's time: the sum over its CPUs that are there.
+  func sums(
+    of columns: [Column], _ instances: Set<String>, _ context: CollectorContext
+  ) -> [SummedColumn] {
     let nodes = HostFacts.nodes(context.roots)
-    guard nodes.count > 1 else { return armed }
+    guard nodes.count > 1 else { return [] }
     var places: [String: Int] = [:]
-    for (place, column) in armed.columns.enumerated() { places[column.name] = place }
-    var columns: [Column] = []
-    var parts: [[Int]] = []
+    for (place, column) in columns.enumerated() { places[column.name] = place }
+    var sums: [SummedColumn] = []
     for node in nodes {
-      let cpus = HostFacts.cpus(ofNode: node, context.roots)?.members ?? []
+      let members = HostFacts.cpus(ofNode: node, context.roots)?.members ?? []
+      // One that is on its way out or in is listed a moment before or after its row goes or comes.
+      let cpus = members.filter { instances.contains("\($0)") }
       for metric in description.metrics where metric.extent == .instance {
         let column = Column(
           collector: "cpu", metric: metric, instance: "node\(node)", isSum: true)
-        let mine = cpus.compactMap { places["cpu.\(metric.name)[\($0)]"] }
-        // Without one of its CPUs a sum would be another's.
-        guard !mine.isEmpty, mine.count == cpus.count, context.filter.passes(column.name) else {
+        let parts = cpus.compactMap { places["cpu.\(metric.name)[\($0)]"] }
+        // Without one of its CPUs, which the user left out, a sum would be another's.
+        guard !parts.isEmpty, parts.count == cpus.count, context.filter.passes(column.name) else {
           continue
         }
-        columns.append(column)
-        parts.append(mine)
+        sums.append(SummedColumn(column: column, parts: parts))
       }
     }
-    return ArmedSums(armed, columns: columns, parts: parts)
+    return sums
   }
-}
-
-/// An armed collector's columns, and behind them sums over some of them.
-private final class ArmedSums: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
-  private let base: ArmedCollector
-  /// Columns of the base by sum, one behind the other, and where each sum's begin.
-  private let parts: [Int]
-  private let starts: [Int]
-
-  init(_ base: ArmedCollector, columns: [Column], parts: [[Int]]) {
-    self.base = base
-    self.parts = parts.flatMap { $0 }
-    var starts = [0]
-    for part in parts { starts.append(starts[starts.count - 1] + part.count) }
-    self.starts = starts
-    super.init(columns: base.columns + columns, notes: base.notes)
-  }
-
-  override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
-    let first = base.columns.count
-    var mine = values._mutatingExtracting(0..<first)
-    let outcome = base.sample(into: &mine)
-    systemCallsOfSample = base.systemCallsOfSample
-    guard outcome == .complete else { return outcome }
-    for sum in 0..<starts.count - 1 {
-      var total: UInt64 = 0
-      for place in starts[sum]..<starts[sum + 1] { total &+= values[parts[place]] }
-      values[first + sum] = total
-    }
-    return .complete
-  }
-
-  override var sourcePaths: [String] { base.sourcePaths }
-
-  override func readOnly() -> Int? { base.readOnly() }
-
-  override func disarm() { base.disarm() }
 }

@@ -70,7 +70,7 @@ struct DiskCollector: TextCollector {
       }
     }
     return [
-      TextSource(context.roots.proc("diskstats"), comesWhole: false) {
+      TextSource(context.roots.proc("diskstats"), delivery: .shortRecords) {
         text throws(KernelTextError) in
         try TextFormat.disks(text, keeps: keeps)
       }

@@ -30,7 +30,7 @@ struct InterruptsCollector: TextCollector {
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     [
-      TextSource(context.roots.proc("interrupts"), comesWhole: false) {
+      TextSource(context.roots.proc("interrupts"), delivery: .pieces) {
         text throws(KernelTextError) in
         try TextFormat.interrupts(text, perCPU: perCPU)
       }

@@ -34,7 +34,9 @@ struct LinksCollector: TextCollector {
       .filter { $0 != "bonding_masters" }
     // Where the table of interfaces changes its names, so do the columns here.
     return [
-      TextSource(context.network("dev"), comesWhole: false, isNeeded: false) {
+      TextSource(
+        context.network("dev"), delivery: .shortRecords, isNeeded: false, namesInstances: true
+      ) {
         text throws(KernelTextError) in
         try TextFormat.interfaces(text)
       }

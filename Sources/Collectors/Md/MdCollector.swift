@@ -47,6 +47,6 @@ struct MdCollector: TextCollector {
             try TextFormat.limit(text, TextField("sync_speed", of: array), none: "none")
           },
         ]
-    } + [TextSource(sentinel: context.roots.proc("partitions"), comesWhole: false)]
+    } + [TextSource(sentinel: context.roots.proc("partitions"), delivery: .shortRecords)]
   }
 }

@@ -66,7 +66,7 @@ struct NetCollector: TextCollector {
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     [
-      TextSource(context.network("dev"), comesWhole: false) { text throws(KernelTextError) in
+      TextSource(context.network("dev"), delivery: .shortRecords) { text throws(KernelTextError) in
         try TextFormat.interfaces(text)
       }
     ]

@@ -56,7 +56,7 @@ struct NfsCollector: TextCollector {
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     Self.lines.sorted { $0.key < $1.key }.map { file, lines in
-      TextSource(context.network("rpc/\(file)"), comesWhole: false, isNeeded: false) {
+      TextSource(context.network("rpc/\(file)"), delivery: .pieces, isNeeded: false) {
         text throws(KernelTextError) in
         try TextFormat.remoteCalls(text, lines, of: file == "nfs" ? "client" : "server")
       }

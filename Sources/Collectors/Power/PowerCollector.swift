@@ -39,16 +39,6 @@ struct PowerCollector: TextCollector {
       range: range.flatMap { UInt64($0) })
   }
 
-  func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
-    let armed = try armTexts(context)
-    var ranges: [String: UInt64] = [:]
-    for (zone, instance) in zones(context) {
-      let range = SmallFile.text(context.roots.sys("class/powercap/\(zone)/max_energy_range_uj"))
-      ranges[instance] = range.flatMap { UInt64($0) }
-    }
-    return ArmedTurns(armed, ranges: armed.columns.map { ranges[$0.instance] ?? 0 })
-  }
-
   /// The zones' folders and how they are called here.
   private func zones(_ context: CollectorContext) -> [(folder: String, instance: String)] {
     directoryEntries(context.roots.sys("class/powercap")).filter { $0.contains(":") }.map { zone in
@@ -56,48 +46,4 @@ struct PowerCollector: TextCollector {
       return (zone, "\(zone).\(name)")
     }
   }
-}
-
-/// An armed collector whose counters turn at ranges that are no power of two: each goes on beyond.
-@safe
-private final class ArmedTurns: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
-  private struct Turn {
-    let range: UInt64
-    var last: UInt64 = 0
-    var passed: UInt64 = 0
-  }
-
-  private let base: ArmedCollector
-  /// Memory of its own rather than an array: a sampling thread then meets no exclusivity check.
-  private let turns: UnsafeMutableBufferPointer<Turn>
-
-  /// `base` with the range of each of its columns, 0 for one that is not known.
-  init(_ base: ArmedCollector, ranges: [UInt64]) {
-    self.base = base
-    unsafe turns = .allocate(capacity: ranges.count)
-    _ = unsafe turns.initialize(from: ranges.map { Turn(range: $0) })
-    super.init(columns: base.columns, notes: base.notes)
-  }
-
-  deinit { unsafe turns.deallocate() }
-
-  override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
-    let outcome = base.sample(into: &values)
-    systemCallsOfSample = base.systemCallsOfSample
-    guard outcome == .complete else { return outcome }
-    for index in unsafe turns.indices {
-      let value = values[index]
-      if unsafe value < turns[index].last { unsafe turns[index].passed &+= turns[index].range }
-      unsafe turns[index].last = value
-      unsafe values[index] = value &+ turns[index].passed
-    }
-    return .complete
-  }
-
-  override var sourcePaths: [String] { base.sourcePaths }
-
-  override func readOnly() -> Int? { base.readOnly() }
-
-  override func disarm() { base.disarm() }
 }

@@ -102,25 +102,7 @@ struct ProcessCollector: Collector {
         .metricCollection, "process: \(pid) has ended, and its number is another process's",
         context: ErrorContext(collector: "process"))
     }
-    let texts = ProcessTexts(processes: processes, description: description)
-    let armed = try texts.arm(context)
-    var columns: [Column] = []
-    var folders: [Int32] = []
-    for pid in processes {
-      guard let metric = description.metrics.first(where: { $0.name == "fds" }) else { continue }
-      let column = Column(collector: "process", metric: metric, instance: "\(pid)")
-      guard context.filter.passes(column.name) else { continue }
-      let path = context.roots.proc("\(pid)/fd")
-      do throws(SystemError) {
-        let folder = try OwnedDescriptor(open: path, RawDirectory.pathOnly)
-        guard (RawDirectory.size(folder.number) ?? 0) > 0 else { continue }
-        folders.append(folder.release())
-        columns.append(column)
-      } catch {
-        // Not ours to look into: the column is left out, as the texts' are.
-      }
-    }
-    return ArmedProcesses(armed, folders: folders, columns: columns)
+    return try ProcessTexts(processes: processes, description: description).arm(context)
   }
 }
 
@@ -177,6 +159,7 @@ private struct ProcessTexts: TextCollector {
           try TextFormat.row(
             text, ["size", "resident", "shared", "text", "lib", "data", "dt"], of: name)
         },
+        TextSource(entriesOf: path("fd"), TextField("fds", of: name)),
       ]
     }
   }
@@ -186,36 +169,5 @@ private struct ProcessTexts: TextCollector {
     if let known = described(field.name) { return known }
     guard field.suffix == "kB" else { return nil }
     return gauge(field.name, "see proc_pid_status(5)", unit: .bytes, scale: Scale(1024))
-  }
-}
-
-/// Texts, and the number of open descriptors behind them.
-private final class ArmedProcesses: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
-  private let texts: ArmedCollector
-  private let folders: [Int32]
-
-  init(_ texts: ArmedCollector, folders: [Int32], columns: [Column]) {
-    self.texts = texts
-    self.folders = folders
-    super.init(columns: texts.columns + columns, notes: texts.notes)
-  }
-
-  override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
-    let first = texts.columns.count
-    var mine = values._mutatingExtracting(0..<first)
-    let outcome = texts.sample(into: &mine)
-    systemCallsOfSample = texts.systemCallsOfSample &+ UInt64(folders.count)
-    guard outcome == .complete else { return outcome }
-    for index in folders.indices {
-      guard let count = RawDirectory.size(folders[index]) else { return .layoutChanged }
-      values[first + index] = count
-    }
-    return .complete
-  }
-
-  override func disarm() {
-    texts.disarm()
-    for folder in folders { close(folder) }
   }
 }

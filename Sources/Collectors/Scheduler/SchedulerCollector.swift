@@ -35,7 +35,7 @@ struct SchedulerCollector: TextCollector {
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     [
-      TextSource(context.roots.proc("schedstat"), comesWhole: false) {
+      TextSource(context.roots.proc("schedstat"), delivery: .pieces) {
         text throws(KernelTextError) in
         try TextFormat.schedule(text)
       }

@@ -28,7 +28,7 @@ struct SlabCollector: TextCollector {
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     [
-      TextSource(context.roots.proc("slabinfo"), comesWhole: false) {
+      TextSource(context.roots.proc("slabinfo"), delivery: .shortRecords) {
         text throws(KernelTextError) in
         try TextFormat.slabs(text)
       }

@@ -37,7 +37,7 @@ struct SoftnetCollector: TextCollector {
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     [
-      TextSource(context.network("softnet_stat"), comesWhole: false) {
+      TextSource(context.network("softnet_stat"), delivery: .shortRecords) {
         text throws(KernelTextError) in
         try TextFormat.softnet(text)
       }

@@ -43,7 +43,8 @@ struct VmCollector: TextCollector {
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     [
-      TextSource(context.roots.proc("vmstat"), comesWhole: false) { text throws(KernelTextError) in
+      TextSource(context.roots.proc("vmstat"), delivery: .shortRecords) {
+        text throws(KernelTextError) in
         try TextFormat.list(text)
       }
     ]

@@ -34,11 +34,11 @@ struct ZonesCollector: TextCollector {
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     [
-      TextSource(context.roots.proc("buddyinfo"), comesWhole: false) {
+      TextSource(context.roots.proc("buddyinfo"), delivery: .shortRecords) {
         text throws(KernelTextError) in
         try TextFormat.buddies(text)
       },
-      TextSource(context.roots.proc("zoneinfo"), comesWhole: false, isNeeded: false) {
+      TextSource(context.roots.proc("zoneinfo"), delivery: .pieces, isNeeded: false) {
         text throws(KernelTextError) in
         try TextFormat.zones(text, perCPU: perCPU)
       },

@@ -1,0 +1,261 @@
+import Glibc
+import KernelText
+import LinuxSystem
+import SampleModel
+import Sampler
+
+/// Turns the texts of one collector into values: each has its template, which the first reading that
+/// does not fit replaces by its own.
+///
+/// The smallest unit fails: a file that cannot be read, or a field of it, has no column as long as
+/// that lasts, and is named once with its cause; all else goes on.
+final class TextDecoder: RawDecoder {
+  /// What is known of one source.
+  private struct Part {
+    let source: TextSource
+    /// Of the last text of another shape: its bytes and holes, for a template with other wishes.
+    var text: KernelText?
+    var holes: [TextHole] = []
+    /// Why it has no values: an errno, 0 for a text without any.
+    var failure: Int32?
+    /// Its columns in the order of the holes, those that another source has too included.
+    var fields: [(field: TextField, column: Column)] = []
+    /// Which of the columns are its own.
+    var wanted: [Bool] = []
+    var template: TextTemplate?
+    var memory: TextMemory?
+    var firstSlot = 0
+  }
+
+  private let collector: any TextCollector
+  private let context: CollectorContext
+  private let known: [String: MetricDescription]
+  private var parts: [Part]
+  private var sums: [SummedColumn] = []
+  /// What was reported, so that nothing is reported twice.
+  private var reported = Set<String>()
+  /// Messages about one collector that are worth having.
+  private static let reportLimit = 200
+
+  /// A decoder of `sources`, none of which was read.
+  init(_ collector: any TextCollector, _ context: CollectorContext, _ sources: [TextSource]) {
+    self.collector = collector
+    self.context = context
+    parts = sources.map { Part(source: $0) }
+    var known: [String: MetricDescription] = [:]
+    for metric in collector.description.metrics { known[metric.name] = metric }
+    self.known = known
+    super.init()
+  }
+
+  override func decode(_ body: Span<UInt64>) -> Outcome {
+    var outcome = Outcome.values
+    if !parse(body) {
+      if learn(body) { outcome = .valuesOfNewColumns }
+      // What a text was learnt from it also parses; else it is our bug, and absent.
+      guard hasValues, parse(body) else { return .gap(failure) }
+    }
+    for (place, sum) in sums.enumerated() {
+      var total: UInt64 = 0
+      for part in sum.parts { total &+= values[part] }
+      values[columns.count - sums.count + place] = total
+    }
+    return outcome
+  }
+
+  /// Whether any source has a value now.
+  private var hasValues: Bool { parts.contains { $0.failure == nil && !$0.fields.isEmpty } }
+
+  /// Why none has.
+  private var failure: AcquisitionOutcome {
+    let needed = parts.filter(\.source.isNeeded)
+    let failures = (needed.isEmpty ? parts : needed).compactMap(\.failure)
+    guard let first = failures.first else { return .malformed }
+    return switch first {
+    case 0: .malformed
+    case EACCES, EPERM: .denied
+    default: .absent
+    }
+  }
+
+  // MARK: Parsing
+
+  /// Parses every part by what is known of it; false when one is not as it is known.
+  private func parse(_ body: Span<UInt64>) -> Bool {
+    var next = RawParts()
+    var all = values.mutableSpan
+    for index in parts.indices {
+      guard let part = next.next(of: body), parts[index].failure == Self.failure(of: part) else {
+        return false
+      }
+      guard parts[index].failure == nil else { continue }
+      if parts[index].source.entries != nil {
+        if parts[index].wanted.first == true { all[parts[index].firstSlot] = body[part.start] }
+        continue
+      }
+      guard let template = parts[index].template, let memory = parts[index].memory else {
+        return false
+      }
+      let first = parts[index].firstSlot
+      var mine = all._mutatingExtracting(first..<first + template.valueCount)
+      let fits = body.withBytes(of: part) { text in
+        do throws(KernelTextError) {
+          try template.parse(text, into: &mine, memory: memory)
+          return true
+        } catch {
+          return false
+        }
+      }
+      if !fits { return false }
+    }
+    return true
+  }
+
+  /// Why a part has no values: the errno of its read, 0 where it is empty.
+  @inline(__always)
+  private static func failure(of part: RawParts.Part) -> Int32? {
+    part.failure != 0 ? part.failure : part.bytes == 0 ? 0 : nil
+  }
+
+  // MARK: Learning
+
+  /// Learns the parts that are not as they were known; gives whether that makes other columns.
+  private func learn(_ body: Span<UInt64>) -> Bool {
+    var next = RawParts()
+    for index in parts.indices {
+      guard let part = next.next(of: body) else { break }
+      guard let failure = Self.failure(of: part) else {
+        if parts[index].source.entries != nil {
+          learnEntries(index)
+        } else {
+          body.withBytes(of: part) { learn(index, $0) }
+        }
+        continue
+      }
+      if parts[index].failure != failure { fail(index, failure) }
+    }
+    // A frame of nothing keeps the columns that there were: they may come back.
+    guard hasValues else { return false }
+    return arrange()
+  }
+
+  /// A source has no values any more, or for another reason.
+  private func fail(_ index: Int, _ failure: Int32) {
+    let hadValues = parts[index].failure == nil && !parts[index].fields.isEmpty
+    parts[index].failure = failure
+    parts[index].fields = []
+    parts[index].template = nil
+    let path = parts[index].source.path
+    let reason = failure == 0 ? "it is empty" : SystemError.words(failure)
+    if hadValues || failure == EACCES || failure == EPERM || failure == 0 {
+      report("\(path): \(reason): its values are absent")
+    }
+    // What is gone has perhaps made room for something else.
+    if hadValues, [ENOENT, ENODEV, ENXIO, ESRCH].contains(failure) { wantsRearm = true }
+  }
+
+  private func learnEntries(_ index: Int) {
+    guard parts[index].fields.isEmpty, let field = parts[index].source.entries else { return }
+    parts[index].failure = nil
+    parts[index].fields = column(field).map { [(field, $0)] } ?? []
+  }
+
+  private func learn(_ index: Int, _ bytes: Span<UInt8>) {
+    // What parses as it is known is known.
+    if parts[index].failure == nil, let template = parts[index].template {
+      var values = [UInt64](repeating: 0, count: template.valueCount)
+      var span = values.mutableSpan
+      do throws(KernelTextError) {
+        return try template.parse(bytes, into: &span, memory: template.memory())
+      } catch {
+        // It has another shape now.
+      }
+    }
+    let source = parts[index].source
+    let isFirst = parts[index].template == nil
+    let text = KernelText(bytes)
+    var holes: [TextHole] = []
+    do throws(KernelTextError) {
+      holes = try source.learn(text)
+      for complaint in text.complaints(holes) { report("\(source.path): \(complaint): absent") }
+    } catch {
+      // All of it is literal then: it is learnt anew when it changes.
+      report("\(source.path): \(Self.words(error)): its values are absent")
+    }
+    parts[index].text = text
+    parts[index].holes = holes
+    parts[index].failure = nil
+    parts[index].template = nil
+    parts[index].fields = holes.compactMap { hole in
+      guard let field = hole.field, let column = column(field) else { return nil }
+      return (field, column)
+    }
+    if source.namesInstances, !isFirst { wantsRearm = true }
+  }
+
+  private static func words(_ error: KernelTextError) -> String {
+    switch error {
+    case .malformed(let line, let field): "line \(line), word \(field) is not as it should be"
+    case .truncated: "it ends too early"
+    case .layoutChanged: "it is not as it should be"
+    }
+  }
+
+  /// The column of a field, nil for one that is not wanted.
+  private func column(_ field: TextField) -> Column? {
+    guard collector.keeps(field), let metric = known[field.name] ?? collector.metric(field) else {
+      return nil
+    }
+    let column = collector.column(metric, field, context)
+    return context.filter.passes(column.name) ? column : nil
+  }
+
+  /// Gives each part its columns, of which one that two texts have is read from the first, and its
+  /// template; gives whether the columns are others than before.
+  private func arrange() -> Bool {
+    var names = Set<String>()
+    var all: [Column] = []
+    for index in parts.indices where parts[index].failure == nil {
+      let wanted = parts[index].fields.map { names.insert($0.column.name).inserted }
+      parts[index].firstSlot = all.count
+      for (field, isWanted) in zip(parts[index].fields, wanted) where isWanted {
+        all.append(field.column)
+      }
+      if parts[index].source.entries == nil,
+        parts[index].template == nil
+          || parts[index].wanted != wanted
+      {
+        var mine = Set<TextField>()
+        for (field, isWanted) in zip(parts[index].fields, wanted) where isWanted {
+          mine.insert(field.field)
+        }
+        guard let text = parts[index].text else { continue }
+        let template = TextTemplate(text, holes: parts[index].holes) { mine.remove($0) != nil }
+        parts[index].template = template
+        parts[index].memory = template.memory()
+      }
+      parts[index].wanted = wanted
+    }
+    sums = collector.sums(of: all, instances(), context)
+    all += sums.map(\.column)
+    guard all != columns else { return false }
+    change(columns: all)
+    return true
+  }
+
+  /// The instances that the texts have, those that nobody wants included.
+  private func instances() -> Set<String> {
+    var instances = Set<String>()
+    for part in parts where part.failure == nil {
+      for hole in part.holes {
+        if let instance = hole.field?.instance { instances.insert(instance) }
+      }
+    }
+    return instances
+  }
+
+  private func report(_ message: String) {
+    guard reported.count < Self.reportLimit, reported.insert(message).inserted else { return }
+    messages.append("\(collector.description.name): \(message)")
+  }
+}
