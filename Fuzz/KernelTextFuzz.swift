@@ -1,7 +1,9 @@
 // Compiled into one module with Sources/KernelText by Scripts/fuzz.
 
 /// The first byte picks the grammar, the second where the text that is learnt ends; what follows is
-/// read by its shape. Nothing may trap, and a text must be read by the shape learnt from it.
+/// read by its shape. Nothing may trap, a text must be read by the shape learnt from it, and each
+/// value must be what stands in its place for who splits strings. A second text that is of the
+/// first one's shape must give what it gives when it is learnt itself.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
   let bytes = Array(UnsafeBufferPointer(start: data, count: count))
@@ -12,21 +14,78 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
   let (first, second) = (Array(body[..<cut]), Array(body[cut...]))
   do throws(KernelTextError) {
     let text = KernelText(first.span)
-    let template = TextTemplate(text, holes: try learn(text, Int(bytes[0])))
-    var values = [UInt64](repeating: 0, count: template.valueCount)
-    var span = values.mutableSpan
+    let holes = try learn(text, Int(bytes[0]))
+    let template = TextTemplate(text, holes: holes)
     let memory = template.memory()
-    do throws(KernelTextError) {
-      try template.parse(first.span, into: &span, memory: memory)
-    } catch {
-      // A number may be too large, and nothing else may be wrong with what was learnt.
-      guard case .malformed = error else { preconditionFailure("\(error)") }
+    let values = slowly(text, holes)
+    guard let own = read(first, template, memory) else {
+      preconditionFailure("a text is not of its own shape")
     }
-    try template.parse(second.span, into: &span, memory: memory)
+    precondition(own == values.map(\.value))
+    precondition(Set(values.map(\.name)).count == values.count, "a name is there twice")
+    precondition(text.complaints(holes).isEmpty == !holes.contains(where: \.isUnreadable))
+    // Twice: what is remembered is no other way to the values.
+    for _ in 0..<2 {
+      guard let next = read(second, template, memory) else { return 0 }
+      let other = KernelText(second.span)
+      var named: [String: UInt64] = [:]
+      for (name, value) in slowly(other, try learn(other, Int(bytes[0]))) { named[name] = value }
+      for (name, value) in zip(values.map(\.name), next) { precondition(named[name] == value) }
+    }
   } catch {
     // Refused, as it should be.
   }
   return 0
+}
+
+private func read(
+  _ bytes: [UInt8], _ template: TextTemplate, _ memory: TextMemory
+) -> [UInt64]? {
+  var values = [UInt64](repeating: 0, count: template.valueCount)
+  var span = values.mutableSpan
+  do throws(KernelTextError) {
+    try template.parse(bytes.span, into: &span, memory: memory)
+    return values
+  } catch {
+    return nil
+  }
+}
+
+extension TextHole {
+  fileprivate var isUnreadable: Bool {
+    if case .unreadable = content { true } else { false }
+  }
+}
+
+/// The values of the holes, by splitting strings.
+private func slowly(_ text: KernelText, _ holes: [TextHole]) -> [(name: String, value: UInt64)] {
+  holes.compactMap { hole in
+    let words = text.string(hole.start..<hole.end).split { $0 == " " || $0 == "\t" }
+    let value: UInt64?
+    let field: TextField
+    switch hole.content {
+    case .number(let form, let one):
+      field = one
+      precondition(words.count == 1)
+      switch form {
+      case .decimal, .speed: value = UInt64(words[0])
+      case .hexadecimal: value = UInt64(words[0], radix: 16)
+      case .signed: value = Int64(words[0]).map { UInt64(bitPattern: $0) }
+      case .hundredths:
+        let parts = words[0].split(separator: ".", omittingEmptySubsequences: false)
+        let places = parts.count > 1 ? String((parts[1] + "00").prefix(2)) : "00"
+        value = UInt64(parts[0]).flatMap { whole in UInt64(places).map { whole * 100 + $0 } }
+      }
+    case .sum(let count, let one):
+      field = one
+      precondition(words.count == count)
+      let numbers = words.map { UInt64($0) }
+      value = numbers.contains(nil) ? nil : numbers.reduce(0) { $0 &+ ($1 ?? 0) }
+    case .ignored, .unreadable, .restOfLine, .nameAndWord: return nil
+    }
+    guard let value else { preconditionFailure("\(field) is no number: \(words)") }
+    return ("\(field.name)[\(field.instance)]", value)
+  }
 }
 
 /// What is read without a learnt shape: the texts of processes that are found while sampling.
@@ -42,7 +101,9 @@ private func readByPlace(_ bytes: [UInt8]) {
     // Refused, as it should be.
   }
   do throws(KernelTextError) {
-    try ProcessMemory.rollup(bytes.span, count: 5) { place, _ in precondition(place < 5) }
+    try ProcessMemory.rollup(bytes.span, count: 5, sizes: 0b11101) { place, _ in
+      precondition(place < 5)
+    }
   } catch {
     // Refused, as it should be.
   }
@@ -52,7 +113,7 @@ private func readByPlace(_ bytes: [UInt8]) {
 }
 
 private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> [TextHole] {
-  switch which % 24 {
+  switch which % 29 {
   case 0: try TextFormat.stat(text)
   case 1: try TextFormat.interfaces(text)
   case 2: try TextFormat.list(text)
@@ -76,6 +137,11 @@ private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> 
   case 20: try TextFormat.schedule(text)
   case 21: try TextFormat.conntrack(text)
   case 22: try TextFormat.progress(text, TextField("a"), TextField("b"))
-  default: try TextFormat.remoteCalls(text, ["rpc": ["a", "b"], "io": ["c"]], of: "client")
+  case 23: try TextFormat.remoteCalls(text, ["rpc": ["a", "b"], "io": ["c"]], of: "client")
+  case 24: try TextFormat.linkSpeed(text, TextField("speed"))
+  case 25: try TextFormat.limit(text, TextField("limit"))
+  case 26: try TextFormat.row(text, ["a", "b", "c"], form: .signed)
+  case 27: try TextFormat.softirqs(text)
+  default: try TextFormat.zones(text, perCPU: false)
   }
 }

@@ -233,15 +233,11 @@ package enum TextScanner {
     return false
   }
 
-  /// Moves behind a run without blanks, after blanks; false where there is none.
+  /// Moves behind a word, after separators; false where there is none.
   package static func skipWord(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
-    skipBlanks(text, &position)
+    while position < text.count, isSeparator(byte(text, position)) { position += 1 }
     let first = position
-    while position < text.count {
-      let byte = byte(text, position)
-      if byte == space || byte == 9 || byte == newline { break }
-      position += 1
-    }
+    while !isWordEnd(text, position) { position += 1 }
     return position > first
   }
 

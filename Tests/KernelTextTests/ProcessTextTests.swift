@@ -103,6 +103,15 @@ import Testing
     #expect(stat.userTicks == 14 && stat.childUserTicks &+ 3 == 0 && stat.threads == 3)
   }
 
+  /// However the words are separated, a text is of the shape that was learnt from it.
+  @Test(arguments: ["\t", "\r", "\0 \0", "  "])
+  func anyBlankSeparatesTheState(_ blank: String) throws {
+    let bytes = Array("1 (a)\(blank)S\(blank)2 3".utf8)
+    let text = KernelText(bytes.span)
+    let template = TextTemplate(text, holes: try TextFormat.processStat(text, of: "1"))
+    #expect(try parse(template, bytes) == [2, 3])
+  }
+
   @Test func aShortStatHasTheFieldsThatItHas() throws {
     let bytes = Array("1 (a\nb) S 2 3 x".utf8)
     let holes = try TextFormat.processStat(KernelText(bytes.span), of: "1")

@@ -9,6 +9,10 @@ import Testing
     arguments: [
       ("17\n", 17), ("0x1003\n", 0x1003), ("0", 0), ("18446744073709551615\n", .max),
       ("\n", nil), ("", nil), ("down\n", nil), ("0x\n", nil), ("12 34\n", 12),
+      ("18446744073709551616\n", nil), ("99999999999999999999999999\n", nil),
+      ("0xffffffffffffffff", .max), ("0x10000000000000000\n", nil), ("0XfF\n", 255),
+      ("12x\n", nil), ("-3\n", nil), ("+3\n", nil), ("\n 41\n", 41), ("8\n\0", 8), ("1.5\n", nil),
+      (String(repeating: "0", count: 70) + "5\n", nil), ("0x\n5", nil),
     ] as [(String, UInt64?)])
   func theNumberIsReadEachTime(_ text: String, _ number: UInt64?) throws {
     let folder = try TemporaryFolder()
