@@ -18,6 +18,8 @@ final class TextDecoder: RawDecoder {
     var holes: [TextHole] = []
     /// Why it has no values: an errno, 0 for a text without any.
     var failure: Int32?
+    /// It was read, and nothing of it can be used.
+    var isUnusable = false
     /// Its columns in the order of the holes, those that another source has too included.
     var fields: [(field: TextField, column: Column)] = []
     /// Which of the columns are its own.
@@ -63,8 +65,16 @@ final class TextDecoder: RawDecoder {
     return outcome
   }
 
-  /// Whether any source has a value now.
-  private var hasValues: Bool { parts.contains { $0.failure == nil && !$0.fields.isEmpty } }
+  /// Whether any source has a value now, or none has ever had one and one is as it should be: a
+  /// link's speed that nobody knows.
+  private var hasValues: Bool {
+    parts.contains { part in
+      part.failure == nil
+        && (!part.fields.isEmpty
+          || columns.isEmpty && part.template != nil && !part.isUnusable
+            && !part.source.namesInstances)
+    }
+  }
 
   /// Why none has.
   private var failure: AcquisitionOutcome {
@@ -82,6 +92,14 @@ final class TextDecoder: RawDecoder {
 
   /// Parses every part by what is known of it; false when one is not as it is known.
   private func parse(_ body: Span<UInt64>) -> Bool {
+    // Taken out of the property while spans of it are in use: nothing is copied.
+    var values = self.values
+    self.values = []
+    defer { self.values = values }
+    return parse(body, into: &values)
+  }
+
+  private func parse(_ body: Span<UInt64>, into values: inout [UInt64]) -> Bool {
     var next = RawParts()
     var all = values.mutableSpan
     for index in parts.indices {
@@ -135,7 +153,8 @@ final class TextDecoder: RawDecoder {
       if parts[index].failure != failure { fail(index, failure) }
     }
     // A frame of nothing keeps the columns that there were: they may come back.
-    guard hasValues else { return false }
+    let isNothing = parts.allSatisfy { $0.failure != nil || $0.fields.isEmpty }
+    if isNothing, !columns.isEmpty { return false }
     return arrange()
   }
 
@@ -171,6 +190,7 @@ final class TextDecoder: RawDecoder {
         // It has another shape now.
       }
     }
+    parts[index].isUnusable = false
     let source = parts[index].source
     let isFirst = parts[index].template == nil
     let text = KernelText(bytes)
@@ -180,6 +200,7 @@ final class TextDecoder: RawDecoder {
       for complaint in text.complaints(holes) { report("\(source.path): \(complaint): absent") }
     } catch {
       // All of it is literal then: it is learnt anew when it changes.
+      parts[index].isUnusable = true
       report("\(source.path): \(Self.words(error)): its values are absent")
     }
     parts[index].text = text

@@ -90,7 +90,9 @@ package final class SamplerSession {
       let reasons = unavailable.map { "\($0.collector): \($0.reason)" }.joined(separator: "; ")
       throw LBError(.collectorUnavailable, "no collector can be sampled here: \(reasons)")
     }
-    guard table.layouts.contains(where: { !$0.columns.isEmpty }) else {
+    // Sources that have no value now may have one later; columns that are left out stay so.
+    let isFiltered = configuration.context.filter != ColumnFilter()
+    guard !isFiltered || table.layouts.contains(where: { !$0.columns.isEmpty }) else {
       let notes = table.notes
       table.disarmAll()
       throw LBError(
