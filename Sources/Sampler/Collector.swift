@@ -1,22 +1,4 @@
-package import LinuxSystem
 public import SampleModel
-
-/// What a collector is given to look at and to arm with.
-package struct CollectorContext: Sendable {
-  package let roots: MountRoots
-  /// Instances that the user left out or picked, by glob over `metric[instance]`.
-  package let filter: ColumnFilter
-  /// CPUs of the sampling threads, where a collector's own threads belong too.
-  package var samplingCPUs: [Int] = []
-  /// What is known of the sources under these roots.
-  package let probes = ProbeCache()
-
-  /// The kernel's trees and the columns that are wanted.
-  package init(roots: MountRoots, filter: ColumnFilter = ColumnFilter()) {
-    self.roots = roots
-    self.filter = filter
-  }
-}
 
 /// The static half of a collector: what it is, whether it can be had here, and how it is armed.
 package protocol Collector: Sendable {
@@ -24,7 +6,7 @@ package protocol Collector: Sendable {
   var description: CollectorDescription { get }
   /// Whether it looks at something that must be named first: a process, a cgroup.
   var needsTarget: Bool { get }
-  /// Whether its samples wait for something, and so need a sampling thread of their own.
+  /// Whether its samples wait for something, or may hang, and so need a sampling thread of their own.
   var waits: Bool { get }
   /// Whether the kernel answers a reading of its files in /proc out of its own memory, at once and
   /// on any CPU: then it need not be left to a thread that may be given up.

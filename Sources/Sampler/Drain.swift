@@ -58,7 +58,7 @@ final class Drain: @unchecked Sendable {
   }
 
   /// What is known of one stream.
-  private struct Live {
+  struct Live {
     /// Number of the arming that its records come from, and what decodes them.
     var arming: UInt32 = 0
     var decoder: RawDecoder?
@@ -76,12 +76,12 @@ final class Drain: @unchecked Sendable {
   private static let portion = 16 << 10
 
   let signal: Signal
-  private let time: TimeSource
-  private let table: StreamTable
-  private let sinks: [any SampleSink]
+  let time: TimeSource
+  let table: StreamTable
+  let sinks: [any SampleSink]
   private let period: UInt64
-  private let worker: ArmingWorker
-  private let answerLimit: UInt64
+  let worker: ArmingWorker
+  let answerLimit: UInt64
   private let makeRing: RingMaker
   private(set) var sources: [Source] = []
   private var thread: SystemThread?
@@ -95,14 +95,14 @@ final class Drain: @unchecked Sendable {
   let attention: StopFlag
   private let firstFailure = Mutex<LBError?>(nil)
   /// What the arming thread has to report: a failure, or nil, by stream.
-  private let rearmings = Mutex<[(stream: UInt16, failure: LBError?)]>([])
+  let rearmings = Mutex<[(stream: UInt16, failure: LBError?)]>([])
 
   // Of whoever has its turn.
-  private var live: [Live] = []
-  private var events: [SampleEvent] = []
-  private var sinkFailed: [Bool]
-  private var steps = StepWatch()
-  private var refreshes = RefreshWatch()
+  var live: [Live] = []
+  var events: [SampleEvent] = []
+  var sinkFailed: [Bool]
+  var steps = StepWatch()
+  var refreshes = RefreshWatch()
   private var watch: ClockWatch
   /// CPU time of the drain's thread and of flushes.
   private(set) var cpuNanoseconds: UInt64 = 0
@@ -315,7 +315,7 @@ final class Drain: @unchecked Sendable {
   }
 
   /// Makes a ring of twice the size for a thread whose collectors read more than fits.
-  private func growRing(_ source: Source) {
+  func growRing(_ source: Source) {
     let words = source.ring.capacity * 2
     guard source.next == nil, words <= RingRecord.longest else { return }
     do throws(SystemError) {
@@ -329,172 +329,10 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  // MARK: One record
-
-  private func deliver(_ record: RingRecord, _ words: Span<UInt64>, of source: Source) {
-    let stream = Int(record.header.stream)
-    let body = words.extracting(FrameHeader.wordCount..<words.count)
-    deliverEvents(upTo: record.header.start)
-    guard adopt(record.header), stream < live.count else { return }
-    var header = record.header
-    if record.isRaw {
-      decode(body, &header, source)
-      header.epoch = live[stream].layout?.epoch ?? 0
-      if header.outcome == .complete {
-        // Taken out of the property: a span of it may not outlive an access.
-        let values = live[stream].decoder?.values ?? []
-        deliver(header, values.span)
-      } else {
-        deliver(header, body.extracting(0..<0))
-      }
-    } else {
-      header.epoch = live[stream].layout?.epoch ?? 0
-      deliver(header, body)
-      if header.outcome.needsRearm { rearm(header.stream, at: header.start) }
-    }
-  }
-
-  /// Learns which arming a record comes from, and gives its columns to the sinks; false for one that
-  /// nobody knows.
-  private func adopt(_ header: FrameHeader) -> Bool {
-    let stream = Int(header.stream)
-    if stream < live.count, live[stream].arming == header.epoch { return true }
-    guard stream < live.count, let (arming, retired) = table.adopt(header.stream, header.epoch)
-    else {
-      fail(LBError(.internal, "a frame of unknown stream \(stream), arming \(header.epoch)"))
-      return false
-    }
-    live[stream].arming = header.epoch
-    live[stream].decoder = arming.armed.decoder
-    // The one that it was armed with first is known.
-    if header.epoch > 1 {
-      let columns = arming.armed.decoder?.columns ?? arming.armed.columns
-      change(header.stream, to: columns, at: header.start)
-    }
-    if !retired.isEmpty {
-      // What closes its sources may wait for them.
-      let isClosed = worker.submit(header.stream) { for old in retired { old.armed.disarm() } }
-      if !isClosed { for old in retired { old.armed.disarm() } }
-    }
-    return true
-  }
-
-  /// Decodes what an acquisition has read; the header then has the outcome.
-  private func decode(_ body: Span<UInt64>, _ header: inout FrameHeader, _ source: Source) {
-    let stream = Int(header.stream)
-    guard header.outcome == .complete, let decoder = live[stream].decoder else {
-      live[stream].gaps.add(header.outcome)
-      if header.outcome == .truncated { growRing(source) }
-      return
-    }
-    switch decoder.decode(body) {
-    case .values: break
-    case .valuesOfNewColumns: change(header.stream, to: decoder.columns, at: header.start)
-    case .gap(let outcome):
-      header.outcome = outcome
-      live[stream].gaps.add(outcome)
-    }
-    if !decoder.messages.isEmpty {
-      for message in decoder.messages { report(.gap, message, at: header.start) }
-      decoder.messages = []
-    }
-    if decoder.wantsRearm {
-      rearm(header.stream, at: header.start)
-    } else if live[stream].rearmFailed {
-      live[stream].rearmFailed = false
-    }
-  }
-
-  private func deliver(_ header: FrameHeader, _ body: Span<UInt64>) {
-    guard let layout = live[Int(header.stream)].layout else { return }
-    if header.kind == .records {
-      for index in sinks.indices where !sinkFailed[index] {
-        guarded(index) { sink throws(LBError) in try sink.records(header, body) }
-      }
-      return
-    }
-    if header.outcome == .complete {
-      steps.observe(header, body, layout)
-      for message in refreshes.observe(header, body, layout) {
-        report(.note, message, at: header.start)
-      }
-    }
-    for index in sinks.indices where !sinkFailed[index] {
-      guarded(index) { sink throws(LBError) in try sink.frame(header, body) }
-    }
-  }
-
-  /// The columns of a stream from now on, reported and delivered where they are others than before.
-  private func change(_ stream: UInt16, to columns: [Column], at time: UInt64) {
-    guard let (layout, change) = table.layout(stream, columns: columns), let change else { return }
-    report(.layoutEpoch, "\(layout.collector): layout epoch \(layout.epoch): \(change)", at: time)
-    deliverLayout(layout)
-  }
-
-  private func deliverLayout(_ layout: Layout) {
-    live[Int(layout.stream)].layout = layout
-    deliver { sink throws(LBError) in try sink.layout(layout) }
-  }
-
-  // MARK: Arming anew
-
-  /// Has a stream armed anew on the arming thread: once a second is enough for a source that does
-  /// not arm, or gives no values armed.
-  private func rearm(_ stream: UInt16, at now: UInt64) {
-    let index = Int(stream)
-    if let last = live[index].rearmedAt, now &- last < 1_000_000_000 { return }
-    guard !live[index].isGivenUp, !worker.isBusy(stream) else { return }
-    live[index].rearmedAt = now
-    let arming = live[index].arming
-    let isQueued = worker.submit(stream) { [self] in
-      var failure: LBError?
-      do throws(LBError) {
-        guard try table.rearm(stream, after: arming) else { return }
-      } catch {
-        failure = error
-      }
-      rearmings.withLock { $0.append((stream, failure)) }
-      signal.wake()
-    }
-    if !isQueued { report(.note, "\(table.name(stream)): no thread can be had to arm it anew") }
-  }
-
-  /// Reports what arming anew came to, and gives up what does not come back.
-  private func noteRearmings() {
-    let ended = rearmings.withLock { rearmings in
-      defer { rearmings = [] }
-      return rearmings
-    }
-    for (stream, failure) in ended {
-      let index = Int(stream)
-      if let failure {
-        // An arming's error begins with its collector.
-        if !live[index].rearmFailed { report(.gap, "\(failure)") }
-        live[index].rearmFailed = true
-      } else {
-        live[index].rearmFailed = false
-        thread(of: stream)?.announceMail()
-      }
-    }
-    if let stream = worker.overdue(answerLimit) {
-      live[Int(stream)].isGivenUp = true
-      report(
-        .gap,
-        "\(table.name(stream)): arming it anew has not come back within "
-          + "\(Durations.text(answerLimit)): it goes on with the sources that it has")
-    }
-  }
-
-  private func thread(of stream: UInt16) -> SamplingThread? {
-    sources.map(\.thread).first { thread in
-      thread.withStreams { streams in streams.indices.contains { streams[$0].stream == stream } }
-    }
-  }
-
   // MARK: Events
 
   /// Reports what a thread changed to keep the budget.
-  private func noteCadences() {
+  func noteCadences() {
     for source in sources {
       for index in source.cadences.indices {
         let cadence = source.thread.cadences[index]
@@ -516,7 +354,7 @@ final class Drain: @unchecked Sendable {
 
   /// Delivers the events of up to `limit`, which come before the frames that start then: the order
   /// in which a stored run is played back.
-  private func deliverEvents(upTo limit: UInt64) {
+  func deliverEvents(upTo limit: UInt64) {
     guard !events.isEmpty else { return }
     let due = events.filter { $0.time <= limit }
     guard !due.isEmpty else { return }
@@ -525,18 +363,18 @@ final class Drain: @unchecked Sendable {
   }
 
   /// Delivers an event at once: of the time of the frame that it concerns, or of now.
-  private func report(_ kind: SampleEvent.Kind, _ message: String, at time: UInt64? = nil) {
+  func report(_ kind: SampleEvent.Kind, _ message: String, at time: UInt64? = nil) {
     let event = SampleEvent(kind, time: time ?? self.time.monotonic(), message: message)
     deliver { sink throws(LBError) in try sink.event(event) }
   }
 
   // MARK: Sinks
 
-  private func deliver(_ body: (any SampleSink) throws(LBError) -> Void) {
+  func deliver(_ body: (any SampleSink) throws(LBError) -> Void) {
     for index in sinks.indices where !sinkFailed[index] { guarded(index, body) }
   }
 
-  private func guarded(_ index: Int, _ body: (any SampleSink) throws(LBError) -> Void) {
+  func guarded(_ index: Int, _ body: (any SampleSink) throws(LBError) -> Void) {
     do throws(LBError) {
       try body(sinks[index])
     } catch {
@@ -545,7 +383,7 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  private func fail(_ error: LBError) {
+  func fail(_ error: LBError) {
     firstFailure.withLock { if $0 == nil { $0 = error } }
     attention.raise()
   }

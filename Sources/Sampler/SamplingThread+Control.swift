@@ -1,4 +1,5 @@
 import LinuxSystem
+import SampleRing
 import Synchronization
 
 /// The controller's side of a sampling thread.
@@ -192,5 +193,46 @@ extension SamplingThread {
       if time.monotonic() >= deadline { return false }
       time.wait(acknowledged, whileEqualTo: seen, until: deadline)
     }
+  }
+
+  // MARK: Mail
+
+  /// Says that there is something in a mailbox. By any thread.
+  func announceMail() {
+    // Release: partner of the exchange in `openMail`.
+    hasMail.store(true, ordering: .releasing)
+  }
+
+  /// Hands over a larger ring, which the caller keeps until it is taken. By the drain.
+  func handOver(_ ring: RingHandover) {
+    let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(ring).toOpaque())
+    nextRing.store(address, ordering: .releasing)
+    announceMail()
+  }
+
+  /// Takes newly armed collectors and a larger ring into use. Allocates nothing: what was there
+  /// before waits in the stream table and in the drain. For whoever has the turn, with everything
+  /// published.
+  func openMail() {
+    guard hasMail.exchange(false, ordering: .acquiring) else { return }
+    for index in unsafe streams.indices {
+      guard let arming = unsafe mailboxes[index].fetch() else { continue }
+      unsafe arming._withUnsafeGuaranteedRef { unsafe streams[index].take($0) }
+    }
+    let address = nextRing.exchange(0, ordering: .acquiring)
+    guard let pointer = unsafe UnsafeRawPointer(bitPattern: address) else { return }
+    unsafe Unmanaged<RingHandover>.fromOpaque(pointer)._withUnsafeGuaranteedRef { ring in
+      guard let next = ring.take() else { return }
+      replaceRing(next, wakeFill: ring.wakeFill)
+      // Release: partner of the drain, for which the old ring is complete then.
+      ring.isTaken.store(true, ordering: .releasing)
+    }
+  }
+
+  /// Writes into another ring from now on. With everything published.
+  func replaceRing(_ next: consuming RingProducer, wakeFill: Int) {
+    producer = next
+    wakeRoom = producer.capacity - wakeFill
+    wokenRoom = .max
   }
 }

@@ -53,20 +53,20 @@ final class SamplingThread: @unchecked Sendable {
   let streams: UnsafeMutableBufferPointer<StreamState>
   /// The first deadline index at which each stream is due again, UInt64.max for one that is disabled.
   let due: UnsafeMutableBufferPointer<UInt64>
-  private let mailboxes: [Mailbox]
+  let mailboxes: [Mailbox]
   /// Something is in a mailbox, or a larger ring is there.
-  private let hasMail = Atomic<Bool>(false)
+  let hasMail = Atomic<Bool>(false)
   /// A larger ring, unmanaged: the drain keeps it until it is taken.
-  private let nextRing = Atomic<UInt>(0)
-  private var producer: RingProducer
+  let nextRing = Atomic<UInt>(0)
+  var producer: RingProducer
   /// Free words of the ring below which the drain is woken.
-  private var wakeRoom: Int
+  var wakeRoom: Int
   /// Free words when the drain was woken last, since it was behind.
-  private var wokenRoom = Int.max
+  var wokenRoom = Int.max
   private let wakesEveryTick: Bool
   /// Records offered to the ring, those dropped included, and those that found no room.
-  private var pushed: UInt64 = 0
-  private var dropped: UInt64 = 0
+  var pushed: UInt64 = 0
+  var dropped: UInt64 = 0
   /// The share of one CPU that the process may use, 0 for no bound.
   let budget: Double
   /// Whether there is anything to keep: a budget, or a stream's own limit.
@@ -141,47 +141,6 @@ final class SamplingThread: @unchecked Sendable {
   /// Counts and last outcome by stream. For the controller, while parked or at an edge.
   func withStreams<R>(_ body: (Span<StreamState>) -> R) -> R {
     unsafe body(UnsafeBufferPointer(streams).span)
-  }
-
-  // MARK: Mail
-
-  /// Says that there is something in a mailbox. By any thread.
-  func announceMail() {
-    // Release: partner of the exchange in `openMail`.
-    hasMail.store(true, ordering: .releasing)
-  }
-
-  /// Hands over a larger ring, which the caller keeps until it is taken. By the drain.
-  func handOver(_ ring: RingHandover) {
-    let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(ring).toOpaque())
-    nextRing.store(address, ordering: .releasing)
-    announceMail()
-  }
-
-  /// Takes newly armed collectors and a larger ring into use. Allocates nothing: what was there
-  /// before waits in the stream table and in the drain. For whoever has the turn, with everything
-  /// published.
-  func openMail() {
-    guard hasMail.exchange(false, ordering: .acquiring) else { return }
-    for index in unsafe streams.indices {
-      guard let arming = unsafe mailboxes[index].fetch() else { continue }
-      unsafe arming._withUnsafeGuaranteedRef { unsafe streams[index].take($0) }
-    }
-    let address = nextRing.exchange(0, ordering: .acquiring)
-    guard let pointer = unsafe UnsafeRawPointer(bitPattern: address) else { return }
-    unsafe Unmanaged<RingHandover>.fromOpaque(pointer)._withUnsafeGuaranteedRef { ring in
-      guard let next = ring.take() else { return }
-      replaceRing(next, wakeFill: ring.wakeFill)
-      // Release: partner of the drain, for which the old ring is complete then.
-      ring.isTaken.store(true, ordering: .releasing)
-    }
-  }
-
-  /// Writes into another ring from now on. With everything published.
-  func replaceRing(_ next: consuming RingProducer, wakeFill: Int) {
-    producer = next
-    wakeRoom = producer.capacity - wakeFill
-    wokenRoom = .max
   }
 
   // MARK: Whoever has the turn
@@ -415,128 +374,5 @@ final class SamplingThread: @unchecked Sendable {
     guard earliest > nextIndex, earliest < .max else { return }
     ticks.onTime &+= earliest &- nextIndex
     nextIndex = earliest
-  }
-
-  // MARK: Acquisition
-
-  /// One acquisition of one collector, written where it stays in the ring; gives the time at its end.
-  @inline(__always)
-  private func acquire(
-    _ index: Int, edge: BracketEdge, deadlineIndex: UInt64, deadline: UInt64, at start: UInt64
-  ) -> UInt64 {
-    let state = unsafe streams.baseAddress.unsafelyUnwrapped + index
-    let isRaw = unsafe state.pointee.isRaw
-    // Relaxed: it says where a thread hangs that does not answer, and orders nothing.
-    reading.store(unsafe state.pointee.stream, ordering: .relaxed)
-    pushed &+= 1
-    guard let record = unsafe producer.reserve(Self.need(state)) else {
-      dropped &+= 1
-      return start
-    }
-    let room = unsafe record + FrameHeader.wordCount
-    var outcome = AcquisitionOutcome.complete
-    var words = 0
-    // Unmanaged: the stream table keeps the collector alive, and no reference to it is counted.
-    if isRaw {
-      // Safe: the body ends where the free words do.
-      let capacity = min(producer.reservable, RingRecord.longest) &- FrameHeader.wordCount
-      var body = unsafe RawBody(room, capacity: capacity)
-      unsafe state.pointee.armed._withUnsafeGuaranteedRef { $0.read(into: &body) }
-      unsafe state.pointee.counts.systemCalls &+= body.systemCalls
-      words = body.count
-      if body.isCut {
-        // A ring that is full of other things will have room again; else it is too small.
-        guard producer.reservable * 2 >= producer.capacity else {
-          dropped &+= 1
-          return time.monotonic()
-        }
-        outcome = .truncated
-        words = 0
-      } else {
-        unsafe state.pointee.bodyWords = words
-      }
-    } else {
-      // Safe: so many words are reserved.
-      var values = unsafe UnsafeMutableBufferPointer(start: room, count: state.pointee.bodyWords)
-        .mutableSpan
-      outcome = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
-        $0.edge = edge
-        return $0.sample(into: &values)
-      }
-      unsafe state.pointee.counts.systemCalls &+= state.pointee.armed._withUnsafeGuaranteedRef {
-        $0.systemCallsOfSample
-      }
-      if outcome == .complete { words = unsafe state.pointee.bodyWords }
-    }
-    let end = time.monotonic()
-    let header = unsafe FrameHeader(
-      outcome: outcome, edge: edge, stream: state.pointee.stream, epoch: state.pointee.arming,
-      bracket: bracket.number, deadlineIndex: deadlineIndex, deadline: deadline, start: start,
-      end: end)
-    unsafe finish(record, header, isRaw: isRaw, bodyWords: words)
-    unsafe state.pointee.lastOutcome = outcome
-    unsafe state.pointee.counts.acquisitions &+= 1
-    unsafe state.pointee.counts.nanoseconds &+= end &- start
-    unsafe state.pointee.spent &+= end &- start
-    if outcome != .complete {
-      if !isRaw { unsafe state.pointee.counts.gaps.add(outcome) }
-    } else if unsafe state.pointee.recordWords > 0 {
-      return unsafe acquireRecords(state, header)
-    }
-    return end
-  }
-
-  /// Words to reserve for the next acquisition: a text grows a little from one to the next, and
-  /// records find room whenever their frame does.
-  @inline(__always)
-  private static func need(_ state: UnsafeMutablePointer<StreamState>) -> Int {
-    let words = unsafe state.pointee.bodyWords
-    let slack = unsafe state.pointee.isRaw ? words / 8 &+ 64 : 0
-    let frame = RingRecord.stride(FrameHeader.wordCount &+ words &+ slack)
-    let rows = unsafe state.pointee.recordWords &* state.pointee.recordRows
-    return rows == 0 ? frame : frame &+ RingRecord.stride(FrameHeader.wordCount &+ rows)
-  }
-
-  /// Writes the header and keeps the record.
-  @inline(__always)
-  private func finish(
-    _ record: UnsafeMutablePointer<UInt64>, _ header: FrameHeader, isRaw: Bool, bodyWords: Int
-  ) {
-    let length = FrameHeader.wordCount &+ bodyWords
-    // Safe: a record has more words than a header.
-    var front = unsafe UnsafeMutableBufferPointer(start: record, count: FrameHeader.wordCount)
-      .mutableSpan
-    header.encode(into: &front)
-    front[0] |= RingRecord.mark(isRaw: isRaw, length: length)
-    producer.commit(RingRecord.stride(length))
-  }
-
-  /// Asks an armed collector for its records and keeps them as one batch; gives the time at its end.
-  private func acquireRecords(
-    _ state: UnsafeMutablePointer<StreamState>, _ header: FrameHeader
-  ) -> UInt64 {
-    let rowWords = unsafe state.pointee.recordWords
-    let room = unsafe rowWords * state.pointee.recordRows
-    // Reserved together with the frame's words.
-    guard let record = unsafe producer.reserve(RingRecord.stride(FrameHeader.wordCount + room))
-    else { return header.end }
-    // Safe: so many words are reserved.
-    var rows = unsafe UnsafeMutableBufferPointer(
-      start: record + FrameHeader.wordCount, count: room
-    ).mutableSpan
-    let count = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
-      $0.sampleRecords(into: &rows)
-    }
-    let end = time.monotonic()
-    unsafe state.pointee.counts.records &+= UInt64(count.rows)
-    unsafe state.pointee.counts.recordsLost &+= UInt64(count.lost)
-    guard count.rows > 0 else { return end }
-    pushed &+= 1
-    var header = header
-    header.kind = .records
-    header.start = header.end
-    header.end = end
-    unsafe finish(record, header, isRaw: false, bodyWords: count.rows * rowWords)
-    return end
   }
 }

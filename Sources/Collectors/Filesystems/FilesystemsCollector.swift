@@ -5,8 +5,10 @@ import Sampler
 
 /// Room in the file systems that are mounted: statvfs(3), once for each device.
 ///
-/// Network file systems are left out: a server that does not answer would hold the sampling thread.
+/// Network file systems are left out: their servers may not answer. What passes for a local one may
+/// hang all the same (a disk that is gone, FUSE behind fuseblk), and then holds a thread of its own.
 struct FilesystemsCollector: Collector {
+  let waits = true
   let description = CollectorDescription(
     name: "filesystems", summary: "room in each local file system",
     source: "/proc/self/mountinfo, statvfs(3)", minimumKernel: "2.6.26", privilege: "none",

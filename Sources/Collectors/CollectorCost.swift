@@ -1,5 +1,6 @@
 import LinuxSystem
 package import SampleModel
+package import Sampler
 
 /// What one acquisition of a collector costs here, measured.
 package struct CollectorCost: Sendable, Codable {

@@ -1,8 +1,6 @@
-import SampleModel
-
 /// Counts what counters did otherwise than grow, for the ledger: steps back, resets and wraps, by
 /// the account that readers use too.
-struct StepWatch {
+package struct StepWatch {
   private struct Stream {
     var account = CounterAccount()
     var bracket: UInt32 = 0
@@ -10,8 +8,11 @@ struct StepWatch {
 
   private var streams: [Stream] = []
 
+  /// A watch that has seen nothing.
+  package init() {}
+
   /// Takes one complete frame; frames of two brackets are not compared.
-  mutating func observe(_ header: FrameHeader, _ values: Span<UInt64>, _ layout: Layout) {
+  package mutating func observe(_ header: FrameHeader, _ values: Span<UInt64>, _ layout: Layout) {
     let index = Int(header.stream)
     while streams.count <= index { streams.append(Stream()) }
     if streams[index].account.epoch != header.epoch { streams[index].account.layout(layout) }
@@ -23,7 +24,7 @@ struct StepWatch {
   }
 
   /// The counts of a stream since the last call.
-  mutating func take(_ stream: Int) -> CounterCounts {
+  package mutating func take(_ stream: Int) -> CounterCounts {
     guard stream < streams.count else { return CounterCounts() }
     defer { streams[stream].account.counts = CounterCounts() }
     return streams[stream].account.counts

@@ -1,5 +1,41 @@
+package import LinuxSystem
 package import SampleModel
 import Synchronization
+
+/// What a collector is given to look at and to arm with.
+package struct CollectorContext: Sendable {
+  package let roots: MountRoots
+  /// Instances that the user left out or picked, by glob over `metric[instance]`.
+  package let filter: ColumnFilter
+  /// CPUs of the sampling threads, where a collector's own threads belong too.
+  package var samplingCPUs: [Int] = []
+  /// What is known of the sources under these roots.
+  package let probes = ProbeCache()
+
+  /// The kernel's trees and the columns that are wanted.
+  package init(roots: MountRoots, filter: ColumnFilter = ColumnFilter()) {
+    self.roots = roots
+    self.filter = filter
+  }
+}
+
+/// Which columns are wanted: `--only`, `--except` and the CPUs of `--cpus`, as globs.
+package struct ColumnFilter: Sendable, Hashable {
+  package let only: [String]
+  package let except: [String]
+
+  /// A filter; with nothing in `only`, everything passes that `except` does not name.
+  package init(only: [String] = [], except: [String] = []) {
+    self.only = only
+    self.except = except
+  }
+
+  /// Whether a column of this full name is wanted.
+  package func passes(_ name: String) -> Bool {
+    (only.isEmpty || only.contains { Glob.matches($0, name) })
+      && !except.contains { Glob.matches($0, name) }
+  }
+}
 
 /// What probes have found, for those who arm again and again.
 ///

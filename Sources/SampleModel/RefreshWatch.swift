@@ -1,10 +1,8 @@
-import SampleModel
-
 /// Notices counters that move at every k-th reading only: their source brings them up to date less
 /// often than they are read, as some network drivers do each second.
 ///
 /// A burst of traffic at a steady beat looks the same, which the message says.
-struct RefreshWatch {
+package struct RefreshWatch {
   /// So many equal gaps on end are no accident.
   static let streakLimit = 16
   /// With fewer events than this a reading, a counter may well rest by chance.
@@ -34,8 +32,11 @@ struct RefreshWatch {
   /// Streams that have a metric which may lag.
   private var watched: [Bool] = []
 
+  /// A watch that has seen nothing.
+  package init() {}
+
   /// Looks at one complete frame; gives a message for each instance that was found to lag.
-  mutating func observe(
+  package mutating func observe(
     _ header: FrameHeader, _ values: Span<UInt64>, _ layout: Layout
   ) -> [String] {
     let index = Int(header.stream)

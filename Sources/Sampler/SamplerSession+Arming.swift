@@ -1,0 +1,245 @@
+import Glibc
+import LinuxSystem
+package import SampleModel
+import SampleRing
+import Synchronization
+
+/// What is done once, before anything is sampled: everything expensive.
+extension SamplerSession {
+  /// Probes, opens, sizes, allocates, starts the threads. Everything expensive is here.
+  package func arm() throws(LBError) {
+    var unavailable: [StreamMeta.Unavailable] = []
+    let armed = try armCollectors(&unavailable)
+    guard !armed.isEmpty else {
+      let reasons = unavailable.map { "\($0.collector): \($0.reason)" }.joined(separator: "; ")
+      throw LBError(.collectorUnavailable, "no collector can be sampled here: \(reasons)")
+    }
+    // Sources that have no value now may have one later; columns that are left out stay so.
+    let isFiltered = configuration.context.filter != ColumnFilter()
+    guard !isFiltered || table.layouts.contains(where: { !$0.columns.isEmpty }) else {
+      let notes = table.notes
+      table.disarmAll()
+      throw LBError(
+        .configuration,
+        (["no column passes --only and --except; lbsample collectors lists the metrics"] + notes)
+          .joined(separator: "; "))
+    }
+    do throws(SystemError) {
+      let drain = try Drain(
+        configuration, signal: signal, table: table, worker: worker, sinks: sinks,
+        period: drainPeriod
+      ) { [configuration] index, words throws(SystemError) in
+        try Self.ring(index, words: words, reach: words / 4, configuration)
+      }
+      self.drain = drain
+      var notes = slowerByDefault(armed) + table.notes
+      let fitted = fit(armed, &notes)
+      notes += coarserThanAsked(fitted)
+      var streams: [StreamMeta.Stream] = []
+      for (index, mine) in shared(fitted).enumerated() {
+        streams += try addThread(index, mine, drain, &notes)
+      }
+      streams.sort { $0.stream < $1.stream }
+      let meta = StreamMeta(
+        interval: configuration.interval, streams: streams, unavailable: unavailable,
+        records: armed.compactMap { table.schema(UInt16($0.stream)) },
+        anchor: ClockWatch.read(time), notes: notes)
+      self.meta = meta
+      try drain.launch(meta: meta, cpus: configuration.drainCPUs)
+      drain.flush()
+      isDrained = true
+    } catch {
+      disarm()
+      throw LBError(
+        .configuration,
+        "the sampling threads could not be set up: \(error); \(ArmingFailure.fix(error))",
+        context: ErrorContext(errno: error.errno))
+    }
+    if let failure = drain?.failure {
+      disarm()
+      throw failure
+    }
+  }
+
+  private func armCollectors(
+    _ unavailable: inout [StreamMeta.Unavailable]
+  ) throws(LBError) -> [Armed] {
+    var armed: [Armed] = []
+    let cadences = try requests.map { request throws(LBError) in try cadence(of: request) }
+    for (request, cadence) in zip(requests, cadences) {
+      let name = request.collector.description.name
+      var availability = Availability.available
+      var outcome = availability.word
+      var reason: String?
+      do throws(LBError) {
+        switch try arm(request.collector) {
+        case .armed(let collector):
+          table.add(request.collector, collector)
+          armed.append(Armed(stream: armed.count, request: request, cadence: cadence))
+        case .unavailable(let found):
+          availability = found
+          outcome = found.word
+          reason = found.reason
+        }
+      } catch {
+        configuration.context.probes.forget(name)
+        if request.required {
+          table.disarmAll()
+          throw error
+        }
+        outcome = ArmingFailure.outcome(of: error)
+        reason = error.description
+      }
+      guard let reason else { continue }
+      if request.required {
+        table.disarmAll()
+        throw ArmingFailure.unavailable(name, availability)
+      }
+      unavailable.append(
+        StreamMeta.Unavailable(collector: name, outcome: outcome, reason: reason))
+    }
+    return armed
+  }
+
+  /// What a collector's source came to.
+  private enum Armable {
+    case armed(ArmedCollector)
+    case unavailable(Availability)
+  }
+
+  /// Probes a collector and arms it, on the arming thread: one that does not come back is named and
+  /// left out.
+  private func arm(_ collector: any Collector) throws(LBError) -> Armable {
+    let box = Box(Mutex<(result: Result<Armable, LBError>?, isAwaited: Bool)>((nil, true)))
+    let context = configuration.context
+    let name = collector.description.name
+    let hasAnswered = worker.run(.max, within: configuration.answerLimit) {
+      let result = Result { () throws(LBError) -> Armable in
+        let availability = context.probes.availability(of: collector, context)
+        guard availability == .available else { return .unavailable(availability) }
+        return .armed(try collector.arm(context))
+      }
+      let isAwaited = box.value.withLock { state in
+        if state.isAwaited { state.result = result }
+        return state.isAwaited
+      }
+      if !isAwaited, case .success(.armed(let late)) = result { late.disarm() }
+    }
+    let result = box.value.withLock { state in
+      state.isAwaited = false
+      return state.result
+    }
+    guard let result else {
+      throw LBError(
+        .collectorUnavailable,
+        hasAnswered
+          ? "\(name): no thread can be had to arm it"
+          : "\(name): arming it has not come back within "
+            + "\(Durations.text(configuration.answerLimit)): a source of it hangs",
+        context: ErrorContext(collector: name))
+    }
+    return try result.get()
+  }
+
+  /// Words of one ring: two seconds of acquisitions, twice what a drain lets wait, and room for a few
+  /// of the largest.
+  private func ringWords(_ states: [StreamState]) -> Int {
+    let ticks = max(2e9 / Double(configuration.interval), 8)
+    var words = 0.0
+    var largest = 0
+    for state in states {
+      let frame = RingRecord.stride(FrameHeader.wordCount + state.bodyWords + state.bodyWords / 16)
+      words += Double(frame) * (ticks / Double(state.cadence) + 4)
+      let rows = state.recordWords * state.recordRows
+      largest = max(largest, frame + rows)
+      // A tick full of records is the exception: beyond a share of the ring they are lost.
+      if rows > 0 { words += min(Double(rows) * ticks / Double(state.cadence), 262_144) }
+    }
+    let bounded = min(max(words, Double(Self.leastWords)), Double(Self.grownCapacity))
+    return RingStorage.capacity(atLeast: max(Int(bounded), largest * 4))
+  }
+
+  /// 64 KiB: a few hundred interfaces may come before the ring is outgrown.
+  private static let leastWords = 8 << 10
+
+  private func addThread(
+    _ index: Int, _ armed: [Armed], _ drain: Drain, _ notes: inout [String]
+  ) throws(SystemError) -> [StreamMeta.Stream] {
+    let cpu = cpu(ofThread: index)
+    var states: [StreamState] = []
+    var mailboxes: [Mailbox] = []
+    for one in armed {
+      guard let found = table.threadState(one.stream, cadence: one.cadence) else { continue }
+      var state = found.0
+      state.isFixed = one.request.interval != nil
+      state.costLimit = one.request.interval == nil ? table.costLimit(one.stream) : 0
+      states.append(state)
+      mailboxes.append(found.1)
+    }
+    let reach = states.map { $0.bodyWords * 2 + $0.recordWords * $0.recordRows }.max() ?? 0
+    let ring = try Self.ring(index, words: ringWords(states), reach: reach, configuration)
+    let stack = try Mapping(
+      bytes: 1 << 18, purpose: "stack \(index)",
+      wishes: Mapping.Wishes(
+        node: Self.memoryNode(ofCPU: cpu, configuration), locked: configuration.lockMemory),
+      guardPage: true)
+    let thread = SamplingThread(
+      index: index, cpu: cpu, priority: configuration.priority,
+      SamplingThread.Parts(
+        streams: states, mailboxes: mailboxes, producer: ring.takeProducer(),
+        wakeFill: ring.capacity / 2,
+        wakesEveryTick: configuration.liveWithin.map { configuration.interval >= $0 } ?? false,
+        budget: configuration.budget ?? 0, lendsEdges: index == 0 && canLendEdges(armed)),
+      drain: signal)
+    notes += ring.memory.notes + stack.notes
+    stacksLocked += UInt64(stack.lockedBytes)
+    try thread.launch(stack: stack)
+    drain.add(Drain.Source(thread, ring, interval: configuration.interval))
+    threads.append(thread)
+    return armed.map {
+      StreamMeta.Stream(
+        collector: $0.request.collector.description.name, stream: UInt16($0.stream),
+        thread: index, cpu: cpu, cadence: $0.cadence, required: $0.request.required)
+    }
+  }
+
+  /// Nine tenths of a second: with the commit itself, within the promised second.
+  private static let recordingPeriod: UInt64 = 900_000_000
+
+  /// At longer intervals a live drain is woken by each tick and need not look by itself.
+  private var drainPeriod: UInt64 {
+    guard let period = configuration.liveWithin, configuration.interval < period else {
+      return Self.recordingPeriod
+    }
+    return period
+  }
+}
+
+/// What a collector or thread that could not be armed is called.
+enum ArmingFailure {
+  /// The outcome that a failed arming stands for.
+  static func outcome(of error: LBError) -> String {
+    switch error.context.errno {
+    case EACCES, EPERM: "denied"
+    case nil: AcquisitionOutcome.malformed.word
+    default: "absent"
+    }
+  }
+
+  /// The error that names a collector which was asked for and is not there.
+  static func unavailable(_ name: String, _ availability: Availability) -> LBError {
+    var message = "collector \(name) is \(availability.word): \(availability.reason)"
+    if case .denied(_, let fix) = availability { message += "; to change that: \(fix)" }
+    return LBError(
+      .collectorUnavailable, message, context: ErrorContext(collector: name))
+  }
+
+  /// What to do about a thread that could not be set up.
+  static func fix(_ error: SystemError) -> String {
+    if error.call.hasPrefix("pthread_setschedparam") {
+      return "real-time priority needs CAP_SYS_NICE: run as root, or: "
+        + "setcap cap_sys_nice+ep $(command -v lbsample)"
+    }
+    return "see lbsample doctor for what this host permits"
+  }
+}

@@ -1,0 +1,128 @@
+import LinuxSystem
+import SampleModel
+import SampleRing
+import Synchronization
+
+/// What a tick does with each collector that is due.
+extension SamplingThread {
+  /// One acquisition of one collector, written where it stays in the ring; gives the time at its end.
+  @inline(__always)
+  func acquire(
+    _ index: Int, edge: BracketEdge, deadlineIndex: UInt64, deadline: UInt64, at start: UInt64
+  ) -> UInt64 {
+    let state = unsafe streams.baseAddress.unsafelyUnwrapped + index
+    let isRaw = unsafe state.pointee.isRaw
+    // Relaxed: it says where a thread hangs that does not answer, and orders nothing.
+    reading.store(unsafe state.pointee.stream, ordering: .relaxed)
+    pushed &+= 1
+    guard let record = unsafe producer.reserve(Self.need(state)) else {
+      dropped &+= 1
+      return start
+    }
+    let room = unsafe record + FrameHeader.wordCount
+    var outcome = AcquisitionOutcome.complete
+    var words = 0
+    // Unmanaged: the stream table keeps the collector alive, and no reference to it is counted.
+    if isRaw {
+      // Safe: the body ends where the free words do.
+      let capacity = min(producer.reservable, RingRecord.longest) &- FrameHeader.wordCount
+      var body = unsafe RawBody(room, capacity: capacity)
+      unsafe state.pointee.armed._withUnsafeGuaranteedRef { $0.read(into: &body) }
+      unsafe state.pointee.counts.systemCalls &+= body.systemCalls
+      words = body.count
+      if body.isCut {
+        // A ring that is full of other things will have room again; else it is too small.
+        guard producer.reservable * 2 >= producer.capacity else {
+          dropped &+= 1
+          return time.monotonic()
+        }
+        outcome = .truncated
+        words = 0
+      } else {
+        unsafe state.pointee.bodyWords = words
+      }
+    } else {
+      // Safe: so many words are reserved.
+      var values = unsafe UnsafeMutableBufferPointer(start: room, count: state.pointee.bodyWords)
+        .mutableSpan
+      outcome = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
+        $0.edge = edge
+        return $0.sample(into: &values)
+      }
+      unsafe state.pointee.counts.systemCalls &+= state.pointee.armed._withUnsafeGuaranteedRef {
+        $0.systemCallsOfSample
+      }
+      if outcome == .complete { words = unsafe state.pointee.bodyWords }
+    }
+    let end = time.monotonic()
+    let header = unsafe FrameHeader(
+      outcome: outcome, edge: edge, stream: state.pointee.stream, epoch: state.pointee.arming,
+      bracket: bracket.number, deadlineIndex: deadlineIndex, deadline: deadline, start: start,
+      end: end)
+    unsafe finish(record, header, isRaw: isRaw, bodyWords: words)
+    unsafe state.pointee.lastOutcome = outcome
+    unsafe state.pointee.counts.acquisitions &+= 1
+    unsafe state.pointee.counts.nanoseconds &+= end &- start
+    unsafe state.pointee.spent &+= end &- start
+    if outcome != .complete {
+      if !isRaw { unsafe state.pointee.counts.gaps.add(outcome) }
+    } else if unsafe state.pointee.recordWords > 0 {
+      return unsafe acquireRecords(state, header)
+    }
+    return end
+  }
+
+  /// Words to reserve for the next acquisition: a text grows a little from one to the next, and
+  /// records find room whenever their frame does.
+  @inline(__always)
+  private static func need(_ state: UnsafeMutablePointer<StreamState>) -> Int {
+    let words = unsafe state.pointee.bodyWords
+    let slack = unsafe state.pointee.isRaw ? words / 8 &+ 64 : 0
+    let frame = RingRecord.stride(FrameHeader.wordCount &+ words &+ slack)
+    let rows = unsafe state.pointee.recordWords &* state.pointee.recordRows
+    return rows == 0 ? frame : frame &+ RingRecord.stride(FrameHeader.wordCount &+ rows)
+  }
+
+  /// Writes the header and keeps the record.
+  @inline(__always)
+  private func finish(
+    _ record: UnsafeMutablePointer<UInt64>, _ header: FrameHeader, isRaw: Bool, bodyWords: Int
+  ) {
+    let length = FrameHeader.wordCount &+ bodyWords
+    // Safe: a record has more words than a header.
+    var front = unsafe UnsafeMutableBufferPointer(start: record, count: FrameHeader.wordCount)
+      .mutableSpan
+    header.encode(into: &front)
+    front[0] |= RingRecord.mark(isRaw: isRaw, length: length)
+    producer.commit(RingRecord.stride(length))
+  }
+
+  /// Asks an armed collector for its records and keeps them as one batch; gives the time at its end.
+  private func acquireRecords(
+    _ state: UnsafeMutablePointer<StreamState>, _ header: FrameHeader
+  ) -> UInt64 {
+    let rowWords = unsafe state.pointee.recordWords
+    let room = unsafe rowWords * state.pointee.recordRows
+    // Reserved together with the frame's words.
+    guard let record = unsafe producer.reserve(RingRecord.stride(FrameHeader.wordCount + room))
+    else { return header.end }
+    // Safe: so many words are reserved.
+    var rows = unsafe UnsafeMutableBufferPointer(
+      start: record + FrameHeader.wordCount, count: room
+    ).mutableSpan
+    let count = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
+      $0.sampleRecords(into: &rows)
+    }
+    let end = time.monotonic()
+    unsafe state.pointee.counts.records &+= UInt64(count.rows)
+    unsafe state.pointee.counts.recordsLost &+= UInt64(count.lost)
+    guard count.rows > 0 else { return end }
+    pushed &+= 1
+    var header = header
+    header.kind = .records
+    header.start = header.end
+    header.end = end
+    unsafe finish(record, header, isRaw: false, bodyWords: count.rows * rowWords)
+    return end
+  }
+}
