@@ -1,48 +1,46 @@
 extension KernelText {
   /// What is wrong with the unreadable holes among `holes`, a sentence for each line that has any:
-  /// `line 3, word 2 (MemFree): not a number`. For whoever reads a file for the first time: it
-  /// allocates, and takes time linear in the text.
+  /// `line 3, word 2 (MemFree): not a number`. It allocates, and takes time linear in
+  /// the text.
   package func complaints(_ holes: [TextHole]) -> [String] {
     var complaints: [String] = []
-    var line = Place()
-    var first: (place: Place, field: TextField, reason: String)?
+    var (line, start, seen) = (1, 0, 0)
+    var first: (line: Int, word: Int, hole: TextHole)?
     var more = 0
     func close() {
-      guard let found = first else { return }
+      guard let (line, word, hole) = first, case .unreadable(let field) = hole.content else {
+        return
+      }
       let others = more == 0 ? "" : " and \(more) more"
       complaints.append(
-        "line \(found.place.line), word \(found.place.word) (\(Self.printed(found.field))\(others)): "
-          + found.reason)
-      (first, more) = (nil, 0)
+        "line \(line), word \(word) (\(Self.printed(field))\(others)): \(reason(hole))")
     }
     for hole in holes {
-      guard case .unreadable(let field) = hole.content else { continue }
-      let before = line.line
-      move(&line, to: hole)
-      if line.line != before { close() }
-      if first == nil { first = (line, field, reason(hole)) } else { more += 1 }
+      guard case .unreadable = hole.content else { continue }
+      while let end = bytes[seen..<hole.start].firstIndex(of: TextScanner.newline) {
+        (start, seen) = (end + 1, end + 1)
+        line += 1
+      }
+      seen = hole.start
+      if first?.line == line {
+        more += 1
+        continue
+      }
+      close()
+      (first, more) = ((line, word(of: hole, from: start), hole), 0)
     }
     close()
     return complaints
   }
 
-  /// A line and a word of it, from 1, and how far the text was looked at for it.
-  private struct Place {
-    var line = 1
-    var word = 1
-    var start = 0
-  }
-
-  private func move(_ place: inout Place, to hole: TextHole) {
-    while let end = bytes[place.start..<hole.start].firstIndex(of: TextScanner.newline) {
-      place.start = end + 1
-      place.line += 1
-    }
-    let before = words(in: place.start..<hole.start)
-    // Within a word, as behind the sign of `total=7`; what is missing stands behind the last one.
+  /// The number of a hole's word in its line, which begins at `start`. What is missing stands
+  /// behind the last word.
+  private func word(of hole: TextHole, from start: Int) -> Int {
+    let before = words(in: start..<hole.start)
+    // Within a word, as behind the sign of `total=7`.
     let isWithin = before.last.map { $0.upperBound == hole.start } ?? false
     let isMissing = hole.start == hole.end && bytes[max(0, hole.start - 1)] != UInt8(ascii: "=")
-    place.word = before.count + (isWithin && !isMissing ? 0 : 1)
+    return before.count + (isWithin && !isMissing ? 0 : 1)
   }
 
   private func reason(_ hole: TextHole) -> String {

@@ -335,6 +335,12 @@ import Testing
         "line 4, word 2 (D): negative", "line 5, word 1 (E): too large for 64 bits",
         "line 6, word 2 (F\\u{1B}): not a number",
       ])
+    // One line of a megabyte: linear.
+    let pairs = " x=?" + (0..<100_000).map { " a\($0)=?" }.joined()
+    let long = try complaints("8:0\(pairs)") { text throws(KernelTextError) in
+      try TextFormat.keyedPairs(text) { TextField($1, of: $0) }
+    }
+    #expect(long == ["line 1, word 2 (x[8:0] and 100000 more): not a number"])
     let row = try complaints("cpu  1 2 3 4\ncpu0 x y 3\n") { text throws(KernelTextError) in
       try TextFormat.stat(text)
     }
