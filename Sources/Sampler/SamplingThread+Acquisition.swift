@@ -15,7 +15,7 @@ extension SamplingThread {
     // Relaxed: it says where a thread hangs that does not answer, and orders nothing.
     reading.store(unsafe state.pointee.stream, ordering: .relaxed)
     pushed &+= 1
-    guard let record = unsafe producer.reserve(Self.need(state)) else {
+    guard let record = unsafe producer.pointee.reserve(Self.need(state)) else {
       dropped &+= 1
       return start
     }
@@ -25,14 +25,14 @@ extension SamplingThread {
     // Unmanaged: the stream table keeps the collector alive, and no reference to it is counted.
     if isRaw {
       // Safe: the body ends where the free words do.
-      let capacity = min(producer.reservable, RingRecord.longest) &- FrameHeader.wordCount
-      var body = unsafe RawBody(room, capacity: capacity)
+      let free = unsafe min(producer.pointee.reservable, RingRecord.longest)
+      var body = unsafe RawBody(room, capacity: free &- FrameHeader.wordCount)
       unsafe state.pointee.armed._withUnsafeGuaranteedRef { $0.read(into: &body) }
       unsafe state.pointee.counts.systemCalls &+= body.systemCalls
       words = body.count
       if body.isCut {
         // A ring that is full of other things will have room again; else it is too small.
-        guard producer.reservable * 2 >= producer.capacity else {
+        guard unsafe producer.pointee.reservable * 2 >= producer.pointee.capacity else {
           dropped &+= 1
           return time.monotonic()
         }
@@ -94,7 +94,7 @@ extension SamplingThread {
       .mutableSpan
     header.encode(into: &front)
     front[0] |= RingRecord.mark(isRaw: isRaw, length: length)
-    producer.commit(RingRecord.stride(length))
+    unsafe producer.pointee.commit(RingRecord.stride(length))
   }
 
   /// Asks an armed collector for its records and keeps them as one batch; gives the time at its end.
@@ -104,7 +104,8 @@ extension SamplingThread {
     let rowWords = unsafe state.pointee.recordWords
     let room = unsafe rowWords * state.pointee.recordRows
     // Reserved together with the frame's words.
-    guard let record = unsafe producer.reserve(RingRecord.stride(FrameHeader.wordCount + room))
+    guard
+      let record = unsafe producer.pointee.reserve(RingRecord.stride(FrameHeader.wordCount + room))
     else { return header.end }
     // Safe: so many words are reserved.
     var rows = unsafe UnsafeMutableBufferPointer(

@@ -231,8 +231,8 @@ extension SamplingThread {
 
   /// Writes into another ring from now on. With everything published.
   func replaceRing(_ next: consuming RingProducer, wakeFill: Int) {
-    producer = next
-    wakeRoom = producer.capacity - wakeFill
+    unsafe producer.pointee = next
+    unsafe wakeRoom = producer.pointee.capacity - wakeFill
     wokenRoom = .max
   }
 }

@@ -58,7 +58,9 @@ final class SamplingThread: @unchecked Sendable {
   let hasMail = Atomic<Bool>(false)
   /// A larger ring, unmanaged: the drain keeps it until it is taken.
   let nextRing = Atomic<UInt>(0)
-  var producer: RingProducer
+  /// The ring's writing end, in memory of its own rather than a property: a tick then meets no
+  /// exclusivity check.
+  let producer: UnsafeMutablePointer<RingProducer>
   /// Free words of the ring below which the drain is woken.
   var wakeRoom: Int
   /// Free words when the drain was woken last, since it was behind.
@@ -119,14 +121,17 @@ final class SamplingThread: @unchecked Sendable {
     mailboxes = parts.mailboxes
     wakesEveryTick = parts.wakesEveryTick
     let wakeFill = parts.wakeFill
-    producer = parts.producer
-    wakeRoom = producer.capacity - wakeFill
+    unsafe producer = .allocate(capacity: 1)
+    unsafe producer.initialize(to: parts.producer)
+    unsafe wakeRoom = producer.pointee.capacity - wakeFill
   }
 
   deinit {
     unsafe streams.deinitialize()
     unsafe streams.deallocate()
     unsafe due.deallocate()
+    unsafe producer.deinitialize(count: 1)
+    unsafe producer.deallocate()
   }
 
   /// What sampling cost since the bracket was opened. After `close`.
@@ -254,7 +259,7 @@ final class SamplingThread: @unchecked Sendable {
       unsafe streams[index].edgeOutcome = streams[index].lastOutcome
       unsafe streams[index].edgeArming = streams[index].arming
     }
-    producer.publish()
+    unsafe producer.pointee.publish()
     closeEnd = now
   }
 
@@ -307,14 +312,14 @@ final class SamplingThread: @unchecked Sendable {
         now = acquire(index, edge: .none, deadlineIndex: nextIndex, deadline: deadline, at: now)
         if unsafe streams[index].lastOutcome.needsRearm { hasGap = true }
       }
-      producer.publish()
+      unsafe producer.pointee.publish()
       closeEnd = now
       nextIndex &+= 1
       if hasBounds, now &- checkedAt >= Self.checkInterval { keepBounds(now) }
       if wakesEveryTick || hasGap {
         floor.store(base &+ nextIndex &* interval, ordering: .releasing)
         drain.wake()
-      } else if producer.reservable < wakeRoom {
+      } else if unsafe producer.pointee.reservable < wakeRoom {
         wakeIfBehind()
       }
     }
@@ -330,12 +335,13 @@ final class SamplingThread: @unchecked Sendable {
   /// sixteenth of it.
   @inline(never)
   private func wakeIfBehind() {
-    let room = producer.refill()
+    let room = unsafe producer.pointee.refill()
     guard room < wakeRoom else {
       wokenRoom = .max
       return
     }
-    guard wokenRoom == .max || wokenRoom &- room >= producer.capacity / 16 else { return }
+    let step = unsafe producer.pointee.capacity / 16
+    guard wokenRoom == .max || wokenRoom &- room >= step else { return }
     wokenRoom = room
     drain.wake()
   }
