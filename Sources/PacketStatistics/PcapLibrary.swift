@@ -32,14 +32,10 @@ package import LinuxSystem
     typealias ErrorText = @convention(c) (Handle?) -> UnsafeMutablePointer<CChar>?
     typealias StatusText = @convention(c) (Int32) -> UnsafePointer<CChar>?
     typealias Close = @convention(c) (Handle?) -> Void
-    typealias OpenOffline =
+    typealias OpenDead = @convention(c) (Int32, Int32) -> Handle?
+    typealias OfflineFilter =
       @convention(c) (
-        UnsafePointer<CChar>?, UInt32, UnsafeMutablePointer<CChar>?
-      ) -> Handle?
-    typealias Next =
-      @convention(c) (
-        Handle?, UnsafeMutablePointer<UnsafeMutablePointer<pcap_pkthdr>?>?,
-        UnsafeMutablePointer<UnsafePointer<UInt8>?>?
+        UnsafePointer<bpf_program>?, UnsafePointer<pcap_pkthdr>?, UnsafePointer<UInt8>?
       ) -> Int32
     typealias Version = @convention(c) () -> UnsafePointer<CChar>?
 
@@ -64,8 +60,8 @@ package import LinuxSystem
     let errorText: ErrorText
     let statusText: StatusText
     let close: Close
-    let openOffline: OpenOffline
-    let next: Next
+    let openDead: OpenDead
+    let offlineFilter: OfflineFilter
     let version: Version
 
     /// The bytes of an error text: PCAP_ERRBUF_SIZE.
@@ -95,9 +91,8 @@ package import LinuxSystem
         let errorText = unsafe library.function("pcap_geterr", as: ErrorText.self),
         let statusText = unsafe library.function("pcap_statustostr", as: StatusText.self),
         let close = unsafe library.function("pcap_close", as: Close.self),
-        let openOffline = unsafe library.function(
-          "pcap_open_offline_with_tstamp_precision", as: OpenOffline.self),
-        let next = unsafe library.function("pcap_next_ex", as: Next.self),
+        let openDead = unsafe library.function("pcap_open_dead", as: OpenDead.self),
+        let offlineFilter = unsafe library.function("pcap_offline_filter", as: OfflineFilter.self),
         let version = unsafe library.function("pcap_lib_version", as: Version.self)
       else { return nil }
       unsafe self.create = create
@@ -121,8 +116,8 @@ package import LinuxSystem
       unsafe self.errorText = errorText
       unsafe self.statusText = statusText
       unsafe self.close = close
-      unsafe self.openOffline = openOffline
-      unsafe self.next = next
+      unsafe self.openDead = openDead
+      unsafe self.offlineFilter = offlineFilter
       unsafe self.version = version
     }
 

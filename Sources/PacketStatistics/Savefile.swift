@@ -2,94 +2,113 @@ import Glibc
 import LinuxSystem
 package import SampleModel
 
-#if Pcap
-  import CPcap
-#endif
-
 /// Packets of a pcap or pcapng file, in order.
 @safe
 package final class Savefile {
-  #if Pcap
-    private let functions: PcapFunctions
-    private let handle: PcapFunctions.Handle
-  #endif
+  /// One packet of a file.
+  package struct Packet: Sendable {
+    /// Of the interface that it was captured at.
+    package var link: LinkType
+    /// Unix time in nanoseconds; that of the packet before where the file says none.
+    package var time: UInt64
+    package var wireLength: Int
+    package var bytes: [UInt8]
+  }
+
   private let path: String
+  private let reader: SavefileReader
+  private var lastTime: UInt64 = 0
+  #if Pcap
+    private var filter: SavefileFilter?
+  #endif
+  /// The link type of the first interface.
   package let link: LinkType
+  /// Packets that could not be read, and why the first of them could not.
+  package private(set) var malformed: UInt64 = 0
+  package private(set) var firstMalformation: String?
 
   /// Opens `path`, `-` for standard input. Throws `configuration` where it is no savefile.
   package init(_ path: String) throws(LBError) {
     self.path = path
-    #if Pcap
-      guard let functions = PcapLibrary.functions else {
-        throw LBError(
-          .collectorUnavailable,
-          "packets: libpcap is not installed; apt-get install libpcap0.8")
-      }
-      var message = [CChar](repeating: 0, count: PcapFunctions.errorSize)
-      // 1: times in nanoseconds, whatever the file has.
-      guard let handle = unsafe functions.openOffline(path, 1, &message) else {
-        let reason = String(
-          decoding: message.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        throw LBError(
-          .configuration,
-          reason.hasPrefix(path) ? "packets: \(reason)" : "packets: \(path): \(reason)",
-          context: ErrorContext(path: path))
-      }
-      self.functions = functions
-      unsafe self.handle = handle
-      link = LinkType(unsafe functions.linkType(handle))
-    #else
-      throw LBError(.collectorUnavailable, "packets: built without the Pcap trait")
-    #endif
-  }
-
-  deinit {
-    #if Pcap
-      unsafe functions.close(handle)
-    #endif
+    do {
+      reader = try SavefileReader(path)
+    } catch {
+      let reason = (error as? SavefileReader.Damage)?.reason ?? Self.words(error)
+      throw LBError(
+        .configuration, "packets: \(path): \(reason)",
+        context: ErrorContext(path: path, errno: (error as? SystemError)?.errno))
+    }
+    link = reader.firstLink.map { LinkType($0) } ?? .ethernet
   }
 
   /// Keeps only what passes an expression of pcap-filter(7).
   package func filter(_ expression: String) throws(LBError) {
     #if Pcap
-      unsafe try functions.filter(handle, expression)
+      filter = try SavefileFilter(expression, link: reader.firstLink ?? 1)
+    #else
+      throw LBError(.collectorUnavailable, "packets: a filter is built with the Pcap trait only")
     #endif
   }
 
-  /// Gives the next packet to `body`: its bytes, its length on the wire, its Unix time. False at
-  /// the end. A damaged file ends with a `configuration` error that says so.
-  package func next(
-    _ body: (UnsafeRawBufferPointer, Int, UInt64) -> Void
-  ) throws(LBError) -> Bool {
-    #if Pcap
-      var header: UnsafeMutablePointer<pcap_pkthdr>?
-      var bytes: UnsafePointer<UInt8>?
-      let result = unsafe functions.next(handle, &header, &bytes)
-      if result == 1, let header = unsafe header {
-        let seconds = unsafe header.pointee.ts.tv_sec
-        guard (0..<4_294_967_296).contains(seconds) else {
-          throw LBError(
-            .configuration, "packets: \(path) is damaged: a packet's time is \(seconds) s",
-            context: ErrorContext(path: path))
-        }
-        let time = unsafe PcapFunctions.time(header.pointee)
-        let count = unsafe bytes == nil ? 0 : Int(header.pointee.caplen)
-        unsafe body(
-          UnsafeRawBufferPointer(start: bytes, count: count), Int(header.pointee.len), time)
-        return true
+  /// The next packet, nil at the end. One that cannot be read in a file that can is passed over and
+  /// counted; a damaged file ends with a `configuration` error that says so.
+  package func next() throws(LBError) -> Packet? {
+    while true {
+      switch try event() {
+      case .end: return nil
+      case .malformed(let reason):
+        malformed += 1
+        firstMalformation = firstMalformation ?? reason
+      case .packet(let found):
+        lastTime = found.time ?? lastTime
+        var bytes: [UInt8] = []
+        unsafe reader.bytes(of: found) { unsafe bytes.append(contentsOf: $0) }
+        guard try passes(bytes, found) else { continue }
+        return Packet(
+          link: LinkType(found.link), time: lastTime, wireLength: found.wireLength, bytes: bytes)
       }
-      // -2 is the end of the file.
-      if result == -2 { return false }
-      throw LBError(
-        .configuration, "packets: \(path) is damaged: \(unsafe functions.reason(handle))",
-        context: ErrorContext(path: path))
+    }
+  }
+
+  private func passes(_ bytes: [UInt8], _ packet: SavefileReader.Packet) throws(LBError) -> Bool {
+    #if Pcap
+      guard let filter else { return true }
+      let outcome = unsafe bytes.withUnsafeBytes { room -> Result<Bool, LBError> in
+        do throws(LBError) {
+          return .success(
+            unsafe try filter.passes(room, wireLength: packet.wireLength, link: packet.link))
+        } catch {
+          return .failure(error)
+        }
+      }
+      return try outcome.get()
     #else
-      return false
+      return true
     #endif
+  }
+
+  private func event() throws(LBError) -> SavefileReader.Event {
+    do {
+      return try reader.next()
+    } catch let error as SavefileReader.Damage {
+      throw LBError(
+        .configuration, "packets: \(path) is damaged: \(error.reason)",
+        context: ErrorContext(path: path))
+    } catch {
+      throw LBError(
+        .configuration, "packets: \(path): \(Self.words(error))",
+        context: ErrorContext(path: path, errno: (error as? SystemError)?.errno))
+    }
+  }
+
+  private static func words(_ error: any Error) -> String {
+    (error as? SystemError)?.reason ?? "\(error)"
   }
 }
 
 #if Pcap
+  import CPcap
+
   extension PcapFunctions {
     /// Unix time of a packet that was opened with a precision of nanoseconds.
     @inline(__always)
@@ -98,7 +117,7 @@ package final class Savefile {
         &+ UInt64(truncatingIfNeeded: header.ts.tv_usec)
     }
 
-    /// Compiles an expression and gives it to the kernel, or to the reader of a file.
+    /// Compiles an expression and gives it to the kernel.
     func filter(_ handle: Handle, _ expression: String) throws(LBError) {
       var program = unsafe bpf_program()
       // 0xFFFFFFFF: the network's mask is not known.

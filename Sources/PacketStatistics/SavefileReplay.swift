@@ -6,6 +6,9 @@ package struct SavefileReplay {
   package struct Outcome: Sendable, Hashable {
     package var packets: UInt64 = 0
     package var frames: UInt64 = 0
+    /// Packets that could not be read, and why the first of them could not.
+    package var malformed: UInt64 = 0
+    package var firstMalformation: String?
     /// Why the file ended before its end, nil where it did not.
     package var failure: LBError?
   }
@@ -39,19 +42,14 @@ package struct SavefileReplay {
     let columns = PacketMetrics.columns(name).prefix(PacketCount.count)
     let layout = Layout(collector: "packets", stream: 0, epoch: 1, columns: Array(columns))
     var isOver = false
+    var link = file.link
     while true {
-      // What is seen of a packet before it is counted: its time decides on the frames before it.
-      var pending: (bytes: [UInt8], length: Int, time: UInt64)?
-      do throws(LBError) {
-        let isThere = unsafe try file.next { bytes, length, time in
-          pending = unsafe (Array(bytes), length, time)
-        }
-        guard isThere else { break }
-      } catch {
+      let found: Savefile.Packet?
+      do throws(LBError) { found = try file.next() } catch {
         outcome.failure = error
         break
       }
-      guard let packet = pending else { break }
+      guard let packet = found else { break }
       if first == nil {
         first = packet.time
         (next, last) = (packet.time &+ interval, packet.time)
@@ -70,8 +68,13 @@ package struct SavefileReplay {
       }
       // Files may have packets out of order; the stream goes on where it is.
       last = max(last, packet.time)
+      // A file may have packets of several interfaces.
+      if packet.link != link {
+        link = packet.link
+        aggregator.identify(link, ownMAC: 0, mtu: 1500)
+      }
       unsafe packet.bytes.withUnsafeBytes {
-        unsafe aggregator.add($0, wireLength: packet.length, time: packet.time)
+        unsafe aggregator.add($0, wireLength: packet.wireLength, time: packet.time)
       }
       outcome.packets += 1
     }
@@ -81,6 +84,7 @@ package struct SavefileReplay {
       try frame(sinks, at: last, index: index &+ 1, edge: .close, &outcome)
     }
     for sink in sinks { try sink.commit(watermark: .max) }
+    (outcome.malformed, outcome.firstMalformation) = (file.malformed, file.firstMalformation)
     return outcome
   }
 

@@ -27,6 +27,11 @@ extension SampleCommand {
       try view.end(ledger: Ledger(), overhead: Overhead())
     }
     if !log.quiet { Console.say("\(outcome.packets) packets in \(outcome.frames) frames") }
+    if let reason = outcome.firstMalformation {
+      Console.say(
+        "lbsample: \(path): passed over \(outcome.malformed) packets that cannot be read: \(reason)"
+      )
+    }
     if let failure = outcome.failure { throw failure }
   }
 }
