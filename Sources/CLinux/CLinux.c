@@ -274,7 +274,7 @@ int lb_netlink_open(int protocol, uint32_t groups, int receive_bytes) {
 }
 
 long lb_netlink_receive(int fd, void *buffer, size_t bytes) {
-  struct sockaddr_nl from;
+  struct sockaddr_nl from = {0};
   socklen_t length = sizeof from;
   ssize_t count;
   do {
@@ -412,7 +412,7 @@ static void child(const struct lb_spawn *plan) {
   if (descriptor_limit_raised) setrlimit(RLIMIT_NOFILE, &descriptor_limit);
   if (dup2(plan->input_fd, 0) < 0 || dup2(plan->output_fd, 1) < 0 || dup2(plan->error_fd, 2) < 0)
     fail(plan->status_fd, LB_SPAWN_REDIRECT);
-  lb_drop_inheritable_capabilities();
+  if (lb_drop_inheritable_capabilities() < 0) fail(plan->status_fd, LB_SPAWN_CAPABILITIES);
   if (plan->change_user) {
     if (setgroups(plan->group_count, plan->groups) < 0 || setgid(plan->gid) < 0 ||
         setuid(plan->uid) < 0)

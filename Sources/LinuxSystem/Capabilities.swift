@@ -11,8 +11,7 @@ package enum Capabilities {
   }
 
   /// Gives up all capabilities of this thread, and of what it starts, but those of `names` that it
-  /// has. Gives errno where the kernel refuses, which it has no reason to.
-  @discardableResult
+  /// has. Gives 0, or errno where the kernel (or a seccomp filter) refuses: then it has them all.
   package static func keepInThisThread(_ names: Set<Name>) -> Int32 {
     lb_keep_capabilities(names.reduce(UInt64(0)) { $0 | 1 << $1.rawValue })
   }

@@ -126,9 +126,9 @@ package final class ExitRecords {
     NetlinkSocket.appendAttribute(
       UInt16(CTRL_ATTR_FAMILY_NAME), Array("TASKSTATS".utf8) + [0], to: &payload)
     try socket.send(type: 0x10, flags: UInt16(NLM_F_REQUEST), payload: payload)
-    guard case .message(let length) = socket.next(within: 100_000_000) else {
-      throw SystemError("looking up TASKSTATS", errno: ETIMEDOUT)
-    }
+    guard case .message(let length) = socket.next(within: 100_000_000),
+      socket.isAnswer(length)
+    else { throw SystemError("looking up TASKSTATS", errno: ETIMEDOUT) }
     try check(socket, length, call: "looking up TASKSTATS")
     var offset = attributes
     while let size = socket.value(UInt16.self, at: offset, length: length),
@@ -148,6 +148,7 @@ package final class ExitRecords {
     let limit = Clock.monotonic() + 100_000_000
     while Clock.monotonic() < limit {
       guard case .message(let length) = socket.next(within: 20_000_000),
+        socket.isAnswer(length),
         socket.value(UInt16.self, at: 4, length: length) == UInt16(NLMSG_ERROR)
       else { continue }
       try check(socket, length, call: "registering for exit records")

@@ -16,15 +16,24 @@ final class NetlinkSocket {
 
   private let descriptor: OwnedDescriptor
   private let buffer: UnsafeMutableRawBufferPointer
+  /// System calls that were made, waits aside.
+  private(set) var calls: UInt64 = 0
+  /// The number of the last request, which its answers carry.
+  private(set) var sequence: UInt32 = 0
 
   /// A socket of `family`, in the multicast `groups`, for up to `receiveBytes` of unread messages
   /// (as far as the kernel lets us), of which each fits `message` bytes.
-  init(
+  convenience init(
     family: Int32, groups: UInt32 = 0, receiveBytes: Int32, message: Int = 1 << 14
   ) throws(SystemError) {
     let number = lb_netlink_open(family, groups, receiveBytes)
     guard number >= 0 else { throw SystemError("netlink socket", errno: -number) }
-    descriptor = OwnedDescriptor(owning: number)
+    self.init(OwnedDescriptor(owning: number), message: message)
+  }
+
+  /// A socket that is open, of whose messages each fits `message` bytes.
+  init(_ descriptor: consuming OwnedDescriptor, message: Int = 1 << 14) {
+    self.descriptor = descriptor
     unsafe buffer = .allocate(byteCount: message, alignment: 16)
     _ = unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
   }
@@ -34,6 +43,7 @@ final class NetlinkSocket {
   /// The next message, if there is one.
   func receive() -> Reception {
     while true {
+      calls &+= 1
       // Safe: the buffer's own count bounds the call.
       let count = unsafe lb_netlink_receive(descriptor.number, buffer.baseAddress, buffer.count)
       switch count {
@@ -43,6 +53,11 @@ final class NetlinkSocket {
       default: return .nothing
       }
     }
+  }
+
+  /// Whether the message received last, of `length` bytes, answers the last request.
+  func isAnswer(_ length: Int) -> Bool {
+    value(UInt32.self, at: 8, length: length) == sequence
   }
 
   /// The value of type `T` at `offset` of the message received last, nil beyond its `length`.
@@ -71,17 +86,22 @@ final class NetlinkSocket {
     return value
   }
 
-  /// Sends one message: a header of this type around `payload`.
+  /// Sends one message with the next number: a header of this type around `payload`.
   func send(type: UInt16, flags: UInt16, payload: [UInt8]) throws(SystemError) {
-    guard send(Self.message(type: type, flags: flags, payload: payload)) else {
-      throw SystemError("netlink send", errno: errno)
-    }
+    var message = Self.message(type: type, flags: flags, payload: payload)
+    guard send(&message) else { throw SystemError("netlink send", errno: errno) }
   }
 
-  /// Sends a message that was made before; false when it could not be sent. Allocates nothing.
-  func send(_ message: [UInt8]) -> Bool {
+  /// Gives a message that was made before the next number, and sends it; false when it could not
+  /// be sent. Allocates nothing.
+  func send(_ message: inout [UInt8]) -> Bool {
+    sequence &+= 1
+    for byte in 0..<4 {
+      message[8 + byte] = UInt8(truncatingIfNeeded: sequence >> (8 * UInt32(byte)))
+    }
+    calls &+= 1
     // Safe: the array's own count bounds the call.
-    unsafe Glibc.send(descriptor.number, message, message.count, 0) == message.count
+    return unsafe Glibc.send(descriptor.number, message, message.count, 0) == message.count
   }
 
   /// A header of this type around `payload`.
@@ -90,7 +110,8 @@ final class NetlinkSocket {
     append(UInt32(16 + payload.count), to: &message)
     append(type, to: &message)
     append(flags, to: &message)
-    append(UInt32(1), to: &message)
+    // The number, which `send` sets, and the sender, which is the kernel's to set.
+    append(UInt32(0), to: &message)
     append(UInt32(0), to: &message)
     return message + payload
   }

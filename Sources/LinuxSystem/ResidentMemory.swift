@@ -17,8 +17,9 @@ package struct ResidentMemory: ~Copyable {
     }
   }
 
-  /// Lets go of the program's code: of what its start has met, and of the fifteen
-  /// pages around each page of it that the kernel maps at a time, sampling needs a tenth.
+  /// Drops the program's resident code pages (MADV_DONTNEED): start-up and fault-around have mapped
+  /// ten times what sampling uses. Called before arming and not after: the first opening sample
+  /// would fault in again what arming has met.
   package static func releaseProgram() { lb_release_program() }
 
   /// Bytes now, nil where they cannot be read (proc(5): the second number, in pages).

@@ -112,16 +112,16 @@ package final class GatedChild {
 
   /// Forks and waits until the child stands at its gate.
   package init(_ plan: SpawnPlan) throws(SpawnFailure) {
-    let gatePipe = try Self.pipe()
-    let statusPipe = try Self.pipe()
+    let gatePair = try Self.pipe(SocketPair.init)
+    let statusPipe = try Self.pipe(Pipe.init)
     pid = try Self.fork(
-      plan, gate: gatePipe.readEnd.number, status: statusPipe.writeEnd.number,
-      foreign: (gatePipe.writeEnd.number, statusPipe.readEnd.number))
+      plan, gate: gatePair.theirs.number, status: statusPipe.writeEnd.number,
+      foreign: (gatePair.ours.number, statusPipe.readEnd.number))
     let pidDescriptor = lb_pidfd_open(pid)
     exitDescriptor = OwnedDescriptor(owning: pidDescriptor)
-    gate = consume gatePipe.writeEnd
+    gate = consume gatePair.ours
     status = consume statusPipe.readEnd
-    _ = consume gatePipe.readEnd
+    _ = consume gatePair.theirs
     _ = consume statusPipe.writeEnd
     if pidDescriptor < 0 {
       abandon()
@@ -135,9 +135,11 @@ package final class GatedChild {
 
   deinit { abandon() }
 
-  private static func pipe() throws(SpawnFailure) -> Pipe {
+  private static func pipe<Channel: ~Copyable>(
+    _ make: () throws(SystemError) -> Channel
+  ) throws(SpawnFailure) -> Channel {
     do throws(SystemError) {
-      return try Pipe()
+      return try make()
     } catch {
       throw SpawnFailure(step: error.call, errno: error.errno)
     }
@@ -185,11 +187,15 @@ package final class GatedChild {
     return pid
   }
 
-  /// Lets the child exec. The opening sample has been taken.
+  /// Lets the child exec. The opening sample has been taken. A child that was killed at its gate is
+  /// not there to be let go: its exit says so, and no SIGPIPE comes of it.
   package func openGate() {
     guard let descriptor = gate?.number else { return }
     var byte: UInt8 = 1
-    _ = unsafe write(descriptor, &byte, 1)
+    var sent: Int
+    repeat {
+      sent = unsafe send(descriptor, &byte, 1, Int32(MSG_NOSIGNAL))
+    } while sent < 0 && errno == EINTR
     gate = nil
   }
 
@@ -288,6 +294,7 @@ package final class GatedChild {
     case LB_SPAWN_REDIRECT.rawValue: "redirecting its output"
     case LB_SPAWN_USER.rawValue: "changing to its user"
     case LB_SPAWN_DIRECTORY.rawValue: "changing to its directory"
+    case LB_SPAWN_CAPABILITIES.rawValue: "dropping its inherited capabilities (capset)"
     case LB_SPAWN_FOREGROUND.rawValue: "giving it the terminal"
     default: "executing it"
     }

@@ -36,6 +36,11 @@ package final class TaskClock: Sendable {
   }
 }
 
+extension SystemError {
+  /// Whether descriptors or memory ran out, rather than something being refused.
+  package var isLackOfRoom: Bool { [EMFILE, ENFILE, ENOMEM, ENOSPC].contains(errno) }
+}
+
 extension Clock {
   /// CPU time of another process with all its threads, the ended ones too, in nanoseconds
   /// (clock_getcpuclockid(3): needs no privilege, and reads of a zombie too); nil when it is gone.

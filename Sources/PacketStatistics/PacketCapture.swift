@@ -30,6 +30,10 @@ import Synchronization
     private let questionTime = Atomic<UInt64>(0)
     private let ending = Atomic<Bool>(false)
     private let answered = FutexWord()
+    /// 1 once the capture thread has given up its privileges, or has not: then `refusal` says why.
+    private let isConfined = FutexWord()
+    private let refusal = Atomic<Int32>(0)
+    private let confine: @Sendable (Set<Capabilities.Name>) -> Int32
     private var asked: UInt32 = 0
 
     /// The numbers of the last answer, `PacketMetrics.count` of them.
@@ -51,12 +55,15 @@ import Synchronization
     private var answeredTime: UInt64 = 0
     private var late: UInt64 = 0
 
-    /// Opens the interface, to be counted on `cpus`. Throws `collectorUnavailable` or
+    /// Opens the interface, to be counted on `cpus`; `confine` gives up the capture thread's other
+    /// privileges, and gives errno where it cannot. Throws `collectorUnavailable` or
     /// `configuration`.
     package init(
-      _ interface: String, _ options: CaptureOptions, cpus: CPUSet
+      _ interface: String, _ options: CaptureOptions, cpus: CPUSet,
+      confine: @escaping @Sendable (Set<Capabilities.Name>) -> Int32 = Capabilities.keepInThisThread
     ) throws(LBError) {
       self.cpus = cpus
+      self.confine = confine
       guard let functions = PcapLibrary.functions else {
         throw LBError(
           .collectorUnavailable, "packets: libpcap is not installed; apt-get install libpcap0.8")
@@ -68,16 +75,17 @@ import Synchronization
       let handle = try unsafe functions.open(interface, options, &notes)
       unsafe self.handle = handle
       self.notes = notes
+      // What may throw comes before the snapshot, which no deinit would free.
+      do throws(SystemError) { wake = try CaptureWake() } catch {
+        unsafe functions.close(handle)
+        throw LBError(.collectorUnavailable, "packets: \(error)")
+      }
       aggregator = unsafe Self.aggregator(interface, options, functions, handle)
       unsafe snapshot = .allocate(capacity: PacketMetrics.count)
       unsafe snapshot.initialize(repeating: 0, count: PacketMetrics.count)
       rows = Array(repeating: .none, count: max(1, options.top))
       portRows = Array(repeating: .none, count: max(1, options.top))
       files = InterfaceFiles(interface)
-      do throws(SystemError) { wake = try CaptureWake() } catch {
-        unsafe functions.close(handle)
-        throw LBError(.collectorUnavailable, "packets: \(error)")
-      }
     }
 
     deinit {
@@ -97,13 +105,22 @@ import Synchronization
 
     // MARK: The sampling thread's side
 
-    /// Starts to count.
+    /// Starts to count, on a thread without privileges. Throws `collectorUnavailable`.
     package func start() throws(LBError) {
       do throws(SystemError) {
         thread = try SystemThread(name: "lb-packets") { [unowned self] in main() }
       } catch {
         throw LBError(.collectorUnavailable, "packets: \(error)")
       }
+      while isConfined.load() == 0 { Futex.wait(isConfined, whileEqualTo: 0, until: .max) }
+      let refusal = refusal.load(ordering: .acquiring)
+      guard refusal != 0 else { return }
+      stop()
+      throw LBError(
+        .collectorUnavailable,
+        "packets: the capture thread cannot give up its privileges (capset: "
+          + "\(SystemError.words(refusal))), and reads no packets of strangers with them",
+        context: ErrorContext(collector: "packets", errno: refusal))
     }
 
     /// Asks for a snapshot at `time` (Unix time in nanoseconds): where a bracket begins, or at a
@@ -149,6 +166,8 @@ import Synchronization
       wake.signal()
       thread.join()
       self.thread = nil
+      if let handle = unsafe handle { unsafe functions.close(handle) }
+      unsafe handle = nil
     }
 
     // MARK: The capture thread's side
@@ -166,8 +185,10 @@ import Synchronization
       }
       // What reads packets of strangers needs no more than to open its interface again, with the
       // stamps that were asked for.
-      Capabilities.keepInThisThread(
-        options.timestampType == nil ? [.netRaw] : [.netRaw, .netAdmin])
+      let errno = confine(options.timestampType == nil ? [.netRaw] : [.netRaw, .netAdmin])
+      refusal.store(errno, ordering: .releasing)
+      isConfined.announce(1)
+      guard errno == 0 else { return }
       while !ending.load(ordering: .acquiring) {
         let asked = question.load(ordering: .acquiring)
         if asked.kind == .open { open(asked) }

@@ -115,6 +115,12 @@ package final class CollectorSession: CollectorLifecycle {
   /// Aims the collectors of the workload's tree, and lets them open what is its.
   package func aim(at workload: Int32) {
     self.workload?.aim(at: workload)
+    // Where perf is not permitted at all the collector has said so when it was armed.
+    if let failure = self.workload?.clockFailure, failure.isLackOfRoom || TaskClock.isPermitted,
+      meta?.streams.contains(where: { $0.collector == "tree" }) == true
+    {
+      noticed.add("tree: task_clock is absent of a workload: \(failure)")
+    }
     if !isDegraded { sampler.prepare() }
   }
   /// Opens a bracket.

@@ -23,10 +23,14 @@ final class RunNotices: SampleSink {
   func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
 
   func event(_ event: SampleEvent) throws(LBError) {
-    guard Self.kinds.contains(event.kind) else { return }
+    if Self.kinds.contains(event.kind) { add(event.message) }
+  }
+
+  /// Adds a message, unless it was said before.
+  func add(_ message: String) {
     said.withLock { said in
-      guard said.count < Self.limit, !said.contains(event.message) else { return }
-      said.append(event.message)
+      guard said.count < Self.limit, !said.contains(message) else { return }
+      said.append(message)
     }
   }
 

@@ -1,4 +1,4 @@
-import LinuxSystem
+package import LinuxSystem
 import Synchronization
 
 /// The process whose tree is sampled: fixed, or the workload of the next bracket.
@@ -9,7 +9,7 @@ package final class WorkloadTarget: Sendable {
   private let process: Atomic<Int32>
   private let count: Atomic<UInt32>
   private let descriptor = Atomic<Int32>(-1)
-  private let clock = Mutex<TaskClock?>(nil)
+  private let clock = Mutex<Result<TaskClock, SystemError>?>(nil)
   /// Whether it is a workload that is yet to come, rather than a process that runs already.
   package let isWorkload: Bool
 
@@ -22,10 +22,13 @@ package final class WorkloadTarget: Sendable {
 
   /// Aims at a child that stands at its gate.
   package func aim(at child: Int32) {
-    let fresh: TaskClock?
-    do throws(SystemError) { fresh = try TaskClock(of: child) } catch { fresh = nil }
+    let fresh: Result<TaskClock, SystemError>
+    do throws(SystemError) { fresh = .success(try TaskClock(of: child)) } catch {
+      fresh = .failure(error)
+    }
     clock.withLock { $0 = fresh }
-    descriptor.store(fresh?.descriptor ?? -1, ordering: .relaxed)
+    let number: Int32 = if case .success(let clock) = fresh { clock.descriptor } else { -1 }
+    descriptor.store(number, ordering: .relaxed)
     process.store(child, ordering: .relaxed)
     // Release: partner of `aims`.
     count.add(1, ordering: .releasing)
@@ -35,6 +38,12 @@ package final class WorkloadTarget: Sendable {
   package var aims: UInt32 { count.load(ordering: .acquiring) }
   /// The process.
   package var pid: Int32 { process.load(ordering: .relaxed) }
+  /// Why the workload that it aims at has no task clock, nil where it has one or none is aimed at.
+  package var clockFailure: SystemError? {
+    clock.withLock {
+      if case .failure(let error) = $0 { error } else { nil }
+    }
+  }
   /// Nanoseconds of the inherited task clock, nil where there is none. Allocates nothing.
   package var taskClock: UInt64? { TaskClock.read(descriptor.load(ordering: .relaxed)) }
 }

@@ -113,6 +113,37 @@ import Testing
     }
   }
 
+  /// The workload's clock could not be opened (too many open files, say): the metric is absent of
+  /// this workload, and there again with the next one.
+  @Test(.enabled(if: TaskClock.isPermitted, "perf's task-clock is not permitted"))
+  func aWorkloadWithoutItsClockHasNoValueOfIt() throws {
+    let target = WorkloadTarget()
+    let collector = TreeCollector(target: target, perThread: false)
+    func names(_ armed: ArmedCollector) -> [String] { armed.columns.map(\.name) }
+    let first = try collector.arm(context)
+    defer { first.disarm() }
+    #expect(names(first).contains("tree.task_clock"))
+    // No such process: perf_event_open(2) fails.
+    target.aim(at: 0x3fff_ffff)
+    #expect(target.clockFailure?.errno == ESRCH)
+    #expect(first.prepare() == .layoutChanged)
+    #expect(sample(first) == nil, "an acquisition does not say 0 either")
+    let second = try collector.arm(context)
+    defer { second.disarm() }
+    #expect(!names(second).contains("tree.task_clock") && second.prepare() == .complete)
+    #expect(second.notes.contains { $0.contains("has no task-clock") }, "\(second.notes)")
+    let root = try child("/bin/sleep", "30")
+    defer {
+      root.signalGroup(SIGKILL)
+      _ = root.reap(until: Clock.monotonic() + 1_000_000_000)
+    }
+    target.aim(at: root.pid)
+    #expect(target.clockFailure == nil && second.prepare() == .layoutChanged)
+    let third = try collector.arm(context)
+    defer { third.disarm() }
+    #expect(sample(third)?["tree.task_clock"] != nil && third.prepare() == .complete)
+  }
+
   @Test func disarmingATreeClosesItsFiles() throws {
     let before = directoryEntries("/proc/self/fd").count
     for _ in 0..<20 {
@@ -250,8 +281,7 @@ import Testing
     let collector = FootprintCollector(
       isWanted: true, tree: WorkloadTarget(process: pid), processes: [pid])
     guard collector.probe(context) == .available else {
-      print("skipped: \(collector.probe(context).reason)")
-      return
+      try Test.cancel("\(collector.probe(context).reason)")
     }
     let armed = try collector.arm(context)
     defer { armed.disarm() }

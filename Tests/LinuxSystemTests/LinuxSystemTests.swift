@@ -183,6 +183,19 @@ private final class FutexBox: Sendable {
     #expect(child.reap(until: .max) == nil)
   }
 
+  /// A library's host process has the default action for SIGPIPE, as this one: it would be gone.
+  @Test func openingTheGateOfAKilledChildIsNoSignal() throws {
+    signal(SIGPIPE, SIG_DFL)
+    let plan = try plan(["/bin/true"], output: 2)
+    defer { close(plan.input) }
+    let child = try GatedChild(plan)
+    #expect(kill(child.pid, SIGKILL) == 0)
+    _ = Poll.wait(readable: [child.exitPollDescriptor], until: nil)
+    child.openGate()
+    #expect(child.peekExit() == LinuxSystem.ExitStatus(code: nil, signal: SIGKILL))
+    #expect(child.reap(until: .max) != nil)
+  }
+
   @Test func environmentDirectoryAndAffinityAreTheChilds() throws {
     let cpu = try #require(CPUSet.allowed().members.last)
     let (text, status) = try run([

@@ -219,6 +219,7 @@ enum lb_spawn_step {
   LB_SPAWN_DIRECTORY,
   LB_SPAWN_FOREGROUND,
   LB_SPAWN_EXEC,
+  LB_SPAWN_CAPABILITIES,
 };
 
 struct lb_spawn_report {

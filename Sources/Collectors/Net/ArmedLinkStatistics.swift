@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 import SampleModel
 import Sampler
@@ -25,7 +26,8 @@ final class ArmedLinkStatistics: ArmedCollector, @unchecked Sendable {
   init(_ context: CollectorContext, metrics: [MetricDescription]) throws(SystemError) {
     links = try LinkStatistics()
     var indices: [Int32] = []
-    _ = links.read { index, _ in indices.append(index) }
+    guard links.read(begin: { indices = [] }, { index, _ in indices.append(index) }) == .complete
+    else { throw SystemError("RTM_GETSTATS", errno: EAGAIN) }
     var columns: [Column] = []
     var slots: [Int] = []
     var names: [SIMD16<UInt8>] = []
@@ -50,7 +52,8 @@ final class ArmedLinkStatistics: ArmedCollector, @unchecked Sendable {
   }
 
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
-    systemCallsOfSample = 4
+    let before = links.calls
+    defer { systemCallsOfSample = links.calls &- before }
     let hasChanged = links.hasChanged { index, name in
       guard let place = indices.firstIndex(of: index) else { return false }
       return names[place] == name
@@ -58,7 +61,12 @@ final class ArmedLinkStatistics: ArmedCollector, @unchecked Sendable {
     if hasChanged { return .layoutChanged }
     var place = 0
     var isKnown = true
-    let outcome = links.read { index, counter in
+    let outcome = links.read(
+      begin: {
+        place = 0
+        isKnown = true
+      }
+    ) { index, counter in
       guard place < indices.count, indices[place] == index else {
         isKnown = false
         return

@@ -99,6 +99,8 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
         context: ErrorContext(collector: "perf"))
     }
     let limit = min(Self.threadLimit, room)
+    // What may throw comes before the buffers: without `super.init` no deinit frees them.
+    whole = try ArmedPerf(plan, context)
     table = ProcessTable(capacity: limit)
     unsafe threads = .allocate(capacity: limit)
     unsafe threads.initialize(repeating: Thread())
@@ -110,7 +112,6 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     unsafe buffer.initialize(repeating: 0)
     unsafe processes = .allocate(capacity: Self.processLimit)
     unsafe processes.initialize(repeating: 0)
-    whole = try ArmedPerf(plan, context)
     super.init(
       columns: whole.columns, formulas: whole.formulas, leastShare: whole.leastShare,
       costLimit: whole.costLimit,

@@ -162,7 +162,7 @@ extension ArmedTree {
     case 0..<CounterLane.io + ProcessIO.count:
       return live { $0.now.replacing(with: $0.recorded, where: $0.recorded .> $0.now)[place] }
         &+ retired[place]
-    case 13: return target.taskClock ?? 0
+    case 13: return clock
     case 14: return forkCount
     case 15: return exitCount
     case 16:

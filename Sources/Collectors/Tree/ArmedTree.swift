@@ -36,6 +36,10 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
   var rowsLost = 0
 
   private var aims: UInt32 = 0
+  /// Whether there is a column of the workload's task clock, unless a filter leaves it out.
+  private let hasClock: Bool
+  /// Nanoseconds of it at this acquisition.
+  var clock: UInt64 = 0
   /// The walk that finds what was there before.
   var isFirstWalk = true
   var mustWalk = true
@@ -82,6 +86,7 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     self.connector = connector
     self.exits = exits
     let left = Self.leftOut(target, context, reader, &notes)
+    hasClock = !left.contains("task_clock")
     var wanted: [Int] = []
     var columns: [Column] = []
     for (place, metric) in TreeCollector.metrics.enumerated() where !left.contains(metric.name) {
@@ -117,6 +122,10 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     reader.shut(&files)
     if !target.isWorkload || !context.roots.isOwnProc {
       left.insert("task_clock")
+    } else if let failure = target.clockFailure {
+      // Of this workload alone, as with too many open files.
+      left.insert("task_clock")
+      notes.append("tree: the workload has no task-clock: \(failure)")
     } else if !TaskClock.isPermitted {
       left.insert("task_clock")
       notes.append("tree: perf's task-clock is not permitted: the total is wait4's rusage")
@@ -126,8 +135,20 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
 
   // MARK: An acquisition
 
+  /// A workload without the clock that the last one had, or with one again, has other columns.
+  override func prepare() -> AcquisitionOutcome {
+    guard target.isWorkload, target.aims > 0, followsOwnProc else { return .complete }
+    if hasClock { return target.taskClock == nil ? .layoutChanged : .complete }
+    return target.taskClock != nil && TaskClock.isPermitted ? .layoutChanged : .complete
+  }
+
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     reader.calls = 0
+    if hasClock, target.aims > 0 {
+      reader.calls = 1
+      guard let now = target.taskClock else { return .layoutChanged }
+      clock = now
+    }
     endedCount = 0
     rowsLost = 0
     let aims = target.aims
