@@ -12,8 +12,9 @@ package final class CSVSink: SampleSink {
   private var places: [UInt16: [Int?]] = [:]
   private var headerWritten = false
   private var strangers = Set<String>()
-  private var cells: [DerivedValue] = []
-  private var row: ReadFrame?
+  /// Rows whose ticks are not complete, in order of their first frames.
+  private var rows: [(frame: ReadFrame, cells: [DerivedValue])] = []
+  private var limit = OpenRows.ofOneThread
   package private(set) var bytesWritten: UInt64 = 0
 
   /// Instances that came after the header and have no column.
@@ -29,7 +30,10 @@ package final class CSVSink: SampleSink {
   }
 
   /// Takes the clock anchor.
-  package func begin(_ meta: StreamMeta) throws(LBError) { reader.begin(meta) }
+  package func begin(_ meta: StreamMeta) throws(LBError) {
+    reader.begin(meta)
+    limit = OpenRows.limit(meta)
+  }
 
   /// Adds columns until the header is written; names what comes later.
   package func layout(_ layout: Layout) throws(LBError) {
@@ -53,13 +57,14 @@ package final class CSVSink: SampleSink {
     writeHeader()
     if let cause = reader.absence(header) { notice("csv: \(cause); cells left empty") }
     guard let frame = reader.read(header, values) ?? reader.gap(header) else { return }
-    if let open = row, !Self.sameTick(open.header, frame.header) { endRow() }
-    if row == nil {
-      row = frame
-      cells = Array(repeating: .absent, count: order.count)
+    let known = rows.lastIndex { OpenRows.isSameTick($0.frame.header, frame.header) }
+    if known == nil {
+      if rows.count >= limit { endRow() }
+      rows.append((frame, Array(repeating: .absent, count: order.count)))
     }
+    let row = known ?? rows.count - 1
     for (place, value) in zip(places[header.stream] ?? [], frame.values) {
-      if let place { cells[place] = value }
+      if let place { rows[row].cells[place] = value }
     }
   }
 
@@ -75,16 +80,11 @@ package final class CSVSink: SampleSink {
   /// Ends the row of every tick that is complete, and hands over.
   package func commit(watermark: UInt64) throws(LBError) {
     if watermark == .max { writeHeader() }
-    if let open = row, watermark > open.header.deadline, watermark > open.header.start { endRow() }
+    while let open = rows.first, OpenRows.isComplete(open.frame.header, at: watermark) { endRow() }
     guard !buffer.isEmpty else { return }
     try writer(buffer.bytes)
     bytesWritten += UInt64(buffer.bytes.count)
     buffer.clear()
-  }
-
-  private static func sameTick(_ one: FrameHeader, _ other: FrameHeader) -> Bool {
-    one.bracket == other.bracket && one.deadlineIndex == other.deadlineIndex
-      && one.edge == other.edge
   }
 
   private func writeHeader() {
@@ -99,9 +99,9 @@ package final class CSVSink: SampleSink {
     buffer.append(ascii: "\n")
   }
 
+  /// Writes the oldest open row.
   private func endRow() {
-    guard let open = row else { return }
-    row = nil
+    let (open, cells) = rows.removeFirst()
     buffer.append(number: open.time)
     buffer.append(ascii: ",")
     buffer.append(number: open.elapsed)

@@ -12,12 +12,12 @@ package enum LedgerText {
       "\(ring.pushed) frames = \(ring.drained) drained + \(ring.dropped) dropped",
     ]
     if ledger.gaps > 0 { parts.append("\(ledger.gaps) without values") }
-    let stepsBack = ledger.threads.flatMap(\.collectors).reduce(0) { $0 + $1.stepsBack }
+    let stepsBack = ledger.threads.flatMap(\.collectors).reduce(0) { $0 &+ $1.stepsBack }
     if stepsBack > 0 { parts.append("\(stepsBack) steps back") }
     let resets = ledger.threads.flatMap(\.collectors).reduce(0) { $0 + $1.resets }
     if resets > 0 { parts.append("\(resets) resets") }
     if !ledger.isExact { parts.append("THE ACCOUNT DOES NOT ADD UP: please report this") }
-    let sampling = overhead.samplingThreadNanoseconds.reduce(0, +)
+    let sampling = overhead.samplingThreadNanoseconds.reduce(0, &+)
     parts.append(
       "own cost \(Readable.duration(overhead.processNanoseconds)) CPU in "
         + "\(Readable.duration(overhead.elapsedNanoseconds)) "
@@ -44,7 +44,7 @@ package enum LedgerText {
       buffer.append(ascii: "{")
       buffer.member("collector", collector.collector)
       buffer.member("acquisitions", collector.acquisitions)
-      buffer.member("gaps", collector.gaps.values.reduce(0, +))
+      buffer.member("gaps", collector.gaps.values.reduce(0, &+))
       buffer.member("steps_back", collector.stepsBack)
       buffer.member("resets", collector.resets)
       buffer.member("wraps", collector.wraps)

@@ -115,7 +115,7 @@ package enum RunReport {
         continue
       }
       let ticks = attempt.ledger.ticks
-      let taken = ticks.onTime + ticks.late + 2
+      let taken = ticks.onTime &+ ticks.late &+ 2
       rows.append([
         name(repetition), repetition.status.rawValue,
         attempt.exitCode.map { "\($0)" } ?? attempt.signal.map { "sig \($0)" } ?? "-",
@@ -200,7 +200,9 @@ package enum RunReport {
   /// A value with its unit.
   package static func value(_ value: Double, _ unit: String) -> String {
     switch unit {
-    case "ns": Readable.duration(UInt64(max(0, value.rounded())))
+    // A stored value may be beyond what 64 bits hold.
+    case "ns" where value < 1e18: Readable.duration(UInt64(max(0, value.rounded())))
+    case "ns": Readable.count(value / 1e9) + " s"
     case "bytes": Readable.bytes(value)
     default: Readable.count(value)
     }

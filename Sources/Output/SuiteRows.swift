@@ -49,7 +49,9 @@ package final class SuiteRows: SampleSink {
     let now = whole.named(layout)
     func sum(_ metric: String) -> String {
       let all = now.filter { $0.key.hasPrefix(metric + "[") }.values
-      return all.isEmpty ? "" : "\(UInt64(all.reduce(0, +)))"
+      let total = all.reduce(0, +)
+      // Beyond 64 bits, which only a damaged layout leads to, it is written as a real.
+      return all.isEmpty ? "" : UInt64(exactly: total.rounded()).map(String.init) ?? "\(total)"
     }
     var memory = ""
     if let total = now["memory.MemTotal"], let free = now["memory.MemAvailable"], total > 0 {

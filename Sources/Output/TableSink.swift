@@ -10,16 +10,17 @@ package final class TableSink: SampleSink {
     package var colour: Bool
     /// Whether each CPU has columns of its own.
     package var perCPU: Bool
-    /// Online CPUs: the time of all of them is shown as a share of what they have together.
-    package var cpuCount: Int
+    /// Online CPUs, by which the time of all of them is a share of what they have together; nil:
+    /// as many as the layout of `cpu` lists. To be stated where it does not list all.
+    package var cpuCount: Int?
 
     /// A style; a pipe has plenty of width, no colour and one heading.
     package init(
       width: Int = .max, pageRows: Int = .max, colour: Bool = false, perCPU: Bool = false,
-      cpuCount: Int = 1
+      cpuCount: Int? = nil
     ) {
       self.perCPU = perCPU
-      self.cpuCount = max(1, cpuCount)
+      self.cpuCount = cpuCount
       self.width = width
       self.pageRows = pageRows
       self.colour = colour
@@ -48,6 +49,17 @@ package final class TableSink: SampleSink {
     var text: TextBuffer
   }
 
+  /// The row of a tick that is not complete.
+  private struct Row {
+    let header: FrameHeader
+    let time: UInt64
+    /// Its values by slot; by name as long as it is not known which are needed.
+    var values: [Double?]
+    var early: [String: Double] = [:]
+    /// Lines that go below it.
+    var below = ""
+  }
+
   /// Where the values of one stream stand that a row needs, and the slots that they go to.
   private struct Needed {
     var places: [Int] = []
@@ -71,13 +83,14 @@ package final class TableSink: SampleSink {
   private var idle: [UInt16: Set<String>] = [:]
   private var toldDropped = Set<String>()
   private var rowsSinceHeading = 0
-  private var row: (header: FrameHeader, time: UInt64)?
-  /// The row's values by slot; by name as long as it is not known which are needed.
-  private var values: [Double?] = []
-  private var early: [String: Double] = [:]
+  /// Open rows, in order of their first frames.
+  private var rows: [Row] = []
+  private var limit = OpenRows.ofOneThread
+  /// The slots of a row's values, by name.
+  private var slots: [String: Int] = [:]
   private var schemas: [UInt16: RecordSchema] = [:]
-  /// Lines that go below the open row.
-  private var busiest = ""
+  /// Lines that go below the next row, since theirs is not shown.
+  private var below = ""
   package private(set) var bytesWritten: UInt64 = 0
 
   /// A table; `clock` turns Unix nanoseconds into wall-clock time, always as long.
@@ -108,12 +121,13 @@ package final class TableSink: SampleSink {
   /// Takes the clock anchor.
   package func begin(_ meta: StreamMeta) throws(LBError) {
     reader.begin(meta)
+    limit = OpenRows.limit(meta)
     for schema in meta.records { schemas[schema.stream] = schema }
   }
 
   /// New columns: the next row comes under a new heading.
   package func layout(_ layout: Layout) throws(LBError) {
-    endRow()
+    while !rows.isEmpty { endRow() }
     // What was passed over has nothing to compare its next values with.
     if shown != nil {
       for stream in reader.layouts.keys where needed(of: stream) == nil { reader.forget(stream) }
@@ -131,7 +145,7 @@ package final class TableSink: SampleSink {
       // Without any cells the rows are their times.
       if mine == nil, !shown.isEmpty {
         let isEdge = header.edge == .open || reader.isRun && header.edge == .close
-        if !isEdge { open(header, time: reader.unixTime(of: header.start)) }
+        if !isEdge { _ = open(header, time: reader.unixTime(of: header.start)) }
         return
       }
     } else {
@@ -140,20 +154,20 @@ package final class TableSink: SampleSink {
     guard let frame = reader.read(header, values, only: mine?.places) ?? reader.gap(header),
       !(reader.isRun && header.edge == .close)
     else { return }
-    open(header, time: frame.time)
+    let place = open(header, time: frame.time)
     if shown == nil {
       for (column, value) in zip(frame.layout.shown, frame.values) {
-        early[column.name] = value.number
+        rows[place].early[column.name] = value.number
       }
     } else if let needed = needed(of: header.stream), !frame.values.isEmpty {
       // Taken out, as in `endRow`.
       var row: [Double?] = []
-      swap(&row, &self.values)
+      swap(&row, &rows[place].values)
       for (index, slot) in needed.slots.enumerated() {
         // This frame may have been read just before the columns were known.
         row[slot] = frame.values[mine == nil ? needed.places[index] : index].number
       }
-      swap(&row, &self.values)
+      swap(&row, &rows[place].values)
     }
   }
 
@@ -161,25 +175,30 @@ package final class TableSink: SampleSink {
     Int(stream) < needed.count ? needed[Int(stream)] : nil
   }
 
-  /// The row of this frame's tick, unless it is open.
-  private func open(_ header: FrameHeader, time: UInt64) {
-    if let open = row,
-      open.header.deadlineIndex != header.deadlineIndex || open.header.bracket != header.bracket
-        || open.header.edge != header.edge
-    {
-      endRow()
+  /// The place of the row of this frame's tick, which is opened if it is not.
+  private func open(_ header: FrameHeader, time: UInt64) -> Int {
+    if let known = rows.lastIndex(where: { OpenRows.isSameTick($0.header, header) }) {
+      return known
     }
-    if row == nil { row = (header, time) }
+    if rows.count >= limit { endRow() }
+    rows.append(
+      Row(header: header, time: time, values: Array(repeating: nil, count: slots.count)))
+    return rows.count - 1
   }
 
   /// The busiest processes and flows stand below their row; other records are not shown.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
     guard let schema = schemas[header.stream], header.edge == .none else { return }
+    let text: String
     switch schema.name {
-    case BusiestLines.recordName:
-      busiest += BusiestLines.text(rows, schema, indent: clockWidth)
-    case FlowLines.recordName: busiest += FlowLines.text(rows, schema, indent: clockWidth)
-    default: break
+    case BusiestLines.recordName: text = BusiestLines.text(rows, schema, indent: clockWidth)
+    case FlowLines.recordName: text = FlowLines.text(rows, schema, indent: clockWidth)
+    default: return
+    }
+    if let place = self.rows.lastIndex(where: { OpenRows.isSameTick($0.header, header) }) {
+      self.rows[place].below += text
+    } else {
+      below += text
     }
   }
 
@@ -191,17 +210,17 @@ package final class TableSink: SampleSink {
 
   /// Shows the row of every tick that is complete.
   package func commit(watermark: UInt64) throws(LBError) {
-    if let open = row, watermark > open.header.deadline, watermark > open.header.start { endRow() }
+    while let open = rows.first, OpenRows.isComplete(open.header, at: watermark) { endRow() }
     guard !buffer.isEmpty else { return }
     try writer(buffer.bytes)
     bytesWritten += UInt64(buffer.bytes.count)
     buffer.clear()
   }
 
+  /// Draws the oldest open row.
   private func endRow() {
-    guard let open = row else { return }
-    row = nil
     let cells = shown ?? prepare()
+    let row = rows.removeFirst()
     if rowsSinceHeading == 0 { appendHeading() }
     rowsSinceHeading += 1
     if rowsSinceHeading >= style.pageRows { rowsSinceHeading = 0 }
@@ -210,10 +229,10 @@ package final class TableSink: SampleSink {
     var drawn: [DrawnCell] = []
     swap(&line, &buffer)
     swap(&drawn, &self.drawn)
-    line.append(clock(open.time))
+    line.append(clock(row.time))
     for (place, cell) in cells.enumerated() {
-      let value = value(of: cell)
-      let isPartial = cell.share.map { (values[$0] ?? 1) < 1 } ?? false
+      let value = Self.value(of: cell, row.values)
+      let isPartial = cell.share.map { (row.values[$0] ?? 1) < 1 } ?? false
       // Most of what a host counts rests from one row to the next.
       if drawn[place].value != value || drawn[place].isPartial != isPartial {
         drawn[place] = draw(cell, value, isPartial)
@@ -223,14 +242,14 @@ package final class TableSink: SampleSink {
     swap(&line, &buffer)
     swap(&drawn, &self.drawn)
     buffer.append(ascii: "\n")
-    for slot in values.indices { values[slot] = nil }
-    guard !busiest.isEmpty else { return }
-    buffer.append(busiest)
-    busiest = ""
+    let lines = below + row.below
+    guard !lines.isEmpty else { return }
+    buffer.append(lines)
+    below = ""
     rowsSinceHeading = 0
   }
 
-  private func value(of cell: Cell) -> Double? {
+  private static func value(of cell: Cell, _ values: [Double?]) -> Double? {
     guard let value = values[cell.source] else { return nil }
     guard let divisor = cell.divisor else { return value / cell.parts }
     guard let count = values[divisor], count > 0 else { return nil }
@@ -255,12 +274,13 @@ package final class TableSink: SampleSink {
       TableView.columns(of: layouts, perCPU: style.perCPU, idle: idle), width: style.width,
       fixed: clockWidth)
     columns = fitted.kept
-    var slots: [String: Int] = [:]
+    slots = [:]
     func slot(_ name: String) -> Int {
       if let known = slots[name] { return known }
       slots[name] = slots.count
       return slots.count - 1
     }
+    let cpuCount = max(1, style.cpuCount ?? Self.cpus(in: layouts))
     var group: String?
     let cells = fitted.kept.map { column in
       defer { group = column.group }
@@ -269,7 +289,7 @@ package final class TableSink: SampleSink {
       return Cell(
         format: column.format, width: max(column.format.width, column.heading.count),
         source: slot(column.source), divisor: column.divisor.map(slot),
-        share: column.share.map(slot), parts: isOfAll ? Double(style.cpuCount) : 1,
+        share: column.share.map(slot), parts: isOfAll ? Double(cpuCount) : 1,
         beginsGroup: column.group != group, isIdle: column.source.hasPrefix("cpu.idle"),
         isLoss: ["drp in", "err in"].contains(column.heading))
     }
@@ -285,9 +305,11 @@ package final class TableSink: SampleSink {
       }
       if !mine.places.isEmpty { needed[Int(layout.stream)] = mine }
     }
-    values = Array(repeating: nil, count: slots.count)
-    for (name, slot) in slots { values[slot] = early[name] }
-    early = [:]
+    for place in rows.indices {
+      rows[place].values = Array(repeating: nil, count: slots.count)
+      for (name, slot) in slots { rows[place].values[slot] = rows[place].early[name] }
+      rows[place].early = [:]
+    }
     rowsSinceHeading = 0
     let fresh = fitted.dropped.map(\.source).filter { toldDropped.insert($0).inserted }
     if !fresh.isEmpty {
@@ -297,6 +319,12 @@ package final class TableSink: SampleSink {
           + "csv and ndjson have them all")
     }
     return cells
+  }
+
+  /// CPUs of which the kernel lists the time.
+  private static func cpus(in layouts: [Layout]) -> Int {
+    let columns = layouts.first { $0.collector == "cpu" }?.columns ?? []
+    return Set(columns.map(\.instance).filter { UInt($0) != nil }).count
   }
 
   private func appendHeading() {

@@ -155,7 +155,8 @@ package enum TableView {
     var columns: [TableColumn] = []
     for layout in layouts {
       var instances: [String] = []
-      for column in layout.columns where !instances.contains(column.instance) {
+      var known = Set<String>()
+      for column in layout.columns where known.insert(column.instance).inserted {
         instances.append(column.instance)
       }
       let names = Set(layout.columns.map(\.name))
@@ -167,8 +168,10 @@ package enum TableView {
       let order =
         instances.filter { lesser($0) == 0 } + instances.filter { lesser($0) == 1 }
         + instances.filter { lesser($0) == 2 }
+      var places: [String: Int] = [:]
+      for (place, instance) in order.enumerated() { places[instance] = place }
       for instance in instances {
-        let place = (order.firstIndex(of: instance) ?? 0) + lesser(instance) * 4
+        let place = (places[instance] ?? 0) + lesser(instance) * 4
         if layout.collector == "cpu", !perCPU, !["all", ""].contains(instance) { continue }
         for spec in specs[layout.collector] ?? [] {
           let source =

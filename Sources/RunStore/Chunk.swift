@@ -11,7 +11,8 @@ package struct Chunk: Sendable, Equatable {
   fileprivate static let headerColumns = 5
   /// Bounds that a reader holds a chunk to, whoever wrote it.
   private static let maximumColumns = 1 << 20
-  private static let maximumRows = 1 << 20
+  private static let maximumValues = 1 << 26
+  static let maximumRows = 1 << 20
 
   package let kind: FrameHeader.Kind
   package let stream: UInt16
@@ -45,7 +46,9 @@ package struct Chunk: Sendable, Equatable {
       let valueRows = try Varint.read(span, &position)
       let columns = try Varint.read(span, &position)
       guard rows <= UInt64(Self.maximumRows), valueRows <= rows,
-        columns <= UInt64(Self.maximumColumns)
+        columns <= UInt64(Self.maximumColumns),
+        // Neither can overflow: both are checked by now.
+        valueRows * columns <= UInt64(Self.maximumValues)
       else { throw .header }
       var all: [[UInt64]] = []
       for index in 0..<Self.headerColumns + Int(columns) {

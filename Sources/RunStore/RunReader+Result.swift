@@ -16,10 +16,14 @@ extension RunReader {
       }
       var result = RunResult(
         runID: try row.value("id"), name: try row.value("name"), kind: try row.value("kind"),
-        startUnixNanoseconds: Self.unsigned(try row.value("start_unix_ns")) ?? 0)
+        startUnixNanoseconds: try row.count("start_unix_ns"))
+      // Files and folders are named by it.
+      guard !result.runID.contains("/"), !result.runID.contains("\0"),
+        result.runID.first.map({ $0 != "." && $0 != "-" }) ?? false
+      else { throw DamagedRow(column: "id", row, reason: "it is no run's id") }
       result.status = isAbandoned ? .interrupted : try Self.status(row)
-      result.endUnixNanoseconds = Self.unsigned(try row.value("end_unix_ns"))
-      result.durationNanoseconds = Self.unsigned(try row.value("duration_ns"))
+      result.endUnixNanoseconds = try row.countIfPresent("end_unix_ns")
+      result.durationNanoseconds = try row.countIfPresent("duration_ns")
       result.errors = try row.json([LBError].self, "errors")
       result.warnings = try row.json([String].self, "warnings")
       result.file = path
@@ -80,7 +84,7 @@ extension RunReader {
         arguments: [try row.value("id") as Int64])
       for row in repetitions {
         var repetition = RepetitionResult(
-          repetition: try row.value("number"), warmUp: try row.value("warm_up"))
+          repetition: try row.number("number"), warmUp: try row.value("warm_up"))
         repetition.label = try row.value("label")
         repetition.status = try status(row)
         repetition.attempts = try attempts(ofRepetition: try row.value("id"), db)
@@ -99,13 +103,14 @@ extension RunReader {
       arguments: [phase, clean]
     ).map { row in
       var summary = MetricSummary(
-        metric: try row.value("metric"), unit: try row.value("unit"), count: try row.value("count"),
-        median: try row.value("median"),
-        minimum: try row.value("minimum"), maximum: try row.value("maximum"),
-        medianAbsoluteDeviation: try row.value("median_absolute_deviation"),
-        medianLow: try row.value("median_low"),
-        medianHigh: try row.value("median_high"))
-      summary.running = try row.value("running")
+        metric: try row.value("metric"), unit: try row.value("unit"),
+        count: try row.number("count"),
+        median: try row.real("median"),
+        minimum: try row.real("minimum"), maximum: try row.real("maximum"),
+        medianAbsoluteDeviation: try row.real("median_absolute_deviation"),
+        medianLow: try row.realIfPresent("median_low"),
+        medianHigh: try row.realIfPresent("median_high"))
+      summary.running = try row.realIfPresent("running")
       summary.repetitions = try row.jsonIfPresent([Int].self, "repetitions")
       return summary
     }
@@ -119,20 +124,20 @@ extension RunReader {
       arguments: [repetition])
     return try rows.map { row in
       let id: Int64 = try row.value("id")
-      var attempt = AttemptResult(attempt: try row.value("number"))
+      var attempt = AttemptResult(attempt: try row.number("number"))
       attempt.bracket = try row.value("bracket")
       attempt.status = try status(row)
-      attempt.startUnixNanoseconds = unsigned(try row.value("start_unix_ns")) ?? 0
-      attempt.wallNanoseconds = unsigned(try row.value("wall_ns"))
-      attempt.bracketNanoseconds = unsigned(try row.value("bracket_ns")) ?? 0
+      attempt.startUnixNanoseconds = try row.countIfPresent("start_unix_ns") ?? 0
+      attempt.wallNanoseconds = try row.countIfPresent("wall_ns")
+      attempt.bracketNanoseconds = try row.countIfPresent("bracket_ns") ?? 0
       attempt.exitCode = try row.value("exit_code")
       attempt.signal = try row.value("signal")
-      attempt.userNanoseconds = unsigned(try row.value("user_ns"))
-      attempt.systemNanoseconds = unsigned(try row.value("system_ns"))
-      attempt.peakResidentBytes = unsigned(try row.value("peak_resident_bytes"))
-      attempt.voluntarySwitches = unsigned(try row.value("voluntary_switches"))
-      attempt.involuntarySwitches = unsigned(try row.value("involuntary_switches"))
-      attempt.outputBytes = unsigned(try row.value("output_bytes")) ?? 0
+      attempt.userNanoseconds = try row.countIfPresent("user_ns")
+      attempt.systemNanoseconds = try row.countIfPresent("system_ns")
+      attempt.peakResidentBytes = try row.countIfPresent("peak_resident_bytes")
+      attempt.voluntarySwitches = try row.countIfPresent("voluntary_switches")
+      attempt.involuntarySwitches = try row.countIfPresent("involuntary_switches")
+      attempt.outputBytes = try row.countIfPresent("output_bytes") ?? 0
       attempt.outputBytesKept = UInt64((try row.value("output") as Data?)?.count ?? 0)
       attempt.orphansKilled = try row.value("orphans_killed") ?? 0
       attempt.contamination =
@@ -141,7 +146,7 @@ extension RunReader {
       for metric in try Row.fetchAll(
         db, sql: "SELECT name, value FROM metric WHERE attempt_id = ?", arguments: [id])
       {
-        attempt.metrics[try metric.value("name")] = try metric.value("value")
+        attempt.metrics[try metric.value("name")] = try metric.real("value")
       }
       attempt.ledger = try ledger(ofAttempt: id, db)
       attempt.overhead = try overhead(ofAttempt: id, db)
@@ -154,15 +159,15 @@ extension RunReader {
       db, sql: "SELECT * FROM ledger WHERE attempt_id = ? ORDER BY thread", arguments: [attempt])
     return Ledger(
       threads: try rows.map { row in
-        var thread = ThreadLedger(thread: try row.value("thread"), cpu: try row.value("cpu"))
-        thread.ticks.deadlines = unsigned(try row.value("deadlines")) ?? 0
-        thread.ticks.onTime = unsigned(try row.value("on_time")) ?? 0
-        thread.ticks.late = unsigned(try row.value("late")) ?? 0
-        thread.ticks.skipped = unsigned(try row.value("skipped")) ?? 0
-        thread.ticks.latenessMaximum = unsigned(try row.value("lateness_max_ns")) ?? 0
-        thread.ring.pushed = unsigned(try row.value("pushed")) ?? 0
-        thread.ring.drained = unsigned(try row.value("drained")) ?? 0
-        thread.ring.dropped = unsigned(try row.value("dropped")) ?? 0
+        var thread = ThreadLedger(thread: try row.number("thread"), cpu: try row.value("cpu"))
+        thread.ticks.deadlines = try row.count("deadlines")
+        thread.ticks.onTime = try row.count("on_time")
+        thread.ticks.late = try row.count("late")
+        thread.ticks.skipped = try row.count("skipped")
+        thread.ticks.latenessMaximum = try row.count("lateness_max_ns")
+        thread.ring.pushed = try row.count("pushed")
+        thread.ring.drained = try row.count("drained")
+        thread.ring.dropped = try row.count("dropped")
         thread.collectors = try row.json([CollectorLedger].self, "collectors")
         return thread
       })
@@ -175,14 +180,14 @@ extension RunReader {
     else { return nil }
     var overhead = Overhead()
     overhead.samplingThreadNanoseconds = try row.json([UInt64].self, "sampling_ns")
-    overhead.drainNanoseconds = unsigned(try row.value("drain_ns")) ?? 0
-    overhead.processNanoseconds = unsigned(try row.value("process_ns")) ?? 0
-    overhead.startNanoseconds = unsigned(try row.value("start_ns")) ?? 0
-    overhead.stopNanoseconds = unsigned(try row.value("stop_ns")) ?? 0
-    overhead.elapsedNanoseconds = unsigned(try row.value("elapsed_ns")) ?? 0
-    overhead.bytesWritten = unsigned(try row.value("bytes_written")) ?? 0
-    overhead.memoryLocked = unsigned(try row.value("memory_locked")) ?? 0
-    overhead.memoryResident = unsigned(try row.value("memory_resident"))
+    overhead.drainNanoseconds = try row.count("drain_ns")
+    overhead.processNanoseconds = try row.count("process_ns")
+    overhead.startNanoseconds = try row.count("start_ns")
+    overhead.stopNanoseconds = try row.count("stop_ns")
+    overhead.elapsedNanoseconds = try row.count("elapsed_ns")
+    overhead.bytesWritten = try row.count("bytes_written")
+    overhead.memoryLocked = try row.count("memory_locked")
+    overhead.memoryResident = try row.countIfPresent("memory_resident")
     return overhead
   }
 
@@ -201,9 +206,9 @@ extension RunReader {
       guard
         let row = try Row.fetchOne(
           db, sql: "SELECT repetitions_planned AS r, warm_ups_planned AS w FROM run"),
-        let repetitions = try row.value("r") as Int?
+        let repetitions = try row.countIfPresent("r")
       else { return nil }
-      return (repetitions, try row.value("w") ?? 0)
+      return (Int(repetitions), Int(try row.countIfPresent("w") ?? 0))
     }
   }
 
@@ -212,7 +217,7 @@ extension RunReader {
     try read("reading the journal") { db in
       try Row.fetchAll(db, sql: "SELECT * FROM journal ORDER BY id").map { row in
         JournalEntry(
-          unixNanoseconds: Self.unsigned(try row.value("unix_ns")) ?? 0,
+          unixNanoseconds: try row.countIfPresent("unix_ns") ?? 0,
           level: try row.value("level"),
           kind: try row.value("kind"), message: try row.value("message"), run: run,
           phase: try row.value("phase"),

@@ -206,8 +206,13 @@ package final class RunReader {
   /// Committed frames, gaps included.
   package func frameCount() throws(LBError) -> Int {
     let last = try tailChunks().reduce(0) { $0 + ($1.kind == .frame ? $1.rowCount : 0) }
-    return try read("reading") { db in
-      try Int.fetchOne(db, sql: "SELECT coalesce(sum(rows), 0) FROM chunk WHERE kind = 1") ?? 0
+    return try read("counting the frames") { db in
+      let odd = try Row.fetchOne(
+        db, sql: "SELECT id, rows FROM chunk WHERE rows NOT BETWEEN 0 AND ?",
+        arguments: [Chunk.maximumRows])
+      if let odd { throw DamagedRow(column: "rows", odd, reason: "no chunk has as many") }
+      return try Int.fetchOne(db, sql: "SELECT coalesce(sum(rows), 0) FROM chunk WHERE kind = 1")
+        ?? 0
     } + last
   }
 
@@ -242,7 +247,7 @@ package final class RunReader {
 
   func interval() throws(LBError) -> UInt64 {
     try read("reading") { db in
-      Self.unsigned(try Int64.fetchOne(db, sql: "SELECT interval_ns FROM run")) ?? 0
+      try Row.fetchOne(db, sql: "SELECT interval_ns FROM run")?.count("interval_ns") ?? 0
     }
   }
 
@@ -253,24 +258,20 @@ package final class RunReader {
       ).map {
         StreamMeta.Stream(
           collector: try $0.value("name"), stream: try $0.value("stream"),
-          thread: try $0.value("thread"), cpu: try $0.value("cpu"),
-          cadence: Self.unsigned(try $0.value("cadence")) ?? 1, required: try $0.value("required"))
+          thread: try $0.number("thread"), cpu: try $0.value("cpu"),
+          cadence: try $0.count("cadence"), required: try $0.value("required"))
       }
     }
   }
 
   func schemas() throws(LBError) -> [RecordSchema] {
     try read("reading the record schemas") { db in
-      try String.fetchAll(db, sql: "SELECT definition FROM record_schema ORDER BY stream")
-        .map { try JSON.value(RecordSchema.self, $0) }
+      try RecordSchema.all(db)
     }
   }
 
   func layouts() throws(LBError) -> [Layout] {
-    try read("reading the layouts") { db in
-      try String.fetchAll(db, sql: "SELECT definition FROM layout ORDER BY stream, epoch")
-        .map { try JSON.value(Layout.self, $0) }
-    }
+    try read("reading the layouts") { db in try Layout.all(db) }
   }
 
   /// Ids of a stream's chunks in order of time, of one bracket if given. Those of the tail come

@@ -97,8 +97,14 @@ package struct RunReplay {
       cursors.append(Cursor(reader: reader, chunks: ids))
     }
     var hasBegun = false
+    var committed: UInt64 = 0
     while let cursor = try earliest(cursors) {
       let (header, place) = cursor.frames[cursor.next]
+      // As the drain does: sinks end their rows, and hand over what they have.
+      if header.deadline > committed, let floor = try Self.floor(cursors), floor > committed {
+        committed = floor
+        try sink.commit(watermark: floor)
+      }
       cursor.next += 1
       guard wanted(header), let layout = layouts[Self.key(header.stream, header.epoch)] else {
         continue
@@ -116,6 +122,13 @@ package struct RunReplay {
       }
       let rows = cursor.rows
       if header.kind == .records {
+        let fields = schemas.first { $0.stream == header.stream }?.fields.count ?? 0
+        guard place.isEmpty || place.count == fields else {
+          throw LBError(
+            .resultPersistence,
+            "\(reader.path): a chunk of \(layout.collector) has rows of \(place.count) words, its "
+              + "record schema has \(fields) fields", context: ErrorContext(path: reader.path))
+        }
         try sink.records(header, rows.span.extracting(place))
         continue
       }
@@ -144,6 +157,16 @@ package struct RunReplay {
 
   private static func key(_ stream: UInt16, _ epoch: UInt32) -> UInt64 {
     UInt64(stream) << 32 | UInt64(epoch)
+  }
+
+  /// The earliest deadline of a frame that is still to come: no tick before it has any more.
+  private static func floor(_ cursors: [Cursor]) throws(LBError) -> UInt64? {
+    var floor: UInt64?
+    for cursor in cursors {
+      guard let header = try cursor.peek() else { continue }
+      floor = min(floor ?? .max, header.deadline)
+    }
+    return floor
   }
 
   private func earliest(_ cursors: [Cursor]) throws(LBError) -> Cursor? {

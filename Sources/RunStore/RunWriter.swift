@@ -76,9 +76,7 @@ package final class RunWriter: @unchecked Sendable {
       queue = try Self.openLog(path)
     } catch {
       // It did not exist before and holds nothing: what there is of it goes.
-      for suffix in ["", "-wal", "-shm", "-tail", ".new", ".new-journal"] {
-        _ = unsafe unlink(path + suffix)
-      }
+      Self.unlink(path, [".new", ".new-journal"])
       if let error = error as? LBError { throw error }
       throw StoreFailure.error(error, path: path, doing: "creating")
     }
@@ -134,6 +132,18 @@ package final class RunWriter: @unchecked Sendable {
     } catch {
       throw StoreFailure.error(error, path: path, doing: "opening")
     }
+  }
+
+  private static func unlink(_ path: String, _ more: [String] = []) {
+    for suffix in ["", "-wal", "-shm", "-tail"] + more {
+      _ = unsafe Foundation.unlink(path + suffix)
+    }
+  }
+
+  /// Closes and removes a file that this writer made and in which nothing was recorded.
+  package func discard() {
+    close(isHurried: true)
+    Self.unlink(path)
   }
 
   private static func openLog(_ path: String) throws -> DatabaseQueue {

@@ -53,8 +53,16 @@ enum StoreFailure {
 struct DamagedRow: Error, CustomStringConvertible {
   let description: String
 
+  /// Characters of a value by which a row is known.
+  private static let shown = 32
+
   init(column: String, _ row: Row, reason: String) {
-    description = "column \(column) of row \(row): \(reason)"
+    // A row is known by its short values; a whole layout would hide the reason.
+    let cells = row.map { name, value in
+      let text = value.description
+      return "\(name):" + (text.count > Self.shown ? text.prefix(Self.shown) + "…" : text)
+    }
+    description = "column \(column) of row [\(cells.joined(separator: " "))]: \(reason)"
   }
 }
 
@@ -80,8 +88,46 @@ extension Row {
     do {
       return try JSON.value(type, text)
     } catch {
-      throw DamagedRow(column: column, self, reason: "it is not as lbsample writes it")
+      throw DamagedRow(
+        column: column, self, reason: "it is not as lbsample writes it: \(JSON.reason(error))")
     }
+  }
+
+  /// The count, or the nanoseconds, that a column holds; nil where it is empty.
+  func countIfPresent(_ column: String) throws -> UInt64? {
+    guard let number: Int64 = try value(column) else { return nil }
+    guard number >= 0 else {
+      throw DamagedRow(column: column, self, reason: "\(number) is below zero")
+    }
+    return UInt64(number)
+  }
+
+  /// The count, or the nanoseconds, that a column holds.
+  func count(_ column: String) throws -> UInt64 {
+    guard let number = try countIfPresent(column) else {
+      throw DamagedRow(column: column, self, reason: "it is empty")
+    }
+    return number
+  }
+
+  /// The number of a repetition, an attempt or a thread.
+  func number(_ column: String) throws -> Int { Int(try count(column)) }
+
+  /// The measured value that a column holds, nil where it is empty: SQLite keeps infinities too.
+  func realIfPresent(_ column: String) throws -> Double? {
+    guard let number: Double = try value(column) else { return nil }
+    guard number.isFinite else {
+      throw DamagedRow(column: column, self, reason: "\(number) is no measured value")
+    }
+    return number
+  }
+
+  /// The measured value that a column holds.
+  func real(_ column: String) throws -> Double {
+    guard let number = try realIfPresent(column) else {
+      throw DamagedRow(column: column, self, reason: "it is empty")
+    }
+    return number
   }
 }
 
@@ -95,6 +141,23 @@ enum JSON {
 
   static func value<T: Decodable>(_ type: T.Type, _ text: String) throws -> T {
     try JSONDecoder().decode(type, from: Data(text.utf8))
+  }
+
+  /// Why a text could not be read, with the place in it.
+  static func reason(_ error: any Error) -> String {
+    let context: DecodingError.Context
+    switch error as? DecodingError {
+    case .dataCorrupted(let found), .typeMismatch(_, let found), .valueNotFound(_, let found):
+      context = found
+    case .keyNotFound(let key, let found):
+      return place(found.codingPath + [key]) + "is missing"
+    default: return "\(error)"
+    }
+    return place(context.codingPath) + context.debugDescription
+  }
+
+  private static func place(_ path: [any CodingKey]) -> String {
+    path.isEmpty ? "" : path.map(\.stringValue).joined(separator: ".") + ": "
   }
 }
 

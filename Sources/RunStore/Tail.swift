@@ -124,13 +124,11 @@ enum Tail {
         UInt64(bitPattern: try row.value("last"))
     }
     var widths: [UInt64: Int] = [:]
-    for row in try Row.fetchAll(db, sql: "SELECT stream, epoch, definition FROM layout") {
-      let layout = try JSON.value(Layout.self, try row.value("definition"))
+    for layout in try Layout.all(db) {
       widths[UInt64(layout.stream) << 32 | UInt64(layout.epoch)] = layout.columns.count
     }
     var schemas: [UInt16: Int] = [:]
-    for text in try String.fetchAll(db, sql: "SELECT definition FROM record_schema") {
-      let schema = try JSON.value(RecordSchema.self, text)
+    for schema in try RecordSchema.all(db) {
       schemas[schema.stream] = schema.fields.count
     }
     forEachMessage(in: words.span) { header, body in

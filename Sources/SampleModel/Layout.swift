@@ -164,7 +164,13 @@ extension Layout: Codable {
     try container.encode(columns.map(\.times), forKey: .times)
   }
 
-  /// Reads what `encode` wrote; an index of no metric, or lists of two lengths, are refused.
+  /// Most bytes of all columns' names, which repeat the prefix and the metric's name, and most
+  /// tokens of one formula: whoever wrote a file, reading it takes memory and time in proportion.
+  private static let nameBytes = 1 << 28
+  private static let formulaTokens = 1024
+
+  /// Reads what `encode` wrote; an index of no metric, lists of two lengths, and names or formulas
+  /// out of proportion are refused.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: Key.self)
     let prefix = try container.decode(String.self, forKey: .prefix)
@@ -188,6 +194,15 @@ extension Layout: Codable {
         forKey: .metric, in: container, debugDescription: "columns do not fit the metrics")
     }
     let formulas = try container.decodeIfPresent([StoredFormula].self, forKey: .formulas) ?? []
+    let longest = metrics.reduce(0) { max($0, $1.name.utf8.count) }
+    let names = (prefix.utf8.count + longest)
+      .multipliedReportingOverflow(by: metric.count + formulas.count)
+    guard !names.overflow, names.partialValue <= Self.nameBytes,
+      formulas.allSatisfy({ $0.tokens.count <= Self.formulaTokens })
+    else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .metric, in: container, debugDescription: "names or formulas out of proportion")
+    }
     self.init(
       collector: try container.decode(String.self, forKey: .collector),
       stream: try container.decode(UInt16.self, forKey: .stream),
@@ -271,5 +286,20 @@ public struct RecordSchema: Sendable, Hashable, Codable {
     self.name = name
     self.fields = fields
     self.rowsPerTick = rowsPerTick
+  }
+
+  /// Reads a stored schema; one without fields or without a bound is refused.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    collector = try container.decode(String.self, forKey: .collector)
+    stream = try container.decode(UInt16.self, forKey: .stream)
+    name = try container.decode(String.self, forKey: .name)
+    fields = try container.decode([MetricDescription].self, forKey: .fields)
+    rowsPerTick = try container.decode(Int.self, forKey: .rowsPerTick)
+    guard !fields.isEmpty, rowsPerTick > 0 else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .fields, in: container,
+        debugDescription: "a record of \(fields.count) fields and \(rowsPerTick) rows a tick")
+    }
   }
 }

@@ -66,6 +66,18 @@ public struct Scale: Sendable, Hashable, Codable {
   /// The raw value is already in the base unit.
   public static let identity = Scale(1)
 
+  /// Reads a stored factor; one that is no positive rational is refused.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    numerator = try container.decode(UInt64.self, forKey: .numerator)
+    denominator = try container.decode(UInt64.self, forKey: .denominator)
+    guard numerator > 0, denominator > 0 else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .denominator, in: container,
+        debugDescription: "a scale of \(numerator)/\(denominator) is no positive rational")
+    }
+  }
+
   /// `raw` in base units.
   package func apply(_ raw: Double) -> Double {
     raw * Double(numerator) / Double(denominator)
@@ -141,6 +153,31 @@ public struct MetricDescription: Sendable, Hashable, Codable {
     self.stepBackLimit = stepBackLimit
     self.isSigned = isSigned
     self.meaning = meaning
+  }
+}
+
+extension MetricDescription {
+  /// Reads a stored description; a width that no counter has is refused.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    let width = try container.decode(UInt8.self, forKey: .width)
+    guard (1...64).contains(width) else {
+      throw DecodingError.dataCorruptedError(
+        forKey: .width, in: container, debugDescription: "no counter is \(width) bits wide")
+    }
+    self.init(
+      try container.decode(String.self, forKey: .name),
+      try container.decode(MetricUnit.self, forKey: .unit),
+      try container.decode(MetricKind.self, forKey: .kind),
+      scale: try container.decode(Scale.self, forKey: .scale), width: width,
+      extent: try container.decode(Extent.self, forKey: .extent),
+      mayStepBack: try container.decode(Bool.self, forKey: .mayStepBack),
+      stepBackLimit: try container.decodeIfPresent(UInt64.self, forKey: .stepBackLimit),
+      isSigned: try container.decode(Bool.self, forKey: .isSigned),
+      resolution: try container.decodeIfPresent(UInt64.self, forKey: .resolution),
+      mayLag: try container.decode(Bool.self, forKey: .mayLag),
+      isSum: try container.decode(Bool.self, forKey: .isSum),
+      meaning: try container.decode(String.self, forKey: .meaning))
   }
 }
 

@@ -88,11 +88,11 @@ struct ArmCommand: ParsableCommand {
       recording?.discard()
       throw error
     }
-    ResidentMemory.releaseProgram()
     defer { session.disarm() }
     for note in session.meta?.notes ?? [] where log.verbose { Console.say("lbsample: \(note)") }
     let server = ControlServer(
-      socket, collectors: session, stop: stops.first, clock: TimeSource.system, language: Self.language,
+      socket, collectors: session, stop: stops.first, clock: TimeSource.system,
+      language: Self.language,
       keeper: recording)
     if !log.quiet { Console.say("lbsample: armed: \(control)") }
     var failure: LBError?

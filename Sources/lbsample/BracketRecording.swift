@@ -19,6 +19,7 @@ final class BracketRecording: BracketKeeper {
     path: String, name: String, interval: UInt64, host: [(name: String, value: String)],
     configuration: [ConfigurationEntry], log: LogOptions
   ) throws(LBError) {
+    let logger = try EventLog.logger(log)
     let now = clock.realtime()
     let runID = RunDirectory.newRunID(
       name: name, unixNanoseconds: now, random: .random(in: .min ... .max))
@@ -32,8 +33,13 @@ final class BracketRecording: BracketKeeper {
     var result = RunResult(runID: runID, name: name, kind: "run", startUnixNanoseconds: now)
     result.configuration = configuration
     session = RunSession(result: result, store: writer)
-    journal = Journal(runID: runID, clock: clock, logger: try EventLog.logger(log), store: writer)
-    try session.begin(PhaseResult(name: "main", command: []))
+    journal = Journal(runID: runID, clock: clock, logger: logger, store: writer)
+    do throws(LBError) {
+      try session.begin(PhaseResult(name: "main", command: []))
+    } catch {
+      writer.discard()
+      throw error
+    }
   }
 
   func began(_ bracket: ControlState.Open) throws(LBError) {
@@ -84,7 +90,6 @@ final class BracketRecording: BracketKeeper {
 
   /// Removes a file in which nothing was recorded.
   func discard() {
-    writer.close()
-    RunsLocation.discard(writer.path)
+    writer.discard()
   }
 }

@@ -71,8 +71,8 @@ struct ExportCommand: ParsableCommand {
     var selection = RunReplay.Selection()
     selection.brackets = try brackets(labels, result)
     let origin = try RunReplay.firstStart(reader)
-    selection.from = try moment(from, "--from").map { origin + $0 }
-    selection.to = try moment(to, "--to").map { origin + $0 }
+    selection.from = try moment(from, "--from", origin)
+    selection.to = try moment(to, "--to", origin)
     if let from = selection.from, let to = selection.to, from > to {
       throw LBError(.configuration, "--from is later than --to")
     }
@@ -84,7 +84,7 @@ struct ExportCommand: ParsableCommand {
     let isQuiet = options.log.quiet
     let notice: (String) -> Void = { if !isQuiet { Console.say("lbsample: \($0)") } }
     let stream = StreamReader(
-      raw: raw, labels: Dictionary(uniqueKeysWithValues: labels), origin: origin)
+      raw: raw, labels: Dictionary(labels, uniquingKeysWith: { first, _ in first }), origin: origin)
     let replay = RunReplay(reader, selection: selection)
     switch format {
     case "ndjson":
@@ -100,7 +100,10 @@ struct ExportCommand: ParsableCommand {
         file: nil, environment: [:], commandLine: [])
       let sink = TableSink(
         reader: stream,
-        style: TableStyle.current(settings, perCPU: perCPU, isFile: output != nil),
+        style: TableStyle.current(
+          settings, perCPU: perCPU, isFile: output != nil,
+          // Of the host that was recorded: its layout may not list all CPUs.
+          cpuCount: result.host["cpus"].flatMap { Int($0) }),
         clock: Console.clock(interval: try RunReplay.interval(reader)), writer: writer,
         notice: notice)
       try replay.play(into: sink)
@@ -130,12 +133,15 @@ struct ExportCommand: ParsableCommand {
     }
   }
 
-  private func moment(_ text: String?, _ option: String) throws(LBError) -> UInt64? {
+  private func moment(
+    _ text: String?, _ option: String, _ origin: UInt64
+  ) throws(LBError) -> UInt64? {
     guard let text else { return nil }
     guard let time = Durations.parse(text) else {
       throw LBError(.configuration, "\(option) \(text): expected a length of time such as 10s")
     }
-    return time
+    let (moment, overflow) = origin.addingReportingOverflow(time)
+    return overflow ? .max : moment
   }
 
   private func brackets(

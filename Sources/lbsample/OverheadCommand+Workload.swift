@@ -130,10 +130,11 @@ extension OverheadCommand {
     let configuration = try sampling.configuration(
       settings, interval: "sample.interval", filter: ColumnFilter(only: [], except: []),
       workload: specification.workloadCPUs)
+    let requests = try collectors.requests(settings, sampling.roots)
     let recording = try Recording(
       path: path, name: "overhead", interval: interval, host: [], configuration: [])
     let session = SamplerSession(
-      configuration, requests: try collectors.requests(settings, sampling.roots),
+      configuration, requests: requests,
       sinks: [recording.sink])
     do throws(LBError) {
       try session.arm()

@@ -15,9 +15,11 @@ final class Recording {
   private struct Started {
     var phase: Int64
     var repetition: Int64
-    var attempt: Int64 = 0
   }
   private var attempt: Int64 = 0
+  /// Whether there is a bracket in the file, and whether its end has been written or failed to be.
+  private var hasBegun = false
+  private var isOver = false
 
   /// Creates the file with everything that is known before the first sample.
   init(
@@ -36,20 +38,31 @@ final class Recording {
       host: host, configuration: configuration, labels: [:])
     sink = StoreSink(writer, now: Clock.monotonic)
     result = RunResult(runID: runID, name: name, kind: "sample", startUnixNanoseconds: now)
+    do throws(LBError) {
+      session = try Self.begin(writer)
+    } catch {
+      writer.discard()
+      throw error
+    }
+  }
+
+  private static func begin(_ writer: RunWriter) throws(LBError) -> Started {
     var phase = PhaseResult(name: "sample", command: [])
     phase.status = .running
-    let phaseRow = try writer.addPhase(phase)
+    let row = try writer.addPhase(phase)
     var repetition = RepetitionResult(repetition: 1, warmUp: false)
     repetition.status = .running
-    session = Started(
-      phase: phaseRow, repetition: try writer.addRepetition(repetition, phase: phaseRow))
+    let started = Started(
+      phase: row, repetition: try writer.addRepetition(repetition, phase: row))
     try writer.checkpoint()
+    return started
   }
 
   /// The session has started.
   func began(bracket: UInt32) throws(LBError) {
     attempt = try writer.addAttempt(
       number: 1, bracket: bracket, repetition: session.repetition)
+    hasBegun = true
   }
 
   /// The session is over, maybe at a stop, which is an error unless it was to be ended by one:
@@ -57,6 +70,7 @@ final class Recording {
   func ended(
     _ account: BracketAccount, failure: LBError?, stopped: LBError?, isStopped: Bool
   ) throws(LBError) {
+    isOver = true
     if let failure, failure.category == .resultPersistence, failure.context.path == path {
       writer.close()  // The file has said what it could take; the error itself is the caller's.
       return
@@ -85,8 +99,17 @@ final class Recording {
   }
 
   /// Removes a file in which nothing was recorded.
-  func discard() {
+  func discard() { writer.discard() }
+
+  /// Ends a recording that comes to no account: removes the file where no bracket was begun, else
+  /// leaves it as that of an interrupted run, with what it has.
+  func abandon() {
+    guard !isOver else { return }
+    isOver = true
+    guard hasBegun else { return discard() }
+    do throws(LBError) { try writer.setRunStatus(.interrupted) } catch {
+      // A reader finds its writer gone, and says interrupted too.
+    }
     writer.close()
-    RunsLocation.discard(path)
   }
 }

@@ -149,6 +149,9 @@ struct RunCommand: ParsableCommand {
       isAvailable: CollectorRegistry.availability(sampling.roots))
     let told = try RunEvents(events, services, isResumed: earlier != nil)
     let logger = try EventLog.logger(log)
+    // Everything that may fail is opened before anything is armed or made.
+    let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)
+    defer { line.close() }
     try directory.create()
     for line in try SurroundingsOptions.recoverHost(directory) { Console.say("lbsample: \(line)") }
     let record =
@@ -167,7 +170,6 @@ struct RunCommand: ParsableCommand {
       record.abandon()
       throw error
     }
-    ResidentMemory.releaseProgram()
     let journal = Journal(
       runID: runID, clock: clock, logger: logger, store: writer
     ) { told.tell($0) }
@@ -182,7 +184,6 @@ struct RunCommand: ParsableCommand {
       remarks.append(("workload.user", remark))
       if !log.quiet { Console.say("lbsample: \(remark)") }
     }
-    let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)
     let controller = RunController(
       context, plan: plan, executor: RepetitionExecutor(), collectors: session,
       progress: { progress in

@@ -41,8 +41,16 @@ struct RunRecord {
 
     /// The command as it was given, in the directory where it was.
     func command() throws -> RunCommand {
-      let arguments = try JSONDecoder().decode(
-        [String].self, from: Data(try entry("command.arguments").utf8))
+      let arguments: [String]
+      do {
+        arguments = try JSONDecoder().decode(
+          [String].self, from: Data(try entry("command.arguments").utf8))
+      } catch let error as DecodingError {
+        throw LBError(
+          .configuration,
+          "\(path): its command.arguments are no list of texts: it cannot be resumed",
+          context: ErrorContext(path: path), causes: ["\(error)"])
+      }
       let directory = try entry("command.directory")
       guard FileManager.default.changeCurrentDirectoryPath(directory) else {
         throw LBError(
@@ -152,7 +160,6 @@ struct RunRecord {
       }
       return writer.close()
     }
-    writer.close()
-    RunsLocation.discard(writer.path)
+    writer.discard()
   }
 }

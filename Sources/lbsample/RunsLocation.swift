@@ -1,8 +1,7 @@
 import Foundation
-import Glibc
 import RunStore
 
-/// Where result files are, and taking back one in which nothing was recorded.
+/// Where result files are.
 enum RunsLocation {
   static func directory(_ options: StoreOptions, _ settings: Settings) -> RunDirectory {
     if let given = options.runsDirectory { return RunDirectory(path: given) }
@@ -10,9 +9,5 @@ enum RunsLocation {
     return configured.isEmpty
       ? .standard(environment: ProcessInfo.processInfo.environment)
       : RunDirectory(path: configured)
-  }
-
-  static func discard(_ path: String) {
-    for suffix in ["", "-wal", "-shm", "-tail"] { _ = unsafe unlink(path + suffix) }
   }
 }

@@ -98,6 +98,8 @@ struct SampleCommand: ParsableCommand {
       let rows: UInt64 = plan.interval >= 250_000_000 ? 250_000_000 : 450_000_000
       configuration.liveWithin = view is TableSink ? rows : 100_000_000
     }
+    // Everything that may fail is opened before anything is armed or made.
+    let logger = try EventLog.logger(log)
     let recording = try record.map { path throws(LBError) in
       try Recording(
         path: path, name: name, interval: plan.interval, host: host,
@@ -115,8 +117,6 @@ struct SampleCommand: ParsableCommand {
       recording?.discard()
       throw error
     }
-    ResidentMemory.releaseProgram()
-    let logger = try EventLog.logger(log)
     logger.info("sample.start: \(requests.map(\.collector.description.name))")
     defer { logger.info("sample.end") }
     try sample(
@@ -171,6 +171,7 @@ struct SampleCommand: ParsableCommand {
       if let stopped, !(isFree && stopSignal == SIGINT) { throw stopped }
     } catch {
       session.disarm()
+      recording?.abandon()
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
     }
@@ -264,10 +265,18 @@ struct SampleCommand: ParsableCommand {
       }
       return TableSink(
         reader: reader,
-        style: TableStyle.current(settings, perCPU: perCPU(settings), isFile: output != nil),
+        style: TableStyle.current(
+          settings, perCPU: perCPU(settings), isFile: output != nil,
+          // A choice of columns may leave CPUs out of the layout.
+          cpuCount: isWhole ? nil : TableStyle.cpuCount(sampling.roots)),
         clock: Console.clock(interval: settings.duration("sample.interval")), writer: writer,
         notice: notice)
     }
+  }
+
+  /// Whether no column is left out.
+  private var isWhole: Bool {
+    collectors.only.isEmpty && collectors.except.isEmpty && collectors.cpus == nil
   }
 
   private func perCPU(_ settings: Settings) -> Bool {
@@ -286,7 +295,19 @@ func ownErrors<T>(_ body: () throws(SystemError) -> T) throws(LBError) -> T {
 
 /// How the table looks here.
 enum TableStyle {
-  static func current(_ settings: Settings, perCPU: Bool, isFile: Bool) -> TableSink.Style {
+  /// CPUs of which the kernel lists the time (proc_stat(5)): those of a container where the file is
+  /// a container's. Nil where it cannot be read.
+  static func cpuCount(_ roots: MountRoots) -> Int? {
+    guard let text = SmallFile.text(roots.proc("stat")) else { return nil }
+    let count = text.split(separator: "\n").count {
+      $0.hasPrefix("cpu") && $0.dropFirst(3).first?.isNumber == true
+    }
+    return count > 0 ? count : nil
+  }
+
+  static func current(
+    _ settings: Settings, perCPU: Bool, isFile: Bool, cpuCount: Int?
+  ) -> TableSink.Style {
     let environment = ProcessInfo.processInfo.environment
     let onTerminal = !isFile && Console.outputIsTerminal
     let colour =
@@ -298,7 +319,7 @@ enum TableStyle {
           && environment["TERM"] != "dumb"
       }
     var style = TableSink.Style(
-      colour: colour, perCPU: perCPU, cpuCount: ProcessInfo.processInfo.activeProcessorCount)
+      colour: colour, perCPU: perCPU, cpuCount: cpuCount)
     if onTerminal, let size = Console.terminalSize() {
       style.width = size.columns
       style.pageRows = max(5, size.rows - 3)

@@ -101,7 +101,7 @@ struct SuiteExport {
     try RunReplay(reader, selection: selection).play(into: rows)
     for (collector, lines) in rows.rows {
       let text = ([SuiteRows.header] + lines).map { $0.joined(separator: ",") + "\n" }.joined()
-      try save("\(directory)/\(workload)_rep\(number)_\(collector).csv", text)
+      try save("\(directory)/\(workload)_rep\(number)_\(Self.fileName(collector)).csv", text)
     }
   }
 
@@ -110,6 +110,8 @@ struct SuiteExport {
   }
 
   private static func fileName(_ name: String) -> String {
-    String(name.map { $0 == "/" || $0 == " " ? "-" : $0 })
+    let plain = String(name.map { $0 == "/" || $0 == " " || $0 == "\0" ? "-" : $0 })
+    // `..` would lead out of the directory.
+    return plain.hasPrefix(".") ? "-" + plain.dropFirst() : plain
   }
 }

@@ -176,7 +176,8 @@ struct SurroundingsOptions: ParsableArguments {
       for line in restored {
         try reader.add(
           JournalEntry(
-            unixNanoseconds: TimeSource.system.realtime(), level: "notice", kind: HostChanges.restored,
+            unixNanoseconds: TimeSource.system.realtime(), level: "notice",
+            kind: HostChanges.restored,
             message: "\(line), after the run was gone", run: run, phase: nil, repetition: nil,
             attempt: nil))
       }

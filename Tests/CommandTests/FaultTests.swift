@@ -27,6 +27,7 @@ import Testing
     (["--cpu", "--proc-root", "/nowhere"], 3, ["/nowhere/stat"]),
     (["--cpu", "--output", "/nowhere/x"], 5, ["/nowhere/x", "No such file"]),
     (["--cpu", "--count", "1", "--record", "/nowhere/x.lbsample"], 5, ["/nowhere/x.lbsample"]),
+    (["run", "--log-file", "/nowhere/l", "--", "true"], 2, ["--log-file /nowhere/l"]),
     (["run", "--"], 2, ["no command"]),
     (["run", "--", "no-such-command"], 2, ["no-such-command", "no such command"]),
     (["run", "--", "/etc/passwd"], 2, ["/etc/passwd", "not executable"]),
@@ -60,6 +61,28 @@ import Testing
       #expect(outcome.output.isEmpty, "\(arguments): \(outcome.output)")
       #expect(command.resultFile == nil, "nothing is left behind")
     }
+  }
+
+  /// What cannot be opened is found before anything is armed or made: no recording, no socket.
+  @Test(
+    arguments: [
+      (["--cpu", "--count", "1", "--log-file", "/nowhere/l"], 2, "--log-file /nowhere/l"),
+      (["--cpu", "--count", "1", "--output", "/nowhere/o", "--format", "csv"], 5, "/nowhere/o"),
+      (["--cpu", "--proc-root", "/nowhere", "--count", "1"], 3, "/nowhere/stat"),
+      (
+        ["arm", "--control", "@c", "--cpu", "--log-file", "/nowhere/l"], 2, "--log-file /nowhere/l"
+      ),
+      (["arm", "--control", "@c", "--cpu", "--proc-root", "/nowhere"], 3, "/nowhere/stat"),
+    ] as [([String], Int32, String)])
+  func aRecordingThatCannotBeginLeavesNothing(
+    _ arguments: [String], _ code: Int32, _ words: String
+  ) throws {
+    let command = try Command()
+    let folder = try TemporaryFolder()
+    let given = arguments.map { $0 == "@c" ? folder.file("c") : $0 }
+    let outcome = try command.start(given + ["--record", folder.file("r.lbsample")]).finish()
+    #expect(outcome.code == code && outcome.error.contains(words), "\(outcome.error)")
+    #expect(directoryEntries(folder.path).isEmpty, "\(directoryEntries(folder.path))")
   }
 
   @Test func aConfigurationsMistakesAreReportedTogether() throws {
@@ -116,8 +139,7 @@ import Testing
 
   @Test func aFullDiskKeepsWhatWasCommitted() throws {
     guard getuid() == 0 else {
-      print("skipped: needs root to mount a small tmpfs")
-      return
+      try Test.cancel("needs root to mount a small tmpfs")
     }
     let command = try Command()
     let disk = command.folder.file("disk")
@@ -137,8 +159,7 @@ import Testing
     try process.run()
     process.waitUntilExit()
     guard process.terminationStatus != 77 else {
-      print("skipped: no tmpfs may be mounted here")
-      return
+      try Test.cancel("no tmpfs may be mounted here")
     }
     let error = SmallFile.text(command.folder.file("err")) ?? ""
     #expect(SmallFile.text(command.folder.file("code")) == "5")
@@ -150,8 +171,7 @@ import Testing
 
   @Test func anUnprivilegedUserCanSampleAndRun() throws {
     guard getuid() == 0 else {
-      print("skipped: every other test has just shown it")
-      return
+      try Test.cancel("every other test has just shown it")
     }
     let command = try Command()
     chmod777(command.folder.path)

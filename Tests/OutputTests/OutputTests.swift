@@ -121,6 +121,85 @@ private final class Lines {
     #expect(CSVSink.quoted("a,\"b") == "\"a,\"\"b\"")
   }
 
+  /// Two sampling threads: the second one's frame of a tick starts behind the first one's next.
+  private func interleaved(_ sink: any SampleSink) throws {
+    var meta = meta()
+    meta.streams.append(
+      .init(collector: "slow", stream: 1, thread: 1, cpu: 1, cadence: 1, required: true))
+    try sink.begin(meta)
+    try sink.layout(cpuLayout(["all"]))
+    try sink.layout(
+      Layout(
+        collector: "load", stream: 1, epoch: 1,
+        columns: [
+          Column(
+            collector: "load",
+            metric: MetricDescription("load1", .count, .gauge, extent: .host, meaning: ""),
+            instance: "")
+        ]))
+    func late(_ tick: UInt64) -> FrameHeader {
+      var late = header(tick)
+      late.stream = 1
+      late.start = tick * 1_000_000_000 + 1_000_000_500
+      return late
+    }
+    try send([10, 100], header(0), to: sink)
+    try send([1], late(0), to: sink)
+    try send([60, 150], header(1), to: sink)
+    try send([110, 200], header(2), to: sink)
+    // The slow thread is at tick 1 still, then at tick 2.
+    try sink.commit(watermark: 1_000_000_000)
+    try send([2], late(1), to: sink)
+    try sink.commit(watermark: 2_000_000_000)
+    try send([160, 250], header(3), to: sink)
+    try send([3], late(2), to: sink)
+    try sink.commit(watermark: 3_000_000_000)
+    try send([4], late(3), to: sink)
+    try sink.commit(watermark: .max)
+  }
+
+  @Test func twoThreadsGiveOneRowATick() throws {
+    let lines = Lines()
+    try interleaved(
+      CSVSink(reader: StreamReader(raw: false), writer: lines.write, notice: { _ in }))
+    #expect(
+      lines.lines == [
+        "time_ns,elapsed_ns,cpu.user[all],cpu.idle[all],load.load1",
+        "1000001005,1000000000,0.5,0.5,2", "2000001005,2000000000,0.5,0.5,3",
+        "3000001005,3000000000,0.5,0.5,4",
+      ])
+    let rows = Lines()
+    try interleaved(
+      TableSink(
+        reader: StreamReader(raw: false), style: .init(cpuCount: 1), clock: { "\($0 / 1000)" },
+        writer: rows.write, notice: { _ in }))
+    let shown = rows.lines.filter { $0.first?.isNumber == true }
+      .map { $0.split(separator: " ").filter { $0 != "|" }.map(String.init) }
+    #expect(
+      shown == [
+        ["1000001", "50.0", "50.0", "2.00"], ["2000001", "50.0", "50.0", "3.00"],
+        ["3000001", "50.0", "50.0", "4.00"],
+      ])
+  }
+
+  /// A thread that hangs does not have rows pile up.
+  @Test func rowsThatWaitHaveABound() throws {
+    var meta = meta()
+    meta.streams.append(
+      .init(collector: "slow", stream: 1, thread: 1, cpu: 1, cadence: 1, required: true))
+    let lines = Lines()
+    let sink = CSVSink(reader: StreamReader(raw: false), writer: lines.write, notice: { _ in })
+    try sink.begin(meta)
+    try sink.layout(cpuLayout(["all"]))
+    for tick in 0...2000 as ClosedRange<UInt64> {
+      try send([tick, tick], header(tick), to: sink)
+    }
+    try sink.commit(watermark: 0)
+    #expect(lines.lines.count == 1 + 2000 - OpenRows.ofSeveralThreads)
+    try sink.commit(watermark: .max)
+    #expect(lines.lines.count == 2001)
+  }
+
   @Test func everyNdjsonLineIsAnObjectWithAType() throws {
     let lines = Lines()
     let sink = NDJSONSink(
@@ -239,6 +318,10 @@ private final class Lines {
     // 10 and 20 ticks of 10 ms in a second, of two CPUs.
     #expect(row.split(separator: " ").map(String.init) == ["12:00:00", "|", "5.0", "10.0"])
     #expect(!lines.text.contains("\u{1b}"))
+    // What the kernel lists says how many there are.
+    let listed = try table(.init(), cpuLayout(["all", "0", "1", "2", "3"]))
+    let share = try #require(listed.lines.first { $0.hasPrefix("12:00:00") })
+    #expect(share.split(separator: " ").map(String.init) == ["12:00:00", "|", "2.5", "5.0"])
     let perCPU = try table(.init(perCPU: true, cpuCount: 2), cpuLayout(["all", "0"]))
     #expect(perCPU.lines.contains { $0.contains("cpu0") })
     let coloured = try table(.init(colour: true), cpuLayout(["all"]))
@@ -311,7 +394,7 @@ private final class Lines {
   @Test func aLayoutThatShrinksShiftsNoColumn() throws {
     let lines = Lines()
     let sink = TableSink(
-      reader: StreamReader(raw: false), style: .init(), clock: { _ in "12:00:00" },
+      reader: StreamReader(raw: false), style: .init(cpuCount: 1), clock: { _ in "12:00:00" },
       writer: lines.write, notice: { lines.notices.append($0) })
     let memory = Layout(
       collector: "memory", stream: 1, epoch: 1,
