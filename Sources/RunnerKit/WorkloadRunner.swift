@@ -168,20 +168,9 @@ public enum WorkloadRunner {
       max(10_000, parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000))
     let roots = MountRoots()
     let host = HostFacts.read(roots)
-    let store = try request.file.map { path throws(LBError) in
-      try RunWriter(
-        path: path,
-        identity: RunWriter.Identity(
-          runID: runID, name: specification.name, kind: "run", version: "library",
-          interval: interval, startUnixNanoseconds: now, repetitions: request.repetitions,
-          warmUps: request.warmUps),
-        host: host, configuration: [], labels: [:])
-    }
     let frames = FrameSink()
     if let subscription = request.frames { frames.add(subscription) }
     defer { frames.finish() }
-    let collectors = try session(request, frames, interval: interval, roots: roots, store: store)
-    defer { collectors.disarm() }
     let sources = Set(request.sources.map(\.name))
     let isAvailable = CollectorRegistry.availability(roots)
     let known = request.stop ?? StopSource.current
@@ -195,6 +184,24 @@ public enum WorkloadRunner {
     } catch {
       throw LBError(.internal, "\(error)")
     }
+    // The file is made when everything else is there, and taken back where arming fails.
+    let store = try request.file.map { path throws(LBError) in
+      try RunWriter(
+        path: path,
+        identity: RunWriter.Identity(
+          runID: runID, name: specification.name, kind: "run", version: "library",
+          interval: interval, startUnixNanoseconds: now, repetitions: request.repetitions,
+          warmUps: request.warmUps),
+        host: host, configuration: [], labels: [:])
+    }
+    let collectors: CollectorSession
+    do throws(LBError) {
+      collectors = try session(request, frames, interval: interval, roots: roots, store: store)
+    } catch {
+      store?.discard()
+      throw error
+    }
+    defer { collectors.disarm() }
     let journal = Journal(
       runID: runID, clock: clock,
       logger: Logger(label: "lbsample", factory: { _ in SwiftLogNoOpLogHandler() }),
@@ -259,10 +266,11 @@ public enum WorkloadRunner {
       request.collectors, in: .host(options), request.sources)
     let cpus = try Placement.automatic.resolve(
       roots: roots, allowed: .allowed(), workload: nil)
+    var sampling = SamplerConfiguration(
+      interval: interval, cpus: cpus, context: CollectorContext(roots: roots))
+    if request.frames != nil { sampling.liveWithin = HostSampler.deliveryPeriod }
     let session = CollectorSession(
-      SamplerConfiguration(
-        interval: interval, cpus: cpus, context: CollectorContext(roots: roots)),
-      requests: requests, workload: workload,
+      sampling, requests: requests, workload: workload,
       sinks: (store.map { [StoreSink($0, now: Clock.monotonic)] } ?? []) + [frames])
     try session.arm()
     return session

@@ -92,10 +92,10 @@ public final class HostSampler {
     let roots = MountRoots(proc: configuration.procRoot, sys: configuration.sysRoot)
     let placement = configuration.cpu.map { Placement.cpus([$0]) } ?? .automatic
     let cpus = try placement.resolve(roots: roots, allowed: .allowed(), workload: nil)
-    let session = SamplerSession(
-      SamplerConfiguration(
-        interval: UInt64(interval), cpus: cpus, context: CollectorContext(roots: roots)),
-      requests: requests, sinks: [deltas, frameSink])
+    var sampling = SamplerConfiguration(
+      interval: UInt64(interval), cpus: cpus, context: CollectorContext(roots: roots))
+    sampling.liveWithin = Self.deliveryPeriod
+    let session = SamplerSession(sampling, requests: requests, sinks: [deltas, frameSink])
     try session.arm()
     self.session = session
   }
@@ -130,9 +130,14 @@ public final class HostSampler {
     return (value, try stop())
   }
 
-  /// The frames from now on, as they are drained: about ten times a second. A subscriber that is
-  /// slower than that loses what does not fit into `capacity`; the drain never waits for it.
-  public func frames(capacity: Int = 1024) -> Subscription<FrameSnapshot> {
+  /// Nanoseconds within which frames are handed to subscribers and receivers.
+  package static let deliveryPeriod: UInt64 = 100_000_000
+
+  /// The frames from now on, as they are drained: ten times a second, or with each sample where
+  /// samples are further apart. A subscriber that is slower than that loses what does not fit into
+  /// `capacity`, and `lost` counts it; the drain never waits. The default holds two seconds of two
+  /// collectors at 1 kHz.
+  public func frames(capacity: Int = 4096) -> Subscription<FrameSnapshot> {
     frameSink.subscribe(capacity: capacity)
   }
 

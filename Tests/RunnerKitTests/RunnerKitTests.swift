@@ -1,4 +1,5 @@
 import Foundation
+import LinuxSystem
 import RunnerKit
 import TestSupport
 import Testing
@@ -41,6 +42,18 @@ import Testing
     try run.forEachFrame { _ in count += 1 }
     #expect(UInt64(count) == attempts.reduce(0) { $0 + $1.ledger.ring.drained })
     #expect(throws: LBError.self) { _ = try StoredRun(at: folder.file("none")) }
+  }
+
+  /// What cannot be armed leaves no file that would look like a run under way.
+  @Test func aRunThatIsNotArmedLeavesNoFile() throws {
+    let folder = try TemporaryFolder()
+    for collector in ["no-such", "cgroup"] {
+      #expect(throws: LBError.self) {
+        try WorkloadRunner.run(
+          .init(command: ["true"], collectors: [collector], file: folder.file("r.lbsample")))
+      }
+      #expect(directoryEntries(folder.path).isEmpty)
+    }
   }
 
   @Test func failuresStandInTheResult() throws {

@@ -1,5 +1,7 @@
 import Glibc
+import LinuxSystem
 import SamplerKit
+import Synchronization
 import Testing
 
 @Suite(.serialized) struct HostSamplerTests {
@@ -48,6 +50,52 @@ import Testing
     #expect(
       switches.last.map { $0 - switches[0] } == measurement.metrics["cpu.ctxt"],
       "the same edges")
+  }
+
+  /// Counts frames and deliveries on the drain's own thread.
+  private final class Deliveries: FrameReceiver {
+    // What a burst is: frames that come within this time are of one.
+    private static let pause: UInt64 = 20_000_000
+    private let state = Mutex((frames: 0, bursts: 0, last: 0 as UInt64))
+    var frames: Int { state.withLock { $0.frames } }
+    var bursts: Int { state.withLock { $0.bursts } }
+
+    func receive(_ frame: FrameSnapshot) {
+      let now = Clock.monotonic()
+      state.withLock { state in
+        state.frames += 1
+        if now &- state.last > Self.pause { state.bursts += 1 }
+        state.last = now
+      }
+    }
+
+    func finish() {}
+  }
+
+  /// Two collectors at 1 kHz while it is armed: frames come ten times a second, and a subscriber
+  /// that takes them within a second loses none at the default capacity.
+  @Test func framesComeWhileItIsArmedAndNoneIsLost() async throws {
+    let deliveries = Deliveries()
+    var configuration = HostSampler.Configuration(
+      collectors: ["cpu", "net"], interval: .milliseconds(1))
+    configuration.receivers = [deliveries]
+    let sampler = HostSampler(configuration)
+    let frames = sampler.frames()
+    try sampler.arm()
+    defer { sampler.disarm() }
+    try sampler.start()
+    let limit = Clock.monotonic() + 1_000_000_000
+    while Clock.monotonic() < limit { usleep(10_000) }
+    // Nothing was stopped, which would have the drain deliver at once: a period of 900 ms would
+    // have come to one or two.
+    #expect(deliveries.bursts >= 4, "\(deliveries.bursts) deliveries")
+    #expect(deliveries.frames > 500 && frames.lost == 0)
+    let measurement = try sampler.stop()
+    sampler.disarm()
+    var taken = 0
+    for await _ in frames { taken += 1 }
+    #expect(frames.lost == 0 && taken == deliveries.frames)
+    #expect(UInt64(taken) == measurement.ledger.ring.drained - measurement.ledger.gaps)
   }
 
   private struct Refusal: Error {}
