@@ -119,9 +119,10 @@ import Testing
     let context = CollectorContext(roots: MountRoots())
     let collector = try collector(name)
     // What this host does not have says so, and only that.
-    guard collector.probe(context) == .available else {
-      #expect(!collector.probe(context).reason.isEmpty)
-      return
+    let availability = collector.probe(context)
+    guard availability == .available else {
+      #expect(!availability.reason.isEmpty)
+      try Test.cancel("\(name): \(availability.reason)")
     }
     let armed = try collector.arm(context)
     defer { armed.disarm() }

@@ -23,14 +23,12 @@ import Testing
     let collector = PerfCollector(
       PerfChoice(groups: try groups(text), scope: scope, kernel: kernel))
     guard case .available = collector.probe(context) else {
-      print("skipped: \(collector.probe(context).reason)")
-      return nil
+      try Test.cancel("\(collector.probe(context).reason)")
     }
     do throws(LBError) {
       return try collector.arm(context)
     } catch {
-      print("skipped: \(error)")
-      return nil
+      try Test.cancel("\(error)")
     }
   }
 
@@ -80,8 +78,7 @@ import Testing
       try groups("mem:0x\(String(address, radix: 16))/8:w:u").first?.first)
     let descriptor = LivePerfKernel().open(event.attributes, process: 0, cpu: -1, leader: -1)
     guard descriptor >= 0 else {
-      print("skipped: \(SystemError.words(-descriptor)): no breakpoint event here")
-      return
+      try Test.cancel("\(SystemError.words(-descriptor)): no breakpoint event here")
     }
     defer { close(descriptor) }
     for value in 0..<1000 as Range<UInt64> { unsafe write(value, to: word) }
@@ -100,8 +97,7 @@ import Testing
     guard EventSources(context.roots).type("msr") != nil,
       let armed = try armed("msr/tsc/", .system(CPUSet([CPUSet.allowed().members[0]])))
     else {
-      print("skipped: no PMU msr here")
-      return
+      try Test.cancel("no PMU msr here")
     }
     defer { armed.disarm() }
     // Both clocks within 30 µs of each other: a busy host may come between them.

@@ -25,8 +25,7 @@ import Testing
     let data = output.fileHandleForReading.readDataToEndOfFile()
     process.waitUntilExit()
     if process.terminationStatus == 1, String(decoding: data, as: UTF8.self).contains("perf:") {
-      print("skipped: events are not permitted here")
-      return
+      try Test.cancel("events are not permitted here")
     }
     #expect(process.terminationStatus == 0)
     let outcome = try JSONDecoder().decode(Outcome.self, from: data)

@@ -7,14 +7,13 @@ import Testing
 /// between two of their readings must lie between the two numbers.
 @Suite(.serialized) struct OracleTests {
   /// What a tool prints in the C locale, nil where it is not installed.
-  private func output(_ command: String...) throws -> String? {
+  private func output(_ command: String...) throws -> String {
     let folders = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"]
     guard
       let path = folders.map({ "\($0)/\(command[0])" })
         .first(where: FileManager.default.isExecutableFile)
     else {
-      print("skipped: \(command[0]) is not installed")
-      return nil
+      try Test.cancel("\(command[0]) is not installed")
     }
     let process = Process()
     process.executableURL = URL(fileURLWithPath: path)
@@ -49,9 +48,8 @@ import Testing
   }
 
   @Test func memoryIsWhatFreeSays() throws {
-    guard let before = try output("free", "-b"), let after = try output("free", "-b") else {
-      return
-    }
+    let before = try output("free", "-b")
+    let after = try output("free", "-b")
     let values = try sample("--memory")
     func row(_ text: String) -> [Double] {
       text.split(separator: "\n").first { $0.hasPrefix("Mem:") }?.split(separator: " ")
@@ -75,9 +73,9 @@ import Testing
       }
       return counters
     }
-    guard let first = try output("vmstat", "-s").map(counters) else { return }
+    let first = counters(try output("vmstat", "-s"))
     let values = try sample("--cpu", "--vm", "--vm-interval", "20ms")
-    let last = try #require(try output("vmstat", "-s").map(counters))
+    let last = counters(try output("vmstat", "-s"))
     let pairs: [(String, String, Double)] = [
       ("forks", "cpu.processes", 1), ("CPU context switches", "cpu.ctxt", 1),
       ("interrupts", "cpu.intr", 1), ("non-nice user cpu ticks", "cpu.user[all]", 1e7),
@@ -98,7 +96,7 @@ import Testing
   }
 
   @Test func socketsAreWhatSsSays() throws {
-    guard let text = try output("ss", "-s") else { return }
+    let text = try output("ss", "-s")
     let values = try sample("--sockets", "--sockets-interval", "20ms")
     let tcp = try #require(text.split(separator: "\n").first { $0.hasPrefix("TCP:") })
     let timeWait = try #require(
@@ -120,9 +118,9 @@ import Testing
       }
       return devices
     }
-    guard let first = try output("iostat", "-d", "-k").map(kibibytes) else { return }
+    let first = kibibytes(try output("iostat", "-d", "-k"))
     let values = try sample("--disk")
-    let last = try #require(try output("iostat", "-d", "-k").map(kibibytes))
+    let last = kibibytes(try output("iostat", "-d", "-k"))
     var compared = 0
     for (device, low) in first {
       guard let high = last[device], let read = values["disk.read_sectors[\(device)]"],
@@ -139,7 +137,7 @@ import Testing
   /// `sar -n DEV 1 1` and `mpstat -P ALL 1 1` tell of a second that they choose themselves: a
   /// recording around it must hold at least what they counted.
   @Test func sarAndMpstatTellAPartOfARecording() throws {
-    guard try output("sar", "-V") != nil, try output("mpstat", "-V") != nil else { return }
+    _ = (try output("sar", "-V"), try output("mpstat", "-V"))
     let command = try Command()
     let recording = try command.start([
       "--cpu", "--net", "--raw", "--format", "ndjson", "--interval", "100ms", "--duration", "10s",
@@ -151,7 +149,7 @@ import Testing
       sar -n DEV 1 2 >\(sar) & mpstat -P ALL 1 2 >\(mpstat) & end=$((SECONDS + 3))
       while [ $SECONDS -lt $end ]; do echo x >/dev/udp/127.0.0.1/9; done 2>/dev/null; wait
       """
-    guard try output("bash", "-c", script) != nil else { return }
+    _ = try output("bash", "-c", script)
     recording.process.interrupt()
     let lines = try recording.finish().objects().filter { $0["type"] as? String == "sample" }
     func grown(_ name: String) throws -> Double {
@@ -197,9 +195,9 @@ import Testing
       }
       return rows
     }
-    guard let first = try output("numastat").map(counts) else { return }
+    let first = counts(try output("numastat"))
     let values = try sample("--numa", "--numa-interval", "20ms")
-    let last = try #require(try output("numastat").map(counts))
+    let last = counts(try output("numastat"))
     for name in ["numa_hit", "numa_miss", "local_node", "other_node"] {
       guard let low = first[name], let high = last[name] else { continue }
       for node in low.indices {

@@ -30,12 +30,11 @@ import Testing
   private func tracepointsArePermitted() -> Bool {
     let sources = EventSources(MountRoots())
     let isThere = sources.tracepoint(Self.calls) != nil
-    if !isThere || getuid() != 0 { print("skipped: tracepoints are not to be had here") }
     return isThere && getuid() == 0
   }
 
   @Test func aLoopOfKnownCallsIsCountedExactly() throws {
-    guard tracepointsArePermitted() else { return }
+    guard tracepointsArePermitted() else { try Test.cancel("tracepoints are not to be had here") }
     let result = try result(
       try Command()(
         "run", "--perf", "\(Self.calls),task-clock", "-r", "3", "--format", "json", "--",
@@ -51,7 +50,7 @@ import Testing
   /// Forks, which inherit: every child's calls and its clock. The tree's own clock is another
   /// counter over the same time.
   @Test func descendantsAreCountedWithTheirParent() throws {
-    guard tracepointsArePermitted() else { return }
+    guard tracepointsArePermitted() else { try Test.cancel("tracepoints are not to be had here") }
     let script = "\(Self.workload) calls 1000; (\(Self.workload) calls 500 & wait)"
     let result = try result(
       try Command()(
@@ -70,8 +69,7 @@ import Testing
       "--perf", "cpu-clock", "--interval", "100ms", "--count", "3", "--raw", "--format", "ndjson")
     guard outcome.code == 0 else {
       #expect(outcome.code == 3 && outcome.error.contains("perf_event_paranoid"))
-      print("skipped: counting whole CPUs is not permitted here")
-      return
+      try Test.cancel("counting whole CPUs is not permitted here")
     }
     let samples = try outcome.objects().filter { $0["type"] as? String == "sample" }
     let first = try #require(samples.first)
@@ -93,7 +91,7 @@ import Testing
 
   /// A shell that runs already, and what it starts later.
   @Test func aProcessThatRunsAlreadyIsCountedWithWhatItMakes() throws {
-    guard tracepointsArePermitted() else { return }
+    guard tracepointsArePermitted() else { try Test.cancel("tracepoints are not to be had here") }
     let shell = Process()
     shell.executableURL = URL(fileURLWithPath: "/bin/sh")
     let calls = "\(Self.workload) calls"
@@ -171,8 +169,7 @@ import Testing
 
   @Test func anEventThatIsNotHereIsANoteAndNeverAZero() throws {
     guard EventSources(MountRoots()).type("cpu") == nil else {
-      print("skipped: this host has a PMU")
-      return
+      try Test.cancel("this host has a PMU")
     }
     let result = try result(
       try Command()("run", "--perf", "basic", "--format", "json", "--", "/bin/true"))
@@ -198,16 +195,14 @@ import Testing
   @Test func withoutPrivilegeTheKernelsPartIsDenied() throws {
     let paranoid = SmallFile.text("/proc/sys/kernel/perf_event_paranoid").flatMap { Int($0) } ?? 0
     guard getuid() == 0, paranoid >= 2 else {
-      print("skipped: needs root to give up and perf_event_paranoid of 2 or more")
-      return
+      try Test.cancel("needs root to give up and perf_event_paranoid of 2 or more")
     }
     let outcome = try Command().unprivileged([
       "run", "--perf", "context-switches,page-faults", "--format", "json", "--runs-dir", "@data",
       "--", "/bin/true",
     ])
     if paranoid >= 3, outcome.code == 3 {
-      print("skipped: perf_event_paranoid \(paranoid) permits nothing")
-      return
+      try Test.cancel("perf_event_paranoid \(paranoid) permits nothing")
     }
     let result = try result(outcome)
     let metrics = try #require(result.metrics.first)

@@ -173,8 +173,7 @@ import Testing
 
   @Test func anInterfaceMayComeAndGo() throws {
     guard getuid() == 0, FileManager.default.fileExists(atPath: "/sbin/ip") else {
-      print("skipped: needs root and ip(8) to make a network namespace")
-      return
+      try Test.cancel("needs root and ip(8) to make a network namespace")
     }
     let command = try Command()
     let script = """
@@ -198,8 +197,8 @@ import Testing
     try process.run()
     process.waitUntilExit()
     guard process.terminationStatus == 0 else {
-      print("skipped: no veth interfaces here: \(SmallFile.text(command.folder.file("err")) ?? "")")
-      return
+      try Test.cancel(
+        "no veth interfaces here: \(SmallFile.text(command.folder.file("err")) ?? "")")
     }
     let text = SmallFile.text(command.folder.file("out")) ?? ""
     #expect(text.contains("lbtest1 appeared") || text.contains("lbtest0 appeared"))

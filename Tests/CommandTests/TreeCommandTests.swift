@@ -43,8 +43,7 @@ import Testing
 
   @Test func everyOneOfTwoThousandShortProcessesIsCounted() throws {
     guard recordsArePermitted() else {
-      print("skipped: exit records are not permitted here")
-      return
+      try Test.cancel("exit records are not permitted here")
     }
     let outcome = try Command()(
       "run", "--tree", "workload", "--cpu", "-r", "3", "--format", "json", "--", Self.workload,
@@ -58,8 +57,7 @@ import Testing
       #expect(metrics["tree.events_lost"] == 0)
       let records = try #require(metrics["tree.sum_exec_runtime"])
       guard let clock = metrics["tree.task_clock"] else {
-        print("skipped: perf's task-clock is not permitted here")
-        return
+        try Test.cancel("perf's task-clock is not permitted here")
       }
       #expect(clock > 2e9, "2,000 of 1 ms each")
       // What the hypervisor took of the CPUs is in perf's clock and not in the records.
@@ -76,8 +74,7 @@ import Testing
   @Test func aPidThatComesAgainIsAnotherProcess() throws {
     let isChoice = unsafe access("/proc/sys/kernel/ns_last_pid", W_OK) == 0
     guard recordsArePermitted(), isChoice else {
-      print("skipped: exit records or the choice of pids are not permitted here")
-      return
+      try Test.cancel("exit records or the choice of pids are not permitted here")
     }
     let outcome = try Command()(
       "run", "--tree", "workload", "--interval", "10s", "--format", "json", "--", Self.workload,
@@ -91,8 +88,7 @@ import Testing
 
   @Test func withoutPrivilegeTheUnseenShareIsStated() throws {
     guard getuid() == 0 else {
-      print("skipped: only root can give its privileges up")
-      return
+      try Test.cancel("only root can give its privileges up")
     }
     let outcome = try Command().unprivileged(
       [
@@ -158,8 +154,7 @@ import Testing
       "setsid sleep 60 & exec \(Self.workload) forks 1 50")
     guard outcome.code != 2 else {
       #expect(outcome.error.contains("no control group can be made"))
-      print("skipped: no control group can be made here")
-      return
+      try Test.cancel("no control group can be made here")
     }
     #expect(outcome.code == 0, "\(outcome.error)")
     let (attempt, warnings) = try attempt(outcome)
@@ -177,8 +172,7 @@ import Testing
 
   @Test func aHiddenProcessIsDeniedNotAbsent() throws {
     guard getuid() == 0 else {
-      print("skipped: only root can mount a /proc that hides")
-      return
+      try Test.cancel("only root can mount a /proc that hides")
     }
     let command = try Command()
     _ = unsafe chmod(command.folder.path, 0o755)
@@ -199,8 +193,7 @@ import Testing
     let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
     process.waitUntilExit()
     guard process.terminationStatus != 77 else {
-      print("skipped: a /proc that hides cannot be mounted here: \(said)")
-      return
+      try Test.cancel("a /proc that hides cannot be mounted here: \(said)")
     }
     #expect(process.terminationStatus == 3, "\(said)")
     #expect(said.contains("hides it (hidepid)"), "\(said)")

@@ -20,15 +20,13 @@ import Testing
   /// perf's own lines, by field; nil where there is no perf of those versions.
   private func printed(_ event: String) throws -> [String: String]? {
     guard FileManager.default.isExecutableFile(atPath: "/usr/bin/perf") else {
-      print("skipped: perf is not installed")
-      return nil
+      try Test.cancel("perf is not installed")
     }
     let version = try Self.version.get()
     guard version.count > 1, version[0] == "6", let minor = Int(version[1]),
       Self.knownVersions.contains(minor)
     else {
-      print("skipped: perf \(version.joined(separator: ".")) is not 6.1 to 6.10")
-      return nil
+      try Test.cancel("perf \(version.joined(separator: ".")) is not 6.1 to 6.10")
     }
     var fields: [String: String] = [:]
     var isInside = false
@@ -121,12 +119,10 @@ import Testing
   func everyModifier(_ name: String) throws {
     let sources = EventSources(MountRoots())
     if name.contains(":"), sources.tracingIsMissing != nil {
-      print("skipped: \(sources.tracingIsMissing ?? "")")
-      return
+      try Test.cancel("\(sources.tracingIsMissing ?? "")")
     }
     if name.contains("/"), sources.type("msr") == nil {
-      print("skipped: no PMU msr here")
-      return
+      try Test.cancel("no PMU msr here")
     }
     for letters in Self.modifiers {
       // perf keeps precise events to hardware; behind a PMU's slash it takes letters without colon.

@@ -70,8 +70,7 @@
       ),
     ]) func namesAreEncodedAsTheLibraryDoes(_ unit: String, _ names: [String]) throws {
       guard let library = DynamicLibrary("libpfm.so.4") else {
-        print("skipped: libpfm4 is not installed")
-        return
+        try Test.cancel("libpfm4 is not installed")
       }
       guard unsafe getenv("LIBPFM_ENCODE_INACTIVE") != nil else {
         print(
