@@ -22,6 +22,13 @@ package struct TimeSource: Sendable {
     return Clock.monotonic()
   }
 
+  /// CLOCK_MONOTONIC in so many nanoseconds; `UInt64.max`, which never comes, where that is beyond
+  /// what it can hold.
+  package func deadline(in nanoseconds: UInt64) -> UInt64 {
+    let (sum, isBeyond) = monotonic().addingReportingOverflow(nanoseconds)
+    return isBeyond ? .max : sum
+  }
+
   /// CLOCK_REALTIME, nanoseconds of Unix time.
   @inlinable @inline(__always)
   package func realtime() -> UInt64 { virtual?.realtime() ?? Clock.realtime() }
@@ -60,8 +67,8 @@ package struct TimeSource: Sendable {
   }
 }
 
-/// What stands in for the kernel's time in a test. Threads that are started with it tell it where they
-/// begin and end, so that it can let one run at a time.
+/// What stands in for the kernel's time in a test. Threads that are started with it tell it where
+/// they begin and end, so that it can let one run at a time.
 @usableFromInline
 package protocol VirtualTime: AnyObject, Sendable {
   /// CLOCK_MONOTONIC, nanoseconds.

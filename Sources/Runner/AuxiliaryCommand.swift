@@ -54,7 +54,7 @@ package struct AuxiliaryCommand {
     do throws(SystemError) {
       (workload, pump) = try WorkloadLauncher.launch(
         path, arguments, specification, cpus: cpus, drainCPUs: nil, services.spawner,
-        stop: services.stop)
+        stop: services.stop, clock: services.clock)
     } catch {
       return failure("could not be started: \(error)")
     }
@@ -65,7 +65,7 @@ package struct AuxiliaryCommand {
       case .goesOn: services.kill
       }
     workload.openGate()
-    let interruption = wait(workload, stop)
+    let interruption = wait(workload, stop, services.clock)
     if interruption != nil {
       let grace = min(specification.grace, StopCoordinator.limit)
       WorkloadLauncher.terminate(workload, grace: grace, services)
@@ -106,10 +106,12 @@ package struct AuxiliaryCommand {
   }
 
   /// Waits for its end; gives why it is to be ended before.
-  private func wait(_ workload: any Workload, _ stop: StopFlag) -> Interruption? {
-    let ready = Poll.wait(
+  private func wait(
+    _ workload: any Workload, _ stop: StopFlag, _ clock: TimeSource
+  ) -> Interruption? {
+    let ready = clock.wait(
       readable: [workload.exitPollDescriptor, stop.pollDescriptor],
-      until: limit.map { Clock.monotonic() + $0 })
+      until: limit.map { clock.deadline(in: $0) })
     if ready.contains(0) { return nil }
     return ready.isEmpty ? .tookTooLong : .stopped
   }

@@ -93,6 +93,7 @@ extension CollectorLifecycle {
 /// The real collectors.
 package final class CollectorSession: CollectorLifecycle {
   private let sampler: SamplerSession
+  private let clock: TimeSource
   private let deltas = BracketDeltas()
   private let noticed = RunNotices()
   private let workload: WorkloadTarget?
@@ -107,6 +108,7 @@ package final class CollectorSession: CollectorLifecycle {
     workload: WorkloadTarget? = nil, sinks: [any SampleSink]
   ) {
     self.workload = workload
+    clock = configuration.clock
     sampler = SamplerSession(configuration, requests: requests, sinks: sinks + [deltas, noticed])
   }
 
@@ -126,12 +128,12 @@ package final class CollectorSession: CollectorLifecycle {
   /// Opens a bracket.
   package func start() throws(LBError) -> UInt32 {
     let number = isDegraded ? bracket.number + 1 : try sampler.start()
-    bracket = (number, Clock.monotonic())
+    bracket = (number, clock.monotonic())
     return number
   }
   /// Closes it.
   package func stop() throws(LBError) -> BracketOutcome {
-    let called = Clock.monotonic()
+    let called = clock.monotonic()
     guard !isDegraded else { return timesAlone(until: called) }
     do throws(LBError) {
       let account = try sampler.stop(sampling: true)

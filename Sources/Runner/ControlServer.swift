@@ -94,18 +94,18 @@ package final class ControlServer {
   /// Those of `descriptors` that have something to read, looked for without sleeping at first where
   /// that has paid.
   private func look(at descriptors: [Int32]) -> [Int] {
-    guard client != nil else { return Poll.wait(readable: descriptors, until: nil) }
+    guard client != nil else { return clock.wait(readable: descriptors, until: nil) }
     let place =
       state.open == nil ? \(inside: Eagerness, between: Eagerness).between : \.inside
     let patience = eagerness[keyPath: place].patience()
-    guard patience > 0 else { return Poll.wait(readable: descriptors, until: nil) }
-    let deadline = Clock.monotonic() + patience
+    guard patience > 0 else { return clock.wait(readable: descriptors, until: nil) }
+    let deadline = clock.deadline(in: patience)
     while true {
-      let now = Clock.monotonic()
-      let ready = Poll.wait(readable: descriptors, until: now)
+      let now = clock.monotonic()
+      let ready = clock.wait(readable: descriptors, until: now)
       if !ready.isEmpty || now >= deadline {
         eagerness[keyPath: place].note(!ready.isEmpty)
-        return ready.isEmpty ? Poll.wait(readable: descriptors, until: nil) : ready
+        return ready.isEmpty ? clock.wait(readable: descriptors, until: nil) : ready
       }
     }
   }
@@ -197,7 +197,7 @@ package final class ControlServer {
       reply.bracket = state.open
       reply.outcome = try closeBracket(nil)
       if let account = reply.outcome?.account {
-        reply.time = clock.realtime() &- (Clock.monotonic() &- account.closeEnd)
+        reply.time = clock.realtime() &- (clock.monotonic() &- account.closeEnd)
       }
     case .mark(let name): try keeper?.marked(name, state.open)
     case .status: break

@@ -11,6 +11,7 @@ final class OutputPump: @unchecked Sendable {
   private let passThrough: Bool
   private let cancel: StopFlag
   private let stop: StopFlag
+  private let clock: TimeSource
   private var thread: SystemThread?
   private var kept: [UInt8] = []
   private var total: UInt64 = 0
@@ -22,14 +23,16 @@ final class OutputPump: @unchecked Sendable {
   /// Starts draining `pipe`, keeping the first `limit` bytes; `cpus` keeps it off the workload's.
   /// What is passed through waits for its reader, until `stop`.
   init(
-    _ pipe: consuming OwnedDescriptor, limit: Int, passThrough: Bool, cpus: CPUSet?, stop: StopFlag
+    _ pipe: consuming OwnedDescriptor, limit: Int, passThrough: Bool, cpus: CPUSet?, stop: StopFlag,
+    clock: TimeSource
   ) throws(SystemError) {
     self.pipe = pipe
     self.limit = limit
     self.passThrough = passThrough
     self.stop = stop
+    self.clock = clock
     cancel = try StopFlag()
-    thread = try SystemThread(name: "lb-output") { [unowned self] in
+    thread = try SystemThread(name: "lb-output", time: clock) { [unowned self] in
       if let cpus, !cpus.isEmpty {
         do throws(SystemError) { try cpus.applyToThisThread() } catch {
           // It then shares the workload's CPUs: a cost, not a failure.
@@ -54,7 +57,7 @@ final class OutputPump: @unchecked Sendable {
   /// not come, and a stop waits for nobody's.
   func finish(_ services: RunServices) -> (kept: [UInt8], total: UInt64) {
     let patience: UInt64 = services.stop.raised == nil ? 200_000_000 : 20_000_000
-    return finish(until: Clock.monotonic() + patience)
+    return finish(until: clock.deadline(in: patience))
   }
 
   private var deadline: UInt64 = 0
@@ -64,10 +67,10 @@ final class OutputPump: @unchecked Sendable {
     var hasReader = passThrough
     while true {
       let isEnding = cancel.raised != nil
-      let ready = Poll.wait(
+      let ready = clock.wait(
         readable: isEnding ? [pipe.number] : [pipe.number, cancel.pollDescriptor],
         until: isEnding ? deadline : nil)
-      if ready.isEmpty || isEnding && Clock.monotonic() >= deadline { return }
+      if ready.isEmpty || isEnding && clock.monotonic() >= deadline { return }
       guard ready.contains(0) else { continue }
       // Safe: the chunk's own length bounds the call.
       let count = unsafe read(pipe.number, &chunk, chunk.count)

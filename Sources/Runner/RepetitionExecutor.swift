@@ -85,7 +85,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
       let bracket = try collectors.start()
       result.status = .running
       try began(bracket)
-      let opened = Clock.monotonic()
+      let opened = services.clock.monotonic()
       workload.openGate()
       hasBegun = true
       let ending = waitForEnd(
@@ -184,7 +184,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
       let own = specification.workloadCPUs.map { context.allowedCPUs.subtracting($0) }
       return try WorkloadLauncher.launch(
         path, command, specification, cpus: specification.workloadCPUs ?? context.allowedCPUs,
-        drainCPUs: own, context.services.spawner, stop: context.services.stop)
+        drainCPUs: own, context.services.spawner, stop: context.services.stop,
+        clock: context.services.clock)
     } catch {
       throw failure("\(command[0]): \(error)", errno: error.errno)
     }
@@ -207,7 +208,9 @@ package final class RepetitionExecutor: RepetitionExecuting {
     _ collectors: any CollectorLifecycle, _ beside: [any PhaseLease], since opened: UInt64
   ) -> Ending {
     let services = context.services
-    let deadline = context.specification.timeout.map { opened + $0 }
+    let deadline = context.specification.timeout.map { limit in
+      limit < .max - opened ? opened + limit : .max
+    }
     var activity = context.specification.idleTimeout.map { ActivityWatch(limit: $0, now: opened) }
     let own = [
       workload.exitPollDescriptor, services.stop.pollDescriptor, collectors.attentionDescriptor,
@@ -215,9 +218,9 @@ package final class RepetitionExecutor: RepetitionExecuting {
     var others = beside.compactMap(\.endDescriptor)
     while true {
       let next = [deadline, activity?.nextLook].compactMap { $0 }.min()
-      let ready = Poll.wait(readable: own + others, until: next)
+      let ready = services.clock.wait(readable: own + others, until: next)
       if ready.isEmpty {
-        let now = Clock.monotonic()
+        let now = services.clock.monotonic()
         if let deadline, now >= deadline { return .timedOut }
         let sign = ActivityWatch.Sign(
           output: pump.bytesSeen, cpuTicks: Descendants.cpuTicks(of: workload.pid))
@@ -247,15 +250,16 @@ package final class RepetitionExecutor: RepetitionExecuting {
     _ collectors: any CollectorLifecycle, opened: UInt64, result: inout AttemptResult,
     lostSampling: inout LBError?
   ) throws(LBError) -> LBError? {
+    let clock = context.services.clock
     var fatal: LBError?
     let outcome: BracketOutcome
     switch ending {
     case .exited:
-      result.wallNanoseconds = Clock.monotonic() - opened
+      result.wallNanoseconds = clock.monotonic() - opened
       outcome = try collectors.stop()
     case .timedOut, .idle, .abandoned:
       terminate(workload, context)
-      result.wallNanoseconds = Clock.monotonic() - opened
+      result.wallNanoseconds = clock.monotonic() - opened
       outcome = try collectors.stop()
     case .stopped:
       // The sample first: what the workload does with its SIGTERM is not the measurement.
@@ -269,7 +273,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     let account = outcome.account
     result.bracketNanoseconds = account.closeEnd - account.openStart
     result.startUnixNanoseconds =
-      context.services.clock.realtime() &- (Clock.monotonic() &- account.openStart)
+      clock.realtime() &- (clock.monotonic() &- account.openStart)
     result.ledger = account.ledger
     result.overhead = outcome.isSampled ? account.overhead : nil
     lostSampling = outcome.failure

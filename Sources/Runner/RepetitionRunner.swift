@@ -212,14 +212,15 @@ struct RepetitionRunner {
     _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease], isFirst: Bool
   ) throws(LBError) -> Tried {
     let store = phase.context.store
+    let clock = phase.context.services.clock
     let reservation: Quota.Reservation
     do throws(Quota.Denial) {
       reservation = try session.quota.reserve(
-        place.phase, isRetry: !isFirst, elapsed: Clock.monotonic() - session.began)
+        place.phase, isRetry: !isFirst, elapsed: clock.monotonic() - session.began)
     } catch {
       return Tried(failure: error.error)
     }
-    let began = (time: Clock.monotonic(), bytes: store?.bytesWritten ?? 0)
+    let began = (time: clock.monotonic(), bytes: store?.bytesWritten ?? 0)
     var workspaces: [Workspace] = []
     var tried: Tried
     do throws(LBError) {
@@ -239,7 +240,7 @@ struct RepetitionRunner {
     session.quota.settle(
       reservation,
       [
-        .wall: Clock.monotonic() - began.time,
+        .wall: clock.monotonic() - began.time,
         .ownCPU: tried.outcome?.result.overhead?.processNanoseconds ?? 0,
         // Its output is written when it is over.
         .bytes: (store?.bytesWritten ?? 0) - began.bytes

@@ -27,7 +27,7 @@ package struct RunServices: Sendable {
     self.clock = clock
     self.roots = roots
     self.spawner = spawner
-    stopping = StopCoordinator(stop: stop, kill: kill)
+    stopping = StopCoordinator(stop: stop, kill: kill, clock: clock)
   }
 
   /// Raised by a first stop request.
@@ -43,8 +43,8 @@ package struct RunServices: Sendable {
   package func pause(_ nanoseconds: UInt64) -> Bool {
     guard stop.raised == nil else { return true }
     guard nanoseconds > 0 else { return false }
-    return !Poll.wait(
-      readable: [stop.pollDescriptor], until: Clock.monotonic() + nanoseconds
+    return !clock.wait(
+      readable: [stop.pollDescriptor], until: clock.deadline(in: nanoseconds)
     ).isEmpty
   }
 }

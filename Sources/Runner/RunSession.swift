@@ -1,4 +1,4 @@
-import LinuxSystem
+package import LinuxSystem
 import RunAnalysis
 package import RunStore
 package import SampleModel
@@ -7,6 +7,7 @@ package import SampleModel
 package final class RunSession {
   package var result: RunResult
   private let store: RunWriter?
+  private let clock: TimeSource
   /// What an earlier session left of the run.
   private let earlier: Resumption
   private var phaseRows: [Int64]
@@ -26,7 +27,7 @@ package final class RunSession {
   var diagnosis = Diagnosis()
   var remedies = SamplingRemedies()
   /// CLOCK_MONOTONIC when this session began.
-  let began = Clock.monotonic()
+  let began: UInt64
   /// CLOCK_MONOTONIC of the last checkpoint.
   private lazy var checkpointed = began
   /// Nanoseconds between checkpoints at the least: each flushes to the disk twice, and the first
@@ -42,9 +43,14 @@ package final class RunSession {
   var hostState = HostState()
 
   /// The state of a run that has not begun.
-  package init(result: RunResult, store: RunWriter?, behind earlier: Resumption = Resumption()) {
+  package init(
+    result: RunResult, store: RunWriter?, behind earlier: Resumption = Resumption(),
+    clock: TimeSource
+  ) {
     self.result = result
     self.store = store
+    self.clock = clock
+    began = clock.monotonic()
     self.earlier = earlier
     phaseRows = earlier.phases
   }
@@ -220,7 +226,7 @@ package final class RunSession {
     }
     attemptRow = 0
     if repetitionRow != 0, !another { try store?.setRepetitionStatus(repetitionRow, status) }
-    let now = Clock.monotonic()
+    let now = clock.monotonic()
     if now - checkpointed >= Self.checkpointPeriod {
       checkpointed = now
       try store?.checkpoint()

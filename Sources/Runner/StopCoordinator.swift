@@ -24,13 +24,17 @@ package final class StopCoordinator: Sendable {
   package let stop: StopFlag
   /// Raised by a second one: no more grace.
   package let kill: StopFlag
+  private let clock: TimeSource
   private let limit: UInt64
   private let unanswered = Mutex<[String]>([])
 
   /// A coordinator of these two requests; tests shorten the `limit`.
-  package init(stop: StopFlag, kill: StopFlag, limit: UInt64 = StopCoordinator.limit) {
+  package init(
+    stop: StopFlag, kill: StopFlag, clock: TimeSource, limit: UInt64 = StopCoordinator.limit
+  ) {
     self.stop = stop
     self.kill = kill
+    self.clock = clock
     self.limit = limit
   }
 
@@ -39,7 +43,7 @@ package final class StopCoordinator: Sendable {
   package func close<Answer>(
     _ component: String, _ body: (_ deadline: UInt64) -> Answer?
   ) -> Answer? {
-    let answer = body(Clock.monotonic() &+ limit)
+    let answer = body(clock.deadline(in: limit))
     if answer == nil { unanswered.withLock { $0.append(component) } }
     return answer
   }

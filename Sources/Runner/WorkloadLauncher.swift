@@ -6,7 +6,8 @@ enum WorkloadLauncher {
   /// A process of `specification`'s user, environment, directory and input, to execute `path`.
   static func launch(
     _ path: String, _ arguments: [String], _ specification: RunSpecification,
-    cpus: CPUSet, drainCPUs: CPUSet?, _ spawner: any WorkloadSpawner, stop: StopFlag
+    cpus: CPUSet, drainCPUs: CPUSet?, _ spawner: any WorkloadSpawner, stop: StopFlag,
+    clock: TimeSource
   ) throws(SystemError) -> (any Workload, OutputPump) {
     let pipe = try Pipe()
     let input = try openInput(specification.input)
@@ -28,7 +29,7 @@ enum WorkloadLauncher {
     }
     let pump = try OutputPump(
       pipe.intoReadEnd(), limit: specification.outputLimit, passThrough: specification.showOutput,
-      cpus: drainCPUs, stop: stop)
+      cpus: drainCPUs, stop: stop, clock: clock)
     return (workload, pump)
   }
 
@@ -47,12 +48,13 @@ enum WorkloadLauncher {
   /// request. Returns once its first process is dead, or 5 s after SIGKILL.
   static func terminate(_ workload: any Workload, grace: UInt64, _ services: RunServices) {
     workload.signalGroup(SIGTERM)
-    let ready = Poll.wait(
+    let clock = services.clock
+    let ready = clock.wait(
       readable: [workload.exitPollDescriptor, services.kill.pollDescriptor],
-      until: Clock.monotonic() + grace)
+      until: clock.deadline(in: grace))
     if ready.contains(0) { return }
     workload.signalGroup(SIGKILL)
-    _ = Poll.wait(
-      readable: [workload.exitPollDescriptor], until: Clock.monotonic() + StopCoordinator.limit)
+    _ = clock.wait(
+      readable: [workload.exitPollDescriptor], until: clock.deadline(in: StopCoordinator.limit))
   }
 }

@@ -54,17 +54,19 @@ package struct WorkloadOverhead {
   private let conditions: [Condition]
   private let stop: StopFlag
   private let spawner: any WorkloadSpawner
+  private let clock: TimeSource
 
   /// Throws `configuration` for a command that cannot be started. `stop` ends everything.
   package init(
     _ specification: RunSpecification, _ conditions: [Condition], stop: StopFlag,
-    spawner: any WorkloadSpawner = SystemSpawner()
+    spawner: any WorkloadSpawner = SystemSpawner(), clock: TimeSource = .system
   ) throws(LBError) {
     path = try WorkloadCommand.resolve(specification)
     self.specification = specification
     self.conditions = conditions
     self.stop = stop
     self.spawner = spawner
+    self.clock = clock
   }
 
   /// The order of a round: each place is everybody's equally often, and neighbours change sides, so
@@ -131,7 +133,8 @@ package struct WorkloadOverhead {
     do throws(SystemError) {
       (workload, pump) = try WorkloadLauncher.launch(
         path, specification.command, specification, cpus: cpus,
-        drainCPUs: specification.workloadCPUs.map { allowed.subtracting($0) }, spawner, stop: stop)
+        drainCPUs: specification.workloadCPUs.map { allowed.subtracting($0) }, spawner, stop: stop,
+        clock: clock)
     } catch {
       throw LBError(
         .workload, "\(specification.command[0]): \(error)",
@@ -139,15 +142,15 @@ package struct WorkloadOverhead {
     }
     defer {
       workload.abandon()
-      _ = pump.finish(until: Clock.monotonic() + StopCoordinator.limit)
+      _ = pump.finish(until: clock.deadline(in: StopCoordinator.limit))
     }
     session?.prepare()
     if let session { _ = try session.start() }
-    let begin = Clock.monotonic()
+    let begin = clock.monotonic()
     workload.openGate()
-    let ready = Poll.wait(
+    let ready = clock.wait(
       readable: [workload.exitPollDescriptor, stop.pollDescriptor], until: nil)
-    let end = Clock.monotonic()
+    let end = clock.monotonic()
     // At its end too: what it left behind would disturb the next run.
     workload.signalGroup(SIGKILL)
     let overhead = try session?.stop(sampling: ready.contains(0)).overhead
@@ -159,7 +162,7 @@ package struct WorkloadOverhead {
     if let failure = workload.execFailure() {
       throw LBError(.workload, "\(specification.command[0]): \(failure)")
     }
-    let usage = workload.reap(until: Clock.monotonic() + StopCoordinator.limit)
+    let usage = workload.reap(until: clock.deadline(in: StopCoordinator.limit))
     guard let usage, let status, status.code == 0 else {
       let how =
         status?.signal.map { "by signal \($0)" } ?? "with exit code \(status?.code ?? -1)"

@@ -218,7 +218,7 @@ public enum WorkloadRunner {
     let first = start
     // Runs that are begun within this one stop with it.
     let result = StopSource.$current.withValue(source) {
-      controller.run(RunSession(result: first, store: store))
+      controller.run(RunSession(result: first, store: store, clock: clock))
     }
     return finish(result, store)
   }

@@ -1,4 +1,4 @@
-/// Random numbers that depend on a seed alone (SplitMix64): the same on every host and in every run.
+/// Random numbers that depend on a seed alone (SplitMix64): the same on every host, in every run.
 package struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 

@@ -1,4 +1,4 @@
-/// Why a `VirtualScheduler` ended a test: every thread with what it waits for, and the last decisions.
+/// Why a `VirtualScheduler` ended a test: what every thread waits for, and the last decisions.
 package struct VirtualFailure: Error, CustomStringConvertible, Equatable {
   /// What went wrong.
   package enum Kind: Sendable, Equatable {

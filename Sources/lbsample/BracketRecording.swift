@@ -32,7 +32,7 @@ final class BracketRecording: BracketKeeper {
     sink = StoreSink(writer, now: Clock.monotonic)
     var result = RunResult(runID: runID, name: name, kind: "run", startUnixNanoseconds: now)
     result.configuration = configuration
-    session = RunSession(result: result, store: writer)
+    session = RunSession(result: result, store: writer, clock: clock)
     journal = Journal(runID: runID, clock: clock, logger: logger, store: writer)
     do throws(LBError) {
       try session.begin(PhaseResult(name: "main", command: []))

@@ -190,7 +190,8 @@ struct RunCommand: ParsableCommand {
         line.show(progress)
         if case .waiting(let what) = progress.activity, !log.quiet { Console.say(what) }
       })
-    let runSession = RunSession(result: result, store: writer, behind: record.earlier)
+    let runSession = RunSession(
+      result: result, store: writer, behind: record.earlier, clock: services.clock)
     runSession.remarks = remarks
     if let earlier { runSession.decided = earlier.decisions }
     result = controller.run(runSession)

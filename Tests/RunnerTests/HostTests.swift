@@ -139,7 +139,7 @@ import Testing
       -> HostChanges
     {
       let journal = Journal(
-        runID: run, clock: FakeClock().source,
+        runID: run, clock: VirtualScheduler().source,
         logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), store: nil,
         observer: { entry in events.entries.withLock { $0.append(entry) } })
       return HostChanges(

@@ -273,9 +273,10 @@ import Testing
     #expect(inVain.spawner.log.count { $0 == "resume" } == 3, "tried twice more")
   }
 
-  /// Sampling that hangs in the second of three brackets, for as long as the run lasts.
+  /// Sampling that hangs in the second of three brackets, for as long as the run lasts. On the wall
+  /// clock, since the real sampler's threads are what hangs.
   @Test(
-    .timeLimit(.minutes(1)),
+    .tags(.wallClock), .timeLimit(.minutes(1)),
     arguments: [(edge: 2, required: false), (3, false), (2, true), (3, true)])
   func aRunWhoseSamplingHangsGoesOnWithTimesUnlessItWasRequired(
     _ hang: (edge: Int, required: Bool)
@@ -297,10 +298,10 @@ import Testing
       usleep(20_000)
     }
     let events = Events()
-    let context = try context(FakeSpawner(), repetitions: 3, events: events)
+    let context = try context(FakeSpawner(), repetitions: 3, events: events, clock: .system)
     let controller = RunController(
       context, executor: RepetitionExecutor(), collectors: collectors)
-    let result = controller.run(session())
+    let result = controller.run(session(clock: .system))
     let repetitions = result.phases[0].repetitions
     #expect(repetitions[0].attempts.map(\.metrics.isEmpty) == [false])
     guard !hang.required else {

@@ -10,6 +10,9 @@ import TestSupport
 /// Collectors that exist in a log only.
 final class FakeCollectors: CollectorLifecycle {
   let spawner: FakeSpawner
+  /// What brackets' times are taken from, nil for the same times in each.
+  var clock: TimeSource?
+  private var opened: UInt64 = 100
   var failAtStart: LBError?
   var failAtStop: LBError?
   var ledger = Ledger()
@@ -22,6 +25,7 @@ final class FakeCollectors: CollectorLifecycle {
     spawner.mark("start")
     if let failAtStart { throw failAtStart }
     bracket += 1
+    opened = clock?.monotonic() ?? opened
     return bracket
   }
   func stop() throws(LBError) -> BracketOutcome {
@@ -29,7 +33,8 @@ final class FakeCollectors: CollectorLifecycle {
     if let failAtStop { throw failAtStop }
     return BracketOutcome(
       account: BracketAccount(
-        number: bracket, openStart: 100, closeEnd: 350, ledger: ledger, overhead: Overhead()),
+        number: bracket, openStart: opened, closeEnd: clock?.monotonic() ?? 350, ledger: ledger,
+        overhead: Overhead()),
       values: metricEnds.map { bracket > $0 } == true ? [] : [("c.m", Double(bracket))])
   }
   /// The last bracket that has the metric.
@@ -103,21 +108,21 @@ func outcome(
 }
 
 func context(
-  _ spawner: FakeSpawner, repetitions: Int = 3, warmUps: Int = 0, store: RunWriter? = nil,
+  _ spawner: any WorkloadSpawner, repetitions: Int = 3, warmUps: Int = 0, store: RunWriter? = nil,
   events: Events = Events(), answers: Int32? = nil,
   roots: MountRoots = MountRoots(proc: "/nowhere", sys: "/nowhere"),
+  clock: TimeSource = VirtualScheduler().source,
   _ change: (inout RunSpecification) -> Void = { _ in }
 ) throws -> RunContext {
   var specification = RunSpecification(name: "t", command: ["/bin/true"])
   specification.repetitions = repetitions
   specification.warmUps = warmUps
   change(&specification)
-  let clock = FakeClock()
   let services = RunServices(
-    clock: clock.source, roots: roots, spawner: spawner, stop: try StopFlag(),
+    clock: clock, roots: roots, spawner: spawner, stop: try StopFlag(),
     kill: try StopFlag(), answers: answers)
   let journal = Journal(
-    runID: "t", clock: clock.source,
+    runID: "t", clock: clock,
     logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), store: store,
     observer: { entry in events.entries.withLock { $0.append(entry) } })
   return RunContext(
@@ -125,7 +130,10 @@ func context(
     journal: journal, allowedCPUs: .allowed())
 }
 
-func session(_ store: RunWriter? = nil) -> RunSession {
+func session(
+  _ store: RunWriter? = nil, clock: TimeSource = VirtualScheduler().source
+) -> RunSession {
   RunSession(
-    result: RunResult(runID: "t", name: "t", kind: "run", startUnixNanoseconds: 1), store: store)
+    result: RunResult(runID: "t", name: "t", kind: "run", startUnixNanoseconds: 1), store: store,
+    clock: clock)
 }

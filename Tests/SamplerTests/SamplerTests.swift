@@ -470,7 +470,7 @@ private func waitUntilFinished(_ session: SamplerSession) {
 
 @Suite struct ClockWatchTests {
   @Test func aStepASuspendAndASlewAreToldApart() {
-    let clock = FakeClock()
+    let clock = VirtualScheduler()
     var watch = ClockWatch(clock: clock.source)
     clock.advance(1_000_000_000)
     #expect(watch.check().isEmpty)

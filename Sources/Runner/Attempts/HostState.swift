@@ -36,11 +36,11 @@ package struct HostState: Sendable, Hashable {
       return state
     }
     let throttled = throttleCount(services.roots)
-    let began = Clock.monotonic()
+    let began = services.clock.monotonic()
     guard !services.pause(window), let now = HostLoad.ticks(services.roots),
       now.total > before.total
     else { return state }
-    state.watched = Clock.monotonic() - began
+    state.watched = services.clock.monotonic() - began
     let (total, stolen) = (Double(now.total - before.total), now.stolen &- before.stolen)
     state.steal = Double(stolen) / total
     state.foreignCPU = Double(now.busy &- before.busy &- stolen) / total * Double(cpus)

@@ -20,7 +20,7 @@ package enum QuietHost {
   package static func wait(
     below share: Double, limit: UInt64, _ services: RunServices
   ) -> Outcome {
-    let deadline = Clock.monotonic() + limit
+    let deadline = services.clock.deadline(in: limit)
     guard var last = HostLoad.ticks(services.roots) else { return .unknown }
     while true {
       if services.pause(window) { return .stopped }
@@ -28,7 +28,7 @@ package enum QuietHost {
       let total = now.total &- last.total
       let busy = total == 0 ? 0 : Double(now.busy &- last.busy) / Double(total)
       if busy <= share { return .quiet }
-      if Clock.monotonic() >= deadline { return .busy(busy) }
+      if services.clock.monotonic() >= deadline { return .busy(busy) }
       last = now
     }
   }

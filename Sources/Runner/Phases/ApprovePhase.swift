@@ -1,5 +1,5 @@
 import Glibc
-import LinuxSystem
+package import LinuxSystem
 import Logging
 import RunStore
 package import SampleModel
@@ -55,19 +55,21 @@ package enum Approval {
   }
 
   /// Tells the run in `file`; gives its answer.
-  package static func tell(_ word: Word, toRun file: String) throws(LBError) -> String {
+  package static func tell(
+    _ word: Word, toRun file: String, clock: TimeSource = .system
+  ) throws(LBError) -> String {
     do throws(SystemError) {
       let place = try Place(ofRun: file)
       let connection = try ControlConnection(to: place.path)
       guard connection.send(Array("\(word.rawValue)\n".utf8)) else {
         throw SystemError("telling it", errno: EPIPE)
       }
-      let deadline = Clock.monotonic() + StopCoordinator.limit
+      let deadline = clock.deadline(in: StopCoordinator.limit)
       while true {
         switch connection.next() {
         case .line(let answer): return String(decoding: answer, as: UTF8.self)
         case .nothing:
-          let ready = Poll.wait(readable: [connection.pollDescriptor], until: deadline)
+          let ready = clock.wait(readable: [connection.pollDescriptor], until: deadline)
           if ready.isEmpty { throw SystemError("waiting for its answer", errno: ETIMEDOUT) }
         case .tooLong, .closed: throw SystemError("reading its answer", errno: EPIPE)
         }
@@ -145,10 +147,11 @@ package struct ApproveAction: PhaseAction {
     _ place: PhasePlace, _ socket: ControlSocket
   ) throws(LBError) -> (Approval.Word, String) {
     let services = place.context.services
-    let deadline = Clock.monotonic() + limit
+    let clock = services.clock
+    let deadline = clock.deadline(in: limit)
     var answers = services.answers
     while true {
-      let ready = Poll.wait(
+      let ready = clock.wait(
         readable: [services.stop.pollDescriptor, socket.pollDescriptor]
           + (answers.map { [$0] } ?? []), until: deadline)
       if let signal = services.stop.raised {
@@ -167,10 +170,10 @@ package struct ApproveAction: PhaseAction {
         }
       }
       guard ready.contains(1), let connection = socket.accept() else { continue }
-      let patience = Clock.monotonic() + StopCoordinator.limit
+      let patience = clock.deadline(in: StopCoordinator.limit)
       let readable = [services.stop.pollDescriptor, connection.pollDescriptor]
       guard connection.user == 0 || connection.user == getuid(),
-        Poll.wait(readable: readable, until: patience).contains(1),
+        clock.wait(readable: readable, until: patience).contains(1),
         case .line(let line) = connection.next(),
         let word = Approval.Word(rawValue: String(decoding: line, as: UTF8.self))
       else { continue }

@@ -103,7 +103,8 @@ final class BackgroundProcess: PhaseLease {
       let (workload, pump) = try WorkloadLauncher.launch(
         path, specification.command, specification,
         cpus: specification.workloadCPUs ?? context.allowedCPUs, drainCPUs: nil,
-        context.services.spawner, stop: context.services.stop)
+        context.services.spawner, stop: context.services.stop,
+        clock: context.services.clock)
       (self.workload, self.pump) = (workload, pump)
       workload.openGate()
     } catch {
@@ -122,20 +123,20 @@ final class BackgroundProcess: PhaseLease {
   /// Waits until it can be used.
   func wait(until readiness: Readiness, limit: UInt64) throws(LBError) {
     let services = context.services
-    let deadline = Clock.monotonic() + limit
+    let deadline = services.clock.deadline(in: limit)
     while true {
       if let signal = services.stop.raised {
         throw LBError.stopped(by: signal, " while waiting until \(readiness.text)")
       }
       if let failure { throw failure }
-      let now = Clock.monotonic()
+      let now = services.clock.monotonic()
       if now < deadline, isReady(readiness, within: deadline - now) { return }
-      if Clock.monotonic() >= deadline {
+      if services.clock.monotonic() >= deadline {
         throw failure("is not ready after \(Durations.text(limit)): not so that \(readiness.text)")
       }
-      _ = Poll.wait(
+      _ = services.clock.wait(
         readable: [services.stop.pollDescriptor, workload?.exitPollDescriptor ?? -1],
-        until: Clock.monotonic() + Self.probePeriod)
+        until: services.clock.deadline(in: Self.probePeriod))
     }
   }
 
