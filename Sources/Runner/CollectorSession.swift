@@ -108,7 +108,7 @@ package final class CollectorSession: CollectorLifecycle {
     workload: WorkloadTarget? = nil, sinks: [any SampleSink]
   ) {
     self.workload = workload
-    clock = configuration.clock
+    clock = configuration.time
     sampler = SamplerSession(configuration, requests: requests, sinks: sinks + [deltas, noticed])
   }
 
