@@ -98,6 +98,12 @@ extension TextCollector {
         }
       }
     }
+    guard !present.isEmpty else {
+      throw refusal
+        ?? LBError(
+          .collectorUnavailable, "\(description.name): nothing of \(description.source) is there",
+          context: ErrorContext(collector: description.name))
+    }
     let decoder = TextDecoder(self, context, present)
     let (body, _) = RawBody.collect(atLeast: 0) { body in
       for file in files { ArmedTexts.read(file, into: &body) }

@@ -70,15 +70,19 @@ import Testing
     }
   }
 
-  @Test func aLimitThatIsSetIsANewLayout() throws {
+  @Test func aLimitThatIsSetAndTakenAwayHasItsColumnMeanwhile() throws {
     let (folder, context) = try unified()
     let armed = try CgroupCollector(choices: [.path("/batch")]).arm(context)
     defer { armed.disarm() }
-    try folder.write("sys/fs/cgroup/batch/memory.max", "1048576\n")
-    #expect(values(armed).0 == .layoutChanged)
-    let anew = try CgroupCollector(choices: [.path("/batch")]).arm(context)
-    #expect(values(anew).1["cgroup.memory.max[/batch]"] == 1_048_576)
-    anew.disarm()
+    let acquisition = SingleAcquisition(armed)
+    for (limit, value) in [("max", nil), ("1048576", 1_048_576), ("max", nil)]
+      as [(String, UInt64?)]
+    {
+      try folder.write("sys/fs/cgroup/batch/memory.max", "\(limit)\n")
+      #expect(acquisition.take() == .complete)
+      #expect(acquisition.named["cgroup.memory.max[/batch]"] == value)
+      #expect(acquisition.named["cgroup.memory.current[/batch]"] == 4096)
+    }
   }
 
   @Test(arguments: ["/nobody", "../../etc", "/batch/../.."])

@@ -79,7 +79,8 @@ import Testing
   @Test func theSamplingPathHasNoLazyGlobals() throws {
     let hot = [
       "Sources/Sampler/SamplingThread.swift", "Sources/SampleRing/RingProducer.swift",
-      "Sources/Sampler/SamplingThread+Budget.swift", "Sources/Sampler/RawBody.swift",
+      "Sources/Sampler/SamplingThread+Acquisition.swift", "Sources/Sampler/Budget.swift",
+      "Sources/Sampler/RawBody.swift",
       "Sources/Collectors/Tree/ArmedTree.swift", "Sources/Collectors/ProcessTable.swift",
       "Sources/Collectors/Tree/ArmedTree+Processes.swift",
       "Sources/Collectors/ProcessReader.swift",
