@@ -9,8 +9,6 @@ package final class LinkStatistics {
   /// What a reading came to.
   package enum Outcome {
     case complete
-    /// A link appeared, vanished or changed its name.
-    case changed
     case failed
   }
 
@@ -28,16 +26,13 @@ package final class LinkStatistics {
   private var request: [UInt8]
   /// Whether the socket may hold the rest of a dump that was not read to its end.
   private var holdsRest = false
-  /// System calls that name an interface, of which each is three.
-  private var namings: UInt64 = 0
   /// Dumps that one reading asks for at the most, and messages of an abandoned one that are passed
   /// over at the most: a dump of 32 KiB messages of 4 million interfaces.
   private static let attempts = 3
   private static let restLimit = 1 << 16
-  /// RTM_GETSTATS, RTM_NEWSTATS, RTM_NEWLINK and RTM_DELLINK (linux/rtnetlink.h).
+  /// RTM_GETSTATS and RTM_NEWSTATS (linux/rtnetlink.h).
   private static let getStatistics: UInt16 = 94
   private static let newStatistics: UInt16 = 92
-  private static let newLink: UInt16 = 16
   private static let header = 16
   private static let messageHeader = 12
   /// 64-bit counters of an interface, in the kernel's order.
@@ -66,7 +61,7 @@ package final class LinkStatistics {
   }
 
   /// System calls since it was made.
-  package var calls: UInt64 { socket.calls &+ events.calls &+ 3 &* namings }
+  package var calls: UInt64 { socket.calls &+ events.calls }
 
   /// The name of an interface as 16 bytes, nil when there is none of that index. Allocates nothing.
   package static func name(of index: Int32) -> SIMD16<UInt8>? {
@@ -81,20 +76,15 @@ package final class LinkStatistics {
     return isThere ? name : nil
   }
 
-  /// Whether a link came, went, or `isKnown` does not know its index under the name that it has
-  /// now. Events that change nothing of that (a carrier) are read over.
-  package func hasChanged(_ isKnown: (Int32, SIMD16<UInt8>?) -> Bool) -> Bool {
-    var hasChanged = false
+  /// Whether a link came, went or changed since this was asked last: its name, or what is no matter
+  /// here, as its carrier. Passes over everything that the kernel has sent.
+  package func hasNews() -> Bool {
+    var hasNews = false
     while true {
       switch events.receive() {
-      case .nothing: return hasChanged
-      case .lost: hasChanged = true
-      case .message(let length):
-        guard let type = events.value(UInt16.self, at: 4, length: length),
-          let index = events.value(Int32.self, at: Self.header + 4, length: length)
-        else { continue }
-        namings &+= 1
-        if type != Self.newLink || !isKnown(index, Self.name(of: index)) { hasChanged = true }
+      case .nothing: return hasNews
+      // Nobody knows what was lost.
+      case .lost, .message: hasNews = true
       }
     }
   }

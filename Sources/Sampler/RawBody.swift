@@ -71,6 +71,28 @@ public struct RawBody: ~Copyable {
     count &+= 1 &+ (bytes &+ 7) / 8
   }
 
+  /// Appends a part of `count` words, each as `value` says.
+  @inline(__always)
+  package mutating func words(_ number: Int, _ value: (Int) -> UInt64) {
+    guard count &+ 1 &+ number <= capacity else {
+      isCut = true
+      return
+    }
+    // Safe: all of them are below the capacity.
+    unsafe words[count] = UInt64(number &* 8)
+    for place in 0..<number { unsafe words[count &+ 1 &+ place] = value(place) }
+    count &+= 1 &+ number
+  }
+
+  /// Forgets what was appended behind `mark`, which `count` was before.
+  package mutating func rewind(to mark: Int) {
+    count = min(count, mark)
+    isCut = false
+  }
+
+  /// Counts system calls that were made for what was appended by `words`.
+  package mutating func add(systemCalls more: UInt64) { systemCalls &+= more }
+
   /// Appends one number that a call gave, or the errno that it failed with.
   package mutating func number(_ value: UInt64, failure: Int32 = 0) {
     systemCalls &+= 1
