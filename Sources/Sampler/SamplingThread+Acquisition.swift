@@ -24,6 +24,10 @@ extension SamplingThread {
     var words = 0
     // Unmanaged: the stream table keeps the collector alive, and no reference to it is counted.
     if isRaw {
+      // A text may have grown by any amount: what the drain has released meanwhile is room too.
+      if unsafe producer.pointee.reservable * 2 < producer.pointee.capacity {
+        _ = unsafe producer.pointee.refill()
+      }
       // Safe: the body ends where the free words do.
       let free = unsafe min(producer.pointee.reservable, RingRecord.longest)
       var body = unsafe RawBody(room, capacity: free &- FrameHeader.wordCount)

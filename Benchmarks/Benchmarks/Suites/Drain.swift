@@ -15,12 +15,10 @@ func drainSuite() {
         Layout(
           collector: "c", stream: 0, epoch: 1,
           columns: (0..<columns).map { Column(collector: "c", metric: metric, instance: "\($0)") }))
-      let storage = RingStorage(capacity: 1 << 12)
+      let storage = try RingStorage(words: 1 << 12)
       var producer = storage.takeProducer()
       var consumer = storage.takeConsumer()
       var message = [UInt64](repeating: 0, count: FrameHeader.wordCount + columns)
-      var buffer: [UInt64] = []
-      buffer.reserveCapacity(1 << 12)
       var tick: UInt64 = 0
       benchmark.startMeasurement()
       for _ in benchmark.scaledIterations {
@@ -32,16 +30,16 @@ func drainSuite() {
           deadline: time, start: time, end: time + 1000
         ).encode(into: &span)
         for column in 0..<columns { message[FrameHeader.wordCount + column] += tick & 7 }
-        _ = producer.push(message.span)
+        guard let record = unsafe producer.reserve(message.count) else { return }
+        unsafe record.update(from: message, count: message.count)
+        producer.commit(message.count)
         producer.publish()
-        buffer.removeAll(keepingCapacity: true)
-        _ = consumer.take(appendingTo: &buffer)
-        consumer.release()
-        // Behind the message's length.
-        let words = buffer.span.extracting(1..<buffer.count)
-        guard let header = FrameHeader(decoding: words) else { return }
+        let words = unsafe consumer.unread()
+        guard let header = FrameHeader(decoding: unsafe words.span) else { return }
         blackHole(
-          derivation.derive(header, words.extracting(FrameHeader.wordCount..<words.count)))
+          derivation.derive(header, unsafe words.span.extracting(FrameHeader.wordCount...)))
+        consumer.pass(words.count)
+        consumer.release()
       }
       benchmark.stopMeasurement()
     }
