@@ -6,11 +6,11 @@ import PackageDescription
 let modules: [(name: String, dependencies: [Target.Dependency])] = [
   ("SampleModel", []),
   ("KernelText", []),
-  ("SampleRing", []),
+  ("SampleRing", ["LinuxSystem"]),
   ("LinuxSystem", ["CLinux", "CNuma", "CPfm"]),
   ("PerfEvents", ["SampleModel", "LinuxSystem"]),
   ("PacketStatistics", ["SampleModel", "LinuxSystem", "CLinux", "CPcap"]),
-  ("Sampler", ["SampleModel", "SampleRing", "LinuxSystem"]),
+  ("Sampler", ["SampleModel", "SampleRing", "LinuxSystem", "CLinux"]),
   (
     "Collectors",
     ["SampleModel", "Sampler", "KernelText", "LinuxSystem", "PerfEvents", "PacketStatistics"]

@@ -4,8 +4,8 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// Turns the texts of one collector into values: each has its template, which the first reading that
-/// does not fit replaces by its own.
+/// Turns the texts of one collector into values: each has its template, which the first reading
+/// that does not fit replaces by its own.
 ///
 /// The smallest unit fails: a file that cannot be read, or a field of it, has no column as long as
 /// that lasts, and is named once with its cause; all else goes on.

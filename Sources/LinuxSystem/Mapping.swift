@@ -54,8 +54,8 @@ package final class Mapping: @unchecked Sendable {
   /// Maps at least `front` bytes and then `mirrored` bytes twice, one behind the other: a record
   /// that begins in the first of the two goes on in the second, which is the same memory.
   ///
-  /// The second mapping is faulted in as far as `reach`, which the longest record should not exceed:
-  /// beyond it a first write costs a minor fault.
+  /// The second mapping is faulted in as far as `reach`, which the longest record should not
+  /// exceed: beyond it a first write costs a minor fault.
   package init(
     front: Int, mirrored: Int, reach: Int, purpose: String, wishes: Wishes
   ) throws(SystemError) {

@@ -46,8 +46,8 @@ public enum BracketEdge: UInt8, Sendable {
 
 /// The fixed words in front of every frame and record batch in a ring.
 ///
-/// Word 0 holds kind, outcome and edge in its lowest three bytes and the stream in bits 32 to 47, the
-/// other bits are free for what carries it; word 1 epoch and bracket; then deadline index,
+/// Word 0 holds kind, outcome and edge in its lowest three bytes and the stream in bits 32 to 47,
+/// the other bits are free for what carries it; word 1 epoch and bracket; then deadline index,
 /// deadline, acquisition start and end, all CLOCK_MONOTONIC nanoseconds.
 public struct FrameHeader: Sendable, Equatable {
   /// A frame of values, or a batch of records.

@@ -33,8 +33,8 @@ package struct RingProducer: ~Copyable {
     _ = refill()
   }
 
-  /// Words for the next record, contiguous; nil when there are fewer than `count` free. Never waits.
-  /// Nothing is taken before `commit`: of two calls the second gives the same words.
+  /// Words for the next record, contiguous; nil when there are fewer than `count` free. Never
+  /// waits. Nothing is taken before `commit`: of two calls the second gives the same words.
   @inlinable @inline(__always)
   package mutating func reserve(_ count: Int) -> UnsafeMutablePointer<UInt64>? {
     if room < count, refill() < count { return nil }

@@ -39,8 +39,8 @@ package final class RingStorage: @unchecked Sendable {
   /// Bytes of memory that a ring of `capacity` words takes, the second mapping not counted.
   package static func byteCount(capacity: Int) -> Int { headerBytes + capacity * 8 }
 
-  /// A ring of at least `words`; `reach` is the longest record's, as `Mapping` says. `firstIndex` is
-  /// where both indices start (tests of wraparound).
+  /// A ring of at least `words`; `reach` is the longest record's, as `Mapping` says. `firstIndex`
+  /// is where both indices start (tests of wraparound).
   package init(
     words count: Int, reach: Int = 512, purpose: String = "ring",
     wishes: Mapping.Wishes = Mapping.Wishes(locked: false), firstIndex: UInt64 = 0

@@ -67,7 +67,8 @@ final class ArmingWorker: Sendable {
     }
   }
 
-  /// The stream whose job has run for more than `limit` nanoseconds, if there is one: it is given up.
+  /// The stream whose job has run for more than `limit` nanoseconds, if there is one: it is given
+  /// up.
   func overdue(_ limit: UInt64) -> UInt16? {
     let running = state.withLock { $0.running }
     guard let running, time.monotonic() &- running.since > limit else { return nil }

@@ -6,7 +6,8 @@ package protocol Collector: Sendable {
   var description: CollectorDescription { get }
   /// Whether it looks at something that must be named first: a process, a cgroup.
   var needsTarget: Bool { get }
-  /// Whether its samples wait for something, or may hang, and so need a sampling thread of their own.
+  /// Whether its samples wait for something, or may hang, and so need a sampling thread of their
+  /// own.
   var waits: Bool { get }
   /// Whether the kernel answers a reading of its files in /proc out of its own memory, at once and
   /// on any CPU: then it need not be left to a thread that may be given up.
@@ -50,8 +51,8 @@ public struct RecordCount: Sendable {
 open class ArmedCollector: @unchecked Sendable {
   // Sendable: armed by one thread, then used by the sampling thread alone until it is retired.
 
-  /// The columns of this arming, in the order in which `sample` writes values; with a decoder, those
-  /// of the first reading.
+  /// The columns of this arming, in the order in which `sample` writes values; with a decoder,
+  /// those of the first reading.
   package let columns: [Column]
   /// What readers make of them, and the least share of the time that a count is scaled from.
   package let formulas: [Formula]

@@ -27,8 +27,8 @@ extension Drain {
     }
   }
 
-  /// Learns which arming a record comes from, and gives its columns to the sinks; false for one that
-  /// nobody knows.
+  /// Learns which arming a record comes from, and gives its columns to the sinks; false for one
+  /// that nobody knows.
   private func adopt(_ header: FrameHeader) -> Bool {
     let stream = Int(header.stream)
     if stream < live.count, live[stream].arming == header.epoch { return true }

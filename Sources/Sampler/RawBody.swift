@@ -108,7 +108,8 @@ public struct RawBody: ~Copyable {
 }
 
 extension RawBody {
-  /// The words that `read` appends, in as much room as they take. For arming and tests: it allocates.
+  /// The words that `read` appends, in as much room as they take. For arming and tests: it
+  /// allocates.
   package static func collect(
     atLeast count: Int, _ read: (inout RawBody) -> Void
   ) -> (words: [UInt64], systemCalls: UInt64) {

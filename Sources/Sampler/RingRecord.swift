@@ -2,9 +2,9 @@ import SampleModel
 
 /// A record in a ring: a frame header, then values, rows or what was read as it stands.
 ///
-/// Its length and whether it is raw stand in the bits of word 0 that a header leaves free, so that a
-/// record has no word of its own for them; records begin on cache lines. A header's `epoch` is here
-/// the number of the arming that made the record: the drain knows the layout.
+/// Its length and whether it is raw stand in the bits of word 0 that a header leaves free, so that
+/// a record has no word of its own for them; records begin on cache lines. A header's `epoch` is
+/// here the number of the arming that made the record: the drain knows the layout.
 struct RingRecord {
   /// Words of a cache line, which records are rounded up to.
   static let alignment = 8

@@ -141,8 +141,8 @@ extension SamplerSession {
     return try result.get()
   }
 
-  /// Words of one ring: two seconds of acquisitions, twice what a drain lets wait, and room for a few
-  /// of the largest.
+  /// Words of one ring: two seconds of acquisitions, twice what a drain lets wait, and room for a
+  /// few of the largest.
   private func ringWords(_ states: [StreamState]) -> Int {
     let ticks = max(2e9 / Double(configuration.interval), 8)
     var words = 0.0

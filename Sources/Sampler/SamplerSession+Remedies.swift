@@ -138,9 +138,9 @@ extension SamplerSession {
     }
   }
 
-  /// Waits for every thread's answer. One that gives none within `limit` nanoseconds is named: where
-  /// others are there and none of its collectors is required, it is left alone until it answers, and
-  /// else the session is of no more use but to be disarmed.
+  /// Waits for every thread's answer. One that gives none within `limit` nanoseconds is named:
+  /// where others are there and none of its collectors is required, it is left alone until it
+  /// answers, and else the session is of no more use but to be disarmed.
   func awaitAll(within limit: UInt64) throws(LBError) {
     for thread in answering.reversed() where !thread.awaitDone(within: isSilent ? 0 : limit) {
       let stream = thread.reading.load(ordering: .relaxed)

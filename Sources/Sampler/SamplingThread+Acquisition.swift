@@ -5,7 +5,8 @@ import Synchronization
 
 /// What a tick does with each collector that is due.
 extension SamplingThread {
-  /// One acquisition of one collector, written where it stays in the ring; gives the time at its end.
+  /// One acquisition of one collector, written where it stays in the ring; gives the time at its
+  /// end.
   @inline(__always)
   func acquire(
     _ index: Int, edge: BracketEdge, deadlineIndex: UInt64, deadline: UInt64, at start: UInt64
@@ -101,7 +102,8 @@ extension SamplingThread {
     unsafe producer.pointee.commit(RingRecord.stride(length))
   }
 
-  /// Asks an armed collector for its records and keeps them as one batch; gives the time at its end.
+  /// Asks an armed collector for its records and keeps them as one batch; gives the time at its
+  /// end.
   private func acquireRecords(
     _ state: UnsafeMutablePointer<StreamState>, _ header: FrameHeader
   ) -> UInt64 {

@@ -51,7 +51,8 @@ final class SamplingThread: @unchecked Sendable {
   private let priority: SchedulingPriority
   private let drain: Signal
   let streams: UnsafeMutableBufferPointer<StreamState>
-  /// The first deadline index at which each stream is due again, UInt64.max for one that is disabled.
+  /// The first deadline index at which each stream is due again, UInt64.max for one that is
+  /// disabled.
   let due: UnsafeMutableBufferPointer<UInt64>
   let mailboxes: [Mailbox]
   /// Something is in a mailbox, or a larger ring is there.

@@ -33,7 +33,8 @@ package final class SingleAcquisition {
     return .complete
   }
 
-  /// Reads what an acquisition reads and decodes nothing; false for a collector that samples values.
+  /// Reads what an acquisition reads and decodes nothing; false for a collector that samples
+  /// values.
   package func readOnly() -> Bool {
     guard armed.decoder != nil else { return false }
     _ = read()

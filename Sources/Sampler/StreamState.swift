@@ -2,8 +2,8 @@ import SampleModel
 import SampleRing
 import Synchronization
 
-/// What a sampling thread holds of one collector: plain values at a fixed address, what a tick needs
-/// first. The deadlines at which streams are due stand apart, in a line of their own.
+/// What a sampling thread holds of one collector: plain values at a fixed address, what a tick
+/// needs first. The deadlines at which streams are due stand apart, in a line of their own.
 @safe
 struct StreamState {
   /// The armed collector, unmanaged: the stream table keeps it alive.

@@ -9,7 +9,8 @@ import Testing
     set -e
     ip link set lo up
     ip link add probe type veth peer name eborp
-    "$LB" --net --net-source "$SOURCE" --interval 5ms --duration 1500ms --format ndjson --raw > out &
+    "$LB" --net --net-source "$SOURCE" --interval 5ms --duration 1500ms --format ndjson \\
+      --raw > out &
     sampler=$!
     sleep 0.3
     for i in $(seq 20); do ip link add d$i type veth peer name e$i; done

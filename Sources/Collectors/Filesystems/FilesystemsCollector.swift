@@ -6,7 +6,8 @@ import Sampler
 /// Room in the file systems that are mounted: statvfs(3), once for each device.
 ///
 /// Network file systems are left out: their servers may not answer. What passes for a local one may
-/// hang all the same (a disk that is gone, FUSE behind fuseblk), and then holds a thread of its own.
+/// hang all the same (a disk that is gone, FUSE behind fuseblk), and then holds a thread of its
+/// own.
 struct FilesystemsCollector: Collector {
   let waits = true
   let description = CollectorDescription(

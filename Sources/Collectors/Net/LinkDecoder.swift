@@ -10,7 +10,8 @@ final class LinkDecoder: RawDecoder {
   /// Indices in the order in which the kernel lists them.
   private var indices: [Int32] = []
   private var names: [Int32: String] = [:]
-  /// Of each interface's columns, in the order of /proc/net/dev, the slot; -1 for what is not wanted.
+  /// Of each interface's columns, in the order of /proc/net/dev, the slot; -1 for what is not
+  /// wanted.
   private var slots: [Int] = []
   private static let width = 16
 
@@ -53,8 +54,8 @@ final class LinkDecoder: RawDecoder {
     Int32(truncatingIfNeeded: body[part.start])
   }
 
-  /// Takes the interfaces of a reading and their present names; gives whether the columns are others
-  /// than before.
+  /// Takes the interfaces of a reading and their present names; gives whether the columns are
+  /// others than before.
   private func learn(_ body: Span<UInt64>, _ first: RawParts) -> Bool {
     indices = []
     var known: [Int32: String] = [:]
