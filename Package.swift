@@ -10,7 +10,7 @@ import PackageDescription
 let modules: [(name: String, dependencies: [Target.Dependency])] = [
   ("SampleModel", []),
   ("KernelText", ["SampleModel"]),
-    (
+  (
     "LinuxSystem",
     [
       "CLinux",

@@ -198,6 +198,7 @@ import Testing
   /// SIGKILL at random moments from 50 ms on, at three intervals, with and without a reader.
   @Test func aKilledRecorderLeavesAFileThatOpens() throws {
     var random = SystemRandomNumberGenerator()
+    var seen = 0
     for round in 0..<18 {
       let command = try Command()
       let interval = ["1ms", "100ms", "1s"][round % 3]
@@ -209,7 +210,7 @@ import Testing
       usleep(wait)
       let reader = round % 2 == 1 ? command.resultFile.map { connection($0) } : nil
       kill(running.process.processIdentifier, SIGKILL)
-      let killed = Clock.monotonic()
+      let killed = Clock.realtime()
       _ = try running.finish()
       guard let file = command.resultFile else {
         Issue.record("killed after \(wait) µs: there is no file")
@@ -219,16 +220,18 @@ import Testing
       let shown = try command("runs", "show", file)
       #expect(shown.code == 0, "\(shown.error)")
       #expect(shown.output.contains("status   interrupted"), "after \(wait) µs: \(shown.output)")
-      if frames.code == 0, wait > 1_200_000, interval != "1s" {
-        let last = try frames.objects().last { $0["type"] as? String == "sample" }
-        let elapsed = try #require(last?["elapsed_ns"] as? UInt64)
+      let samples =
+        frames.code == 0
+        ? try frames.objects().filter { $0["type"] as? String == "sample" } : []
+      if interval != "1s", let last = samples.last?["time_ns"] as? UInt64 {
         // What was acquired more than a second before the kill is there.
-        #expect(elapsed + 1_100_000_000 + 150_000_000 >= UInt64(wait) * 1000)
+        #expect(last + 1_100_000_000 + 150_000_000 >= killed, "killed after \(wait) µs")
+        seen += 1
       }
       #expect(try integrity(file, command) == "ok")
       reader?.terminate()
-      _ = killed
     }
+    #expect(seen > 0, "some were killed late enough to have samples")
   }
 
   /// Another process that holds the file open for reading.

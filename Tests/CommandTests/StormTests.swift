@@ -1,5 +1,6 @@
 import Foundation
 import LinuxSystem
+import TestSupport
 import Testing
 
 /// Interfaces that come, are renamed and go while they are sampled, in a network namespace of the
@@ -21,7 +22,7 @@ import Testing
 
   @Test(arguments: ["text", "netlink"])
   func fortyInterfacesComeAndGoWithoutAGap(_ source: String) throws {
-    let command = try Command()
+    let command = try CommandTests.Command()
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
     process.arguments = ["-n", "/bin/sh", "-c", Self.storm]
@@ -29,7 +30,7 @@ import Testing
       ["LB": Command.path, "SOURCE": source]
     ) { $1 }
     process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
-    let errors = Pipe()
+    let errors = Foundation.Pipe()
     process.standardError = errors
     try process.run()
     let said = String(
