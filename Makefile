@@ -13,7 +13,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
   -Xlinker -L$(STATIC) $(TRAITS)
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa fuzz stops setup install uninstall bench bench-check compare format lint tsan \
+.PHONY: sample build test test-numa fuzz stops simulate simulate-address setup install uninstall bench bench-check compare format lint tsan \
   coverage examples
 
 sample: build
@@ -42,6 +42,19 @@ fuzz:
 STOPS ?= 200
 stops: build
 	Scripts/stops $(BINARY) $(STOPS)
+
+# Sampling sessions in virtual time, decided by seeds; one with a fault is printed with the command that
+# repeats it: `make simulate SEEDS=1 FIRST=n` shows all that happened.
+SEEDS ?= 10000
+FIRST ?= 1
+simulate: build
+	swift build $(SWIFT_FLAGS) --product simulate
+	.build/release/simulate $(SEEDS) $(FIRST)
+
+# The same under the address sanitizer, slower: nothing is used once it is freed.
+simulate-address: setup
+	swift build -c release --sanitize address --scratch-path .build-address --product simulate
+	.build-address/release/simulate $(SEEDS) $(FIRST)
 
 setup:
 	@Scripts/setup
@@ -94,11 +107,12 @@ compare: build
 	swift build $(SWIFT_FLAGS) --product brackets
 	Benchmarks/compare $(BINARY) $(COMPARE)
 
-# Ring and sampling threads under the thread sanitizer.
+# Ring and sampling threads under the thread sanitizer, on the kernel's clock: threads that take turns in
+# virtual time have no races.
 tsan: setup
 	swift build --build-tests --sanitize thread --scratch-path .build-tsan
 	Scripts/test --sanitize thread --scratch-path .build-tsan \
-	  --filter 'SampleRingTests|SamplerTests'
+	  --filter 'SampleRingTests|SamplerTests.WallClockTests'
 
 # The tests, and the line coverage of the modules that decide: Runner and Sampler at least 85 %.
 coverage:

@@ -117,6 +117,7 @@ let package = Package(
         ]),
       // What the tests run and the users never see.
       .executableTarget(name: "workload", path: "Tests/Workload"),
+      .executableTarget(name: "simulate", dependencies: ["TestSupport"], path: "Tests/Simulation"),
       .executableTarget(
         name: "brackets",
         dependencies: ["SampleModel", "LinuxSystem", "PerfEvents", "Sampler", "Collectors"],

@@ -40,6 +40,9 @@ package struct TimeSource: Sendable {
   @inlinable @inline(__always)
   package func threadCPU() -> UInt64 { virtual?.threadCPU() ?? Clock.threadCPU() }
 
+  /// CPU time of the process, nanoseconds.
+  package func processCPU() -> UInt64 { virtual?.processCPU() ?? Clock.processCPU() }
+
   /// Waits while `word` holds `expected`, until it is woken or until the absolute CLOCK_MONOTONIC
   /// `deadline`, `UInt64.max` for none. It may return without cause: the caller looks at the word.
   @inlinable @inline(__always)
@@ -79,6 +82,8 @@ package protocol VirtualTime: AnyObject, Sendable {
   func boottime() -> UInt64
   /// CPU time of the calling thread, nanoseconds.
   func threadCPU() -> UInt64
+  /// CPU time of the process, nanoseconds.
+  func processCPU() -> UInt64
   /// As `TimeSource.wait(_:whileEqualTo:until:)`.
   func wait(_ word: borrowing FutexWord, whileEqualTo expected: UInt32, until deadline: UInt64)
   /// As `TimeSource.wakeAll`.
@@ -102,6 +107,8 @@ extension VirtualTime {
   package func boottime() -> UInt64 { monotonic() }
   /// Work takes no time.
   package func threadCPU() -> UInt64 { 0 }
+  /// Work takes no time.
+  package func processCPU() -> UInt64 { 0 }
   /// The kernel's wait.
   package func wait(
     _ word: borrowing FutexWord, whileEqualTo expected: UInt32, until deadline: UInt64

@@ -9,6 +9,8 @@ import Synchronization
 final class ArmingWorker: Sendable {
   private struct Job {
     let stream: UInt16
+    /// It lets go of something, and is done whatever becomes of the others.
+    let isClosing: Bool
     let work: @Sendable () -> Void
   }
 
@@ -32,10 +34,13 @@ final class ArmingWorker: Sendable {
     done = Signal(time)
   }
 
-  /// Queues a job for `stream`; false when no thread can be had.
-  func submit(_ stream: UInt16, _ body: @escaping @Sendable () -> Void) -> Bool {
+  /// Queues a job for `stream`; false when no thread can be had. One that is closing is done also
+  /// when the stream's other jobs are given up, or all are at the end.
+  func submit(
+    _ stream: UInt16, isClosing: Bool = false, _ body: @escaping @Sendable () -> Void
+  ) -> Bool {
     let needsThread = state.withLock { state in
-      state.queue.append(Job(stream: stream, work: body))
+      state.queue.append(Job(stream: stream, isClosing: isClosing, work: body))
       guard state.thread <= 0 else { return false }
       state.thread = 1 - state.thread
       return true
@@ -60,7 +65,7 @@ final class ArmingWorker: Sendable {
       guard isPending else { return true }
       if time.monotonic() >= deadline {
         giveUp()
-        state.withLock { $0.queue.removeAll { $0.stream == stream } }
+        state.withLock { $0.queue.removeAll { $0.stream == stream && !$0.isClosing } }
         return false
       }
       done.wait(since: seen, until: deadline)
@@ -83,10 +88,10 @@ final class ArmingWorker: Sendable {
     }
   }
 
-  /// Ends the thread when its job is done; waits for nothing.
+  /// Ends the thread when its job is done and what is to be closed is; waits for nothing.
   func shutDown() {
     state.withLock {
-      $0.queue = []
+      $0.queue.removeAll { !$0.isClosing }
       $0.isEnding = true
     }
     work.wake()
@@ -126,8 +131,8 @@ final class ArmingWorker: Sendable {
       let seen = work.current()
       let now = time.monotonic()
       let (job, isOver) = state.withLock { state -> (Job?, Bool) in
-        guard state.thread == number, !state.isEnding else { return (nil, true) }
-        guard !state.queue.isEmpty else { return (nil, false) }
+        guard state.thread == number else { return (nil, true) }
+        guard !state.queue.isEmpty else { return (nil, state.isEnding) }
         let job = state.queue.removeFirst()
         state.running = (job.stream, now)
         return (job, false)

@@ -111,7 +111,7 @@ extension SamplingThread {
   /// Compares what the process used since the last check with what it may, and reads what cost most
   /// half as often, until what that saves would do; the next check sees whether it did.
   private func keepBudget(_ now: UInt64) {
-    let cpu = Clock.processCPU()
+    let cpu = time.processCPU()
     let used = cpu &- cpuAtCheck
     let allowed = UInt64(budget * Double(now &- checkedAt))
     cpuAtCheck = cpu

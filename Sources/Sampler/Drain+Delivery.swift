@@ -1,5 +1,6 @@
 import LinuxSystem
 import SampleModel
+import SampleRing
 import Synchronization
 
 /// What becomes of one record: decoded, counted, and handed to the sinks.
@@ -39,14 +40,14 @@ extension Drain {
     }
     live[stream].arming = header.epoch
     live[stream].decoder = arming.armed.decoder
-    // The one that it was armed with first is known.
-    if header.epoch > 1 {
-      let columns = arming.armed.decoder?.columns ?? arming.armed.columns
-      change(header.stream, to: columns, at: header.start)
-    }
+    // Also of the one that it was armed with first: what it was measured by may have had others.
+    let columns = arming.armed.decoder?.columns ?? arming.armed.columns
+    change(header.stream, to: columns, at: header.start)
     if !retired.isEmpty {
       // What closes its sources may wait for them.
-      let isClosed = worker.submit(header.stream) { for old in retired { old.armed.disarm() } }
+      let isClosed = worker.submit(header.stream, isClosing: true) {
+        for old in retired { old.armed.disarm() }
+      }
       if !isClosed { for old in retired { old.armed.disarm() } }
     }
     return true
@@ -146,7 +147,8 @@ extension Drain {
         live[index].rearmFailed = true
       } else {
         live[index].rearmFailed = false
-        thread(of: stream)?.announceMail()
+        makeRoom(stream)
+        source(of: stream)?.thread.announceMail()
       }
     }
     if let stream = worker.overdue(answerLimit) {
@@ -158,9 +160,24 @@ extension Drain {
     }
   }
 
-  private func thread(of stream: UInt16) -> SamplingThread? {
-    sources.map(\.thread).first { thread in
-      thread.withStreams { streams in streams.indices.contains { streams[$0].stream == stream } }
+  /// Forgets what it has counted of streams: a bracket that was not closed has no account. In turn.
+  func forgetCounts() {
+    for stream in live.indices {
+      _ = takeGaps(stream)
+      _ = takeSteps(stream)
+    }
+  }
+
+  /// Gives the ring of a stream that was armed anew room for a few of its acquisitions. In turn.
+  func makeRoom(_ stream: UInt16) {
+    guard let source = source(of: stream) else { return }
+    let least = RingRecord.stride(FrameHeader.wordCount + table.bodyWords(stream)) * 4
+    if least > source.ring.capacity { growRing(source, atLeast: least) }
+  }
+
+  private func source(of stream: UInt16) -> Source? {
+    sources.first { source in
+      (0..<source.cadences.count).contains { source.thread.stream($0) == stream }
     }
   }
 }

@@ -183,15 +183,16 @@ final class Drain: @unchecked Sendable {
   /// Delivers everything again.
   func lift() { ceiling.store(.max, ordering: .releasing) }
 
-  private func takeTurn() {
+  private func takeTurn(isLast: Bool = false) {
     inTurn {
       let before = time.threadCPU()
-      pass()
+      pass(isLast: isLast)
       cpuNanoseconds &+= time.threadCPU() &- before
     }
   }
 
-  /// Ends the thread after a last pass.
+  /// Ends the thread after a last pass, which waits for no sampling thread: nothing that was
+  /// published is kept back for one that hangs.
   func shutDown() {
     guard let thread else { return }
     ending.store(true, ordering: .releasing)
@@ -219,7 +220,7 @@ final class Drain: @unchecked Sendable {
     while true {
       let seen = signal.current()
       let isEnding = ending.load(ordering: .acquiring)
-      takeTurn()
+      takeTurn(isLast: isEnding)
       if isEnding { return }
       let isOver = inTurn {
         !sources.isEmpty
@@ -235,16 +236,16 @@ final class Drain: @unchecked Sendable {
   // MARK: A pass
 
   /// Reads what there is, in order of time, delivers it, and commits.
-  private func pass() {
+  private func pass(isLast: Bool) {
     // The floors are read before the rings: what is below them is then in the rings.
-    var watermark = ceiling.load(ordering: .acquiring)
-    for source in sources where !source.thread.isLeftAlone.load(ordering: .acquiring) {
+    var watermark = isLast ? .max : ceiling.load(ordering: .acquiring)
+    for source in sources where !isLast && !source.thread.isLeftAlone.load(ordering: .acquiring) {
       watermark = min(watermark, source.thread.floor.load(ordering: .acquiring))
     }
     noteRearmings()
     noteCadences()
     events += watch.check()
-    repeat { deliverRecords(before: watermark) } while changeRings()
+    deliverRecords(before: watermark)
     deliverEvents(upTo: watermark)
     deliver { sink throws(LBError) in try sink.commit(watermark: watermark) }
   }
@@ -258,6 +259,7 @@ final class Drain: @unchecked Sendable {
       source.isOutgrown = source.next?.handover.isTaken.load(ordering: .acquiring) ?? false
       unsafe cursors.append(Cursor(source.consumer.unread()))
     }
+    for index in sources.indices { changeRing(index, &cursors) }
     var passed = 0
     while let index = nextSource(cursors, watermark) {
       let source = sources[index]
@@ -273,6 +275,7 @@ final class Drain: @unchecked Sendable {
       source.consumer.pass(stride)
       source.drained &+= 1
       unsafe cursors[index] = Cursor(words.extracting(stride...))
+      changeRing(index, &cursors)
       passed += stride
       if passed >= Self.portion {
         passed = 0
@@ -298,25 +301,24 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  /// Goes over to larger rings where the old ones are done with; gives whether there was one.
-  private func changeRings() -> Bool {
-    var hasChanged = false
-    for source in sources where source.isOutgrown {
-      guard unsafe source.consumer.unread().isEmpty, let next = source.next,
-        let consumer = source.nextConsumer.take()
-      else { continue }
-      source.consumer = consumer
-      source.ring = next.ring
-      source.next = nil
-      source.isOutgrown = false
-      hasChanged = true
-    }
-    return hasChanged
+  /// Goes over to a larger ring as soon as the old one is done with: what is in it may be older than
+  /// what other rings hold.
+  @inline(__always)
+  private func changeRing(_ index: Int, _ cursors: inout [Cursor]) {
+    let source = sources[index]
+    guard source.isOutgrown, unsafe cursors[index].words.isEmpty, let next = source.next,
+      let consumer = source.nextConsumer.take()
+    else { return }
+    source.consumer = consumer
+    source.ring = next.ring
+    source.next = nil
+    source.isOutgrown = false
+    unsafe cursors[index] = Cursor(source.consumer.unread())
   }
 
   /// Makes a ring of twice the size for a thread whose collectors read more than fits.
-  func growRing(_ source: Source) {
-    let words = source.ring.capacity * 2
+  func growRing(_ source: Source, atLeast least: Int = 0) {
+    let words = RingStorage.capacity(atLeast: max(source.ring.capacity * 2, least))
     guard source.next == nil, words <= RingRecord.longest else { return }
     do throws(SystemError) {
       let ring = try makeRing(source.thread.index, words)
@@ -362,9 +364,14 @@ final class Drain: @unchecked Sendable {
     for event in due { deliver { sink throws(LBError) in try sink.event(event) } }
   }
 
-  /// Delivers an event at once: of the time of the frame that it concerns, or of now.
+  /// Delivers an event of the time of the frame that it concerns, at once, or has one of now wait
+  /// for the frames that began before.
   func report(_ kind: SampleEvent.Kind, _ message: String, at time: UInt64? = nil) {
     let event = SampleEvent(kind, time: time ?? self.time.monotonic(), message: message)
+    guard time != nil else {
+      events.append(event)
+      return
+    }
     deliver { sink throws(LBError) in try sink.event(event) }
   }
 

@@ -6,8 +6,18 @@ import Synchronization
 
 /// What is done once, before anything is sampled: everything expensive.
 extension SamplerSession {
-  /// Probes, opens, sizes, allocates, starts the threads. Everything expensive is here.
+  /// Probes, opens, sizes, allocates, starts the threads. Everything expensive is here. Where it
+  /// throws, nothing is left armed and no thread runs on, but one that hangs.
   package func arm() throws(LBError) {
+    do throws(LBError) {
+      try armAll()
+    } catch {
+      worker.shutDown()
+      throw error
+    }
+  }
+
+  private func armAll() throws(LBError) {
     var unavailable: [StreamMeta.Unavailable] = []
     let armed = try armCollectors(&unavailable)
     guard !armed.isEmpty else {

@@ -27,13 +27,14 @@ extension SamplerSession {
 
   /// Gives the rings of `threads` a quarter more room from the next bracket on. A ring at its bound
   /// stays as it is, as do all where they would have more than `limit` bytes together. Not between
-  /// `start` and `stop`.
+  /// `start` and `stop`; not of a thread that is left alone, which may be writing.
   package func growRings(
     of threads: [Int], limit: Int = .max
   ) throws(LBError) -> [RingGrowth] {
     guard let drain else { throw LBError(.internal, "growing rings before arm") }
     var grown: [RingGrowth] = []
-    for index in threads where self.threads.indices.contains(index) {
+    welcomeBack()
+    for index in threads where self.threads.indices.contains(index) && canBeTouched(index) {
       let (old, isPending) = drain.inTurn {
         (drain.sources[index].ring.capacity, drain.sources[index].next != nil)
       }
@@ -62,12 +63,13 @@ extension SamplerSession {
     return drain.inTurn { drain.sources.reduce(0) { $0 + $1.ring.byteCount } }
   }
 
-  /// Reads an optional collector no more and disarms it; false for one that is required or not
-  /// sampled. Not between `start` and `stop`.
+  /// Reads an optional collector no more and disarms it; false for one that is required, not
+  /// sampled, or of a thread that is left alone. Not between `start` and `stop`.
   package func disable(_ collector: String) -> Bool {
+    welcomeBack()
     guard !isSilent,
       let stream = meta?.streams.first(where: { $0.collector == collector && !$0.required }),
-      !table.isOver(stream.stream)
+      !table.isOver(stream.stream), canBeTouched(stream.thread)
     else { return false }
     threads[stream.thread].disable(stream.stream)
     table.end(stream.stream, on: threads[stream.thread])
@@ -79,31 +81,36 @@ extension SamplerSession {
   /// that is done already; nothing is let go of that a thread may be reading.
   package func suspend() {
     guard suspended.isEmpty, isDrained, !isSilent else { return }
-    for stream in (meta?.streams ?? []).reversed() where !table.isOver(stream.stream) {
+    welcomeBack()
+    for stream in (meta?.streams ?? []).reversed()
+    where !table.isOver(stream.stream) && canBeTouched(stream.thread) {
       let arming = table.release(stream.stream, from: threads[stream.thread])
       suspended.append((stream.stream, arming))
     }
   }
 
-  /// Arms anew what was suspended. Throws at the first collector that cannot be, which it names: it
+  /// Whether a sampling thread is known to be parked, with everything that it has read delivered.
+  func canBeTouched(_ thread: Int) -> Bool {
+    !threads[thread].isLeftAlone.load(ordering: .relaxed)
+  }
+
+  /// Arms anew what was suspended, each within the answer limit. Throws at the first collector that cannot be, which it names: it
   /// stays suspended, as do those behind it, and nothing is started as long as one does. Then call
   /// it again, or disable that one before. Nothing is touched that a hanging thread may be reading.
   package func resume() throws(LBError) {
     guard !isSilent else { return }
     while let (stream, arming) = suspended.last {
-      do throws(LBError) {
-        _ = try table.rearm(stream, after: arming)
+      guard var failure = rearm(stream, after: arming, within: configuration.answerLimit) else {
         suspended.removeLast()
-      } catch {
-        let name = meta?.streams.first { $0.stream == stream }?.collector ?? "a collector"
-        var failure = error
-        failure.category = .metricCollection
-        failure.message = "\(name) cannot be armed again after the wait (\(error.message))"
-        failure.context.collector = name
-        throw failure
+        continue
       }
+      let name = table.name(stream)
+      failure.category = .metricCollection
+      failure.message = "\(name) cannot be armed again after the wait (\(failure.message))"
+      failure.context.collector = name
+      throw failure
     }
-    for thread in threads {
+    for thread in answering {
       thread.announceMail()
       thread.openMail()
     }
@@ -130,12 +137,16 @@ extension SamplerSession {
     threads.filter { !$0.isLeftAlone.load(ordering: .relaxed) }
   }
 
-  /// Takes threads that have answered meanwhile back into the session.
+  /// Takes threads that have answered meanwhile back into the session, with what they have read for
+  /// brackets that went on without them delivered. Not between `start` and `stop`.
   func welcomeBack() {
+    var isBack = false
     for thread in threads where thread.isLeftAlone.load(ordering: .relaxed) {
       guard thread.awaitDone(within: 0) else { continue }
       thread.isLeftAlone.store(false, ordering: .releasing)
+      isBack = true
     }
+    if isBack { drain?.flush() }
   }
 
   /// Waits for every thread's answer. One that gives none within `limit` nanoseconds is named:
@@ -151,6 +162,8 @@ extension SamplerSession {
       let mine = (meta?.streams ?? []).filter { $0.thread == thread.index }
       if !isSilent, !mine.isEmpty, !mine.contains(where: \.required), answering.count > 1 {
         thread.isLeftAlone.store(true, ordering: .releasing)
+        // Whenever it comes back, it waits for the next bracket.
+        thread.send(.park)
         drain?.note(words + "; what it reads is absent until it comes back")
         continue
       }

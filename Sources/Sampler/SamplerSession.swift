@@ -58,7 +58,7 @@ package final class SamplerSession {
     self.configuration = configuration
     self.requests = requests
     self.sinks = sinks
-    table = StreamTable(context: configuration.context)
+    table = StreamTable(context: configuration.context, time: configuration.time)
     time = configuration.time
     signal = Signal(time)
     worker = ArmingWorker(time)
@@ -85,12 +85,17 @@ package final class SamplerSession {
   /// Opens what belongs to the next bracket alone, so that its opening sample only reads. What
   /// cannot be armed anew here is tried again at the edge. Not between `start` and `stop`.
   package func prepare() {
-    for (stream, arming) in table.prepare() {
+    guard !isSilent else { return }
+    welcomeBack()
+    // A thread that is left alone may be reading.
+    let busy = Set(
+      (meta?.streams ?? []).filter { !canBeTouched($0.thread) }.map(\.stream))
+    for (stream, arming) in table.prepare(but: busy) {
       if let failure = rearm(stream, after: arming, within: configuration.answerLimit) {
         edgeFailure = failure
       }
     }
-    _ = table.prepare()
+    _ = table.prepare(but: busy)
   }
 
   /// Takes the opening samples and begins to sample. Gives the bracket's number.
@@ -107,7 +112,10 @@ package final class SamplerSession {
     bracketNumber += 1
     edgeFailure = nil
     welcomeBack()
-    before = drain.hold { counts(drain) }
+    before = drain.hold {
+      drain.forgetCounts()
+      return counts(drain)
+    }
     let bracket = SamplingThread.Bracket(
       number: bracketNumber, base: openingBase(), interval: configuration.interval,
       limit: configuration.limit ?? .max)
@@ -145,6 +153,7 @@ package final class SamplerSession {
 
   /// Threads, rings and collectors go, what came last first. Harmless when nothing is armed.
   package func disarm() {
+    welcomeBack()
     var hanging = false
     for thread in threads.reversed()
     where !thread.shutDown(
@@ -153,8 +162,8 @@ package final class SamplerSession {
     {
       hanging = true
     }
-    worker.shutDown()
     drain?.shutDown()
+    worker.shutDown()
     if hanging {
       // A thread that comes back still finds its ring and its descriptors: this session stays.
       _ = unsafe Unmanaged.passRetained(self)
@@ -183,9 +192,7 @@ package final class SamplerSession {
   }
 
   /// Arms a stream anew on the arming thread and waits for it, at the most for `limit` nanoseconds.
-  private func rearm(
-    _ stream: UInt16, after arming: UInt32, within limit: UInt64
-  ) -> LBError? {
+  func rearm(_ stream: UInt16, after arming: UInt32, within limit: UInt64) -> LBError? {
     let failure = Box(Mutex<LBError?>(nil))
     let table = table
     let hasAnswered = worker.run(stream, within: limit) {
@@ -193,6 +200,7 @@ package final class SamplerSession {
         failure.value.withLock { $0 = error }
       }
     }
+    drain?.inTurn { drain?.makeRoom(stream) }
     for thread in threads { thread.announceMail() }
     if hasAnswered { return failure.value.withLock { $0 } }
     return LBError(
@@ -206,7 +214,7 @@ package final class SamplerSession {
       pushed: threads.map(\.ringCounts.pushed),
       drained: threads.indices.map { drain.drained($0) },
       dropped: threads.map(\.ringCounts.dropped),
-      drainCPU: drain.cpuNanoseconds, processCPU: Clock.processCPU(),
+      drainCPU: drain.cpuNanoseconds, processCPU: time.processCPU(),
       written: sinks.reduce(0) { $0 + $1.bytesWritten })
   }
 

@@ -17,8 +17,7 @@ extension SamplingThread {
     reading.store(unsafe state.pointee.stream, ordering: .relaxed)
     pushed &+= 1
     guard let record = unsafe producer.pointee.reserve(Self.need(state)) else {
-      dropped &+= 1
-      return start
+      return unsafe findNoRoom(state, edge, deadlineIndex, deadline, at: start)
     }
     let room = unsafe record + FrameHeader.wordCount
     var outcome = AcquisitionOutcome.complete
@@ -75,6 +74,30 @@ extension SamplingThread {
       return unsafe acquireRecords(state, header)
     }
     return end
+  }
+
+  /// An acquisition for which the ring has no room: a ring that could hold two such is full, and the
+  /// acquisition is dropped. A smaller one has been outgrown by its text: a frame says so, for the
+  /// drain to make a larger one.
+  @inline(never)
+  private func findNoRoom(
+    _ state: UnsafeMutablePointer<StreamState>, _ edge: BracketEdge, _ deadlineIndex: UInt64,
+    _ deadline: UInt64, at start: UInt64
+  ) -> UInt64 {
+    guard unsafe state.pointee.isRaw, unsafe Self.need(state) &* 2 > producer.pointee.capacity,
+      let record = unsafe producer.pointee.reserve(RingRecord.stride(FrameHeader.wordCount))
+    else {
+      dropped &+= 1
+      return start
+    }
+    let header = unsafe FrameHeader(
+      outcome: .truncated, edge: edge, stream: state.pointee.stream,
+      epoch: state.pointee.arming, bracket: bracket.number, deadlineIndex: deadlineIndex,
+      deadline: deadline, start: start, end: start)
+    unsafe finish(record, header, isRaw: true, bodyWords: 0)
+    unsafe state.pointee.lastOutcome = .truncated
+    unsafe state.pointee.counts.acquisitions &+= 1
+    return start
   }
 
   /// Words to reserve for the next acquisition: a text grows a little from one to the next, and

@@ -206,7 +206,7 @@ final class SamplingThread: @unchecked Sendable {
   /// Takes the opening edge. For whoever has the turn.
   func openBracket() {
     checkedAt = time.monotonic()
-    if hasBounds { cpuAtCheck = Clock.processCPU() }
+    if hasBounds { cpuAtCheck = time.processCPU() }
     ticks = TickLedger()
     nextIndex = 1
     finished.store(false, ordering: .relaxed)

@@ -23,10 +23,14 @@ final class StreamTable: Sendable {
 
   private let entries = Mutex<[Entry]>([])
   private let context: CollectorContext
+  private let time: TimeSource
   /// Layouts of a stream that are known again: one that comes and goes has its epoch back.
   private static let knownLayouts = 16
 
-  init(context: CollectorContext) { self.context = context }
+  init(context: CollectorContext, time: TimeSource) {
+    self.context = context
+    self.time = time
+  }
 
   /// Takes an armed collector as the next stream.
   func add(_ collector: any Collector, _ armed: ArmedCollector) {
@@ -85,9 +89,9 @@ final class StreamTable: Sendable {
     let acquisition = SingleAcquisition(armed)
     var times: [UInt64] = []
     for _ in 0..<6 {
-      let start = Clock.monotonic()
+      let start = time.monotonic()
       _ = acquisition.take()
-      times.append(Clock.monotonic() - start)
+      times.append(time.monotonic() - start)
     }
     return times.dropFirst().sorted()[2]
   }
@@ -101,6 +105,9 @@ final class StreamTable: Sendable {
       return (state, entry.mailbox)
     }
   }
+
+  /// Words of a body of a stream's present arming.
+  func bodyWords(_ stream: UInt16) -> Int { entry(stream) { $0.current.bodyWords } ?? 0 }
 
   // MARK: Layouts
 
@@ -175,11 +182,12 @@ final class StreamTable: Sendable {
     return isTaken
   }
 
-  /// Prepares every stream for the next bracket; gives those whose layout will be another one, with
-  /// the numbers of their armings.
-  func prepare() -> [(stream: UInt16, arming: UInt32)] {
+  /// Prepares every stream but `exceptions` for the next bracket; gives those whose layout will be
+  /// another one, with the numbers of their armings.
+  func prepare(but exceptions: Set<UInt16>) -> [(stream: UInt16, arming: UInt32)] {
     let present = entries.withLock { entries in
-      entries.enumerated().filter { !$1.isOver }.map { (UInt16($0), $1.current) }
+      entries.enumerated().filter { !$1.isOver && !exceptions.contains(UInt16($0)) }
+        .map { (UInt16($0), $1.current) }
     }
     return present.filter { $1.armed.prepare().needsRearm }.map { ($0, $1.number) }
   }

@@ -16,13 +16,22 @@ package final class CollectingSink: SampleSink {
     var records: [Frame] = []
     var events: [SampleEvent] = []
     var commits: [UInt64] = []
+    var works: [UInt64] = []
   }
 
   private let state = Mutex(State())
   private let failAtFrame: Int?
+  private let scheduler: VirtualScheduler?
 
-  /// A sink that fails at that frame, counted from 1.
-  package init(failAtFrame: Int? = nil) { self.failAtFrame = failAtFrame }
+  /// A sink that fails at that frame, counted from 1, and works for the first of `works` nanoseconds
+  /// at its first frame, for the second at the next, in the time of `scheduler`.
+  package init(
+    failAtFrame: Int? = nil, scheduler: VirtualScheduler? = nil, works: [UInt64] = []
+  ) {
+    self.failAtFrame = failAtFrame
+    self.scheduler = scheduler
+    state.withLock { $0.works = works.reversed() }
+  }
 
   package var meta: StreamMeta? { state.withLock { $0.meta } }
   package var layouts: [Layout] { state.withLock { $0.layouts } }
@@ -41,10 +50,11 @@ package final class CollectingSink: SampleSink {
   /// Remembers, or fails.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     let frame = Frame(header: header, values: values.indices.map { values[$0] })
-    let count = state.withLock { state in
+    let (count, work) = state.withLock { state in
       state.frames.append(frame)
-      return state.frames.count
+      return (state.frames.count, state.works.popLast() ?? 0)
     }
+    scheduler?.work(work)
     if count == failAtFrame {
       throw LBError(.resultPersistence, "the sink fails at frame \(count), as it was told")
     }

@@ -1,5 +1,4 @@
 package import Glibc
-import LinuxSystem
 package import SampleModel
 package import Sampler
 import Synchronization
@@ -30,20 +29,32 @@ package final class ScriptedCollector: Collector {
   private let instances: [[String]]
   private let records: Int
   private let availability: Availability
+  private let scheduler: VirtualScheduler?
   private let duration: UInt64
   private let refusals: Set<Int>
+  private let hangingArmings: Set<Int>
+  private let preparation: AcquisitionOutcome
+  private let isReleased = Atomic<Bool>(false)
 
   /// A collector that follows `script` and then counts up. Arming number n has the instances
   /// `instances[n]`, or the last ones; those in `refusals`, counted from 0, fail.
   /// With `records`, each acquisition gives that many rows of (acquisition, row). An acquisition
-  /// takes `duration` nanoseconds.
+  /// works for `duration` nanoseconds in the time of `scheduler`. Armings in `hangingArmings` come
+  /// back after `release`, and look for it each millisecond. The first arming's `prepare` gives
+  /// `preparation`.
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
     records: Int = 0, availability: Availability = .available, resolution: UInt64? = nil,
-    mayLag: Bool = false, cannotHang: Bool = false, duration: UInt64 = 0,
-    refusals: Set<Int> = []
+    mayLag: Bool = false, cannotHang: Bool = false, scheduler: VirtualScheduler? = nil,
+    duration: UInt64 = 0, refusals: Set<Int> = [], hangingArmings: Set<Int> = [],
+    preparation: AcquisitionOutcome = .complete
   ) {
+    self.preparation = preparation
+    precondition(
+      duration == 0 && hangingArmings.isEmpty || scheduler != nil, "these take virtual time")
+    self.hangingArmings = hangingArmings
     self.cannotHang = cannotHang
+    self.scheduler = scheduler
     self.duration = duration
     self.refusals = refusals
     self.script = script
@@ -68,6 +79,9 @@ package final class ScriptedCollector: Collector {
   package var edgeThreads: Set<pthread_t> { progress.withLock { $0.edgeThreads } }
   package var tickThreads: Set<pthread_t> { progress.withLock { $0.tickThreads } }
 
+  /// Lets armings that hang come back.
+  package func release() { isReleased.store(true, ordering: .releasing) }
+
   /// As scripted.
   package func probe(_ context: CollectorContext) -> Availability {
     progress.withLock { $0.probes += 1 }
@@ -80,21 +94,28 @@ package final class ScriptedCollector: Collector {
       progress.armings += 1
       return progress.armings - 1
     }
+    if hangingArmings.contains(arming), let scheduler {
+      while !isReleased.load(ordering: .acquiring) { scheduler.sleep(1_000_000) }
+    }
     if refusals.contains(arming) {
       throw LBError(.collectorUnavailable, "arming \(arming) is refused")
     }
     let columns = instances[min(arming, instances.count - 1)].map {
       Column(collector: description.name, metric: description.metrics[0], instance: $0)
     }
-    return Armed(self, columns: columns)
+    return Armed(self, columns: columns, preparation: arming == 0 ? preparation : .complete)
   }
 
   private final class Armed: ArmedCollector, @unchecked Sendable {
     // Sendable: as the base class says.
     private let script: ScriptedCollector
+    private let preparation: AcquisitionOutcome
 
-    init(_ script: ScriptedCollector, columns: [Column]) {
+    init(
+      _ script: ScriptedCollector, columns: [Column], preparation: AcquisitionOutcome
+    ) {
       self.script = script
+      self.preparation = preparation
       let number = MetricDescription("acquisition", .count, .gauge, meaning: "which")
       let row = MetricDescription("row", .count, .gauge, meaning: "which of it")
       super.init(
@@ -106,12 +127,11 @@ package final class ScriptedCollector: Collector {
 
     override var isOnProc: Bool { script.cannotHang }
 
+    override func prepare() -> AcquisitionOutcome { preparation }
+
     override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
       let (step, number) = script.next(isAtEdge: isAtEdge)
-      if script.duration > 0 {
-        let end = Clock.monotonic() + script.duration
-        while Clock.monotonic() < end {}
-      }
+      script.scheduler?.work(script.duration)
       switch step {
       case .gap(let outcome): return outcome
       case .value(let value):

@@ -22,3 +22,10 @@ package struct SeededGenerator: RandomNumberGenerator, Sendable {
   /// A number below `bound`, which is above zero. Draws once.
   package mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }
+
+extension SeededGenerator {
+  /// One of `choices`, which are not empty. Draws once.
+  package mutating func pick<Choice>(_ choices: [Choice]) -> Choice {
+    choices[below(choices.count)]
+  }
+}

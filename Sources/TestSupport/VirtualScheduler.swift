@@ -129,6 +129,11 @@ package final class VirtualScheduler: VirtualTime {
     if !known { advance(nanoseconds) }
   }
 
+  /// The calling thread sleeps for so long.
+  package func sleep(_ nanoseconds: UInt64) {
+    _ = wait(readable: [], until: monotonic() + nanoseconds)
+  }
+
   /// All clocks jump, as if nothing had run meanwhile: who waits for a moment in between is late.
   package func advance(_ nanoseconds: UInt64) {
     schedule.withLock { $0.advance(nanoseconds) }
@@ -158,6 +163,8 @@ package final class VirtualScheduler: VirtualTime {
   package func boottime() -> UInt64 { read { $0.now &+ $0.suspended } }
   /// What the calling thread has worked.
   package func threadCPU() -> UInt64 { read { $0.caller?.cpu ?? 0 } }
+  /// What all threads have worked.
+  package func processCPU() -> UInt64 { read { $0.threads.reduce(0) { $0 + $1.cpu } } }
 
   /// Waits on a word: with the token from the look at it to the registration, as the kernel's lock
   /// has it.

@@ -162,39 +162,71 @@ import Testing
     }
   }
 
-  /// A text that is cut before its last line; a cut within it, only the reader can know.
+  /// Columns whose values are others than `whole` has them; those that are absent are none of them, nor
+  /// are sums over instances, some of which may be absent.
+  private func wrong(_ acquisition: SingleAcquisition, _ whole: [String: UInt64]) -> [String] {
+    zip(acquisition.columns, acquisition.values).compactMap { column, value in
+      guard let right = whole[column.name] else { return "\(column.name) is new" }
+      if value == right || column.metric.isSum && value <= right { return nil }
+      // A number that is cut in the middle looks like a shorter one: only the reader can know.
+      return "\(right)".hasPrefix("\(value)") ? nil : "\(column.name) is \(value), not \(right)"
+    }
+  }
+
+  /// Cut anywhere, a text gives the right numbers or none; whole again, it gives all of them.
   @Test(arguments: collectors)
-  func everyTruncationIsAGapNeverANumber(_ name: String) throws {
+  func everyTruncationGivesRightNumbersOrNone(_ name: String) throws {
     let (folder, context) = try fixture()
     for file in try files(name, context).prefix(4) {
       let text = try SmallFile.read(file)
       let armed = try collector(name).arm(context)
-      let (_, whole) = sample(armed)
-      let last = text.dropLast().lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
-      for length in Array(stride(from: last, through: 0, by: -max(1, text.count / 100))) + [0] {
+      defer { armed.disarm() }
+      let acquisition = SingleAcquisition(armed)
+      #expect(acquisition.take() == .complete)
+      let whole = acquisition.named
+      for length in Array(stride(from: text.count, through: 0, by: -max(1, text.count / 100))) + [0]
+      {
         unsafe truncate(file, off_t(length))
-        let (outcome, values) = sample(armed)
-        if outcome == .complete { #expect(values == whole, "\(file) cut at \(length)") }
+        guard acquisition.take() == .complete else { continue }
+        let wrong = wrong(acquisition, whole)
+        #expect(wrong.isEmpty, "\(file) cut at \(length)")
+        // The one that is cut itself.
+        let short = acquisition.named.filter { $0.value != whole[$0.key] }
+          .filter { place in
+            acquisition.columns.contains { $0.name == place.key && !$0.metric.isSum }
+          }
+        #expect(short.count <= 1, "\(file) cut at \(length)")
       }
-      #expect(sample(armed).0 != .complete, "\(file)")
-      armed.disarm()
       let output = try OwnedDescriptor(open: file, O_WRONLY | O_TRUNC)
       try writeAll(text.span, to: output.number)
+      #expect(acquisition.take() == .complete)
+      #expect(acquisition.named == whole, "\(file), whole again")
     }
     _ = folder
   }
 
+  /// Whatever a text grows by, it is read to its end by the arming that there is.
   @Test(arguments: collectors)
-  func aTextThatOutgrowsItsBufferIsTruncatedUntilArmedAnew(_ name: String) throws {
+  func aTextThatGrowsIsReadWhole(_ name: String) throws {
     let (folder, context) = try fixture()
     let file = try #require(try files(name, context).first)
     let armed = try collector(name).arm(context)
+    defer { armed.disarm() }
+    let acquisition = SingleAcquisition(armed)
+    #expect(acquisition.take() == .complete)
+    let (whole, before) = (acquisition.named, try #require(acquisition.bytes))
     let text = try SmallFile.read(file)
     let output = try OwnedDescriptor(open: file, O_WRONLY | O_TRUNC)
     let more = String(repeating: "more 1 2 3\n", count: 40_000)
     try writeAll((text + Array(more.utf8)).span, to: output.number)
-    #expect([.truncated, .layoutChanged].contains(sample(armed).0))
-    armed.disarm()
+    #expect(acquisition.take() == .complete)
+    #expect(acquisition.bytes == before + more.utf8.count)
+    let after = acquisition.named
+    for column in acquisition.columns where !column.metric.isSum {
+      guard let right = whole[column.name] else { continue }
+      #expect(after[column.name] == right, "\(column.name)")
+    }
+    #expect(Set(whole.keys).isSubset(of: after.keys))
     _ = folder
   }
 
@@ -233,39 +265,37 @@ import Testing
     armed.disarm()
   }
 
-  @Test func energyGoesOnWhereItsCounterTurns() throws {
+  /// The kernel's own readings, with the range at which they turn: readers count over it.
+  @Test func energyTurnsAtTheRangeThatItsColumnHas() throws {
     let (folder, context) = try fixture()
     let armed = try collector("power").arm(context)
     defer { armed.disarm() }
-    for (reading, value) in [
-      ("262143328850", 262_143_328_850), ("100", 262_143_329_000), ("50", 524_286_657_850),
-    ] as [(String, UInt64)] {
+    let acquisition = SingleAcquisition(armed)
+    for reading in [262_143_328_850, 100, 50] as [UInt64] {
       try folder.write("sys/class/powercap/intel-rapl:0/energy_uj", "\(reading)\n")
-      let (outcome, values) = sample(armed)
-      #expect(outcome == .complete && values == [value])
+      #expect(acquisition.take() == .complete && acquisition.values == [reading])
+      #expect(acquisition.columns.map(\.range) == [262_143_328_900])
     }
   }
 
   @Test func anArrayThatBeginsToSynchroniseGetsItsColumns() throws {
     let (folder, context) = try fixture()
     let armed = try collector("md").arm(context)
-    #expect(!armed.columns.contains { $0.metric.name == "sync_completed" })
-    try folder.write("sys/class/block/md0/md/sync_completed", "512 / 2048\n")
-    #expect(sample(armed).0 == .layoutChanged)
-    armed.disarm()
-    let again = try collector("md").arm(context)
-    let (outcome, values) = sample(again)
-    #expect(outcome == .complete)
-    let named = Dictionary(uniqueKeysWithValues: zip(again.columns.map(\.name), values))
-    #expect(named["md.sync_completed[md0]"] == 512 && named["md.sync_total[md0]"] == 2048)
-    try folder.write("sys/class/block/md0/md/sync_completed", "none\n")
-    #expect(sample(again).0 == .malformed, "which is armed anew, as a changed layout is")
-    again.disarm()
-    for word in ["none", "delayed"] {
-      try folder.write("sys/class/block/md0/md/sync_completed", "\(word)\n")
-      let idle = try collector("md").arm(context)
-      #expect(sample(idle).0 == .complete)
-      idle.disarm()
+    defer { armed.disarm() }
+    let acquisition = SingleAcquisition(armed)
+    #expect(acquisition.take() == .complete)
+    let idle = acquisition.columns
+    #expect(!idle.contains { $0.metric.name == "sync_completed" })
+    for (text, completed) in [
+      ("512 / 2048", 512), ("none", nil), ("513 / 2048", 513), ("delayed", nil),
+    ]
+      as [(String, UInt64?)]
+    {
+      try folder.write("sys/class/block/md0/md/sync_completed", "\(text)\n")
+      #expect(acquisition.take() == .complete, "by the same arming")
+      #expect(acquisition.named["md.sync_completed[md0]"] == completed)
+      #expect(acquisition.named["md.sync_total[md0]"] == (completed == nil ? nil : 2048))
+      if completed == nil { #expect(acquisition.columns == idle) }
     }
   }
 

@@ -1,4 +1,3 @@
-import LinuxSystem
 import SampleModel
 import TestSupport
 import Testing
@@ -40,65 +39,64 @@ import Testing
   }
 }
 
-@Suite(.serialized) struct BudgetSessionTests {
-  private func configuration(interval: UInt64) -> SamplerConfiguration {
-    SamplerConfiguration(
-      interval: interval, cpus: [CPUSet.allowed().members[0]],
-      context: CollectorContext(roots: MountRoots(proc: "/nowhere", sys: "/nowhere")))
-  }
-
-  @Test func deadlinesWithNothingDueAreOnTimeAndNoFurther() throws {
-    let sink = CollectingSink()
-    let session = SamplerSession(
-      configuration(interval: 2_000_000),
-      requests: [CollectorRequest(ScriptedCollector(), interval: 1_000_000_000)], sinks: [sink])
-    try session.arm()
-    defer { session.disarm() }
-    for wait in [0, 1_000_000, 30_000_000] as [UInt64] {
-      let start = Clock.monotonic()
+/// What sessions do to keep a budget, in virtual time: work alone costs.
+@Suite struct BudgetSessionTests {
+  /// 1 ms each 5 ms is a fifth of a CPU. 5 % allow every 40 ms; with 2 ms of the sink for each frame
+  /// that is too much, which is seen after a second.
+  @Test(arguments: [1, 2, 3, 4] as [UInt64])
+  func aSessionOverItsBudgetReadsLessOftenAndSaysSo(seed: UInt64) throws {
+    let (sink, ledger, notes, cadence) = try VirtualSession.run(seed: seed) { scheduler in
+      let sink = CollectingSink(
+        scheduler: scheduler, works: Array(repeating: 2_000_000, count: 200))
+      var virtual = VirtualSession(scheduler, interval: 5_000_000)
+      virtual.configuration.budget = 0.05
+      let session = try virtual.arm(
+        [CollectorRequest(ScriptedCollector(scheduler: scheduler, duration: 1_000_000))], [sink])
+      let (notes, cadence) = (session.meta?.notes, session.meta?.streams.first?.cadence)
       _ = try session.start()
-      _ = Poll.wait(readable: [], until: Clock.monotonic() + wait)
-      let account = try session.stop(sampling: true)
-      let passed = (Clock.monotonic() - start) / 2_000_000
-      let ticks = account.ledger.ticks
-      #expect(account.ledger.isExact)
-      #expect(ticks.deadlines <= passed && ticks.deadlines >= wait / 2_000_000)
-      #expect(ticks.onTime == ticks.deadlines && ticks.skipped == 0)
+      scheduler.sleep(4_002_000_000)
+      let ledger = try session.stop(sampling: true).ledger
+      session.disarm()
+      return (sink, ledger, notes, cadence)
     }
-    #expect(sink.frames.count == 6, "edges alone")
+    #expect(cadence == 8)
+    #expect(notes == ["budget: scripted is read every 40 ms"])
+    let events = sink.events.filter { $0.kind == .budget }
+    #expect(events.map(\.message) == ["budget: scripted is read every 80 ms from now on"])
+    let indices = sink.frames.ticks().map(\.header.deadlineIndex)
+    #expect(indices == Array(stride(from: 8, through: 208, by: 8)) + (14...50).map { $0 * 16 })
+    #expect(ledger.isExact && ledger.ticks.deadlines == 800 && ledger.ticks.skipped == 0)
   }
 
-  @Test func aSessionOverItsBudgetReadsLessOftenAndSaysSo() throws {
-    let sink = CollectingSink()
-    var configuration = configuration(interval: 5_000_000)
-    // Less than any process uses: this one runs other tests beside.
-    configuration.budget = 0.000_01
-    let session = SamplerSession(
-      configuration, requests: [CollectorRequest(ScriptedCollector())], sinks: [sink])
-    try session.arm()
-    defer { session.disarm() }
-    let planned = try #require(session.meta?.streams.first?.cadence)
-    #expect(planned > 1)
-    #expect(try #require(session.meta?.notes).contains { $0.hasPrefix("budget: ") })
-    _ = try session.start()
-    let end = Clock.monotonic() + 20_000_000_000
-    while Clock.monotonic() < end, !sink.events.contains(where: { $0.kind == .budget }) {
-      _ = Poll.wait(readable: [], until: Clock.monotonic() + 50_000_000)
+  /// Repetitions are alike: what one has lengthened, the next begins without.
+  @Test func aBracketBeginsAsItWasAskedFor() throws {
+    let indices = try VirtualSession.run(seed: 1) { scheduler in
+      let sink = CollectingSink(
+        scheduler: scheduler, works: Array(repeating: 2_000_000, count: 200))
+      var virtual = VirtualSession(scheduler, interval: 5_000_000)
+      virtual.configuration.budget = 0.05
+      let session = try virtual.arm(
+        [CollectorRequest(ScriptedCollector(scheduler: scheduler, duration: 1_000_000))], [sink])
+      for _ in 0..<2 {
+        _ = try session.start()
+        scheduler.sleep(1_200_000_000)
+        _ = try session.stop(sampling: true)
+      }
+      session.disarm()
+      return sink.frames.filter { $0.header.bracket == 2 }.ticks().map(\.header.deadlineIndex)
     }
-    #expect(sink.events.contains { $0.kind == .budget && $0.message.contains("scripted") })
-    #expect(try session.stop(sampling: true).ledger.isExact)
+    #expect(indices.prefix(3) == [8, 16, 24])
   }
 
   @Test func whatMovesLessOftenThanAskedIsNamed() throws {
-    var configuration = configuration(interval: 1_000_000)
-    configuration.intervalIsWish = true
-    let session = SamplerSession(
-      configuration, requests: [CollectorRequest(ScriptedCollector(resolution: 10_000_000))],
-      sinks: [CollectingSink()])
-    try session.arm()
-    #expect(
-      session.meta?.notes.contains(
-        "move less often than they are read: scripted.value every 10 ms") ?? false)
-    session.disarm()
+    let notes = try VirtualSession.run(seed: 1) { scheduler in
+      var virtual = VirtualSession(scheduler)
+      virtual.configuration.intervalIsWish = true
+      let session = try virtual.arm(
+        [CollectorRequest(ScriptedCollector(resolution: 10_000_000))], [])
+      defer { session.disarm() }
+      return session.meta?.notes
+    }
+    #expect(notes == ["move less often than they are read: scripted.value every 10 ms"])
   }
 }

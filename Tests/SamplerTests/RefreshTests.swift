@@ -1,4 +1,3 @@
-import LinuxSystem
 import SampleModel
 import Sampler
 import TestSupport
@@ -8,31 +7,24 @@ import Testing
 @Suite struct RefreshTests {
   /// What the drain says of a counter with these values.
   private func notes(_ values: [UInt64], mayLag: Bool = true) throws -> [String] {
-    let sink = CollectingSink()
-    var configuration = SamplerConfiguration(
-      interval: 1_000_000, cpus: [CPUSet.allowed().members[0]],
-      context: CollectorContext(roots: MountRoots()))
-    configuration.limit = UInt64(values.count) - 1
-    configuration.lockMemory = false
-    let collector = ScriptedCollector(
-      script: values.map { .value($0) }, instances: [["eth0"]], mayLag: mayLag)
-    let session = SamplerSession(
-      configuration, requests: [CollectorRequest(collector)], sinks: [sink])
-    try session.arm()
-    _ = try session.start()
-    while !session.isFinished, session.failure == nil {
-      _ = Poll.wait(
-        readable: [session.attentionDescriptor], until: Clock.monotonic() + 10_000_000)
+    try VirtualSession.run(seed: 1) { scheduler in
+      let sink = CollectingSink()
+      let virtual = VirtualSession(scheduler, limit: UInt64(values.count) - 1)
+      let collector = ScriptedCollector(
+        script: values.map { .value($0) }, instances: [["eth0"]], mayLag: mayLag)
+      let session = try virtual.arm([CollectorRequest(collector)], [sink])
+      _ = try session.start()
+      virtual.waitUntilFinished(session)
+      _ = try session.stop(sampling: false)
+      session.disarm()
+      return sink.events.filter { $0.kind == .note }.map(\.message)
     }
-    _ = try session.stop(sampling: false)
-    session.disarm()
-    return sink.events.filter { $0.kind == .note }.map(\.message)
   }
 
   @Test func aCounterThatMovesAtEveryFourthReadingIsNamedOnce() throws {
     let notes = try notes((0..<200).map { $0 / 4 * 1000 })
     #expect(notes.count == 1)
-    #expect(notes.first?.contains("eth0 moved at every 4. reading only") == true)
+    #expect(notes.first?.contains("eth0 moved at every 4. reading only, each 4 ms") == true)
   }
 
   /// At each reading; a single packet now and then; bursts at no beat, 2 and 6 readings apart; and

@@ -1,0 +1,116 @@
+import LinuxSystem
+import RunStore
+import SampleModel
+import Sampler
+import Synchronization
+import TestSupport
+import Testing
+
+/// The order in which sinks are given frames, records, layouts and events.
+@Suite struct OrderTests {
+  /// Remembers the order of everything, in words.
+  private final class Listing: SampleSink {
+    private let lines = Mutex<[String]>([])
+    var all: [String] { lines.withLock { $0 } }
+    var bytesWritten: UInt64 { 0 }
+
+    private func add(_ line: String) { lines.withLock { $0.append(line) } }
+    func begin(_ meta: StreamMeta) throws(LBError) {}
+    func layout(_ layout: Layout) throws(LBError) {}
+    func commit(watermark: UInt64) throws(LBError) {}
+    func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
+      add("frame of \(header.stream), epoch \(header.epoch), at \(header.start)")
+    }
+    func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
+      add("records of \(header.stream) at \(header.start)")
+    }
+    func event(_ event: SampleEvent) throws(LBError) {
+      // A replay gives anchors in front.
+      if event.kind != .clockAnchor { add("\(event.kind) at \(event.time): \(event.message)") }
+    }
+  }
+
+  /// What a run's file plays back stands in the order in which it came: also what the drain itself finds
+  /// out, an arming that fails or a clock that is stepped, between frames that are older and newer.
+  @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
+  func eventsAndFramesComeInTheOrderOfAReplay(seed: UInt64) throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    let live = Listing()
+    try VirtualSession.run(seed: seed) { scheduler in
+      let writer = try RunWriter(
+        path: path,
+        identity: RunWriter.Identity(
+          runID: "test-20260101-000000-00000001", name: "test", kind: "sample", version: "0",
+          interval: 1_000_000, startUnixNanoseconds: scheduler.realtime()),
+        host: [], configuration: [], labels: [:])
+      let texts = ["a 1\n", "a 1\n", "a 1\nb 2\n", "a 1\n"]
+      let script = (0..<600).map { [TextScript.Reading.text(texts[$0 / 7 % 4])] }
+      var virtual = VirtualSession(scheduler, threads: 2)
+      // Slower than the drain's wake-ups: passes find frames of both sides of what they find out.
+      virtual.configuration.liveWithin = 10_000_000
+      let session = try virtual.arm(
+        [
+          CollectorRequest(
+            try TextScript(["f"], script, scheduler: scheduler, duration: 130_000)),
+          CollectorRequest(
+            ScriptedCollector(
+              name: "failing",
+              script: (0..<600).map { $0 % 40 == 9 ? .gap(.layoutChanged) : .value(1) },
+              records: 1, scheduler: scheduler, duration: 50_000, refusals: [1])),
+        ], [live, StoreSink(writer, now: scheduler.monotonic)])
+      _ = try session.start()
+      scheduler.sleep(200_100_000)
+      scheduler.step(-5_000_000_000)
+      scheduler.sleep(200_100_000)
+      _ = try session.stop(sampling: true)
+      session.disarm()
+      writer.close()
+    }
+    let reader = try RunReader(path: path)
+    let replayed = Listing()
+    try RunReplay(reader).play(into: replayed)
+    reader.close()
+    #expect(live.all.count { $0.hasPrefix("frame") } == 2 * 402)
+    #expect(live.all.contains { $0.hasPrefix("clockStep") })
+    #expect(live.all.contains { $0.hasPrefix("gap") && $0.contains("arming 1 is refused") })
+    #expect(live.all.count { $0.hasPrefix("layoutEpoch") } > 20)
+    // Times of events are kept as dates, which a step of the wall clock moves.
+    #expect(replayed.all.map(Self.timeless) == live.all.map(Self.timeless))
+  }
+
+  private static func timeless(_ line: String) -> String {
+    line.hasPrefix("frame") || line.hasPrefix("records")
+      ? line : line.split(separator: ":", maxSplits: 1).last.map { String($0) } ?? line
+  }
+
+  /// A ring that is full of records: frames and batches are dropped whole, each is counted, and those
+  /// that come are in order, a batch right behind its frame.
+  @Test(arguments: [1, 2, 3] as [UInt64])
+  func recordsThatFindNoRoomAreCounted(seed: UInt64) throws {
+    let (sink, ledger) = try VirtualSession.run(seed: seed) { scheduler in
+      // The drain is away from the first tick on, for 20 s.
+      let sink = CollectingSink(scheduler: scheduler, works: [0, 20_000_000_000])
+      let virtual = VirtualSession(scheduler, interval: 100_000_000)
+      let session = try virtual.arm(
+        [CollectorRequest(ScriptedCollector(records: 200))], [sink])
+      _ = try session.start()
+      scheduler.sleep(30_050_000_000)
+      let ledger = try session.stop(sampling: true).ledger
+      session.disarm()
+      return (sink, ledger)
+    }
+    let line = ledger.threads[0]
+    #expect(ledger.isExact && line.ticks.onTime == 300)
+    #expect(line.ring.dropped > 0)
+    // One push for a frame that finds no room for its records either; two for one that does.
+    let taken = line.collectors[0].acquisitions
+    #expect(line.ring.pushed == 2 * taken + line.ring.dropped && taken + line.ring.dropped == 302)
+    #expect(line.collectors[0].records == 200 * taken)
+    #expect(sink.frames.count == Int(taken) && sink.recordBatches.count == Int(taken))
+    #expect(sink.recordBatches.map(\.header.start) == sink.frames.map(\.header.end))
+    #expect(sink.recordBatches.map { $0.values[0] } == sink.frames.map { $0.values[0] })
+    let starts = sink.frames.map(\.header.start)
+    #expect(starts == starts.sorted())
+  }
+}
