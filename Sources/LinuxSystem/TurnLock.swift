@@ -1,8 +1,8 @@
 import Synchronization
 
-/// A lock that is given in the order in which it was asked for: a thread that takes it again and again
-/// keeps nobody waiting for more than one turn. Its waiting goes through a time source, so that virtual
-/// time can hand on its turn.
+/// A lock that is given in the order in which it was asked for: a thread that takes it again and
+/// again keeps nobody waiting for more than one turn. Its waiting goes through a time source, so
+/// that virtual time can hand on its turn.
 package final class TurnLock: Sendable {
   private let time: TimeSource
   /// The number of the next turn to be given out.

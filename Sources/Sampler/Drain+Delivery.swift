@@ -63,7 +63,9 @@ extension Drain {
     }
     switch decoder.decode(body) {
     case .values: break
-    case .valuesOfNewColumns: change(header.stream, to: decoder.columns, at: header.start)
+    case .valuesOfNewColumns:
+      change(header.stream, to: decoder.columns, at: header.start)
+      fitRing(source, header.stream, bodyWords: body.count)
     case .gap(let outcome):
       header.outcome = outcome
       live[stream].gaps.add(outcome)
@@ -166,6 +168,17 @@ extension Drain {
       _ = takeGaps(stream)
       _ = takeSteps(stream)
     }
+  }
+
+  /// Gives a ring two seconds of a stream's acquisitions again, when they have become longer.
+  private func fitRing(_ source: Source, _ stream: UInt16, bodyWords: Int) {
+    guard
+      let index = (0..<source.cadences.count).first(where: { source.thread.stream($0) == stream })
+    else { return }
+    let ticks = 2e9 / Double(source.interval) / Double(source.thread.cadences[index]) + 4
+    let words = Double(RingRecord.stride(FrameHeader.wordCount + bodyWords)) * ticks
+    let bounded = Int(min(words, Double(SamplerSession.grownCapacity)))
+    if bounded > source.ring.capacity { growRing(source, atLeast: bounded) }
   }
 
   /// Gives the ring of a stream that was armed anew room for a few of its acquisitions. In turn.

@@ -301,8 +301,8 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  /// Goes over to a larger ring as soon as the old one is done with: what is in it may be older than
-  /// what other rings hold.
+  /// Goes over to a larger ring as soon as the old one is done with: what is in it may be older
+  /// than what other rings hold.
   @inline(__always)
   private func changeRing(_ index: Int, _ cursors: inout [Cursor]) {
     let source = sources[index]

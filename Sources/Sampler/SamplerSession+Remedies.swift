@@ -94,9 +94,10 @@ extension SamplerSession {
     !threads[thread].isLeftAlone.load(ordering: .relaxed)
   }
 
-  /// Arms anew what was suspended, each within the answer limit. Throws at the first collector that cannot be, which it names: it
-  /// stays suspended, as do those behind it, and nothing is started as long as one does. Then call
-  /// it again, or disable that one before. Nothing is touched that a hanging thread may be reading.
+  /// Arms anew what was suspended, each within the answer limit. Throws at the first collector that
+  /// cannot be, which it names: it stays suspended, as do those behind it, and nothing is started
+  /// as long as one does. Then call it again, or disable that one before. Nothing is touched that a
+  /// hanging thread may be reading.
   package func resume() throws(LBError) {
     guard !isSilent else { return }
     while let (stream, arming) = suspended.last {

@@ -76,9 +76,9 @@ extension SamplingThread {
     return end
   }
 
-  /// An acquisition for which the ring has no room: a ring that could hold two such is full, and the
-  /// acquisition is dropped. A smaller one has been outgrown by its text: a frame says so, for the
-  /// drain to make a larger one.
+  /// An acquisition for which the ring has no room: a ring that could hold two such is full, and
+  /// the acquisition is dropped. A smaller one has been outgrown by its text: a frame says so, for
+  /// the drain to make a larger one.
   @inline(never)
   private func findNoRoom(
     _ state: UnsafeMutablePointer<StreamState>, _ edge: BracketEdge, _ deadlineIndex: UInt64,

@@ -23,8 +23,8 @@ package final class CollectingSink: SampleSink {
   private let failAtFrame: Int?
   private let scheduler: VirtualScheduler?
 
-  /// A sink that fails at that frame, counted from 1, and works for the first of `works` nanoseconds
-  /// at its first frame, for the second at the next, in the time of `scheduler`.
+  /// A sink that fails at that frame, counted from 1, and works for the first of `works`
+  /// nanoseconds at its first frame, for the second at the next, in the time of `scheduler`.
   package init(
     failAtFrame: Int? = nil, scheduler: VirtualScheduler? = nil, works: [UInt64] = []
   ) {

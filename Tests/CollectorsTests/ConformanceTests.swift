@@ -162,8 +162,8 @@ import Testing
     }
   }
 
-  /// Columns whose values are others than `whole` has them; those that are absent are none of them, nor
-  /// are sums over instances, some of which may be absent.
+  /// Columns whose values are others than `whole` has them; those that are absent are none of them,
+  /// nor are sums over instances, some of which may be absent.
   private func wrong(_ acquisition: SingleAcquisition, _ whole: [String: UInt64]) -> [String] {
     zip(acquisition.columns, acquisition.values).compactMap { column, value in
       guard let right = whole[column.name] else { return "\(column.name) is new" }

@@ -136,7 +136,8 @@ import Testing
         "run", "-r", "5", "--interval", "10s", "--", "sleep", "100",
       ])
       #expect(running.wait { command.resultFile != nil })
-      usleep(300_000)
+      // Arming comes behind the file.
+      usleep(900_000)
       let start = Clock.monotonic()
       kill(running.process.processIdentifier, signal)
       let outcome = try running.finish()
@@ -177,9 +178,10 @@ import Testing
 
   @Test func aSkippedDeadlineInABracketIsCounted() throws {
     let command = try Command()
-    let running = try command.start(["run", "--interval", "10ms", "--", "sleep", "1.2"])
+    let running = try command.start(["run", "--interval", "10ms", "--", "sleep", "2.5"])
     #expect(running.wait { command.resultFile != nil })
-    usleep(300_000)
+    // Arming comes behind the file.
+    usleep(900_000)
     kill(running.process.processIdentifier, SIGSTOP)
     usleep(400_000)
     kill(running.process.processIdentifier, SIGCONT)

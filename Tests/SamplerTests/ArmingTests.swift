@@ -4,8 +4,8 @@ import Sampler
 import TestSupport
 import Testing
 
-/// Armings that hang, fail or come all at once. One that comes back when nobody waits for it any more
-/// is closed.
+/// Armings that hang, fail or come all at once. One that comes back when nobody waits for it any
+/// more is closed.
 @Suite struct ArmingTests {
   private static let seeds: [UInt64] = [1, 2, 3, 4]
 
@@ -67,8 +67,8 @@ import Testing
     #expect(isClosed(collector, 1))
   }
 
-  /// While sampling: it is given up and named once, its gaps go on, the other one's frames too, and the
-  /// stop waits for nothing.
+  /// While sampling: it is given up and named once, its gaps go on, the other one's frames too, and
+  /// the stop waits for nothing.
   @Test(arguments: seeds)
   func oneThatHangsInTheDrainIsGivenUp(seed: UInt64) throws {
     var collector: ScriptedCollector?
@@ -105,8 +105,8 @@ import Testing
     #expect(isClosed(collector, 2))
   }
 
-  /// At an edge: the opening one waits for the answer limit, the closing one for 150 ms. For a required
-  /// collector it is the bracket's failure.
+  /// At an edge: the opening one waits for the answer limit, the closing one for 150 ms. For a
+  /// required collector it is the bracket's failure.
   @Test(arguments: seeds, [BracketEdge.open, .close])
   func oneThatHangsAtAnEdgeIsWaitedForWithinBounds(seed: UInt64, edge: BracketEdge) throws {
     var collector: ScriptedCollector?

@@ -41,8 +41,8 @@ import Testing
 
 /// What sessions do to keep a budget, in virtual time: work alone costs.
 @Suite struct BudgetSessionTests {
-  /// 1 ms each 5 ms is a fifth of a CPU. 5 % allow every 40 ms; with 2 ms of the sink for each frame
-  /// that is too much, which is seen after a second.
+  /// 1 ms each 5 ms is a fifth of a CPU. 5 % allow every 40 ms; with 2 ms of the sink for each
+  /// frame that is too much, which is seen after a second.
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
   func aSessionOverItsBudgetReadsLessOftenAndSaysSo(seed: UInt64) throws {
     let (sink, ledger, notes, cadence) = try VirtualSession.run(seed: seed) { scheduler in

@@ -105,8 +105,8 @@ import Testing
     #expect(outcome.disarmings == [1])
   }
 
-  /// It hangs at the opening edge, and comes back while the bracket is open: it is none of that one's
-  /// any more, and whole in the next.
+  /// It hangs at the opening edge, and comes back while the bracket is open: it is none of that
+  /// one's any more, and whole in the next.
   @Test(arguments: seeds)
   func whoComesBackWithinABracketWaitsForTheNext(seed: UInt64) throws {
     let outcome = try VirtualSession.run(seed: seed) { scheduler in

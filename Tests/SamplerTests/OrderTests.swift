@@ -30,8 +30,9 @@ import Testing
     }
   }
 
-  /// What a run's file plays back stands in the order in which it came: also what the drain itself finds
-  /// out, an arming that fails or a clock that is stepped, between frames that are older and newer.
+  /// What a run's file plays back stands in the order in which it came: also what the drain itself
+  /// finds out, an arming that fails or a clock that is stepped, between frames that are older and
+  /// newer.
   @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
   func eventsAndFramesComeInTheOrderOfAReplay(seed: UInt64) throws {
     let folder = try TemporaryFolder()
@@ -84,8 +85,8 @@ import Testing
       ? line : line.split(separator: ":", maxSplits: 1).last.map { String($0) } ?? line
   }
 
-  /// A ring that is full of records: frames and batches are dropped whole, each is counted, and those
-  /// that come are in order, a batch right behind its frame.
+  /// A ring that is full of records: frames and batches are dropped whole, each is counted, and
+  /// those that come are in order, a batch right behind its frame.
   @Test(arguments: [1, 2, 3] as [UInt64])
   func recordsThatFindNoRoomAreCounted(seed: UInt64) throws {
     let (sink, ledger) = try VirtualSession.run(seed: seed) { scheduler in

@@ -63,8 +63,8 @@ import Testing
     #expect(outcome.account.closeEnd == outcome.base + 4_060_000)
   }
 
-  /// 250 µs each of two collectors at an interval of 400 µs: of five deadlines three are on time (0,
-  /// 100 and 200 µs behind: half an interval), one is late, and one is skipped.
+  /// 250 µs each of two collectors at an interval of 400 µs: of five deadlines three are on time
+  /// (0, 100 and 200 µs behind: half an interval), one is late, and one is skipped.
   @Test(arguments: seeds, [true, false])
   func latenessAndSkipsAreCountedAtTheirBounds(seed: UInt64, cannotHang: Bool) throws {
     let outcome = try Self.bracket(seed: seed, interval: 400_000, limit: 20) { scheduler in

@@ -142,8 +142,8 @@ import Testing
     }
   }
 
-  /// Far more than a pass takes out of a ring at once, of threads that are not equally fast: nothing
-  /// is drained before the end.
+  /// Far more than a pass takes out of a ring at once, of threads that are not equally fast:
+  /// nothing is drained before the end.
   @Test(arguments: seeds)
   func aPassOfManyPortionsKeepsTheOrder(seed: UInt64) throws {
     let wide = (0..<300).map { "\($0)" }

@@ -54,8 +54,8 @@ import Testing
     }
   }
 
-  /// There and back again: the columns that were there before are epoch 1 again, nothing is a gap, and
-  /// nothing is armed anew.
+  /// There and back again: the columns that were there before are epoch 1 again, nothing is a gap,
+  /// and nothing is armed anew.
   @Test(arguments: seeds)
   func aShapeThatComesBackHasItsEpochBack(seed: UInt64) throws {
     let texts = [Self.short, Self.short, Self.long, Self.long, Self.short, Self.long, Self.short]
@@ -100,8 +100,8 @@ import Testing
     #expect(edges.map(\.2) == [[1, 2], [3, 4, 5], [3, 4, 5], [1, 2]])
   }
 
-  /// One of two files has nothing for two reads: the other one's values go on, its own come back with
-  /// the epoch that they had, and the cause is said once.
+  /// One of two files has nothing for two reads: the other one's values go on, its own come back
+  /// with the epoch that they had, and the cause is said once.
   @Test(
     arguments: seeds,
     [
@@ -128,7 +128,8 @@ import Testing
     #expect(outcome.armings == (fault.reading == .failure(ENOENT) ? 2 : 1))
   }
 
-  /// Where nothing has a value, the frame is a gap with its cause, and the columns stay what they are.
+  /// Where nothing has a value, the frame is a gap with its cause, and the columns stay what they
+  /// are.
   @Test(
     arguments: seeds,
     [
@@ -150,8 +151,8 @@ import Testing
     #expect(outcome.armings == 1)
   }
 
-  /// From 8 bytes to 200 KB, in a ring of 64 KiB: the ring is replaced while sampling goes on. What is
-  /// lost until then stands in the ledger, and nothing is out of order.
+  /// From 8 bytes to 200 KB, in a ring of 64 KiB: the ring is replaced while sampling goes on. What
+  /// is lost until then stands in the ledger, and nothing is out of order.
   @Test(arguments: seeds, [0, 3000, 9000, 12_000])
   func aTextThatOutgrowsTheRingGetsALargerOne(seed: UInt64, lines: Int) throws {
     let text = Self.short + (0..<lines).map { "name\($0) \($0)000000\n" }.joined()

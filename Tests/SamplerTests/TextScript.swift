@@ -8,7 +8,8 @@ import TestSupport
 @testable import Collectors
 @testable import Sampler
 
-/// A collector of kernel texts whose every reading is scripted: real texts through the real decoder.
+/// A collector of kernel texts whose every reading is scripted: real texts through the real
+/// decoder.
 final class TextScript: TextCollector {
   /// What the kernel answers to one read of one file.
   enum Reading: Sendable, Hashable {
@@ -33,8 +34,8 @@ final class TextScript: TextCollector {
   private let scheduler: VirtualScheduler?
   private let duration: UInt64
 
-  /// A collector of `files`: acquisition number n has the readings `script[n]`, one a file, and the last
-  /// ones from there on. Each works for `duration` nanoseconds in the time of `scheduler`.
+  /// A collector of `files`: acquisition number n has the readings `script[n]`, one a file, and the
+  /// last ones from there on. Each works for `duration` nanoseconds in the time of `scheduler`.
   init(
     _ files: [String], _ script: [[Reading]], scheduler: VirtualScheduler? = nil,
     duration: UInt64 = 0

@@ -29,8 +29,8 @@ struct VirtualSession {
     return session
   }
 
-  /// Runs `body` on a thread in the time of a scheduler of `seed`, and all threads that it starts to
-  /// their end.
+  /// Runs `body` on a thread in the time of a scheduler of `seed`, and all threads that it starts
+  /// to their end.
   static func run<Answer>(
     seed: UInt64, spurious: Double = 0, _ body: @escaping (VirtualScheduler) throws -> Answer
   ) throws -> Answer {
