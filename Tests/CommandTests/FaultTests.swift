@@ -85,6 +85,45 @@ import Testing
     #expect(directoryEntries(folder.path).isEmpty, "\(directoryEntries(folder.path))")
   }
 
+  #if arch(x86_64)
+    /// A seccomp filter that answers capset(2) with EPERM, then the arguments' program.
+    private static let refusal = """
+      import ctypes, os, struct, sys
+      code = lambda *fields: struct.pack("HBBI", *fields)
+      program = ctypes.create_string_buffer(
+          code(0x20, 0, 0, 0) + code(0x15, 0, 1, 126) + code(6, 0, 0, 0x50001)
+          + code(6, 0, 0, 0x7fff0000))
+      class Filter(ctypes.Structure):
+          _fields_ = [("count", ctypes.c_ushort), ("code", ctypes.c_void_p)]
+      libc = ctypes.CDLL(None)
+      libc.prctl(38, 1, 0, 0, 0)
+      if libc.prctl(22, 2, ctypes.byref(Filter(4, ctypes.addressof(program))), 0, 0): sys.exit(77)
+      os.execv(sys.argv[1], sys.argv[1:])
+      """
+    private static let python = "/usr/bin/python3"
+
+    /// A workload that would keep what it is to lose is not started.
+    @Test(.enabled(if: FileManager.default.isExecutableFile(atPath: python), "python3 is missing"))
+    func aWorkloadWhosePrivilegesCannotBeDroppedIsNotStarted() throws {
+      let folder = try TemporaryFolder()
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: Self.python)
+      process.arguments = [
+        "-c", Self.refusal, Command.path, "run", "--cpu", "--runs-dir", folder.file("runs"), "--",
+        "/usr/bin/touch", folder.file("started"),
+      ]
+      let error = Foundation.Pipe()
+      process.standardError = error
+      process.standardOutput = FileHandle.nullDevice
+      try process.run()
+      let text = String(decoding: error.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+      process.waitUntilExit()
+      guard process.terminationStatus != 77 else { try Test.cancel("no seccomp filters here") }
+      #expect(process.terminationStatus == 4 && text.contains("capset"), "\(text)")
+      #expect(!FileManager.default.fileExists(atPath: folder.file("started")))
+    }
+  #endif
+
   @Test func aConfigurationsMistakesAreReportedTogether() throws {
     let command = try Command()
     let file = try command.folder.write(
