@@ -52,11 +52,11 @@ final class TextDecoder: RawDecoder {
 
   override func decode(_ body: Span<UInt64>) -> Outcome {
     var outcome = Outcome.values
-    if !parse(body) {
-      if learn(body) { outcome = .valuesOfNewColumns }
-      // What a text was learnt from it also parses; else it is our bug, and absent.
-      guard hasValues, parse(body) else { return .gap(failure) }
-    }
+    let isKnown = parse(body)
+    if !isKnown, learn(body) { outcome = .valuesOfNewColumns }
+    // A reading of nothing is known too, once it was met. What a text was learnt from it also
+    // parses; else it is our bug, and absent.
+    guard hasValues, isKnown || parse(body) else { return .gap(failure) }
     for (place, sum) in sums.enumerated() {
       var total: UInt64 = 0
       for part in sum.parts { total &+= values[part] }

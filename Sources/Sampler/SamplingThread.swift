@@ -321,7 +321,7 @@ final class SamplingThread: @unchecked Sendable {
         floor.store(base &+ nextIndex &* interval, ordering: .releasing)
         drain.wake()
       } else if unsafe producer.pointee.reservable < wakeRoom {
-        wakeIfBehind()
+        wakeIfBehind(base &+ nextIndex &* interval)
       }
     }
     ticks.deadlines = bracket.limit
@@ -333,9 +333,10 @@ final class SamplingThread: @unchecked Sendable {
   }
 
   /// Wakes the drain when the ring is really as full as it seems: once, and again for each further
-  /// sixteenth of it.
+  /// sixteenth of it. Everything that starts before `next` is published: the drain is to take it
+  /// all.
   @inline(never)
-  private func wakeIfBehind() {
+  private func wakeIfBehind(_ next: UInt64) {
     let room = unsafe producer.pointee.refill()
     guard room < wakeRoom else {
       wokenRoom = .max
@@ -344,6 +345,7 @@ final class SamplingThread: @unchecked Sendable {
     let step = unsafe producer.pointee.capacity / 16
     guard wokenRoom == .max || wokenRoom &- room >= step else { return }
     wokenRoom = room
+    floor.store(next, ordering: .releasing)
     drain.wake()
   }
 

@@ -54,7 +54,7 @@ import Testing
       hanging.release()
       return outcome
     }
-    let words = "slow: arming it has not come back within 50 ms: a source of it hangs"
+    let words = "slow: arming it has not come back within 50ms: a source of it hangs"
     #expect(outcome.took == [50_000_000])
     if required {
       #expect(outcome.error?.message == words && outcome.meta == nil)
@@ -99,7 +99,7 @@ import Testing
     let events = outcome.sink.events.filter { $0.kind == .gap }
     #expect(
       events.map(\.message) == [
-        "slow: arming it anew has not come back within 50 ms: it goes on with the sources that it "
+        "slow: arming it anew has not come back within 50ms: it goes on with the sources that it "
           + "has"
       ])
     #expect(isClosed(collector, 2))
@@ -170,7 +170,7 @@ import Testing
     }
     #expect(outcome.took == [50_000_000])
     #expect(outcome.error?.context.collector == "slow")
-    #expect(outcome.error?.message.contains("has not come back within 50 ms") == true)
+    #expect(outcome.error?.message.contains("has not come back within 50ms") == true)
     #expect(outcome.ledgers[0].threads[0].collectors.map(\.acquisitions) == [0, 2])
     #expect(isClosed(collector, 2))
   }

@@ -59,7 +59,7 @@ import Testing
     }
     #expect(
       outcome.error?.message
-        == "sampling thread 0 has not answered for 100 ms: it hangs where it reads hanging")
+        == "sampling thread 0 has not answered for 100ms: it hangs where it reads hanging")
     #expect(outcome.error?.context.collector == "hanging")
     #expect(outcome.took == 100_000_000)
     #expect(outcome.disarmings == [0])
@@ -95,7 +95,7 @@ import Testing
     let notes = outcome.sink.events.filter { $0.kind == .note }.map(\.message)
     #expect(
       notes == [
-        "sampling thread 0 has not answered for 100 ms: it hangs where it reads hanging; what it "
+        "sampling thread 0 has not answered for 100ms: it hangs where it reads hanging; what it "
           + "reads is absent until it comes back"
       ])
     let last = outcome.accounts[2].ledger.threads[0]

@@ -53,7 +53,7 @@ import Testing
       return outcome
     }
     #expect(
-      outcome.counts == [[1, 1, 1, 1], [2, 1, 2, 1], [2, 2, 3, 2], [3, 2, 3, 2], [3, 3, 3, 2]])
+      outcome.counts == [[1, 1, 1, 1], [2, 1, 2, 1], [3, 2, 3, 2], [3, 2, 3, 2], [3, 3, 3, 2]])
     #expect(outcome.started == [false])
     #expect(outcome.gone?.context.collector == "lost")
     #expect(outcome.gone?.message.contains("arming 2 is refused") == true)

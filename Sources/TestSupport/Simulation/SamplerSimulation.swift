@@ -74,7 +74,15 @@ package final class SamplerSimulation {
     var lines = ["\(plan)"]
     lines += record.steps.map { "\($0.time) \($0.words)" }
     lines += (record.meta?.streams ?? []).map { "\($0)" }
-    lines += record.brackets.map { "\($0.account.number): \($0.account.ledger)" }
+    for bracket in record.brackets {
+      for line in bracket.account.ledger.threads {
+        lines.append("\(bracket.account.number), \(line.thread): \(line.ticks) \(line.ring)")
+        for one in line.collectors {
+          let gaps = one.gaps.sorted { $0.key < $1.key }
+          lines.append("  \(one.collector): \(one.acquisitions), \(gaps), \(one.records) records")
+        }
+      }
+    }
     for collector in collectors {
       for one in collector.acquisitions { lines.append("\(collector.plan.name): \(one)") }
     }

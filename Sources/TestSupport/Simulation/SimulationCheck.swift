@@ -109,7 +109,7 @@ struct SimulationCheck {
         let last = frames.last { $0.header.stream == header.stream }
         expect(last?.values.first == rows.first, "records without their frame")
       case .event(let event):
-        // "sampling thread 2 has not answered for 20 ms: …"
+        // "sampling thread 2 has not answered for 20ms: …"
         let words = event.message.split(separator: " ")
         if event.kind == .note, words.count > 4, words[3] == "has", let thread = Int(words[2]) {
           leftAlone.insert(thread)
@@ -134,7 +134,8 @@ struct SimulationCheck {
         // What ends after the drain has gone is nobody's any more, nor is what a thread that was
         // given up had read but not published: the rest of its tick hung.
         let isLate = acquisition.end >= min(record.overAt, record.silentAt ?? .max)
-        if isLate || record.silentAt != nil && !wasUnpublished {
+        let isGivenUp = record.silentAt != nil || leftAlone.contains(threads[stream] ?? -1)
+        if isLate || isGivenUp && !wasUnpublished {
           wasUnpublished = true
           continue
         }
