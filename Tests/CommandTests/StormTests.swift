@@ -16,6 +16,7 @@ import Testing
     sleep 0.3
     for i in $(seq 20); do ip link add d$i type veth peer name e$i; done
     ip link set d3 name renamed
+    sleep 0.2
     for i in $(seq 20); do ip link del e$i; done
     wait $sampler
     """

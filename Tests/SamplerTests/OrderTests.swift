@@ -31,7 +31,7 @@ import Testing
   }
 
   /// What a run's file plays back stands in the order in which it came: also what the drain itself
-  /// finds out, an arming that fails or a clock that is stepped, between frames that are older and
+  /// finds out, an arming that fails, between frames that are older and
   /// newer.
   @Test(arguments: [1, 2, 3, 4, 5] as [UInt64])
   func eventsAndFramesComeInTheOrderOfAReplay(seed: UInt64) throws {
@@ -62,7 +62,6 @@ import Testing
         ], [live, StoreSink(writer, now: scheduler.monotonic)])
       _ = try session.start()
       scheduler.sleep(200_100_000)
-      scheduler.step(-5_000_000_000)
       scheduler.sleep(200_100_000)
       _ = try session.stop(sampling: true)
       session.disarm()
@@ -73,7 +72,6 @@ import Testing
     try RunReplay(reader).play(into: replayed)
     reader.close()
     #expect(live.all.count { $0.hasPrefix("frame") } == 2 * 402)
-    #expect(live.all.contains { $0.hasPrefix("clockStep") })
     #expect(live.all.contains { $0.hasPrefix("gap") && $0.contains("arming 1 is refused") })
     #expect(live.all.count { $0.hasPrefix("layoutEpoch") } > 20)
     // A file keeps records apart from frames, and times of events as dates, which a step of the

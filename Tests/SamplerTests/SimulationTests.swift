@@ -15,7 +15,6 @@ import Testing
       "frames", "gaps", "layouts", "record batches", "dropped records", "late deadlines",
       "skipped deadlines", "brackets without a stop", "rings grown", "hangs",
       "threads left alone", "sessions with a silent thread", "events of note",
-      "frames beyond a watermark",
     ] {
       #expect(counts[what, default: 0] > 0, "no seed reaches \(what)")
     }
