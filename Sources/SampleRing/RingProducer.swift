@@ -46,6 +46,9 @@ package struct RingProducer: ~Copyable {
   @inlinable @inline(__always)
   package var reservable: Int { room }
 
+  /// Words that were committed so far, from where the ring's indices began.
+  package var written: UInt64 { head }
+
   /// Keeps the first `count` of the reserved words as a record.
   @inlinable @inline(__always)
   package mutating func commit(_ count: Int) {

@@ -233,6 +233,6 @@ extension SamplingThread {
   func replaceRing(_ next: consuming RingProducer, wakeFill: Int) {
     unsafe producer.pointee = next
     unsafe wakeRoom = producer.pointee.capacity - wakeFill
-    wokenRoom = .max
+    wokenAt = nil
   }
 }

@@ -64,8 +64,8 @@ final class SamplingThread: @unchecked Sendable {
   let producer: UnsafeMutablePointer<RingProducer>
   /// Free words of the ring below which the drain is woken.
   var wakeRoom: Int
-  /// Free words when the drain was woken last, since it was behind.
-  var wokenRoom = Int.max
+  /// Words that had been written when the drain was woken last, since it was behind.
+  var wokenAt: UInt64?
   private let wakesEveryTick: Bool
   /// Records offered to the ring, those dropped included, and those that found no room.
   var pushed: UInt64 = 0
@@ -337,14 +337,14 @@ final class SamplingThread: @unchecked Sendable {
   /// all.
   @inline(never)
   private func wakeIfBehind(_ next: UInt64) {
-    let room = unsafe producer.pointee.refill()
-    guard room < wakeRoom else {
-      wokenRoom = .max
+    guard unsafe producer.pointee.refill() < wakeRoom else {
+      wokenAt = nil
       return
     }
     let step = unsafe producer.pointee.capacity / 16
-    guard wokenRoom == .max || wokenRoom &- room >= step else { return }
-    wokenRoom = room
+    let written = unsafe producer.pointee.written
+    if let wokenAt, written &- wokenAt < UInt64(step) { return }
+    wokenAt = written
     floor.store(next, ordering: .releasing)
     drain.wake()
   }
