@@ -65,8 +65,8 @@ final class TextDecoder: RawDecoder {
     return outcome
   }
 
-  /// Whether any source has a value now, or none has ever had one and one is as it should be: a
-  /// link's speed that nobody knows.
+  /// Whether any source has a value now. True also where no source has ever had one and at least
+  /// one is well-formed: a link whose speed the kernel reports as unknown.
   private var hasValues: Bool {
     parts.contains { part in
       part.failure == nil
@@ -264,7 +264,7 @@ final class TextDecoder: RawDecoder {
     return true
   }
 
-  /// The instances that the texts have, those that nobody wants included.
+  /// Every instance in the texts, including those that the user has filtered out.
   private func instances() -> Set<String> {
     var instances = Set<String>()
     for part in parts where part.failure == nil {

@@ -22,7 +22,7 @@ extension TextFormat {
     var holes = HoleList(text)
     let lines = text.lines().filter { !$0.words.isEmpty }
     let cpus = (lines.first?.words ?? []).map { text.string($0).lowercased() }
-    // Without its line of CPUs nobody knows which numbers of a row are counts.
+    // The header names the CPUs: without it, counts in a row cannot be told from other numbers.
     guard cpus.contains(where: { $0.hasPrefix("cpu") }) else { return try holes.finished() }
     for line in lines.dropFirst() {
       let (label, words) = text.labelled(line)
@@ -83,7 +83,7 @@ extension TextFormat {
     let lines = text.lines().filter { !$0.words.isEmpty }
     let header = lines.first?.words ?? []
     let names = header.map(text.string)
-    // Without its line of names nobody knows which column is which.
+    // The header names the columns: without it they cannot be identified.
     guard !header.allSatisfy({ $0.count >= 8 && text.isNumber($0, .hexadecimal) }) else {
       return try holes.finished()
     }

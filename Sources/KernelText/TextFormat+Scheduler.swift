@@ -50,7 +50,7 @@ extension TextFormat {
         holes.columns(
           line, from: version < 17 ? 2 : 3, names, of: "\(cpu).\(label)", least: names.count)
       } else {
-        // The domains behind a line that is not known are nobody's.
+        // Domain lines that follow an unknown line belong to no known CPU: skip them.
         if !label.hasPrefix("domain") { cpu = nil }
         holes.readOver(line)
       }

@@ -10,7 +10,7 @@ package struct TextTemplate: Sendable, Equatable {
       case decimals, hexadecimals, signed, hundredths, speeds
       /// `count` decimals into one value.
       case sum
-      /// `count` numbers that nobody wants.
+      /// `count` numbers that are skipped.
       case skipNumbers
       /// To behind the next newline.
       case skipLine

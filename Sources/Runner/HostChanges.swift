@@ -172,12 +172,12 @@ package final class HostChanges {
   }
 
   private func set(_ path: String, to value: String, _ change: HostChange) throws(LBError) {
-    let audit: String
+    let before: String
     do throws(SystemError) {
       // Nobody is to change it meanwhile; several may want it as it is.
       let file = try hold(path)
       if !exclusive.contains(file) { try Self.lock(file, path, LOCK_SH) }
-      let before = String(decoding: try SmallFile.read(path), as: UTF8.self).trimmed
+      before = String(decoding: try SmallFile.read(path), as: UTF8.self).trimmed
       if before == value { return }
       try Self.lock(file, path, LOCK_EX)
       exclusive.insert(file)
@@ -191,12 +191,13 @@ package final class HostChanges {
       try writeAll(Array("\(path)\t\(before)\n".utf8).span, to: state.number)
       fsync(state.number)
       isChanged = true
-      try Self.write(value, path)
-      audit = "\(path): \(before) → \(value) (--allow \(change.name.rawValue))"
     } catch {
       throw refusal(change, error)
     }
-    try journal.record(.notice, "host.change", audit)
+    // In front of the write: a run that is killed right behind it has its change in the journal.
+    try journal.record(
+      .notice, "host.change", "\(path): \(before) → \(value) (--allow \(change.name.rawValue))")
+    do throws(SystemError) { try Self.write(value, path) } catch { throw refusal(change, error) }
   }
 
   /// Puts everything back; gives what could not be.

@@ -2,7 +2,7 @@ import LinuxSystem
 import Synchronization
 
 /// Runs what may hang (arming, and all that it opens and asks) on a thread of its own, one job at a
-/// time: nobody who can be stopped waits for it beyond a deadline.
+/// time. Callers wait for a job only up to a deadline.
 ///
 /// A job that does not come back is given up with its thread, and the next one gets another thread.
 /// What such a job brings later is of no use to anybody: a job says itself what it then closes.

@@ -28,8 +28,8 @@ extension Drain {
     }
   }
 
-  /// Learns which arming a record comes from, and gives its columns to the sinks; false for one
-  /// that nobody knows.
+  /// Looks up the arming that a record comes from and delivers its columns to the sinks; false for
+  /// an unknown arming.
   private func adopt(_ header: FrameHeader) -> Bool {
     let stream = Int(header.stream)
     if stream < live.count, live[stream].arming == header.epoch { return true }

@@ -167,11 +167,11 @@ final class Drain: @unchecked Sendable {
   /// Hands everything published so far to the sinks, committed, on the caller's thread.
   func flush() { takeTurn() }
 
-  /// Calls `body` while nobody drains.
+  /// Calls `body` with the drain lock held: no pass runs meanwhile.
   func inTurn<Value>(_ body: () -> Value) -> Value { turn.withLock(body) }
 
-  /// Delivers nothing that starts later than now until `lift`, and gives `body`'s value, of a time
-  /// when nobody drains.
+  /// Holds back every frame that starts later than now until `lift`. Returns the value of `body`,
+  /// called with the drain lock held.
   func hold<Value>(_ body: () -> Value) -> Value {
     inTurn {
       // Release: partner of the load in `pass`.

@@ -41,17 +41,25 @@ import Testing
 
 /// What sessions do to keep a budget, in virtual time: work alone costs.
 @Suite struct BudgetSessionTests {
+  /// An armed session whose collector takes 1 ms each 5 ms, and its sink 2 ms for each frame, with
+  /// a budget of 5 % of a CPU.
+  private static func overBudget(
+    _ scheduler: VirtualScheduler
+  ) throws -> (SamplerSession, CollectingSink) {
+    let sink = CollectingSink(
+      scheduler: scheduler, works: Array(repeating: 2_000_000, count: 200))
+    var virtual = VirtualSession(scheduler, interval: 5_000_000)
+    virtual.configuration.budget = 0.05
+    let collector = ScriptedCollector(scheduler: scheduler, duration: 1_000_000)
+    return (try virtual.arm([CollectorRequest(collector)], [sink]), sink)
+  }
+
   /// 1 ms each 5 ms is a fifth of a CPU. 5 % allow every 40 ms; with 2 ms of the sink for each
   /// frame that is too much, which is seen after a second.
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
   func aSessionOverItsBudgetReadsLessOftenAndSaysSo(seed: UInt64) throws {
     let (sink, ledger, notes, cadence) = try VirtualSession.run(seed: seed) { scheduler in
-      let sink = CollectingSink(
-        scheduler: scheduler, works: Array(repeating: 2_000_000, count: 200))
-      var virtual = VirtualSession(scheduler, interval: 5_000_000)
-      virtual.configuration.budget = 0.05
-      let session = try virtual.arm(
-        [CollectorRequest(ScriptedCollector(scheduler: scheduler, duration: 1_000_000))], [sink])
+      let (session, sink) = try Self.overBudget(scheduler)
       let (notes, cadence) = (session.meta?.notes, session.meta?.streams.first?.cadence)
       _ = try session.start()
       scheduler.sleep(4_002_000_000)
@@ -71,12 +79,7 @@ import Testing
   /// Repetitions are alike: what one has lengthened, the next begins without.
   @Test func aBracketBeginsAsItWasAskedFor() throws {
     let indices = try VirtualSession.run(seed: 1) { scheduler in
-      let sink = CollectingSink(
-        scheduler: scheduler, works: Array(repeating: 2_000_000, count: 200))
-      var virtual = VirtualSession(scheduler, interval: 5_000_000)
-      virtual.configuration.budget = 0.05
-      let session = try virtual.arm(
-        [CollectorRequest(ScriptedCollector(scheduler: scheduler, duration: 1_000_000))], [sink])
+      let (session, sink) = try Self.overBudget(scheduler)
       for _ in 0..<2 {
         _ = try session.start()
         scheduler.sleep(1_200_000_000)
