@@ -1,5 +1,4 @@
 import LinuxSystem
-import Synchronization
 
 /// Runs what may hang (arming, and all that it opens and asks) on a thread of its own, one job at a
 /// time. Callers wait for a job only up to a deadline.
@@ -24,12 +23,13 @@ final class ArmingWorker: Sendable {
   }
 
   private let time: TimeSource
-  private let state = Mutex(State())
+  private let state: Guarded<State>
   private let work: Signal
   private let done: Signal
 
   init(_ time: TimeSource) {
     self.time = time
+    state = Guarded(time, State())
     work = Signal(time)
     done = Signal(time)
   }
@@ -62,11 +62,7 @@ final class ArmingWorker: Sendable {
       let isPending = state.withLock { state in
         state.running?.stream == stream || state.queue.contains { $0.stream == stream }
       }
-      guard isPending else {
-        // Acquire: partner of the wake-up in front of the lock.
-        _ = done.current()
-        return true
-      }
+      guard isPending else { return true }
       if time.monotonic() >= deadline {
         giveUp()
         state.withLock { $0.queue.removeAll { $0.stream == stream && !$0.isClosing } }
@@ -147,9 +143,6 @@ final class ArmingWorker: Sendable {
         continue
       }
       job.work()
-      // Before the lock, and again behind it: the thread sanitizer, which does not see into the
-      // lock, then knows too that the job comes before whoever finds it done.
-      done.wake()
       state.withLock { state in
         if state.thread == number { state.running = nil }
       }

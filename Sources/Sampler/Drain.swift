@@ -93,9 +93,9 @@ final class Drain: @unchecked Sendable {
   private let ending = Atomic<Bool>(false)
   /// Raised when a sink failed or the sampling threads are all finished.
   let attention: StopFlag
-  private let firstFailure = Mutex<LBError?>(nil)
+  private let firstFailure: Guarded<LBError?>
   /// What the arming thread has to report: a failure, or nil, by stream.
-  let rearmings = Mutex<[(stream: UInt16, failure: LBError?)]>([])
+  let rearmings: Guarded<[(stream: UInt16, failure: LBError?)]>
 
   // Of whoever has its turn.
   var live: [Live] = []
@@ -120,6 +120,8 @@ final class Drain: @unchecked Sendable {
     time = configuration.time
     answerLimit = configuration.answerLimit
     turn = TurnLock(time)
+    firstFailure = Guarded(time, nil)
+    rearmings = Guarded(time, [])
     attention = try StopFlag()
     sinkFailed = Array(repeating: false, count: sinks.count)
     watch = ClockWatch(clock: time)

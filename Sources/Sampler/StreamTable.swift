@@ -21,7 +21,7 @@ final class StreamTable: Sendable {
     var isOver = false
   }
 
-  private let entries = Mutex<[Entry]>([])
+  private let entries: Guarded<[Entry]>
   private let context: CollectorContext
   private let time: TimeSource
   /// Layouts of a stream that are known again: one that comes and goes has its epoch back.
@@ -30,6 +30,7 @@ final class StreamTable: Sendable {
   init(context: CollectorContext, time: TimeSource) {
     self.context = context
     self.time = time
+    entries = Guarded(time, [])
   }
 
   /// Takes an armed collector as the next stream.
