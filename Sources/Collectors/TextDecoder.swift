@@ -24,9 +24,20 @@ final class TextDecoder: RawDecoder {
     var fields: [(field: TextField, column: Column)] = []
     /// Which of the columns are its own.
     var wanted: [Bool] = []
-    var template: TextTemplate?
-    var memory: TextMemory?
+    var reading: Reading?
     var firstSlot = 0
+  }
+
+  /// How a text is read: its shape, and what is remembered of the last one. A class: a reading then
+  /// costs one reference.
+  private final class Reading {
+    let template: TextTemplate
+    let memory: TextMemory
+
+    init(_ template: TextTemplate) {
+      self.template = template
+      memory = template.memory()
+    }
   }
 
   private let collector: any TextCollector
@@ -34,6 +45,8 @@ final class TextDecoder: RawDecoder {
   private let known: [String: MetricDescription]
   private var parts: [Part]
   private var sums: [SummedColumn] = []
+  /// Of what was learnt last: whether any source has a value.
+  private var hasValues = false
   /// What was reported, so that nothing is reported twice.
   private var reported = Set<String>()
   /// Messages about one collector that are worth having.
@@ -57,6 +70,7 @@ final class TextDecoder: RawDecoder {
     // A reading of nothing is known too, once it was met. What a text was learnt from it also
     // parses; else it is our bug, and absent.
     guard hasValues, isKnown || parse(body) else { return .gap(failure) }
+    guard !sums.isEmpty else { return outcome }
     for (place, sum) in sums.enumerated() {
       var total: UInt64 = 0
       for part in sum.parts { total &+= values[part] }
@@ -67,11 +81,11 @@ final class TextDecoder: RawDecoder {
 
   /// Whether any source has a value now. True also where no source has ever had one and at least
   /// one is well-formed: a link whose speed the kernel reports as unknown.
-  private var hasValues: Bool {
+  private func findValues() -> Bool {
     parts.contains { part in
       part.failure == nil
         && (!part.fields.isEmpty
-          || columns.isEmpty && part.template != nil && !part.isUnusable
+          || columns.isEmpty && part.reading != nil && !part.isUnusable
             && !part.source.namesInstances)
     }
   }
@@ -102,6 +116,8 @@ final class TextDecoder: RawDecoder {
   private func parse(_ body: Span<UInt64>, into values: inout [UInt64]) -> Bool {
     var next = RawParts()
     var all = values.mutableSpan
+    // One access of the property for all of them.
+    let parts = parts
     for index in parts.indices {
       guard let part = next.next(of: body), parts[index].failure == Self.failure(of: part) else {
         return false
@@ -111,14 +127,13 @@ final class TextDecoder: RawDecoder {
         if parts[index].wanted.first == true { all[parts[index].firstSlot] = body[part.start] }
         continue
       }
-      guard let template = parts[index].template, let memory = parts[index].memory else {
-        return false
-      }
+      guard let reading = parts[index].reading else { return false }
       let first = parts[index].firstSlot
-      var mine = all._mutatingExtracting(first..<first + template.valueCount)
+      var mine = all._mutatingExtracting(first..<first + reading.template.valueCount)
       let fits = body.withBytes(of: part) { text in
         do throws(KernelTextError) {
-          try template.parse(text, into: &mine, memory: memory)
+          try reading.template.parse(
+            text, slack: RawParts.slack, into: &mine, memory: reading.memory)
           return true
         } catch {
           return false
@@ -154,8 +169,9 @@ final class TextDecoder: RawDecoder {
     }
     // A frame of nothing keeps the columns that there were: they may come back.
     let isNothing = parts.allSatisfy { $0.failure != nil || $0.fields.isEmpty }
-    if isNothing, !columns.isEmpty { return false }
-    return arrange()
+    let isOther = (columns.isEmpty || !isNothing) && arrange()
+    hasValues = findValues()
+    return isOther
   }
 
   /// A source has no values any more, or for another reason.
@@ -163,7 +179,7 @@ final class TextDecoder: RawDecoder {
     let hadValues = parts[index].failure == nil && !parts[index].fields.isEmpty
     parts[index].failure = failure
     parts[index].fields = []
-    parts[index].template = nil
+    parts[index].reading = nil
     let path = parts[index].source.path
     let reason = failure == 0 ? "it is empty" : SystemError.words(failure)
     if hadValues || failure == EACCES || failure == EPERM || failure == 0 {
@@ -181,7 +197,7 @@ final class TextDecoder: RawDecoder {
 
   private func learn(_ index: Int, _ bytes: Span<UInt8>) {
     // What parses as it is known is known.
-    if parts[index].failure == nil, let template = parts[index].template {
+    if parts[index].failure == nil, let template = parts[index].reading?.template {
       var values = [UInt64](repeating: 0, count: template.valueCount)
       var span = values.mutableSpan
       do throws(KernelTextError) {
@@ -192,7 +208,7 @@ final class TextDecoder: RawDecoder {
     }
     parts[index].isUnusable = false
     let source = parts[index].source
-    let isFirst = parts[index].template == nil
+    let isFirst = parts[index].reading == nil
     let text = KernelText(bytes)
     var holes: [TextHole] = []
     do throws(KernelTextError) {
@@ -206,7 +222,7 @@ final class TextDecoder: RawDecoder {
     parts[index].text = text
     parts[index].holes = holes
     parts[index].failure = nil
-    parts[index].template = nil
+    parts[index].reading = nil
     parts[index].fields = holes.compactMap { hole in
       guard let field = hole.field, let column = column(field) else { return nil }
       return (field, column)
@@ -243,7 +259,7 @@ final class TextDecoder: RawDecoder {
         all.append(field.column)
       }
       if parts[index].source.entries == nil,
-        parts[index].template == nil
+        parts[index].reading == nil
           || parts[index].wanted != wanted
       {
         var mine = Set<TextField>()
@@ -252,8 +268,7 @@ final class TextDecoder: RawDecoder {
         }
         guard let text = parts[index].text else { continue }
         let template = TextTemplate(text, holes: parts[index].holes) { mine.remove($0) != nil }
-        parts[index].template = template
-        parts[index].memory = template.memory()
+        parts[index].reading = Reading(template)
       }
       parts[index].wanted = wanted
     }

@@ -64,15 +64,16 @@ package final class TextMemory {
     unsafe numbers.deallocate()
   }
 
-  /// Bytes of step `step` where `text` has at `position` what it had the last time, but for the
-  /// digits of its numbers; else nil.
+  /// Bytes of step `step` where `text`, behind which `slack` bytes may be read, has at `position`
+  /// what it had the last time, but for the digits of its numbers; else nil.
   @inline(__always)
-  func length(of step: Int, in text: Span<UInt8>, at position: Int) -> Int? {
+  func length(of step: Int, in text: Span<UInt8>, _ slack: Int, at position: Int) -> Int? {
     // Safe: the template asks for its own steps.
     let shape = unsafe shapes[step]
     let length = Int(shape.length)
-    guard length > 0, text.count &- position >= Int(shape.reach) else { return nil }
-    // Safe: `length` bytes, of which `reach` is no less, are there on both sides.
+    let left = text.count &- position
+    guard length > 0, left >= length, left &+ slack >= Int(shape.reach) else { return nil }
+    // Safe: `length` bytes are there on both sides, and `reach` of the text and what is behind it.
     let isSame = unsafe text.withUnsafeBytes {
       let there = unsafe $0.baseAddress.unsafelyUnwrapped + position
       let known = unsafe UnsafeRawPointer(pattern.baseAddress.unsafelyUnwrapped) + Int(shape.start)

@@ -292,11 +292,33 @@ package enum TextScanner {
     return byte == newline || isSeparator(byte)
   }
 
+  /// Not zero where sixteen bytes have a newline.
+  @inline(__always)
+  private static func newlines(_ words: SIMD2<UInt64>) -> SIMD2<UInt64> {
+    let others = words ^ SIMD2(repeating: 0x0A0A_0A0A_0A0A_0A0A)
+    return (others &- SIMD2(repeating: 0x0101_0101_0101_0101)) & ~others
+      & SIMD2(repeating: 0x8080_8080_8080_8080)
+  }
+
+  /// Sixteen bytes from `position` on. Callers have checked that they exist.
+  @inline(__always)
+  private static func words(_ text: Span<UInt8>, _ position: Int) -> SIMD2<UInt64> {
+    // Safe: the caller stands behind a comparison of position + 32 with text.count.
+    unsafe text.withUnsafeBytes {
+      unsafe $0.loadUnaligned(fromByteOffset: position, as: SIMD2<UInt64>.self)
+    }
+  }
+
   /// The place of the next newline from `from` on, or the end. By words rather than memchr(3),
   /// whose pages of code nothing else of a tick is on.
   private static func newlineOrEnd(_ text: Span<UInt8>, _ from: Int) -> Int {
     let count = text.count
     var place = from
+    while place + 32 <= count {
+      let found = newlines(words(text, place)) | newlines(words(text, place + 16))
+      if found[0] | found[1] != 0 { break }
+      place += 32
+    }
     while place + 8 <= count {
       // The lowest top bit that is set stands for the first newline (Hacker's Delight, 6-1).
       let others = word(text, place) ^ 0x0A0A_0A0A_0A0A_0A0A

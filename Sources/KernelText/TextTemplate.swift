@@ -143,9 +143,11 @@ package struct TextTemplate: Sendable, Equatable {
   }
 
   /// Writes `valueCount` values of a text of this shape. `memory` is the one that `memory()` gave,
-  /// and knows the last text, of which this is the faster the less has moved.
+  /// and knows the last text, of which this is the faster the less has moved. Behind the text there
+  /// are `slack` bytes that may be read: without eight of them its last numbers are searched for
+  /// each time.
   package func parse(
-    _ text: Span<UInt8>, into values: inout MutableSpan<UInt64>, memory: TextMemory
+    _ text: Span<UInt8>, slack: Int = 0, into values: inout MutableSpan<UInt64>, memory: TextMemory
   ) throws(KernelTextError) {
     precondition(values.count >= valueCount, "room for every value")
     let steps = steps.span
@@ -157,7 +159,7 @@ package struct TextTemplate: Sendable, Equatable {
       let step = steps[index]
       let length = Int(step.literalLength)
       if step.action.isOfDecimals {
-        if let known = memory.length(of: index, in: text, at: position) {
+        if let known = memory.length(of: index, in: text, slack, at: position) {
           slot = Self.recall(step, index, text, position, &values, slot, memory)
           position += known
           literal += length

@@ -88,7 +88,7 @@ package final class StoreSink: SampleSink {
   }
 
   private func epoch(_ epoch: UInt32, of stream: UInt16) -> UInt32 {
-    epoch &+ (earlier.epochs[stream] ?? 0)
+    earlier.epochs.isEmpty ? epoch : epoch &+ (earlier.epochs[stream] ?? 0)
   }
 
   /// Closes the open chunk of the stream's last epoch.

@@ -210,12 +210,12 @@ final class TailWriter {
     guard words.count - start + length < Self.batchWords,
       words.count + length < Tail.generationWords
     else { return false }
-    words.append(UInt64(length))
-    var front: [6 of UInt64] = .init(repeating: 0)
+    var front: [7 of UInt64] = .init(repeating: UInt64(length))
     var span = front.mutableSpan
-    header.encode(into: &span)
-    for index in front.indices { words.append(front[index]) }
-    // Safe: the buffer is read while the span lives.
+    var behind = span._mutatingExtracting(1..<1 + FrameHeader.wordCount)
+    header.encode(into: &behind)
+    // Safe: the buffers are read while their spans live.
+    unsafe front.span.withUnsafeBufferPointer { unsafe words.append(contentsOf: $0) }
     unsafe body.withUnsafeBufferPointer { unsafe words.append(contentsOf: $0) }
     return true
   }

@@ -22,63 +22,45 @@ package struct RefreshWatch {
     var isSaid = false
   }
 
-  private struct Stream {
-    var epoch: UInt32
-    var bracket: UInt32
-    var instances: [Instance]
-  }
-
-  private var streams: [Stream?] = []
-  /// Streams that have a metric which may lag.
-  private var watched: [Bool] = []
+  private var collector = ""
+  private var bracket: UInt32 = 0
+  private var instances: [Instance] = []
 
   /// A watch that has seen nothing.
   package init() {}
 
-  /// Looks at one complete frame; gives a message for each instance that was found to lag.
-  package mutating func observe(
-    _ header: FrameHeader, _ values: Span<UInt64>, _ layout: Layout
-  ) -> [String] {
-    let index = Int(header.stream)
-    while watched.count <= index {
-      watched.append(true)
-      streams.append(nil)
-    }
-    guard watched[index] else { return [] }
-    if streams[index]?.epoch != header.epoch {
-      let instances = Self.instances(layout)
-      guard !instances.isEmpty else {
-        watched[index] = false
-        return []
-      }
-      streams[index] = Stream(
-        epoch: header.epoch, bracket: header.bracket, instances: instances)
-    }
-    // Taken out, so that its instances are changed in place.
-    guard var stream = streams[index].take() else { return [] }
-    defer { streams[index] = stream }
-    let isNew = stream.bracket != header.bracket || header.edge == .open
-    stream.bracket = header.bracket
+  /// Takes a layout into force for the frames that follow: streaks begin anew.
+  package mutating func layout(_ layout: Layout) {
+    collector = layout.collector
+    instances = Self.instances(layout)
+  }
+
+  /// Looks at one complete frame of the layout in force; gives a message for each instance that
+  /// was found to lag.
+  package mutating func observe(_ header: FrameHeader, _ values: Span<UInt64>) -> [String] {
+    guard !instances.isEmpty else { return [] }
+    let isNew = bracket != header.bracket || header.edge == .open
+    bracket = header.bracket
     var messages: [String] = []
-    for place in stream.instances.indices {
+    for place in instances.indices {
       var sum: UInt64 = 0
-      for column in stream.instances[place].columns { sum &+= values[column] }
+      for column in instances[place].columns { sum &+= values[column] }
       // A counter that fell was reset: its readings begin anew too.
-      if isNew || sum < stream.instances[place].last {
-        stream.instances[place].gap = 0
-        stream.instances[place].readings = 0
+      if isNew || sum < instances[place].last {
+        instances[place].gap = 0
+        instances[place].readings = 0
       } else if header.edge == .none,
-        let gap = Self.advance(&stream.instances[place], to: sum, at: header.start)
+        let gap = Self.advance(&instances[place], to: sum, at: header.start)
       {
         let milliseconds =
-          (header.start &- stream.instances[place].streakStart) / UInt64(Self.streakLimit)
+          (header.start &- instances[place].streakStart) / UInt64(Self.streakLimit)
           / 1_000_000
         messages.append(
-          "\(layout.collector): the counters of \(stream.instances[place].name) moved at every "
+          "\(collector): the counters of \(instances[place].name) moved at every "
             + "\(gap). reading only, each \(milliseconds) ms: its driver brings them up to date no "
             + "more often, or the traffic comes in bursts; choose an interval of that or more")
       }
-      stream.instances[place].last = sum
+      instances[place].last = sum
     }
     return messages
   }

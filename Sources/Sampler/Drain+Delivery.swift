@@ -10,20 +10,21 @@ extension Drain {
     let body = words.extracting(FrameHeader.wordCount..<words.count)
     deliverEvents(upTo: record.header.start)
     guard adopt(record.header), stream < live.count else { return }
+    let live = live[stream]
     var header = record.header
     if record.isRaw {
-      decode(body, &header, source)
-      header.epoch = live[stream].layout?.epoch ?? 0
-      if header.outcome == .complete {
+      let decoder = decode(body, &header, live, source)
+      header.epoch = live.epoch
+      if let decoder, header.outcome == .complete {
         // Taken out of the property: a span of it may not outlive an access.
-        let values = live[stream].decoder?.values ?? []
-        deliver(header, values.span)
+        let values = decoder.values
+        deliver(header, values.span, live)
       } else {
-        deliver(header, body.extracting(0..<0))
+        deliver(header, body.extracting(0..<0), live)
       }
     } else {
-      header.epoch = live[stream].layout?.epoch ?? 0
-      deliver(header, body)
+      header.epoch = live.epoch
+      deliver(header, body, live)
       if header.outcome.needsRearm { rearm(header.stream, at: header.start) }
     }
   }
@@ -53,13 +54,15 @@ extension Drain {
     return true
   }
 
-  /// Decodes what an acquisition has read; the header then has the outcome.
-  private func decode(_ body: Span<UInt64>, _ header: inout FrameHeader, _ source: Source) {
-    let stream = Int(header.stream)
-    guard header.outcome == .complete, let decoder = live[stream].decoder else {
-      live[stream].gaps.add(header.outcome)
+  /// Decodes what an acquisition has read; gives what has the values, and the header then has the
+  /// outcome.
+  private func decode(
+    _ body: Span<UInt64>, _ header: inout FrameHeader, _ live: Live, _ source: Source
+  ) -> RawDecoder? {
+    guard header.outcome == .complete, let decoder = live.decoder else {
+      live.gaps.add(header.outcome)
       if header.outcome == .truncated { growRing(source) }
-      return
+      return nil
     }
     switch decoder.decode(body) {
     case .values: break
@@ -68,7 +71,7 @@ extension Drain {
       fitRing(source, header.stream, bodyWords: body.count)
     case .gap(let outcome):
       header.outcome = outcome
-      live[stream].gaps.add(outcome)
+      live.gaps.add(outcome)
     }
     if !decoder.messages.isEmpty {
       for message in decoder.messages { report(.gap, message, at: header.start) }
@@ -76,13 +79,14 @@ extension Drain {
     }
     if decoder.wantsRearm {
       rearm(header.stream, at: header.start)
-    } else if live[stream].rearmFailed {
-      live[stream].rearmFailed = false
+    } else if live.rearmFailed {
+      live.rearmFailed = false
     }
+    return decoder
   }
 
-  private func deliver(_ header: FrameHeader, _ body: Span<UInt64>) {
-    guard let layout = live[Int(header.stream)].layout else { return }
+  private func deliver(_ header: FrameHeader, _ body: Span<UInt64>, _ live: Live) {
+    guard live.layout != nil else { return }
     if header.kind == .records {
       for index in sinks.indices where !sinkFailed[index] {
         guarded(index) { sink throws(LBError) in try sink.records(header, body) }
@@ -90,8 +94,8 @@ extension Drain {
       return
     }
     if header.outcome == .complete {
-      steps.observe(header, body, layout)
-      for message in refreshes.observe(header, body, layout) {
+      live.steps.observe(header, body)
+      for message in live.refreshes.observe(header, body) {
         report(.note, message, at: header.start)
       }
     }
@@ -108,7 +112,11 @@ extension Drain {
   }
 
   func deliverLayout(_ layout: Layout) {
-    live[Int(layout.stream)].layout = layout
+    let live = live[Int(layout.stream)]
+    live.layout = layout
+    live.epoch = layout.epoch
+    live.steps.layout(layout)
+    live.refreshes.layout(layout)
     deliver { sink throws(LBError) in try sink.layout(layout) }
   }
 

@@ -57,12 +57,16 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  /// What is known of one stream.
-  struct Live {
+  /// What is known of one stream. A class: a record then costs one reference, and no copy.
+  final class Live {
     /// Number of the arming that its records come from, and what decodes them.
     var arming: UInt32 = 0
     var decoder: RawDecoder?
     var layout: Layout?
+    /// The layout's, 0 before there is one.
+    var epoch: UInt32 = 0
+    var steps = StepWatch()
+    var refreshes = RefreshWatch()
     /// Acquisitions that could not be decoded.
     var gaps = GapCounts()
     /// Arming anew was tried last at this time, and failed then.
@@ -101,8 +105,6 @@ final class Drain: @unchecked Sendable {
   var live: [Live] = []
   var events: [SampleEvent] = []
   var sinkFailed: [Bool]
-  var steps = StepWatch()
-  var refreshes = RefreshWatch()
   private var watch: ClockWatch
   /// CPU time of the drain's thread and of flushes.
   private(set) var cpuNanoseconds: UInt64 = 0
@@ -207,7 +209,9 @@ final class Drain: @unchecked Sendable {
   func drained(_ index: Int) -> UInt64 { sources[index].drained }
 
   /// Steps back, resets and wraps of a stream since the last call. After a flush.
-  func takeSteps(_ stream: Int) -> CounterCounts { steps.take(stream) }
+  func takeSteps(_ stream: Int) -> CounterCounts {
+    stream < live.count ? live[stream].steps.take() : CounterCounts()
+  }
 
   /// Acquisitions of a stream that could not be decoded since the last call. After a flush.
   func takeGaps(_ stream: Int) -> GapCounts {

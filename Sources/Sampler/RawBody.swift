@@ -2,7 +2,8 @@ import CLinux
 import Glibc
 
 /// What one acquisition reads, in the ring: a part for each source, each a word in front (the errno
-/// of the read above 48 bits of length) and then the bytes, rounded up to whole words.
+/// of the read above 48 bits of length), then the bytes, rounded up to whole words, and a word of
+/// zero: whoever parses may read eight bytes from any of them on.
 ///
 /// It hands out no memory and ends where the room ends: what does not fit sets `isCut`.
 @safe
@@ -40,14 +41,14 @@ public struct RawBody: ~Copyable {
   /// Appends the text of `file` from its start on.
   @inline(__always)
   package mutating func text(_ file: Int32, _ delivery: Delivery) {
-    guard count < capacity else {
+    guard count &+ 1 < capacity else {
       isCut = true
       return
     }
-    // Safe: the front's place is below the capacity, and the reads end before it.
+    // Safe: the front's place and the slack's are below the capacity, and the reads end before it.
     let front = unsafe words + count
     let start = unsafe UnsafeMutableRawPointer(front + 1)
-    let room = (capacity &- count &- 1) &* 8
+    let room = (capacity &- count &- 2) &* 8
     var bytes = 0
     var failure = 0
     while bytes < room {
@@ -68,20 +69,22 @@ public struct RawBody: ~Copyable {
     // A full room may have cut the text.
     if bytes >= room { isCut = true }
     unsafe front.pointee = UInt64(truncatingIfNeeded: failure) &<< 48 | UInt64(bytes)
-    count &+= 1 &+ (bytes &+ 7) / 8
+    count &+= 2 &+ (bytes &+ 7) / 8
+    unsafe words[count &- 1] = 0
   }
 
   /// Appends a part of `count` words, each as `value` says.
   @inline(__always)
   package mutating func words(_ number: Int, _ value: (Int) -> UInt64) {
-    guard count &+ 1 &+ number <= capacity else {
+    guard count &+ 2 &+ number <= capacity else {
       isCut = true
       return
     }
     // Safe: all of them are below the capacity.
     unsafe words[count] = UInt64(number &* 8)
     for place in 0..<number { unsafe words[count &+ 1 &+ place] = value(place) }
-    count &+= 1 &+ number
+    count &+= 2 &+ number
+    unsafe words[count &- 1] = 0
   }
 
   /// Forgets what was appended behind `mark`, which `count` was before.
@@ -96,14 +99,15 @@ public struct RawBody: ~Copyable {
   /// Appends one number that a call gave, or the errno that it failed with.
   package mutating func number(_ value: UInt64, failure: Int32 = 0) {
     systemCalls &+= 1
-    guard count + 2 <= capacity else {
+    guard count + 3 <= capacity else {
       isCut = true
       return
     }
-    // Safe: both words are below the capacity.
+    // Safe: all three words are below the capacity.
     unsafe words[count] = UInt64(UInt32(bitPattern: failure)) << 48 | 8
     unsafe words[count + 1] = value
-    count += 2
+    unsafe words[count + 2] = 0
+    count += 3
   }
 }
 
@@ -143,6 +147,9 @@ package struct RawParts {
     package let bytes: Int
   }
 
+  /// Bytes behind each part that are there to be read, and are none of it.
+  package static let slack = 8
+
   private var next = 0
 
   /// From the first part on.
@@ -155,14 +162,14 @@ package struct RawParts {
     let front = body[next]
     let bytes = Int(front & 0xFFFF_FFFF_FFFF)
     let start = next &+ 1
-    guard bytes <= (body.count &- start) &* 8 else { return nil }
-    next = start &+ (bytes &+ 7) / 8
+    guard bytes <= (body.count &- start &- 1) &* 8 else { return nil }
+    next = start &+ (bytes &+ 7) / 8 &+ 1
     return Part(failure: Int32(truncatingIfNeeded: front &>> 48), start: start, bytes: bytes)
   }
 }
 
 extension Span<UInt64> {
-  /// Calls `body` with the bytes of a part.
+  /// Calls `body` with the bytes of a part, behind which `RawParts.slack` more may be read.
   @inline(__always)
   package func withBytes<R, E>(
     of part: RawParts.Part, _ body: (Span<UInt8>) throws(E) -> R

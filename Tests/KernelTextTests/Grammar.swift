@@ -99,13 +99,16 @@ func parse(_ template: TextTemplate, _ text: [UInt8]) throws(KernelTextError) ->
   return try second.get()
 }
 
-/// The values of `text`, read with what `memory` has of an earlier one.
+/// The values of `text`, read with what `memory` has of an earlier one. Digits that stand behind it
+/// are no part of its last number.
 func parse(
   _ template: TextTemplate, _ text: [UInt8], _ memory: TextMemory
 ) throws(KernelTextError) -> [UInt64] {
   var values = [UInt64](repeating: 0, count: template.valueCount)
   var span = values.mutableSpan
-  try template.parse(text.span, into: &span, memory: memory)
+  let padded = text + Array("98765432".utf8)
+  try template.parse(
+    padded.span.extracting(0..<text.count), slack: 8, into: &span, memory: memory)
   return values
 }
 

@@ -25,6 +25,7 @@ private struct Bracket {
   init(_ layout: Layout) throws {
     self.layout = layout
     try deltas.layout(layout)
+    watch.layout(layout)
   }
 
   mutating func frame(
@@ -35,12 +36,13 @@ private struct Bracket {
       outcome: outcome, edge: edge, stream: 0, epoch: layout.epoch, bracket: number,
       start: time, end: time)
     try deltas.frame(header, values.span)
-    if outcome == .complete { watch.observe(header, values.span, layout) }
+    if outcome == .complete { watch.observe(header, values.span) }
   }
 
   mutating func change(_ layout: Layout) throws {
     self.layout = layout
     try deltas.layout(layout)
+    watch.layout(layout)
   }
 }
 
@@ -52,9 +54,9 @@ private struct Bracket {
     try bracket.frame([7, 5], .close)
     // Up to 2^32, once round, and 7.
     #expect(bracket.deltas.metrics() == ["c.narrow": 4_589_934_599, "c.level": 5])
-    let counts = bracket.watch.take(0)
+    let counts = bracket.watch.take()
     #expect(counts.wraps == 2 && counts.resets == 0 && counts.stepsBack == 0)
-    #expect(bracket.watch.take(0) == CounterCounts())
+    #expect(bracket.watch.take() == CounterCounts())
   }
 
   /// The values at the edges alone would give 512 times 4,000.
@@ -65,7 +67,7 @@ private struct Bracket {
     try bracket.frame([15, 19])
     try bracket.frame([5000, 90_019], .close)
     #expect(bracket.deltas.values().isEmpty)
-    #expect(bracket.watch.take(0).resets == 2)
+    #expect(bracket.watch.take().resets == 2)
     // The next bracket begins anew.
     bracket.number = 2
     try bracket.frame([6000, 5], .open)
@@ -79,7 +81,7 @@ private struct Bracket {
     try bracket.frame([0, 0])
     try bracket.frame([1010, 90_003], .close)
     #expect(bracket.deltas.metrics() == ["c.wide": 5120, "c.narrow": 3])
-    #expect(bracket.watch.take(0).resets == 0)
+    #expect(bracket.watch.take().resets == 0)
     // At the close it cannot be told from a reset.
     bracket.number = 2
     try bracket.frame([1000, 90_000], .open)
@@ -166,13 +168,13 @@ private struct Bracket {
 @Suite struct StepWatchTests {
   @Test func framesOfTwoBracketsAreNotCompared() {
     var watch = StepWatch()
-    let layout = layout([wide])
+    watch.layout(layout([wide]))
     for (bracket, value) in [(1, 100), (1, 90), (2, 5), (2, 7)] as [(UInt32, UInt64)] {
       let header = FrameHeader(stream: 0, epoch: 1, bracket: bracket, start: value, end: value)
-      watch.observe(header, [value].span, layout)
+      watch.observe(header, [value].span)
     }
-    #expect(watch.take(0).resets == 1)
-    #expect(watch.take(3) == CounterCounts())
+    #expect(watch.take().resets == 1)
+    #expect(watch.take() == CounterCounts())
   }
 
   /// A device that came anew is a reset also where a new layout brought it.
@@ -182,11 +184,11 @@ private struct Bracket {
       (1, [100, 7]), (2, [8]), (1, [30, 9]), (1, [31, 9]),
     ]
     for (index, frame) in frames.enumerated() {
-      let layout = layout(frame.epoch == 1 ? [wide, sum] : [narrow], epoch: frame.epoch)
+      watch.layout(layout(frame.epoch == 1 ? [wide, sum] : [narrow], epoch: frame.epoch))
       let header = FrameHeader(
         stream: 0, epoch: frame.epoch, bracket: 1, start: UInt64(index), end: UInt64(index))
-      watch.observe(header, frame.values.span, layout)
+      watch.observe(header, frame.values.span)
     }
-    #expect(watch.take(0).resets == 1)
+    #expect(watch.take().resets == 1)
   }
 }
