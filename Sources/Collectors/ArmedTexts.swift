@@ -13,6 +13,8 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   struct File {
     let descriptor: Int32
     let delivery: RawBody.Delivery
+    /// Bytes to ask for: four times those of the first reading.
+    var request = Int32(RawBody.firstRequest)
     /// It is a directory, of which the number of entries is read.
     let isFolder: Bool
   }
@@ -42,10 +44,17 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     for index in unsafe files.indices { unsafe Self.read(files[index], into: &body) }
   }
 
+  /// Bytes to ask for of a file that had `firstBytes`: what has grown by more is asked for in pieces.
+  static func request(firstBytes: Int) -> Int32 {
+    Int32(clamping: max(4096, (firstBytes * 4 + 4095) / 4096 * 4096))
+  }
+
   /// One source's part.
   @inline(__always)
   static func read(_ file: File, into body: inout RawBody) {
-    guard file.isFolder else { return body.text(file.descriptor, file.delivery) }
+    guard file.isFolder else {
+      return body.text(file.descriptor, file.delivery, request: Int(file.request))
+    }
     if let count = RawDirectory.size(file.descriptor) {
       body.number(count)
     } else {

@@ -108,6 +108,11 @@ extension TextCollector {
     let (body, _) = RawBody.collect(atLeast: 0) { body in
       for file in files { ArmedTexts.read(file, into: &body) }
     }
+    var parts = RawParts()
+    for index in files.indices {
+      guard let part = parts.next(of: body.span) else { break }
+      files[index].request = ArmedTexts.request(firstBytes: part.bytes)
+    }
     let outcome = decoder.decode(body.span)
     notes += decoder.messages
     decoder.messages = []

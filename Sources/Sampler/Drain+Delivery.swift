@@ -25,7 +25,8 @@ extension Drain {
     } else {
       header.epoch = live.epoch
       deliver(header, body, live)
-      if header.outcome.needsRearm { rearm(header.stream, at: header.start) }
+      if header.outcome.needsRearm { live.wantsRearm = true }
+      if live.wantsRearm { rearm(header.stream, at: header.start) }
     }
   }
 
@@ -129,6 +130,7 @@ extension Drain {
     if let last = live[index].rearmedAt, now &- last < 1_000_000_000 { return }
     guard !live[index].isGivenUp, !worker.isBusy(stream) else { return }
     live[index].rearmedAt = now
+    live[index].wantsRearm = false
     let arming = live[index].arming
     let isQueued = worker.submit(stream) { [self] in
       var failure: LBError?

@@ -71,6 +71,8 @@ final class Drain: @unchecked Sendable {
     var gaps = GapCounts()
     /// Arming anew was tried last at this time, and failed then.
     var rearmedAt: UInt64?
+    /// An acquisition asked for it, and it has not been begun yet.
+    var wantsRearm = false
     var rearmFailed = false
     /// It is not armed anew any more: an arming of it hangs.
     var isGivenUp = false

@@ -38,9 +38,14 @@ public struct RawBody: ~Copyable {
   /// A page's room that is left behind a shorter first read: half the smallest page.
   package static let surelyWhole = 2048
 
-  /// Appends the text of `file` from its start on.
+  /// Bytes that are asked for where nothing is known of a file.
+  package static let firstRequest = 64 << 10
+
+  /// Appends the text of `file` from its start on, asking for `request` bytes and, where that was
+  /// filled, for what follows. All the room that there is would be too much to ask for: the files of
+  /// /proc/sys allocate as much as they are asked for, and refuse above 4 MiB (proc_sys_call_handler).
   @inline(__always)
-  package mutating func text(_ file: Int32, _ delivery: Delivery) {
+  package mutating func text(_ file: Int32, _ delivery: Delivery, request: Int = firstRequest) {
     guard count &+ 1 < capacity else {
       isCut = true
       return
@@ -52,7 +57,8 @@ public struct RawBody: ~Copyable {
     var bytes = 0
     var failure = 0
     while bytes < room {
-      let more = unsafe lb_pread(file, start + bytes, room &- bytes, Int64(bytes))
+      let most = min(room &- bytes, max(request, bytes))
+      let more = unsafe lb_pread(file, start + bytes, most, Int64(bytes))
       systemCalls &+= 1
       if more < 0 {
         if more == -Int(EINTR) { continue }
@@ -60,7 +66,7 @@ public struct RawBody: ~Copyable {
         break
       }
       bytes &+= more
-      if more == 0 || delivery == .whole
+      if more == 0 || (delivery == .whole && more < most)
         || (delivery == .shortRecords && bytes == more && bytes < Self.surelyWhole)
       {
         break

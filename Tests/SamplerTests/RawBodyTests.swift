@@ -41,6 +41,17 @@ import Testing
     #expect(pieces.calls == 2 && pieces.bytes.count > 0)
   }
 
+  /// The files of /proc/sys refuse to be asked for 4 MiB, and take longer the more they are asked
+  /// for.
+  @Test(arguments: [RawBody.Delivery.whole, .shortRecords, .pieces])
+  func aSettingIsReadIntoAnyRoom(_ delivery: RawBody.Delivery) throws {
+    let file = try OwnedDescriptor(open: "/proc/sys/fs/file-nr", O_RDONLY)
+    let (words, _) = RawBody.collect(atLeast: 1 << 20) { $0.text(file.number, delivery) }
+    var parts = RawParts()
+    let part = parts.next(of: words.span)
+    #expect(part?.failure == 0 && (part?.bytes ?? 0) > 4)
+  }
+
   /// A whole file of any size takes one read, where there is room.
   @Test(arguments: [0, 1, 7, 8, 9, 4096, 100_000])
   func aFileOfAnySizeIsWhole(size: Int) throws {

@@ -105,6 +105,9 @@ private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
   private let paths: [UnsafeMutablePointer<CChar>]
   /// Slot of each mount's metrics, -1 for what is not wanted.
   private let slots: [Int]
+  /// The mounts are others than it was armed with. For good: the kernel tells of a change once, and
+  /// where a mount was, statvfs(2) finds the file system below it.
+  private var isOutdated = false
   private static let fields = 6
 
   init(
@@ -133,10 +136,12 @@ private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
 
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     systemCallsOfSample = UInt64(unsafe paths.count) &+ 1
-    if KernelCalls.hasChanged(mountinfo.number) { return .layoutChanged }
+    guard !isOutdated else { return .layoutChanged }
     for index in unsafe paths.indices {
-      // Gone a moment ago, and the list will say so.
-      guard let use = unsafe KernelCalls.fileSystem(paths[index]) else { return .layoutChanged }
+      guard let use = unsafe KernelCalls.fileSystem(paths[index]) else {
+        isOutdated = true
+        break
+      }
       let first = index * Self.fields
       put(use.size, first, &values)
       put(use.free, first + 1, &values)
@@ -145,7 +150,9 @@ private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
       put(use.freeFiles, first + 4, &values)
       put(use.isReadOnly ? 1 : 0, first + 5, &values)
     }
-    return .complete
+    // Asked last: what was unmounted before it was asked for its room has been told by then.
+    if KernelCalls.hasChanged(mountinfo.number) { isOutdated = true }
+    return isOutdated ? .layoutChanged : .complete
   }
 
   private func put(_ value: UInt64, _ place: Int, _ values: inout MutableSpan<UInt64>) {
