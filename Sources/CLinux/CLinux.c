@@ -30,6 +30,30 @@
 #include <time.h>
 #include <unistd.h>
 
+static int argument_count;
+static char **argument_list;
+
+// glibc gives every constructor the arguments of main (elf/dl-init.c). The Swift runtime reads them
+// from /proc, which may not be there.
+__attribute__((constructor)) static void keep_arguments(int count, char **list, char **environment) {
+  (void)environment;
+  argument_count = count;
+  argument_list = list;
+}
+
+int lb_argument_count(void) { return argument_count; }
+
+const char *lb_argument(int index) { return argument_list[index]; }
+
+int lb_hold_standard_descriptors(void) {
+  for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+    if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
+    // The lowest free number is this one. For reading alone: what is written to it is an error.
+    if (open("/dev/null", O_RDONLY) < 0) return errno;
+  }
+  return 0;
+}
+
 #if !defined(__x86_64__) && !defined(__aarch64__)
 long lb_syscall6(long number, long a, long b, long c, long d, long e, long f) {
   long result = syscall(number, a, b, c, d, e, f);

@@ -74,8 +74,10 @@ extension TextCollector {
     var notes: [String] = []
     for source in sources(context) {
       do throws(SystemError) {
-        let flags = source.entries == nil ? O_RDONLY : RawDirectory.pathOnly
-        let descriptor = try OwnedDescriptor(open: source.path, flags)
+        let descriptor =
+          source.entries == nil
+          ? try OwnedDescriptor(text: source.path)
+          : try OwnedDescriptor(open: source.path, RawDirectory.pathOnly)
         let isKernels = descriptor.isOnProc()
         isOnProc = isOnProc && isKernels
         // Another file system's file (LXCFS, a fixture) may come in pieces of any size.

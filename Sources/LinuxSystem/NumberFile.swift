@@ -8,7 +8,7 @@ package struct NumberFile: ~Copyable {
   /// The file at `path`; one that is not there has no number.
   package init(_ path: String) {
     do throws(SystemError) {
-      file = try OwnedDescriptor(open: path, O_RDONLY)
+      file = try OwnedDescriptor(text: path)
     } catch {
       file = OwnedDescriptor(owning: -1)
     }

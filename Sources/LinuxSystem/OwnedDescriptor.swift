@@ -15,6 +15,16 @@ package struct OwnedDescriptor: ~Copyable {
     self.number = number
   }
 
+  /// Opens a kernel's text for reading. Anything but a regular file, which those of /proc and /sys
+  /// are, is refused with EINVAL: a FIFO would wait for its writer, and a device may never end.
+  package init(text path: String) throws(SystemError) {
+    try self.init(open: path, O_RDONLY | O_NONBLOCK)
+    var facts = stat()
+    guard unsafe fstat(number, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+      throw SystemError("open", errno: EINVAL, path: path, reason: "not a regular file")
+    }
+  }
+
   deinit { _ = Glibc.close(number) }
 
   /// Closes now. Linux releases the number whatever close(2) says, so there is nothing to retry.
@@ -70,9 +80,13 @@ package final class DescriptorList {
 
 /// Small whole files, read and written outside the sampling path.
 package enum SmallFile {
-  /// The bytes of `path` up to `limit`; grows until the kernel gives no more.
-  package static func read(_ path: String, limit: Int = 1 << 24) throws(SystemError) -> [UInt8] {
-    let file = try OwnedDescriptor(open: path, O_RDONLY)
+  /// The bytes of `path`, a kernel's text, up to `limit`; grows until the kernel gives no more. A
+  /// file that the user named may be `ofAnyKind`, a pipe for instance.
+  package static func read(
+    _ path: String, limit: Int = 1 << 24, ofAnyKind: Bool = false
+  ) throws(SystemError) -> [UInt8] {
+    let file =
+      ofAnyKind ? try OwnedDescriptor(open: path, O_RDONLY) : try OwnedDescriptor(text: path)
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 14)
     while bytes.count < limit {

@@ -5,16 +5,16 @@ package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible 
   package let call: String
   package let errno: Int32
   package let path: String?
+  /// The errno's own words, or better ones.
+  package let reason: String
 
-  /// The failure of `call`; `errno` as the kernel gave it.
-  package init(_ call: String, errno: Int32, path: String? = nil) {
+  /// The failure of `call`; `errno` as the kernel gave it, in other words where `reason` has some.
+  package init(_ call: String, errno: Int32, path: String? = nil, reason: String? = nil) {
     self.call = call
     self.errno = errno
     self.path = path
+    self.reason = reason ?? Self.words(errno)
   }
-
-  /// The errno's own words.
-  package var reason: String { Self.words(errno) }
 
   /// `open /proc/stat: No such file or directory`.
   package var description: String {

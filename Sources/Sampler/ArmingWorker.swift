@@ -50,25 +50,42 @@ final class ArmingWorker: Sendable {
     return true
   }
 
-  /// Does a job for `stream` and waits for it, for up to `limit` nanoseconds; false when it has not
-  /// come back by then, and is given up.
+  /// What became of a job that somebody waited for.
+  enum Outcome {
+    case done
+    /// It has not come back in time, and was given up.
+    case overdue
+    /// A stop was requested meanwhile, and it was given up.
+    case stopped
+    /// No thread can be had to do it.
+    case noThread
+  }
+
+  /// A stop is looked for this often, in nanoseconds, while a job is waited for.
+  private static let stopCheck: UInt64 = 20_000_000
+
+  /// Does a job for `stream` and waits for it, for up to `limit` nanoseconds or until `stop` is
+  /// raised.
   func run(
-    _ stream: UInt16, within limit: UInt64, _ body: @escaping @Sendable () -> Void
-  ) -> Bool {
-    guard submit(stream, body) else { return false }
+    _ stream: UInt16, within limit: UInt64, unless stop: StopFlag? = nil,
+    _ body: @escaping @Sendable () -> Void
+  ) -> Outcome {
+    guard submit(stream, body) else { return .noThread }
     let deadline = time.monotonic() &+ limit
     while true {
       let seen = done.current()
       let isPending = state.withLock { state in
         state.running?.stream == stream || state.queue.contains { $0.stream == stream }
       }
-      guard isPending else { return true }
-      if time.monotonic() >= deadline {
+      guard isPending else { return .done }
+      let now = time.monotonic()
+      let isStopped = stop?.raised != nil
+      if isStopped || now >= deadline {
         giveUp()
         state.withLock { $0.queue.removeAll { $0.stream == stream && !$0.isClosing } }
-        return false
+        return isStopped ? .stopped : .overdue
       }
-      done.wait(since: seen, until: deadline)
+      done.wait(since: seen, until: stop == nil ? deadline : min(deadline, now + Self.stopCheck))
     }
   }
 

@@ -172,6 +172,53 @@ extension Drain {
     }
   }
 
+  /// Reports what a thread changed to keep the budget.
+  func noteCadences() {
+    for source in sources {
+      for index in source.cadences.indices {
+        let cadence = source.thread.cadences[index]
+        guard cadence != source.cadences[index] else { continue }
+        let isLonger = cadence > source.cadences[index]
+        source.cadences[index] = cadence
+        // A new bracket begins as it was asked for.
+        guard isLonger else { continue }
+        let period = cadence * source.interval
+        let words = period % 1_000_000 == 0 ? "\(period / 1_000_000) ms" : "\(period / 1000) µs"
+        let name = table.name(source.thread.stream(index))
+        events.append(
+          SampleEvent(
+            .budget, time: time.monotonic(),
+            message: "budget: \(name) is read every \(words) from now on"))
+      }
+    }
+  }
+
+  /// Reports sampling threads that have been at one deadline for longer than a collector may take.
+  func noteHangs() {
+    let now = time.monotonic()
+    for source in sources where !source.thread.isLeftAlone.load(ordering: .acquiring) {
+      let floor = source.thread.floor.load(ordering: .acquiring)
+      let name = "sampling thread \(source.thread.index)"
+      guard floor == source.floor, floor <= now else {
+        if source.hangs { report(.note, "\(name) answers again") }
+        source.hangs = false
+        (source.floor, source.floorSince, source.passesAtFloor) = (floor, now, 0)
+        continue
+      }
+      source.passesAtFloor += 1
+      // Not at the first passes behind a SIGSTOP of this process.
+      guard !source.hangs, source.passesAtFloor > 4, now &- source.floorSince >= answerLimit else {
+        continue
+      }
+      source.hangs = true
+      let stream = source.thread.reading.load(ordering: .relaxed)
+      report(
+        .gap,
+        "\(name) has been blocked for \(Durations.text(answerLimit)) in collector "
+          + "\(table.name(stream)); its values are left out until the read returns")
+    }
+  }
+
   /// Forgets what it has counted of streams: a bracket that was not closed has no account. In turn.
   func forgetCounts() {
     for stream in live.indices {

@@ -32,6 +32,12 @@ final class Drain: @unchecked Sendable {
     var drained: UInt64 = 0
     /// Cadences as they were reported last.
     var cadences: [UInt64]
+    /// The thread's floor at the last pass, since when, and at how many passes.
+    var floor: UInt64 = .max
+    var floorSince: UInt64 = 0
+    var passesAtFloor = 0
+    /// It was reported to hang.
+    var hangs = false
 
     init(_ thread: SamplingThread, _ ring: RingStorage, interval: UInt64) {
       self.thread = thread
@@ -97,6 +103,10 @@ final class Drain: @unchecked Sendable {
   /// Held for a pass, by the drain's thread or by `flush`.
   private let turn: TurnLock
   private let ending = Atomic<Bool>(false)
+  /// When the last deadline of the bracket comes.
+  let lastDeadline = Atomic<UInt64>(.max)
+  /// Every sampling thread has had its last deadline, or hangs when it has passed.
+  let isOver = Atomic<Bool>(false)
   /// Raised when a sink failed or the sampling threads are all finished.
   let attention: StopFlag
   private let firstFailure: Guarded<LBError?>
@@ -232,9 +242,15 @@ final class Drain: @unchecked Sendable {
       if isEnding { return }
       let isOver = inTurn {
         !sources.isEmpty
-          && sources.allSatisfy { $0.thread.finished.load(ordering: .acquiring) }
+          && sources.allSatisfy {
+            $0.thread.finished.load(ordering: .acquiring)
+              || $0.hangs && time.monotonic() >= lastDeadline.load(ordering: .acquiring)
+          }
       }
-      if isOver { attention.raise() }
+      if isOver {
+        if sources.contains(where: \.hangs) { self.isOver.store(true, ordering: .releasing) }
+        attention.raise()
+      }
       let now = time.monotonic()
       if now >= next { next = now &+ period }
       signal.wait(since: seen, until: next)
@@ -252,6 +268,7 @@ final class Drain: @unchecked Sendable {
     }
     noteRearmings()
     noteCadences()
+    noteHangs()
     events += watch.check()
     deliverRecords(before: watermark)
     deliverEvents(upTo: watermark)
@@ -339,28 +356,6 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  // MARK: Events
-
-  /// Reports what a thread changed to keep the budget.
-  func noteCadences() {
-    for source in sources {
-      for index in source.cadences.indices {
-        let cadence = source.thread.cadences[index]
-        guard cadence != source.cadences[index] else { continue }
-        let isLonger = cadence > source.cadences[index]
-        source.cadences[index] = cadence
-        // A new bracket begins as it was asked for.
-        guard isLonger else { continue }
-        let period = cadence * source.interval
-        let words = period % 1_000_000 == 0 ? "\(period / 1_000_000) ms" : "\(period / 1000) µs"
-        let name = table.name(source.thread.stream(index))
-        events.append(
-          SampleEvent(
-            .budget, time: time.monotonic(),
-            message: "budget: \(name) is read every \(words) from now on"))
-      }
-    }
-  }
 
   /// Delivers the events of up to `limit`, which come before the frames that start then: the order
   /// in which a stored run is played back.

@@ -134,8 +134,8 @@ extension RawBody {
         read(&body)
         (initialised, isCut, calls) = (body.count, body.isCut, body.systemCalls)
       }
-      // 512 MiB of text are more than any kernel file has.
-      if !isCut || room >= 1 << 26 { return (words, calls) }
+      // 64 MiB of text are more than any kernel file has.
+      if !isCut || room >= 1 << 23 { return (words, calls) }
       room *= 4
     }
   }

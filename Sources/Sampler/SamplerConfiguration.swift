@@ -26,6 +26,8 @@ package struct SamplerConfiguration: Sendable {
   package var lockMemory: Bool
   /// Nanoseconds that a sampling thread may take to answer before the session goes on without it.
   package var answerLimit: UInt64
+  /// Raised when the session is to be given up while it is still being armed.
+  package var stop: StopFlag?
   package var context: CollectorContext
   package var time: TimeSource
 
@@ -44,6 +46,7 @@ package struct SamplerConfiguration: Sendable {
     hugePages = false
     lockMemory = true
     answerLimit = 5_000_000_000
+    stop = nil
     time = .system
   }
 }

@@ -93,7 +93,7 @@ extension SamplerSession {
         }
       } catch {
         configuration.context.probes.forget(name)
-        if request.required {
+        if request.required || error.category == .stopRequested {
           table.disarmAll()
           throw error
         }
@@ -123,7 +123,9 @@ extension SamplerSession {
     let box = Box(Mutex<(result: Result<Armable, LBError>?, isAwaited: Bool)>((nil, true)))
     let context = configuration.context
     let name = collector.description.name
-    let hasAnswered = worker.run(.max, within: configuration.answerLimit) {
+    let outcome = worker.run(
+      .max, within: configuration.answerLimit, unless: configuration.stop
+    ) {
       let result = Result { () throws(LBError) -> Armable in
         let availability = context.probes.availability(of: collector, context)
         guard availability == .available else { return .unavailable(availability) }
@@ -139,16 +141,19 @@ extension SamplerSession {
       state.isAwaited = false
       return state.result
     }
-    guard let result else {
-      throw LBError(
-        .collectorUnavailable,
-        hasAnswered
-          ? "\(name): no thread can be had to arm it"
-          : "\(name): arming it has not come back within "
-            + "\(Durations.text(configuration.answerLimit)): a source of it hangs",
-        context: ErrorContext(collector: name))
+    if let result { return try result.get() }
+    if outcome == .stopped, let signal = configuration.stop?.raised {
+      var error = LBError(.stopRequested, "stopped by signal \(signal) while arming \(name)")
+      error.context.signal = signal
+      throw error
     }
-    return try result.get()
+    throw LBError(
+      .collectorUnavailable,
+      outcome == .noThread
+        ? "\(name): no thread can be created to arm it; raise the limit of processes (ulimit -u)"
+        : "\(name): timed out after \(Durations.text(configuration.answerLimit)) opening its files; "
+          + "one of them blocks",
+      context: ErrorContext(collector: name))
   }
 
   /// Words of one ring: two seconds of acquisitions, twice what a drain lets wait, and room for a

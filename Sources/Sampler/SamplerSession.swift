@@ -74,7 +74,8 @@ package final class SamplerSession {
 
   /// Whether every deadline of the limit has passed.
   package var isFinished: Bool {
-    threads.allSatisfy { $0.finished.load(ordering: .acquiring) }
+    drain?.isOver.load(ordering: .acquiring) == true
+      || threads.allSatisfy { $0.finished.load(ordering: .acquiring) }
   }
 
   /// The first sampling thread's CPU: who opens and closes brackets runs there.
@@ -119,6 +120,9 @@ package final class SamplerSession {
     let bracket = SamplingThread.Bracket(
       number: bracketNumber, base: openingBase(), interval: configuration.interval,
       limit: configuration.limit ?? .max)
+    let last = configuration.limit.map { bracket.base &+ $0 &* configuration.interval }
+    drain.lastDeadline.store(last ?? .max, ordering: .releasing)
+    drain.isOver.store(false, ordering: .releasing)
     // The first thread's edge may be taken here: the others take theirs meanwhile.
     for thread in answering.reversed() { thread.open(bracket) }
     try awaitAll(within: configuration.answerLimit)
@@ -195,14 +199,14 @@ package final class SamplerSession {
   func rearm(_ stream: UInt16, after arming: UInt32, within limit: UInt64) -> LBError? {
     let failure = Box(Mutex<LBError?>(nil))
     let table = table
-    let hasAnswered = worker.run(stream, within: limit) {
+    let outcome = worker.run(stream, within: limit) {
       do throws(LBError) { _ = try table.rearm(stream, after: arming) } catch {
         failure.value.withLock { $0 = error }
       }
     }
     drain?.inTurn { drain?.makeRoom(stream) }
     for thread in threads { thread.announceMail() }
-    if hasAnswered { return failure.value.withLock { $0 } }
+    if outcome == .done { return failure.value.withLock { $0 } }
     return LBError(
       .metricCollection,
       "\(table.name(stream)): arming it anew has not come back within \(Durations.text(limit))",

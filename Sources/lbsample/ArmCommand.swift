@@ -49,7 +49,6 @@ struct ArmCommand: ParsableCommand {
   var name = "arm"
 
   func run() throws {
-    signal(SIGPIPE, SIG_IGN)
     guard collectors.packets.file == nil else {
       throw LBError(
         .configuration, "--packets-file has a clock of its own: lbsample --packets-file FILE")
@@ -58,10 +57,11 @@ struct ArmCommand: ParsableCommand {
     if let interval { overrides.append(("run.interval", interval, "--interval")) }
     let settings = try sampling.settings(overrides)
     let requests = try collectors.requests(settings, sampling.roots)
-    let configuration = try sampling.configuration(
+    var configuration = try sampling.configuration(
       settings, interval: "run.interval",
       filter: ColumnFilter(only: collectors.only, except: collectors.except), workload: nil)
     let stops = try StopSignals()
+    configuration.stop = stops.first
     let socket: ControlSocket
     do throws(SystemError) {
       socket = try ControlSocket(path: control)
@@ -86,6 +86,7 @@ struct ArmCommand: ParsableCommand {
       try session.arm()
     } catch {
       recording?.discard()
+      if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
     }
     defer { session.disarm() }

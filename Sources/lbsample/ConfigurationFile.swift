@@ -45,7 +45,8 @@ struct ConfigurationFile {
     self.path = path
     let text: String
     do throws(SystemError) {
-      text = String(decoding: try SmallFile.read(path, limit: 1 << 20), as: UTF8.self)
+      text = String(
+        decoding: try SmallFile.read(path, limit: 1 << 20, ofAnyKind: true), as: UTF8.self)
     } catch {
       throw LBError(
         .configuration, "configuration file \(path) cannot be read: \(error.reason)",

@@ -96,14 +96,31 @@ final class TextDestination: Sendable {
     }
     self.path = path
     do throws(SystemError) {
-      let file = try OwnedDescriptor(
-        open: path, O_WRONLY | O_CREAT | (appending ? O_APPEND : O_TRUNC), mode: 0o644)
-      descriptor = file.release()
+      descriptor = try Self.open(path, appending ? O_APPEND : O_TRUNC, unless: stop)
     } catch {
       throw LBError(
         .resultPersistence,
         "\(path) cannot be written: \(error.reason); choose another file",
         context: ErrorContext(path: path, errno: error.errno))
+    }
+  }
+
+  /// A new or emptied file. A FIFO is opened when it has a reader, unless `stop` comes first.
+  private static func open(
+    _ path: String, _ flags: Int32, unless stop: StopFlag?
+  ) throws(SystemError) -> Int32 {
+    while true {
+      do throws(SystemError) {
+        let file = try OwnedDescriptor(
+          open: path, O_WRONLY | O_CREAT | O_NONBLOCK | flags, mode: 0o644)
+        // Only the opening was not to wait.
+        _ = fcntl(file.number, F_SETFL, fcntl(file.number, F_GETFL) & ~O_NONBLOCK)
+        return file.release()
+      } catch {
+        guard error.errno == ENXIO, let stop, stop.raised == nil else { throw error }
+        _ = Poll.wait(
+          readable: [stop.pollDescriptor], until: TimeSource.system.monotonic() + 20_000_000)
+      }
     }
   }
 

@@ -14,7 +14,9 @@ enum EventLog {
     }
     let file: OwnedDescriptor
     do throws(SystemError) {
-      file = try OwnedDescriptor(open: path, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
+      // Not to wait for the reader of a FIFO: one without is an error.
+      file = try OwnedDescriptor(
+        open: path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, mode: 0o644)
     } catch {
       throw LBError(
         .configuration, "--log-file \(path) cannot be written: \(error.reason)",

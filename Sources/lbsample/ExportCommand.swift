@@ -58,7 +58,6 @@ struct ExportCommand: ParsableCommand {
   var runName = "last"
 
   func run() throws {
-    signal(SIGPIPE, SIG_IGN)
     try Formats.check(format, of: ["csv", "ndjson", "table", "lb"])
     if format == "lb" { return try exportSuite() }
     if raw, format == "table" {

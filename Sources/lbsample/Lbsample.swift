@@ -1,5 +1,7 @@
 import ArgumentParser
+import CLinux
 import Foundation
+import LinuxSystem
 import Output
 import SampleModel
 
@@ -41,7 +43,13 @@ struct Lbsample: ParsableCommand {
     defaultSubcommand: SampleCommand.self)
 
   static func main() {
-    let arguments = rewritten(Array(CommandLine.arguments.dropFirst()))
+    // A closed descriptor would become the next file that is opened, and take what is written to it.
+    let failure = lb_hold_standard_descriptors()
+    if failure != 0 { Foundation.exit(1) }
+    // A reader that is gone and a file that may not grow are errors of the write, not ends.
+    signal(SIGPIPE, SIG_IGN)
+    signal(SIGXFSZ, SIG_IGN)
+    let arguments = rewritten(ProgramArguments.all)
     // Known without the parser, whose start takes ten times as long.
     if arguments == ["--version"] { Foundation.exit(answerVersion()) }
     Foundation.exit(execute(arguments))

@@ -13,7 +13,8 @@ final class PlanFiles: PlanSource {
   func plan(at path: String) throws(LBError) -> RunPlan {
     let text: String
     do throws(SystemError) {
-      text = String(decoding: try SmallFile.read(path, limit: 1 << 20), as: UTF8.self)
+      text = String(
+        decoding: try SmallFile.read(path, limit: 1 << 20, ofAnyKind: true), as: UTF8.self)
     } catch {
       throw LBError(
         .configuration, "plan \(path) cannot be read: \(error.reason)",

@@ -65,7 +65,6 @@ struct RunCommand: ParsableCommand {
   var force = false
 
   func run() throws {
-    signal(SIGPIPE, SIG_IGN)
     guard collectors.packets.file == nil else {
       throw LBError(
         .configuration, "--packets-file has a clock of its own: lbsample --packets-file FILE")
@@ -100,7 +99,7 @@ struct RunCommand: ParsableCommand {
       "--resume", "--force", "--format", "--result", "--runs-dir", "--config", "--events",
       "--event-format", "--notify", "--verbose", "--quiet", "--log-file", "--json-errors",
     ]
-    let arguments = CommandLine.arguments.dropFirst().drop { $0 != "run" }.dropFirst()
+    let arguments = ProgramArguments.all.drop { $0 != "run" }.dropFirst()
     let other = arguments.first {
       $0.hasPrefix("-") && !allowed.contains(String($0.prefix { $0 != "=" }))
     }
@@ -134,12 +133,13 @@ struct RunCommand: ParsableCommand {
     let requests = try collectors.requests(
       settings, sampling.roots, workload: target, scope: scope?.group)
     let allowed = CPUSet.allowed()
-    let configuration = try sampling.configuration(
+    var configuration = try sampling.configuration(
       settings, interval: "run.interval",
       filter: ColumnFilter(only: collectors.only, except: collectors.except),
       workload: specification.workloadCPUs)
     let report = try resultFile.map { path throws(LBError) in try TextDestination(path: path) }
     let stops = try StopSignals()
+    configuration.stop = stops.first
     try ownErrors { () throws(SystemError) in try Descendants.becomeReaper() }
 
     let services = RunServices(
@@ -168,6 +168,7 @@ struct RunCommand: ParsableCommand {
       try session.arm()
     } catch {
       record.abandon()
+      if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
     }
     let journal = Journal(
@@ -257,7 +258,7 @@ struct RunCommand: ParsableCommand {
 
   /// How the command was called, so that a run can be gone on with.
   private static func invocation() throws -> [ConfigurationEntry] {
-    let arguments = Lbsample.rewritten(Array(CommandLine.arguments.dropFirst()))
+    let arguments = Lbsample.rewritten(ProgramArguments.all)
     let own = Array(arguments.drop { $0 != "run" }.dropFirst())
     return [
       ConfigurationEntry(

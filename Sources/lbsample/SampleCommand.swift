@@ -72,25 +72,22 @@ struct SampleCommand: ParsableCommand {
   }
 
   func run() throws {
-    signal(SIGPIPE, SIG_IGN)
     let plan = try plan()
     if let file = collectors.packets.file {
       try replay(file, plan)
       return
     }
-    // Signals are blocked before any thread exists, so that all of them come to the reader.
-    let signals = try ownErrors { () throws(SystemError) in
-      try SignalReader([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
-    }
+    // Signals are blocked before any other thread exists, so that all of them come to the reader.
+    let stops = try StopSignals(patience: Self.patience)
     let requests = try collectors.requests(plan.settings, sampling.roots)
     var configuration = try sampling.configuration(
       plan.settings, interval: "sample.interval",
       filter: ColumnFilter(only: collectors.only, except: collectors.except), workload: nil)
     configuration.limit = plan.limit
+    configuration.stop = stops.first
     let host = HostFacts.read(sampling.roots)
     var sinks: [any SampleSink] = []
-    let stop = try ownErrors { () throws(SystemError) in try StopFlag() }
-    let view = try view(plan.settings, host: host, stop: stop)
+    let view = try view(plan.settings, host: host, stop: stops.first)
     if let view { sinks.append(view) }
     // Programs get what is new ten times a second. Eyes do with two, unless rows come so slowly
     // that each can be shown at once.
@@ -115,33 +112,33 @@ struct SampleCommand: ParsableCommand {
       try session.arm()
     } catch {
       recording?.discard()
+      if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
     }
     logger.info("sample.start: \(requests.map(\.collector.description.name))")
     defer { logger.info("sample.end") }
-    try sample(
-      session, signals: signals, stop: stop, plan: plan, view: view, recording: recording)
+    try sample(session, stop: stops.first, plan: plan, view: view, recording: recording)
   }
 
+  /// Nanoseconds that the end may take after a stop: what a sampling thread that hangs is waited for,
+  /// and a little more.
+  private static let patience: UInt64 = 7_000_000_000
+
   private func sample(
-    _ session: SamplerSession, signals: SignalReader, stop: StopFlag, plan: Plan,
+    _ session: SamplerSession, stop: StopFlag, plan: Plan,
     view: (any SampleSink)?, recording: Recording?
   ) throws {
     tell(session.meta)
-    var stopSignal: Int32?
     do throws(LBError) {
       let bracket = try session.start()
       try recording?.began(bracket: bracket)
       while true {
-        let ready = Poll.wait(
-          readable: [signals.pollDescriptor, session.attentionDescriptor], until: nil)
-        if ready.contains(0), let signal = signals.next() {
-          stopSignal = signal
-          stop.raise(reason: signal)
-          break
-        }
+        _ = Poll.wait(
+          readable: [stop.pollDescriptor, session.attentionDescriptor], until: nil)
+        if stop.raised != nil { break }
         if session.failure != nil || session.isFinished { break }
       }
+      let stopSignal = stop.raised
       let account = try session.stop(sampling: stopSignal != nil && session.failure == nil)
       session.disarm()
       let failure = session.failure

@@ -3,13 +3,17 @@ import LinuxSystem
 import SampleModel
 
 /// SIGINT, SIGTERM, SIGHUP and SIGQUIT as two flags: the first request, and the one without grace.
+///
+/// Whatever hangs, the process ends: a second after the second request, and where a command has a
+/// bound of its own for its end, that long after the first.
 final class StopSignals: Sendable {
   let first: StopFlag
   let second: StopFlag
   private let thread: SystemThread
 
   /// Blocks the signals in this thread, which must be the only one, and listens from another.
-  init() throws(LBError) {
+  /// `patience`: nanoseconds that the end may take after the first request.
+  init(patience: UInt64? = nil) throws(LBError) {
     let signals = try ownErrors { () throws(SystemError) in
       try SignalReader([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
     }
@@ -20,16 +24,30 @@ final class StopSignals: Sendable {
     // Never joined: it lives as long as the process, blocked on its descriptor.
     thread = try ownErrors { () throws(SystemError) in
       try SystemThread(name: "lb-signals") {
+        var deadline: UInt64?
         while true {
-          _ = Poll.wait(readable: [signals.pollDescriptor], until: nil)
-          guard let signal = signals.next() else { continue }
+          let ready = Poll.wait(readable: [signals.pollDescriptor], until: deadline)
+          guard let signal = signals.next() else {
+            if ready.isEmpty, let deadline, Clock.monotonic() >= deadline { Self.give(up: first) }
+            continue
+          }
+          let now = Clock.monotonic()
           if first.raised == nil {
             first.raise(reason: signal)
+            deadline = patience.map { now + $0 }
           } else {
             second.raise(reason: signal)
+            deadline = min(deadline ?? .max, now + 1_000_000_000)
           }
         }
       }
     }
+  }
+
+  private static func give(up first: StopFlag) {
+    let signal = first.raised ?? SIGTERM
+    Console.say(
+      "lbsample: ended by force after signal \(signal): a file or a reader does not answer")
+    _exit(128 + signal)
   }
 }

@@ -105,6 +105,38 @@ import Testing
     #expect(outcome.disarmings == [1])
   }
 
+  /// It hangs between two deadlines of a bracket that has an end: it is named while it hangs, and
+  /// the bracket's end comes.
+  @Test(arguments: seeds)
+  func aBracketEndsThoughItsThreadHangs(seed: UInt64) throws {
+    let (outcome, waited) = try VirtualSession.run(seed: seed) { scheduler in
+      let hanging = HangingCollector(after: 3, time: scheduler.source)
+      var outcome = Outcome()
+      var virtual = VirtualSession(scheduler)
+      virtual.configuration.answerLimit = 5_000_000_000
+      virtual.configuration.limit = 10
+      let session = try virtual.arm([CollectorRequest(hanging)], [outcome.sink])
+      _ = try session.start()
+      let began = scheduler.monotonic()
+      while !session.isFinished, scheduler.monotonic() - began < 60_000_000_000 {
+        scheduler.sleep(100_000_000)
+      }
+      let waited = scheduler.monotonic() - began
+      do throws(LBError) { _ = try session.stop(sampling: false) } catch { outcome.error = error }
+      session.disarm()
+      hanging.hangs.store(false, ordering: .relaxed)
+      return (outcome, waited)
+    }
+    #expect(waited >= 5_000_000_000 && waited < 8_000_000_000, "\(waited)")
+    #expect(outcome.error?.context.collector == "hanging")
+    let gaps = outcome.sink.events.filter { $0.kind == .gap }.map(\.message)
+    #expect(
+      gaps == [
+        "sampling thread 0 has been blocked for 5s in collector hanging; its values are left out "
+          + "until the read returns"
+      ])
+  }
+
   /// It hangs at the opening edge, and comes back while the bracket is open: it is none of that
   /// one's any more, and whole in the next.
   @Test(arguments: seeds)

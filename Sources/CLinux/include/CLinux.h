@@ -98,6 +98,12 @@ int lb_set_thread_name(const char *name);
 // 0 or errno.
 int lb_keep_capabilities(uint64_t mask);
 int lb_eventfd(void);
+// The program's arguments, its name first, and how many there are.
+int lb_argument_count(void);
+const char *lb_argument(int index);
+// Gives descriptors 0 to 2 that are closed to /dev/null, for reading: no file that is opened later gets
+// their numbers. 0 or errno.
+int lb_hold_standard_descriptors(void);
 // memfd_create(2) with room for `bytes`: a descriptor or -errno.
 int lb_memory_file(int64_t bytes);
 // signalfd(2) over those of the signals that are not ignored, blocked in this thread first.

@@ -1,0 +1,143 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// What does not answer, and what is closed: sampling ends all the same, and says why.
+@Suite struct UnansweredTests {
+  /// Runs a shell script with `$0` as the command; a script that is not over after ten seconds is
+  /// ended with code 137.
+  private func shell(_ script: String) throws -> (code: Int32, text: String) {
+    let command = try Command()
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
+    process.arguments = ["-s", "KILL", "10", "/bin/bash", "-c", script, Command.path]
+    process.environment = command.environment
+    process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
+    let output = Foundation.Pipe()
+    process.standardOutput = output
+    process.standardError = output
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let bytes = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    let code =
+      process.terminationReason == .uncaughtSignal
+      ? 128 + process.terminationStatus : process.terminationStatus
+    return (code, String(decoding: bytes, as: UTF8.self))
+  }
+
+  /// No other file gets the number of a closed descriptor, and with it what is written there.
+  @Test(arguments: ["--format csv", "--format ndjson", "--format csv --record x.lbsample"])
+  func aClosedStandardOutputIsAnError(_ options: String) throws {
+    let (code, text) = try shell("$0 --cpu -i 20ms --count 3 \(options) >&-")
+    #expect(code == 5 && text.contains("standard output: "), "\(code): \(text)")
+  }
+
+  @Test func closedInputAndErrorsDoNoHarm() throws {
+    let (code, text) = try shell("$0 --cpu -i 20ms --count 3 --format csv <&- 2>&-")
+    #expect(code == 0 && text.split(separator: "\n").count == 4)
+  }
+
+  /// A line that is longer than the pipe, which nobody reads, before the first sample.
+  @Test func aStopDoesNotWaitForAReaderOfTheFirstLine() throws {
+    let (code, text) = try shell(
+      """
+      mkfifo p; exec 3<>p
+      $0 --all -i 100ms --format ndjson > p 2> err & pid=$!
+      sleep 1; kill -TERM $pid; wait $pid; code=$?; cat err; exit $code
+      """)
+    #expect(code == 143, "\(text)")
+  }
+
+  /// One who sends a second signal wants no more waiting, whatever for.
+  @Test(arguments: ["-o f", "--format csv --log-file f"])
+  func aStopDoesNotWaitForTheReaderOfAFIFO(_ options: String) throws {
+    let (code, text) = try shell(
+      """
+      mkfifo f
+      $0 --cpu -i 20ms \(options) 2>&1 & pid=$!
+      sleep 0.5; kill -TERM $pid 2>/dev/null; wait $pid
+      """)
+    #expect(code == 143 || code == 2 || code == 5, "\(code): \(text)")
+  }
+
+  /// A FIFO in the place of a kernel's file is none of its files, wherever it stands.
+  @Test(arguments: ["proc/stat", "sys/devices/system/cpu/online", "sys/devices/system/node/online"])
+  func aFIFOIsNoSource(_ path: String) throws {
+    let (code, text) = try shell(
+      """
+      mkdir -p proc sys/devices/system/cpu sys/devices/system/node
+      cp /proc/stat /proc/meminfo proc; echo 0-1 > sys/devices/system/cpu/online
+      echo 0 > sys/devices/system/node/online
+      rm \(path); mkfifo \(path)
+      $0 --cpu --memory --optional cpu --proc-root proc --sys-root sys -i 20ms --count 2 --format csv
+      """)
+    #expect(code == 0, "\(text)")
+    #expect(path != "proc/stat" || text.contains("proc/stat cannot be read: not a regular file"))
+  }
+
+  /// A device that never ends is no file of the kernel's either.
+  @Test func aDeviceIsNoSource() throws {
+    let (code, text) = try shell(
+      "mkdir proc; ln -s /dev/zero proc/loadavg; $0 --load --proc-root proc -i 20ms --count 2")
+    #expect(code == 3 && text.contains("not a regular file"), "\(code): \(text)")
+  }
+
+  /// The limit of a file's size is an error of the write.
+  @Test func aFileThatMayNotGrowIsAnError() throws {
+    let (code, text) = try shell(
+      "ulimit -f 4; $0 --cpu -i 1ms --count 3000 --format csv -o x.csv; c=$?; wc -c < x.csv; exit $c"
+    )
+    #expect(code == 5 && text.contains("File too large"), "\(code): \(text)")
+    #expect(text.contains("4096"), "what fits is kept: \(text)")
+  }
+
+  /// The program has its arguments where there is no /proc.
+  @Test(.enabled(if: geteuid() == 0, "unshare(1) of mounts takes root"))
+  func argumentsNeedNoProc() throws {
+    let (code, text) = try shell(
+      "unshare -m sh -c 'mount -t tmpfs none /proc && \"$0\" --version && \"$0\" --nonsense' $0")
+    #expect(code == 2 && text.hasPrefix("0."), "\(code): \(text)")
+    #expect(text.contains("--nonsense"))
+  }
+
+  /// Files of /proc/sys can be read whatever room the ring has.
+  @Test func settingsAreReadBesideLargeTexts() throws {
+    let (code, text) = try shell(
+      """
+      $0 --files --files-interval 1ms --interrupts --interrupts-interval 1ms --vm \\
+        --vm-interval 1ms --protocols --protocols-interval 1ms -i 1ms --count 40 --format ndjson \\
+        --only 'files.*' 2>/dev/null | grep -c '"files.nr_open\\|"files.'
+      """)
+    #expect(code == 0 && (Int(text.dropLast()) ?? 0) > 10, "\(code): \(text)")
+  }
+
+  /// Mounts that come and go within the second after which a collector is armed anew at the
+  /// earliest: no other file system's room stands under the name of one that is gone.
+  @Test(.enabled(if: geteuid() == 0, "unshare(1) of mounts takes root"))
+  func aMountThatIsGoneHasNoRoom() throws {
+    let (code, text) = try shell(
+      """
+      mkdir a b
+      cat > script <<'END'
+      mount -t tmpfs -o size=64m none a; mount -t tmpfs -o size=32m none b
+      "$0" --filesystems --filesystems-interval 100ms -i 100ms --count 35 --raw --format ndjson \\
+        --only 'filesystems.f_blocks' > out 2> err & pid=$!
+      until grep -q '"type":"sample"' out; do sleep 0.05; done
+      umount a; sleep 0.4; umount b; wait $pid
+      END
+      unshare -m sh script; cat out
+      """.replacingOccurrences(of: "\"$0\"", with: Command.path))
+    #expect(code == 0)
+    let b = text.split(separator: "\n").filter { $0.contains("\"sample\"") }.compactMap { line in
+      line.firstRange(of: "/b]\":").map { Int(line[$0.upperBound...].prefix { $0.isNumber }) }
+    }
+    #expect(!b.isEmpty && b.allSatisfy { $0 == 32 << 20 }, "\(b)")
+    #expect(
+      text.contains("/b")
+        && text.split(separator: "\n").last { $0.contains("\"sample\"") }
+          .map { !$0.contains("/b]") } == true
+    )
+  }
+}
