@@ -117,7 +117,8 @@ let package = Package(
         ]),
       // What the tests run and the users never see.
       .executableTarget(name: "workload", path: "Tests/Workload"),
-      .executableTarget(name: "simulate", dependencies: ["TestSupport"], path: "Tests/Simulation"),
+      .executableTarget(
+        name: "simulate", dependencies: ["LinuxSystem", "TestSupport"], path: "Tests/Simulation"),
       .executableTarget(
         name: "brackets",
         dependencies: ["SampleModel", "LinuxSystem", "PerfEvents", "Sampler", "Collectors"],

@@ -26,7 +26,8 @@ struct HoleList {
       return
     }
     let isReadable = text.isNumber(range, form)
-    append(TextHole(range, isReadable ? .number(form, field) : .unreadable(field)))
+    append(
+      TextHole(range, isReadable ? .number(form, field) : .unreadable(field), expected: form))
   }
 
   /// The sum of the decimals `words` is the value of `field`.
@@ -41,13 +42,18 @@ struct HoleList {
       words.allSatisfy { text.isNumber($0, .decimal) }
       && text.bytes[low..<high].allSatisfy { $0 != 13 && $0 != 0 }
     append(
-      TextHole(low..<high, isReadable ? .sum(count: words.count, field) : .unreadable(field)))
+      TextHole(
+        low..<high, isReadable ? .sum(count: words.count, field) : .unreadable(field),
+        expected: .decimal))
   }
 
-  /// `field` has no value: what stands at `range` is none, which may be nothing at all.
-  mutating func unreadable(_ range: Range<Int>, _ field: TextField) {
+  /// `field` has no value: what stands at `range` is none, which may be nothing at all. A number
+  /// of the form `expected`, if given, would be one.
+  mutating func unreadable(
+    _ range: Range<Int>, _ field: TextField, expected: NumberForm? = nil
+  ) {
     isKnown = true
-    if isFirst(field) { append(TextHole(range, .unreadable(field))) }
+    if isFirst(field) { append(TextHole(range, .unreadable(field), expected: expected)) }
   }
 
   /// `field` should stand behind the end of `line`.

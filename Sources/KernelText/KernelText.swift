@@ -38,8 +38,9 @@ package struct TextHole: Sendable, Equatable {
     case sum(count: Int, TextField)
     /// A number that has no name, or one that an earlier number has: read over.
     case ignored
-    /// A known field whose value does not parse: it has no value here. The text is literal, so
-    /// that any change of it is a change of shape.
+    /// A known field whose value does not parse: it has no value here. With `expected`, words that
+    /// are no such numbers either may take the place of those that stand in it; else the text is
+    /// literal, and any change of it is a change of shape.
     case unreadable(TextField)
     /// Whatever stands up to the end of the line: read over.
     case restOfLine
@@ -53,12 +54,15 @@ package struct TextHole: Sendable, Equatable {
   /// Behind the last byte.
   package let end: Int
   package let content: Content
+  /// The form of the numbers that would be readable in the place of unreadable ones.
+  package let expected: NumberForm?
 
   /// A hole over `range`.
-  package init(_ range: Range<Int>, _ content: Content) {
+  package init(_ range: Range<Int>, _ content: Content, expected: NumberForm? = nil) {
     start = range.lowerBound
     end = range.upperBound
     self.content = content
+    self.expected = expected
   }
 
   /// The field whose value stands here, nil where there is no value.

@@ -69,7 +69,7 @@ extension TextFormat {
       if text.isNumber(word, .decimal) {
         holes.ignore(word)
       } else if !isSaid {
-        holes.unreadable(word, field)
+        holes.unreadable(word, field, expected: .decimal)
         isSaid = true
       }
     }
@@ -115,7 +115,8 @@ extension TextFormat {
       guard let cpu = UInt64(text.string(line.words[place]), radix: 16) else {
         // Whose row it is cannot be known.
         for word in line.words.prefix(place) { holes.ignore(word) }
-        holes.unreadable(line.words[place], TextField("index", of: "row \(row + 1)"))
+        holes.unreadable(
+          line.words[place], TextField("index", of: "row \(row + 1)"), expected: .hexadecimal)
         for word in line.words.dropFirst(place + 1) { holes.ignore(word) }
         continue
       }

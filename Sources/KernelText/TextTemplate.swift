@@ -18,6 +18,8 @@ package struct TextTemplate: Sendable, Equatable {
       case skipRest
       /// To behind the text's last closing parenthesis and one word more.
       case skipNameAndWord
+      /// `count` words, of which one at least is no number of the form `expected`.
+      case skipUnreadable
       /// Nothing: the literal was all.
       case end
 
@@ -28,7 +30,7 @@ package struct TextTemplate: Sendable, Equatable {
       var joins: Bool {
         switch self {
         case .decimals, .hexadecimals, .signed, .hundredths, .speeds, .skipNumbers: true
-        case .sum, .skipLine, .skipRest, .skipNameAndWord, .end: false
+        case .sum, .skipLine, .skipRest, .skipNameAndWord, .skipUnreadable, .end: false
         }
       }
     }
@@ -39,6 +41,8 @@ package struct TextTemplate: Sendable, Equatable {
     let action: Action
     /// Without a blank before its first number, that would belong to the word before.
     let needsBlank: Bool
+    /// Of words that cannot be read, the form of those that could be.
+    var expected = NumberForm.decimal
   }
 
   private let steps: [Step]
@@ -58,8 +62,7 @@ package struct TextTemplate: Sendable, Equatable {
     var values = 0
     for hole in holes {
       precondition(hole.start >= position, "holes are in order and do not overlap")
-      // It stays literal.
-      if case .unreadable = hole.content { continue }
+      if case .unreadable = hole.content, Self.unreadableWords(hole, text) == nil { continue }
       var literalEnd = hole.start
       if hole.content != .restOfLine {
         while literalEnd > position, Self.isBlank(text.bytes[literalEnd - 1]) { literalEnd -= 1 }
@@ -76,7 +79,8 @@ package struct TextTemplate: Sendable, Equatable {
           Step(
             literalLength: Int32(literal.count), count: Int32(count),
             learnt: Int32(hole.end - literalEnd), action: action,
-            needsBlank: literalEnd < hole.start && Self.mayGoOn(literal.last)))
+            needsBlank: literalEnd < hole.start && Self.mayGoOn(literal.last),
+            expected: hole.expected ?? .decimal))
         literals += literal
       }
       position = hole.end
@@ -103,6 +107,17 @@ package struct TextTemplate: Sendable, Equatable {
     return !":=/(,\n\r\0".utf8.contains(byte)
   }
 
+  /// How many words an unreadable hole has, up to the end of one, nil where it stays literal:
+  /// others may stand there at each reading, and are not worth learning the text anew for.
+  private static func unreadableWords(_ hole: TextHole, _ text: KernelText) -> Int? {
+    let range = hole.start..<hole.end
+    guard hole.expected != nil, !range.isEmpty, !TextScanner.isWordEnd(text.bytes.span, hole.start),
+      TextScanner.isWordEnd(text.bytes.span, hole.end),
+      !text.bytes[range].contains(TextScanner.newline)
+    else { return nil }
+    return text.words(in: range).count
+  }
+
   private static func action(
     of hole: TextHole, in text: KernelText, _ wants: (TextField) -> Bool
   ) -> (Step.Action, Int) {
@@ -112,7 +127,7 @@ package struct TextTemplate: Sendable, Equatable {
         ? (.skipLine, 0) : (.skipRest, 0)
     case .nameAndWord: (.skipNameAndWord, 0)
     case .ignored: (.skipNumbers, 1)
-    case .unreadable: (.end, 0)
+    case .unreadable: (.skipUnreadable, unreadableWords(hole, text) ?? 0)
     case .sum(let count, let field): (wants(field) ? .sum : .skipNumbers, count)
     case .number(let form, let field):
       switch form {
@@ -129,7 +144,7 @@ package struct TextTemplate: Sendable, Equatable {
   private static func values(of action: Step.Action, _ count: Int) -> Int {
     switch action {
     case .sum: 1
-    case .skipNumbers, .skipLine, .skipRest, .skipNameAndWord, .end: 0
+    case .skipNumbers, .skipLine, .skipRest, .skipNameAndWord, .skipUnreadable, .end: 0
     default: count
     }
   }
@@ -195,6 +210,7 @@ package struct TextTemplate: Sendable, Equatable {
         guard TextScanner.skipName(text, &position), TextScanner.skipWord(text, &position) else {
           throw .truncated
         }
+      case .skipUnreadable: try Self.skipUnreadable(step, text, &position)
       case .end: break
       }
     }
@@ -280,6 +296,27 @@ package struct TextTemplate: Sendable, Equatable {
     }
     memory.learn(index, text, from: start, to: position)
     return slot
+  }
+
+  /// Moves behind the words of a step that could not be read, and cannot be now either.
+  private static func skipUnreadable(
+    _ step: Step, _ text: Span<UInt8>, _ position: inout Int
+  ) throws(KernelTextError) {
+    var isReadable = true
+    for _ in 0..<step.count {
+      while position < text.count, TextScanner.isSeparator(TextScanner.byte(text, position)) {
+        position += 1
+      }
+      let start = position
+      guard TextScanner.skipWord(text, &position) else {
+        throw position < text.count ? .layoutChanged : .truncated
+      }
+      let word = text.extracting(start..<position)
+      var behind = 0
+      let isNumber = TextScanner.number(word, &behind, step.expected) != nil
+      if !isNumber || behind != word.count { isReadable = false }
+    }
+    if isReadable { throw .layoutChanged }
   }
 
   @inline(__always)

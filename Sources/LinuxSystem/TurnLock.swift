@@ -30,8 +30,8 @@ package final class TurnLock: Sendable {
   }
 }
 
-/// A value behind a `TurnLock`. Unlike the standard library's `Mutex`, whose code is not instrumented,
-/// the lock is seen by the thread sanitizer.
+/// A value behind a `TurnLock`. Unlike the standard library's `Mutex`, whose code is not
+/// instrumented, the lock is seen by the thread sanitizer.
 package final class Guarded<Value>: @unchecked Sendable {
   private let lock: TurnLock
   // Used only with the lock held.

@@ -227,22 +227,42 @@ package final class RunReader {
     }
   }
 
-  /// What happened beside the samples, as the sinks were told, by time; entries of the runner are
-  /// not among them.
+  /// What happened beside the samples, as the sinks were told and in that order, the clocks read
+  /// together among it; entries of the runner are not.
   func sampleEvents() throws(LBError) -> [SampleEvent] {
     let anchors = try anchors()
-    return try read("reading the journal") { db in
+    guard let first = anchors.first else { return [] }
+    var told = Set([first])
+    // A date says when by the clocks that were read together before it. Which those are, the order
+    // of the entries tells: behind a step of the wall clock there are dates twice.
+    var anchor = first
+    var events = try read("reading the journal") { db in
       try Row.fetchAll(db, sql: "SELECT unix_ns, kind, message FROM journal ORDER BY id")
-        .compactMap { row in
-          guard let kind = SampleEvent.Kind(rawValue: try row.value("kind")), kind != .clockAnchor,
-            let unix = Self.unsigned(try row.value("unix_ns")),
-            let anchor = anchors.last(where: { $0.realtime <= unix }) ?? anchors.first
+        .compactMap { row -> SampleEvent? in
+          guard let kind = SampleEvent.Kind(rawValue: try row.value("kind")),
+            let unix = Self.unsigned(try row.value("unix_ns"))
           else { return nil }
+          var own: ClockAnchor?
+          if kind.concernsClocks {
+            own =
+              anchors.first { $0.monotonic >= anchor.monotonic && $0.realtime == unix }
+              ?? anchors.first { $0.realtime == unix }
+          }
+          if let own {
+            anchor = own
+            told.insert(own)
+          }
           return SampleEvent(
             kind, time: anchor.monotonic &+ (unix &- anchor.realtime),
-            message: try row.value("message"))
+            message: try row.value("message"), anchor: own)
         }
     }
+    for untold in anchors where !told.contains(untold) {
+      let place = events.firstIndex { $0.time > untold.monotonic } ?? events.count
+      events.insert(
+        SampleEvent(.clockAnchor, time: untold.monotonic, message: "", anchor: untold), at: place)
+    }
+    return events
   }
 
   func interval() throws(LBError) -> UInt64 {
@@ -274,21 +294,18 @@ package final class RunReader {
     try read("reading the layouts") { db in try Layout.all(db) }
   }
 
-  /// Ids of a stream's chunks in order of time, of one bracket if given. Those of the tail come
-  /// last and are negative.
-  func chunkIDs(stream: UInt16, bracket: UInt32?) throws(LBError) -> [Int64] {
+  /// Ids of a stream's chunks of one kind in order of time. Those of the tail come last and are
+  /// negative.
+  func chunkIDs(stream: UInt16, kind: FrameHeader.Kind) throws(LBError) -> [Int64] {
     // Before the rows: what moves into them meanwhile is then seen twice rather than not at all.
     let tail = try tailChunks()
-    let last = tail.indices.filter {
-      tail[$0].stream == stream && (bracket == nil || tail[$0].bracket == bracket)
-    }
+    let last = tail.indices.filter { tail[$0].stream == stream && tail[$0].kind == kind }
     return try read("reading samples") { db in
       try Int64.fetchAll(
         db,
         sql: """
-          SELECT id FROM chunk WHERE stream = ? AND (? IS NULL OR bracket = ?)
-          ORDER BY first_ns, id
-          """, arguments: [stream, bracket, bracket])
+          SELECT id FROM chunk WHERE stream = ? AND kind = ? ORDER BY first_ns, id
+          """, arguments: [stream, kind.rawValue])
     } + last.map { -1 - Int64($0) }
   }
 

@@ -26,11 +26,11 @@ package struct RunReplay {
     self.selection = selection
   }
 
-  /// One stream's chunks, read one at a time.
+  /// One stream's chunks of one kind, read one at a time.
   private final class Cursor {
     let reader: RunReader
     var pending: [Int64]
-    /// The present chunk's frames, with the places of their values in `rows`.
+    /// The present chunk's frames or batches, with the places of their values in `rows`.
     var frames: [(FrameHeader, Range<Int>)] = []
     var rows: [UInt64] = []
     var next = 0
@@ -48,6 +48,20 @@ package struct RunReplay {
       }
       return frames[next].0
     }
+
+    /// The next frame, or all rows of the next batch, of which each has the header; with the words
+    /// of a row.
+    func take() -> (FrameHeader, Range<Int>, width: Int) {
+      var (header, place) = frames[next]
+      let width = place.count
+      next += 1
+      guard header.kind == .records else { return (header, place, width) }
+      while next < frames.count, frames[next].0 == header {
+        place = place.lowerBound..<max(place.upperBound, frames[next].1.upperBound)
+        next += 1
+      }
+      return (header, place, width)
+    }
   }
 
   /// CLOCK_MONOTONIC start of the run's first sample; 0 when it has none.
@@ -62,9 +76,8 @@ package struct RunReplay {
 
   /// Plays the selection into `sink`; ends with a commit of everything.
   package func play(into sink: any SampleSink) throws(LBError) {
-    let anchors = try reader.anchors()
     let streams = try reader.streams()
-    guard let first = anchors.first else {
+    guard let first = try reader.anchors().first else {
       throw LBError(
         .resultPersistence, "\(reader.path) holds no samples: it was killed before the first",
         context: ErrorContext(path: reader.path))
@@ -78,10 +91,6 @@ package struct RunReplay {
       StreamMeta(
         interval: try reader.interval(), streams: streams, unavailable: [], records: schemas,
         anchor: first, notes: notes.map(\.message)))
-    for anchor in anchors.dropFirst() {
-      try sink.event(
-        SampleEvent(.clockAnchor, time: anchor.monotonic, message: "", anchor: anchor))
-    }
     var layouts: [UInt64: Layout] = [:]
     for layout in try reader.layouts() { layouts[Self.key(layout.stream, layout.epoch)] = layout }
     var chosen: [UInt64: [Int]] = [:]
@@ -91,21 +100,18 @@ package struct RunReplay {
       announced[stream.stream] = 1
       try sink.layout(filtered(layout))
     }
-    var cursors: [Cursor] = []
-    for stream in streams {
-      let ids = try reader.chunkIDs(stream: stream.stream, bracket: nil)
-      cursors.append(Cursor(reader: reader, chunks: ids))
-    }
+    let cursors = try cursors(of: streams)
     var hasBegun = false
     var committed: UInt64 = 0
     while let cursor = try earliest(cursors) {
-      let (header, place) = cursor.frames[cursor.next]
       // As the drain does: sinks end their rows, and hand over what they have.
-      if header.deadline > committed, let floor = try Self.floor(cursors), floor > committed {
+      if cursor.frames[cursor.next].0.deadline > committed,
+        let floor = try Self.floor(cursors), floor > committed
+      {
         committed = floor
         try sink.commit(watermark: floor)
       }
-      cursor.next += 1
+      let (header, place, width) = cursor.take()
       guard wanted(header), let layout = layouts[Self.key(header.stream, header.epoch)] else {
         continue
       }
@@ -113,7 +119,13 @@ package struct RunReplay {
         events.removeFirst()
         // Of chosen brackets, what happened within them.
         let isWithin = selection.brackets == nil || hasBegun
-        if isWithin, event.time >= selection.from ?? 0 { try sink.event(event) }
+        if isWithin, event.time >= selection.from ?? 0 {
+          try sink.event(event)
+        } else if let anchor = event.anchor {
+          // The clocks concern everything that follows.
+          try sink.event(
+            SampleEvent(.clockAnchor, time: event.time, message: "", anchor: anchor))
+        }
       }
       hasBegun = true
       if announced[header.stream] != header.epoch {
@@ -123,10 +135,10 @@ package struct RunReplay {
       let rows = cursor.rows
       if header.kind == .records {
         let fields = schemas.first { $0.stream == header.stream }?.fields.count ?? 0
-        guard place.isEmpty || place.count == fields else {
+        guard place.isEmpty || width == fields else {
           throw LBError(
             .resultPersistence,
-            "\(reader.path): a chunk of \(layout.collector) has rows of \(place.count) words, its "
+            "\(reader.path): a chunk of \(layout.collector) has rows of \(width) words, its "
               + "record schema has \(fields) fields", context: ErrorContext(path: reader.path))
         }
         try sink.records(header, rows.span.extracting(place))
@@ -157,6 +169,19 @@ package struct RunReplay {
 
   private static func key(_ stream: UInt16, _ epoch: UInt32) -> UInt64 {
     UInt64(stream) << 32 | UInt64(epoch)
+  }
+
+  /// Frames and records of every stream, in the order in which the drain takes what begins at the
+  /// same time: by thread, and there as it was written.
+  private func cursors(of streams: [StreamMeta.Stream]) throws(LBError) -> [Cursor] {
+    var cursors: [Cursor] = []
+    for stream in streams.sorted(by: { ($0.thread, $0.stream) < ($1.thread, $1.stream) }) {
+      for kind in [FrameHeader.Kind.frame, .records] {
+        let ids = try reader.chunkIDs(stream: stream.stream, kind: kind)
+        if !ids.isEmpty { cursors.append(Cursor(reader: reader, chunks: ids)) }
+      }
+    }
+    return cursors
   }
 
   /// The earliest deadline of a frame that is still to come: no tick before it has any more.

@@ -21,7 +21,8 @@ package final class StoreSink: SampleSink {
   /// Whether the chunks hold anything that neither their rows nor the tail do.
   private var chunksAreAhead = false
   private var pendingLayouts: [Layout] = []
-  private var pendingEvents: [SampleEvent] = []
+  /// Each with the clocks that were read together last before it: they make its date.
+  private var pendingEvents: [(event: SampleEvent, anchor: ClockAnchor?)] = []
   private var anchor: ClockAnchor?
   private var lastCommit: UInt64 = 0
 
@@ -84,7 +85,14 @@ package final class StoreSink: SampleSink {
         "the run was begun with other collectors: now without \(lost.joined(separator: ", ")), "
           + "with \(new.joined(separator: ", ")) more")
     }
-    try writer.write("recording the clocks") { db in try Self.insert(meta.anchor, db) }
+    try writer.write("recording the clocks") { db in
+      try Self.insert(meta.anchor, db)
+      // What follows in the journal has its dates by these clocks.
+      try Self.insert(
+        SampleEvent(
+          .clockAnchor, time: meta.anchor.monotonic, message: "clocks read together",
+          anchor: meta.anchor), meta.anchor, db)
+    }
   }
 
   private func epoch(_ epoch: UInt32, of stream: UInt16) -> UInt32 {
@@ -114,8 +122,8 @@ package final class StoreSink: SampleSink {
 
   /// Keeps the event for the next commit.
   package func event(_ event: SampleEvent) throws(LBError) {
-    pendingEvents.append(event)
     if let anchor = event.anchor { self.anchor = anchor }
+    pendingEvents.append((event, anchor))
   }
 
   /// Commits what has come since, once a second or at a bracket's end.
@@ -147,14 +155,13 @@ package final class StoreSink: SampleSink {
   /// Puts into rows what has been told and what the chunks are ahead by; gives the bytes.
   private func save() throws(LBError) -> Int {
     var saved: OpenChunks.Saved?
-    let anchor = self.anchor
     try writer.write("recording samples") { [self] db in
       for layout in pendingLayouts {
         try db.execute(
           sql: "INSERT OR REPLACE INTO layout VALUES (?, ?, ?)",
           arguments: [layout.stream, layout.epoch, try JSON.text(layout)])
       }
-      for event in pendingEvents {
+      for (event, anchor) in pendingEvents {
         if let anchor = event.anchor { try Self.insert(anchor, db) }
         try Self.insert(event, anchor, db)
       }
@@ -194,7 +201,7 @@ package final class StoreSink: SampleSink {
   }
 
   private static func insert(_ event: SampleEvent, _ anchor: ClockAnchor?, _ db: Database) throws {
-    let unix = (event.anchor ?? anchor)?.unixTime(of: event.time) ?? 0
+    let unix = anchor?.unixTime(of: event.time) ?? 0
     try db.execute(
       sql: "INSERT INTO journal (unix_ns, level, kind, message) VALUES (?, ?, ?, ?)",
       arguments: [

@@ -107,6 +107,11 @@ public struct SampleEvent: Sendable, Hashable, Codable {
     /// A cadence was lengthened to keep the budget.
     case budget
     case note
+
+    /// Whether an event of this kind has the clocks at its time with it.
+    package var concernsClocks: Bool {
+      self == .clockStep || self == .clockAnchor || self == .suspend
+    }
   }
 
   /// Of which kind it is.

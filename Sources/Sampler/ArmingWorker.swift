@@ -167,3 +167,41 @@ final class ArmingWorker: Sendable {
     }
   }
 }
+
+/// What a job of the arming thread answers to whoever waits for it, which may be nobody any more.
+final class JobAnswer<Value>: Sendable {
+  private struct State {
+    var value: Value?
+    var hasBegun = false
+    var isAwaited = true
+  }
+
+  private let state: Guarded<State>
+
+  init(_ time: TimeSource) { state = Guarded(time, State()) }
+
+  /// The job begins; false when nobody waits for it any more.
+  func begin() -> Bool {
+    state.withLock { state in
+      state.hasBegun = state.isAwaited
+      return state.isAwaited
+    }
+  }
+
+  /// The job's answer; false when nobody takes it.
+  func give(_ value: sending Value) -> Bool {
+    state.withLock { state in
+      guard state.isAwaited else { return false }
+      state.value = value
+      return true
+    }
+  }
+
+  /// The answer, if it is there, and whether the job has begun. It is awaited no more.
+  func take() -> (value: Value?, hasBegun: Bool) {
+    state.withLock { state in
+      state.isAwaited = false
+      return (state.value, state.hasBegun)
+    }
+  }
+}

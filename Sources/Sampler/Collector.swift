@@ -70,7 +70,7 @@ open class ArmedCollector: @unchecked Sendable {
   /// What of the source cannot be had here, and what stands in for it.
   package let notes: [String]
 
-  /// Which of a bracket's edges the next `sample` is, if any.
+  /// Which of a bracket's edges the next `sample` or `read` is, if any.
   package final var edge = BracketEdge.none
 
   /// Whether it is one of them.
@@ -107,9 +107,12 @@ open class ArmedCollector: @unchecked Sendable {
     self.readingWords = readingWords
   }
 
+  /// Whether `prepare` does anything.
+  open var hasPreparation: Bool { false }
+
   /// What can be done before an opening sample, while nothing is sampled: a new workload's files
   /// and counters. With `layoutChanged` it is to be armed anew. An acquisition does what was not
-  /// done.
+  /// done. Runs on the arming thread.
   open func prepare() -> AcquisitionOutcome { .complete }
 
   /// One acquisition: writes a raw value for each column. Runs on the sampling thread: no

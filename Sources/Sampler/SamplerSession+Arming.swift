@@ -83,9 +83,10 @@ extension SamplerSession {
       var reason: String?
       do throws(LBError) {
         switch try arm(request.collector) {
-        case .armed(let collector):
+        case .armed(let collector, let cost):
           table.add(request.collector, collector)
-          armed.append(Armed(stream: armed.count, request: request, cadence: cadence))
+          armed.append(
+            Armed(stream: armed.count, request: request, cadence: cadence, cost: cost))
         case .unavailable(let found):
           availability = found
           outcome = found.word
@@ -113,35 +114,34 @@ extension SamplerSession {
 
   /// What a collector's source came to.
   private enum Armable {
-    case armed(ArmedCollector)
+    /// With the nanoseconds of one acquisition, where a budget asks for them.
+    case armed(ArmedCollector, cost: UInt64)
     case unavailable(Availability)
   }
 
-  /// Probes a collector and arms it, on the arming thread: one that does not come back is named and
-  /// left out.
+  /// Probes a collector, arms it and measures it, on the arming thread: one that does not come back
+  /// is named and left out.
   private func arm(_ collector: any Collector) throws(LBError) -> Armable {
-    let box = Box(Mutex<(result: Result<Armable, LBError>?, isAwaited: Bool)>((nil, true)))
+    let answer = JobAnswer<Result<Armable, LBError>>(time)
     let context = configuration.context
     let name = collector.description.name
+    // Waiting costs no CPU time.
+    let isMeasured = configuration.budget != nil && !collector.waits
     let outcome = worker.run(
       .max, within: configuration.answerLimit, unless: configuration.stop
-    ) {
+    ) { [time] in
+      guard answer.begin() else { return }
+      var late: ArmedCollector?
       let result = Result { () throws(LBError) -> Armable in
         let availability = context.probes.availability(of: collector, context)
         guard availability == .available else { return .unavailable(availability) }
-        return .armed(try collector.arm(context))
+        let armed = try collector.arm(context)
+        late = armed
+        return .armed(armed, cost: isMeasured ? SingleAcquisition.cost(of: armed, time) : 0)
       }
-      let isAwaited = box.value.withLock { state in
-        if state.isAwaited { state.result = result }
-        return state.isAwaited
-      }
-      if !isAwaited, case .success(.armed(let late)) = result { late.disarm() }
+      if !answer.give(result) { late?.disarm() }
     }
-    let result = box.value.withLock { state in
-      state.isAwaited = false
-      return state.result
-    }
-    if let result { return try result.get() }
+    if let result = answer.take().value { return try result.get() }
     if outcome == .stopped, let signal = configuration.stop?.raised {
       var error = LBError(.stopRequested, "stopped by signal \(signal) while arming \(name)")
       error.context.signal = signal
@@ -280,6 +280,8 @@ extension SamplerSession {
     let stream: Int
     let request: CollectorRequest
     var cadence: UInt64
+    /// Nanoseconds of one acquisition, 0 where it was not measured.
+    let cost: UInt64
   }
 
   /// Whether whoever opens and closes brackets can take the edges of these collectors itself: none
@@ -307,9 +309,7 @@ extension SamplerSession {
     guard let budget = configuration.budget else { return armed }
     let items = armed.map { one in
       Budget.Item(
-        // Waiting costs no CPU time.
-        cost: one.request.collector.waits ? 0 : table.cost(one.stream), cadence: one.cadence,
-        isFixed: one.request.interval != nil)
+        cost: one.cost, cadence: one.cadence, isFixed: one.request.interval != nil)
     }
     let fitted = Budget.fit(items, interval: configuration.interval, budget: budget)
     var result = armed

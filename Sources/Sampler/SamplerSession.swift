@@ -25,7 +25,9 @@ package final class SamplerSession {
   package private(set) var bracketNumber: UInt32 = 0
   private let resident = ResidentMemory()
   private var before = Baseline()
-  private var edgeFailure: LBError?
+  var edgeFailure: LBError?
+  /// A required collector is read no more.
+  var lostFailure: LBError?
   /// A sampling thread has not answered: the session is of no more use but to be disarmed.
   package internal(set) var isSilent = false
   /// Streams that hold nothing of their source, until `resume`.
@@ -67,8 +69,8 @@ package final class SamplerSession {
   /// Readable when a sink failed or every deadline of the limit has passed. After `arm`.
   package var attentionDescriptor: Int32 { drain?.attention.pollDescriptor ?? -1 }
 
-  /// The first failure of a sink, or of a required collector at an edge of this bracket.
-  package var failure: LBError? { sinkFailure ?? edgeFailure }
+  /// The first failure of a sink, or of a required collector for good or at this bracket's edge.
+  package var failure: LBError? { sinkFailure ?? lostFailure ?? edgeFailure }
   /// The first failure of a sink.
   package var sinkFailure: LBError? { drain?.failure }
 
@@ -82,22 +84,6 @@ package final class SamplerSession {
   package var bracketCPU: Int? { threads.first?.cpu }
 
   // MARK: Bracket
-
-  /// Opens what belongs to the next bracket alone, so that its opening sample only reads. What
-  /// cannot be armed anew here is tried again at the edge. Not between `start` and `stop`.
-  package func prepare() {
-    guard !isSilent else { return }
-    welcomeBack()
-    // A thread that is left alone may be reading.
-    let busy = Set(
-      (meta?.streams ?? []).filter { !canBeTouched($0.thread) }.map(\.stream))
-    for (stream, arming) in table.prepare(but: busy) {
-      if let failure = rearm(stream, after: arming, within: configuration.answerLimit) {
-        edgeFailure = failure
-      }
-    }
-    _ = table.prepare(but: busy)
-  }
 
   /// Takes the opening samples and begins to sample. Gives the bracket's number.
   package func start() throws(LBError) -> UInt32 {

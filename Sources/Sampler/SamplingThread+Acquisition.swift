@@ -31,7 +31,10 @@ extension SamplingThread {
       // Safe: the body ends where the free words do.
       let free = unsafe min(producer.pointee.reservable, RingRecord.longest)
       var body = unsafe RawBody(room, capacity: free &- FrameHeader.wordCount)
-      unsafe state.pointee.armed._withUnsafeGuaranteedRef { $0.read(into: &body) }
+      unsafe state.pointee.armed._withUnsafeGuaranteedRef {
+        $0.edge = edge
+        $0.read(into: &body)
+      }
       unsafe state.pointee.counts.systemCalls &+= body.systemCalls
       words = body.count
       if body.isCut {

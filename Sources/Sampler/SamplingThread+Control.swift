@@ -72,7 +72,7 @@ extension SamplingThread {
     // As the thread does before it sleeps: it may sleep already, and not look before the bracket
     // is closed.
     passIdleTicks()
-    let first = bracket.base &+ nextIndex &* bracket.interval
+    let first = nextDeadline
     floor.store(first, ordering: .releasing)
     // The turn before the command: a thread that wakes at a deadline of the bracket before and
     // takes the turn finds another bracket's number; one that finds the command can go on.

@@ -279,7 +279,7 @@ final class SamplingThread: @unchecked Sendable {
     var now = time.monotonic()
     while nextIndex <= bracket.limit {
       passIdleTicks()
-      var deadline = base &+ nextIndex &* interval
+      var deadline = nextDeadline
       // Release: partner of the drain's acquire: what starts before this is published.
       floor.store(deadline, ordering: .releasing)
       if now < deadline {
@@ -374,13 +374,19 @@ final class SamplingThread: @unchecked Sendable {
     return nil
   }
 
-  /// Deadlines at which nothing is due are slept through. The limit's own is waited for.
+  /// CLOCK_MONOTONIC of the next deadline that is waited for; UInt64.max where there is none.
+  @inline(__always)
+  var nextDeadline: UInt64 {
+    nextIndex == .max ? .max : bracket.base &+ nextIndex &* bracket.interval
+  }
+
+  /// Deadlines at which nothing is due are slept through. The limit's own is waited for; without
+  /// one, and with every stream disabled, the thread sleeps until it is told something.
   @inline(__always)
   func passIdleTicks() {
     var earliest = bracket.limit
     for index in unsafe due.indices { earliest = min(earliest, unsafe due[index]) }
-    // Without a limit, and with every stream disabled, there is nothing to sleep until.
-    guard earliest > nextIndex, earliest < .max else { return }
+    guard earliest > nextIndex else { return }
     ticks.onTime &+= earliest &- nextIndex
     nextIndex = earliest
   }

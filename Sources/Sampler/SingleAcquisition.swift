@@ -1,3 +1,4 @@
+import LinuxSystem
 package import SampleModel
 
 /// Acquisitions outside a session, one at a time: for what they cost, and for tests.
@@ -15,6 +16,18 @@ package final class SingleAcquisition {
     self.armed = armed
     columns = armed.columns
     values = Array(repeating: 0, count: columns.count)
+  }
+
+  /// Nanoseconds of one acquisition of `armed`: the median of a few, not the first.
+  static func cost(of armed: ArmedCollector, _ time: TimeSource) -> UInt64 {
+    let acquisition = SingleAcquisition(armed)
+    var times: [UInt64] = []
+    for _ in 0..<6 {
+      let start = time.monotonic()
+      _ = acquisition.take()
+      times.append(time.monotonic() - start)
+    }
+    return times.dropFirst().sorted()[2]
   }
 
   /// Makes one acquisition and decodes it.

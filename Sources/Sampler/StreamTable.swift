@@ -23,13 +23,11 @@ final class StreamTable: Sendable {
 
   private let entries: Guarded<[Entry]>
   private let context: CollectorContext
-  private let time: TimeSource
   /// Layouts of a stream that are known again: one that comes and goes has its epoch back.
   private static let knownLayouts = 16
 
   init(context: CollectorContext, time: TimeSource) {
     self.context = context
-    self.time = time
     entries = Guarded(time, [])
   }
 
@@ -83,19 +81,6 @@ final class StreamTable: Sendable {
 
   /// Every stream's present layout.
   var layouts: [Layout] { entries.withLock { $0.compactMap(\.layouts.last) } }
-
-  /// Nanoseconds of one acquisition of a stream: the median of a few, not the first.
-  func cost(_ stream: Int) -> UInt64 {
-    guard let armed = entry(UInt16(stream), { $0.current.armed }) else { return 0 }
-    let acquisition = SingleAcquisition(armed)
-    var times: [UInt64] = []
-    for _ in 0..<6 {
-      let start = time.monotonic()
-      _ = acquisition.take()
-      times.append(time.monotonic() - start)
-    }
-    return times.dropFirst().sorted()[2]
-  }
 
   /// The sampling thread's state of a stream, and its mailbox.
   func threadState(_ stream: Int, cadence: UInt64) -> (StreamState, Mailbox)? {
@@ -183,14 +168,13 @@ final class StreamTable: Sendable {
     return isTaken
   }
 
-  /// Prepares every stream but `exceptions` for the next bracket; gives those whose layout will be
-  /// another one, with the numbers of their armings.
-  func prepare(but exceptions: Set<UInt16>) -> [(stream: UInt16, arming: UInt32)] {
-    let present = entries.withLock { entries in
+  /// The armings of every stream but `exceptions` that have something to prepare for the next
+  /// bracket.
+  func prepared(but exceptions: Set<UInt16>) -> [(stream: UInt16, arming: Arming)] {
+    entries.withLock { entries in
       entries.enumerated().filter { !$1.isOver && !exceptions.contains(UInt16($0)) }
         .map { (UInt16($0), $1.current) }
-    }
-    return present.filter { $1.armed.prepare().needsRearm }.map { ($0, $1.number) }
+    }.filter { $0.1.armed.hasPreparation }
   }
 
   // MARK: Letting go
@@ -216,6 +200,19 @@ final class StreamTable: Sendable {
     thread.read(released.next, of: stream)
     for arming in released.old.reversed() { arming.armed.disarm() }
     return released.next.number
+  }
+
+  /// Gives up a stream whose present arming hangs, and is disarmed by whom it hangs for. Not while
+  /// anything is sampled.
+  func giveUp(_ stream: UInt16, on thread: SamplingThread) {
+    let next = entry(stream) { entry in
+      let next = Arming(Self.nothing, number: entry.current.number + 1)
+      _ = unsafe entry.mailbox.fetch()
+      entry.current = next
+      entry.isOver = true
+      return next
+    }
+    if let next { thread.read(next, of: stream) }
   }
 
   /// Lets go of a stream for good.

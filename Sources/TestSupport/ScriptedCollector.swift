@@ -28,30 +28,36 @@ package final class ScriptedCollector: Collector {
   private let script: [Step]
   private let instances: [[String]]
   private let records: Int
+  private let recordName: String
   private let availability: Availability
   private let scheduler: VirtualScheduler?
   private let duration: UInt64
   private let refusals: Set<Int>
   private let hangingArmings: Set<Int>
   private let preparation: AcquisitionOutcome
+  private let hangingPreparation: Bool
   private let isReleased = Atomic<Bool>(false)
 
   /// A collector that follows `script` and then counts up. Arming number n has the instances
   /// `instances[n]`, or the last ones; those in `refusals`, counted from 0, fail.
-  /// With `records`, each acquisition gives that many rows of (acquisition, row). An acquisition
+  /// With `records`, each acquisition gives that many rows of (acquisition, row), called
+  /// `recordName`. An acquisition
   /// works for `duration` nanoseconds in the time of `scheduler`. Armings in `hangingArmings` come
-  /// back after `release`, and look for it each millisecond. The first arming's `prepare` gives
-  /// `preparation`.
+  /// back after `release`, and look for it each millisecond; with `hangingPreparation`, so does the
+  /// first arming's `prepare`, which gives `preparation`.
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
-    records: Int = 0, availability: Availability = .available, resolution: UInt64? = nil,
+    records: Int = 0, recordName: String = "row", availability: Availability = .available,
+    resolution: UInt64? = nil,
     mayLag: Bool = false, cannotHang: Bool = false, scheduler: VirtualScheduler? = nil,
     duration: UInt64 = 0, refusals: Set<Int> = [], hangingArmings: Set<Int> = [],
-    preparation: AcquisitionOutcome = .complete
+    preparation: AcquisitionOutcome = .complete, hangingPreparation: Bool = false
   ) {
     self.preparation = preparation
+    self.hangingPreparation = hangingPreparation
     precondition(
-      duration == 0 && hangingArmings.isEmpty || scheduler != nil, "these take virtual time")
+      duration == 0 && hangingArmings.isEmpty && !hangingPreparation || scheduler != nil,
+      "these take virtual time")
     self.hangingArmings = hangingArmings
     self.cannotHang = cannotHang
     self.scheduler = scheduler
@@ -60,6 +66,7 @@ package final class ScriptedCollector: Collector {
     self.script = script
     self.instances = instances
     self.records = records
+    self.recordName = recordName
     self.availability = availability
     description = CollectorDescription(
       name: name, summary: "a script", source: "none", minimumKernel: "0", privilege: "none",
@@ -94,40 +101,45 @@ package final class ScriptedCollector: Collector {
       progress.armings += 1
       return progress.armings - 1
     }
-    if hangingArmings.contains(arming), let scheduler {
-      while !isReleased.load(ordering: .acquiring) { scheduler.sleep(1_000_000) }
-    }
+    if hangingArmings.contains(arming) { hang() }
     if refusals.contains(arming) {
       throw LBError(.collectorUnavailable, "arming \(arming) is refused")
     }
     let columns = instances[min(arming, instances.count - 1)].map {
       Column(collector: description.name, metric: description.metrics[0], instance: $0)
     }
-    return Armed(self, columns: columns, preparation: arming == 0 ? preparation : .complete)
+    return Armed(self, columns: columns, isFirst: arming == 0)
+  }
+
+  private func hang() {
+    while !isReleased.load(ordering: .acquiring) { scheduler?.sleep(1_000_000) }
   }
 
   private final class Armed: ArmedCollector, @unchecked Sendable {
     // Sendable: as the base class says.
     private let script: ScriptedCollector
-    private let preparation: AcquisitionOutcome
+    private let isFirst: Bool
 
-    init(
-      _ script: ScriptedCollector, columns: [Column], preparation: AcquisitionOutcome
-    ) {
+    init(_ script: ScriptedCollector, columns: [Column], isFirst: Bool) {
       self.script = script
-      self.preparation = preparation
+      self.isFirst = isFirst
       let number = MetricDescription("acquisition", .count, .gauge, meaning: "which")
       let row = MetricDescription("row", .count, .gauge, meaning: "which of it")
       super.init(
         columns: columns,
         recordFields: script.records == 0
           ? nil
-          : (name: "row", fields: [number, row], rowsPerTick: script.records))
+          : (name: script.recordName, fields: [number, row], rowsPerTick: script.records))
     }
 
     override var isOnProc: Bool { script.cannotHang }
 
-    override func prepare() -> AcquisitionOutcome { preparation }
+    override var hasPreparation: Bool { true }
+
+    override func prepare() -> AcquisitionOutcome {
+      if isFirst, script.hangingPreparation { script.hang() }
+      return isFirst ? script.preparation : .complete
+    }
 
     override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
       let (step, number) = script.next(isAtEdge: isAtEdge)

@@ -59,14 +59,57 @@ import Testing
     }
   }
 
-  /// A text that is learnt before it is damaged is no text of the same shape, nor after.
-  @Test func whatIsUnreadableIsLiteralAndIsLearntAnew() throws {
-    let damaged = Array("MemFree: 5 kB\nDirty: ? kB\n".utf8)
-    let (template, fields) = try Grammar.of("proc/meminfo").template(damaged)
-    #expect(fields.map(\.name) == ["MemFree"])
-    #expect(try parse(template, damaged) == [5])
-    for other in ["MemFree: 5 kB\nDirty: 7 kB\n", "MemFree: 5 kB\nDirty: ! kB\n"] {
-      #expect(throws: KernelTextError.layoutChanged) { try parse(template, Array(other.utf8)) }
+  /// Whatever stands in the place of a number that could not be read, the text is of the same
+  /// shape, until it can be read.
+  @Test(
+    arguments: [
+      (
+        "proc/meminfo", "MemFree: 5 kB\nDirty: ? kB\n", "?", ["!", "-7", "é", "x9"], ["7", ""], [5]
+      ),
+      (
+        "proc/stat", "cpu  1 2 -3 4\nctxt 5\n", "-3", ["-4", "99999999999999999999", "3x"], ["3"],
+        [1, 2, 4, 5]
+      ),
+      (
+        "proc/net/softnet_stat", "1 0xz 3 4 5 6 7 8 9\n", "0xz", ["zz", "0y"], ["ff", "0 1"],
+        [1, 3, 9]
+      ),
+      (
+        "proc/interrupts", "   CPU0 CPU1\n 8: 1 two  GIC rtc\nErr: 3\n", "two", ["three", "-1"],
+        ["2"],
+        [3]
+      ),
+      (
+        "proc/loadavg", "0.5 1.x 2 1/2 3\n", "1.x", ["x", "1.2.3", "-1.5"], ["1.5"],
+        [50, 200, 1, 2, 3]
+      ),
+    ] as [(String, String, String, [String], [String], [UInt64])])
+  func whatIsUnreadableMayChange(
+    _ example: (String, String, String, [String], [String], [UInt64])
+  ) throws {
+    let (path, text, damage, others, readable, values) = example
+    let (template, _) = try Grammar.of(path).template(Array(text.utf8))
+    for word in [damage] + others {
+      let other = text.replacing(damage, with: word)
+      #expect(try parse(template, Array(other.utf8)) == values, "\(other)")
+    }
+    for word in readable {
+      let other = text.replacing(damage, with: word)
+      #expect(throws: KernelTextError.self, "\(other)") {
+        try parse(template, Array(other.utf8))
+      }
+    }
+  }
+
+  /// Nothing takes the place of what is missing.
+  @Test func whatIsMissingIsLiteral() throws {
+    let missing = Array("MemFree: 5 kB\nDirty:\nA: 6\n".utf8)
+    let (template, _) = try Grammar.of("proc/meminfo").template(missing)
+    #expect(try parse(template, missing) == [5, 6])
+    for word in ["7", "x"] {
+      #expect(throws: KernelTextError.layoutChanged) {
+        try parse(template, Array("MemFree: 5 kB\nDirty: \(word)\nA: 6\n".utf8))
+      }
     }
   }
 

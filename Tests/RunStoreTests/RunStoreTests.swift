@@ -142,8 +142,8 @@ private func decoded(_ bytes: [UInt8], limit: Int) throws -> [UInt64] {
 
 /// A file with one bracket of scripted samples in it.
 private func record(
-  _ path: String, collector: ScriptedCollector = ScriptedCollector(), limit: UInt64 = 50,
-  beside: [any SampleSink] = []
+  _ path: String, collector: ScriptedCollector = ScriptedCollector(),
+  others: [ScriptedCollector] = [], limit: UInt64 = 50, beside: [any SampleSink] = []
 ) throws -> RunWriter {
   let writer = try RunWriter(
     path: path,
@@ -159,7 +159,7 @@ private func record(
   configuration.limit = limit
   configuration.lockMemory = false
   let session = SamplerSession(
-    configuration, requests: [CollectorRequest(collector)],
+    configuration, requests: ([collector] + others).map { CollectorRequest($0) },
     sinks: beside + [StoreSink(writer, now: Clock.monotonic)])
   try session.arm()
   _ = try session.start()
@@ -186,7 +186,7 @@ private func record(
     try RunReplay(reader).play(into: replayed)
     #expect(live.frames.count > 10)
     #expect(replayed.frames == live.frames)
-    #expect(replayed.recordBatches.flatMap(\.values) == live.recordBatches.flatMap(\.values))
+    #expect(replayed.recordBatches == live.recordBatches)
     #expect(replayed.layouts == live.layouts)
     #expect(try reader.integrity() == "ok")
     reader.close()
@@ -207,7 +207,12 @@ private func record(
           writer: texts[3].write, notice: { _ in }),
       ]
     }
-    let writer = try record(folder.file("r.lbsample"), beside: sinks(texts))
+    // Records of two collectors among the frames of all.
+    let writer = try record(
+      folder.file("r.lbsample"),
+      collector: ScriptedCollector(name: "one", records: 3, recordName: "busiest"),
+      others: [ScriptedCollector(name: "two"), ScriptedCollector(name: "three", records: 1)],
+      beside: sinks(texts))
     let again = (0..<4).map { _ in Collected() }
     let reader = try RunReader(path: writer.path)
     for sink in sinks(again) { try RunReplay(reader).play(into: sink) }
@@ -216,6 +221,10 @@ private func record(
     for (live, replayed) in zip(texts, again) {
       #expect(live.text.split(separator: "\n").count > 10)
       #expect(live.text == replayed.text)
+    }
+    // The table shows those of the busiest processes.
+    for (format, words) in [(2, #""type":"records""#), (3, "cpu %")] {
+      #expect(texts[format].text.split(separator: "\n").count { $0.contains(words) } > 10)
     }
   }
 

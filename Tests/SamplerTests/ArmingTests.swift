@@ -1,6 +1,7 @@
 import LinuxSystem
 import SampleModel
 import Sampler
+import Synchronization
 import TestSupport
 import Testing
 
@@ -30,6 +31,13 @@ import Testing
     return virtual
   }
 
+  /// One bracket of no length, and what the session says of it.
+  private static func bracket(of session: SamplerSession, _ outcome: inout Outcome) throws {
+    _ = try session.start()
+    outcome.ledgers.append(try session.stop(sampling: true).ledger)
+    outcome.failure = outcome.failure ?? session.failure
+  }
+
   @Test(arguments: seeds, [true, false])
   func oneThatHangsAtArmIsNamedAndLeftOut(seed: UInt64, required: Bool) throws {
     var collector: ScriptedCollector?
@@ -47,8 +55,7 @@ import Testing
       outcome.took = [scheduler.monotonic() - began]
       outcome.meta = session.meta
       if outcome.error == nil {
-        _ = try session.start()
-        outcome.ledgers = [try session.stop(sampling: true).ledger]
+        try Self.bracket(of: session, &outcome)
         session.disarm()
       }
       hanging.release()
@@ -162,8 +169,7 @@ import Testing
       outcome.took = [scheduler.monotonic() - began]
       _ = session.disable("slow")
       try session.resume()
-      _ = try session.start()
-      outcome.ledgers = [try session.stop(sampling: true).ledger]
+      try Self.bracket(of: session, &outcome)
       session.disarm()
       hanging.release()
       return outcome
@@ -217,8 +223,7 @@ import Testing
       session.prepare()
       outcome.took = [scheduler.monotonic() - began]
       outcome.failure = session.failure
-      _ = try session.start()
-      outcome.ledgers = [try session.stop(sampling: true).ledger]
+      try Self.bracket(of: session, &outcome)
       session.disarm()
       hanging.release()
       return outcome
@@ -227,5 +232,62 @@ import Testing
     #expect(outcome.failure?.message.contains("slow: arming it anew has not come back") == true)
     #expect(outcome.ledgers[0].isExact && outcome.sink.frames.count == 2)
     #expect(isClosed(collector, 2))
+  }
+
+  /// One that opens what is the next workload's, and does not come back: nothing of it is used any
+  /// more, and the others go on. A required one is the failure of every bracket from then on.
+  @Test(arguments: seeds, [true, false])
+  func onePreparationThatHangsIsGivenUp(seed: UInt64, required: Bool) throws {
+    var collector: ScriptedCollector?
+    let outcome = try VirtualSession.run(seed: seed) { scheduler in
+      let hanging = ScriptedCollector(
+        name: "slow", scheduler: scheduler, hangingPreparation: true)
+      collector = hanging
+      var outcome = Outcome()
+      let session = try Self.virtual(scheduler).arm(
+        [CollectorRequest(hanging, required: required), CollectorRequest(ScriptedCollector())],
+        [outcome.sink])
+      let began = scheduler.monotonic()
+      session.prepare()
+      outcome.took = [scheduler.monotonic() - began]
+      session.prepare()
+      try Self.bracket(of: session, &outcome)
+      session.disarm()
+      hanging.release()
+      return outcome
+    }
+    let words =
+      "slow: preparing it has not come back within 50ms: a source of it hangs, and it is read no "
+      + "more"
+    #expect(outcome.took == [50_000_000])
+    #expect(outcome.failure?.message == (required ? words : nil))
+    #expect(outcome.sink.events.filter { $0.kind == .note }.map(\.message) == [words])
+    #expect(outcome.ledgers[0].threads[0].collectors.map(\.acquisitions) == [0, 2])
+    #expect(isClosed(collector, 1))
+  }
+
+  /// What an acquisition costs is measured within the same limit.
+  @Test(arguments: seeds)
+  func oneThatHangsWhereItIsMeasuredIsLeftOut(seed: UInt64) throws {
+    let (outcome, disarmings) = try VirtualSession.run(seed: seed) { scheduler in
+      let hanging = HangingCollector(after: 2, time: scheduler.source)
+      var outcome = Outcome()
+      var virtual = Self.virtual(scheduler)
+      virtual.configuration.budget = 0.5
+      let session = try virtual.arm(
+        [CollectorRequest(hanging, required: false), CollectorRequest(ScriptedCollector())],
+        [outcome.sink])
+      outcome.meta = session.meta
+      try Self.bracket(of: session, &outcome)
+      hanging.hangs.store(false, ordering: .relaxed)
+      scheduler.sleep(2_000_000)
+      let disarmings = hanging.disarmings
+      session.disarm()
+      return (outcome, disarmings)
+    }
+    #expect(outcome.meta?.unavailable.map(\.collector) == ["hanging"])
+    #expect(outcome.meta?.unavailable.first?.reason.contains("has not come back") == true)
+    #expect(outcome.ledgers[0].threads[0].collectors.map(\.collector) == ["scripted"])
+    #expect(disarmings == 1)
   }
 }

@@ -28,6 +28,25 @@ import Testing
       [CollectorRequest(hanging, required: required), CollectorRequest(other)], [sink])
   }
 
+  /// What such a session comes to, with an optional collector that hangs at an acquisition.
+  private static func outcome(
+    seed: UInt64, hangingAfter acquisitions: Int,
+    _ body:
+      @escaping (
+        SamplerSession, HangingCollector, VirtualScheduler, inout Outcome
+      ) throws -> Void
+  ) throws -> Outcome {
+    try VirtualSession.run(seed: seed) { scheduler in
+      let hanging = HangingCollector(after: acquisitions, time: scheduler.source)
+      var outcome = Outcome()
+      let session = try Self.session(scheduler, hanging, outcome.sink, required: false)
+      try body(session, hanging, scheduler, &outcome)
+      session.disarm()
+      outcome.disarmings = [hanging.disarmings]
+      return outcome
+    }
+  }
+
   @Test(arguments: seeds, [true, false])
   func aThreadThatDoesNotAnswerIsNamedAndLeft(seed: UInt64, isAlone: Bool) throws {
     let outcome = try VirtualSession.run(seed: seed) { scheduler in
@@ -71,10 +90,8 @@ import Testing
   /// Optional, beside another thread: left alone, named, and back at the next bracket.
   @Test(arguments: seeds)
   func anOptionalOneIsLeftAloneUntilItComesBack(seed: UInt64) throws {
-    let outcome = try VirtualSession.run(seed: seed) { scheduler in
-      let hanging = HangingCollector(after: 3, time: scheduler.source)
-      var outcome = Outcome()
-      let session = try Self.session(scheduler, hanging, outcome.sink, required: false)
+    let outcome = try Self.outcome(seed: seed, hangingAfter: 3) {
+      session, hanging, scheduler, outcome in
       for length in [10, 5, 10] as [UInt64] {
         _ = try session.start()
         scheduler.sleep(length * 1_000_000 + 500_000)
@@ -85,9 +102,6 @@ import Testing
           scheduler.sleep(20_000_000)
         }
       }
-      session.disarm()
-      outcome.disarmings = [hanging.disarmings]
-      return outcome
     }
     #expect(outcome.accounts.map { $0.ledger.threads.map(\.thread) } == [[1], [1], [0, 1]])
     #expect(outcome.accounts.allSatisfy { $0.ledger.isExact })
@@ -141,10 +155,8 @@ import Testing
   /// one's any more, and whole in the next.
   @Test(arguments: seeds)
   func whoComesBackWithinABracketWaitsForTheNext(seed: UInt64) throws {
-    let outcome = try VirtualSession.run(seed: seed) { scheduler in
-      let hanging = HangingCollector(after: 0, time: scheduler.source)
-      var outcome = Outcome()
-      let session = try Self.session(scheduler, hanging, outcome.sink, required: false)
+    let outcome = try Self.outcome(seed: seed, hangingAfter: 0) {
+      session, hanging, scheduler, outcome in
       for number in 0..<2 {
         let began = scheduler.monotonic()
         _ = try session.start()
@@ -154,9 +166,6 @@ import Testing
         scheduler.sleep(10_000_000)
         outcome.accounts.append(try session.stop(sampling: true))
       }
-      session.disarm()
-      outcome.disarmings = [hanging.disarmings]
-      return outcome
     }
     #expect(outcome.took == 100_000_000)
     #expect(outcome.accounts.map { $0.ledger.threads.map(\.thread) } == [[1], [0, 1]])

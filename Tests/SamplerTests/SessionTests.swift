@@ -8,35 +8,12 @@ import Testing
 @Suite struct SessionTests {
   private static let seeds: [UInt64] = [1, 2, 3]
 
-  /// What a session of one bracket gave.
-  private struct Outcome {
-    var account: BracketAccount
-    var sink: CollectingSink
-    var failure: LBError?
-    var meta: StreamMeta?
-  }
-
-  private static func bracket(
-    seed: UInt64, interval: UInt64 = 1_000_000, limit: UInt64? = 20, threads: Int = 1,
-    others: [CollectingSink] = [],
-    _ requests: @escaping (VirtualScheduler) -> [CollectorRequest]
-  ) throws -> Outcome {
-    try VirtualSession.run(seed: seed, spurious: 0.1) { scheduler in
-      let sink = CollectingSink()
-      let virtual = VirtualSession(scheduler, interval: interval, limit: limit, threads: threads)
-      let session = try virtual.arm(requests(scheduler), others + [sink])
-      _ = try session.start()
-      if limit != nil { virtual.waitUntilFinished(session) }
-      let account = try session.stop(sampling: limit == nil)
-      session.disarm()
-      return Outcome(account: account, sink: sink, failure: session.failure, meta: session.meta)
-    }
-  }
-
   @Test(arguments: seeds, [true, false])
   func aLimitIsExactAndEveryAccountAddsUp(seed: UInt64, cannotHang: Bool) throws {
     let collector = ScriptedCollector(cannotHang: cannotHang)
-    let outcome = try Self.bracket(seed: seed, limit: 100) { _ in [CollectorRequest(collector)] }
+    let outcome = try VirtualSession.bracket(seed: seed, limit: 100) { _ in
+      [CollectorRequest(collector)]
+    }
     let (ledger, frames) = (outcome.account.ledger, outcome.sink.frames)
     #expect(ledger.ticks.deadlines == 100 && ledger.ticks.onTime == 100)
     #expect(ledger.ring == RingLedger(pushed: 101, drained: 101, dropped: 0))
@@ -53,7 +30,7 @@ import Testing
   func aChangedLayoutMakesANewEpochAndLosesNoColumn(seed: UInt64) throws {
     let script: [ScriptedCollector.Step] = [.value(1), .value(2), .gap(.layoutChanged), .value(4)]
     let collector = ScriptedCollector(script: script, instances: [["a", "b"], ["a", "b", "c"]])
-    let outcome = try Self.bracket(seed: seed, interval: 5_000_000) { _ in
+    let outcome = try VirtualSession.bracket(seed: seed, interval: 5_000_000) { _ in
       [CollectorRequest(collector)]
     }
     let sink = outcome.sink
@@ -93,7 +70,7 @@ import Testing
     let script: [ScriptedCollector.Step] = [
       .value(1), .gap(.absent), .gap(.denied), .gap(.malformed), .value(2),
     ]
-    let outcome = try Self.bracket(seed: seed, interval: 2_000_000) { _ in
+    let outcome = try VirtualSession.bracket(seed: seed, interval: 2_000_000) { _ in
       [CollectorRequest(ScriptedCollector(script: script))]
     }
     let line = outcome.account.ledger.threads[0].collectors[0]
@@ -106,7 +83,7 @@ import Testing
 
   @Test(arguments: seeds)
   func recordsTravelBesideFramesWithTheirLosses(seed: UInt64) throws {
-    let outcome = try Self.bracket(seed: seed) {
+    let outcome = try VirtualSession.bracket(seed: seed) {
       [CollectorRequest(ScriptedCollector(records: 3, scheduler: $0, duration: 700))]
     }
     #expect(outcome.meta?.records.count == 1)
@@ -122,7 +99,7 @@ import Testing
 
   @Test(arguments: seeds, [true, false])
   func severalThreadsAreMergedByAcquisitionTime(seed: UInt64, cannotHang: Bool) throws {
-    let outcome = try Self.bracket(seed: seed, limit: 50, threads: 3) { scheduler in
+    let outcome = try VirtualSession.bracket(seed: seed, limit: 50, threads: 3) { scheduler in
       (0..<3).map {
         CollectorRequest(
           ScriptedCollector(
@@ -147,7 +124,7 @@ import Testing
   @Test(arguments: seeds)
   func aPassOfManyPortionsKeepsTheOrder(seed: UInt64) throws {
     let wide = (0..<300).map { "\($0)" }
-    let outcome = try Self.bracket(seed: seed, limit: 400, threads: 2) { _ in
+    let outcome = try VirtualSession.bracket(seed: seed, limit: 400, threads: 2) { _ in
       [
         CollectorRequest(ScriptedCollector(name: "one", instances: [wide])),
         CollectorRequest(ScriptedCollector(name: "two"), interval: 2_000_000),
@@ -164,7 +141,7 @@ import Testing
   @Test(arguments: seeds)
   func aFailingSinkEndsTheSessionAndKeepsTheAccount(seed: UInt64) throws {
     let bad = CollectingSink(failAtFrame: 5)
-    let outcome = try Self.bracket(seed: seed, limit: 3000, others: [bad]) { _ in
+    let outcome = try VirtualSession.bracket(seed: seed, limit: 3000, others: [bad]) { _ in
       [CollectorRequest(ScriptedCollector())]
     }
     #expect(outcome.failure?.category == .resultPersistence)

@@ -14,6 +14,7 @@ import Testing
     for what in [
       "frames", "gaps", "layouts", "record batches", "dropped records", "late deadlines",
       "skipped deadlines", "brackets without a stop", "rings grown", "hangs",
+      "preparations that hang",
       "threads left alone", "sessions with a silent thread", "events of note",
     ] {
       #expect(counts[what, default: 0] > 0, "no seed reaches \(what)")

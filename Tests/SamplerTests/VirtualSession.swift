@@ -48,6 +48,47 @@ struct VirtualSession {
   }
 }
 
+/// What a session of one bracket gave.
+struct BracketOutcome {
+  var account: BracketAccount
+  var sink: CollectingSink
+  /// When it was opened and when it was to be closed, CLOCK_MONOTONIC.
+  var base: UInt64
+  var closing: UInt64
+  var failure: LBError?
+  var meta: StreamMeta?
+  var frames: [CollectingSink.Frame] { sink.frames }
+}
+
+extension VirtualSession {
+  /// One bracket up to the limit, or of `length` nanoseconds without one, whose sinks are `others`
+  /// and the one of the outcome.
+  static func bracket(
+    seed: UInt64, interval: UInt64 = 1_000_000, limit: UInt64? = 20, length: UInt64 = 0,
+    threads: Int = 1, others: [CollectingSink] = [],
+    _ requests: @escaping (VirtualScheduler) -> [CollectorRequest]
+  ) throws -> BracketOutcome {
+    try run(seed: seed, spurious: 0.1) { scheduler in
+      let sink = CollectingSink()
+      let virtual = VirtualSession(scheduler, interval: interval, limit: limit, threads: threads)
+      let session = try virtual.arm(requests(scheduler), others + [sink])
+      let base = scheduler.monotonic()
+      _ = try session.start()
+      if limit != nil {
+        virtual.waitUntilFinished(session)
+      } else if base + length > scheduler.monotonic() {
+        scheduler.sleep(base + length - scheduler.monotonic())
+      }
+      let closing = scheduler.monotonic()
+      let account = try session.stop(sampling: limit == nil)
+      session.disarm()
+      return BracketOutcome(
+        account: account, sink: sink, base: base, closing: closing, failure: session.failure,
+        meta: session.meta)
+    }
+  }
+}
+
 extension [CollectingSink.Frame] {
   /// Those of a stream, edges left out.
   func ticks(of stream: UInt16 = 0) -> [CollectingSink.Frame] {

@@ -140,6 +140,8 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     unsafe kept.deallocate()
   }
 
+  override var hasPreparation: Bool { true }
+
   /// Opens the counters of a workload that stands at its gate: counting begins with its exec.
   override func prepare() -> AcquisitionOutcome {
     guard let (number, pid) = aim, number != aims else { return .complete }

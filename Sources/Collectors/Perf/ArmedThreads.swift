@@ -146,6 +146,8 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     }
   }
 
+  override var hasPreparation: Bool { true }
+
   /// A workload that stands at its gate: counting begins with its exec.
   override func prepare() -> AcquisitionOutcome {
     let outcome = whole.prepare()

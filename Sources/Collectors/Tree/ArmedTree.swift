@@ -135,6 +135,8 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
 
   // MARK: An acquisition
 
+  override var hasPreparation: Bool { true }
+
   /// A workload without the clock that the last one had, or with one again, has other columns.
   override func prepare() -> AcquisitionOutcome {
     guard target.isWorkload, target.aims > 0, followsOwnProc else { return .complete }

@@ -6,7 +6,7 @@ package struct SimulatedAcquisition: Sendable {
   package let number: UInt64
   /// Number of the shape that its values have.
   package let shape: Int
-  /// The edge that it was made at; `none` for a raw one, which does not know.
+  /// The edge that it was made at.
   package let edge: BracketEdge
   /// What it says of itself.
   package let outcome: AcquisitionOutcome

@@ -24,10 +24,12 @@ final class SimulatedArming: Sendable {
     isInUse.store(false, ordering: .releasing)
   }
 
-  /// Notes a call of `prepare`.
+  /// Notes a call of `prepare`, which may hang.
   func prepare() {
     if isClosed.load(ordering: .acquiring) { collector.fault("prepared when it was closed") }
     if isInUse.load(ordering: .acquiring) { collector.fault("prepared while it was read") }
+    collector.prepare()
+    if isClosed.load(ordering: .acquiring) { collector.fault("closed while it was prepared") }
   }
 
   /// Notes the disarming.

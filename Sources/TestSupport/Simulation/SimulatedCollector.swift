@@ -21,9 +21,10 @@ package final class SimulatedCollector: Collector {
     var rows: UInt64 = 0
     var armings = 0
     var disarmings = 0
-    /// Threads that hang in an acquisition, and in an arming.
+    /// Threads that hang in an acquisition, in an arming, and in a preparation.
     var hangingReads = 0
     var hangingArmings = 0
+    var hangingPreparations = 0
     var hangs = 0
     /// Sampling has begun: what was acquired before, for what it costs, is nobody's.
     var isSampled = false
@@ -162,6 +163,12 @@ package final class SimulatedCollector: Collector {
 
   // MARK: Hanging
 
+  /// Prepares for a bracket, or hangs there.
+  func prepare() {
+    guard plan.preparationHang > 0 else { return }
+    if state.withLock({ $0.random.chance(plan.preparationHang) }) { hold(\.hangingPreparations) }
+  }
+
   private func hold(_ place: WritableKeyPath<State, Int>) {
     let seen = state.withLock { state -> UInt32? in
       guard !state.isCalm else { return nil }
@@ -185,6 +192,9 @@ package final class SimulatedCollector: Collector {
 
   /// Whether an acquisition hangs.
   var isHanging: Bool { state.withLock { $0.hangingReads > 0 } }
+
+  /// Whether a preparation hangs.
+  var isHangingPrepared: Bool { state.withLock { $0.hangingPreparations > 0 } }
 
   // MARK: What it knows
 

@@ -24,6 +24,8 @@ final class SimulatedReader: ArmedCollector, @unchecked Sendable {
 
   override var isOnProc: Bool { collector.cannotHang }
 
+  override var hasPreparation: Bool { true }
+
   override func prepare() -> AcquisitionOutcome {
     use.prepare()
     return .complete
@@ -45,7 +47,7 @@ final class SimulatedReader: ArmedCollector, @unchecked Sendable {
       }
     }
     collector.end(
-      step, edge: .none, outcome: step.gap ?? .complete, isCut: body.isCut, words: body.count)
+      step, edge: edge, outcome: step.gap ?? .complete, isCut: body.isCut, words: body.count)
     use.leave()
   }
 

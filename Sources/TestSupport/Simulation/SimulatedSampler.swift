@@ -23,6 +23,8 @@ final class SimulatedSampler: ArmedCollector, @unchecked Sendable {
 
   override var isOnProc: Bool { collector.cannotHang }
 
+  override var hasPreparation: Bool { true }
+
   override func prepare() -> AcquisitionOutcome {
     use.prepare()
     return collector.hasChanged(from: shape) ? .layoutChanged : .complete

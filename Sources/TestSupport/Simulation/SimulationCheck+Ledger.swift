@@ -49,9 +49,9 @@ extension SimulationCheck {
           "\(name): \(collector.gaps) gaps of \(collector.collector), \(gaps) \(outcome.word)")
       }
       var rows = 0
-      for case .records(let header, let words) in calls
+      for (header, words) in batches
       where header.stream == stream && header.bracket == frames.first?.header.bracket {
-        rows += words.count / 2
+        rows += words / 2
         delivered += 1
       }
       expect(

@@ -8,7 +8,7 @@ extension SimulationCheck {
   mutating func checkOrder() {
     var starts: [Int: UInt64] = [:]
     var committed: UInt64 = 0
-    var early: [(header: FrameHeader, bound: UInt64)] = []
+    var early: [(header: FrameHeader, now: UInt64)] = []
     var pass: [FrameHeader] = []
     var latest: UInt64 = 0
     var isMerged = true
@@ -40,7 +40,7 @@ extension SimulationCheck {
     }
     count("frames beyond a watermark", early.count)
     count("sessions out of order", isMerged ? 0 : 1)
-    for (header, now) in early { checkPressure(header, now) }
+    checkPressure(early)
     // With rings that are nearly full, frames come early, and events behind them.
     if early.isEmpty, leftAlone.isEmpty, record.silentAt == nil {
       expect(isMerged, "frames are out of order")
@@ -51,23 +51,62 @@ extension SimulationCheck {
   /// Three quarters of the smallest ring.
   private static let nearlyFull = 6144
 
-  /// The ring that a frame came out of too early was nearly full: with the words behind it that
-  /// were there at `now`.
-  private mutating func checkPressure(_ header: FrameHeader, _ now: UInt64) {
-    guard let thread = threads[header.stream] else { return }
-    var words = 0
-    for case .frame(let other, let values) in calls
-    where threads[other.stream] == thread && other.start >= header.start && other.end <= now {
-      let isRaw = sources[other.stream]?.plan.isRaw ?? false
-      words += (6 + (isRaw ? (values.count + 2) * 2 : values.count) + 7) / 8 * 8
+  /// What came out of one thread's ring, in order: starts and ends grow.
+  private struct Outflow {
+    var starts: [UInt64] = []
+    var ends: [UInt64] = []
+    /// Words of the ring up to each, the first 0.
+    var words = [0]
+
+    mutating func add(_ header: FrameHeader, words count: Int) {
+      starts.append(header.start)
+      ends.append(header.end)
+      words.append(words[words.count - 1] + (6 + count + 7) / 8 * 8)
     }
-    for case .records(let other, let rows) in calls
-    where threads[other.stream] == thread && other.start >= header.start && other.end <= now {
-      words += (6 + rows.count + 7) / 8 * 8
+
+    /// Words of what started at `start` or later and had ended at `now`.
+    func words(from start: UInt64, endedAt now: UInt64) -> Int {
+      let first = Self.count(starts) { $0 < start }
+      let behind = Self.count(ends) { $0 <= now }
+      return behind > first ? words[behind] - words[first] : 0
     }
-    expect(
-      words > Self.nearlyFull,
-      "thread \(thread): a frame of \(header.start) comes early out of a ring of \(words) words")
+
+    /// How many there are at the front for which `belongs` holds.
+    private static func count(_ all: [UInt64], _ belongs: (UInt64) -> Bool) -> Int {
+      var (low, high) = (0, all.count)
+      while low < high {
+        let middle = (low + high) / 2
+        if belongs(all[middle]) { low = middle + 1 } else { high = middle }
+      }
+      return low
+    }
+  }
+
+  /// The rings that frames came out of too early were nearly full: with the words behind each that
+  /// were there at its pass.
+  private mutating func checkPressure(_ early: [(header: FrameHeader, now: UInt64)]) {
+    guard !early.isEmpty else { return }
+    var flows: [Int: Outflow] = [:]
+    for call in calls {
+      switch call {
+      case .frame(let header, let values):
+        guard let thread = threads[header.stream] else { continue }
+        let isRaw = sources[header.stream]?.plan.isRaw ?? false
+        flows[thread, default: Outflow()].add(
+          header, words: isRaw ? (values.count + 2) * 2 : values.count)
+      case .records(let header, let rows):
+        guard let thread = threads[header.stream] else { continue }
+        flows[thread, default: Outflow()].add(header, words: rows.count)
+      case .layout, .event, .commit: break
+      }
+    }
+    for (header, now) in early {
+      guard let thread = threads[header.stream] else { continue }
+      let words = flows[thread]?.words(from: header.start, endedAt: now) ?? 0
+      expect(
+        words > Self.nearlyFull,
+        "thread \(thread): a frame of \(header.start) comes early out of a ring of \(words) words")
+    }
   }
 
   /// Events stand among the frames where a replay puts them: before those that start later.

@@ -18,6 +18,8 @@ struct SimulationCheck {
   var threads: [UInt16: Int] = [:]
   var sources: [UInt16: SimulatedCollector] = [:]
   var frames: [Delivered] = []
+  /// Batches of records, with their words.
+  var batches: [(header: FrameHeader, words: Int)] = []
   /// Numbers of threads that were left alone at some time.
   private(set) var leftAlone = Set<Int>()
   private(set) var faults: [String]
@@ -101,6 +103,7 @@ struct SimulationCheck {
         expect(layout?.epoch == header.epoch, "a frame of an epoch that is not in force")
       case .records(let header, let rows):
         count("record batches")
+        batches.append((header, rows.count))
         expect(rows.count % 2 == 0 && !rows.isEmpty, "a batch of \(rows.count) words")
         for row in stride(from: 0, to: rows.count - 1, by: 2) {
           expect(rows[row] == rows[0] && rows[row + 1] == UInt64(row / 2), "wrong rows")
@@ -114,6 +117,7 @@ struct SimulationCheck {
         if event.kind == .note, words.count > 4, words[3] == "has", let thread = Int(words[2]) {
           leftAlone.insert(thread)
         }
+        if event.message.contains(": preparing it has not") { count("preparations that hang") }
       case .commit: break
       }
     }
@@ -150,11 +154,9 @@ struct SimulationCheck {
             + "\(frame.header.outcome.word) of deadline \(frame.header.deadlineIndex)")
         return
       }
-      if !collector.plan.isRaw {
-        expect(
-          acquisition.edge == frame.header.edge,
-          "\(name): acquisition \(acquisition.number) is at another edge than its frame")
-      }
+      expect(
+        acquisition.edge == frame.header.edge,
+        "\(name): acquisition \(acquisition.number) is at another edge than its frame")
       guard acquisition.outcome == .complete else {
         count("gaps")
         continue

@@ -24,6 +24,8 @@ package struct SimulationPlan: Sendable {
     /// Probabilities at each arming: an error, a hang.
     var refusal: Double
     var armingHang: Double
+    /// Probability of a hang where a bracket is prepared.
+    var preparationHang: Double
   }
 
   let seed: UInt64
@@ -84,18 +86,21 @@ package struct SimulationPlan: Sendable {
     }
     if random.chance(0.06) { widths.append(isRaw ? 5000 : 4000) }
     let required = random.chance(0.5)
+    let seed = random.next()
+    var own = SeededGenerator(~seed)
     let works: [[UInt64]] = [
       [0], [1000], [30_000], [interval / 10, interval / 2], [interval / 50, interval * 7 / 10],
       [1000, 1000, 1000, 1000, interval * 3],
     ]
     return Collector(
-      seed: random.next(), name: "c\(place)", isRaw: isRaw, required: required,
+      seed: seed, name: "c\(place)", isRaw: isRaw, required: required,
       waits: random.chance(0.1), cannotHang: random.chance(0.4),
       cadence: random.chance(0.5) ? UInt64(1 + random.below(5)) : nil, widths: widths,
       rows: !isRaw && random.chance(0.25) ? 1 + random.below(20) : 0,
       works: random.pick(works), change: widths.count > 1 ? random.pick([0, 0.02, 0.2]) : 0,
       gap: random.pick([0, 0, 0.05, 0.2]), hang: isCalm ? 0 : random.pick([0, 0, 0.01]),
       refusal: isCalm ? 0 : random.pick([0, 0, 0.3]),
-      armingHang: isCalm ? 0 : random.pick([0, 0, 0.15]))
+      armingHang: isCalm ? 0 : random.pick([0, 0, 0.15]),
+      preparationHang: isCalm ? 0 : own.pick([0, 0, 0.15]))
   }
 }
