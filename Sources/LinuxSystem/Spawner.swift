@@ -110,12 +110,15 @@ package final class GatedChild {
   private var atGate = ResourceUsage(
     userNanoseconds: 0, systemNanoseconds: 0, peakResidentBytes: 0)
 
-  /// Forks and waits until the child stands at its gate.
-  package init(_ plan: SpawnPlan) throws(SpawnFailure) {
+  /// Starts it, through `starter` where there is one, or else by fork, and waits until the child
+  /// stands at its gate.
+  package init(
+    _ plan: SpawnPlan, through starter: WorkloadStarter? = nil
+  ) throws(SpawnFailure) {
     let gatePair = try Self.pipe(SocketPair.init)
     let statusPipe = try Self.pipe(Pipe.init)
     pid = try Self.fork(
-      plan, gate: gatePair.theirs.number, status: statusPipe.writeEnd.number,
+      plan, through: starter, gate: gatePair.theirs.number, status: statusPipe.writeEnd.number,
       foreign: (gatePair.ours.number, statusPipe.readEnd.number))
     let pidDescriptor = lb_pidfd_open(pid)
     exitDescriptor = OwnedDescriptor(owning: pidDescriptor)
@@ -146,10 +149,11 @@ package final class GatedChild {
   }
 
   private static func fork(
-    _ plan: SpawnPlan, gate: Int32, status: Int32, foreign: (gate: Int32, status: Int32)
+    _ plan: SpawnPlan, through starter: WorkloadStarter?, gate: Int32, status: Int32,
+    foreign: (gate: Int32, status: Int32)
   ) throws(SpawnFailure) -> Int32 {
-    // Safe: every C string and array outlives lb_spawn_gated, which copies what the child needs
-    // into a process of its own by fork.
+    // Safe: every C string and array outlives the start, which copies what the child needs into a
+    // process of its own, by fork or through the starter's socket.
     let pid = unsafe withCStrings(plan.arguments) { argv in
       unsafe withCStrings(plan.environment) { envp in
         unsafe plan.path.withCString { path in
@@ -176,6 +180,11 @@ package final class GatedChild {
                 unsafe spawn.groups = groups.baseAddress
                 unsafe spawn.group_count = groups.count
                 unsafe spawn.foreground_fd = plan.foregroundTerminal ?? -1
+                do throws(SystemError) {
+                  if let child = unsafe try starter?.start(&spawn) { return child }
+                } catch {
+                  // It is there and was refused: the fork is refused too, or is the way.
+                }
                 return unsafe lb_spawn_gated(&spawn)
               }
             }

@@ -285,14 +285,14 @@ package final class RunWriter: @unchecked Sendable {
     try write("recording an attempt's result") { db in
       try db.execute(
         sql: """
-          UPDATE attempt SET status = ?, start_unix_ns = ?, wall_ns = ?, bracket_ns = ?,
+          UPDATE attempt SET bracket = ?, status = ?, start_unix_ns = ?, wall_ns = ?, bracket_ns = ?,
             exit_code = ?, signal = ?, user_ns = ?, system_ns = ?, peak_resident_bytes = ?,
             voluntary_switches = ?, involuntary_switches = ?, output_bytes = ?, output = ?,
             orphans_killed = ?, contamination = ?, error = ?
           WHERE id = ?
           """,
         arguments: [
-          result.status.rawValue, Int64(bitPattern: result.startUnixNanoseconds),
+          result.bracket, result.status.rawValue, Int64(bitPattern: result.startUnixNanoseconds),
           result.wallNanoseconds.map(Int64.init(bitPattern:)),
           Int64(bitPattern: result.bracketNanoseconds), result.exitCode, result.signal,
           result.userNanoseconds.map(Int64.init(bitPattern:)),

@@ -342,7 +342,8 @@ struct RepetitionRunner {
       outcome.result.status == .completed
       ? RepetitionGates.findings(
         outcome.result, limits,
-        workloadCPUs: phase.specification.workloadCPUs?.members)
+        workloadCPUs: phase.specification.workloadCPUs?.members,
+        beside: outcome.besideNanoseconds)
       : []
     let own = outcome.result.status == .completed ? phase.specification.ownGates : []
     let findings =

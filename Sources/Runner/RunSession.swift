@@ -208,7 +208,7 @@ package final class RunSession {
     let phase = phase ?? result.phases.count - 1
     let status = standing ?? outcome.result.status
     var outcome = outcome
-    outcome.result.bracket = bracket
+    outcome.result.bracket = outcome.isUnopened ? nil : bracket
     bracket = nil
     result.phases[phase].repetitions[repetition].attempts.append(outcome.result)
     if !another {
