@@ -395,8 +395,8 @@ static void fail(int fd, int step) {
   _exit(127);
 }
 
-// Closes what is closed on exec, but for two. The kernel would do it at the exec only: a child at its
-// gate would hold locks and pipes of its parent's for as long as it waits there.
+// Closes what is closed on exec, but for two. The kernel would do it at the exec only: a child at
+// its gate would hold locks and pipes of its parent's for as long as it waits there.
 void lb_close_private(int keep, int keep_too) {
   int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) {
@@ -591,11 +591,12 @@ static int serve_one(int fd) {
   size_t expected = request.has_foreground ? STARTER_DESCRIPTORS : STARTER_DESCRIPTORS - 1;
   memcpy(descriptors, CMSG_DATA(first), received * sizeof(int));
   int32_t answer = -EMFILE;
-  char *body = mmap(NULL, request.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  char *body =
+      mmap(NULL, request.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (body == MAP_FAILED || transfer(fd, body, request.bytes, 0) < 0) return -1;
   if (received == expected) {
     struct lb_spawn plan = read_plan(&request, body, descriptors);
-    // As fork(2), but the child is our parent's, which waits for it; nothing of the C library's runs.
+    // As fork(2), but the child is our parent's, which waits for it, and the C library has no part.
     answer = (int32_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
     if (answer == 0) {
       // Where our parent is now, not where it was.

@@ -3,7 +3,7 @@ import Glibc
 
 /// The smallest program there is: it exits, without a library, an interpreter or a page of data.
 /// It lies in memory, as nothing of the host's is as empty.
-package struct EmptyProgram: ~Copyable {
+package final class EmptyProgram {
   private let file: OwnedDescriptor
 
   /// nil where a file of memory cannot be had, or for another processor.
@@ -16,8 +16,10 @@ package struct EmptyProgram: ~Copyable {
     do throws(SystemError) { try writeAll(image.span, to: file.number) } catch { return nil }
   }
 
-  /// Its name while this value lives, for processes that may look into this one.
-  package var path: String { "/proc/\(getpid())/fd/\(file.number)" }
+  /// Calls `body` with its path, which only processes that may look into this one can execute.
+  package func withPath<Result>(_ body: (String) throws -> Result) rethrows -> Result {
+    try withExtendedLifetime(self) { try body("/proc/\(getpid())/fd/\(file.number)") }
+  }
 
   /// exit_group(0), or nothing for a processor that is not known here.
   private static var code: [UInt8]? {

@@ -115,11 +115,20 @@ package final class GatedChild {
   package init(
     _ plan: SpawnPlan, through starter: WorkloadStarter? = nil
   ) throws(SpawnFailure) {
-    let gatePair = try Self.pipe(SocketPair.init)
-    let statusPipe = try Self.pipe(Pipe.init)
-    pid = try Self.fork(
-      plan, through: starter, gate: gatePair.theirs.number, status: statusPipe.writeEnd.number,
-      foreign: (gatePair.ours.number, statusPipe.readEnd.number))
+    var gatePair = try Self.pipe(SocketPair.init)
+    var statusPipe = try Self.pipe(Pipe.init)
+    var begun: Int32?
+    if let starter {
+      begun = try Self.begin(plan, through: starter, gatePair, statusPipe)
+      if begun == nil {
+        // A child that it began all the same stands at a gate that nobody opens.
+        gatePair = try Self.pipe(SocketPair.init)
+        statusPipe = try Self.pipe(Pipe.init)
+      }
+    }
+    if begun == nil { begun = try Self.begin(plan, through: nil, gatePair, statusPipe) }
+    // A fork gives a child or throws.
+    pid = begun ?? 0
     let pidDescriptor = lb_pidfd_open(pid)
     exitDescriptor = OwnedDescriptor(owning: pidDescriptor)
     gate = consume gatePair.ours
@@ -148,10 +157,14 @@ package final class GatedChild {
     }
   }
 
-  private static func fork(
-    _ plan: SpawnPlan, through starter: WorkloadStarter?, gate: Int32, status: Int32,
-    foreign: (gate: Int32, status: Int32)
-  ) throws(SpawnFailure) -> Int32 {
+  /// Gives the child's pid; nil where the starter began none.
+  private static func begin(
+    _ plan: SpawnPlan, through starter: WorkloadStarter?, _ gate: borrowing SocketPair,
+    _ status: borrowing Pipe
+  ) throws(SpawnFailure) -> Int32? {
+    let (theirs, ours) = (gate.theirs.number, gate.ours.number)
+    let (writeEnd, readEnd) = (status.writeEnd.number, status.readEnd.number)
+
     // Safe: every C string and array outlives the start, which copies what the child needs into a
     // process of its own, by fork or through the starter's socket.
     let pid = unsafe withCStrings(plan.arguments) { argv in
@@ -168,10 +181,10 @@ package final class GatedChild {
                 unsafe spawn.input_fd = plan.input
                 unsafe spawn.output_fd = plan.output
                 unsafe spawn.error_fd = plan.error
-                unsafe spawn.gate_fd = gate
-                unsafe spawn.gate_write_fd = foreign.gate
-                unsafe spawn.status_read_fd = foreign.status
-                unsafe spawn.status_fd = status
+                unsafe spawn.gate_fd = theirs
+                unsafe spawn.gate_write_fd = ours
+                unsafe spawn.status_read_fd = readEnd
+                unsafe spawn.status_fd = writeEnd
                 unsafe spawn.cpu_mask = plan.cpus == nil ? nil : mask.baseAddress
                 unsafe spawn.cpu_mask_bytes = mask.count * 8
                 unsafe spawn.change_user = plan.user == nil ? 0 : 1
@@ -180,11 +193,7 @@ package final class GatedChild {
                 unsafe spawn.groups = groups.baseAddress
                 unsafe spawn.group_count = groups.count
                 unsafe spawn.foreground_fd = plan.foregroundTerminal ?? -1
-                do throws(SystemError) {
-                  if let child = unsafe try starter?.start(&spawn) { return child }
-                } catch {
-                  // It is there and was refused: the fork is refused too, or is the way.
-                }
+                if let starter { return unsafe starter.start(&spawn) ?? 0 }
                 return unsafe lb_spawn_gated(&spawn)
               }
             }
@@ -192,8 +201,8 @@ package final class GatedChild {
         }
       }
     }
-    guard pid > 0 else { throw SpawnFailure(step: "fork", errno: -pid) }
-    return pid
+    guard pid >= 0 else { throw SpawnFailure(step: "fork", errno: -pid) }
+    return pid == 0 ? nil : pid
   }
 
   /// Lets the child exec. The opening sample has been taken. A child that was killed at its gate is

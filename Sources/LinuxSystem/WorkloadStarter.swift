@@ -14,8 +14,12 @@ import Synchronization
 package final class WorkloadStarter: Sendable {
   /// Its process.
   package let pid: Int32
-  /// Our end of its socket, nil once it is of no use.
-  private let socket: Mutex<Int32?>
+  /// Our end of its socket, or why it is of no use any more.
+  private enum State {
+    case usable(Int32)
+    case unusable(SystemError)
+  }
+  private let state: Mutex<State>
   /// One that was made before anybody knew whether it will be needed, until it is taken.
   private static let early = Mutex<WorkloadStarter?>(nil)
 
@@ -25,7 +29,7 @@ package final class WorkloadStarter: Sendable {
     let result = unsafe lb_starter_fork(&descriptor)
     guard result > 0 else { throw SystemError("fork", errno: -result) }
     pid = result
-    socket = Mutex(descriptor)
+    state = Mutex(.usable(descriptor))
   }
 
   deinit { end() }
@@ -47,34 +51,39 @@ package final class WorkloadStarter: Sendable {
       defer { prepared = nil }
       return prepared
     }
-    return try prepared ?? WorkloadStarter()
+    if let prepared { return prepared }
+    return try WorkloadStarter()
   }
 
-  /// The child of that plan, at its gate; nil when there is no starter any more.
-  func start(_ plan: UnsafePointer<lb_spawn>) throws(SystemError) -> Int32? {
-    var child: Int32 = 0
-    let result = socket.withLock { descriptor -> Int32? in
-      guard let open = descriptor else { return nil }
-      let result = unsafe lb_starter_spawn(open, plan, &child)
-      guard [-EPIPE, -ETIMEDOUT].contains(result) else { return result }
-      // What it may still start finds its gate closed.
-      close(open)
-      descriptor = nil
+  /// The child of that plan, at its gate; nil when the starter is of no use.
+  func start(_ plan: UnsafePointer<lb_spawn>) -> Int32? {
+    state.withLock { state in
+      guard case .usable(let socket) = state else { return nil }
+      var child: Int32 = 0
+      let result = unsafe lb_starter_spawn(socket, plan, &child)
+      guard result != 0 else { return child }
+      // A fork is refused then, too, and will say so.
+      if ![-EAGAIN, -ENOMEM, -EMFILE, -ENFILE].contains(result) {
+        close(socket)
+        kill(pid, SIGKILL)
+        state = .unusable(SystemError("clone", errno: -result))
+      }
       return nil
     }
-    guard let result else { return nil }
-    guard result == 0 else { throw SystemError("clone", errno: -result) }
-    return child
   }
 
-  /// Whether it is there to start something.
-  package var isUsable: Bool { socket.withLock { $0 != nil } }
+  /// Why it starts nothing any more, nil while it does.
+  package var failure: SystemError? {
+    state.withLock { state in
+      if case .unusable(let failure) = state { failure } else { nil }
+    }
+  }
 
   /// Ends and reaps it.
   private func end() {
-    socket.withLock { descriptor in
-      if let open = descriptor { close(open) }
-      descriptor = nil
+    state.withLock { state in
+      if case .usable(let socket) = state { close(socket) }
+      state = .unusable(SystemError("clone", errno: EPIPE))
     }
     // It has nothing to lose, and may be stopped.
     kill(pid, SIGKILL)

@@ -278,21 +278,22 @@ package final class RunWriter: @unchecked Sendable {
     return row
   }
 
-  /// Completes an attempt's row with everything that became of it.
+  /// Completes an attempt's row; one that is `unopened` has no bracket after all.
   package func finishAttempt(
-    _ row: Int64, _ result: AttemptResult, output: [UInt8]
+    _ row: Int64, _ result: AttemptResult, output: [UInt8], unopened: Bool = false
   ) throws(LBError) {
     try write("recording an attempt's result") { db in
       try db.execute(
         sql: """
-          UPDATE attempt SET bracket = ?, status = ?, start_unix_ns = ?, wall_ns = ?, bracket_ns = ?,
-            exit_code = ?, signal = ?, user_ns = ?, system_ns = ?, peak_resident_bytes = ?,
-            voluntary_switches = ?, involuntary_switches = ?, output_bytes = ?, output = ?,
-            orphans_killed = ?, contamination = ?, error = ?
+          UPDATE attempt SET bracket = CASE WHEN ? THEN NULL ELSE bracket END, status = ?,
+            start_unix_ns = ?, wall_ns = ?, bracket_ns = ?, exit_code = ?, signal = ?,
+            user_ns = ?, system_ns = ?, peak_resident_bytes = ?, voluntary_switches = ?,
+            involuntary_switches = ?, output_bytes = ?, output = ?, orphans_killed = ?,
+            contamination = ?, error = ?
           WHERE id = ?
           """,
         arguments: [
-          result.bracket, result.status.rawValue, Int64(bitPattern: result.startUnixNanoseconds),
+          unopened, result.status.rawValue, Int64(bitPattern: result.startUnixNanoseconds),
           result.wallNanoseconds.map(Int64.init(bitPattern:)),
           Int64(bitPattern: result.bracketNanoseconds), result.exitCode, result.signal,
           result.userNanoseconds.map(Int64.init(bitPattern:)),

@@ -114,14 +114,7 @@ package struct SystemSpawner: WorkloadSpawner {
 
   /// That workloads are forked.
   package var remark: String? {
-    let reason: String
-    if let refusal {
-      reason = "\(refusal)"
-    } else if starter?.isUsable == false {
-      reason = "it has ended"
-    } else {
-      return nil
-    }
+    guard let reason = refusal ?? starter?.failure else { return nil }
     return "workloads were forked by lbsample itself, since the process that starts them cannot be "
       + "had: \(reason); the time of a short one is longer by what its exec has to tear down"
   }

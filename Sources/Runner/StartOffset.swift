@@ -38,33 +38,40 @@ package struct StartOffset: Sendable, Equatable {
   package static func measure(
     _ spawner: any WorkloadSpawner, on cpus: CPUSet, from bracketCPU: Int?, clock: TimeSource
   ) -> StartOffset? {
-    guard let program = EmptyProgram() else { return nil }
     let here = CPUSet.allowed()
     pin(bracketCPU.map { CPUSet([$0]) })
     defer { pin(here) }
-    var (walls, cpuTimes): ([Double], [Double]) = ([], [])
     do {
-      let null = try OwnedDescriptor(open: "/dev/null", O_RDWR)
-      var plan = SpawnPlan(
-        path: program.path, arguments: ["empty"], environment: [], input: null.number,
-        output: null.number, error: null.number)
-      plan.cpus = cpus
-      for _ in 0..<starts {
-        let child = try spawner.spawn(plan)
-        defer { child.abandon() }
-        let opened = clock.monotonic()
-        child.openGate()
-        let limit = clock.deadline(in: StopCoordinator.limit)
-        guard clock.wait(readable: [child.exitPollDescriptor], until: limit) == [0] else {
-          return nil
-        }
-        walls.append(Double(clock.monotonic() - opened))
-        guard child.peekExit()?.code == 0, let usage = child.reap(until: limit) else { return nil }
-        cpuTimes.append(Double(usage.userNanoseconds + usage.systemNanoseconds))
-      }
+      return try EmptyProgram()?.withPath { path in
+        try measure(path, spawner, on: cpus, clock: clock)
+      } ?? nil
     } catch {
       // What keeps it from being started keeps the workload too, which has the words for it.
       return nil
+    }
+  }
+
+  private static func measure(
+    _ path: String, _ spawner: any WorkloadSpawner, on cpus: CPUSet, clock: TimeSource
+  ) throws -> StartOffset? {
+    let null = try OwnedDescriptor(open: "/dev/null", O_RDWR)
+    var plan = SpawnPlan(
+      path: path, arguments: ["empty"], environment: [], input: null.number, output: null.number,
+      error: null.number)
+    plan.cpus = cpus
+    var (walls, cpuTimes): ([Double], [Double]) = ([], [])
+    for _ in 0..<starts {
+      let child = try spawner.spawn(plan)
+      defer { child.abandon() }
+      let limit = clock.deadline(in: StopCoordinator.limit)
+      let opened = clock.monotonic()
+      child.openGate()
+      guard clock.wait(readable: [child.exitPollDescriptor], until: limit) == [0] else {
+        return nil
+      }
+      walls.append(Double(clock.monotonic() - opened))
+      guard child.peekExit()?.code == 0, let usage = child.reap(until: limit) else { return nil }
+      cpuTimes.append(Double(usage.userNanoseconds + usage.systemNanoseconds))
     }
     guard let wall = Statistics.median(walls), let cpu = Statistics.median(cpuTimes) else {
       return nil

@@ -244,9 +244,9 @@ pid_t lb_spawn_gated(const struct lb_spawn *plan);
 // Closes every descriptor from 3 on that is closed on exec, but for two. Async-signal-safe.
 void lb_close_private(int keep, int keep_too);
 
-// Forks a starter: a process that does nothing but clone children for its parent, which then are the
-// parent's own (CLONE_PARENT). As it is forked while its parent is small, their exec has little to
-// tear down. It has every signal blocked and the parent's descriptors that are not closed on exec,
+// Forks a starter: a process that does nothing but clone children for its parent, which then are
+// the parent's own (CLONE_PARENT). As it is forked while its parent is small, their exec has little
+// to tear down. It has every signal blocked and the parent's descriptors that are not closed on exec,
 // ends when its socket closes, and is killed when the forking thread ends. Gives its pid and the
 // socket, or -errno.
 pid_t lb_starter_fork(int *fd);
