@@ -246,9 +246,9 @@ void lb_close_private(int keep, int keep_too);
 
 // Forks a starter: a process that does nothing but clone children for its parent, which then are
 // the parent's own (CLONE_PARENT). As it is forked while its parent is small, their exec has little
-// to tear down. It has every signal blocked and the parent's descriptors that are not closed on exec,
-// ends when its socket closes, and is killed when the forking thread ends. Gives its pid and the
-// socket, or -errno.
+// to tear down. It has every signal blocked, holds those of the parent's descriptors that stay open
+// on exec, ends when its socket closes, and is killed when the forking thread ends. Gives its pid
+// and the socket, or -errno.
 pid_t lb_starter_fork(int *fd);
 // As lb_spawn_gated, by a starter: 0 and the child's pid, or -errno; with -EPIPE or -ETIMEDOUT the
 // starter is of no use any more.
