@@ -286,10 +286,9 @@ package final class RunWriter: @unchecked Sendable {
       try db.execute(
         sql: """
           UPDATE attempt SET bracket = CASE WHEN ? THEN NULL ELSE bracket END, status = ?,
-            start_unix_ns = ?, wall_ns = ?, bracket_ns = ?, exit_code = ?, signal = ?,
-            user_ns = ?, system_ns = ?, peak_resident_bytes = ?, voluntary_switches = ?,
-            involuntary_switches = ?, output_bytes = ?, output = ?, orphans_killed = ?,
-            contamination = ?, error = ?
+            start_unix_ns = ?, wall_ns = ?, bracket_ns = ?, exit_code = ?, signal = ?, user_ns = ?,
+            system_ns = ?, peak_resident_bytes = ?, voluntary_switches = ?, orphans_killed = ?,
+            involuntary_switches = ?, output_bytes = ?, output = ?, contamination = ?, error = ?
           WHERE id = ?
           """,
         arguments: [
@@ -299,9 +298,9 @@ package final class RunWriter: @unchecked Sendable {
           result.userNanoseconds.map(Int64.init(bitPattern:)),
           result.systemNanoseconds.map(Int64.init(bitPattern:)),
           result.peakResidentBytes.map(Int64.init(bitPattern:)),
-          result.voluntarySwitches.map(Int64.init(bitPattern:)),
+          result.voluntarySwitches.map(Int64.init(bitPattern:)), result.orphansKilled,
           result.involuntarySwitches.map(Int64.init(bitPattern:)),
-          Int64(bitPattern: result.outputBytes), Data(output), result.orphansKilled,
+          Int64(bitPattern: result.outputBytes), Data(output),
           try JSON.text(result.contamination), try result.error.map { try JSON.text($0) }, row,
         ])
       for (name, value) in result.metrics {
