@@ -610,6 +610,55 @@ static int serve_one(int fd) {
   return transfer(fd, (char *)&answer, sizeof answer, 1);
 }
 
+enum { STARTER_SEGMENTS = 64 };
+
+struct segments {
+  struct {
+    uintptr_t start, end;
+  } all[STARTER_SEGMENTS];
+  int count;
+};
+
+// Notes the parts of a linked object's file that are mapped writable.
+static int note_segments(struct dl_phdr_info *object, size_t size, void *context) {
+  (void)size;
+  struct segments *found = context;
+  uintptr_t page = (uintptr_t)getpagesize();
+  for (int index = 0; index < object->dlpi_phnum; index++) {
+    const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+    if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_W)) continue;
+    if (found->count == STARTER_SEGMENTS) return 1;
+    uintptr_t start = object->dlpi_addr + segment->p_vaddr;
+    found->all[found->count].start = start & ~(page - 1);
+    found->all[found->count].end = (start + segment->p_filesz) & ~(page - 1);
+    found->count++;
+  }
+  return 0;
+}
+
+// Drops pages that were only read: a fork copies those of a writable mapping with it, and each
+// child would begin with a peak of memory that has them in it.
+static void drop_clean_pages(const struct segments *segments) {
+  int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (map < 0) return;
+  uintptr_t page = (uintptr_t)getpagesize();
+  for (int index = 0; index < segments->count; index++) {
+    uintptr_t at = segments->all[index].start, end = segments->all[index].end;
+    while (at < end) {
+      uint64_t entries[256];
+      ssize_t bytes = pread(map, entries, sizeof entries, (off_t)(at / page * sizeof entries[0]));
+      if (bytes < (ssize_t)sizeof entries[0]) break;
+      for (size_t entry = 0; entry < (size_t)bytes / sizeof entries[0] && at < end; entry++) {
+        // Present, and still the file's own: what is read again is the same.
+        if ((entries[entry] >> 63 & 1) && (entries[entry] >> 61 & 1))
+          madvise((void *)at, page, MADV_DONTNEED);
+        at += page;
+      }
+    }
+  }
+  close(map);
+}
+
 static void serve(int fd, pid_t parent) {
   prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   if (getppid() != parent) _exit(0);
@@ -628,6 +677,9 @@ static void serve(int fd, pid_t parent) {
 pid_t lb_starter_fork(int *fd) {
   int ends[2];
   if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return -errno;
+  struct segments segments;
+  segments.count = 0;
+  dl_iterate_phdr(note_segments, &segments);
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -635,6 +687,7 @@ pid_t lb_starter_fork(int *fd) {
   pid_t pid = fork();
   if (pid == 0) {
     close(ends[0]);
+    drop_clean_pages(&segments);
     // Every signal stays blocked: the terminal's are the workload's and ours.
     serve(ends[1], parent);
   }

@@ -262,9 +262,10 @@ package final class GatedChild {
     let before = atGate.userNanoseconds + atGate.systemNanoseconds
     let total = user + system > before ? user + system - before : 0
     let ownUser = min(total, user > atGate.userNanoseconds ? user - atGate.userNanoseconds : 0)
-    // The peak survives the exec: one that is not above the child's at its gate may be ours.
+    // The peak survives the exec: one that is not above the child's at its gate may be ours. The
+    // kernel counts pages for each CPU and adds them up now and then: by so much it may be off.
     let peak = UInt64(usage.ru_maxrss) * 1024
-    let standsOut = peak > (atGate.peakResidentBytes ?? 0) + 65536
+    let standsOut = peak > (atGate.peakResidentBytes ?? 0) + 524_288
     return ResourceUsage(
       userNanoseconds: ownUser, systemNanoseconds: total - ownUser,
       peakResidentBytes: standsOut ? peak : nil,

@@ -34,6 +34,16 @@ import Testing
     }
   }
 
+  /// What a process begins with here is small, and not taken for the workload's own.
+  @Test func aSmallProgramHasNoPeakOfOurs() throws {
+    let outcome = try Command()("run", "-r", "3", "--cpu", "--format", "json", "--", "/bin/true")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    for attempt in try attempts(outcome) {
+      let peak = attempt["peakResidentBytes"] as? Int ?? 0
+      #expect(peak < 4 << 20, "\(peak)")
+    }
+  }
+
   /// With what this process has open and does not close on exec out of the way.
   @Test func aWorkloadHasThreeDescriptors() throws {
     let command = try Command()
