@@ -87,6 +87,7 @@ bench: build
 	Benchmarks/compare-reads $(BINARY)
 	Benchmarks/parse-speed $(BINARY)
 	Benchmarks/compare-perf $(BINARY)
+	Benchmarks/compare-start $(BINARY)
 	Benchmarks/compare-timeline $(BINARY)
 	Benchmarks/count-allocations $(BINARY)
 	swift build $(SWIFT_FLAGS) --product brackets

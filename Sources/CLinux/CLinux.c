@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -418,9 +419,38 @@ static void fail(int fd, int step) {
   _exit(127);
 }
 
+// Closes what is closed on exec, but for two. The kernel would do it at the exec only: a child at
+// its gate would hold locks and pipes of its parent's for as long as it waits there.
+void lb_close_private(int keep, int keep_too) {
+  int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder < 0) {
+    for (int fd = 3; fd < 1024; fd++) {
+      int flags = fd == keep || fd == keep_too ? 0 : fcntl(fd, F_GETFD);
+      if (flags > 0 && (flags & FD_CLOEXEC)) close(fd);
+    }
+    return;
+  }
+  _Alignas(8) char buffer[2048];
+  long count;
+  while ((count = syscall(SYS_getdents64, folder, buffer, sizeof buffer)) > 0) {
+    for (long at = 0; at < count;) {
+      unsigned short length;
+      memcpy(&length, buffer + at + 16, sizeof length);
+      int fd = 0;
+      const char *name = buffer + at + 19;
+      while (*name >= '0' && *name <= '9') fd = fd * 10 + (*name++ - '0');
+      at += length;
+      if (*name != 0 || fd < 3 || fd == keep || fd == keep_too || fd == folder) continue;
+      int flags = fcntl(fd, F_GETFD);
+      if (flags > 0 && (flags & FD_CLOEXEC)) close(fd);
+    }
+  }
+  close(folder);
+}
+
 static void child(const struct lb_spawn *plan) {
-  close(plan->gate_write_fd);
-  close(plan->status_read_fd);
+  if (plan->gate_write_fd >= 0) close(plan->gate_write_fd);
+  if (plan->status_read_fd >= 0) close(plan->status_read_fd);
   if (setpgid(0, 0) < 0) fail(plan->status_fd, LB_SPAWN_SETPGID);
   if (plan->foreground_fd >= 0) {
     // SIGTTOU is still blocked here, as the parent blocked every signal around the fork.
@@ -446,6 +476,7 @@ static void child(const struct lb_spawn *plan) {
     fail(plan->status_fd, LB_SPAWN_DIRECTORY);
   // Whoever loses its recorder unasked is told to end; set last, as a change of user clears it.
   prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
+  lb_close_private(plan->gate_fd, plan->status_fd);
   report(plan->status_fd, LB_SPAWN_READY, 0);
   char gate;
   ssize_t count;
@@ -484,6 +515,294 @@ pid_t lb_spawn_gated(const struct lb_spawn *plan) {
   int error = errno;
   pthread_sigmask(SIG_SETMASK, &before, NULL);
   return pid < 0 ? -error : pid;
+}
+
+// MARK: The starter
+
+enum { STARTER_DESCRIPTORS = 7 };
+
+// What a starter is asked for; descriptors come with it, the rest behind it: room for the pointers
+// of argv and envp, the mask, the groups, then the strings.
+struct starter_request {
+  uint64_t bytes;
+  uint32_t arguments, variables;
+  uint32_t mask_bytes, has_mask;
+  uint32_t groups, change_user;
+  uint32_t uid, gid;
+  uint32_t has_directory, has_foreground;
+};
+
+static size_t aligned(size_t bytes) { return (bytes + 7) & ~(size_t)7; }
+
+static int transfer(int fd, char *bytes, size_t count, int sending) {
+  while (count > 0) {
+    ssize_t done = sending ? send(fd, bytes, count, MSG_NOSIGNAL) : recv(fd, bytes, count, 0);
+    if (done < 0 && errno == EINTR) continue;
+    if (done <= 0) return -1;
+    bytes += done;
+    count -= (size_t)done;
+  }
+  return 0;
+}
+
+// The plan that a request and what came behind it make.
+static struct lb_spawn read_plan(const struct starter_request *request, char *body,
+                                 const int *descriptors) {
+  char **argv = (char **)body;
+  char **envp = argv + request->arguments + 1;
+  char *at = (char *)(envp + request->variables + 1);
+  struct lb_spawn plan;
+  memset(&plan, 0, sizeof plan);
+  plan.cpu_mask = request->has_mask ? (const uint64_t *)at : NULL;
+  plan.cpu_mask_bytes = request->mask_bytes;
+  at += aligned(request->mask_bytes);
+  plan.groups = (const gid_t *)at;
+  plan.group_count = request->groups;
+  at += aligned(request->groups * sizeof(gid_t));
+  plan.path = at;
+  at += strlen(at) + 1;
+  if (request->has_directory) {
+    plan.directory = at;
+    at += strlen(at) + 1;
+  }
+  for (uint32_t index = 0; index < request->arguments; index++) {
+    argv[index] = at;
+    at += strlen(at) + 1;
+  }
+  argv[request->arguments] = NULL;
+  for (uint32_t index = 0; index < request->variables; index++) {
+    envp[index] = at;
+    at += strlen(at) + 1;
+  }
+  envp[request->variables] = NULL;
+  plan.argv = argv;
+  plan.envp = envp;
+  plan.change_user = (int)request->change_user;
+  plan.uid = request->uid;
+  plan.gid = request->gid;
+  plan.input_fd = descriptors[0];
+  plan.output_fd = descriptors[1];
+  plan.error_fd = descriptors[2];
+  plan.gate_fd = descriptors[3];
+  plan.status_fd = descriptors[4];
+  plan.gate_write_fd = -1;
+  plan.status_read_fd = -1;
+  plan.foreground_fd = request->has_foreground ? descriptors[6] : -1;
+  return plan;
+}
+
+// Receives one request, clones for it, and answers with the child's pid or -errno; gives -1 when
+// nobody asks any more.
+static int serve_one(int fd) {
+  struct starter_request request;
+  union {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(STARTER_DESCRIPTORS * sizeof(int))];
+  } control;
+  struct iovec part = {.iov_base = &request, .iov_len = sizeof request};
+  struct msghdr message = {.msg_iov = &part,
+                           .msg_iovlen = 1,
+                           .msg_control = &control,
+                           .msg_controllen = sizeof control};
+  ssize_t count;
+  do {
+    count = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_WAITALL);
+  } while (count < 0 && errno == EINTR);
+  struct cmsghdr *first = CMSG_FIRSTHDR(&message);
+  if (count != sizeof request || first == NULL || first->cmsg_type != SCM_RIGHTS) return -1;
+  int descriptors[STARTER_DESCRIPTORS];
+  size_t received = (first->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  size_t expected = request.has_foreground ? STARTER_DESCRIPTORS : STARTER_DESCRIPTORS - 1;
+  memcpy(descriptors, CMSG_DATA(first), received * sizeof(int));
+  int32_t answer = -EMFILE;
+  char *body =
+      mmap(NULL, request.bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (body == MAP_FAILED || transfer(fd, body, request.bytes, 0) < 0) return -1;
+  if (received == expected) {
+    struct lb_spawn plan = read_plan(&request, body, descriptors);
+    // As fork(2), but the child is our parent's, which waits for it, and the C library has no part.
+    answer = (int32_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
+    if (answer == 0) {
+      // Where our parent is now, not where it was.
+      if (fchdir(descriptors[5]) < 0) fail(plan.status_fd, LB_SPAWN_DIRECTORY);
+      child(&plan);
+    }
+    if (answer < 0) answer = -errno;
+  }
+  for (size_t index = 0; index < received; index++) close(descriptors[index]);
+  munmap(body, request.bytes);
+  return transfer(fd, (char *)&answer, sizeof answer, 1);
+}
+
+enum { STARTER_SEGMENTS = 64 };
+
+struct segments {
+  struct {
+    uintptr_t start, end;
+  } all[STARTER_SEGMENTS];
+  int count;
+};
+
+// Notes the parts of a linked object's file that are mapped writable.
+static int note_segments(struct dl_phdr_info *object, size_t size, void *context) {
+  (void)size;
+  struct segments *found = context;
+  uintptr_t page = (uintptr_t)getpagesize();
+  for (int index = 0; index < object->dlpi_phnum; index++) {
+    const ElfW(Phdr) *segment = &object->dlpi_phdr[index];
+    if (segment->p_type != PT_LOAD || !(segment->p_flags & PF_W)) continue;
+    if (found->count == STARTER_SEGMENTS) return 1;
+    uintptr_t start = object->dlpi_addr + segment->p_vaddr;
+    found->all[found->count].start = start & ~(page - 1);
+    found->all[found->count].end = (start + segment->p_filesz) & ~(page - 1);
+    found->count++;
+  }
+  return 0;
+}
+
+// Drops pages that were only read: a fork copies those of a writable mapping with it, and each
+// child would begin with a peak of memory that has them in it.
+static void drop_clean_pages(const struct segments *segments) {
+  int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+  if (map < 0) return;
+  uintptr_t page = (uintptr_t)getpagesize();
+  for (int index = 0; index < segments->count; index++) {
+    uintptr_t at = segments->all[index].start, end = segments->all[index].end;
+    while (at < end) {
+      uint64_t entries[256];
+      ssize_t bytes = pread(map, entries, sizeof entries, (off_t)(at / page * sizeof entries[0]));
+      if (bytes < (ssize_t)sizeof entries[0]) break;
+      for (size_t entry = 0; entry < (size_t)bytes / sizeof entries[0] && at < end; entry++) {
+        // Present, and still the file's own: what is read again is the same.
+        if ((entries[entry] >> 63 & 1) && (entries[entry] >> 61 & 1))
+          madvise((void *)at, page, MADV_DONTNEED);
+        at += page;
+      }
+    }
+  }
+  close(map);
+}
+
+static void serve(int fd, pid_t parent) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+  if (getppid() != parent) _exit(0);
+  prctl(PR_SET_NAME, "lbsample-start", 0, 0, 0);
+  if (fd < 3) fd = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int standard = 0; null >= 0 && standard < 3; standard++)
+    if (standard != null) dup2(null, standard);
+  if (null >= 3) close(null);
+  lb_close_private(fd, -1);
+  while (serve_one(fd) == 0) {
+  }
+  _exit(0);
+}
+
+pid_t lb_starter_fork(int *fd) {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0) return -errno;
+  struct segments segments;
+  segments.count = 0;
+  dl_iterate_phdr(note_segments, &segments);
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  pid_t parent = getpid();
+  pid_t pid = fork();
+  if (pid == 0) {
+    close(ends[0]);
+    drop_clean_pages(&segments);
+    // Every signal stays blocked: the terminal's are the workload's and ours.
+    serve(ends[1], parent);
+  }
+  int error = errno;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  close(ends[1]);
+  *fd = ends[0];
+  if (pid > 0) return pid;
+  close(ends[0]);
+  return -error;
+}
+
+static char *append(char *at, const char *text) {
+  size_t length = strlen(text) + 1;
+  memcpy(at, text, length);
+  return at + length;
+}
+
+int lb_starter_spawn(int fd, const struct lb_spawn *plan, pid_t *child) {
+  struct starter_request request;
+  memset(&request, 0, sizeof request);
+  size_t strings = strlen(plan->path) + 1;
+  if (plan->directory != NULL) strings += strlen(plan->directory) + 1;
+  for (char *const *one = plan->argv; *one != NULL; one++, request.arguments++)
+    strings += strlen(*one) + 1;
+  for (char *const *one = plan->envp; *one != NULL; one++, request.variables++)
+    strings += strlen(*one) + 1;
+  size_t mask = plan->cpu_mask != NULL ? plan->cpu_mask_bytes : 0;
+  size_t groups = plan->change_user ? plan->group_count * sizeof(gid_t) : 0;
+  size_t pointers = ((size_t)request.arguments + request.variables + 2) * sizeof(char *);
+  request.bytes = pointers + aligned(mask) + aligned(groups) + strings;
+  request.mask_bytes = (uint32_t)mask;
+  request.has_mask = plan->cpu_mask != NULL;
+  request.groups = (uint32_t)(groups / sizeof(gid_t));
+  request.change_user = plan->change_user != 0;
+  request.uid = plan->uid;
+  request.gid = plan->gid;
+  request.has_directory = plan->directory != NULL;
+  request.has_foreground = plan->foreground_fd >= 0;
+  char *body = calloc(1, request.bytes);
+  if (body == NULL) return -ENOMEM;
+  char *at = body + pointers;
+  if (mask > 0) memcpy(at, plan->cpu_mask, mask);
+  at += aligned(mask);
+  if (groups > 0) memcpy(at, plan->groups, groups);
+  at = append(at + aligned(groups), plan->path);
+  if (plan->directory != NULL) at = append(at, plan->directory);
+  for (char *const *one = plan->argv; *one != NULL; one++) at = append(at, *one);
+  for (char *const *one = plan->envp; *one != NULL; one++) at = append(at, *one);
+
+  int here = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int failure = here < 0 ? -errno : 0;
+  if (failure == 0) {
+    int descriptors[STARTER_DESCRIPTORS] = {plan->input_fd, plan->output_fd, plan->error_fd,
+                                            plan->gate_fd,  plan->status_fd, here,
+                                            plan->foreground_fd};
+    size_t count = request.has_foreground ? STARTER_DESCRIPTORS : STARTER_DESCRIPTORS - 1;
+    union {
+      struct cmsghdr header;
+      char bytes[CMSG_SPACE(STARTER_DESCRIPTORS * sizeof(int))];
+    } control;
+    memset(&control, 0, sizeof control);
+    struct iovec part = {.iov_base = &request, .iov_len = sizeof request};
+    struct msghdr message = {.msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    control.header.cmsg_level = SOL_SOCKET;
+    control.header.cmsg_type = SCM_RIGHTS;
+    control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+    memcpy(CMSG_DATA(&control.header), descriptors, count * sizeof(int));
+    ssize_t sent;
+    do {
+      sent = sendmsg(fd, &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    int32_t answer = 0;
+    struct pollfd entry = {.fd = fd, .events = POLLIN};
+    // Its answer takes microseconds: one that takes seconds does not come, as of a stopped process.
+    if (sent != sizeof request || transfer(fd, body, request.bytes, 1) < 0)
+      failure = -EPIPE;
+    else if (poll(&entry, 1, 5000) != 1)
+      failure = -ETIMEDOUT;
+    else if (transfer(fd, (char *)&answer, sizeof answer, 0) < 0)
+      failure = -EPIPE;
+    else if (answer <= 0)
+      failure = answer < 0 ? answer : -EPIPE;
+    *child = answer;
+    close(here);
+  }
+  free(body);
+  return failure;
 }
 
 int lb_unix_listen(const char *path) {

@@ -110,13 +110,25 @@ package final class GatedChild {
   private var atGate = ResourceUsage(
     userNanoseconds: 0, systemNanoseconds: 0, peakResidentBytes: 0)
 
-  /// Forks and waits until the child stands at its gate.
-  package init(_ plan: SpawnPlan) throws(SpawnFailure) {
-    let gatePair = try Self.pipe(SocketPair.init)
-    let statusPipe = try Self.pipe(Pipe.init)
-    pid = try Self.fork(
-      plan, gate: gatePair.theirs.number, status: statusPipe.writeEnd.number,
-      foreign: (gatePair.ours.number, statusPipe.readEnd.number))
+  /// Starts it, through `starter` where there is one, or else by fork, and waits until the child
+  /// stands at its gate.
+  package init(
+    _ plan: SpawnPlan, through starter: WorkloadStarter? = nil
+  ) throws(SpawnFailure) {
+    var gatePair = try Self.pipe(SocketPair.init)
+    var statusPipe = try Self.pipe(Pipe.init)
+    var begun: Int32?
+    if let starter {
+      begun = try Self.begin(plan, through: starter, gatePair, statusPipe)
+      if begun == nil {
+        // A child that it began all the same stands at a gate that nobody opens.
+        gatePair = try Self.pipe(SocketPair.init)
+        statusPipe = try Self.pipe(Pipe.init)
+      }
+    }
+    if begun == nil { begun = try Self.begin(plan, through: nil, gatePair, statusPipe) }
+    // A fork gives a child or throws.
+    pid = begun ?? 0
     let pidDescriptor = lb_pidfd_open(pid)
     exitDescriptor = OwnedDescriptor(owning: pidDescriptor)
     gate = consume gatePair.ours
@@ -145,11 +157,16 @@ package final class GatedChild {
     }
   }
 
-  private static func fork(
-    _ plan: SpawnPlan, gate: Int32, status: Int32, foreign: (gate: Int32, status: Int32)
-  ) throws(SpawnFailure) -> Int32 {
-    // Safe: every C string and array outlives lb_spawn_gated, which copies what the child needs
-    // into a process of its own by fork.
+  /// Gives the child's pid; nil where the starter began none.
+  private static func begin(
+    _ plan: SpawnPlan, through starter: WorkloadStarter?, _ gate: borrowing SocketPair,
+    _ status: borrowing Pipe
+  ) throws(SpawnFailure) -> Int32? {
+    let (theirs, ours) = (gate.theirs.number, gate.ours.number)
+    let (writeEnd, readEnd) = (status.writeEnd.number, status.readEnd.number)
+
+    // Safe: every C string and array outlives the start, which copies what the child needs into a
+    // process of its own, by fork or through the starter's socket.
     let pid = unsafe withCStrings(plan.arguments) { argv in
       unsafe withCStrings(plan.environment) { envp in
         unsafe plan.path.withCString { path in
@@ -164,10 +181,10 @@ package final class GatedChild {
                 unsafe spawn.input_fd = plan.input
                 unsafe spawn.output_fd = plan.output
                 unsafe spawn.error_fd = plan.error
-                unsafe spawn.gate_fd = gate
-                unsafe spawn.gate_write_fd = foreign.gate
-                unsafe spawn.status_read_fd = foreign.status
-                unsafe spawn.status_fd = status
+                unsafe spawn.gate_fd = theirs
+                unsafe spawn.gate_write_fd = ours
+                unsafe spawn.status_read_fd = readEnd
+                unsafe spawn.status_fd = writeEnd
                 unsafe spawn.cpu_mask = plan.cpus == nil ? nil : mask.baseAddress
                 unsafe spawn.cpu_mask_bytes = mask.count * 8
                 unsafe spawn.change_user = plan.user == nil ? 0 : 1
@@ -176,6 +193,7 @@ package final class GatedChild {
                 unsafe spawn.groups = groups.baseAddress
                 unsafe spawn.group_count = groups.count
                 unsafe spawn.foreground_fd = plan.foregroundTerminal ?? -1
+                if let starter { return unsafe starter.start(&spawn) ?? 0 }
                 return unsafe lb_spawn_gated(&spawn)
               }
             }
@@ -183,8 +201,8 @@ package final class GatedChild {
         }
       }
     }
-    guard pid > 0 else { throw SpawnFailure(step: "fork", errno: -pid) }
-    return pid
+    guard pid >= 0 else { throw SpawnFailure(step: "fork", errno: -pid) }
+    return pid == 0 ? nil : pid
   }
 
   /// Lets the child exec. The opening sample has been taken. A child that was killed at its gate is
@@ -244,9 +262,10 @@ package final class GatedChild {
     let before = atGate.userNanoseconds + atGate.systemNanoseconds
     let total = user + system > before ? user + system - before : 0
     let ownUser = min(total, user > atGate.userNanoseconds ? user - atGate.userNanoseconds : 0)
-    // The peak survives the exec: one that is not above the child's at its gate may be ours.
+    // The peak survives the exec: one that is not above the child's at its gate may be ours. The
+    // kernel counts pages for each CPU and adds them up now and then: by so much it may be off.
     let peak = UInt64(usage.ru_maxrss) * 1024
-    let standsOut = peak > (atGate.peakResidentBytes ?? 0) + 65536
+    let standsOut = peak > (atGate.peakResidentBytes ?? 0) + 524_288
     return ResourceUsage(
       userNanoseconds: ownUser, systemNanoseconds: total - ownUser,
       peakResidentBytes: standsOut ? peak : nil,

@@ -43,6 +43,9 @@ package struct TimeSource: Sendable {
   /// CPU time of the process, nanoseconds.
   package func processCPU() -> UInt64 { virtual?.processCPU() ?? Clock.processCPU() }
 
+  /// CPU time of all threads but the calling one, nanoseconds.
+  package func othersCPU() -> UInt64 { processCPU() &- threadCPU() }
+
   /// Waits while `word` holds `expected`, until it is woken or until the absolute CLOCK_MONOTONIC
   /// `deadline`, `UInt64.max` for none. It may return without cause: the caller looks at the word.
   @inlinable @inline(__always)

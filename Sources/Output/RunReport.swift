@@ -11,8 +11,16 @@ package enum RunReport {
     if let duration = result.durationNanoseconds { status += " in \(Readable.duration(duration))" }
     lines.append(status)
     lines.append("started  \(started.text) UTC")
-    for (key, value) in result.labels.sorted(by: { $0.key < $1.key }) {
+    for (key, value) in result.labels.sorted(by: { $0.key < $1.key })
+    where ![RunResult.startWallLabel, RunResult.startCPULabel].contains(key) {
       lines.append("label    \(key)=\(value)")
+    }
+    if let wall = result.labels[RunResult.startWallLabel],
+      let cpu = result.labels[RunResult.startCPULabel]
+    {
+      lines.append(
+        "start    an empty program takes \(wall) and \(cpu) of CPU time; each repetition has that "
+          + "in it")
     }
     let isPlain = result.phases.count == 1
     for phase in result.phases where isPlain && !phase.command.isEmpty {

@@ -11,6 +11,16 @@ extension RunWriter {
     }
   }
 
+  /// Adds labels to the run, or gives them other values.
+  package func setLabels(_ labels: [String: String]) throws(LBError) {
+    try write("recording labels") { db in
+      for (key, value) in labels {
+        try db.execute(
+          sql: "INSERT OR REPLACE INTO label (key, value) VALUES (?, ?)", arguments: [key, value])
+      }
+    }
+  }
+
   /// Persists where a phase stands, and its summaries.
   package func updatePhase(_ row: Int64, _ phase: PhaseResult) throws(LBError) {
     try write("recording a phase") { db in

@@ -278,29 +278,29 @@ package final class RunWriter: @unchecked Sendable {
     return row
   }
 
-  /// Completes an attempt's row with everything that became of it.
+  /// Completes an attempt's row; one that is `unopened` has no bracket after all.
   package func finishAttempt(
-    _ row: Int64, _ result: AttemptResult, output: [UInt8]
+    _ row: Int64, _ result: AttemptResult, output: [UInt8], unopened: Bool = false
   ) throws(LBError) {
     try write("recording an attempt's result") { db in
       try db.execute(
         sql: """
-          UPDATE attempt SET status = ?, start_unix_ns = ?, wall_ns = ?, bracket_ns = ?,
-            exit_code = ?, signal = ?, user_ns = ?, system_ns = ?, peak_resident_bytes = ?,
-            voluntary_switches = ?, involuntary_switches = ?, output_bytes = ?, output = ?,
-            orphans_killed = ?, contamination = ?, error = ?
+          UPDATE attempt SET bracket = CASE WHEN ? THEN NULL ELSE bracket END, status = ?,
+            start_unix_ns = ?, wall_ns = ?, bracket_ns = ?, exit_code = ?, signal = ?, user_ns = ?,
+            system_ns = ?, peak_resident_bytes = ?, voluntary_switches = ?, orphans_killed = ?,
+            involuntary_switches = ?, output_bytes = ?, output = ?, contamination = ?, error = ?
           WHERE id = ?
           """,
         arguments: [
-          result.status.rawValue, Int64(bitPattern: result.startUnixNanoseconds),
+          unopened, result.status.rawValue, Int64(bitPattern: result.startUnixNanoseconds),
           result.wallNanoseconds.map(Int64.init(bitPattern:)),
           Int64(bitPattern: result.bracketNanoseconds), result.exitCode, result.signal,
           result.userNanoseconds.map(Int64.init(bitPattern:)),
           result.systemNanoseconds.map(Int64.init(bitPattern:)),
           result.peakResidentBytes.map(Int64.init(bitPattern:)),
-          result.voluntarySwitches.map(Int64.init(bitPattern:)),
+          result.voluntarySwitches.map(Int64.init(bitPattern:)), result.orphansKilled,
           result.involuntarySwitches.map(Int64.init(bitPattern:)),
-          Int64(bitPattern: result.outputBytes), Data(output), result.orphansKilled,
+          Int64(bitPattern: result.outputBytes), Data(output),
           try JSON.text(result.contamination), try result.error.map { try JSON.text($0) }, row,
         ])
       for (name, value) in result.metrics {

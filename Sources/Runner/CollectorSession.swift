@@ -29,6 +29,8 @@ package protocol CollectorLifecycle: AnyObject {
   func arm() throws(LBError)
   /// Names the process whose tree the next bracket is about.
   func aim(at workload: Int32)
+  /// The number of the bracket that the next `start` opens.
+  var nextBracket: UInt32 { get }
   /// The opening sample; gives the bracket's number.
   func start() throws(LBError) -> UInt32
   /// The closing sample and the bracket's account, which has its times alone where sampling failed
@@ -125,9 +127,11 @@ package final class CollectorSession: CollectorLifecycle {
     }
     if !isDegraded { sampler.prepare() }
   }
+  /// One more than the last one.
+  package var nextBracket: UInt32 { (isDegraded ? bracket.number : sampler.bracketNumber) + 1 }
   /// Opens a bracket.
   package func start() throws(LBError) -> UInt32 {
-    let number = isDegraded ? bracket.number + 1 : try sampler.start()
+    let number = isDegraded ? nextBracket : try sampler.start()
     bracket = (number, clock.monotonic())
     return number
   }

@@ -189,10 +189,10 @@ package final class ControlServer {
     var reply = ControlReply(request.word, clock.realtime(), state)
     switch request {
     case .start(let label):
-      let number = try collectors.start()
-      state.opened(number, label: label)
+      // Before the opening sample: what is written is no part of the bracket.
+      try keeper?.began(ControlState.Open(number: collectors.nextBracket, label: label))
+      state.opened(try collectors.start(), label: label)
       reply.bracket = state.open
-      if let open = state.open { try keeper?.began(open) }
     case .stop:
       reply.bracket = state.open
       reply.outcome = try closeBracket(nil)

@@ -15,6 +15,11 @@ package struct AttemptOutcome: Sendable {
   package var notes: [String] = []
   /// What ended the sampling, where none of it was required.
   package var lostSampling: LBError?
+  /// CPU time of ours while the workload ran, between gate and exit, but for the thread that waited
+  /// for it; nil where it did not exit by itself.
+  package var besideNanoseconds: UInt64?
+  /// Whether its bracket was announced, but not opened.
+  package var isUnopened = false
 
   /// An outcome.
   package init(result: AttemptResult, output: [UInt8] = [], fatal: LBError? = nil) {
@@ -26,8 +31,8 @@ package struct AttemptOutcome: Sendable {
 
 /// Executes one repetition and knows nothing of the loop around it.
 package protocol RepetitionExecuting: AnyObject {
-  /// Runs one attempt within a bracket of `collectors`. `began` is told the bracket's number once
-  /// the opening sample is taken, before the workload's first instruction. It is ended when
+  /// Runs one attempt within a bracket of `collectors`. `began` is told the bracket's number before
+  /// its opening sample: what it writes is no part of the measurement. The attempt is ended when
   /// something `beside` it fails, on which it leans.
   func execute(
     _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
@@ -79,17 +84,27 @@ package final class RepetitionExecutor: RepetitionExecuting {
     var fatal: LBError?
     var lostSampling: LBError?
     var hasBegun = false
+    var isOpening = false
+    var ownBeside: UInt64?
     do throws(LBError) {
       try confine(workload, context)
       collectors.aim(at: workload.pid)
-      let bracket = try collectors.start()
+      // Nothing of ours stands between the opening sample and the gate.
+      try began(collectors.nextBracket)
+      isOpening = true
+      _ = try collectors.start()
+      isOpening = false
       result.status = .running
-      try began(bracket)
+      let own = services.clock.othersCPU()
       let opened = services.clock.monotonic()
       workload.openGate()
       hasBegun = true
       let ending = waitForEnd(
         workload, pump, context, collectors, beside, since: opened)
+      if case .exited = ending {
+        result.wallNanoseconds = services.clock.monotonic() - opened
+        ownBeside = services.clock.othersCPU() &- own
+      }
       fatal = try close(
         ending, workload, context, collectors, opened: opened, result: &result,
         lostSampling: &lostSampling)
@@ -136,6 +151,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
     outcome.notes = notes
     outcome.hasBegun = hasBegun
     outcome.lostSampling = lostSampling
+    outcome.besideNanoseconds = ownBeside
+    outcome.isUnopened = isOpening
     return outcome
   }
 
@@ -255,7 +272,6 @@ package final class RepetitionExecutor: RepetitionExecuting {
     let outcome: BracketOutcome
     switch ending {
     case .exited:
-      result.wallNanoseconds = clock.monotonic() - opened
       outcome = try collectors.stop()
     case .timedOut, .idle, .abandoned:
       terminate(workload, context)

@@ -341,8 +341,8 @@ struct RepetitionRunner {
     let standard =
       outcome.result.status == .completed
       ? RepetitionGates.findings(
-        outcome.result, limits,
-        workloadCPUs: phase.specification.workloadCPUs?.members)
+        outcome.result, limits, workloadCPUs: phase.specification.workloadCPUs?.members,
+        beside: outcome.besideNanoseconds)
       : []
     let own = outcome.result.status == .completed ? phase.specification.ownGates : []
     let findings =

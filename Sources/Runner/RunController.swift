@@ -133,6 +133,7 @@ package struct RunController {
   private func finish(_ session: RunSession, _ fatal: LBError?) throws(LBError) {
     Self.conclude(&session.result, collectors)
     session.result.warnings += context.services.stopping.takeWarnings()
+    if let remark = context.services.spawner.remark { session.result.warnings.append(remark) }
     session.notePrecision()
     let isCutShort =
       context.services.stop.raised != nil || session.isResumable(after: fatal)

@@ -78,25 +78,54 @@ package protocol WorkloadSpawner: Sendable {
   func spawn(_ plan: SpawnPlan) throws(SpawnFailure) -> any Workload
   /// Kills and reaps what outlived the group; gives how many.
   func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int
-  /// Present children of this process.
+  /// Present children of this process, but for what belongs to the spawner itself.
   func children() -> Set<Int32>
+  /// What the user should know of how workloads are started.
+  var remark: String? { get }
+}
+
+extension WorkloadSpawner {
+  /// Nothing.
+  package var remark: String? { nil }
 }
 
 /// Real processes.
 package struct SystemSpawner: WorkloadSpawner {
-  /// Real processes.
-  package init() {}
+  /// nil where it cannot be had.
+  private let starter: WorkloadStarter?
+  private let refusal: SystemError?
 
-  /// Forks.
+  /// Real processes, begun by a starter: made before anything is armed, by the thread that runs
+  /// them.
+  package init() {
+    do throws(SystemError) {
+      starter = try WorkloadStarter.take()
+      refusal = nil
+    } catch {
+      starter = nil
+      refusal = error
+    }
+  }
+
+  /// Clones, or forks where that cannot be had.
   package func spawn(_ plan: SpawnPlan) throws(SpawnFailure) -> any Workload {
-    try GatedChild(plan)
+    try GatedChild(plan, through: starter)
+  }
+
+  /// That workloads are forked.
+  package var remark: String? {
+    guard let reason = refusal ?? starter?.failure else { return nil }
+    return "workloads were forked by lbsample itself, since the process that starts them cannot be "
+      + "had: \(reason); the time of a short one is longer by what its exec has to tear down"
   }
 
   /// By /proc/self/task/TID/children.
   package func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int {
-    Descendants.killRemaining(except: known, until: limit)
+    Descendants.killRemaining(except: known.union(own), until: limit)
   }
 
   /// By /proc/self/task/TID/children.
-  package func children() -> Set<Int32> { Descendants.children() }
+  package func children() -> Set<Int32> { Descendants.children().subtracting(own) }
+
+  private var own: Set<Int32> { starter.map { [$0.pid] } ?? [] }
 }

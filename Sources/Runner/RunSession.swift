@@ -208,7 +208,7 @@ package final class RunSession {
     let phase = phase ?? result.phases.count - 1
     let status = standing ?? outcome.result.status
     var outcome = outcome
-    outcome.result.bracket = bracket
+    outcome.result.bracket = outcome.isUnopened ? nil : bracket
     bracket = nil
     result.phases[phase].repetitions[repetition].attempts.append(outcome.result)
     if !another {
@@ -222,7 +222,8 @@ package final class RunSession {
           number: outcome.result.attempt, bracket: nil, repetition: repetitionRow) ?? 0
     }
     if attemptRow != 0 {
-      try store?.finishAttempt(attemptRow, outcome.result, output: outcome.output)
+      try store?.finishAttempt(
+        attemptRow, outcome.result, output: outcome.output, unopened: outcome.isUnopened)
     }
     attemptRow = 0
     if repetitionRow != 0, !another { try store?.setRepetitionStatus(repetitionRow, status) }

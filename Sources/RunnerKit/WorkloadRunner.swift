@@ -213,6 +213,12 @@ public enum WorkloadRunner {
       runID: runID, name: specification.name, kind: "run", startUnixNanoseconds: now)
     start.file = request.file
     for fact in host { start.host[fact.name] = fact.value }
+    if let offset = StartOffset.measure(
+      services.spawner, on: context.allowedCPUs, from: collectors.bracketCPU, clock: clock)
+    {
+      start.labels.merge(offset.labels) { $1 }
+      try store?.setLabels(offset.labels)
+    }
     let controller = RunController(
       context, plan: plan, executor: RepetitionExecutor(), collectors: collectors)
     let first = start

@@ -277,3 +277,10 @@ public struct RunResult: Sendable, Hashable, Codable {
     metrics = measured.count == 1 ? measured[0].metrics : []
   }
 }
+
+extension RunResult {
+  /// The labels that say what an empty program takes: its wall time and its CPU time, which each
+  /// repetition has in it.
+  package static let startWallLabel = "start.wall_time"
+  package static let startCPULabel = "start.cpu_time"
+}

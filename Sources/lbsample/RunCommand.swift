@@ -178,6 +178,13 @@ struct RunCommand: ParsableCommand {
       runID: runID, specification: specification, services: services, store: writer,
       journal: journal, allowedCPUs: allowed)
     var result = record.result
+    if let offset = StartOffset.measure(
+      services.spawner, on: specification.workloadCPUs ?? allowed, from: session.bracketCPU,
+      clock: clock)
+    {
+      result.labels.merge(offset.labels) { $1 }
+      try writer.setLabels(offset.labels)
+    }
     var remarks: [(kind: String, message: String)] = []
     if earlier != nil { remarks.append(("run.resumed", "resumed after an interruption")) }
     if let user = specification.user, workload.user == nil {

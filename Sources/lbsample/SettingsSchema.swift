@@ -209,7 +209,8 @@ enum SettingsSchema {
       "gates.running", .share, "",
       "the least share of its time for which events are counted; empty: no such gate"),
     SettingKey(
-      "gates.own_cost", .share, "5%", "lbsample's own CPU time, of one CPU; empty: no such gate"),
+      "gates.own_cost", .share, "5%",
+      "lbsample's own CPU time while the workload runs, of one CPU; empty: no such gate"),
     SettingKey(
       "gates.foreign_cpu", .share, "10%",
       "others' CPU time on the workload's CPUs, of one CPU; empty: no such gate"),

@@ -140,6 +140,24 @@ import Testing
       gates(attempt { $0.metrics["frequency.core_throttle_count[0]"] = 1 }) == ["throttling"])
   }
 
+  /// Clocks of threads need no tolerance; what opens and closes a short bracket disturbs nobody.
+  @Test func theLimitOfOwnCostIsTheSameForShortRepetitions() {
+    for wall in [2_000_000, 36_000_000, 4_000_000_000] as [UInt64] {
+      let short = attempt {
+        $0.wallNanoseconds = wall
+        $0.overhead?.elapsedNanoseconds = wall
+        $0.overhead?.processNanoseconds = wall / 4
+      }
+      func gates(_ beside: UInt64?) -> [String] {
+        RepetitionGates.findings(short, GateLimits(), workloadCPUs: nil, beside: beside)
+          .map(\.gate).filter { $0 == "own_cost" }
+      }
+      #expect(gates(wall * 4 / 100).isEmpty)
+      #expect(gates(wall * 6 / 100) == ["own_cost"])
+      #expect(gates(nil) == ["own_cost"])
+    }
+  }
+
   @Test func manyCPUsHideNobody() {
     func host(others: Double, stolen: Double = 0) -> AttemptResult {
       attempt { attempt in

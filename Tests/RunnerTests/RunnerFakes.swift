@@ -21,6 +21,7 @@ final class FakeCollectors: CollectorLifecycle {
 
   func arm() throws(LBError) { spawner.mark("arm") }
   func aim(at workload: Int32) { spawner.mark("aim") }
+  var nextBracket: UInt32 { bracket + 1 }
   func start() throws(LBError) -> UInt32 {
     spawner.mark("start")
     if let failAtStart { throw failAtStart }

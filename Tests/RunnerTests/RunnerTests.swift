@@ -163,7 +163,7 @@ import Testing
     let (outcome, began) = execute(spawner, try context(spawner))
     #expect(
       spawner.log == [
-        "spawn", "aim", "start", "began", "gate", "stop", "signal 9", "reap", "killRemaining",
+        "spawn", "aim", "began", "start", "gate", "stop", "signal 9", "reap", "killRemaining",
       ])
     #expect(began == [1])
     #expect(outcome.result.status == .completed)
@@ -179,7 +179,7 @@ import Testing
     let (outcome, _) = execute(spawner, context)
     #expect(
       spawner.log == [
-        "spawn", "aim", "start", "began", "gate", "signal 15", "stop", "signal 9", "reap",
+        "spawn", "aim", "began", "start", "gate", "signal 15", "stop", "signal 9", "reap",
         "killRemaining",
       ])
     #expect(outcome.result.status == .timeout)
@@ -233,6 +233,7 @@ import Testing
         if atStart { $0.failAtStart = error } else { $0.failAtStop = error }
       }
       #expect(outcome.fatal == error)
+      #expect(outcome.isUnopened == atStart)
       #expect(outcome.result.status == .failed)
       #expect(spawner.log.contains("signal 9") && spawner.log.contains("reap"))
     }

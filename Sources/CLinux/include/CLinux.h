@@ -203,8 +203,8 @@ struct lb_spawn {
   const char *directory;      // NULL: stay
   int input_fd, output_fd, error_fd;
   int gate_fd;                // read end: one byte opens the gate, end of file abandons
-  int gate_write_fd;          // the gate's other end: closed, or end of file would never come
-  int status_read_fd;         // the status pipe's other end: closed
+  // The other ends of gate and status pipe, or -1: closed, or end of file would never come.
+  int gate_write_fd, status_read_fd;
   int status_fd;              // write end, close-on-exec: struct lb_spawn_report messages
   const uint64_t *cpu_mask;   // NULL: leave
   size_t cpu_mask_bytes;
@@ -246,5 +246,18 @@ int lb_set_foreground_group(int fd, pid_t group);
 // fork(2); the child sets itself up, reports LB_SPAWN_READY, waits at the gate, then execs.
 // Returns the child's pid or -errno. A step that fails is reported on status_fd.
 pid_t lb_spawn_gated(const struct lb_spawn *plan);
+
+// Closes every descriptor from 3 on that is closed on exec, but for two. Async-signal-safe.
+void lb_close_private(int keep, int keep_too);
+
+// Forks a starter: a process that does nothing but clone children for its parent, which then are
+// the parent's own (CLONE_PARENT). As it is forked while its parent is small, their exec has little
+// to tear down. It has every signal blocked, holds those of the parent's descriptors that stay open
+// on exec, ends when its socket closes, and is killed when the forking thread ends. Gives its pid
+// and the socket, or -errno.
+pid_t lb_starter_fork(int *fd);
+// As lb_spawn_gated, by a starter: 0 and the child's pid, or -errno; with -EPIPE or -ETIMEDOUT the
+// starter is of no use any more.
+int lb_starter_spawn(int fd, const struct lb_spawn *plan, pid_t *child);
 
 #endif

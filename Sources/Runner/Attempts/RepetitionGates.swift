@@ -73,15 +73,16 @@ package enum RepetitionGates {
     "deadlines", "drops", "running", "packets", "own_cost", "steal", "foreign_cpu", "throttling",
   ]
 
-  /// Everything that is found about a completed attempt.
+  /// Everything that is found about a completed attempt, `beside` which so many nanoseconds of our
+  /// CPU time were used; nil where only the cost of its whole bracket is known.
   package static func findings(
-    _ attempt: AttemptResult, _ limits: GateLimits, workloadCPUs: [Int]?
+    _ attempt: AttemptResult, _ limits: GateLimits, workloadCPUs: [Int]?, beside: UInt64? = nil
   ) -> [GateFinding] {
-    samplingFindings(attempt, limits) + hostFindings(attempt, limits, workloadCPUs)
+    samplingFindings(attempt, limits, beside) + hostFindings(attempt, limits, workloadCPUs)
   }
 
   private static func samplingFindings(
-    _ attempt: AttemptResult, _ limits: GateLimits
+    _ attempt: AttemptResult, _ limits: GateLimits, _ beside: UInt64?
   ) -> [GateFinding] {
     var found: [GateFinding] = []
     func add(_ gate: String, passes: Bool, _ message: String) {
@@ -115,11 +116,13 @@ package enum RepetitionGates {
         }
       }
     }
+    // From clocks of threads, which count nanoseconds: there is nothing to tolerate. What opens and
+    // closes a bracket disturbs nobody, however large it is beside a short repetition.
     if let limit = limits.ownCost, let overhead = attempt.overhead {
-      let tolerance = 2 * tick / max(1, Double(overhead.elapsedNanoseconds))
-      if overhead.processFraction > limit + tolerance {
-        add(
-          "own_cost", passes: false, "sampling took \(percent(overhead.processFraction)) of a CPU")
+      let wall = Double(max(1, attempt.wallNanoseconds ?? 0))
+      let share = beside.map { Double($0) / wall } ?? overhead.processFraction
+      if share > limit {
+        add("own_cost", passes: false, "sampling took \(percent(share)) of a CPU")
       }
     }
     return found
