@@ -147,6 +147,12 @@ struct WorkloadOptions: ParsableArguments {
     let timeout = settings.duration("run.timeout")
     specification.timeout = timeout == 0 ? nil : timeout
     let idle = settings.duration("run.idle_timeout")
+    guard idle == 0 || idle >= ActivityWatch.shortestLimit else {
+      throw LBError(
+        .configuration,
+        "run.idle_timeout = \(settings["run.idle_timeout"]): at least 100ms, since the kernel's "
+          + "CPU times move in steps of 10 ms")
+    }
     specification.idleTimeout = idle == 0 ? nil : idle
     specification.settle = settings.duration("run.settle")
     specification.quietLimit = settings.duration("run.cooldown_until_idle")
