@@ -15,6 +15,10 @@ import Testing
     try command.start(["run", "--entropy", "--config", "/dev/null"] + arguments).finish()
   }
 
+  private func resume(_ command: Command, _ arguments: [String]) throws -> Command.Outcome {
+    try command.start(["run", "--config", "/dev/null", "--resume", "last"] + arguments).finish()
+  }
+
   /// What a shell makes of it, `$L` being the command.
   private func shell(_ command: Command, _ script: String) throws -> (code: Int32, text: String) {
     let process = Process()
@@ -90,7 +94,7 @@ import Testing
     #expect(running.wait { FileManager.default.fileExists(atPath: mark) })
     kill(running.process.processIdentifier, SIGKILL)
     _ = try running.finish()
-    let outcome = try run(command, ["--format", "json", "--resume", "last"])
+    let outcome = try resume(command, ["--format", "json"])
     #expect(outcome.code == 4, "\(outcome.error)")
     let result = try result(outcome)
     #expect(result.errors.map(\.context.phase) == ["x"], "\(result.errors)")
@@ -210,9 +214,9 @@ import Testing
     #expect(running.wait { FileManager.default.fileExists(atPath: command.folder.file("go")) })
     kill(running.process.processIdentifier, SIGINT)
     _ = try running.finish()
-    let refused = try run(command, ["--resume", "last", "--cpu"])
+    let refused = try resume(command, ["--cpu"])
     #expect(refused.code == 2 && refused.error.contains("leave --cpu out"), "\(refused.error)")
-    let outcome = try run(command, ["--resume", "last", "--events", "-"])
+    let outcome = try resume(command, ["--events", "-"])
     #expect(outcome.code == 0, "\(outcome.error)")
     #expect(try outcome.objects().last?["kind"] as? String == "run.end")
   }

@@ -137,12 +137,14 @@ import Testing
 
   @Test(arguments: ErrorCategory.allCases)
   func eachCategoryReachesResultEventsAndExitCode(_ category: ErrorCategory) throws {
-    let error = LBError(category, "injected")
-    var failed = outcome(.failed, error, fatal: error)
+    let injected = LBError(category, "injected")
+    var failed = outcome(.failed, injected, fatal: injected)
     failed.hasBegun = true
     failed.result.metrics = ["c.m": 7]
     let (result, events, _, attempts) = try run([outcome(.completed), failed], repetitions: 3)
     #expect(attempts == 2, "it ends the phase")
+    // Its words are the injected one's, its place is the attempt's.
+    let error = injected.located(phase: "main", repetition: 2, attempt: 1)
     // What a quota ended can be gone on with.
     #expect(result.errors.first == error)
     #expect(result.status == (category == .quota ? .interrupted : .failed))
@@ -241,7 +243,8 @@ import Testing
     let (result, events, _, attempts) = try run(
       [outcome(.failed, error, fatal: error)], repetitions: 1, root)
     #expect(attempts == 2 && result.phases.map(\.status) == [.failed, .completed])
-    #expect(result.errors == [error] && result.status == .failed)
+    #expect(result.errors.map(\.message) == [error.message] && result.status == .failed)
+    #expect(result.errors.first?.context.phase == result.phases.first?.name)
     #expect(events.kinds.contains("phase.skipped"))
   }
 

@@ -60,7 +60,7 @@ import Testing
       [outcome(.interrupted, stop)], stopAt: 1, cooldown: 3_600_000_000_000)
     #expect(executor.places.count == 1)
     #expect(result.status == .interrupted)
-    #expect(result.errors == [stop])
+    #expect(result.errors == [stop.located(phase: "main", repetition: 1, attempt: 1)])
   }
 
   @Test func aLedgerThatDoesNotAddUpIsAnInternalError() throws {
