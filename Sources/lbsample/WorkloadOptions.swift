@@ -35,7 +35,8 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("idle-timeout"), parsing: .unconditional,
     help: ArgumentHelp(
-      "End a repetition that writes nothing and uses no CPU time for so long.", valueName: "time"))
+      "End a repetition that writes nothing and uses no CPU time for so long, at least 100ms.",
+      valueName: "time"))
   var idleTimeout: String?
   @Option(
     name: .customLong("timeout"), parsing: .unconditional,
