@@ -2,9 +2,22 @@ import CLinux
 import Glibc
 import Synchronization
 
+/// Why something is to stop.
+package enum StopReason: Sendable, Hashable {
+  case signal(Int32)
+  /// The program that runs it wants it.
+  case requested
+
+  /// The signal, nil where there was none.
+  package var signal: Int32? {
+    if case .signal(let number) = self { number } else { nil }
+  }
+}
+
 /// A flag that threads raise and descriptors hear: eventfd(2). Once raised it stays raised.
 package final class StopFlag: Sendable {
   private let descriptor: Int32
+  /// A signal's number, -1 for a request without one; 0 while the flag is down.
   private let reason = Atomic<Int32>(0)
 
   /// A flag that is down.
@@ -15,19 +28,22 @@ package final class StopFlag: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Raises the flag; the first reason (a signal number, or 1) stays.
-  package func raise(reason: Int32 = 1) {
+  /// Raises the flag; the first reason stays.
+  package func raise(_ reason: StopReason = .requested) {
     // Acquire-release: partner of `raised`, so that what was written before is seen after.
     _ = self.reason.compareExchange(
-      expected: 0, desired: reason, ordering: .acquiringAndReleasing)
+      expected: 0, desired: reason.signal ?? -1, ordering: .acquiringAndReleasing)
     var one: UInt64 = 1
     _ = unsafe write(descriptor, &one, 8)
   }
 
+  /// Raises the flag because of a signal.
+  package func raise(reason signal: Int32) { raise(.signal(signal)) }
+
   /// The reason it was raised with, nil while it is down.
-  package var raised: Int32? {
+  package var raised: StopReason? {
     let value = reason.load(ordering: .acquiring)
-    return value == 0 ? nil : value
+    return value == 0 ? nil : value < 0 ? .requested : .signal(value)
   }
 
   /// Readable once raised.

@@ -99,6 +99,23 @@ package enum Readable {
     text { $0.append(scaled: value, by: .count) }
   }
 
+  /// A count below ten millions with all its digits, a fraction with as many as say something; what
+  /// is more than that with decimal prefixes.
+  package static func exact(_ value: Double) -> String {
+    guard value.isFinite, value.magnitude < 1e7 else { return count(value) }
+    let places =
+      switch value.magnitude {
+      case 1000...: 1
+      case 100...: 2
+      case 1...: 3
+      default: 6
+      }
+    var text = fixed(value, places)
+    while text.hasSuffix("0") { text.removeLast() }
+    if text.hasSuffix(".") { text.removeLast() }
+    return text == "0" && value != 0 ? "\(value)" : text
+  }
+
   /// `value` with `places` digits behind the point, rounded half away from zero.
   package static func fixed(_ value: Double, _ places: Int) -> String {
     text { $0.append(fixed: value, places: places) }

@@ -1,3 +1,4 @@
+import RunAnalysis
 package import SampleModel
 
 /// A run's result for people: status, repetitions, summary, own cost.
@@ -92,21 +93,39 @@ package enum RunReport {
     return lines
   }
 
-  /// The phases side by side, by their wall times.
+  /// The phases side by side, by their wall times, each with how sure its ratio is.
   private static func comparison(_ result: RunResult) -> [String] {
-    let measured = result.phases.compactMap { phase in phase.metrics.first.map { (phase, $0) } }
-    guard measured.count > 1, let best = measured.map(\.1.median).min(), best > 0 else {
-      return []
+    let measured = result.phases.compactMap { phase in
+      phase.metrics.first { $0.metric == RunSummary.wallTime }.map { (phase, $0) }
     }
-    var rows = [["phase", "repetitions", "wall time", "min", "max", "of the fastest", "command"]]
+    guard measured.count > 1,
+      let (best, fastest) = measured.min(by: { $0.1.median < $1.1.median }), fastest.median > 0
+    else { return [] }
+    func times(_ phase: PhaseResult) -> [Double] {
+      RunSummary.values(of: RunSummary.wallTime, in: phase)
+    }
+    let base = times(best)
+    var isUnsure = false
+    var rows = [
+      ["phase", "repetitions", "wall time", "min", "max", "of the fastest", "95 % CI", "command"]
+    ]
     for (phase, row) in measured {
+      var interval = "-"
+      if phase.name != best.name {
+        let found = Statistics.ratioOfMedians(times(phase), base)?.interval
+        isUnsure = isUnsure || found == nil
+        interval =
+          found.map { "\(Readable.fixed($0.low, 2)) … \(Readable.fixed($0.high, 2))" } ?? "unknown"
+      }
+      let command = phase.command.joined(separator: " ")
       rows.append([
         phase.name, "\(row.count)", value(row.median, row.unit), value(row.minimum, row.unit),
-        value(row.maximum, row.unit), "\(Readable.fixed(row.median / best, 2)) ×",
-        String(phase.command.joined(separator: " ").prefix(40)),
+        value(row.maximum, row.unit), "\(Readable.fixed(row.median / fastest.median, 2)) ×",
+        interval, command.count > 40 ? "\(command.prefix(39))…" : command,
       ])
     }
-    return [""] + TextTable.lines(rows, leftColumns: 1)
+    let note = isUnsure ? ["how sure a ratio is can be said of 7 repetitions or more of both"] : []
+    return [""] + TextTable.lines(rows, leftColumns: 1) + note
   }
 
   private static func repetitions(_ phase: PhaseResult) -> [String] {
@@ -205,14 +224,15 @@ package enum RunReport {
     }
   }
 
-  /// A value with its unit.
+  /// A value with its unit: times and bytes in the multiple that fits, all digits of a count.
   package static func value(_ value: Double, _ unit: String) -> String {
     switch unit {
     // A stored value may be beyond what 64 bits hold.
-    case "ns" where value < 1e18: Readable.duration(UInt64(max(0, value.rounded())))
+    case "ns" where value < 1e18: Readable.duration(UInt64(bounded: max(0, value)))
     case "ns": Readable.count(value / 1e9) + " s"
     case "bytes": Readable.bytes(value)
-    default: Readable.count(value)
+    case "", "count": Readable.exact(value)
+    default: "\(Readable.exact(value)) \(unit)"
     }
   }
 }

@@ -58,9 +58,12 @@ package struct TextBuffer {
 
   /// Appends `value` with `places` digits behind the point, rounded half away from zero.
   package mutating func append(fixed value: Double, places: Int) {
-    guard value.isFinite, value.magnitude < 1e15 else { return append(value.description) }
     var factor: UInt64 = 1
     for _ in 0..<places { factor *= 10 }
+    // Beyond these 64 bits would not do, and a double has no more digits.
+    guard value.isFinite, value.magnitude < 1e15, value.magnitude * Double(factor) < 1e18 else {
+      return append(value.description)
+    }
     let units = UInt64((value.magnitude * Double(factor)).rounded())
     if value < 0, units > 0 { append(ascii: "-") }
     append(number: units / factor)

@@ -38,13 +38,14 @@ package enum RunSummary {
   }
 
   /// One row a metric: wall time first, the workload's own usage next, then the host's metrics by
-  /// name, over the counted repetitions that have it. Median intervals from three repetitions on.
+  /// name, over the counted repetitions that have it. Median intervals at `confidence`, where there
+  /// are enough repetitions for one.
   ///
   /// Every completed attempt stands for itself, so that repeating what was disturbed cannot
   /// flatter; `clean` leaves out those that were. `running` names the metric that says for how much
   /// of its time another one was counted.
   package static func rows(
-    of phase: PhaseResult, clean: Bool = false, unit: (String) -> String,
+    of phase: PhaseResult, clean: Bool = false, confidence: Double = 0.95, unit: (String) -> String,
     running: (String) -> String? = { _ in nil }
   ) -> [MetricSummary] {
     let pairs = phase.repetitions.filter { !$0.warmUp }.flatMap { repetition in
@@ -52,36 +53,33 @@ package enum RunSummary {
         $0.status == .completed && (!clean || $0.contamination.isEmpty)
       }.map { (repetition.repetition, $0) }
     }
-    let attempts = pairs.map(\.1)
     var rows: [MetricSummary] = []
-    for (name, value, unit) in own {
-      let values = attempts.compactMap(value).map { Double($0) }
-      if values.count == attempts.count, let row = row(name, unit, values) { rows.append(row) }
-    }
-    let names = attempts.reduce(into: Set<String>()) { $0.formUnion($1.metrics.keys) }
-    for name in names.sorted() {
-      let having = pairs.filter { $0.1.metrics[name] != nil }
-      guard var row = row(name, unit(name), having.compactMap { $0.1.metrics[name] }) else {
-        continue
-      }
+    func add(
+      _ name: String, _ unit: String, running: String? = nil, _ value: (AttemptResult) -> Double?
+    ) {
+      let having = pairs.filter { value($0.1) != nil }
+      guard var row = row(name, unit, having.compactMap { value($0.1) }, confidence) else { return }
       if having.count < pairs.count { row.repetitions = having.map(\.0) }
-      let shares = running(name).map { share in having.compactMap { $0.1.metrics[share] } } ?? []
+      let shares = running.map { share in having.compactMap { $0.1.metrics[share] } } ?? []
       row.running = shares.min().flatMap { $0 < 1 ? $0 : nil }
       rows.append(row)
+    }
+    for (name, value, unit) in own { add(name, unit) { value($0).map { Double($0) } } }
+    let names = pairs.reduce(into: Set<String>()) { $0.formUnion($1.1.metrics.keys) }
+    for name in names.sorted() {
+      add(name, unit(name), running: running(name)) { $0.metrics[name] }
     }
     return rows
   }
 
-  private static func row(_ name: String, _ unit: String, _ values: [Double]) -> MetricSummary? {
+  private static func row(
+    _ name: String, _ unit: String, _ values: [Double], _ confidence: Double
+  ) -> MetricSummary? {
     guard let median = Statistics.median(values), let low = values.min(),
       let high = values.max(),
       let deviation = Statistics.medianAbsoluteDeviation(values)
     else { return nil }
-    // A series that never varies needs no resampling.
-    let interval =
-      low == high
-      ? (values.count >= 3 ? Statistics.Interval(low: low, high: high) : nil)
-      : Statistics.medianInterval(values)
+    let interval = Statistics.medianInterval(values, confidence: confidence)
     return MetricSummary(
       metric: name, unit: unit, count: values.count, median: median, minimum: low,
       maximum: high, medianAbsoluteDeviation: deviation, medianLow: interval?.low,

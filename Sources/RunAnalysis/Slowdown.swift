@@ -3,7 +3,7 @@
 package struct Slowdown: Sendable, Equatable {
   /// Median of the pairs' ratios, less 1: 0.01 is one hundredth longer.
   package let median: Double
-  /// Its 95 % bootstrap interval.
+  /// Its 95 % interval, by the order of the ratios.
   package let interval: Statistics.Interval
   /// The least true slowdown that so many pairs, as noisy as these, would show with a probability
   /// of 80 %: what lies below cannot be told from nothing.
@@ -13,17 +13,17 @@ package struct Slowdown: Sendable, Equatable {
   /// two-sided: 1.96 + 0.84.
   private static let power = 2.8
 
-  /// Of pairs of positive times, `off` without the condition and `on` with it. nil below three
+  /// Of pairs of positive times, `off` without the condition and `on` with it. nil below six
   /// pairs.
-  package init?(off: [Double], on: [Double], seed: UInt64 = 1) {
+  package init?(off: [Double], on: [Double]) {
     guard off.count == on.count, off.allSatisfy({ $0 > 0 }) else { return nil }
     let ratios = zip(off, on).map { $1 / $0 - 1 }
     guard let median = Statistics.median(ratios),
-      let interval = Statistics.medianInterval(ratios, seed: seed)
+      let interval = Statistics.medianInterval(ratios)
     else { return nil }
     self.median = median
     self.interval = interval
-    // The interval is 2 × 1.96 standard errors wide.
+    // The interval is 2 × 1.96 standard errors wide, of few pairs a little more.
     detectable = Self.power * (interval.high - interval.low) / 3.92
   }
 }

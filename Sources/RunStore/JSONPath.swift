@@ -1,4 +1,5 @@
 import Foundation
+import SampleModel
 
 /// A place in a JSON value: keys with points between, and places in arrays, as `jobs[0].read.iops`.
 package struct JSONPath: Sendable, Hashable {
@@ -68,7 +69,7 @@ package struct JSONPath: Sendable, Hashable {
 
   /// What stands from a line that begins an object or an array to the last line that ends one.
   private static func body(of text: String) -> Any? {
-    let lines = text.split(separator: "\n")
+    let lines = text.lines
     guard let last = lines.last(where: { $0.hasSuffix("}") || $0.hasSuffix("]") }) else {
       return nil
     }

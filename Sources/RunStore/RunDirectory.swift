@@ -70,7 +70,10 @@ package struct RunDirectory: Sendable {
     }
     // Ids have whole seconds; within one, the order is that of the files' last change.
     return names.filter { $0.hasSuffix(".\(Self.fileExtension)") }
-      .map { (stamp: Self.stamp($0), change: Self.change(path + "/" + $0), name: $0) }
+      .map { name in
+        let change = Self.change(path + "/" + name)
+        return (stamp: Self.stamp(name, change), change: change, name: name)
+      }
       .sorted { ($0.stamp, $0.change, $0.name) > ($1.stamp, $1.change, $1.name) }
       .map { path + "/" + $0.name }
   }
@@ -87,9 +90,16 @@ package struct RunDirectory: Sendable {
     return UInt64(facts.st_mtim.tv_sec) * 1_000_000_000 + UInt64(facts.st_mtim.tv_nsec)
   }
 
-  private static func stamp(_ name: String) -> String {
+  /// When a run began, by its id; of a file of another name, when it was last written.
+  private static func stamp(_ name: String, _ change: UInt64) -> String {
     // The id ends in -YYYYMMDD-HHMMSS-xxxxxxxx.lbsample.
-    String(name.dropLast(fileExtension.count + 1).suffix(24).prefix(15))
+    let stamp = String(name.dropLast(fileExtension.count + 1).suffix(24).prefix(15))
+    let isTime = stamp.utf8.enumerated().allSatisfy { place, byte in
+      place == 8 ? byte == UInt8(ascii: "-") : (48...57).contains(byte)
+    }
+    if isTime, stamp.utf8.count == 15 { return stamp }
+    let civil = CivilTime(unixSeconds: Int64(change / 1_000_000_000))
+    return "\(civil.compactDate)-\(civil.compactTime)"
   }
 
   /// The file that RUN means: a path, `last`, an id, or a unique prefix of one.
@@ -128,20 +138,33 @@ package struct RunDirectory: Sendable {
       ? String(name.dropLast(fileExtension.count + 1)) : name
   }
 
+  /// The name of the socket beside a run's file called `name` at which it waits for a word. A
+  /// socket's address takes 107 bytes, and a folder's descriptor stands before the name.
+  package static func approvalName(ofFile name: String) -> String {
+    let plain = "\(name).approval"
+    guard plain.utf8.count > 80 else { return plain }
+    let sum = name.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
+      ($0 ^ UInt64($1)) &* 0x100_0000_01b3
+    }
+    return "lbsample-\(String(sum, radix: 16)).approval"
+  }
+
   /// Removes a run's file with what belongs to it. Refuses one that is being written.
   package func remove(_ file: String) throws(LBError) {
     let reader = try RunReader(path: file)
-    let alive = try reader.writerIsAlive()
-    let isRunning = try reader.result().status == .running
+    let isRecorded = try reader.isBeingRecorded()
     reader.close()
-    if alive && isRunning {
+    if isRecorded {
       throw LBError(
         .configuration, "\(file) is being recorded: stop that run first",
         context: ErrorContext(path: file))
     }
     do {
       try FileManager.default.removeItem(atPath: file)
-      let own = ["-wal", "-shm", "-tail", ".approval"].map { file + $0 }
+      let slash = file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex
+      let own =
+        ["-wal", "-shm", "-tail"].map { file + $0 }
+        + [String(file[..<slash]) + Self.approvalName(ofFile: String(file[slash...]))]
       // Working directories of attempts that were kept.
       let base =
         file.hasSuffix(".\(Self.fileExtension)")

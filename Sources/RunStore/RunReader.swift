@@ -117,14 +117,28 @@ package final class RunReader {
     ).isAlive
   }
 
-  /// Ends a run whose writer is gone: interrupted, one plain file. Gives whether it did.
-  package func finishIfAbandoned() throws(LBError) -> Bool {
+  /// Whether the run has not come to its end, as its file says: it runs, or waits for something.
+  private func isOpen() throws(LBError) -> Bool {
     let status = try read("reading") { db in
       try String.fetchOne(db, sql: "SELECT status FROM run")
     }
-    let isOpen = [RunStatus.running, .waiting].map(\.rawValue).contains(status)
-    guard isOpen, try !writerIsAlive() else { return false }
-    // A writer in another container has another number here: its lock tells.
+    return [RunStatus.pending, .running, .waiting].map(\.rawValue).contains(status)
+  }
+
+  /// Whether somebody is at the run now, here or in another container, where its process has
+  /// another number: the lock of its tail tells.
+  package func isBeingRecorded() throws(LBError) -> Bool {
+    guard try isOpen() else { return false }
+    if try writerIsAlive() { return true }
+    let file = Tail.File(ofRunIn: path)
+    guard let isHeld = file?.isHeld() else { return false }
+    return isHeld
+  }
+
+  /// Ends a run whose writer is gone: interrupted, one plain file. Gives whether it did.
+  package func finishIfAbandoned() throws(LBError) -> Bool {
+    guard try isOpen(), try !writerIsAlive() else { return false }
+    // Held from here on, so that nobody takes it up meanwhile.
     let file = Tail.File(ofRunIn: path)
     if let isHeld = file?.isHeld(), isHeld { return false }
     isUnmarkedlyAbandoned = true
@@ -292,6 +306,14 @@ package final class RunReader {
 
   func layouts() throws(LBError) -> [Layout] {
     try read("reading the layouts") { db in try Layout.all(db) }
+  }
+
+  /// The names of every metric that was sampled, what is derived from others too.
+  package func metricNames() throws(LBError) -> Set<String> {
+    try layouts().reduce(into: []) { names, layout in
+      names.formUnion(layout.columns.map(\.name))
+      names.formUnion(layout.formulas.map(\.column.name))
+    }
   }
 
   /// Ids of a stream's chunks of one kind in order of time. Those of the tail come last and are

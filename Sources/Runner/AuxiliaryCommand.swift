@@ -4,9 +4,6 @@ package import SampleModel
 
 /// A command that is not measured: what prepares, fills, tells, cleans up.
 package struct AuxiliaryCommand {
-  /// Bytes of a failed command's output that its error has.
-  private static let tail = 500
-
   /// What errors call it: `--setup`.
   package var name: String
   package var path: String
@@ -74,10 +71,10 @@ package struct AuxiliaryCommand {
     }
     let status = workload.peekExit()
     let usage = services.stopping.close(name, workload.reap(until:))
-    let (output, _) = pump.finish(services)
+    let output = pump.finish(services)
     switch interruption {
     case .tookTooLong: return failure("took too long and was ended", status)
-    case .stopped: return .stopped(by: services.stop.raised ?? 0, " during \(name)")
+    case .stopped: return .stopped(by: services.stop.raised ?? .requested, " during \(name)")
     case nil: break
     }
     if usage == nil { return failure("still runs and cannot be ended", status) }
@@ -85,7 +82,7 @@ package struct AuxiliaryCommand {
       let how =
         status?.signal.map { "was ended by signal \($0)" }
         ?? "exited with code \(status?.code ?? -1)"
-      let said = String(decoding: output.suffix(Self.tail), as: UTF8.self)
+      let said = output.lastWords()
       return failure(said.isEmpty ? how : "\(how): \(said)", status)
     }
     return nil

@@ -2,32 +2,78 @@ import Glibc
 import LinuxSystem
 import Synchronization
 
+/// What is kept of an output: its beginning and its end.
+package struct KeptOutput: Sendable, Hashable {
+  package var head: [UInt8]
+  /// What came last; between it and the head the rest was cut away.
+  package var tail: [UInt8]
+  /// Bytes that there were.
+  package var total: UInt64
+
+  /// All of an output.
+  package init(_ whole: [UInt8]) {
+    self.init(head: whole, tail: [], total: UInt64(whole.count))
+  }
+
+  /// Parts of one.
+  package init(head: [UInt8], tail: [UInt8], total: UInt64) {
+    self.head = head
+    self.tail = tail
+    self.total = total
+  }
+
+  /// Whether nothing is missing.
+  package var isWhole: Bool { UInt64(head.count + tail.count) == total }
+
+  /// Both parts, one behind the other.
+  package var bytes: [UInt8] { head + tail }
+
+  /// Its last lines without a line that was cut, and whether all of it is there.
+  package var end: ArraySlice<UInt8> {
+    if isWhole { return bytes[...] }
+    guard let start = tail.firstIndex(of: UInt8(ascii: "\n")) else { return [] }
+    return tail[(start + 1)...]
+  }
+
+  /// The last lines as text, no more than so many bytes.
+  func lastWords(_ limit: Int = 500) -> String {
+    let all = isWhole ? bytes[...] : tail[...]
+    var last = all.suffix(limit)
+    if last.count < total, let start = last.dropLast().firstIndex(of: UInt8(ascii: "\n")) {
+      last = last[(start + 1)...]
+    }
+    return String(decoding: last, as: UTF8.self)
+  }
+}
+
 /// Drains a workload's output for as long as anything writes to it, keeping a bounded part: the
 /// workload never waits for a full pipe.
 final class OutputPump: @unchecked Sendable {
   // Sendable: the thread owns the buffers until `finish` has joined it.
   private let pipe: OwnedDescriptor
-  private let limit: Int
+  private let headLimit: Int
+  private let tailLimit: Int
   private let passThrough: Bool
   private let cancel: StopFlag
   private let stop: StopFlag
   private let clock: TimeSource
   private var thread: SystemThread?
-  private var kept: [UInt8] = []
-  private var total: UInt64 = 0
+  private var kept = KeptOutput([])
   private let seen = Atomic<UInt64>(0)
 
   /// Bytes that have come so far.
   var bytesSeen: UInt64 { seen.load(ordering: .relaxed) }
 
-  /// Starts draining `pipe`, keeping the first `limit` bytes; `cpus` keeps it off the workload's.
+  /// Starts draining `pipe`, keeping `limit` bytes, half of its beginning and half
+  /// of its end; `cpus` keeps it off the workload's.
   /// What is passed through waits for its reader, until `stop`.
   init(
     _ pipe: consuming OwnedDescriptor, limit: Int, passThrough: Bool, cpus: CPUSet?, stop: StopFlag,
     clock: TimeSource
   ) throws(SystemError) {
     self.pipe = pipe
-    self.limit = limit
+    headLimit = limit - limit / 2
+    tailLimit = limit / 2
     self.passThrough = passThrough
     self.stop = stop
     self.clock = clock
@@ -43,24 +89,39 @@ final class OutputPump: @unchecked Sendable {
   }
 
   /// Waits for the end of the output, at most until `limit` (CLOCK_MONOTONIC): a descendant that
-  /// escaped may hold the pipe open. Gives what was kept and how much there was.
-  func finish(until limit: UInt64) -> (kept: [UInt8], total: UInt64) {
-    guard let thread else { return (kept, total) }
+  /// escaped may hold the pipe open. Gives what was kept.
+  func finish(until limit: UInt64) -> KeptOutput {
+    guard let thread else { return kept }
     deadline = limit
     cancel.raise()
     thread.join()
     self.thread = nil
-    return (kept, total)
+    kept.tail = Array(kept.tail.suffix(tailLimit))
+    return kept
   }
 
   /// The same with the patience that is due: what was written is there at once, only its end may
   /// not come, and a stop waits for nobody's.
-  func finish(_ services: RunServices) -> (kept: [UInt8], total: UInt64) {
+  func finish(_ services: RunServices) -> KeptOutput {
     let patience: UInt64 = services.stop.raised == nil ? 200_000_000 : 20_000_000
     return finish(until: clock.deadline(in: patience))
   }
 
   private var deadline: UInt64 = 0
+
+  /// Keeps what came: first the head is filled, then the tail goes on for ever.
+  private func keep(_ bytes: ArraySlice<UInt8>) {
+    let first = bytes.prefix(headLimit - kept.head.count)
+    kept.head += first
+    let rest = bytes.dropFirst(first.count)
+    if rest.count >= tailLimit {
+      kept.tail = Array(rest.suffix(tailLimit))
+      return
+    }
+    kept.tail += rest
+    // Moved once for as many bytes as it holds.
+    if kept.tail.count > 2 * tailLimit { kept.tail.removeFirst(kept.tail.count - tailLimit) }
+  }
 
   private func drain() {
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
@@ -79,9 +140,9 @@ final class OutputPump: @unchecked Sendable {
         if errno == EINTR || errno == EAGAIN { continue }
         return
       }
-      total += UInt64(count)
-      seen.store(total, ordering: .relaxed)
-      kept += chunk.prefix(min(count, limit - kept.count))
+      kept.total += UInt64(count)
+      seen.store(kept.total, ordering: .relaxed)
+      keep(chunk[..<count])
       if hasReader {
         do throws(SystemError) {
           try writeAll(chunk.span.extracting(first: count), to: STDERR_FILENO, unless: stop)

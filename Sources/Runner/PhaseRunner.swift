@@ -28,47 +28,47 @@ final class PhaseRunner {
       session, executor: executor, collectors: collectors, progress: progress)
   }
 
-  /// What ends the run whatever could take a phase's place.
-  private static let ending: Set<ErrorCategory> = [
-    .resultPersistence, .stopRequested, .internal, .quota, .gate,
-  ]
-
   private var isStopped: Bool { context.services.stop.raised != nil }
 
-  /// Executes a node with all below it; gives the error that ends the run, nil to go on.
+  /// Executes a node with all below it; gives the error that ends the run, nil to go on. Errors
+  /// that do not say their phase are of this one.
   func run(_ node: PhaseNode) throws(LBError) -> LBError? {
-    let mark = session.result.errors.count
-    var fatal = try attempt(node)
+    let outer = session.phase
+    if !node.name.isEmpty { session.phase = node.name }
+    defer { session.phase = outer }
+    do throws(LBError) {
+      return try execute(node)?.located(phase: session.phase)
+    } catch {
+      throw error.located(phase: session.phase)
+    }
+  }
+
+  private func execute(_ node: PhaseNode) throws(LBError) -> LBError? {
+    let fatal = try attempt(node)
     guard let fallback = node.fallback?.node, !isStopped else { return fatal }
-    let names = Set(node.measured().map(\.name))
+    let names = node.names
     let failed = session.result.phases.indices.filter { index in
       let phase = session.result.phases[index]
       return names.contains(phase.name) && phase.replacedBy == nil
         && [.failed, .timeout].contains(phase.status)
     }
     guard fatal != nil || !failed.isEmpty else { return nil }
-    if let fatal, Self.ending.contains(fatal.category) {
-      return fatal
-    }
-    if let error = fatal, !session.result.errors.contains(error) { session.note(error) }
-    let errors = session.withdraw(after: mark)
-    let last = errors.last?.message ?? "no error was noted"
+    if let fatal, RunSession.ending.contains(fatal.category) { return fatal }
+    if let fatal, !session.hasNoted(fatal) { session.note(fatal) }
+    let last = session.errors(of: names).last?.message ?? "no error was noted"
     let message =
       "\(node.name) failed (\(last)); "
       + "\(fallback.name) takes its place"
     session.result.warnings.append(message)
-    try context.journal.record(.warning, "phase.fallback", message)
-    fatal = try run(fallback)
-    let succeeded =
-      fatal == nil && session.result.errors.count == mark
-    if succeeded {
-      for index in failed { try session.replace(index, by: fallback.name) }
-    } else {
-      // Both errors are kept, the first one first.
-      let later = session.withdraw(after: mark)
-      for error in errors + later { session.note(error) }
-    }
-    return fatal
+    try context.journal.record(.warning, "phase.fallback", message, error: fatal)
+    let failure = try run(fallback)
+    // Where it fails too, the errors of both are kept, those of the first one first.
+    guard failure == nil, session.errors(of: fallback.namesOfChain).isEmpty,
+      session.isComplete(fallback), !isStopped || !fallback.measured().isEmpty
+    else { return failure }
+    for index in failed { try session.replace(index, by: fallback.name) }
+    session.withdrawErrors(of: names)
+    return nil
   }
 
   private func attempt(_ node: PhaseNode) throws(LBError) -> LBError? {
@@ -172,7 +172,7 @@ final class PhaseRunner {
     let remedy = session.diagnosis.remedy(for: failure, phase: node.name)
     guard remedy == .skipPhase || remedy == .ask else { return false }
     // Before anybody's answer: the first error decides how the run ends.
-    if !session.result.errors.contains(fatal) { session.note(fatal) }
+    if !session.hasNoted(fatal) { session.note(fatal) }
     if remedy == .ask {
       let question = ApproveAction(
         message: "it failed (\(fatal.message)); go on without it?", limit: limit ?? 0)
@@ -215,7 +215,7 @@ final class PhaseRunner {
     guard !measured.isEmpty else { return nil }
     var fatal: LBError?
     for phase in measured where fatal == nil && !isStopped {
-      fatal = HookRunner(phase.context).run(.setup)
+      fatal = HookRunner(phase.context).run(.setup)?.located(phase: phase.node.name)
     }
     do throws(LBError) {
       if fatal == nil { fatal = try repetitions.run(measured, order, leases) }
@@ -224,12 +224,16 @@ final class PhaseRunner {
     }
     var unsaved: LBError?
     for phase in measured {
-      if let failure = HookRunner(phase.context).run(.cleanup) { session.note(failure) }
+      if let failure = HookRunner(phase.context).run(.cleanup) {
+        session.note(failure.located(phase: phase.node.name))
+      }
       let isCutShort = isStopped || session.isResumable(after: fatal)
       let status: RunStatus? = isCutShort ? .interrupted : fatal == nil ? nil : .failed
       do throws(LBError) {
         try session.endPhase(phase.index, status) {
-          $0.summarise(collectors, own: phase.specification.metrics)
+          $0.summarise(
+            collectors, own: phase.specification.metrics,
+            confidence: phase.specification.confidence)
         }
       } catch {
         // The other phases are still to be cleaned up.
@@ -238,7 +242,7 @@ final class PhaseRunner {
     }
     guard let fatal, let unsaved else { return fatal ?? unsaved }
     // The first one decides how the run ends.
-    if !session.result.errors.contains(fatal) { session.note(fatal) }
+    if !session.hasNoted(fatal) { session.note(fatal) }
     session.note(unsaved)
     return fatal
   }

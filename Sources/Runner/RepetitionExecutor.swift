@@ -51,7 +51,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     case timedOut
     /// It did nothing for as long as it may.
     case idle
-    case stopped(Int32)
+    case stopped(StopReason)
     case samplingFailed(LBError)
     /// What it leans on is gone.
     case abandoned(LBError)
@@ -143,10 +143,11 @@ package final class RepetitionExecutor: RepetitionExecuting {
         return services.spawner.children().isSubset(of: children) ? true : nil
       }
     }
-    let (output, total) = pump.finish(services)
-    result.outputBytes = total
+    let kept = pump.finish(services)
+    let output = kept.bytes
+    result.outputBytes = kept.total
     result.outputBytesKept = UInt64(output.count)
-    let notes = readMetrics(output, context.specification, result: &result)
+    let notes = readMetrics(kept, context.specification, result: &result)
     var outcome = AttemptOutcome(result: result, output: output, fatal: fatal)
     outcome.notes = notes
     outcome.hasBegun = hasBegun
@@ -158,14 +159,13 @@ package final class RepetitionExecutor: RepetitionExecuting {
 
   /// The workload's own metrics, of an attempt that went well; gives what was missing.
   private func readMetrics(
-    _ output: [UInt8], _ specification: RunSpecification, result: inout AttemptResult
+    _ output: KeptOutput, _ specification: RunSpecification, result: inout AttemptResult
   ) -> [String] {
     guard result.status == .completed else { return [] }
     var notes: [String] = []
     for metric in specification.metrics {
       do throws(LBError) {
-        result.metrics[metric.name] = try metric.value(
-          in: output, isWhole: result.outputBytesKept == result.outputBytes)
+        result.metrics[metric.name] = try metric.value(in: output)
       } catch {
         guard specification.requiresMetrics else {
           notes.append(error.message)
@@ -301,7 +301,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     if case .exited = ending, context.specification.input == .inherit, status?.signal == SIGINT {
       // The terminal was the workload's: its Ctrl-C was meant for the whole run.
       context.services.stop.raise(reason: SIGINT)
-      ending = .stopped(SIGINT)
+      ending = .stopped(.signal(SIGINT))
     }
     judge(ending, status, workload, context.specification, result: &result)
     return fatal ?? collectors.failure

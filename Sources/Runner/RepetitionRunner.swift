@@ -8,7 +8,7 @@ import SampleModel
 /// Executes the repetitions of one or several phases in order, each with as many attempts as its
 /// policy allows.
 struct RepetitionRunner {
-  private let session: RunSession
+  let session: RunSession
   private let executor: any RepetitionExecuting
   private let collectors: any CollectorLifecycle
   private let progress: (RunProgress) -> Void
@@ -79,58 +79,10 @@ struct RepetitionRunner {
       try warn(
         "gate.quiet",
         "the host was not quiet within \(Durations.text(specification.quietLimit)): "
-          + "\(Int((share * 100).rounded())) % of the CPUs were busy", place, phase)
+          + "\(Int(bounded: share * 100)) % of the CPUs were busy", place, phase)
     case .unknown:
       try warn("gate.quiet", "whether the host is quiet cannot be told", place, phase)
     }
-  }
-
-  /// Adds repetitions, one of each phase in turn, until all are as precise as was asked for.
-  private func refine(
-    _ phases: [MeasuredPhase],
-    _ execute: (ScheduledRepetition) throws(LBError) -> (goOn: Bool, fatal: LBError?)
-  ) throws(LBError) -> LBError? {
-    var counts = phases.map(\.specification.repetitions)
-    let phases = phases.map(session.withoutUnknownMetric)
-    func measured(_ phase: MeasuredPhase, _ until: Precision) -> [Double] {
-      RunSummary.values(of: until.metric, in: session.result.phases[phase.index])
-    }
-    // Repetitions in a row that have not the metric: of three it is not measured any more.
-    var without = Array(repeating: 0, count: phases.count)
-    while true {
-      let open = phases.indices.filter { index in
-        let specification = phases[index].specification
-        guard let until = specification.until, without[index] < 3 else { return false }
-        return !until.isReached(by: measured(phases[index], until))
-          && counts[index] < specification.maximumRepetitions
-      }
-      if open.isEmpty { break }
-      for index in open {
-        guard let until = phases[index].specification.until else { continue }
-        let known = measured(phases[index], until).count
-        counts[index] += 1
-        let (goOn, fatal) = try execute(
-          ScheduledRepetition(phase: index, repetition: counts[index], warmUp: false))
-        guard goOn, fatal == nil else { return fatal }
-        let last = session.result.phases[phases[index].index].repetitions.last
-        let isMissing =
-          last?.status == .completed && measured(phases[index], until).count == known
-        without[index] = isMissing ? without[index] + 1 : 0
-      }
-    }
-    for (index, phase) in phases.enumerated() {
-      guard let until = phase.specification.until else { continue }
-      let values = measured(phase, until)
-      if !until.isReached(by: values) {
-        let reason =
-          without[index] > 0
-          ? "behind which there are no more" : "the most that --max-repetitions allows"
-        session.result.warnings.append(
-          "\(phase.node.name): \(until.metric) is not as precise as was asked for after "
-            + "\(values.count) values, \(reason)")
-      }
-    }
-    return nil
   }
 
   private func tell(
@@ -205,6 +157,11 @@ struct RepetitionRunner {
     var verdict = AttemptVerdict(.skipped)
     /// What ends the run, beside the outcome's own.
     var failure: LBError?
+
+    mutating func locate(at place: AttemptPlace) {
+      outcome?.locate(at: place)
+      failure = failure?.located(at: place)
+    }
   }
 
   /// One attempt, with what it is allowed to use and where it works.
@@ -218,7 +175,7 @@ struct RepetitionRunner {
       reservation = try session.quota.reserve(
         place.phase, isRetry: !isFirst, elapsed: clock.monotonic() - session.began)
     } catch {
-      return Tried(failure: error.error)
+      return Tried(failure: error.error.located(at: place))
     }
     let began = (time: clock.monotonic(), bytes: store?.bytesWritten ?? 0)
     var workspaces: [Workspace] = []
@@ -230,10 +187,12 @@ struct RepetitionRunner {
     } catch {
       tried = Tried(failure: error)
     }
+    tried.locate(at: place)
     let hasBegun = tried.outcome != nil
     let failed = tried.failure != nil || tried.outcome?.result.status != .completed
     for note in workspaces.compactMap({ $0.leave(failed: failed, hasBegun: hasBegun) }) {
       do throws(LBError) { try warn("workspace", note, place, phase) } catch {
+        let error = error.located(at: place)
         if tried.failure == nil { tried.failure = error } else { session.note(error) }
       }
     }
@@ -260,7 +219,11 @@ struct RepetitionRunner {
     if let failure = hooks.run(.prepare) { return Tried(failure: failure) }
     if phase.context.services.stop.raised != nil { return Tried() }
     var beside: [any PhaseLease] = []
-    defer { for lease in beside.reversed() { lease.leave().map(session.note) } }
+    defer {
+      for lease in beside.reversed() {
+        if let failure = lease.leave() { session.note(failure.located(at: place)) }
+      }
+    }
     do throws(LBError) {
       for lease in leases {
         guard let failure = lease.failure else { continue }
@@ -290,13 +253,14 @@ struct RepetitionRunner {
     ) { bracket throws(LBError) in
       try session.beginAttempt(number: place.attempt, bracket: bracket)
     }
+    outcome.locate(at: place)
     if outcome.result.status == .completed,
       let failure = (leases + beside).lazy.compactMap(\.failure).first
     {
       outcome.result.status = .failed
-      outcome.result.error = failure
+      outcome.result.error = failure.located(at: place)
     }
-    let failure = hooks.run(.conclude)
+    let failure = hooks.run(.conclude)?.located(at: place)
     if outcome.fatal != nil, let failure { session.note(failure) }
     var limits = phase.specification.gates
     // What runs beside it on purpose is no disturbance.
@@ -317,7 +281,7 @@ struct RepetitionRunner {
       }
     } catch {
       // What was measured is kept, whatever cannot be said of it.
-      if outcome.fatal != nil || failure != nil { session.note(error) }
+      if outcome.fatal != nil || failure != nil { session.note(error.located(at: place)) }
       return Tried(
         outcome: outcome, verdict: AttemptVerdict(outcome.result.status), failure: failure ?? error)
     }

@@ -1,5 +1,6 @@
 package import LinuxSystem
 package import RunStore
+import SampleModel
 
 /// What every component of one run is handed, instead of long argument lists.
 package struct RunContext: Sendable {
@@ -52,5 +53,23 @@ package struct AttemptPlace: Sendable, Hashable {
     self.repetition = repetition
     self.warmUp = warmUp
     self.attempt = attempt
+  }
+}
+
+extension AttemptOutcome {
+  /// Says the attempt's place in its errors.
+  mutating func locate(at place: AttemptPlace) {
+    result.error = result.error?.located(at: place)
+    fatal = fatal?.located(at: place)
+    lostSampling = lostSampling?.located(at: place)
+  }
+}
+
+extension LBError {
+  /// The same error with the place of an attempt.
+  func located(at place: AttemptPlace) -> LBError {
+    located(
+      phase: place.phase, repetition: place.repetition, isWarmUp: place.warmUp,
+      attempt: place.attempt)
   }
 }

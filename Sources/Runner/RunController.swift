@@ -61,7 +61,7 @@ package struct RunController {
         fatal = error
       }
     }
-    if let fatal, !session.result.errors.contains(fatal) { session.note(fatal) }
+    if let fatal, !session.hasNoted(fatal) { session.note(fatal) }
     // Whatever happened since the setup; its own failure comes behind what did.
     if isBegun, let failure = hooks.run(.cleanup) { session.note(failure) }
     do throws(LBError) {
@@ -149,16 +149,18 @@ package struct RunController {
 extension PhaseResult {
   /// Summarises it, with the units that the collectors and the phase's own metrics have.
   package mutating func summarise(
-    _ collectors: any CollectorLifecycle, own: [WorkloadMetric] = []
+    _ collectors: any CollectorLifecycle, own: [WorkloadMetric] = [], confidence: Double = 0.95
   ) {
     var units = collectors.units
     for metric in own { units[metric.name] = metric.unit }
     let shares = collectors.shares
-    metrics = RunSummary.rows(of: self, unit: { units[$0] ?? "" }, running: { shares[$0] })
+    metrics = RunSummary.rows(
+      of: self, confidence: confidence, unit: { units[$0] ?? "" }, running: { shares[$0] })
     let attempts = repetitions.filter { !$0.warmUp }.flatMap(\.attempts)
     guard attempts.contains(where: { !$0.contamination.isEmpty }) else { return }
     cleanMetrics = RunSummary.rows(
-      of: self, clean: true, unit: { units[$0] ?? "" }, running: { shares[$0] })
+      of: self, clean: true, confidence: confidence, unit: { units[$0] ?? "" },
+      running: { shares[$0] })
   }
 }
 

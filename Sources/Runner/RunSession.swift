@@ -16,7 +16,8 @@ package final class RunSession {
   private var repetition = 0
   private var attemptRow: Int64 = 0
   private var bracket: UInt32?
-  private(set) var firstError: LBError?
+  /// The phase under way: errors that do not say theirs are of it.
+  var phase: String?
   /// Whether this session has begun any repetition.
   private var hasMeasured = false
   /// What `until` names though a phase's repetitions have it not, by metric.
@@ -57,8 +58,12 @@ package final class RunSession {
 
   /// Notes an error; the first one decides the exit code.
   package func note(_ error: LBError) {
-    if firstError == nil { firstError = error }
-    result.errors.append(error)
+    result.errors.append(error.located(phase: phase))
+  }
+
+  /// Whether an error has been noted.
+  func hasNoted(_ error: LBError) -> Bool {
+    result.errors.contains(error.located(phase: phase))
   }
 
   /// The phase without the precision that was asked for of a metric that its repetitions have not:
@@ -92,12 +97,32 @@ package final class RunSession {
     }
   }
 
-  /// Takes back what a phase noted after `mark`: another one took its place. Gives it.
-  func withdraw(after mark: Int) -> [LBError] {
-    let withdrawn = Array(result.errors[mark...])
-    result.errors.removeSubrange(mark...)
-    firstError = result.errors.first
-    return withdrawn
+  /// What ends the run whatever could take a phase's place.
+  static let ending: Set<ErrorCategory> = [
+    .resultPersistence, .stopRequested, .internal, .quota, .gate,
+  ]
+
+  /// The errors of the phases of these names that another phase can make good, of earlier sessions
+  /// too.
+  func errors(of phases: Set<String>) -> [LBError] {
+    result.errors.filter { Self.isOf(phases, $0) }
+  }
+
+  /// Takes them back: another phase took the place of these.
+  func withdrawErrors(of phases: Set<String>) {
+    result.errors.removeAll { Self.isOf(phases, $0) }
+  }
+
+  private static func isOf(_ phases: Set<String>, _ error: LBError) -> Bool {
+    error.context.phase.map(phases.contains) == true && !ending.contains(error.category)
+  }
+
+  /// Whether everything that is measured in `node` was, or need not be.
+  func isComplete(_ node: PhaseNode) -> Bool {
+    let skipped = Set(result.phases.filter { $0.status == .skipped }.map(\.name))
+    let done = Set(
+      result.phases.filter { $0.status == .completed || $0.replacedBy != nil }.map(\.name))
+    return node.measured(without: skipped).allSatisfy { done.contains($0.name) }
   }
 
   /// Moves a status on, refusing what the table of transitions does not have.
@@ -208,6 +233,12 @@ package final class RunSession {
     let phase = phase ?? result.phases.count - 1
     let status = standing ?? outcome.result.status
     var outcome = outcome
+    let (name, current) = (
+      result.phases[phase].name, result.phases[phase].repetitions[repetition]
+    )
+    outcome.result.error = outcome.result.error?.located(
+      phase: name, repetition: current.repetition, isWarmUp: current.warmUp,
+      attempt: outcome.result.attempt)
     outcome.result.bracket = outcome.isUnopened ? nil : bracket
     bracket = nil
     result.phases[phase].repetitions[repetition].attempts.append(outcome.result)
@@ -284,10 +315,6 @@ package final class RunSession {
   /// Says which phase took the place of one that failed.
   func replace(_ index: Int, by name: String) throws(LBError) {
     result.phases[index].replacedBy = name
-    // Those of an earlier session too.
-    let own = result.phases[index].repetitions.flatMap(\.attempts).compactMap(\.error)
-    result.errors.removeAll(where: own.contains)
-    firstError = result.errors.first
     if phaseRows[index] != 0 {
       try store?.updatePhase(phaseRows[index], result.phases[index])
     }
@@ -310,6 +337,13 @@ package final class RunSession {
       advance(&result.status, to: .running)
     }
     advance(&result.status, to: status)
+    // Whatever became of its errors: the exit code of a run that failed is not 0.
+    if [.failed, .timeout].contains(status), result.errors.isEmpty {
+      result.addErrorsOfRepetitions()
+      if result.errors.isEmpty {
+        note(LBError(.internal, "the run is \(status.rawValue), and no error says why"))
+      }
+    }
     result.promoteOnlySummary()
     result.endUnixNanoseconds = time
     result.durationNanoseconds = time &- result.startUnixNanoseconds

@@ -1,12 +1,13 @@
 package import LinuxSystem
-import SampleModel
+package import SampleModel
 import Synchronization
 
 extension LBError {
-  /// What ends by a stop request, with `rest` behind its signal.
-  static func stopped(by signal: Int32, _ rest: String = "") -> LBError {
-    var error = LBError(.stopRequested, "stopped by signal \(signal)\(rest)")
-    error.context.signal = signal
+  /// What ends by a stop request, with `rest` behind who asked for it.
+  package static func stopped(by reason: StopReason, _ rest: String = "") -> LBError {
+    let who = reason.signal.map { "signal \($0)" } ?? "the program that runs it"
+    var error = LBError(.stopRequested, "stopped by \(who)\(rest)")
+    error.context.signal = reason.signal
     return error
   }
 }

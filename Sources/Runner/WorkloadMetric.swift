@@ -9,6 +9,8 @@ package struct WorkloadMetric: Sendable, Hashable {
     case pattern(String)
     /// A number in an output that is one JSON value: `jobs[0].read.iops`.
     case json(String)
+    /// The first of these places in JSON that there is: versions of a tool differ.
+    case anyJSON([String])
   }
 
   /// As results name it: `workload.` stands before it.
@@ -56,33 +58,59 @@ package struct WorkloadMetric: Sendable, Hashable {
     }
   }
 
-  /// Its value in a workload's output, of which `isWhole` says whether all of it was kept.
-  package func value(in output: [UInt8], isWhole: Bool) throws(LBError) -> Double {
-    let text = String(decoding: output, as: UTF8.self)
-    let rest = isWhole ? "" : "; only the first \(output.count) bytes of it are kept"
+  /// Its value in what is kept of a workload's output; never one that may not be the output's last.
+  package func value(in output: KeptOutput) throws(LBError) -> Double {
     do throws(WorkloadMetricError) {
       switch place {
-      case .pattern(let pattern): return try Self.find(try Self.regex(pattern), in: text)
-      case .json(let path): return try Self.find(path, in: text)
+      case .pattern(let pattern): return try Self.find(try Self.regex(pattern), in: output)
+      case .json(let path): return try Self.find([path], in: output)
+      case .anyJSON(let paths): return try Self.find(paths, in: output)
       }
     } catch {
-      throw LBError(.outputParse, "\(name): \(error.reason)\(rest)")
+      throw LBError(.outputParse, "\(name): \(error.reason)")
     }
   }
 
   private static func find(
-    _ regex: Regex<AnyRegexOutput>, in text: String
+    _ paths: [String], in output: KeptOutput
   ) throws(WorkloadMetricError) -> Double {
-    let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
-    for (number, line) in lines.enumerated().reversed() {
+    guard output.isWhole else {
+      throw WorkloadMetricError(
+        "a part of the output is no JSON: \(output.head.count + output.tail.count) of its "
+          + "\(output.total) bytes are kept (run.output_limit)")
+    }
+    let text = String(decoding: output.bytes, as: UTF8.self)
+    var first: WorkloadMetricError?
+    for path in paths {
+      do throws(WorkloadMetricError) { return try find(path, in: text) } catch {
+        first = first ?? error
+      }
+    }
+    throw first ?? WorkloadMetricError("no path")
+  }
+
+  private static func find(
+    _ regex: Regex<AnyRegexOutput>, in output: KeptOutput
+  ) throws(WorkloadMetricError) -> Double {
+    let end = output.end
+    // By bytes: to a String the end of a line of DOS is one character, and no line feed.
+    let lines = end.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    for (number, bytes) in lines.enumerated().reversed() {
+      let isDOS = bytes.last == UInt8(ascii: "\r")
+      let line = String(decoding: isDOS ? bytes.dropLast() : bytes, as: UTF8.self)
       guard let match = line.firstMatch(of: regex) else { continue }
       let found = match.output.count > 1 ? match.output[1].substring : match.output[0].substring
       guard let found, let value = Double(found), value.isFinite else {
+        let which = output.isWhole ? "line \(number + 1) of the output" : "a line of the output"
         throw WorkloadMetricError(
-          "line \(number + 1) of the output matches, but \(found ?? "nothing") is no number: "
-            + "\(line.prefix(200))")
+          "\(which) matches, but \(found ?? "nothing") is no number: \(line.prefix(200))")
       }
       return value
+    }
+    guard output.isWhole else {
+      throw WorkloadMetricError(
+        "no line of the last \(end.count) bytes of the output matches, and of the "
+          + "\(output.total) bytes before them a part was cut away (run.output_limit)")
     }
     throw WorkloadMetricError("no line of the output matches")
   }

@@ -108,7 +108,7 @@ package struct WorkloadOverhead {
     _ condition: Condition, _ without: Times, _ with: Times, _ own: Overhead
   ) throws(LBError) -> Result {
     guard let wall = Slowdown(off: without.wall, on: with.wall) else {
-      throw LBError(.configuration, "at least three rounds are needed")
+      throw LBError(.configuration, "at least six rounds are needed: fewer have no interval")
     }
     let cpu = Slowdown(off: without.cpu, on: with.cpu)
     let sampling = own.samplingThreadNanoseconds.reduce(own.drainNanoseconds, +)
@@ -156,7 +156,7 @@ package struct WorkloadOverhead {
     let overhead = try session?.stop(sampling: ready.contains(0)).overhead
     if let failure = session?.failure { throw failure }
     guard ready.contains(0) else {
-      throw LBError.stopped(by: stop.raised ?? 0)
+      throw LBError.stopped(by: stop.raised ?? .requested)
     }
     let status = workload.peekExit()
     if let failure = workload.execFailure() {

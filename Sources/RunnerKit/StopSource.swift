@@ -2,7 +2,8 @@ import LinuxSystem
 import SampleModel
 import Synchronization
 
-/// Stops runs: whatever they wait for, within 200 ms.
+/// Stops runs: whatever they wait for themselves, within 200 ms. A workload that takes no notice of
+/// SIGTERM has `Request.grace` longer, unless it is killed.
 ///
 /// A request's own source goes first; else the one that the task has:
 ///
@@ -15,11 +16,15 @@ public final class StopSource: Sendable {
   @TaskLocal public static var current: StopSource?
 
   let flag: StopFlag
+  let last: StopFlag
   private let adopted = Mutex<[ObjectIdentifier: StopSource]>([:])
 
   /// A source that has not been asked to stop. Throws `internal` where there is no descriptor left.
   public init() throws(LBError) {
-    do throws(SystemError) { flag = try StopFlag() } catch {
+    do throws(SystemError) {
+      flag = try StopFlag()
+      last = try StopFlag()
+    } catch {
       throw LBError(.internal, "\(error)")
     }
   }
@@ -30,10 +35,17 @@ public final class StopSource: Sendable {
     for one in adopted.withLock({ Array($0.values) }) { one.stop() }
   }
 
+  /// The same without grace: workloads that have not ended by now are killed.
+  public func kill() {
+    flag.raise()
+    last.raise()
+    for one in adopted.withLock({ Array($0.values) }) { one.kill() }
+  }
+
   /// From now on `other` stops with this one.
   func adopt(_ other: StopSource) {
     adopted.withLock { $0[ObjectIdentifier(other)] = other }
-    if isStopped { other.stop() }
+    if last.raised != nil { other.kill() } else if isStopped { other.stop() }
   }
 
   func release(_ other: StopSource) {

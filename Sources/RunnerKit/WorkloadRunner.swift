@@ -58,6 +58,8 @@ public enum WorkloadRunner {
     public var interval: Duration
     /// `NAME=value` entries: the workload's whole environment.
     public var environment: [String]
+    /// From SIGTERM to SIGKILL, where a workload has to end; a plan may say otherwise.
+    public var grace: Duration = .seconds(5)
     /// A new result file, nil to keep the result in memory only.
     public var file: String?
 
@@ -103,10 +105,10 @@ public enum WorkloadRunner {
     return try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { continuation in
         do throws(SystemError) {
-          // It ends by itself with the run: nobody has to join it.
-          _ = try SystemThread(name: "lb-run") {
+          // It ends by itself with the run: nobody has to join it, and nothing of it stays.
+          try SystemThread(name: "lb-run") {
             continuation.resume(with: Result { try runBlocking(sent) })
-          }
+          }.detach()
         } catch {
           continuation.resume(throwing: LBError(.internal, "\(error)"))
         }
@@ -129,12 +131,13 @@ public enum WorkloadRunner {
     }
     guard (1...1_000_000).contains(request.repetitions),
       (0...1_000_000).contains(request.warmUps),
-      (.microseconds(10)...(.seconds(86_400 * 365))).contains(request.interval)
+      (.microseconds(10)...(.seconds(86_400 * 365))).contains(request.interval),
+      (.zero...(.seconds(86_400 * 365))).contains(request.grace)
     else {
       throw LBError(
         .configuration,
-        "expected 1 to 1000000 repetitions, at most 1000000 warm-ups, and an interval of 10 µs to "
-          + "a year")
+        "expected 1 to 1000000 repetitions, at most 1000000 warm-ups, an interval of 10 µs to a "
+          + "year, and a grace of at most a year")
     }
     var specification = RunSpecification(
       name: request.command.first?.split(separator: "/").last.map(String.init) ?? "plan",
@@ -142,6 +145,7 @@ public enum WorkloadRunner {
     specification.repetitions = request.repetitions
     specification.warmUps = request.warmUps
     specification.environment = request.environment
+    specification.grace = nanoseconds(request.grace)
     specification.adoptsOrphans = false
     specification.ownGates = request.gates
     specification.retryPolicy = request.retries
@@ -163,9 +167,7 @@ public enum WorkloadRunner {
     let now = clock.realtime()
     let runID = RunDirectory.newRunID(
       name: specification.name, unixNanoseconds: now, random: .random(in: .min ... .max))
-    let parts = request.interval.components
-    let interval = UInt64(
-      max(10_000, parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000))
+    let interval = max(10_000, nanoseconds(request.interval))
     let roots = MountRoots()
     let host = HostFacts.read(roots)
     let frames = FrameSink()
@@ -176,22 +178,18 @@ public enum WorkloadRunner {
     let known = request.stop ?? StopSource.current
     let source: StopSource
     if let known { source = known } else { source = try StopSource() }
-    let services: RunServices
-    do throws(SystemError) {
-      services = RunServices(
-        clock: clock, roots: roots, spawner: SystemSpawner(), stop: source.flag,
-        kill: try StopFlag(), isAvailable: { sources.contains($0) ? true : isAvailable($0) })
-    } catch {
-      throw LBError(.internal, "\(error)")
-    }
+    let services = RunServices(
+      clock: clock, roots: roots, spawner: SystemSpawner(), stop: source.flag, kill: source.last,
+      isAvailable: { sources.contains($0) ? true : isAvailable($0) })
     // The file is made when everything else is there, and taken back where arming fails.
     let store = try request.file.map { path throws(LBError) in
       try RunWriter(
         path: path,
         identity: RunWriter.Identity(
           runID: runID, name: specification.name, kind: "run", version: "library",
-          interval: interval, startUnixNanoseconds: now, repetitions: request.repetitions,
-          warmUps: request.warmUps),
+          interval: interval, startUnixNanoseconds: now,
+          repetitions: plan.map { $0.planned?.repetitions } ?? request.repetitions,
+          warmUps: plan.map { $0.planned?.warmUps } ?? request.warmUps),
         host: host, configuration: [], labels: [:])
     }
     let collectors: CollectorSession
@@ -227,6 +225,11 @@ public enum WorkloadRunner {
       controller.run(RunSession(result: first, store: store, clock: clock))
     }
     return finish(result, store)
+  }
+
+  private static func nanoseconds(_ duration: Duration) -> UInt64 {
+    let parts = duration.components
+    return UInt64(clamping: parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000)
   }
 
   /// Closes the file; what was measured is given even where that fails.

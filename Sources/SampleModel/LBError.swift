@@ -36,6 +36,8 @@ public struct ErrorContext: Sendable, Hashable, Codable {
   public var repetition: Int?
   /// The attempt, from 1.
   public var attempt: Int?
+  /// True where the repetition is a warm-up, which are numbered apart; else nil.
+  public var isWarmUp: Bool?
   /// The file concerned.
   public var path: String?
   /// The kernel's error number.
@@ -78,6 +80,23 @@ public struct LBError: Error, Sendable, Hashable, Codable {
     self.context = context
     self.causes = causes
     origin = category == .internal ? "\(file):\(line)" : nil
+  }
+
+  /// The same error with its place in the run, as far as it does not say one: two errors of the
+  /// same words in two phases are two errors.
+  package func located(
+    phase: String?, repetition: Int? = nil, isWarmUp: Bool = false, attempt: Int? = nil
+  ) -> LBError {
+    guard let phase, !phase.isEmpty, context.phase == nil || context.phase == phase else {
+      return self
+    }
+    var error = self
+    error.context.phase = phase
+    guard context.repetition == nil, let repetition else { return error }
+    error.context.repetition = repetition
+    error.context.isWarmUp = isWarmUp ? true : nil
+    error.context.attempt = attempt
+    return error
   }
 
   /// The exit code, with SIGTERM told apart from SIGINT.

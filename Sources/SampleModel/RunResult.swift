@@ -141,7 +141,8 @@ public struct MetricSummary: Sendable, Codable, Hashable {
   public var maximum: Double
   /// Median absolute deviation from the median.
   public var medianAbsoluteDeviation: Double
-  /// 95 % bootstrap confidence interval of the median; nil below three repetitions.
+  /// Interval that encloses the median with at least 95 %, by the values' order; nil below six.
+  /// Where repetitions were added until one was narrow enough, it holds for all looks together.
   public var medianLow: Double?
   /// Upper end of it.
   public var medianHigh: Double?
@@ -251,10 +252,16 @@ public struct RunResult: Sendable, Hashable, Codable {
   /// Adds the errors of repetitions that failed where nobody came to note them: those of a run are
   /// written at its end.
   package mutating func addErrorsOfRepetitions() {
-    for repetition in phases.filter({ $0.replacedBy == nil }).flatMap(\.repetitions)
-    where [.failed, .timeout].contains(repetition.status) {
-      guard let error = repetition.standing?.error, !errors.contains(error) else { continue }
-      errors.append(error)
+    for phase in phases where phase.replacedBy == nil {
+      for repetition in phase.repetitions
+      where [.failed, .timeout].contains(repetition.status) {
+        guard let standing = repetition.standing,
+          let error = standing.error?.located(
+            phase: phase.name, repetition: repetition.repetition, isWarmUp: repetition.warmUp,
+            attempt: standing.attempt), !errors.contains(error)
+        else { continue }
+        errors.append(error)
+      }
     }
   }
 

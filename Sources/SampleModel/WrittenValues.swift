@@ -23,7 +23,7 @@ package enum Durations {
       let unit = suffix.isEmpty ? 1_000_000_000 : units.first(where: { $0.0 == suffix })?.1
     else { return nil }
     let nanoseconds = (value * Double(unit)).rounded()
-    return nanoseconds < 9e18 ? UInt64(nanoseconds) : nil
+    return nanoseconds < 9e18 ? UInt64(bounded: nanoseconds) : nil
   }
 
   /// The shortest exact form.

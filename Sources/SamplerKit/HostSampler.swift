@@ -81,14 +81,14 @@ public final class HostSampler {
     guard configuration.interval < .seconds(86_400 * 365) else {
       throw LBError(.configuration, "interval \(configuration.interval): at most a year")
     }
-    let parts = configuration.interval.components
-    let interval = parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000
-    guard interval >= 10_000 else {
+    // Before it is reckoned with: a length far below zero has no nanoseconds in 64 bits.
+    guard configuration.interval >= .microseconds(10) else {
       throw LBError(.configuration, "interval \(configuration.interval): at least 10 µs")
     }
+    let parts = configuration.interval.components
+    let interval = parts.seconds * 1_000_000_000 + parts.attoseconds / 1_000_000_000
     let requests = try SourceCollector.requests(
       configuration.collectors, in: .host(), configuration.sources)
-    frameSink.add(configuration.receivers)
     let roots = MountRoots(proc: configuration.procRoot, sys: configuration.sysRoot)
     let placement = configuration.cpu.map { Placement.cpus([$0]) } ?? .automatic
     let cpus = try placement.resolve(roots: roots, allowed: .allowed(), workload: nil)
@@ -97,6 +97,8 @@ public final class HostSampler {
     sampling.liveWithin = Self.deliveryPeriod
     let session = SamplerSession(sampling, requests: requests, sinks: [deltas, frameSink])
     try session.arm()
+    // Not before: an arming that fails may be tried again, and each frame comes once.
+    frameSink.add(configuration.receivers)
     self.session = session
   }
 

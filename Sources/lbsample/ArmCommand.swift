@@ -107,13 +107,8 @@ struct ArmCommand: ParsableCommand {
     try recording?.finish(failure, stopped: stops.first.raised, session)
     if !log.quiet { Console.say("lbsample: disarmed after \(count) brackets") }
     if let failure { throw failure }
-    if let signal = stops.first.raised {
-      throw ExitCode(
-        {
-          var error = LBError(.stopRequested, "stopped by signal \(signal)")
-          error.context.signal = signal
-          return error.exitCode
-        }())
+    if let reason = stops.first.raised {
+      throw ExitCode(LBError.stopped(by: reason).exitCode)
     }
   }
 

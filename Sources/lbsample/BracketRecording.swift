@@ -77,7 +77,7 @@ final class BracketRecording: BracketKeeper {
 
   /// The end of it all: the summary over the brackets, and one plain file.
   func finish(
-    _ failure: LBError?, stopped: Int32?, _ collectors: CollectorSession
+    _ failure: LBError?, stopped: StopReason?, _ collectors: CollectorSession
   ) throws(LBError) {
     if let failure { session.note(failure) }
     RunController.conclude(&session.result, collectors)

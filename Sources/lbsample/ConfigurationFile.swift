@@ -126,8 +126,7 @@ struct ConfigurationFile {
   private static func lines(of text: String) -> [String: Int] {
     var lines: [String: Int] = [:]
     var section = ""
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    {
+    for (index, line) in text.lines.enumerated() {
       let content = line.trimmed
       if content.hasPrefix("["), let end = content.firstIndex(of: "]") {
         section = content[content.index(after: content.startIndex)..<end].trimmed

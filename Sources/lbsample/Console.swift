@@ -21,9 +21,12 @@ enum Console {
     }
   }
 
+  /// What errors call standard output.
+  static let outputName = "standard output"
+
   /// Writes data to standard output.
   static func write(_ text: String) throws(LBError) {
-    try write(Array(text.utf8), to: STDOUT_FILENO, path: "standard output")
+    try write(Array(text.utf8), to: STDOUT_FILENO, path: outputName)
   }
 
   /// Writes bytes to a descriptor; a failure is a resultPersistence error that carries the errno.
@@ -91,7 +94,7 @@ final class TextDestination: Sendable {
     self.stop = stop
     guard let path, path != "-" else {
       descriptor = STDOUT_FILENO
-      self.path = "standard output"
+      self.path = Console.outputName
       return
     }
     self.path = path

@@ -66,12 +66,25 @@ struct Lbsample: ParsableCommand {
     }
   }
 
-  /// `--ignore-failure` may stand without a value, which the parser cannot express.
+  /// Short options that take a value.
+  private static let shortWithValue: Set<Character> = [
+    "i", "c", "o", "p", "r", "w", "e", "C", "G", "L",
+  ]
+
+  /// What the parser cannot express: `--ignore-failure` may stand without a value, and the value of
+  /// a short option may stand right behind it, as in `-r10`. What is behind `--` is the workload's.
   static func rewritten(_ arguments: [String]) -> [String] {
     var isOver = false
-    return arguments.map { argument in
+    return arguments.flatMap { argument -> [String] in
       if argument == "--" { isOver = true }
-      return !isOver && argument == "--ignore-failure" ? "--ignore-failure=all" : argument
+      guard !isOver else { return [argument] }
+      if argument == "--ignore-failure" { return ["--ignore-failure=all"] }
+      let letter = argument.dropFirst().first
+      let value = argument.dropFirst(2)
+      guard argument.first == "-", let letter, shortWithValue.contains(letter),
+        let first = value.first, first != "="
+      else { return [argument] }
+      return ["-\(letter)", String(value)]
     }
   }
 
@@ -130,9 +143,15 @@ struct Lbsample: ParsableCommand {
     }
   }
 
+  /// Whether the reader of standard output has closed it: it has what it wanted.
+  static func isClosedOutput(_ failure: LBError) -> Bool {
+    failure.category == .resultPersistence && failure.context.errno == EPIPE
+      && failure.context.path == Console.outputName
+  }
+
   /// Prints an error and gives its exit code. A reader that closed its pipe wants no words.
   static func report(_ failure: LBError, asJSON: Bool) -> Int32 {
-    if failure.context.errno == EPIPE { return 0 }
+    if isClosedOutput(failure) { return 0 }
     if asJSON {
       do {
         Console.say(try JSONText.encode(failure), within: 2000)
@@ -140,7 +159,7 @@ struct Lbsample: ParsableCommand {
         Console.say("lbsample: \(failure)", within: 2000)
       }
     } else {
-      for line in failure.description.split(separator: "\n") {
+      for line in failure.description.lines where !line.isEmpty {
         Console.say("lbsample: \(line)", within: 2000)
       }
     }

@@ -94,7 +94,7 @@ extension OverheadCommand {
       return number
     }
     specification.repetitions = try number(
-      repetitions, "--repetitions", least: 3, usually: Self.defaultRounds)
+      repetitions, "--repetitions", least: Precision.fewest, usually: Self.defaultRounds)
     specification.warmUps = try number(warmUps, "--warmup", least: 0, usually: 1)
     specification.user = try WorkloadOptions.user(nil)
     specification.environment = WorkloadOptions.environment(of: specification.user, [])
@@ -162,7 +162,8 @@ extension OverheadCommand {
     for result in results {
       rows.append([
         result.collectors, Durations.text(result.intervalNanoseconds),
-        Readable.duration(UInt64(result.wallWithout)), Readable.duration(UInt64(result.wallWith)),
+        Readable.duration(UInt64(bounded: result.wallWithout)),
+        Readable.duration(UInt64(bounded: result.wallWith)),
         Self.signed(result.wallSlowdown), Self.range(result.wallLow, result.wallHigh),
         Readable.percent(result.wallDetectable), result.cpuSlowdown.map(Self.signed) ?? "–",
         Self.range(result.cpuLow, result.cpuHigh), Readable.percent(result.ownShare),

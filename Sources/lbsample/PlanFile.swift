@@ -81,8 +81,7 @@ final class PlanFiles: PlanSource {
     var lines: [String: Int] = [:]
     var counts: [String: Int] = [:]
     var section = ""
-    for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
-    {
+    for (index, line) in text.lines.enumerated() {
       let content = line.trimmed
       if content.hasPrefix("["), let end = content.firstIndex(of: "]") {
         let isList = content.hasPrefix("[[")

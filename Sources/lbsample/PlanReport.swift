@@ -135,7 +135,8 @@ enum PlanReport {
 
   private static func duration(_ nanoseconds: Double) -> String {
     nanoseconds < 1e18
-      ? Readable.duration(UInt64(nanoseconds)) : "\(Readable.count(nanoseconds / 3.6e12)) hours"
+      ? Readable.duration(UInt64(bounded: nanoseconds))
+      : "\(Readable.count(nanoseconds / 3.6e12)) hours"
   }
 
   private static func describe(

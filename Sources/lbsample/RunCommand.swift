@@ -95,13 +95,21 @@ struct RunCommand: ParsableCommand {
 
   /// A run is gone on with as it was begun: everything else would be another run.
   private func refuseOthers() throws(LBError) {
-    let allowed: Set<String> = [
-      "--resume", "--force", "--format", "--result", "--runs-dir", "--config", "--events",
-      "--event-format", "--notify", "--verbose", "--quiet", "--log-file", "--json-errors",
+    let withValue: Set<String> = [
+      "--resume", "--format", "--result", "--runs-dir", "--config", "--events", "--event-format",
+      "--notify", "--log-file",
     ]
-    let arguments = ProgramArguments.all.drop { $0 != "run" }.dropFirst()
-    let other = arguments.first {
-      $0.hasPrefix("-") && !allowed.contains(String($0.prefix { $0 != "=" }))
+    let flags: Set<String> = ["--force", "--verbose", "--quiet", "--json-errors"]
+    var rest = ProgramArguments.all.drop { $0 != "run" }.dropFirst()
+    var other: String?
+    while other == nil, let argument = rest.popFirst() {
+      let name = String(argument.prefix { $0 != "=" })
+      if withValue.contains(name) {
+        // Whatever it is, a value is no option: - is standard output.
+        if name == argument { rest = rest.dropFirst() }
+      } else if argument.hasPrefix("-"), !flags.contains(name) {
+        other = argument
+      }
     }
     if let other {
       throw LBError(
@@ -233,24 +241,18 @@ struct RunCommand: ParsableCommand {
       result.errors.append(error)
       if result.errors.count == 1 { result.status = .failed }
     }
-    if let report, let resultFile {
-      let format = ResultText.format(ofFile: resultFile)
-      try report.write(Array(try ResultText.encode(result, format).utf8))
-    }
-    if events.events == "-" {
-      if !log.quiet { Console.say("run \(result.runID)") }
-    } else if format != "text" {
-      try Console.write(try ResultText.encode(result, format))
-    } else {
-      try Console.write(RunReport.text(result))
-    }
-    if format != "text", events.events != "-", !log.quiet { Console.say("run \(result.runID)") }
-    if result.status == .interrupted, !log.quiet {
-      Console.say("lbsample run --resume \(result.runID) executes what is missing")
+    var unwritten: LBError?
+    do {
+      try publish(result, report)
+    } catch let error as LBError {
+      unwritten = error
     }
     if let first = result.errors.first {
+      // What was asked of the workload decides, whoever reads of it.
+      if let unwritten { _ = Lbsample.report(unwritten, asJSON: log.jsonErrors) }
       throw ExitCode(Lbsample.report(first, asJSON: log.jsonErrors))
     }
+    if let unwritten, !Lbsample.isClosedOutput(unwritten) { throw unwritten }
     let disturbed = result.phases.flatMap(\.repetitions).flatMap(\.attempts).count {
       !$0.contamination.isEmpty
     }
@@ -259,6 +261,23 @@ struct RunCommand: ParsableCommand {
         .gate, "--strict: \(disturbed) contaminated attempts, \(result.warnings.count) warnings")
       throw ExitCode(Lbsample.report(error, asJSON: log.jsonErrors))
     }
+  }
+
+  /// Writes the result to where it is wanted; throws the first failure.
+  private func publish(_ result: RunResult, _ report: TextDestination?) throws {
+    defer {
+      if events.events == "-" || format != "text", !log.quiet { Console.say("run \(result.runID)") }
+      if result.status == .interrupted, !log.quiet {
+        Console.say("lbsample run --resume \(result.runID) executes what is missing")
+      }
+    }
+    if let report, let resultFile {
+      let format = ResultText.format(ofFile: resultFile)
+      try report.write(Array(try ResultText.encode(result, format).utf8))
+    }
+    guard events.events != "-" else { return }
+    try Console.write(
+      format == "text" ? RunReport.text(result) : try ResultText.encode(result, format))
   }
 
   // MARK: What to do

@@ -29,6 +29,12 @@ struct EventOptions: ParsableArguments {
 
 /// Tells of events. It is best effort: what cannot be told is said once, and the run goes on.
 final class RunEvents: Sendable {
+  /// What the command of --notify finds in its environment: no settings, so that it may call
+  /// lbsample.
+  static let variables: Set<String> = [
+    "LBSAMPLE_EVENT", "LBSAMPLE_RUN", "LBSAMPLE_STATUS", "LBSAMPLE_MESSAGE",
+  ]
+
   /// Not even so long when the run was stopped.
   private static let haste: UInt64 = 1_000_000_000
 

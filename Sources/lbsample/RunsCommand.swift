@@ -165,14 +165,15 @@ struct RunsShow: ParsableCommand {
   /// What an ended run lacks.
   private func missing(_ reader: RunReader, _ result: RunResult) throws(LBError) -> String {
     var lines = ""
-    if result.status == .running {
+    let isOpen = [.running, .waiting].contains(result.status)
+    if isOpen {
       lines +=
         "note     this run is being recorded; its log and its last samples stand beside the file\n"
     }
     let all = result.phases.flatMap(\.repetitions)
     if let planned = try reader.planned() {
       let counted = all.filter { !$0.warmUp && $0.status != .running }.count
-      if counted < planned.repetitions, result.status != .running {
+      if counted < planned.repetitions, !isOpen {
         lines +=
           "missing  \(planned.repetitions - counted) of \(planned.repetitions) repetitions\n"
       }
@@ -191,7 +192,14 @@ struct RunsShow: ParsableCommand {
       let output = try reader.output(bracket: bracket)
       let kind = label.warmUp ? "warm-up" : "repetition"
       try Console.write("--- output of \(kind) \(label.repetition) (\(output.count) bytes kept)\n")
-      try Console.write(output, to: 1, path: "standard output")
+      let attempts = result.phases.flatMap(\.repetitions).flatMap(\.attempts)
+      let total = attempts.first { $0.bracket == bracket }?.outputBytes ?? 0
+      // The first half of what is kept is the beginning, the second one the end.
+      let missing = total > UInt64(output.count) ? total - UInt64(output.count) : 0
+      let head = missing == 0 ? output.count : output.count - output.count / 2
+      try Console.write(Array(output[..<head]), to: 1, path: Console.outputName)
+      if missing > 0 { try Console.write("\n--- \(missing) bytes are not kept\n") }
+      try Console.write(Array(output[head...]), to: 1, path: Console.outputName)
       if let last = output.last, last != UInt8(ascii: "\n") { try Console.write("\n") }
     }
   }

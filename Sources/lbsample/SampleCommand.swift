@@ -4,6 +4,7 @@ import LinuxSystem
 import Logging
 import Output
 import RunStore
+import Runner
 import SampleModel
 import Sampler
 
@@ -143,11 +144,7 @@ struct SampleCommand: ParsableCommand {
       session.disarm()
       let failure = session.failure
       let isFree = plan.limit == nil
-      let stopped = stopSignal.map { signal in
-        var error = LBError(.stopRequested, "stopped by signal \(signal)")
-        error.context.signal = signal
-        return error
-      }
+      let stopped = stopSignal.map { LBError.stopped(by: .signal($0)) }
       try recording?.ended(
         account, failure: failure, stopped: isFree ? nil : stopped, isStopped: stopped != nil)
       // A reader that did not read until the stop gets no end line; the stop is what counts.

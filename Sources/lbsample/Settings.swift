@@ -1,13 +1,16 @@
 import LinuxSystem
 import SampleModel
 import Sampler
+import Synchronization
 
 /// The configuration in force: each key's value with its origin.
 struct Settings {
   private var entries: [String: ConfigurationEntry] = [:]
+  private static let told = Mutex<Set<String>>([])
 
   /// Defaults, then the file, then the environment, then the command line; every problem of all
-  /// four is reported together.
+  /// four is reported together. A variable that is no setting may be somebody else's: it is said
+  /// once.
   init(
     file: ConfigurationFile?, environment: [String: String], commandLine: [(String, String, String)]
   ) throws(LBError) {
@@ -23,10 +26,14 @@ struct Settings {
       }
     }
     for (name, value) in environment.sorted(by: { $0.key < $1.key })
-    where name.hasPrefix("LBSAMPLE_") {
+    where name.hasPrefix("LBSAMPLE_") && !RunEvents.variables.contains(name) {
       guard let key = SettingsSchema.keys.first(where: { $0.environmentName == name }) else {
         let nearest = Nearest.word(to: name, in: SettingsSchema.keys.map(\.environmentName))
-        problems.append("environment: unknown variable \(name)\(Nearest.hint(nearest))")
+        if Self.told.withLock({ $0.insert(name).inserted }) {
+          Console.say(
+            "lbsample: environment: \(name) is no setting and is not heeded\(Nearest.hint(nearest))"
+          )
+        }
         continue
       }
       set(key.name, value, "environment \(name)", &problems)

@@ -167,6 +167,7 @@ struct SurroundingsOptions: ParsableArguments {
     let reader = try RunReader(path: file)
     defer { reader.close() }
     if try reader.writerIsAlive() { return [] }
+    if try reader.isBeingRecorded() { return [] }
     let (restored, failures) = HostChanges.restore(state)
     let run = RunDirectory.id(ofFile: file)
     var said =

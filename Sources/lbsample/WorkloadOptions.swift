@@ -35,7 +35,8 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("idle-timeout"), parsing: .unconditional,
     help: ArgumentHelp(
-      "End a repetition that writes nothing and uses no CPU time for so long.", valueName: "time"))
+      "End a repetition that writes nothing and uses no CPU time for so long, at least 100ms.",
+      valueName: "time"))
   var idleTimeout: String?
   @Option(
     name: .customLong("timeout"), parsing: .unconditional,
@@ -147,6 +148,12 @@ struct WorkloadOptions: ParsableArguments {
     let timeout = settings.duration("run.timeout")
     specification.timeout = timeout == 0 ? nil : timeout
     let idle = settings.duration("run.idle_timeout")
+    guard idle == 0 || idle >= ActivityWatch.shortestLimit else {
+      throw LBError(
+        .configuration,
+        "run.idle_timeout = \(settings["run.idle_timeout"]): at least 100ms, since the kernel's "
+          + "CPU times move in steps of 10 ms")
+    }
     specification.idleTimeout = idle == 0 ? nil : idle
     specification.settle = settings.duration("run.settle")
     specification.quietLimit = settings.duration("run.cooldown_until_idle")

@@ -20,7 +20,7 @@ import Testing
     let command = try Command()
     let outcome = try command(
       "overhead", "--workload", "--set", "cpu", "--set", "cpu,net", "--interval", "5ms,20ms", "-r",
-      "3", "--config", "/dev/null", "--format", "ndjson", "--", "sleep", "0.05")
+      "6", "--config", "/dev/null", "--format", "ndjson", "--", "sleep", "0.05")
     let rows = try outcome.objects()
     #expect(
       rows.compactMap { $0["collectors"] as? String } == ["cpu", "cpu", "cpu,net", "cpu,net"])
@@ -30,7 +30,7 @@ import Testing
       ])
     for row in rows {
       func number(_ name: String) -> Double { row[name] as? Double ?? .nan }
-      #expect(number("rounds") == 3 && number("wallWithout") >= 50e6 && number("wallWith") >= 50e6)
+      #expect(number("rounds") == 6 && number("wallWithout") >= 50e6 && number("wallWith") >= 50e6)
       #expect(number("wallLow") <= number("wallSlowdown"))
       #expect(number("wallSlowdown") <= number("wallHigh") && number("wallDetectable") >= 0)
       #expect(number("ownShare") > 0, "it was sampled")
@@ -45,7 +45,7 @@ import Testing
       (["--workload", "--", "no-such-command"], 2, "no-such-command"),
       (["--workload", "--set", "cpu,nett", "--", "true"], 2, "net"),
       (["--workload", "--set", "cpu", "--net", "--", "true"], 2, "one way"),
-      (["--workload", "-r", "2", "--", "true"], 2, "at least 3"),
+      (["--workload", "-r", "2", "--", "true"], 2, "at least 6"),
       (["--workload", "-i", "x", "--", "true"], 2, "--interval x"),
       (["--workload", "--time", "1s", "--", "true"], 2, "--time"),
       (["--interval", "1s"], 2, "--workload"),

@@ -1,4 +1,5 @@
 import Foundation
+import RunAnalysis
 import Testing
 
 @testable import Output
@@ -481,5 +482,57 @@ private final class Lines {
     #expect(!text.contains("zero") && text.contains("1 metrics that say nothing new"))
     #expect(text.contains("workload.none"), "what was asked for is said, and be it zero")
     #expect(RunReport.text(result, all: true).contains("zero"))
+  }
+
+  @Test func valuesHaveTheirDigitsAndUnits() {
+    for (value, unit, text) in [
+      (8441.0, "count", "8441"), (9_999_999, "", "9999999"), (8, "ms", "8 ms"),
+      (12.5, "MB/s", "12.5 MB/s"), (0.0125, "1/s", "0.0125 1/s"), (0, "count", "0"),
+      (1e-9, "x", "1e-09 x"), (2048, "bytes", "2.0K"), (-3, "count", "-3"),
+    ] {
+      #expect(RunReport.value(value, unit).replacing("2K", with: "2.0K") == text)
+    }
+    // What a workload printed may be beyond everything.
+    for value in [1e30, -1e30, .infinity, .nan, 1.8e19] {
+      for unit in ["ns", "bytes", "count", "x"] { #expect(!RunReport.value(value, unit).isEmpty) }
+    }
+    #expect(!Readable.fixed(9.9e14, 6).isEmpty)
+    #expect(UInt64(bounded: 1e30) == .max && UInt64(bounded: -1) == 0 && UInt64(bounded: .nan) == 0)
+    #expect(Int(bounded: -1e30) == .min && Int(bounded: 0x1p63) == .max && Int(bounded: 2.5) == 3)
+    #expect(Int8(bounded: 127.4) == 127 && Int8(bounded: 127.6) == 127)
+  }
+
+  @Test func phasesAreComparedWithTheirUncertainty() {
+    var result = RunResult(runID: "x", name: "x", kind: "run", startUnixNanoseconds: 0)
+    func phase(_ name: String, _ wall: [UInt64]) -> PhaseResult {
+      var phase = PhaseResult(name: name, command: Array(repeating: "argument", count: 9))
+      phase.repetitions = wall.map { wall in
+        var repetition = RepetitionResult(repetition: 1, warmUp: false)
+        repetition.status = .completed
+        var attempt = AttemptResult(attempt: 1)
+        attempt.status = .completed
+        attempt.wallNanoseconds = wall
+        repetition.attempts = [attempt]
+        return repetition
+      }
+      phase.metrics = RunSummary.rows(of: phase) { _ in "" }
+      return phase
+    }
+    result.phases = [
+      phase("slow", (0..<10).map { 2_000_000 + $0 }),
+      phase("fast", (0..<10).map { 1_000_000 + $0 }),
+      phase("few", [3_000_000, 3_000_000]),
+    ]
+    let lines = RunReport.text(result).split(separator: "\n").map(String.init)
+    let table = lines.suffix(5)
+    #expect(table.contains { $0.contains("2.00 ×") && $0.contains("2.00 … 2.00") }, "\(table)")
+    #expect(table.contains { $0.contains("3.00 ×") && $0.contains("unknown") })
+    #expect(table.contains { $0.contains("argument…") || $0.hasSuffix("…") })
+    #expect(table.last?.contains("7 repetitions") == true)
+  }
+
+  @Test func quotesAreQuotedByScalars() {
+    #expect(CSVSink.quoted("a\"\u{301}b") == "\"a\"\"\u{301}b\"")
+    #expect(CSVSink.quoted("a\r\nb") == "\"a\r\nb\"" && CSVSink.quoted("plain") == "plain")
   }
 }

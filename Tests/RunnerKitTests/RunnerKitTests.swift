@@ -1,6 +1,8 @@
 import Foundation
 import LinuxSystem
+import RunStore
 import RunnerKit
+import SampleModel
 import TestSupport
 import Testing
 
@@ -53,6 +55,26 @@ import Testing
           .init(command: ["true"], collectors: [collector], file: folder.file("r.lbsample")))
       }
       #expect(directoryEntries(folder.path).isEmpty)
+    }
+  }
+
+  /// Of a plan it is known beforehand how much is to come, unless something in it decides.
+  @Test func aPlansFileSaysWhatWasPlanned() throws {
+    let folder = try TemporaryFolder()
+    let work = PhasePlan(name: "work", ["command": ["true"], "repetitions": 2, "warmup": 1])
+    for (name, phases) in [
+      ("plain", [work]),
+      ("open", [PhasePlan("when", name: "w", ["condition": "host.cpus > 0"], phases: [work])]),
+    ] {
+      let file = folder.file("\(name).lbsample")
+      let made: RunResult = try WorkloadRunner.run(
+        .init(plan: RunPlan(phases), collectors: ["entropy"], file: file))
+      #expect(made.status == .completed)
+      let reader = try RunReader(path: file)
+      defer { reader.close() }
+      let planned = try reader.planned()
+      #expect(planned?.repetitions == (name == "plain" ? 2 : nil))
+      #expect(planned?.warmUps == (name == "plain" ? 1 : nil))
     }
   }
 
@@ -111,6 +133,46 @@ import Testing
     let result = try await task.value
     #expect(result.status == .interrupted && ContinuousClock.now - began < .seconds(5))
     #expect(result.phases[0].repetitions[0].attempts[0].ledger.isExact)
+  }
+
+  /// Nobody signalled anything: the program stopped it.
+  @Test(arguments: [false, true]) func aStopEndsWhatIgnoresSIGTERM(_ isKilled: Bool) async throws {
+    var request = WorkloadRunner.Request(
+      command: ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"], collectors: ["entropy"])
+    request.grace = isKilled ? .seconds(3600) : .milliseconds(100)
+    let stop = try StopSource()
+    request.stop = stop
+    let events = Subscription<JournalEntry>(capacity: 1000)
+    request.events = events
+    let sent = request
+    let task = Task { try await WorkloadRunner.run(sent) }
+    for await event in events where event.kind == "repetition.start" { break }
+    if isKilled { stop.kill() } else { stop.stop() }
+    let result = try await task.value
+    #expect(result.status == .interrupted)
+    let error = try #require(result.errors.first)
+    #expect(error.category == .stopRequested && error.context.signal == nil)
+    #expect(error.exitCode == 130 && error.message.contains("the program"), "\(error)")
+  }
+
+  /// A thread that nobody joins keeps its stack until the process ends.
+  @Test func asynchronousRunsLeaveNoThread() async throws {
+    func stacks() throws -> Int {
+      let maps = try String(contentsOfFile: "/proc/self/maps", encoding: .utf8)
+      return maps.split(separator: "\n").count { line in
+        let ends = line.prefix { $0 != " " }.split(separator: "-").compactMap {
+          UInt64($0, radix: 16)
+        }
+        return ends.count == 2 && ((8 << 20) - 65536...8 << 20).contains(ends[1] - ends[0])
+      }
+    }
+    let request = WorkloadRunner.Request(command: ["true"], collectors: ["entropy"])
+    let result = try await WorkloadRunner.run(request)
+    #expect(result.status == .completed)
+    let before = try stacks()
+    for _ in 0..<16 { _ = try await WorkloadRunner.run(request) }
+    let after = try stacks()
+    #expect(after < before + 12, "\(before) and \(after) stacks")
   }
 
   @Test func theTasksSourceStopsUnlessTheRequestHasOne() async throws {

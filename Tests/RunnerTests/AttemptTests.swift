@@ -1,3 +1,5 @@
+import Glibc
+import RunAnalysis
 import Runner
 import SampleModel
 import Testing
@@ -236,8 +238,54 @@ import Testing
 
   @Test func precisionIsReachedByEnoughCloseValues() throws {
     let precision = try #require(Precision("ci<=1%"))
-    #expect(!precision.isReached(by: [100, 100, 100, 100, 100]), "too few")
-    #expect(precision.isReached(by: [100, 100, 100.1, 100, 99.9, 100]))
-    #expect(!precision.isReached(by: [100, 120, 80, 100, 90, 110]))
+    #expect(!precision.isReached(by: [100, 100, 100, 100, 100], looks: 1), "too few")
+    #expect(precision.isReached(by: [100, 100, 100.1, 100, 99.9, 100], looks: 1))
+    #expect(!precision.isReached(by: [100, 100, 100.1, 100, 99.9, 100], looks: 10), "too few")
+    #expect(!precision.isReached(by: [100, 120, 80, 100, 90, 110], looks: 1))
+  }
+
+  @Test func looksAreFewAndCountedBeforehand() {
+    #expect(Precision.looks(from: 10, to: 100) == [10, 15, 23, 35, 53, 80, 100])
+    #expect(Precision.looks(from: 1, to: 10) == [6, 9, 10])
+    #expect(Precision.looks(from: 200, to: 100) == [200])
+    for last in [7, 100, 1000, 1_000_000] {
+      let looks = Precision.looks(from: 6, to: last)
+      #expect(looks.count <= Precision.mostLooks + 1 && looks.last == last)
+      #expect(zip(looks, looks.dropFirst()).allSatisfy { $0 < $1 })
+    }
+  }
+
+  /// At the repetition where it stops, the interval encloses the median in 95 % of the runs at the
+  /// least: the looks share the error. With a 95 % interval at each repetition it would not.
+  @Test func theIntervalHoldsWhereRepetitionsStop() {
+    var random = SplitMix64(seed: 11)
+    func value() -> Double {
+      // Skewed, with a median of e^0 = 1: the sum of twelve uniform numbers is nearly normal.
+      let normal = (0..<12).reduce(-6.0) { sum, _ in
+        sum + Double(random.index(below: 1 << 30)) / Double(1 << 30)
+      }
+      return exp(normal / 4)
+    }
+    let looks = Precision.looks(from: 6, to: 120)
+    let shared = Precision.confidence(ofLooks: looks.count)
+    var (held, heldAtEach) = (0, 0)
+    let rounds = 600
+    for _ in 0..<rounds {
+      let values = (0..<120).map { _ in value() }
+      func holds(_ counts: [Int], _ confidence: Double) -> Bool {
+        for count in counts {
+          let interval = Statistics.medianInterval(
+            Array(values[..<count]), confidence: confidence)
+          guard let interval else { continue }
+          let isNarrow = interval.high - interval.low <= 0.25
+          if isNarrow || count == 120 { return interval.low <= 1 && 1 <= interval.high }
+        }
+        return true
+      }
+      if holds(looks, shared) { held += 1 }
+      if holds(Array(6...120), 0.95) { heldAtEach += 1 }
+    }
+    #expect(Double(held) >= 0.95 * Double(rounds), "\(held)")
+    #expect(heldAtEach < held, "\(heldAtEach)")
   }
 }

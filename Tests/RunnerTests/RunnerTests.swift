@@ -50,7 +50,7 @@ import Testing
     let (result, executor) = try run([outcome(.completed), outcome(.failed, full, fatal: full)])
     #expect(executor.places.count == 2)
     #expect(result.status == .failed)
-    #expect(result.errors == [full])
+    #expect(result.errors == [full.located(phase: "main", repetition: 2, attempt: 1)])
   }
 
   @Test func aStopEndsTheRunAtOnceAlsoInALongCooldown() throws {
@@ -60,7 +60,7 @@ import Testing
       [outcome(.interrupted, stop)], stopAt: 1, cooldown: 3_600_000_000_000)
     #expect(executor.places.count == 1)
     #expect(result.status == .interrupted)
-    #expect(result.errors == [stop])
+    #expect(result.errors == [stop.located(phase: "main", repetition: 1, attempt: 1)])
   }
 
   @Test func aLedgerThatDoesNotAddUpIsAnInternalError() throws {
@@ -292,7 +292,9 @@ import Testing
     _ text: String, json: Bool = false, in output: String, isWhole: Bool = true
   ) throws -> Double {
     let metric = try WorkloadMetric(text) { json ? .json($0) : .pattern($0) }
-    return try metric.value(in: Array(output.utf8), isWhole: isWhole)
+    let bytes = Array(output.utf8)
+    return try metric.value(
+      in: isWhole ? KeptOutput(bytes) : KeptOutput(head: bytes, tail: [], total: 9999))
   }
 
   @Test func theLastLineThatMatchesCounts() throws {
@@ -340,7 +342,7 @@ import Testing
     #expect {
       _ = try value("n=absent", in: "a\n", isWhole: false)
     } throws: {
-      ($0 as? LBError)?.message.contains("only the first 2 bytes") == true
+      ($0 as? LBError)?.message.contains("a part was cut away") == true
     }
     for text in ["novalue", "=x", "a b=x", "a=(", "[u]=x"] {
       #expect(throws: WorkloadMetricError.self) { _ = try WorkloadMetric(text) { .pattern($0) } }

@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import SampleModel
 import SamplerKit
 import Synchronization
 import Testing
@@ -98,6 +99,40 @@ import Testing
     for await _ in frames { taken += 1 }
     #expect(frames.lost == 0 && taken == deliveries.frames)
     #expect(UInt64(taken) == measurement.ledger.ring.drained - measurement.ledger.gaps)
+  }
+
+  /// Counts from 1, and cannot be opened at first.
+  private final class Reluctant: MetricSource {
+    let name = "own"
+    let metrics = [MetricDescription("one", .count, .gauge, meaning: "")]
+    private let tries = Atomic<Int>(0)
+    func open() throws -> any MetricReader {
+      guard tries.add(1, ordering: .relaxed).oldValue > 0 else { throw Refusal() }
+      return Reader()
+    }
+    final class Reader: MetricReader {
+      func read(into values: inout MutableSpan<UInt64>) -> Bool {
+        values[0] = 1
+        return true
+      }
+    }
+  }
+
+  /// Whoever arms again what could not be armed is told each frame once.
+  @Test func anArmingThatFailedTellsNobodyTwice() throws {
+    let deliveries = Deliveries()
+    var configuration = HostSampler.Configuration(collectors: [], interval: .seconds(1))
+    configuration.sources = [Reluctant()]
+    configuration.receivers = [deliveries]
+    let sampler = HostSampler(configuration)
+    #expect(throws: LBError.self) { try sampler.arm() }
+    try sampler.arm()
+    defer { sampler.disarm() }
+    let measurement = try sampler.measure {}.measurement
+    #expect(UInt64(deliveries.frames) == measurement.ledger.ring.drained)
+    // Far below zero: beyond what 64 bits of nanoseconds hold.
+    let long = HostSampler(.init(collectors: ["cpu"], interval: .seconds(-99_999_999_999_999)))
+    #expect(throws: LBError.self) { try long.arm() }
   }
 
   private struct Refusal: Error {}

@@ -12,6 +12,10 @@ package struct ActivityWatch: Sendable {
     }
   }
 
+  /// The shortest limit: the kernel's account of CPU time moves in steps of 10 ms, so that below it
+  /// a busy workload can look idle.
+  package static let shortestLimit: UInt64 = 100_000_000
+
   private let limit: UInt64
   private var last: Sign?
   private var since: UInt64

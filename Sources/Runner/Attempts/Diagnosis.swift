@@ -48,7 +48,8 @@ package struct Diagnosis: Sendable {
     case abort
   }
 
-  /// Remedies for one phase, and for the whole run, before failures abort it.
+  /// Remedies for one phase, and for the whole run, before failures abort it. Phases that nothing
+  /// leans on are passed over without a bound: of a matrix of a hundred, fifty may be impossible.
   static let phaseLimit = 2
   static let runLimit = 10
 
@@ -67,11 +68,12 @@ package struct Diagnosis: Sendable {
     case .disable, .degrade: return remedy
     case .retry, .skipPhase, .ask: break
     }
-    guard perPhase[phase, default: 0] < Self.phaseLimit, inRun < Self.runLimit else {
+    let isCounted = remedy != .skipPhase
+    guard perPhase[phase, default: 0] < Self.phaseLimit, !isCounted || inRun < Self.runLimit else {
       return .abort
     }
     perPhase[phase, default: 0] += 1
-    inRun += 1
+    if isCounted { inRun += 1 }
     return remedy
   }
 

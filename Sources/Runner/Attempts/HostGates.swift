@@ -1,3 +1,5 @@
+import SampleModel
+
 /// What is looked at of a host before a run, and what follows.
 package struct HostLimits: Sendable, Hashable {
   /// Whether a finding is noted or ends the run before it begins; nil to look at nothing.
@@ -70,7 +72,7 @@ package enum HostGates {
     if let limit = state.frequencyLimit, limit < 0.99 {
       note(
         "host.frequency",
-        "a CPU is held at \(Int((limit * 100).rounded())) % of its highest frequency")
+        "a CPU is held at \(Int(bounded: limit * 100)) % of its highest frequency")
     }
     if let clock = state.clockSource, slowClocks.contains(clock) {
       note("host.clock", "the clock source is \(clock): reading the time is slow and coarse")
@@ -96,7 +98,7 @@ package enum HostGates {
     compare("the governor of its CPUs", old.governors, new.governors) {
       $0.isEmpty ? "unknown" : $0.sorted().joined(separator: ", ")
     }
-    func percent(_ share: Double?) -> Int? { share.map { Int(($0 * 100).rounded()) } }
+    func percent(_ share: Double?) -> Int? { share.map { Int(bounded: $0 * 100) } }
     compare(
       "the limit of their frequency", percent(old.frequencyLimit), percent(new.frequencyLimit)
     ) { $0.map { "\($0) %" } ?? "unknown" }

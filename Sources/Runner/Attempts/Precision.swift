@@ -1,3 +1,4 @@
+import Glibc
 import RunAnalysis
 import SampleModel
 
@@ -24,14 +25,47 @@ package struct Precision: Sendable, Hashable {
     self.width = width
   }
 
-  /// Below this many values an interval is only their range.
+  /// Looks at the most: each shares the 5 % that the interval may be wrong in.
+  package static let mostLooks = 12
+
+  /// Below this many values a median has no 95 % interval.
   package static let fewest = 6
 
-  /// Whether these values are enough.
-  package func isReached(by values: [Double]) -> Bool {
-    guard values.count >= Self.fewest, let median = Statistics.median(values), median != 0,
-      let interval = Statistics.medianInterval(values)
+  /// The counts of repetitions at which it is looked whether they are enough, from `first` to
+  /// `last`: each half as many more as the one before, or more, so that there are few of them.
+  ///
+  /// Whoever looks at a 95 % interval after every repetition and stops at the first narrow one has
+  /// one that is wrong in more than 5 %. So the looks are counted beforehand and share it.
+  package static func looks(from first: Int, to last: Int) -> [Int] {
+    let first = max(first, fewest)
+    guard last > first else { return [max(first, last)] }
+    let growth = max(1.5, pow(Double(last) / Double(first), 1 / Double(mostLooks - 1)))
+    var counts = [first]
+    while let count = counts.last, count < last {
+      counts.append(min(last, max(count + 1, Int((Double(count) * growth).rounded(.up)))))
+    }
+    return counts
+  }
+
+  /// What each of so many looks has to enclose the median with, so that all together do with 95 %.
+  package static func confidence(ofLooks count: Int) -> Double { 1 - 0.05 / Double(max(1, count)) }
+
+  /// Whether these values are enough, at one of so many looks.
+  package func isReached(by values: [Double], looks: Int) -> Bool {
+    let confidence = Self.confidence(ofLooks: looks)
+    guard let median = Statistics.median(values), median != 0,
+      let interval = Statistics.medianInterval(values, confidence: confidence)
     else { return false }
     return (interval.high - interval.low) / median.magnitude <= width
   }
+}
+
+extension RunSpecification {
+  /// The looks at whether its repetitions are precise enough; none where that was not asked for.
+  var looks: [Int] {
+    until == nil ? [] : Precision.looks(from: repetitions, to: maximumRepetitions)
+  }
+
+  /// What its summary's intervals enclose the median with at each look.
+  package var confidence: Double { Precision.confidence(ofLooks: looks.count) }
 }

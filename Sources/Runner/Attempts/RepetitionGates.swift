@@ -168,7 +168,7 @@ package enum RepetitionGates {
     // Without a column for each CPU: all of the time that passed on them.
     let states = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]
     let total = states.compactMap { attempt.metrics["cpu.\($0)[all]"] }.reduce(0, +)
-    return Int((total / Double(max(1, attempt.bracketNanoseconds))).rounded())
+    return Int(bounded: total / Double(max(1, attempt.bracketNanoseconds)))
   }
 
   /// Busy time on the workload's CPUs that is neither the workload's nor ours.
@@ -188,7 +188,9 @@ package enum RepetitionGates {
     if let workloadCPUs {
       let each = workloadCPUs.compactMap { busy("\($0)") }
       if each.count == workloadCPUs.count {
-        return (max(0, each.reduce(0, +) - own), each.count)
+        return (
+          max(0, each.reduce(0, +) - own - sampling(attempt, on: workloadCPUs)), each.count
+        )
       }
     }
     guard let total = busy("all") else { return nil }
@@ -196,8 +198,19 @@ package enum RepetitionGates {
     return (max(0, total - own - ours), max(1, cpus(attempt)))
   }
 
+  /// What the sampling threads that are pinned to these CPUs used of them.
+  private static func sampling(_ attempt: AttemptResult, on cpus: [Int]) -> Double {
+    let used = attempt.overhead?.samplingThreadNanoseconds ?? []
+    return attempt.ledger.threads.reduce(0) { sum, thread in
+      guard let cpu = thread.cpu, cpus.contains(cpu), used.indices.contains(thread.thread) else {
+        return sum
+      }
+      return sum + Double(used[thread.thread])
+    }
+  }
+
   static func percent(_ share: Double) -> String {
-    let tenths = Int((share * 1000).rounded())
+    let tenths = Int(bounded: share * 1000)
     return "\(tenths / 10).\(tenths % 10) %"
   }
 }

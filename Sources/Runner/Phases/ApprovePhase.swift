@@ -33,8 +33,8 @@ package enum Approval {
       let slash = file.lastIndex(of: "/")
       let folder = slash.map { String(file[..<$0]) } ?? "."
       directory = try OwnedDescriptor(open: folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY)
-      let name = slash.map { file[file.index(after: $0)...] } ?? file[...]
-      path = "/proc/self/fd/\(directory.number)/\(name).approval"
+      let name = slash.map { String(file[file.index(after: $0)...]) } ?? file
+      path = "/proc/self/fd/\(directory.number)/\(RunDirectory.approvalName(ofFile: name))"
     }
 
     // The socket's name goes while its directory is still open.
@@ -58,31 +58,47 @@ package enum Approval {
   package static func tell(
     _ word: Word, toRun file: String, clock: TimeSource = .system
   ) throws(LBError) -> String {
-    do throws(SystemError) {
-      let place = try Place(ofRun: file)
-      let connection = try ControlConnection(to: place.path)
-      guard connection.send(Array("\(word.rawValue)\n".utf8)) else {
-        throw SystemError("telling it", errno: EPIPE)
-      }
-      let deadline = clock.deadline(in: StopCoordinator.limit)
-      while true {
-        switch connection.next() {
-        case .line(let answer): return String(decoding: answer, as: UTF8.self)
-        case .nothing:
-          let ready = clock.wait(readable: [connection.pollDescriptor], until: deadline)
-          if ready.isEmpty { throw SystemError("waiting for its answer", errno: ETIMEDOUT) }
-        case .tooLong, .closed: throw SystemError("reading its answer", errno: EPIPE)
-        }
-      }
-    } catch {
+    func cannot(_ error: SystemError) -> LBError {
       let isWaiting = error.errno != ENOENT && error.errno != ECONNREFUSED
-      throw LBError(
+      return LBError(
         .configuration,
         isWaiting
           ? "\(file) cannot be told: \(error)" : "\(file) does not wait for an approval now",
         context: ErrorContext(path: file, errno: error.errno))
     }
+    let place: Place
+    let connection: ControlConnection
+    do throws(SystemError) {
+      place = try Place(ofRun: file)
+      connection = try ControlConnection(to: place.path)
+    } catch {
+      throw cannot(error)
+    }
+    defer { withExtendedLifetime(place) {} }
+    let untaken = LBError(
+      .configuration,
+      "\(file) did not take it: somebody else's answer came first, or the run has ended",
+      context: ErrorContext(path: file))
+    guard connection.send(Array("\(word.rawValue)\n".utf8)) else { throw untaken }
+    let deadline = clock.deadline(in: StopCoordinator.limit)
+    while true {
+      switch connection.next() {
+      case .line(let answer):
+        let text = String(decoding: answer, as: UTF8.self)
+        guard !text.hasPrefix(refusal) else {
+          throw LBError(.configuration, "\(file): \(text)", context: ErrorContext(path: file))
+        }
+        return text
+      case .nothing:
+        let ready = clock.wait(readable: [connection.pollDescriptor], until: deadline)
+        if ready.isEmpty { throw cannot(SystemError("waiting for its answer", errno: ETIMEDOUT)) }
+      case .tooLong, .closed: throw untaken
+      }
+    }
   }
+
+  /// How an answer begins that says no to who asked.
+  static let refusal = "not taken: "
 }
 
 /// Waits for `lbsample approve RUN`, or for a word at the terminal; refuses when nobody says any.
@@ -172,7 +188,13 @@ package struct ApproveAction: PhaseAction {
       guard ready.contains(1), let connection = socket.accept() else { continue }
       let patience = clock.deadline(in: StopCoordinator.limit)
       let readable = [services.stop.pollDescriptor, connection.pollDescriptor]
-      guard connection.user == 0 || connection.user == getuid(),
+      guard connection.user == 0 || connection.user == getuid() else {
+        let refusal =
+          "\(Approval.refusal)the run is user \(getuid())'s, to be told by it or by root"
+        _ = connection.send(Array("\(refusal)\n".utf8))
+        continue
+      }
+      guard
         clock.wait(readable: readable, until: patience).contains(1),
         case .line(let line) = connection.next(),
         let word = Approval.Word(rawValue: String(decoding: line, as: UTF8.self))

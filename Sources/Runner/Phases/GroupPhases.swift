@@ -64,7 +64,9 @@ struct WhenPhase: PhaseKind {
     var node = planner.node(table, name, scope)
     if let text = table.text("condition") {
       do throws(Condition.Failure) {
-        node.actions = [ConditionAction(condition: try Condition(text))]
+        node.actions = [
+          ConditionAction(condition: try Condition(text), place: table.at("condition"))
+        ]
       } catch {
         table.problems.add(table.at("condition"), error.reason)
       }
@@ -107,6 +109,8 @@ struct IncludePhase: PhaseKind {
 /// Executes a phase where a condition holds.
 struct ConditionAction: PhaseAction {
   let condition: Condition
+  /// Where it stands in the plan.
+  let place: String
 
   var summary: String { "only when \(condition.text)" }
 

@@ -81,7 +81,6 @@ package struct ProcessAction: PhaseAction {
 /// A process that runs until it is told to end.
 final class BackgroundProcess: PhaseLease {
   private static let probePeriod: UInt64 = 20_000_000
-  private static let tail = 500
 
   private let action: ProcessAction
   private let context: RunContext
@@ -176,8 +175,7 @@ final class BackgroundProcess: PhaseLease {
   /// The end of what it wrote, once it is gone.
   private var said: String {
     guard let pump else { return "" }
-    let (output, _) = pump.finish(context.services)
-    let text = String(decoding: output.suffix(Self.tail), as: UTF8.self)
+    let text = pump.finish(context.services).lastWords()
     return text.isEmpty ? "" : ": \(text)"
   }
 

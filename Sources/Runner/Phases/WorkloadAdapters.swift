@@ -9,15 +9,19 @@ package protocol WorkloadAdapter: Sendable {
   var metrics: [WorkloadMetric] { get }
 }
 
-/// iperf3: throughput between two ends, by `--json`.
+/// iperf3: throughput between two ends, by `--json`. Of UDP many versions have one sum for both.
 struct IperfAdapter: WorkloadAdapter {
   let tool = "iperf3"
   func command(_ arguments: [String]) -> [String] { [tool, "--json"] + arguments }
 
   var metrics: [WorkloadMetric] {
     [
-      WorkloadMetric("sent", "bits/s", .json("end.sum_sent.bits_per_second")),
-      WorkloadMetric("received", "bits/s", .json("end.sum_received.bits_per_second")),
+      WorkloadMetric(
+        "sent", "bits/s",
+        .anyJSON(["end.sum_sent.bits_per_second", "end.sum.bits_per_second"])),
+      WorkloadMetric(
+        "received", "bits/s",
+        .anyJSON(["end.sum_received.bits_per_second", "end.sum.bits_per_second"])),
       WorkloadMetric("cpu_host", "%", .json("end.cpu_utilization_percent.host_total")),
       WorkloadMetric("cpu_remote", "%", .json("end.cpu_utilization_percent.remote_total")),
     ]
@@ -43,18 +47,20 @@ struct FioAdapter: WorkloadAdapter {
   }
 }
 
-/// stress-ng: operations of its stressors, by `--metrics-brief`; its lines are
-/// `stress-ng: metrc: [1] cpu  1234  1.00  0.99  0.00  1234.00  1246.46`.
+/// stress-ng: operations of its stressor, of several the last one's, by `--metrics-brief`; its
+/// lines are `stress-ng: metrc: [1] cpu  1234  1.00  0.99  0.00  1234.00  1246.46`, of earlier ones
+/// with `info:`.
 struct StressNgAdapter: WorkloadAdapter {
   let tool = "stress-ng"
   func command(_ arguments: [String]) -> [String] { [tool, "--metrics-brief"] + arguments }
 
   var metrics: [WorkloadMetric] {
-    let numbers = #"metrc?i?c?s?: *\[[0-9]+\] +[a-z][a-z0-9_-]* +"#
+    let start = #"(?:metrc|metrics|info): *\[[0-9]+\] +[a-z][a-z0-9_-]* +"#
     return [
-      WorkloadMetric("bogo_ops", "count", .pattern(numbers + #"([0-9.]+)"#)),
       WorkloadMetric(
-        "bogo_ops_rate", "1/s", .pattern(numbers + #"(?:[0-9.]+ +){4}([0-9.]+)"#)),
+        "bogo_ops", "count", .pattern(start + #"([0-9]+)(?: +[0-9.]+){4}"#)),
+      WorkloadMetric(
+        "bogo_ops_rate", "1/s", .pattern(start + #"(?:[0-9.]+ +){4}([0-9.]+)"#)),
     ]
   }
 }

@@ -17,7 +17,12 @@ package enum CommandSettings {
     take("warmup", table.integer("warmup", 0...1_000_000), \.warmUps)
     take("cooldown", table.duration("cooldown"), \.cooldown)
     take("timeout", table.duration("timeout").map { $0 == 0 ? nil : $0 }, \.timeout)
-    take("idle_timeout", table.duration("idle_timeout").map { $0 == 0 ? nil : $0 }, \.idleTimeout)
+    let idle = table.duration("idle_timeout")
+    if let idle, idle > 0, idle < ActivityWatch.shortestLimit {
+      table.problems.add(
+        table.at("idle_timeout"), "at least 100ms: the kernel's CPU times move in steps of 10 ms")
+    }
+    take("idle_timeout", idle.map { $0 == 0 ? nil : $0 }, \.idleTimeout)
     take("cooldown_until_idle", table.duration("cooldown_until_idle"), \.quietLimit)
     take("settle", table.duration("settle"), \.settle)
     take("grace", table.duration("grace"), \.grace)

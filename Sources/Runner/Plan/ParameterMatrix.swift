@@ -1,3 +1,5 @@
+import SampleModel
+
 /// Parameters with their values, and every combination of them.
 package struct ParameterMatrix: Sendable, Hashable {
   /// One parameter.
@@ -70,13 +72,16 @@ package struct ParameterMatrix: Sendable, Hashable {
       [from, step].map { text in
         text.firstIndex(of: ".").map { text.distance(from: $0, to: text.endIndex) - 1 } ?? 0
       }.max() ?? 0
-    return (0...Int(steps)).map { fixed(first + Double($0) * width, decimals) }
+    // Beyond this a double does not tell two neighbouring values apart.
+    let largest = max(first.magnitude, last.magnitude)
+    guard (0..<decimals).reduce(largest, { scaled, _ in scaled * 10 }) < 0x1p53 else { return nil }
+    return (0...Int(bounded: steps)).map { fixed(first + Double($0) * width, decimals) }
   }
 
   private static func fixed(_ value: Double, _ decimals: Int) -> String {
     var scale = 1.0
     for _ in 0..<decimals { scale *= 10 }
-    let units = Int((value * scale).rounded())
+    let units = Int64(bounded: value * scale)
     guard decimals > 0 else { return "\(units)" }
     let digits = "\(units.magnitude)"
     let padded = String(repeating: "0", count: max(0, decimals + 1 - digits.count)) + digits

@@ -32,6 +32,29 @@ package struct PhaseNode: Sendable {
       + (fallback?.node.everyMeasured ?? [])
   }
 
+  /// The names of the node and of all that is below it, what may take their places too; without
+  /// what takes the node's own.
+  package var names: Set<String> {
+    children.reduce(into: [name]) { names, child in
+      names.formUnion(child.names)
+      if let fallback = child.fallback?.node { names.formUnion(fallback.namesOfChain) }
+    }
+  }
+
+  /// The same with what may take the node's own place.
+  package var namesOfChain: Set<String> {
+    names.union(fallback?.node.namesOfChain ?? [])
+  }
+
+  /// The names of everything in it, fallbacks too.
+  var everyName: Set<String> { namesOfChain }
+
+  /// The names that includes in it give metrics.
+  var everyExport: Set<String> {
+    children.reduce(into: Set(exports.keys)) { $0.formUnion($1.everyExport) }
+      .union(fallback?.node.everyExport ?? [])
+  }
+
   /// Everything that may be measured in it.
   package var specifications: [RunSpecification] { everyMeasured.compactMap(\.specification) }
 

@@ -82,7 +82,24 @@ package final class Planner {
     if root.children.isEmpty, problems.all.isEmpty {
       problems.add("", "a plan has at least one phase: write [[phase]]")
     }
+    checkConditions(below: root, phases: root.everyName, exports: root.everyExport)
     return problems.all.isEmpty ? root : nil
+  }
+
+  /// A phase that there is nowhere is a slip, and no reason to skip what hangs on its metrics.
+  private func checkConditions(below node: PhaseNode, phases: Set<String>, exports: Set<String>) {
+    for case let action as ConditionAction in node.actions {
+      for name in action.condition.names where name.contains(".") && !exports.contains(name) {
+        let isOther = ["host.", "available."].contains { name.hasPrefix($0) }
+        guard !isOther, !phases.contains(where: { name.hasPrefix($0 + ".") }) else { continue }
+        let phase = String(name.prefix { $0 != "." })
+        let hint = Nearest.hint(Nearest.word(to: phase, in: phases.sorted()))
+        problems.add(action.place, "\(name): no phase is called \(phase)\(hint)")
+      }
+    }
+    for child in node.children + (node.fallback.map { [$0.node] } ?? []) {
+      checkConditions(below: child, phases: phases, exports: exports)
+    }
   }
 
   /// Reads what a plan's own table has: settings for all its phases, and these.
