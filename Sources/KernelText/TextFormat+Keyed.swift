@@ -52,7 +52,7 @@ extension TextFormat {
     var holes = HoleList(text)
     guard let line = firstLine(text) else { return try holes.finished() }
     holes.recognise()
-    if text.string(line.words[0]) != none { holes.number(line.words[0], field) }
+    if text.string(line.words[0]) != none { holes.number(line.words[0], field, .limit) }
     holes.readOver(line, from: 1)
     return try holes.finished()
   }

@@ -25,7 +25,14 @@ package enum RunSummary {
     if let own = own.first(where: { $0.name == metric }) {
       return attempts.compactMap(own.value).map { Double($0) }
     }
-    return attempts.compactMap { $0.metrics[metric] }
+    return attempts.compactMap { amount(metric, $0) }
+  }
+
+  /// An attempt's value of a metric. A level that stood still has no `.min` and `.max`: they are it.
+  private static func amount(_ metric: String, _ attempt: AttemptResult) -> Double? {
+    if let amount = attempt.metrics[metric] { return amount }
+    guard metric.hasSuffix(".min") || metric.hasSuffix(".max") else { return nil }
+    return attempt.metrics[String(metric.dropLast(4))]
   }
 
   /// The metrics that the completed attempts at a phase's counted repetitions have.
@@ -60,8 +67,8 @@ package enum RunSummary {
     }
     let names = attempts.reduce(into: Set<String>()) { $0.formUnion($1.metrics.keys) }
     for name in names.sorted() {
-      let having = pairs.filter { $0.1.metrics[name] != nil }
-      guard var row = row(name, unit(name), having.compactMap { $0.1.metrics[name] }) else {
+      let having = pairs.filter { amount(name, $0.1) != nil }
+      guard var row = row(name, unit(name), having.compactMap { amount(name, $0.1) }) else {
         continue
       }
       if having.count < pairs.count { row.repetitions = having.map(\.0) }

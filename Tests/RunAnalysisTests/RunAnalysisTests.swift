@@ -98,4 +98,15 @@ import Testing
     #expect(rows[0].medianLow != nil)
     #expect(RunSummary.rows(of: PhaseResult(name: "none", command: [])) { _ in "" }.isEmpty)
   }
+
+  /// A level that stood still in one repetition has no range there: it is its own.
+  @Test func aLevelThatStoodStillIsItsOwnRange() throws {
+    var phase = PhaseResult(name: "main", command: [])
+    phase.repetitions = [repetition(1, 5), repetition(2, 7), repetition(3, 6)]
+    phase.repetitions[1].attempts[0].metrics["cpu.user[all].max"] = 9
+    let row = try #require(
+      RunSummary.rows(of: phase) { _ in "ns" }.first { $0.metric == "cpu.user[all].max" })
+    #expect(row.count == 3 && row.median == 6 && row.maximum == 9 && row.minimum == 5)
+    #expect(row.repetitions == nil)
+  }
 }
