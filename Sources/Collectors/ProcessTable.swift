@@ -66,7 +66,7 @@ struct ProcessSlot {
   /// The passes of reading that it was last read in, and that `gone` last grew behind.
   var readPass: UInt64 = 0
   var gonePass: UInt64 = 0
-  /// Page faults of the children that it has reaped: as last read, and when `gone` was last settled.
+  /// Page faults of the children that it has reaped: as last read, and when `gone` was settled.
   var childFaults: UInt64 = 0
   var childFaultsBefore: UInt64 = 0
   /// Nanoseconds that its reaped children used, as last read, and when it was first seen.

@@ -193,8 +193,9 @@ package enum RunReport {
     let rows = Dictionary(phase.metrics.map { ($0.metric, $0) }) { first, _ in first }
     var peaks: [String: String] = [:]
     for row in shown {
-      if let peak = rows[row.metric + ".max"], peak.median != row.median {
-        peaks[row.metric] = value(peak.median, peak.unit)
+      if let peak = rows[row.metric + ".max"] {
+        let text = value(peak.median, peak.unit)
+        if text != value(row.median, row.unit) { peaks[row.metric] = text }
       } else if let rate = rows[row.metric + ".rate.max"] {
         peaks[row.metric] =
           rate.unit == "1" ? Readable.percent(rate.median) : value(rate.median, rate.unit)

@@ -121,7 +121,7 @@ package enum TableView {
       Spec("read_bytes", "read", .bytes, 4), Spec("write_bytes", "write", .bytes, 4),
     ],
     "cgroup": [
-      Spec("cpu.stat.usage_usec", "cpu", .percent, 1), Spec("cpuacct.usage", "cpu", .percent, 1),
+      Spec("cpu.stat.usage_usec", "cpu", .percent, 1), Spec("cpuacct.usage", "v1 cpu", .percent, 1),
       Spec("memory.current", "mem", .bytes, 1), Spec("memory.usage_in_bytes", "mem", .bytes, 1),
       Spec("pids.current", "tasks", .count, 2),
       Spec("cpu.pressure.some.total", "cpuwt", .percent, 3),

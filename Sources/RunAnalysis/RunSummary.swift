@@ -28,7 +28,7 @@ package enum RunSummary {
     return attempts.compactMap { amount(metric, $0) }
   }
 
-  /// An attempt's value of a metric. A level that stood still has no `.min` and `.max`: they are it.
+  /// An attempt's value of a metric. A level that stood still has no `.min` and `.max`: it is both.
   private static func amount(_ metric: String, _ attempt: AttemptResult) -> Double? {
     if let amount = attempt.metrics[metric] { return amount }
     guard metric.hasSuffix(".min") || metric.hasSuffix(".max") else { return nil }

@@ -211,7 +211,8 @@ package final class BracketDeltas: SampleSink {
       append(".max", level.most, unit)
       return
     }
-    guard stream.isPlain, stream.account.sum(place) != nil, let rate = stream.rates.rate(place)
+    guard stream.isPlain, let sum = stream.account.sum(place),
+      let rate = stream.rates.rate(place, sum)
     else { return }
     // Time per time is a fraction; everything else is per second.
     let unit = rule.isTime ? "1" : (units[name] ?? "") + "/s"

@@ -8,8 +8,8 @@ import SampleModel
 /// between two readings, which nobody saw, the jump counts half-way. Holding each reading until the
 /// next would be off by half an interval to one side. Both edges of the bracket are readings like
 /// the others, but for the workload's own levels: at the opening it has not become its command yet,
-/// and at the close it is gone, so that only what was read in between counts. Levels that the kernel
-/// has averaged count from when as much of the bracket has passed as they look back over.
+/// and at the close it is gone, so that only what was read in between counts. Levels that the
+/// kernel has averaged count from when as much of the bracket has passed as they look back over.
 struct LevelTracks: Sendable {
   /// Which readings of a level count.
   enum Rule: Sendable, Equatable {

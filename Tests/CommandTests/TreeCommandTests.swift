@@ -106,9 +106,9 @@ import Testing
     #expect(abs(seen + unseen - total) < total * 0.1 + 50e6)
   }
 
-  /// Each of a chain of processes writes as often. A parent's /proc/PID/io has what the children had
-  /// that it has waited for, and nothing of those that it ignored; exit records have KiB, and calls
-  /// by 1,024.
+  /// Each of a chain of processes writes as often. A parent's /proc/PID/io has what the children
+  /// had that it has waited for, and nothing of those that it ignored; exit records have KiB, and
+  /// calls by 1,024.
   @Test(arguments: [
     (3, 777, 33, "wait", "20ms"), (5, 777, 33, "wait", "20ms"), (5, 777, 33, "wait", "10s"),
     (3, 2048, 1024, "ignore", "20ms"), (5, 2048, 1024, "ignore", "10s"),

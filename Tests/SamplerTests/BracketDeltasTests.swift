@@ -279,6 +279,31 @@ private struct Bracket {
     #expect(bracket.deltas.metrics() == ["c.narrow": 5, "c.wide": 0])
   }
 
+  /// A reading just behind the last one, and a counter that the kernel keeps in ticks of 10 ms,
+  /// make no great rate of little time.
+  @Test func littleTimeMakesNoGreatRate() throws {
+    let ticks = MetricDescription(
+      "ticks", .nanoseconds, .counter, scale: Scale(10_000_000), resolution: 10_000_000,
+      meaning: "")
+    var bracket = try Bracket(layout([narrow, ticks]))
+    try bracket.frame([0, 0], .open)
+    for window in 1...50 as ClosedRange<UInt64> {
+      // One tick in two of the windows, which are as long as one.
+      try bracket.frame([window * 100, window / 2], after: 10_000_000)
+    }
+    // Late by 9 ms, and the next one in time.
+    try bracket.frame([5190, 26], after: 19_000_000)
+    try bracket.frame([5200, 26], after: 1_000_000)
+    try bracket.frame([5210, 27], .close, after: 1_000_000)
+    let metrics = bracket.deltas.metrics()
+    #expect(try #require(metrics["c.narrow.rate.max"]) < 10_001)
+    #expect(try #require(metrics["c.ticks.rate.max"]) < 0.61)
+    let mean = try #require(metrics["c.ticks.rate.mean"])
+    #expect(abs(mean - 0.27 / 0.521) < 1e-9)
+    #expect(metrics["c.ticks.rate.p95"] == nil, "five rates are none for quantiles")
+    #expect(metrics["c.narrow.rate.p95"] != nil)
+  }
+
   /// Any rate from one in sixteen seconds to 2^44 a second is found again within 3 %.
   @Test func quantilesAreWithinThreePercent() throws {
     var generator = SystemRandomNumberGenerator()
