@@ -151,11 +151,16 @@ package enum RunReport {
     var table = [["metric", "median", "min", "max", "MAD", "median's 95 % CI"]]
     if !peaks.isEmpty { table[0].append("peak") }
     var marks: [String] = []
+    var hasTicks = false
     for row in shown {
       var name = row.metric
       if let running = row.running {
         name += " ~"
         marks.append("\(row.metric) \(Readable.percent(running))")
+      }
+      if isOfTicks(row) {
+        name += " ±"
+        hasTicks = true
       }
       var interval = "-"
       if let low = row.medianLow, let high = row.medianHigh {
@@ -168,6 +173,9 @@ package enum RunReport {
       if !peaks.isEmpty { table[table.count - 1].append(peaks[row.metric] ?? "") }
     }
     var lines = [""] + TextTable.lines(table, leftColumns: 1)
+    if hasTicks {
+      lines.append("± by the kernel's clock ticks, of 10 ms as a rule: one or two more say nothing")
+    }
     lines += unsampledLevels(phase)
     let hidden = rows.count - shown.count
     if hidden > 0 {
@@ -228,6 +236,13 @@ package enum RunReport {
         + repetitions.map(String.init).joined(separator: ", ") + " only: "
         + (names[repetitions] ?? []).joined(separator: ", ")
     }
+  }
+
+  /// A time below a hundred ticks that the kernel counts in them: it stands beside exact ones.
+  private static func isOfTicks(_ row: MetricSummary) -> Bool {
+    let ofTree = ["tree.utime", "tree.stime", "tree.guest_time", "tree.unseen_time"]
+    return row.unit == "ns" && row.median < 1e9
+      && (row.metric.hasPrefix("cpu.") || ofTree.contains(row.metric))
   }
 
   /// For how long a group was counted: its share is marked where it is not all.

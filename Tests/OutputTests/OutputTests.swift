@@ -585,6 +585,8 @@ private final class Lines {
     #expect(try #require(line("tree.rss")).hasSuffix("9M"))
     #expect(try #require(line("cpu.user")).hasSuffix("75.00 %"))
     #expect(line("cgroup.pids.max") != nil, "the kernel's own name")
+    #expect(line("cpu.user ±") != nil && lines.contains { $0.hasPrefix("± by the kernel's") })
+    #expect(!(line("tree.exits")?.contains("±") ?? true), "it is exact")
     #expect(!lines.contains { $0.hasPrefix("tree.rss.") || $0.contains(".rate.") })
     #expect(lines.contains { $0.contains("levels of the workload's tree") })
     #expect(!lines.contains { $0.contains("nothing new") })
