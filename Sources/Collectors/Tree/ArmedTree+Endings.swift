@@ -15,7 +15,15 @@ extension ArmedTree {
   func close(_ place: Int) {
     exitCount &+= 1
     table[place].hasEnded = true
-    if table[place].isMissing || !isThere(place) { leave(place) }
+    if table[place].isMissing || !isThere(place) || isFinal(place) { leave(place) }
+  }
+
+  /// A zombie that nobody in the tree will reap: what was read of it is the last of it, and there
+  /// may be very many, all children of whoever adopts orphans.
+  private func isFinal(_ place: Int) -> Bool {
+    let slot = table[place]
+    return slot.state == UInt8(ascii: "Z") && slot.threads <= 1 && (exits == nil || slot.hasEnded)
+      && table.find(slot.parent) == nil
   }
 
   /// Whether an ended process still waits to be reaped; it is read then.
@@ -48,11 +56,11 @@ extension ArmedTree {
       table[heir].gone &+= last
       table[heir].goneFaults &+= max(faults(slot.own), faults(slot.recorded))
       table[heir].gonePass = pass
+      isOneGone = true
     } else {
       keep(last)
     }
     release(place)
-    isOneGone = true
   }
 
   /// Nobody in the tree has it among what it reaped.
@@ -127,7 +135,10 @@ extension ArmedTree {
 
   private func readOrMiss(_ place: Int) {
     if table[place].isOpen {
-      if refresh(place) { return }
+      if refresh(place) {
+        if isFinal(place) { leave(place) }
+        return
+      }
     } else {
       open(place)
       // Opened, and read: a state of 0 was never seen.
