@@ -63,10 +63,9 @@ struct ProcessSlot {
   /// What children had that have gone since it was last read, and their own page faults.
   var gone = ProcessCounters()
   var goneFaults: UInt64 = 0
-  /// The passes of reading that it was last read in, and that `gone` last grew behind.
+  /// The pass of reading that it was last read in.
   var readPass: UInt64 = 0
-  var gonePass: UInt64 = 0
-  /// Page faults of the children that it has reaped: as last read, and when `gone` was settled.
+  /// Page faults of the children that it has reaped: as last read, and as of the last acquisition.
   var childFaults: UInt64 = 0
   var childFaultsBefore: UInt64 = 0
   /// Nanoseconds that its reaped children used, as last read, and when it was first seen.

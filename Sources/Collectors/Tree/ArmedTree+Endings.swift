@@ -55,7 +55,6 @@ extension ArmedTree {
     if let heir = table.find(slot.parent), heir != place {
       table[heir].gone &+= last
       table[heir].goneFaults &+= max(faults(slot.own), faults(slot.recorded))
-      table[heir].gonePass = pass
       isOneGone = true
     } else {
       keep(last)
@@ -81,24 +80,21 @@ extension ArmedTree {
     return slot.now.replacing(with: known, where: known .> slot.now)
   }
 
-  /// Decides of each member that was read since children of it left whether it has reaped them: the
-  /// page faults of reaped children grow with everything else. Of several that left at the same
-  /// time, some reaped and some not, those which were not are missing from the sums.
-  private func settle() {
-    for place in 0..<table.high where table[place].pid != 0 {
-      let slot = table[place]
-      guard slot.readPass > slot.gonePass, !slot.isMissing else { continue }
-      if slot.childFaults == slot.childFaultsBefore, slot.goneFaults > 0 {
-        keep(slot.gone)
-      } else {
-        var reaped = slot.gone
-        reaped[CounterLane.cpu] = 0
-        table[place].reaped &+= reaped
-      }
-      table[place].gone = ProcessCounters()
-      table[place].goneFaults = 0
-      table[place].childFaultsBefore = slot.childFaults
+  /// Decides of a member that has just been read whether it has reaped the children that left
+  /// before: the page faults of reaped children grow with everything else. Of several that left
+  /// between two acquisitions, some reaped and some not, those which were not are missing from the
+  /// sums.
+  func absorb(_ place: Int) {
+    guard table[place].goneFaults > 0 || table[place].gone != ProcessCounters() else { return }
+    var gone = table[place].gone
+    if table[place].childFaults == table[place].childFaultsBefore, table[place].goneFaults > 0 {
+      keep(gone)
+    } else {
+      gone[CounterLane.cpu] = 0
+      table[place].reaped &+= gone
     }
+    table[place].gone = ProcessCounters()
+    table[place].goneFaults = 0
   }
 
   /// Reads every member, parents first: a child that is there behind its parent's reading is not in
@@ -115,7 +111,11 @@ extension ArmedTree {
       if !isOneGone, !(isOneMissing && mustSweep) { break }
     }
     mustSweep = false
-    settle()
+    // Of a child that left behind its parent's last reading it is still to be decided.
+    for place in 0..<table.high
+    where table[place].pid != 0 && table[place].gone == ProcessCounters() {
+      table[place].childFaultsBefore = table[place].childFaults
+    }
   }
 
   private func readFromAbove(_ place: Int) {

@@ -111,6 +111,7 @@ extension ArmedTree {
     table[place].virtualSize = stat.virtualSize
     table[place].residentPages = stat.residentPages
     table[place].childTime = (stat.childUserTicks &+ stat.childSystemTicks) &* tick
+    absorb(place)
     return true
   }
 
