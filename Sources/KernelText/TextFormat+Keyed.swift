@@ -88,6 +88,8 @@ extension TextFormat {
     for line in text.lines() {
       let words = line.words
       guard let first = words.first, words.count > 1, text.bytes[first].contains(58) else {
+        // All that there is where no device was used.
+        if let first = words.first, text.string(first) == "Total" { holes.recognise() }
         holes.readOver(line)
         continue
       }

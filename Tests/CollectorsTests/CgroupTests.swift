@@ -130,12 +130,14 @@ import Testing
       "cpuacct/cgroup.procs": "", "cpuacct/w/cgroup.procs": "", "cpuacct/w/cpuacct.usage": "7000\n",
       "blkio/cgroup.procs": "", "blkio/w/cgroup.procs": "",
       "blkio/w/blkio.throttle.io_serviced": "8:0 Read 1\n8:0 Write 2\nTotal 3\n",
+      "blkio/w/blkio.throttle.io_service_bytes": "Total 0\n",
     ] {
       try folder.write("sys/fs/cgroup/\(name)", text)
     }
     let roots = MountRoots(proc: folder.file("proc"), sys: folder.file("sys"))
     let armed = try CgroupCollector(choices: [.path("/w")]).arm(CollectorContext(roots: roots))
     defer { armed.disarm() }
+    #expect(!armed.notes.contains { $0.contains("io_service_bytes") }, "\(armed.notes)")
     #expect(
       values(armed).1 == [
         "cgroup.cpu.stat.usage_usec[/w]": 7, "cgroup.memory.usage_in_bytes[/w]": 12288,
