@@ -9,8 +9,8 @@ import SampleModel
 ///
 /// Quantiles come from a histogram of 16 bins for each doubling, from one in sixteen seconds to
 /// 2^44 a second, each bin with the milliseconds of that rate: they are within 3 % of the true
-/// ones. It takes 3 KiB of a counter that has ever moved, and is kept for the next brackets; a counter
-/// that stands still takes none.
+/// ones. It takes 3 KiB of a counter that has ever moved, and is kept for the next brackets; a
+/// counter that stands still takes none.
 struct RateTracks: Sendable {
   /// Rates without which a greatest one says no more than the growth, and without which none is a
   /// twentieth of all.

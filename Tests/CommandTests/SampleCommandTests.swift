@@ -210,7 +210,8 @@ import Testing
   @Test(arguments: [
     (["--interrupts"], "interrupts"), (["--softirqs"], "TIMER"), (["--files"], "file_allocated"),
     (["--entropy"], "entropy_avail"), (["--timex"], "offset"),
-    (["--vm", "--only", "vm.pgfree"], "pgfree"), (["--cpu", "--only", "cpu.user[0]"], "usr"),
+    (["--vm-interval", "50ms", "--vm", "--only", "vm.pgfree"], "pgfree"),
+    (["--cpu", "--only", "cpu.user[0]"], "usr"),
   ])
   func whatIsNamedHasColumns(_ arguments: [String], _ heading: String) throws {
     let command = try Command()
