@@ -40,6 +40,8 @@ struct ProcessSlot {
   var isDenied = false
   /// It was gone at the last reading, and its exit record has not come.
   var isMissing = false
+  /// Its last exit record has come: what is still there is a zombie, or about to be one.
+  var hasEnded = false
   /// It has changed since its last row.
   var isNews = true
   var command: (UInt64, UInt64) = (0, 0)
@@ -50,10 +52,22 @@ struct ProcessSlot {
   var sharedPages: UInt64 = 0
   var dataPages: UInt64 = 0
   var openFiles: UInt64 = 0
-  /// As last read.
+  /// As last read: its CPU time, and all else with that of the children which it has reaped.
   var now = ProcessCounters()
-  /// Sums of the exit records of its threads.
+  /// As last read, its own: without those children's.
+  var own = ProcessCounters()
+  /// Sums of the exit records of its threads: its own, too.
   var recorded = ProcessCounters()
+  /// What children had that it has reaped, as far as they were seen.
+  var reaped = ProcessCounters()
+  /// What children had that have gone since it was last read, and their own page faults.
+  var gone = ProcessCounters()
+  var goneFaults: UInt64 = 0
+  /// The pass of reading that it was last read in.
+  var readPass: UInt64 = 0
+  /// Page faults of the children that it has reaped: as last read, and as of the last acquisition.
+  var childFaults: UInt64 = 0
+  var childFaultsBefore: UInt64 = 0
   /// Nanoseconds that its reaped children used, as last read, and when it was first seen.
   var childTime: UInt64 = 0
   var childTimeBefore: UInt64 = 0

@@ -26,6 +26,8 @@ struct HoleList {
       return
     }
     let isReadable = text.isNumber(range, form)
+    // No limit is no value, and not unreadable: it stays literal, so that a limit is seen.
+    if form == .limit, !isReadable, text.isNumber(range, .decimal) { return }
     append(
       TextHole(range, isReadable ? .number(form, field) : .unreadable(field), expected: form))
   }
@@ -70,14 +72,14 @@ struct HoleList {
   /// none; `least` of them belong to every line. Further ones are read over.
   mutating func columns(
     _ line: KernelText.Line, from first: Int, _ columns: [String], of instance: String,
-    form: NumberForm = .decimal, least: Int = 0
+    form: NumberForm = .decimal, least: Int = 0, limit: String? = nil
   ) {
     isKnown = true
     for (place, name) in columns.enumerated() {
       let field = TextField(name, of: instance)
       if first + place < line.words.count {
         let word = line.words[first + place]
-        name.isEmpty ? ignore(word) : number(word, field, form)
+        name.isEmpty ? ignore(word) : number(word, field, name == limit ? .limit : form)
       } else if place < least, !name.isEmpty {
         missing(line, field)
       }

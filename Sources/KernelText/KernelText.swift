@@ -26,6 +26,9 @@ package enum NumberForm: UInt8, Sendable {
   /// A decimal of which 65535 and 4294967295 mean that the kernel does not know it (a link's
   /// speed): these are not read.
   case speed
+  /// A decimal of which numbers from 2^62 on mean that there is no limit: these are not read.
+  /// Control groups of v1 say LONG_MAX rounded down to a page, file-nr LONG_MAX itself.
+  case limit
 }
 
 /// A place in a kernel text whose bytes change from one reading to the next.

@@ -8,6 +8,9 @@ package struct ProcessStat: Sendable {
   package var flags: UInt64 = 0
   package var minorFaults: UInt64 = 0
   package var majorFaults: UInt64 = 0
+  /// Those of waited-for children.
+  package var childMinorFaults: UInt64 = 0
+  package var childMajorFaults: UInt64 = 0
   /// `utime` and the others: in clock ticks.
   package var userTicks: UInt64 = 0
   package var systemTicks: UInt64 = 0
@@ -23,6 +26,8 @@ package struct ProcessStat: Sendable {
   package var residentPages: UInt64 = 0
   package var processor: UInt64 = 0
   package var guestTicks: UInt64 = 0
+  /// That of waited-for children.
+  package var childGuestTicks: UInt64 = 0
   /// Up to 16 bytes of the name between the parentheses, the first one lowest.
   package var command: (UInt64, UInt64) = (0, 0)
 
@@ -68,9 +73,9 @@ package struct ProcessStat: Sendable {
     try skip(4)
     flags = try next()
     minorFaults = try next()
-    try skip(1)
+    childMinorFaults = try next()
     majorFaults = try next()
-    try skip(1)
+    childMajorFaults = try next()
     userTicks = try next()
     systemTicks = try next()
     childUserTicks = try next(.signed)
@@ -85,6 +90,7 @@ package struct ProcessStat: Sendable {
     processor = try next()
     try skip(3)
     guestTicks = try next()
+    childGuestTicks = try next(.signed)
   }
 }
 

@@ -52,7 +52,7 @@ extension TextFormat {
     var holes = HoleList(text)
     guard let line = firstLine(text) else { return try holes.finished() }
     holes.recognise()
-    if text.string(line.words[0]) != none { holes.number(line.words[0], field) }
+    if text.string(line.words[0]) != none { holes.number(line.words[0], field, .limit) }
     holes.readOver(line, from: 1)
     return try holes.finished()
   }
@@ -88,6 +88,8 @@ extension TextFormat {
     for line in text.lines() {
       let words = line.words
       guard let first = words.first, words.count > 1, text.bytes[first].contains(58) else {
+        // All that there is where no device was used.
+        if let first = words.first, text.string(first) == "Total" { holes.recognise() }
         holes.readOver(line)
         continue
       }

@@ -7,9 +7,10 @@
 package enum TextFormat {
   /// Lines of `name value [suffix]`, as in /proc/meminfo and /proc/vmstat: the name may end in a
   /// colon, a value stand at it without a blank, and both stand behind `leading` words that are of
-  /// no interest.
+  /// no interest. Of names that end in `limits`, a number beyond any limit is no value.
   package static func list(
-    _ text: KernelText, leading: Int = 0, prefix: String = "", of instance: String = ""
+    _ text: KernelText, leading: Int = 0, prefix: String = "", of instance: String = "",
+    limits: String? = nil
   ) throws(KernelTextError) -> [TextHole] {
     var holes = HoleList(text)
     for line in text.lines() {
@@ -31,7 +32,8 @@ package enum TextFormat {
       let unit = values.count > 1 ? values[1] : value
       let isSuffix = values.count > 1 && (text.bytes[unit.lowerBound] | 0x20) &- 97 < 26
       holes.number(
-        value, TextField(name, of: instance, suffix: isSuffix ? text.string(unit) : ""))
+        value, TextField(name, of: instance, suffix: isSuffix ? text.string(unit) : ""),
+        limits.map(name.hasSuffix) ?? false ? .limit : .decimal)
       if values.count > 1, !isSuffix {
         holes.append(TextHole(value.upperBound..<line.range.upperBound, .restOfLine))
       }
@@ -40,14 +42,15 @@ package enum TextFormat {
   }
 
   /// One line of numbers in a known order, as in /proc/sys/fs/file-nr: the first that is not
-  /// blank. Further numbers are ignored.
+  /// blank. Further numbers are ignored; of the one called `limit`, one beyond any is no value.
   package static func row(
     _ text: KernelText, _ names: [String], of instance: String = "",
-    form: NumberForm = .decimal
+    form: NumberForm = .decimal, limit: String? = nil
   ) throws(KernelTextError) -> [TextHole] {
     var holes = HoleList(text)
     if let line = firstLine(text) {
-      holes.columns(line, from: 0, names, of: instance, form: form, least: names.count)
+      holes.columns(
+        line, from: 0, names, of: instance, form: form, least: names.count, limit: limit)
     }
     return try holes.finished()
   }

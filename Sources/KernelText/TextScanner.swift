@@ -142,6 +142,7 @@ package enum TextScanner {
     case .signed: signed(text, &position)
     case .hundredths: hundredths(text, &position)
     case .speed: speed(text, &position)
+    case .limit: limit(text, &position)
     }
   }
 
@@ -152,6 +153,13 @@ package enum TextScanner {
     guard let value = number(text, &position), value != UInt64(UInt16.max),
       value != UInt64(UInt32.max)
     else { return nil }
+    return value
+  }
+
+  /// Reads a limit, as `number`; nil for what stands for none.
+  @inline(__always)
+  package static func limit(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
+    guard let value = number(text, &position), value >> 62 == 0 else { return nil }
     return value
   }
 

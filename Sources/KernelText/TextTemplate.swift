@@ -7,7 +7,7 @@ package struct TextTemplate: Sendable, Equatable {
   /// Literal bytes to match, then blanks and numbers to read.
   struct Step: Sendable, Equatable {
     enum Action: UInt8, Sendable {
-      case decimals, hexadecimals, signed, hundredths, speeds
+      case decimals, hexadecimals, signed, hundredths, speeds, limits
       /// `count` decimals into one value.
       case sum
       /// `count` numbers that are skipped.
@@ -29,7 +29,7 @@ package struct TextTemplate: Sendable, Equatable {
       /// Several numbers one behind the other are one step.
       var joins: Bool {
         switch self {
-        case .decimals, .hexadecimals, .signed, .hundredths, .speeds, .skipNumbers: true
+        case .decimals, .hexadecimals, .signed, .hundredths, .speeds, .limits, .skipNumbers: true
         case .sum, .skipLine, .skipRest, .skipNameAndWord, .skipUnreadable, .end: false
         }
       }
@@ -137,6 +137,7 @@ package struct TextTemplate: Sendable, Equatable {
       case .signed: (.signed, 1)
       case .hundredths: (.hundredths, 1)
       case .speed: (.speeds, 1)
+      case .limit: (.limits, 1)
       }
     }
   }
@@ -194,7 +195,7 @@ package struct TextTemplate: Sendable, Equatable {
       switch step.action {
       case .decimals, .sum, .skipNumbers:
         slot = try Self.search(step, index, text, start, &position, &values, slot, memory)
-      case .hexadecimals, .signed, .hundredths, .speeds:
+      case .hexadecimals, .signed, .hundredths, .speeds, .limits:
         for number in 0..<step.count {
           guard number == 0 || Self.isBlank(text, position),
             let value = Self.other(step.action, text, &position)
@@ -327,6 +328,7 @@ package struct TextTemplate: Sendable, Equatable {
     case .hexadecimals: TextScanner.hexadecimal(text, &position)
     case .signed: TextScanner.signed(text, &position)
     case .speeds: TextScanner.speed(text, &position)
+    case .limits: TextScanner.limit(text, &position)
     default: TextScanner.hundredths(text, &position)
     }
   }

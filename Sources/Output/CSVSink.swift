@@ -5,9 +5,10 @@ package final class CSVSink: SampleSink {
   private var reader: StreamReader
   private let writer: TextWriter
   private let notice: (String) -> Void
+  private let style: CSVStyle
   private var buffer = TextBuffer()
   private var columns: [String: Int] = [:]
-  private var order: [String] = []
+  private var order: [Column] = []
   /// Where the values of each stream stand in a row, nil for those without a column.
   private var places: [UInt16: [Int?]] = [:]
   private var headerWritten = false
@@ -22,9 +23,11 @@ package final class CSVSink: SampleSink {
 
   /// A sink that hands whole rows to `writer`, and says once what it cannot show to `notice`.
   package init(
-    reader: StreamReader, writer: @escaping TextWriter, notice: @escaping (String) -> Void
+    reader: StreamReader, style: CSVStyle = CSVStyle(), writer: @escaping TextWriter,
+    notice: @escaping (String) -> Void
   ) {
     self.reader = reader
+    self.style = style
     self.writer = writer
     self.notice = notice
   }
@@ -41,7 +44,7 @@ package final class CSVSink: SampleSink {
     for column in layout.shown where columns[column.name] == nil {
       guard headerWritten else {
         columns[column.name] = order.count
-        order.append(column.name)
+        order.append(column)
         continue
       }
       let instance = "\(layout.collector)[\(column.instance)]"
@@ -68,7 +71,7 @@ package final class CSVSink: SampleSink {
     }
   }
 
-  /// Records have no place in a table of ticks.
+  /// Records have no place in a table of ticks (`RecordCSVSink`).
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
 
   /// Keeps the dates right.
@@ -90,11 +93,11 @@ package final class CSVSink: SampleSink {
   private func writeHeader() {
     guard !headerWritten else { return }
     headerWritten = true
-    buffer.append("time_ns,elapsed_ns")
+    buffer.append("\(style.timeName),elapsed_ns")
     if reader.isRun { buffer.append(",phase,repetition,warm_up,attempt,edge") }
-    for name in order {
+    for column in order {
       buffer.append(ascii: ",")
-      buffer.append(Self.quoted(name))
+      buffer.append(style.heading(column.name, column.metric, isRate: !reader.raw))
     }
     buffer.append(ascii: "\n")
   }
@@ -102,7 +105,7 @@ package final class CSVSink: SampleSink {
   /// Writes the oldest open row.
   private func endRow() {
     let (open, cells) = rows.removeFirst()
-    buffer.append(number: open.time)
+    style.append(open.time, to: &buffer)
     buffer.append(ascii: ",")
     buffer.append(number: open.elapsed)
     if reader.isRun {

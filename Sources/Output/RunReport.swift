@@ -164,7 +164,9 @@ package enum RunReport {
 
   /// A phase's summary; of several phases, only of what is the workload's own.
   private static func summary(_ phase: PhaseResult, all: Bool, isOnly: Bool) -> [String] {
-    let shown = phase.metrics.filter {
+    let names = Set(phase.metrics.map(\.metric))
+    let rows = phase.metrics.filter { !isOfCourse($0.metric, names) }
+    let shown = rows.filter {
       all || isOnly || $0.metric.hasPrefix("workload.") || !$0.metric.contains(".")
     }.filter {
       // What was asked for by name is said, and be it zero.
@@ -172,25 +174,37 @@ package enum RunReport {
         || ($0.minimum != 0 || $0.maximum != 0) && !isTimeOfCounting($0.metric)
     }
     guard !shown.isEmpty else { return [] }
-    var rows = [["metric", "median", "min", "max", "MAD", "median's 95 % CI"]]
+    let peaks = peaks(phase, shown)
+    var table = [["metric", "median", "min", "max", "MAD", "median's 95 % CI"]]
+    if !peaks.isEmpty { table[0].append("peak") }
     var marks: [String] = []
+    var hasTicks = false
     for row in shown {
       var name = row.metric
       if let running = row.running {
         name += " ~"
         marks.append("\(row.metric) \(Readable.percent(running))")
       }
+      if isOfTicks(row) {
+        name += " ±"
+        hasTicks = true
+      }
       var interval = "-"
       if let low = row.medianLow, let high = row.medianHigh {
         interval = "\(value(low, row.unit)) … \(value(high, row.unit))"
       }
-      rows.append([
+      table.append([
         name, value(row.median, row.unit), value(row.minimum, row.unit),
         value(row.maximum, row.unit), value(row.medianAbsoluteDeviation, row.unit), interval,
       ])
+      if !peaks.isEmpty { table[table.count - 1].append(peaks[row.metric] ?? "") }
     }
-    var lines = [""] + TextTable.lines(rows, leftColumns: 1)
-    let hidden = phase.metrics.count - shown.count
+    var lines = [""] + TextTable.lines(table, leftColumns: 1)
+    if hasTicks {
+      lines.append("± by the kernel's clock ticks, of 10 ms as a rule: one or two more say nothing")
+    }
+    lines += unsampledLevels(phase)
+    let hidden = rows.count - shown.count
     if hidden > 0 {
       lines.append("(\(hidden) metrics that say nothing new are left out here; json has them)")
     }
@@ -199,6 +213,40 @@ package enum RunReport {
         "~ counted for part of the time, and scaled: \(marks.joined(separator: ", ")) at the least")
     }
     return lines + partial(shown)
+  }
+
+  /// What a level or rate did within a repetition: it stands beside the metric, not in a row of its
+  /// own.
+  private static func isOfCourse(_ name: String, _ names: Set<String>) -> Bool {
+    [".min", ".max", ".rate.mean", ".rate.max", ".rate.p50", ".rate.p95"].contains { suffix in
+      name.hasSuffix(suffix) && names.contains(String(name.dropLast(suffix.utf8.count)))
+    }
+  }
+
+  /// Of each metric the greatest level, or rate, that a repetition had: the median of them.
+  private static func peaks(_ phase: PhaseResult, _ shown: [MetricSummary]) -> [String: String] {
+    let rows = Dictionary(phase.metrics.map { ($0.metric, $0) }) { first, _ in first }
+    var peaks: [String: String] = [:]
+    for row in shown {
+      if let peak = rows[row.metric + ".max"] {
+        let text = value(peak.median, peak.unit)
+        if text != value(row.median, row.unit) { peaks[row.metric] = text }
+      } else if let rate = rows[row.metric + ".rate.max"] {
+        peaks[row.metric] =
+          rate.unit == "1" ? Readable.percent(rate.median) : value(rate.median, rate.unit)
+      }
+    }
+    return peaks
+  }
+
+  /// A workload that ended before its first sample has no levels; its counters are whole.
+  private static func unsampledLevels(_ phase: PhaseResult) -> [String] {
+    let names = phase.metrics.filter { $0.metric.hasPrefix("tree.") }.map(\.metric)
+    guard names.contains("tree.exits"), !names.contains("tree.processes") else { return [] }
+    return [
+      "levels of the workload's tree (memory, processes, threads) are missing: no sample lay "
+        + "between its start and its end; a shorter --interval has them"
+    ]
   }
 
   /// Metrics that not every repetition has, by the repetitions that have them.
@@ -217,6 +265,13 @@ package enum RunReport {
     }
   }
 
+  /// A time below a hundred ticks that the kernel counts in them: it stands beside exact ones.
+  private static func isOfTicks(_ row: MetricSummary) -> Bool {
+    let ofTree = ["tree.utime", "tree.stime", "tree.guest_time", "tree.unseen_time"]
+    return row.unit == "ns" && row.median < 1e9
+      && (row.metric.hasPrefix("cpu.") || ofTree.contains(row.metric))
+  }
+
   /// For how long a group was counted: its share is marked where it is not all.
   private static func isTimeOfCounting(_ metric: String) -> Bool {
     ["perf.time_enabled[", "perf.time_running[", "perf.running["].contains {
@@ -231,6 +286,9 @@ package enum RunReport {
     case "ns" where value < 1e18: Readable.duration(UInt64(bounded: max(0, value)))
     case "ns": Readable.count(value / 1e9) + " s"
     case "bytes": Readable.bytes(value)
+    case "bytes/s": Readable.bytes(value) + "/s"
+    case "count/s": Readable.count(value) + "/s"
+    case "1": Readable.count(value)
     case "", "count": Readable.exact(value)
     default: "\(Readable.exact(value)) \(unit)"
     }

@@ -56,6 +56,9 @@ package struct StreamReader {
 
   package var isRun: Bool { !labels.isEmpty }
 
+  /// The repetition that a frame or batch of records belongs to.
+  func label(of header: FrameHeader) -> BracketLabel? { labels[header.bracket] }
+
   /// Takes the stream's first clock anchor.
   package mutating func begin(_ meta: StreamMeta) { anchors.add(meta.anchor) }
 

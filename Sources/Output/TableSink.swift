@@ -2,31 +2,6 @@ package import SampleModel
 
 /// The live table: grouped headings once a screen, a row a tick, units scaled, colour by meaning.
 package final class TableSink: SampleSink {
-  /// What the terminal offers.
-  package struct Style: Sendable {
-    package var width: Int
-    /// Rows between two headings.
-    package var pageRows: Int
-    package var colour: Bool
-    /// Whether each CPU has columns of its own.
-    package var perCPU: Bool
-    /// Online CPUs, by which the time of all of them is a share of what they have together; nil:
-    /// as many as the layout of `cpu` lists. To be stated where it does not list all.
-    package var cpuCount: Int?
-
-    /// A style; a pipe has plenty of width, no colour and one heading.
-    package init(
-      width: Int = .max, pageRows: Int = .max, colour: Bool = false, perCPU: Bool = false,
-      cpuCount: Int? = nil
-    ) {
-      self.perCPU = perCPU
-      self.cpuCount = cpuCount
-      self.width = width
-      self.pageRows = pageRows
-      self.colour = colour
-    }
-  }
-
   /// One cell of each row. Names are looked up once: a row is put together without them.
   private struct Cell {
     let format: CellFormat
@@ -271,7 +246,7 @@ package final class TableSink: SampleSink {
   private func prepare() -> [Cell] {
     let layouts = reader.layouts.values.sorted { $0.stream < $1.stream }
     let fitted = TableView.fit(
-      TableView.columns(of: layouts, perCPU: style.perCPU, idle: idle), width: style.width,
+      TableView.columns(of: layouts, style, idle: idle, notice: tellOnce), width: style.width,
       fixed: clockWidth)
     columns = fitted.kept
     slots = [:]
@@ -319,6 +294,10 @@ package final class TableSink: SampleSink {
           + "csv and ndjson have them all")
     }
     return cells
+  }
+
+  private func tellOnce(_ message: String) {
+    if toldDropped.insert(message).inserted { notice(message) }
   }
 
   /// CPUs of which the kernel lists the time.

@@ -120,6 +120,14 @@ package enum TableView {
       Spec("forks", "forks", .count, 4), Spec("majflt", "maj/s", .count, 5),
       Spec("read_bytes", "read", .bytes, 4), Spec("write_bytes", "write", .bytes, 4),
     ],
+    "cgroup": [
+      Spec("cpu.stat.usage_usec", "cpu", .percent, 1), Spec("cpuacct.usage", "v1 cpu", .percent, 1),
+      Spec("memory.current", "mem", .bytes, 1), Spec("memory.usage_in_bytes", "mem", .bytes, 1),
+      Spec("pids.current", "tasks", .count, 2),
+      Spec("cpu.pressure.some.total", "cpuwt", .percent, 3),
+      Spec("memory.pressure.some.total", "memwt", .percent, 4),
+      Spec("io.stat.rbytes", "read", .bytes, 3), Spec("io.stat.wbytes", "write", .bytes, 3),
+    ],
     "filesystems": [
       Spec("f_bavail", "avail", .bytes, 2), Spec("f_ffree", "inodes", .count, 5),
     ],
@@ -148,12 +156,16 @@ package enum TableView {
   ]
 
   /// The table's columns for these layouts: instances in layout order, metrics in theirs. Within
-  /// a collector, an instance after the first is one rank more dispensable for each place.
+  /// a collector, an instance after the first is one rank more dispensable for each place. What was
+  /// asked for by name has columns in any case; `notice` is told where they are not all.
   package static func columns(
-    of layouts: [Layout], perCPU: Bool, idle: [UInt16: Set<String>] = [:]
+    of layouts: [Layout], _ style: TableSink.Style, idle: [UInt16: Set<String>] = [:],
+    notice: (String) -> Void = { _ in }
   ) -> [TableColumn] {
     var columns: [TableColumn] = []
+    let perCPU = style.perCPU || style.showsAll
     for layout in layouts {
+      let first = columns.count
       var instances: [String] = []
       var known = Set<String>()
       for column in layout.columns where known.insert(column.instance).inserted {
@@ -189,6 +201,12 @@ package enum TableView {
         }
       }
       columns += events(of: layout, perCPU: perCPU)
+      if style.showsAll {
+        let known = Set(columns[first...].map(\.source))
+        columns += plain(layout.columns.filter { !known.contains($0.name) }, of: layout)
+      } else if columns.count == first, style.named.contains(layout.collector) {
+        columns += someOf(layout, idle: idle[layout.stream] ?? [], notice)
+      }
     }
     return columns
   }

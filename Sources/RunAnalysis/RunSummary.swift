@@ -25,7 +25,14 @@ package enum RunSummary {
     if let own = own.first(where: { $0.name == metric }) {
       return attempts.compactMap(own.value).map { Double($0) }
     }
-    return attempts.compactMap { $0.metrics[metric] }
+    return attempts.compactMap { amount(metric, $0) }
+  }
+
+  /// An attempt's value of a metric. A level that stood still has no `.min` and `.max`: it is both.
+  private static func amount(_ metric: String, _ attempt: AttemptResult) -> Double? {
+    if let amount = attempt.metrics[metric] { return amount }
+    guard metric.hasSuffix(".min") || metric.hasSuffix(".max") else { return nil }
+    return attempt.metrics[String(metric.dropLast(4))]
   }
 
   /// The metrics that the completed attempts at a phase's counted repetitions have.
@@ -67,7 +74,7 @@ package enum RunSummary {
     for (name, value, unit) in own { add(name, unit) { value($0).map { Double($0) } } }
     let names = pairs.reduce(into: Set<String>()) { $0.formUnion($1.1.metrics.keys) }
     for name in names.sorted() {
-      add(name, unit(name), running: running(name)) { $0.metrics[name] }
+      add(name, unit(name), running: running(name)) { amount(name, $0) }
     }
     return rows
   }

@@ -96,7 +96,7 @@ extension CollectorLifecycle {
 package final class CollectorSession: CollectorLifecycle {
   private let sampler: SamplerSession
   private let clock: TimeSource
-  private let deltas = BracketDeltas()
+  private let deltas: BracketDeltas
   private let noticed = RunNotices()
   private let workload: WorkloadTarget?
   /// The last bracket, and CLOCK_MONOTONIC when it was opened.
@@ -111,6 +111,12 @@ package final class CollectorSession: CollectorLifecycle {
   ) {
     self.workload = workload
     clock = configuration.time
+    let isOfWorkload = workload?.isWorkload ?? false
+    // The workload's tree and its control group: nothing of it is there at a bracket's edges.
+    deltas = BracketDeltas { column in
+      isOfWorkload
+        && (column.name.hasPrefix("tree.") || ["tree", "scope"].contains(column.instance))
+    }
     sampler = SamplerSession(configuration, requests: requests, sinks: sinks + [deltas, noticed])
   }
 

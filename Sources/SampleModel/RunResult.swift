@@ -27,7 +27,8 @@ public struct AttemptResult: Sendable, Hashable, Codable {
   public var voluntarySwitches: UInt64?
   /// It was preempted.
   public var involuntarySwitches: UInt64?
-  /// Differences of every counter over the bracket in base units, and gauges at its close.
+  /// Differences of every counter over the bracket in base units, means by time of gauges, and
+  /// with `.max`, `.rate.max` and others behind their names what lies between.
   public var metrics: [String: Double]
   /// The exact account of ticks and frames.
   public var ledger: Ledger

@@ -2,7 +2,8 @@ package import SampleModel
 import Synchronization
 
 /// Keeps the account of each stream from the opening to the closing frame of a bracket, for its
-/// exact differences: wraps between the edges count, and a reset makes a difference absent.
+/// exact differences: wraps between the edges count, and a reset makes a difference absent. Beside
+/// them, what levels and rates were in between (`LevelTracks`, `RateTracks`).
 package final class BracketDeltas: SampleSink {
   /// What the value of a column comes from, as short as it gets: a bracket's differences are on the
   /// way to the next repetition.
@@ -17,6 +18,8 @@ package final class BracketDeltas: SampleSink {
     /// Its columns are all that is shown: no formulas, nothing counted in part.
     var isPlain: Bool
     var account = CounterAccount()
+    var levels = LevelTracks()
+    var rates = RateTracks()
     /// The brackets of the last complete opening and closing frames, 0 for none.
     var opened: UInt32 = 0
     var closed: UInt32 = 0
@@ -29,7 +32,14 @@ package final class BracketDeltas: SampleSink {
       isPlain = true
     }
 
-    mutating func enforce(_ layout: Layout) {
+    mutating func enforce(_ layout: Layout, _ isWorkloads: (Column) -> Bool) {
+      let old = places.isEmpty ? nil : self.layout
+      levels.enforce(layout, after: old) { column in
+        guard ValueRule(column).isGauge else { return .none }
+        if let window = column.metric.averagingWindow { return .after(window) }
+        return isWorkloads(column) ? .within : .all
+      }
+      rates.enforce(layout, after: old)
       self.layout = layout
       places = layout.columns.map { Place(name: $0.name, rule: ValueRule($0)) }
       isPlain = layout.formulas.isEmpty && layout.columns.allSatisfy { $0.times == nil }
@@ -38,13 +48,17 @@ package final class BracketDeltas: SampleSink {
     }
 
     /// Takes a complete frame.
-    mutating func take(_ header: FrameHeader, _ values: Span<UInt64>) {
-      if next?.epoch == header.epoch, let next { enforce(next) }
+    mutating func take(
+      _ header: FrameHeader, _ values: Span<UInt64>, _ isWorkloads: (Column) -> Bool
+    ) {
+      if next?.epoch == header.epoch, let next { enforce(next, isWorkloads) }
       guard header.epoch == layout.epoch, values.count == places.count else { return }
       if header.edge == .open {
         account.open(values, at: header.start)
         opened = header.bracket
         closed = 0
+        levels.take(header, values)
+        rates.take(header, account)
         return
       }
       // Behind its closing frame a bracket has no more.
@@ -54,6 +68,8 @@ package final class BracketDeltas: SampleSink {
         account.forget()
       }
       account.observe(values, at: header.start)
+      levels.take(header, values)
+      rates.take(header, account)
       if header.edge == .close { closed = header.bracket }
     }
   }
@@ -69,9 +85,14 @@ package final class BracketDeltas: SampleSink {
 
   // The drain writes, the controller reads after a flush.
   private let state = Mutex(State())
+  /// Whether a column is about a workload that lives between the edges alone.
+  private let isWorkloads: @Sendable (Column) -> Bool
 
-  /// A sink that has seen nothing.
-  package init() {}
+  /// A sink that has seen nothing; `isWorkloads` says of which columns the edges of a bracket tell
+  /// nothing.
+  package init(isWorkloads: @escaping @Sendable (Column) -> Bool = { _ in false }) {
+    self.isWorkloads = isWorkloads
+  }
 
   package var bytesWritten: UInt64 { 0 }
 
@@ -97,7 +118,7 @@ package final class BracketDeltas: SampleSink {
       if header.edge != .none { state.newest = max(state.newest, header.bracket) }
       let number = Int(header.stream)
       guard header.outcome == .complete, number < state.streams.count else { return }
-      state.streams[number]?.take(header, values)
+      state.streams[number]?.take(header, values, isWorkloads)
     }
   }
 
@@ -115,8 +136,11 @@ package final class BracketDeltas: SampleSink {
   package var shares: [String: String] { state.withLock { $0.shares } }
 
   /// Over the last bracket, in base units and in the order of streams and columns: each counter's
-  /// difference, each gauge at the close. A counter without both edges, or that was reset between
-  /// them, is left out.
+  /// difference, each gauge's mean by time. A counter without both edges, or that was reset between
+  /// them, is left out, and so is a gauge of which no reading counts.
+  ///
+  /// A gauge that moved has its range under its own name with `.min` and `.max`; a counter that did
+  /// has `.rate.mean` and `.rate.max`, and read often enough `.rate.p50` and `.rate.p95`.
   package func values() -> [(name: String, value: Double)] {
     state.withLock { state in
       var all: [(name: String, value: Double)] = []
@@ -127,6 +151,9 @@ package final class BracketDeltas: SampleSink {
           Self.append(stream, to: &all)
         } else {
           Self.appendTotals(stream, to: &all)
+        }
+        for place in stream.places.indices {
+          Self.appendCourse(stream, place, to: &all, &state.units)
         }
       }
       return all
@@ -158,10 +185,41 @@ package final class BracketDeltas: SampleSink {
     }
   }
 
-  /// A gauge's level at the close, a counter's growth since the opening, in base units.
+  /// A gauge's mean, a counter's growth since the opening, in base units.
   private static func amount(_ stream: Stream, _ place: Int) -> Double? {
     let rule = stream.places[place].rule
-    if rule.isGauge { return stream.account.level(place).map { rule.level($0) } }
+    if rule.isGauge { return stream.levels.level(place).map { rule.scale.apply($0.mean) } }
     return stream.account.sum(place).map { rule.scale.apply(Double($0)) }
+  }
+
+  /// What lies between the edges. Counts of a part of the time have no rates: a reading scales
+  /// them by more than the bracket does.
+  private static func appendCourse(
+    _ stream: Stream, _ place: Int, to all: inout [(name: String, value: Double)],
+    _ units: inout [String: String]
+  ) {
+    let (name, rule) = (stream.places[place].name, stream.places[place].rule)
+    func append(_ suffix: String, _ raw: Double, _ unit: String, _ factor: Double = 1) {
+      let name = name + suffix
+      if units[name] == nil { units[name] = unit }
+      all.append((name, rule.scale.apply(raw) * factor))
+    }
+    if rule.isGauge {
+      guard let level = stream.levels.level(place), level.least < level.most else { return }
+      let unit = units[name] ?? ""
+      append(".min", level.least, unit)
+      append(".max", level.most, unit)
+      return
+    }
+    guard stream.isPlain, let sum = stream.account.sum(place),
+      let rate = stream.rates.rate(place, sum)
+    else { return }
+    // Time per time is a fraction; everything else is per second.
+    let unit = rule.isTime ? "1" : (units[name] ?? "") + "/s"
+    let factor = rule.isTime ? 1e-9 : 1
+    append(".rate.mean", rate.mean, unit, factor)
+    append(".rate.max", rate.most, unit, factor)
+    if let median = rate.median { append(".rate.p50", median, unit, factor) }
+    if let ninetyFifth = rate.ninetyFifth { append(".rate.p95", ninetyFifth, unit, factor) }
   }
 }

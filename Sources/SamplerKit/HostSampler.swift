@@ -49,7 +49,8 @@ public final class HostSampler {
 
   /// What one bracket measured.
   public struct Measurement: Sendable {
-    /// Each counter's difference over the bracket and each gauge at its close, in base units.
+    /// Each counter's difference over the bracket and each gauge's mean by time, in base units;
+    /// of those that moved, `.min` and `.max` of a gauge, `.rate.mean` and others of a counter.
     public let metrics: [String: Double]
     /// Base units of the metrics: `ns`, `bytes`, `count`.
     public let units: [String: String]

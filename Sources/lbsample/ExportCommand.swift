@@ -47,6 +47,7 @@ struct ExportCommand: ParsableCommand {
     name: .customLong("metric"),
     help: ArgumentHelp("Only columns that match; may be repeated.", valueName: "glob"))
   var metrics: [String] = []
+  @OptionGroup(title: "CSV") var csv: CSVOptions
   @Flag(name: .customLong("per-cpu"), help: "Show each CPU in the table.")
   var perCPU = false
   @Option(
@@ -59,6 +60,7 @@ struct ExportCommand: ParsableCommand {
 
   func run() throws {
     try Formats.check(format, of: ["csv", "ndjson", "table", "lb"])
+    try csv.check(format)
     if format == "lb" { return try exportSuite() }
     if raw, format == "table" {
       throw LBError(.configuration, "--raw goes with csv or ndjson: the table shows rates")
@@ -98,17 +100,18 @@ struct ExportCommand: ParsableCommand {
     case "table":
       let settings = try Settings(
         file: nil, environment: [:], commandLine: [])
+      var style = TableStyle.current(
+        settings, perCPU: perCPU, isFile: output != nil,
+        // Of the host that was recorded: its layout may not list all CPUs.
+        cpuCount: result.host["cpus"].flatMap { Int($0) })
+      style.showsAll = !metrics.isEmpty
       let sink = TableSink(
-        reader: stream,
-        style: TableStyle.current(
-          settings, perCPU: perCPU, isFile: output != nil,
-          // Of the host that was recorded: its layout may not list all CPUs.
-          cpuCount: result.host["cpus"].flatMap { Int($0) }),
+        reader: stream, style: style,
         clock: Console.clock(interval: try RunReplay.interval(reader)), writer: writer,
         notice: notice)
       try replay.play(into: sink)
     default:
-      try replay.play(into: CSVSink(reader: stream, writer: writer, notice: notice))
+      try replay.play(into: csv.sink(stream, writer: writer, notice: notice))
     }
   }
 

@@ -62,6 +62,7 @@ struct SampleCommand: ParsableCommand {
     name: .customLong("name"),
     help: ArgumentHelp("Name of the recording.", valueName: "name"))
   var name = "sample"
+  @OptionGroup(title: "CSV") var csv: CSVOptions
   @OptionGroup(title: "Messages") var log: LogOptions
   @Argument(help: ArgumentHelp("Interval in seconds, then count, as in vmstat.", valueName: "n"))
   var intervalAndCount: [String] = []
@@ -130,6 +131,7 @@ struct SampleCommand: ParsableCommand {
     view: (any SampleSink)?, recording: Recording?
   ) throws {
     tell(session.meta)
+    if view is TableSink, let limit = plan.limit { tellOfRare(session.meta, limit) }
     do throws(LBError) {
       let bracket = try session.start()
       try recording?.began(bracket: bracket)
@@ -181,6 +183,19 @@ struct SampleCommand: ParsableCommand {
       for note in meta.notes { Console.say("lbsample: \(note)") }
     } else if let first = meta.notes.first {
       Console.say("lbsample: \(first) (and \(meta.notes.count - 1) more notes: --verbose)")
+    }
+  }
+
+  /// A collector that is read too seldom for a row within `limit` samples would vanish without a
+  /// word.
+  private func tellOfRare(_ meta: StreamMeta?, _ limit: UInt64) {
+    guard let meta, !log.quiet else { return }
+    for stream in meta.streams
+    where stream.cadence > limit && collectors.named.contains(stream.collector) {
+      let every = Durations.text(stream.cadence &* meta.interval)
+      Console.say(
+        "lbsample: \(stream.collector) is read every \(every): no row of \(limit) samples has it; "
+          + "--\(stream.collector)-interval reads it more often")
     }
   }
 
@@ -241,13 +256,14 @@ struct SampleCommand: ParsableCommand {
     _ settings: Settings, host: [(name: String, value: String)], stop: StopFlag
   ) throws(LBError) -> (any SampleSink)? {
     if record != nil, format == nil, output == nil, !Console.outputIsTerminal { return nil }
+    try csv.check(settings["sample.format"])
     let destination = try TextDestination(path: output, unless: stop)
     let reader = StreamReader(raw: raw)
     let writer: TextWriter = { bytes throws(LBError) in try destination.write(bytes) }
     let isQuiet = log.quiet
     let notice: (String) -> Void = { if !isQuiet { Console.say("lbsample: \($0)") } }
     switch settings["sample.format"] {
-    case "csv": return CSVSink(reader: reader, writer: writer, notice: notice)
+    case "csv": return try csv.sink(reader, writer: writer, notice: notice)
     case "ndjson":
       return NDJSONSink(
         reader: reader, host: host, configuration: settings.all + collectors.entries,
@@ -257,12 +273,14 @@ struct SampleCommand: ParsableCommand {
         throw LBError(
           .configuration, "--raw goes with --format csv or ndjson: the table shows rates")
       }
+      var style = TableStyle.current(
+        settings, perCPU: perCPU(settings), isFile: output != nil,
+        // A choice of columns may leave CPUs out of the layout.
+        cpuCount: isWhole ? nil : TableStyle.cpuCount(sampling.roots))
+      style.named = Set(collectors.named)
+      style.showsAll = !collectors.only.isEmpty
       return TableSink(
-        reader: reader,
-        style: TableStyle.current(
-          settings, perCPU: perCPU(settings), isFile: output != nil,
-          // A choice of columns may leave CPUs out of the layout.
-          cpuCount: isWhole ? nil : TableStyle.cpuCount(sampling.roots)),
+        reader: reader, style: style,
         clock: Console.clock(interval: settings.duration("sample.interval")), writer: writer,
         notice: notice)
     }

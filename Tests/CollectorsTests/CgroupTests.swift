@@ -85,6 +85,34 @@ import Testing
     }
   }
 
+  /// A v1 group without a limit says LONG_MAX, rounded down to a page of 4 or 64 KiB.
+  @Test(arguments: [0x7fff_ffff_ffff_f000, 0x7fff_ffff_ffff_0000] as [UInt64])
+  func noLimitIsAbsent(_ none: UInt64) throws {
+    let folder = try TemporaryFolder()
+    let base = "sys/fs/cgroup/memory"
+    try folder.write("\(base)/cgroup.procs", "")
+    try folder.write("\(base)/w/cgroup.procs", "")
+    func say(_ limit: UInt64) throws {
+      try folder.write(
+        "\(base)/w/memory.stat",
+        "cache 1\nhierarchical_memory_limit \(limit)\nhierarchical_memsw_limit \(none)\nrss 2\n")
+    }
+    try say(none)
+    let roots = MountRoots(proc: folder.file("proc"), sys: folder.file("sys"))
+    let armed = try CgroupCollector(choices: [.path("/w")]).arm(CollectorContext(roots: roots))
+    defer { armed.disarm() }
+    let acquisition = SingleAcquisition(armed)
+    var wanted: [String: UInt64] = [
+      "cgroup.memory.stat.cache[/w]": 1, "cgroup.memory.stat.rss[/w]": 2,
+    ]
+    for limit in [none, 1 << 30, none] {
+      try say(limit)
+      #expect(acquisition.take() == .complete)
+      wanted["cgroup.memory.stat.hierarchical_memory_limit[/w]"] = limit == none ? nil : limit
+      #expect(acquisition.named == wanted)
+    }
+  }
+
   @Test(arguments: ["/nobody", "../../etc", "/batch/../.."])
   func whatIsNoGroupIsAbsent(_ path: String) throws {
     let (folder, context) = try unified()
@@ -102,12 +130,14 @@ import Testing
       "cpuacct/cgroup.procs": "", "cpuacct/w/cgroup.procs": "", "cpuacct/w/cpuacct.usage": "7000\n",
       "blkio/cgroup.procs": "", "blkio/w/cgroup.procs": "",
       "blkio/w/blkio.throttle.io_serviced": "8:0 Read 1\n8:0 Write 2\nTotal 3\n",
+      "blkio/w/blkio.throttle.io_service_bytes": "Total 0\n",
     ] {
       try folder.write("sys/fs/cgroup/\(name)", text)
     }
     let roots = MountRoots(proc: folder.file("proc"), sys: folder.file("sys"))
     let armed = try CgroupCollector(choices: [.path("/w")]).arm(CollectorContext(roots: roots))
     defer { armed.disarm() }
+    #expect(!armed.notes.contains { $0.contains("io_service_bytes") }, "\(armed.notes)")
     #expect(
       values(armed).1 == [
         "cgroup.cpu.stat.usage_usec[/w]": 7, "cgroup.memory.usage_in_bytes[/w]": 12288,

@@ -263,6 +263,51 @@ import Testing
       })
   }
 
+  /// /proc/PID/io of the shell has all that its child wrote, from when it has waited for it.
+  @Test func theShellDidNotWriteWhatItsChildWrote() throws {
+    let folder = try TemporaryFolder()
+    let file = folder.file("written")
+    let root = try child(
+      "/bin/sh", "-c", "sleep 0.1; dd if=/dev/zero of=\(file) bs=65536 count=100; sleep 30")
+    defer {
+      root.signalGroup(SIGKILL)
+      _ = root.reap(until: Clock.monotonic() + 1_000_000_000)
+    }
+    let top = try TopCollector(count: 50, order: .io).arm(context)
+    let tree = try TreeCollector(
+      target: WorkloadTarget(process: root.pid), perThread: false
+    ).arm(context)
+    defer {
+      top.disarm()
+      tree.disarm()
+    }
+    func inclusive() -> UInt64 {
+      let line = SmallFile.text("/proc/\(root.pid)/io")?.split(separator: "\n")
+        .first { $0.hasPrefix("write_bytes") }
+      return line.flatMap { UInt64($0.split(separator: " ")[1]) } ?? 0
+    }
+    var written: UInt64 = 0
+    func look() {
+      _ = sample(top)
+      for row in rows(top) where row["pid"] == .number(UInt64(root.pid)) {
+        if case .number(let bytes) = row["write_bytes"] { written += bytes }
+      }
+      _ = sample(tree)
+      for row in rows(tree) where row["pid"] == .number(UInt64(root.pid)) {
+        if case .number(let bytes) = row["write_bytes"] { #expect(bytes < 65536) }
+      }
+    }
+    let hasWaited = eventually {
+      look()
+      return inclusive() >= 6_553_600
+    }
+    guard hasWaited else {
+      try Test.cancel("what is written to \(file) is not counted by the kernel")
+    }
+    for _ in 0..<3 { look() }
+    #expect(written < 65536)
+  }
+
   @Test func memoryRanksByResidentPages() throws {
     let armed = try TopCollector(count: 5, order: .memory).arm(context)
     defer { armed.disarm() }

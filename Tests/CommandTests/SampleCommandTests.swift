@@ -205,4 +205,51 @@ import Testing
     #expect(text.contains("lbtest0 vanished"))
     #expect(text.contains(#""event":"layout""#))
   }
+
+  /// Ten collectors had a live table of times alone, and a choice of columns was dropped.
+  @Test(arguments: [
+    (["--interrupts"], "interrupts"), (["--softirqs"], "TIMER"), (["--files"], "file_allocated"),
+    (["--entropy"], "entropy_avail"), (["--timex"], "offset"),
+    (["--vm-interval", "50ms", "--vm", "--only", "vm.pgfree"], "pgfree"),
+    (["--cpu", "--only", "cpu.user[0]"], "usr"),
+  ])
+  func whatIsNamedHasColumns(_ arguments: [String], _ heading: String) throws {
+    let command = try Command()
+    let outcome = try command.start(
+      arguments + ["-i", "50ms", "-c", "1"] + intervals(arguments)
+    ).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.output.contains(heading), "\(outcome.output)")
+    let row = try #require(outcome.lines.last)
+    #expect(row.contains("|"), "\(row)")
+  }
+
+  private func intervals(_ arguments: [String]) -> [String] {
+    arguments.contains("--only") || arguments.contains("--softirqs")
+      ? [] : arguments.flatMap { ["\($0)-interval", "50ms"] }
+  }
+
+  @Test func whatHasNoRowInTimeIsSaid() throws {
+    let outcome = try Command()("--links", "--cpu", "-i", "50ms", "-c", "1")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.error.contains("links is read every 10s: no row of 1 samples has it"))
+  }
+
+  @Test func csvHasUnitsTimesAndRecordsOnRequest() throws {
+    let command = try Command()
+    let units = try command(
+      "--cpu", "--only", "cpu.ctxt", "--format", "csv", "--units", "header", "--time", "iso",
+      "-i", "50ms", "-c", "1")
+    #expect(units.lines.first == "time,elapsed_ns,cpu.ctxt (count/s)", "\(units.output)")
+    #expect(units.lines.last?.contains("Z,") ?? false)
+    let records = try command(
+      "--top", "2", "--top-by", "memory", "--top-interval", "50ms", "-i", "50ms", "-c", "2",
+      "--format", "csv", "--records", "busiest")
+    #expect(records.lines.first?.hasPrefix("time_ns,kind,pid,tid,ppid,comm,") ?? false)
+    #expect(records.lines.count >= 3, "\(records.output)")
+    let refused = try command("--cpu", "--records", "flow", "--format", "csv", "-c", "1")
+    #expect(refused.code == 2 && refused.error.contains("nothing here gives records"))
+    let table = try command.start(["--cpu", "--units", "header", "-c", "1"]).finish()
+    #expect(table.code == 2 && table.error.contains("--units goes with --format csv"))
+  }
 }

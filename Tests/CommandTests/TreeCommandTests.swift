@@ -106,6 +106,62 @@ import Testing
     #expect(abs(seen + unseen - total) < total * 0.1 + 50e6)
   }
 
+  /// Each of a chain of processes writes as often. A parent's /proc/PID/io has what the children
+  /// had that it has waited for, and nothing of those that it ignored; exit records have KiB, and
+  /// calls by 1,024.
+  @Test(arguments: [
+    (3, 777, 33, "wait", "20ms"), (5, 777, 33, "wait", "20ms"), (5, 777, 33, "wait", "10s"),
+    (3, 2048, 1024, "ignore", "20ms"), (5, 2048, 1024, "ignore", "10s"),
+    (5, 777, 33, "orphan", "20ms"), (5, 777, 33, "orphan", "10s"),
+  ])
+  func eachByteOfATreeIsCountedOnce(
+    _ depth: Int, _ calls: Int, _ bytes: Int, _ mode: String, _ interval: String
+  ) throws {
+    guard recordsArePermitted() else {
+      try Test.cancel("exit records are not permitted here")
+    }
+    let outcome = try Command()(
+      "run", "--tree", "workload", "--interval", interval, "--format", "json", "-r", "2", "--",
+      Self.workload, "chain", "\(depth)", "\(calls)", "\(bytes)", mode)
+    #expect(outcome.code == 0, "\(outcome.error)")
+    for metrics in try attempts(outcome).0.map(\.metrics) {
+      #expect(metrics["tree.wchar"] == Double(depth * calls * bytes))
+      #expect(metrics["tree.syscw"] == Double(depth * calls))
+      #expect(metrics["tree.exits"] == Double(depth))
+    }
+  }
+
+  /// What an unprivileged tree's parents have waited for is in their counts, seen or not.
+  @Test func withoutPrivilegeEachByteIsCountedOnceToo() throws {
+    guard getuid() == 0 else {
+      try Test.cancel("only root can give its privileges up")
+    }
+    for interval in ["20ms", "10s"] {
+      let outcome = try Command().unprivileged(
+        [
+          "run", "--tree", "workload", "--interval", interval, "--format", "json", "--runs-dir",
+          "@data", "--", "@workload", "chain", "5", "777", "33", "wait",
+        ], programs: ["workload": Self.workload])
+      #expect(outcome.code == 0, "\(outcome.error)")
+      let (attempt, _) = try attempt(outcome)
+      #expect(attempt.metrics["tree.wchar"] == Double(5 * 777 * 33))
+      #expect(attempt.metrics["tree.syscw"] == Double(5 * 777))
+    }
+  }
+
+  /// Two thirds of the time are children's that live for less than a tick.
+  @Test func theTimesOfShortChildrenAreInTheTreesTimes() throws {
+    let outcome = try Command()(
+      "run", "--tree", "workload", "--format", "json", "--", Self.workload, "forks", "100", "3")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let (attempt, _) = try attempt(outcome)
+    let tree = try #require(attempt.metrics["tree.utime"])
+    let system = try #require(attempt.metrics["tree.stime"])
+    let used = attempt.userNanoseconds + attempt.systemNanoseconds
+    // In ticks of 10 ms, own and children's each, user and system.
+    #expect(abs(tree + system - used) <= 50e6, "\(tree) + \(system) of \(used)")
+  }
+
   @Test func aRunFollowsItsWorkloadByDefault() throws {
     let command = try Command()
     let outcome = try command(

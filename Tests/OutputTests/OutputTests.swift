@@ -98,6 +98,75 @@ private final class Lines {
 }
 
 @Suite struct SinkTests {
+  @Test func csvSaysUnitsAndDatesOnRequest() throws {
+    let lines = Lines()
+    var style = CSVStyle()
+    (style.units, style.time) = (.header, .iso)
+    let layout = Layout(
+      collector: "cpu", stream: 0, epoch: 1,
+      columns: [
+        Column(collector: "cpu", metric: cpuMetrics[0], instance: "all"),
+        Column(collector: "net", metric: bytesIn, instance: "a,b"),
+        Column(
+          collector: "m", metric: MetricDescription("free", .bytes, .gauge, meaning: ""),
+          instance: ""),
+      ])
+    for raw in [false, true] {
+      let sink = CSVSink(
+        reader: StreamReader(raw: raw), style: style, writer: lines.write, notice: { _ in })
+      try sink.begin(meta())
+      try sink.layout(layout)
+      try send([10, 100, 7], header(0), to: sink)
+      try send([60, 150, 8], header(1), to: sink)
+      try sink.commit(watermark: .max)
+    }
+    #expect(
+      lines.lines[0]
+        == "time,elapsed_ns,cpu.user[all] (1),\"net.rx_bytes[a,b] (bytes/s)\",m.free (bytes)")
+    #expect(lines.lines[1] == "1970-01-01T00:00:01.000001005Z,1000000000,0.5,50,8")
+    #expect(
+      lines.lines[2]
+        == "time,elapsed_ns,cpu.user[all] (ns),\"net.rx_bytes[a,b] (bytes)\",m.free (bytes)")
+  }
+
+  @Test func recordsAreRowsOnRequest() throws {
+    let lines = Lines()
+    let number = MetricDescription("pid", .count, .gauge, meaning: "")
+    let name = MetricDescription("comm", .text, .gauge, meaning: "")
+    var about = meta()
+    about.records = [
+      RecordSchema(
+        collector: "tree", stream: 3, name: "process", fields: [number, name, name, bytesIn],
+        rowsPerTick: 4)
+    ]
+    func sink(_ record: String) -> RecordCSVSink {
+      RecordCSVSink(
+        reader: StreamReader(raw: false), record: record, style: CSVStyle(), writer: lines.write)
+    }
+    let records = sink("process")
+    try records.begin(about)
+    func word(_ text: String) -> UInt64 {
+      text.utf8.reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+    let rows: [UInt64] = [
+      12, word("a \"long,"), word(" name"), RecordSchema.absent, 13, word("sh"), 0, 5,
+    ]
+    var header = header(1)
+    header.stream = 3
+    try records.records(header, rows.span)
+    try records.commit(watermark: .max)
+    #expect(
+      lines.lines == [
+        "time_ns,pid,comm,rx_bytes", "1000001005,12,\"a \"\"long, name\",",
+        "1000001005,13,sh,5",
+      ])
+    #expect {
+      try sink("flow").begin(about)
+    } throws: { error in
+      (error as? LBError)?.message.contains("there are records of process") ?? false
+    }
+  }
+
   @Test func csvHasOneHeaderAndOneRowATick() throws {
     let lines = Lines()
     let sink = CSVSink(
@@ -534,5 +603,36 @@ private final class Lines {
   @Test func quotesAreQuotedByScalars() {
     #expect(CSVSink.quoted("a\"\u{301}b") == "\"a\"\"\u{301}b\"")
     #expect(CSVSink.quoted("a\r\nb") == "\"a\r\nb\"" && CSVSink.quoted("plain") == "plain")
+  }
+
+  /// What lies between the edges of a repetition stands beside its metric, in no row of its own.
+  @Test func peaksStandBesideTheirMetrics() throws {
+    var result = RunResult(
+      runID: "x-20260101-000000-00000000", name: "x", kind: "run", startUnixNanoseconds: 0)
+    var phase = PhaseResult(name: "main", command: ["sleep", "1"])
+    let metrics: [(String, String, Double)] = [
+      ("disk.bytes", "bytes", 4096), ("disk.bytes.rate.max", "bytes/s", 3_145_728),
+      ("disk.bytes.rate.mean", "bytes/s", 1_048_576), ("tree.exits", "count", 2),
+      ("tree.rss", "bytes", 1_048_576), ("tree.rss.min", "bytes", 1024),
+      ("tree.rss.max", "bytes", 9_437_184), ("cpu.user", "ns", 5e8),
+      ("cpu.user.rate.max", "1", 0.75), ("cgroup.pids.max", "count", 12),
+    ]
+    phase.metrics = metrics.map { name, unit, median in
+      MetricSummary(
+        metric: name, unit: unit, count: 1, median: median, minimum: median, maximum: median,
+        medianAbsoluteDeviation: 0, medianLow: nil, medianHigh: nil)
+    }
+    result.phases = [phase]
+    let lines = RunReport.text(result).split(separator: "\n").map(String.init)
+    func line(_ name: String) -> String? { lines.first { $0.hasPrefix(name + " ") } }
+    #expect(try #require(line("disk.bytes")).hasSuffix("3M/s"))
+    #expect(try #require(line("tree.rss")).hasSuffix("9M"))
+    #expect(try #require(line("cpu.user")).hasSuffix("75.00 %"))
+    #expect(line("cgroup.pids.max") != nil, "the kernel's own name")
+    #expect(line("cpu.user ±") != nil && lines.contains { $0.hasPrefix("± by the kernel's") })
+    #expect(!(line("tree.exits")?.contains("±") ?? true), "it is exact")
+    #expect(!lines.contains { $0.hasPrefix("tree.rss.") || $0.contains(".rate.") })
+    #expect(lines.contains { $0.contains("levels of the workload's tree") })
+    #expect(!lines.contains { $0.contains("nothing new") })
   }
 }

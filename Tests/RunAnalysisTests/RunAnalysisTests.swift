@@ -150,4 +150,15 @@ import Testing
     #expect(rows[0].medianLow == 1 && rows[0].medianHigh == 7 && rows[0].repetitions == nil)
     #expect(RunSummary.rows(of: phase, confidence: 0.999) { _ in "" }[0].medianLow == nil)
   }
+
+  /// A level that stood still in one repetition has no range there: it is its own.
+  @Test func aLevelThatStoodStillIsItsOwnRange() throws {
+    var phase = PhaseResult(name: "main", command: [])
+    phase.repetitions = [repetition(1, 5), repetition(2, 7), repetition(3, 6)]
+    phase.repetitions[1].attempts[0].metrics["cpu.user[all].max"] = 9
+    let row = try #require(
+      RunSummary.rows(of: phase) { _ in "ns" }.first { $0.metric == "cpu.user[all].max" })
+    #expect(row.count == 3 && row.median == 6 && row.maximum == 9 && row.minimum == 5)
+    #expect(row.repetitions == nil)
+  }
 }

@@ -16,22 +16,31 @@ private func layout(_ metrics: [MetricDescription], epoch: UInt32 = 1) -> Layout
 
 /// Gives frames to the differences and to the ledger's account alike.
 private struct Bracket {
-  let deltas = BracketDeltas()
+  let deltas: BracketDeltas
   var watch = StepWatch()
   var layout: Layout
   var number: UInt32 = 1
   var time: UInt64 = 0
 
-  init(_ layout: Layout) throws {
+  /// Differences and means, without what lies in between.
+  var metrics: [String: Double] {
+    deltas.metrics().filter { name, _ in
+      !name.contains(".rate.") && !name.hasSuffix(".min") && !name.hasSuffix(".max")
+    }
+  }
+
+  init(_ layout: Layout, isWorkloads: Bool = false) throws {
+    deltas = BracketDeltas { _ in isWorkloads }
     self.layout = layout
     try deltas.layout(layout)
     watch.layout(layout)
   }
 
   mutating func frame(
-    _ values: [UInt64], _ edge: BracketEdge = .none, _ outcome: AcquisitionOutcome = .complete
+    _ values: [UInt64], _ edge: BracketEdge = .none, _ outcome: AcquisitionOutcome = .complete,
+    after nanoseconds: UInt64 = 1_000_000_000
   ) throws {
-    time += 1_000_000_000
+    time += nanoseconds
     let header = FrameHeader(
       outcome: outcome, edge: edge, stream: 0, epoch: layout.epoch, bracket: number,
       start: time, end: time)
@@ -53,7 +62,7 @@ private struct Bracket {
     for value in [100, 2_000_000_000, 4_000_000_000] as [UInt64] { try bracket.frame([value, 9]) }
     try bracket.frame([7, 5], .close)
     // Up to 2^32, once round, and 7.
-    #expect(bracket.deltas.metrics() == ["c.narrow": 4_589_934_599, "c.level": 5])
+    #expect(bracket.metrics == ["c.narrow": 4_589_934_599, "c.level": 7.75])
     let counts = bracket.watch.take()
     #expect(counts.wraps == 2 && counts.resets == 0 && counts.stepsBack == 0)
     #expect(bracket.watch.take() == CounterCounts())
@@ -72,7 +81,7 @@ private struct Bracket {
     bracket.number = 2
     try bracket.frame([6000, 5], .open)
     try bracket.frame([6002, 8], .close)
-    #expect(bracket.deltas.metrics() == ["c.wide": 1024, "c.narrow": 3])
+    #expect(bracket.metrics == ["c.wide": 1024, "c.narrow": 3])
   }
 
   @Test func aMisreadingWithinDoesNoHarm() throws {
@@ -80,13 +89,13 @@ private struct Bracket {
     try bracket.frame([1000, 90_000], .open)
     try bracket.frame([0, 0])
     try bracket.frame([1010, 90_003], .close)
-    #expect(bracket.deltas.metrics() == ["c.wide": 5120, "c.narrow": 3])
+    #expect(bracket.metrics == ["c.wide": 5120, "c.narrow": 3])
     #expect(bracket.watch.take().resets == 0)
     // At the close it cannot be told from a reset.
     bracket.number = 2
     try bracket.frame([1000, 90_000], .open)
     try bracket.frame([0, 90_001], .close)
-    #expect(bracket.deltas.metrics() == ["c.narrow": 1])
+    #expect(bracket.metrics == ["c.narrow": 1])
   }
 
   @Test func columnsThatGoAndComeContinueAndSumsDoNot() throws {
@@ -98,7 +107,7 @@ private struct Bracket {
     try bracket.change(whole)
     try bracket.frame([14, 900, 3])
     try bracket.frame([15, 901, 5], .close)
-    #expect(bracket.deltas.metrics() == ["c.wide": 2560, "c.narrow": 4])
+    #expect(bracket.metrics == ["c.wide": 2560, "c.narrow": 4])
   }
 
   @Test func aLayoutBehindTheCloseChangesNothing() throws {
@@ -106,13 +115,13 @@ private struct Bracket {
     try bracket.frame([10, 1], .open)
     try bracket.frame([12, 2], .close)
     try bracket.change(layout([narrow], epoch: 2))
-    #expect(bracket.deltas.metrics() == ["c.wide": 1024, "c.level": 2])
+    #expect(bracket.metrics == ["c.wide": 1024, "c.level": 1.5])
     // Nor does a frame of its own bracket behind it.
     try bracket.frame([70])
     bracket.number = 2
     try bracket.frame([80], .open)
     try bracket.frame([85], .close)
-    #expect(bracket.deltas.metrics() == ["c.narrow": 5])
+    #expect(bracket.metrics == ["c.narrow": 5])
   }
 
   @Test func edgesWithoutValuesAreTakenAgainOrMissed() throws {
@@ -124,7 +133,7 @@ private struct Bracket {
     try bracket.frame([], .open, .truncated)
     try bracket.frame([20, 6])
     try bracket.frame([30, 7], .close)
-    #expect(bracket.deltas.metrics() == ["c.level": 7])
+    #expect(bracket.metrics == ["c.level": 6.5])
     bracket.number = 3
     // Neither edge.
     try bracket.frame([], .open, .absent)
@@ -136,7 +145,7 @@ private struct Bracket {
     try bracket.frame([40, 8], .open)
     try bracket.frame([], .close, .truncated)
     try bracket.frame([41, 9], .close)
-    #expect(bracket.deltas.metrics() == ["c.wide": 512, "c.level": 9])
+    #expect(bracket.metrics == ["c.wide": 512, "c.level": 8.5])
   }
 
   /// Counts of a group for half of the time stand for twice as many, and its ratio is of the whole.
@@ -160,8 +169,162 @@ private struct Bracket {
     try bracket.frame([100, 100, 10, 20], .open)
     try bracket.frame([200, 200, 20, 30])
     try bracket.frame([300, 200, 40, 30], .close)
-    let metrics = bracket.deltas.metrics()
+    let metrics = bracket.metrics
     #expect(metrics["perf.a"] == 60 && metrics["perf.b"] == 20 && metrics["perf.ratio"] == 3)
+  }
+}
+
+@Suite struct BracketCourseTests {
+  /// A ramp has its true mean however it is read: 0 to 8 in 8 s, read at 0, 1, 5 and 8 s.
+  @Test func aMeanIsByTime() throws {
+    var bracket = try Bracket(layout([level]))
+    try bracket.frame([0], .open)
+    try bracket.frame([1], after: 1_000_000_000)
+    try bracket.frame([5], after: 4_000_000_000)
+    try bracket.frame([8], .close, after: 3_000_000_000)
+    #expect(
+      bracket.deltas.metrics() == ["c.level": 4, "c.level.min": 0, "c.level.max": 8])
+    #expect(bracket.deltas.units["c.level.max"] == "count")
+  }
+
+  @Test func aLevelThatStandsStillHasNoRange() throws {
+    var bracket = try Bracket(layout([level]))
+    for (place, edge) in [BracketEdge.open, .none, .close].enumerated() {
+      try bracket.frame([7], edge, after: UInt64(place + 1))
+    }
+    #expect(bracket.deltas.metrics() == ["c.level": 7])
+  }
+
+  @Test func signedLevelsHaveTheirMean() throws {
+    let signed = MetricDescription("s", .count, .gauge, isSigned: true, meaning: "")
+    var bracket = try Bracket(layout([signed]))
+    try bracket.frame([UInt64(bitPattern: -6)], .open)
+    try bracket.frame([2], .close)
+    #expect(bracket.deltas.metrics() == ["c.s": -2, "c.s.min": -6, "c.s.max": 2])
+  }
+
+  /// A tree is not there yet at the opening, and gone at the close.
+  @Test func aWorkloadsLevelsAreThoseBetweenTheEdges() throws {
+    var bracket = try Bracket(layout([wide, level]), isWorkloads: true)
+    try bracket.frame([0, 1], .open)
+    try bracket.frame([1, 100])
+    try bracket.frame([2, 200])
+    try bracket.frame([3, 0], .close)
+    #expect(bracket.metrics == ["c.wide": 1536, "c.level": 150])
+    #expect(bracket.deltas.metrics()["c.level.max"] == 200)
+    bracket.number = 2
+    try bracket.frame([0, 1], .open)
+    try bracket.frame([1, 70])
+    try bracket.frame([3, 0], .close)
+    #expect(bracket.metrics == ["c.wide": 1536, "c.level": 70], "the only one")
+    bracket.number = 3
+    try bracket.frame([0, 1], .open)
+    try bracket.frame([3, 0], .close)
+    #expect(bracket.metrics == ["c.wide": 1536], "the edges alone say nothing")
+  }
+
+  /// avg10 looks back over ten seconds: over a bracket of four it would tell of the time before.
+  @Test func averagesThatReachBackBeyondTheBracketAreLeftOut() throws {
+    let metrics = ["cpu.some.avg10", "cpu.some.avg60", "load1", "average"].map {
+      MetricDescription($0, .count, .gauge, meaning: "")
+    }
+    var bracket = try Bracket(layout(metrics))
+    try bracket.frame([9, 9, 9, 9], .open)
+    try bracket.frame([8, 8, 8, 8], .close, after: 4_000_000_000)
+    #expect(bracket.metrics == ["c.average": 8.5])
+    bracket.number = 2
+    try bracket.frame([9, 9, 9, 9], .open)
+    try bracket.frame([8, 8, 8, 8], after: 9_999_999_999)
+    try bracket.frame([4, 4, 4, 4], after: 1)
+    try bracket.frame([2, 2, 2, 2], .close, after: 10_000_000_000)
+    #expect(bracket.metrics["c.cpu.some.avg10"] == 3)
+    #expect(bracket.metrics["c.cpu.some.avg60"] == nil && bracket.metrics["c.load1"] == nil)
+    bracket.number = 3
+    try bracket.frame([9, 9, 9, 9], .open)
+    try bracket.frame([8, 6, 5, 8], .close, after: 60_000_000_000)
+    #expect(bracket.metrics["c.load1"] == 5 && bracket.metrics["c.cpu.some.avg60"] == 6)
+  }
+
+  /// 40 windows of 10 ms: 36 with 1,000 a second, 3 with 50,000 and one with a million.
+  @Test func ratesHaveTheirMeanMaximumAndQuantiles() throws {
+    var bracket = try Bracket(layout([wide, narrow]))
+    var value: UInt64 = 4_294_967_290
+    try bracket.frame([7, value], .open)
+    for window in 1...40 {
+      value += window == 20 ? 10_000 : window % 10 == 0 ? 500 : 10
+      try bracket.frame(
+        [7, value & 0xffff_ffff], window == 40 ? .close : .none, after: 10_000_000)
+    }
+    let metrics = bracket.deltas.metrics()
+    let mean = try #require(metrics["c.narrow.rate.mean"])
+    #expect(abs(mean - 11_860 / 0.4) < 1e-6 * mean)
+    #expect(metrics["c.narrow.rate.max"] == 1_000_000)
+    let median = try #require(metrics["c.narrow.rate.p50"])
+    #expect(abs(median / 1000 - 1) < 0.032)
+    let ninetyFifth = try #require(metrics["c.narrow.rate.p95"])
+    #expect(abs(ninetyFifth / 50_000 - 1) < 0.032)
+    #expect(bracket.deltas.units["c.narrow.rate.max"] == "count/s")
+    #expect(!metrics.keys.contains { $0.hasPrefix("c.wide.") }, "it stood still")
+    // The next bracket has nothing of this one, and too few windows for quantiles.
+    bracket.number = 2
+    try bracket.frame([7, 0], .open)
+    try bracket.frame([7, 5])
+    try bracket.frame([8, 5], .close)
+    let next = bracket.deltas.metrics()
+    #expect(next["c.narrow.rate.max"] == 5 && next["c.narrow.rate.mean"] == 2.5)
+    #expect(next["c.narrow.rate.p50"] == nil)
+    #expect(next["c.wide.rate.max"] == 512)
+    // One window's rate is the mean.
+    bracket.number = 3
+    try bracket.frame([7, 0], .open)
+    try bracket.frame([7, 5], .close)
+    #expect(bracket.deltas.metrics() == ["c.narrow": 5, "c.wide": 0])
+  }
+
+  /// A reading just behind the last one, and a counter that the kernel keeps in ticks of 10 ms,
+  /// make no great rate of little time.
+  @Test func littleTimeMakesNoGreatRate() throws {
+    let ticks = MetricDescription(
+      "ticks", .nanoseconds, .counter, scale: Scale(10_000_000), resolution: 10_000_000,
+      meaning: "")
+    var bracket = try Bracket(layout([narrow, ticks]))
+    try bracket.frame([0, 0], .open)
+    for window in 1...50 as ClosedRange<UInt64> {
+      // One tick in two of the windows, which are as long as one.
+      try bracket.frame([window * 100, window / 2], after: 10_000_000)
+    }
+    // Late by 9 ms, and the next one in time.
+    try bracket.frame([5190, 26], after: 19_000_000)
+    try bracket.frame([5200, 26], after: 1_000_000)
+    try bracket.frame([5210, 27], .close, after: 1_000_000)
+    let metrics = bracket.deltas.metrics()
+    #expect(try #require(metrics["c.narrow.rate.max"]) < 10_001)
+    #expect(try #require(metrics["c.ticks.rate.max"]) < 0.61)
+    let mean = try #require(metrics["c.ticks.rate.mean"])
+    #expect(abs(mean - 0.27 / 0.521) < 1e-9)
+    #expect(metrics["c.ticks.rate.p95"] == nil, "five rates are none for quantiles")
+    #expect(metrics["c.narrow.rate.p95"] != nil)
+  }
+
+  /// Any rate from one in sixteen seconds to 2^44 a second is found again within 3 %.
+  @Test func quantilesAreWithinThreePercent() throws {
+    var generator = SystemRandomNumberGenerator()
+    for _ in 0..<50 {
+      let step = UInt64.random(in: 1...(1 << UInt64.random(in: 1...40)), using: &generator)
+      let window = UInt64.random(in: 1_000_000...4_000_000_000, using: &generator)
+      var bracket = try Bracket(
+        layout([MetricDescription("n", .count, .counter, meaning: "")]))
+      try bracket.frame([0], .open)
+      for place in 1...30 as ClosedRange<UInt64> {
+        try bracket.frame([step * place], place == 30 ? .close : .none, after: window)
+      }
+      let rate = Double(step) * 1e9 / Double(window)
+      let metrics = bracket.deltas.metrics()
+      for name in ["c.n.rate.p50", "c.n.rate.p95"] {
+        let found = try #require(metrics[name])
+        #expect(abs(found / rate - 1) < 0.032, "\(step) in \(window) ns: \(found) of \(rate)")
+      }
+    }
   }
 }
 

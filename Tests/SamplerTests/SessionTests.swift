@@ -191,7 +191,7 @@ import Testing
     }
     #expect(frames.map { $0.values[0] } == [10, 11, 13, 16, 20])
     #expect(frames.map(\.header.edge) == [.open, .none, .none, .none, .close])
-    #expect(deltas.metrics() == ["scripted.value[a]": 10])
+    #expect(deltas.metrics()["scripted.value[a]"] == 10)
   }
 
   /// A bracket that was never closed, as behind a start that another thread's silence failed.

@@ -1,6 +1,8 @@
 // Workloads of known behaviour for the tests: what a shell or coreutils cannot promise.
 #define _GNU_SOURCE
+#include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +83,43 @@ static int reuse(int count) {
   return 0;
 }
 
+// A chain of DEPTH processes, each of which makes CALLS writes of BYTES, with a pause of a fiftieth
+// of a second before and behind them. Each forks the next one and, by MODE, waits for it (`wait`),
+// ignores SIGCHLD until it is gone (`ignore`), or ends before it, but for the first one, which lasts
+// until all have ended (`orphan`).
+static int chain(int depth, long calls, size_t bytes, char mode, int ends) {
+  static char zeros[65536];
+  if (depth > 1) {
+    if (mode == 'i') signal(SIGCHLD, SIG_IGN);
+    pid_t child = fork();
+    if (child < 0) return 1;
+    if (child == 0) _exit(chain(depth - 1, calls, bytes, mode, -1));
+    if (mode != 'o') waitpid(child, NULL, 0);
+  }
+  int null = open("/dev/null", O_WRONLY);
+  usleep(20000);
+  for (long index = 0; index < calls; index++)
+    if (write(null, zeros, bytes) != (ssize_t)bytes) return 1;
+  usleep(20000);
+  if (ends >= 0) {
+    char byte;
+    while (read(ends, &byte, 1) > 0) continue;
+    usleep(20000);
+  }
+  return 0;
+}
+
+static int chain_with_root(int depth, long calls, size_t bytes, char mode) {
+  int ends[2];
+  if (mode != 'o') return chain(depth, calls, bytes, mode, -1);
+  if (bytes > 65536 || pipe(ends) != 0) return 1;
+  pid_t child = fork();
+  if (child < 0) return 1;
+  if (child == 0) _exit(chain(depth - 1, calls, bytes, mode, -1));
+  close(ends[1]);
+  return chain(1, calls, bytes, mode, ends[0]);
+}
+
 // MEBIBYTES of memory bound to NODE (mbind with MPOL_BIND), touched, and kept for SECONDS.
 static int bind_memory(int node, size_t mebibytes, double seconds) {
   size_t bytes = mebibytes << 20;
@@ -105,7 +144,10 @@ int main(int count, char **words) {
   if (count == 3 && strcmp(words[1], "reuse") == 0) return reuse(atoi(words[2]));
   if (count == 5 && strcmp(words[1], "bind") == 0)
     return bind_memory(atoi(words[2]), (size_t)atol(words[3]), atof(words[4]));
+  if (count == 6 && strcmp(words[1], "chain") == 0)
+    return chain_with_root(atoi(words[2]), atol(words[3]), (size_t)atol(words[4]), words[5][0]);
   fprintf(stderr, "usage: workload forks COUNT MILLISECONDS | reuse COUNT | calls COUNT |"
-                  " threads COUNT | bind NODE MEBIBYTES SECONDS\n");
+                  " threads COUNT | bind NODE MEBIBYTES SECONDS |"
+                  " chain DEPTH CALLS BYTES wait|ignore|orphan\n");
   return 2;
 }

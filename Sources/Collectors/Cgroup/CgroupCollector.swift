@@ -139,7 +139,7 @@ struct CgroupCollector: TextCollector {
       [
         number(folder, "memory.usage_in_bytes", name),
         number(folder, "memory.max_usage_in_bytes", name), number(folder, "memory.failcnt", name),
-        list(folder, "memory.stat", name),
+        list(folder, "memory.stat", name, limits: "_limit"),
       ]
     case "pids": [number(folder, "pids.current", name)]
     default:
@@ -156,9 +156,11 @@ struct CgroupCollector: TextCollector {
     TextSource(number: "\(folder)/\(file)", TextField(file, of: name))
   }
 
-  private func list(_ folder: String, _ file: String, _ name: String) -> TextSource {
+  private func list(
+    _ folder: String, _ file: String, _ name: String, limits: String? = nil
+  ) -> TextSource {
     TextSource("\(folder)/\(file)", isNeeded: false) { text throws(KernelTextError) in
-      try TextFormat.list(text, prefix: "\(file).", of: name)
+      try TextFormat.list(text, prefix: "\(file).", of: name, limits: limits)
     }
   }
 

@@ -17,7 +17,7 @@ struct FilesCollector: TextCollector {
       "file-nr",
       [
         ("file_allocated", "open files"), ("file_unused", "always zero since 2.6"),
-        ("file_maximum", "limit of open files"),
+        ("file_maximum", "limit of open files; absent: none"),
       ]
     ),
     (
@@ -50,7 +50,7 @@ struct FilesCollector: TextCollector {
   func sources(_ context: CollectorContext) -> [TextSource] {
     Self.rows.map { file, names in
       TextSource(context.roots.proc("sys/fs/\(file)")) { text throws(KernelTextError) in
-        try TextFormat.row(text, names.map(\.0))
+        try TextFormat.row(text, names.map(\.0), limit: "file_maximum")
       }
     }
   }

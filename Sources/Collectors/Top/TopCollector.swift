@@ -99,7 +99,7 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
       if table[place].isMissing {
         table.remove(place)
       } else {
-        total &+= table[place].now[CounterLane.cpu]
+        total &+= table[place].own[CounterLane.cpu]
       }
     }
     systemCallsOfSample = reader.calls
@@ -113,7 +113,7 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
     return .complete
   }
 
-  /// Takes one process's number to rank by: `recorded` is what it had before, `now` what it has.
+  /// Takes one process's number to rank by: `recorded` is what it had before, `own` what it has.
   private func scan(_ pid: Int32) {
     guard let cpu = Clock.cpuTime(ofProcess: pid) else { return }
     let known = table.find(pid)
@@ -123,11 +123,11 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
     }
     table[place].isMissing = false
     // What is met for the first time had its use before, but for what began since.
-    table[place].recorded = known == nil ? ProcessCounters() : table[place].now
+    table[place].recorded = known == nil ? ProcessCounters() : table[place].own
     if table[place].recorded[CounterLane.cpu] > cpu { table[place].recorded = ProcessCounters() }
     // On the first reading everybody's use is of before.
     table[place].isOld = isFirst && order != .memory
-    table[place].now[CounterLane.cpu] = cpu
+    table[place].own[CounterLane.cpu] = cpu
     switch order {
     case .cpu: break
     case .memory: scanMemory(place, pid)
@@ -146,26 +146,48 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
     reader.shut(&file)
   }
 
+  /// What it did itself: its children, too, are ranked, or were.
   private func scanIO(_ place: Int, _ pid: Int32) {
     var file = reader.open(pid, "io")
     guard file >= 0 else {
       unreadable &+= 1
       return
     }
-    let bytes = reader.read(file) { text in
-      var now = table[place].now
+    var io = ProcessCounters()
+    var isRead = false
+    _ = reader.read(file) { text in
       do throws(KernelTextError) {
-        try ProcessIO.parse(text) { now[CounterLane.io + $0] = $1 }
-        table[place].now = now
+        try ProcessIO.parse(text) { io[CounterLane.io + $0] = $1 }
+        isRead = true
       } catch {
-        unreadable &+= 1
+        isRead = false
       }
     }
-    // Another process under the same number.
-    if any(table[place].now .< table[place].recorded) { table[place].recorded = ProcessCounters() }
-    table[place].io = bytes > 0 ? 0 : -1
-    if bytes <= 0 { unreadable &+= 1 }
     reader.shut(&file)
+    var status = reader.open(pid, "stat")
+    let stat = status >= 0 ? reader.stat(status) : nil
+    reader.shut(&status)
+    table[place].io = isRead ? 0 : -1
+    guard isRead, let stat else {
+      unreadable &+= 1
+      return
+    }
+    var slot = table[place]
+    // Another process under the same number.
+    if any(io .< slot.now) {
+      slot.recorded = ProcessCounters()
+      slot.now = ProcessCounters()
+      slot.own = ProcessCounters()
+      slot.own[CounterLane.cpu] = table[place].own[CounterLane.cpu]
+      slot.childFaults = 0
+    }
+    let childFaults = stat.childMinorFaults &+ stat.childMajorFaults
+    reader.addOwnIO(
+      io, since: slot.now, isReaper: childFaults != slot.childFaults, threads: stat.threads,
+      of: pid, to: &slot.own)
+    slot.childFaults = childFaults
+    slot.now = io
+    table[place] = slot
   }
 
   override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
@@ -188,11 +210,11 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
 
   private func amount(_ slot: ProcessSlot) -> UInt64 {
     switch order {
-    case .cpu: slot.now[CounterLane.cpu] &- slot.recorded[CounterLane.cpu]
+    case .cpu: slot.own[CounterLane.cpu] &- slot.recorded[CounterLane.cpu]
     case .memory: slot.residentPages
     case .io:
-      slot.now[CounterLane.readBytes] &- slot.recorded[CounterLane.readBytes]
-        &+ slot.now[CounterLane.writeBytes] &- slot.recorded[CounterLane.writeBytes]
+      slot.own[CounterLane.readBytes] &- slot.recorded[CounterLane.readBytes]
+        &+ slot.own[CounterLane.writeBytes] &- slot.recorded[CounterLane.writeBytes]
     }
   }
 
@@ -213,7 +235,7 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
     var file = reader.open(slot.pid, "stat")
     defer { reader.shut(&file) }
     guard file >= 0, let stat = reader.stat(file) else { return nil }
-    let difference = slot.now &- slot.recorded
+    let difference = slot.own &- slot.recorded
     var row = ProcessRecord()
     row.pid = slot.pid
     row.thread = slot.pid

@@ -14,7 +14,7 @@ extension ArmedTree {
     var found = true
     while found {
       found = false
-      for place in 0..<table.high where table[place].pid != 0 {
+      for place in 0..<table.high where table[place].pid != 0 && !table[place].hasEnded {
         let before = forkCount &+ processesLost
         if !table[place].isOpen { open(place) }
         guard table[place].isOpen, !dropEnded(place) else { continue }
@@ -34,7 +34,7 @@ extension ArmedTree {
 
   /// A process that was found by walking while it ended: its record has been counted, or was lost
   /// and its time shows among its parent's children's. Counted again it would be there twice.
-  private func dropEnded(_ place: Int) -> Bool {
+  func dropEnded(_ place: Int) -> Bool {
     guard exits != nil, table[place].isByWalk else { return false }
     table[place].isByWalk = false
     guard table[place].isEnding else { return false }
@@ -62,42 +62,46 @@ extension ArmedTree {
     table[place].descriptors = reader.open(pid, "fd", flags: RawDirectory.pathOnly | O_DIRECTORY)
     table[place].isDenied = table[place].io == -EACCES || table[place].io == -EPERM
     refresh(place)
-    if table[place].isOld { table[place].childTimeBefore = table[place].childTime }
+    guard table[place].isOld else { return }
+    table[place].childTimeBefore = table[place].childTime
+    table[place].childFaultsBefore = table[place].childFaults
   }
 
   // MARK: Reading
 
   /// Reads a member's files; false when it is gone.
   @discardableResult
-  private func refresh(_ place: Int) -> Bool {
+  func refresh(_ place: Int) -> Bool {
     let pid = table[place].pid
     // Before the text, whose success says that the number still is this process's.
     let cpu = followsOwnProc ? Clock.cpuTime(ofProcess: pid) : nil
     guard let stat = reader.stat(table[place].stat) else { return false }
-    var now = table[place].now
-    let before = now
-    now[CounterLane.user] = stat.userTicks &* tick
-    now[CounterLane.system] = stat.systemTicks &* tick
-    now[CounterLane.guest] = stat.guestTicks &* tick
-    now[CounterLane.cpu] = cpu ?? (stat.userTicks &+ stat.systemTicks) &* tick
-    now[CounterLane.minorFaults] = stat.minorFaults
-    now[CounterLane.majorFaults] = stat.majorFaults
-    if table[place].io >= 0 {
-      var io = now
-      let bytes = reader.read(table[place].io) { text in
-        do throws(KernelTextError) {
-          try ProcessIO.parse(text) { io[CounterLane.io + $0] = $1 }
-        } catch {
-          io = now
-        }
-      }
-      // A process that became another user's refuses from now on.
-      if bytes == -Int(EACCES) { table[place].isDenied = true }
-      now = io
+    let before = table[place].now
+    var own = table[place].own
+    own[CounterLane.user] = stat.userTicks &* tick
+    own[CounterLane.system] = stat.systemTicks &* tick
+    own[CounterLane.guest] = stat.guestTicks &* tick
+    own[CounterLane.cpu] = cpu ?? (stat.userTicks &+ stat.systemTicks) &* tick
+    own[CounterLane.minorFaults] = stat.minorFaults
+    own[CounterLane.majorFaults] = stat.majorFaults
+    var now = own
+    now[CounterLane.user] &+= stat.childUserTicks &* tick
+    now[CounterLane.system] &+= stat.childSystemTicks &* tick
+    now[CounterLane.guest] &+= stat.childGuestTicks &* tick
+    now[CounterLane.minorFaults] &+= stat.childMinorFaults
+    now[CounterLane.majorFaults] &+= stat.childMajorFaults
+    for lane in CounterLane.io..<CounterLane.io + ProcessIO.count { now[lane] = before[lane] }
+    let childFaults = stat.childMinorFaults &+ stat.childMajorFaults
+    if readIO(place, &now) {
+      reader.addOwnIO(
+        now, since: before, isReaper: childFaults != table[place].childFaults,
+        threads: stat.threads, of: pid, to: &own)
     }
     refreshMemory(place)
     table[place].now = now.replacing(with: before, where: before .> now)
-    if now != before { table[place].isNews = true }
+    if own != table[place].own { table[place].isNews = true }
+    table[place].own = own
+    table[place].childFaults = childFaults
     table[place].state = stat.state
     table[place].isEnding = stat.isEnding
     table[place].parent = stat.parent
@@ -107,7 +111,27 @@ extension ArmedTree {
     table[place].virtualSize = stat.virtualSize
     table[place].residentPages = stat.residentPages
     table[place].childTime = (stat.childUserTicks &+ stat.childSystemTicks) &* tick
+    absorb(place)
     return true
+  }
+
+  /// Reads a member's I/O into its lanes; false where it is refused or does not parse.
+  private func readIO(_ place: Int, _ now: inout ProcessCounters) -> Bool {
+    guard table[place].io >= 0 else { return false }
+    var io = now
+    var isRead = false
+    let bytes = reader.read(table[place].io) { text in
+      do throws(KernelTextError) {
+        try ProcessIO.parse(text) { io[CounterLane.io + $0] = $1 }
+        isRead = true
+      } catch {
+        isRead = false
+      }
+    }
+    // A process that became another user's refuses from now on.
+    if bytes == -Int(EACCES) { table[place].isDenied = true }
+    if isRead { now = io }
+    return isRead
   }
 
   private func refreshMemory(_ place: Int) {
@@ -129,39 +153,26 @@ extension ArmedTree {
     }
   }
 
-  /// Reads every member; gives whether one was gone that had not been before.
-  func readAll() -> Bool {
-    var isOneGone = false
+  /// Sums what the members have used. What is with a parent that could not be read again in time is
+  /// missing for a moment: no sum falls.
+  func addUp() {
+    var sum = retired
     for place in 0..<table.high where table[place].pid != 0 {
-      if table[place].isOpen {
-        if refresh(place) { continue }
-      } else {
-        open(place)
-        // Opened, and read: a state of 0 was never seen.
-        if table[place].isOpen, table[place].state != 0 {
-          _ = dropEnded(place)
-          continue
-        }
+      var total = total(table[place])
+      if table[place].isMissing, table.find(table[place].parent) != nil {
+        // Its parent may have it already.
+        total = ProcessCounters()
+        total[CounterLane.cpu] = self.total(table[place])[CounterLane.cpu]
       }
-      // Its record is on its way, unless there are none or they were lost.
-      if exits != nil, !mustSweep, !table[place].isMissing {
-        table[place].isMissing = true
-        isOneGone = true
-        continue
-      }
-      if table[place].isOpen { end(row(place, .vanished)) }
-      retire(place)
+      sum &+= total
     }
-    mustSweep = false
-    return isOneGone
+    held = held.replacing(with: sum, where: sum .> held)
   }
 
   /// The value of the metric at `place` of the description.
   func value(_ place: Int) -> UInt64 {
     switch place {
-    case 0..<CounterLane.io + ProcessIO.count:
-      return live { $0.now.replacing(with: $0.recorded, where: $0.recorded .> $0.now)[place] }
-        &+ retired[place]
+    case 0..<CounterLane.io + ProcessIO.count: return held[place]
     case 13: return clock
     case 14: return forkCount
     case 15: return exitCount
@@ -173,8 +184,8 @@ extension ArmedTree {
       return unseen
     case 17: return eventsLost
     case 18: return processesLost
-    case 19: return live { $0.state == UInt8(ascii: "Z") || !$0.isOpen ? 0 : 1 }
-    case 20: return live { $0.state == UInt8(ascii: "Z") ? 0 : $0.threads }
+    case 19: return live { Self.isDead($0) || !$0.isOpen ? 0 : 1 }
+    case 20: return live { Self.isDead($0) ? 0 : $0.threads }
     case 21: return live { $0.virtualSize }
     case 22: return live { $0.residentPages } &* page
     case 23: return live { $0.sharedPages } &* page
@@ -182,6 +193,10 @@ extension ArmedTree {
     case 25: return live { $0.openFiles }
     default: return live { $0.isDenied ? 1 : 0 }
     }
+  }
+
+  private static func isDead(_ slot: ProcessSlot) -> Bool {
+    slot.hasEnded || slot.state == UInt8(ascii: "Z")
   }
 
   private func live(_ amount: (ProcessSlot) -> UInt64) -> UInt64 {
@@ -205,12 +220,15 @@ extension ArmedTree {
     }
     for index in 0..<endedCount { put(ended[index]) }
     for place in 0..<table.high {
-      guard table[place].pid != 0, table[place].isOpen, table[place].isNews else { continue }
+      guard table[place].pid != 0, table[place].isOpen, !table[place].hasEnded,
+        table[place].isNews
+      else { continue }
       table[place].isNews = false
       put(row(place, .process))
     }
     guard perThread else { return count }
-    for place in 0..<table.high where table[place].pid != 0 && table[place].isOpen {
+    for place in 0..<table.high
+    where table[place].pid != 0 && table[place].isOpen && !table[place].hasEnded {
       let pid = table[place].pid
       reader.numbers(pid, "task") { [self] thread in
         if let row = threadRow(pid, thread) { put(row) }
@@ -219,7 +237,7 @@ extension ArmedTree {
     return count
   }
 
-  private func row(_ place: Int, _ kind: ProcessRecord.Kind) -> ProcessRecord {
+  func row(_ place: Int, _ kind: ProcessRecord.Kind) -> ProcessRecord {
     let slot = table[place]
     var row = ProcessRecord()
     row.kind = kind
@@ -231,15 +249,15 @@ extension ArmedTree {
     row.processor = slot.processor
     row.node = nodes[slot.processor]
     row.threads = slot.threads
-    row.cpu = slot.now[CounterLane.cpu]
-    row.user = slot.now[CounterLane.user]
-    row.system = slot.now[CounterLane.system]
-    row.minorFaults = slot.now[CounterLane.minorFaults]
-    row.majorFaults = slot.now[CounterLane.majorFaults]
+    row.cpu = slot.own[CounterLane.cpu]
+    row.user = slot.own[CounterLane.user]
+    row.system = slot.own[CounterLane.system]
+    row.minorFaults = slot.own[CounterLane.minorFaults]
+    row.majorFaults = slot.own[CounterLane.majorFaults]
     row.resident = slot.residentPages &* page
     if slot.io >= 0 {
-      row.readBytes = slot.now[CounterLane.readBytes]
-      row.writeBytes = slot.now[CounterLane.writeBytes]
+      row.readBytes = slot.own[CounterLane.readBytes]
+      row.writeBytes = slot.own[CounterLane.writeBytes]
     }
     return row
   }

@@ -7,8 +7,9 @@ import Sampler
 /// Follows a process and its descendants.
 ///
 /// A member is found by the kernel's fork events where those are permitted, else by walking
-/// PROC/PID/task/TID/children at each acquisition. What a member that has ended had used stays in
-/// `retired`, by its exit record where there is one, else as last read: the sums never fall.
+/// PROC/PID/task/TID/children at each acquisition. What a member that has ended had used is in the
+/// parent's that reaped it, or stays in `retired`; its CPU time, which is counted exactly, always
+/// does. The sums never fall.
 final class ArmedTree: ArmedCollector, @unchecked Sendable {
   // Sendable: as the base class says.
 
@@ -45,7 +46,16 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
   var mustWalk = true
   /// Exit records were lost: members without files are not waited for any more.
   var mustSweep = false
+  /// CPU time of members that are gone; of all else, what nobody in the tree has reaped.
   var retired = ProcessCounters()
+  /// The sums that were given last.
+  var held = ProcessCounters()
+  /// Counts the readings of all members.
+  var pass: UInt64 = 0
+  /// A member was found to be gone during this pass.
+  var isOneGone = false
+  /// So was one whose exit record has not come.
+  var isOneMissing = false
   /// CPU of members that are gone: as known, and the part that no member's child times have.
   var orphaned: UInt64 = 0
   var unseen: UInt64 = 0
@@ -160,8 +170,8 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     }
     takeEvents()
     if mustWalk || connector == nil { walk() }
-    // What ended since the events were taken has its record by now.
-    if readAll() { takeEvents() }
+    readAll()
+    addUp()
     systemCallsOfSample = reader.calls
     // The last ones' ends still belong to a frame.
     guard table.count > 0 || endedCount > 0 || target.isWorkload else { return .absent }
@@ -181,6 +191,7 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
   private func begin() {
     for place in 0..<table.high where table[place].pid != 0 { release(place) }
     retired = ProcessCounters()
+    held = ProcessCounters()
     (orphaned, unseen, forkCount, exitCount, eventsLost, processesLost) = (0, 0, 0, 0, 0, 0)
     // What happened before concerns another tree.
     for _ in 0..<Self.messageLimit { if connector?.next() == nil { break } }
@@ -221,11 +232,11 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
   /// forks of those whom they are about were announced before this one.
   private func endLastBearer(of pid: Int32) {
     for _ in 0..<Self.messageLimit {
-      guard table.find(pid) != nil, takeExit(forksFirst: false) else { break }
+      guard let place = table.find(pid), !table[place].hasEnded, takeExit(forksFirst: false)
+      else { break }
     }
-    guard let place = table.find(pid) else { return }
-    // Without records, or with this one lost: what was last read of it stays.
-    retire(place)
+    // Reaped, or without records, or with this one lost: what was last read of it stays.
+    if let place = table.find(pid) { leave(place) }
   }
 
   private func takeForks() {
@@ -287,7 +298,8 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     row.exitCode = UInt64(record.exitCode)
     row.elapsed = record.elapsedNanoseconds
     end(row)
-    if record.isLast { retire(place) }
+    table[place].parent = record.parent
+    if record.isLast { close(place) }
   }
 
   func end(_ row: ProcessRecord) {
@@ -297,19 +309,6 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     }
     ended[endedCount] = row
     endedCount += 1
-  }
-
-  /// A member has ended: what it had used stays in the sums.
-  func retire(_ place: Int) {
-    let slot = table[place]
-    let last = slot.now.replacing(with: slot.recorded, where: slot.recorded .> slot.now)
-    retired &+= last
-    exitCount &+= 1
-    // Nobody in the tree has its time among its children's.
-    if table.find(slot.parent) == nil {
-      orphaned &+= last[CounterLane.cpu] &+ slot.childTime &- slot.childTimeBefore
-    }
-    release(place)
   }
 
   func release(_ place: Int) {

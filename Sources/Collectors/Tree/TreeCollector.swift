@@ -26,15 +26,18 @@ struct TreeCollector: Collector {
       "sum_exec_runtime", "CPU time of all processes, ended ones as far as they were seen",
       unit: .nanoseconds, host: true),
     counter(
-      "utime", "user time, by sampling the clock tick, of the processes seen at a tick",
+      "utime", "user time in clock ticks; of what no member has waited for, as last seen",
       unit: .nanoseconds, host: true, resolution: tick),
-    counter("stime", "system time, as utime", unit: .nanoseconds, host: true, resolution: tick),
+    counter(
+      "stime", "system time, as utime", unit: .nanoseconds, host: true, resolution: tick),
     counter(
       "guest_time", "time running a virtual CPU, within utime", unit: .nanoseconds, host: true,
       resolution: tick),
     counter("minflt", "page faults without I/O", host: true),
     counter("majflt", "page faults with I/O", host: true),
-    counter("rchar", "bytes of read calls", unit: .bytes, host: true),
+    counter(
+      "rchar", "bytes of read calls, each counted once however many processes were waited for",
+      unit: .bytes, host: true),
     counter("wchar", "bytes of write calls", unit: .bytes, host: true),
     counter("syscr", "read calls", host: true),
     counter("syscw", "write calls", host: true),

@@ -1,0 +1,60 @@
+import ArgumentParser
+import Output
+import SampleModel
+
+/// How CSV is written, live and by `export`.
+struct CSVOptions: ParsableArguments {
+  @Option(
+    name: .customLong("units"),
+    help: ArgumentHelp(
+      "header: units in csv's headings, as in 'net.rx_bytes[eth0] (bytes/s)'; or none.",
+      valueName: "where"))
+  var units = "none"
+  @Option(
+    name: .customLong("time"),
+    help: ArgumentHelp(
+      "csv's times: unix (ns, in time_ns) or iso (UTC, in time).", valueName: "format"))
+  var time = "unix"
+  @Option(
+    name: .customLong("records"),
+    help: ArgumentHelp(
+      "Instead of samples the records of this kind, a csv row each: process, busiest, flow.",
+      valueName: "kind"))
+  var records: String?
+
+  /// The sink that was asked for; `format` is the format in force.
+  func sink(
+    _ reader: StreamReader, writer: @escaping TextWriter, notice: @escaping (String) -> Void
+  ) throws(LBError) -> any SampleSink {
+    let style = try style()
+    if let records {
+      return RecordCSVSink(reader: reader, record: records, style: style, writer: writer)
+    }
+    return CSVSink(reader: reader, style: style, writer: writer, notice: notice)
+  }
+
+  /// Refuses options that `format` does not know.
+  func check(_ format: String) throws(LBError) {
+    let style = try style()
+    guard format != "csv" else { return }
+    let given = [
+      (records != nil, "--records"), (style.units != .none, "--units"),
+      (style.time != .unix, "--time"),
+    ]
+    if let option = given.first(where: \.0)?.1 {
+      throw LBError(.configuration, "\(option) goes with --format csv")
+    }
+  }
+
+  private func style() throws(LBError) -> CSVStyle {
+    var style = CSVStyle()
+    guard let units = CSVStyle.Units(rawValue: units) else {
+      throw LBError(.configuration, "--units \(units): expected header or none")
+    }
+    guard let time = CSVStyle.Time(rawValue: time) else {
+      throw LBError(.configuration, "--time \(time): expected unix or iso")
+    }
+    (style.units, style.time) = (units, time)
+    return style
+  }
+}
