@@ -18,11 +18,14 @@ package struct OwnedDescriptor: ~Copyable {
   /// Opens a kernel's text for reading. Anything but a regular file, which those of /proc and /sys
   /// are, is refused with EINVAL: a FIFO would wait for its writer, and a device may never end.
   package init(text path: String) throws(SystemError) {
-    try self.init(open: path, O_RDONLY | O_NONBLOCK)
+    let number = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard number >= 0 else { throw SystemError("open", errno: Glibc.errno, path: path) }
     var facts = stat()
     guard unsafe fstat(number, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+      _ = Glibc.close(number)
       throw SystemError("open", errno: EINVAL, path: path, reason: "not a regular file")
     }
+    self.number = number
   }
 
   deinit { _ = Glibc.close(number) }

@@ -1,6 +1,7 @@
 import Glibc
 package import LinuxSystem
 package import SampleModel
+import Sampler
 
 /// A command that is not measured: what prepares, fills, tells, cleans up.
 package struct AuxiliaryCommand {

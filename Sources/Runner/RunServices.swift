@@ -1,5 +1,6 @@
 package import LinuxSystem
 import SampleModel
+import Sampler
 
 /// What a run stands on: immutable, shared by its components, replaced in tests.
 package struct RunServices: Sendable {

@@ -1,16 +1,6 @@
 package import LinuxSystem
-package import SampleModel
+import SampleModel
 import Synchronization
-
-extension LBError {
-  /// What ends by a stop request, with `rest` behind who asked for it.
-  package static func stopped(by reason: StopReason, _ rest: String = "") -> LBError {
-    let who = reason.signal.map { "signal \($0)" } ?? "the program that runs it"
-    var error = LBError(.stopRequested, "stopped by \(who)\(rest)")
-    error.context.signal = reason.signal
-    return error
-  }
-}
 
 /// Ends what a run has open: who wants it to stop, and which of its components have answered.
 ///

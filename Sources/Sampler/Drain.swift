@@ -356,7 +356,6 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-
   /// Delivers the events of up to `limit`, which come before the frames that start then: the order
   /// in which a stored run is played back.
   func deliverEvents(upTo limit: UInt64) {

@@ -87,3 +87,13 @@ package struct BracketAccount: Sendable {
     self.overhead = overhead
   }
 }
+
+extension LBError {
+  /// What ends by a stop request, with `rest` behind who asked for it.
+  package static func stopped(by reason: StopReason, _ rest: String = "") -> LBError {
+    let who = reason.signal.map { "signal \($0)" } ?? "the program that runs it"
+    var error = LBError(.stopRequested, "stopped by \(who)\(rest)")
+    error.context.signal = reason.signal
+    return error
+  }
+}

@@ -142,10 +142,8 @@ extension SamplerSession {
       if !answer.give(result) { late?.disarm() }
     }
     if let result = answer.take().value { return try result.get() }
-    if outcome == .stopped, let signal = configuration.stop?.raised {
-      var error = LBError(.stopRequested, "stopped by signal \(signal) while arming \(name)")
-      error.context.signal = signal
-      throw error
+    if outcome == .stopped, let reason = configuration.stop?.raised {
+      throw LBError.stopped(by: reason, " while arming \(name)")
     }
     throw LBError(
       .collectorUnavailable,

@@ -141,7 +141,7 @@ struct SampleCommand: ParsableCommand {
         if stop.raised != nil { break }
         if session.failure != nil || session.isFinished { break }
       }
-      let stopSignal = stop.raised
+      let stopSignal = stop.raised?.signal
       let account = try session.stop(sampling: stopSignal != nil && session.failure == nil)
       session.disarm()
       let failure = session.failure

@@ -45,7 +45,7 @@ final class StopSignals: Sendable {
   }
 
   private static func give(up first: StopFlag) {
-    let signal = first.raised ?? SIGTERM
+    let signal = first.raised?.signal ?? SIGTERM
     Console.say(
       "lbsample: ended by force after signal \(signal): a file or a reader does not answer")
     _exit(128 + signal)

@@ -3,6 +3,7 @@ package import LinuxSystem
 import Logging
 import RunStore
 package import SampleModel
+import Sampler
 
 /// `approve`: waits until a person says that the run may go on.
 struct ApprovePhase: PhaseKind {

@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 package import SampleModel
+import Sampler
 
 /// How it is known that a server can be used.
 enum Readiness: Sendable, Hashable {
