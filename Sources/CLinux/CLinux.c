@@ -126,12 +126,18 @@ uint64_t lb_memory_lock_limit(void) {
 }
 
 int lb_memory_file(int64_t bytes) {
-  int fd = memfd_create("lbsample ring", MFD_CLOEXEC);
+  int fd = memfd_create("lbsample", MFD_CLOEXEC);
   if (fd < 0) return -errno;
   if (ftruncate(fd, bytes) == 0) return fd;
   int failure = errno;
   close(fd);
   return -failure;
+}
+
+int lb_mirror(void *memory, size_t bytes, void *place) {
+  // An old length of 0 leaves a shared mapping where it is, and maps its pages once more (mremap(2)).
+  void *mirror = mremap(memory, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+  return mirror == MAP_FAILED ? errno : 0;
 }
 
 int lb_eventfd(void) {

@@ -44,7 +44,8 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     for index in unsafe files.indices { unsafe Self.read(files[index], into: &body) }
   }
 
-  /// Bytes to ask for of a file that had `firstBytes`: what has grown by more is asked for in pieces.
+  /// Bytes to ask for of a file that had `firstBytes`: what has grown by more is asked for in
+  /// pieces.
   static func request(firstBytes: Int) -> Int32 {
     Int32(clamping: max(4096, (firstBytes * 4 + 4095) / 4096 * 4096))
   }

@@ -63,24 +63,19 @@ package final class Mapping: @unchecked Sendable {
     let head = (front + page - 1) / page * page
     let body = (mirrored + page - 1) / page * page
     let failure = "mmap \(head + 2 * body) bytes for \(purpose)"
-    // Shared memory of this process alone: the descriptor is closed once it is mapped.
-    let file = OwnedDescriptor(owning: lb_memory_file(Int64(head + body)))
-    guard file.number >= 0 else { throw SystemError(failure, errno: -file.number) }
     guard
       let base = unsafe mmap(nil, head + 2 * body, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       unsafe base != MAP_FAILED
     else { throw SystemError(failure, errno: errno) }
-    for (place, length, offset) in [(0, head + body, 0), (head + body, body, head)] {
-      let protection = PROT_READ | PROT_WRITE
-      guard
-        unsafe mmap(
-          base + place, length, protection, MAP_SHARED | MAP_FIXED, file.number, off_t(offset))
-          != MAP_FAILED
-      else {
-        let number = errno
-        _ = unsafe munmap(base, head + 2 * body)
-        throw SystemError(failure, errno: number)
-      }
+    // Shared, so that its pages can be mapped twice; not of a file, whose size may be limited.
+    let isMapped =
+      unsafe mmap(
+        base, head + body, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
+      != MAP_FAILED
+    let number = unsafe isMapped ? lb_mirror(base + head, body, base + head + body) : errno
+    guard number == 0 else {
+      _ = unsafe munmap(base, head + 2 * body)
+      throw SystemError(failure, errno: number)
     }
     unsafe self.base = base
     length = head + 2 * body

@@ -39,11 +39,12 @@ public struct RawBody: ~Copyable {
   package static let surelyWhole = 2048
 
   /// Bytes that are asked for where nothing is known of a file.
-  package static let firstRequest = 64 << 10
+  package static let firstRequest = 65_536
 
   /// Appends the text of `file` from its start on, asking for `request` bytes and, where that was
-  /// filled, for what follows. All the room that there is would be too much to ask for: the files of
-  /// /proc/sys allocate as much as they are asked for, and refuse above 4 MiB (proc_sys_call_handler).
+  /// filled, for what follows. All the room that there is would be too much to ask for: the files
+  /// of /proc/sys allocate as much as they are asked for, and refuse above 4 MiB
+  /// (proc_sys_call_handler).
   @inline(__always)
   package mutating func text(_ file: Int32, _ delivery: Delivery, request: Int = firstRequest) {
     guard count &+ 1 < capacity else {

@@ -149,8 +149,8 @@ extension SamplerSession {
       .collectorUnavailable,
       outcome == .noThread
         ? "\(name): no thread can be created to arm it; raise the limit of processes (ulimit -u)"
-        : "\(name): timed out after \(Durations.text(configuration.answerLimit)) opening its files; "
-          + "one of them blocks",
+        : "\(name): timed out after \(Durations.text(configuration.answerLimit)) opening its "
+          + "files; one of them blocks",
       context: ErrorContext(collector: name))
   }
 

@@ -43,7 +43,8 @@ struct Lbsample: ParsableCommand {
     defaultSubcommand: SampleCommand.self)
 
   static func main() {
-    // A closed descriptor would become the next file that is opened, and take what is written to it.
+    // A closed descriptor would become the next file that is opened, and that would get what is
+    // written to it.
     let failure = lb_hold_standard_descriptors()
     if failure != 0 { Foundation.exit(1) }
     // A reader that is gone and a file that may not grow are errors of the write, not ends.

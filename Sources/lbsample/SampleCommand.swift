@@ -114,6 +114,10 @@ struct SampleCommand: ParsableCommand {
       try session.arm()
     } catch {
       recording?.discard()
+      if let reason = stops.first.raised, error.context.errno == ECANCELED {
+        Console.say("lbsample: \(error.context.path ?? "output"): not read to its end")
+        throw ExitCode(LBError.stopped(by: reason).exitCode)
+      }
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
     }
@@ -122,8 +126,8 @@ struct SampleCommand: ParsableCommand {
     try sample(session, stop: stops.first, plan: plan, view: view, recording: recording)
   }
 
-  /// Nanoseconds that the end may take after a stop: what a sampling thread that hangs is waited for,
-  /// and a little more.
+  /// Nanoseconds that the end may take after a stop: what a sampling thread that hangs is waited
+  /// for, and a little more.
   private static let patience: UInt64 = 7_000_000_000
 
   private func sample(

@@ -200,7 +200,8 @@ private final class Wire {
       ]
     ).metrics
     #expect((metrics["packets.interruptions[near]"] ?? 0) >= 1)
-    #expect(metrics["packets.up[near]"] == 1)
+    // Its mean over the bracket: it was down for a third of a second or more.
+    #expect((0.3..<1).contains(metrics["packets.up[near]"] ?? 0))
     #expect(metrics["packets.udp_packets[near]"] == 5, "it is captured again")
   }
 

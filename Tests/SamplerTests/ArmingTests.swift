@@ -61,7 +61,7 @@ import Testing
       hanging.release()
       return outcome
     }
-    let words = "slow: arming it has not come back within 50ms: a source of it hangs"
+    let words = "slow: timed out after 50ms opening its files; one of them blocks"
     #expect(outcome.took == [50_000_000])
     if required {
       #expect(outcome.error?.message == words && outcome.meta == nil)
@@ -286,7 +286,7 @@ import Testing
       return (outcome, disarmings)
     }
     #expect(outcome.meta?.unavailable.map(\.collector) == ["hanging"])
-    #expect(outcome.meta?.unavailable.first?.reason.contains("has not come back") == true)
+    #expect(outcome.meta?.unavailable.first?.reason.contains("timed out after") == true)
     #expect(outcome.ledgers[0].threads[0].collectors.map(\.collector) == ["scripted"])
     #expect(disarmings == 1)
   }

@@ -106,6 +106,8 @@ const char *lb_argument(int index);
 int lb_hold_standard_descriptors(void);
 // memfd_create(2) with room for `bytes`: a descriptor or -errno.
 int lb_memory_file(int64_t bytes);
+// Maps the pages of shared `memory` a second time, at `place`. 0 or errno.
+int lb_mirror(void *memory, size_t bytes, void *place);
 // signalfd(2) over those of the signals that are not ignored, blocked in this thread first.
 int lb_signalfd(const int *signals, size_t count);
 // The next pending signal's number, 0 when there is none.

@@ -44,7 +44,7 @@ final class SimulatedDecoder: RawDecoder {
       values[count] = body[part.start]
       count += 1
     }
-    if count != values.count || body.count != (count + 2) * 2 {
+    if count != values.count || body.count != (count + 2) * 3 {
       collector.fault("\(body.count) words for \(values.count) columns")
     }
     return isOther ? .valuesOfNewColumns : .values

@@ -19,7 +19,7 @@ final class SimulatedReader: ArmedCollector, @unchecked Sendable {
     use = SimulatedArming(collector)
     super.init(
       decoder: SimulatedDecoder(collector, shape),
-      readingWords: (collector.columns[shape].count + 2) * 2)
+      readingWords: (collector.columns[shape].count + 2) * 3)
   }
 
   override var isOnProc: Bool { collector.cannotHang }
