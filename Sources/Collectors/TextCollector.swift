@@ -56,7 +56,8 @@ extension TextCollector {
         first = (availability, source.isNeeded)
       }
     }
-    return first?.availability ?? .absent(reason: "nothing of \(description.source) is there")
+    return first?.availability
+      ?? .absent(reason: "no file matches \(description.sourceFromRoot)")
   }
 
   /// As `armTexts`.
@@ -90,20 +91,21 @@ extension TextCollector {
       } catch {
         let failure = LBError(
           .collectorUnavailable,
-          "\(description.name): \(source.path) cannot be read: \(error.reason); "
-            + "see lbsample doctor",
+          "\(description.name): \(source.path): \(error.reason); run 'lbsample doctor' for help",
           context: ErrorContext(
             collector: description.name, path: source.path, errno: error.errno))
         refusal = refusal ?? failure
         if error.errno == EACCES || error.errno == EPERM {
-          notes.append("\(description.name): \(source.path): \(error.reason): left out")
+          notes.append(
+            "\(description.name): \(source.path): \(error.reason)\(TextDecoder.leftOut)")
         }
       }
     }
     guard !present.isEmpty else {
       throw refusal
         ?? LBError(
-          .collectorUnavailable, "\(description.name): nothing of \(description.source) is there",
+          .collectorUnavailable,
+          "\(description.name): no file matches \(description.sourceFromRoot)",
           context: ErrorContext(collector: description.name))
     }
     let decoder = TextDecoder(self, context, present)
@@ -124,8 +126,8 @@ extension TextCollector {
         ?? LBError(
           .collectorUnavailable,
           notes.isEmpty
-            ? "\(description.name): nothing of \(description.source) is there (\(cause.phrase))"
-            : notes.joined(separator: "; "),
+            ? "\(description.name): no values in \(description.sourceFromRoot) (\(cause.phrase))"
+            : notes.joined(separator: "; ") + "; the collector cannot start",
           context: ErrorContext(collector: description.name, path: present.first?.path))
     }
     return ArmedTexts(

@@ -49,6 +49,8 @@ final class TextDecoder: RawDecoder {
   private var hasValues = false
   /// What was reported, so that nothing is reported twice.
   private var reported = Set<String>()
+  /// What follows for the values of a file.
+  static let leftOut = "; values from this file left out"
   /// Messages about one collector that are worth having.
   private static let reportLimit = 200
 
@@ -181,12 +183,26 @@ final class TextDecoder: RawDecoder {
     parts[index].fields = []
     parts[index].reading = nil
     let path = parts[index].source.path
-    let reason = failure == 0 ? "it is empty" : SystemError.words(failure)
     if hadValues || failure == EACCES || failure == EPERM || failure == 0 {
-      report("\(path): \(reason): its values are absent")
+      report(Self.loss(path, failure))
     }
     // What is gone has perhaps made room for something else.
     if hadValues, [ENOENT, ENODEV, ENXIO, ESRCH].contains(failure) { wantsRearm = true }
+  }
+
+  /// What is said of a source without values: one thing of all files of a process or device that is
+  /// gone.
+  private static func loss(_ path: String, _ failure: Int32) -> String {
+    let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+    switch failure {
+    case 0: return "\(path): the file is empty\(leftOut)"
+    case ESRCH where folder.last.map { UInt32($0) != nil } ?? false:
+      return "process \(folder.last ?? "") has exited; its values are left out from now on"
+    case ENODEV, ENXIO:
+      let place = folder.joined(separator: "/")
+      return "\(place): \(SystemError.words(failure)); values from its files left out"
+    default: return "\(path): \(SystemError.words(failure))\(leftOut)"
+    }
   }
 
   private func learnEntries(_ index: Int) {
@@ -213,11 +229,11 @@ final class TextDecoder: RawDecoder {
     var holes: [TextHole] = []
     do throws(KernelTextError) {
       holes = try source.learn(text)
-      for complaint in text.complaints(holes) { report("\(source.path): \(complaint): absent") }
+      for words in text.complaints(holes) { report("\(source.path), \(words); left out") }
     } catch {
       // All of it is literal then: it is learnt anew when it changes.
       parts[index].isUnusable = true
-      report("\(source.path): \(Self.words(error)): its values are absent")
+      report("\(source.path)\(Self.words(error))\(Self.leftOut)")
     }
     parts[index].text = text
     parts[index].holes = holes
@@ -232,9 +248,9 @@ final class TextDecoder: RawDecoder {
 
   private static func words(_ error: KernelTextError) -> String {
     switch error {
-    case .malformed(let line, let field): "line \(line), word \(field) is not as it should be"
-    case .truncated: "it ends too early"
-    case .layoutChanged: "it is not as it should be"
+    case .malformed(let line, let field): ", line \(line), field \(field): unexpected content"
+    case .truncated: ": ends too early"
+    case .layoutChanged: ": unexpected content"
     }
   }
 

@@ -1,6 +1,6 @@
 extension KernelText {
   /// What is wrong with the unreadable holes among `holes`, a sentence for each line that has any:
-  /// `line 3, word 2 (MemFree): not a number`. It allocates, and takes time linear in
+  /// `line 3, field 2 (MemFree): not a number`. It allocates, and takes time linear in
   /// the text.
   package func complaints(_ holes: [TextHole]) -> [String] {
     var complaints: [String] = []
@@ -13,7 +13,7 @@ extension KernelText {
       }
       let others = more == 0 ? "" : " and \(more) more"
       complaints.append(
-        "line \(line), word \(word) (\(Self.printed(field))\(others)): \(reason(hole))")
+        "line \(line), field \(word) (\(Self.printed(field))\(others)): \(reason(hole))")
     }
     for hole in holes {
       guard case .unreadable = hole.content else { continue }
@@ -49,7 +49,7 @@ extension KernelText {
     let digits = isNegative ? word.dropFirst() : word
     if word.isEmpty { return "missing" }
     guard !digits.isEmpty, digits.allSatisfy({ $0 &- 48 < 10 }) else { return "not a number" }
-    return isNegative ? "negative" : "too large for 64 bits"
+    return isNegative ? "negative value" : "exceeds 64 bits"
   }
 
   /// A field's name for a message: no byte of a text reaches a terminal as a command.

@@ -108,8 +108,9 @@ package final class Mapping: @unchecked Sendable {
     guard wishes.locked else { return (0, notes) }
     if unsafe mlock(memory.baseAddress, memory.count) == 0 { return (memory.count, notes) }
     notes.append(
-      "\(purpose): \(memory.count) bytes not locked in memory: \(SystemError.words(errno)) "
-        + "(raise with: ulimit -l unlimited)")
+      "\(purpose) (\(memory.count / 1024) KiB) could not be locked in memory (RLIMIT_MEMLOCK): "
+        + "\(SystemError.words(errno)); page faults may delay samples. Raise the limit: "
+        + "ulimit -l unlimited")
     return (0, notes)
   }
 

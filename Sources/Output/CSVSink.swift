@@ -13,6 +13,8 @@ package final class CSVSink: SampleSink {
   private var places: [UInt16: [Int?]] = [:]
   private var headerWritten = false
   private var strangers = Set<String>()
+  /// What was said: each once.
+  private var told = Set<String>()
   /// Rows whose ticks are not complete, in order of their first frames.
   private var rows: [(frame: ReadFrame, cells: [DerivedValue])] = []
   private var limit = OpenRows.ofOneThread
@@ -41,6 +43,7 @@ package final class CSVSink: SampleSink {
   /// Adds columns until the header is written; names what comes later.
   package func layout(_ layout: Layout) throws(LBError) {
     reader.layout(layout)
+    var fresh: [String] = []
     for column in layout.shown where columns[column.name] == nil {
       guard headerWritten else {
         columns[column.name] = order.count
@@ -48,9 +51,20 @@ package final class CSVSink: SampleSink {
         continue
       }
       let instance = "\(layout.collector)[\(column.instance)]"
-      if strangers.insert(instance).inserted {
-        notice("csv: \(instance) came after the header and has no columns")
+      let isNew = strangers.insert(instance).inserted
+      if column.instance.isEmpty {
+        if told.insert(column.name).inserted { fresh.append(column.name) }
+      } else if isNew {
+        fresh.append(instance)
       }
+    }
+    if let first = fresh.first, let last = fresh.last {
+      let kind = fresh.allSatisfy { $0.hasSuffix("]") } ? "instances" : "columns"
+      let what = fresh.count == 1 ? first : "\(fresh.count) \(kind) (\(first) … \(last))"
+      notice(
+        "\(layout.collector): \(what) appeared after the CSV header was written and "
+          + "\(fresh.count == 1 ? "is" : "are") not in the output; use --format ndjson or --record "
+          + "to keep \(fresh.count == 1 ? "it" : "them")")
     }
     places[layout.stream] = layout.shown.map { columns[$0.name] }
   }
@@ -58,7 +72,9 @@ package final class CSVSink: SampleSink {
   /// Puts the values into the row of their tick.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     writeHeader()
-    if let cause = reader.absence(header) { notice("csv: \(cause); cells left empty") }
+    if let cause = reader.absence(header) {
+      notice("\(cause); CSV cells left empty (reported once)")
+    }
     guard let frame = reader.read(header, values) ?? reader.gap(header) else { return }
     let known = rows.lastIndex { OpenRows.isSameTick($0.frame.header, frame.header) }
     if known == nil {
@@ -74,10 +90,10 @@ package final class CSVSink: SampleSink {
   /// Records have no place in a table of ticks (`RecordCSVSink`).
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
 
-  /// Keeps the dates right.
+  /// Keeps the dates right, and says what happened.
   package func event(_ event: SampleEvent) throws(LBError) {
     reader.event(event)
-    if event.kind == .budget { notice("csv: \(event.message)") }
+    if event.kind != .clockAnchor, told.insert(event.message).inserted { notice(event.message) }
   }
 
   /// Ends the row of every tick that is complete, and hands over.

@@ -1,30 +1,49 @@
 package import SampleModel
 
-/// Ledger and own cost, for people and for programs.
+/// Ledger and overhead, for people and for programs.
 package enum LedgerText {
   /// The last line on standard error.
   package static func line(_ ledger: Ledger, _ overhead: Overhead) -> String {
     let ticks = ledger.ticks
     let ring = ledger.ring
     var parts = [
-      "\(ticks.deadlines) deadlines = \(ticks.onTime) on time + \(ticks.late) late + "
+      "\(deadlines(ledger)) = \(ticks.onTime) on time + \(ticks.late) late + "
         + "\(ticks.skipped) skipped",
-      "\(ring.pushed) frames = \(ring.drained) drained + \(ring.dropped) dropped",
+      "\(Counted.text(ring.pushed, "frame")) = \(ring.drained) drained + \(ring.dropped) dropped",
     ]
-    if ledger.gaps > 0 { parts.append("\(ledger.gaps) without values") }
+    if ledger.gaps > 0 {
+      parts.append("\(Counted.text(ledger.gaps, "frame")) without values")
+    }
     let stepsBack = ledger.threads.flatMap(\.collectors).reduce(0) { $0 &+ $1.stepsBack }
-    if stepsBack > 0 { parts.append("\(stepsBack) steps back") }
     let resets = ledger.threads.flatMap(\.collectors).reduce(0) { $0 + $1.resets }
-    if resets > 0 { parts.append("\(resets) resets") }
-    if !ledger.isExact { parts.append("THE ACCOUNT DOES NOT ADD UP: please report this") }
+    if resets > 0 { parts.append(Counted.text(resets, "counter reset")) }
+    if stepsBack > 0 {
+      parts.append("\(stepsBack) counter step\(stepsBack == 1 ? "" : "s") back")
+    }
+    if !ledger.isExact { parts.append(mismatch) }
     let sampling = overhead.samplingThreadNanoseconds.reduce(0, &+)
     parts.append(
-      "own cost \(Readable.duration(overhead.processNanoseconds)) CPU in "
+      "overhead \(Readable.duration(overhead.processNanoseconds)) CPU over "
         + "\(Readable.duration(overhead.elapsedNanoseconds)) "
-        + "(\(Readable.percent(overhead.processFraction)); sampling "
-        + "\(Readable.duration(sampling)), drain "
-        + "\(Readable.duration(overhead.drainNanoseconds)))")
+        + "(\(Readable.percent(overhead.processFraction)) of one CPU), including sampling "
+        + "\(Readable.duration(sampling)) and drain "
+        + Readable.duration(overhead.drainNanoseconds))
     return parts.joined(separator: "; ")
+  }
+
+  /// What is said of a ledger that is not exact.
+  package static let mismatch =
+    "LEDGER MISMATCH: deadlines or frames do not add up; this is a bug in lbsample, please report "
+    + "it"
+
+  /// Each sampling thread has deadlines of its own.
+  private static func deadlines(_ ledger: Ledger) -> String {
+    let text = Counted.text(ledger.ticks.deadlines, "deadline")
+    let counts = ledger.threads.map(\.ticks.deadlines)
+    guard counts.count > 1, let first = counts.first else { return text }
+    return counts.allSatisfy { $0 == first }
+      ? "\(text) (\(first) on each of \(counts.count) sampling threads)"
+      : "\(text) on \(counts.count) sampling threads"
   }
 
   static func append(_ ledger: Ledger, to buffer: inout TextBuffer) {

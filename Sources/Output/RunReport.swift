@@ -1,7 +1,7 @@
 import RunAnalysis
 package import SampleModel
 
-/// A run's result for people: status, repetitions, summary, own cost.
+/// A run's result for people: status, repetitions, summary, overhead.
 package enum RunReport {
   /// The whole report. Summary rows that never move are left out unless `all`.
   package static func text(_ result: RunResult, all: Bool = false) -> String {
@@ -28,7 +28,7 @@ package enum RunReport {
       lines.append("command  \(phase.command.joined(separator: " "))")
     }
     for missing in result.unavailable {
-      lines.append("without  \(missing.collector): \(missing.outcome): \(missing.reason)")
+      lines.append("skipped  \(missing.collector): \(missing.reason)")
     }
     if result.kind == "sample" { lines += recording(result) }
     for phase in result.phases where result.kind != "sample" {
@@ -48,7 +48,10 @@ package enum RunReport {
   private static func recording(_ result: RunResult) -> [String] {
     guard let only = result.phases.first?.repetitions.first?.attempts.first else { return [] }
     guard let overhead = only.overhead else {
-      return ["", "ledger and own cost are missing: the recording was cut off or still runs"]
+      let reason =
+        result.status == .running
+        ? "not written until the recording ends" : "lost, the recording was interrupted"
+      return ["", "ledger and overhead: \(reason)"]
     }
     return ["", LedgerText.line(only.ledger, overhead)]
   }
@@ -133,7 +136,7 @@ package enum RunReport {
     var rows = [
       [
         "repetition", "status", "exit", "wall", "user", "system", "samples", "late", "skipped",
-        "own cost",
+        "overhead",
       ]
     ]
     for repetition in phase.repetitions {

@@ -42,6 +42,8 @@ package struct StreamReader {
   private var anchors = AnchorTable()
   private var origin: UInt64?
   private var absences = Set<String>()
+  /// When an event last said of a collector what its file contents lack.
+  private var explained: [Substring: UInt64] = [:]
   private let labels: [UInt32: BracketLabel]
   package private(set) var layouts: [UInt16: Layout] = [:]
 
@@ -74,6 +76,7 @@ package struct StreamReader {
   /// Takes an event's anchor, if it has one.
   package mutating func event(_ event: SampleEvent) {
     if let anchor = event.anchor { anchors.add(anchor) }
+    if event.kind == .gap { explained[event.message.prefix { $0 != ":" }] = event.time }
   }
 
   /// Unix time of a CLOCK_MONOTONIC reading.
@@ -110,7 +113,9 @@ package struct StreamReader {
   package mutating func absence(_ header: FrameHeader) -> String? {
     guard header.outcome != .complete, let layout = layouts[header.stream] else { return nil }
     let cause = "\(layout.collector): \(header.outcome.phrase)"
-    return absences.insert(cause).inserted ? cause : nil
+    // An event of that very frame has said more.
+    let isExplained = explained[layout.collector[...]] == header.start
+    return absences.insert(cause).inserted && !isExplained ? cause : nil
   }
 }
 

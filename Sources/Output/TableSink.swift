@@ -113,7 +113,9 @@ package final class TableSink: SampleSink {
 
   /// Puts the values into the row of their tick.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
-    if let cause = reader.absence(header) { notice("\(cause); shown as -") }
+    if let cause = reader.absence(header) {
+      notice("\(cause); shown as \"-\" (reported once, counted as \"without values\")")
+    }
     // As long as the columns are not known, all of them are read.
     let mine = shown == nil ? nil : needed(of: header.stream)
     if let shown {
@@ -289,9 +291,9 @@ package final class TableSink: SampleSink {
     let fresh = fitted.dropped.map(\.source).filter { toldDropped.insert($0).inserted }
     if !fresh.isEmpty {
       notice(
-        "the terminal has \(style.width) columns: left out \(fresh.count) of the table "
+        "the terminal is \(style.width) columns wide: \(fresh.count) columns are not shown "
           + "(\(fresh.prefix(4).joined(separator: ", "))\(fresh.count > 4 ? ", …" : "")); "
-          + "csv and ndjson have them all")
+          + "--format csv and ndjson have them all")
     }
     return cells
   }

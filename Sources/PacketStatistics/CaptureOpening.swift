@@ -26,12 +26,12 @@ import SampleModel
     ) throws(LBError) -> Handle {
       var message = [CChar](repeating: 0, count: PcapFunctions.errorSize)
       guard let handle = unsafe create(interface, &message) else {
-        throw LBError(.collectorUnavailable, "packets: \(interface) cannot be opened")
+        throw LBError(.collectorUnavailable, "--packets \(interface): cannot be opened")
       }
       func fail(_ category: ErrorCategory, _ reason: String) -> LBError {
         unsafe close(handle)
         return LBError(
-          category, "packets: \(interface): \(reason)",
+          category, "--packets \(interface): \(reason)",
           context: ErrorContext(collector: "packets"))
       }
       unsafe _ = setSnapLength(handle, Int32(options.snapLength))
@@ -55,8 +55,11 @@ import SampleModel
         }
         let word = unsafe statusText(status).map { unsafe String(cString: $0) }
         let detail = unsafe reason(handle)
+        // -5: PCAP_ERROR_NO_SUCH_DEVICE.
+        guard status != -5 else { throw fail(.collectorUnavailable, "no such interface") }
         throw fail(
-          .collectorUnavailable, (word ?? "error") + (detail.isEmpty ? "" : ": \(detail)"))
+          .collectorUnavailable,
+          (word ?? "error") + (detail.isEmpty || detail == word ? "" : ": \(detail)"))
       }
       if status > 0 {
         let word = unsafe statusText(status).map { unsafe String(cString: $0) }

@@ -11,7 +11,9 @@ extension RunReader {
     return try read("reading the run") { db in
       guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
         throw LBError(
-          .resultPersistence, "\(path) holds no run: it was killed before the first row",
+          .resultPersistence,
+          "\(path) contains no run: its writer was killed before writing one, or the file is "
+            + "damaged",
           context: ErrorContext(path: path))
       }
       var result = RunResult(

@@ -52,8 +52,9 @@ package final class RunReader {
       guard version == Schema.version else {
         throw LBError(
           .configuration,
-          "\(path) has schema version \(version), this lbsample reads \(Schema.version): "
-            + "use the lbsample that wrote it", context: ErrorContext(path: path))
+          "\(path) has schema version \(version); this lbsample reads version \(Schema.version) "
+            + "only. Use the lbsample version that wrote the file",
+          context: ErrorContext(path: path))
       }
     } catch let error as LBError {
       throw error
@@ -352,10 +353,14 @@ package final class RunReader {
         )
       }
     }
-    guard let stored else { throw LBError(.resultPersistence, "\(path): chunk \(id) is gone") }
+    guard let stored else {
+      throw LBError(.resultPersistence, "\(path): data chunk \(id) is missing")
+    }
     guard Checksum.crc32c(stored.bytes) == stored.checksum else {
       throw LBError(
-        .resultPersistence, "\(path): chunk \(id) fails its checksum: the file is damaged",
+        .resultPersistence,
+        "\(path): data chunk \(id): checksum mismatch; the file is corrupt "
+          + "and its samples cannot be exported. 'lbsample runs show \(path)' may still work",
         context: ErrorContext(path: path))
     }
     let chunk = try decoded(

@@ -79,7 +79,9 @@ package struct RunReplay {
     let streams = try reader.streams()
     guard let first = try reader.anchors().first else {
       throw LBError(
-        .resultPersistence, "\(reader.path) holds no samples: it was killed before the first",
+        .resultPersistence,
+        "\(reader.path) contains no samples: its writer was killed before writing one, or the file "
+          + "is damaged",
         context: ErrorContext(path: reader.path))
     }
     let schemas = try reader.schemas()

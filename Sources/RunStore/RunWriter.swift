@@ -91,7 +91,7 @@ package final class RunWriter: @unchecked Sendable {
       queue = try Self.openLog(path)
       runID = try queue.write { db in
         guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
-          throw LBError(.resultPersistence, "\(path) holds no run to go on with")
+          throw LBError(.resultPersistence, "\(path) contains no run to go on with")
         }
         let last = ProcessIdentity(
           pid: try row.value("pid"), start: try row.value("pid_start"),

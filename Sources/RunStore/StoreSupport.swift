@@ -8,24 +8,32 @@ enum StoreFailure {
   /// `error` as a resultPersistence error that names the file and, where it matters, the room.
   static func error(_ error: any Error, path: String, doing: String) -> LBError {
     var message = "\(path): \(doing) failed"
+    let isReading = ["opening", "reading", "checking", "counting"].contains { doing.hasPrefix($0) }
     var causes = [String(describing: error)]
     if let database = error as? DatabaseError {
-      causes = ["SQLite \(database.extendedResultCode.rawValue): \(database.message ?? "?")"]
+      causes = ["SQLite error \(database.extendedResultCode.rawValue): \(database.message ?? "?")"]
       switch database.resultCode {
       case .SQLITE_FULL, .SQLITE_IOERR:
         message +=
-          "; \(freeSpace(path)). Everything committed before is kept: free some room"
-          + " or choose another place"
+          database.resultCode == .SQLITE_FULL ? ": file system full" : ": input/output error"
+        message += " (\(freeSpace(path)))"
+        if !isReading {
+          message += ". Samples already committed are kept. Free some space or record elsewhere"
+        }
       case .SQLITE_CANTOPEN:
-        message += "; does the directory exist, and may you write to it?"
+        message =
+          isReading
+          ? "\(path): cannot open the result file; check that it exists and that you may read it"
+          : "\(path): cannot create the result file; check that the directory exists and is "
+            + "writable"
       case .SQLITE_READONLY, .SQLITE_PERM:
         message += "; the file or its directory is not writable"
       case .SQLITE_NOTADB, .SQLITE_CORRUPT:
-        message += "; it is not an intact lbsample result"
+        message = "\(path): the result file is truncated or corrupt"
       default: break
       }
     } else if error is RowDecodingError || error is DamagedRow {
-      message += "; a row of it is damaged"
+      message = "\(path): corrupt (\(doing))"
     }
     return LBError(
       .resultPersistence, message, context: ErrorContext(path: path), causes: causes)
@@ -42,10 +50,10 @@ enum StoreFailure {
     do {
       facts = try FileManager.default.attributesOfFileSystem(forPath: folder)
     } catch {
-      return "its file system cannot be asked for free space"
+      return "free space unknown"
     }
     let free = (facts[.systemFreeSize] as? NSNumber)?.uint64Value ?? 0
-    return "its file system has \(free) bytes free"
+    return "\(free) bytes free"
   }
 }
 
@@ -58,11 +66,12 @@ struct DamagedRow: Error, CustomStringConvertible {
 
   init(column: String, _ row: Row, reason: String) {
     // A row is known by its short values; a whole layout would hide the reason.
-    let cells = row.map { name, value in
+    let cells = row.compactMap { name, value -> String? in
       let text = value.description
-      return "\(name):" + (text.count > Self.shown ? text.prefix(Self.shown) + "…" : text)
+      return name == column || text.count > Self.shown ? nil : "\(name) \(text)"
     }
-    description = "column \(column) of row [\(cells.joined(separator: " "))]: \(reason)"
+    let place = cells.isEmpty ? "" : "\(cells.joined(separator: ", ")), "
+    description = "\(place)column \(column): \(reason)"
   }
 }
 
@@ -71,13 +80,30 @@ struct DamagedRow: Error, CustomStringConvertible {
 extension Row {
   /// The value of a column.
   func value<Value: DatabaseValueConvertible>(_ column: String) throws -> Value {
-    try decode(forColumn: column)
+    do {
+      return try decode(forColumn: column)
+    } catch is RowDecodingError where hasColumn(column) {
+      let value: DatabaseValue = self[column]
+      throw DamagedRow(
+        column: column, self,
+        reason: value.isNull ? "empty" : "\(value) is not \(Row.kind(of: Value.self))")
+    }
+  }
+
+  private static func kind<Value>(of type: Value.Type) -> String {
+    switch "\(type)" {
+    case let name where name.contains("Int"): "an integer"
+    case let name where name.contains("String"): "text"
+    case let name where name.contains("Data"): "binary data"
+    case let name where name.contains("Bool"): "true or false"
+    default: "a number"
+    }
   }
 
   /// The value that a column holds as JSON.
   func json<Value: Decodable>(_ type: Value.Type, _ column: String) throws -> Value {
     guard let value = try jsonIfPresent(type, column) else {
-      throw DamagedRow(column: column, self, reason: "it is empty")
+      throw DamagedRow(column: column, self, reason: "empty")
     }
     return value
   }
@@ -89,7 +115,7 @@ extension Row {
       return try JSON.value(type, text)
     } catch {
       throw DamagedRow(
-        column: column, self, reason: "it is not as lbsample writes it: \(JSON.reason(error))")
+        column: column, self, reason: "invalid JSON: \(JSON.reason(error))")
     }
   }
 
@@ -105,7 +131,7 @@ extension Row {
   /// The count, or the nanoseconds, that a column holds.
   func count(_ column: String) throws -> UInt64 {
     guard let number = try countIfPresent(column) else {
-      throw DamagedRow(column: column, self, reason: "it is empty")
+      throw DamagedRow(column: column, self, reason: "empty")
     }
     return number
   }
@@ -125,7 +151,7 @@ extension Row {
   /// The measured value that a column holds.
   func real(_ column: String) throws -> Double {
     guard let number = try realIfPresent(column) else {
-      throw DamagedRow(column: column, self, reason: "it is empty")
+      throw DamagedRow(column: column, self, reason: "empty")
     }
     return number
   }

@@ -129,7 +129,7 @@ package final class CollectorSession: CollectorLifecycle {
     if let failure = self.workload?.clockFailure, failure.isLackOfRoom || TaskClock.isPermitted,
       meta?.streams.contains(where: { $0.collector == "tree" }) == true
     {
-      noticed.add("tree: task_clock is absent of a workload: \(failure)")
+      noticed.add("tree: task_clock of a workload is left out: \(failure)")
     }
     if !isDegraded { sampler.prepare() }
   }

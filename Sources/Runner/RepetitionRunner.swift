@@ -342,7 +342,7 @@ struct RepetitionRunner {
         place, phase)
     }
     if !result.ledger.isExact {
-      throw LBError(.internal, "\(describe(place)): the ledger does not add up")
+      throw LBError(.internal, "\(describe(place)): LEDGER MISMATCH, a bug: please report it")
     }
     return findings
   }

@@ -16,11 +16,11 @@ public enum AcquisitionOutcome: UInt8, Sendable, CaseIterable {
   package var phrase: String {
     switch self {
     case .complete: "complete"
-    case .truncated: "the kernel's text outgrew the buffer"
-    case .layoutChanged: "instances came or went"
-    case .absent: "the source is gone"
-    case .denied: "the kernel refused the read"
-    case .malformed: "a line did not parse"
+    case .truncated: "file contents have outgrown the read buffer; no values until it is enlarged"
+    case .layoutChanged: "its instances changed"
+    case .absent: "its source cannot be read"
+    case .denied: "permission to read its source was denied"
+    case .malformed: "its file contents could not be parsed"
     }
   }
 

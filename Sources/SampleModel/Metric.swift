@@ -276,6 +276,13 @@ public struct CollectorDescription: Sendable, Codable {
 extension CollectorDescription {
   /// Nanoseconds between two acquisitions by default: what its cost asks for, or its pace.
   public var leastInterval: UInt64 { max(cost.leastInterval, pace.leastInterval) }
+
+  /// The source with paths from the root.
+  package var sourceFromRoot: String {
+    source.split(separator: " ").map { word in
+      word.hasPrefix("proc/") || word.hasPrefix("sys/") ? "/\(word)" : "\(word)"
+    }.joined(separator: " ")
+  }
 }
 
 /// What a probe found.
@@ -296,6 +303,12 @@ public enum Availability: Sendable, Equatable {
     case .denied: "denied"
     case .absent: "absent"
     }
+  }
+
+  /// Why it is not available, and what changes that.
+  package var reasonAndFix: String {
+    if case .denied(let reason, let fix) = self { return "\(reason); \(fix)" }
+    return reason
   }
 
   /// Why it is not available, empty when it is.

@@ -6,6 +6,12 @@ package enum Share {
     else { return nil }
     return percent / 100
   }
+
+  /// `0.5%` of 0.005: as many digits as it takes, at most four behind the point.
+  package static func text(_ fraction: Double) -> String {
+    let percent = (fraction * 1e6).rounded() / 1e4
+    return (percent == percent.rounded() ? "\(Int64(percent))" : "\(percent)") + "%"
+  }
 }
 
 /// Lengths of time as they are written.
@@ -35,6 +41,17 @@ package enum Durations {
     return "\(nanoseconds)ns"
   }
 
+  /// The shortest form that loses nothing, from a second on in seconds: `40.96s`, `500ms`.
+  package static func brief(_ nanoseconds: UInt64) -> String {
+    let milliseconds = nanoseconds / 1_000_000
+    guard milliseconds > 1000, nanoseconds % 1_000_000 == 0, milliseconds % 1000 > 0 else {
+      return text(nanoseconds)
+    }
+    var digits = decimal(milliseconds, step: 1, places: 3)
+    while digits.hasSuffix("0") { digits.removeLast() }
+    return digits + "s"
+  }
+
   /// For people's eyes, as `224.6 ms`: three or four significant digits.
   package static func rounded(_ nanoseconds: UInt64) -> String {
     switch nanoseconds {
@@ -53,12 +70,27 @@ package enum Durations {
   }
 }
 
+/// Numbers of things in messages.
+package enum Counted {
+  /// `1 frame`, `2 frames`.
+  package static func text(_ count: some BinaryInteger, _ thing: String) -> String {
+    "\(count) \(thing)\(count == 1 ? "" : "s")"
+  }
+
+  /// The first eight of `names`, and how many more there are.
+  package static func list(_ names: [String]) -> String {
+    let more = names.count > 8 ? " and \(names.count - 8) more" : ""
+    return names.prefix(8).joined(separator: ", ") + more
+  }
+}
+
 /// The nearest of some known words, for messages.
 package enum Nearest {
   /// The known word with the fewest edits to `word`, if they are few enough to be a slip.
   package static func word(to word: String, in known: [String]) -> String? {
     known.map { ($0, distance(word, $0)) }
-      .filter { $0.1 <= max(2, word.count / 3) }
+      // Of three letters one says nothing about the other two.
+      .filter { $0.1 <= (word.count < 4 ? 1 : max(2, word.count / 3)) }
       .min { $0.1 < $1.1 }?.0
   }
 

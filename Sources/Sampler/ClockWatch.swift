@@ -66,7 +66,8 @@ package struct ClockWatch {
       events.append(
         SampleEvent(
           .suspend, time: now.monotonic,
-          message: "the host was suspended for \(boot) ns (CLOCK_BOOTTIME ran ahead)",
+          message: "the host was suspended for \(Durations.rounded(UInt64(boot))) "
+            + "(CLOCK_BOOTTIME advanced past CLOCK_MONOTONIC); nothing was sampled meanwhile",
           anchor: now))
     }
     // A suspend moves the wall clock by what it lasted: that is no step.
@@ -75,7 +76,8 @@ package struct ClockWatch {
       events.append(
         SampleEvent(
           .clockStep, time: now.monotonic,
-          message: "the wall clock was stepped by \(step) ns", anchor: now))
+          message: "the wall clock (CLOCK_REALTIME) stepped by \(step < 0 ? "-" : "+")"
+            + "\(Durations.rounded(step.magnitude)); intervals are not affected", anchor: now))
     }
     if !events.isEmpty || now.monotonic &- lastAnchor >= Self.anchorPeriod {
       lastAnchor = now.monotonic

@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 import SampleModel
 import SampleRing
@@ -65,7 +66,13 @@ extension Drain {
       if header.outcome == .truncated { growRing(source) }
       return nil
     }
-    switch decoder.decode(body) {
+    let outcome = decoder.decode(body)
+    // The cause before what follows from it.
+    if !decoder.messages.isEmpty {
+      for message in decoder.messages { report(.gap, message, at: header.start) }
+      decoder.messages = []
+    }
+    switch outcome {
     case .values: break
     case .valuesOfNewColumns:
       change(header.stream, to: decoder.columns, at: header.start)
@@ -73,10 +80,6 @@ extension Drain {
     case .gap(let outcome):
       header.outcome = outcome
       live.gaps.add(outcome)
-    }
-    if !decoder.messages.isEmpty {
-      for message in decoder.messages { report(.gap, message, at: header.start) }
-      decoder.messages = []
     }
     if decoder.wantsRearm {
       rearm(header.stream, at: header.start)
@@ -108,7 +111,7 @@ extension Drain {
   /// The columns of a stream from now on, reported and delivered where they are others than before.
   private func change(_ stream: UInt16, to columns: [Column], at time: UInt64) {
     guard let (layout, change) = table.layout(stream, columns: columns), let change else { return }
-    report(.layoutEpoch, "\(layout.collector): layout epoch \(layout.epoch): \(change)", at: time)
+    report(.layoutEpoch, "\(layout.collector): \(change)", at: time)
     deliverLayout(layout)
   }
 
@@ -142,7 +145,7 @@ extension Drain {
       rearmings.withLock { $0.append((stream, failure)) }
       signal.wake()
     }
-    if !isQueued { report(.note, "\(table.name(stream)): no thread can be had to arm it anew") }
+    if !isQueued { report(.note, "\(table.name(stream)): no thread can be created to re-arm it") }
   }
 
   /// Reports what arming anew came to, and gives up what does not come back.
@@ -154,8 +157,9 @@ extension Drain {
     for (stream, failure) in ended {
       let index = Int(stream)
       if let failure {
-        // An arming's error begins with its collector.
-        if !live[index].rearmFailed { report(.gap, "\(failure)") }
+        // An arming's error begins with its collector. That its source is gone is known already.
+        let isGone = [ENOENT, ESRCH].contains(failure.context.errno)
+        if !live[index].rearmFailed, !isGone { report(.gap, "\(failure)") }
         live[index].rearmFailed = true
       } else {
         live[index].rearmFailed = false
@@ -167,13 +171,17 @@ extension Drain {
       live[Int(stream)].isGivenUp = true
       report(
         .gap,
-        "\(table.name(stream)): arming it anew has not come back within "
-          + "\(Durations.text(answerLimit)): it goes on with the sources that it has")
+        "\(table.name(stream)): re-arming timed out after \(Durations.text(answerLimit)); sampling "
+          + "continues with the files already open")
     }
   }
 
-  /// Reports what a thread changed to keep the budget.
+  /// Reports something that the session has found out.
+  func note(_ message: String) { inTurn { report(.note, message) } }
+
+  /// Reports what threads changed to keep the budget, all of a pass together.
   func noteCadences() {
+    var longer: [String] = []
     for source in sources {
       for index in source.cadences.indices {
         let cadence = source.thread.cadences[index]
@@ -182,15 +190,15 @@ extension Drain {
         source.cadences[index] = cadence
         // A new bracket begins as it was asked for.
         guard isLonger else { continue }
-        let period = cadence * source.interval
-        let words = period % 1_000_000 == 0 ? "\(period / 1_000_000) ms" : "\(period / 1000) µs"
         let name = table.name(source.thread.stream(index))
-        events.append(
-          SampleEvent(
-            .budget, time: time.monotonic(),
-            message: "budget: \(name) is read every \(words) from now on"))
+        longer.append("\(name) \(Durations.brief(cadence * source.interval))")
       }
     }
+    guard !longer.isEmpty else { return }
+    // Without a budget it is a collector that has a limit of its own.
+    let cause = budget > 0 ? "budget \(Share.text(budget))" : "the limit of what reading may cost"
+    report(
+      .budget, "\(cause) exceeded; intervals lengthened: " + longer.joined(separator: ", "))
   }
 
   /// Reports sampling threads that have been at one deadline for longer than a collector may take.

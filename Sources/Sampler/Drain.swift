@@ -94,6 +94,8 @@ final class Drain: @unchecked Sendable {
   private let period: UInt64
   let worker: ArmingWorker
   let answerLimit: UInt64
+  /// What sampling may cost of a CPU, 0 without a bound.
+  let budget: Double
   private let makeRing: RingMaker
   private(set) var sources: [Source] = []
   private var thread: SystemThread?
@@ -133,6 +135,7 @@ final class Drain: @unchecked Sendable {
     self.makeRing = makeRing
     time = configuration.time
     answerLimit = configuration.answerLimit
+    budget = configuration.budget ?? 0
     turn = TurnLock(time)
     firstFailure = Guarded(time, nil)
     rearmings = Guarded(time, [])
@@ -176,9 +179,6 @@ final class Drain: @unchecked Sendable {
       run()
     }
   }
-
-  /// Reports something that the session has found out.
-  func note(_ message: String) { inTurn { report(.note, message) } }
 
   /// Hands everything published so far to the sinks, committed, on the caller's thread.
   func flush() { takeTurn() }

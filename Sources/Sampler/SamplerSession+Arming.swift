@@ -22,7 +22,8 @@ extension SamplerSession {
     let armed = try armCollectors(&unavailable)
     guard !armed.isEmpty else {
       let reasons = unavailable.map { "\($0.collector): \($0.reason)" }.joined(separator: "; ")
-      throw LBError(.collectorUnavailable, "no collector can be sampled here: \(reasons)")
+      throw LBError(
+        .collectorUnavailable, "none of the selected collectors is available: \(reasons)")
     }
     // Sources that have no value now may have one later; columns that are left out stay so.
     let isFiltered = configuration.context.filter != ColumnFilter()
@@ -31,8 +32,10 @@ extension SamplerSession {
       table.disarmAll()
       throw LBError(
         .configuration,
-        (["no column passes --only and --except; lbsample collectors lists the metrics"] + notes)
-          .joined(separator: "; "))
+        ([
+          "no metric matches the --only and --except filters; run 'lbsample collectors' for metric "
+            + "names"
+        ] + notes).joined(separator: "; "))
     }
     do throws(SystemError) {
       let drain = try Drain(
@@ -90,16 +93,16 @@ extension SamplerSession {
         case .unavailable(let found):
           availability = found
           outcome = found.word
-          reason = found.reason
+          reason = found.reasonAndFix
         }
       } catch {
         configuration.context.probes.forget(name)
         if request.required || error.category == .stopRequested {
           table.disarmAll()
-          throw error
+          throw ArmingFailure.ofRequired(name, error)
         }
         outcome = ArmingFailure.outcome(of: error)
-        reason = error.description
+        reason = ArmingFailure.withoutName(name, error.description)
       }
       guard let reason else { continue }
       if request.required {
@@ -151,7 +154,7 @@ extension SamplerSession {
         ? "\(name): no thread can be created to arm it; raise the limit of processes (ulimit -u)"
         : "\(name): timed out after \(Durations.text(configuration.answerLimit)) opening its "
           + "files; one of them blocks",
-      context: ErrorContext(collector: name))
+      context: ErrorContext(collector: name, errno: outcome == .noThread ? nil : ETIMEDOUT))
   }
 
   /// Words of one ring: two seconds of acquisitions, twice what a drain lets wait, and room for a
@@ -228,48 +231,19 @@ extension SamplerSession {
   }
 }
 
-/// What a collector or thread that could not be armed is called.
-enum ArmingFailure {
-  /// The outcome that a failed arming stands for.
-  static func outcome(of error: LBError) -> String {
-    switch error.context.errno {
-    case EACCES, EPERM: "denied"
-    case nil: AcquisitionOutcome.malformed.word
-    default: "absent"
-    }
-  }
-
-  /// The error that names a collector which was asked for and is not there.
-  static func unavailable(_ name: String, _ availability: Availability) -> LBError {
-    var message = "collector \(name) is \(availability.word): \(availability.reason)"
-    if case .denied(_, let fix) = availability { message += "; to change that: \(fix)" }
-    return LBError(
-      .collectorUnavailable, message, context: ErrorContext(collector: name))
-  }
-
-  /// What to do about a thread that could not be set up.
-  static func fix(_ error: SystemError) -> String {
-    if error.call.hasPrefix("pthread_setschedparam") {
-      return "real-time priority needs CAP_SYS_NICE: run as root, or: "
-        + "setcap cap_sys_nice+ep $(command -v lbsample)"
-    }
-    return "see lbsample doctor for what this host permits"
-  }
-}
-
 /// How often each collector is read, and what of that is said.
 extension SamplerSession {
   /// Names the collectors that their cost makes slower than the session: rows without them would
   /// otherwise be a riddle.
   func slowerByDefault(_ armed: [Armed]) -> [String] {
     let slower = armed.filter { $0.cadence > 1 && $0.request.interval == nil }.map {
-      let milliseconds = $0.cadence * configuration.interval / 1_000_000
-      return "\($0.request.collector.description.name) every \(milliseconds) ms"
+      let interval = Durations.brief($0.cadence * configuration.interval)
+      return "\($0.request.collector.description.name) \(interval)"
     }
     guard !slower.isEmpty else { return [] }
     return [
-      "read less often, for what they cost or how slowly they move, unless told: "
-        + slower.joined(separator: ", ")
+      "longer default intervals in effect: \(slower.joined(separator: ", ")) (override with "
+        + "--NAME-interval)"
     ]
   }
 
@@ -311,18 +285,23 @@ extension SamplerSession {
     }
     let fitted = Budget.fit(items, interval: configuration.interval, budget: budget)
     var result = armed
+    var longer: [String] = []
     for (index, item) in fitted.enumerated() where item.cadence != armed[index].cadence {
       result[index].cadence = item.cadence
-      let milliseconds = item.cadence * configuration.interval / 1_000_000
+      longer.append(
+        "\(armed[index].request.collector.description.name) "
+          + Durations.brief(item.cadence * configuration.interval))
+    }
+    if !longer.isEmpty {
       notes.append(
-        "budget: \(armed[index].request.collector.description.name) is read every "
-          + "\(milliseconds) ms")
+        "budget \(Share.text(budget)): longer intervals from the start: "
+          + longer.joined(separator: ", "))
     }
     let cost = Budget.cost(fitted, interval: configuration.interval)
     if cost > budget {
       notes.append(
-        "budget: cannot be kept: even so the plan costs \(Int(cost * 1e6)) ppm of a CPU, more "
-          + "than \(Int(budget * 1e6))")
+        "budget \(Share.text(budget)) cannot be met: at the longest intervals, sampling still costs "
+          + "\(Share.text(cost)) of one CPU")
     }
     return result
   }
@@ -340,11 +319,14 @@ extension SamplerSession {
       }
       let count = Set(metrics.map(\.name)).count
       coarse.append(
-        "\(layout.collector).\(slowest.name)\(count > 1 ? " and \(count - 1) more" : "") every "
-          + "\((slowest.resolution ?? 0) / 1_000_000) ms")
+        "\(layout.collector).\(slowest.name)\(count > 1 ? " and \(count - 1) more" : "") "
+          + "(updated every \(Durations.brief(slowest.resolution ?? 0)))")
     }
     guard !coarse.isEmpty else { return [] }
-    return ["move less often than they are read: " + coarse.joined(separator: ", ")]
+    return [
+      "sampled faster than the kernel updates them, so consecutive samples may not change: "
+        + coarse.joined(separator: ", ")
+    ]
   }
 
   /// The time that deadlines are counted from: now, or such that they fall on multiples of the
@@ -361,10 +343,13 @@ extension SamplerSession {
       return max(1, (least + configuration.interval - 1) / configuration.interval)
     }
     guard interval >= configuration.interval, interval % configuration.interval == 0 else {
+      let name = request.collector.description.name
+      let next = (interval / configuration.interval + 1) * configuration.interval
       throw LBError(
         .configuration,
-        "collector \(request.collector.description.name): its interval of \(interval) ns is not "
-          + "a multiple of the session's \(configuration.interval) ns; choose a multiple")
+        "\(name): its interval of \(Durations.brief(interval)) must be a multiple of the sampling "
+          + "interval (\(Durations.brief(configuration.interval))), such as "
+          + "\(Durations.brief(next)) (--\(name)-interval)")
     }
     return interval / configuration.interval
   }

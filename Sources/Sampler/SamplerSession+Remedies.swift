@@ -107,7 +107,7 @@ extension SamplerSession {
       }
       let name = table.name(stream)
       failure.category = .metricCollection
-      failure.message = "\(name) cannot be armed again after the wait (\(failure.message))"
+      failure.message = "\(name) cannot be re-armed after the wait (\(failure.message))"
       failure.context.collector = name
       throw failure
     }
@@ -158,14 +158,14 @@ extension SamplerSession {
       let stream = thread.reading.load(ordering: .relaxed)
       let name = table.name(stream)
       let words =
-        "sampling thread \(thread.index) has not answered for \(Durations.text(limit)): "
-        + "it hangs where it reads \(name)"
+        "sampling thread \(thread.index) has been blocked for \(Durations.text(limit)) in "
+        + "collector \(name)"
       let mine = (meta?.streams ?? []).filter { $0.thread == thread.index }
       if !isSilent, !mine.isEmpty, !mine.contains(where: \.required), answering.count > 1 {
         thread.isLeftAlone.store(true, ordering: .releasing)
         // Whenever it comes back, it waits for the next bracket.
         thread.send(.park)
-        drain?.note(words + "; what it reads is absent until it comes back")
+        drain?.note(words + "; its values are left out until the read returns")
         continue
       }
       isSilent = true

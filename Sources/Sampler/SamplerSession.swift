@@ -91,7 +91,7 @@ package final class SamplerSession {
       throw LBError(.internal, "start before arm or resume")
     }
     guard !isSilent else {
-      throw LBError(.metricCollection, "a sampling thread hangs: nothing can be sampled any more")
+      throw LBError(.metricCollection, "a sampling thread is blocked; nothing more can be sampled")
     }
     let called = time.monotonic()
     if !isDrained { try park(drain) }
@@ -195,7 +195,7 @@ package final class SamplerSession {
     if outcome == .done { return failure.value.withLock { $0 } }
     return LBError(
       .metricCollection,
-      "\(table.name(stream)): arming it anew has not come back within \(Durations.text(limit))",
+      "\(table.name(stream)): re-arming timed out after \(Durations.text(limit))",
       context: ErrorContext(collector: table.name(stream)))
   }
 

@@ -107,7 +107,7 @@ final class StreamTable: Sendable {
       if let known = entry.layouts.firstIndex(where: { $0.columns == columns }) {
         let layout = entry.layouts.remove(at: known)
         entry.layouts.append(layout)
-        return (layout, change)
+        return (layout, Self.words(change, layout.epoch, isKnown: true))
       }
       let layout = Self.layout(
         of: entry.current.armed, columns, entry.collector.description.name, stream,
@@ -115,23 +115,40 @@ final class StreamTable: Sendable {
       entry.nextEpoch += 1
       entry.layouts.append(layout)
       if entry.layouts.count > Self.knownLayouts { entry.layouts.removeFirst() }
-      return (layout, change)
+      return (layout, Self.words(change, layout.epoch, isKnown: false))
     } ?? nil
   }
 
-  /// Which instances and values came and went, in words.
-  private static func change(from old: [Column], to new: [Column]) -> String {
-    let before = Set(old.map(\.instance))
-    let after = Set(new.map(\.instance))
-    let parts =
-      after.subtracting(before).sorted().map { "\($0) appeared" }
-      + before.subtracting(after).sorted().map { "\($0) vanished" }
-    guard parts.isEmpty else { return parts.joined(separator: ", ") }
+  /// Which instances, or else which values, came and went; nil where it is their order alone.
+  private static func change(from old: [Column], to new: [Column]) -> String? {
+    func instances(_ columns: [Column], but others: [Column]) -> [String] {
+      let known = Set(others.map(\.instance))
+      // As in the names of their columns: `net[eth0]`, of the first column that each has.
+      var names: [String: String] = [:]
+      for column in columns where !known.contains(column.instance) {
+        let name = "\(column.name.prefix { $0 != "." })[\(column.instance)]"
+        let known = names[column.instance] ?? (column.instance.isEmpty ? column.name : name)
+        names[column.instance] = known
+      }
+      return names.sorted { $0.key < $1.key }.map(\.value)
+    }
+    func words(_ added: [String], _ removed: [String]) -> String? {
+      let parts = [("added", added), ("removed", removed)].filter { !$0.1.isEmpty }
+      guard !parts.isEmpty else { return nil }
+      return parts.map { "\($0.0) \(Counted.list($0.1))" }.joined(separator: "; ")
+    }
     let (names, newNames) = (Set(old.map(\.name)), Set(new.map(\.name)))
-    let values =
-      newNames.subtracting(names).sorted().prefix(8).map { "\($0) appeared" }
-      + names.subtracting(newNames).sorted().prefix(8).map { "\($0) vanished" }
-    return values.isEmpty ? "the same values in another order" : values.joined(separator: ", ")
+    return words(instances(new, but: old), instances(old, but: new))
+      ?? words(newNames.subtracting(names).sorted(), names.subtracting(newNames).sorted())
+  }
+
+  private static func words(_ change: String?, _ epoch: UInt32, isKnown: Bool) -> String {
+    guard let change else {
+      return "same columns in a different order (layout \(epoch)); no values lost"
+    }
+    return isKnown
+      ? "columns changed back to layout \(epoch): \(change)"
+      : "columns changed (layout \(epoch)): \(change)"
   }
 
   // MARK: Arming anew

@@ -21,12 +21,12 @@ struct ArmCommand: ParsableCommand {
         {"request":"start","label":"warm cache"}   {"request":"stop"}
         {"request":"mark","name":"half"}  {"request":"status"}  {"request":"disarm"}
       Each is answered with "ok" and a time; stop with the bracket's metrics,
-      ledger and own cost. A program that vanishes closes its bracket.
+      ledger and overhead. A program that vanishes closes its bracket.
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
   // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
-  @OptionGroup(title: "Cadences") var cadences: CadenceOptions
+  @OptionGroup(title: "Intervals") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Messages") var log: LogOptions
   @Option(

@@ -113,7 +113,7 @@ struct AttemptOptions: ParsableArguments {
     specification.maximumRepetitions = settings.integer("run.max_repetitions")
     if let ask {
       guard let limit = Durations.parse(ask), limit > 0 else {
-        throw LBError(.configuration, "--ask \(ask): expected a length of time such as 10m")
+        throw LBError(.configuration, "--ask \(ask): expected a duration such as 10m")
       }
       specification.askLimit = limit
     }

@@ -129,7 +129,7 @@ struct CadenceOptions: ParsableArguments {
   var packets: String?
 
   private static func help(_ collector: String) -> ArgumentHelp {
-    ArgumentHelp("Read \(collector) at this multiple of the interval.", valueName: "time")
+    ArgumentHelp("Sampling interval of \(collector); a multiple of --interval.", valueName: "time")
   }
 
   /// Collectors whose cadence was given.

@@ -51,13 +51,15 @@ struct CollectorsCommand: ParsableCommand {
 
   func run() throws {
     try Formats.check(format, of: ["text", "json"])
+    try mounts.check()
     guard !perf else { return try listEvents() }
     let registry = CollectorRegistry.host()
     let known = registry.collectors.map(\.description.name)
     for name in names where !known.contains(name) {
       throw LBError(
         .configuration,
-        "unknown collector \(name)\(Nearest.hint(Nearest.word(to: name, in: known)))")
+        "unknown collector '\(name)'\(Nearest.hint(Nearest.word(to: name, in: known))); "
+          + "run 'lbsample collectors' for the list")
     }
     let context = CollectorContext(roots: mounts.roots)
     let entries = registry.collectors
@@ -78,26 +80,29 @@ struct CollectorsCommand: ParsableCommand {
     for entry in entries {
       let description = entry.description
       text += "\(description.name): \(description.summary)\n"
-      text += "  here       \(entry.availability)"
+      let isThere = entry.reason.isEmpty
+      text += "  status     \(isThere ? entry.availability : "not available")"
       text += entry.reason.isEmpty ? "\n" : ": \(entry.reason)\n"
       if let fix = entry.fix { text += "  fix        \(fix)\n" }
-      text += "  source     \(description.source)\n"
+      text += "  source     \(description.sourceFromRoot)\n"
       text += "  since      Linux \(description.minimumKernel)\n"
       text += "  privilege  \(description.privilege)\n"
       text += "  cost       \(description.cost.rawValue), "
-      text += "\(description.systemCallsPerSample) system calls a sample or so\n"
+      let calls = Counted.text(description.systemCallsPerSample, "system call")
+      text += "about \(calls) per sample\n"
       if description.leastInterval > 0 {
-        text += "  cadence    \(Durations.text(description.leastInterval)) at least, by default\n"
+        text += "  interval   \(Durations.text(description.leastInterval)) or longer by default\n"
       }
       if description.isOpen {
-        text += "  fields     those below, and what else the kernel's text has\n"
+        text += "  fields     these, plus any others found in the file\n"
       }
       let rows = description.metrics.map { metric in
         [
           "    \(description.prefix).\(metric.name)"
             + (metric.extent == .instance ? "[…]" : ""),
           metric.kind.rawValue, metric.unit.rawValue,
-          metric.meaning + (metric.resolution.map { "; moves every \(Durations.text($0))" } ?? ""),
+          metric.meaning
+            + (metric.resolution.map { "; updated every \(Durations.text($0))" } ?? ""),
         ]
       }
       text += TextTable.lines(rows, leftColumns: 4).joined(separator: "\n") + "\n\n"

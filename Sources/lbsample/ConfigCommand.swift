@@ -16,7 +16,8 @@ struct ConfigShow: ParsableCommand {
     commandName: "show", abstract: "Show each value in force with its origin.")
   @Option(
     name: .customLong("config"),
-    help: ArgumentHelp("Configuration file, in place of the found one.", valueName: "file"))
+    help: ArgumentHelp(
+      "Use this configuration file instead of the default one.", valueName: "file"))
   var config: String?
   @Option(
     name: .customLong("format"),

@@ -20,10 +20,10 @@ struct ConfigurationFile {
   static func find(explicit: String?, environment: [String: String]) throws(LBError) -> Self? {
     if let explicit { return try Self(path: explicit) }
     if FileManager.default.fileExists(atPath: "collectors.conf") {
-      if isTrusted("collectors.conf") { return try Self(path: "collectors.conf") }
-      Console.say(
-        "lbsample: ./collectors.conf is ignored: it is another user's, or others can write it "
-          + "(chmod go-w collectors.conf)")
+      guard let reason = distrust("collectors.conf") else {
+        return try Self(path: "collectors.conf")
+      }
+      Console.say("lbsample: ignoring ./collectors.conf: \(reason)")
     }
     let home = environment["HOME"] ?? NSHomeDirectory()
     let user = environment["XDG_CONFIG_HOME"] ?? home + "/.config"
@@ -34,10 +34,13 @@ struct ConfigurationFile {
     return nil
   }
 
-  private static func isTrusted(_ path: String) -> Bool {
+  /// Why a file is not to be trusted, nil where it is.
+  private static func distrust(_ path: String) -> String? {
     var facts = stat()
-    guard unsafe stat(path, &facts) == 0 else { return false }
-    return (facts.st_uid == getuid() || facts.st_uid == 0) && facts.st_mode & 0o022 == 0
+    guard unsafe stat(path, &facts) == 0 else { return "it cannot be examined" }
+    guard facts.st_uid == getuid() || facts.st_uid == 0 else { return "not owned by you or root" }
+    return facts.st_mode & 0o022 == 0
+      ? nil : "writable by group or others; fix: chmod go-w \(path)"
   }
 
   /// Reads and checks a file against the schema.

@@ -38,8 +38,8 @@ enum Console {
     } catch {
       throw LBError(
         .resultPersistence,
-        "\(path): \(error.reason)\(FreeSpace.hint(error.errno, path)); what was written before "
-          + "is kept", context: ErrorContext(path: path, errno: error.errno))
+        "\(path): write failed: \(error.reason)\(FreeSpace.hint(error.errno, path)); output "
+          + "written so far is kept", context: ErrorContext(path: path, errno: error.errno))
     }
   }
 
@@ -103,7 +103,7 @@ final class TextDestination: Sendable {
     } catch {
       throw LBError(
         .resultPersistence,
-        "\(path) cannot be written: \(error.reason); choose another file",
+        "\(path): cannot be opened for writing: \(error.reason)",
         context: ErrorContext(path: path, errno: error.errno))
     }
   }
@@ -138,7 +138,11 @@ final class TextDestination: Sendable {
 /// The room on a file's file system, for messages about a full one.
 enum FreeSpace {
   static func hint(_ errno: Int32, _ path: String) -> String {
-    guard errno == ENOSPC || errno == EDQUOT else { return "" }
+    var file = stat()
+    // /dev/full has none.
+    guard errno == ENOSPC || errno == EDQUOT, unsafe stat(path, &file) == 0,
+      file.st_mode & S_IFMT == S_IFREG
+    else { return "" }
     var facts = statvfs()
     guard unsafe statvfs(path, &facts) == 0 else { return "" }
     return " (\(UInt64(facts.f_bavail) * UInt64(facts.f_frsize)) bytes free)"

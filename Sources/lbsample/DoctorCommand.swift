@@ -18,6 +18,7 @@ struct DoctorCommand: ParsableCommand {
 
   func run() throws {
     try Formats.check(format, of: ["text", "json"])
+    try mounts.check()
     let findings = HostExamination(roots: mounts.roots).findings()
     if format == "json" {
       try Console.write(try JSONText.encode(findings, pretty: true) + "\n")
@@ -34,7 +35,7 @@ struct DoctorCommand: ParsableCommand {
       let pad = String(repeating: " ", count: width - finding.subject.count)
       text += "\(finding.verdict.mark) \(finding.subject)\(pad)  \(finding.detail)\n"
       if let fix = finding.fix {
-        text += "     " + String(repeating: " ", count: width) + "  to change: \(fix)\n"
+        text += "        " + String(repeating: " ", count: width) + "  fix: \(fix)\n"
       }
     }
     return text
@@ -49,11 +50,11 @@ struct Finding: Encodable {
 
     var mark: String {
       switch self {
-      case .fact: "    "
-      case .permitted: "ok  "
-      case .limited: "some"
-      case .denied: "no  "
-      case .absent: "none"
+      case .fact: "       "
+      case .permitted: "ok     "
+      case .limited: "partial"
+      case .denied: "denied "
+      case .absent: "n/a    "
       }
     }
   }
@@ -90,7 +91,7 @@ struct HostExamination {
       (21, "sys_admin"), (23, "sys_nice"), (24, "sys_resource"), (38, "perfmon"), (39, "bpf"),
     ]
     let held = named.filter { capabilities >> $0.0 & 1 == 1 }.map(\.1)
-    let words = held.isEmpty ? "none of the capabilities that matter" : held.joined(separator: " ")
+    let words = held.isEmpty ? "no relevant capabilities" : held.joined(separator: " ")
     return fact("user", "uid \(getuid()), \(words)")
   }
 
@@ -99,7 +100,7 @@ struct HostExamination {
     let isolated = HostFacts.isolatedCPUs(roots)
     return fact(
       "cpus",
-      "online \(online), allowed here \(CPUSet.allowed())"
+      "online \(online), usable by this process: \(CPUSet.allowed())"
         + (isolated.isEmpty ? "" : ", isolated \(isolated)"))
   }
 
@@ -122,9 +123,14 @@ struct HostExamination {
       Finding(
         subject: "locked memory", verdict: isFree ? .permitted : .limited,
         detail: isFree
-          ? "not limited for us" : "up to \(Readable.bytes(Double(limit ?? 0))) (RLIMIT_MEMLOCK)",
+          ? "unlimited" : "limited to \(Self.amount(limit ?? 0)) (RLIMIT_MEMLOCK)",
         fix: isFree ? nil : "ulimit -l unlimited, or LimitMEMLOCK=infinity in the unit")
     ]
+  }
+
+  /// `8 MiB`.
+  private static func amount(_ bytes: UInt64) -> String {
+    bytes % (1 << 20) == 0 ? "\(bytes >> 20) MiB" : "\(bytes >> 10) KiB"
   }
 
   private func scheduling() -> [Finding] {
@@ -165,7 +171,7 @@ struct HostExamination {
     {
       system.verdict = .denied
       system.detail =
-        "whole CPUs are not to be counted: \(SystemError.words(errno)) "
+        "per-CPU counting not permitted: \(SystemError.words(errno)) "
         + "(perf_event_paranoid \(paranoid))"
       system.fix = PerfProbe.remedy(level: 0)
     }

@@ -29,11 +29,13 @@ struct ExportCommand: ParsableCommand {
   var raw = false
   @Option(
     name: .customLong("from"), parsing: .unconditional,
-    help: ArgumentHelp("Leave out what is earlier, from the first sample on.", valueName: "time"))
+    help: ArgumentHelp(
+      "Skip samples before this time, counted from the first sample.", valueName: "time"))
   var from: String?
   @Option(
     name: .customLong("to"), parsing: .unconditional,
-    help: ArgumentHelp("Leave out what is later, from the first sample on.", valueName: "time"))
+    help: ArgumentHelp(
+      "Skip samples after this time, counted from the first sample.", valueName: "time"))
   var to: String?
   @Option(
     name: .customLong("repetition"), parsing: .unconditionalSingleValue,
@@ -157,7 +159,7 @@ struct ExportCommand: ParsableCommand {
   ) throws(LBError) -> UInt64? {
     guard let text else { return nil }
     guard let time = Durations.parse(text) else {
-      throw LBError(.configuration, "\(option) \(text): expected a length of time such as 10s")
+      throw LBError(.configuration, "\(option) \(text): expected a duration such as 10s")
     }
     let (moment, overflow) = origin.addingReportingOverflow(time)
     return overflow ? .max : moment

@@ -26,12 +26,13 @@ struct Lbsample: ParsableCommand {
       Data goes to standard output, everything else to standard error.
 
       EXIT CODES
-        0    done
-        2    usage or configuration
+        0    success
+        1    internal error
+        2    invalid usage or configuration
         3    a required collector is not available
         4    the workload failed or timed out
-        5    the result could not be written
-        6    a gate or a quota said no, or --strict
+        5    a result file could not be written, or is damaged
+        6    a gate or quota was violated, or --strict found warnings
         130  stopped by SIGINT, 143 by SIGTERM; results are kept
       """,
     version: version,

@@ -10,7 +10,8 @@ struct CollectorOptions: ParsableArguments {
   @Flag(help: "Sample this collector.")
   var chosen: [CollectorFlag] = []
   @Flag(
-    name: .customLong("all"), help: "Every collector that this host has, each at its own cadence.")
+    name: .customLong("all"),
+    help: "All collectors available on this host, each at its default interval.")
   var all = false
   @Flag(
     name: .customLong("per-cpu"),
@@ -41,7 +42,7 @@ struct CollectorOptions: ParsableArguments {
   var processes: [String] = []
   @Flag(
     name: .customLong("footprint"),
-    help: "Memory that these processes really hold, by NUMA node.")
+    help: "Memory footprint (PSS, swap) by NUMA node of the --process and --tree processes.")
   var footprint = false
   @Option(
     name: .customLong("cgroup"),
@@ -49,7 +50,7 @@ struct CollectorOptions: ParsableArguments {
   var cgroups: [String] = []
   @Option(
     name: .customLong("top"), parsing: .unconditional,
-    help: ArgumentHelp("Name the busiest processes.", valueName: "n"))
+    help: ArgumentHelp("Report the N busiest processes.", valueName: "n"))
   var top: String?
   @Option(
     name: .customLong("top-by"),
@@ -81,12 +82,13 @@ struct CollectorOptions: ParsableArguments {
   @Option(
     name: .customLong("require"),
     help: ArgumentHelp(
-      "Fail if this collector is not available, of perf if any event is not.",
+      "Fail if this collector is not available (for perf: if any event is not).",
       valueName: "collector"))
   var require: [String] = []
   @Option(
     name: .customLong("optional"),
-    help: ArgumentHelp("Go on if this collector is not available.", valueName: "collector"))
+    help: ArgumentHelp(
+      "Continue without this collector if it is not available.", valueName: "collector"))
   var optional: [String] = []
 
   /// Names given on the command line.
@@ -154,6 +156,9 @@ struct CollectorOptions: ParsableArguments {
       try processNumber(text, option: "--process", or: nil)
     }
     options.footprint = footprint
+    guard !footprint || options.tree != nil || !options.processes.isEmpty else {
+      throw LBError(.configuration, "--footprint requires --process PID or --tree PID")
+    }
     options.cgroups = cgroups.map { .path($0) } + (scope.map { [.scope($0)] } ?? [])
     if let top {
       guard let count = Int(top), (1...256).contains(count) else {
@@ -181,8 +186,8 @@ struct CollectorOptions: ParsableArguments {
     where !known.contains(name) {
       throw LBError(
         .configuration,
-        "unknown collector \(name)\(Nearest.hint(Nearest.word(to: name, in: known))); "
-          + "lbsample collectors lists them")
+        "unknown collector '\(name)'\(Nearest.hint(Nearest.word(to: name, in: known))); "
+          + "run 'lbsample collectors' for the list")
     }
     let fromDefault = named.isEmpty && !all
     let names =
@@ -208,6 +213,10 @@ struct CollectorOptions: ParsableArguments {
 
   private func treeTarget(_ workload: WorkloadTarget?) throws(LBError) -> WorkloadTarget? {
     guard let tree, !(tree == "workload" && workload != nil) else { return workload }
+    guard tree != "workload" else {
+      throw LBError(
+        .configuration, "--tree workload: only valid with 'lbsample run'; give a process ID")
+    }
     return WorkloadTarget(
       process: try processNumber(tree, option: "--tree", or: workload == nil ? nil : "workload"))
   }
@@ -216,7 +225,7 @@ struct CollectorOptions: ParsableArguments {
     _ text: String, option: String, or word: String?
   ) throws(LBError) -> Int32 {
     if let pid = Int32(text), pid > 0 { return pid }
-    let words = "a process number" + (word.map { ", or \($0)" } ?? "")
+    let words = "a process ID" + (word.map { ", or \($0)" } ?? "")
     throw LBError(.configuration, "\(option) \(text): expected \(words)")
   }
 
@@ -228,7 +237,9 @@ struct CollectorOptions: ParsableArguments {
     else {
       throw LBError(
         .configuration,
-        "\(settings.origin(key)): \(key) = \(settings[key]) is not a length of time such as 1s")
+        "\(settings.place(key)) \(settings[key]): "
+          + SettingType.duration(minimum: SettingsSchema.shortestInterval)
+          .complaint(settings[key]))
     }
     return interval
   }
@@ -238,14 +249,25 @@ struct CollectorOptions: ParsableArguments {
 struct MountOptions: ParsableArguments {
   @Option(
     name: .customLong("proc-root"),
-    help: ArgumentHelp("Read another mount of /proc.", valueName: "dir"))
+    help: ArgumentHelp("Read this directory instead of /proc.", valueName: "dir"))
   var procRoot = "/proc"
   @Option(
     name: .customLong("sys-root"),
-    help: ArgumentHelp("Read another mount of /sys.", valueName: "dir"))
+    help: ArgumentHelp("Read this directory instead of /sys.", valueName: "dir"))
   var sysRoot = "/sys"
 
   var roots: MountRoots { MountRoots(proc: procRoot, sys: sysRoot) }
+
+  /// Throws where one of them is not there.
+  func check() throws(LBError) {
+    for (option, path) in [("--proc-root", procRoot), ("--sys-root", sysRoot)] {
+      var isDirectory: ObjCBool = false
+      let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
+      guard exists, isDirectory.boolValue else {
+        throw LBError(.configuration, "\(option) \(path): no such directory")
+      }
+    }
+  }
 }
 
 /// How to sample: the same for every command that samples.
@@ -253,26 +275,28 @@ struct SamplingOptions: ParsableArguments {
   @Option(
     name: .customLong("pin"), parsing: .unconditional,
     help: ArgumentHelp(
-      "CPUs of the sampling threads: auto, node, a CPU or a list.", valueName: "placement"))
+      "CPUs to pin the sampling threads to: auto, node, or a CPU list.", valueName: "placement"))
   var pin: String?
   @Option(
     name: .customLong("priority"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Scheduling of the sampling threads: other, fifo:N or rr:N.", valueName: "policy"))
+      "Scheduling policy of the sampling threads: other, fifo:N or rr:N.", valueName: "policy"))
   var priority: String?
   @Flag(
     name: .customLong("align"),
-    help: "Sample at multiples of the interval on the wall clock.")
+    help: "Align deadlines to wall-clock multiples of the interval.")
   var align = false
   @Option(
     name: .customLong("budget"), parsing: .unconditional,
     help: ArgumentHelp(
-      "The most that sampling may cost, in percent of one CPU: 0.5%.", valueName: "share"))
+      "CPU budget for sampling, as a percentage of one CPU, such as 0.5%; intervals are lengthened "
+        + "to meet it.", valueName: "percentage"))
   var budget: String?
   @OptionGroup var mounts: MountOptions
   @Option(
     name: .customLong("config"),
-    help: ArgumentHelp("Configuration file, in place of the found one.", valueName: "file"))
+    help: ArgumentHelp(
+      "Use this configuration file instead of the default one.", valueName: "file"))
   var config: String?
 
   var overrides: [(String, String, String)] {
@@ -288,6 +312,7 @@ struct SamplingOptions: ParsableArguments {
 
   /// The settings in force with these command-line overrides.
   func settings(_ overrides: [(String, String, String)]) throws(LBError) -> Settings {
+    try mounts.check()
     let environment = ProcessInfo.processInfo.environment
     let file = try ConfigurationFile.find(explicit: config, environment: environment)
     return try Settings(
@@ -326,9 +351,11 @@ struct StoreOptions: ParsableArguments {
 
 /// How much is said on standard error.
 struct LogOptions: ParsableArguments {
-  @Flag(name: .customLong("verbose"), help: "Say what happens, on standard error.")
+  @Flag(name: .customLong("verbose"), help: "Print progress and all notes to standard error.")
   var verbose = false
-  @Flag(name: .customLong("quiet"), help: "Say errors only.")
+  @Flag(
+    name: .customLong("quiet"),
+    help: "Print errors only; suppresses notes and the final ledger line.")
   var quiet = false
   @Option(
     name: .customLong("log-file"),

@@ -79,7 +79,7 @@ struct OverheadCommand: ParsableCommand {
     let time = time ?? "200ms"
     guard let duration = Durations.parse(time), duration >= 1_000_000 else {
       throw LBError(
-        .configuration, "--time \(time): expected a length of time of at least 1ms, such as 200ms")
+        .configuration, "--time \(time): expected a duration of at least 1ms, such as 200ms")
     }
     let roots = sampling.roots
     let context = CollectorContext(roots: roots)
@@ -99,7 +99,7 @@ struct OverheadCommand: ParsableCommand {
       }
       let availability = collector.probe(context)
       guard availability == .available else {
-        Console.say("lbsample: without \(name): \(availability.word): \(availability.reason)")
+        Console.say("lbsample: skipping \(name): \(availability.reasonAndFix)")
         continue
       }
       let cost: CollectorCost
@@ -108,7 +108,7 @@ struct OverheadCommand: ParsableCommand {
       } catch {
         // One that fails leaves the others theirs, but for the ones that were asked for.
         guard chosen.isEmpty else { throw error }
-        Console.say("lbsample: without \(name): \(error)")
+        Console.say("lbsample: skipping \(name): \(error)")
         continue
       }
       if format == "ndjson" {

@@ -72,7 +72,7 @@ struct PacketOptions: ParsableArguments {
         ("--packets-promiscuous", isPromiscuous), ("--packets-top", top != nil),
       ]
       if file == nil, let option = other.first(where: \.1)?.0 {
-        throw LBError(.configuration, "\(option) is about packets: say of what with --packets")
+        throw LBError(.configuration, "\(option) requires --packets INTERFACE")
       }
       return nil
     }

@@ -29,7 +29,7 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
   // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
-  @OptionGroup(title: "Cadences") var cadences: CadenceOptions
+  @OptionGroup(title: "Intervals") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Results") var store: StoreOptions
   @OptionGroup(title: "The workload") var workload: WorkloadOptions

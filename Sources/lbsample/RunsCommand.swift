@@ -10,7 +10,8 @@ struct RunOptions: ParsableArguments {
   @OptionGroup(title: "Messages") var log: LogOptions
   @Option(
     name: .customLong("config"),
-    help: ArgumentHelp("Configuration file, in place of the found one.", valueName: "file"))
+    help: ArgumentHelp(
+      "Use this configuration file instead of the default one.", valueName: "file"))
   var config: String?
 
   func directory() throws(LBError) -> RunDirectory {
@@ -25,7 +26,8 @@ struct RunOptions: ParsableArguments {
     let path = try directory().resolve(run)
     let reader = try RunReader(path: path)
     if try reader.finishIfAbandoned(), !log.quiet {
-      Console.say("lbsample: \(path): its writer is gone; the run is marked as interrupted")
+      Console.say(
+        "lbsample: \(path): the process recording it is no longer running; marked as interrupted")
     }
     return reader
   }
@@ -120,7 +122,7 @@ struct RunsList: ParsableCommand {
 /// `lbsample runs show RUN`.
 struct RunsShow: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "show", abstract: "Show a run: status, repetitions, summary, own cost.")
+    commandName: "show", abstract: "Show a run: status, repetitions, summary, overhead.")
   @OptionGroup var options: RunOptions
   @Option(
     name: .customLong("format"),
@@ -167,8 +169,9 @@ struct RunsShow: ParsableCommand {
     var lines = ""
     let isOpen = [.running, .waiting].contains(result.status)
     if isOpen {
+      let name = reader.path.split(separator: "/").last ?? ""
       lines +=
-        "note     this run is being recorded; its log and its last samples stand beside the file\n"
+        "note     recording in progress; the newest samples are in \(name)-wal and \(name)-tail\n"
     }
     let all = result.phases.flatMap(\.repetitions)
     if let planned = try reader.planned() {
@@ -179,10 +182,10 @@ struct RunsShow: ParsableCommand {
       }
     }
     if result.status == .interrupted, all.contains(where: { $0.status == .interrupted }) {
-      lines += "note     \(try reader.frameCount()) frames are kept"
+      lines += "note     \(Counted.text(try reader.frameCount(), "frame")) recovered"
       lines +=
         result.durationNanoseconds == nil
-        ? "; ledger, cost and closing sample of the interrupted bracket are missing\n" : "\n"
+        ? "; the ledger, the overhead and the final sample are missing\n" : "\n"
     }
     return lines
   }

@@ -27,12 +27,14 @@ struct SampleCommand: ParsableCommand {
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
   // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
-  @OptionGroup(title: "Cadences") var cadences: CadenceOptions
+  @OptionGroup(title: "Intervals") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
 
   @Option(
     name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
-    help: ArgumentHelp("Time between two samples (default: 1s).", valueName: "time"))
+    help: ArgumentHelp(
+      "Sampling interval, such as 10ms; a bare number is seconds (default: 1s).", valueName: "time")
+  )
   var interval: String?
   @Option(
     name: [.customShort("c"), .customLong("count")], parsing: .unconditional,
@@ -64,7 +66,10 @@ struct SampleCommand: ParsableCommand {
   var name = "sample"
   @OptionGroup(title: "CSV") var csv: CSVOptions
   @OptionGroup(title: "Messages") var log: LogOptions
-  @Argument(help: ArgumentHelp("Interval in seconds, then count, as in vmstat.", valueName: "n"))
+  @Argument(
+    help: ArgumentHelp(
+      "Interval in seconds, then count, as in vmstat; --interval and --count take precedence.",
+      valueName: "n"))
   var intervalAndCount: [String] = []
 
   struct Plan {
@@ -89,8 +94,11 @@ struct SampleCommand: ParsableCommand {
     configuration.stop = stops.first
     let host = HostFacts.read(sampling.roots)
     var sinks: [any SampleSink] = []
-    let view = try view(plan.settings, host: host, stop: stops.first)
+    let log = try EventLog(self.log)
+    let view = try view(plan.settings, host: host, stop: stops.first) { log.file?.notice("\($0)") }
     if let view { sinks.append(view) }
+    // The other two tell what happens beside the samples themselves.
+    if !(view is TableSink || view is CSVSink) { sinks.append(EventNotices(log.logger)) }
     // Programs get what is new ten times a second. Eyes do with two, unless rows come so slowly
     // that each can be shown at once.
     if let view {
@@ -98,14 +106,13 @@ struct SampleCommand: ParsableCommand {
       configuration.liveWithin = view is TableSink ? rows : 100_000_000
     }
     // Everything that may fail is opened before anything is armed or made.
-    let logger = try EventLog.logger(log)
     let recording = try record.map { path throws(LBError) in
       try Recording(
         path: path, name: name, interval: plan.interval, host: host,
         configuration: plan.settings.all + collectors.entries)
     }
     if let recording { sinks.append(recording.sink) }
-    guard !sinks.isEmpty else {
+    guard view != nil || recording != nil else {
       throw LBError(.configuration, "nothing to do: neither a view nor --record FILE")
     }
     let session = SamplerSession(configuration, requests: requests, sinks: sinks)
@@ -121,8 +128,9 @@ struct SampleCommand: ParsableCommand {
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
     }
-    logger.info("sample.start: \(requests.map(\.collector.description.name))")
-    defer { logger.info("sample.end") }
+    let names = requests.map(\.collector.description.name).joined(separator: ", ")
+    log.logger.info("sampling started: \(names), every \(Durations.brief(plan.interval))")
+    defer { log.logger.info("sampling ended") }
     try sample(session, stop: stops.first, plan: plan, view: view, recording: recording)
   }
 
@@ -165,7 +173,7 @@ struct SampleCommand: ParsableCommand {
       if !log.quiet { Console.say(LedgerText.line(account.ledger, account.overhead)) }
       if let recording, !log.quiet { Console.say("recorded \(recording.path)") }
       if !account.ledger.isExact {
-        throw LBError(.internal, "the ledger does not add up: please report this")
+        throw LBError(.internal, LedgerText.mismatch)
       }
       // A watch without an end is ended by Ctrl-C as meant; anything else was cut short.
       if let stopped, !(isFree && stopSignal == SIGINT) { throw stopped }
@@ -181,12 +189,13 @@ struct SampleCommand: ParsableCommand {
   private func tell(_ meta: StreamMeta?) {
     guard let meta, !log.quiet else { return }
     for missing in meta.unavailable {
-      Console.say("lbsample: without \(missing.collector): \(missing.outcome): \(missing.reason)")
+      Console.say("lbsample: skipping \(missing.collector): \(missing.reason)")
     }
     if meta.notes.count == 1 || log.verbose {
       for note in meta.notes { Console.say("lbsample: \(note)") }
     } else if let first = meta.notes.first {
-      Console.say("lbsample: \(first) (and \(meta.notes.count - 1) more notes: --verbose)")
+      let more = Counted.text(meta.notes.count - 1, "more note")
+      Console.say("lbsample: \(first) (\(more); show with --verbose)")
     }
   }
 
@@ -211,7 +220,8 @@ struct SampleCommand: ParsableCommand {
     if intervalAndCount.count > 2 {
       throw LBError(
         .configuration,
-        "unexpected argument \(intervalAndCount[2]): an interval and a count are all there is")
+        "unexpected argument '\(intervalAndCount[2])': at most an interval and a count are accepted, "
+          + "as in 'lbsample 1 5'")
     }
     if let word = intervalAndCount.first {
       guard Durations.parse(word) != nil else {
@@ -220,8 +230,8 @@ struct SampleCommand: ParsableCommand {
         }
         throw LBError(
           .configuration,
-          "\(word) is neither a command nor an interval"
-            + Nearest.hint(Nearest.word(to: word, in: commands)))
+          "'\(word)' is neither a subcommand nor an interval"
+            + Nearest.hint(Nearest.word(to: word, in: commands)) + "; see 'lbsample --help'")
       }
       overrides.append(("sample.interval", word, "interval"))
     }
@@ -244,11 +254,14 @@ struct SampleCommand: ParsableCommand {
       limit = number
     }
     if let duration {
-      guard let length = Durations.parse(duration), length >= interval else {
+      guard let length = Durations.parse(duration) else {
+        throw LBError(.configuration, "--duration \(duration): \(SettingType.noDuration)")
+      }
+      guard length >= interval else {
         throw LBError(
           .configuration,
-          "--duration \(duration): expected a length of time with its unit (ns, us, ms, s, m, h) "
-            + "of at least one interval (\(Durations.text(interval)))")
+          "--duration \(duration): shorter than one interval (\(Durations.brief(interval))); "
+            + "increase --duration or shorten --interval")
       }
       limit = min(limit ?? .max, length / interval)
     }
@@ -257,15 +270,19 @@ struct SampleCommand: ParsableCommand {
 
   /// The live view: none when only a recording is wanted and nobody watches.
   func view(
-    _ settings: Settings, host: [(name: String, value: String)], stop: StopFlag
+    _ settings: Settings, host: [(name: String, value: String)], stop: StopFlag,
+    record: @escaping (String) -> Void = { _ in }
   ) throws(LBError) -> (any SampleSink)? {
-    if record != nil, format == nil, output == nil, !Console.outputIsTerminal { return nil }
+    if self.record != nil, format == nil, output == nil, !Console.outputIsTerminal { return nil }
     try csv.check(settings["sample.format"])
     let destination = try TextDestination(path: output, unless: stop)
     let reader = StreamReader(raw: raw)
     let writer: TextWriter = { bytes throws(LBError) in try destination.write(bytes) }
     let isQuiet = log.quiet
-    let notice: (String) -> Void = { if !isQuiet { Console.say("lbsample: \($0)") } }
+    let notice: (String) -> Void = {
+      record($0)
+      if !isQuiet { Console.say("lbsample: \($0)") }
+    }
     switch settings["sample.format"] {
     case "csv": return try csv.sink(reader, writer: writer, notice: notice)
     case "ndjson":

@@ -52,11 +52,18 @@ struct Settings {
     guard let key = SettingsSchema.key(name) else { return }
     guard key.type.accepts(value) else {
       problems.append(
-        "\(origin): \(name) = \(value.isEmpty ? "(empty)" : value) is not "
-          + key.type.expectation)
+        "\(Self.place(origin, name)) \(value.isEmpty ? "(empty)" : value): "
+          + key.type.complaint(value))
       return
     }
     entries[name] = ConfigurationEntry(key: name, value: value, origin: origin)
+  }
+
+  /// What has the value: an option by its own name, a key with where it stands.
+  private static func place(_ origin: String, _ name: String) -> String {
+    let prefix = "command line "
+    return origin.hasPrefix(prefix)
+      ? String(origin.dropFirst(prefix.count)) : "\(origin): \(name) ="
   }
 
   /// All entries in the schema's order, the user's own behind them.
@@ -78,6 +85,9 @@ struct Settings {
     guard let entry = entries[name] else { preconditionFailure("no setting is called \(name)") }
     return entry.value
   }
+
+  /// A key as messages name it, with where its value came from.
+  func place(_ name: String) -> String { Self.place(origin(name), name) }
 
   /// Where a key's value came from.
   func origin(_ name: String) -> String { entries[name]?.origin ?? "default" }

@@ -20,16 +20,26 @@ enum SettingType {
   /// Arithmetic over names of events.
   case formula
 
+  /// What is wrong with `text`, which is no such value.
+  func complaint(_ text: String) -> String {
+    guard case .duration(let minimum) = self else { return "expected \(expectation)" }
+    return Durations.parse(text) == nil
+      ? Self.noDuration : "too short; the minimum is \(Durations.text(minimum))"
+  }
+
+  /// What is said of a text that is no length of time.
+  static let noDuration =
+    "not a duration; expected a number with a unit (ns, us, ms, s, m, h), such as 500ms"
+
   /// What is expected, in words.
   var expectation: String {
     switch self {
     case .duration(let minimum):
-      "a length of time with its unit (ns, us, ms, s, m, h) of at least "
-        + Durations.text(minimum)
+      "a duration of at least \(Durations.text(minimum))"
     case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .boolean: "true or false"
     case .text: "text"
-    case .share: "a share in percent, such as 0.5%"
+    case .share: "a percentage above 0% and up to 100%, with the % sign, such as 0.5%"
     case .formula:
       "a formula of names and numbers with blanks around + - * /, such as instructions / cycles"
     case .choice(let words): "one of " + words.joined(separator: ", ")
@@ -145,7 +155,7 @@ enum SettingsSchema {
     .map { name in
       SettingKey(
         "collectors.\(name)_interval", .text, "",
-        "time between two reads of \(name); empty: the session's, or its cost class's")
+        "sampling interval of \(name); empty: the general one, or what its cost asks for")
     }
 
   private static let runKeys: [SettingKey] = [

@@ -138,7 +138,7 @@ struct SurroundingsOptions: ParsableArguments {
   private func time(_ text: String?, _ option: String) throws(LBError) -> UInt64? {
     guard let text else { return nil }
     guard let time = Durations.parse(text), time > 0 else {
-      throw LBError(.configuration, "\(option) \(text): expected a length of time such as 10m")
+      throw LBError(.configuration, "\(option) \(text): expected a duration such as 10m")
     }
     return time
   }

@@ -198,7 +198,7 @@ import Testing
 
   @Test func aTreeOfNobodyIsAbsentAndSaysSo() {
     let collector = TreeCollector(target: WorkloadTarget(process: 0x3fff_ffff), perThread: false)
-    #expect(collector.probe(context) == .absent(reason: "there is no process 1073741823"))
+    #expect(collector.probe(context) == .absent(reason: "process 1073741823: no such process"))
     #expect(TreeCollector(target: nil, perThread: false).probe(context).word == "absent")
   }
 

@@ -116,10 +116,11 @@ import Testing
   }
 
   @Test(arguments: [
-    (ENOENT, "not supported here: no PMU"), (EACCES, "denied: kernel.perf_event_paranoid"),
+    (ENOENT, "not supported by any PMU of this host"),
+    (EACCES, "denied: kernel.perf_event_paranoid"),
     (ENOSPC, "no counter, is left"), (EMFILE, "no descriptor is left"),
     (EINVAL, "refused: Invalid"),
-    (EOPNOTSUPP, "not supported here"),
+    (EOPNOTSUPP, "not supported on this host"),
   ]) func aRefusalIsNamedAndLeavesTheOthersTheirs(_ errno: Int32, _ words: String) throws {
     let kernel = SimulatedPerf(counters: 4, refusals: [1: errno])
     let armed = try armed("cycles,instructions,cache-misses", kernel)

@@ -6,25 +6,29 @@ import Testing
 @Suite(.serialized) struct FaultTests {
   /// Arguments, exit code, and words that the message must have.
   private static let table: [([String], Int32, [String])] = [
-    (["--interval", "0"], 2, ["sample.interval", "length of time"]),
-    (["--interval", "-5ms"], 2, ["-5ms", "length of time"]),
-    (["--interval", "10 parsecs"], 2, ["10 parsecs", "--interval"]),
+    (["--interval", "0"], 2, ["--interval 0: too short", "10us"]),
+    (["--interval", "-5ms"], 2, ["--interval -5ms: not a duration"]),
+    (["--interval", "10 parsecs"], 2, ["--interval 10 parsecs: not a duration", "500ms"]),
     (["--count", "x"], 2, ["--count x", "whole number"]),
     (["--count", "0"], 2, ["--count 0"]),
-    (["--duration", "1ms"], 2, ["--duration 1ms", "one interval"]),
+    (["--duration", "1ms"], 2, ["--duration 1ms: shorter than one interval (1s)"]),
+    (["--budget", "200%"], 2, ["--budget 200%: expected a percentage above 0%"]),
+    (["1", "2", "3"], 2, ["unexpected argument '3'"]),
+    (["--cpu", "--count", "1", "--output", "/dev/full"], 5, ["/dev/full: write failed"]),
     (["--nonsense"], 2, ["--nonsense"]),
-    (["smaple"], 2, ["smaple", "did you mean sample"]),
+    (["smaple"], 2, ["'smaple' is neither a subcommand", "did you mean sample"]),
     (["--format", "xml"], 2, ["xml", "table, csv, ndjson"]),
     (["--pin", "9999999"], 2, ["9999999"]),
     (["--pin", "8000"], 2, ["8000", "CPUs"]),
     (["--priority", "fifo:100"], 2, ["fifo:100"]),
     (["--cpus", "x"], 2, ["--cpus x"]),
-    (["--only", "nosuch*"], 2, ["no column passes"]),
-    (["--require", "cpuu"], 2, ["cpuu", "did you mean cpu"]),
+    (["--only", "nosuch*"], 2, ["no metric matches"]),
+    (["--require", "cpuu"], 2, ["'cpuu'", "did you mean cpu", "lbsample collectors"]),
     (["--raw"], 2, ["--raw"]),
     (["--config", "/tmp"], 2, ["/tmp"]),
     (["--config", "/nowhere.conf"], 2, ["/nowhere.conf", "No such file"]),
-    (["--cpu", "--proc-root", "/nowhere"], 3, ["/nowhere/stat"]),
+    (["--cpu", "--proc-root", "/nowhere"], 2, ["--proc-root /nowhere: no such directory"]),
+    (["--cpu", "--proc-root", "/usr"], 3, ["collector cpu is not available", "/usr/stat"]),
     (["--cpu", "--output", "/nowhere/x"], 5, ["/nowhere/x", "No such file"]),
     (["--cpu", "--count", "1", "--record", "/nowhere/x.lbsample"], 5, ["/nowhere/x.lbsample"]),
     (["run", "--log-file", "/nowhere/l", "--", "true"], 2, ["--log-file /nowhere/l"]),
@@ -32,7 +36,7 @@ import Testing
     (["run", "--", "no-such-command"], 2, ["no-such-command", "no such command"]),
     (["run", "--", "/etc/passwd"], 2, ["/etc/passwd", "not executable"]),
     (["run", "--", "/tmp"], 2, ["/tmp is a directory"]),
-    (["run", "--repetitions", "0", "--", "true"], 2, ["run.repetitions"]),
+    (["run", "--repetitions", "0", "--", "true"], 2, ["--repetitions 0"]),
     (["run", "--workload-cpus", "8000", "--", "true"], 2, ["--workload-cpus 8000"]),
     (["run", "--user", "no-such-user", "--", "true"], 2, ["no-such-user"]),
     (["run", "--env", "X", "--", "true"], 2, ["--env X", "NAME=VALUE"]),
@@ -68,11 +72,11 @@ import Testing
     arguments: [
       (["--cpu", "--count", "1", "--log-file", "/nowhere/l"], 2, "--log-file /nowhere/l"),
       (["--cpu", "--count", "1", "--output", "/nowhere/o", "--format", "csv"], 5, "/nowhere/o"),
-      (["--cpu", "--proc-root", "/nowhere", "--count", "1"], 3, "/nowhere/stat"),
+      (["--cpu", "--proc-root", "/usr", "--count", "1"], 3, "/usr/stat"),
       (
         ["arm", "--control", "@c", "--cpu", "--log-file", "/nowhere/l"], 2, "--log-file /nowhere/l"
       ),
-      (["arm", "--control", "@c", "--cpu", "--proc-root", "/nowhere"], 3, "/nowhere/stat"),
+      (["arm", "--control", "@c", "--cpu", "--proc-root", "/usr"], 3, "/usr/stat"),
     ] as [([String], Int32, String)])
   func aRecordingThatCannotBeginLeavesNothing(
     _ arguments: [String], _ code: Int32, _ words: String
@@ -250,8 +254,8 @@ import Testing
     ] {
       #expect(doctor.output.contains(subject), "\(subject)")
     }
-    for line in doctor.lines where line.hasPrefix("no  ") {
-      #expect(doctor.output.contains("to change:"), "\(line) without a way to change it")
+    for line in doctor.lines where line.hasPrefix("denied ") {
+      #expect(doctor.output.contains("fix:"), "\(line) without a way to change it")
     }
     let json = try command("collectors", "--format", "json")
     let entries = try #require(

@@ -229,11 +229,11 @@ private final class Wire {
   @Test func wrongRequestsAreNamed() throws {
     let command = try Command()
     for (arguments, words) in [
-      (["--packets", "none-such", "--count", "1"], "none-such"),
+      (["--packets", "none-such", "--count", "1"], "--packets none-such: "),
       (["--packets", "lo,lo", "--count", "1"], "each once"),
       (["--packets", "lo", "--packets-sample", "3"], "expected 1/N"),
       (["--packets", "lo", "--packets-filter", "udp prt 3", "--count", "1"], "udp prt 3"),
-      (["--packets-filter", "udp", "--cpu"], "say of what with --packets"),
+      (["--packets-filter", "udp", "--cpu"], "--packets-filter requires --packets"),
       (["--packets-file", "/none", "--cpu"], "clock of its own"),
       (["--packets-file", "/none"], "/none"),
       (["run", "--packets-file", "/none", "--", "true"], "clock of its own"),

@@ -201,8 +201,13 @@ import Testing
         "no veth interfaces here: \(SmallFile.text(command.folder.file("err")) ?? "")")
     }
     let text = SmallFile.text(command.folder.file("out")) ?? ""
-    #expect(text.contains("lbtest1 appeared") || text.contains("lbtest0 appeared"))
-    #expect(text.contains("lbtest0 vanished"))
+    func has(_ word: String, _ name: String) -> Bool {
+      text.split(separator: "\n").contains { line in
+        line.contains("columns changed") && line.contains(word) && line.contains("net[\(name)]")
+      }
+    }
+    #expect(has("added", "lbtest1") || has("added", "lbtest0"))
+    #expect(has("removed", "lbtest0"))
     #expect(text.contains(#""event":"layout""#))
   }
 
@@ -251,5 +256,31 @@ import Testing
     #expect(refused.code == 2 && refused.error.contains("nothing here gives records"))
     let table = try command.start(["--cpu", "--units", "header", "-c", "1"]).finish()
     #expect(table.code == 2 && table.error.contains("--units goes with --format csv"))
+  }
+
+  /// Whatever the output is, a number that is damaged while it is sampled is said once, and in the
+  /// log file too.
+  @Test(arguments: ["csv", "ndjson", "table"])
+  func whatIsDamagedWhileItIsSampledIsSaid(_ format: String) throws {
+    let command = try Command()
+    let stat = "cpu  1 0 1 1 0 0 0 0 0 0\ncpu0 1 0 1 1 0 0 0 0 0 0\nctxt "
+    try command.folder.write("proc/stat", stat + "1\n")
+    let log = command.folder.file("log")
+    let running = try command.start([
+      "--cpu", "--interval", "10ms", "--format", format, "--proc-root", command.folder.file("proc"),
+      "--log-file", log, "--verbose",
+    ])
+    #expect(running.wait { running.output.split(separator: "\n").count > 3 })
+    try command.folder.write("proc/stat", stat + "zz\n")
+    let words = "line 3, field 2 (ctxt): not a number; left out"
+    #expect(running.wait { running.error.contains(words) })
+    running.process.interrupt()
+    let outcome = try running.finish()
+    #expect(outcome.code == 0)
+    #expect(outcome.error.components(separatedBy: words).count == 2, "\(outcome.error)")
+    let logged = SmallFile.text(log) ?? ""
+    #expect(logged.components(separatedBy: words).count == 2, "\(logged)")
+    #expect(logged.contains("sampling started: cpu, every 10ms"))
+    #expect(outcome.error.contains("columns changed (layout 2): removed cpu.ctxt"))
   }
 }

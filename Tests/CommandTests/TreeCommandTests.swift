@@ -186,7 +186,8 @@ import Testing
   }
 
   @Test(arguments: [
-    (["--tree", "0"], "--tree 0"), (["--tree", "workload"], "expected a process number"),
+    (["--tree", "0"], "--tree 0"), (["--tree", "workload"], "only valid with 'lbsample run'"),
+    (["--footprint"], "--footprint requires --process PID or --tree PID"),
     (["-p", "abc"], "--process abc"), (["--top", "0"], "--top 0"),
     (["--top", "3", "--top-by", "luck"], "cpu, memory or io"),
   ])
@@ -200,7 +201,7 @@ import Testing
   @Test func aProcessThatIsNotThereIsUnavailable() throws {
     let outcome = try Command()("--process", "1073741823", "-c", "1")
     #expect(outcome.code == 3)
-    #expect(outcome.error.contains("there is no process 1073741823"))
+    #expect(outcome.error.contains("process 1073741823: no such process"))
   }
 
   @Test func aScopeHoldsTheWorkloadAndWhatItLeaves() throws {

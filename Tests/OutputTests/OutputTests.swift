@@ -185,10 +185,37 @@ private final class Lines {
     #expect(lines.lines[1] == "1000001005,1000000000,0.5,0.5")
     #expect(lines.lines[2] == "2000001005,2000000000,,", "a gap has its row")
     #expect(lines.lines[3] == "3000001005,3000000000,0.5,0")
-    #expect(lines.notices.contains { $0.contains("cpu[1] came after the header") })
-    #expect(lines.notices.contains { $0.contains("cpu: the source is gone") })
+    #expect(
+      lines.notices == [
+        "cpu: its source cannot be read; CSV cells left empty (reported once)",
+        "cpu: cpu[1] appeared after the CSV header was written and is not in the output; use "
+          + "--format ndjson or --record to keep it",
+      ])
     #expect(sink.strangerCount == 1)
     #expect(CSVSink.quoted("a,\"b") == "\"a,\"\"b\"")
+  }
+
+  /// What happened beside the samples is said once, whatever the columns are; what explains a frame
+  /// without values is not said twice.
+  @Test func csvSaysWhatHappenedOnce() throws {
+    let lines = Lines()
+    let sink = CSVSink(
+      reader: StreamReader(raw: false), writer: lines.write, notice: { lines.notices.append($0) })
+    try sink.begin(meta())
+    try sink.layout(cpuLayout(["all"]))
+    try send([10, 100], header(0), to: sink)
+    try sink.commit(watermark: .max)
+    let empty = "cpu: p/stat: the file is empty; values from this file left out"
+    try sink.event(SampleEvent(.gap, time: header(1).start, message: empty))
+    try send([], header(1, outcome: .malformed), to: sink)
+    for _ in 0..<2 { try sink.event(SampleEvent(.note, time: 0, message: "said once")) }
+    try sink.layout(cpuLayout((0..<100).map { "\($0)" }, epoch: 2))
+    #expect(
+      lines.notices == [
+        empty, "said once",
+        "cpu: 100 instances (cpu[0] … cpu[99]) appeared after the CSV header was written "
+          + "and are not in the output; use --format ndjson or --record to keep them",
+      ])
   }
 
   /// Two sampling threads: the second one's frame of a tick starts behind the first one's next.
@@ -324,6 +351,36 @@ private final class Lines {
     #expect(samples[2].hasSuffix(#""values":{"net.rx_bytes[eth0]":1,"net.rx_bytes[eth1]":1}}"#))
   }
 
+  @Test func theLedgerSaysWhoseDeadlinesTheyAre() {
+    var first = ThreadLedger(thread: 0, cpu: nil)
+    first.ticks.deadlines = 5
+    first.ticks.onTime = 5
+    first.ring = RingLedger(pushed: 1, drained: 1, dropped: 0)
+    var collector = CollectorLedger(collector: "disk")
+    collector.resets = 1
+    collector.stepsBack = 1
+    collector.gaps = ["malformed": 1]
+    first.collectors = [collector]
+    var second = ThreadLedger(thread: 1, cpu: nil)
+    second.ticks = first.ticks
+    let overhead = ", including sampling 0 ns and drain 0 ns"
+    let line = LedgerText.line(Ledger(threads: [first, second]), Overhead())
+    #expect(line.hasPrefix("10 deadlines (5 on each of 2 sampling threads) = 10 on time + 0 late"))
+    #expect(
+      line.contains(
+        "; 1 frame = 1 drained + 0 dropped; 1 frame without values; 1 counter reset; 1 counter "
+          + "step back; overhead 0 ns CPU over 0 ns"))
+    #expect(line.hasSuffix("of one CPU)\(overhead)"), "\(line)")
+    second.ticks.deadlines = 1
+    second.ticks.onTime = 1
+    #expect(
+      LedgerText.line(Ledger(threads: [first, second]), Overhead())
+        .hasPrefix("6 deadlines on 2 sampling threads = 6 on time"))
+    first.ring.drained = 0
+    #expect(
+      LedgerText.line(Ledger(threads: [first]), Overhead()).contains(LedgerText.mismatch))
+  }
+
   /// Its resets and wraps stand in the end line, the resets for people too.
   @Test func theLedgerNamesResetsAndWraps() throws {
     var thread = ThreadLedger(thread: 0, cpu: nil)
@@ -332,7 +389,7 @@ private final class Lines {
     line.wraps = 4
     thread.collectors = [line]
     let ledger = Ledger(threads: [thread])
-    #expect(LedgerText.line(ledger, Overhead()).contains("; 3 resets; "))
+    #expect(LedgerText.line(ledger, Overhead()).contains("; 3 counter resets; "))
     #expect(!LedgerText.line(Ledger(), Overhead()).contains("reset"))
     var buffer = TextBuffer()
     LedgerText.append(ledger, to: &buffer)
@@ -517,7 +574,9 @@ private final class Lines {
     try send([], header(1, outcome: .malformed), to: sink)
     try send([2, 2, 3], header(2, epoch: 2), to: sink)
     try sink.commit(watermark: .max)
-    #expect(lines.notices.contains { $0.contains("a line did not parse") })
+    #expect(
+      lines.notices.contains { $0.contains("cpu: its file contents could not be parsed; shown as") }
+    )
     #expect(lines.lines.last?.hasPrefix("12:00:00") ?? false)
   }
 }

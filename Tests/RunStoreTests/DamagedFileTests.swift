@@ -234,7 +234,7 @@ import Testing
       refused += 1
       let isOfSchema = error.message.contains("its record schema has")
       #expect(
-        isOfSchema || error.causes.contains { $0.contains("column \(column) of row [") },
+        isOfSchema || error.causes.contains { $0.contains("column \(column): ") },
         "\(quoted.prefix(400)): \(error)")
     }
     #expect(refused > 5)
@@ -276,7 +276,7 @@ import Testing
       after: "UPDATE layout SET definition = \(expression) WHERE stream = 0")
     #expect(error?.category == .resultPersistence)
     let cause = error?.causes.first ?? ""
-    #expect(cause.contains("column definition of row [stream:0 epoch:1"), "\(cause)")
+    #expect(cause.contains("stream 0, epoch 1, column definition: "), "\(cause)")
     #expect(cause.contains(words), "\(cause)")
   }
 

@@ -385,7 +385,7 @@ private func record(
       _ = try reader.result()
       try RunReplay(reader).play(into: CollectingSink())
     }
-    #expect(error?.category == .resultPersistence && error?.message.contains("damaged") == true)
+    #expect(error?.category == .resultPersistence && error?.message.contains("corrupt") == true)
     #expect(error?.causes.contains { $0.contains(words) } == true, "\(error?.causes ?? [])")
   }
 

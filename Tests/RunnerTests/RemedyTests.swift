@@ -320,7 +320,7 @@ import Testing
     }
     #expect(result.status == .completed && result.errors.isEmpty)
     #expect(events.kinds.count { $0 == "sampling.degraded" } == 1)
-    #expect(result.warnings.contains { $0.contains("it hangs where it reads hanging") })
+    #expect(result.warnings.contains { $0.contains("in collector hanging") })
     #expect(repetitions.map(\.status) == [.completed, .completed, .completed])
     // The workload had not begun, or had come to its end.
     let attempts = repetitions[1].attempts.map(\.status)

@@ -173,6 +173,26 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(counted.kept { $0 == "perf.time_running[g]" } == [false, true, false])
   }
 
+  @Test func numbersAreWrittenForMessages() {
+    let intervals: [(UInt64, String)] = [
+      (40_960_000_000, "40.96s"), (1_280_000_000, "1.28s"), (2_000_000_000, "2s"),
+      (500_000_000, "500ms"), (1_500_000, "1500us"), (1_000_000_001, "1000000001ns"),
+      (1_005_000_000, "1.005s"),
+    ]
+    for (nanoseconds, text) in intervals {
+      #expect(Durations.brief(nanoseconds) == text)
+      #expect(Durations.parse(text) == nanoseconds)
+    }
+    for text in ["0.1%", "0.5%", "5%", "7%", "100%", "0.0001%"] {
+      #expect(Share.parse(text).map(Share.text) == text)
+    }
+    #expect(Counted.text(1, "frame") == "1 frame" && Counted.text(0, "frame") == "0 frames")
+    #expect(Counted.list((1...8).map(String.init)) == "1, 2, 3, 4, 5, 6, 7, 8")
+    #expect(Counted.list((1...36).map(String.init)) == "1, 2, 3, 4, 5, 6, 7, 8 and 28 more")
+    #expect(
+      Nearest.word(to: "foo", in: ["top"]) == nil && Nearest.word(to: "net", in: ["nat"]) == "nat")
+  }
+
   @Test func aNewEpochContinuesWhatItShares() {
     var derivation = Derivation(raw: false)
     derivation.layout(layout([counter, level]))

@@ -78,7 +78,7 @@ import Testing
     }
     #expect(
       outcome.error?.message
-        == "sampling thread 0 has not answered for 100ms: it hangs where it reads hanging")
+        == "sampling thread 0 has been blocked for 100ms in collector hanging")
     #expect(outcome.error?.context.collector == "hanging")
     #expect(outcome.took == 100_000_000)
     #expect(outcome.disarmings == [0])
@@ -109,8 +109,8 @@ import Testing
     let notes = outcome.sink.events.filter { $0.kind == .note }.map(\.message)
     #expect(
       notes == [
-        "sampling thread 0 has not answered for 100ms: it hangs where it reads hanging; what it "
-          + "reads is absent until it comes back"
+        "sampling thread 0 has been blocked for 100ms in collector hanging; its values are left out "
+          + "until the read returns"
       ])
     let last = outcome.accounts[2].ledger.threads[0]
     #expect(last.ring == RingLedger(pushed: 12, drained: 12, dropped: 0))

@@ -104,7 +104,9 @@ import Testing
         return "\(error)"
       }
     }
-    #expect(message.contains("its interval of 1500000 ns is not a multiple"))
+    #expect(
+      message == "scripted: its interval of 1500us must be a multiple of the sampling interval "
+        + "(1ms), such as 2ms (--scripted-interval)")
   }
 
   /// What a bracket of any length holds, whichever side of a deadline it ends on.

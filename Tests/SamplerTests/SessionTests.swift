@@ -38,7 +38,7 @@ import Testing
     #expect(sink.frames.map(\.header.epoch) == [1, 1, 1] + Array(repeating: 2, count: 18))
     #expect(sink.frames.map(\.values.count) == [2, 2, 0] + Array(repeating: 3, count: 18))
     let events = sink.events.filter { $0.kind == .layoutEpoch }
-    #expect(events.map(\.message) == ["scripted: layout epoch 2: c appeared"])
+    #expect(events.map(\.message) == ["scripted: columns changed (layout 2): added scripted[c]"])
     #expect(events.first?.time == sink.frames[3].header.start, "with the frame that has it")
     #expect(outcome.account.ledger.threads[0].collectors[0].gaps == ["layoutChanged": 1])
     #expect(outcome.account.ledger.isExact)

@@ -66,8 +66,10 @@ import Testing
     #expect(outcome.rows == [short, short, long, long, short, long, short])
     #expect(
       outcome.events.filter { $0.kind == .layoutEpoch }.map(\.message) == [
-        "text: layout epoch 2: text.c appeared", "text: layout epoch 1: text.c vanished",
-        "text: layout epoch 2: text.c appeared", "text: layout epoch 1: text.c vanished",
+        "text: columns changed (layout 2): added text.c",
+        "text: columns changed back to layout 1: removed text.c",
+        "text: columns changed back to layout 2: added text.c",
+        "text: columns changed back to layout 1: removed text.c",
       ])
     #expect(outcome.ledger.gaps == 0 && outcome.ledger.isExact)
     #expect(outcome.ledger.ring == RingLedger(pushed: 7, drained: 7, dropped: 0))
@@ -105,10 +107,10 @@ import Testing
   @Test(
     arguments: seeds,
     [
-      (TextScript.Reading.text(""), "g: it is empty: its values are absent"),
-      (.failure(EACCES), "g: Permission denied: its values are absent"),
-      (.failure(EIO), "g: Input/output error: its values are absent"),
-      (.failure(ENOENT), "g: No such file or directory: its values are absent"),
+      (TextScript.Reading.text(""), "g: the file is empty; values from this file left out"),
+      (.failure(EACCES), "g: Permission denied; values from this file left out"),
+      (.failure(EIO), "g: Input/output error; values from this file left out"),
+      (.failure(ENOENT), "g: No such file or directory; values from this file left out"),
     ])
   func aFileWithoutValuesCostsItsOwnAlone(
     seed: UInt64, _ fault: (reading: TextScript.Reading, message: String)

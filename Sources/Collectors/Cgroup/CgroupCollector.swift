@@ -34,16 +34,16 @@ struct CgroupCollector: TextCollector {
       counter(
         "cpu.stat.throttled_usec", "time throttled", unit: .nanoseconds, scale: microseconds),
       gauge(
-        "cpu.max.quota", "CPU time that a period allows; absent: no limit", unit: .nanoseconds,
+        "cpu.max.quota", "CPU time that a period allows; left out: no limit", unit: .nanoseconds,
         scale: microseconds),
       gauge(
         "cpu.max.period", "the period of that allowance", unit: .nanoseconds, scale: microseconds),
       gauge("memory.current", "memory in use", unit: .bytes),
       gauge("memory.peak", "the most since the group was made (Linux 5.19)", unit: .bytes),
-      gauge("memory.max", "the limit; absent: none", unit: .bytes),
+      gauge("memory.max", "the limit; left out: none", unit: .bytes),
       gauge("memory.swap.current", "swap in use", unit: .bytes),
       gauge("pids.current", "tasks"),
-      gauge("pids.max", "the limit of tasks; absent: none"),
+      gauge("pids.max", "the limit of tasks; left out: none"),
       counter("io.stat.rbytes", "bytes read", unit: .bytes),
       counter("io.stat.wbytes", "bytes written", unit: .bytes),
       counter("io.stat.rios", "reads"),
@@ -71,7 +71,7 @@ struct CgroupCollector: TextCollector {
   /// Available when every group is in some hierarchy.
   func probe(_ context: CollectorContext) -> Availability {
     guard !choices.isEmpty else {
-      return .absent(reason: "no control group is chosen: --cgroup PATH")
+      return .absent(reason: "--cgroup PATH is required")
     }
     for case .path(let path) in choices where ControlGroup(path, context.roots) == nil {
       return .absent(

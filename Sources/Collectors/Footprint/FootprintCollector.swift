@@ -37,7 +37,7 @@ struct FootprintCollector: Collector {
   /// Available where a process is chosen and the kernel has the texts.
   func probe(_ context: CollectorContext) -> Availability {
     guard isWanted, tree != nil || !processes.isEmpty else {
-      return .absent(reason: "no process is chosen: --footprint with --process or --tree")
+      return .absent(reason: "--process PID or --tree PID is required")
     }
     for pid in processes + (tree.map { $0.isWorkload ? [] : [$0.pid] } ?? []) {
       let availability = probeProcess(pid, context)
@@ -166,17 +166,22 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
         aims = tree.aims
         unsafe starts[0] = 0
       }
-      guard isSame(tree.pid, place), read(tree.pid, withDescendants: true) else { return .absent }
+      guard isSame(tree.pid, place) else { return .absent }
+      guard read(tree.pid, withDescendants: true) else { return failure }
       take(&first, &values)
       place += 1
     }
     for pid in processes {
-      guard isSame(pid, place), read(pid, withDescendants: false) else { return .absent }
+      guard isSame(pid, place) else { return .absent }
+      guard read(pid, withDescendants: false) else { return failure }
       take(&first, &values)
       place += 1
     }
     return .complete
   }
+
+  /// Why nothing could be read.
+  private var failure: AcquisitionOutcome { unsafe sums[labelCount + 3] > 0 ? .denied : .absent }
 
   /// Whether the number is still that of the process it was.
   private func isSame(_ pid: Int32, _ place: Int) -> Bool {

@@ -18,7 +18,7 @@ struct LinksCollector: TextCollector {
     systemCallsPerSample: 20,
     metrics: [
       gauge(
-        "speed", "nominal speed; absent where the driver does not know it", unit: .bitsPerSecond,
+        "speed", "nominal speed; left out where the driver does not know it", unit: .bitsPerSecond,
         scale: Scale(1_000_000)),
       gauge("carrier", "1 with a carrier, 0 without"),
       counter("carrier_changes", "times that the carrier came or went (3.15)"),

@@ -25,7 +25,7 @@ struct PacketsCollector: Collector {
         reason: "a packet socket: \(SystemError.words(errno))",
         fix: "run as root, or setcap cap_net_raw+ep \"$(command -v lbsample)\"")
     }
-    return options == nil ? .absent(reason: "not asked for: --packets INTERFACE") : .available
+    return options == nil ? .absent(reason: "--packets INTERFACE is required") : .available
   }
 
   /// Opens every interface and starts to count.

@@ -51,7 +51,7 @@ struct PerfCollector: Collector {
   }
 
   func probe(_ context: CollectorContext) -> Availability {
-    guard let choice else { return .absent(reason: "no event is chosen: --perf EVENTS") }
+    guard let choice else { return .absent(reason: "--perf EVENTS is required") }
     var clock = PerfEventAttributes(type: 1, config: 1)
     clock.flags = [.disabled, .excludeKernel, .excludeHypervisor]
     let descriptor = choice.kernel.open(clock, process: 0, cpu: -1, leader: -1)
@@ -126,8 +126,8 @@ enum PerfRefusal {
   ) -> String {
     switch errno {
     case ENOENT where event.attributes.type == 0 || event.attributes.type >= 3:
-      "not supported here: no PMU of this host counts it (virtual machines often have none)"
-    case ENOENT, EOPNOTSUPP, ENODEV: "not supported here"
+      "not supported by any PMU of this host (common in virtual machines)"
+    case ENOENT, EOPNOTSUPP, ENODEV: "not supported on this host"
     case EACCES, EPERM: "denied: \(paranoia(context)): \(fix(scope))"
     case ENOSPC: "refused: no breakpoint register, or no counter, is left"
     case E2BIG: "refused: this kernel does not know all of its fields"

@@ -87,7 +87,7 @@ struct ProcessCollector: Collector {
   /// Available when each of the processes can be seen.
   func probe(_ context: CollectorContext) -> Availability {
     guard !processes.isEmpty else {
-      return .absent(reason: "no process is chosen: --process PID")
+      return .absent(reason: "--process PID is required")
     }
     for pid in processes {
       let availability = probeProcess(pid, context)
@@ -100,7 +100,7 @@ struct ProcessCollector: Collector {
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     for pid in processes where !identities.isSame(pid, context.roots) {
       throw LBError(
-        .metricCollection, "process: \(pid) has ended, and its number is another process's",
+        .metricCollection, "process: \(pid) has exited, and its number is another process's",
         context: ErrorContext(collector: "process"))
     }
     return try ProcessTexts(processes: processes, description: description).arm(context)

@@ -29,7 +29,7 @@ struct TopCollector: Collector {
 
   /// Available where /proc is the one that we run under: CPU clocks go by number.
   func probe(_ context: CollectorContext) -> Availability {
-    guard count > 0 else { return .absent(reason: "not asked for: --top N") }
+    guard count > 0 else { return .absent(reason: "--top N is required") }
     guard context.roots.isOwnProc else {
       return .unsupported(reason: "\(context.roots.proc) may be of another PID namespace")
     }

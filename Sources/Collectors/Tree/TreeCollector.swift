@@ -68,14 +68,14 @@ struct TreeCollector: Collector {
 
   /// Available for a process that /proc shows.
   func probe(_ context: CollectorContext) -> Availability {
-    guard let target else { return .absent(reason: "no process is chosen: --tree PID") }
+    guard let target else { return .absent(reason: "--tree PID is required") }
     return target.isWorkload ? .available : probeProcess(target.pid, context)
   }
 
   /// Subscribes to what is permitted, then is ready to follow.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     guard let target else {
-      throw LBError(.collectorUnavailable, "tree: no process is chosen: --tree PID")
+      throw LBError(.collectorUnavailable, "tree: --tree PID is required")
     }
     do throws(SystemError) {
       return try ArmedTree(target, context, perThread: perThread)
@@ -96,5 +96,5 @@ func probeProcess(_ pid: Int32, _ context: CollectorContext) -> Availability {
       reason: "process \(pid) runs, but \(context.roots.proc) hides it (hidepid)",
       fix: "run as root, or join the group of its gid= mount option")
   }
-  return .absent(reason: "there is no process \(pid)")
+  return .absent(reason: "process \(pid): no such process")
 }

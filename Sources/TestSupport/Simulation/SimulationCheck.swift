@@ -112,7 +112,7 @@ struct SimulationCheck {
         let last = frames.last { $0.header.stream == header.stream }
         expect(last?.values.first == rows.first, "records without their frame")
       case .event(let event):
-        // "sampling thread 2 has not answered for 20ms: …"
+        // "sampling thread 2 has been blocked for 20ms in collector …"
         let words = event.message.split(separator: " ")
         if event.kind == .note, words.count > 4, words[3] == "has", let thread = Int(words[2]) {
           leftAlone.insert(thread)
