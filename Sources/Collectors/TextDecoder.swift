@@ -194,10 +194,11 @@ final class TextDecoder: RawDecoder {
   /// gone.
   private static func loss(_ path: String, _ failure: Int32) -> String {
     let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+    let process = folder.last.flatMap { UInt32($0) }
     switch failure {
     case 0: return "\(path): the file is empty\(leftOut)"
-    case ESRCH where folder.last.map { UInt32($0) != nil } ?? false:
-      return "process \(folder.last ?? "") has exited; its values are left out from now on"
+    case ESRCH where process != nil, ENOENT where process != nil:
+      return "process \(process ?? 0) has exited; its values are left out from now on"
     case ENODEV, ENXIO:
       let place = folder.joined(separator: "/")
       return "\(place): \(SystemError.words(failure)); values from its files left out"

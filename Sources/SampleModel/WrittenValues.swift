@@ -47,7 +47,8 @@ package enum Durations {
     guard milliseconds > 1000, nanoseconds % 1_000_000 == 0, milliseconds % 1000 > 0 else {
       return text(nanoseconds)
     }
-    var digits = decimal(milliseconds, step: 1, places: 3)
+    let all = String(milliseconds)
+    var digits = String(all.dropLast(3)) + "." + all.suffix(3)
     while digits.hasSuffix("0") { digits.removeLast() }
     return digits + "s"
   }
