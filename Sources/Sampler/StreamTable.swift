@@ -124,14 +124,29 @@ final class StreamTable: Sendable {
     let before = Set(old.map(\.instance))
     let after = Set(new.map(\.instance))
     let parts =
-      after.subtracting(before).sorted().map { "\($0) appeared" }
-      + before.subtracting(after).sorted().map { "\($0) vanished" }
+      changes(after.subtracting(before), "appeared")
+      + changes(before.subtracting(after), "vanished")
     guard parts.isEmpty else { return parts.joined(separator: ", ") }
     let (names, newNames) = (Set(old.map(\.name)), Set(new.map(\.name)))
-    let values =
-      newNames.subtracting(names).sorted().prefix(8).map { "\($0) appeared" }
-      + names.subtracting(newNames).sorted().prefix(8).map { "\($0) vanished" }
+    var values =
+      changes(newNames.subtracting(names), "appeared")
+      + changes(names.subtracting(newNames), "vanished")
+    var compositions: [String: String] = [:]
+    for column in old { compositions[column.name] = column.composition }
+    let sums = new.filter { column in
+      names.contains(column.name) && compositions[column.name] != column.composition
+    }
+    if !sums.isEmpty {
+      let list = StepWatch.list(sums.map(\.name))
+      values.append("sums of other parts than before, which begin anew: \(list)")
+    }
     return values.isEmpty ? "the same values in another order" : values.joined(separator: ", ")
+  }
+
+  /// The first eight names, each with what became of it, and how many more.
+  private static func changes(_ names: Set<String>, _ verb: String) -> [String] {
+    let first = names.sorted().prefix(8).map { "\($0) \(verb)" }
+    return names.count > first.count ? first + ["\(names.count - first.count) more \(verb)"] : first
   }
 
   // MARK: Arming anew
