@@ -48,8 +48,8 @@ extension TextFormat {
       let counts = words.prefix(cpus.count)
       let isNumbered = text.isDecimal(label)
       // ERR and MIS have one number for all CPUs; some lines a name in its place (FIQ of Arm).
-      let isCount = isNumbered || ["ERR", "MIS"].contains(text.string(label).uppercased())
-      guard !label.isEmpty, isCount || counts.contains(where: text.isDecimal) else {
+      let isOfHost = ["ERR", "MIS"].contains(text.string(label).uppercased())
+      guard !label.isEmpty, isNumbered || isOfHost || counts.contains(where: text.isDecimal) else {
         holes.readOver(line)
         continue
       }
@@ -59,7 +59,7 @@ extension TextFormat {
         text.string(label),
         isNumbered ? handlers(text, words[numbers.endIndex...], line) : "",
         // One number for all CPUs, those that are offline included.
-        isTotal ? "total" : all)
+        isOfHost || isTotal && cpus.count > 1 ? "total" : all)
       if perCPU, !isTotal || cpus.count == 1 {
         for (place, cpu) in cpus.enumerated() {
           let one = TextField(whole.name, of: "\(whole.instance)@\(cpu)")

@@ -79,9 +79,8 @@ import Testing
   ) throws -> (rates: [[String: Double]], sums: [String: UInt64], messages: [String]) {
     let (folder, context) = try host()
     for (path, text) in files[0] { try folder.write(path, text) }
-    let collector: any Collector =
-      try cgroup.map { CgroupCollector(choices: [.path($0)]) }
-      ?? #require(CollectorRegistry.host()[name])
+    let groups: (any Collector)? = cgroup.map { CgroupCollector(choices: [.path($0)]) }
+    let collector = try #require(groups ?? CollectorRegistry.host()[name])
     let armed = try collector.arm(context)
     defer { armed.disarm() }
     let acquisition = SingleAcquisition(armed)

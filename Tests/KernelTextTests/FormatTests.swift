@@ -126,8 +126,9 @@ import Testing
     (" 29: 1 2", "29"), ("LOC: 1 2   Local timer interrupts", "LOC"),
   ])
   func whoHandlesAnInterrupt(_ line: String, _ instance: String) throws {
-    let text = KernelText(Array("   CPU0 CPU3\n\(line)\n".utf8).span)
-    let fields = try TextFormat.interrupts(text, perCPU: false).compactMap(\.field)
+    let bytes = Array("   CPU0 CPU3\n\(line)\n".utf8)
+    let fields = try TextFormat.interrupts(KernelText(bytes.span), perCPU: false)
+      .compactMap(\.field)
     #expect(fields == [TextField("count", of: instance, composition: "0,3")])
   }
 
