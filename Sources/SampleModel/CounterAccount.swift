@@ -125,6 +125,7 @@ package struct CounterAccount: Sendable {
 
   mutating func clear() {
     renewed.removeAll()
+    resetPlaces = []
     times.removeAll()
     windows.removeAll()
     suspects.removeAll()
