@@ -33,7 +33,9 @@ extension TextCollector {
   func column(
     _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
   ) -> Column {
-    Column(collector: description.prefix, metric: metric, instance: field.instance)
+    Column(
+      collector: description.prefix, metric: metric, instance: field.instance,
+      composition: field.composition)
   }
 
   /// None.

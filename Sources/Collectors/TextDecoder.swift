@@ -22,10 +22,16 @@ final class TextDecoder: RawDecoder {
     var isUnusable = false
     /// Its columns in the order of the holes, those that another source has too included.
     var fields: [(field: TextField, column: Column)] = []
+    /// Columns that it has or had, also those whose words cannot be read: no other source has them.
+    var names = Set<String>()
+    /// Instances in its text.
+    var instances = Set<String>()
     /// Which of the columns are its own.
     var wanted: [Bool] = []
     var reading: Reading?
     var firstSlot = 0
+    /// Its last text could be used, or was a list of nothing.
+    var wasRead = false
   }
 
   /// How a text is read: its shape, and what is remembered of the last one. A class: a reading then
@@ -45,6 +51,8 @@ final class TextDecoder: RawDecoder {
   private let known: [String: MetricDescription]
   private var parts: [Part]
   private var sums: [SummedColumn] = []
+  /// Instances that a text lists now, and did not list in an earlier reading.
+  private var fresh = Set<String>()
   /// Of what was learnt last: whether any source has a value.
   private var hasValues = false
   /// What was reported, so that nothing is reported twice.
@@ -182,6 +190,11 @@ final class TextDecoder: RawDecoder {
     parts[index].failure = failure
     parts[index].fields = []
     parts[index].reading = nil
+    parts[index].wasRead = failure == 0 && parts[index].source.listsFromFirstUse
+    if parts[index].wasRead {
+      parts[index].instances = []
+      return
+    }
     let path = parts[index].source.path
     if hadValues || failure == EACCES || failure == EPERM || failure == 0 {
       report(Self.loss(path, failure))
@@ -236,14 +249,23 @@ final class TextDecoder: RawDecoder {
       parts[index].isUnusable = true
       report("\(source.path)\(Self.words(error))\(Self.leftOut)")
     }
+    let isList = source.listsFromFirstUse && parts[index].wasRead
+    let before = parts[index].instances
     parts[index].text = text
     parts[index].holes = holes
     parts[index].failure = nil
     parts[index].reading = nil
-    parts[index].fields = holes.compactMap { hole in
-      guard let field = hole.field, let column = column(field) else { return nil }
-      return (field, column)
+    parts[index].fields = []
+    parts[index].instances = []
+    for hole in holes {
+      guard let field = hole.named else { continue }
+      parts[index].instances.insert(field.instance)
+      if isList, !before.contains(field.instance) { fresh.insert(field.instance) }
+      guard let column = column(field) else { continue }
+      parts[index].names.insert(column.name)
+      if hole.field != nil { parts[index].fields.append((field, column)) }
     }
+    parts[index].wasRead = !parts[index].isUnusable
     if source.namesInstances, !isFirst { wantsRearm = true }
   }
 
@@ -260,7 +282,8 @@ final class TextDecoder: RawDecoder {
     guard collector.keeps(field), let metric = known[field.name] ?? collector.metric(field) else {
       return nil
     }
-    let column = collector.column(metric, field, context)
+    var column = collector.column(metric, field, context)
+    if metric.life == .firstUse, fresh.contains(field.instance) { column = column.startingAtZero }
     return context.filter.passes(column.name) ? column : nil
   }
 
@@ -269,7 +292,10 @@ final class TextDecoder: RawDecoder {
   private func arrange() -> Bool {
     var names = Set<String>()
     var all: [Column] = []
-    for index in parts.indices where parts[index].failure == nil {
+    for index in parts.indices {
+      // A value that cannot be read is none of another source's.
+      defer { names.formUnion(parts[index].names) }
+      guard parts[index].failure == nil else { continue }
       let wanted = parts[index].fields.map { names.insert($0.column.name).inserted }
       parts[index].firstSlot = all.count
       for (field, isWanted) in zip(parts[index].fields, wanted) where isWanted {
@@ -299,11 +325,7 @@ final class TextDecoder: RawDecoder {
   /// Every instance in the texts, including those that the user has filtered out.
   private func instances() -> Set<String> {
     var instances = Set<String>()
-    for part in parts where part.failure == nil {
-      for hole in part.holes {
-        if let instance = hole.field?.instance { instances.insert(instance) }
-      }
-    }
+    for part in parts where part.failure == nil { instances.formUnion(part.instances) }
     return instances
   }
 

@@ -11,6 +11,8 @@ struct TextSource {
   let isNeeded: Bool
   /// It says which instances there are: when its shape changes, other files are to be opened.
   let namesInstances: Bool
+  /// It lists what was used, each from its first use on, and may be empty.
+  let listsFromFirstUse: Bool
   /// For a directory, the field that its number of entries is; it has no text.
   let entries: TextField?
   /// Finds and names the numbers.
@@ -19,13 +21,14 @@ struct TextSource {
   /// A source at `path`.
   init(
     _ path: String, delivery: RawBody.Delivery = .whole, isNeeded: Bool = true,
-    namesInstances: Bool = false,
+    namesInstances: Bool = false, listsFromFirstUse: Bool = false,
     learn: @escaping (KernelText) throws(KernelTextError) -> [TextHole]
   ) {
     self.path = path
     self.delivery = delivery
     self.isNeeded = isNeeded
     self.namesInstances = namesInstances
+    self.listsFromFirstUse = listsFromFirstUse
     self.learn = learn
     entries = nil
   }
@@ -50,6 +53,7 @@ struct TextSource {
     delivery = .whole
     isNeeded = false
     namesInstances = false
+    listsFromFirstUse = false
     entries = field
     learn = { _ throws(KernelTextError) in [] }
   }

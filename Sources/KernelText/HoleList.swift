@@ -72,11 +72,12 @@ struct HoleList {
   /// none; `least` of them belong to every line. Further ones are read over.
   mutating func columns(
     _ line: KernelText.Line, from first: Int, _ columns: [String], of instance: String,
-    form: NumberForm = .decimal, least: Int = 0, limit: String? = nil
+    form: NumberForm = .decimal, least: Int = 0, limit: String? = nil,
+    composition: String? = nil
   ) {
     isKnown = true
     for (place, name) in columns.enumerated() {
-      let field = TextField(name, of: instance)
+      let field = TextField(name, of: instance, composition: composition)
       if first + place < line.words.count {
         let word = line.words[first + place]
         name.isEmpty ? ignore(word) : number(word, field, name == limit ? .limit : form)

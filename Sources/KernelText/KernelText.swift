@@ -6,9 +6,14 @@ package struct TextField: Sendable, Hashable {
   package let instance: String
   /// What stands behind the number: `kB`, or nothing.
   package let suffix: String
+  /// What a sum is made of: the CPUs whose counts are in it.
+  package let composition: String?
 
   /// The field `name` of `instance`.
-  package init(_ name: String, of instance: String = "", suffix: String = "") {
+  package init(
+    _ name: String, of instance: String = "", suffix: String = "", composition: String? = nil
+  ) {
+    self.composition = composition
     self.name = name
     self.instance = instance
     self.suffix = suffix
@@ -66,6 +71,12 @@ package struct TextHole: Sendable, Equatable {
     end = range.upperBound
     self.content = content
     self.expected = expected
+  }
+
+  /// The field that stands here, also one whose value cannot be read.
+  package var named: TextField? {
+    if case .unreadable(let field) = content { return field }
+    return field
   }
 
   /// The field whose value stands here, nil where there is no value.

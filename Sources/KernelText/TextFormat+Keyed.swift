@@ -14,6 +14,8 @@ extension TextFormat {
       for word in line.words {
         guard let (name, value) = pair(text, word) else {
           key = text.string(word)
+          // A device, of which perhaps nothing is said.
+          if text.bytes[word].contains(UInt8(ascii: ":")) { holes.recognise() }
           continue
         }
         guard !key.isEmpty, let field = field(key, name) else {

@@ -1,44 +1,65 @@
 /// Texts with a column for each CPU.
 extension TextFormat {
-  /// /proc/interrupts: ` 26: 0 15 IO-APIC 4-edge ttyS0`. The instance is the line's label, with the
-  /// last word of a numbered one: `26:ttyS0`. Summed over the CPUs, or each with `@cpuN` behind.
+  /// /proc/interrupts: ` 26: 0 15 IO-APIC   4-edge      ttyS0`. The instance is the line's label,
+  /// with who handles a numbered one: `26:ttyS0`. Summed over the CPUs, or each with `@cpuN` behind.
   package static func interrupts(
     _ text: KernelText, perCPU: Bool
   ) throws(KernelTextError) -> [TextHole] {
-    try matrix(text, perCPU: perCPU) { label, isNumbered, last in
-      TextField("count", of: isNumbered && !last.isEmpty ? "\(label):\(last)" : label)
+    try matrix(text, perCPU: perCPU) { label, handlers, cpus in
+      TextField(
+        "count", of: handlers.isEmpty ? label : "\(label):\(handlers)", composition: cpus)
     }
   }
 
   /// /proc/softirqs: `TIMER: 146028 169515`, summed over the CPUs.
   package static func softirqs(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    try matrix(text, perCPU: false) { label, _, _ in TextField(label) }
+    try matrix(text, perCPU: false) { label, _, cpus in TextField(label, composition: cpus) }
+  }
+
+  /// Who handles a numbered interrupt: what stands behind the last two blanks of its line
+  /// (kernel/irq/proc.c, show_interrupts), as `ehci_hcd:usb1, i801_smbus`; of a line that has no
+  /// such place, or nothing there, its last word. Empty where nothing is beside the numbers.
+  private static func handlers(
+    _ text: KernelText, _ words: ArraySlice<Range<Int>>, _ line: KernelText.Line
+  ) -> String {
+    guard let first = words.first, let last = words.last else { return "" }
+    // Blanks at the end stand in an interrupt's line that nobody handles.
+    guard last.upperBound == line.range.upperBound else { return text.string(last) }
+    var start = words.endIndex - 1
+    while start > words.startIndex, words[start].lowerBound - words[start - 1].upperBound < 2 {
+      start -= 1
+    }
+    let isWhole = words[start].lowerBound == first.lowerBound
+    return text.string(isWhole ? last : words[start].lowerBound..<last.upperBound)
   }
 
   private static func matrix(
     _ text: KernelText, perCPU: Bool,
-    field: (_ label: String, _ isNumbered: Bool, _ last: String) -> TextField
+    field: (_ label: String, _ handlers: String, _ cpus: String) -> TextField
   ) throws(KernelTextError) -> [TextHole] {
     var holes = HoleList(text)
     let lines = text.lines().filter { !$0.words.isEmpty }
     let cpus = (lines.first?.words ?? []).map { text.string($0).lowercased() }
     // The header names the CPUs: without it, counts in a row cannot be told from other numbers.
     guard cpus.contains(where: { $0.hasPrefix("cpu") }) else { return try holes.finished() }
+    let all = numberList(cpus.compactMap { Int($0.dropFirst(3)) })
     for line in lines.dropFirst() {
       let (label, words) = text.labelled(line)
       let counts = words.prefix(cpus.count)
       let isNumbered = text.isDecimal(label)
       // ERR and MIS have one number for all CPUs; some lines a name in its place (FIQ of Arm).
-      let isCount = isNumbered || ["ERR", "MIS"].contains(text.string(label).uppercased())
-      guard !label.isEmpty, isCount || counts.contains(where: text.isDecimal) else {
+      let isOfHost = ["ERR", "MIS"].contains(text.string(label).uppercased())
+      guard !label.isEmpty, isNumbered || isOfHost || counts.contains(where: text.isDecimal) else {
         holes.readOver(line)
         continue
       }
       let numbers = counts.prefix { text.isNumber($0, .decimal) }
-      // A text beside the numbers, such as a device's name.
-      let last = words.count > numbers.count ? words.last.map(text.string) ?? "" : ""
-      let whole = field(text.string(label), isNumbered, last)
       let isTotal = numbers.count == 1 && words.count == 1 && !isNumbered
+      let whole = field(
+        text.string(label),
+        isNumbered ? handlers(text, words[numbers.endIndex...], line) : "",
+        // One number for all CPUs, those that are offline included.
+        isOfHost || isTotal && cpus.count > 1 ? "total" : all)
       if perCPU, !isTotal || cpus.count == 1 {
         for (place, cpu) in cpus.enumerated() {
           let one = TextField(whole.name, of: "\(whole.instance)@\(cpu)")

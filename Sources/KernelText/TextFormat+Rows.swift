@@ -31,15 +31,15 @@ extension TextFormat {
       "intr", "ctxt", "processes", "procs_running", "procs_blocked", "softirq",
     ]
     var holes = HoleList(text)
-    for line in text.lines() where !line.words.isEmpty {
+    let lines = text.lines().filter { !$0.words.isEmpty }
+    let cpus = numberList(lines.compactMap { cpuNumber(text, $0.words[0]) })
+    for line in lines {
       let word = line.words[0]
       let label = text.string(word)
-      let isCPU =
-        label == "cpu"
-        || (label.hasPrefix("cpu") && text.isDecimal(word.lowerBound + 3..<word.upperBound))
-      if isCPU {
-        let instance = label == "cpu" ? "all" : String(label.dropFirst(3))
-        holes.columns(line, from: 1, cpuTimes, of: instance, least: 4)
+      if label == "cpu" {
+        holes.columns(line, from: 1, cpuTimes, of: "all", least: 4, composition: cpus)
+      } else if cpuNumber(text, word) != nil {
+        holes.columns(line, from: 1, cpuTimes, of: String(label.dropFirst(3)), least: 4)
       } else if totals.contains(label) {
         let name = label == "softirq" ? "softirq_total" : label
         holes.columns(line, from: 1, [name], of: "", least: 1)
@@ -48,6 +48,28 @@ extension TextFormat {
       }
     }
     return try holes.finished()
+  }
+
+  /// The number in `cpu12`, nil for another word.
+  private static func cpuNumber(_ text: KernelText, _ word: Range<Int>) -> Int? {
+    guard word.count > 3, text.isDecimal(word.lowerBound + 3..<word.upperBound),
+      text.string(word.lowerBound..<word.lowerBound + 3).lowercased() == "cpu"
+    else { return nil }
+    return Int(text.string(word.lowerBound + 3..<word.upperBound))
+  }
+
+  /// `0-3,5`: as the kernel writes a set of CPUs.
+  package static func numberList(_ numbers: [Int]) -> String {
+    var ranges: [ClosedRange<Int>] = []
+    for number in Set(numbers).sorted() {
+      if let last = ranges.last, last.upperBound == number - 1 {
+        ranges[ranges.count - 1] = last.lowerBound...number
+      } else {
+        ranges.append(number...number)
+      }
+    }
+    return ranges.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+      .joined(separator: ",")
   }
 
   /// The columns of /proc/net/dev, received and sent.

@@ -69,6 +69,9 @@ package final class CSVSink: SampleSink {
     places[layout.stream] = layout.shown.map { columns[$0.name] }
   }
 
+  /// Of an earlier frame, what later rates are counted from.
+  package func pass(_ header: FrameHeader, _ values: Span<UInt64>) { reader.pass(header, values) }
+
   /// Puts the values into the row of their tick.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     writeHeader()

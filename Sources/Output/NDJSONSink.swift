@@ -21,7 +21,8 @@ package final class NDJSONSink: SampleSink {
     configuration: [ConfigurationEntry], writer: @escaping TextWriter
   ) {
     self.reader = reader
-    self.host = host
+    // In one order, live and of a stored run.
+    self.host = host.sorted { $0.name < $1.name }
     self.configuration = configuration
     self.writer = writer
   }
@@ -41,6 +42,9 @@ package final class NDJSONSink: SampleSink {
     Self.append(layout, to: &buffer)
     endLine()
   }
+
+  /// Of an earlier frame, what later rates are counted from.
+  package func pass(_ header: FrameHeader, _ values: Span<UInt64>) { reader.pass(header, values) }
 
   /// One sample line; an absence is told once.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {

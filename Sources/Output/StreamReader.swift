@@ -82,6 +82,12 @@ package struct StreamReader {
   /// Unix time of a CLOCK_MONOTONIC reading.
   package func unixTime(of monotonic: UInt64) -> UInt64 { anchors.unixTime(of: monotonic) }
 
+  /// Takes a frame that is not shown, so that the next one has its rates.
+  package mutating func pass(_ header: FrameHeader, _ values: Span<UInt64>) {
+    if origin == nil { origin = header.start }
+    _ = derivation.derive(header, values)
+  }
+
   /// The frame to show, of its values those at `places` only, if given; nil for one without
   /// values, or that is a baseline only.
   package mutating func read(

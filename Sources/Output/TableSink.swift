@@ -111,6 +111,9 @@ package final class TableSink: SampleSink {
     shown = nil
   }
 
+  /// Of an earlier frame, what later rates are counted from.
+  package func pass(_ header: FrameHeader, _ values: Span<UInt64>) { reader.pass(header, values) }
+
   /// Puts the values into the row of their tick.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     if let cause = reader.absence(header) {

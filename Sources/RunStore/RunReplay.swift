@@ -107,35 +107,39 @@ package struct RunReplay {
     var committed: UInt64 = 0
     while let cursor = try earliest(cursors) {
       // As the drain does: sinks end their rows, and hand over what they have.
-      if cursor.frames[cursor.next].0.deadline > committed,
+      let isEarlier = isEarlier(cursor.frames[cursor.next].0)
+      if !isEarlier, cursor.frames[cursor.next].0.deadline > committed,
         let floor = try Self.floor(cursors), floor > committed
       {
         committed = floor
         try sink.commit(watermark: floor)
       }
       let (header, place, width) = cursor.take()
-      guard wanted(header), let layout = layouts[Self.key(header.stream, header.epoch)] else {
-        continue
-      }
-      while let event = events.first, event.time <= header.start {
-        events.removeFirst()
-        // Of chosen brackets, what happened within them.
-        let isWithin = selection.brackets == nil || hasBegun
-        if isWithin, event.time >= selection.from ?? 0 {
-          try sink.event(event)
-        } else if let anchor = event.anchor {
-          // The clocks concern everything that follows.
-          try sink.event(
-            SampleEvent(.clockAnchor, time: event.time, message: "", anchor: anchor))
+      guard isEarlier || wanted(header),
+        let layout = layouts[Self.key(header.stream, header.epoch)]
+      else { continue }
+      if !isEarlier {
+        while let event = events.first, event.time <= header.start {
+          events.removeFirst()
+          // Of chosen brackets, what happened within them.
+          let isWithin = selection.brackets == nil || hasBegun
+          if isWithin, event.time >= selection.from ?? 0 {
+            try sink.event(event)
+          } else if let anchor = event.anchor {
+            // The clocks concern everything that follows.
+            try sink.event(
+              SampleEvent(.clockAnchor, time: event.time, message: "", anchor: anchor))
+          }
         }
+        hasBegun = true
       }
-      hasBegun = true
       if announced[header.stream] != header.epoch {
         announced[header.stream] = header.epoch
         try sink.layout(filtered(layout))
       }
       let rows = cursor.rows
       if header.kind == .records {
+        if isEarlier { continue }
         let fields = schemas.first { $0.stream == header.stream }?.fields.count ?? 0
         guard place.isEmpty || width == fields else {
           throw LBError(
@@ -157,9 +161,9 @@ package struct RunReplay {
       if chosen[key] == nil { chosen[key] = places(layout) }
       if let chosen = chosen[key], chosen.count < layout.columns.count, !place.isEmpty {
         let kept = chosen.map { rows[place.lowerBound + $0] }
-        try sink.frame(header, kept.span)
+        try Self.give(header, kept.span, to: sink, isEarlier)
       } else {
-        try sink.frame(header, rows.span.extracting(place))
+        try Self.give(header, rows.span.extracting(place), to: sink, isEarlier)
       }
     }
     for event in events where selection.brackets == nil {
@@ -209,6 +213,18 @@ package struct RunReplay {
   private func wanted(_ header: FrameHeader) -> Bool {
     (selection.brackets?.contains(header.bracket) ?? true)
       && header.start >= selection.from ?? 0 && header.start <= selection.to ?? .max
+  }
+
+  /// Whether it is of a wanted bracket before the part that is shown: what that shows is counted from
+  /// it, as it was live.
+  private func isEarlier(_ header: FrameHeader) -> Bool {
+    (selection.brackets?.contains(header.bracket) ?? true) && header.start < selection.from ?? 0
+  }
+
+  private static func give(
+    _ header: FrameHeader, _ values: Span<UInt64>, to sink: any SampleSink, _ isEarlier: Bool
+  ) throws(LBError) {
+    if isEarlier { sink.pass(header, values) } else { try sink.frame(header, values) }
   }
 
   private func filtered(_ layout: Layout) -> Layout { layout.choosing(selection.passes) }

@@ -6,22 +6,23 @@
 ///
 /// - A wrap counts the way over the end of the range (`CounterStep`).
 /// - A step back counts nothing, and the high-water mark stays: 50, 49, 51 are steps of 0 and 1.
-/// - A reset has no step, and the sum over it is absent. The value before it is remembered: if the
-///   next reading is at or above that value, or within a step back of it, the low reading was a
-///   misreading: the reset is taken back, and the step counts from the remembered value, over the
-///   time since that was read. While a counter reads zero this lasts for `patience` readings. A
-///   counter that was truly reset and passes its old value at once is so counted too low, by at
-///   most its old value, and never too high.
+/// - A reset has no step, and the sum over it is absent. A fall to exactly zero, or to more than half
+///   of the value, may be a misreading, and the value before it is remembered: if the next reading is
+///   at or above that value, or within a step back of it, the reset is taken back, and counted as a
+///   step back; the step counts from the remembered value, over the time since that was read. While
+///   a counter reads zero this lasts for `patience` readings. Any other fall is believed at once.
 /// - A narrow counter whose neighbour of 64 bits was reset in the same frame, at the same instance,
 ///   was reset too: its fall is no wrap, unless it was near the end of its range.
-/// - A new layout continues columns by name, also those that were absent for some layouts; a sum
-///   over instances (`isSum`) is not continued.
+/// - A new layout continues columns by name, also those that were absent for some layouts. A sum
+///   goes on as long as it is made of the same parts (`Column.composition`), and begins anew when
+///   they are others. What belongs to a device begins anew, as after a reset, when its row was away
+///   (`CounterLife`).
 ///
 /// A frame in which no counter falls costs one pass over the values, without allocation; whatever
 /// else happens is settled column by column.
 package struct CounterAccount: Sendable {
   /// What is kept of a counter before its reset, or while no layout has it.
-  private struct Kept {
+  struct Kept {
     var value: UInt64
     var time: UInt64
     var base: UInt64
@@ -31,10 +32,16 @@ package struct CounterAccount: Sendable {
   }
 
   /// A counter that the layout in force does not have.
-  private struct Dormant {
+  struct Dormant {
     var kept: Kept
     /// What it was before a reset that may still be taken back.
     var suspect: Kept?
+    /// Its instance, of a counter that goes with its row.
+    var row: String?
+    /// That row was away in a frame.
+    var wasAway = false
+    /// What a sum is made of.
+    var composition: String?
   }
 
   /// Readings of zero after which a reset is believed.
@@ -42,38 +49,48 @@ package struct CounterAccount: Sendable {
   /// Counters without a column that are remembered; the oldest are forgotten first.
   static let dormantLimit = 4096
 
-  private var layout: Layout?
-  private var rules: [ValueRule] = []
+  var layout: Layout?
+  var rules: [ValueRule] = []
   /// All ones for a counter, zero for a gauge, which may fall.
-  private var masks: [UInt64] = []
-  private var groups = InstanceGroups()
+  var masks: [UInt64] = []
+  var groups = InstanceGroups()
   /// The last value of a gauge, the high-water mark of a counter.
-  private var previous: [UInt64] = []
+  var previous: [UInt64] = []
   /// What the last step is counted from: the step is `previous - before`.
-  private var before: [UInt64] = []
+  var before: [UInt64] = []
   /// What the sum is counted from: the sum is `previous - base`.
-  private var base: [UInt64] = []
+  var base: [UInt64] = []
   /// Whether `previous` holds a value.
-  private var known: [Bool] = []
+  var known: [Bool] = []
   /// Whether the last frame has a step.
-  private var stepped: [Bool] = []
+  var stepped: [Bool] = []
   /// Whether there is a sum: the counter was there at the opening, and was not reset since.
-  private var whole: [Bool] = []
+  var whole: [Bool] = []
   /// When `previous` was read, of columns that the last frame did not have.
-  private var times: [Int: UInt64] = [:]
+  var times: [Int: UInt64] = [:]
   /// The time over which a step came about, of steps that are longer than their frame's.
   private var windows: [Int: UInt64] = [:]
   /// What counters were before a reset that may still be taken back.
-  private var suspects: [Int: Kept] = [:]
+  var suspects: [Int: Kept] = [:]
   /// The last readings of counters that are below their high-water mark.
   private var below: [Int: UInt64] = [:]
   /// Counters that the layout in force does not have, by the names of their columns.
-  private var dormant: [String: Dormant] = [:]
+  var dormant: [String: Dormant] = [:]
   /// The columns that frames are reduced to; nil for all.
   private var places: [Int]?
   private var isOpening = false
+  /// It was opened, and has not been told to forget since.
+  var isOpen = false
+  /// A frame of the layout in force was taken.
+  var hasFrame = false
+  /// Columns that start at zero, and were listed in a frame since nothing was known.
+  var started = Set<String>()
+  /// Counters whose device was away: their next reading is of another one.
+  var renewed = Set<Int>()
+  /// The columns whose reset the last frame has proved: at once, or since it was not taken back.
+  package private(set) var resetPlaces: [Int] = []
   /// Every column is known, has a step, and nothing is to be settled.
-  private var isSettled = false
+  var isSettled = false
 
   /// When the last frame was read.
   package private(set) var lastTime: UInt64?
@@ -106,60 +123,9 @@ package struct CounterAccount: Sendable {
   /// The last value of a gauge, nil where the last layout was not read yet.
   package func level(_ place: Int) -> UInt64? { known[place] ? previous[place] : nil }
 
-  /// Takes a layout into force, continuing what was known of its columns. The one in force may be
-  /// given again, and so may one that was in force before.
-  package mutating func layout(_ next: Layout) {
-    if let layout, layout.epoch == next.epoch, layout.columns == next.columns { return }
-    keep(nil)
-    putAway()
-    layout = next
-    rules = next.columns.map { ValueRule($0) }
-    masks = rules.map { $0.isGauge ? 0 : .max }
-    groups = InstanceGroups(next, rules)
-    let count = rules.count
-    previous = Array(repeating: 0, count: count)
-    before = previous
-    base = previous
-    known = Array(repeating: false, count: count)
-    stepped = known
-    whole = known
-    isSettled = false
-    guard !dormant.isEmpty else { return }
-    for (place, column) in next.columns.enumerated() where !rules[place].isGauge {
-      guard
-        let (kept, suspect) = dormant.removeValue(forKey: column.name).map({
-          ($0.kept, $0.suspect)
-        }), !rules[place].isSum
-      else { continue }
-      previous[place] = kept.value
-      base[place] = kept.base
-      known[place] = true
-      whole[place] = kept.isWhole
-      if kept.time != lastTime { times[place] = kept.time }
-      if let suspect { suspects[place] = suspect }
-    }
-    if dormant.count > Self.dormantLimit {
-      let newest = dormant.sorted { $0.value.kept.time > $1.value.kept.time }
-        .prefix(Self.dormantLimit / 2)
-      dormant = Dictionary(uniqueKeysWithValues: newest.map { ($0.key, $0.value) })
-    }
-  }
-
-  /// Moves what is known of the layout in force to `dormant`.
-  private mutating func putAway() {
-    if let layout, let lastTime {
-      for (place, column) in layout.columns.enumerated()
-      where known[place] && !rules[place].isGauge && !rules[place].isSum {
-        let kept = Kept(
-          value: previous[place], time: times[place] ?? lastTime, base: base[place],
-          isWhole: whole[place])
-        dormant[column.name] = Dormant(kept: kept, suspect: suspects[place])
-      }
-    }
-    clear()
-  }
-
-  private mutating func clear() {
+  mutating func clear() {
+    renewed.removeAll()
+    resetPlaces = []
     times.removeAll()
     windows.removeAll()
     suspects.removeAll()
@@ -172,6 +138,9 @@ package struct CounterAccount: Sendable {
     clear()
     dormant.removeAll()
     lastTime = nil
+    started.removeAll()
+    isOpen = false
+    hasFrame = false
     for place in known.indices {
       known[place] = false
       stepped[place] = false
@@ -185,6 +154,7 @@ package struct CounterAccount: Sendable {
     isOpening = true
     observe(values, at: time)
     isOpening = false
+    isOpen = true
   }
 
   /// Takes one complete frame of the layout in force, read at `time`; of its values those at `only`
@@ -193,6 +163,7 @@ package struct CounterAccount: Sendable {
     _ values: Span<UInt64>, at time: UInt64, only few: [Int]? = nil
   ) {
     guard values.count == rules.count else { return }
+    if !resetPlaces.isEmpty { resetPlaces = [] }
     keep(few)
     if !isSettled {
       settle(values, time)
@@ -203,12 +174,13 @@ package struct CounterAccount: Sendable {
       if !below.isEmpty { passOver(values) }
     }
     lastTime = time
+    hasFrame = true
   }
 
   /// Passes over a frame whose steps nobody asks for.
   package mutating func pass(at time: UInt64) { lastTime = time }
 
-  private mutating func keep(_ few: [Int]?) {
+  mutating func keep(_ few: [Int]?) {
     guard places != few else { return }
     if let places {
       let kept = Set(places)
@@ -226,6 +198,7 @@ package struct CounterAccount: Sendable {
     windows[place] = nil
     suspects[place] = nil
     below[place] = nil
+    renewed.remove(place)
   }
 
   /// Takes all values as if no counter had fallen; gives whether one has.
@@ -286,6 +259,7 @@ package struct CounterAccount: Sendable {
       settle(place, values[place], time, resets)
       isWhole = isWhole && (stepped[place] || masks[place] == 0)
     }
+    renewed.removeAll()
     isSettled = isWhole && times.isEmpty && windows.isEmpty && suspects.isEmpty
   }
 
@@ -297,6 +271,16 @@ package struct CounterAccount: Sendable {
       previous[place] = value
       before[place] = value
       base[place] = value
+      return
+    }
+    if !renewed.isEmpty, renewed.remove(place) != nil {
+      times[place] = nil
+      suspects[place] = nil
+      if !below.isEmpty { below[place] = nil }
+      if !windows.isEmpty { windows[place] = nil }
+      counts.resets += 1
+      resetPlaces.append(place)
+      restart(place, at: value)
       return
     }
     stepped[place] = true
@@ -326,6 +310,8 @@ package struct CounterAccount: Sendable {
       if value == 0, suspect.patience > 1 {
         suspects[place] = suspect
         suspects[place]?.patience -= 1
+      } else {
+        resetPlaces.append(place)
       }
       return false
     }
@@ -334,7 +320,9 @@ package struct CounterAccount: Sendable {
     base[place] = suspect.base
     whole[place] = suspect.isWhole
     windows[place] = time &- suspect.time
+    // Of two brackets, the reset was taken by whoever reads the counts.
     if counts.resets > 0 { counts.resets -= 1 }
+    counts.stepsBack += 1
     return true
   }
 
@@ -355,18 +343,30 @@ package struct CounterAccount: Sendable {
       base[place] &+= before[place] &- old
     case .forward, .wrapped, .reset:
       counts.resets += 1
-      let read = windows[place].map { time &- $0 } ?? lastTime ?? time
-      suspects[place] = Kept(value: old, time: read, base: base[place], isWhole: whole[place])
-      previous[place] = value
-      before[place] = value
-      base[place] = value
-      stepped[place] = false
-      whole[place] = false
+      if value == 0 || value > old / 2 {
+        let read = windows[place].map { time &- $0 } ?? lastTime ?? time
+        suspects[place] = Kept(value: old, time: read, base: base[place], isWhole: whole[place])
+      } else {
+        resetPlaces.append(place)
+      }
+      restart(place, at: value)
       windows[place] = nil
       isSettled = false
     }
     below[place] = nil
   }
+
+  /// Counts from `value` on: no step, and no sum.
+  private mutating func restart(_ place: Int, at value: UInt64) {
+    previous[place] = value
+    before[place] = value
+    base[place] = value
+    stepped[place] = false
+    whole[place] = false
+  }
+
+  /// The columns whose reset may still be taken back.
+  package var suspectPlaces: [Int] { Array(suspects.keys) }
 
   private func isReset(_ place: Int, _ resets: Set<Int>) -> Bool {
     !resets.isEmpty && resets.contains(groups[place])

@@ -150,7 +150,11 @@ package struct Derivation: Sendable {
     _ header: FrameHeader, _ values: Span<UInt64>, only places: [Int]? = nil
   ) -> Result {
     let number = Int(header.stream)
-    guard number < streams.count, header.outcome == .complete else { return Result() }
+    guard number < streams.count else { return Result() }
+    guard header.outcome == .complete else {
+      if header.outcome == .absent { streams[number]?.account.lose() }
+      return Result()
+    }
     return streams[number]?.derive(header, values, only: places, raw: raw) ?? Result()
   }
 

@@ -12,12 +12,23 @@ public struct Column: Sendable, Hashable {
   /// The value after which the counter begins anew from zero, where that is no power of two, as of
   /// RAPL's energy; nil for one that wraps by its metric's width.
   public let range: UInt64?
-  /// It is a sum over instances, though its metric is none at single ones: not continued from one
-  /// layout to the next.
+  /// It is a sum over instances, perhaps though its metric is none at single ones.
   public let isSum: Bool
+  /// What a sum is made of, such as the CPUs `0-3,5`: it goes on from one layout to the next as long
+  /// as this is the same. Nil for a sum that begins anew with each layout, and for what is no sum.
+  public let composition: String?
+  /// A reading in which it was not listed is known: it counts from zero since then.
+  public let startsAtZero: Bool
 
   /// The name of the formula's column that says for how much of the time this was counted.
   package var share: String? { times.map { "\(prefix).running[\($0)]" } }
+
+  /// The same, counting from zero since a reading in which it was not listed.
+  package var startingAtZero: Column {
+    Column(
+      collector: prefix, metric: metric, instance: instance, times: times, range: range,
+      isSum: isSum, composition: composition, startsAtZero: true)
+  }
 
   /// What stands before the first point of the name.
   fileprivate var prefix: String { String(name.prefix { $0 != "." }) }
@@ -25,10 +36,13 @@ public struct Column: Sendable, Hashable {
   /// The column of `metric` at `instance` under its full name; a `range` of 0 is none.
   public init(
     collector: String, metric: MetricDescription, instance: String, times: String? = nil,
-    range: UInt64? = nil, isSum: Bool = false
+    range: UInt64? = nil, isSum: Bool = false, composition: String? = nil,
+    startsAtZero: Bool = false
   ) {
     self.times = times
     self.isSum = isSum || metric.isSum
+    self.composition = self.isSum ? composition : nil
+    self.startsAtZero = startsAtZero
     self.range = range == 0 ? nil : range
     self.metric = metric
     self.instance = instance
@@ -117,7 +131,7 @@ extension Layout: Codable {
   /// have a dozen metrics.
   private enum Key: String, CodingKey {
     case collector, stream, epoch, prefix, metrics, metric, instance, times, formulas, leastShare
-    case ranges, sums
+    case ranges, sums, compositions, composition, fresh
   }
 
   private struct StoredFormula: Codable {
@@ -160,8 +174,28 @@ extension Layout: Codable {
     if columns.contains(where: { $0.isSum && !$0.metric.isSum }) {
       try container.encode(columns.map(\.isSum), forKey: .sums)
     }
+    try encodeOrigins(&container)
     guard columns.contains(where: { $0.times != nil }) else { return }
     try container.encode(columns.map(\.times), forKey: .times)
+  }
+
+  /// Each composition once, and for each column its place, -1 for none; and the places of columns
+  /// that start at zero.
+  private func encodeOrigins(_ container: inout KeyedEncodingContainer<Key>) throws {
+    let fresh = columns.indices.filter { columns[$0].startsAtZero }
+    if !fresh.isEmpty { try container.encode(fresh, forKey: .fresh) }
+    guard columns.contains(where: { $0.composition != nil }) else { return }
+    var places: [String: Int] = [:]
+    var all: [String] = []
+    let composition = columns.map { column -> Int in
+      guard let parts = column.composition else { return -1 }
+      if let known = places[parts] { return known }
+      places[parts] = all.count
+      all.append(parts)
+      return all.count - 1
+    }
+    try container.encode(all, forKey: .compositions)
+    try container.encode(composition, forKey: .composition)
   }
 
   /// Most bytes of all columns' names, which repeat the prefix and the metric's name, and most
@@ -186,8 +220,16 @@ extension Layout: Codable {
     let ranges =
       try container.decodeIfPresent([UInt64?].self, forKey: .ranges)
       ?? Array(repeating: nil, count: instance.count)
+    let compositions = try container.decodeIfPresent([String].self, forKey: .compositions) ?? []
+    let composition =
+      try container.decodeIfPresent([Int].self, forKey: .composition)
+      ?? Array(repeating: -1, count: instance.count)
+    let fresh = Set(try container.decodeIfPresent([Int].self, forKey: .fresh) ?? [])
     guard metric.count == instance.count, times.count == instance.count,
       ranges.count == instance.count, sums.count == instance.count,
+      composition.count == instance.count,
+      composition.allSatisfy({ $0 == -1 || compositions.indices.contains($0) }),
+      fresh.allSatisfy(instance.indices.contains),
       metric.allSatisfy(metrics.indices.contains)
     else {
       throw DecodingError.dataCorruptedError(
@@ -210,7 +252,9 @@ extension Layout: Codable {
       columns: metric.indices.map {
         Column(
           collector: prefix, metric: metrics[metric[$0]], instance: instance[$0],
-          times: times[$0], range: ranges[$0], isSum: sums[$0])
+          times: times[$0], range: ranges[$0], isSum: sums[$0],
+          composition: composition[$0] < 0 ? nil : compositions[composition[$0]],
+          startsAtZero: fresh.contains($0))
       },
       formulas: formulas.map {
         Formula(

@@ -42,10 +42,10 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
   public var acquisitions: UInt64 = 0
   /// Acquisitions without values, by outcome word.
   public var gaps: [String: UInt64] = [:]
-  /// Counters that stepped back where the kernel is known to let them.
+  /// Counters that stepped back: where the kernel is known to let them, or to zero or by less than half
+  /// for one reading.
   public var stepsBack: UInt64 = 0
-  /// Counters that fell otherwise: a device that was made anew. One that is back at its old value
-  /// at the next reading was misread, and is not counted.
+  /// Counters that fell otherwise, and those of devices that were away.
   public var resets: UInt64 = 0
   /// Counters that reached the end of their range and went on from zero; 0 in files of versions
   /// that did not count them.

@@ -85,10 +85,28 @@ public struct Scale: Sendable, Hashable, Codable {
 
   /// `raw` in base units when the result is a whole number that fits 64 bits, else nil.
   package func exactly(_ raw: UInt64) -> UInt64? {
-    let (product, overflow) = raw.multipliedReportingOverflow(by: numerator)
-    guard !overflow, product % denominator == 0 else { return nil }
-    return product / denominator
+    // The product alone may need more than 64 bits: numerators are as large as a second has
+    // nanoseconds.
+    let product = raw.multipliedFullWidth(by: numerator)
+    guard product.high < denominator else { return nil }
+    let (quotient, remainder) = denominator.dividingFullWidth(product)
+    return remainder == 0 ? quotient : nil
   }
+}
+
+/// How long an instance keeps its counters.
+public enum CounterLife: String, Sendable, Codable {
+  /// As long as the host is up, also while they are not listed: CPUs, nodes, protocols.
+  case kept
+  /// As long as its row is listed: a device that is there again is another one.
+  case row
+  /// The same, and not longer than its source can be read: a control group.
+  case source
+  /// The same, and it is listed from its first use on: what was not listed before counts from 0.
+  case firstUse
+
+  /// Whether it ends when the source cannot be read.
+  var endsWithSource: Bool { self == .source || self == .firstUse }
 }
 
 /// One row of a collector's schema.
@@ -127,8 +145,11 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   /// out while sampling.
   public let mayLag: Bool
   /// It is a sum of counters of `width` bits, of which one may wrap, or go with its CPU; or a count
-  /// that begins anew when it is armed. It is not continued from one layout to the next.
+  /// that begins anew when it is armed. It goes on in another layout where its column is made of the
+  /// same parts (`Column.composition`).
   public let isSum: Bool
+  /// How long an instance keeps this counter.
+  public let life: CounterLife
   /// One line for `lbsample collectors`, with the kernel version a younger column came with.
   public let meaning: String
 
@@ -138,8 +159,9 @@ public struct MetricDescription: Sendable, Hashable, Codable {
     width: UInt8 = 64, extent: Extent = .instance, mayStepBack: Bool = false,
     stepBackLimit: UInt64? = nil,
     isSigned: Bool = false, resolution: UInt64? = nil, mayLag: Bool = false, isSum: Bool = false,
-    meaning: String
+    life: CounterLife = .kept, meaning: String
   ) {
+    self.life = life
     self.isSum = isSum
     self.mayLag = mayLag
     self.resolution = resolution
@@ -177,11 +199,21 @@ extension MetricDescription {
       resolution: try container.decodeIfPresent(UInt64.self, forKey: .resolution),
       mayLag: try container.decode(Bool.self, forKey: .mayLag),
       isSum: try container.decode(Bool.self, forKey: .isSum),
+      // Of versions that did not know it, all were kept.
+      life: try container.decodeIfPresent(CounterLife.self, forKey: .life) ?? .kept,
       meaning: try container.decode(String.self, forKey: .meaning))
   }
 }
 
 extension MetricDescription {
+  /// The same with another life.
+  package func living(_ life: CounterLife) -> MetricDescription {
+    MetricDescription(
+      name, unit, kind, scale: scale, width: width, extent: extent, mayStepBack: mayStepBack,
+      stepBackLimit: stepBackLimit, isSigned: isSigned, resolution: resolution, mayLag: mayLag,
+      isSum: isSum, life: life, meaning: meaning)
+  }
+
   /// A raw level in base units.
   package func level(_ raw: UInt64) -> Double { ValueRule(self).level(raw) }
 }

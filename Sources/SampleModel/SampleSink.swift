@@ -144,6 +144,9 @@ package protocol SampleSink: AnyObject {
   func layout(_ layout: Layout) throws(LBError)
   /// One acquisition; `values` is empty unless the outcome is complete.
   func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError)
+  /// A frame that is not shown: it comes before the part of a stored run that is, and what is shown
+  /// is counted from it.
+  func pass(_ header: FrameHeader, _ values: Span<UInt64>)
   /// A batch of records: whole rows of the stream's schema.
   func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError)
   /// Something beside the samples.
@@ -152,4 +155,9 @@ package protocol SampleSink: AnyObject {
   func commit(watermark: UInt64) throws(LBError)
   /// Bytes handed to the outside so far.
   var bytesWritten: UInt64 { get }
+}
+
+extension SampleSink {
+  /// Nothing, of a sink that shows each frame by itself.
+  package func pass(_ header: FrameHeader, _ values: Span<UInt64>) {}
 }

@@ -3,20 +3,50 @@
 package struct StepWatch {
   private var account = CounterAccount()
   private var bracket: UInt32 = 0
+  private var layout: Layout?
+  /// Names in one message.
+  private static let nameLimit = 8
 
   /// A watch that has seen nothing.
   package init() {}
 
   /// Takes a layout into force for the frames that follow.
-  package mutating func layout(_ layout: Layout) { account.layout(layout) }
+  package mutating func layout(_ layout: Layout) {
+    self.layout = layout
+    account.layout(layout)
+  }
 
-  /// Takes one complete frame of the layout in force; frames of two brackets are not compared.
+  /// Takes one frame of the layout in force; frames of two brackets are not compared.
   package mutating func observe(_ header: FrameHeader, _ values: Span<UInt64>) {
+    guard header.outcome == .complete else {
+      if header.outcome == .absent { account.lose() }
+      return
+    }
     if header.edge == .open || bracket != header.bracket {
       account.forget()
       bracket = header.bracket
     }
     account.observe(values, at: header.start)
+  }
+
+  /// Which counters the last complete frame has shown to be reset, in words; nil for none. Of a
+  /// closing frame also those that a later one might have taken back.
+  package func resets(_ header: FrameHeader) -> String? {
+    let isClosing = header.edge == .close
+    guard !account.resetPlaces.isEmpty || isClosing, header.outcome == .complete, let layout else {
+      return nil
+    }
+    let places = Set(account.resetPlaces).union(isClosing ? account.suspectPlaces : [])
+    guard !places.isEmpty else { return nil }
+    let names = places.sorted().map { layout.columns[$0].name }
+    return "\(layout.collector): reset: \(Self.list(names)): "
+      + "no rate at this reading, no total over it"
+  }
+
+  /// The first names, and how many more there are.
+  package static func list(_ names: [String]) -> String {
+    let first = names.prefix(nameLimit).joined(separator: ", ")
+    return names.count > nameLimit ? "\(first) and \(names.count - nameLimit) more" : first
   }
 
   /// The counts since the last call.

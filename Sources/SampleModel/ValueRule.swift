@@ -6,7 +6,7 @@ package struct ValueRule: Sendable {
   package let isTime: Bool
   package let scale: Scale
   let isSigned: Bool
-  /// It is a sum that is not continued from one layout to the next.
+  /// It is a sum, of which several parts may wrap at once.
   let isSum: Bool
   /// The counter begins anew from zero after so many; 0 for one of 64 bits, which does not wrap.
   let modulus: UInt64

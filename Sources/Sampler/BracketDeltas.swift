@@ -117,7 +117,11 @@ package final class BracketDeltas: SampleSink {
     state.withLock { state in
       if header.edge != .none { state.newest = max(state.newest, header.bracket) }
       let number = Int(header.stream)
-      guard header.outcome == .complete, number < state.streams.count else { return }
+      guard number < state.streams.count else { return }
+      guard header.outcome == .complete else {
+        if header.outcome == .absent { state.streams[number]?.account.lose() }
+        return
+      }
       state.streams[number]?.take(header, values, isWorkloads)
     }
   }

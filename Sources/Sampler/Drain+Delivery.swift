@@ -97,8 +97,9 @@ extension Drain {
       }
       return
     }
+    live.steps.observe(header, body)
     if header.outcome == .complete {
-      live.steps.observe(header, body)
+      if let message = live.steps.resets(header) { report(.note, message, at: header.start) }
       for message in live.refreshes.observe(header, body) {
         report(.note, message, at: header.start)
       }

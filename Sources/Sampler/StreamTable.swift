@@ -140,6 +140,16 @@ final class StreamTable: Sendable {
     let (names, newNames) = (Set(old.map(\.name)), Set(new.map(\.name)))
     return words(instances(new, but: old), instances(old, but: new))
       ?? words(newNames.subtracting(names).sorted(), names.subtracting(newNames).sorted())
+      ?? recomposed(from: old, to: new)
+  }
+
+  /// Which sums are made of others than before; nil for none.
+  private static func recomposed(from old: [Column], to new: [Column]) -> String? {
+    var compositions: [String: String] = [:]
+    for column in old { compositions[column.name] = column.composition }
+    let sums = new.filter { compositions[$0.name] != $0.composition }
+    return sums.isEmpty
+      ? nil : "sums over other instances, which start anew: \(Counted.list(sums.map(\.name)))"
   }
 
   private static func words(_ change: String?, _ epoch: UInt32, isKnown: Bool) -> String {

@@ -113,6 +113,33 @@ import Testing
       ])
   }
 
+  /// kernel/irq/proc.c writes two blanks, then who handles it, with commas between several.
+  @Test(arguments: [
+    (" 16: 1 2  IO-APIC  16-fasteoi   ehci_hcd:usb1, i801_smbus", "16:ehci_hcd:usb1, i801_smbus"),
+    (
+      "120: 1 2 PCI-MSI-0000:00:1c.0   0-edge      PCIe PME, aerdrv, PCIe BW notif",
+      "120:PCIe PME, aerdrv, PCIe BW notif"
+    ),
+    (" 26: 1 2   IO-APIC   4-edge      ttyS0", "26:ttyS0"),
+    // Nobody handles it; and a kernel that writes single blanks.
+    (" 27: 1 2   IO-APIC   4-edge    ", "27:4-edge"), (" 28: 1 2 GIC 30 edge rtc", "28:rtc"),
+    (" 29: 1 2", "29"), ("LOC: 1 2   Local timer interrupts", "LOC"),
+  ])
+  func whoHandlesAnInterrupt(_ line: String, _ instance: String) throws {
+    let bytes = Array("   CPU0 CPU3\n\(line)\n".utf8)
+    let fields = try TextFormat.interrupts(KernelText(bytes.span), perCPU: false)
+      .compactMap(\.field)
+    #expect(fields == [TextField("count", of: instance, composition: "0,3")])
+  }
+
+  @Test func listsOfNumbers() {
+    for (numbers, list) in [
+      ([], ""), ([0, 1, 2, 3, 5], "0-3,5"), ([7, 3, 7, 4], "3-4,7"), ([9], "9"),
+    ] as [([Int], String)] {
+      #expect(TextFormat.numberList(numbers) == list)
+    }
+  }
+
   @Test func softirqs() throws {
     try compare("proc/softirqs") { lines in
       var values: [String: UInt64?] = [:]

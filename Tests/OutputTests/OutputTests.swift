@@ -327,6 +327,22 @@ private final class Lines {
     #expect(objects[1]["time_ns"] as? Int == 1_000_001_005)
   }
 
+  /// Live they come as they were found out, of a stored run by name.
+  @Test func theHostsFactsAreInOneOrder() throws {
+    let facts = [("kernel", "6.1"), ("cpus", "2"), ("arch", "x")].map { (name: $0.0, value: $0.1) }
+    var first: [String] = []
+    for host in [facts, facts.reversed()] {
+      let lines = Lines()
+      let sink = NDJSONSink(
+        reader: StreamReader(raw: false), host: host, configuration: [], writer: lines.write)
+      try sink.begin(meta())
+      try sink.commit(watermark: .max)
+      first.append(lines.lines[0])
+    }
+    #expect(first[0] == first[1])
+    #expect(first[0].contains(#""host":{"arch":"x","cpus":"2","kernel":"6.1"}"#))
+  }
+
   /// Everything reads zero for once: the rates behind it are over two seconds, and say so.
   @Test func ratesOverAnotherTimeThanTheFramesNameIt() throws {
     let lines = Lines()

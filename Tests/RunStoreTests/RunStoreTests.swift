@@ -247,6 +247,49 @@ private func record(
     #expect(sink.layouts[0].columns.map(\.name) == ["scripted.value[b]"])
   }
 
+  /// Wherever a part begins, its rows are those of the whole: also behind a row that was zero, one
+  /// that stepped back, a reset and a gap.
+  @Test func aPartHasTheRatesOfTheWhole() throws {
+    let folder = try TemporaryFolder()
+    let script: [UInt64?] = [
+      1_000_000, 1_000_100, 1_000_200, 0, 1_000_400, 1_000_500, 1_000_490, 1_000_600, 30, 40, nil,
+      60, 0, 0, 80, 90,
+    ]
+    let collector = ScriptedCollector(
+      script: script.map { $0.map { .value($0) } ?? .gap(.absent) }, instances: [["a", "b"]])
+    let writer = try record(folder.file("r.lbsample"), collector: collector, limit: 20)
+    writer.close()
+    let reader = try RunReader(path: writer.path)
+    defer { reader.close() }
+    func rows(from: UInt64?, raw: Bool, _ sink: (StreamReader, Collected) -> any SampleSink) throws
+      -> [Substring]
+    {
+      let text = Collected()
+      var selection = RunReplay.Selection()
+      selection.from = from
+      try RunReplay(reader, selection: selection).play(
+        into: sink(StreamReader(raw: raw), text))
+      return text.text.split(separator: "\n")
+    }
+    let seen = CollectingSink()
+    try RunReplay(reader).play(into: seen)
+    for raw in [false, true] {
+      for sink in [
+        { CSVSink(reader: $0, writer: $1.write, notice: { _ in }) },
+        { NDJSONSink(reader: $0, host: [], configuration: [], writer: $1.write) },
+      ] as [(StreamReader, Collected) -> any SampleSink] {
+        let whole = try rows(from: nil, raw: raw, sink).filter { !$0.contains(#""event":"gap""#) }
+        for frame in seen.frames.dropFirst() {
+          let part = try rows(from: frame.header.start, raw: raw, sink)
+            .filter { !$0.contains(#""event":"gap""#) }
+          #expect(part.first == whole.first)
+          #expect(part.dropFirst().elementsEqual(whole.suffix(part.count - 1)))
+        }
+        #expect(whole.count > 15)
+      }
+    }
+  }
+
   @Test func theResultSurvivesTheFile() throws {
     let folder = try TemporaryFolder()
     let writer = try record(folder.file("r.lbsample"))

@@ -63,10 +63,12 @@ private func counts(
     #expect(read.sums == [0, 0, nil, nil])
     #expect(read.counts == counts(resets: 1, stepsBack: 1))
     // Misread for once, and back within a step back of where it was.
-    let misread = steps(idle, [5000, 10, 4950, 5001])
-    #expect(misread.steps == [nil, nil, 0, 1])
-    #expect(misread.sums == [0, nil, 0, 1])
-    #expect(misread.counts == counts())
+    for value in [0, 4000] as [UInt64] {
+      let misread = steps(idle, [5000, value, 4950, 5001])
+      #expect(misread.steps == [nil, nil, 0, 1])
+      #expect(misread.sums == [0, nil, 0, 1])
+      #expect(misread.counts == counts(stepsBack: 1))
+    }
   }
 
   @Test func wrapsAddUp() {
@@ -98,7 +100,7 @@ private func counts(
       let read = steps(metric, [900, 1000, 0, 1010, 1030])
       #expect(read.steps == [nil, 100, nil, 10, 20])
       #expect(read.sums == [0, 100, nil, 110, 130])
-      #expect(read.counts == counts())
+      #expect(read.counts == counts(stepsBack: 1))
     }
     // Near the end of the half beyond which falls are wraps.
     let far = steps(narrow, [3_000_000_000, 0, 3_000_000_010])
@@ -131,9 +133,38 @@ private func counts(
     #expect(steps(wide, [1000, 0, 4, 1010]).steps == [nil, nil, 4, 1006])
   }
 
-  /// Not to be told from a misreading: what it counts is too little, by its old value at most.
-  @Test func aResetThatGrowsPastItsOldValueAtOnceIsCountedTooLow() {
-    #expect(steps(wide, [10, 2, 25]).steps == [nil, nil, 15])
+  /// A fall to something small is none of a row that was zero for once: it counts from there.
+  @Test func aResetThatGrowsPastItsOldValueAtOnceCountsFromItsStart() {
+    let read = steps(wide, [10_001_000, 50, 20_000_000])
+    #expect(read.steps == [nil, nil, 19_999_950])
+    #expect(read.sums == [0, nil, nil])
+    #expect(read.counts == counts(resets: 1))
+    #expect(steps(wide, [10, 5, 25]).steps == [nil, nil, 20])
+  }
+
+  @Test func aSmallFallThatIsMadeUpForIsAStepBack() {
+    let read = steps(wide, [2000, 1990, 3000, 3010])
+    #expect(read.steps == [nil, nil, 1000, 10])
+    #expect(read.sums == [0, nil, 1000, 1010])
+    #expect(read.counts == counts(stepsBack: 1))
+    // One that stays below is a reset.
+    let stays = steps(wide, [2000, 1990, 1995, 3000])
+    #expect(stays.steps == [nil, nil, 5, 1005])
+    #expect(stays.counts == counts(resets: 1))
+  }
+
+  @Test func provedResetsAreNamedOnce() {
+    var account = CounterAccount()
+    account.layout(layout([wide, idle, narrow]))
+    var named: [[Int]] = []
+    for (index, values) in [[1000, 900, 5], [7, 0, 6], [8, 0, 7], [9, 20, 8], [9, 21, 8]]
+      .enumerated()
+    {
+      account.observe(values.map { UInt64($0) }.span, at: UInt64(index))
+      named.append(account.resetPlaces)
+    }
+    // The row of zero is believed when it grows from zero.
+    #expect(named == [[], [0], [], [1], []])
   }
 
   @Test func aNeighbourOfSixtyFourBitsTellsAResetFromAWrap() {
@@ -174,6 +205,136 @@ private func counts(
     #expect(account.level(3) == 8)
     account.observe([130, 15, 510, 8].span, at: 1040)
     #expect(account.step(2) == 10 && account.sum(2) == nil && !account.hasOwnWindows)
+  }
+
+  private func sums(_ parts: [String?], _ epoch: UInt32) -> Layout {
+    Layout(
+      collector: "c", stream: 0, epoch: epoch,
+      columns: parts.enumerated().map {
+        Column(
+          collector: "c", metric: sum, instance: "\($0.offset)", composition: $0.element)
+      })
+  }
+
+  /// A row that comes or goes takes no other; a CPU that comes takes what it is in.
+  @Test func aSumGoesOnAsLongAsItIsOfTheSameParts() {
+    var account = CounterAccount()
+    account.layout(sums(["0-1", "0-1", "total", nil], 1))
+    account.open([500, 500, 500, 500].span, at: 0)
+    account.layout(sums(["0-1"], 2))
+    account.observe([510].span, at: 10)
+    #expect(account.step(0) == 10 && account.sum(0) == 10)
+    account.layout(sums(["0-1", "0-1", "total", nil], 1))
+    account.observe([520, 530, 540, 550].span, at: 20)
+    #expect([0, 1, 2, 3].map { account.step($0) } == [10, 30, 40, nil])
+    #expect([0, 1, 2, 3].map { account.sum($0) } == [20, 30, 40, nil])
+    #expect(account.window(1) == 20 && account.window(0) == nil)
+    // CPU 2 comes, with half a million.
+    account.layout(sums(["0-2", "0-1", "total", nil], 3))
+    account.observe([500_530, 531, 541, 551].span, at: 30)
+    #expect([0, 1, 2, 3].map { account.step($0) } == [nil, 1, 1, nil])
+    #expect([0, 1, 2, 3].map { account.sum($0) } == [nil, 31, 41, nil])
+    #expect(account.counts == counts())
+    account.observe([500_540, 531, 541, 551].span, at: 40)
+    #expect(account.step(0) == 10 && account.sum(0) == nil)
+  }
+
+  private func devices(_ life: CounterLife, _ names: [String], _ epoch: UInt32) -> Layout {
+    Layout(
+      collector: "c", stream: 0, epoch: epoch,
+      columns: names.map {
+        Column(
+          collector: "c", metric: wide.living(life), instance: String($0.suffix(1)),
+          startsAtZero: $0.hasPrefix("+"))
+      })
+  }
+
+  /// A device that was away is another one, whatever it counts; a CPU is the same.
+  @Test(arguments: [CounterLife.kept, .row, .source])
+  func whatWasAwayIsAnotherDevice(_ life: CounterLife) {
+    var account = CounterAccount()
+    account.layout(devices(life, ["a", "b"], 1))
+    account.open([1000, 1000].span, at: 0)
+    account.observe([1001, 2000].span, at: 10)
+    account.layout(devices(life, ["a"], 2))
+    // No frame without it was read: it was not away.
+    account.layout(devices(life, ["a", "b"], 1))
+    account.observe([1002, 2001].span, at: 20)
+    #expect(account.step(1) == 1 && account.sum(1) == 1001)
+    account.layout(devices(life, ["a"], 2))
+    account.observe([1003].span, at: 30)
+    account.layout(devices(life, ["a", "b"], 1))
+    account.observe([1004, 5000].span, at: 40)
+    #expect(account.step(0) == 1 && account.sum(0) == 4)
+    let isKept = life == .kept
+    #expect(account.step(1) == (isKept ? 2999 : nil) && account.sum(1) == (isKept ? 4000 : nil))
+    #expect(account.resetPlaces == (isKept ? [] : [1]))
+    account.observe([1004, 8950].span, at: 50)
+    #expect(account.step(1) == 3950 && account.window(1) == nil)
+    #expect(account.counts == counts(resets: isKept ? 0 : 1))
+  }
+
+  /// One word of a row that cannot be read is no row that was away.
+  @Test func aColumnThatWasAbsentWhileItsRowWasThereGoesOn() {
+    let metrics = [wide, narrow].map { $0.living(.row) }
+    var account = CounterAccount()
+    account.layout(layout(metrics))
+    account.open([1000, 7].span, at: 0)
+    account.layout(layout([metrics[1]], epoch: 2))
+    account.observe([8].span, at: 10)
+    account.layout(layout(metrics))
+    account.observe([1500, 9].span, at: 20)
+    #expect(account.step(0) == 500 && account.window(0) == 20 && account.sum(0) == 500)
+  }
+
+  @Test func whatGoesWithItsSourceBeginsAnewBehindIt() {
+    for life in [CounterLife.row, .source] {
+      var account = CounterAccount()
+      account.layout(devices(life, ["a"], 1))
+      account.open([1000].span, at: 0)
+      account.lose()
+      account.observe([5000].span, at: 20)
+      #expect(account.step(0) == (life == .row ? 4000 : nil))
+      #expect(account.sum(0) == (life == .row ? 4000 : nil))
+      account.observe([5001].span, at: 30)
+      #expect(account.step(0) == 1 && account.counts.resets == (life == .row ? 0 : 1))
+    }
+  }
+
+  @Test func whatIsListedFromItsFirstUseOnCountsFromZero() {
+    let (without, with) = (
+      devices(.firstUse, ["a"], 1), devices(.firstUse, ["a", "+b"], 2)
+    )
+    var account = CounterAccount()
+    account.layout(without)
+    account.open([5].span, at: 0)
+    account.layout(with)
+    account.observe([6, 28_672].span, at: 10)
+    #expect(account.step(1) == 28_672 && account.sum(1) == 28_672 && account.window(1) == nil)
+    // It is not listed, and is again: another one.
+    account.layout(without)
+    account.observe([7].span, at: 20)
+    account.layout(with)
+    account.observe([8, 40_000].span, at: 30)
+    #expect(account.step(1) == nil && account.sum(1) == nil)
+    // Of a bracket that opens with it, its opening is where it counts from.
+    account.open([9, 50_000].span, at: 40)
+    account.observe([9, 50_001].span, at: 50)
+    #expect(account.step(1) == 1 && account.sum(1) == 1)
+    // What was not asked for in between is not counted from zero.
+    account.observe([9, 50_002].span, at: 60, only: [0])
+    account.observe([9, 50_003].span, at: 65, only: [])
+    account.layout(without)
+    account.observe([9].span, at: 70)
+    account.layout(with)
+    account.observe([9, 60_000].span, at: 80)
+    #expect(account.step(1) == nil && account.sum(1) == nil)
+    // Without a reading in which it was absent, nothing is known.
+    var other = CounterAccount()
+    other.layout(without)
+    other.layout(with)
+    other.observe([6, 28_672].span, at: 10)
+    #expect(other.step(1) == nil)
   }
 
   @Test func aColumnThatComesBackSmallerWasReset() {

@@ -17,7 +17,11 @@ private struct Numbers: RandomNumberGenerator {
 private struct TrueCounter {
   enum Event: CaseIterable { case none, reset, misread, back }
 
-  let column: Column
+  let metric: MetricDescription
+  let instance: String
+  let range: UInt64?
+  /// It is a sum whose parts differ by layout.
+  let isComposed: Bool
   let modulus: UInt128
   let limit: UInt64
   let isSum: Bool
@@ -33,6 +37,25 @@ private struct TrueCounter {
   var wasMisread = false
   /// The total at the opening, nil after a reset.
   var opening: UInt128?
+  /// A device that a frame did not have.
+  var isAway = false
+  /// What the sum was made of when it was read last.
+  var parts: String?
+
+  /// What it is made of in the layout of an epoch.
+  func parts(_ epoch: Int) -> String? { isComposed ? epoch < 2 ? "0-1" : "0" : nil }
+
+  func column(_ epoch: Int) -> Column {
+    Column(
+      collector: "c", metric: metric, instance: instance, range: range,
+      composition: parts(epoch))
+  }
+
+  /// Nothing is known of it any more.
+  mutating func begin() {
+    mark = nil
+    opening = nil
+  }
 
   var grownSinceOpening: UInt64? {
     guard let mark, let opening else { return nil }
@@ -45,20 +68,21 @@ private struct TrueCounter {
 /// The account against counters whose truth is known, over epochs that come and go.
 @Suite struct CounterOracleTests {
   private static func counters(_ numbers: inout Numbers) -> [TrueCounter] {
-    let kinds: [(UInt8, UInt64?, UInt64?, Bool, UInt64)] = [
-      (64, nil, nil, false, 1 << 40), (64, nil, nil, false, 3), (32, nil, nil, false, 1 << 30),
-      (32, nil, nil, false, 1000), (64, nil, 1_000_003, false, 150_000),
-      (64, 100, nil, false, 500), (64, nil, nil, true, 1000),
+    let kinds: [(UInt8, UInt64?, UInt64?, Bool, UInt64, CounterLife, Bool)] = [
+      (64, nil, nil, false, 1 << 40, .kept, false), (64, nil, nil, false, 3, .kept, false),
+      (32, nil, nil, false, 1 << 30, .kept, false), (32, nil, nil, false, 1000, .kept, false),
+      (64, nil, 1_000_003, false, 150_000, .kept, false), (64, 100, nil, false, 500, .kept, false),
+      (64, nil, nil, true, 1000, .kept, false), (64, nil, nil, true, 1000, .kept, true),
+      (64, nil, nil, false, 1 << 40, .row, false), (32, nil, nil, false, 1000, .source, false),
     ]
-    return (0..<14).map { number in
-      let (width, limit, range, isSum, pace) = kinds[number % kinds.count]
+    return (0..<20).map { number in
+      let (width, limit, range, isSum, pace, life, isComposed) = kinds[number % kinds.count]
       let metric = MetricDescription(
         "m\(number)", .count, .counter, width: width, mayStepBack: limit != nil,
-        stepBackLimit: limit, isSum: isSum, meaning: "")
+        stepBackLimit: limit, isSum: isSum, life: life, meaning: "")
       let modulus = range.map { UInt128($0) } ?? 1 << UInt128(width)
       return TrueCounter(
-        column: Column(
-          collector: "c", metric: metric, instance: "\(number)", range: range),
+        metric: metric, instance: "\(number)", range: range, isComposed: isComposed,
         modulus: modulus, limit: limit ?? 0, isSum: isSum, pace: pace,
         total: UInt128(numbers.next() % (1 << 20)))
     }
@@ -73,9 +97,19 @@ private struct TrueCounter {
     if isThere || counter.pace < 1000 {
       counter.total += UInt128(numbers.next() % (pace + 1))
     }
-    guard isThere else { return (0, nil) }
+    guard isThere else {
+      counter.isAway = true
+      return (0, nil)
+    }
     counter.isFresh = false
     let raw = counter.raw
+    if counter.isAway, counter.metric.life != .kept {
+      counter.isAway = false
+      counter.wasMisread = false
+      counter.mark = counter.total
+      counter.opening = nil
+      return (raw, nil)
+    }
     let old = counter.mark.map { UInt64(($0 - counter.origin) % counter.modulus) }
     var event = TrueCounter.Event.none
     if numbers.next() % 8 == 0 {
@@ -123,9 +157,10 @@ private struct TrueCounter {
         members,
         Layout(
           collector: "c", stream: 0, epoch: UInt32(epoch + 1),
-          columns: members.map { counters[$0].column })
+          columns: members.map { counters[$0].column(epoch) })
       )
     }
+    for index in counters.indices { counters[index].parts = counters[index].parts(0) }
     var account = CounterAccount()
     var derivation = Derivation(raw: false)
     var present = 0
@@ -142,8 +177,12 @@ private struct TrueCounter {
         derivation.layout(layouts[present].1)
         if before != account.epoch {
           for index in counters.indices where counters[index].isSum {
-            counters[index].mark = nil
-            counters[index].opening = nil
+            let parts = counters[index].parts(present)
+            let isThere = layouts[present].0.contains(index)
+            if parts == nil || isThere && parts != counters[index].parts {
+              counters[index].begin()
+            }
+            if isThere { counters[index].parts = parts }
           }
         }
       }
@@ -172,7 +211,7 @@ private struct TrueCounter {
           UInt64(
             exactly: ($0 * Double(derived.windows[place] ?? derived.window ?? 0) / 1e9).rounded())
         }
-        #expect(amount == expected[place], "frame \(frame), \(counter.column.name): rate")
+        #expect(amount == expected[place], "frame \(frame), \(counter.instance): rate")
         let sum = counter.wasMisread ? nil : counter.grownSinceOpening
         whole.append(sum)
         if let sum { #expect(sum == live[index], "frame \(frame): sum of steps") }

@@ -105,6 +105,20 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(next.values == [.absent, .real(5)])
   }
 
+  /// Ticks of 10 ms in nanoseconds: the product alone has more than 64 bits.
+  @Test func aScaleIsExactAsFarAsItsResultFits() {
+    let tick = Scale(1_000_000_000, per: 100)
+    for (ticks, time) in [
+      (428_009_997_827, 4_280_099_978_270_000_000), (18_446_744_074, 184_467_440_740_000_000),
+      (1_844_674_407_370, 18_446_744_073_700_000_000), (18_446_744_073, 184_467_440_730_000_000),
+    ] as [(UInt64, UInt64)] {
+      #expect(tick.exactly(ticks) == time)
+    }
+    #expect(tick.exactly(1_844_674_407_371) == nil)
+    #expect(Scale(1, per: 3).exactly(7) == nil && Scale(.max, per: .max).exactly(.max) == .max)
+    #expect(Scale(.max).exactly(2) == nil)
+  }
+
   @Test func layoutsSurviveJSON() throws {
     let columns = [("a", counter), ("b", counter), ("", level), ("a", narrow)].map {
       Column(collector: "protocol", metric: $0.1, instance: $0.0)
@@ -114,7 +128,9 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(try JSONDecoder().decode(Layout.self, from: bytes) == whole)
     let text = String(decoding: bytes, as: UTF8.self)
     #expect(text.contains(#""metric":[0,0,1,2]"#))
-    #expect(!text.contains("ranges") && !text.contains("sums"), "stored as before")
+    for key in ["ranges", "sums", "composition", "fresh"] {
+      #expect(!text.contains("\"\(key)"), "stored as before")
+    }
     let ranged = Layout(
       collector: "power", stream: 0, epoch: 1,
       columns: [nil, 262_143_328_900, 0].enumerated().map {
@@ -134,6 +150,31 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
         try JSONDecoder().decode(Layout.self, from: Data(short.utf8))
       }
     }
+    let origins = Layout(
+      collector: "c", stream: 0, epoch: 1,
+      columns: ["0-3", nil, "0-3", "total"].enumerated().map {
+        Column(
+          collector: "c", metric: counter.living(.firstUse), instance: "\($0.offset)",
+          isSum: $0.offset != 3, composition: $0.element, startsAtZero: $0.offset == 1)
+      })
+    #expect(origins.columns.map(\.composition) == ["0-3", nil, "0-3", nil])
+    let all = String(decoding: try JSONEncoder().encode(origins), as: UTF8.self)
+    #expect(try JSONDecoder().decode(Layout.self, from: Data(all.utf8)) == origins)
+    for (list, damage) in [
+      ("[0,-1,0,-1]", "[0,-1,0,1]"), ("[0,-1,0,-1]", "[0]"), ("[0,-1,0,-1]", "[-2,0,0,0]"),
+      (#""fresh":[1]"#, #""fresh":[4]"#),
+    ] {
+      let other = all.replacingOccurrences(of: list, with: damage)
+      #expect(other != all)
+      #expect(throws: DecodingError.self) {
+        try JSONDecoder().decode(Layout.self, from: Data(other.utf8))
+      }
+    }
+    // Of a file that does not say how long counters live, they are kept.
+    let silent = all.replacingOccurrences(of: #""life":"firstUse","#, with: "")
+      .replacingOccurrences(of: #","life":"firstUse""#, with: "")
+    let old = try JSONDecoder().decode(Layout.self, from: Data(silent.utf8))
+    #expect(old.columns.allSatisfy { $0.metric.life == .kept })
     for damage in [#""metric":[0,0,1,3]"#, #""metric":[0,0,1]"#, #""metric":[0,0,1,-1]"#] {
       let other = text.replacingOccurrences(of: #""metric":[0,0,1,2]"#, with: damage)
       #expect(throws: DecodingError.self) {

@@ -340,6 +340,32 @@ private struct Bracket {
     #expect(watch.take() == CounterCounts())
   }
 
+  @Test func resetsAreNamedWithTheReadingThatProvesThem() {
+    var watch = StepWatch()
+    let many = Layout(
+      collector: "net", stream: 0, epoch: 1,
+      columns: (0..<11).map { Column(collector: "net", metric: wide, instance: "\($0)") })
+    watch.layout(many)
+    func message(_ value: UInt64, _ zero: UInt64, _ edge: BracketEdge, at time: UInt64) -> String? {
+      let header = FrameHeader(
+        edge: edge, stream: 0, epoch: 1, bracket: 1, start: time, end: time)
+      let values = Array(repeating: value, count: 10) + [zero]
+      watch.observe(header, values.span)
+      return watch.resets(header)
+    }
+    #expect(message(1000, 1000, .open, at: 0) == nil)
+    #expect(
+      message(5, 1001, .none, at: 1)
+        == "net: reset: " + (0..<8).map { "net.wide[\($0)]" }.joined(separator: ", ")
+        + " and 2 more: no rate at this reading, no total over it")
+    #expect(message(6, 0, .none, at: 2) == nil && message(7, 1002, .none, at: 3) == nil)
+    #expect(
+      message(8, 0, .close, at: 4)
+        == "net: reset: net.wide[10]: no rate at this reading, no total over it")
+    let counts = watch.take()
+    #expect(counts.resets == 11 && counts.stepsBack == 1)
+  }
+
   /// A device that came anew is a reset also where a new layout brought it.
   @Test func resetsOverLayoutsCount() {
     var watch = StepWatch()

@@ -57,7 +57,20 @@ struct CgroupCollector: TextCollector {
       gauge("memory.usage_in_bytes", "memory in use (v1)", unit: .bytes),
       gauge("memory.max_usage_in_bytes", "the most in use (v1)", unit: .bytes),
       counter("memory.failcnt", "times that the limit was hit (v1)"),
-    ])
+    ].map(CgroupCollector.living))
+
+  /// A group that is made anew counts from zero; the block devices in it are listed from their first
+  /// use on (block/blk-cgroup.c).
+  private static func living(_ metric: MetricDescription) -> MetricDescription {
+    let isOfDevice = ["io.stat.", "blkio."].contains { metric.name.hasPrefix($0) }
+    return metric.living(isOfDevice ? .firstUse : .source)
+  }
+
+  /// What io.cost and io.latency say of a device's state.
+  private static let deviceLevels: Set<String> = [
+    "io.stat.cost.vrate", "io.stat.use_delay", "io.stat.delay_nsec", "io.stat.depth",
+    "io.stat.avg_lat", "io.stat.win",
+  ]
 
   private func groups(_ context: CollectorContext) -> [ControlGroup] {
     choices.compactMap { choice in
@@ -115,7 +128,8 @@ struct CgroupCollector: TextCollector {
         }
       })
     sources.append(
-      TextSource("\(folder)/io.stat", isNeeded: false) { text throws(KernelTextError) in
+      TextSource("\(folder)/io.stat", isNeeded: false, listsFromFirstUse: true) {
+        text throws(KernelTextError) in
         try TextFormat.keyedPairs(text) { device, key in
           TextField("io.stat.\(key)", of: "\(name):\(device)")
         }
@@ -144,7 +158,9 @@ struct CgroupCollector: TextCollector {
     case "pids": [number(folder, "pids.current", name)]
     default:
       ["io_service_bytes", "io_serviced"].map { file in
-        TextSource("\(folder)/blkio.throttle.\(file)", isNeeded: false) {
+        TextSource(
+          "\(folder)/blkio.throttle.\(file)", isNeeded: false, listsFromFirstUse: true
+        ) {
           text throws(KernelTextError) in
           try TextFormat.blkio(text, prefix: "blkio.throttle.\(file)", of: name)
         }
@@ -165,8 +181,9 @@ struct CgroupCollector: TextCollector {
   }
 
   /// What the kernel's documentation (cgroup-v2.rst) says of families of fields.
-  func metric(_ field: TextField) -> MetricDescription? {
-    let name = field.name
+  func metric(_ field: TextField) -> MetricDescription? { Self.living(family(field.name)) }
+
+  private func family(_ name: String) -> MetricDescription {
     let last = name.split(separator: ".").last.map(String.init) ?? name
     if name.contains(".pressure.") {
       return last == "total"
@@ -175,6 +192,7 @@ struct CgroupCollector: TextCollector {
           name, "share of time stalled", unit: .ratio, scale: Scale(1, per: 10_000),
           resolution: PressureCollector.averageInterval)
     }
+    if Self.deviceLevels.contains(name) { return gauge(name, "see cgroup-v2.rst") }
     if name.hasPrefix("memory.events.") { return counter(name, "see cgroup-v2.rst") }
     if name.hasPrefix("memory.stat.") || name.hasPrefix("memory.numa_stat.") {
       return Self.isEvent(last)
@@ -194,7 +212,7 @@ struct CgroupCollector: TextCollector {
     let plain = name.hasPrefix("total_") ? String(name.dropFirst(6)) : name
     let families = [
       "pg", "workingset_", "thp_", "numa_", "zswpin", "zswpout", "zswpwb", "swpin", "swpout",
-      "zero_",
+      "pswp", "zero_",
     ]
     if ["pgtables"].contains(plain) || plain == "pagetables" { return false }
     return families.contains { plain.hasPrefix($0) }

@@ -93,13 +93,15 @@ struct CpuCollector: TextCollector {
 
   /// The line of all CPUs has those that are offline (fs/proc/stat.c), so that it goes on when one
   /// comes or goes. But their idle time is of another clock than that of the others, which begins
-  /// anew in kernels before 6.8 when the CPU comes back: it is a sum that does not go on.
+  /// anew in kernels before 6.8 when the CPU comes back: it is a sum that goes on only as long as
+  /// the same CPUs are there. The host's totals are of all possible CPUs, and always go on.
   func column(
     _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
   ) -> Column {
     let isBroken = field.instance == "all" && Self.idling.contains(field.name)
     return Column(
-      collector: "cpu", metric: metric, instance: field.instance, isSum: isBroken)
+      collector: "cpu", metric: metric, instance: field.instance, isSum: isBroken,
+      composition: isBroken ? field.composition : "possible")
   }
 
   /// On a host with several NUMA nodes, each node's time: the sum over its CPUs that are there.
@@ -117,7 +119,8 @@ struct CpuCollector: TextCollector {
       let cpus = members.filter { instances.contains("\($0)") }
       for metric in description.metrics where metric.extent == .instance {
         let column = Column(
-          collector: "cpu", metric: metric, instance: "node\(node)", isSum: true)
+          collector: "cpu", metric: metric, instance: "node\(node)", isSum: true,
+          composition: TextFormat.numberList(Array(cpus)))
         let parts = cpus.compactMap { places["cpu.\(metric.name)[\($0)]"] }
         // Without one of its CPUs, which the user left out, a sum would be another's.
         guard !parts.isEmpty, parts.count == cpus.count, context.filter.passes(column.name) else {

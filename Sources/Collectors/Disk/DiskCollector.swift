@@ -53,7 +53,8 @@ struct DiskCollector: TextCollector {
     description = CollectorDescription(
       name: "disk", summary: "requests, bytes and times of block devices",
       source: "proc/diskstats", minimumKernel: "2.6.25", privilege: "none", cost: .cheap,
-      metrics: metrics)
+      // A device that is there again is another one, or begins anew.
+      metrics: metrics.map { $0.living(.row) })
   }
 
   private static func time(_ name: String, _ meaning: String) -> MetricDescription {

@@ -21,7 +21,7 @@ struct LinksCollector: TextCollector {
         "speed", "nominal speed; left out where the driver does not know it", unit: .bitsPerSecond,
         scale: Scale(1_000_000)),
       gauge("carrier", "1 with a carrier, 0 without"),
-      counter("carrier_changes", "times that the carrier came or went (3.15)"),
+      counter("carrier_changes", "times that the carrier came or went (3.15)").living(.row),
       gauge("mtu", "largest payload of a frame", unit: .bytes),
       gauge("tx_queue_len", "packets that the queue may hold"),
     ])

@@ -43,7 +43,8 @@ struct NetCollector: TextCollector {
     description = CollectorDescription(
       name: "net", summary: "bytes, packets and errors of every network interface",
       source: "proc/net/dev", minimumKernel: "2.6.35", privilege: "none", cost: .cheap,
-      metrics: metrics)
+      // An interface that is there again was made anew.
+      metrics: metrics.map { $0.living(.row) })
   }
 
   /// By a fixed rule: the binary counters when asked for, or with many interfaces; only where the

@@ -16,7 +16,7 @@ import Sampler
 struct ProtocolsCollector: TextCollector {
   private static let levels: Set<String> = [
     "Ip.Forwarding", "Ip.DefaultTTL", "Tcp.RtoAlgorithm", "Tcp.RtoMin", "Tcp.RtoMax",
-    "Tcp.MaxConn", "Tcp.CurrEstab",
+    "Tcp.MaxConn", "Tcp.CurrEstab", "MPTcpExt.MPCurrEstab",
   ]
 
   let cannotHang = true
@@ -60,7 +60,7 @@ struct ProtocolsCollector: TextCollector {
       return counter(field.name, "\(field.name) of the protocol's statistics", host: true)
     }
     return gauge(
-      field.name, "\(field.name) of the protocol's settings", host: true,
+      field.name, "\(field.name) of the protocol's settings or state", host: true,
       isSigned: field.name == "Tcp.MaxConn")
   }
 }

@@ -52,18 +52,22 @@ struct VmCollector: TextCollector {
 
   func metric(_ field: TextField) -> MetricDescription? { Self.passedOn(field) }
 
+  /// What is called `nr_` and still counts up for ever.
+  private static let events: Set<String> = [
+    "nr_vmscan_write", "nr_vmscan_immediate_reclaim", "nr_dirtied", "nr_written",
+    "nr_throttled_written", "nr_foll_pin_acquired", "nr_foll_pin_released", "nr_tlb_remote_flush",
+    "nr_tlb_remote_flush_received", "nr_tlb_local_flush_all", "nr_tlb_local_flush_one",
+  ]
+
+  /// Whether a field of a vmstat counts up for ever.
+  static func isEvent(_ name: String) -> Bool {
+    name.hasPrefix("nr_") ? events.contains(name) : name != "workingset_nodes"
+  }
+
   /// A field of a vmstat that has no description of its own: levels are called `nr_`, but for what
   /// mm/vmstat.c counts up for ever.
   static func passedOn(_ field: TextField) -> MetricDescription {
-    let events: Set<String> = [
-      "nr_vmscan_write", "nr_vmscan_immediate_reclaim", "nr_dirtied", "nr_written",
-      "nr_throttled_written", "nr_foll_pin_acquired", "nr_foll_pin_released",
-      "nr_tlb_remote_flush", "nr_tlb_remote_flush_received", "nr_tlb_local_flush_all",
-      "nr_tlb_local_flush_one",
-    ]
-    let isLevel =
-      field.name.hasPrefix("nr_") && !events.contains(field.name)
-      || field.name == "workingset_nodes"
+    let isLevel = !isEvent(field.name)
     let isHost = field.instance.isEmpty
     let meaning = "\(field.name) of vmstat" + (isLevel ? ", in pages unless it says otherwise" : "")
     return isLevel

@@ -46,7 +46,11 @@ struct ZonesCollector: TextCollector {
   }
 
   func metric(_ field: TextField) -> MetricDescription? {
-    let isEvent = ["numa_", "workingset_", "pg", "thp_"].contains { field.name.hasPrefix($0) }
-    return isEvent ? VmCollector.passedOn(field) : gauge(field.name, "\(field.name) of zoneinfo")
+    // Beside the fields of vmstat there are those of the zone's own: free, min, managed.
+    let isOfVmstat = ["nr_", "numa_", "workingset_", "pg", "thp_"].contains {
+      field.name.hasPrefix($0)
+    }
+    return isOfVmstat && VmCollector.isEvent(field.name)
+      ? VmCollector.passedOn(field) : gauge(field.name, "\(field.name) of zoneinfo")
   }
 }
