@@ -157,10 +157,9 @@ private func counts(
     var account = CounterAccount()
     account.layout(layout([wide, idle, narrow]))
     var named: [[Int]] = []
-    for (index, values) in [[1000, 900, 5], [7, 0, 6], [8, 0, 7], [9, 20, 8], [9, 21, 8]]
-      .enumerated()
-    {
-      account.observe(values.map { UInt64($0) }.span, at: UInt64(index))
+    let frames: [[UInt64]] = [[1000, 900, 5], [7, 0, 6], [8, 0, 7], [9, 20, 8], [9, 21, 8]]
+    for (index, values) in frames.enumerated() {
+      account.observe(values.span, at: UInt64(index))
       named.append(account.resetPlaces)
     }
     // The row of zero is believed when it grows from zero.
@@ -294,8 +293,9 @@ private func counts(
       account.open([1000].span, at: 0)
       account.lose()
       account.observe([5000].span, at: 20)
-      #expect(account.step(0) == (life == .row ? 4000 : nil))
-      #expect(account.sum(0) == (life == .row ? 4000 : nil))
+      let grown: UInt64? = life == .row ? 4000 : nil
+      #expect(account.step(0) == grown)
+      #expect(account.sum(0) == grown)
       account.observe([5001].span, at: 30)
       #expect(account.step(0) == 1 && account.counts.resets == (life == .row ? 0 : 1))
     }
