@@ -1,7 +1,8 @@
 /// Texts with a column for each CPU.
 extension TextFormat {
   /// /proc/interrupts: ` 26: 0 15 IO-APIC   4-edge      ttyS0`. The instance is the line's label,
-  /// with who handles a numbered one: `26:ttyS0`. Summed over the CPUs, or each with `@cpuN` behind.
+  /// with who handles a numbered one: `26:ttyS0`. Summed over the CPUs, or each with `@cpuN`
+  /// behind.
   package static func interrupts(
     _ text: KernelText, perCPU: Bool
   ) throws(KernelTextError) -> [TextHole] {

@@ -215,8 +215,8 @@ package struct RunReplay {
       && header.start >= selection.from ?? 0 && header.start <= selection.to ?? .max
   }
 
-  /// Whether it is of a wanted bracket before the part that is shown: what that shows is counted from
-  /// it, as it was live.
+  /// Whether it is of a wanted bracket before the part that is shown: what that shows is counted
+  /// from it, as it was live.
   private func isEarlier(_ header: FrameHeader) -> Bool {
     (selection.brackets?.contains(header.bracket) ?? true) && header.start < selection.from ?? 0
   }

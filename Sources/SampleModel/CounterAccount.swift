@@ -6,11 +6,12 @@
 ///
 /// - A wrap counts the way over the end of the range (`CounterStep`).
 /// - A step back counts nothing, and the high-water mark stays: 50, 49, 51 are steps of 0 and 1.
-/// - A reset has no step, and the sum over it is absent. A fall to exactly zero, or to more than half
-///   of the value, may be a misreading, and the value before it is remembered: if the next reading is
-///   at or above that value, or within a step back of it, the reset is taken back, and counted as a
-///   step back; the step counts from the remembered value, over the time since that was read. While
-///   a counter reads zero this lasts for `patience` readings. Any other fall is believed at once.
+/// - A reset has no step, and the sum over it is absent. A fall to exactly zero, or to more than
+///   half of the value, may be a misreading, and the value before it is remembered: if the next
+///   reading is at or above that value, or within a step back of it, the reset is taken back, and
+///   counted as a step back; the step counts from the remembered value, over the time since that
+///   was read. While a counter reads zero this lasts for `patience` readings. Any other fall is
+/// believed at once.
 /// - A narrow counter whose neighbour of 64 bits was reset in the same frame, at the same instance,
 ///   was reset too: its fall is no wrap, unless it was near the end of its range.
 /// - A new layout continues columns by name, also those that were absent for some layouts. A sum

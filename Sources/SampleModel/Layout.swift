@@ -14,8 +14,9 @@ public struct Column: Sendable, Hashable {
   public let range: UInt64?
   /// It is a sum over instances, perhaps though its metric is none at single ones.
   public let isSum: Bool
-  /// What a sum is made of, such as the CPUs `0-3,5`: it goes on from one layout to the next as long
-  /// as this is the same. Nil for a sum that begins anew with each layout, and for what is no sum.
+  /// What a sum is made of, such as the CPUs `0-3,5`: it goes on from one layout to the next as
+  /// long as this is the same. Nil for a sum that begins anew with each layout, and for what is no
+  /// sum.
   public let composition: String?
   /// A reading in which it was not listed is known: it counts from zero since then.
   public let startsAtZero: Bool

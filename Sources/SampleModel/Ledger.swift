@@ -42,8 +42,8 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
   public var acquisitions: UInt64 = 0
   /// Acquisitions without values, by outcome word.
   public var gaps: [String: UInt64] = [:]
-  /// Counters that stepped back: where the kernel is known to let them, or to zero or by less than half
-  /// for one reading.
+  /// Counters that stepped back: where the kernel is known to let them, or to zero or by less than
+  /// half for one reading.
   public var stepsBack: UInt64 = 0
   /// Counters that fell otherwise, and those of devices that were away.
   public var resets: UInt64 = 0

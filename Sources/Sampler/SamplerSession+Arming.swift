@@ -300,8 +300,8 @@ extension SamplerSession {
     let cost = Budget.cost(fitted, interval: configuration.interval)
     if cost > budget {
       notes.append(
-        "budget \(Share.text(budget)) cannot be met: at the longest intervals, sampling still costs "
-          + "\(Share.text(cost)) of one CPU")
+        "budget \(Share.text(budget)) cannot be met: at the longest intervals, sampling still "
+          + "costs \(Share.text(cost)) of one CPU")
     }
     return result
   }

@@ -220,8 +220,8 @@ struct SampleCommand: ParsableCommand {
     if intervalAndCount.count > 2 {
       throw LBError(
         .configuration,
-        "unexpected argument '\(intervalAndCount[2])': at most an interval and a count are accepted, "
-          + "as in 'lbsample 1 5'")
+        "unexpected argument '\(intervalAndCount[2])': at most an interval and a count are "
+          + "accepted, as in 'lbsample 1 5'")
     }
     if let word = intervalAndCount.first {
       guard Durations.parse(word) != nil else {

@@ -72,8 +72,8 @@ import Testing
     #expect(last["cpu.user[node1]"] == 0.3 && last["cpu.idle[all]"] == 3.7)
   }
 
-  /// Readings of one arming, one a second, and the rates between them: of each column its rate, which
-  /// is absent at the first.
+  /// Readings of one arming, one a second, and the rates between them: of each column its rate,
+  /// which is absent at the first.
   private static func rates(
     _ name: String, _ files: [[String: String]], cgroup: String? = nil
   ) throws -> (rates: [[String: Double]], sums: [String: UInt64], messages: [String]) {

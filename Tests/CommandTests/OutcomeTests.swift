@@ -193,7 +193,7 @@ import Testing
     let removed = try command("runs", "remove", "last", "--config", "/dev/null")
     #expect(removed.code == 2 && removed.error.contains("is being recorded"), "\(removed.error)")
     let shown = try command("runs", "show", "last", "--config", "/dev/null")
-    #expect(shown.output.contains("is being recorded") && !shown.output.contains("missing  "))
+    #expect(shown.output.contains("in progress") && !shown.output.contains("missing  "))
     let answers = try (0..<2).map { _ in
       try command.start(["approve", "last", "--config", "/dev/null"])
     }

@@ -183,7 +183,11 @@ import Testing
     func structure(_ result: RunResult) -> [[String]] {
       result.phases.map { phase in
         // A shell's peak stands out from what every process here begins with, or just does not.
-        phase.metrics.map(\.metric).filter { $0 != "peak_resident" }
+        // What did not move has no extremes and no rates.
+        phase.metrics.map(\.metric).filter {
+          $0 != "peak_resident" && !$0.hasSuffix(".min") && !$0.hasSuffix(".max")
+            && !$0.contains(".rate.")
+        }
           + phase.repetitions.map { "\($0.repetition) \($0.status) \($0.attempts.count)" }
       }
     }

@@ -5,9 +5,11 @@ import KernelText
 /// A damaged text may have a name twice, so each name has all the values that stand under it.
 struct SlowReading {
   private(set) var values: [String: Set<UInt64>] = [:]
+  private let text: [UInt8]
 
   /// The readings of `text` as the file at `path`.
   init(_ path: String, _ text: [UInt8]) {
+    self.text = text
     let lines = text.split(separator: UInt8(ascii: "\n")).map { line in
       line.split { [0, 9, 13, 32].contains($0) }.map { String(decoding: $0, as: UTF8.self) }
     }.filter { !$0.isEmpty }
@@ -125,10 +127,34 @@ struct SlowReading {
         let counts = values.prefix(cpus).prefix { UInt64($0) != nil }.compactMap { UInt64($0) }
         guard counts.count == cpus || (counts.count == 1 && values.count == 1) else { continue }
         let isNumber = label.utf8.allSatisfy { (48...57).contains($0) }
-        let device = isNumber && values.count > counts.count ? ":\(values[values.count - 1])" : ""
-        add(isNamed ? "count[\(label)\(device)]" : label, counts.reduce(0, &+))
+        let sum = counts.reduce(0, &+)
+        guard isNamed, isNumber, values.count > counts.count else {
+          add(isNamed ? "count[\(label)]" : label, sum)
+          continue
+        }
+        // Whichever of the words that its line ends with are taken for who handles it.
+        for line in raw where line.contains("\(label):") {
+          for end in suffixes(line) { add("count[\(label):\(end)]", sum) }
+        }
       }
     }
+  }
+
+  /// The lines as they are.
+  private var raw: [String] {
+    text.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// What a line ends with, from each of its words on, and its last word alone.
+  private func suffixes(_ line: String) -> [String] {
+    let bytes = Array(line.utf8)
+    let isBlank = bytes.map { [0, 9, 13, 32].contains($0) }
+    var end = bytes.count
+    while end > 0, isBlank[end - 1] { end -= 1 }
+    return bytes.indices.filter { $0 < end && !isBlank[$0] && ($0 == 0 || isBlank[$0 - 1]) }
+      .flatMap { start in
+        [end, bytes.count].map { String(decoding: bytes[start..<$0], as: UTF8.self) }
+      }
   }
 
   private mutating func softnet(_ lines: [[String]]) {

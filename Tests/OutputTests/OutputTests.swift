@@ -371,7 +371,8 @@ private final class Lines {
     var first = ThreadLedger(thread: 0, cpu: nil)
     first.ticks.deadlines = 5
     first.ticks.onTime = 5
-    first.ring = RingLedger(pushed: 1, drained: 1, dropped: 0)
+    first.ring.pushed = 1
+    first.ring.drained = 1
     var collector = CollectorLedger(collector: "disk")
     collector.resets = 1
     collector.stepsBack = 1
@@ -475,7 +476,7 @@ private final class Lines {
     let lines = try table(.init(width: 16, perCPU: true), cpuLayout(["all", "0", "1"]))
     #expect(lines.lines.allSatisfy { $0.count <= 16 })
     #expect(lines.notices.count == 1)
-    #expect(lines.notices[0].contains("left out"))
+    #expect(lines.notices[0].contains("not shown"))
     #expect(lines.lines.contains { $0.contains("usr") })
   }
 

@@ -109,8 +109,8 @@ import Testing
     let notes = outcome.sink.events.filter { $0.kind == .note }.map(\.message)
     #expect(
       notes == [
-        "sampling thread 0 has been blocked for 100ms in collector hanging; its values are left out "
-          + "until the read returns"
+        "sampling thread 0 has been blocked for 100ms in collector hanging; its values are left "
+          + "out until the read returns"
       ])
     let last = outcome.accounts[2].ledger.threads[0]
     #expect(last.ring == RingLedger(pushed: 12, drained: 12, dropped: 0))

@@ -17,7 +17,7 @@ import Testing
       virtual.waitUntilFinished(session)
       _ = try session.stop(sampling: false)
       session.disarm()
-      return sink.events.filter { $0.kind == .note }.map(\.message)
+      return sink.events.map(\.message).filter { $0.contains("moved at every") }
     }
   }
 

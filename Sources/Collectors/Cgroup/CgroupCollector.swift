@@ -59,8 +59,8 @@ struct CgroupCollector: TextCollector {
       counter("memory.failcnt", "times that the limit was hit (v1)"),
     ].map(CgroupCollector.living))
 
-  /// A group that is made anew counts from zero; the block devices in it are listed from their first
-  /// use on (block/blk-cgroup.c).
+  /// A group that is made anew counts from zero; the block devices in it are listed from their
+  /// first use on (block/blk-cgroup.c).
   private static func living(_ metric: MetricDescription) -> MetricDescription {
     let isOfDevice = ["io.stat.", "blkio."].contains { metric.name.hasPrefix($0) }
     return metric.living(isOfDevice ? .firstUse : .source)
