@@ -133,7 +133,7 @@ struct SlowReading {
           continue
         }
         // Whichever of the words that its line ends with are taken for who handles it.
-        for line in raw where line.contains("\(label):") {
+        for line in raw where line.contains(label) {
           for end in suffixes(line) { add("count[\(label):\(end)]", sum) }
         }
       }
