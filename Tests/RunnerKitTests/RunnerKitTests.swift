@@ -131,7 +131,7 @@ import Testing
     let began = ContinuousClock.now
     task.cancel()
     let result = try await task.value
-    #expect(result.status == .interrupted && ContinuousClock.now - began < .seconds(5))
+    #expect(result.status == .interrupted && ContinuousClock.now - began < .seconds(30))
     #expect(result.phases[0].repetitions[0].attempts[0].ledger.isExact)
   }
 
