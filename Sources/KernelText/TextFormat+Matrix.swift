@@ -31,6 +31,8 @@ extension TextFormat {
       start -= 1
     }
     let isWhole = words[start].lowerBound == first.lowerBound
+    // Some chips put one blank alone between their own number and the handlers: `ARMCTRL  16 dma`.
+    while start < words.endIndex - 1, text.isDecimal(words[start]) { start += 1 }
     return text.string(isWhole ? last : words[start].lowerBound..<last.upperBound)
   }
 

@@ -258,14 +258,13 @@ struct MountOptions: ParsableArguments {
 
   var roots: MountRoots { MountRoots(proc: procRoot, sys: sysRoot) }
 
-  /// Throws where one of them is not there.
+  /// Throws where another /proc was named and is not there. A host without /sys has its /proc.
   func check() throws(LBError) {
-    for (option, path) in [("--proc-root", procRoot), ("--sys-root", sysRoot)] {
-      var isDirectory: ObjCBool = false
-      let exists = unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory)
-      guard exists, isDirectory.boolValue else {
-        throw LBError(.configuration, "\(option) \(path): no such directory")
-      }
+    guard procRoot != "/proc" else { return }
+    var isDirectory: ObjCBool = false
+    let exists = unsafe FileManager.default.fileExists(atPath: procRoot, isDirectory: &isDirectory)
+    guard exists, isDirectory.boolValue else {
+      throw LBError(.configuration, "--proc-root \(procRoot): no such directory")
     }
   }
 }

@@ -121,6 +121,7 @@ import Testing
       "120:PCIe PME, aerdrv, PCIe BW notif"
     ),
     (" 26: 1 2   IO-APIC   4-edge      ttyS0", "26:ttyS0"),
+    (" 16: 1 2  ARMCTRL  16 dma", "16:dma"),
     // Nobody handles it; and a kernel that writes single blanks.
     (" 27: 1 2   IO-APIC   4-edge    ", "27:4-edge"), (" 28: 1 2 GIC 30 edge rtc", "28:rtc"),
     (" 29: 1 2", "29"), ("LOC: 1 2   Local timer interrupts", "LOC"),
