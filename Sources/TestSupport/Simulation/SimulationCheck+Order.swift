@@ -93,7 +93,7 @@ extension SimulationCheck {
         guard let thread = threads[header.stream] else { continue }
         let isRaw = sources[header.stream]?.plan.isRaw ?? false
         flows[thread, default: Outflow()].add(
-          header, words: isRaw ? (values.count + 2) * 2 : values.count)
+          header, words: isRaw ? (values.count + 2) * 3 : values.count)
       case .records(let header, let rows):
         guard let thread = threads[header.stream] else { continue }
         flows[thread, default: Outflow()].add(header, words: rows.count)
