@@ -15,4 +15,10 @@ extension MetricDescription {
     default: return nil
     }
   }
+
+  /// Whether a level is itself the most that there has been, as the kernel keeps it of a control
+  /// group: its mean over a bracket would say nothing.
+  package var isPeak: Bool {
+    kind == .gauge && (name.hasSuffix(".peak") || name.hasSuffix(".max_usage_in_bytes"))
+  }
 }

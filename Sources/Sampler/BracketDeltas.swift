@@ -37,6 +37,7 @@ package final class BracketDeltas: SampleSink {
       levels.enforce(layout, after: old) { column in
         guard ValueRule(column).isGauge else { return .none }
         if let window = column.metric.averagingWindow { return .after(window) }
+        if column.metric.isPeak { return .peak }
         return isWorkloads(column) ? .within : .all
       }
       rates.enforce(layout, after: old)

@@ -18,6 +18,8 @@ struct LevelTracks: Sendable {
     case all
     /// Between the edges.
     case within
+    /// All, of which the greatest is what there is to say: the level is a peak itself.
+    case peak
     /// Those so many nanoseconds after the opening, and later.
     case after(UInt64)
   }
@@ -70,7 +72,7 @@ struct LevelTracks: Sendable {
     for place in gauges {
       switch rules[place] {
       case .none: continue
-      case .all: break
+      case .all, .peak: break
       case .within where header.edge != .none: continue
       case .within: break
       case .after(let span) where header.start &- opened < span: continue
@@ -97,6 +99,9 @@ struct LevelTracks: Sendable {
   func level(_ place: Int) -> Level? {
     let track = tracks[place]
     guard track.first != .max else { return nil }
+    if rules[place] == .peak {
+      return Level(mean: track.most, least: track.most, most: track.most)
+    }
     let span = Double(track.last &- track.first)
     // Rounding must not bring a mean out of its range.
     let mean =

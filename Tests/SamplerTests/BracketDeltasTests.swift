@@ -195,6 +195,18 @@ private struct Bracket {
     #expect(bracket.deltas.metrics() == ["c.level": 7])
   }
 
+  /// The kernel's own peak is what it was at the end, not its mean.
+  @Test func aPeakIsItsLast() throws {
+    for name in ["memory.peak", "memory.max_usage_in_bytes"] {
+      let peak = MetricDescription(name, .bytes, .gauge, meaning: "")
+      var bracket = try Bracket(layout([peak]), isWorkloads: true)
+      try bracket.frame([0], .open)
+      try bracket.frame([10])
+      try bracket.frame([4096], .close)
+      #expect(bracket.deltas.metrics() == ["c.\(name)": 4096])
+    }
+  }
+
   @Test func signedLevelsHaveTheirMean() throws {
     let signed = MetricDescription("s", .count, .gauge, isSigned: true, meaning: "")
     var bracket = try Bracket(layout([signed]))
