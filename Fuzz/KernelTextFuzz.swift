@@ -68,7 +68,7 @@ private func slowly(_ text: KernelText, _ holes: [TextHole]) -> [(name: String, 
       field = one
       precondition(words.count == 1)
       switch form {
-      case .decimal, .speed: value = UInt64(words[0])
+      case .decimal, .speed, .limit: value = UInt64(words[0])
       case .hexadecimal: value = UInt64(words[0], radix: 16)
       case .signed: value = Int64(words[0]).map { UInt64(bitPattern: $0) }
       case .hundredths:
