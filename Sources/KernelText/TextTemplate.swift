@@ -113,7 +113,8 @@ package struct TextTemplate: Sendable, Equatable {
     let range = hole.start..<hole.end
     guard hole.expected != nil, !range.isEmpty, !TextScanner.isWordEnd(text.bytes.span, hole.start),
       TextScanner.isWordEnd(text.bytes.span, hole.end),
-      !text.bytes[range].contains(TextScanner.newline)
+      // A carriage return or a zero byte between numbers makes them unreadable: it stays literal.
+      !text.bytes[range].contains(where: { $0 == TextScanner.newline || $0 == 13 || $0 == 0 })
     else { return nil }
     return text.words(in: range).count
   }
