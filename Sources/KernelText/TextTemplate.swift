@@ -40,7 +40,9 @@ package struct TextTemplate: Sendable, Equatable {
     var learnt: Int32
     let action: Action
     /// Without a blank before its first number, that would belong to the word before.
-    let needsBlank: Bool
+    var needsBlank = false
+    /// With a blank before its first number, that would not belong to the word before.
+    var forbidsBlank = false
     /// Of words that cannot be read, the form of those that could be.
     var expected = NumberForm.decimal
   }
@@ -80,6 +82,7 @@ package struct TextTemplate: Sendable, Equatable {
             literalLength: Int32(literal.count), count: Int32(count),
             learnt: Int32(hole.end - literalEnd), action: action,
             needsBlank: literalEnd < hole.start && Self.mayGoOn(literal.last),
+            forbidsBlank: literalEnd == hole.start && Self.binds(literal.last),
             expected: hole.expected ?? .decimal))
         literals += literal
       }
@@ -91,7 +94,7 @@ package struct TextTemplate: Sendable, Equatable {
     // The last line may gain or lose its newline.
     if rest.last == TextScanner.newline { rest.removeLast() }
     steps.append(
-      Step(literalLength: Int32(rest.count), count: 0, learnt: 0, action: .end, needsBlank: false))
+      Step(literalLength: Int32(rest.count), count: 0, learnt: 0, action: .end))
     literals += rest
     literals += [UInt8](repeating: 0, count: 8)
     self.steps = steps
@@ -104,7 +107,12 @@ package struct TextTemplate: Sendable, Equatable {
   /// Whether a digit behind `byte` would belong to its word: a label's colon ends one.
   private static func mayGoOn(_ byte: UInt8?) -> Bool {
     guard let byte else { return true }
-    return !":=/(,\n\r\0".utf8.contains(byte)
+    return !":\n\r\0".utf8.contains(byte)
+  }
+
+  /// Whether a number directly behind `byte` is of its word, and one behind a blank would not be.
+  private static func binds(_ byte: UInt8?) -> Bool {
+    byte.map { "=/(,".utf8.contains($0) } ?? false
   }
 
   /// How many words an unreadable hole has, up to the end of one, nil where it stays literal:
@@ -193,6 +201,7 @@ package struct TextTemplate: Sendable, Equatable {
       guard !step.needsBlank || Self.isBlank(text, position) else {
         throw position < text.count ? .layoutChanged : .truncated
       }
+      guard !step.forbidsBlank || !Self.isBlank(text, position) else { throw .layoutChanged }
       switch step.action {
       case .decimals, .sum, .skipNumbers:
         slot = try Self.search(step, index, text, start, &position, &values, slot, memory)
