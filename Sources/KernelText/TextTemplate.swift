@@ -82,7 +82,8 @@ package struct TextTemplate: Sendable, Equatable {
             literalLength: Int32(literal.count), count: Int32(count),
             learnt: Int32(hole.end - literalEnd), action: action,
             needsBlank: literalEnd < hole.start && Self.mayGoOn(literal.last),
-            forbidsBlank: literalEnd == hole.start && Self.binds(literal.last),
+            forbidsBlank: (action.joins || action == .sum) && literalEnd == hole.start
+              && Self.binds(literal.last),
             expected: hole.expected ?? .decimal))
         literals += literal
       }
