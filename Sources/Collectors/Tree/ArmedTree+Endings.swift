@@ -18,8 +18,8 @@ extension ArmedTree {
     if table[place].isMissing || !isThere(place) || isFinal(place) { leave(place) }
   }
 
-  /// Whether this process is a zombie whose parent is outside the tree. Its counts cannot change any
-  /// more, and the process that adopts orphans may have very many such children.
+  /// Whether this process is a zombie whose parent is outside the tree. Its counts cannot change
+  /// any more, and the process that adopts orphans may have very many such children.
   private func isFinal(_ place: Int) -> Bool {
     let slot = table[place]
     return slot.state == UInt8(ascii: "Z") && slot.threads <= 1 && (exits == nil || slot.hasEnded)
