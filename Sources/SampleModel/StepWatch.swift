@@ -4,8 +4,6 @@ package struct StepWatch {
   private var account = CounterAccount()
   private var bracket: UInt32 = 0
   private var layout: Layout?
-  /// Names in one message.
-  private static let nameLimit = 8
 
   /// A watch that has seen nothing.
   package init() {}
@@ -39,14 +37,8 @@ package struct StepWatch {
     let places = Set(account.resetPlaces).union(isClosing ? account.suspectPlaces : [])
     guard !places.isEmpty else { return nil }
     let names = places.sorted().map { layout.columns[$0].name }
-    return "\(layout.collector): reset: \(Self.list(names)): "
+    return "\(layout.collector): reset: \(Counted.list(names)): "
       + "no rate at this reading, no total over it"
-  }
-
-  /// The first names, and how many more there are.
-  package static func list(_ names: [String]) -> String {
-    let first = names.prefix(nameLimit).joined(separator: ", ")
-    return names.count > nameLimit ? "\(first) and \(names.count - nameLimit) more" : first
   }
 
   /// The counts since the last call.
