@@ -121,8 +121,18 @@ extension RunReader {
   private static func attempts(
     ofRepetition repetition: Int64, _ db: Database
   ) throws -> [AttemptResult] {
+    // The outputs stay where they are: a blob's length stands before it.
+    let kept =
+      try db.tableExists("output")
+      ? "(SELECT length(data) FROM output WHERE attempt_id = attempt.id)" : "length(output)"
     let rows = try Row.fetchAll(
-      db, sql: "SELECT * FROM attempt WHERE repetition_id = ? ORDER BY id",
+      db,
+      sql: """
+        SELECT id, number, bracket, status, start_unix_ns, wall_ns, bracket_ns, exit_code, signal,
+          user_ns, system_ns, peak_resident_bytes, voluntary_switches, involuntary_switches,
+          output_bytes, \(kept) AS output_kept, orphans_killed, contamination, error
+        FROM attempt WHERE repetition_id = ? ORDER BY id
+        """,
       arguments: [repetition])
     return try rows.map { row in
       let id: Int64 = try row.value("id")
@@ -140,7 +150,7 @@ extension RunReader {
       attempt.voluntarySwitches = try row.countIfPresent("voluntary_switches")
       attempt.involuntarySwitches = try row.countIfPresent("involuntary_switches")
       attempt.outputBytes = try row.countIfPresent("output_bytes") ?? 0
-      attempt.outputBytesKept = UInt64((try row.value("output") as Data?)?.count ?? 0)
+      attempt.outputBytesKept = try row.countIfPresent("output_kept") ?? 0
       attempt.orphansKilled = try row.value("orphans_killed") ?? 0
       attempt.contamination =
         try row.jsonIfPresent([String].self, "contamination") ?? []
@@ -197,7 +207,11 @@ extension RunReader {
   package func output(bracket: UInt32) throws(LBError) -> [UInt8] {
     try read("reading output") { db in
       let data = try Data.fetchOne(
-        db, sql: "SELECT output FROM attempt WHERE bracket = ?", arguments: [bracket])
+        db,
+        sql: try db.tableExists("output")
+          ? """
+          SELECT data FROM output JOIN attempt ON attempt.id = attempt_id WHERE bracket = ?
+          """ : "SELECT output FROM attempt WHERE bracket = ?", arguments: [bracket])
       return data.map { Array($0) } ?? []
     }
   }
@@ -218,12 +232,17 @@ extension RunReader {
   package func journal(run: String) throws(LBError) -> [JournalEntry] {
     try read("reading the journal") { db in
       try Row.fetchAll(db, sql: "SELECT * FROM journal ORDER BY id").map { row in
-        JournalEntry(
+        var entry = JournalEntry(
           unixNanoseconds: try row.countIfPresent("unix_ns") ?? 0,
           level: try row.value("level"),
           kind: try row.value("kind"), message: try row.value("message"), run: run,
           phase: try row.value("phase"),
           repetition: try row.value("repetition"), attempt: try row.value("attempt"))
+        if row.hasColumn("status") {
+          entry.status = (try row.value("status") as String?).flatMap { RunStatus(rawValue: $0) }
+          entry.error = try row.jsonIfPresent(LBError.self, "error")
+        }
+        return entry
       }
     }
   }

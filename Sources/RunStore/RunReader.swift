@@ -49,11 +49,12 @@ package final class RunReader {
           .configuration, "\(path) is not an lbsample result file",
           context: ErrorContext(path: path))
       }
-      guard version == Schema.version else {
+      guard (Schema.baseVersion...Schema.version).contains(version) else {
         throw LBError(
           .configuration,
-          "\(path) has schema version \(version); this lbsample reads version \(Schema.version) "
-            + "only. Use the lbsample version that wrote the file",
+          "\(path) has schema version \(version); this lbsample reads versions "
+            + "\(Schema.baseVersion) to \(Schema.version). Use the lbsample version that wrote the "
+            + "file",
           context: ErrorContext(path: path))
       }
     } catch let error as LBError {
@@ -317,18 +318,25 @@ package final class RunReader {
     }
   }
 
-  /// Ids of a stream's chunks of one kind in order of time. Those of the tail come last and are
-  /// negative.
-  func chunkIDs(stream: UInt16, kind: FrameHeader.Kind) throws(LBError) -> [Int64] {
+  /// Ids of a stream's chunks of one kind in order of time, of these brackets or of all. Those of
+  /// the tail come last and are negative.
+  func chunkIDs(
+    stream: UInt16, kind: FrameHeader.Kind, brackets: Set<UInt32>? = nil
+  ) throws(LBError) -> [Int64] {
     // Before the rows: what moves into them meanwhile is then seen twice rather than not at all.
     let tail = try tailChunks()
-    let last = tail.indices.filter { tail[$0].stream == stream && tail[$0].kind == kind }
+    func isWanted(_ bracket: UInt32) -> Bool { brackets?.contains(bracket) ?? true }
+    let last = tail.indices.filter {
+      tail[$0].stream == stream && tail[$0].kind == kind && isWanted(tail[$0].bracket)
+    }
     return try read("reading samples") { db in
-      try Int64.fetchAll(
+      // The data of a chunk that is not wanted is not read for its row: it comes last in it.
+      try Row.fetchAll(
         db,
         sql: """
-          SELECT id FROM chunk WHERE stream = ? AND kind = ? ORDER BY first_ns, id
-          """, arguments: [stream, kind.rawValue])
+          SELECT id, bracket FROM chunk WHERE stream = ? AND kind = ? ORDER BY first_ns, id
+          """, arguments: [stream, kind.rawValue]
+      ).compactMap { isWanted(try $0.value("bracket")) ? try $0.value("id") : nil }
     } + last.map { -1 - Int64($0) }
   }
 

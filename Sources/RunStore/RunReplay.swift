@@ -183,7 +183,8 @@ package struct RunReplay {
     var cursors: [Cursor] = []
     for stream in streams.sorted(by: { ($0.thread, $0.stream) < ($1.thread, $1.stream) }) {
       for kind in [FrameHeader.Kind.frame, .records] {
-        let ids = try reader.chunkIDs(stream: stream.stream, kind: kind)
+        let ids = try reader.chunkIDs(
+          stream: stream.stream, kind: kind, brackets: selection.brackets)
         if !ids.isEmpty { cursors.append(Cursor(reader: reader, chunks: ids)) }
       }
     }

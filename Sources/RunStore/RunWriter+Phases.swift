@@ -76,4 +76,36 @@ extension RunWriter {
     }
     return resumption
   }
+
+  static func insert(_ ledger: Ledger, attempt: Int64, _ db: Database) throws {
+    for thread in ledger.threads {
+      try db.execute(
+        sql: """
+          INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+          """,
+        arguments: [
+          attempt, thread.thread, thread.cpu, Int64(bitPattern: thread.ticks.deadlines),
+          Int64(bitPattern: thread.ticks.onTime), Int64(bitPattern: thread.ticks.late),
+          Int64(bitPattern: thread.ticks.skipped),
+          Int64(bitPattern: thread.ticks.latenessMaximum),
+          Int64(bitPattern: thread.ring.pushed), Int64(bitPattern: thread.ring.drained),
+          Int64(bitPattern: thread.ring.dropped), try JSON.text(thread.collectors),
+        ])
+    }
+  }
+
+  static func insert(_ overhead: Overhead, attempt: Int64, _ db: Database) throws {
+    try db.execute(
+      sql: "INSERT OR REPLACE INTO overhead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      arguments: [
+        attempt, try JSON.text(overhead.samplingThreadNanoseconds),
+        Int64(bitPattern: overhead.drainNanoseconds),
+        Int64(bitPattern: overhead.processNanoseconds),
+        Int64(bitPattern: overhead.startNanoseconds),
+        Int64(bitPattern: overhead.stopNanoseconds),
+        Int64(bitPattern: overhead.elapsedNanoseconds),
+        Int64(bitPattern: overhead.bytesWritten), Int64(bitPattern: overhead.memoryLocked),
+        overhead.memoryResident.map(Int64.init(bitPattern:)),
+      ])
+  }
 }

@@ -114,6 +114,7 @@ package final class RunWriter: @unchecked Sendable {
             "\(path) is \(status?.rawValue ?? "of unknown status"): only an interrupted run can be "
               + "gone on with", context: ErrorContext(path: path))
         }
+        try Schema.migrate(db)
         try Tail.absorb(ofRunIn: path, db)
         try db.execute(sql: Schema.interruptParts)
         // Phases that were never reached are found anew, by the plan as it is now.
@@ -174,9 +175,10 @@ package final class RunWriter: @unchecked Sendable {
       try db.execute(
         sql: """
           PRAGMA application_id = \(Schema.applicationID);
-          PRAGMA user_version = \(Schema.version);
+          PRAGMA user_version = \(Schema.baseVersion);
           """)
       try db.execute(sql: Schema.tables)
+      try Schema.migrate(db)
       let owner = ProcessIdentity.current()
       try db.execute(
         sql: """
@@ -288,7 +290,7 @@ package final class RunWriter: @unchecked Sendable {
           UPDATE attempt SET bracket = CASE WHEN ? THEN NULL ELSE bracket END, status = ?,
             start_unix_ns = ?, wall_ns = ?, bracket_ns = ?, exit_code = ?, signal = ?, user_ns = ?,
             system_ns = ?, peak_resident_bytes = ?, voluntary_switches = ?, orphans_killed = ?,
-            involuntary_switches = ?, output_bytes = ?, output = ?, contamination = ?, error = ?
+            involuntary_switches = ?, output_bytes = ?, contamination = ?, error = ?
           WHERE id = ?
           """,
         arguments: [
@@ -300,9 +302,13 @@ package final class RunWriter: @unchecked Sendable {
           result.peakResidentBytes.map(Int64.init(bitPattern:)),
           result.voluntarySwitches.map(Int64.init(bitPattern:)), result.orphansKilled,
           result.involuntarySwitches.map(Int64.init(bitPattern:)),
-          Int64(bitPattern: result.outputBytes), Data(output),
-          try JSON.text(result.contamination), try result.error.map { try JSON.text($0) }, row,
+          Int64(bitPattern: result.outputBytes), try JSON.text(result.contamination),
+          try result.error.map { try JSON.text($0) }, row,
         ])
+      if !output.isEmpty {
+        try db.execute(
+          sql: "INSERT OR REPLACE INTO output VALUES (?, ?)", arguments: [row, Data(output)])
+      }
       for (name, value) in result.metrics {
         try db.execute(
           sql: "INSERT OR REPLACE INTO metric (attempt_id, name, value) VALUES (?, ?, ?)",
@@ -312,38 +318,6 @@ package final class RunWriter: @unchecked Sendable {
       if let overhead = result.overhead { try Self.insert(overhead, attempt: row, db) }
     }
     count(bytes: output.count)
-  }
-
-  private static func insert(_ ledger: Ledger, attempt: Int64, _ db: Database) throws {
-    for thread in ledger.threads {
-      try db.execute(
-        sql: """
-          INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-          """,
-        arguments: [
-          attempt, thread.thread, thread.cpu, Int64(bitPattern: thread.ticks.deadlines),
-          Int64(bitPattern: thread.ticks.onTime), Int64(bitPattern: thread.ticks.late),
-          Int64(bitPattern: thread.ticks.skipped),
-          Int64(bitPattern: thread.ticks.latenessMaximum),
-          Int64(bitPattern: thread.ring.pushed), Int64(bitPattern: thread.ring.drained),
-          Int64(bitPattern: thread.ring.dropped), try JSON.text(thread.collectors),
-        ])
-    }
-  }
-
-  private static func insert(_ overhead: Overhead, attempt: Int64, _ db: Database) throws {
-    try db.execute(
-      sql: "INSERT OR REPLACE INTO overhead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      arguments: [
-        attempt, try JSON.text(overhead.samplingThreadNanoseconds),
-        Int64(bitPattern: overhead.drainNanoseconds),
-        Int64(bitPattern: overhead.processNanoseconds),
-        Int64(bitPattern: overhead.startNanoseconds),
-        Int64(bitPattern: overhead.stopNanoseconds),
-        Int64(bitPattern: overhead.elapsedNanoseconds),
-        Int64(bitPattern: overhead.bytesWritten), Int64(bitPattern: overhead.memoryLocked),
-        overhead.memoryResident.map(Int64.init(bitPattern:)),
-      ])
   }
 
   /// Persists a status as it changes.

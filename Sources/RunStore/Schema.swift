@@ -1,9 +1,40 @@
-/// The result file's tables and views. A change here is a new migration step, never an edit.
+import GRDB
+
+/// The result file's tables and views. A change here is a new migration step, never an edit: a new
+/// file has `tables` and then every step, so that it is what an old one becomes.
 enum Schema {
   /// "lbsm" as PRAGMA application_id, by which file(1) and we know the format.
   static let applicationID = 0x6C62_736D
   /// PRAGMA user_version of this schema.
-  static let version = 4
+  static let version = baseVersion + steps.count
+  /// The oldest one that can be read.
+  static let baseVersion = 4
+
+  /// What leads from each version to the next one, from `baseVersion` on. A file that is only read
+  /// stays as it is: readers take a column that is not there for one without a value.
+  private static let steps = [
+    // 5: where what an event of the journal is about stands, and its error; attempts by what they
+    // belong to; outputs apart, since all columns behind a blob are read through it.
+    """
+    ALTER TABLE journal ADD COLUMN status TEXT;
+    ALTER TABLE journal ADD COLUMN error TEXT;
+    CREATE INDEX repetition_by_phase ON repetition (phase_id);
+    CREATE INDEX attempt_by_repetition ON attempt (repetition_id);
+    CREATE INDEX attempt_by_bracket ON attempt (bracket);
+    CREATE TABLE output (
+      attempt_id INTEGER PRIMARY KEY REFERENCES attempt(id), data BLOB NOT NULL
+    );
+    INSERT INTO output SELECT id, output FROM attempt WHERE output IS NOT NULL;
+    ALTER TABLE attempt DROP COLUMN output;
+    """
+  ]
+
+  /// Brings a file to this version.
+  static func migrate(_ db: Database) throws {
+    let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+    for step in steps.dropFirst(found - baseVersion) { try db.execute(sql: step) }
+    try db.execute(sql: "PRAGMA user_version = \(version)")
+  }
 
   /// What ran when its writer died was interrupted.
   static let interruptParts = """

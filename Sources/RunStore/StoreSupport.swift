@@ -260,13 +260,22 @@ enum PlainFile {
 extension JournalEntry {
   /// Adds it to the journal of a result file.
   func insert(_ db: Database) throws {
+    var columns = "unix_ns, level, kind, message, phase, repetition, attempt"
+    var values: StatementArguments = [
+      Int64(bitPattern: unixNanoseconds), level, kind, message, phase, repetition, attempt,
+    ]
+    // Files of version 4 have no columns for these: what is added to one has neither.
+    if let status {
+      columns += ", status"
+      values += [status.rawValue]
+    }
+    if let error {
+      columns += ", error"
+      values += [try JSON.text(error)]
+    }
+    let places = Array(repeating: "?", count: columns.split(separator: ",").count)
     try db.execute(
-      sql: """
-        INSERT INTO journal (unix_ns, level, kind, message, phase, repetition, attempt)
-        VALUES (?, ?, ?, ?, ?, ?, ?)
-        """,
-      arguments: [
-        Int64(bitPattern: unixNanoseconds), level, kind, message, phase, repetition, attempt,
-      ])
+      sql: "INSERT INTO journal (\(columns)) VALUES (\(places.joined(separator: ", ")))",
+      arguments: values)
   }
 }

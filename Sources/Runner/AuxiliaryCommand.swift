@@ -42,11 +42,15 @@ package struct AuxiliaryCommand {
     self.arguments = arguments
     self.specification = specification
     self.specification.input = .null
+    self.specification.output = .keep
     self.cpus = cpus
   }
 
-  /// Runs it to its end; gives why it failed.
-  package func run(_ services: RunServices) -> LBError? {
+  /// Runs it to its end, as a part of the run of `context`; gives why it failed.
+  func run(_ context: RunContext) -> LBError? { run(context.services, context.stopping) }
+
+  /// The same outside of a run.
+  package func run(_ services: RunServices, _ stopping: StopCoordinator) -> LBError? {
     let workload: any Workload
     let pump: OutputPump
     do throws(SystemError) {
@@ -71,7 +75,7 @@ package struct AuxiliaryCommand {
       workload.signalGroup(SIGKILL)
     }
     let status = workload.peekExit()
-    let usage = services.stopping.close(name, workload.reap(until:))
+    let usage = stopping.close(name, workload.reap(until:))
     let output = pump.finish(services)
     switch interruption {
     case .tookTooLong: return failure("took too long and was ended", status)

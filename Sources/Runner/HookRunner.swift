@@ -31,6 +31,6 @@ package struct HookRunner {
       step.atStop = .endsUnlessEarlier
       step.limit = max(Self.cleanUpLimit, context.specification.timeout ?? 0)
     }
-    return step.run(context.services)
+    return step.run(context)
   }
 }

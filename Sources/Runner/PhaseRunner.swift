@@ -89,12 +89,21 @@ final class PhaseRunner {
         }
       }
     } catch {
+      settle(from: before, node, error)
       leave(downTo: before)
       var failure = error
       failure.context.phase = node.name
       return failure
     }
-    defer { if !node.lasts { leave(downTo: before) } }
+    var fatal: LBError?
+    do throws(LBError) { fatal = try work(at: node) } catch { fatal = error }
+    settle(from: before, node, fatal)
+    if !node.lasts { leave(downTo: before) }
+    return fatal
+  }
+
+  /// What a node is for, once its actions are done.
+  private func work(at node: PhaseNode) throws(LBError) -> LBError? {
     if node.specification != nil { return try measure([node], .sequential) }
     let hooks = node.around.map { HookRunner(context.executing($0)) }
     var fatal = hooks?.run(.setup)
@@ -137,6 +146,20 @@ final class PhaseRunner {
       if let row = phase.metrics.first(where: { $0.metric == metric }) { return row.median }
     }
     return nil
+  }
+
+  /// Tells what a node's actions began, from the `first` on, what became of the node.
+  private func settle(from first: Int, _ node: PhaseNode, _ fatal: LBError?) {
+    let names = node.names
+    let hasFailed = session.result.phases.contains {
+      names.contains($0.name) && [.failed, .timeout].contains($0.status)
+    }
+    let status: RunStatus =
+      isStopped || session.isResumable(after: fatal)
+      ? .interrupted : fatal != nil || hasFailed ? .failed : .completed
+    for lease in leases[first...].reversed() {
+      if let failure = lease.settle(status) { session.note(failure) }
+    }
   }
 
   /// Ends what lasts, the last one first.

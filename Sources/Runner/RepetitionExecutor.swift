@@ -18,6 +18,8 @@ package struct AttemptOutcome: Sendable {
   /// CPU time of ours while the workload ran, between gate and exit, but for the thread that waited
   /// for it; nil where it did not exit by itself.
   package var besideNanoseconds: UInt64?
+  /// Whether it was ended since it did nothing for as long as it may.
+  package var wasIdle = false
   /// Whether its bracket was announced, but not opened.
   package var isUnopened = false
 
@@ -85,6 +87,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     var lostSampling: LBError?
     var hasBegun = false
     var isOpening = false
+    var wasIdle = false
     var ownBeside: UInt64?
     do throws(LBError) {
       try confine(workload, context)
@@ -105,6 +108,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
         result.wallNanoseconds = services.clock.monotonic() - opened
         ownBeside = services.clock.othersCPU() &- own
       }
+      if case .idle = ending { wasIdle = true }
       fatal = try close(
         ending, workload, context, collectors, opened: opened, result: &result,
         lostSampling: &lostSampling)
@@ -116,7 +120,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     }
     let refusal = workload.signalGroup(SIGKILL)
     let name = context.specification.command[0]
-    if let usage = services.stopping.close(name, workload.reap(until:)) {
+    if let usage = context.stopping.close(name, workload.reap(until:)) {
       result.userNanoseconds = usage.userNanoseconds
       result.systemNanoseconds = usage.systemNanoseconds
       result.peakResidentBytes = usage.peakResidentBytes
@@ -131,14 +135,14 @@ package final class RepetitionExecutor: RepetitionExecuting {
       result.error = result.error ?? fatal
     }
     if let scope = services.scope, scope.isPopulated {
-      _ = services.stopping.close("the control group of \(name)") { deadline in
+      _ = context.stopping.close("the control group of \(name)") { deadline in
         result.orphansKilled += scope.kill(until: deadline)
         return scope.isPopulated ? nil : true
       }
     }
     foreground?.restore()
     if context.specification.adoptsOrphans {
-      _ = services.stopping.close("what \(name) left running") { deadline in
+      _ = context.stopping.close("what \(name) left running") { deadline in
         result.orphansKilled += services.spawner.killRemaining(except: children, until: deadline)
         return services.spawner.children().isSubset(of: children) ? true : nil
       }
@@ -154,6 +158,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     outcome.lostSampling = lostSampling
     outcome.besideNanoseconds = ownBeside
     outcome.isUnopened = isOpening
+    outcome.wasIdle = wasIdle
     return outcome
   }
 

@@ -287,6 +287,7 @@ struct RepetitionRunner {
     }
     var verdict = AttemptVerdict(
       outcome.result.status, failedToStart: mayStart, findings: findings)
+    verdict.isIdle = outcome.wasIdle
     if let policy = phase.specification.retryPolicy,
       [.failed, .timeout].contains(outcome.result.status)
     {

@@ -5,12 +5,14 @@ import SampleModel
 /// What every component of one run is handed, instead of long argument lists.
 package struct RunContext: Sendable {
   package let runID: String
-  package let specification: RunSpecification
+  package private(set) var specification: RunSpecification
   package let services: RunServices
   package let store: RunWriter?
   package let journal: Journal
   /// CPUs that this process was allowed at the start: what a workload without CPUs of its own gets.
   package let allowedCPUs: CPUSet
+  /// Who ends what the run has open: its session's, once it is under way.
+  package private(set) var stopping: StopCoordinator
 
   /// The context of one run.
   package init(
@@ -23,6 +25,14 @@ package struct RunContext: Sendable {
     self.store = store
     self.journal = journal
     self.allowedCPUs = allowedCPUs
+    stopping = StopCoordinator(clock: services.clock)
+  }
+
+  /// The same run while `session` is its state.
+  func during(_ session: RunSession) -> RunContext {
+    var context = self
+    context.stopping = session.stopping
+    return context
   }
 
   /// The same command in another directory.
@@ -34,9 +44,9 @@ package struct RunContext: Sendable {
 
   /// The same run at another command.
   package func executing(_ specification: RunSpecification) -> RunContext {
-    RunContext(
-      runID: runID, specification: specification, services: services, store: store,
-      journal: journal, allowedCPUs: allowedCPUs)
+    var context = self
+    context.specification = specification
+    return context
   }
 }
 

@@ -4,7 +4,7 @@ import RunAnalysis
 import RunStore
 package import SampleModel
 
-/// Composes a run: its setup, its phases in order, its clean-up, its end.
+/// Composes a run: the steps before its phases, its phases in order, the same steps' ends, its end.
 ///
 /// It holds services and components, no state: that is the session's, made fresh for each run.
 package struct RunController {
@@ -27,31 +27,28 @@ package struct RunController {
     self.progress = progress
   }
 
-  /// Runs everything. Whatever fails stands in the result, and what was measured is kept.
+  /// Runs everything. Whatever fails stands in the result, and what was measured is kept. While it
+  /// runs, the task's `StopSource.current` is the run's own.
   package func run(_ session: RunSession) -> RunResult {
-    let hooks = HookRunner(context)
+    StopSource.$current.withValue(context.services.stopSource) { execute(session) }
+  }
+
+  private func execute(_ session: RunSession) -> RunResult {
+    let context = context.during(session)
     var fatal: LBError?
     do throws(LBError) {
       try context.journal.record(.info, "run.start", context.runID, status: .running)
       for (kind, message) in session.remarks {
         try context.journal.record(.notice, kind, message)
       }
-      fatal = try lookAtHost(session)
     } catch {
       fatal = error
     }
-    session.quota = Quota(context.specification.quota)
-    if fatal == nil, let limit = context.specification.quota.ringBytes,
-      collectors.ringBytes > limit
-    {
-      fatal = LBError(
-        .quota,
-        "the quota of ring memory is too small: the rings take \(collectors.ringBytes) bytes, "
-          + "\(limit) are allowed, \(collectors.ringBytes - Int(clamping: limit)) more are needed")
+    var begun: [any RunStep] = []
+    for step in RunSteps.standard(context, plan, collectors) where fatal == nil {
+      begun.append(step)
+      do throws(LBError) { try step.begin(session) } catch { fatal = error }
     }
-    fatal = fatal ?? mendAgain(session) ?? changeHost(session)
-    let isBegun = fatal == nil
-    fatal = fatal ?? hooks.run(.setup)
     if fatal == nil {
       let phases = PhaseRunner(
         context, session, executor: executor, collectors: collectors, progress: progress)
@@ -62,12 +59,9 @@ package struct RunController {
       }
     }
     if let fatal, !session.hasNoted(fatal) { session.note(fatal) }
-    // Whatever happened since the setup; its own failure comes behind what did.
-    if isBegun, let failure = hooks.run(.cleanup) { session.note(failure) }
-    do throws(LBError) {
-      for failure in try session.host?.restore() ?? [] { session.note(failure) }
-    } catch {
-      session.note(error)
+    // Whatever happened since their beginning; a failure of their own comes behind what did.
+    for step in begun.reversed() {
+      for failure in step.end(session) { session.note(failure) }
     }
     if let stop = context.services.stopError,
       !session.result.errors.contains(where: { $0.category == stop.category })
@@ -82,48 +76,6 @@ package struct RunController {
     return session.result
   }
 
-  /// Says what is wrong with the host; gives the error that this is, where it ends the run.
-  private func lookAtHost(_ session: RunSession) throws(LBError) -> LBError? {
-    var limits = context.specification.host
-    limits.isWaitedFor = plan.specifications.contains { $0.quietLimit > 0 }
-    guard limits.severity != nil else { return nil }
-    let state = HostState.watch(context.services, for: limits.window)
-    let findings = HostGates.findings(state, limits)
-    for finding in findings {
-      session.result.warnings.append(finding.message)
-      try context.journal.record(
-        finding.severity == .block ? .warning : .notice, "gate.\(finding.gate)", finding.message)
-    }
-    let blocking = findings.filter { $0.severity == .block }
-    guard !blocking.isEmpty else { return nil }
-    let reasons = blocking.map(\.message).joined(separator: "; ")
-    return LBError(.gate, "this host is not fit to measure on (gates.host = block): \(reasons)")
-  }
-
-  /// Does what earlier sessions had to do about sampling.
-  private func mendAgain(_ session: RunSession) -> LBError? {
-    let limit = context.specification.quota.ringBytes.map { Int(clamping: $0) } ?? .max
-    do throws(LBError) {
-      try session.decided.apply(to: collectors, ringLimit: limit)
-      return nil
-    } catch {
-      return error
-    }
-  }
-
-  /// Changes what the run is to change of the host.
-  private func changeHost(_ session: RunSession) -> LBError? {
-    let changes = context.specification.hostChanges
-    guard !changes.isEmpty else { return nil }
-    guard let file = context.store?.path else {
-      return LBError(.gate, "without a result file the host's settings could not be put back")
-    }
-    let host = HostChanges(changes, context.services.roots, run: file, context.journal)
-    session.host = host
-    do throws(LBError) { try host.apply() } catch { return error }
-    return nil
-  }
-
   /// Adds what the collectors say of the whole run.
   package static func conclude(_ result: inout RunResult, _ collectors: any CollectorLifecycle) {
     result.unavailable = collectors.meta?.unavailable ?? []
@@ -132,7 +84,7 @@ package struct RunController {
 
   private func finish(_ session: RunSession, _ fatal: LBError?) throws(LBError) {
     Self.conclude(&session.result, collectors)
-    session.result.warnings += context.services.stopping.takeWarnings()
+    session.result.warnings += session.stopping.takeWarnings()
     if let remark = context.services.spawner.remark { session.result.warnings.append(remark) }
     session.notePrecision()
     let isCutShort =
@@ -172,7 +124,7 @@ extension PhaseNode {
   }
 
   /// The plan of a single command: one phase, called `main`.
-  static func only(_ specification: RunSpecification) -> PhaseNode {
+  package static func only(_ specification: RunSpecification) -> PhaseNode {
     var main = PhaseNode(name: "main", kind: "command")
     main.specification = specification
     main.specification?.hooks[.setup] = nil

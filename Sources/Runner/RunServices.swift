@@ -7,8 +7,8 @@ package struct RunServices: Sendable {
   package let clock: TimeSource
   package let roots: MountRoots
   package let spawner: any WorkloadSpawner
-  /// Who ends what is open.
-  package let stopping: StopCoordinator
+  /// What asks the run to stop: `StopSource.current` of all that it does.
+  package let stopSource: StopSource
   /// The control group that workloads are put into, nil to leave them in ours.
   package let scope: ControlGroupScope?
   /// Whether a collector can be had here; nil for one that there is not.
@@ -18,8 +18,8 @@ package struct RunServices: Sendable {
 
   /// Services.
   package init(
-    clock: TimeSource, roots: MountRoots, spawner: any WorkloadSpawner, stop: StopFlag,
-    kill: StopFlag, scope: ControlGroupScope? = nil, answers: Int32? = nil,
+    clock: TimeSource, roots: MountRoots, spawner: any WorkloadSpawner, stopSource: StopSource,
+    scope: ControlGroupScope? = nil, answers: Int32? = nil,
     isAvailable: @escaping @Sendable (String) -> Bool? = { _ in nil }
   ) {
     self.scope = scope
@@ -28,13 +28,13 @@ package struct RunServices: Sendable {
     self.clock = clock
     self.roots = roots
     self.spawner = spawner
-    stopping = StopCoordinator(stop: stop, kill: kill, clock: clock)
+    self.stopSource = stopSource
   }
 
   /// Raised by a first stop request.
-  package var stop: StopFlag { stopping.stop }
+  package var stop: StopFlag { stopSource.flag }
   /// Raised by a second one: no more grace.
-  package var kill: StopFlag { stopping.kill }
+  package var kill: StopFlag { stopSource.last }
   /// What ends a run that was stopped.
   var stopError: LBError? {
     stop.raised.map { .stopped(by: $0, "; what was sampled is kept") }

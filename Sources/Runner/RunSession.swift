@@ -8,6 +8,8 @@ package final class RunSession {
   package var result: RunResult
   private let store: RunWriter?
   private let clock: TimeSource
+  /// Who ends what the run has open.
+  package let stopping: StopCoordinator
   /// What an earlier session left of the run.
   private let earlier: Resumption
   private var phaseRows: [Int64]
@@ -51,10 +53,22 @@ package final class RunSession {
     self.result = result
     self.store = store
     self.clock = clock
+    stopping = StopCoordinator(clock: clock)
     began = clock.monotonic()
     self.earlier = earlier
     phaseRows = earlier.phases
   }
+
+  /// Says at the start what is wrong with phases that are skipped.
+  package func remark(mistakes: [String]) {
+    for mistake in mistakes {
+      result.warnings.append(mistake)
+      remarks.append(("plan.mistake", mistake))
+    }
+  }
+
+  /// Whether an earlier session has begun a phase of the run.
+  var isResumed: Bool { !earlier.phases.isEmpty }
 
   /// Notes an error; the first one decides the exit code.
   package func note(_ error: LBError) {

@@ -26,6 +26,8 @@ package struct RunSpecification: Sendable {
   package var environment: [String] = []
   package var directory: String?
   package var input = WorkloadInput.null
+  /// Where its standard output goes; its standard error is always kept.
+  package var output = WorkloadOutput.keep
   package var user: UserIdentity?
   package var ignoredFailures = IgnoredFailures.none
   package var labels: [String: String] = [:]
@@ -80,6 +82,26 @@ package enum WorkloadInput: Sendable, Hashable {
   case null
   case inherit
   case file(String)
+}
+
+/// Where the workload's standard output goes.
+package enum WorkloadOutput: Sendable, Hashable {
+  /// Into the result, up to a limit.
+  case keep
+  /// Nowhere: the workload writes to /dev/null.
+  case null
+  /// To the end of this file, which the run empties when it begins.
+  case file(String)
+
+  /// Reads `keep`, `null` or a path; nil for an empty one.
+  package init?(_ text: String) {
+    switch text {
+    case "": return nil
+    case "keep": self = .keep
+    case "null": self = .null
+    default: self = .file(text)
+    }
+  }
 }
 
 /// Which ends of the workload, other than exit code 0, count as success.

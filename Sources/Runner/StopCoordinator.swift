@@ -2,7 +2,7 @@ package import LinuxSystem
 import SampleModel
 import Synchronization
 
-/// Ends what a run has open: who wants it to stop, and which of its components have answered.
+/// Ends what a run has open, and knows which of its components have not answered.
 ///
 /// Processes, groups and commands that a run has started are closed within a bound and acknowledge
 /// it. One that does not is named among the run's warnings, and the run ends all the same. (A
@@ -11,20 +11,12 @@ package final class StopCoordinator: Sendable {
   /// Nanoseconds that a component has to acknowledge its end.
   package static let limit: UInt64 = 5_000_000_000
 
-  /// Raised by a first stop request.
-  package let stop: StopFlag
-  /// Raised by a second one: no more grace.
-  package let kill: StopFlag
   private let clock: TimeSource
   private let limit: UInt64
   private let unanswered = Mutex<[String]>([])
 
-  /// A coordinator of these two requests; tests shorten the `limit`.
-  package init(
-    stop: StopFlag, kill: StopFlag, clock: TimeSource, limit: UInt64 = StopCoordinator.limit
-  ) {
-    self.stop = stop
-    self.kill = kill
+  /// A coordinator of one run; tests shorten the `limit`.
+  package init(clock: TimeSource, limit: UInt64 = StopCoordinator.limit) {
     self.clock = clock
     self.limit = limit
   }

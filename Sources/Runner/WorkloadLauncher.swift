@@ -12,9 +12,10 @@ enum WorkloadLauncher {
     let pipe = try Pipe()
     let input = try openInput(specification.input)
     let end = pipe.writeEnd.number
+    let output = try openOutput(specification.output, pipe: end)
     var plan = SpawnPlan(
       path: path, arguments: arguments, environment: specification.environment,
-      input: input.number, output: end, error: end)
+      input: input.number, output: output.number, error: end)
     plan.cpus = cpus
     plan.directory = specification.directory
     plan.user = specification.user
@@ -33,14 +34,37 @@ enum WorkloadLauncher {
     return (workload, pump)
   }
 
+  /// Where it is kept, the pipe that standard error has too.
+  private static func openOutput(
+    _ output: WorkloadOutput, pipe: Int32
+  ) throws(SystemError) -> OwnedDescriptor {
+    switch output {
+    case .keep: return try duplicate(pipe)
+    case .null: return try OwnedDescriptor(open: "/dev/null", O_WRONLY)
+    case .file(let path): return try openFile(path)
+    }
+  }
+
+  private static func duplicate(_ number: Int32) throws(SystemError) -> OwnedDescriptor {
+    let copy = fcntl(number, F_DUPFD_CLOEXEC, 0)
+    guard copy >= 0 else { throw SystemError("dup of descriptor \(number)", errno: errno) }
+    return OwnedDescriptor(owning: copy)
+  }
+
+  /// Opens the file of an output, and with `O_TRUNC` empties it. A FIFO that nobody reads is
+  /// refused (ENXIO): no time limit would end the wait for a reader.
+  static func openFile(_ path: String, _ flags: Int32 = 0) throws(SystemError) -> OwnedDescriptor {
+    let file = try OwnedDescriptor(
+      open: path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | flags, mode: 0o666)
+    _ = fcntl(file.number, F_SETFL, fcntl(file.number, F_GETFL) & ~O_NONBLOCK)
+    return file
+  }
+
   private static func openInput(_ input: WorkloadInput) throws(SystemError) -> OwnedDescriptor {
     switch input {
     case .null: return try OwnedDescriptor(open: "/dev/null", O_RDONLY)
     case .file(let path): return try OwnedDescriptor(open: path, O_RDONLY)
-    case .inherit:
-      let copy = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)
-      guard copy >= 0 else { throw SystemError("dup of standard input", errno: errno) }
-      return OwnedDescriptor(owning: copy)
+    case .inherit: return try duplicate(STDIN_FILENO)
     }
   }
 

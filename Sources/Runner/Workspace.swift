@@ -44,24 +44,8 @@ package struct WorkspacePlan: Sendable, Hashable {
 struct Workspace {
   private let plan: WorkspacePlan
   private let context: RunContext
+  private let files: PhaseFiles
   let path: String
-  private let folder: String
-  private let phase: String
-
-  /// A phase's name as one component of a path: values of parameters may be anything.
-  private static func component(_ name: String) -> String {
-    let plain = String(
-      name.prefix(100).map { letter in
-        letter.isASCII && (letter.isLetter || letter.isNumber || "._=,-[]".contains(letter))
-          ? letter : "_"
-      })
-    if plain == name { return name }
-    // FNV-1a, so that two names do not become one.
-    let hash = name.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
-      ($0 ^ UInt64($1)) &* 0x100_0000_01b3
-    }
-    return "\(plain)-\(String(hash, radix: 16))"
-  }
 
   /// The directory of an attempt, below `NAME.files` beside the run's file, or that of a `member`
   /// beside what is measured.
@@ -70,50 +54,28 @@ struct Workspace {
   ) {
     self.plan = plan
     self.context = context
-    let file = context.store?.path ?? "/tmp/\(context.runID)"
-    let root = file.hasSuffix(".lbsample") ? String(file.dropLast(9)) : file
+    files = PhaseFiles(context, phase: place.phase)
     let kind = place.warmUp ? "warmup" : "repetition"
-    folder = "\(root).files"
-    phase = "\(folder)/\(Self.component(place.phase))"
     let attempt = "\(kind)-\(place.repetition)-\(place.attempt)"
-    path = "\(phase)/\(attempt)\(member.map { ".\(Self.component($0))" } ?? "")"
-  }
-
-  /// Runs a command, as the workload's user or as ourselves.
-  private func step(
-    _ path: String, _ arguments: [String], isOurs: Bool = false
-  ) -> LBError? {
-    var specification = context.specification
-    specification.directory = nil
-    if isOurs { specification.user = nil }
-    var command = AuxiliaryCommand(
-      "the working directory: \(arguments[0])", path, arguments, specification,
-      cpus: context.allowedCPUs)
-    if isOurs { command.atStop = .goesOn }
-    return command.run(context.services)
+    path = "\(files.folder)/\(attempt)\(member.map { ".\(PhaseFiles.component($0))" } ?? "")"
   }
 
   /// Makes and fills it.
   func make() throws(LBError) {
-    let user = context.specification.user
-    let owner = user.map { ["-o", "\($0.uid)", "-g", "\($0.gid)"] } ?? []
     // An attempt that was cut off before it began may have left one.
-    var failure = step("/bin/rm", ["rm", "-rf", "--", path], isOurs: true)
-    failure =
-      failure
-      ?? step(
-        "/usr/bin/install", ["install", "-d"] + owner + ["--", path], isOurs: true)
+    var failure = files.remove(path) ?? files.make(path)
     switch plan.content {
     case .empty: break
     case .copy(let source):
       failure =
-        failure ?? step("/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(source)/.", path])
+        failure ?? files.step("/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(source)/.", path])
     case .git(let repository, let revision):
       let git = try command("git")
       failure =
         failure
-        ?? step(git, ["git", "clone", "--quiet", "--no-checkout", "--", repository, path])
-        ?? step(git, ["git", "-C", path, "checkout", "--quiet", "--detach", revision ?? "HEAD"])
+        ?? files.step(git, ["git", "clone", "--quiet", "--no-checkout", "--", repository, path])
+        ?? files.step(
+          git, ["git", "-C", path, "checkout", "--quiet", "--detach", revision ?? "HEAD"])
     }
     if let failure { throw failure }
   }
@@ -133,12 +95,8 @@ struct Workspace {
     if let size, size <= limit {
       return failed ? "its working directory is kept: \(path)" : nil
     }
-    if let failure = step("/bin/rm", ["rm", "-rf", "--", path], isOurs: true) {
-      return failure.message
-    }
-    // Those that are empty now.
-    _ = unsafe rmdir(phase)
-    _ = unsafe rmdir(folder)
+    if let failure = files.remove(path) { return failure.message }
+    files.leave()
     return isWanted
       ? "its working directory had more than \(limit) bytes and is not kept" : nil
   }

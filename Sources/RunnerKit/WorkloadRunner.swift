@@ -150,18 +150,9 @@ public enum WorkloadRunner {
     specification.ownGates = request.gates
     specification.retryPolicy = request.retries
     specification.attempts.isIdempotent = request.isIdempotent
-    let plan = try request.plan.map { plan throws(LBError) in
-      try resolve(plan, specification, request.phases)
-    }
-    if let bounds = plan?.bounds {
-      specification.quota = bounds.quota
-      specification.askLimit = bounds.askLimit
-      guard bounds.hostChanges.isEmpty else {
-        throw LBError(
-          .configuration, "set_host: a program's runs change nothing of the host; the command does")
-      }
-    }
-    for one in plan?.specifications ?? [specification] { _ = try WorkloadCommand.resolve(one) }
+    let configuration = try configuration(request, specification)
+    let plan = configuration.plan
+    specification = configuration.specification
 
     let clock = TimeSource.system
     let now = clock.realtime()
@@ -179,7 +170,7 @@ public enum WorkloadRunner {
     let source: StopSource
     if let known { source = known } else { source = try StopSource() }
     let services = RunServices(
-      clock: clock, roots: roots, spawner: SystemSpawner(), stop: source.flag, kill: source.last,
+      clock: clock, roots: roots, spawner: SystemSpawner(), stopSource: source,
       isAvailable: { sources.contains($0) ? true : isAvailable($0) })
     // The file is made when everything else is there, and taken back where arming fails.
     let store = try request.file.map { path throws(LBError) in
@@ -188,8 +179,7 @@ public enum WorkloadRunner {
         identity: RunWriter.Identity(
           runID: runID, name: specification.name, kind: "run", version: "library",
           interval: interval, startUnixNanoseconds: now,
-          repetitions: plan.map { $0.planned?.repetitions } ?? request.repetitions,
-          warmUps: plan.map { $0.planned?.warmUps } ?? request.warmUps),
+          repetitions: plan.planned?.repetitions, warmUps: plan.planned?.warmUps),
         host: host, configuration: [], labels: [:])
     }
     let collectors: CollectorSession
@@ -219,12 +209,9 @@ public enum WorkloadRunner {
     }
     let controller = RunController(
       context, plan: plan, executor: RepetitionExecutor(), collectors: collectors)
-    let first = start
-    // Runs that are begun within this one stop with it.
-    let result = StopSource.$current.withValue(source) {
-      controller.run(RunSession(result: first, store: store, clock: clock))
-    }
-    return finish(result, store)
+    let session = RunSession(result: start, store: store, clock: clock)
+    session.remark(mistakes: configuration.notes)
+    return finish(controller.run(session), store)
   }
 
   private static func nanoseconds(_ duration: Duration) -> UInt64 {
@@ -252,17 +239,31 @@ public enum WorkloadRunner {
     }
   }
 
-  private static func resolve(
-    _ plan: RunPlan, _ specification: RunSpecification, _ handlers: [any PhaseHandler]
-  ) throws(LBError) -> PhaseNode {
+  private static func configuration(
+    _ request: Request, _ specification: RunSpecification
+  ) throws(LBError) -> SessionConfiguration {
+    guard let plan = request.plan else {
+      return try SessionConfiguration(specification, plan: .only(specification))
+    }
     var registry = PhaseRegistry.standard
-    for handler in handlers { registry.register(HandlerKind(handler)) }
+    for handler in request.phases { registry.register(HandlerKind(handler)) }
     let planner = Planner(registry, source: NoFiles())
     guard let root = planner.resolve(plan, in: PlanScope(specification)) else {
       let problems = planner.problems.all.map { "\($0.place): \($0.message)" }
       throw LBError(.configuration, problems.joined(separator: "\n"))
     }
-    return root
+    guard root.bounds.hostChanges.isEmpty else {
+      throw LBError(
+        .configuration, "set_host: a program's runs change nothing of the host; the command does")
+    }
+    guard root.bounds.sampling == PlanSampling() else {
+      throw LBError(
+        .configuration,
+        "collectors, perf, packets, interval: a program says in its request what is sampled")
+    }
+    return try SessionConfiguration(
+      specification, plan: root,
+      notes: planner.problems.forgiven.map { "\($0.place): \($0.message)" })
   }
 
   private static func session(

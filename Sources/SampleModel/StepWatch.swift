@@ -1,6 +1,8 @@
 /// Counts what the counters of one stream did otherwise than grow, for the ledger: steps back,
 /// resets and wraps, by the account that readers use too.
-package struct StepWatch {
+///
+/// A class: to copy it, at each question about a frame, would cost more than the answer.
+package final class StepWatch {
   private var account = CounterAccount()
   private var bracket: UInt32 = 0
   private var layout: Layout?
@@ -9,13 +11,13 @@ package struct StepWatch {
   package init() {}
 
   /// Takes a layout into force for the frames that follow.
-  package mutating func layout(_ layout: Layout) {
+  package func layout(_ layout: Layout) {
     self.layout = layout
     account.layout(layout)
   }
 
   /// Takes one frame of the layout in force; frames of two brackets are not compared.
-  package mutating func observe(_ header: FrameHeader, _ values: Span<UInt64>) {
+  package func observe(_ header: FrameHeader, _ values: Span<UInt64>) {
     guard header.outcome == .complete else {
       if header.outcome == .absent { account.lose() }
       return
@@ -42,7 +44,7 @@ package struct StepWatch {
   }
 
   /// The counts since the last call.
-  package mutating func take() -> CounterCounts {
+  package func take() -> CounterCounts {
     defer { account.counts = CounterCounts() }
     return account.counts
   }

@@ -1,4 +1,6 @@
+import Glibc
 import LinuxSystem
+import SampleModel
 
 /// Runs what may hang (arming, and all that it opens and asks) on a thread of its own, one job at a
 /// time. Callers wait for a job only up to a deadline.
@@ -203,5 +205,107 @@ final class JobAnswer<Value>: Sendable {
       state.isAwaited = false
       return (state.value, state.hasBegun)
     }
+  }
+}
+
+/// What a collector or thread that could not be armed is called.
+enum ArmingFailure {
+  /// The outcome that a failed arming stands for.
+  static func outcome(of error: LBError) -> String {
+    switch error.context.errno {
+    case EACCES, EPERM: "denied"
+    case nil: AcquisitionOutcome.malformed.word
+    default: "absent"
+    }
+  }
+
+  /// The error that names a collector which was asked for and is not there.
+  static func unavailable(_ name: String, _ availability: Availability) -> LBError {
+    LBError(
+      .collectorUnavailable,
+      "collector \(name) is not available: \(availability.reasonAndFix); \(remedy(name))",
+      context: ErrorContext(collector: name))
+  }
+
+  /// The error of a collector that was asked for and could not be armed.
+  static func ofRequired(_ name: String, _ error: LBError) -> LBError {
+    var error = error
+    // What names the option already is as clear as can be.
+    guard !error.message.hasPrefix("--"), error.category != .stopRequested else { return error }
+    error.message = "collector \(name): \(withoutName(name, error.message))"
+    if error.context.errno == ETIMEDOUT { error.message += "; \(remedy(name))" }
+    return error
+  }
+
+  private static func remedy(_ name: String) -> String {
+    "add --optional \(name) to continue without it"
+  }
+
+  /// An arming's error begins with its collector, which whoever reports it names.
+  static func withoutName(_ name: String, _ message: String) -> String {
+    let prefix = "\(name): "
+    return message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message
+  }
+
+  /// What to do about a thread that could not be set up.
+  static func fix(_ error: SystemError) -> String {
+    if error.call.hasPrefix("pthread_setschedparam") {
+      return "real-time priority needs CAP_SYS_NICE: run as root, or: "
+        + "setcap cap_sys_nice+ep $(command -v lbsample)"
+    }
+    return "see lbsample doctor for what this host permits"
+  }
+}
+
+/// What is done between two brackets.
+extension SamplerSession {
+  /// Opens what belongs to the next bracket alone, so that its opening sample only reads. What
+  /// cannot be armed anew here is tried again at the edge. Not between `start` and `stop`.
+  package func prepare() {
+    guard !isSilent else { return }
+    welcomeBack()
+    // A thread that is left alone may be reading.
+    let busy = Set(
+      (meta?.streams ?? []).filter { !canBeTouched($0.thread) }.map(\.stream))
+    var rearmed = Set<UInt16>()
+    for (stream, arming) in table.prepared(but: busy) where prepare(stream, arming) {
+      rearmed.insert(stream)
+      if let failure = rearm(
+        stream, after: arming.number, within: configuration.answerLimit)
+      {
+        edgeFailure = failure
+      }
+    }
+    guard !rearmed.isEmpty else { return }
+    for (stream, arming) in table.prepared(but: busy) where rearmed.contains(stream) {
+      _ = prepare(stream, arming)
+    }
+  }
+
+  /// Prepares one stream on the arming thread; gives whether it is to be armed anew. One that does
+  /// not come back is read no more: it may be using its source for ever.
+  private func prepare(_ stream: UInt16, _ arming: Arming) -> Bool {
+    let answer = JobAnswer<AcquisitionOutcome>(time)
+    let limit = configuration.answerLimit
+    _ = worker.run(stream, within: limit) {
+      guard answer.begin() else { return }
+      let outcome = arming.armed.prepare()
+      if !answer.give(outcome) { arming.armed.disarm() }
+    }
+    let (outcome, hasBegun) = answer.take()
+    // An acquisition does what was not begun.
+    guard outcome == nil, hasBegun, let place = meta?.streams.first(where: { $0.stream == stream })
+    else { return outcome?.needsRearm ?? false }
+    threads[place.thread].disable(stream)
+    table.giveUp(stream, on: threads[place.thread])
+    let message =
+      "\(place.collector): preparing it has not come back within \(Durations.text(limit)): a "
+      + "source of it hangs, and it is read no more"
+    drain?.note(message)
+    if place.required, lostFailure == nil {
+      lostFailure = LBError(
+        .metricCollection, message, context: ErrorContext(collector: place.collector))
+    }
+    return false
   }
 }

@@ -71,7 +71,7 @@ final class Drain: @unchecked Sendable {
     var layout: Layout?
     /// The layout's, 0 before there is one.
     var epoch: UInt32 = 0
-    var steps = StepWatch()
+    let steps = StepWatch()
     var refreshes = RefreshWatch()
     /// Acquisitions that could not be decoded.
     var gaps = GapCounts()

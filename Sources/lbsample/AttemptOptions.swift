@@ -16,6 +16,11 @@ struct AttemptOptions: ParsableArguments {
     help: ArgumentHelp("Attempts after a failure (default: 0).", valueName: "n"))
   var retries: String?
   @Option(
+    name: .customLong("idle-retries"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Attempts after an end by --idle-timeout (default: as many as --retries).", valueName: "n"))
+  var idleRetries: String?
+  @Option(
     name: .customLong("max-attempts"), parsing: .unconditional,
     help: ArgumentHelp(
       "Attempts at a repetition in all, whatever their cause (default: 10).", valueName: "n"))
@@ -45,6 +50,7 @@ struct AttemptOptions: ParsableArguments {
   var overrides: [(String, String, String)] {
     let given: [(String, String?, String)] = [
       ("run.retries", retries, "--retries"),
+      ("run.idle_retries", idleRetries, "--idle-retries"),
       ("run.max_attempts", maximumAttempts, "--max-attempts"),
       ("run.max_repetitions", maximumRepetitions, "--max-repetitions"),
     ]
@@ -54,7 +60,8 @@ struct AttemptOptions: ParsableArguments {
   /// What a plan must not change.
   var pinned: Set<String> {
     let given: [(String, Bool)] = [
-      ("idempotent", idempotent), ("retries", retries != nil), ("until", until != nil),
+      ("idempotent", idempotent), ("retries", retries != nil),
+      ("idle_retries", idleRetries != nil), ("until", until != nil),
       ("max_repetitions", maximumRepetitions != nil),
     ]
     return Set(given.filter(\.1).map(\.0))
@@ -62,14 +69,20 @@ struct AttemptOptions: ParsableArguments {
 
   /// Refuses retries of what must not be executed again.
   func check(_ plan: PhaseNode) throws(LBError) {
-    guard retries != nil else { return }
     for node in plan.everyMeasured {
-      guard let policy = node.specification?.attempts, policy.retries > 0, !policy.isIdempotent
-      else { continue }
+      guard let policy = node.specification?.attempts, !policy.isIdempotent else { continue }
+      let option: String
+      if retries != nil, policy.retries > 0 {
+        option = "--retries"
+      } else if idleRetries != nil, policy.idleRetries ?? 0 > 0 {
+        option = "--idle-retries"
+      } else {
+        continue
+      }
       throw LBError(
         .configuration,
         (node.name == "main" ? "" : "\(node.name): ")
-          + "--retries executes a workload again that has begun: say --idempotent too, if it may be"
+          + "\(option) executes a workload again that has begun: say --idempotent too, if it may be"
       )
     }
   }
@@ -79,6 +92,7 @@ struct AttemptOptions: ParsableArguments {
     var policy = AttemptPolicy()
     policy.isIdempotent = idempotent
     policy.retries = settings.integer("run.retries")
+    policy.idleRetries = Int(settings["run.idle_retries"])
     policy.maximum = settings.integer("run.max_attempts")
     policy.contaminatedRepeats = settings.integer("gates.repeats")
     policy.backoff = settings.list("run.backoff").compactMap { Durations.parse($0) }

@@ -104,6 +104,7 @@ struct ConfigurationFile {
       switch key.type {
       case .boolean: value?.bool.map { "\($0)" }
       case .integer: value?.int.map { "\($0)" }
+      case .optionalInteger: value?.int.map { "\($0)" } ?? value?.string
       case .collectors:
         value?.array.flatMap { array in
           let names = array.compactMap(\.string)
@@ -115,7 +116,7 @@ struct ConfigurationFile {
       let form =
         switch key.type {
         case .boolean: "true or false, without quotes"
-        case .integer: "a whole number, without quotes"
+        case .integer, .optionalInteger: "a whole number, without quotes"
         case .collectors: "an array of texts"
         default: "text in quotes"
         }

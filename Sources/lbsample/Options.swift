@@ -2,6 +2,7 @@ import ArgumentParser
 import Collectors
 import Foundation
 import LinuxSystem
+import Runner
 import SampleModel
 import Sampler
 
@@ -131,6 +132,33 @@ struct CollectorOptions: ParsableArguments {
       ] + packets.entries
     return given.filter { !$0.1.isEmpty }.map {
       ConfigurationEntry(key: $0.0, value: $0.1, origin: "command line")
+    }
+  }
+
+  /// Takes what `plan` says of what is sampled, where these options are silent: its collectors where
+  /// none is named, its events and packets where there are none.
+  mutating func adopt(_ sampling: PlanSampling, from plan: String) throws(LBError) {
+    let isSilent = named.isEmpty && !all
+    if events.lists.isEmpty { events.lists = sampling.events }
+    if packets.interfaces == nil { packets.interfaces = sampling.packets }
+    guard isSilent else { return }
+    for name in sampling.collectors {
+      if let flag = CollectorFlag(rawValue: name) {
+        chosen.append(flag)
+      } else if name == "all" {
+        all = true
+      } else if name == "tree" {
+        tree = "workload"
+      } else {
+        let known = CollectorFlag.allCases.map(\.rawValue) + ["all", "tree"]
+        let targeted = TargetedCollector(rawValue: name).map { _ in
+          "; \(name) needs a target, which the command line gives it"
+        }
+        throw LBError(
+          .configuration,
+          "\(plan): collectors: no collector that a plan can name is called \(name)"
+            + (targeted ?? Nearest.hint(Nearest.word(to: name, in: known))))
+      }
     }
   }
 

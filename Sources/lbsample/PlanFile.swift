@@ -51,9 +51,16 @@ final class PlanFiles: PlanSource {
     return .text("\(value)")
   }
 
-  /// All problems in one error, each with its file and line.
+  /// All problems in one error.
   func error(_ problems: [PlanProblem], in path: String) -> LBError {
-    let texts = problems.map { problem in
+    LBError(
+      .configuration, texts(problems, in: path).joined(separator: "\n"),
+      context: ErrorContext(path: path))
+  }
+
+  /// Each problem with its file and line.
+  func texts(_ problems: [PlanProblem], in path: String) -> [String] {
+    problems.map { problem in
       var file = path
       var place = problem.place
       for included in lines.keys where place.hasPrefix("\(included):.") || place == "\(included):" {
@@ -62,8 +69,6 @@ final class PlanFiles: PlanSource {
       }
       return "\(file):\(line(of: place, in: file)): \(problem.message)"
     }
-    return LBError(
-      .configuration, texts.joined(separator: "\n"), context: ErrorContext(path: path))
   }
 
   /// The line of a place, or of the nearest one around it.

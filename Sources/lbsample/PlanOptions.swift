@@ -66,6 +66,14 @@ struct PlanOptions: ParsableArguments {
     let root: PhaseNode
     /// All that it was made of, by which a later session knows it again.
     let definition: String
+    /// What is wrong with phases that are skipped.
+    let mistakes: [String]
+  }
+
+  /// What the plan file says of what is sampled.
+  func sampling() throws(LBError) -> PlanSampling {
+    try plan.map { path throws(LBError) in PlanSampling(try PlanFiles().plan(at: path)) }
+      ?? PlanSampling()
   }
 
   /// The phases of the plan file, or of the command line.
@@ -106,7 +114,9 @@ struct PlanOptions: ParsableArguments {
     if self.order != nil { root = root.ordered(by: order) }
     var parts = files.plans
     if plan == nil { parts["command line"] = whole }
-    return Resolved(root: root, definition: try JSONText.encode(parts))
+    return Resolved(
+      root: root, definition: try JSONText.encode(parts),
+      mistakes: files.texts(planner.problems.forgiven, in: plan ?? "command line"))
   }
 
   private func commandLine(

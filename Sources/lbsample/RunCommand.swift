@@ -119,9 +119,29 @@ struct RunCommand: ParsableCommand {
 
   /// Runs what the options say, or what is missing of it in a run that was interrupted.
   func execute(behind earlier: RunRecord.Earlier? = nil, force: Bool = false) throws {
+    var command = self
+    let planned = try plans.sampling()
+    let origin = plans.plan ?? "command line"
+    try command.collectors.adopt(planned, from: origin)
+    let given = collectors.entries
+    let entries = command.collectors.entries.map { entry in
+      given.contains(entry)
+        ? entry : ConfigurationEntry(key: entry.key, value: entry.value, origin: origin)
+    }
+    let interval = planned.interval.map { [("run.interval", $0, "--plan \(origin)")] } ?? []
     let settings = try sampling.settings(
-      collectors.overrides + cadences.overrides + workload.overrides + attempts.overrides)
-    let (specification, plan) = try resolve(settings)
+      collectors.overrides + cadences.overrides + interval + workload.overrides
+        + attempts.overrides)
+    try command.execute(behind: earlier, force: force, settings, sampled: entries)
+  }
+
+  /// The same with what the plan says of what is sampled, as these entries have it.
+  private func execute(
+    behind earlier: RunRecord.Earlier?, force: Bool, _ settings: Settings,
+    sampled: [ConfigurationEntry]
+  ) throws {
+    let configured = try resolve(settings, sampled)
+    let (specification, plan) = (configured.specification, configured.plan)
     if plans.dryRun {
       try Console.write(
         format != "text"
@@ -151,8 +171,8 @@ struct RunCommand: ParsableCommand {
     try ownErrors { () throws(SystemError) in try Descendants.becomeReaper() }
 
     let services = RunServices(
-      clock: clock, roots: sampling.roots, spawner: SystemSpawner(), stop: stops.first,
-      kill: stops.second, scope: scope,
+      clock: clock, roots: sampling.roots, spawner: SystemSpawner(),
+      stopSource: StopSource(stop: stops.first, kill: stops.second), scope: scope,
       answers: isatty(STDIN_FILENO) == 1 && Console.errorIsTerminal ? STDIN_FILENO : nil,
       isAvailable: CollectorRegistry.availability(sampling.roots))
     let told = try RunEvents(events, services, isResumed: earlier != nil)
@@ -209,6 +229,7 @@ struct RunCommand: ParsableCommand {
     let runSession = RunSession(
       result: result, store: writer, behind: record.earlier, clock: services.clock)
     runSession.remarks = remarks
+    runSession.remark(mistakes: configured.notes)
     if let earlier { runSession.decided = earlier.decisions }
     result = controller.run(runSession)
     line.close()
@@ -295,47 +316,27 @@ struct RunCommand: ParsableCommand {
     ]
   }
 
-  /// The settings that all phases share, and the phases; every command in them is checked.
-  private func resolve(_ settings: Settings) throws -> (RunSpecification, PhaseNode) {
+  /// What the run is to do: the settings that all phases share, and the phases.
+  private func resolve(
+    _ settings: Settings, _ sampled: [ConfigurationEntry]
+  ) throws -> SessionConfiguration {
     var base = try workload.specification(settings, command: command, title: try plans.title())
     try surroundings.apply(to: &base)
     base.configuration +=
-      collectors.entries + surroundings.entries + plans.entries + (try Self.invocation())
+      sampled + surroundings.entries + plans.entries + (try Self.invocation())
     try attempts.apply(settings, to: &base)
     let resolved = try plans.resolve(
       command, base: base, pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned)
     )
-    let plan = resolved.root
-    try attempts.check(plan)
-    try surroundings.apply(plan.bounds, to: &base)
-    base.configuration.append(
+    try attempts.check(resolved.root)
+    var configuration = try SessionConfiguration(
+      base, plan: resolved.root,
+      hostChanges: try surroundings.changes(resolved.root.bounds.hostChanges, "set_host"),
+      notes: resolved.mistakes)
+    configuration.record(
       ConfigurationEntry(
         key: "plan.definition", value: resolved.definition,
         origin: plans.plan ?? "command line"))
-    try check(plan, base)
-    if let only = plan.specifications.first, plan.specifications.count == 1 {
-      base.workloadCPUs = only.workloadCPUs
-      base.repetitions = only.repetitions
-      base.warmUps = only.warmUps
-    }
-    return (base, plan)
-  }
-
-  /// Looks for the commands before anything is started; not for those that something in the run is
-  /// yet to make: in a fresh directory, by a hook, behind a condition.
-  private func check(_ plan: PhaseNode, _ base: RunSpecification) throws(LBError) {
-    let makes = base.hooks[.setup] != nil || plan.around?.hooks[.setup] != nil
-    for (name, specification) in plan.certain where specification.workspace == nil {
-      let mayBeMade = makes || !specification.hooks.isEmpty
-      if mayBeMade, specification.command.first?.contains("/") == true { continue }
-      do throws(LBError) {
-        _ = try WorkloadCommand.resolve(specification)
-      } catch {
-        var failure = error
-        if name != "main" { failure.message = "\(name): \(failure.message)" }
-        failure.context.phase = name
-        throw failure
-      }
-    }
+    return configuration
   }
 }

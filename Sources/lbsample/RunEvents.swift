@@ -86,7 +86,9 @@ final class RunEvents: Sendable {
     step.limit = isStopped ? Self.haste : StopCoordinator.limit
     // A stop ends all but the last word of it.
     if entry.kind == "run.end" { step.atStop = .goesOn }
-    if let failure = step.run(services) { complain(failure.message) }
+    if let failure = step.run(services, StopCoordinator(clock: services.clock)) {
+      complain(failure.message)
+    }
   }
 
   private func complain(_ message: String) {

@@ -7,6 +7,8 @@ enum SettingType {
   /// A length of time, at least this many nanoseconds.
   case duration(minimum: UInt64)
   case integer(ClosedRange<Int>)
+  /// A whole number, or nothing.
+  case optionalInteger(ClosedRange<Int>)
   case boolean
   case text
   /// A share in percent, or nothing.
@@ -37,6 +39,8 @@ enum SettingType {
     case .duration(let minimum):
       "a duration of at least \(Durations.text(minimum))"
     case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
+    case .optionalInteger(let range):
+      "a whole number from \(range.lowerBound) to \(range.upperBound), or nothing"
     case .boolean: "true or false"
     case .text: "text"
     case .share: "a percentage above 0% and up to 100%, with the % sign, such as 0.5%"
@@ -54,6 +58,7 @@ enum SettingType {
     switch self {
     case .duration(let minimum): Durations.parse(text).map { $0 >= minimum } ?? false
     case .integer(let range): Int(text).map(range.contains) ?? false
+    case .optionalInteger(let range): text.isEmpty || Int(text).map(range.contains) ?? false
     case .boolean: text == "true" || text == "false"
     case .text, .collectors: true
     case .choice(let words): words.contains(text)
@@ -184,6 +189,10 @@ enum SettingsSchema {
       "run.retries", .integer(0...1000), "0",
       "attempts after a failure, of a workload that is idempotent"),
     SettingKey(
+      "run.idle_retries", .optionalInteger(0...1000), "",
+      "attempts after an end by idle_timeout, of a workload that is idempotent; empty: as many as "
+        + "retries"),
+    SettingKey(
       "run.backoff", .text, "0s,5s,15s",
       "pauses before the first, the second, … of them; the last is repeated"),
     SettingKey(
@@ -195,6 +204,9 @@ enum SettingsSchema {
     SettingKey(
       "run.output_limit", .integer(0...1 << 30), "1048576",
       "bytes of the workload's output that are kept of each repetition"),
+    SettingKey(
+      "run.workload_output", .text, "keep",
+      "where the workload's standard output goes: keep (into the result), null or a file"),
     SettingKey(
       "run.runs_dir", .text, "",
       "directory of result files; empty: $XDG_DATA_HOME/lbsample/runs"),

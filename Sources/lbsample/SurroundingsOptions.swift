@@ -100,23 +100,8 @@ struct SurroundingsOptions: ParsableArguments {
     specification.hostChanges = try changes(hostChanges, "--set-host")
   }
 
-  /// Adds what a plan says of quotas and of the host, where the command line is silent.
-  func apply(_ bounds: PlanBounds, to specification: inout RunSpecification) throws(LBError) {
-    let own = specification.quota
-    specification.quota = bounds.quota
-    specification.quota.wall = own.wall ?? bounds.quota.wall
-    specification.quota.ownCPU = own.ownCPU ?? bounds.quota.ownCPU
-    specification.quota.bytes = own.bytes ?? bounds.quota.bytes
-    specification.quota.ringBytes = own.ringBytes ?? bounds.quota.ringBytes
-    specification.quota.retries = own.retries ?? bounds.quota.retries
-    specification.askLimit = specification.askLimit ?? bounds.askLimit
-    let named = Set(specification.hostChanges.map(\.name))
-    specification.hostChanges += try changes(bounds.hostChanges, "set_host").filter {
-      !named.contains($0.name)
-    }
-  }
-
-  private func changes(
+  /// What these texts would change of the host, each allowed.
+  func changes(
     _ texts: [String], _ source: String
   ) throws(LBError) -> [HostChange] {
     let changes = try texts.map { text throws(LBError) in

@@ -72,6 +72,12 @@ struct WorkloadOptions: ParsableArguments {
     help: ArgumentHelp("What the workload reads: a file, or inherit.", valueName: "file"))
   var input: String?
   @Option(
+    name: .customLong("workload-output"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Where its standard output goes: keep (into the result), null or a file (default: keep). "
+        + "Standard error is kept.", valueName: "where"))
+  var output: String?
+  @Option(
     name: .customLong("user"),
     help: ArgumentHelp(
       "Run the workload as this user (under sudo: the one who called it).", valueName: "user"))
@@ -99,7 +105,7 @@ struct WorkloadOptions: ParsableArguments {
       ("run.cooldown_until_idle", quietLimit, "--cooldown-until-idle"),
       ("run.settle", settle, "--settle"),
       ("run.idle_timeout", idleTimeout, "--idle-timeout"), ("run.timeout", timeout, "--timeout"),
-      ("run.grace", grace, "--grace"),
+      ("run.grace", grace, "--grace"), ("run.workload_output", output, "--workload-output"),
     ]
     return given.compactMap { key, value, option in value.map { (key, $0, option) } }
   }
@@ -112,6 +118,7 @@ struct WorkloadOptions: ParsableArguments {
       ("cooldown_until_idle", quietLimit != nil),
       ("idle_timeout", idleTimeout != nil), ("timeout", timeout != nil), ("grace", grace != nil),
       ("cpus", workloadCPUs != nil), ("directory", directory != nil), ("input", input != nil),
+      ("workload_output", output != nil),
       ("ignore_failure", ignoreFailure != nil), ("metric_missing", own.metricMissing != "fail"),
     ]
     let names = environment.map { "env.\($0.prefix { $0 != "=" })" }
@@ -185,6 +192,12 @@ struct WorkloadOptions: ParsableArguments {
       }
       specification.input = input == "inherit" ? .inherit : .file(input)
     }
+    guard let output = WorkloadOutput(settings["run.workload_output"]) else {
+      throw LBError(
+        .configuration,
+        "\(settings.place("run.workload_output")): empty; expected keep, null or a file")
+    }
+    specification.output = output
     specification.ignoredFailures = try ignoredFailures()
     specification.hooks = hooks.given
     specification.metrics = try own.read()

@@ -3,6 +3,7 @@ import LinuxSystem
 import RunStore
 import RunnerKit
 import SampleModel
+import Synchronization
 import TestSupport
 import Testing
 
@@ -197,6 +198,36 @@ import Testing
     }
     #expect(statuses == [.interrupted, .completed, .completed])
     #expect(StopSource.current == nil)
+  }
+
+  /// What the task's source is where a handler looks.
+  private final class Looker: PhaseHandler {
+    let seen = Mutex<[StopSource?]>([])
+    let kind = "look"
+    func run(_ phase: HandledPhase) throws(LBError) {
+      seen.withLock { $0.append(StopSource.current) }
+    }
+  }
+
+  @Test func aRunsOwnSourceIsTheTasksWithinItAlone() throws {
+    let looker = Looker()
+    let plan = RunPlan([
+      PhasePlan("look", name: "l", [:], phases: [PhasePlan(name: "a", ["command": "true"])])
+    ])
+    var request = WorkloadRunner.Request(plan: plan, collectors: ["cpu"])
+    request.phases = [looker]
+    let first = try StopSource()
+    request.stop = first
+    #expect(try WorkloadRunner.run(request).status == .completed)
+    #expect(StopSource.current == nil, "behind it")
+    let second = try StopSource()
+    request.stop = second
+    #expect(try WorkloadRunner.run(request).status == .completed)
+    request.stop = nil
+    #expect(try WorkloadRunner.run(request).status == .completed)
+    let seen = looker.seen.withLock { $0 }
+    #expect(seen.count == 3 && seen[0] === first && seen[1] === second, "between two")
+    #expect(seen[2] != nil && seen[2] !== second, "one without has its own")
   }
 
   @Test func conditionsKnowTheHostAndItsCollectors() throws {

@@ -2,6 +2,7 @@ import Glibc
 import RunAnalysis
 import Runner
 import SampleModel
+import TestSupport
 import Testing
 
 @Suite struct AttemptTests {
@@ -33,6 +34,30 @@ import Testing
     #expect(attempts(both, .init(.timeout)) == 4)
     #expect(attempts(both, .init(.interrupted)) == 1)
     #expect(attempts(both, .init(.completed)) == 1)
+  }
+
+  @Test func idleEndsHaveTheirOwnRetries() {
+    var idle = AttemptVerdict(.timeout)
+    idle.isIdle = true
+    let own = policy {
+      $0.isIdempotent = true
+      $0.retries = 1
+      $0.idleRetries = 3
+    }
+    #expect(attempts(own, idle) == 4)
+    #expect(attempts(own, .init(.timeout)) == 2, "its other limit")
+    #expect(attempts(policy { $0.idleRetries = 3 }, idle) == 1, "not unless it may be repeated")
+    let shared = policy {
+      $0.isIdempotent = true
+      $0.retries = 2
+    }
+    #expect(attempts(shared, idle) == 3)
+    // Neither uses up the other's.
+    var machine = AttemptMachine(own)
+    let turns = [idle, .init(.failed), idle, idle, idle].map { machine.decide($0) }
+    #expect(turns.dropLast().allSatisfy { $0 != .accept } && turns.last == .accept, "\(turns)")
+    guard case .again(let pause, let reason) = turns[2] else { return }
+    #expect(pause == 5_000_000_000 && reason == "it did nothing", "the second idle end's turn")
   }
 
   @Test func pausesGrowAndTheLastIsRepeated() {
@@ -287,5 +312,33 @@ import Testing
     }
     #expect(Double(held) >= 0.95 * Double(rounds), "\(held)")
     #expect(heldAtEach < held, "\(heldAtEach)")
+  }
+}
+
+/// Retries of idle ends, with mocks of what is run.
+@Suite struct IdleRetryTests {
+  private func idle() -> AttemptOutcome {
+    var idle = outcome(.timeout, LBError(.workload, "it did nothing"))
+    idle.wasIdle = true
+    return idle
+  }
+
+  @Test(arguments: [(3, RunStatus.completed, 3), (1, .timeout, 2), (0, .timeout, 1)])
+  func anIdleEndIsTriedAgainAsItsOwnPolicySays(
+    _ retries: Int, _ status: RunStatus, _ count: Int
+  ) throws {
+    let spawner = FakeSpawner()
+    let context = try context(spawner, repetitions: 1) {
+      $0.attempts.isIdempotent = true
+      $0.attempts.idleRetries = retries
+      // What fails otherwise is not tried again.
+      $0.attempts.retries = 0
+    }
+    let executor = FakeExecutor([idle(), idle(), outcome(.completed)])
+    let result = RunController(
+      context, executor: executor, collectors: FakeCollectors(spawner)
+    ).run(session())
+    #expect(result.status == status)
+    #expect(executor.places.map(\.attempt) == Array(1...count))
   }
 }

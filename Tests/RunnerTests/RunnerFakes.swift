@@ -120,8 +120,8 @@ func context(
   specification.warmUps = warmUps
   change(&specification)
   let services = RunServices(
-    clock: clock, roots: roots, spawner: spawner, stop: try StopFlag(),
-    kill: try StopFlag(), answers: answers)
+    clock: clock, roots: roots, spawner: spawner, stopSource: try StopSource(),
+    answers: answers)
   let journal = Journal(
     runID: "t", clock: clock,
     logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }), store: store,

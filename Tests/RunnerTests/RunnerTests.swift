@@ -95,8 +95,7 @@ import Testing
 
   @Test func aCloseIsBoundedAndEachNameIsGivenOnce() throws {
     let clock = VirtualScheduler().source
-    let stopping = StopCoordinator(
-      stop: try StopFlag(), kill: try StopFlag(), clock: clock, limit: 30_000_000)
+    let stopping = StopCoordinator(clock: clock, limit: 30_000_000)
     let began = clock.monotonic()
     #expect(stopping.close("quick") { _ in 7 } == 7)
     let none: Int? = stopping.close("slow") { deadline in

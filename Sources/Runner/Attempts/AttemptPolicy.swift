@@ -4,6 +4,8 @@ package import SampleModel
 package struct AttemptPolicy: Sendable, Hashable {
   /// Attempts after a failure or a timeout of the workload.
   package var retries = 0
+  /// Attempts after an end by the idle timeout; nil for as many as `retries`, counted with them.
+  package var idleRetries: Int?
   /// Nanoseconds before the first, the second, … of them; the last is repeated.
   package var backoff: [UInt64] = [0, 5_000_000_000, 15_000_000_000]
   /// Whether the workload may be executed again once it has begun: it has no side effects that
@@ -23,10 +25,18 @@ package struct AttemptVerdict: Sendable, Hashable {
   package var status: RunStatus
   /// Whether the workload never began, for a reason that passes (EAGAIN, ETXTBSY).
   package var failedToStart = false
+  /// Whether it was ended since it did nothing for as long as it may.
+  package var isIdle = false
   /// What disturbed it.
   package var findings: [GateFinding] = []
   /// What a policy of the program's own says of a failure.
   package var own: Own?
+
+  /// Why it is followed by another one, in words.
+  fileprivate var reason: String {
+    if isIdle { return "it did nothing" }
+    return status == .timeout ? "it took too long" : "it failed"
+  }
 
   /// The word of a `RetryPolicy`.
   package struct Own: Sendable, Hashable {
@@ -59,6 +69,7 @@ package struct AttemptMachine: Sendable {
   private let policy: AttemptPolicy
   package private(set) var attempts = 0
   private var failures = 0
+  private var idleEnds = 0
   private var contaminated = 0
   private var failedStarts = 0
   private var lastFindings: Set<String> = []
@@ -69,6 +80,8 @@ package struct AttemptMachine: Sendable {
     for attempt in earlier where attempt.status != .interrupted {
       attempts += 1
       if [.failed, .timeout].contains(attempt.status) { failures += 1 }
+      // Which limit ended one is not known any more: it counts as an idle end too.
+      if attempt.status == .timeout { idleEnds += 1 }
       if attempt.status == .completed, !attempt.contamination.isEmpty { contaminated += 1 }
     }
   }
@@ -85,14 +98,16 @@ package struct AttemptMachine: Sendable {
     guard policy.isIdempotent else { return .accept }
     switch verdict.status {
     case .failed, .timeout:
-      failures += 1
       if let own = verdict.own {
+        failures += 1
         return own.pause.map { .again(after: $0, because: "the program says so") } ?? .accept
       }
-      guard failures <= policy.retries, let last = policy.backoff.last else { return .accept }
-      let pause = failures <= policy.backoff.count ? policy.backoff[failures - 1] : last
-      return .again(
-        after: pause, because: "it \(verdict.status == .timeout ? "took too long" : "failed")")
+      guard verdict.isIdle, let limit = policy.idleRetries else {
+        failures += 1
+        return again(failures, of: policy.retries, verdict.reason)
+      }
+      idleEnds += 1
+      return again(idleEnds, of: limit, verdict.reason)
     case .completed:
       let blocking = verdict.findings.filter { $0.severity == .block }
       guard !blocking.isEmpty else { return .accept }
@@ -105,5 +120,12 @@ package struct AttemptMachine: Sendable {
       return .again(after: 0, because: "it was contaminated: \(blocking[0].message)")
     default: return .accept
     }
+  }
+
+  /// Another attempt behind the `count`-th of at most `limit`, after the pause that is its turn.
+  private func again(_ count: Int, of limit: Int, _ reason: String) -> Decision {
+    guard count <= limit, let last = policy.backoff.last else { return .accept }
+    let pause = count <= policy.backoff.count ? policy.backoff[count - 1] : last
+    return .again(after: pause, because: reason)
   }
 }

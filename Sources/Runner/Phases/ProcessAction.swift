@@ -29,6 +29,8 @@ struct BackgroundPhase: PhaseKind {
     if specification.command.isEmpty {
       table.problems.add(table.place, "a background phase needs a command")
     }
+    // A server's words are what explains its end: kept, unless the phase itself says otherwise.
+    if table.value("workload_output") == nil { specification.output = .keep }
     let port = table.integer("ready_port", 1...65_535).map { Readiness.port(UInt16($0)) }
     let command = table.text("ready_command").map { Readiness.command($0) }
     if port != nil, command != nil {
@@ -148,7 +150,7 @@ final class BackgroundProcess: PhaseLease {
         "ready_command", shell: command, action.specification, cpus: context.allowedCPUs)
       // One that hangs is asked again, and the process looked after, in between.
       step.limit = min(limit, StopCoordinator.limit)
-      return step.run(context.services) == nil
+      return step.run(context) == nil
     }
   }
 
@@ -194,7 +196,7 @@ final class BackgroundProcess: PhaseLease {
       WorkloadLauncher.terminate(workload, grace: grace, context.services)
     }
     workload.signalGroup(SIGKILL)
-    let usage = context.services.stopping.close(action.title, workload.reap(until:))
+    let usage = context.stopping.close(action.title, workload.reap(until:))
     _ = pump?.finish(context.services)
     pump = nil
     return usage == nil ? failure("still runs and cannot be ended") : nil

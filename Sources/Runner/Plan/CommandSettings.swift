@@ -34,7 +34,17 @@ package enum CommandSettings {
     if let text = table.text("input") {
       take("input", text == "inherit" ? .inherit : .file(text), \.input)
     }
+    if let text = table.text("workload_output") {
+      let output = WorkloadOutput(text)
+      if output == nil {
+        table.problems.add(table.at("workload_output"), "expected keep, null or a file")
+      }
+      take("workload_output", output, \.output)
+    }
     take("retries", table.integer("retries", 0...1000), \.attempts.retries)
+    take(
+      "idle_retries", table.integer("idle_retries", 0...1000).map(Optional.some),
+      \.attempts.idleRetries)
     take("idempotent", table.boolean("idempotent"), \.attempts.isIdempotent)
     take(
       "max_repetitions", table.integer("max_repetitions", 1...1_000_000), \.maximumRepetitions)

@@ -23,6 +23,8 @@ package struct PhaseNode: Sendable {
   package var order = RunOrder.sequential
   /// The phase that takes its place when it fails.
   package var fallback: Fallback?
+  /// Whether it is skipped where something turns out to be wrong with it.
+  package var isSoft = false
   /// Names for metrics of the phases below it, by which later conditions know them.
   package var exports: [String: String] = [:]
 
@@ -58,6 +60,13 @@ package struct PhaseNode: Sendable {
   /// Everything that may be measured in it.
   package var specifications: [RunSpecification] { everyMeasured.compactMap(\.specification) }
 
+  /// Everything that is executed in it: what is measured, what runs beside it, servers.
+  var everyCommand: [RunSpecification] {
+    let beside = companions + actions.compactMap { $0 as? ProcessAction }
+    return (specification.map { [$0] } ?? []) + beside.map(\.specification)
+      + children.flatMap(\.everyCommand) + (fallback?.node.everyCommand ?? [])
+  }
+
   /// The same with another order of the repetitions of every list in it.
   package func ordered(by order: RunOrder) -> PhaseNode {
     var node = self
@@ -66,10 +75,10 @@ package struct PhaseNode: Sendable {
     return node
   }
 
-  /// What will certainly be measured, by its phase's name: not what a condition guards.
-  package var certain: [(name: String, specification: RunSpecification)] {
+  /// The phases that will certainly be measured: not what a condition guards.
+  package var certain: [PhaseNode] {
     guard kind != "when" else { return [] }
-    return (specification.map { [(name, $0)] } ?? []) + children.flatMap(\.certain)
+    return (specification == nil ? [] : [self]) + children.flatMap(\.certain)
   }
 
   /// The phases that are measured in it, without fallbacks and without what is below a phase of
@@ -92,6 +101,20 @@ package struct PhaseNode: Sendable {
       sum.warmUps += inner.warmUps
     }
     return sum
+  }
+
+  /// The same where phases of these names are skipped, each for its reason.
+  package func skipping(_ reasons: [String: String]) -> PhaseNode {
+    var node = self
+    if let reason = reasons[name] {
+      node.actions = [SkipAction(reason: reason)]
+      node.specification = nil
+      node.companions = []
+      node.children = []
+    }
+    node.children = node.children.map { $0.skipping(reasons) }
+    node.fallback = node.fallback.map { Fallback($0.node.skipping(reasons)) }
+    return node
   }
 
   /// A phase that does nothing yet.
@@ -125,6 +148,15 @@ package enum PhaseEntry {
   case proceed((any PhaseLease)?)
 }
 
+/// Skips a phase of a soft plan, since something is wrong with it.
+struct SkipAction: PhaseAction {
+  let reason: String
+
+  var summary: String { "skipped: \(reason)" }
+
+  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry { .skip(reason) }
+}
+
 /// Something that an action began and that has to be ended.
 package protocol PhaseLease: AnyObject {
   /// Why it ended though nobody ended it; nil while all is well.
@@ -135,6 +167,9 @@ package protocol PhaseLease: AnyObject {
   var endDescriptor: Int32? { get }
   /// Begins it again after a failure.
   func renew() throws(LBError)
+  /// Told what became of its phase, before it is ended; gives what went wrong with what it does
+  /// about that.
+  func settle(_ status: RunStatus) -> LBError?
   /// Ends it; gives what went wrong with that.
   func leave() -> LBError?
 }
@@ -144,6 +179,8 @@ extension PhaseLease {
   package var remark: String? { nil }
   /// It does not end by itself.
   package var endDescriptor: Int32? { nil }
+  /// Whatever became of the phase.
+  package func settle(_ status: RunStatus) -> LBError? { nil }
 }
 
 /// Where an action stands: the run, its phase, and what was measured so far.

@@ -5,6 +5,8 @@ package struct PlanBounds: Sendable, Hashable {
   package var askLimit: UInt64?
   /// `NAME=VALUE`; only who starts the run can allow them.
   package var hostChanges: [String] = []
+  /// What is sampled, unless who starts the run says otherwise.
+  package var sampling = PlanSampling()
 
   /// No bounds.
   package init() {}
@@ -19,5 +21,35 @@ package struct PlanBounds: Sendable, Hashable {
     quota.ringBytes = number("max_ring_memory")
     quota.retries = number("max_retries")
     hostChanges = table.list("set_host") ?? []
+    sampling = PlanSampling(table)
+  }
+}
+
+/// What a plan says of what is sampled, in the words of the command line.
+package struct PlanSampling: Sendable, Hashable {
+  /// Names of collectors, `all` or `tree` among them.
+  package var collectors: [String] = []
+  /// Lists of performance events.
+  package var events: [String] = []
+  /// Interfaces whose packets are counted.
+  package var packets: String?
+  /// The time between two samples, as it is written.
+  package var interval: String?
+
+  /// Nothing said.
+  package init() {}
+
+  /// Reads it from a plan's own table.
+  init(_ table: PlanTable) {
+    collectors = table.list("collectors") ?? []
+    events = table.list("perf") ?? []
+    packets = table.text("packets")
+    if table.duration("interval") != nil { interval = table.text("interval") }
+  }
+
+  /// Reads it from a plan that is not resolved yet; what is wrong there is told when it is.
+  package init(_ plan: RunPlan) {
+    self.init(
+      PlanTable(plan.settings, at: "", parameters: [:], problems: PlanProblems()))
   }
 }

@@ -9,6 +9,8 @@ package struct PlanProblem: Sendable, Hashable {
 /// Everything that is wrong with a plan, collected so that all of it is told at once.
 package final class PlanProblems {
   package private(set) var all: [PlanProblem] = []
+  /// What is wrong with phases of a soft plan, which are skipped.
+  package private(set) var forgiven: [PlanProblem] = []
   /// Parameters that were put into some text.
   package var usedParameters = Set<String>()
 
@@ -19,6 +21,20 @@ package final class PlanProblems {
   package func add(_ place: String, _ message: String) {
     let problem = PlanProblem(place: place, message: message)
     if !all.contains(problem) { all.append(problem) }
+  }
+
+  /// Forgives all but the first `count`; gives what they are, in words.
+  func forgive(behind count: Int) -> String {
+    let fresh = all[count...]
+    all.removeLast(fresh.count)
+    forgiven += fresh.filter { !forgiven.contains($0) }
+    return fresh.map(\.message).joined(separator: "; ")
+  }
+
+  /// Takes all of that back.
+  func forgiveNothing() {
+    all += forgiven
+    forgiven = []
   }
 }
 

@@ -12,6 +12,8 @@ package struct PlanScope: Sendable {
   package var directory: String?
   /// Files being included, outermost first.
   package var includes: [String] = []
+  /// Whether phases with mistakes are skipped, rather than the plan refused.
+  var isSoft = false
 
   /// The scope of a plan's own list.
   package init(_ specification: RunSpecification) { self.specification = specification }
@@ -82,12 +84,18 @@ package final class Planner {
     if root.children.isEmpty, problems.all.isEmpty {
       problems.add("", "a plan has at least one phase: write [[phase]]")
     }
-    checkConditions(below: root, phases: root.everyName, exports: root.everyExport)
+    let (phases, exports) = (root.everyName, root.everyExport)
+    root = checkConditions(of: root, phases, exports)
+    // Nothing but skipped phases: the plan as a whole is a mistake.
+    if root.everyMeasured.isEmpty { problems.forgiveNothing() }
     return problems.all.isEmpty ? root : nil
   }
 
   /// A phase that there is nowhere is a slip, and no reason to skip what hangs on its metrics.
-  private func checkConditions(below node: PhaseNode, phases: Set<String>, exports: Set<String>) {
+  private func checkConditions(
+    of node: PhaseNode, _ phases: Set<String>, _ exports: Set<String>
+  ) -> PhaseNode {
+    let before = problems.all.count
     for case let action as ConditionAction in node.actions {
       for name in action.condition.names where name.contains(".") && !exports.contains(name) {
         let isOther = ["host.", "available."].contains { name.hasPrefix($0) }
@@ -97,15 +105,22 @@ package final class Planner {
         problems.add(action.place, "\(name): no phase is called \(phase)\(hint)")
       }
     }
-    for child in node.children + (node.fallback.map { [$0.node] } ?? []) {
-      checkConditions(below: child, phases: phases, exports: exports)
+    var node = node
+    if node.isSoft, problems.all.count > before {
+      node = node.skipping([node.name: problems.forgive(behind: before)])
     }
+    node.children = node.children.map { checkConditions(of: $0, phases, exports) }
+    node.fallback = node.fallback.map {
+      PhaseNode.Fallback(checkConditions(of: $0.node, phases, exports))
+    }
+    return node
   }
 
   /// Reads what a plan's own table has: settings for all its phases, and these.
   private func fill(_ node: inout PhaseNode, _ table: PlanTable, _ scope: PlanScope) {
     var scope = scope
     _ = table.text("name")
+    if let word = table.choice("validate", ["strict", "soft"]) { scope.isSoft = word == "soft" }
     for name in table.list("free_ports") ?? [] {
       guard scope.parameters[name] == nil else {
         problems.usedParameters.insert(name)
@@ -175,6 +190,27 @@ package final class Planner {
   ) -> [PhaseNode] {
     let table = PlanTable(
       one.values, at: one.place, parameters: scope.parameters, problems: problems)
+    guard scope.isSoft else { return nodes(table, among: list, scope) }
+    let (before, taken) = (problems.all.count, names)
+    let found = nodes(table, among: list, scope)
+    guard problems.all.count > before else {
+      return found.map { node in
+        var node = node
+        node.isSoft = true
+        return node
+      }
+    }
+    let name = (table.text("name") ?? table.place) + scope.suffix
+    let node = PhaseNode(
+      name: taken.contains(name) ? table.place + scope.suffix : name,
+      kind: table.text("kind") ?? "command")
+    return [node.skipping([node.name: problems.forgive(behind: before)])]
+  }
+
+  private func nodes(
+    _ table: PlanTable, among list: [(values: [String: PlanValue], place: String)],
+    _ scope: PlanScope
+  ) -> [PhaseNode] {
     let word = table.text("kind") ?? "command"
     guard let kind = registry[word] else {
       let nearest = Nearest.word(to: word, in: registry.names)
@@ -185,8 +221,10 @@ package final class Planner {
       return []
     }
     let spare = table.text("on_failure")
+    let checkpoint = table.text("checkpoint")
     var nodes = kind.resolve(table, scope, self)
     table.rejectTheRest()
+    if let checkpoint { nodes = nodes.map { $0.checked(checkpoint, table, scope) } }
     if let spare, let fallback = fallback(to: spare, table, among: list, scope) {
       for index in nodes.indices { nodes[index].fallback = PhaseNode.Fallback(fallback) }
     }

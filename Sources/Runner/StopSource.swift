@@ -1,5 +1,5 @@
-import LinuxSystem
-import SampleModel
+package import LinuxSystem
+public import SampleModel
 import Synchronization
 
 /// Stops runs: whatever they wait for themselves, within 200 ms. A workload that takes no notice of
@@ -15,8 +15,8 @@ public final class StopSource: Sendable {
   /// The source of the runs that this task starts; an inner value ends with its scope.
   @TaskLocal public static var current: StopSource?
 
-  let flag: StopFlag
-  let last: StopFlag
+  package let flag: StopFlag
+  package let last: StopFlag
   private let adopted = Mutex<[ObjectIdentifier: StopSource]>([:])
 
   /// A source that has not been asked to stop. Throws `internal` where there is no descriptor left.
@@ -27,6 +27,12 @@ public final class StopSource: Sendable {
     } catch {
       throw LBError(.internal, "\(error)")
     }
+  }
+
+  /// A source of these two requests: to stop, and to stop without grace.
+  package init(stop: StopFlag, kill: StopFlag) {
+    flag = stop
+    last = kill
   }
 
   /// Stops what runs with it, now and later.
@@ -43,12 +49,13 @@ public final class StopSource: Sendable {
   }
 
   /// From now on `other` stops with this one.
-  func adopt(_ other: StopSource) {
+  package func adopt(_ other: StopSource) {
     adopted.withLock { $0[ObjectIdentifier(other)] = other }
     if last.raised != nil { other.kill() } else if isStopped { other.stop() }
   }
 
-  func release(_ other: StopSource) {
+  /// `other` does not any more.
+  package func release(_ other: StopSource) {
     adopted.withLock { $0[ObjectIdentifier(other)] = nil }
   }
 

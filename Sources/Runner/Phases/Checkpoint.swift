@@ -1,0 +1,135 @@
+import Glibc
+import LinuxSystem
+import Logging
+import SampleModel
+
+/// `checkpoint = "DIR"` of a phase: a copy of a directory, taken before the phase, that takes its
+/// place again where the phase fails.
+struct CheckpointAction: PhaseAction {
+  let directory: String
+  /// Whose files they are, and how many bytes of them are copied at most (`keep_limit`).
+  let specification: RunSpecification
+
+  var summary: String { "keeps a copy of \(directory), put back where the phase fails" }
+
+  /// Takes the copy; one that an earlier session of the run left is older, and stays.
+  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+    let checkpoint = Checkpoint(
+      directory, place.context.executing(specification), phase: place.phase)
+    try checkpoint.take(limit: specification.keepLimit)
+    return .proceed(checkpoint)
+  }
+}
+
+extension PhaseNode {
+  /// The same behind a checkpoint of `directory`.
+  func checked(_ directory: String, _ table: PlanTable, _ scope: PlanScope) -> PhaseNode {
+    guard !lasts else {
+      table.problems.add(
+        table.at("checkpoint"), "what lasts beside other phases has no checkpoint: give it to them")
+      return self
+    }
+    var node = self
+    // A phase that a condition skips needs no copy; all else may already change something.
+    let first = node.actions.firstIndex { !($0 is ConditionAction) } ?? node.actions.count
+    node.actions.insert(
+      CheckpointAction(
+        directory: directory, specification: specification ?? scope.specification),
+      at: first)
+    return node
+  }
+}
+
+/// A copy of a directory.
+final class Checkpoint: PhaseLease {
+  private let directory: String
+  private let context: RunContext
+  private let phase: String
+  private let files: PhaseFiles
+  private let copy: String
+
+  /// Of `directory`, for a phase.
+  init(_ directory: String, _ context: RunContext, phase: String) {
+    self.directory = directory
+    self.context = context
+    self.phase = phase
+    files = PhaseFiles(context, phase: phase)
+    copy = "\(files.folder)/checkpoint"
+  }
+
+  var failure: LBError? { nil }
+  func renew() throws(LBError) {}
+  func leave() -> LBError? { nil }
+
+  /// Copies the directory. The copy has its name once it is whole.
+  func take(limit: UInt64) throws(LBError) {
+    guard let real = Directories.real(directory), real != "/", Directories.isDirectory(real) else {
+      throw failed("\(directory) is no directory that can be copied")
+    }
+    if Directories.isDirectory(copy) {
+      return try note(.notice, "phase.checkpoint", "\(copy) is of an earlier session, and kept")
+    }
+    guard !copy.hasPrefix(real + "/") else {
+      throw failed("the run's own files are in \(directory): keep them elsewhere (--runs-dir)")
+    }
+    guard Directories.bytes(real, limit: limit) <= limit else {
+      throw failed("\(directory) has more than \(limit) bytes (keep_limit)")
+    }
+    let draft = copy + ".new"
+    let failure =
+      files.remove(draft) ?? files.make(draft)
+      ?? files.step("/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(real)/.", draft])
+      ?? files.step("/bin/mv", ["mv", "-T", "--", draft, copy], isOurs: true)
+    if let failure {
+      _ = files.remove(draft)
+      files.leave()
+      throw failed(failure.message)
+    }
+    try note(.notice, "phase.checkpoint", "\(directory) is copied to \(copy)")
+  }
+
+  /// Puts the copy back behind a failure, removes it behind a success, and leaves it to the next
+  /// session behind an interruption.
+  func settle(_ status: RunStatus) -> LBError? {
+    do throws(LBError) {
+      switch status {
+      case .completed: break
+      case .failed, .timeout: try putBack()
+      default:
+        return try saying("\(phase): interrupted; \(copy) has \(directory) as it was before")
+      }
+    } catch {
+      return error
+    }
+    let failure = files.remove(copy)
+    files.leave()
+    return failure
+  }
+
+  private func saying(_ message: String) throws(LBError) -> LBError? {
+    try context.journal.record(.notice, "phase.checkpoint", message)
+    return nil
+  }
+
+  private func putBack() throws(LBError) {
+    guard let real = Directories.real(directory) else {
+      throw failed("\(directory) is gone; \(copy) has what was in it")
+    }
+    let failure =
+      files.step("/usr/bin/find", ["find", real, "-mindepth", "1", "-delete"])
+      ?? files.step("/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(copy)/.", real])
+    if let failure {
+      throw failed("\(failure.message); \(copy) has what was in \(directory)")
+    }
+    try note(.warning, "phase.rollback", "\(directory) is as it was before the phase, which failed")
+  }
+
+  private func note(_ level: Logger.Level, _ kind: String, _ message: String) throws(LBError) {
+    try context.journal.record(level, kind, "\(phase): \(message)")
+  }
+
+  private func failed(_ message: String) -> LBError {
+    LBError(
+      .workload, "\(phase): checkpoint: \(message)", context: ErrorContext(path: directory))
+  }
+}

@@ -1,0 +1,138 @@
+import Glibc
+import LinuxSystem
+import Logging
+import RunStore
+import SampleModel
+
+/// A part of what a run does before its phases, and undoes behind them.
+protocol RunStep {
+  /// Does it. What it throws ends the run before its phases.
+  func begin(_ session: RunSession) throws(LBError)
+  /// Undoes it, whatever happened since, its own failure included; gives what went wrong with that.
+  func end(_ session: RunSession) -> [LBError]
+}
+
+extension RunStep {
+  /// Nothing is left to undo.
+  func end(_ session: RunSession) -> [LBError] { [] }
+}
+
+/// The steps of each run.
+enum RunSteps {
+  /// In order of their beginning: what only looks goes before what changes something.
+  static func standard(
+    _ context: RunContext, _ plan: PhaseNode, _ collectors: any CollectorLifecycle
+  ) -> [any RunStep] {
+    [
+      HostInspection(context: context, plan: plan),
+      QuotaStep(limits: context.specification.quota, collectors: collectors),
+      EarlierRemedies(context: context, collectors: collectors),
+      OutputFiles(plan: plan),
+      HostSettings(context: context),
+      RunHooks(hooks: HookRunner(context)),
+    ]
+  }
+}
+
+/// Says what is wrong with the host, which ends the run where that was asked for.
+private struct HostInspection: RunStep {
+  let context: RunContext
+  let plan: PhaseNode
+
+  func begin(_ session: RunSession) throws(LBError) {
+    var limits = context.specification.host
+    limits.isWaitedFor = plan.specifications.contains { $0.quietLimit > 0 }
+    guard limits.severity != nil else { return }
+    let state = HostState.watch(context.services, for: limits.window)
+    let findings = HostGates.findings(state, limits)
+    for finding in findings {
+      session.result.warnings.append(finding.message)
+      try context.journal.record(
+        finding.severity == .block ? .warning : .notice, "gate.\(finding.gate)", finding.message)
+    }
+    let blocking = findings.filter { $0.severity == .block }
+    guard !blocking.isEmpty else { return }
+    let reasons = blocking.map(\.message).joined(separator: "; ")
+    throw LBError(.gate, "this host is not fit to measure on (gates.host = block): \(reasons)")
+  }
+}
+
+/// Bounds what the run may use, and refuses rings that are larger already.
+private struct QuotaStep: RunStep {
+  let limits: QuotaLimits
+  let collectors: any CollectorLifecycle
+
+  func begin(_ session: RunSession) throws(LBError) {
+    session.quota = Quota(limits)
+    guard let limit = limits.ringBytes, collectors.ringBytes > limit else { return }
+    throw LBError(
+      .quota,
+      "the quota of ring memory is too small: the rings take \(collectors.ringBytes) bytes, "
+        + "\(limit) are allowed, \(collectors.ringBytes - Int(clamping: limit)) more are needed")
+  }
+}
+
+/// Does what earlier sessions of the run had to do about its sampling.
+private struct EarlierRemedies: RunStep {
+  let context: RunContext
+  let collectors: any CollectorLifecycle
+
+  func begin(_ session: RunSession) throws(LBError) {
+    let limit = context.specification.quota.ringBytes.map { Int(clamping: $0) } ?? .max
+    try session.decided.apply(to: collectors, ringLimit: limit)
+  }
+}
+
+/// Empties the files that outputs go to, before anything is appended to them; those of a run that
+/// is gone on with keep what they have.
+private struct OutputFiles: RunStep {
+  let plan: PhaseNode
+
+  func begin(_ session: RunSession) throws(LBError) {
+    guard !session.isResumed else { return }
+    var seen = Set<String>()
+    for specification in plan.everyCommand {
+      guard case .file(let path) = specification.output, seen.insert(path).inserted else {
+        continue
+      }
+      do throws(SystemError) {
+        _ = try WorkloadLauncher.openFile(path, O_TRUNC)
+      } catch {
+        throw LBError(
+          .configuration, "the workload's output cannot be written: \(error)",
+          context: ErrorContext(path: path, errno: error.errno))
+      }
+    }
+  }
+}
+
+/// Changes what the run is to change of the host, and puts it back.
+private struct HostSettings: RunStep {
+  let context: RunContext
+
+  func begin(_ session: RunSession) throws(LBError) {
+    let changes = context.specification.hostChanges
+    guard !changes.isEmpty else { return }
+    guard let file = context.store?.path else {
+      throw LBError(.gate, "without a result file the host's settings could not be put back")
+    }
+    let host = HostChanges(changes, context.services.roots, run: file, context.journal)
+    session.host = host
+    try host.apply()
+  }
+
+  func end(_ session: RunSession) -> [LBError] {
+    do throws(LBError) { return try session.host?.restore() ?? [] } catch { return [error] }
+  }
+}
+
+/// The commands of `setup` and `cleanup`.
+private struct RunHooks: RunStep {
+  let hooks: HookRunner
+
+  func begin(_ session: RunSession) throws(LBError) {
+    if let failure = hooks.run(.setup) { throw failure }
+  }
+
+  func end(_ session: RunSession) -> [LBError] { hooks.run(.cleanup).map { [$0] } ?? [] }
+}
