@@ -1,7 +1,8 @@
 package import LinuxSystem
 import Synchronization
 
-/// The process whose tree is sampled: fixed, or the workload of the next bracket.
+/// The process whose tree is sampled: fixed, the workload of the next bracket, or a process that
+/// runs beside workloads.
 ///
 /// The controller aims it while the sampling threads are parked; a sampling thread sees at its
 /// next acquisition that the number of aims has changed.
@@ -10,14 +11,27 @@ package final class WorkloadTarget: Sendable {
   private let count: Atomic<UInt32>
   private let descriptor = Atomic<Int32>(-1)
   private let clock = Mutex<Result<TaskClock, SystemError>?>(nil)
-  /// Whether it is a workload that is yet to come, rather than a process that runs already.
+  /// Whether it is a process of the run's own that is yet to come, rather than one that runs
+  /// already.
   package let isWorkload: Bool
+  /// The name of a process beside the workload: the instance of its metrics. Nil for the workload
+  /// and for a process that runs already.
+  package let name: String?
 
   /// The tree of a process that runs, or with nil that of the workload.
   package init(process: Int32? = nil) {
     isWorkload = process == nil
+    name = nil
     self.process = Atomic(process ?? 0)
     count = Atomic(process == nil ? 0 : 1)
+  }
+
+  /// The tree of a process called `name` that is going to live beside workloads.
+  package init(beside name: String) {
+    isWorkload = true
+    self.name = name
+    process = Atomic(0)
+    count = Atomic(0)
   }
 
   /// Aims at a child that stands at its gate.
@@ -34,9 +48,16 @@ package final class WorkloadTarget: Sendable {
     count.add(1, ordering: .releasing)
   }
 
+  /// The process is about to go: its number is nobody's any more.
+  package func release() {
+    process.store(0, ordering: .releasing)
+    descriptor.store(-1, ordering: .relaxed)
+    clock.withLock { $0 = nil }
+  }
+
   /// How often it was aimed; 0 while there is no process.
   package var aims: UInt32 { count.load(ordering: .acquiring) }
-  /// The process.
+  /// The process; 0 while there is none.
   package var pid: Int32 { process.load(ordering: .relaxed) }
   /// Why the workload that it aims at has no task clock, nil where it has one or none is aimed at.
   package var clockFailure: SystemError? {

@@ -121,7 +121,7 @@ struct RunCommand: ParsableCommand {
   func execute(behind earlier: RunRecord.Earlier? = nil, force: Bool = false) throws {
     let settings = try sampling.settings(
       collectors.overrides + cadences.overrides + workload.overrides + attempts.overrides)
-    let (specification, plan) = try resolve(settings)
+    var (specification, plan) = try resolve(settings)
     if plans.dryRun {
       try Console.write(
         format != "text"
@@ -138,8 +138,14 @@ struct RunCommand: ParsableCommand {
         name: specification.name, unixNanoseconds: clock.realtime(),
         random: .random(in: .min ... .max))
     let scope = try workload.cgroupScope ? Self.scope(runID, sampling.roots) : nil
+    var unmeasured: String?
     let requests = try collectors.requests(
-      settings, sampling.roots, workload: target, scope: scope?.group)
+      settings, sampling.roots, workload: target, scope: scope?.group
+    ) {
+      let (targets, rest) = plan.aimBeside()
+      unmeasured = rest
+      return targets
+    }
     let allowed = CPUSet.allowed()
     var configuration = try sampling.configuration(
       settings, interval: "run.interval",
@@ -170,6 +176,7 @@ struct RunCommand: ParsableCommand {
     let writer = record.writer
     let session = CollectorSession(
       configuration, requests: requests, workload: target,
+      remarks: unmeasured.map { [$0] } ?? [],
       sinks: [StoreSink(writer, behind: record.earlier, now: Clock.monotonic)])
     ResidentMemory.releaseProgram()
     do throws(LBError) {
