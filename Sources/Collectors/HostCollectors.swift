@@ -39,8 +39,14 @@ package struct CollectorOptions: Sendable {
 
   /// What of the collectors called `names` follows the workload, and so a process beside it.
   private func following(_ names: [String], _ target: WorkloadTarget) -> [any Collector] {
-    guard names.contains("tree"), tree?.isWorkload == true else { return [] }
-    return [TreeCollector(target: target, perThread: perThread)]
+    var found: [any Collector] = []
+    if names.contains("tree"), tree?.isWorkload == true {
+      found.append(TreeCollector(target: target, perThread: perThread))
+    }
+    if names.contains("perf"), let perf, case .workload = perf.scope {
+      found.append(PerfCollector(perf.beside(target)))
+    }
+    return found
   }
 
   /// Requests for the processes beside the workload: what of `requests` follows the workload, at

@@ -1,6 +1,14 @@
 package import LinuxSystem
 import Synchronization
 
+/// What opens something of a process while that stands at its gate, and holds it while it lives.
+package protocol ProcessFollower: AnyObject, Sendable {
+  /// `process` stands at its gate.
+  func open(_ process: Int32)
+  /// It is about to go.
+  func close()
+}
+
 /// The process whose tree is sampled: fixed, the workload of the next bracket, or a process that
 /// runs beside workloads.
 ///
@@ -10,6 +18,7 @@ package final class WorkloadTarget: Sendable {
   private let process: Atomic<Int32>
   private let count: Atomic<UInt32>
   private let descriptor = Atomic<Int32>(-1)
+  private let follower = Mutex<(any ProcessFollower)?>(nil)
   private let clock = Mutex<Result<TaskClock, SystemError>?>(nil)
   /// Whether it is a process of the run's own that is yet to come, rather than one that runs
   /// already.
@@ -34,6 +43,11 @@ package final class WorkloadTarget: Sendable {
     count = Atomic(0)
   }
 
+  /// Tells `follower` of each process that it is aimed at from now on.
+  package func follow(by follower: any ProcessFollower) {
+    self.follower.withLock { $0 = follower }
+  }
+
   /// Aims at a child that stands at its gate.
   package func aim(at child: Int32) {
     let fresh: Result<TaskClock, SystemError>
@@ -43,6 +57,7 @@ package final class WorkloadTarget: Sendable {
     clock.withLock { $0 = fresh }
     let number: Int32 = if case .success(let clock) = fresh { clock.descriptor } else { -1 }
     descriptor.store(number, ordering: .relaxed)
+    follower.withLock { $0 }?.open(child)
     process.store(child, ordering: .relaxed)
     // Release: partner of `aims`.
     count.add(1, ordering: .releasing)
@@ -53,6 +68,7 @@ package final class WorkloadTarget: Sendable {
     process.store(0, ordering: .releasing)
     descriptor.store(-1, ordering: .relaxed)
     clock.withLock { $0 = nil }
+    follower.withLock { $0 }?.close()
   }
 
   /// How often it was aimed; 0 while there is no process.

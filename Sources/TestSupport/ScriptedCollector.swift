@@ -46,8 +46,8 @@ package final class ScriptedCollector: Collector {
   /// `recordName`. An acquisition
   /// works for `duration` nanoseconds in the time of `scheduler`. Armings in `hangingArmings` come
   /// back after `release`, and look for it each millisecond; with `hangingPreparation`, so does the
-  /// first arming's `prepare`, which gives `preparation`. Behind those of `idlePreparations`, counted
-  /// from 0, it is idle.
+  /// first arming's `prepare`, which gives `preparation`. Behind those of `idlePreparations`,
+  /// counted from 0, it is idle.
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
     records: Int = 0, recordName: String = "row", availability: Availability = .available,

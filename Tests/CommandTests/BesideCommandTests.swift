@@ -36,8 +36,8 @@ import Testing
     """
   }
 
-  /// A client that looks twice at the server's /proc/PID/stat: the ticks that it used meanwhile, its
-  /// pages and its number are the client's own metrics.
+  /// A client that looks twice at the server's /proc/PID/stat: the ticks that it used meanwhile,
+  /// its pages and its number are the client's own metrics.
   private func client(_ pid: String) -> String {
     """
     command = ["sh", "-c", '''
@@ -55,6 +55,7 @@ import Testing
     func value(_ name: String) throws -> Double { try #require(metrics[name], "\(name)") }
     let ticks = try value("workload.ticks") * 10e6
     let bracket = Double(attempt.bracketNanoseconds)
+    let own = Double((attempt.userNanoseconds ?? 0) + (attempt.systemNanoseconds ?? 0))
     let times = try value("tree.utime[server]") + value("tree.stime[server]")
     let exact = try value("tree.sum_exec_runtime[server]")
     #expect(ticks > 50e6, "it hardly ran: \(ticks)")
@@ -64,14 +65,18 @@ import Testing
     if let clock = metrics["tree.task_clock[server]"] {
       #expect(abs(clock - exact) < 20e6, "\(clock) by perf, \(exact) by the kernel")
     }
-    #expect(metrics["tree.processes[server]"] == 1 && metrics["tree.forks[server]"] == 0)
+    if let counted = metrics["perf.task-clock[server]"] {
+      #expect(abs(counted - exact) < 20e6, "\(counted) counted, \(exact) by the kernel")
+      #expect(metrics["perf.running[task-clock@server]"] == 1)
+      #expect(try value("perf.task-clock") < own + 50e6, "the client's own")
+    }
+    #expect(metrics["tree.processes[server]"] == 1 && metrics["tree.forks[server]"] == nil)
     let resident = try value("workload.pages") * Double(sysconf(Int32(_SC_PAGESIZE)))
     let rss = try value("tree.rss[server]")
     let least = metrics["tree.rss[server].min"] ?? rss
     let most = metrics["tree.rss[server].max"] ?? rss
     #expect(least <= resident && resident <= most, "\(least) \(resident) \(most)")
     // The client's own tree is what wait4 says of it.
-    let own = Double((attempt.userNanoseconds ?? 0) + (attempt.systemNanoseconds ?? 0))
     let tree = try value("tree.utime") + value("tree.stime")
     #expect(abs(tree - own) <= 50e6, "\(tree), \(own) by wait4")
     #expect(try value("tree.sum_exec_runtime") < own + 50e6)
@@ -91,7 +96,7 @@ import Testing
       name = "client"
       repetitions = 2
       \(client(pid))
-      """, ["-i", "20ms"])
+      """, ["-i", "20ms", "--memory", "--tree", "workload", "-e", "task-clock"])
     // Elsewhere in the plan: neither zero nor a gap.
     let before = try attempts(result, "before")[0]
     #expect(before.metrics["tree.forks"] != nil)
@@ -99,6 +104,9 @@ import Testing
     let lines = before.ledger.threads.flatMap(\.collectors)
     let line = try #require(lines.first { $0.collector == "tree[server]" })
     #expect(line.acquisitions == 0 && line.gaps.isEmpty)
+    if before.metrics["perf.task-clock"] != nil {
+      #expect(try attempts(result, "client")[0].metrics["perf.task-clock[server]"] != nil)
+    }
     let all = try attempts(result, "client")
     #expect(all.count == 2)
     for attempt in all { try check(attempt) }

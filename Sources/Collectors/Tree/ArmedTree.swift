@@ -137,7 +137,8 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     var files = reader.open(getpid(), "fd", flags: RawDirectory.pathOnly | O_DIRECTORY)
     if (reader.size(files) ?? 0) == 0 { left.insert("fds") }
     reader.shut(&files)
-    if target.name != nil { left.insert("events_lost") }
+    // Without events nobody knows how many came and went between two samples.
+    if target.name != nil { left.formUnion(["events_lost", "forks", "exits"]) }
     if !target.isWorkload || !context.roots.isOwnProc {
       left.insert("task_clock")
     } else if let failure = target.clockFailure {

@@ -1,4 +1,5 @@
 import Glibc
+import KernelText
 import LinuxSystem
 import SampleModel
 import Sampler
@@ -100,6 +101,18 @@ extension WorkloadTarget {
   /// The name of the collector that looks at it: of a process beside the workload, one of its own.
   func nameOfCollector(_ collector: String) -> String {
     name.map { "\(collector)[\($0)]" } ?? collector
+  }
+}
+
+/// Whether a process is there, and not about to end.
+func isRunning(_ pid: Int32, _ roots: MountRoots) -> Bool {
+  do throws(SystemError) {
+    let bytes = try SmallFile.read(roots.proc("\(pid)/stat"))
+    do throws(KernelTextError) { return try !ProcessStat(bytes.span).isEnding } catch {
+      return false
+    }
+  } catch {
+    return false
   }
 }
 
