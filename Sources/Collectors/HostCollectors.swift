@@ -36,6 +36,35 @@ package struct CollectorOptions: Sendable {
 
   /// Everything.
   package init() {}
+
+  /// What of the collectors called `names` follows the workload, and so a process beside it.
+  private func following(_ names: [String], _ target: WorkloadTarget) -> [any Collector] {
+    var found: [any Collector] = []
+    if names.contains("tree"), tree?.isWorkload == true {
+      found.append(TreeCollector(target: target, perThread: perThread))
+    }
+    if names.contains("perf"), let perf, case .workload = perf.scope {
+      found.append(PerfCollector(perf.beside(target)))
+    }
+    return found
+  }
+
+  /// Requests for the processes beside the workload: what of `requests` follows the workload, at
+  /// the same intervals. Nothing of them is required. `targets` is asked only where there is
+  /// something.
+  package func besideRequests(
+    _ requests: [CollectorRequest], _ targets: () -> [WorkloadTarget]
+  ) -> [CollectorRequest] {
+    let names = requests.map(\.collector.description.name)
+    guard !following(names, WorkloadTarget()).isEmpty else { return [] }
+    return targets().flatMap { target in
+      following(names, target).map { collector in
+        let kind = collector.description.name.prefix { $0 != "[" }
+        let like = requests.first { $0.collector.description.name == kind }
+        return CollectorRequest(collector, interval: like?.interval, required: false)
+      }
+    }
+  }
 }
 
 extension CollectorRegistry {

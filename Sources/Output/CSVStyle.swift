@@ -59,6 +59,8 @@ package final class RecordCSVSink: SampleSink {
   private let writer: TextWriter
   private var buffer = TextBuffer()
   private var schemas: [UInt16: RecordSchema] = [:]
+  /// Several collectors give them, and a column says which did: one for each process tree.
+  private var namesCollector = false
   /// Of each schema, its columns: fields of text that are several words are one.
   private var columns: [String] = []
   package private(set) var bytesWritten: UInt64 = 0
@@ -89,6 +91,8 @@ package final class RecordCSVSink: SampleSink {
     for schema in found where schema.fields == first.fields { schemas[schema.stream] = schema }
     buffer.append(style.timeName)
     if reader.isRun { buffer.append(",phase,repetition,warm_up,attempt") }
+    namesCollector = schemas.count > 1
+    if namesCollector { buffer.append(",collector") }
     for field in first.fields where !columns.contains(field.name) {
       columns.append(field.name)
       buffer.append(ascii: ",")
@@ -113,6 +117,7 @@ package final class RecordCSVSink: SampleSink {
         buffer.append(",\(CSVSink.quoted(label?.phase ?? "")),\(label?.repetition ?? 0)")
         buffer.append(",\(label?.warmUp == true ? 1 : 0),\(label?.attempt ?? 0)")
       }
+      if namesCollector { buffer.append(",\(CSVSink.quoted(schema.collector))") }
       var values = RecordValue.read(rows, row: row, schema)[...]
       for name in columns {
         buffer.append(ascii: ",")

@@ -270,9 +270,9 @@ package enum RunReport {
 
   /// A time below a hundred ticks that the kernel counts in them: it stands beside exact ones.
   private static func isOfTicks(_ row: MetricSummary) -> Bool {
-    let ofTree = ["tree.utime", "tree.stime", "tree.guest_time", "tree.unseen_time"]
+    let ofTree: Set = ["tree.utime", "tree.stime", "tree.guest_time", "tree.unseen_time"]
     return row.unit == "ns" && row.median < 1e9
-      && (row.metric.hasPrefix("cpu.") || ofTree.contains(row.metric))
+      && (row.metric.hasPrefix("cpu.") || ofTree.contains(String(row.metric.prefix { $0 != "[" })))
   }
 
   /// For how long a group was counted: its share is marked where it is not all.

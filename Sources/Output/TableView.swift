@@ -185,7 +185,7 @@ package enum TableView {
       for instance in instances {
         let place = (places[instance] ?? 0) + lesser(instance) * 4
         if layout.collector == "cpu", !perCPU, !["all", ""].contains(instance) { continue }
-        for spec in specs[layout.collector] ?? [] {
+        for spec in specs[String(prefix)] ?? [] {
           let source =
             instance.isEmpty
             ? "\(prefix).\(spec.metric)"

@@ -104,18 +104,21 @@ package final class CollectorSession: CollectorLifecycle {
   private var isDegraded = false
 
   /// Collectors that feed `sinks` beside the bracket's differences; those of the workload's tree
-  /// look at `workload`.
+  /// look at `workload`. `remarks` are notices from the start.
   package init(
     _ configuration: SamplerConfiguration, requests: [CollectorRequest],
-    workload: WorkloadTarget? = nil, sinks: [any SampleSink]
+    workload: WorkloadTarget? = nil, remarks: [String] = [], sinks: [any SampleSink]
   ) {
+    for remark in remarks { noticed.add(remark) }
     self.workload = workload
     clock = configuration.time
     let isOfWorkload = workload?.isWorkload ?? false
-    // The workload's tree and its control group: nothing of it is there at a bracket's edges.
+    // The workload's tree and its control group: nothing of it is there at a bracket's edges. The
+    // trees beside it, which have instances, are there.
     deltas = BracketDeltas { column in
-      isOfWorkload
-        && (column.name.hasPrefix("tree.") || ["tree", "scope"].contains(column.instance))
+      guard isOfWorkload else { return false }
+      return column.name.hasPrefix("tree.")
+        ? column.instance.isEmpty : ["tree", "scope"].contains(column.instance)
     }
     sampler = SamplerSession(configuration, requests: requests, sinks: sinks + [deltas, noticed])
   }

@@ -151,7 +151,7 @@ public enum WorkloadRunner {
     specification.retryPolicy = request.retries
     specification.attempts.isIdempotent = request.isIdempotent
     let configuration = try configuration(request, specification)
-    let plan = configuration.plan
+    var plan = configuration.plan
     specification = configuration.specification
 
     let clock = TimeSource.system
@@ -184,7 +184,8 @@ public enum WorkloadRunner {
     }
     let collectors: CollectorSession
     do throws(LBError) {
-      collectors = try session(request, frames, interval: interval, roots: roots, store: store)
+      collectors = try session(
+        request, &plan, frames, interval: interval, roots: roots, store: store)
     } catch {
       store?.discard()
       throw error
@@ -267,20 +268,27 @@ public enum WorkloadRunner {
   }
 
   private static func session(
-    _ request: Request, _ frames: FrameSink, interval: UInt64, roots: MountRoots, store: RunWriter?
+    _ request: Request, _ plan: inout PhaseNode, _ frames: FrameSink, interval: UInt64,
+    roots: MountRoots, store: RunWriter?
   ) throws(LBError) -> CollectorSession {
     var options = Collectors.CollectorOptions()
     let workload = WorkloadTarget()
     options.tree = workload
-    let requests = try SourceCollector.requests(
+    var requests = try SourceCollector.requests(
       request.collectors, in: .host(options), request.sources)
+    var unmeasured: String?
+    requests += options.besideRequests(requests) {
+      let beside = plan.aimBeside()
+      unmeasured = beside.unmeasured
+      return beside.targets
+    }
     let cpus = try Placement.automatic.resolve(
       roots: roots, allowed: .allowed(), workload: nil)
     var sampling = SamplerConfiguration(
       interval: interval, cpus: cpus, context: CollectorContext(roots: roots))
     if request.frames != nil { sampling.liveWithin = HostSampler.deliveryPeriod }
     let session = CollectorSession(
-      sampling, requests: requests, workload: workload,
+      sampling, requests: requests, workload: workload, remarks: unmeasured.map { [$0] } ?? [],
       sinks: (store.map { [StoreSink($0, now: Clock.monotonic)] } ?? []) + [frames])
     try session.arm()
     return session

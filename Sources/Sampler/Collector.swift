@@ -72,6 +72,10 @@ open class ArmedCollector: @unchecked Sendable {
   /// What of the source cannot be had here, and what stands in for it.
   package let notes: [String]
 
+  /// Whether it has nothing to look at in the next bracket, and is not read in it. `prepare` says
+  /// so, between brackets.
+  package final var isIdle = false
+
   /// Which of a bracket's edges the next `sample` or `read` is, if any.
   package final var edge: BracketEdge {
     get { unsafe acquiredAt }

@@ -52,7 +52,7 @@ final class SamplingThread: @unchecked Sendable {
   private let drain: Signal
   let streams: UnsafeMutableBufferPointer<StreamState>
   /// The first deadline index at which each stream is due again, UInt64.max for one that is
-  /// disabled.
+  /// disabled, or has nothing to read in this bracket.
   let due: UnsafeMutableBufferPointer<UInt64>
   let mailboxes: [Mailbox]
   /// Something is in a mailbox, or a larger ring is there.
@@ -211,13 +211,15 @@ final class SamplingThread: @unchecked Sendable {
     nextIndex = 1
     finished.store(false, ordering: .relaxed)
     cpuAtOpen = Clock.read(clock)
+    openMail()
     for index in unsafe streams.indices {
       // Every bracket begins as it was asked for: repetitions are to be alike.
       unsafe streams[index].cadence = streams[index].askedCadence
       cadences[index] = unsafe streams[index].cadence
       unsafe streams[index].spent = 0
       unsafe streams[index].counts = StreamCounts()
-      unsafe due[index] = streams[index].isDisabled ? .max : streams[index].cadence
+      unsafe streams[index].edgeOutcome = .complete
+      unsafe due[index] = streams[index].isRead ? streams[index].cadence : .max
     }
     // Relaxed: the drain's ceiling holds everything back until the edge has been taken.
     floor.store(bracket.base, ordering: .relaxed)
@@ -252,7 +254,7 @@ final class SamplingThread: @unchecked Sendable {
   private func takeEdge(onlyFailed: Bool, at start: UInt64) {
     openMail()
     var now = start
-    for index in unsafe streams.indices where unsafe !streams[index].isDisabled {
+    for index in unsafe streams.indices where unsafe due[index] != .max {
       if onlyFailed, unsafe !streams[index].edgeOutcome.needsRearm { continue }
       // An opening edge that is taken again comes behind the idle deadlines that were passed over.
       let passed = edge == .open ? 0 : nextIndex &- 1

@@ -50,6 +50,9 @@ struct StreamState {
     bodyWords = arming.bodyWords
   }
 
+  /// Whether there is anything to read of it in the next bracket.
+  var isRead: Bool { unsafe !isDisabled && !armed._withUnsafeGuaranteedRef { $0.isIdle } }
+
   /// Goes over to another arming.
   mutating func take(_ next: Arming) {
     unsafe armed = .passUnretained(next.armed)

@@ -18,6 +18,7 @@ package final class ScriptedCollector: Collector {
     var armings = 0
     var probes = 0
     var disarmings = 0
+    var preparations = 0
     var edgeThreads: Set<pthread_t> = []
     var tickThreads: Set<pthread_t> = []
   }
@@ -36,6 +37,7 @@ package final class ScriptedCollector: Collector {
   private let hangingArmings: Set<Int>
   private let preparation: AcquisitionOutcome
   private let hangingPreparation: Bool
+  private let idlePreparations: Set<Int>
   private let isReleased = Atomic<Bool>(false)
 
   /// A collector that follows `script` and then counts up. Arming number n has the instances
@@ -44,15 +46,18 @@ package final class ScriptedCollector: Collector {
   /// `recordName`. An acquisition
   /// works for `duration` nanoseconds in the time of `scheduler`. Armings in `hangingArmings` come
   /// back after `release`, and look for it each millisecond; with `hangingPreparation`, so does the
-  /// first arming's `prepare`, which gives `preparation`.
+  /// first arming's `prepare`, which gives `preparation`. Behind those of `idlePreparations`,
+  /// counted from 0, it is idle.
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
     records: Int = 0, recordName: String = "row", availability: Availability = .available,
     resolution: UInt64? = nil,
     mayLag: Bool = false, cannotHang: Bool = false, scheduler: VirtualScheduler? = nil,
     duration: UInt64 = 0, refusals: Set<Int> = [], hangingArmings: Set<Int> = [],
-    preparation: AcquisitionOutcome = .complete, hangingPreparation: Bool = false
+    preparation: AcquisitionOutcome = .complete, hangingPreparation: Bool = false,
+    idlePreparations: Set<Int> = []
   ) {
+    self.idlePreparations = idlePreparations
     self.preparation = preparation
     self.hangingPreparation = hangingPreparation
     precondition(
@@ -138,6 +143,11 @@ package final class ScriptedCollector: Collector {
 
     override func prepare() -> AcquisitionOutcome {
       if isFirst, script.hangingPreparation { script.hang() }
+      let number = script.progress.withLock { progress in
+        progress.preparations += 1
+        return progress.preparations - 1
+      }
+      isIdle = script.idlePreparations.contains(number)
       return isFirst ? script.preparation : .complete
     }
 

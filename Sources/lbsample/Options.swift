@@ -163,10 +163,10 @@ struct CollectorOptions: ParsableArguments {
   }
 
   /// The requests that these options and settings make; with a `workload`, its tree is followed
-  /// unless other collectors are named.
+  /// unless other collectors are named, and with it those `beside`, which are asked for only then.
   func requests(
     _ settings: Settings, _ roots: MountRoots, workload: WorkloadTarget? = nil,
-    scope: ControlGroup? = nil
+    scope: ControlGroup? = nil, beside: () -> [WorkloadTarget] = { [] }
   ) throws(LBError) -> [CollectorRequest] {
     var options = Collectors.CollectorOptions()
     if let cpus {
@@ -236,7 +236,7 @@ struct CollectorOptions: ParsableArguments {
         .configuration,
         "no collector is chosen: name one (--cpu, --net, --all) or set collectors.default")
     }
-    return requests
+    return requests + options.besideRequests(requests, beside)
   }
 
   private func treeTarget(_ workload: WorkloadTarget?) throws(LBError) -> WorkloadTarget? {

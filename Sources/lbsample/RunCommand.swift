@@ -141,7 +141,7 @@ struct RunCommand: ParsableCommand {
     sampled: [ConfigurationEntry]
   ) throws {
     let configured = try resolve(settings, sampled)
-    let (specification, plan) = (configured.specification, configured.plan)
+    var (specification, plan) = (configured.specification, configured.plan)
     if plans.dryRun {
       try Console.write(
         format != "text"
@@ -158,8 +158,14 @@ struct RunCommand: ParsableCommand {
         name: specification.name, unixNanoseconds: clock.realtime(),
         random: .random(in: .min ... .max))
     let scope = try workload.cgroupScope ? Self.scope(runID, sampling.roots) : nil
+    var unmeasured: String?
     let requests = try collectors.requests(
-      settings, sampling.roots, workload: target, scope: scope?.group)
+      settings, sampling.roots, workload: target, scope: scope?.group
+    ) {
+      let (targets, rest) = plan.aimBeside()
+      unmeasured = rest
+      return targets
+    }
     let allowed = CPUSet.allowed()
     var configuration = try sampling.configuration(
       settings, interval: "run.interval",
@@ -190,6 +196,7 @@ struct RunCommand: ParsableCommand {
     let writer = record.writer
     let session = CollectorSession(
       configuration, requests: requests, workload: target,
+      remarks: unmeasured.map { [$0] } ?? [],
       sinks: [StoreSink(writer, behind: record.earlier, now: Clock.monotonic)])
     ResidentMemory.releaseProgram()
     do throws(LBError) {

@@ -39,6 +39,65 @@ import Testing
     return (outcome, values)
   }
 
+  /// Its counters are opened at its gate, whoever reads them then, and closed when it goes.
+  @Test func aProcessBesideTheWorkloadIsCountedFromItsExecOn() throws {
+    let kernel = CountingKernel()
+    let target = WorkloadTarget(beside: "server")
+    let collector = PerfCollector(
+      PerfChoice(
+        groups: try groups("{task-clock,page-faults}"), scope: .workload(target), kernel: kernel))
+    guard case .available = collector.probe(context) else {
+      try Test.cancel("\(collector.probe(context).reason)")
+    }
+    #expect(collector.description.name == "perf[server]")
+    let null = try OwnedDescriptor(open: "/dev/null", O_RDWR)
+    func server() throws -> GatedChild {
+      let child = try GatedChild(
+        SpawnPlan(
+          path: "/bin/sh", arguments: ["sh", "-c", "while :; do :; done"], environment: [],
+          input: null.number, output: null.number, error: null.number))
+      target.aim(at: child.pid)
+      child.openGate()
+      return child
+    }
+    func end(_ child: GatedChild) {
+      child.signalGroup(SIGKILL)
+      _ = child.reap(until: Clock.monotonic() + 1_000_000_000)
+    }
+    let first = try collector.arm(context)
+    let place = try #require(
+      first.columns.firstIndex { $0.name == "perf.task-clock[server]" }, "\(first.columns)")
+    #expect(first.isIdle && first.prepare() == .complete && first.isIdle)
+    let one = try server()
+    // As while the run waits until it is ready.
+    first.disarm()
+    #expect(kernel.openCount == 2, "one group of two")
+    let second = try collector.arm(context)
+    defer { second.disarm() }
+    #expect(second.prepare() == .complete && !second.isIdle)
+    var counted: UInt64 = 0
+    let limit = Clock.monotonic() + 5_000_000_000
+    while counted < 100_000_000, Clock.monotonic() < limit {
+      let (outcome, values) = sample(second)
+      #expect(outcome == .complete)
+      counted = values[place]
+    }
+    let used = try #require(Clock.cpuTime(ofProcess: one.pid))
+    #expect(counted >= 100_000_000 && counted <= used + 1_000_000, "\(counted) of \(used)")
+    end(one)
+    target.release()
+    #expect(second.prepare() == .complete && second.isIdle && kernel.openCount == 0)
+    let other = try server()
+    #expect(sample(second).0 == .absent, "another one in the middle of a bracket")
+    #expect(second.prepare() == .complete && !second.isIdle && kernel.openCount == 2)
+    let (outcome, values) = sample(second)
+    #expect(outcome == .complete && values[place] < counted, "its own alone")
+    end(other)
+    #expect(second.prepare() == .complete && second.isIdle)
+    target.release()
+    #expect(kernel.openCount == 0)
+  }
+
   @Test func aThousandArmingsAndAimsLeaveNoDescriptor() throws {
     let kernel = CountingKernel()
     guard let first = try armed("task-clock,page-faults", .system(nil), kernel) else { return }

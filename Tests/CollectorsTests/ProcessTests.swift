@@ -113,6 +113,60 @@ import Testing
     }
   }
 
+  /// A server beside the workload: not read while it does not run, and of the next one of its name
+  /// only from an opening on.
+  @Test func aProcessBesideTheWorkloadIsReadWhileItRuns() throws {
+    func server() throws -> GatedChild { try child("/bin/sh", "-c", "while :; do :; done") }
+    func end(_ child: GatedChild) {
+      child.signalGroup(SIGKILL)
+      _ = child.reap(until: Clock.monotonic() + 1_000_000_000)
+    }
+    let target = WorkloadTarget(beside: "server")
+    let collector = TreeCollector(target: target, perThread: false)
+    #expect(collector.description.name == "tree[server]")
+    #expect(collector.probe(context) == .available)
+    let armed = try collector.arm(context)
+    defer { armed.disarm() }
+    #expect(armed.columns.allSatisfy { $0.instance == "server" } && armed.notes.isEmpty)
+    #expect(armed.isIdle && armed.prepare() == .complete && armed.isIdle, "there is none")
+    func sample(_ edge: BracketEdge) -> (AcquisitionOutcome, [String: UInt64]) {
+      armed.edge = edge
+      let acquisition = SingleAcquisition(armed)
+      return (acquisition.take(), acquisition.named)
+    }
+    let first = try server()
+    target.aim(at: first.pid)
+    #expect(armed.prepare() == .complete && !armed.isIdle)
+    #expect(sample(.open).0 == .complete)
+    #expect(eventually { (sample(.none).1["tree.sum_exec_runtime[server]"] ?? 0) > 100_000_000 })
+    let last = sample(.close).1
+    #expect(last["tree.processes[server]"] == 1 && (last["tree.rss[server]"] ?? 0) > 100_000)
+    first.signalGroup(SIGKILL)
+    #expect(eventually { first.peekExit() != nil })
+    #expect(armed.prepare() == .complete && armed.isIdle, "it is dead, and nobody has reaped it")
+    target.release()
+    _ = first.reap(until: Clock.monotonic() + 1_000_000_000)
+    #expect(armed.prepare() == .complete && armed.isIdle)
+
+    let second = try server()
+    target.aim(at: second.pid)
+    #expect(sample(.none).0 == .absent && sample(.close).0 == .absent, "no two in one bracket")
+    #expect(armed.prepare() == .complete && !armed.isIdle)
+    let begun = sample(.open)
+    #expect(begun.0 == .complete)
+    let used = try #require(begun.1["tree.sum_exec_runtime[server]"])
+    let before = try #require(last["tree.sum_exec_runtime[server]"])
+    #expect(used < before, "its own alone")
+    // Another arming, as behind a wait, goes on with the same process.
+    let again = try collector.arm(context)
+    defer { again.disarm() }
+    #expect(again.prepare() == .complete && !again.isIdle)
+    let now = try #require(self.sample(again)?["tree.sum_exec_runtime[server]"])
+    #expect(now >= used)
+    end(second)
+    #expect(again.prepare() == .complete && again.isIdle)
+  }
+
   /// The workload's clock could not be opened (too many open files, say): the metric is absent of
   /// this workload, and there again with the next one.
   @Test(.enabled(if: TaskClock.isPermitted, "perf's task-clock is not permitted"))

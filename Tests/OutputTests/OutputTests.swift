@@ -167,6 +167,31 @@ private final class Lines {
     }
   }
 
+  @Test func recordsOfSeveralTreesSayWhoseTheyAre() throws {
+    let lines = Lines()
+    let number = MetricDescription("pid", .count, .gauge, meaning: "")
+    var about = meta()
+    about.records = ["tree", "tree[a,b]"].enumerated().map { place, name in
+      RecordSchema(
+        collector: name, stream: UInt16(place + 3), name: "process", fields: [number],
+        rowsPerTick: 4)
+    }
+    let records = RecordCSVSink(
+      reader: StreamReader(raw: false), record: "process", style: CSVStyle(), writer: lines.write)
+    try records.begin(about)
+    for stream in [3, 4] as [UInt16] {
+      var header = header(1)
+      header.stream = stream
+      let rows: [UInt64] = [UInt64(stream)]
+      try records.records(header, rows.span)
+    }
+    try records.commit(watermark: .max)
+    #expect(
+      lines.lines == [
+        "time_ns,collector,pid", "1000001005,tree,3", "1000001005,\"tree[a,b]\",4",
+      ])
+  }
+
   @Test func csvHasOneHeaderAndOneRowATick() throws {
     let lines = Lines()
     let sink = CSVSink(

@@ -95,6 +95,22 @@ import Testing
       phases: [PhasePlan(name: "work", ["command": ["echo", "{n}"], "repetitions": 2])])
   ])
 
+  @Test func aPlansServerIsMeasured() throws {
+    let plan = RunPlan([
+      PhasePlan("background", name: "server", ["command": ["sleep", "100"]]),
+      PhasePlan(name: "client", ["command": ["sleep", "0.05"]]),
+    ])
+    var request = WorkloadRunner.Request(plan: plan, interval: .milliseconds(10))
+    for collectors in [["cpu", "tree"], ["cpu"]] {
+      request.collectors = collectors
+      let result: RunResult = try WorkloadRunner.run(request)
+      let metrics = try #require(result.phases.first?.repetitions[0].attempts[0].metrics)
+      let isMeasured = collectors.contains("tree")
+      #expect(metrics["tree.processes[server]"] == (isMeasured ? 1 : nil))
+      #expect(metrics.keys.contains { $0.contains("[server]") } == isMeasured)
+    }
+  }
+
   @Test func aPlanIsRunAndWatched() async throws {
     var request = WorkloadRunner.Request(plan: plan, collectors: ["cpu"])
     let events = Subscription<JournalEntry>(capacity: 1000)

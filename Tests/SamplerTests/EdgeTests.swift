@@ -49,6 +49,37 @@ import Testing
     #expect(frames.map(\.header.deadlineIndex) == [0, 1, 2, 3, 3])
   }
 
+  /// What has nothing to look at in a bracket is not read in it: no frame, no gap, no value.
+  @Test(arguments: seeds, [true, false])
+  func whatIsIdleIsNotReadUntilItIsThereAgain(seed: UInt64, cannotHang: Bool) throws {
+    let other = ScriptedCollector(name: "other", cannotHang: cannotHang)
+    let coming = ScriptedCollector(cannotHang: cannotHang, idlePreparations: [0, 2])
+    let (accounts, values, frames) = try VirtualSession.run(seed: seed) { scheduler in
+      let sink = CollectingSink()
+      let deltas = BracketDeltas()
+      let virtual = VirtualSession(scheduler, interval: 10_000_000)
+      let session = try virtual.arm(
+        [CollectorRequest(other), CollectorRequest(coming)], [sink, deltas])
+      var accounts: [BracketAccount] = []
+      var values: [[String]] = []
+      for _ in 0..<3 {
+        session.prepare()
+        _ = try session.start()
+        scheduler.sleep(45_000_000)
+        accounts.append(try session.stop(sampling: true))
+        values.append(deltas.values().map(\.name).filter { $0.hasPrefix("scripted.") })
+      }
+      session.disarm()
+      return (accounts, values, sink.frames)
+    }
+    let lines = accounts.map { $0.ledger.threads.flatMap(\.collectors) }
+    #expect(lines.map { $0.map(\.acquisitions) } == [[6, 0], [6, 6], [6, 0]])
+    #expect(lines.joined().allSatisfy { $0.gaps.isEmpty })
+    #expect(Set(frames.filter { $0.header.stream == 1 }.map(\.header.bracket)) == [2])
+    #expect(values[0].isEmpty && values[1].contains("scripted.value[a]") && values[2].isEmpty)
+    #expect(accounts.allSatisfy { $0.ledger.isExact })
+  }
+
   /// The cost of edges that the controller takes is the sampling's, and no more than that.
   @Test(arguments: seeds)
   func whatTheyCostIsInTheAccount(seed: UInt64) throws {

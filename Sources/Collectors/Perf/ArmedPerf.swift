@@ -46,6 +46,10 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   /// How often the workload was aimed at when this was armed, if groups take turns.
   private let turn: UInt32?
   private var aims: UInt32 = 0
+  /// Of a process beside the workload, what opens its counters and closes them.
+  private let beside: BesideCounters?
+  private let isBeside: Bool
+  private let roots: MountRoots
   /// Why the workload's counters could not be opened, 0 where they could.
   private var refusal: Int32 = 0
   /// One of each of the workload's events, which counts nothing: the first of a kind to be opened
@@ -54,9 +58,15 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   /// The processes that are counted had ended at the last acquisition.
   private var haveEnded = false
 
-  /// Opens the counters of `plan` now, those of a workload when it stands at its gate.
-  init(_ plan: PerfPlan, _ context: CollectorContext) throws(LBError) {
+  /// Opens the counters of `plan` now, those of a workload when it stands at its gate; those of a
+  /// process beside it are opened by `beside`.
+  init(
+    _ plan: PerfPlan, _ context: CollectorContext, beside: BesideCounters? = nil
+  ) throws(LBError) {
     self.plan = plan
+    self.beside = beside
+    isBeside = beside != nil
+    roots = context.roots
     let scope = plan.choice.scope
     var processes: [Int32] = []
     switch scope {
@@ -110,7 +120,22 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     }
     super.init(
       columns: chosen.columns, formulas: chosen.formulas, leastShare: plan.choice.leastShare,
-      costLimit: isOfCPUs ? nil : plan.choice.costLimit, notes: notes)
+      costLimit: isOfCPUs ? nil : plan.choice.costLimit, notes: isBeside ? [] : notes)
+    if let beside {
+      isIdle = true
+      let events = groups.flatMap { group in
+        (0..<group.count).map {
+          BesideCounters.Event(
+            attributes: attributes[group.first + $0], isLeader: $0 == 0)
+        }
+      }
+      guard beside.count(events) else {
+        throw LBError(
+          .collectorUnavailable, "perf: other events can be counted than when the process began",
+          context: ErrorContext(collector: "perf"))
+      }
+      return
+    }
     if case .workload = scope {
       keepers = plan.groups.joined().compactMap { event in
         var idle = event.attributes
@@ -144,7 +169,16 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
 
   /// Opens the counters of a workload that stands at its gate: counting begins with its exec.
   override func prepare() -> AcquisitionOutcome {
-    guard let (number, pid) = aim, number != aims else { return .complete }
+    guard let (number, pid) = aim else { return .complete }
+    if let beside {
+      isIdle = pid == 0 || !isRunning(pid, roots)
+      if !isIdle, number != aims {
+        aims = number
+        refusal = unsafe beside.lend(to: descriptors)
+      }
+      return .complete
+    }
+    guard number != aims else { return .complete }
     // Another group's turn is another layout.
     if let turn, number != turn { return .layoutChanged }
     aims = number
@@ -159,7 +193,12 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     defer { systemCallsOfSample = calls }
     switch subject {
     case .workload:
-      guard prepare() == .complete else { return .layoutChanged }
+      if isBeside {
+        // Another process's counters are taken between brackets alone.
+        guard aims == aim?.number else { return .absent }
+      } else {
+        guard prepare() == .complete else { return .layoutChanged }
+      }
       guard aims != 0 else { return .absent }
     case .processes:
       // What they did up to their end still belongs to a frame, and to the bracket.
@@ -305,7 +344,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   private func shut(_ events: Range<Int>) {
     unmap(events)
     for index in events where unsafe descriptors[index] >= 0 {
-      unsafe kernel.close(descriptors[index])
+      if !isBeside { unsafe kernel.close(descriptors[index]) }
       unsafe descriptors[index] = -1
     }
   }

@@ -16,14 +16,23 @@ import Sampler
 struct PerfCollector: Collector {
   let description: CollectorDescription
   private let choice: PerfChoice?
+  /// Of a process beside the workload, what counts it.
+  private let beside: BesideCounters?
 
   /// The collector of these events, or of none.
   init(_ choice: PerfChoice? = nil) {
     self.choice = choice
+    var name = "perf"
+    if let choice, case .workload(let target) = choice.scope, target.name != nil {
+      name = target.nameOfCollector(name)
+      beside = BesideCounters(choice.kernel)
+    } else {
+      beside = nil
+    }
     var seen = Set<String>()
     let events = (choice?.groups.flatMap { $0 } ?? []).filter { seen.insert($0.name).inserted }
     description = CollectorDescription(
-      name: "perf", summary: "performance events, as perf names them",
+      name: name, summary: "performance events, as perf names them",
       source: "perf_event_open(2)", minimumKernel: "4.13",
       privilege: "none, or CAP_PERFMON for the kernel and whole CPUs", cost: .cheap, isOpen: true,
       metrics: Self.times + events.map(Self.metric))
@@ -95,7 +104,9 @@ struct PerfCollector: Collector {
         context: ErrorContext(collector: "perf"))
     }
     if choice.perThread { return try ArmedThreads(plan, context) }
-    return try ArmedPerf(plan, context)
+    let armed = try ArmedPerf(plan, context, beside: beside)
+    if let beside, case .workload(let target) = choice.scope { target.follow(by: beside) }
+    return armed
   }
 }
 

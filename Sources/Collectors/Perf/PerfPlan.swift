@@ -51,9 +51,9 @@ struct PerfPlan {
     case .processes(let processes):
       places = Self.tasks(of: processes, context).map { Place(task: $0, cpu: -1, total: 0) }
       totals = [""]
-    case .workload:
+    case .workload(let target):
       places = [Place(task: 0, cpu: -1, total: 0)]
-      totals = [""]
+      totals = [target.name ?? ""]
     }
     for group in choice.groups { add(group, context) }
     keepWhatOpensAtOnce(context)

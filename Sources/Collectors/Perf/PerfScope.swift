@@ -31,7 +31,7 @@ package struct PerfChoice: Sendable {
 
   /// Groups that are scheduled and read together.
   package let groups: [[PerfEvent]]
-  package let scope: PerfScope
+  package private(set) var scope: PerfScope
   /// Who counts.
   package let kernel: any PerfKernel
   /// What is known before anything is opened.
@@ -55,5 +55,17 @@ package struct PerfChoice: Sendable {
     self.kernel = kernel
     self.groups = groups
     self.scope = scope
+  }
+
+  /// The same events of a process beside the workload: all of them at once, and where they cannot
+  /// be counted it is the workload's that says so.
+  func beside(_ target: WorkloadTarget) -> PerfChoice {
+    var choice = self
+    choice.scope = .workload(target)
+    choice.notes = []
+    choice.isStrict = false
+    choice.rotates = false
+    choice.perThread = false
+    return choice
   }
 }

@@ -211,7 +211,7 @@ extension ArmedTree {
   func writeRows(_ rows: inout MutableSpan<UInt64>) -> RecordCount {
     var count = RecordCount(rows: 0, lost: rowsLost)
     func put(_ row: ProcessRecord) {
-      guard count.rows < Self.rowLimit else {
+      guard count.rows < rowLimit else {
         count.lost += 1
         return
       }

@@ -10,11 +10,15 @@ import Sampler
 /// PROC/PID/task/TID/children at each acquisition. What a member that has ended had used is in the
 /// parent's that reaped it, or stays in `retired`; its CPU time, which is counted exactly, always
 /// does. The sums never fall.
+///
+/// A process beside the workload is always walked: another listener to every fork and exit of the
+/// host would cost the workload that forks. Its tree is not read while it does not run, and two
+/// processes of one name are two trees.
 final class ArmedTree: ArmedCollector, @unchecked Sendable {
   // Sendable: as the base class says.
 
   /// Rows of one acquisition at most; exits beyond them are lost and counted.
-  static let rowLimit = 1024
+  let rowLimit: Int
   private static let filesPerProcess = 5
   /// Messages taken from the kernel at one acquisition at most.
   private static let messageLimit = 65_536
@@ -69,18 +73,21 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
   ) throws(SystemError) {
     self.target = target
     self.perThread = perThread
+    let isBeside = target.name != nil
+    rowLimit = isBeside ? 256 : 1024
     followsOwnProc = context.roots.isOwnProc
     reader = try ProcessReader(proc: context.roots.proc)
     let limit = DescriptorLimit.raise()
-    table = ProcessTable(capacity: max(16, min(4096, (limit - 128) / Self.filesPerProcess)))
+    let room = (limit - 128) / Self.filesPerProcess
+    table = ProcessTable(capacity: max(16, isBeside ? min(1024, room / 8) : min(4096, room)))
     tick = 1_000_000_000 / HostFacts.ticksPerSecond
     page = UInt64(sysconf(Int32(_SC_PAGESIZE)))
     nodes = NodeOfCPU(context.roots)
-    ended = Array(repeating: ProcessRecord(), count: Self.rowLimit)
+    ended = Array(repeating: ProcessRecord(), count: rowLimit)
     var notes: [String] = []
     var connector: ProcessConnector?
     var exits: ExitRecords?
-    if context.roots.isOwnProc {
+    if context.roots.isOwnProc, !isBeside {
       do throws(SystemError) { connector = try ProcessConnector() } catch {
         notes.append(
           "tree: the kernel's fork events are not permitted (\(error)): processes are found at "
@@ -100,17 +107,17 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     var wanted: [Int] = []
     var columns: [Column] = []
     for (place, metric) in TreeCollector.metrics.enumerated() where !left.contains(metric.name) {
-      let column = Column(collector: "tree", metric: metric, instance: "")
+      let column = Column(collector: "tree", metric: metric, instance: target.name ?? "")
       guard context.filter.passes(column.name) else { continue }
       wanted.append(place)
       columns.append(column)
     }
     self.wanted = wanted
     super.init(
-      columns: columns, notes: notes,
-      recordFields: (
-        name: "process", fields: ProcessRecord.fields, rowsPerTick: Self.rowLimit
-      ))
+      // What is so of the workload's tree is said once.
+      columns: columns, notes: isBeside ? [] : notes,
+      recordFields: (name: "process", fields: ProcessRecord.fields, rowsPerTick: rowLimit))
+    isIdle = isBeside
   }
 
   /// Metrics that cannot be had of this tree, each named in the notes.
@@ -130,6 +137,8 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     var files = reader.open(getpid(), "fd", flags: RawDirectory.pathOnly | O_DIRECTORY)
     if (reader.size(files) ?? 0) == 0 { left.insert("fds") }
     reader.shut(&files)
+    // Without events nobody knows how many came and went between two samples.
+    if target.name != nil { left.formUnion(["events_lost", "forks", "exits"]) }
     if !target.isWorkload || !context.roots.isOwnProc {
       left.insert("task_clock")
     } else if let failure = target.clockFailure {
@@ -149,9 +158,27 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
 
   /// A workload without the clock that the last one had, or with one again, has other columns.
   override func prepare() -> AcquisitionOutcome {
+    if target.name != nil {
+      isIdle = !isRunning()
+      if isIdle { return .complete }
+    }
     guard target.isWorkload, target.aims > 0, followsOwnProc else { return .complete }
     if hasClock { return target.taskClock == nil ? .layoutChanged : .complete }
     return target.taskClock != nil && TaskClock.isPermitted ? .layoutChanged : .complete
+  }
+
+  /// Whether the process beside the workload runs, with what is there of its tree found.
+  private func isRunning() -> Bool {
+    guard target.pid > 0 else { return false }
+    if target.aims != aims {
+      aims = target.aims
+      begin()
+    }
+    guard let root = table.find(target.pid), refresh(root), !table[root].isEnding else {
+      return false
+    }
+    walk()
+    return true
   }
 
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
@@ -165,6 +192,8 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     rowsLost = 0
     let aims = target.aims
     if aims != self.aims {
+      // Of two processes no difference is made.
+      if target.name != nil, edge != .open { return .absent }
       self.aims = aims
       begin()
     }

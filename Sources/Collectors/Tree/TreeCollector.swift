@@ -1,22 +1,32 @@
 import Glibc
+import KernelText
 import LinuxSystem
 import SampleModel
 import Sampler
 
 /// A process and all its descendants: their sums as frames, each of them and their ends as records.
 struct TreeCollector: Collector {
-  /// Nil where no process is chosen.
+  /// Nil where no process is chosen. Of a process beside the workload it names the instance, and
+  /// the collector is one of its own: `tree[server]`.
   let target: WorkloadTarget?
   /// Rows about threads too.
   let perThread: Bool
 
   let needsTarget = true
 
-  let description = CollectorDescription(
-    name: "tree", summary: "a process and all its descendants, summed; each as records",
-    source: "/proc/PID/{stat,io,statm,fd,task}, process connector, taskstats, perf task-clock",
-    minimumKernel: "3.5", privilege: "none; CAP_NET_ADMIN to see the shortest-lived",
-    cost: .cheap, systemCallsPerSample: 6, metrics: TreeCollector.metrics)
+  let description: CollectorDescription
+
+  /// The collector of this target's tree.
+  init(target: WorkloadTarget?, perThread: Bool) {
+    self.target = target
+    self.perThread = perThread
+    description = CollectorDescription(
+      name: target?.nameOfCollector("tree") ?? "tree",
+      summary: "a process and all its descendants, summed; each as records",
+      source: "/proc/PID/{stat,io,statm,fd,task}, process connector, taskstats, perf task-clock",
+      minimumKernel: "3.5", privilege: "none; CAP_NET_ADMIN to see the shortest-lived",
+      cost: .cheap, systemCallsPerSample: 6, metrics: TreeCollector.metrics)
+  }
 
   private static let tick = 1_000_000_000 / HostFacts.ticksPerSecond
 
@@ -81,9 +91,28 @@ struct TreeCollector: Collector {
       return try ArmedTree(target, context, perThread: perThread)
     } catch {
       throw LBError(
-        .collectorUnavailable, "tree: \(error)",
-        context: ErrorContext(collector: "tree", errno: error.errno))
+        .collectorUnavailable, "\(description.name): \(error)",
+        context: ErrorContext(collector: description.name, errno: error.errno))
     }
+  }
+}
+
+extension WorkloadTarget {
+  /// The name of the collector that looks at it: of a process beside the workload, one of its own.
+  func nameOfCollector(_ collector: String) -> String {
+    name.map { "\(collector)[\($0)]" } ?? collector
+  }
+}
+
+/// Whether a process is there, and not about to end.
+func isRunning(_ pid: Int32, _ roots: MountRoots) -> Bool {
+  do throws(SystemError) {
+    let bytes = try SmallFile.read(roots.proc("\(pid)/stat"))
+    do throws(KernelTextError) { return try !ProcessStat(bytes.span).isEnding } catch {
+      return false
+    }
+  } catch {
+    return false
   }
 }
 

@@ -59,6 +59,8 @@ package struct ProcessAction: PhaseAction {
   let failsPhase: Bool
   /// Whether it may end by itself, with success.
   let mayEnd: Bool
+  /// What measures it, nil where nothing does.
+  var target: WorkloadTarget?
 
   /// What it starts, for `--dry-run`.
   package var summary: String {
@@ -108,6 +110,7 @@ final class BackgroundProcess: PhaseLease {
         context.services.spawner, stop: context.services.stop,
         clock: context.services.clock)
       (self.workload, self.pump) = (workload, pump)
+      action.target?.aim(at: workload.pid)
       workload.openGate()
     } catch {
       throw failure("could not be started: \(error)")
@@ -191,6 +194,7 @@ final class BackgroundProcess: PhaseLease {
   func leave() -> LBError? {
     guard let workload else { return nil }
     self.workload = nil
+    action.target?.release()
     if workload.peekExit() == nil {
       let grace = min(action.specification.grace, StopCoordinator.limit)
       WorkloadLauncher.terminate(workload, grace: grace, context.services)
