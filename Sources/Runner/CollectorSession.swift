@@ -1,4 +1,5 @@
 import LinuxSystem
+package import Logging
 package import SampleModel
 package import Sampler
 
@@ -97,18 +98,19 @@ package final class CollectorSession: CollectorLifecycle {
   private let sampler: SamplerSession
   private let clock: TimeSource
   private let deltas: BracketDeltas
-  private let noticed = RunNotices()
+  private let noticed: EventNotices
   private let workload: WorkloadTarget?
   /// The last bracket, and CLOCK_MONOTONIC when it was opened.
   private var bracket: (number: UInt32, opened: UInt64) = (0, 0)
   private var isDegraded = false
 
   /// Collectors that feed `sinks` beside the bracket's differences; those of the workload's tree
-  /// look at `workload`.
+  /// look at `workload`. What happens beside the samples goes to `logger`.
   package init(
     _ configuration: SamplerConfiguration, requests: [CollectorRequest],
-    workload: WorkloadTarget? = nil, sinks: [any SampleSink]
+    workload: WorkloadTarget? = nil, sinks: [any SampleSink], logger: Logger? = nil
   ) {
+    noticed = EventNotices(logger)
     self.workload = workload
     clock = configuration.time
     let isOfWorkload = workload?.isWorkload ?? false

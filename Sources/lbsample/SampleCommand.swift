@@ -130,6 +130,7 @@ struct SampleCommand: ParsableCommand {
     }
     let names = requests.map(\.collector.description.name).joined(separator: ", ")
     log.logger.info("sampling started: \(names), every \(Durations.brief(plan.interval))")
+    log.record(session.meta)
     defer { log.logger.info("sampling ended") }
     try sample(session, stop: stops.first, plan: plan, view: view, recording: recording)
   }

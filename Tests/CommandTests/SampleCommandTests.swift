@@ -234,6 +234,30 @@ import Testing
       ? [] : arguments.flatMap { ["\($0)-interval", "50ms"] }
   }
 
+  /// What happens beside the samples of a run is in the log file as that of a watch, and in its
+  /// warnings.
+  @Test func theLogOfARunHasWhatIsDamaged() throws {
+    let command = try Command()
+    let stat = "cpu  1 0 1 1 0 0 0 0 0 0\ncpu0 1 0 1 1 0 0 0 0 0 0\nctxt "
+    try command.folder.write("proc/stat", stat + "1\n")
+    try command.folder.write("damaged", stat + "zz\n")
+    let log = command.folder.file("log")
+    let outcome = try command(
+      "run", "--cpu", "--proc-root", command.folder.file("proc"), "-i",
+      "10ms", "--log-file", log, "--", "sh", "-c", "sleep 0.1; cp damaged proc/stat; sleep 0.1")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let logged = SmallFile.text(log) ?? ""
+    for words in [
+      "notice", "line 3, field 2 (ctxt): not a number; left out",
+      "columns changed (layout 2): removed cpu.ctxt", "repetition.end",
+    ] {
+      #expect(logged.contains(words), "\(words): \(logged)")
+    }
+    #expect(logged.components(separatedBy: "not a number").count == 2, "\(logged)")
+    #expect(outcome.output.contains("warning  ") && outcome.output.contains("(ctxt): not a number"))
+    #expect(outcome.error == "" || !outcome.error.contains("not a number"), "\(outcome.error)")
+  }
+
   /// A terminal that gets narrower while it is sampled.
   @Test func theTableFollowsItsWindow() throws {
     let terminal = try Terminal(columns: 150)
