@@ -339,6 +339,13 @@ int lb_read_statfs(const char *path, uint64_t fields[7]) {
   return 0;
 }
 
+int lb_device_of(const char *path, uint64_t *device) {
+  struct stat status;
+  if (stat(path, &status) < 0) return -errno;
+  *device = status.st_dev;
+  return 0;
+}
+
 int lb_has_changed(int fd) {
   struct pollfd entry = {.fd = fd, .events = POLLPRI};
   return poll(&entry, 1, 0) > 0;

@@ -45,6 +45,12 @@ package enum KernelCalls {
     }
   }
 
+  /// The device of the file system that `path`, a C string, is in; nil when it cannot be asked.
+  package static func device(of path: UnsafePointer<CChar>) -> UInt64? {
+    var device: UInt64 = 0
+    return unsafe lb_device_of(path, &device) == 0 ? device : nil
+  }
+
   /// Whether an open mountinfo has changed since it was opened, or asked this last.
   package static func hasChanged(_ descriptor: Int32) -> Bool { lb_has_changed(descriptor) != 0 }
 }

@@ -1,13 +1,41 @@
 import SampleModel
 
+/// Records that stand below the table's rows, a line each, by the names of their schemas.
+enum RecordLines: String {
+  case busiest
+  case flows = "packet_flow"
+
+  /// What stands above them.
+  var heading: String {
+    switch self {
+    case .busiest: BusiestLines.heading
+    case .flows: FlowLines.heading
+    }
+  }
+
+  /// A line for each row.
+  func lines(_ rows: Span<UInt64>, _ schema: RecordSchema) -> [String] {
+    switch self {
+    case .busiest: BusiestLines.lines(rows, schema)
+    case .flows: FlowLines.lines(rows, schema)
+    }
+  }
+
+  /// Cells of these widths, each with a space behind it, and what follows them.
+  static func line(_ cells: [(String, Int)], _ rest: String) -> String {
+    cells.reduce(into: "") { line, cell in
+      line += String(repeating: " ", count: max(0, cell.1 - cell.0.count)) + cell.0 + " "
+    } + " " + rest
+  }
+}
+
 /// The busiest processes of a tick as lines below the table's row, as pidstat's users know them.
 enum BusiestLines {
-  static let recordName = "busiest"
+  static let heading = "    pid  cpu %     rss  thr   cpu   read/s  write/s  command"
 
-  /// A heading, and a line for each row: CPU as a share of one, I/O by the second.
-  static func text(_ rows: Span<UInt64>, _ schema: RecordSchema, indent: Int) -> String {
-    let margin = String(repeating: " ", count: indent + 1)
-    var lines = margin + "    pid  cpu %     rss  thr   cpu   read/s  write/s  command\n"
+  /// A line for each row: CPU as a share of one, I/O by the second.
+  static func lines(_ rows: Span<UInt64>, _ schema: RecordSchema) -> [String] {
+    var lines: [String] = []
     for row in 0..<rows.count / schema.fields.count {
       var numbers: [String: Double] = [:]
       var command = ""
@@ -29,12 +57,9 @@ enum BusiestLines {
         (Readable.fixed(numbers["processor"] ?? 0, 0), 5), (rate("read_bytes"), 8),
         (rate("write_bytes"), 8),
       ]
-      lines += margin
-      for (text, width) in cells {
-        lines += String(repeating: " ", count: max(0, width - text.count)) + text + " "
-      }
       // A name may hold anything: control characters would move the terminal's cursor.
-      lines += " " + command.filter { !$0.isNewline && ($0.asciiValue ?? 32) >= 32 } + "\n"
+      let name = command.filter { !$0.isNewline && ($0.asciiValue ?? 32) >= 32 }
+      lines.append(RecordLines.line(cells, name))
     }
     return lines
   }

@@ -2,12 +2,11 @@ import SampleModel
 
 /// The flows and ports with most bytes as lines below the table's row.
 enum FlowLines {
-  static let recordName = "packet_flow"
+  static let heading = "   bytes  at most  packets  flow"
 
-  /// A heading, and a line for each row: amounts since the bracket began.
-  static func text(_ rows: Span<UInt64>, _ schema: RecordSchema, indent: Int) -> String {
-    let margin = String(repeating: " ", count: indent + 1)
-    var lines = margin + "   bytes  at most  packets  flow\n"
+  /// A line for each row: amounts since the bracket began.
+  static func lines(_ rows: Span<UInt64>, _ schema: RecordSchema) -> [String] {
+    var lines: [String] = []
     for row in 0..<rows.count / schema.fields.count {
       var numbers: [String: UInt64] = [:]
       var texts: [String: String] = [:]
@@ -23,11 +22,8 @@ enum FlowLines {
         (Readable.bytes(Double(least)), 8), (Readable.bytes(Double(bytes)), 8),
         ((numbers["packets"] ?? 0) == 0 ? "-" : "\(numbers["packets"] ?? 0)", 8),
       ]
-      lines += margin
-      for (text, width) in cells {
-        lines += String(repeating: " ", count: max(0, width - text.count)) + text + " "
-      }
-      lines += " " + (texts["interface"] ?? "") + " " + name(numbers, texts) + "\n"
+      lines.append(
+        RecordLines.line(cells, (texts["interface"] ?? "") + " " + name(numbers, texts)))
     }
     return lines
   }

@@ -2,8 +2,12 @@ extension TableSink {
   /// What the terminal offers.
   package struct Style: Sendable {
     package var width: Int
-    /// Rows between two headings.
+    /// Lines between two headings.
     package var pageRows: Int
+    /// The same two as the window has them now, nil where that is not known; asked for each row.
+    package var window: (@Sendable () -> (width: Int, pageRows: Int)?)?
+    /// What stands for the missing part of a name that was cut.
+    package var ellipsis: Character = "…"
     package var colour: Bool
     /// Whether each CPU has columns of its own.
     package var perCPU: Bool

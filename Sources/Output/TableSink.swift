@@ -31,8 +31,8 @@ package final class TableSink: SampleSink {
     /// Its values by slot; by name as long as it is not known which are needed.
     var values: [Double?]
     var early: [String: Double] = [:]
-    /// Lines that go below it.
-    var below = ""
+    /// Records that go below it.
+    var below: [(kind: RecordLines, lines: [String])] = []
   }
 
   /// Where the values of one stream stand that a row needs, and the slots that they go to.
@@ -42,9 +42,10 @@ package final class TableSink: SampleSink {
   }
 
   private var reader: StreamReader
-  private let style: Style
+  private var style: Style
   private let writer: TextWriter
   private let notice: (String) -> Void
+  private let detail: (String) -> Void
   private let clock: (UInt64) -> String
   private let clockWidth: Int
   private var buffer = TextBuffer()
@@ -57,21 +58,26 @@ package final class TableSink: SampleSink {
   /// Instances that have counted nothing since boot: the first to go.
   private var idle: [UInt16: Set<String>] = [:]
   private var toldDropped = Set<String>()
-  private var rowsSinceHeading = 0
+  private var hasToldWhatIsShown = false
+  /// The next row's columns have a heading.
+  private var hasHeading = false
+  private var linesSinceHeading = 0
+  /// Records that have a heading of their own on this screen.
+  private var headed = Set<RecordLines>()
   /// Open rows, in order of their first frames.
   private var rows: [Row] = []
   private var limit = OpenRows.ofOneThread
   /// The slots of a row's values, by name.
   private var slots: [String: Int] = [:]
   private var schemas: [UInt16: RecordSchema] = [:]
-  /// Lines that go below the next row, since theirs is not shown.
-  private var below = ""
   package private(set) var bytesWritten: UInt64 = 0
 
-  /// A table; `clock` turns Unix nanoseconds into wall-clock time, always as long.
+  /// A table; `clock` turns Unix nanoseconds into wall-clock time, always as long. `notice` is told
+  /// what everybody should know, `detail` what is of interest to few.
   package init(
     reader: StreamReader, style: Style, clock: @escaping (UInt64) -> String,
-    writer: @escaping TextWriter, notice: @escaping (String) -> Void
+    writer: @escaping TextWriter, notice: @escaping (String) -> Void,
+    detail: @escaping (String) -> Void = { _ in }
   ) {
     self.reader = reader
     self.style = style
@@ -79,18 +85,7 @@ package final class TableSink: SampleSink {
     clockWidth = max(4, clock(0).count)
     self.writer = writer
     self.notice = notice
-  }
-
-  /// Terminal columns that these take, separators between groups included.
-  static func width(of columns: [TableColumn]) -> Int {
-    var width = 0
-    var group: String?
-    for column in columns {
-      width += 1 + max(column.format.width, column.heading.count)
-      if column.group != group { width += 2 }
-      group = column.group
-    }
-    return width
+    self.detail = detail
   }
 
   /// Takes the clock anchor.
@@ -103,12 +98,29 @@ package final class TableSink: SampleSink {
   /// New columns: the next row comes under a new heading.
   package func layout(_ layout: Layout) throws(LBError) {
     while !rows.isEmpty { endRow() }
-    // What was passed over has nothing to compare its next values with.
-    if shown != nil {
-      for stream in reader.layouts.keys where needed(of: stream) == nil { reader.forget(stream) }
-    }
+    chooseAnew()
     reader.layout(layout)
+  }
+
+  /// Columns are chosen before the next row.
+  private func chooseAnew() {
+    guard shown != nil else { return }
+    // What was passed over has nothing to compare its next values with.
+    for stream in reader.layouts.keys where needed(of: stream) == nil { reader.forget(stream) }
+    for place in rows.indices {
+      for (name, slot) in slots { rows[place].early[name] = rows[place].values[slot] }
+    }
     shown = nil
+  }
+
+  /// Other columns fit a window that has another width; what they show was not read for the rows
+  /// that are open.
+  private func followWindow() {
+    guard let window = style.window?() else { return }
+    style.pageRows = window.pageRows
+    guard window.width != style.width else { return }
+    style.width = window.width
+    chooseAnew()
   }
 
   /// Of an earlier frame, what later rates are counted from.
@@ -166,20 +178,31 @@ package final class TableSink: SampleSink {
     return rows.count - 1
   }
 
-  /// The busiest processes and flows stand below their row; other records are not shown.
+  /// The busiest processes and flows stand below their row, each in a line with its time; other
+  /// records are not shown.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
-    guard let schema = schemas[header.stream], header.edge == .none else { return }
-    let text: String
-    switch schema.name {
-    case BusiestLines.recordName: text = BusiestLines.text(rows, schema, indent: clockWidth)
-    case FlowLines.recordName: text = FlowLines.text(rows, schema, indent: clockWidth)
-    default: return
-    }
-    if let place = self.rows.lastIndex(where: { OpenRows.isSameTick($0.header, header) }) {
-      self.rows[place].below += text
+    guard let schema = schemas[header.stream], let kind = RecordLines(rawValue: schema.name),
+      header.edge == .none || reader.isRun && header.edge == .close
+    else { return }
+    let place = self.rows.lastIndex { OpenRows.isSameTick($0.header, header) }
+    let time = clock(place.map { self.rows[$0].time } ?? reader.unixTime(of: header.start))
+    let lines = kind.lines(rows, schema).map { "\(time) \($0)" }
+    if let place {
+      self.rows[place].below.append((kind, lines))
     } else {
-      below += text
+      append(kind, lines)
     }
+  }
+
+  /// Records, under their heading where this screen has none yet.
+  private func append(_ kind: RecordLines, _ lines: [String]) {
+    var lines = lines
+    if headed.insert(kind).inserted {
+      let heading = "time" + String(repeating: " ", count: clockWidth - 3) + kind.heading
+      lines.insert(marked(heading, "4"), at: 0)
+    }
+    for line in lines { buffer.append(line + "\n") }
+    linesSinceHeading += lines.count
   }
 
   /// Says what happened beside the samples.
@@ -199,11 +222,11 @@ package final class TableSink: SampleSink {
 
   /// Draws the oldest open row.
   private func endRow() {
+    followWindow()
     let cells = shown ?? prepare()
     let row = rows.removeFirst()
-    if rowsSinceHeading == 0 { appendHeading() }
-    rowsSinceHeading += 1
-    if rowsSinceHeading >= style.pageRows { rowsSinceHeading = 0 }
+    if !hasHeading || linesSinceHeading >= style.pageRows { appendHeading() }
+    linesSinceHeading += 1
     // Taken out, so that not each cell meets a check of exclusive access.
     var line = TextBuffer()
     var drawn: [DrawnCell] = []
@@ -222,11 +245,7 @@ package final class TableSink: SampleSink {
     swap(&line, &buffer)
     swap(&drawn, &self.drawn)
     buffer.append(ascii: "\n")
-    let lines = below + row.below
-    guard !lines.isEmpty else { return }
-    buffer.append(lines)
-    below = ""
-    rowsSinceHeading = 0
+    for (kind, lines) in row.below { append(kind, lines) }
   }
 
   private static func value(of cell: Cell, _ values: [Double?]) -> Double? {
@@ -267,7 +286,7 @@ package final class TableSink: SampleSink {
       // The line of all CPUs adds their times up: 100 % is what all of them have.
       let isOfAll = column.format == .percent && column.source.hasSuffix("[all]")
       return Cell(
-        format: column.format, width: max(column.format.width, column.heading.count),
+        format: column.format, width: column.width,
         source: slot(column.source), divisor: column.divisor.map(slot),
         share: column.share.map(slot), parts: isOfAll ? Double(cpuCount) : 1,
         beginsGroup: column.group != group, isIdle: column.source.hasPrefix("cpu.idle"),
@@ -290,15 +309,25 @@ package final class TableSink: SampleSink {
       for (name, slot) in slots { rows[place].values[slot] = rows[place].early[name] }
       rows[place].early = [:]
     }
-    rowsSinceHeading = 0
-    let fresh = fitted.dropped.map(\.source).filter { toldDropped.insert($0).inserted }
-    if !fresh.isEmpty {
-      notice(
-        "the terminal is \(style.width) columns wide: \(fresh.count) columns are not shown "
-          + "(\(fresh.prefix(4).joined(separator: ", "))\(fresh.count > 4 ? ", …" : "")); "
-          + "--format csv and ndjson have them all")
-    }
+    hasHeading = false
+    tell(fitted, layouts)
     return cells
+  }
+
+  /// Says once what is shown of all there is, and of each column that there is no room for it.
+  private func tell(
+    _ fitted: (kept: [TableColumn], dropped: [TableColumn]), _ layouts: [Layout]
+  ) {
+    let count = fitted.kept.count + fitted.dropped.count
+    if !hasToldWhatIsShown,
+      let glance = TableView.glance(
+        fitted.kept, of: count, layouts.filter { !$0.columns.isEmpty }, isChosen: style.showsAll)
+    {
+      hasToldWhatIsShown = true
+      notice(glance)
+    }
+    let fresh = fitted.dropped.map(\.source).filter { toldDropped.insert($0).inserted }
+    if !fresh.isEmpty { detail("no room in the table for \(fresh.joined(separator: ", "))") }
   }
 
   private func tellOnce(_ message: String) {
@@ -312,27 +341,19 @@ package final class TableSink: SampleSink {
   }
 
   private func appendHeading() {
-    var top = String(repeating: " ", count: clockWidth)
-    var bottom = "time" + String(repeating: " ", count: clockWidth - 4)
-    var index = 0
-    while index < columns.count {
-      let group = columns[index].group
-      var line = ""
-      while index < columns.count, columns[index].group == group {
-        let width = max(columns[index].format.width, columns[index].heading.count)
-        let pad = String(repeating: " ", count: width - columns[index].heading.count)
-        line += " " + pad + columns[index].heading
-        index += 1
-      }
-      bottom += " |" + line
-      let title = String(group.prefix(max(1, line.count - 1)))
-      let left = (line.count - title.count) / 2
-      top +=
-        " |" + String(repeating: " ", count: left) + title
-        + String(repeating: " ", count: line.count - title.count - left)
+    let lines = TableView.heading(columns, clockWidth: clockWidth, ellipsis: style.ellipsis)
+    for (place, line) in lines.enumerated() {
+      // Groups bold, a line below the last.
+      let mark = place == 0 ? "1" : place == lines.count - 1 ? "4" : nil
+      buffer.append((mark.map { marked(line, $0) } ?? line) + "\n")
     }
-    buffer.append(style.colour ? "\u{1b}[1m\(top)\u{1b}[0m\n" : top + "\n")
-    buffer.append(style.colour ? "\u{1b}[4m\(bottom)\u{1b}[0m\n" : bottom + "\n")
+    hasHeading = true
+    linesSinceHeading = 0
+    headed = []
+  }
+
+  private func marked(_ line: String, _ mark: String) -> String {
+    style.colour ? "\u{1b}[\(mark)m\(line)\u{1b}[0m" : line
   }
 
   /// A cell with the space in front of it.

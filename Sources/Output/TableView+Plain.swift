@@ -32,9 +32,10 @@ extension TableView {
       let group =
         isHost || isOneMetric
         ? layout.collector : UInt(instance) == nil ? instance : "\(layout.collector) \(instance)"
+      let format = format(metric)
       return TableColumn(
-        group: group, heading: heading, source: column.name, format: format(metric),
-        rank: 4 + place)
+        group: group, heading: heading, source: column.name, format: format,
+        unit: unit(metric, format), rank: 4 + place)
     }
   }
 

@@ -48,8 +48,13 @@ package struct TableColumn: Sendable {
   /// the time is marked.
   package var share: String?
   package let format: CellFormat
+  /// What its cells are in: `%`, `/s`, `B`; empty for a plain number.
+  package var unit = ""
   /// Columns of a higher rank go first when the terminal is too narrow.
   package let rank: Int
+
+  /// Columns of the terminal that it takes, without the space in front.
+  package var width: Int { max(format.width, heading.count, unit.count) }
 }
 
 /// Which columns the live table shows of each collector, and in which order they go when the
@@ -79,8 +84,8 @@ package enum TableView {
       Spec("iowait", "wai", .percent, 2), Spec("irq", "hiq", .percent, 7),
       Spec("softirq", "siq", .percent, 5), Spec("steal", "stl", .percent, 4),
       Spec("procs_running", "run", .count, 3), Spec("procs_blocked", "blk", .count, 3),
-      Spec("intr", "int/s", .count, 3), Spec("ctxt", "csw/s", .count, 3),
-      Spec("processes", "new/s", .count, 6),
+      Spec("intr", "intr", .count, 3), Spec("ctxt", "csw", .count, 3),
+      Spec("processes", "new", .count, 6),
     ],
     "memory": [
       Spec("MemFree", "free", .bytes, 3), Spec("MemAvailable", "avail", .bytes, 2),
@@ -89,9 +94,9 @@ package enum TableView {
     ],
     "disk": [
       Spec("read_sectors", "read", .bytes, 1), Spec("write_sectors", "writ", .bytes, 1),
-      Spec("read_ios", "rd/s", .count, 6), Spec("write_ios", "wr/s", .count, 6),
-      Spec("read_ticks", "rd ms", .milliseconds, 5, per: "read_ios"),
-      Spec("write_ticks", "wr ms", .milliseconds, 5, per: "write_ios"),
+      Spec("read_ios", "rd", .count, 6), Spec("write_ios", "wr", .count, 6),
+      Spec("read_ticks", "rdlat", .milliseconds, 5, per: "read_ios"),
+      Spec("write_ticks", "wrlat", .milliseconds, 5, per: "write_ios"),
       Spec("io_ticks", "busy", .percent, 3),
     ],
     "pressure": [
@@ -101,14 +106,14 @@ package enum TableView {
     "process": [
       Spec("utime", "usr", .percent, 1), Spec("stime", "sys", .percent, 1),
       Spec("rss", "rss", .bytes, 2), Spec("num_threads", "thrds", .count, 4),
-      Spec("majflt", "maj/s", .count, 5), Spec("read_bytes", "read", .bytes, 4),
+      Spec("majflt", "majflt", .count, 5), Spec("read_bytes", "read", .bytes, 4),
       Spec("write_bytes", "write", .bytes, 4),
     ],
     "top": [Spec("processes", "procs", .count, 4)],
     "packets": [
-      Spec("packets_in", "pkt/s", .count, 1), Spec("packets_out", "out/s", .count, 2),
+      Spec("packets_in", "pkt in", .count, 1), Spec("packets_out", "pktout", .count, 2),
       Spec("bytes_in", "in", .bytes, 1), Spec("bytes_out", "out", .bytes, 2),
-      Spec("dropped_socket", "lost/s", .count, 3),
+      Spec("dropped_socket", "lost", .count, 3),
     ],
     "footprint": [
       Spec("Pss", "pss", .bytes, 2), Spec("Swap", "swap", .bytes, 5),
@@ -117,7 +122,7 @@ package enum TableView {
     "tree": [
       Spec("sum_exec_runtime", "cpu", .percent, 1), Spec("rss", "rss", .bytes, 2),
       Spec("processes", "procs", .count, 2), Spec("threads", "thrds", .count, 4),
-      Spec("forks", "forks", .count, 4), Spec("majflt", "maj/s", .count, 5),
+      Spec("forks", "forks", .count, 4), Spec("majflt", "majflt", .count, 5),
       Spec("read_bytes", "read", .bytes, 4), Spec("write_bytes", "write", .bytes, 4),
     ],
     "cgroup": [
@@ -136,7 +141,7 @@ package enum TableView {
       Spec("load15", "15min", .fixed, 4),
     ],
     "vm": [
-      Spec("pgfault", "flt/s", .count, 4), Spec("pgmajfault", "maj/s", .count, 4),
+      Spec("pgfault", "faults", .count, 4), Spec("pgmajfault", "majflt", .count, 4),
       Spec("pswpin", "swp in", .count, 5), Spec("pswpout", "swpout", .count, 5),
     ],
     "numa": [
@@ -171,7 +176,7 @@ package enum TableView {
       for column in layout.columns where known.insert(column.instance).inserted {
         instances.append(column.instance)
       }
-      let names = Set(layout.columns.map(\.name))
+      let metrics = Dictionary(layout.columns.map { ($0.name, $0.metric) }) { first, _ in first }
       let prefix = layout.columns.first?.name.prefix { $0 != "." } ?? ""
       // What never counted anything is of least interest, the loopback interface of little.
       let lesser: (String) -> Int = { instance in
@@ -190,13 +195,14 @@ package enum TableView {
             instance.isEmpty
             ? "\(prefix).\(spec.metric)"
             : "\(prefix).\(spec.metric)[\(instance)]"
-          guard names.contains(source) else { continue }
+          guard let metric = metrics[source] else { continue }
           var column = TableColumn(
             group: group(layout.collector, instance), heading: spec.heading, source: source,
             format: spec.format, rank: spec.rank + (instance.isEmpty ? 0 : place))
           column.divisor = spec.divisor.map {
             instance.isEmpty ? "\(prefix).\($0)" : "\(prefix).\($0)[\(instance)]"
           }
+          column.unit = unit(metric, spec.format)
           columns.append(column)
         }
       }
@@ -230,6 +236,7 @@ package enum TableView {
         group: eventGroup(column.instance), heading: column.metric.name,
         source: column.name, format: format, rank: isAll ? 1 : 5)
       shown.share = column.share
+      shown.unit = unit(column.metric, format)
       return shown
     }
   }
@@ -258,7 +265,7 @@ package enum TableView {
   ) -> (kept: [TableColumn], dropped: [TableColumn]) {
     var kept = columns
     var dropped: [TableColumn] = []
-    while kept.count > 1, fixed + TableSink.width(of: kept) > width {
+    while kept.count > 1, fixed + Self.width(of: kept) > width {
       let worst = kept.indices.max { (kept[$0].rank, $0) < (kept[$1].rank, $1) } ?? 0
       dropped.append(kept.remove(at: worst))
     }

@@ -1,4 +1,5 @@
 import LinuxSystem
+package import Logging
 package import SampleModel
 package import Sampler
 
@@ -97,18 +98,21 @@ package final class CollectorSession: CollectorLifecycle {
   private let sampler: SamplerSession
   private let clock: TimeSource
   private let deltas: BracketDeltas
-  private let noticed = RunNotices()
+  private let noticed: EventNotices
   private let workload: WorkloadTarget?
   /// The last bracket, and CLOCK_MONOTONIC when it was opened.
   private var bracket: (number: UInt32, opened: UInt64) = (0, 0)
   private var isDegraded = false
 
   /// Collectors that feed `sinks` beside the bracket's differences; those of the workload's tree
-  /// look at `workload`. `remarks` are notices from the start.
+  /// look at `workload`. `remarks` are notices from the start; what happens beside the samples goes
+  /// to `logger`.
   package init(
     _ configuration: SamplerConfiguration, requests: [CollectorRequest],
-    workload: WorkloadTarget? = nil, remarks: [String] = [], sinks: [any SampleSink]
+    workload: WorkloadTarget? = nil, remarks: [String] = [], sinks: [any SampleSink],
+    logger: Logger? = nil
   ) {
+    noticed = EventNotices(logger)
     for remark in remarks { noticed.add(remark) }
     self.workload = workload
     clock = configuration.time

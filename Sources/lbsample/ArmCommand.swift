@@ -60,6 +60,7 @@ struct ArmCommand: ParsableCommand {
     var configuration = try sampling.configuration(
       settings, interval: "run.interval",
       filter: ColumnFilter(only: collectors.only, except: collectors.except), workload: nil)
+    let eventLog = try EventLog(log)
     let stops = try StopSignals()
     configuration.stop = stops.first
     let socket: ControlSocket
@@ -77,10 +78,11 @@ struct ArmCommand: ParsableCommand {
       try BracketRecording(
         path: path, name: name, interval: configuration.interval,
         host: HostFacts.read(sampling.roots), configuration: settings.all + collectors.entries,
-        log: log)
+        logger: eventLog.logger)
     }
     let session = CollectorSession(
-      configuration, requests: requests, sinks: recording.map { [$0.sink] } ?? [])
+      configuration, requests: requests, sinks: recording.map { [$0.sink] } ?? [],
+      logger: eventLog.logger)
     ResidentMemory.releaseProgram()
     do throws(LBError) {
       try session.arm()
@@ -90,6 +92,7 @@ struct ArmCommand: ParsableCommand {
       throw error
     }
     defer { session.disarm() }
+    eventLog.record(session.meta)
     for note in session.meta?.notes ?? [] where log.verbose { Console.say("lbsample: \(note)") }
     let server = ControlServer(
       socket, collectors: session, stop: stops.first, clock: TimeSource.system,

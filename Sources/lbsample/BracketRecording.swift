@@ -17,9 +17,8 @@ final class BracketRecording: BracketKeeper {
   /// Creates the file with everything that is known before the first bracket.
   init(
     path: String, name: String, interval: UInt64, host: [(name: String, value: String)],
-    configuration: [ConfigurationEntry], log: LogOptions
+    configuration: [ConfigurationEntry], logger: Logger
   ) throws(LBError) {
-    let logger = try EventLog.logger(log)
     let now = clock.realtime()
     let runID = RunDirectory.newRunID(
       name: name, unixNanoseconds: now, random: .random(in: .min ... .max))

@@ -10,8 +10,6 @@ struct EventLog {
   /// The log file alone, for what the console is told anyway.
   private(set) var file: Logger?
 
-  static func logger(_ options: LogOptions) throws(LBError) -> Logger { try Self(options).logger }
-
   init(_ options: LogOptions) throws(LBError) {
     let level: Logger.Level = options.quiet ? .error : options.verbose ? .debug : .error
     let console = LineHandler(level: level) { Console.say($0) }
@@ -40,23 +38,15 @@ struct EventLog {
     logger = Logger(label: "lbsample") { _ in MultiplexLogHandler([console, toFile]) }
     self.file = Logger(label: "lbsample") { _ in toFile }
   }
-}
 
-/// Logs what happens beside the samples.
-final class EventNotices: SampleSink {
-  private let logger: Logger
-  var bytesWritten: UInt64 { 0 }
-
-  init(_ logger: Logger) { self.logger = logger }
-
-  func begin(_ meta: StreamMeta) throws(LBError) {}
-  func layout(_ layout: Layout) throws(LBError) {}
-  func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {}
-  func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
-  func commit(watermark: UInt64) throws(LBError) {}
-
-  func event(_ event: SampleEvent) throws(LBError) {
-    if event.kind != .clockAnchor { logger.notice("\(event.message)") }
+  /// Puts into the file what could not be had, and why, which the console and results say in their
+  /// own ways.
+  func record(_ meta: StreamMeta?) {
+    guard let file, let meta else { return }
+    for missing in meta.unavailable {
+      file.notice("skipping \(missing.collector): \(missing.reason)")
+    }
+    for note in meta.notes { file.notice("\(note)") }
   }
 }
 

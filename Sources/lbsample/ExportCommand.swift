@@ -110,7 +110,7 @@ struct ExportCommand: ParsableCommand {
       let sink = TableSink(
         reader: stream, style: style,
         clock: Console.clock(interval: try RunReplay.interval(reader)), writer: writer,
-        notice: notice)
+        notice: notice, detail: options.log.verbose ? notice : { _ in })
       try replay.play(into: sink)
     default:
       try replay.play(into: csv.sink(stream, writer: writer, notice: notice))

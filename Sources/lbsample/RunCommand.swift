@@ -182,7 +182,7 @@ struct RunCommand: ParsableCommand {
       answers: isatty(STDIN_FILENO) == 1 && Console.errorIsTerminal ? STDIN_FILENO : nil,
       isAvailable: CollectorRegistry.availability(sampling.roots))
     let told = try RunEvents(events, services, isResumed: earlier != nil)
-    let logger = try EventLog.logger(log)
+    let eventLog = try EventLog(log)
     // Everything that may fail is opened before anything is armed or made.
     let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)
     defer { line.close() }
@@ -197,7 +197,8 @@ struct RunCommand: ParsableCommand {
     let session = CollectorSession(
       configuration, requests: requests, workload: target,
       remarks: unmeasured.map { [$0] } ?? [],
-      sinks: [StoreSink(writer, behind: record.earlier, now: Clock.monotonic)])
+      sinks: [StoreSink(writer, behind: record.earlier, now: Clock.monotonic)],
+      logger: eventLog.logger)
     ResidentMemory.releaseProgram()
     do throws(LBError) {
       try session.arm()
@@ -206,8 +207,9 @@ struct RunCommand: ParsableCommand {
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
     }
+    eventLog.record(session.meta)
     let journal = Journal(
-      runID: runID, clock: clock, logger: logger, store: writer
+      runID: runID, clock: clock, logger: eventLog.logger, store: writer
     ) { told.tell($0) }
     let context = RunContext(
       runID: runID, specification: specification, services: services, store: writer,

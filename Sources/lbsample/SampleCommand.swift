@@ -130,6 +130,7 @@ struct SampleCommand: ParsableCommand {
     }
     let names = requests.map(\.collector.description.name).joined(separator: ", ")
     log.logger.info("sampling started: \(names), every \(Durations.brief(plan.interval))")
+    log.record(session.meta)
     defer { log.logger.info("sampling ended") }
     try sample(session, stop: stops.first, plan: plan, view: view, recording: recording)
   }
@@ -279,6 +280,7 @@ struct SampleCommand: ParsableCommand {
     let reader = StreamReader(raw: raw)
     let writer: TextWriter = { bytes throws(LBError) in try destination.write(bytes) }
     let isQuiet = log.quiet
+    let isVerbose = log.verbose
     let notice: (String) -> Void = {
       record($0)
       if !isQuiet { Console.say("lbsample: \($0)") }
@@ -303,7 +305,7 @@ struct SampleCommand: ParsableCommand {
       return TableSink(
         reader: reader, style: style,
         clock: Console.clock(interval: settings.duration("sample.interval")), writer: writer,
-        notice: notice)
+        notice: notice, detail: isVerbose ? notice : record)
     }
   }
 
@@ -353,10 +355,20 @@ enum TableStyle {
       }
     var style = TableSink.Style(
       colour: colour, perCPU: perCPU, cpuCount: cpuCount)
-    if onTerminal, let size = Console.terminalSize() {
-      style.width = size.columns
-      style.pageRows = max(5, size.rows - 3)
+    style.ellipsis = isUTF8(environment) ? "…" : "~"
+    if onTerminal {
+      style.window = {
+        // Three lines of headings stand above, one is free below.
+        Console.terminalSize().map { (width: $0.columns, pageRows: max(5, $0.rows - 4)) }
+      }
+      if let window = style.window?() { (style.width, style.pageRows) = window }
     }
     return style
+  }
+
+  /// Whether the locale's characters are those of UTF-8 (locale(7)).
+  static func isUTF8(_ environment: [String: String]) -> Bool {
+    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].compactMap { environment[$0] }.first { !$0.isEmpty }
+    return locale.map { ["utf-8", "utf8"].contains(where: $0.lowercased().contains) } ?? false
   }
 }

@@ -168,7 +168,7 @@ import Testing
   @Test func vmstatsTwoNumbersAreUnderstood() throws {
     let outcome = try Command()("0.05", "3", "--cpu")
     #expect(outcome.code == 0)
-    #expect(outcome.lines.count == 5)
+    #expect(outcome.lines.count == 6, "three lines of headings: \(outcome.output)")
   }
 
   @Test func anInterfaceMayComeAndGo() throws {
@@ -234,6 +234,61 @@ import Testing
       ? [] : arguments.flatMap { ["\($0)-interval", "50ms"] }
   }
 
+  /// What happens beside the samples of a run is in the log file as that of a watch, and in its
+  /// warnings.
+  @Test func theLogOfARunHasWhatIsDamaged() throws {
+    let command = try Command()
+    let stat = "cpu  1 0 1 1 0 0 0 0 0 0\ncpu0 1 0 1 1 0 0 0 0 0 0\nctxt "
+    try command.folder.write("proc/stat", stat + "1\n")
+    try command.folder.write("damaged", stat + "zz\n")
+    let log = command.folder.file("log")
+    let outcome = try command(
+      "run", "--cpu", "--proc-root", command.folder.file("proc"), "-i",
+      "10ms", "--log-file", log, "--", "sh", "-c", "sleep 0.1; cp damaged proc/stat; sleep 0.1")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let logged = SmallFile.text(log) ?? ""
+    for words in [
+      "notice", "line 3, field 2 (ctxt): not a number; left out",
+      "columns changed (layout 2): removed cpu.ctxt", "repetition.end",
+    ] {
+      #expect(logged.contains(words), "\(words): \(logged)")
+    }
+    #expect(logged.components(separatedBy: "not a number").count == 2, "\(logged)")
+    #expect(outcome.output.contains("warning  ") && outcome.output.contains("(ctxt): not a number"))
+    #expect(outcome.error == "" || !outcome.error.contains("not a number"), "\(outcome.error)")
+  }
+
+  /// A terminal that gets narrower while it is sampled.
+  @Test func theTableFollowsItsWindow() throws {
+    let terminal = try Terminal(columns: 150)
+    let command = try Command()
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Command.path)
+    process.arguments = ["--cpu", "--memory", "--vm", "--vm-interval", "50ms", "-i", "50ms"]
+    process.environment = command.environment.merging(["NO_COLOR": "1"]) { $1 }
+    process.standardOutput = terminal.ownEnd
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    defer { process.waitUntilExit() }
+    func lines() -> [String] { terminal.text().split(separator: "\n").map(String.init) }
+    func wait(_ condition: ([String]) -> Bool) -> Bool {
+      for _ in 0..<2000 {
+        if condition(lines()) { return true }
+        usleep(5000)
+      }
+      return false
+    }
+    #expect(wait { $0.count > 4 })
+    let wide = lines().count
+    #expect(lines()[0].contains("memory") && lines()[0].count > 80, "\(lines())")
+    terminal.resize(columns: 30)
+    #expect(wait { $0.dropFirst(wide).count { $0.hasPrefix("time") } == 1 }, "\(lines())")
+    #expect(wait { ($0.last?.count ?? 0) <= 30 && $0.last?.contains(":") == true })
+    let narrow = lines().dropFirst(wide).drop { !$0.hasPrefix("  ") }
+    #expect(narrow.count >= 3 && narrow.allSatisfy { $0.count <= 30 }, "\(narrow)")
+    process.interrupt()
+  }
+
   @Test func whatHasNoRowInTimeIsSaid() throws {
     let outcome = try Command()("--links", "--cpu", "-i", "50ms", "-c", "1")
     #expect(outcome.code == 0, "\(outcome.error)")
@@ -282,5 +337,43 @@ import Testing
     #expect(logged.components(separatedBy: words).count == 2, "\(logged)")
     #expect(logged.contains("sampling started: cpu, every 10ms"))
     #expect(outcome.error.contains("columns changed (layout 2): removed cpu.ctxt"))
+  }
+}
+
+/// A terminal of a test's own.
+private final class Terminal {
+  private let master: Int32
+  /// What a process writes to.
+  let ownEnd: FileHandle
+  private var bytes: [UInt8] = []
+
+  init(columns: UInt16) throws {
+    master = unsafe open("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)
+    // TIOCSPTLCK and TIOCGPTPEER of asm-generic/ioctls.h.
+    var isLocked: Int32 = 0
+    guard master >= 0, unsafe ioctl(master, 0x4004_5431, &isLocked) == 0 else {
+      throw SystemError("/dev/ptmx", errno: errno)
+    }
+    let end = ioctl(master, 0x5441, O_RDWR | O_NOCTTY | O_CLOEXEC)
+    guard end >= 0 else { throw SystemError("TIOCGPTPEER", errno: errno) }
+    ownEnd = FileHandle(fileDescriptor: end, closeOnDealloc: true)
+    resize(columns: columns)
+  }
+
+  deinit { close(master) }
+
+  func resize(columns: UInt16) {
+    var size = winsize(ws_row: 50, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+    _ = unsafe ioctl(master, UInt(TIOCSWINSZ), &size)
+  }
+
+  /// All that was written so far, without the returns that a terminal puts before line feeds.
+  func text() -> String {
+    var part = [UInt8](repeating: 0, count: 4096)
+    while true {
+      let count = unsafe read(master, &part, part.count)
+      guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
+      bytes += part[..<count].filter { $0 != UInt8(ascii: "\r") }
+    }
   }
 }

@@ -144,5 +144,10 @@ import Testing
         && text.split(separator: "\n").last { $0.contains("\"sample\"") }
           .map { !$0.contains("/b]") } == true
     )
+    // Neither end cost a reading of the others: none is without values.
+    let end = try #require(text.split(separator: "\n").last)
+    #expect(end.contains(#""collector":"filesystems","acquisitions":3"#), "\(end)")
+    #expect(end.contains(#""gaps":0,"#) && !end.contains(#""gaps":1"#), "\(end)")
+    #expect(text.contains("removed filesystems[") && !text.contains(#""event":"gap""#), "\(text)")
   }
 }

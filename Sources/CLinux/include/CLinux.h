@@ -182,6 +182,8 @@ enum { LB_TIMEX_FIELDS = 16 };
 int lb_read_timex(int64_t fields[LB_TIMEX_FIELDS]);
 // statfs(2): block size, blocks, free, available, files, free files, read-only. 0 or -errno.
 int lb_read_statfs(const char *path, uint64_t fields[7]);
+// The device of the file system that `path` is in (stat(2)). 0 or -errno.
+int lb_device_of(const char *path, uint64_t *device);
 // Whether poll(2) says that a file of /proc has changed since it was opened or asked last.
 int lb_has_changed(int fd);
 // O_PATH of open(2).

@@ -42,20 +42,31 @@ struct FilesystemsCollector: Collector {
       throw LBError(.collectorUnavailable, "filesystems: \(availability.reason)")
     }
     do throws(SystemError) {
-      // Opened before the list is read: what is mounted in between is then seen as a change.
-      let mountinfo = try OwnedDescriptor(open: context.roots.proc("self/mountinfo"), O_RDONLY)
-      var notes: [String] = []
-      let readable = mounts(context).filter { mount in
-        let answers = unsafe mount.withCString { unsafe KernelCalls.fileSystem($0) != nil }
-        if !answers { notes.append("filesystems: \(mount) refuses statvfs: left out") }
-        return answers
+      for _ in 0..<Self.attempts {
+        // Opened before the list is read: what is mounted in between is then seen as a change.
+        let mountinfo = try OwnedDescriptor(open: context.roots.proc("self/mountinfo"), O_RDONLY)
+        var notes: [String] = []
+        let readable = mounts(context).compactMap { path -> (path: String, device: UInt64)? in
+          let device = unsafe path.withCString { path in
+            unsafe KernelCalls.fileSystem(path).flatMap { _ in unsafe KernelCalls.device(of: path) }
+          }
+          if device == nil { notes.append("filesystems: \(path) refuses statvfs: left out") }
+          return device.map { (path, $0) }
+        }
+        // Whose devices these are is known of a list that stood still.
+        if KernelCalls.hasChanged(mountinfo.number) { continue }
+        return ArmedFilesystems(
+          readable, MountDecoder(readable.map(\.path), description.metrics, context.filter),
+          mountinfo: mountinfo, notes: notes)
       }
-      return ArmedFilesystems(
-        readable, metrics: description.metrics, context.filter, mountinfo: mountinfo, notes: notes)
     } catch {
       throw LBError(.collectorUnavailable, "filesystems: \(error)")
     }
+    throw LBError(.collectorUnavailable, "filesystems: mounts come and go all the time")
   }
+
+  /// Readings of the list of mounts until one stands still meanwhile.
+  private static let attempts = 10
 
   /// Mount points, the first of each device (proc_pid_mountinfo(5)).
   private func mounts(_ context: CollectorContext) -> [String] {
@@ -97,65 +108,132 @@ struct FilesystemsCollector: Collector {
   }
 }
 
+/// The use of each mounted file system, a part for each, behind one that says whether mounts came or
+/// went. What does not answer, or is another file system than it was armed with, is an error.
 @safe
 private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
   // Sendable: as the base class says.
   private let mountinfo: OwnedDescriptor
   /// C strings: opening the mount points would keep them from being unmounted.
   private let paths: [UnsafeMutablePointer<CChar>]
-  /// Slot of each mount's metrics, -1 for what is not wanted.
-  private let slots: [Int]
-  /// The mounts are others than it was armed with. For good: the kernel tells of a change once, and
-  /// where a mount was, statvfs(2) finds the file system below it.
+  private let devices: [UInt64]
+  /// The mounts are others than it was armed with. For good: the kernel tells of a change once.
   private var isOutdated = false
-  private static let fields = 6
 
   init(
-    _ mounts: [String], metrics: [MetricDescription], _ filter: ColumnFilter,
+    _ mounts: [(path: String, device: UInt64)], _ decoder: MountDecoder,
     mountinfo: consuming OwnedDescriptor, notes: [String]
   ) {
     self.mountinfo = mountinfo
-    var columns: [Column] = []
-    var slots: [Int] = []
-    var paths = unsafe [UnsafeMutablePointer<CChar>]()
-    for mount in mounts {
-      if let path = unsafe strdup(mount) { unsafe paths.append(path) }
-      for metric in metrics {
-        let column = Column(collector: "filesystems", metric: metric, instance: mount)
-        let isWanted = filter.passes(column.name)
-        slots.append(isWanted ? columns.count : -1)
-        if isWanted { columns.append(column) }
-      }
-    }
-    unsafe self.paths = paths
-    self.slots = slots
-    super.init(columns: columns, notes: notes)
+    unsafe paths = mounts.compactMap { unsafe strdup($0.path) }
+    devices = mounts.map(\.device)
+    super.init(
+      decoder: decoder, readingWords: 3 + mounts.count * (2 + MountDecoder.fields), notes: notes)
   }
 
   deinit { unsafe paths.forEach { unsafe free($0) } }
 
-  override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
-    systemCallsOfSample = UInt64(unsafe paths.count) &+ 1
-    guard !isOutdated else { return .layoutChanged }
-    for index in unsafe paths.indices {
-      guard let use = unsafe KernelCalls.fileSystem(paths[index]) else {
-        isOutdated = true
-        break
-      }
-      let first = index * Self.fields
-      put(use.size, first, &values)
-      put(use.free, first + 1, &values)
-      put(use.available, first + 2, &values)
-      put(use.files, first + 3, &values)
-      put(use.freeFiles, first + 4, &values)
-      put(use.isReadOnly ? 1 : 0, first + 5, &values)
+  override func read(into body: inout RawBody) {
+    let start = body.count
+    read(into: &body, isOutdated: isOutdated)
+    // Asked last: what was unmounted before it was asked for its room has been told by then, and is
+    // asked once more who it is.
+    body.add(systemCalls: 1)
+    if !isOutdated, KernelCalls.hasChanged(mountinfo.number) {
+      isOutdated = true
+      body.rewind(to: start)
+      read(into: &body, isOutdated: true)
     }
-    // Asked last: what was unmounted before it was asked for its room has been told by then.
-    if KernelCalls.hasChanged(mountinfo.number) { isOutdated = true }
-    return isOutdated ? .layoutChanged : .complete
   }
 
-  private func put(_ value: UInt64, _ place: Int, _ values: inout MutableSpan<UInt64>) {
-    if slots[place] >= 0 { values[slots[place]] = value }
+  private func read(into body: inout RawBody, isOutdated: Bool) {
+    body.words(1) { _ in isOutdated ? 1 : 0 }
+    for index in unsafe paths.indices {
+      body.add(systemCalls: 1)
+      let use = unsafe KernelCalls.fileSystem(paths[index])
+      var isThere = use != nil
+      if isOutdated {
+        // Where a mount was, statvfs(2) finds the file system below it.
+        let device = unsafe KernelCalls.device(of: paths[index])
+        isThere = isThere && device == devices[index]
+      }
+      guard let use, isThere else {
+        body.number(0, failure: ENOENT)
+        continue
+      }
+      body.words(MountDecoder.fields) { field in
+        switch field {
+        case 0: use.size
+        case 1: use.free
+        case 2: use.available
+        case 3: use.files
+        case 4: use.freeFiles
+        default: use.isReadOnly ? 1 : 0
+        }
+      }
+    }
+  }
+}
+
+/// Gives the use of those file systems that are there; one that is gone has no columns any more.
+final class MountDecoder: RawDecoder {
+  static let fields = 6
+  private let mounts: [String]
+  private let metrics: [MetricDescription]
+  private let filter: ColumnFilter
+  /// By mount, whether it was there; and the slots of its metrics, -1 for what is not wanted.
+  private var isThere: [Bool]
+  private var slots: [Int] = []
+
+  /// A decoder that takes all of these mounts to be there; `metrics` in the order of a part's words.
+  init(_ mounts: [String], _ metrics: [MetricDescription], _ filter: ColumnFilter) {
+    self.mounts = mounts
+    self.metrics = metrics
+    self.filter = filter
+    isThere = mounts.map { _ in true }
+    super.init()
+    _ = learn(isThere)
+  }
+
+  override func decode(_ body: Span<UInt64>) -> Outcome {
+    var parts = RawParts()
+    guard let news = parts.next(of: body), news.bytes == 8 else { return .gap(.malformed) }
+    if body[news.start] != 0 { wantsRearm = true }
+    let first = parts
+    var found: [Bool] = []
+    while let part = parts.next(of: body) {
+      guard part.failure != 0 || part.bytes == 8 * Self.fields else { return .gap(.malformed) }
+      found.append(part.failure == 0)
+    }
+    guard found.count == mounts.count else { return .gap(.malformed) }
+    guard found.contains(true) else { return .gap(.absent) }
+    let hasChanged = found != isThere && learn(found)
+    parts = first
+    var slot = 0
+    while let part = parts.next(of: body) {
+      for field in 0..<Self.fields where slots[slot + field] >= 0 {
+        values[slots[slot + field]] = body[part.start + field]
+      }
+      slot += Self.fields
+    }
+    return hasChanged ? .valuesOfNewColumns : .values
+  }
+
+  /// Takes which mounts are there; gives whether the columns are others than before.
+  private func learn(_ found: [Bool]) -> Bool {
+    isThere = found
+    var all: [Column] = []
+    slots = []
+    for (mount, isThere) in zip(mounts, found) {
+      for metric in metrics {
+        let column = Column(collector: "filesystems", metric: metric, instance: mount)
+        let isWanted = isThere && filter.passes(column.name)
+        slots.append(isWanted ? all.count : -1)
+        if isWanted { all.append(column) }
+      }
+    }
+    guard all != columns else { return false }
+    change(columns: all)
+    return true
   }
 }
