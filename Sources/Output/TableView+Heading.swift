@@ -59,7 +59,7 @@ extension TableView {
     return width
   }
 
-  /// A name in `width` columns, with a mark where some of it is missing: of a path, the front, since
+  /// A name in `width` columns, with a mark where some of it is missing: of a path the front, since
   /// its end tells it apart.
   static func cut(_ name: String, to width: Int, _ ellipsis: Character) -> String {
     guard name.count > width else { return name }

@@ -11,8 +11,8 @@ package struct SessionConfiguration: Sendable {
   /// What is to be said of phases that are skipped, as mistakes of a soft plan.
   package private(set) var notes: [String]
 
-  /// Merges `given`, which was put over the defaults, with what `plan` says of the whole run. Of the
-  /// plan's changes to the host those count that its caller has allowed. Throws `configuration`
+  /// Merges `given`, which was put over the defaults, with what `plan` says of the whole run. Of
+  /// the plan's changes to the host those count that its caller has allowed. Throws `configuration`
   /// where a command cannot be found that will certainly be executed.
   package init(
     _ given: RunSpecification, plan: PhaseNode, hostChanges: [HostChange] = [],

@@ -135,8 +135,8 @@ struct CollectorOptions: ParsableArguments {
     }
   }
 
-  /// Takes what `plan` says of what is sampled, where these options are silent: its collectors where
-  /// none is named, its events and packets where there are none.
+  /// Takes what `plan` says of what is sampled, where these options are silent: its collectors
+  /// where none is named, its events and packets where there are none.
   mutating func adopt(_ sampling: PlanSampling, from plan: String) throws(LBError) {
     let isSilent = named.isEmpty && !all
     if events.lists.isEmpty { events.lists = sampling.events }

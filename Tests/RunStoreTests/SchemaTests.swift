@@ -38,7 +38,8 @@ import Testing
           DROP INDEX attempt_by_bracket;
           ALTER TABLE attempt ADD COLUMN output BLOB;
           UPDATE attempt SET output = (SELECT data FROM output WHERE attempt_id = attempt.id);
-          DROP TABLE output; ALTER TABLE journal DROP COLUMN status; ALTER TABLE journal DROP COLUMN error;
+          DROP TABLE output; ALTER TABLE journal DROP COLUMN status;
+          ALTER TABLE journal DROP COLUMN error;
           PRAGMA user_version = 4;
           """)
     }

@@ -108,7 +108,7 @@ struct FilesystemsCollector: Collector {
   }
 }
 
-/// The use of each mounted file system, a part for each, behind one that says whether mounts came or
+/// The use of each mounted file system, a part each, behind one that says whether mounts came or
 /// went. What does not answer, or is another file system than it was armed with, is an error.
 @safe
 private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
@@ -185,7 +185,7 @@ final class MountDecoder: RawDecoder {
   private var isThere: [Bool]
   private var slots: [Int] = []
 
-  /// A decoder that takes all of these mounts to be there; `metrics` in the order of a part's words.
+  /// A decoder that takes all these mounts to be there; `metrics` in the order of a part's words.
   init(_ mounts: [String], _ metrics: [MetricDescription], _ filter: ColumnFilter) {
     self.mounts = mounts
     self.metrics = metrics
