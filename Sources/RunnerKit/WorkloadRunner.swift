@@ -52,7 +52,7 @@ public enum WorkloadRunner {
     public var repetitions: Int
     /// Repetitions before them that do not count.
     public var warmUps: Int
-    /// Names of collectors; `tree` is the workload's.
+    /// Names of collectors; `tree` is that of the workload, and of each server and load of a plan.
     public var collectors: [String]
     /// Time between two samples.
     public var interval: Duration

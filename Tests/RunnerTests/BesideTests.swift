@@ -8,6 +8,14 @@ private struct NoFiles: PlanSource {
   func plan(at path: String) throws(LBError) -> RunPlan { throw LBError(.configuration, path) }
 }
 
+/// Notes in the spawner's log when it is told of a process.
+private final class Recorder: ProcessFollower {
+  private let spawner: FakeSpawner
+  init(_ spawner: FakeSpawner) { self.spawner = spawner }
+  func open(_ process: Int32) { spawner.mark("open") }
+  func close() { spawner.mark("close") }
+}
+
 /// What lives beside workloads is measured under its own name.
 @Suite struct BesideTests {
   private func resolve(_ phases: [PhasePlan]) throws -> PhaseNode {
@@ -63,6 +71,7 @@ private struct NoFiles: PlanSource {
     var root = try resolve([server("db"), PhasePlan(name: "client", ["command": ["true"]])])
     let target = try #require(root.aimBeside().targets.first)
     let spawner = FakeSpawner()
+    target.follow(by: Recorder(spawner))
     var aims: [UInt32] = []
     let executor = FakeExecutor([])
     executor.onExecute = { _ in aims.append(target.aims) }
@@ -71,6 +80,9 @@ private struct NoFiles: PlanSource {
       try context(spawner), plan: root, executor: executor, collectors: FakeCollectors(spawner))
     _ = controller.run(session())
     #expect(aims == [2, 3, 4], "begun with its phase, and again")
+    // At its gate, and let go before its number is another's.
+    let life = ["spawn", "open", "gate", "close", "signal 9", "reap"]
+    #expect(spawner.log.filter { $0 != "resume" } == life + life + life + life)
     #expect(target.clockFailure == nil && target.taskClock == nil, "it is let go with its phase")
   }
 }
