@@ -43,11 +43,7 @@ package struct CSVStyle: Sendable {
   /// shown.
   func heading(_ name: String, _ metric: MetricDescription, isRate: Bool) -> String {
     guard units == .header, metric.unit != .text else { return CSVSink.quoted(name) }
-    let unit =
-      !isRate || metric.kind == .gauge
-      ? metric.unit.rawValue
-      : metric.unit == .nanoseconds ? MetricUnit.ratio.rawValue : metric.unit.rawValue + "/s"
-    return CSVSink.quoted("\(name) (\(unit))")
+    return CSVSink.quoted("\(name) (\(metric.shownUnit(isRate: isRate)))")
   }
 }
 

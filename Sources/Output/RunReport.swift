@@ -221,9 +221,14 @@ package enum RunReport {
   /// What a level or rate did within a repetition: it stands beside the metric, not in a row of its
   /// own.
   private static func isOfCourse(_ name: String, _ names: Set<String>) -> Bool {
-    [".min", ".max", ".rate.mean", ".rate.max", ".rate.p50", ".rate.p95"].contains { suffix in
-      name.hasSuffix(suffix) && names.contains(String(name.dropLast(suffix.utf8.count)))
-    }
+    base(of: name).map(names.contains) ?? false
+  }
+
+  /// The metric of which this name says what it was within a repetition; nil for any other name.
+  package static func base(of name: String) -> String? {
+    [".rate.mean", ".rate.max", ".rate.p50", ".rate.p95", ".min", ".max"].first {
+      name.hasSuffix($0)
+    }.map { String(name.dropLast($0.utf8.count)) }
   }
 
   /// Of each metric the greatest level, or rate, that a repetition had: the median of them.

@@ -17,10 +17,9 @@ struct RateTracks: Sendable {
   static let leastRates = 2
   static let leastForQuantiles = 20
 
-  private static let binsPerDoubling = 16
-  private static let lowest = -4
-  private static let doublings = 48
-  private static let bins = doublings * binsPerDoubling
+  /// The first bin is that of one in sixteen seconds.
+  private static let lowest = LogBins.bin(0.0625)
+  private static let bins = 48 * LogBins.perDoubling
 
   /// What one counter did, in raw units a second.
   struct Rate {
@@ -164,15 +163,10 @@ struct RateTracks: Sendable {
     return track.most
   }
 
-  /// The bin of a rate: the bits of a number have its doubling in front of where it is in it.
+  /// The bin of a rate.
   private static func bin(_ rate: Double) -> Int {
-    let step = Int(rate.bitPattern >> 48) - (1023 + lowest) * binsPerDoubling
-    return min(max(step, 0), bins - 1)
+    min(max(LogBins.bin(rate) - lowest, 0), bins - 1)
   }
 
-  private static func middle(_ bin: Int) -> Double {
-    let (doubling, part) = bin.quotientAndRemainder(dividingBy: binsPerDoubling)
-    let low = Double(sign: .plus, exponent: doubling + lowest, significand: 1)
-    return low * (1 + (Double(part) + 0.5) / Double(binsPerDoubling))
-  }
+  private static func middle(_ bin: Int) -> Double { LogBins.middle(bin + lowest) }
 }

@@ -79,7 +79,7 @@ struct ExportCommand: ParsableCommand {
     if let from = selection.from, let to = selection.to, from > to {
       throw LBError(.configuration, "--from is later than --to")
     }
-    try checkMetrics(reader)
+    try MetricGlobs.check(metrics, try reader.metricNames())
     let filter = ColumnFilter(only: metrics)
     selection.passes = { filter.passes($0) }
 
@@ -114,22 +114,6 @@ struct ExportCommand: ParsableCommand {
       try replay.play(into: sink)
     default:
       try replay.play(into: csv.sink(stream, writer: writer, notice: notice))
-    }
-  }
-
-  /// A pattern that nothing matches is a slip.
-  private func checkMetrics(_ reader: RunReader) throws(LBError) {
-    guard !metrics.isEmpty else { return }
-    let names = try reader.metricNames()
-    for glob in metrics {
-      let one = ColumnFilter(only: [glob])
-      guard !names.contains(where: one.passes) else { continue }
-      let groups = Set(names.map { String($0.prefix { $0 != "." }) }).sorted()
-      let nearest = Nearest.word(to: String(glob.prefix { $0 != "." }), in: groups)
-      throw LBError(
-        .configuration,
-        "--metric \(glob): nothing that was sampled is called so\(Nearest.hint(nearest)); there is "
-          + groups.map { "\($0).*" }.joined(separator: ", "))
     }
   }
 

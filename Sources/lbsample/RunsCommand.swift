@@ -3,6 +3,7 @@ import Foundation
 import Output
 import RunStore
 import SampleModel
+import Sampler
 
 /// What `runs`, `export` and the like share: naming a run.
 struct RunOptions: ParsableArguments {
@@ -128,8 +129,14 @@ struct RunsShow: ParsableCommand {
     name: .customLong("format"),
     help: ArgumentHelp("text, json or yaml.", valueName: "format"))
   var format = "text"
-  @Flag(name: .customLong("all"), help: "Also the metrics that stayed 0.")
+  @Flag(
+    name: .customLong("all"),
+    help: "Also the metrics that stayed 0, and of a recording those that stood still.")
   var all = false
+  @Option(
+    name: .customLong("metric"),
+    help: ArgumentHelp("Only metrics that match; may be repeated.", valueName: "glob"))
+  var metrics: [String] = []
   @Flag(name: .customLong("journal"), help: "Also the journal of events.")
   var journal = false
   @Flag(name: .customLong("show-output"), help: "Also the workload's kept output.")
@@ -142,18 +149,61 @@ struct RunsShow: ParsableCommand {
     try Formats.check(format, of: ResultText.formats)
     let reader = try options.open(runName)
     defer { reader.close() }
-    let result = try reader.result()
+    var result = try reader.result()
+    if !metrics.isEmpty {
+      let summaries = result.phases.flatMap(\.metrics).map(\.metric)
+      try MetricGlobs.check(metrics, try reader.metricNames().union(summaries))
+      choose(&result)
+    }
+    let journal = self.journal ? try reader.journal(run: result.runID) : nil
     if format != "text" {
-      try Console.write(try ResultText.encode(result, format))
+      let shown = ShownRun(
+        result: result, recording: try recording(reader, result), journal: journal)
+      try Console.write(try ResultText.encode(shown, format))
       return
     }
-    var text = RunReport.text(result, all: all)
+    var text = RunReport.text(result, all: all || !metrics.isEmpty)
     text += try missing(reader, result)
-    if journal {
-      text += "\n" + Self.text(try reader.journal(run: result.runID))
+    // What cannot be read of the samples leaves the rest to be shown.
+    var failure: LBError?
+    do throws(LBError) {
+      if let summary = try recording(reader, result) {
+        let lines = RunReport.lines(summary, all: all || !metrics.isEmpty)
+        text += lines.joined(separator: "\n") + "\n"
+      }
+    } catch {
+      failure = error
     }
+    if let journal { text += "\n" + Self.text(journal) }
     try Console.write(text)
     if showOutput { try writeOutputs(reader, result) }
+    if let failure { throw failure }
+  }
+
+  /// What a plain recording has; nil of a run, or where nothing was sampled.
+  private func recording(
+    _ reader: RunReader, _ result: RunResult
+  ) throws(LBError) -> RecordingSummary? {
+    guard result.kind == "sample", try reader.frameCount() > 0 else { return nil }
+    var selection = RunReplay.Selection()
+    let filter = ColumnFilter(only: metrics)
+    selection.passes = { filter.passes($0) }
+    let sink = RecordingSink()
+    try RunReplay(reader, selection: selection).play(into: sink)
+    return sink.summary
+  }
+
+  /// Leaves the metrics that were asked for, with what they were between the edges.
+  private func choose(_ result: inout RunResult) {
+    let filter = ColumnFilter(only: metrics)
+    let isChosen: (MetricSummary) -> Bool = { row in
+      filter.passes(row.metric) || RunReport.base(of: row.metric).map(filter.passes) ?? false
+    }
+    for place in result.phases.indices {
+      result.phases[place].metrics.removeAll { !isChosen($0) }
+      result.phases[place].cleanMetrics.removeAll { !isChosen($0) }
+    }
+    result.promoteOnlySummary()
   }
 
   /// A journal's events, one line each.
@@ -204,6 +254,39 @@ struct RunsShow: ParsableCommand {
       if missing > 0 { try Console.write("\n--- \(missing) bytes are not kept\n") }
       try Console.write(Array(output[head...]), to: 1, path: Console.outputName)
       if let last = output.last, last != UInt8(ascii: "\n") { try Console.write("\n") }
+    }
+  }
+}
+
+/// A stored run for programs: its result, and beside it what a recording has and the journal.
+private struct ShownRun: Encodable {
+  let result: RunResult
+  let recording: RecordingSummary?
+  let journal: [JournalEntry]?
+
+  private enum Key: CodingKey { case recording, journal }
+
+  func encode(to encoder: any Encoder) throws {
+    try result.encode(to: encoder)
+    var container = encoder.container(keyedBy: Key.self)
+    try container.encodeIfPresent(recording, forKey: .recording)
+    try container.encodeIfPresent(journal, forKey: .journal)
+  }
+}
+
+/// Patterns of metrics.
+enum MetricGlobs {
+  /// A pattern that none of these names matches is a slip.
+  static func check(_ globs: [String], _ names: Set<String>) throws(LBError) {
+    for glob in globs {
+      let one = ColumnFilter(only: [glob])
+      guard !names.contains(where: one.passes) else { continue }
+      let groups = Set(names.map { String($0.prefix { $0 != "." }) }).sorted()
+      let nearest = Nearest.word(to: String(glob.prefix { $0 != "." }), in: groups)
+      throw LBError(
+        .configuration,
+        "--metric \(glob): nothing that was sampled is called so\(Nearest.hint(nearest)); there is "
+          + groups.map { "\($0).*" }.joined(separator: ", "))
     }
   }
 }

@@ -234,6 +234,73 @@ import Testing
       ? [] : arguments.flatMap { ["\($0)-interval", "50ms"] }
   }
 
+  /// What a recording was, against its own samples.
+  @Test func aRecordingHasASummary() throws {
+    let command = try Command()
+    let file = command.folder.file("r.lbsample")
+    let recorded = try command("--memory", "-i", "20ms", "-c", "25", "--record", file)
+    #expect(recorded.code == 0, "\(recorded.error)")
+    let shown = try command("runs", "show", file, "--format", "json")
+    let json = try #require(
+      try JSONSerialization.jsonObject(with: Data(shown.output.utf8)) as? [String: Any])
+    #expect(json["runID"] != nil && json["journal"] == nil)
+    let summary = try #require(json["recording"] as? [String: Any])
+    let metrics = try #require(summary["metrics"] as? [[String: Any]])
+    let rows = try command("export", file, "--format", "csv").lines.map {
+      $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    }
+    let frames = try #require(summary["frames"] as? Int)
+    #expect(recorded.error.contains("; \(frames) frames = "), "\(recorded.error)")
+    for name in ["memory.MemFree", "memory.Active", "memory.MemTotal"] {
+      let place = try #require(rows[0].firstIndex(of: name))
+      let values = rows.dropFirst().compactMap { Double($0[place]) }
+      let metric = try #require(metrics.first { $0["metric"] as? String == name })
+      #expect(metric["minimum"] as? Double == values.min(), "\(name)")
+      #expect(metric["maximum"] as? Double == values.max(), "\(name)")
+      #expect(metric["count"] as? Int == values.count)
+      let first = rows.dropFirst().first { Double($0[place]) == values.max() }
+      #expect(metric["maximumElapsedNanoseconds"] as? Int == first.flatMap { Int($0[1]) })
+      #expect(metric["maximumUnixNanoseconds"] as? Int == first.flatMap { Int($0[0]) })
+      let mean = try #require(metric["mean"] as? Double)
+      #expect(mean >= values.min() ?? 0 && mean <= values.max() ?? 0)
+    }
+    let text = try command("runs", "show", file)
+    #expect(text.code == 0 && text.output.contains("span     "), "\(text.output)")
+    #expect(!text.output.contains("MemTotal") && text.output.contains("stood still"))
+    let all = try command("runs", "show", file, "--all").lines
+    #expect(all.contains { $0.hasPrefix("metric ") && $0.hasSuffix("max at") }, "\(all)")
+    #expect(all.contains { $0.hasPrefix("memory.MemTotal ") })
+    let chosen = try command("runs", "show", file, "--metric", "memory.Mem*").lines
+    #expect(chosen.count { $0.hasPrefix("memory.") } == 3, "\(chosen)")
+    let slip = try command("runs", "show", file, "--metric", "memry.*")
+    #expect(slip.code == 2 && slip.error.contains("memory"), "\(slip.error)")
+    #expect(slip.output.isEmpty)
+  }
+
+  /// The journal of a run is data too, and its metrics can be chosen.
+  @Test func theJournalOfARunIsData() throws {
+    let command = try Command()
+    #expect(try command("run", "--cpu", "--", "true").code == 0)
+    for format in ["json", "yaml"] {
+      let plain = try command("runs", "show", "--format", format)
+      let whole = try command("runs", "show", "--format", format, "--journal")
+      #expect(!plain.output.contains("repetition.end"))
+      #expect(whole.output.contains("repetition.end") && whole.output.contains("runID"))
+    }
+    let json = try command("runs", "show", "--format", "json", "--journal")
+    let result = try #require(
+      try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any])
+    #expect(result["recording"] == nil, "a run has none")
+    let journal = try #require(result["journal"] as? [[String: Any]])
+    #expect(journal.first?["kind"] as? String == "run.start", "\(journal)")
+    let lines = try command("runs", "show", "--journal").lines
+    #expect(lines.count { $0.contains(": ") && $0.contains("repetition.") } > 0)
+    let chosen = try command("runs", "show", "--metric", "wall_*").lines
+    let summary = chosen.drop { !$0.hasPrefix("metric ") }
+    #expect(summary.dropFirst().first?.hasPrefix("wall_time ") == true, "\(chosen)")
+    #expect(!chosen.contains { $0.hasPrefix("user_time") })
+  }
+
   /// What happens beside the samples of a run is in the log file as that of a watch, and in its
   /// warnings.
   @Test func theLogOfARunHasWhatIsDamaged() throws {

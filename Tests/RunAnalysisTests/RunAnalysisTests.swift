@@ -1,3 +1,4 @@
+import Glibc
 import RunAnalysis
 import SampleModel
 import Testing
@@ -160,5 +161,62 @@ import Testing
       RunSummary.rows(of: phase) { _ in "ns" }.first { $0.metric == "cpu.user[all].max" })
     #expect(row.count == 3 && row.median == 6 && row.maximum == 9 && row.minimum == 5)
     #expect(row.repetitions == nil)
+  }
+}
+
+@Suite struct DistributionTests {
+  @Test func binsAreInOrderAndNarrow() {
+    let numbers = (-400...400).map { $0 == 0 ? 0 : pow(1.09, Double($0.magnitude)) * 1e-9 }
+    for number in numbers + numbers.map({ -$0 }) {
+      let middle = LogBins.middle(LogBins.bin(number))
+      #expect(abs(middle - number) <= abs(number) * 0.03125, "\(number): \(middle)")
+    }
+    let ascending = (numbers + numbers.map { -$0 }).sorted().map(LogBins.bin)
+    #expect(ascending == ascending.sorted() && LogBins.bin(0) == 0)
+  }
+
+  /// Against all amounts, sorted.
+  @Test func quantilesAreThoseOfTheTime() throws {
+    var random = SplitMix64(seed: 11)
+    for isSigned in [false, true] {
+      var distribution = Distribution()
+      var all: [(amount: Double, span: UInt64)] = []
+      for time in 0..<5000 as Range<UInt64> {
+        // Levels rest as a rule, and some time is longer than the rest.
+        let drawn = Double(random.index(below: 1_000_001)) - (isSigned ? 500_000 : 0)
+        let amount = time % 3 > 0 ? all.last?.amount ?? 1 : drawn
+        let span = time % 10 == 0 ? 50 : 1 as UInt64
+        all.append((amount, span))
+        distribution.add(amount, over: span, at: time)
+      }
+      let total = Double(all.reduce(0) { $0 + $1.span })
+      let mean = all.reduce(0) { $0 + $1.amount * Double($1.span) } / total
+      #expect(abs(try #require(distribution.mean) - mean) <= abs(mean) * 1e-9 + 1e-9)
+      let most = try #require(all.map(\.amount).max())
+      #expect(distribution.most == most && distribution.count == 5000)
+      #expect(all[Int(distribution.mostAt)].amount == most)
+      #expect(all.prefix(Int(distribution.mostAt)).allSatisfy { $0.amount < most })
+      let sorted = all.sorted { $0.amount < $1.amount }
+      let quantiles = distribution.quantiles([0, 0.5, 0.95, 1])
+      for (share, found) in zip([0.5, 0.95], quantiles[1...2]) {
+        var below = 0.0
+        let exact = try #require(
+          sorted.first {
+            below += Double($0.span)
+            return below >= share * total
+          }
+        ).amount
+        #expect(abs(found - exact) <= abs(exact) * 0.0313, "\(share): \(found), \(exact)")
+      }
+      #expect(quantiles[0] >= distribution.least && quantiles[3] <= most)
+    }
+  }
+
+  @Test func nothingHasNoQuantiles() {
+    var distribution = Distribution()
+    distribution.add(.nan, over: 1, at: 0)
+    #expect(distribution.mean == nil && distribution.quantiles([0.5]).isEmpty)
+    distribution.addToMean(3, over: 1)
+    #expect(distribution.mean == 3 && distribution.quantiles([0.5]).isEmpty)
   }
 }

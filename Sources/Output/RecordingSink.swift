@@ -1,0 +1,197 @@
+import RunAnalysis
+package import SampleModel
+
+/// One metric over a recording: levels as they are, counters as rates.
+package struct RecordedMetric: Sendable, Hashable, Codable {
+  /// Its full name.
+  package var metric: String
+  /// The unit of all amounts; `1` of time by time.
+  package var unit: String
+  /// Amounts that it is made of.
+  package var count: Int
+  /// Their mean by time.
+  package var mean: Double
+  package var minimum: Double
+  /// What it was at or below for half of the time, and for 95 % of it, both within 3 %.
+  package var median: Double
+  package var percentile95: Double
+  package var maximum: Double
+  /// When the maximum was read first, since the first sample and as Unix time.
+  package var maximumElapsedNanoseconds: UInt64
+  package var maximumUnixNanoseconds: UInt64
+}
+
+/// What a recording has, in short.
+package struct RecordingSummary: Sendable, Hashable, Codable {
+  /// From the first sample to the last, in nanoseconds.
+  package var spanNanoseconds: UInt64
+  /// Acquisitions, those without values too.
+  package var frames: Int
+  /// In the order of collectors and columns.
+  package var metrics: [RecordedMetric]
+  /// Metrics beyond the most that are kept, of which nothing is said.
+  package var metricsLeftOut: Int
+}
+
+/// Takes a recording as it is played back, and gives of each metric what it was over all of it, in
+/// memory that grows with the metrics and not with the time.
+package final class RecordingSink: SampleSink {
+  /// The most metrics that are kept: those that come later are counted.
+  static let limit = 65_536
+
+  private struct Track {
+    let name: String
+    let unit: String
+    /// A rate is over at least so much time: of a shorter window it would say more than is known.
+    let leastWindow: UInt64
+    var distribution = Distribution()
+    /// What was read since the last rate.
+    var area = 0.0
+    var window: UInt64 = 0
+
+    mutating func take(_ amount: Double, over span: UInt64, at elapsed: UInt64) {
+      guard leastWindow > 0 else { return distribution.add(amount, over: span, at: elapsed) }
+      area += amount * Double(span)
+      window &+= span
+      guard window >= leastWindow else { return }
+      distribution.add(area / Double(window), over: window, at: elapsed)
+      (area, window) = (0, 0)
+    }
+
+    /// What is left counts in the mean.
+    mutating func end() {
+      if window > 0 { distribution.addToMean(area / Double(window), over: window) }
+      (area, window) = (0, 0)
+    }
+  }
+
+  private var reader = StreamReader(raw: false)
+  private var interval: UInt64 = 0
+  private var cadences: [UInt16: UInt64] = [:]
+  private var tracks: [Track] = []
+  private var known: [String: Int] = [:]
+  /// Of each stream, where its values' tracks stand, nil for one that found no room.
+  private var places: [UInt16: [Int?]] = [:]
+  private var strangers = Set<String>()
+  private var frames = 0
+  private var first: UInt64?
+  private var last: UInt64 = 0
+
+  package var bytesWritten: UInt64 { 0 }
+
+  /// A sink that has seen nothing.
+  package init() {}
+
+  /// Takes clocks and cadences.
+  package func begin(_ meta: StreamMeta) throws(LBError) {
+    reader.begin(meta)
+    interval = meta.interval
+    for stream in meta.streams { cadences[stream.stream] = stream.cadence }
+  }
+
+  /// What is known of a metric goes on under its name.
+  package func layout(_ layout: Layout) throws(LBError) {
+    reader.layout(layout)
+    let usual = interval &* (cadences[layout.stream] ?? 1)
+    places[layout.stream] = layout.shown.enumerated().map { place, column in
+      if let known = known[column.name] { return known }
+      guard tracks.count < Self.limit else {
+        strangers.insert(column.name)
+        return nil
+      }
+      // What a formula makes of counters is no rate of its own.
+      let isRate = place < layout.columns.count && column.metric.kind != .gauge
+      known[column.name] = tracks.count
+      tracks.append(
+        Track(
+          name: column.name, unit: column.metric.shownUnit(isRate: isRate),
+          leastWindow: isRate ? max(usual / 2, 10 &* (column.metric.resolution ?? 0), 1) : 0))
+      return tracks.count - 1
+    }
+  }
+
+  /// Takes a frame's values.
+  package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
+    frames += 1
+    if first == nil { first = header.start }
+    last = max(last, header.start)
+    guard let frame = reader.read(header, values), let places = places[header.stream] else {
+      return
+    }
+    for (index, value) in frame.values.enumerated() where index < places.count {
+      guard let place = places[index], let amount = value.number, amount.isFinite else { continue }
+      let window = frame.windows[index] ?? frame.window ?? 0
+      tracks[place].take(amount, over: window, at: header.start)
+    }
+  }
+
+  /// Records have no course.
+  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
+  /// Keeps the dates right.
+  package func event(_ event: SampleEvent) throws(LBError) { reader.event(event) }
+  /// Nothing waits.
+  package func commit(watermark: UInt64) throws(LBError) {}
+
+  /// What was taken so far.
+  package var summary: RecordingSummary {
+    let origin = first ?? 0
+    let metrics = tracks.compactMap { track -> RecordedMetric? in
+      var track = track
+      track.end()
+      let quantiles = track.distribution.quantiles([0.5, 0.95])
+      guard let mean = track.distribution.mean, quantiles.count == 2 else { return nil }
+      return RecordedMetric(
+        metric: track.name, unit: track.unit, count: track.distribution.count, mean: mean,
+        minimum: track.distribution.least, median: quantiles[0], percentile95: quantiles[1],
+        maximum: track.distribution.most,
+        maximumElapsedNanoseconds: track.distribution.mostAt &- origin,
+        maximumUnixNanoseconds: reader.unixTime(of: track.distribution.mostAt))
+    }
+    return RecordingSummary(
+      spanNanoseconds: last &- origin, frames: frames, metrics: metrics,
+      metricsLeftOut: strangers.count)
+  }
+}
+
+extension RunReport {
+  /// A recording's metrics: those that moved, or all of them.
+  package static func lines(_ summary: RecordingSummary, all: Bool) -> [String] {
+    var lines = [
+      "", "span     \(Readable.duration(summary.spanNanoseconds)), \(summary.frames) frames",
+    ]
+    let shown = summary.metrics.filter { all || $0.minimum != $0.maximum }
+    if !shown.isEmpty {
+      var table = [["metric", "mean", "min", "p50", "p95", "max", "max at"]]
+      for row in shown {
+        let amounts = [row.mean, row.minimum, row.median, row.percentile95, row.maximum]
+        table.append(
+          [row.metric] + amounts.map { amount($0, row) } + [
+            "\(Readable.fixed(Double(row.maximumElapsedNanoseconds) / 1e9, 3)) s"
+          ])
+      }
+      lines += [""] + TextTable.lines(table, leftColumns: 1)
+      lines.append(
+        "p50, p95: at or below for 50 % and 95 % of the time (within 3 %); max at: since the first "
+          + "sample, as export --from takes it; % of CPU times: of one CPU")
+    }
+    let hidden = summary.metrics.count - shown.count
+    if hidden > 0 {
+      lines.append("(\(hidden) metrics that stood still are left out; --all has them)")
+    }
+    if summary.metricsLeftOut > 0 {
+      lines.append("(\(summary.metricsLeftOut) metrics that came too late are not kept)")
+    }
+    return lines
+  }
+
+  /// An amount with its unit: a share in percent, but for what is made of events, such as the
+  /// instructions of a cycle.
+  private static func amount(_ amount: Double, _ row: RecordedMetric) -> String {
+    switch row.unit {
+    case "1" where !row.metric.hasPrefix("perf."):
+      "\(Readable.exact((amount * 1e4).rounded() / 100)) %"
+    case "1": Readable.exact(amount)
+    default: value(amount, row.unit)
+    }
+  }
+}
