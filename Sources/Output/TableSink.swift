@@ -72,8 +72,8 @@ package final class TableSink: SampleSink {
   private var schemas: [UInt16: RecordSchema] = [:]
   package private(set) var bytesWritten: UInt64 = 0
 
-  /// A table; `clock` turns Unix nanoseconds into wall-clock time, always as long. `notice` is told
-  /// what everybody should know, `detail` what is of interest to few.
+  /// A table. `clock` formats Unix nanoseconds as wall-clock time, always in the same width.
+  /// `notice` receives messages for every user, `detail` those for `--verbose`.
   package init(
     reader: StreamReader, style: Style, clock: @escaping (UInt64) -> String,
     writer: @escaping TextWriter, notice: @escaping (String) -> Void,

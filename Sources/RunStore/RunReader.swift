@@ -36,6 +36,7 @@ package final class RunReader {
         .configuration, "\(path): no such result file; lbsample runs list shows what there is",
         context: ErrorContext(path: path))
     }
+    try FreeDescriptors.check(for: path)
     do {
       queue = try Self.open(path)
       let (id, version) = try queue.read { db in

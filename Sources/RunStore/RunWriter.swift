@@ -57,6 +57,7 @@ package final class RunWriter: @unchecked Sendable {
   ) throws(LBError) {
     self.path = path
     runID = identity.runID
+    try FreeDescriptors.check(for: path)
     guard !FileManager.default.fileExists(atPath: path) else {
       throw LBError(
         .resultPersistence, "\(path) exists already: choose another file or remove it",
@@ -87,6 +88,7 @@ package final class RunWriter: @unchecked Sendable {
   package init(resuming path: String) throws(LBError) {
     self.path = path
     maker = nil
+    try FreeDescriptors.check(for: path)
     do {
       queue = try Self.openLog(path)
       runID = try queue.write { db in

@@ -1,7 +1,35 @@
 import Foundation
 import GRDB
+import Glibc
 import SampleModel
 import Synchronization
+
+/// The descriptors that a database needs.
+enum FreeDescriptors {
+  /// SQLite's own files and libdispatch's descriptors for events and timers, with some to spare.
+  static let needed = 16
+
+  /// Throws `resultPersistence` where so many are not free. Checked before the database is opened:
+  /// libdispatch, on whose queues it runs, ends the process (SIGILL) when it finds none.
+  static func check(for path: String) throws(LBError) {
+    var taken: [Int32] = []
+    defer { for number in taken { _ = Glibc.close(number) } }
+    for _ in 0..<needed {
+      let number = unsafe Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC)
+      guard number >= 0 else {
+        let reason = errno
+        var limit = rlimit()
+        _ = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+        throw LBError(
+          .resultPersistence,
+          "\(path): a result file needs \(needed) free file descriptors, and \(taken.count) are "
+            + "free: \(StoreFailure.reason(reason)). The limit is \(limit.rlim_cur); raise it "
+            + "(ulimit -n)", context: ErrorContext(path: path, errno: reason))
+      }
+      taken.append(number)
+    }
+  }
+}
 
 /// Database errors in our words.
 enum StoreFailure {
@@ -18,7 +46,9 @@ enum StoreFailure {
           database.resultCode == .SQLITE_FULL ? ": file system full" : ": input/output error"
         message += " (\(freeSpace(path)))"
         if !isReading {
-          message += ". Samples already committed are kept. Free some space or record elsewhere"
+          message +=
+            ". Samples that were committed before, if any, are kept. Free some space, or raise the "
+            + "limit of file sizes (ulimit -f), or record elsewhere"
         }
       case .SQLITE_CANTOPEN:
         message =

@@ -38,7 +38,7 @@ package final class EventNotices: SampleSink {
     if Self.kinds.contains(event.kind) { keep(event.message) }
   }
 
-  /// Logs and keeps what somebody else than the sampling has to say.
+  /// Logs and keeps a message that does not come from the sampling itself.
   func add(_ message: String) {
     if keep(message) { logger?.notice("\(message)") }
   }

@@ -59,7 +59,7 @@ package struct RunController {
       }
     }
     if let fatal, !session.hasNoted(fatal) { session.note(fatal) }
-    // Whatever happened since their beginning; a failure of their own comes behind what did.
+    // Each step that was begun is ended, in reverse order. Its errors follow those of the phases.
     for step in begun.reversed() {
       for failure in step.end(session) { session.note(failure) }
     }

@@ -123,6 +123,11 @@ struct SampleCommand: ParsableCommand {
       recording?.discard()
       if let reason = stops.first.raised, error.context.errno == ECANCELED {
         Console.say("lbsample: \(error.context.path ?? "output"): not read to its end")
+        if let recording {
+          Console.say(
+            "lbsample: \(recording.path): not kept: the stop came before the first sample, while "
+              + "the output waited for its reader")
+        }
         throw ExitCode(LBError.stopped(by: reason).exitCode)
       }
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }

@@ -98,6 +98,21 @@ import Testing
     #expect(text.contains("4096"), "what fits is kept: \(text)")
   }
 
+  /// libdispatch ends a process that has no descriptor for it.
+  @Test(arguments: 6...14) func tooFewDescriptorsAreAnError(_ limit: Int) throws {
+    let (code, text) = try shell(
+      """
+      for n in 1 2 3 4 5 6; do
+        sh -c 'ulimit -n \(limit); exec "$0" --cpu -i 10ms --count 3 --record r.lbsample' $0
+        code=$?
+        ls r.lbsample* 2>/dev/null && exit 99
+        [ $code = 5 ] || exit $code
+      done
+      exit 5
+      """)
+    #expect(code == 5 && text.contains("ulimit -n"), "\(code): \(text)")
+  }
+
   /// The program has its arguments where there is no /proc.
   @Test(.enabled(if: geteuid() == 0, "unshare(1) of mounts takes root"))
   func argumentsNeedNoProc() throws {

@@ -17,7 +17,7 @@ final class BesideCounters: ProcessFollower {
   private struct State: Sendable {
     var events: [Event] = []
     var descriptors: [Int32] = []
-    /// Why they could not be opened, 0 where they could or nobody has tried.
+    /// The errno of the failed open, 0 after a success or before the first attempt.
     var refusal: Int32 = 0
   }
 

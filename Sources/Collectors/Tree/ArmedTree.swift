@@ -137,7 +137,7 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     var files = reader.open(getpid(), "fd", flags: RawDirectory.pathOnly | O_DIRECTORY)
     if (reader.size(files) ?? 0) == 0 { left.insert("fds") }
     reader.shut(&files)
-    // Without events nobody knows how many came and went between two samples.
+    // A server has no fork and exit events: short-lived children cannot be counted.
     if target.name != nil { left.formUnion(["events_lost", "forks", "exits"]) }
     if !target.isWorkload || !context.roots.isOwnProc {
       left.insert("task_clock")

@@ -47,7 +47,7 @@ package struct PlanSampling: Sendable, Hashable {
     if table.duration("interval") != nil { interval = table.text("interval") }
   }
 
-  /// Reads it from a plan that is not resolved yet; what is wrong there is told when it is.
+  /// Reads the settings from a plan before it is resolved. Resolving the plan reports its mistakes.
   package init(_ plan: RunPlan) {
     self.init(
       PlanTable(plan.settings, at: "", parameters: [:], problems: PlanProblems()))
