@@ -78,6 +78,36 @@ int lb_is_on_proc(int fd) {
   return fstatfs(fd, &facts) == 0 && facts.f_type == PROC_SUPER_MAGIC;
 }
 
+int lb_is_kernel_text(int fd) {
+  struct statfs facts;
+  if (fstatfs(fd, &facts) != 0) return 0;
+  switch ((unsigned long)facts.f_type) {
+  case PROC_SUPER_MAGIC:
+  case SYSFS_MAGIC:
+  case CGROUP_SUPER_MAGIC:
+  case CGROUP2_SUPER_MAGIC:
+  case DEBUGFS_MAGIC:
+  case TRACEFS_MAGIC:
+    return 1;
+  default:
+    return 0;
+  }
+}
+
+int lb_identity(int fd, uint64_t *device, uint64_t *inode) {
+  struct stat facts;
+  if (fstat(fd, &facts) != 0) return -errno;
+  *device = facts.st_dev;
+  *inode = facts.st_ino;
+  return 0;
+}
+
+int lb_names(const char *path, uint64_t device, uint64_t inode) {
+  struct stat facts;
+  if (stat(path, &facts) != 0) return -errno;
+  return facts.st_dev == device && facts.st_ino == inode ? 0 : -ENOENT;
+}
+
 static int lb_release_segments(struct dl_phdr_info *object, size_t size, void *unused) {
   (void)size;
   (void)unused;

@@ -17,6 +17,8 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     var request = Int32(RawBody.firstRequest)
     /// It is a directory, of which the number of entries is read.
     let isFolder: Bool
+    /// Where it can be replaced by another file: that one is then to be read.
+    let watch: WatchedPath?
   }
 
   /// Memory of its own rather than an array: a sampling thread then meets no exclusivity check.
@@ -53,6 +55,9 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   /// One source's part.
   @inline(__always)
   static func read(_ file: File, into body: inout RawBody) {
+    if let failure = file.watch?.failure(), failure != 0 {
+      return body.number(0, failure: failure)
+    }
     guard file.isFolder else {
       return body.text(file.descriptor, file.delivery, request: Int(file.request))
     }

@@ -35,7 +35,7 @@ extension TextCollector {
   ) -> Column {
     Column(
       collector: description.prefix, metric: metric, instance: field.instance,
-      composition: field.composition)
+      identity: field.identity)
   }
 
   /// None.
@@ -85,10 +85,12 @@ extension TextCollector {
         isOnProc = isOnProc && isKernels
         // Another file system's file (LXCFS, a fixture) may come in pieces of any size.
         let delivery = source.delivery == .shortRecords && !isKernels ? .pieces : source.delivery
+        let watch = descriptor.watch(source.path)
+        if let watch { owned.keep(watch) }
         files.append(
           ArmedTexts.File(
             descriptor: owned.add(descriptor), delivery: delivery,
-            isFolder: source.entries != nil))
+            isFolder: source.entries != nil, watch: watch))
         present.append(source)
       } catch {
         let failure = LBError(

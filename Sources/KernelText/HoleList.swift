@@ -69,15 +69,16 @@ struct HoleList {
   }
 
   /// The words of a line from number `first` on, in a known order, an empty name for one that has
-  /// none; `least` of them belong to every line. Further ones are read over.
+  /// none; `least` of them belong to every line. Further ones are read over. `identity` says what
+  /// each is made of, or whose it is.
   mutating func columns(
     _ line: KernelText.Line, from first: Int, _ columns: [String], of instance: String,
     form: NumberForm = .decimal, least: Int = 0, limit: String? = nil,
-    composition: String? = nil
+    identity: (String) -> String? = { _ in nil }
   ) {
     isKnown = true
     for (place, name) in columns.enumerated() {
-      let field = TextField(name, of: instance, composition: composition)
+      let field = TextField(name, of: instance, identity: identity(name))
       if first + place < line.words.count {
         let word = line.words[first + place]
         name.isEmpty ? ignore(word) : number(word, field, name == limit ? .limit : form)

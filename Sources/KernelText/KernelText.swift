@@ -6,14 +6,14 @@ package struct TextField: Sendable, Hashable {
   package let instance: String
   /// What stands behind the number: `kB`, or nothing.
   package let suffix: String
-  /// What a sum is made of: the CPUs whose counts are in it.
-  package let composition: String?
+  /// What a sum is made of, the CPUs whose counts are in it; or which device has the name.
+  package let identity: String?
 
   /// The field `name` of `instance`.
   package init(
-    _ name: String, of instance: String = "", suffix: String = "", composition: String? = nil
+    _ name: String, of instance: String = "", suffix: String = "", identity: String? = nil
   ) {
-    self.composition = composition
+    self.identity = identity
     self.name = name
     self.instance = instance
     self.suffix = suffix
@@ -31,6 +31,9 @@ package enum NumberForm: UInt8, Sendable {
   /// A decimal of which 65535 and 4294967295 mean that the kernel does not know it (a link's
   /// speed): these are not read.
   case speed
+  /// A decimal that may have a minus sign, of which those below absolute zero, −273150, mean that
+  /// there is no reading (THERMAL_TEMP_INVALID is −274000): these are not read.
+  case millidegrees
   /// A decimal of which numbers from 2^62 on mean that there is no limit: these are not read.
   /// Control groups of v1 say LONG_MAX rounded down to a page, file-nr LONG_MAX itself.
   case limit

@@ -8,13 +8,13 @@ extension TextFormat {
   ) throws(KernelTextError) -> [TextHole] {
     try matrix(text, perCPU: perCPU) { label, handlers, cpus in
       TextField(
-        "count", of: handlers.isEmpty ? label : "\(label):\(handlers)", composition: cpus)
+        "count", of: handlers.isEmpty ? label : "\(label):\(handlers)", identity: cpus)
     }
   }
 
   /// /proc/softirqs: `TIMER: 146028 169515`, summed over the CPUs.
   package static func softirqs(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    try matrix(text, perCPU: false) { label, _, cpus in TextField(label, composition: cpus) }
+    try matrix(text, perCPU: false) { label, _, cpus in TextField(label, identity: cpus) }
   }
 
   /// Who handles a numbered interrupt: what stands behind the last two blanks of its line

@@ -25,8 +25,11 @@ extension TextFormat {
   ]
 
   /// /proc/stat (fs/proc/stat.c): `cpu0 717 0 682 …`, then totals as `intr 98291 0 0 …`. Instances
-  /// are `all` and the CPU's number; the totals have none.
-  package static func stat(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
+  /// are `all` and the CPU's number; the totals have none. Of the line of all CPUs the times in `summed`
+  /// are sums over those that are listed, and the others of all that there can be.
+  package static func stat(
+    _ text: KernelText, summed: Set<String> = []
+  ) throws(KernelTextError) -> [TextHole] {
     let totals: Set<String> = [
       "intr", "ctxt", "processes", "procs_running", "procs_blocked", "softirq",
     ]
@@ -37,7 +40,9 @@ extension TextFormat {
       let word = line.words[0]
       let label = text.string(word)
       if label == "cpu" {
-        holes.columns(line, from: 1, cpuTimes, of: "all", least: 4, composition: cpus)
+        holes.columns(line, from: 1, cpuTimes, of: "all", least: 4) {
+          summed.contains($0) ? cpus : nil
+        }
       } else if cpuNumber(text, word) != nil {
         holes.columns(line, from: 1, cpuTimes, of: String(label.dropFirst(3)), least: 4)
       } else if totals.contains(label) {
@@ -131,8 +136,10 @@ extension TextFormat {
         holes.readOver(line, labelWords: 3)
         continue
       }
-      // Linux 2.6.25 has them up to `time_in_queue`.
-      holes.columns(line, from: 3, diskColumns, of: name, least: 11)
+      // Linux 2.6.25 has them up to `time_in_queue`. The number tells a device from an earlier one
+      // of its name.
+      let device = "\(text.string(words[0])):\(text.string(words[1]))"
+      holes.columns(line, from: 3, diskColumns, of: name, least: 11) { _ in device }
     }
     return try holes.finished()
   }

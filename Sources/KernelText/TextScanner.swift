@@ -143,6 +143,7 @@ package enum TextScanner {
     case .hundredths: hundredths(text, &position)
     case .speed: speed(text, &position)
     case .limit: limit(text, &position)
+    case .millidegrees: millidegrees(text, &position)
     }
   }
 
@@ -193,6 +194,15 @@ package enum TextScanner {
       let value = number(text, &position), value <= 1 << 63
     else { return nil }
     return 0 &- value
+  }
+
+  /// Reads a temperature, as `signed`; nil for what stands for none.
+  @inline(__always)
+  package static func millidegrees(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
+    guard let value = signed(text, &position), Int64(bitPattern: value) >= -273_150 else {
+      return nil
+    }
+    return value
   }
 
   /// Reads a decimal number with up to two places behind its point, in hundredths.

@@ -7,7 +7,7 @@ package struct TextTemplate: Sendable, Equatable {
   /// Literal bytes to match, then blanks and numbers to read.
   struct Step: Sendable, Equatable {
     enum Action: UInt8, Sendable {
-      case decimals, hexadecimals, signed, hundredths, speeds, limits
+      case decimals, hexadecimals, signed, millidegrees, hundredths, speeds, limits
       /// `count` decimals into one value.
       case sum
       /// `count` numbers that are skipped.
@@ -29,7 +29,9 @@ package struct TextTemplate: Sendable, Equatable {
       /// Several numbers one behind the other are one step.
       var joins: Bool {
         switch self {
-        case .decimals, .hexadecimals, .signed, .hundredths, .speeds, .limits, .skipNumbers: true
+        case .decimals, .hexadecimals, .signed, .millidegrees, .hundredths, .speeds, .limits,
+          .skipNumbers:
+          true
         case .sum, .skipLine, .skipRest, .skipNameAndWord, .skipUnreadable, .end: false
         }
       }
@@ -145,6 +147,7 @@ package struct TextTemplate: Sendable, Equatable {
       case .decimal: (.decimals, 1)
       case .hexadecimal: (.hexadecimals, 1)
       case .signed: (.signed, 1)
+      case .millidegrees: (.millidegrees, 1)
       case .hundredths: (.hundredths, 1)
       case .speed: (.speeds, 1)
       case .limit: (.limits, 1)
@@ -206,7 +209,7 @@ package struct TextTemplate: Sendable, Equatable {
       switch step.action {
       case .decimals, .sum, .skipNumbers:
         slot = try Self.search(step, index, text, start, &position, &values, slot, memory)
-      case .hexadecimals, .signed, .hundredths, .speeds, .limits:
+      case .hexadecimals, .signed, .millidegrees, .hundredths, .speeds, .limits:
         for number in 0..<step.count {
           guard number == 0 || Self.isBlank(text, position),
             let value = Self.other(step.action, text, &position)
@@ -338,6 +341,7 @@ package struct TextTemplate: Sendable, Equatable {
     switch action {
     case .hexadecimals: TextScanner.hexadecimal(text, &position)
     case .signed: TextScanner.signed(text, &position)
+    case .millidegrees: TextScanner.millidegrees(text, &position)
     case .speeds: TextScanner.speed(text, &position)
     case .limits: TextScanner.limit(text, &position)
     default: TextScanner.hundredths(text, &position)

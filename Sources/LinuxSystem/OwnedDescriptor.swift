@@ -43,6 +43,22 @@ package struct OwnedDescriptor: ~Copyable {
   /// Whether it is a file of proc(5), by fstatfs(2).
   package borrowing func isOnProc() -> Bool { lb_is_on_proc(number) == 1 }
 
+  /// What tells whether a path still names this file; nil for a file of the kernel's own file
+  /// systems (proc, sysfs, cgroup), which nobody replaces.
+  package borrowing func watch(_ path: String) -> WatchedPath? {
+    var (device, inode): (UInt64, UInt64) = (0, 0)
+    guard lb_is_kernel_text(number) != 1, unsafe lb_identity(number, &device, &inode) == 0 else {
+      return nil
+    }
+    return unsafe strdup(path).map { unsafe WatchedPath($0, device: device, inode: inode) }
+  }
+
+  /// Whether `path` is a file of proc(5); false where it cannot be opened.
+  package static func isOnProc(_ path: String) -> Bool {
+    guard let file = try? OwnedDescriptor(text: path) else { return false }
+    return file.isOnProc()
+  }
+
   /// pread(2) at `offset` of file and buffer, retried over EINTR: bytes read, or -errno.
   /// Allocates nothing.
   @inline(__always)
@@ -58,12 +74,39 @@ package struct OwnedDescriptor: ~Copyable {
   }
 }
 
+/// A path, and the file that it named; `DescriptorList.keep` owns the path's memory.
+@safe
+package struct WatchedPath {
+  private let path: UnsafeMutablePointer<CChar>
+  private let device: UInt64
+  private let inode: UInt64
+
+  fileprivate init(_ path: UnsafeMutablePointer<CChar>, device: UInt64, inode: UInt64) {
+    unsafe self.path = path
+    self.device = device
+    self.inode = inode
+  }
+
+  /// stat(2): 0 while the path names that file, ENOENT when it names another one, else the errno.
+  /// Allocates nothing.
+  package func failure() -> Int32 {
+    // Safe: the path is there as long as the list that keeps it.
+    unsafe -lb_names(path, device, inode)
+  }
+
+  fileprivate func free() { unsafe Glibc.free(path) }
+}
+
 /// Descriptors that are closed together, when the list goes.
 package final class DescriptorList {
   private var numbers: [Int32] = []
+  private var watches: [WatchedPath] = []
 
   /// None yet.
   package init() {}
+
+  /// Keeps what a watch needs for as long as the list is there.
+  package func keep(_ watch: WatchedPath) { watches.append(watch) }
 
   /// Takes one over and gives its number.
   package func add(_ descriptor: consuming OwnedDescriptor) -> Int32 {
@@ -78,7 +121,10 @@ package final class DescriptorList {
     numbers = []
   }
 
-  deinit { close() }
+  deinit {
+    close()
+    for watch in watches { watch.free() }
+  }
 }
 
 /// Small whole files, read and written outside the sampling path.

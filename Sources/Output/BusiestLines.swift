@@ -57,9 +57,9 @@ enum BusiestLines {
         (Readable.fixed(numbers["processor"] ?? 0, 0), 5), (rate("read_bytes"), 8),
         (rate("write_bytes"), 8),
       ]
-      // A name may hold anything: control characters would move the terminal's cursor.
-      let name = command.filter { !$0.isNewline && ($0.asciiValue ?? 32) >= 32 }
-      lines.append(RecordLines.line(cells, name))
+      // A name may hold anything, also a line feed, which would begin another process's line.
+      let name = command.split(separator: "\n", omittingEmptySubsequences: false)
+      lines.append(RecordLines.line(cells, name.joined(separator: "\\n").shown))
     }
     return lines
   }

@@ -1,6 +1,6 @@
 package import SampleModel
 
-/// One header, one row a tick; columns are fixed by the first layout.
+/// One header, one row a tick; columns are fixed by the first layouts, and those to `expect`.
 package final class CSVSink: SampleSink {
   private var reader: StreamReader
   private let writer: TextWriter
@@ -34,6 +34,17 @@ package final class CSVSink: SampleSink {
     self.notice = notice
   }
 
+  /// Gives the columns of these layouts, which come in the course of the stream, their places in
+  /// the header.
+  package func expect(_ layouts: [Layout]) { for layout in layouts { place(layout) } }
+
+  private func place(_ layout: Layout) {
+    for column in layout.shown where columns[column.name] == nil {
+      columns[column.name] = order.count
+      order.append(column)
+    }
+  }
+
   /// Takes the clock anchor.
   package func begin(_ meta: StreamMeta) throws(LBError) {
     reader.begin(meta)
@@ -43,13 +54,9 @@ package final class CSVSink: SampleSink {
   /// Adds columns until the header is written; names what comes later.
   package func layout(_ layout: Layout) throws(LBError) {
     reader.layout(layout)
+    if !headerWritten { place(layout) }
     var fresh: [String] = []
     for column in layout.shown where columns[column.name] == nil {
-      guard headerWritten else {
-        columns[column.name] = order.count
-        order.append(column)
-        continue
-      }
       let instance = "\(layout.collector)[\(column.instance)]"
       let isNew = strangers.insert(instance).inserted
       if column.instance.isEmpty {

@@ -23,7 +23,7 @@ enum FlowLines {
         ((numbers["packets"] ?? 0) == 0 ? "-" : "\(numbers["packets"] ?? 0)", 8),
       ]
       lines.append(
-        RecordLines.line(cells, (texts["interface"] ?? "") + " " + name(numbers, texts)))
+        RecordLines.line(cells, (texts["interface"] ?? "").shown + " " + name(numbers, texts)))
     }
     return lines
   }

@@ -102,7 +102,7 @@ package struct RunDirectory: Sendable {
     return "\(civil.compactDate)-\(civil.compactTime)"
   }
 
-  /// The file that RUN means: a path, `last`, an id, or a unique prefix of one.
+  /// The file that RUN means: a path, `last`, an id, a file here, or a unique prefix of an id.
   package func resolve(_ run: String) throws(LBError) -> String {
     if run.contains("/") || run.hasSuffix(".\(Self.fileExtension)"),
       FileManager.default.fileExists(atPath: run)
@@ -122,6 +122,7 @@ package struct RunDirectory: Sendable {
     }
     let matches = files.filter { Self.id(ofFile: $0).hasPrefix(run) }
     if let exact = matches.first(where: { Self.id(ofFile: $0) == run }) { return exact }
+    if FileManager.default.fileExists(atPath: run) { return run }
     if matches.count == 1 { return matches[0] }
     let problem =
       matches.isEmpty

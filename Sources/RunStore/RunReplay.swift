@@ -74,6 +74,15 @@ package struct RunReplay {
     try reader.interval()
   }
 
+  /// The layouts of what is played, with the columns that are wanted: first those that the streams
+  /// began with, then what came later.
+  package func layouts() throws(LBError) -> [Layout] {
+    let all = try reader.layouts().sorted {
+      ($0.epoch > 1 ? 1 : 0, $0.stream, $0.epoch) < ($1.epoch > 1 ? 1 : 0, $1.stream, $1.epoch)
+    }
+    return all.map(filtered)
+  }
+
   /// Plays the selection into `sink`; ends with a commit of everything.
   package func play(into sink: any SampleSink) throws(LBError) {
     let streams = try reader.streams()

@@ -22,6 +22,8 @@ package final class RunWriter: @unchecked Sendable {
   /// Of the drain.
   let tail: TailWriter
   private let isClosed = Atomic<Bool>(false)
+  /// Which file it writes.
+  private let file: FileMark?
 
   /// What identifies the run and its writer.
   package struct Identity: Sendable {
@@ -58,29 +60,47 @@ package final class RunWriter: @unchecked Sendable {
     self.path = path
     runID = identity.runID
     try FreeDescriptors.check(for: path)
-    guard !FileManager.default.fileExists(atPath: path) else {
-      throw LBError(
-        .resultPersistence, "\(path) exists already: choose another file or remove it",
-        context: ErrorContext(path: path))
-    }
-    // Made under another name and renamed: whoever sees the file finds the tables in it, at
-    // whatever moment this process dies.
-    let draft = path + ".new"
+    guard !FileManager.default.fileExists(atPath: path) else { throw Self.exists(path) }
+    // Made under another name, which nobody else makes, and renamed: whoever sees the file finds
+    // the tables in it, at whatever moment this process dies.
+    let draft = "\(path).new-\(getpid())"
+    var made: FileMark?
     do {
       maker = try Self.makeDraft(draft, identity, host, configuration, labels)
+      try Self.move(draft, to: path)
+      made = FileMark(path)
+      file = made
       tail = TailWriter(ofRun: identity.runID, in: path)
-      guard unsafe rename(draft, path) == 0 else {
-        throw LBError(
-          .resultPersistence, "\(path): cannot be created: \(StoreFailure.reason(errno))",
-          context: ErrorContext(path: path, errno: errno))
-      }
       queue = try Self.openLog(path)
     } catch {
       // It did not exist before and holds nothing: what there is of it goes.
-      Self.unlink(path, [".new", ".new-journal"])
+      _ = unsafe Foundation.unlink(draft)
+      _ = unsafe Foundation.unlink(draft + "-journal")
+      made?.remove(path)
       if let error = error as? LBError { throw error }
       throw StoreFailure.error(error, path: path, doing: "creating")
     }
+  }
+
+  /// Gives a file its name, which must be free: of two that want it one gets it.
+  private static func move(_ draft: String, to path: String) throws(LBError) {
+    if unsafe link(draft, path) == 0 {
+      _ = unsafe Foundation.unlink(draft)
+      return
+    }
+    if errno == EEXIST { throw exists(path) }
+    // Some file systems have no second name for a file (FAT): there, what was free a moment ago is.
+    if [EPERM, ENOTSUP, ENOSYS].contains(errno), unsafe rename(draft, path) == 0 { return }
+    let reason = errno
+    throw LBError(
+      .resultPersistence, "\(path): cannot be created: \(StoreFailure.reason(reason))",
+      context: ErrorContext(path: path, errno: reason))
+  }
+
+  private static func exists(_ path: String) -> LBError {
+    LBError(
+      .resultPersistence, "\(path) exists already: choose another file or remove it",
+      context: ErrorContext(path: path, errno: EEXIST))
   }
 
   /// Opens the file of a run that has ended early, to go on with it. The process that wrote it must
@@ -130,6 +150,7 @@ package final class RunWriter: @unchecked Sendable {
         return try row.value("id")
       }
       tail = TailWriter(ofRun: runID, in: path)
+      file = FileMark(path)
     } catch let error as LBError {
       throw error
     } catch {
@@ -137,16 +158,11 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  private static func unlink(_ path: String, _ more: [String] = []) {
-    for suffix in ["", "-wal", "-shm", "-tail"] + more {
-      _ = unsafe Foundation.unlink(path + suffix)
-    }
-  }
-
-  /// Closes and removes a file that this writer made and in which nothing was recorded.
+  /// Closes and removes a file that this writer made and in which nothing was recorded. What has
+  /// its name by now without being it stays.
   package func discard() {
-    close(isHurried: true)
-    Self.unlink(path)
+    _ = close(isHurried: true)
+    file?.remove(path)
   }
 
   private static func openLog(_ path: String) throws -> DatabaseQueue {
@@ -217,11 +233,22 @@ package final class RunWriter: @unchecked Sendable {
   package var bytesWritten: UInt64 { sizes.value }
 
   func write(_ doing: String, _ body: (Database) throws -> Void) throws(LBError) {
+    try checkPlace()
     do {
       try queue.write { db in try body(db) }
     } catch {
       throw StoreFailure.error(error, path: path, doing: doing)
     }
+  }
+
+  /// Throws where the path does not name the file any more that is written.
+  private func checkPlace() throws(LBError) {
+    guard let file, !file.isAt(path) else { return }
+    throw LBError(
+      .resultPersistence,
+      "\(path): the file was removed or replaced while it was being written; what was recorded is "
+        + "lost. Leave it in its place until the end",
+      context: ErrorContext(path: path, errno: ENOENT))
   }
 
   func count(bytes: Int) { sizes.add(UInt64(bytes)) }
@@ -348,7 +375,9 @@ package final class RunWriter: @unchecked Sendable {
 
   /// The run's end: status, summary, errors; then one plain file unless a reader holds it. A stop
   /// does not wait for the disk: a busy one may take seconds, and the kernel writes it by itself.
-  package func finish(_ result: RunResult, isStopped: Bool = false) throws(LBError) {
+  /// Gives what is to be said of files that stay beside it.
+  @discardableResult
+  package func finish(_ result: RunResult, isStopped: Bool = false) throws(LBError) -> String? {
     try write("recording the run's end") { db in
       try db.execute(
         sql: """
@@ -360,16 +389,21 @@ package final class RunWriter: @unchecked Sendable {
           try JSON.text(result.errors), try JSON.text(result.warnings),
         ])
     }
-    close(isHurried: isStopped || result.status == .interrupted)
+    return close(isHurried: isStopped || result.status == .interrupted)
   }
 
   /// Closes the file, once. A reader that is still there keeps the log alive; the last one out
-  /// finishes it. Unless `isHurried`, it waits until everything is on the disk.
-  package func close(isHurried: Bool = false) {
-    guard !isClosed.exchange(true, ordering: .relaxed) else { return }
+  /// finishes it. Unless `isHurried`, it waits until everything is on the disk. Gives what is to be
+  /// said where the log could not be folded into the file.
+  @discardableResult
+  package func close(isHurried: Bool = false) -> String? {
+    guard !isClosed.exchange(true, ordering: .relaxed) else { return nil }
     tail.finish()
     // What no commit put into rows, for whatever reason, is still in the file.
     Tail.settle(ofRunIn: path, queue)
-    PlainFile.settle(queue, isHurried: isHurried)
+    guard let reason = PlainFile.settle(queue, isHurried: isHurried) else { return nil }
+    return "\(path): \(reason) (\(StoreFailure.freeSpace(path))): part of what was recorded is in "
+      + "\(path)-wal beside it. Keep both together; 'lbsample runs show \(path)' joins them once "
+      + "there is room"
   }
 }

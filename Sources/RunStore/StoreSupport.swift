@@ -74,7 +74,7 @@ enum StoreFailure {
     NSError(domain: NSPOSIXErrorDomain, code: Int(errno)).localizedDescription
   }
 
-  private static func freeSpace(_ path: String) -> String {
+  static func freeSpace(_ path: String) -> String {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     let facts: [FileAttributeKey: Any]
     do {
@@ -258,11 +258,37 @@ struct ProcessIdentity: Equatable {
   }
 }
 
+/// Which file a path names, so that another one under its name is told from it.
+struct FileMark: Equatable {
+  private let device: UInt64
+  private let inode: UInt64
+
+  /// The file at `path`; nil where there is none.
+  init?(_ path: String) {
+    var facts = stat()
+    guard unsafe lstat(path, &facts) == 0 else { return nil }
+    device = UInt64(facts.st_dev)
+    inode = UInt64(facts.st_ino)
+  }
+
+  /// Whether `path` names it.
+  func isAt(_ path: String) -> Bool { FileMark(path) == self }
+
+  /// Removes it and what stands beside it, if `path` names it.
+  func remove(_ path: String) {
+    guard isAt(path) else { return }
+    for suffix in ["", "-wal", "-shm", "-tail"] { _ = unsafe Glibc.unlink(path + suffix) }
+  }
+}
+
 /// Turning a WAL database into one plain file, when nobody else has it open.
 enum PlainFile {
   /// Tries to; what fails here (a reader is attached) is finished by whoever closes last. Unless
-  /// `isHurried`, it waits until everything is on the disk.
-  static func settle(_ queue: DatabaseQueue, isHurried: Bool = false) {
+  /// `isHurried`, it waits until everything is on the disk. Gives why the log stays, where that is
+  /// no reader.
+  @discardableResult
+  static func settle(_ queue: DatabaseQueue, isHurried: Bool = false) -> String? {
+    var reason: String?
     do {
       try queue.writeWithoutTransaction { db in
         defer { flushAgain(db) }
@@ -271,12 +297,21 @@ enum PlainFile {
         // else this copies the log, and leaves the flushing to the kernel.
         try db.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE")
       }
-    } catch {
+    } catch let error as DatabaseError {
       // SQLITE_BUSY or SQLITE_LOCKED: a reader is attached, and the log stays beside the file.
+      switch error.resultCode {
+      case .SQLITE_BUSY, .SQLITE_LOCKED: break
+      case .SQLITE_FULL: reason = "file system full"
+      case .SQLITE_IOERR: reason = "input/output error"
+      default: reason = error.message ?? "SQLite error \(error.extendedResultCode.rawValue)"
+      }
+    } catch {
+      reason = "\(error)"
     }
     do { try queue.close() } catch {
       // A statement is still in use somewhere: the connection goes with the process.
     }
+    return reason
   }
 
   /// Where the log stays, closing the file may have to move what somebody else added to it.

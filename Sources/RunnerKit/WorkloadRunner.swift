@@ -224,7 +224,7 @@ public enum WorkloadRunner {
   private static func finish(_ result: RunResult, _ store: RunWriter?) -> RunResult {
     var result = result
     do throws(LBError) {
-      try store?.finish(result)
+      if let note = try store?.finish(result) { result.warnings.append(note) }
     } catch {
       store?.close()
       result.errors.append(error)

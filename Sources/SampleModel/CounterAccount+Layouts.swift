@@ -36,15 +36,15 @@ extension CounterAccount {
   }
 
   private mutating func resume(_ place: Int, _ column: Column, _ old: Dormant) {
+    let isSame = column.identity == old.identity
     // A sum over other parts is another one.
-    if rules[place].isSum, column.composition == nil || column.composition != old.composition {
-      return
-    }
+    if rules[place].isSum, column.identity == nil || !isSame { return }
     previous[place] = old.kept.value
     base[place] = old.kept.base
     known[place] = true
     whole[place] = old.kept.isWhole
-    if old.wasAway {
+    // Another device of that name counts from its own beginning.
+    if old.wasAway || !isSame {
       renewed.insert(place)
       return
     }
@@ -61,7 +61,7 @@ extension CounterAccount {
       }
       for (place, column) in layout.columns.enumerated()
       where known[place] && !rules[place].isGauge
-        && (!rules[place].isSum || column.composition != nil)
+        && (!rules[place].isSum || column.identity != nil)
       {
         let kept = Kept(
           value: previous[place], time: times[place] ?? lastTime, base: base[place],
@@ -69,7 +69,7 @@ extension CounterAccount {
         dormant[column.name] = Dormant(
           kept: kept, suspect: suspects[place],
           row: column.metric.life == .kept ? nil : column.instance,
-          wasAway: renewed.contains(place), composition: column.composition)
+          wasAway: renewed.contains(place), identity: column.identity)
       }
     }
     clear()

@@ -15,9 +15,9 @@
 /// - A narrow counter whose neighbour of 64 bits was reset in the same frame, at the same instance,
 ///   was reset too: its fall is no wrap, unless it was near the end of its range.
 /// - A new layout continues columns by name, also those that were absent for some layouts. A sum
-///   goes on as long as it is made of the same parts (`Column.composition`), and begins anew when
+///   goes on as long as it is made of the same parts (`Column.identity`), and begins anew when
 ///   they are others. What belongs to a device begins anew, as after a reset, when its row was away
-///   (`CounterLife`).
+///   (`CounterLife`), or its name is another device's.
 ///
 /// A frame in which no counter falls costs one pass over the values, without allocation; whatever
 /// else happens is settled column by column.
@@ -41,8 +41,8 @@ package struct CounterAccount: Sendable {
     var row: String?
     /// That row was away in a frame.
     var wasAway = false
-    /// What a sum is made of.
-    var composition: String?
+    /// What a sum is made of, or which device is meant.
+    var identity: String?
   }
 
   /// Readings of zero after which a reset is believed.

@@ -14,10 +14,10 @@ public struct Column: Sendable, Hashable {
   public let range: UInt64?
   /// It is a sum over instances, perhaps though its metric is none at single ones.
   public let isSum: Bool
-  /// What a sum is made of, such as the CPUs `0-3,5`: it goes on from one layout to the next as
-  /// long as this is the same. Nil for a sum that begins anew with each layout, and for what is no
-  /// sum.
-  public let composition: String?
+  /// What a sum is made of, such as the CPUs `0-3,5`, or which device is meant where another may be
+  /// given its name, such as `8:0`: the counter goes on from one layout to the next as long as this
+  /// is the same. Nil for a sum that begins anew with each layout, and where the name says it all.
+  public let identity: String?
   /// A reading in which it was not listed is known: it counts from zero since then.
   public let startsAtZero: Bool
 
@@ -28,7 +28,7 @@ public struct Column: Sendable, Hashable {
   package var startingAtZero: Column {
     Column(
       collector: prefix, metric: metric, instance: instance, times: times, range: range,
-      isSum: isSum, composition: composition, startsAtZero: true)
+      isSum: isSum, identity: identity, startsAtZero: true)
   }
 
   /// What stands before the first point of the name.
@@ -37,12 +37,12 @@ public struct Column: Sendable, Hashable {
   /// The column of `metric` at `instance` under its full name; a `range` of 0 is none.
   public init(
     collector: String, metric: MetricDescription, instance: String, times: String? = nil,
-    range: UInt64? = nil, isSum: Bool = false, composition: String? = nil,
+    range: UInt64? = nil, isSum: Bool = false, identity: String? = nil,
     startsAtZero: Bool = false
   ) {
     self.times = times
     self.isSum = isSum || metric.isSum
-    self.composition = self.isSum ? composition : nil
+    self.identity = identity
     self.startsAtZero = startsAtZero
     self.range = range == 0 ? nil : range
     self.metric = metric
@@ -132,7 +132,9 @@ extension Layout: Codable {
   /// have a dozen metrics.
   private enum Key: String, CodingKey {
     case collector, stream, epoch, prefix, metrics, metric, instance, times, formulas, leastShare
-    case ranges, sums, compositions, composition, fresh
+    case ranges, sums, fresh
+    // The identities, under the name that they had when sums alone had one.
+    case compositions, composition
   }
 
   private struct StoredFormula: Codable {
@@ -180,23 +182,23 @@ extension Layout: Codable {
     try container.encode(columns.map(\.times), forKey: .times)
   }
 
-  /// Each composition once, and for each column its place, -1 for none; and the places of columns
+  /// Each identity once, and for each column its place, -1 for none; and the places of columns
   /// that start at zero.
   private func encodeOrigins(_ container: inout KeyedEncodingContainer<Key>) throws {
     let fresh = columns.indices.filter { columns[$0].startsAtZero }
     if !fresh.isEmpty { try container.encode(fresh, forKey: .fresh) }
-    guard columns.contains(where: { $0.composition != nil }) else { return }
+    guard columns.contains(where: { $0.identity != nil }) else { return }
     var places: [String: Int] = [:]
     var all: [String] = []
-    let composition = columns.map { column -> Int in
-      guard let parts = column.composition else { return -1 }
+    let identity = columns.map { column -> Int in
+      guard let parts = column.identity else { return -1 }
       if let known = places[parts] { return known }
       places[parts] = all.count
       all.append(parts)
       return all.count - 1
     }
     try container.encode(all, forKey: .compositions)
-    try container.encode(composition, forKey: .composition)
+    try container.encode(identity, forKey: .composition)
   }
 
   /// Most bytes of all columns' names, which repeat the prefix and the metric's name, and most
@@ -221,15 +223,15 @@ extension Layout: Codable {
     let ranges =
       try container.decodeIfPresent([UInt64?].self, forKey: .ranges)
       ?? Array(repeating: nil, count: instance.count)
-    let compositions = try container.decodeIfPresent([String].self, forKey: .compositions) ?? []
-    let composition =
+    let identities = try container.decodeIfPresent([String].self, forKey: .compositions) ?? []
+    let identity =
       try container.decodeIfPresent([Int].self, forKey: .composition)
       ?? Array(repeating: -1, count: instance.count)
     let fresh = Set(try container.decodeIfPresent([Int].self, forKey: .fresh) ?? [])
     guard metric.count == instance.count, times.count == instance.count,
       ranges.count == instance.count, sums.count == instance.count,
-      composition.count == instance.count,
-      composition.allSatisfy({ $0 == -1 || compositions.indices.contains($0) }),
+      identity.count == instance.count,
+      identity.allSatisfy({ $0 == -1 || identities.indices.contains($0) }),
       fresh.allSatisfy(instance.indices.contains),
       metric.allSatisfy(metrics.indices.contains)
     else {
@@ -254,7 +256,7 @@ extension Layout: Codable {
         Column(
           collector: prefix, metric: metrics[metric[$0]], instance: instance[$0],
           times: times[$0], range: ranges[$0], isSum: sums[$0],
-          composition: composition[$0] < 0 ? nil : compositions[composition[$0]],
+          identity: identity[$0] < 0 ? nil : identities[identity[$0]],
           startsAtZero: fresh.contains($0))
       },
       formulas: formulas.map {

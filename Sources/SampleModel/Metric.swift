@@ -146,7 +146,7 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   public let mayLag: Bool
   /// It is a sum of counters of `width` bits, of which one may wrap, or go with its CPU; or a count
   /// that begins anew when it is armed. It goes on in another layout where its column is made of
-  /// the same parts (`Column.composition`).
+  /// the same parts (`Column.identity`).
   public let isSum: Bool
   /// How long an instance keeps this counter.
   public let life: CounterLife

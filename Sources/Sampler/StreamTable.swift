@@ -138,18 +138,35 @@ final class StreamTable: Sendable {
       return parts.map { "\($0.0) \(Counted.list($0.1))" }.joined(separator: "; ")
     }
     let (names, newNames) = (Set(old.map(\.name)), Set(new.map(\.name)))
-    return words(instances(new, but: old), instances(old, but: new))
-      ?? words(newNames.subtracting(names).sorted(), names.subtracting(newNames).sorted())
-      ?? recomposed(from: old, to: new)
+    let parts = [
+      words(instances(new, but: old), instances(old, but: new))
+        ?? words(newNames.subtracting(names).sorted(), names.subtracting(newNames).sorted()),
+      renewed(from: old, to: new),
+    ].compactMap { $0 }
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
 
-  /// Which sums are made of others than before; nil for none.
-  private static func recomposed(from old: [Column], to new: [Column]) -> String? {
-    var compositions: [String: String] = [:]
-    for column in old { compositions[column.name] = column.composition }
-    let sums = new.filter { compositions[$0.name] != $0.composition }
-    return sums.isEmpty
-      ? nil : "sums over other instances, which start anew: \(Counted.list(sums.map(\.name)))"
+  /// Which counters of the same name start anew: sums that are made of others than before, and
+  /// those of devices that are others; nil for none.
+  private static func renewed(from old: [Column], to new: [Column]) -> String? {
+    var before: [String: Column] = [:]
+    for column in old { before[column.name] = column }
+    let others = new.filter { column in
+      guard column.metric.kind == .counter, let known = before[column.name] else { return false }
+      return known.identity != column.identity
+    }
+    let sums = others.filter(\.isSum).map(\.name)
+    var devices: [String] = []
+    for column in others where !column.isSum {
+      let name = "\(column.name.prefix { $0 != "." })[\(column.instance)]"
+      if devices.last != name { devices.append(name) }
+    }
+    let parts = [
+      sums.isEmpty ? nil : "sums over other instances, which start anew: \(Counted.list(sums))",
+      devices.isEmpty
+        ? nil : "other devices under the same names, which start anew: \(Counted.list(devices))",
+    ].compactMap { $0 }
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
 
   private static func words(_ change: String?, _ epoch: UInt32, isKnown: Bool) -> String {

@@ -35,6 +35,20 @@ package final class TemporaryFolder: Sendable {
     return target
   }
 
+  /// Gives a file another name, in the place of the one that has it.
+  package func move(_ name: String, to other: String) throws {
+    guard unsafe rename(file(name), file(other)) == 0 else {
+      throw SystemError("rename", errno: errno, path: file(name))
+    }
+  }
+
+  /// Removes a file.
+  package func delete(_ name: String) throws {
+    guard unsafe unlink(file(name)) == 0 else {
+      throw SystemError("unlink", errno: errno, path: file(name))
+    }
+  }
+
   private static func remove(_ path: String) {
     var status = stat()
     guard unsafe lstat(path, &status) == 0 else { return }

@@ -22,15 +22,19 @@ struct CSVOptions: ParsableArguments {
       valueName: "kind"))
   var records: String?
 
-  /// The sink that was asked for; `format` is the format in force.
+  /// The sink that was asked for. With the `layouts` that will come, where they are known, each has
+  /// its columns.
   func sink(
-    _ reader: StreamReader, writer: @escaping TextWriter, notice: @escaping (String) -> Void
+    _ reader: StreamReader, of layouts: [Layout] = [], writer: @escaping TextWriter,
+    notice: @escaping (String) -> Void
   ) throws(LBError) -> any SampleSink {
     let style = try style()
     if let records {
       return RecordCSVSink(reader: reader, record: records, style: style, writer: writer)
     }
-    return CSVSink(reader: reader, style: style, writer: writer, notice: notice)
+    let sink = CSVSink(reader: reader, style: style, writer: writer, notice: notice)
+    sink.expect(layouts)
+    return sink
   }
 
   /// Refuses options that `format` does not know.

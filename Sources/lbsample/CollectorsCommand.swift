@@ -45,7 +45,7 @@ struct CollectorsCommand: ParsableCommand {
       return
     }
     let rows = events.map { [$0.name, $0.kind] }
-    try Console.write(
+    try Console.show(
       TextTable.lines(rows, leftColumns: 2).map { $0 + "\n" }.joined())
   }
 
@@ -107,6 +107,6 @@ struct CollectorsCommand: ParsableCommand {
       }
       text += TextTable.lines(rows, leftColumns: 4).joined(separator: "\n") + "\n\n"
     }
-    try Console.write(String(text.dropLast()))
+    try Console.show(String(text.dropLast()))
   }
 }

@@ -34,7 +34,7 @@ struct ConfigShow: ParsableCommand {
       return
     }
     let rows = settings.all.map { [$0.key, $0.value.isEmpty ? "\"\"" : $0.value, $0.origin] }
-    try Console.write(TextTable.lines(rows, leftColumns: 3).joined(separator: "\n") + "\n")
+    try Console.show(TextTable.lines(rows, leftColumns: 3).joined(separator: "\n") + "\n")
   }
 }
 

@@ -8,7 +8,7 @@ enum Console {
   /// Says something to the user on standard error, unless nobody reads there for a while: a remark
   /// must not keep a run from its end.
   static func say(_ text: String, within milliseconds: Int32 = 200) {
-    var rest = Array((text + "\n").utf8)[...]
+    var rest = Array((text.shown + "\n").utf8)[...]
     while !rest.isEmpty, Poll.isWritable(STDERR_FILENO, within: milliseconds) {
       // No more than a pipe that can be written to takes at once.
       let part = Array(rest.prefix(Int(PIPE_BUF)))
@@ -28,6 +28,9 @@ enum Console {
   static func write(_ text: String) throws(LBError) {
     try write(Array(text.utf8), to: STDOUT_FILENO, path: outputName)
   }
+
+  /// Writes what a person reads to standard output: names from anywhere may stand in it.
+  static func show(_ text: String) throws(LBError) { try write(text.shown) }
 
   /// Writes bytes to a descriptor; a failure is a resultPersistence error that carries the errno.
   static func write(

@@ -24,7 +24,7 @@ struct DoctorCommand: ParsableCommand {
       try Console.write(try JSONText.encode(findings, pretty: true) + "\n")
       return
     }
-    try Console.write(Self.text(findings))
+    try Console.show(Self.text(findings))
   }
 
   /// One line each, and one for each fix.

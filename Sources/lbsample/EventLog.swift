@@ -30,7 +30,7 @@ struct EventLog {
     let number = descriptor.release()  // Open as long as the process.
     let toFile = LineHandler(level: .debug) { line in
       do throws(SystemError) {
-        try writeAll(Array((line + "\n").utf8).span, to: number)
+        try writeAll(Array((line.shown + "\n").utf8).span, to: number)
       } catch {
         Console.say("lbsample: --log-file \(path): \(error.reason)")
       }

@@ -113,7 +113,8 @@ struct ExportCommand: ParsableCommand {
         notice: notice, detail: options.log.verbose ? notice : { _ in })
       try replay.play(into: sink)
     default:
-      try replay.play(into: csv.sink(stream, writer: writer, notice: notice))
+      let layouts = try replay.layouts()
+      try replay.play(into: csv.sink(stream, of: layouts, writer: writer, notice: notice))
     }
   }
 

@@ -169,7 +169,7 @@ extension OverheadCommand {
         Self.range(result.cpuLow, result.cpuHigh), Readable.percent(result.ownShare),
       ])
     }
-    try Console.write(TextTable.lines(rows, leftColumns: 1).joined(separator: "\n") + "\n")
+    try Console.show(TextTable.lines(rows, leftColumns: 1).joined(separator: "\n") + "\n")
   }
 
   private static func signed(_ share: Double) -> String {

@@ -118,7 +118,7 @@ struct OverheadCommand: ParsableCommand {
       }
     }
     guard format == "text" else { return }
-    try Console.write(TextTable.lines(rows, leftColumns: 1).joined(separator: "\n") + "\n")
+    try Console.show(TextTable.lines(rows, leftColumns: 1).joined(separator: "\n") + "\n")
   }
 
   private static func row(_ cost: CollectorCost) -> [String] {

@@ -56,7 +56,8 @@ final class ProgressLine: @unchecked Sendable {
       parts += "\(kind) \(place.repetition) of \(max(place.repetition, progress.total)), "
     }
     let elapsed = Double(Clock.monotonic() - state.since) / 1e9
-    write("\r\u{1b}[K\(parts)\(progress.activity.text) \(Readable.fixed(elapsed, 1)) s")
+    let line = "\(parts)\(progress.activity.text) \(Readable.fixed(elapsed, 1)) s"
+    write("\r\u{1b}[K\(line.shown)")
   }
 
   private func write(_ text: String) {

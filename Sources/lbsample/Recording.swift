@@ -95,7 +95,9 @@ final class Recording {
     result.errors = [failure, stopped].compactMap { $0 }
     result.endUnixNanoseconds = clock.realtime()
     result.durationNanoseconds = clock.realtime() &- result.startUnixNanoseconds
-    try writer.finish(result, isStopped: isStopped)
+    if let note = try writer.finish(result, isStopped: isStopped) {
+      Console.say("lbsample: \(note)")
+    }
   }
 
   /// Removes a file in which nothing was recorded.

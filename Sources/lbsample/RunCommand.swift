@@ -143,11 +143,11 @@ struct RunCommand: ParsableCommand {
     let configured = try resolve(settings, sampled)
     var (specification, plan) = (configured.specification, configured.plan)
     if plans.dryRun {
-      try Console.write(
-        format != "text"
-          ? try ResultText.encode(PlanReport.steps(plan, of: specification), format)
-          : PlanReport.text(plan, of: specification))
-      return
+      guard format == "text" else {
+        let steps = PlanReport.steps(plan, of: specification)
+        return try Console.write(ResultText.encode(steps, format))
+      }
+      return try Console.show(PlanReport.text(plan, of: specification))
     }
     let target = WorkloadTarget()
     let directory = RunsLocation.directory(store, settings)
@@ -265,7 +265,7 @@ struct RunCommand: ParsableCommand {
     _ result: inout RunResult, writer: RunWriter, report: TextDestination?
   ) throws {
     do throws(LBError) {
-      try writer.finish(result)
+      if let note = try writer.finish(result) { Console.say("lbsample: \(note)") }
     } catch {
       writer.close()
       result.errors.append(error)
@@ -306,8 +306,8 @@ struct RunCommand: ParsableCommand {
       try report.write(Array(try ResultText.encode(result, format).utf8))
     }
     guard events.events != "-" else { return }
-    try Console.write(
-      format == "text" ? RunReport.text(result) : try ResultText.encode(result, format))
+    guard format == "text" else { return try Console.write(ResultText.encode(result, format)) }
+    try Console.show(RunReport.text(result))
   }
 
   // MARK: What to do

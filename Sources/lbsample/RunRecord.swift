@@ -158,7 +158,8 @@ struct RunRecord {
       do throws(LBError) { try writer.setRunStatus(.interrupted) } catch {
         // A reader finds its writer gone, and says interrupted too.
       }
-      return writer.close()
+      writer.close()
+      return
     }
     writer.discard()
   }

@@ -101,7 +101,7 @@ struct RunsList: ParsableCommand {
       rows[index][5] += String(repeating: " ", count: width - rows[index][5].count)
     }
     let text = TextTable.lines(rows, leftColumns: 3).joined(separator: "\n")
-    try Console.write(text + "\n")
+    try Console.show(text + "\n")
   }
 
   private func line(_ file: String) throws(LBError) -> RunLine {
@@ -175,7 +175,7 @@ struct RunsShow: ParsableCommand {
       failure = error
     }
     if let journal { text += "\n" + Self.text(journal) }
-    try Console.write(text)
+    try Console.show(text)
     if showOutput { try writeOutputs(reader, result) }
     if let failure { throw failure }
   }

@@ -22,7 +22,8 @@ struct SampleCommand: ParsableCommand {
 
       The first row comes after one interval, with rates over that interval.
       Counters become rates per second; CPU time is a fraction of the time
-      (percent in the table).
+      (percent in the table). Ctrl-C ends sampling with exit code 0, or with 130
+      if --count or --duration was to end it.
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
@@ -38,7 +39,8 @@ struct SampleCommand: ParsableCommand {
   var interval: String?
   @Option(
     name: [.customShort("c"), .customLong("count")], parsing: .unconditional,
-    help: ArgumentHelp("End after this many samples.", valueName: "n"))
+    help: ArgumentHelp(
+      "End after this many intervals; one whose sample was missed counts too.", valueName: "n"))
   var count: String?
   @Option(
     name: .customLong("duration"), parsing: .unconditional,
@@ -182,7 +184,7 @@ struct SampleCommand: ParsableCommand {
         throw LBError(.internal, LedgerText.mismatch)
       }
       // A watch without an end is ended by Ctrl-C as meant; anything else was cut short.
-      if let stopped, !(isFree && stopSignal == SIGINT) { throw stopped }
+      if let stopped, isUnread || !isFree || stopSignal != SIGINT { throw stopped }
     } catch {
       session.disarm()
       recording?.abandon()
@@ -291,7 +293,15 @@ struct SampleCommand: ParsableCommand {
       if !isQuiet { Console.say("lbsample: \($0)") }
     }
     switch settings["sample.format"] {
-    case "csv": return try csv.sink(reader, writer: writer, notice: notice)
+    case "csv":
+      // A program gets every name as it is; a terminal would act on what is in some.
+      guard output == nil, Console.outputIsTerminal else {
+        return try csv.sink(reader, writer: writer, notice: notice)
+      }
+      let shown: TextWriter = { bytes throws(LBError) in
+        try destination.write(Array(String(decoding: bytes, as: UTF8.self).shown.utf8))
+      }
+      return try csv.sink(reader, writer: shown, notice: notice)
     case "ndjson":
       return NDJSONSink(
         reader: reader, host: host, configuration: settings.all + collectors.entries,

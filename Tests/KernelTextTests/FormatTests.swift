@@ -130,7 +130,7 @@ import Testing
     let bytes = Array("   CPU0 CPU3\n\(line)\n".utf8)
     let fields = try TextFormat.interrupts(KernelText(bytes.span), perCPU: false)
       .compactMap(\.field)
-    #expect(fields == [TextField("count", of: instance, composition: "0,3")])
+    #expect(fields == [TextField("count", of: instance, identity: "0,3")])
   }
 
   @Test func listsOfNumbers() {

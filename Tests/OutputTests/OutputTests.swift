@@ -220,6 +220,29 @@ final class Lines {
     #expect(CSVSink.quoted("a,\"b") == "\"a,\"\"b\"")
   }
 
+  /// Of a stream whose later layouts are known, what comes late has its columns behind the others.
+  @Test func csvHasColumnsForWhatIsExpected() throws {
+    let lines = Lines()
+    let sink = CSVSink(
+      reader: StreamReader(raw: false), writer: lines.write, notice: { lines.notices.append($0) })
+    sink.expect([cpuLayout(["all"]), cpuLayout(["all", "1"], epoch: 2)])
+    try sink.begin(meta())
+    try sink.layout(cpuLayout(["all"]))
+    try send([10, 100], header(0), to: sink)
+    try send([60, 150], header(1), to: sink)
+    try sink.layout(cpuLayout(["all", "1"], epoch: 2))
+    try send([160, 150, 0, 0], header(2, epoch: 2), to: sink)
+    try send([160, 250, 30, 70], header(3, epoch: 2), to: sink)
+    try sink.commit(watermark: .max)
+    #expect(
+      lines.lines == [
+        "time_ns,elapsed_ns,cpu.user[all],cpu.idle[all],cpu.user[1],cpu.idle[1]",
+        "1000001005,1000000000,0.5,0.5,,", "2000001005,2000000000,1,0,,",
+        "3000001005,3000000000,0,1,0.3,0.7",
+      ])
+    #expect(lines.notices.isEmpty && sink.strangerCount == 0)
+  }
+
   /// What happened beside the samples is said once, whatever the columns are; what explains a frame
   /// without values is not said twice.
   @Test func csvSaysWhatHappenedOnce() throws {

@@ -110,6 +110,43 @@ import Testing
     #expect(one.parts == other.parts, "an old file becomes what a new one is")
   }
 
+  /// What is written where nobody finds it is an error at once; what took its name stays.
+  @Test func aFileThatIsRemovedOrReplacedIsAnError() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("a.lbsample")
+    for replacement in [nil, "another's"] {
+      let made = try writer(path)
+      try FileManager.default.removeItem(atPath: path)
+      if let replacement { try folder.write("a.lbsample", replacement) }
+      let failure = #expect(throws: LBError.self) { try made.setRunStatus(.interrupted) }
+      #expect(failure?.category == .resultPersistence)
+      #expect(failure?.message.contains("removed or replaced") == true)
+      made.discard()
+      #expect(FileManager.default.contents(atPath: path) == replacement.map { Data($0.utf8) })
+      for suffix in ["", "-wal", "-shm", "-tail"] {
+        try? FileManager.default.removeItem(atPath: path + suffix)
+      }
+    }
+  }
+
+  /// Of two that want one name at the same moment one gets it, and its file stays whole.
+  @Test func ofSeveralWritersOneGetsTheName() async throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("a.lbsample")
+    let outcomes = await withTaskGroup(of: Result<RunWriter, any Error>.self) { group in
+      for _ in 0..<8 { group.addTask { Result { try writer(path) } } }
+      return await group.reduce(into: []) { $0.append($1) }
+    }
+    let made = outcomes.compactMap { try? $0.get() }
+    #expect(made.count == 1)
+    try made.first?.setRunStatus(.interrupted)
+    made.first?.close()
+    let reader = try RunReader(path: path)
+    #expect(try reader.result().status == .interrupted)
+    reader.close()
+    #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["a.lbsample"])
+  }
+
   @Test func versionsThatAreNotKnownAreRefused() throws {
     let folder = try TemporaryFolder()
     for version in [3, 6] {

@@ -211,7 +211,7 @@ private func counts(
       collector: "c", stream: 0, epoch: epoch,
       columns: parts.enumerated().map {
         Column(
-          collector: "c", metric: sum, instance: "\($0.offset)", composition: $0.element)
+          collector: "c", metric: sum, instance: "\($0.offset)", identity: $0.element)
       })
   }
 
@@ -236,6 +236,27 @@ private func counts(
     #expect(account.counts == counts())
     account.observe([500_540, 531, 541, 551].span, at: 40)
     #expect(account.step(0) == 10 && account.sum(0) == nil)
+  }
+
+  /// A device that has another's name counts from its own beginning, though it was never away.
+  @Test func anotherDeviceOfTheNameBeginsAnew() {
+    func layout(_ device: String, _ epoch: UInt32) -> Layout {
+      Layout(
+        collector: "c", stream: 0, epoch: epoch,
+        columns: [Column(collector: "c", metric: wide, instance: "sda", identity: device)])
+    }
+    var account = CounterAccount()
+    account.layout(layout("8:0", 1))
+    account.open([100].span, at: 0)
+    account.layout(layout("8:32", 2))
+    account.observe([12_348].span, at: 10)
+    #expect(account.step(0) == nil && account.sum(0) == nil)
+    #expect(account.counts == counts(resets: 1))
+    account.observe([12_350].span, at: 20)
+    #expect(account.step(0) == 2 && account.sum(0) == nil)
+    account.layout(layout("8:0", 1))
+    account.observe([12_360].span, at: 30)
+    #expect(account.step(0) == nil && account.counts == counts(resets: 2))
   }
 
   private func devices(_ life: CounterLife, _ names: [String], _ epoch: UInt32) -> Layout {

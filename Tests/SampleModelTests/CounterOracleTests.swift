@@ -48,7 +48,7 @@ private struct TrueCounter {
   func column(_ epoch: Int) -> Column {
     Column(
       collector: "c", metric: metric, instance: instance, range: range,
-      composition: parts(epoch))
+      identity: parts(epoch))
   }
 
   /// Nothing is known of it any more.

@@ -119,6 +119,11 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(Scale(.max).exactly(2) == nil)
   }
 
+  @Test func whatMovesACursorIsShownByItsNumber() {
+    #expect("eth0\ta\nb é 漢".shown == "eth0\ta\nb é 漢")
+    #expect("\u{1B}[2J\u{7F}\r\u{9B}x\u{202E}".shown == "\\u{1B}[2J\\u{7F}\\r\\u{009B}x\\u{202E}")
+  }
+
   @Test func layoutsSurviveJSON() throws {
     let columns = [("a", counter), ("b", counter), ("", level), ("a", narrow)].map {
       Column(collector: "protocol", metric: $0.1, instance: $0.0)
@@ -155,13 +160,13 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
       columns: ["0-3", nil, "0-3", "total"].enumerated().map {
         Column(
           collector: "c", metric: counter.living(.firstUse), instance: "\($0.offset)",
-          isSum: $0.offset != 3, composition: $0.element, startsAtZero: $0.offset == 1)
+          isSum: $0.offset != 3, identity: $0.element, startsAtZero: $0.offset == 1)
       })
-    #expect(origins.columns.map(\.composition) == ["0-3", nil, "0-3", nil])
+    #expect(origins.columns.map(\.identity) == ["0-3", nil, "0-3", "total"])
     let all = String(decoding: try JSONEncoder().encode(origins), as: UTF8.self)
     #expect(try JSONDecoder().decode(Layout.self, from: Data(all.utf8)) == origins)
     for (list, damage) in [
-      ("[0,-1,0,-1]", "[0,-1,0,1]"), ("[0,-1,0,-1]", "[0]"), ("[0,-1,0,-1]", "[-2,0,0,0]"),
+      ("[0,-1,0,1]", "[0,-1,0,2]"), ("[0,-1,0,1]", "[0]"), ("[0,-1,0,1]", "[-2,0,0,0]"),
       (#""fresh":[1]"#, #""fresh":[4]"#),
     ] {
       let other = all.replacingOccurrences(of: list, with: damage)

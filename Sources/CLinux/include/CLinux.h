@@ -66,6 +66,13 @@ long lb_pread(int fd, void *buffer, size_t count, int64_t offset);
 #endif
 // fstatfs(2): 1 for a file of proc(5), 0 for any other.
 int lb_is_on_proc(int fd);
+// fstatfs(2): 1 for a file of the kernel's own file systems, whose files nobody replaces; 0 for any
+// other.
+int lb_is_kernel_text(int fd);
+// fstat(2): which file it is; 0 or -errno.
+int lb_identity(int fd, uint64_t *device, uint64_t *inode);
+// stat(2): 0 where path names that file, -ENOENT where it names another one, else -errno.
+int lb_names(const char *path, uint64_t device, uint64_t inode);
 
 // futex(2): FUTEX_WAIT_BITSET with an absolute CLOCK_MONOTONIC deadline (UINT64_MAX: none).
 // Returns 0 or -errno.

@@ -79,9 +79,12 @@ struct CpuCollector: TextCollector {
   }
 
   func sources(_ context: CollectorContext) -> [TextSource] {
-    [
-      TextSource(context.roots.proc("stat")) { text throws(KernelTextError) in
-        try TextFormat.stat(text)
+    let path = context.roots.proc("stat")
+    // LXCFS and others that stand in for the kernel's file add up the CPUs that they list.
+    let summed = OwnedDescriptor.isOnProc(path) ? Self.idling : Set(TextFormat.cpuTimes)
+    return [
+      TextSource(path) { text throws(KernelTextError) in
+        try TextFormat.stat(text, summed: summed)
       }
     ]
   }
@@ -95,13 +98,14 @@ struct CpuCollector: TextCollector {
   /// comes or goes. But their idle time is of another clock than that of the others, which begins
   /// anew in kernels before 6.8 when the CPU comes back: it is a sum that goes on only as long as
   /// the same CPUs are there. The host's totals are of all possible CPUs, and always go on.
+  /// The grammar says what each of them is made of.
   func column(
     _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
   ) -> Column {
-    let isBroken = field.instance == "all" && Self.idling.contains(field.name)
+    let isSummed = field.instance == "all" && field.identity != nil
     return Column(
-      collector: "cpu", metric: metric, instance: field.instance, isSum: isBroken,
-      composition: isBroken ? field.composition : "possible")
+      collector: "cpu", metric: metric, instance: field.instance, isSum: isSummed,
+      identity: metric.isSum ? "possible" : field.identity)
   }
 
   /// On a host with several NUMA nodes, each node's time: the sum over its CPUs that are there.
@@ -120,7 +124,7 @@ struct CpuCollector: TextCollector {
       for metric in description.metrics where metric.extent == .instance {
         let column = Column(
           collector: "cpu", metric: metric, instance: "node\(node)", isSum: true,
-          composition: TextFormat.numberList(Array(cpus)))
+          identity: TextFormat.numberList(Array(cpus)))
         let parts = cpus.compactMap { places["cpu.\(metric.name)[\($0)]"] }
         // Without one of its CPUs, which the user left out, a sum would be another's.
         guard !parts.isEmpty, parts.count == cpus.count, context.filter.passes(column.name) else {

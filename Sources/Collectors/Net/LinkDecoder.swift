@@ -3,7 +3,8 @@ import SampleModel
 import Sampler
 
 /// Turns rtnetlink's counters into the names and values of /proc/net/dev. A link that came, went or
-/// has another name makes another layout of the very reading that has it.
+/// has another name makes another layout of the very reading that has it; one that was made anew
+/// under its name has another index, and its counters start anew.
 final class LinkDecoder: RawDecoder {
   private let metrics: [MetricDescription]
   private let filter: ColumnFilter
@@ -73,7 +74,8 @@ final class LinkDecoder: RawDecoder {
     for index in indices {
       let name = names[index] ?? ""
       for metric in metrics {
-        let column = Column(collector: "net", metric: metric, instance: name)
+        let column = Column(
+          collector: "net", metric: metric, instance: name, identity: "\(index)")
         let isWanted = !name.isEmpty && filter.passes(column.name)
         slots.append(isWanted ? all.count : -1)
         if isWanted { all.append(column) }

@@ -26,7 +26,7 @@ struct TemperatureCollector: TextCollector {
   func sources(_ context: CollectorContext) -> [TextSource] {
     func source(_ path: String, _ instance: String) -> TextSource {
       TextSource(
-        number: context.roots.sys(path), TextField("temp", of: instance), form: .signed)
+        number: context.roots.sys(path), TextField("temp", of: instance), form: .millidegrees)
     }
     let sensors = context.numbered("class/hwmon", "hwmon").flatMap { chip in
       let name = SmallFile.text(context.roots.sys("class/hwmon/\(chip)/name")) ?? chip
