@@ -25,17 +25,22 @@ extension TextFormat {
   ]
 
   /// /proc/stat (fs/proc/stat.c): `cpu0 717 0 682 …`, then totals as `intr 98291 0 0 …`. Instances
-  /// are `all` and the CPU's number; the totals have none. Of the line of all CPUs the times in `summed`
-  /// are sums over those that are listed, and the others of all that there can be.
+  /// are `all` and the CPU's number; the totals have none. Of the line of all CPUs the times in
+  /// `summed` are sums over those that are listed, and the others of all that there can be. What
+  /// stands in for the kernel's file may add up those that are listed alone, as LXCFS does: then
+  /// `coversAll` tells whether that is what these CPUs are to it, and all times are such sums.
   package static func stat(
-    _ text: KernelText, summed: Set<String> = []
+    _ text: KernelText, summed: Set<String> = [], coversAll: ([Int]) -> Bool = { _ in true }
   ) throws(KernelTextError) -> [TextHole] {
     let totals: Set<String> = [
       "intr", "ctxt", "processes", "procs_running", "procs_blocked", "softirq",
     ]
     var holes = HoleList(text)
     let lines = text.lines().filter { !$0.words.isEmpty }
-    let cpus = numberList(lines.compactMap { cpuNumber(text, $0.words[0]) })
+    let numbers = lines.compactMap { cpuNumber(text, $0.words[0]) }
+    let cpus = numberList(numbers)
+    let summed =
+      coversAll(numbers) || exceedsListed(text, lines, numbers.count) ? summed : Set(cpuTimes)
     for line in lines {
       let word = line.words[0]
       let label = text.string(word)
@@ -53,6 +58,24 @@ extension TextFormat {
       }
     }
     return try holes.finished()
+  }
+
+  /// Whether some time of the line of all CPUs is more than those of the `count` CPUs listed make,
+  /// each of which is rounded down by less than a tick.
+  private static func exceedsListed(
+    _ text: KernelText, _ lines: [KernelText.Line], _ count: Int
+  ) -> Bool {
+    var totals = [UInt64](repeating: 0, count: cpuTimes.count)
+    var listed = totals
+    for line in lines {
+      let isTotal = text.string(line.words[0]) == "cpu"
+      guard isTotal || cpuNumber(text, line.words[0]) != nil else { continue }
+      for (place, word) in line.words.dropFirst().prefix(cpuTimes.count).enumerated() {
+        let ticks = UInt64(text.string(word)) ?? 0
+        if isTotal { totals[place] = ticks } else { listed[place] &+= ticks }
+      }
+    }
+    return zip(totals, listed).contains { $0 > $1 &+ UInt64(count) }
   }
 
   /// The number in `cpu12`, nil for another word.

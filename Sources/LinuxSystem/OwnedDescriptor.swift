@@ -55,8 +55,9 @@ package struct OwnedDescriptor: ~Copyable {
 
   /// Whether `path` is a file of proc(5); false where it cannot be opened.
   package static func isOnProc(_ path: String) -> Bool {
-    guard let file = try? OwnedDescriptor(text: path) else { return false }
-    return file.isOnProc()
+    do throws(SystemError) { return try OwnedDescriptor(text: path).isOnProc() } catch {
+      return false
+    }
   }
 
   /// pread(2) at `offset` of file and buffer, retried over EINTR: bytes read, or -errno.

@@ -79,10 +79,9 @@ final class PhaseRunner {
     do throws(LBError) {
       for action in node.actions {
         switch try enter(action, node) {
-        case .skip(let reason):
-          try session.skip(
-            node.unexecuted,
-            because: reason)
+        case .skip(let reason, let warns):
+          if warns { session.result.warnings.append("\(node.name): \(reason)") }
+          try session.skip(node.unexecuted, because: reason)
           try context.journal.record(.notice, "phase.skipped", "\(node.name): \(reason)")
           return nil
         case .proceed(let lease): if let lease { leases.append(lease) }
@@ -93,6 +92,9 @@ final class PhaseRunner {
       leave(downTo: before)
       var failure = error
       failure.context.phase = node.name
+      if node.specification != nil, !isStopped, error.category != .stopRequested {
+        try session.fail(node.unexecuted, because: error.message)
+      }
       return failure
     }
     var fatal: LBError?

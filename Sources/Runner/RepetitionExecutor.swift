@@ -106,7 +106,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
         workload, pump, context, collectors, beside, since: opened)
       if case .exited = ending {
         result.wallNanoseconds = services.clock.monotonic() - opened
-        ownBeside = services.clock.othersCPU() &- own
+        ownBeside = services.clock.othersCPU().growth(since: own)
       }
       if case .idle = ending { wasIdle = true }
       fatal = try close(
@@ -245,7 +245,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
         let now = services.clock.monotonic()
         if let deadline, now >= deadline { return .timedOut }
         let sign = ActivityWatch.Sign(
-          output: pump.bytesSeen, cpuTicks: Descendants.cpuTicks(of: workload.pid))
+          output: pump.bytesSeen &+ context.specification.output.bytesInFile,
+          cpuTicks: Descendants.cpuTicks(of: workload.pid))
         if activity?.isIdle(sign, now: now) == true { return .idle }
         continue
       }

@@ -9,7 +9,8 @@ extension RepetitionRunner {
     var count: Int
     let looks: [Int]
     var isReached = false
-    /// Repetitions in a row that have not the metric: of three it is not measured any more.
+    /// Repetitions in a row that have not the metric, since they failed or did not print it: of
+    /// three it is not measured any more.
     var without = 0
 
     func isOpen(upTo most: Int) -> Bool { !isReached && without < 3 && count < most }
@@ -36,7 +37,12 @@ extension RepetitionRunner {
       states[index].isReached = until.isReached(
         by: measured(phase, until), looks: state.looks.count)
     }
-    for index in phases.indices { look(index) }
+    for index in phases.indices {
+      look(index)
+      if let until = phases[index].specification.until, measured(phases[index], until).isEmpty {
+        states[index].without = states[index].count
+      }
+    }
     while true {
       let open = phases.indices.filter { index in
         phases[index].specification.until != nil
@@ -50,9 +56,7 @@ extension RepetitionRunner {
         let (goOn, fatal) = try execute(
           ScheduledRepetition(phase: index, repetition: states[index].count, warmUp: false))
         guard goOn, fatal == nil else { return fatal }
-        let last = session.result.phases[phases[index].index].repetitions.last
-        let isMissing =
-          last?.status == .completed && measured(phases[index], until).count == known
+        let isMissing = measured(phases[index], until).count == known
         states[index].without = isMissing ? states[index].without + 1 : 0
         look(index)
       }

@@ -31,6 +31,8 @@ package final class RunSession {
   var remedies = SamplingRemedies()
   /// CLOCK_MONOTONIC when this session began.
   let began: UInt64
+  /// The wall clock at that moment.
+  private let startedAt: UInt64
   /// CLOCK_MONOTONIC of the last checkpoint.
   private lazy var checkpointed = began
   /// Nanoseconds between checkpoints at the least: each flushes to the disk twice, and the first
@@ -55,6 +57,7 @@ package final class RunSession {
     self.clock = clock
     stopping = StopCoordinator(clock: clock)
     began = clock.monotonic()
+    startedAt = clock.realtime()
     self.earlier = earlier
     phaseRows = earlier.phases
   }
@@ -192,6 +195,13 @@ package final class RunSession {
     let row = try store?.addPhase(phase) ?? 0
     phaseRows.append(row)
     try store?.updatePhase(row, phase)
+  }
+
+  /// A phase that could not be set up, and why.
+  func fail(_ phase: PhaseResult, because reason: String) throws(LBError) {
+    let index = try begin(phase)
+    result.phases[index].note = reason
+    try endPhase(index, .failed)
   }
 
   /// Adds the phases that a run did not come to before it ended.
@@ -360,6 +370,8 @@ package final class RunSession {
     }
     result.promoteOnlySummary()
     result.endUnixNanoseconds = time
-    result.durationNanoseconds = time &- result.startUnixNanoseconds
+    // By a clock that nobody sets, as far as one session has seen it.
+    let before = startedAt.growth(since: result.startUnixNanoseconds)
+    result.durationNanoseconds = before + clock.monotonic().growth(since: began)
   }
 }

@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import SampleModel
 
 /// Starts a process at its gate, with its output drained: workloads, hooks, servers, loads.
 enum WorkloadLauncher {
@@ -80,5 +81,14 @@ enum WorkloadLauncher {
     workload.signalGroup(SIGKILL)
     _ = clock.wait(
       readable: [workload.exitPollDescriptor], until: clock.deadline(in: StopCoordinator.limit))
+  }
+}
+
+extension WorkloadOutput {
+  /// Bytes that the file of an output has; 0 where it goes elsewhere.
+  var bytesInFile: UInt64 {
+    var facts = stat()
+    guard case .file(let path) = self, unsafe stat(path, &facts) == 0 else { return 0 }
+    return UInt64(bounded: Double(facts.st_size))
   }
 }

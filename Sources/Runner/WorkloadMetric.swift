@@ -102,8 +102,11 @@ package struct WorkloadMetric: Sendable, Hashable {
       let found = match.output.count > 1 ? match.output[1].substring : match.output[0].substring
       guard let found, let value = Double(found), value.isFinite else {
         let which = output.isWhole ? "line \(number + 1) of the output" : "a line of the output"
+        let hint =
+          match.output.count > 1
+          ? "" : "; put parentheses around the number, as in x=([0-9.]+)"
         throw WorkloadMetricError(
-          "\(which) matches, but \(found ?? "nothing") is no number: \(line.prefix(200))")
+          "\(which) matches, but \(found ?? "nothing") is no number: \(line.prefix(200))\(hint)")
       }
       return value
     }

@@ -17,3 +17,9 @@ extension FixedWidthInteger {
     }
   }
 }
+
+extension UInt64 {
+  /// What a count has grown by since it was `earlier`; 0 where it fell: two clocks that are read
+  /// one after the other, the wall clock and the kernel's idle time step back now and then.
+  package func growth(since earlier: UInt64) -> UInt64 { self > earlier ? self - earlier : 0 }
+}

@@ -20,9 +20,12 @@ package final class BracketDeltas: SampleSink {
     var account = CounterAccount()
     var levels = LevelTracks()
     var rates = RateTracks()
-    /// The brackets of the last complete opening and closing frames, 0 for none.
+    /// The brackets of the last complete opening frame, and of the last closing one, 0 for none.
     var opened: UInt32 = 0
     var closed: UInt32 = 0
+    /// The closing frame was complete: without it counters have no difference, and levels that were
+    /// read before are levels all the same.
+    var isWhole = false
     /// A layout that comes into force with the first frame of its epoch.
     var next: Layout?
 
@@ -71,7 +74,13 @@ package final class BracketDeltas: SampleSink {
       account.observe(values, at: header.start)
       levels.take(header, values)
       rates.take(header, account)
-      if header.edge == .close { closed = header.bracket }
+      if header.edge == .close { (closed, isWhole) = (header.bracket, true) }
+    }
+
+    /// Takes a frame without values.
+    mutating func miss(_ header: FrameHeader) {
+      if header.outcome == .absent { account.lose() }
+      if header.edge == .close { (closed, isWhole) = (header.bracket, false) }
     }
   }
 
@@ -120,7 +129,7 @@ package final class BracketDeltas: SampleSink {
       let number = Int(header.stream)
       guard number < state.streams.count else { return }
       guard header.outcome == .complete else {
-        if header.outcome == .absent { state.streams[number]?.account.lose() }
+        state.streams[number]?.miss(header)
         return
       }
       state.streams[number]?.take(header, values, isWorkloads)
@@ -184,7 +193,7 @@ package final class BracketDeltas: SampleSink {
     _ stream: Stream, to all: inout [(name: String, value: Double)]
   ) {
     let amounts = stream.places.indices.map { amount(stream, $0) }
-    let grown = stream.places.indices.map { stream.account.sum($0) }
+    let grown = stream.places.indices.map { sum(stream, $0) }
     for (column, value) in stream.layout.totals(amounts, grown: grown) {
       all.append((column.name, value))
     }
@@ -193,8 +202,18 @@ package final class BracketDeltas: SampleSink {
   /// A gauge's mean, a counter's growth since the opening, in base units.
   private static func amount(_ stream: Stream, _ place: Int) -> Double? {
     let rule = stream.places[place].rule
-    if rule.isGauge { return stream.levels.level(place).map { rule.scale.apply($0.mean) } }
-    return stream.account.sum(place).map { rule.scale.apply(Double($0)) }
+    if rule.isGauge { return level(stream, place).map { rule.scale.apply($0.mean) } }
+    return sum(stream, place).map { rule.scale.apply(Double($0)) }
+  }
+
+  /// What a gauge did in the bracket that was closed last.
+  private static func level(_ stream: Stream, _ place: Int) -> LevelTracks.Level? {
+    stream.levels.bracket == stream.closed ? stream.levels.level(place) : nil
+  }
+
+  /// A counter's growth from edge to edge.
+  private static func sum(_ stream: Stream, _ place: Int) -> UInt64? {
+    stream.isWhole ? stream.account.sum(place) : nil
   }
 
   /// What lies between the edges. Counts of a part of the time have no rates: a reading scales
@@ -210,13 +229,13 @@ package final class BracketDeltas: SampleSink {
       all.append((name, rule.scale.apply(raw) * factor))
     }
     if rule.isGauge {
-      guard let level = stream.levels.level(place), level.least < level.most else { return }
+      guard let level = level(stream, place), level.least < level.most else { return }
       let unit = units[name] ?? ""
       append(".min", level.least, unit)
       append(".max", level.most, unit)
       return
     }
-    guard stream.isPlain, let sum = stream.account.sum(place),
+    guard stream.isPlain, let sum = sum(stream, place),
       let rate = stream.rates.rate(place, sum)
     else { return }
     // Time per time is a fraction; everything else is per second.

@@ -47,7 +47,8 @@ struct LevelTracks: Sendable {
   /// The columns that are gauges.
   private var gauges: [Int] = []
   private var tracks: [Track] = []
-  private var bracket: UInt32 = 0
+  /// The bracket of the last frame.
+  private(set) var bracket: UInt32 = 0
   private var opened: UInt64 = 0
 
   /// Takes a layout into force; what is known of a column stays by its name.

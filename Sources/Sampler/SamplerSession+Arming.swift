@@ -45,7 +45,7 @@ extension SamplerSession {
         try Self.ring(index, words: words, reach: words / 4, configuration)
       }
       self.drain = drain
-      var notes = slowerByDefault(armed) + table.notes
+      var notes = slowerByDefault(armed) + table.notes + unmatchedFilters()
       let fitted = fit(armed, &notes)
       notes += coarserThanAsked(fitted)
       var streams: [StreamMeta.Stream] = []
@@ -71,6 +71,18 @@ extension SamplerSession {
     if let failure = drain?.failure {
       disarm()
       throw failure
+    }
+  }
+
+  /// Patterns that chose nothing while others did: a slip, or a collector that was not selected. A
+  /// source without a value now may yet bring what one means.
+  private func unmatchedFilters() -> [String] {
+    let names = table.layouts.flatMap(\.shown).map(\.name)
+    return configuration.context.filter.only.filter { glob in
+      !names.contains { Glob.matches(glob, $0) }
+    }.map {
+      "--only \($0): no metric of the selected collectors matches; 'lbsample collectors' lists the "
+        + "metrics of each collector"
     }
   }
 

@@ -137,6 +137,12 @@ struct AttemptOptions: ParsableArguments {
           .configuration, "--until \(until): expected ci<=1% or ci(METRIC)<=1%")
       }
       specification.until = precision
+      let repetitions = settings.integer("run.repetitions")
+      if let problem = Precision.problem(
+        repetitions: repetitions, most: specification.maximumRepetitions)
+      {
+        throw LBError(.configuration, "--until \(until) needs \(problem)")
+      }
     }
   }
 }

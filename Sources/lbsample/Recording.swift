@@ -11,6 +11,8 @@ final class Recording {
   private let writer: RunWriter
   private let session: Started
   private var result: RunResult
+  /// CLOCK_MONOTONIC when it was begun.
+  private let start = Clock.monotonic()
 
   private struct Started {
     var phase: Int64
@@ -94,7 +96,7 @@ final class Recording {
     result.status = status
     result.errors = [failure, stopped].compactMap { $0 }
     result.endUnixNanoseconds = clock.realtime()
-    result.durationNanoseconds = clock.realtime() &- result.startUnixNanoseconds
+    result.durationNanoseconds = Clock.monotonic().growth(since: start)
     if let note = try writer.finish(result, isStopped: isStopped) {
       Console.say("lbsample: \(note)")
     }

@@ -277,7 +277,9 @@ struct RunCommand: ParsableCommand {
     } catch let error as LBError {
       unwritten = error
     }
-    if let first = result.errors.first {
+    // A run that was stopped says so, whatever had failed before.
+    let stop = result.errors.first { $0.category == .stopRequested }
+    if let first = (result.status == .interrupted ? stop : nil) ?? result.errors.first {
       // What was asked of the workload decides, whoever reads of it.
       if let unwritten { _ = Lbsample.report(unwritten, asJSON: log.jsonErrors) }
       throw ExitCode(Lbsample.report(first, asJSON: log.jsonErrors))

@@ -19,6 +19,7 @@ import Testing
 
   private static func host() throws -> (TemporaryFolder, CollectorContext) {
     let folder = try TemporaryFolder()
+    try folder.write("sys/devices/system/cpu/possible", "0-3\n")
     try folder.write("sys/devices/system/node/online", "0-1\n")
     try folder.write("sys/devices/system/node/node0/cpulist", "0-1\n")
     try folder.write("sys/devices/system/node/node1/cpulist", "2-3\n")

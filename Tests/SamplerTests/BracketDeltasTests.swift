@@ -56,6 +56,30 @@ private struct Bracket {
 }
 
 @Suite struct BracketDeltasTests {
+  /// Of a source that has nothing more at the end, as of a workload that is gone, the levels that
+  /// were read are levels all the same; counters have no difference without their edges.
+  @Test func levelsStayOfASourceThatIsGoneAtTheEnd() throws {
+    var bracket = try Bracket(layout([wide, level]))
+    try bracket.frame([], .open, .absent)
+    try bracket.frame([10, 100])
+    try bracket.frame([30, 200])
+    try bracket.frame([], .close, .absent)
+    #expect(bracket.metrics == ["c.level": 150])
+    bracket.number = 2
+    try bracket.frame([30, 300], .open)
+    try bracket.frame([31, 300])
+    try bracket.frame([], .close, .absent)
+    #expect(bracket.metrics == ["c.level": 300])
+    bracket.number = 3
+    try bracket.frame([], .open, .absent)
+    try bracket.frame([], .close, .absent)
+    #expect(bracket.metrics.isEmpty)
+    bracket.number = 4
+    try bracket.frame([31, 7], .open)
+    try bracket.frame([41, 7], .close)
+    #expect(bracket.metrics == ["c.level": 7, "c.wide": 5120])
+  }
+
   @Test func wrapsBetweenTheEdgesCount() throws {
     var bracket = try Bracket(layout([narrow, level]))
     try bracket.frame([4_000_000_000, 3], .open)

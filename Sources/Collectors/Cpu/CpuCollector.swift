@@ -80,11 +80,12 @@ struct CpuCollector: TextCollector {
 
   func sources(_ context: CollectorContext) -> [TextSource] {
     let path = context.roots.proc("stat")
-    // LXCFS and others that stand in for the kernel's file add up the CPUs that they list.
-    let summed = OwnedDescriptor.isOnProc(path) ? Self.idling : Set(TextFormat.cpuTimes)
+    let isKernels = OwnedDescriptor.isOnProc(path)
+    let possible = SmallFile.text(context.roots.sys("devices/system/cpu/possible"))
+      .flatMap { CPUSet(list: $0) }?.members
     return [
       TextSource(path) { text throws(KernelTextError) in
-        try TextFormat.stat(text, summed: summed)
+        try TextFormat.stat(text, summed: Self.idling) { isKernels || $0.sorted() == possible }
       }
     ]
   }

@@ -12,10 +12,10 @@ import Sampler
 /// net/core/net-procfs.c. Minimum kernel 2.6.35 (64-bit counters). Privilege: none. Cost: one
 /// pread, about 3 µs with four interfaces, growing with interfaces.
 /// It does not tell: it shows the network namespace of the reader. Under another --proc-root the
-/// namespace of that tree's process 1 is read. The text has no interface's index: one that is deleted
-/// and made anew under its name between two readings is known by counters that fell, and taken for
-/// the old one if none did; --net-source netlink tells them apart. Some drivers update their counters only each
-/// second or so: `RefreshWatch` says so when it sees it.
+/// namespace of that tree's process 1 is read. The text has no index: an interface that is made
+/// anew under its name between two readings is known by counters that fell, and taken for the old
+/// one if none did; --net-source netlink tells them apart. Some drivers update their counters only
+/// each second or so: `RefreshWatch` says so when it sees it.
 struct NetCollector: TextCollector {
   private static let meanings = [
     "bytes": "bytes", "packets": "packets", "errs": "packets with errors",

@@ -11,6 +11,9 @@ package struct AttemptPolicy: Sendable, Hashable {
   /// Whether the workload may be executed again once it has begun: it has no side effects that
   /// would add up.
   package var isIdempotent = false
+  /// Where a plan asks for retries, nil where none does: the word of a configuration for all runs
+  /// is not about this one.
+  package var askedFor: String?
   /// Attempts after contaminated ones.
   package var contaminatedRepeats = 3
   /// Attempts in all, whatever their cause.

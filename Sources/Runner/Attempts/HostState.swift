@@ -41,9 +41,11 @@ package struct HostState: Sendable, Hashable {
       now.total > before.total
     else { return state }
     state.watched = services.clock.monotonic() - began
-    let (total, stolen) = (Double(now.total - before.total), now.stolen &- before.stolen)
+    let total = Double(now.total - before.total)
+    let stolen = now.stolen.growth(since: before.stolen)
+    let busy = now.busy.growth(since: before.busy)
     state.steal = Double(stolen) / total
-    state.foreignCPU = Double(now.busy &- before.busy &- stolen) / total * Double(cpus)
+    state.foreignCPU = Double(busy.growth(since: stolen)) / total * Double(cpus)
     state.wasThrottled = throttleCount(services.roots) > throttled
     return state
   }

@@ -31,6 +31,16 @@ package struct Precision: Sendable, Hashable {
   /// Below this many values a median has no 95 % interval.
   package static let fewest = 6
 
+  /// What of these counts keeps any precision from being reached, as what is needed; nil where
+  /// nothing does.
+  package static func problem(repetitions: Int, most: Int) -> String? {
+    if most < fewest {
+      return "max_repetitions of at least \(fewest): fewer values have no 95 % interval"
+    }
+    return repetitions > most
+      ? "max_repetitions of at least repetitions (\(repetitions)): \(most) are less" : nil
+  }
+
   /// The counts of repetitions at which it is looked whether they are enough, from `first` to
   /// `last`: each half as many more as the one before, or more, so that there are few of them.
   ///

@@ -25,8 +25,8 @@ package enum QuietHost {
     while true {
       if services.pause(window) { return .stopped }
       guard let now = HostLoad.ticks(services.roots) else { return .unknown }
-      let total = now.total &- last.total
-      let busy = total == 0 ? 0 : Double(now.busy &- last.busy) / Double(total)
+      let total = now.total.growth(since: last.total)
+      let busy = total == 0 ? 0 : Double(now.busy.growth(since: last.busy)) / Double(total)
       if busy <= share { return .quiet }
       if services.clock.monotonic() >= deadline { return .busy(busy) }
       last = now

@@ -117,8 +117,15 @@ struct ConditionAction: PhaseAction {
   func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
     for name in condition.names { try Self.check(name, place) }
     let outcome = condition.evaluate { Self.value($0, place) }
-    return outcome.holds
-      ? .proceed(nil) : .skip("\(condition.text) does not hold: \(outcome.reason)")
+    if outcome.holds { return .proceed(nil) }
+    // A metric that a phase with others has not is a slip, or could not be measured.
+    let isUnknown = condition.names.contains { name in
+      Self.value(name, place) == nil
+        && place.result.phases.contains {
+          !$0.metrics.isEmpty && name.dropping($0.name + ".") != nil
+        }
+    }
+    return .skip("\(condition.text) does not hold: \(outcome.reason)", warns: isUnknown)
   }
 
   /// A fact or a collector that there is nowhere is a slip, and no reason to skip a phase.

@@ -9,8 +9,13 @@ struct CommandPhase: PhaseKind {
     guard var specification = Self.specification(table, scope, planner) else { return [] }
     specification.command = table.command("command") ?? []
     if specification.command.isEmpty {
-      table.problems.add(table.place, "a command phase needs a command: command = \"sort x\"")
+      if table.value("command") == nil {
+        table.problems.add(table.place, "a command phase needs a command: command = \"sort x\"")
+      } else if case .text("")? = table.value("command") {
+        table.problems.add(table.at("command"), "the command is empty")
+      }
     }
+    CommandSettings.checkMeasured(specification, table)
     node.specification = specification
     return [node]
   }
@@ -61,8 +66,10 @@ struct ParallelPhase: PhaseKind {
         if node.specification != nil {
           table.problems.add(member.place, "two members are measured: only one can be")
         }
+        CommandSettings.checkMeasured(specification, inner)
         node.specification = specification
       } else {
+        CommandSettings.refuseRepetitions(of: inner)
         // Where it says itself where it works, that is not in a fresh directory.
         if inner.text("directory") != nil, !planner.pinned.contains("directory") {
           if inner.text("workspace") != nil {
@@ -110,6 +117,7 @@ struct WorkloadPhase: PhaseKind {
     guard var specification = CommandPhase.specification(table, scope, planner) else { return [] }
     specification.command = adapter.command(table.list("arguments") ?? [])
     specification.metrics += adapter.metrics
+    CommandSettings.checkMeasured(specification, table)
     node.specification = specification
     return [node]
   }

@@ -29,6 +29,7 @@ struct BackgroundPhase: PhaseKind {
     if specification.command.isEmpty {
       table.problems.add(table.place, "a background phase needs a command")
     }
+    CommandSettings.refuseRepetitions(of: table)
     // A server's words are what explains its end: kept, unless the phase itself says otherwise.
     if table.value("workload_output") == nil { specification.output = .keep }
     let port = table.integer("ready_port", 1...65_535).map { Readiness.port(UInt16($0)) }

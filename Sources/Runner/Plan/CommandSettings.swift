@@ -46,6 +46,10 @@ package enum CommandSettings {
       "idle_retries", table.integer("idle_retries", 0...1000).map(Optional.some),
       \.attempts.idleRetries)
     take("idempotent", table.boolean("idempotent"), \.attempts.isIdempotent)
+    for key in ["retries", "idle_retries"] where !pinned.contains(key) {
+      guard case .integer(let count)? = table.value(key) else { continue }
+      specification.attempts.askedFor = count > 0 ? table.at(key) : nil
+    }
     take(
       "max_repetitions", table.integer("max_repetitions", 1...1_000_000), \.maximumRepetitions)
     if let text = table.text("until") {
@@ -80,6 +84,37 @@ package enum CommandSettings {
     specification.metrics += metrics(table)
     if let missing = table.choice("metric_missing", ["fail", "note"]) {
       take("metric_missing", missing == "fail", \.requiresMetrics)
+    }
+  }
+
+  /// What the settings of something measured are together, once all of them are known.
+  static func checkMeasured(_ specification: RunSpecification, _ table: PlanTable) {
+    if let place = specification.attempts.askedFor, !specification.attempts.isIdempotent {
+      table.problems.add(
+        place,
+        "retries need idempotent = true: a workload that has begun is executed again, if it can be")
+    }
+    guard specification.until != nil else { return }
+    if let problem = Precision.problem(
+      repetitions: specification.repetitions, most: specification.maximumRepetitions)
+    {
+      table.problems.add(table.at("until"), "until needs \(problem)")
+    }
+  }
+
+  /// Settings of repetitions, which a process that runs beside them has none of.
+  private static let ofRepetitions =
+    [
+      "repetitions", "warmup", "cooldown", "cooldown_until_idle", "settle", "timeout",
+      "idle_timeout", "retries", "idle_retries", "idempotent", "until", "max_repetitions",
+      "metrics", "metrics_json", "metric_missing",
+    ] + Hook.allCases.map(\.rawValue)
+
+  /// Refuses what would have no effect on a process beside the repetitions.
+  static func refuseRepetitions(of table: PlanTable) {
+    for key in ofRepetitions where table.value(key) != nil {
+      table.problems.add(
+        table.at(key), "\(key) has no effect on a process that runs beside what is measured")
     }
   }
 

@@ -142,8 +142,8 @@ package protocol PhaseAction: Sendable {
 
 /// What an action led to.
 package enum PhaseEntry {
-  /// The phase is not to be executed, for this reason.
-  case skip(String)
+  /// The phase is not to be executed, for this reason, which may be one to be warned of.
+  case skip(String, warns: Bool = false)
   /// It is; what was begun is ended by the lease.
   case proceed((any PhaseLease)?)
 }

@@ -101,7 +101,12 @@ package final class Planner {
         let isOther = ["host.", "available."].contains { name.hasPrefix($0) }
         guard !isOther, !phases.contains(where: { name.hasPrefix($0 + ".") }) else { continue }
         let phase = String(name.prefix { $0 != "." })
-        let hint = Nearest.hint(Nearest.word(to: phase, in: phases.sorted()))
+        let known = phases.filter { !$0.isEmpty }.sorted()
+        let repeated = known.filter { $0.hasPrefix(phase + "[") }
+        let hint =
+          repeated.isEmpty
+          ? Nearest.hint(Nearest.word(to: phase, in: known))
+          : "; there are \(Counted.list(repeated))"
         problems.add(action.place, "\(name): no phase is called \(phase)\(hint)")
       }
     }

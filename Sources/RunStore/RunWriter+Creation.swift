@@ -1,0 +1,91 @@
+import Foundation
+import GRDB
+import SampleModel
+
+/// How a result file comes to be, and how it is opened for writing.
+extension RunWriter {
+  /// Gives a file its name, which must be free: of two that want it one gets it.
+  static func move(_ draft: String, to path: String) throws(LBError) {
+    if unsafe link(draft, path) == 0 {
+      _ = unsafe Foundation.unlink(draft)
+      return
+    }
+    if errno == EEXIST { throw exists(path) }
+    // Some file systems have no second name for a file (FAT): there, what was free a moment ago is.
+    if [EPERM, ENOTSUP, ENOSYS].contains(errno), unsafe rename(draft, path) == 0 { return }
+    let reason = errno
+    throw LBError(
+      .resultPersistence, "\(path): cannot be created: \(StoreFailure.reason(reason))",
+      context: ErrorContext(path: path, errno: reason))
+  }
+
+  static func exists(_ path: String) -> LBError {
+    LBError(
+      .resultPersistence, "\(path) exists already: choose another file or remove it",
+      context: ErrorContext(path: path, errno: EEXIST))
+  }
+
+  static func openLog(_ path: String) throws -> DatabaseQueue {
+    var settings = Configuration()
+    settings.journalMode = .wal
+    settings.busyMode = .timeout(5)
+    settings.prepareDatabase { db in
+      // Rows are only added: a cache of the usual 2 MB would fill with what nobody reads again.
+      try db.execute(
+        sql: """
+          PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -512;
+          """)
+    }
+    return try DatabaseQueue(path: path, configuration: settings)
+  }
+
+  /// Writes the tables and the run's fixed rows into a new file, without a log beside it.
+  static func makeDraft(
+    _ path: String, _ identity: Identity, _ host: [(name: String, value: String)],
+    _ configuration: [ConfigurationEntry], _ labels: [String: String]
+  ) throws -> DatabaseQueue {
+    var settings = Configuration()
+    settings.prepareDatabase { db in
+      try db.execute(sql: "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
+    }
+    let queue = try DatabaseQueue(path: path, configuration: settings)
+    try queue.write { db in
+      try db.execute(
+        sql: """
+          PRAGMA application_id = \(Schema.applicationID);
+          PRAGMA user_version = \(Schema.baseVersion);
+          """)
+      try db.execute(sql: Schema.tables)
+      try Schema.migrate(db)
+      let owner = ProcessIdentity.current()
+      try db.execute(
+        sql: """
+          INSERT INTO run (id, name, kind, status, lbsample_version, pid, pid_start, boot_id,
+            interval_ns, repetitions_planned, warm_ups_planned, start_unix_ns)
+          VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?)
+          """,
+        arguments: [
+          identity.runID, identity.name, identity.kind, identity.version, owner.pid,
+          owner.start, owner.bootID, Int64(bitPattern: identity.interval),
+          identity.repetitions, identity.warmUps,
+          Int64(bitPattern: identity.startUnixNanoseconds),
+        ])
+      for entry in configuration {
+        try db.execute(
+          sql: "INSERT INTO configuration (key, value, origin) VALUES (?, ?, ?)",
+          arguments: [entry.key, entry.value, entry.origin])
+      }
+      for fact in host {
+        try db.execute(
+          sql: "INSERT INTO host (name, value) VALUES (?, ?)",
+          arguments: [fact.name, fact.value])
+      }
+      for (key, value) in labels {
+        try db.execute(
+          sql: "INSERT INTO label (key, value) VALUES (?, ?)", arguments: [key, value])
+      }
+    }
+    try queue.close()
+    return queue
+  }
+}

@@ -1,0 +1,31 @@
+import LinuxSystem
+import SampleModel
+
+/// Options that would change nothing: whoever gives one means something by it.
+extension CollectorOptions {
+  /// Refuses an interval of a collector that is not among `chosen`, an order without --top, and
+  /// CPUs that the host cannot have.
+  func refuseIdle(
+    _ settings: Settings, _ roots: MountRoots, known: [String], chosen: [String]
+  ) throws(LBError) {
+    for name in known where !chosen.contains(name) {
+      let option = "--\(name)-interval"
+      if settings.origin("collectors.\(name)_interval") == "command line \(option)" {
+        throw LBError(
+          .configuration, "\(option) needs the collector \(name): add --\(name), or leave it out")
+      }
+    }
+    if topBy != nil, top == nil {
+      throw LBError(.configuration, "--top-by needs --top N")
+    }
+    guard let cpus, let wanted = CPUSet(list: cpus),
+      let list = SmallFile.text(roots.sys("devices/system/cpu/possible")),
+      let possible = CPUSet(list: list)
+    else { return }
+    let unknown = wanted.members.filter { !possible.contains($0) }
+    if let first = unknown.first {
+      throw LBError(
+        .configuration, "--cpus \(cpus): this host has no CPU \(first); its CPUs are \(list)")
+    }
+  }
+}
