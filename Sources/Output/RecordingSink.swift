@@ -157,7 +157,9 @@ extension RunReport {
   /// A recording's metrics: those that moved, or all of them.
   package static func lines(_ summary: RecordingSummary, all: Bool) -> [String] {
     var lines = [
-      "", "span     \(Readable.duration(summary.spanNanoseconds)), \(summary.frames) frames",
+      "",
+      "span     \(Readable.duration(summary.spanNanoseconds)), "
+        + Counted.text(summary.frames, "frame"),
     ]
     let shown = summary.metrics.filter { all || $0.minimum != $0.maximum }
     if !shown.isEmpty {

@@ -118,7 +118,7 @@ struct ConditionAction: PhaseAction {
     for name in condition.names { try Self.check(name, place) }
     let outcome = condition.evaluate { Self.value($0, place) }
     return outcome.holds
-      ? .proceed(nil) : .skip("\(condition.text) does not hold: \(outcome.reason)")
+      ? .proceed(nil) : .skip("condition \(condition.text) is false: \(outcome.reason)")
   }
 
   /// A fact or a collector that there is nowhere is a slip, and no reason to skip a phase.
