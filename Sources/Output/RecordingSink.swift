@@ -178,7 +178,10 @@ extension RunReport {
     }
     let hidden = summary.metrics.count - shown.count
     if hidden > 0 {
-      lines.append("(\(hidden) metrics that stood still are left out; --all has them)")
+      let (are, them) = hidden == 1 ? ("is", "it") : ("are", "them")
+      lines.append(
+        "(\(Counted.text(hidden, "metric")) that did not change \(are) not shown; --all shows "
+          + "\(them))")
     }
     if summary.metricsLeftOut > 0 {
       lines.append("(\(summary.metricsLeftOut) metrics that came too late are not kept)")

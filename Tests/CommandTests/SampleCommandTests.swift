@@ -266,7 +266,7 @@ import Testing
     }
     let text = try command("runs", "show", file)
     #expect(text.code == 0 && text.output.contains("span     "), "\(text.output)")
-    #expect(!text.output.contains("MemTotal") && text.output.contains("stood still"))
+    #expect(!text.output.contains("MemTotal") && text.output.contains("did not change"))
     let all = try command("runs", "show", file, "--all").lines
     #expect(all.contains { $0.hasPrefix("metric ") && $0.hasSuffix("max at") }, "\(all)")
     #expect(all.contains { $0.hasPrefix("memory.MemTotal ") })
