@@ -42,6 +42,8 @@ struct ProcessSlot {
   var isMissing = false
   /// Its last exit record has come: what is still there is a zombie, or about to be one.
   var hasEnded = false
+  /// What it had used is being counted elsewhere, since it leaves.
+  var isLeaving = false
   /// It has changed since its last row.
   var isNews = true
   var command: (UInt64, UInt64) = (0, 0)

@@ -157,7 +157,9 @@ extension RunReport {
   /// A recording's metrics: those that moved, or all of them.
   package static func lines(_ summary: RecordingSummary, all: Bool) -> [String] {
     var lines = [
-      "", "span     \(Readable.duration(summary.spanNanoseconds)), \(summary.frames) frames",
+      "",
+      "span     \(Readable.duration(summary.spanNanoseconds)), "
+        + Counted.text(summary.frames, "frame"),
     ]
     let shown = summary.metrics.filter { all || $0.minimum != $0.maximum }
     if !shown.isEmpty {
@@ -176,7 +178,10 @@ extension RunReport {
     }
     let hidden = summary.metrics.count - shown.count
     if hidden > 0 {
-      lines.append("(\(hidden) metrics that stood still are left out; --all has them)")
+      let (are, them) = hidden == 1 ? ("is", "it") : ("are", "them")
+      lines.append(
+        "(\(Counted.text(hidden, "metric")) that did not change \(are) not shown; --all shows "
+          + "\(them))")
     }
     if summary.metricsLeftOut > 0 {
       lines.append("(\(summary.metricsLeftOut) metrics that came too late are not kept)")

@@ -20,8 +20,8 @@ package enum RunReport {
       let cpu = result.labels[RunResult.startCPULabel]
     {
       lines.append(
-        "start    an empty program takes \(wall) and \(cpu) of CPU time; each repetition has that "
-          + "in it")
+        "start    an empty program takes \(wall) wall time and \(cpu) CPU time; each repetition "
+          + "includes this")
     }
     let isPlain = result.phases.count == 1
     for phase in result.phases where isPlain && !phase.command.isEmpty {
@@ -34,7 +34,7 @@ package enum RunReport {
     for phase in result.phases where result.kind != "sample" {
       if !isPlain { lines += heading(phase) }
       lines += repetitions(phase)
-      lines += summary(phase, all: all, isOnly: isPlain)
+      lines += summary(phase, of: result.runID, all: all, isOnly: isPlain)
       lines += notes(phase)
     }
     if !isPlain { lines += comparison(result) }
@@ -89,9 +89,9 @@ package enum RunReport {
     }
     if let all = phase.metrics.first, let clean = phase.cleanMetrics.first {
       lines.append(
-        "note     without the contaminated ones the median of \(clean.metric) is "
-          + "\(value(clean.median, clean.unit)) of \(clean.count), with them "
-          + "\(value(all.median, all.unit)) of \(all.count)")
+        "note     median of \(clean.metric): \(value(clean.median, clean.unit)) over "
+          + "\(Counted.text(clean.count, "clean attempt")), "
+          + "\(value(all.median, all.unit)) over all \(all.count)")
     }
     return lines
   }
@@ -110,7 +110,7 @@ package enum RunReport {
     let base = times(best)
     var isUnsure = false
     var rows = [
-      ["phase", "repetitions", "wall time", "min", "max", "of the fastest", "95 % CI", "command"]
+      ["phase", "repetitions", "wall time", "min", "max", "ratio to fastest", "95 % CI", "command"]
     ]
     for (phase, row) in measured {
       var interval = "-"
@@ -127,7 +127,8 @@ package enum RunReport {
         interval, command.count > 40 ? "\(command.prefix(39))…" : command,
       ])
     }
-    let note = isUnsure ? ["how sure a ratio is can be said of 7 repetitions or more of both"] : []
+    let note =
+      isUnsure ? ["the 95 % CI of a ratio needs at least 7 repetitions of both phases"] : []
     return [""] + TextTable.lines(rows, leftColumns: 1) + note
   }
 
@@ -166,7 +167,9 @@ package enum RunReport {
   }
 
   /// A phase's summary; of several phases, only of what is the workload's own.
-  private static func summary(_ phase: PhaseResult, all: Bool, isOnly: Bool) -> [String] {
+  private static func summary(
+    _ phase: PhaseResult, of run: String, all: Bool, isOnly: Bool
+  ) -> [String] {
     let names = Set(phase.metrics.map(\.metric))
     let rows = phase.metrics.filter { !isOfCourse($0.metric, names) }
     let shown = rows.filter {
@@ -204,12 +207,17 @@ package enum RunReport {
     }
     var lines = [""] + TextTable.lines(table, leftColumns: 1)
     if hasTicks {
-      lines.append("± by the kernel's clock ticks, of 10 ms as a rule: one or two more say nothing")
+      lines.append(
+        "± counted in kernel clock ticks (usually 10 ms): a difference of one or two ticks is not "
+          + "significant")
     }
     lines += unsampledLevels(phase)
     let hidden = rows.count - shown.count
     if hidden > 0 {
-      lines.append("(\(hidden) metrics that say nothing new are left out here; json has them)")
+      let (are, them) = hidden == 1 ? ("is", "it") : ("are", "them")
+      lines.append(
+        "(\(Counted.text(hidden, "metric")) \(are) not shown; lbsample runs show \(run) --all "
+          + "shows \(them))")
     }
     if !marks.isEmpty {
       lines.append(
@@ -252,8 +260,8 @@ package enum RunReport {
     let names = phase.metrics.filter { $0.metric.hasPrefix("tree.") }.map(\.metric)
     guard names.contains("tree.exits"), !names.contains("tree.processes") else { return [] }
     return [
-      "levels of the workload's tree (memory, processes, threads) are missing: no sample lay "
-        + "between its start and its end; a shorter --interval has them"
+      "gauges of the workload's tree (memory, processes, threads) are missing: no sample was taken "
+        + "between the opening and the closing sample; use a shorter --interval"
     ]
   }
 

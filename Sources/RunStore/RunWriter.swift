@@ -112,8 +112,8 @@ package final class RunWriter: @unchecked Sendable {
         guard status == .interrupted || status == .running || status == .waiting else {
           throw LBError(
             .configuration,
-            "\(path) is \(status?.rawValue ?? "of unknown status"): only an interrupted run can be "
-              + "gone on with", context: ErrorContext(path: path))
+            "\(path): --resume needs an interrupted run; the status of this run is "
+              + "\(status?.rawValue ?? "unknown")", context: ErrorContext(path: path))
         }
         try Schema.migrate(db)
         try Tail.absorb(ofRunIn: path, db)

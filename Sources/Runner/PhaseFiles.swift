@@ -6,6 +6,8 @@ import SampleModel
 /// The directory of a phase's own files, below `NAME.files` beside the run's file.
 struct PhaseFiles {
   private let context: RunContext
+  /// What asked for them, as it stands before messages.
+  private let option: String
   private let root: String
   /// Where the phase's files are.
   let folder: String
@@ -25,9 +27,10 @@ struct PhaseFiles {
     return "\(plain)-\(String(hash, radix: 16))"
   }
 
-  /// The directory of a phase of the run.
-  init(_ context: RunContext, phase: String) {
+  /// The directory of a phase of the run, for `option`.
+  init(_ context: RunContext, phase: String, for option: String) {
     self.context = context
+    self.option = option
     let file = context.store?.path ?? "/tmp/\(context.runID)"
     root = "\(file.hasSuffix(".lbsample") ? String(file.dropLast(9)) : file).files"
     folder = "\(root)/\(Self.component(phase))"
@@ -41,7 +44,7 @@ struct PhaseFiles {
     specification.directory = nil
     if isOurs { specification.user = nil }
     var command = AuxiliaryCommand(
-      "the phase's files: \(arguments[0])", path, arguments, specification,
+      "\(option): \(arguments[0])", path, arguments, specification,
       cpus: context.allowedCPUs)
     if isOurs { command.atStop = .goesOn }
     return command.run(context)

@@ -22,12 +22,22 @@ package struct QuotaLimits: Sendable, Hashable {
 /// The estimate is the most that an attempt at the same phase has used. What is reserved counts as
 /// used until it is settled, so that several at once never use more than there is.
 package struct Quota: Sendable {
-  /// What is bounded.
+  /// What is bounded, by its option.
   package enum Resource: String, Sendable, CaseIterable {
-    case wall = "wall time"
-    case ownCPU = "own CPU time"
-    case bytes = "bytes of the result"
-    case retries
+    case wall = "--max-wall"
+    case ownCPU = "--max-own-cpu"
+    case bytes = "--max-bytes"
+    case retries = "--max-retries"
+
+    /// What there is none of, where none is left.
+    fileprivate var name: String {
+      switch self {
+      case .wall: "time"
+      case .ownCPU: "CPU time for lbsample"
+      case .bytes: "room for the result"
+      case .retries: "retry"
+      }
+    }
   }
 
   /// Why an attempt may not begin.
@@ -38,18 +48,30 @@ package struct Quota: Sendable {
 
     /// As an error that ends the run.
     package var error: LBError {
-      LBError(
+      let option = resource.rawValue
+      if resource == .retries {
+        return LBError(
+          .quota,
+          "\(option) stops the run: no \(resource.name) is left; raise \(option), or use --resume")
+      }
+      // One of the smallest unit stands for an estimate that there is not yet.
+      guard estimate > 1 else {
+        return LBError(
+          .quota, "no \(resource.name) is left before the first repetition; raise \(option)")
+      }
+      return LBError(
         .quota,
-        "the quota of \(resource.rawValue) is used up: the next attempt is estimated at "
-          + "\(text(estimate)), \(text(remaining)) remain, \(text(estimate - remaining)) more are "
-          + "needed")
+        "\(option) stops the run: the next attempt needs about \(text(estimate)), "
+          + "\(text(remaining)) \(isOneByte ? "is" : "are") left; raise \(option), or use --resume")
     }
+
+    private var isOneByte: Bool { resource == .bytes && remaining == 1 }
 
     private func text(_ amount: UInt64) -> String {
       switch resource {
       case .wall, .ownCPU: Durations.rounded(amount)
-      case .bytes: "\(amount) bytes"
-      case .retries: "\(amount) attempts"
+      case .bytes: Counted.text(amount, "byte")
+      case .retries: Counted.text(amount, "attempt")
       }
     }
   }

@@ -172,6 +172,11 @@ package final class RepetitionExecutor: RepetitionExecuting {
       do throws(LBError) {
         result.metrics[metric.name] = try metric.value(in: output)
       } catch {
+        var error = error
+        // The number may well stand in what went elsewhere.
+        if specification.output != .keep {
+          error.message += "; standard output is not kept (--workload-output keep)"
+        }
         guard specification.requiresMetrics else {
           notes.append(error.message)
           continue
@@ -329,17 +334,17 @@ package final class RepetitionExecutor: RepetitionExecuting {
     case .timedOut:
       result.status = .timeout
       result.error = workloadError(
-        "\(name) exceeded the limit of \((specification.timeout ?? 0) / 1_000_000) ms "
-          + "and was ended by signal \(status?.signal ?? 0); what was sampled is kept")
+        "\(name) ran longer than --timeout (\(Durations.text(specification.timeout ?? 0))) "
+          + "and was ended by signal \(status?.signal ?? 0); its samples are kept")
     case .idle:
       result.status = .timeout
       result.error = workloadError(
         "\(name) wrote nothing and used no CPU time for "
-          + "\(Durations.text(specification.idleTimeout ?? 0)) and was ended; what was sampled is "
-          + "kept")
+          + "\(Durations.text(specification.idleTimeout ?? 0)) (--idle-timeout) and was ended; its "
+          + "samples are kept")
     case .stopped(let signal):
       result.status = .interrupted
-      result.error = .stopped(by: signal, "; what was sampled is kept")
+      result.error = .runStopped(by: signal)
     case .samplingFailed(let error), .abandoned(let error):
       result.status = .failed
       result.error = error
@@ -352,11 +357,12 @@ package final class RepetitionExecutor: RepetitionExecuting {
         result.status = .completed
       } else {
         result.status = .failed
-        let how =
-          status?.signal.map { "was ended by signal \($0)" }
-          ?? "exited with code \(status?.code ?? -1)"
+        let code = status?.code ?? -1
+        let (how, accepted) =
+          status?.signal.map { ("was ended by signal \($0)", "--ignore-failure accepts this") }
+          ?? ("exited with code \(code)", "--ignore-failure=\(code) accepts this code")
         result.error = workloadError(
-          "\(name) \(how); its output is in the result (--ignore-failure accepts this)")
+          "\(name) \(how); lbsample runs show --show-output shows its output; \(accepted)")
       }
     }
   }

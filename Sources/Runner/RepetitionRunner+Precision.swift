@@ -64,11 +64,10 @@ extension RepetitionRunner {
     for (index, phase) in phases.enumerated() {
       guard let until = phase.specification.until, !states[index].isReached else { continue }
       let reason =
-        states[index].without > 0
-        ? "behind which there are no more" : "the most that --max-repetitions allows"
+        states[index].without > 0 ? "; the last of them do not have it" : " (--max-repetitions)"
       session.result.warnings.append(
-        "\(phase.node.name): \(until.metric) is not as precise as was asked for after "
-          + "\(measured(phase, until).count) values, \(reason)")
+        "\(phase.node.name): --until was not reached for \(until.metric) after "
+          + "\(Counted.text(states[index].count, "repetition"))\(reason)")
     }
     return nil
   }

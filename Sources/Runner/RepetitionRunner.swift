@@ -132,9 +132,9 @@ struct RepetitionRunner {
       }
       try session.end(outcome, phase: phase.index, another: true)
       let when = pause > 0 ? " in \(Durations.text(pause))" : ""
-      let message = "another attempt\(when), since \(reason)"
-      try warn("attempt.again", message, place, phase)
-      if pause > 0 { tell(place, phase, .waiting("\(describe(place)): \(message)")) }
+      let message = "\(describe(place, isAttempt: true)) \(reason)\(when)"
+      try record("attempt.again", message, place, phase)
+      if pause > 0 { tell(place, phase, .waiting(message)) }
       if services.pause(pause) {
         try close(.interrupted, phase)
         return nil
@@ -227,7 +227,8 @@ struct RepetitionRunner {
     do throws(LBError) {
       for lease in leases {
         guard let failure = lease.failure else { continue }
-        try warn("background.renewed", "begun again: \(failure)", place, phase)
+        let message = "\(lease.title) was restarted; before: \(failure)"
+        try warn("background.renewed", message, place, phase)
         try lease.renew()
       }
       let at = PhasePlace(context: phase.context, phase: place.phase, result: session.result)
@@ -351,14 +352,20 @@ struct RepetitionRunner {
   private func warn(
     _ kind: String, _ message: String, _ place: AttemptPlace, _ phase: MeasuredPhase
   ) throws(LBError) {
-    let warning = "\(describe(place)): \(message)"
+    try record(kind, "\(describe(place)): \(message)", place, phase)
+  }
+
+  private func record(
+    _ kind: String, _ warning: String, _ place: AttemptPlace, _ phase: MeasuredPhase
+  ) throws(LBError) {
     session.result.warnings.append(warning)
     try phase.context.journal.record(.warning, kind, warning, at: place)
   }
 
-  private func describe(_ place: AttemptPlace) -> String {
+  /// A repetition, and which attempt where it is not the first or this is about attempts.
+  private func describe(_ place: AttemptPlace, isAttempt: Bool = false) -> String {
     let phase = place.phase == "main" ? "" : "\(place.phase): "
     return phase + (place.warmUp ? "warm-up " : "repetition ") + "\(place.repetition)"
-      + (place.attempt > 1 ? ", attempt \(place.attempt)" : "")
+      + (place.attempt > 1 || isAttempt ? ", attempt \(place.attempt)" : "")
   }
 }

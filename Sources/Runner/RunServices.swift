@@ -37,7 +37,7 @@ package struct RunServices: Sendable {
   package var kill: StopFlag { stopSource.last }
   /// What ends a run that was stopped.
   var stopError: LBError? {
-    stop.raised.map { .stopped(by: $0, "; what was sampled is kept") }
+    stop.raised.map { .runStopped(by: $0) }
   }
 
   /// Waits for `nanoseconds` or a stop request; gives whether it was a stop.
@@ -47,6 +47,15 @@ package struct RunServices: Sendable {
     return !clock.wait(
       readable: [stop.pollDescriptor], until: clock.deadline(in: nanoseconds)
     ).isEmpty
+  }
+}
+
+extension LBError {
+  /// What ends a run that was stopped.
+  static func runStopped(by reason: StopReason) -> LBError {
+    var error = stopped(by: reason, "; its results are kept")
+    error.message = "the run was \(error.message)"
+    return error
   }
 }
 

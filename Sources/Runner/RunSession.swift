@@ -103,13 +103,15 @@ package final class RunSession {
       let names = phases.joined(separator: ", ")
       if known.contains(metric) {
         result.warnings.append(
-          "\(names): no repetition has \(metric), which is to become precise: no more were added")
+          "\(names): --until ci(\(metric)): no repetition has the metric \(metric); no repetitions "
+            + "were added")
       } else {
         let hint = Nearest.hint(Nearest.word(to: metric, in: known.sorted()))
         note(
           LBError(
             .configuration,
-            "no repetition has \(metric), which is to become precise: no more were added\(hint)"))
+            "--until ci(\(metric)): no repetition has the metric \(metric); the run ended without "
+              + "adding repetitions\(hint)"))
       }
     }
   }

@@ -65,10 +65,11 @@ private struct QuotaStep: RunStep {
   func begin(_ session: RunSession) throws(LBError) {
     session.quota = Quota(limits)
     guard let limit = limits.ringBytes, collectors.ringBytes > limit else { return }
+    let needed = Counted.text(collectors.ringBytes, "byte")
     throw LBError(
       .quota,
-      "the quota of ring memory is too small: the rings take \(collectors.ringBytes) bytes, "
-        + "\(limit) are allowed, \(collectors.ringBytes - Int(clamping: limit)) more are needed")
+      "--max-ring-memory stops the run: the rings need \(needed), "
+        + "\(limit) \(limit == 1 ? "is" : "are") allowed; raise --max-ring-memory")
   }
 }
 
@@ -99,7 +100,7 @@ private struct OutputFiles: RunStep {
         _ = try WorkloadLauncher.openFile(path, O_TRUNC)
       } catch {
         throw LBError(
-          .configuration, "the workload's output cannot be written: \(error)",
+          .configuration, "--workload-output \(path) cannot be opened: \(error.reason)",
           context: ErrorContext(path: path, errno: error.errno))
       }
     }

@@ -54,7 +54,7 @@ struct Workspace {
   ) {
     self.plan = plan
     self.context = context
-    files = PhaseFiles(context, phase: place.phase)
+    files = PhaseFiles(context, phase: place.phase, for: "--workspace")
     let kind = place.warmUp ? "warmup" : "repetition"
     let attempt = "\(kind)-\(place.repetition)-\(place.attempt)"
     path = "\(files.folder)/\(attempt)\(member.map { ".\(PhaseFiles.component($0))" } ?? "")"

@@ -1,3 +1,4 @@
+import Glibc
 package import LinuxSystem
 package import SampleModel
 
@@ -91,7 +92,8 @@ package struct BracketAccount: Sendable {
 extension LBError {
   /// What ends by a stop request, with `rest` behind who asked for it.
   package static func stopped(by reason: StopReason, _ rest: String = "") -> LBError {
-    let who = reason.signal.map { "signal \($0)" } ?? "the program that runs it"
+    let names = [SIGHUP: "SIGHUP", SIGINT: "SIGINT", SIGQUIT: "SIGQUIT", SIGTERM: "SIGTERM"]
+    let who = reason.signal.map { names[$0] ?? "signal \($0)" } ?? "the program that runs it"
     var error = LBError(.stopRequested, "stopped by \(who)\(rest)")
     error.context.signal = reason.signal
     return error

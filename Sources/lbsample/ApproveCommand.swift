@@ -13,7 +13,7 @@ struct ApproveCommand: ParsableCommand {
   @Flag(name: .customLong("refuse"), help: "Refuse it: the run ends with exit code 6.")
   var refuse = false
   @Argument(
-    help: ArgumentHelp("A run id, the beginning of one, last, or a file.", valueName: "run"))
+    help: ArgumentHelp("A run's id, a unique prefix of one, last, or a file.", valueName: "run"))
   var name: String
 
   func run() throws {

@@ -108,7 +108,9 @@ struct ArmCommand: ParsableCommand {
     }
     session.disarm()
     try recording?.finish(failure, stopped: stops.first.raised, session)
-    if !log.quiet { Console.say("lbsample: disarmed after \(count) brackets") }
+    if !log.quiet {
+      Console.say("lbsample: disarmed after \(Counted.text(count, "bracket"))")
+    }
     if let failure { throw failure }
     if let reason = stops.first.raised {
       throw ExitCode(LBError.stopped(by: reason).exitCode)

@@ -13,17 +13,20 @@ struct AttemptOptions: ParsableArguments {
   var idempotent = false
   @Option(
     name: .customLong("retries"), parsing: .unconditional,
-    help: ArgumentHelp("Attempts after a failure (default: 0).", valueName: "n"))
+    help: ArgumentHelp(
+      "Retries of a repetition that failed (default: 0); needs --idempotent.", valueName: "n"))
   var retries: String?
   @Option(
     name: .customLong("idle-retries"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Attempts after an end by --idle-timeout (default: as many as --retries).", valueName: "n"))
+      "Retries of a repetition that --idle-timeout ended (default: --retries); needs --idempotent.",
+      valueName: "n"))
   var idleRetries: String?
   @Option(
     name: .customLong("max-attempts"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Attempts at a repetition in all, whatever their cause (default: 10).", valueName: "n"))
+      "Most attempts at one repetition: the first, retries and repeats together (default: 10).",
+      valueName: "n"))
   var maximumAttempts: String?
   @Option(
     name: .customLong("until"), parsing: .unconditional,
@@ -38,12 +41,16 @@ struct AttemptOptions: ParsableArguments {
   @Option(
     name: .customLong("ask"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Where a phase fails that others may lean on, wait this long for lbsample approve, or yes at "
-        + "the terminal, to go on without it (default: the run ends).", valueName: "time"))
+      "If a phase that later phases may need (a server) fails, wait this long for lbsample "
+        + "approve, or yes at the terminal, then continue without the phase (default: the run "
+        + "ends).",
+      valueName: "time"))
   var ask: String?
   @Flag(
     name: .customLong("strict"),
-    help: "Exit with 6 where a repetition was contaminated or a warning was given.")
+    help: ArgumentHelp(
+      "End with exit code 6 if an attempt was contaminated or a warning was given (also about the "
+        + "host before the run)."))
   var strict = false
 
   /// Options that stand for settings.
@@ -82,8 +89,8 @@ struct AttemptOptions: ParsableArguments {
       throw LBError(
         .configuration,
         (node.name == "main" ? "" : "\(node.name): ")
-          + "\(option) executes a workload again that has begun: say --idempotent too, if it may be"
-      )
+          + "\(option) needs --idempotent: add it if the workload can safely be executed more than "
+          + "once")
     }
   }
 

@@ -46,7 +46,7 @@ struct CSVOptions: ParsableArguments {
       (style.time != .unix, "--time"),
     ]
     if let option = given.first(where: \.0)?.1 {
-      throw LBError(.configuration, "\(option) goes with --format csv")
+      throw LBError(.configuration, "\(option) needs --format csv")
     }
   }
 

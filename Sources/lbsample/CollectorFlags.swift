@@ -31,6 +31,23 @@ enum TargetedCollector: String, CaseIterable {
   case process, tree, footprint, cgroup, top, perf, packets
 }
 
+extension CollectorOptions {
+  /// Refuses --only where all of it is about collectors, of these `known` ones, that are not among
+  /// the `requests`: no name tells that they have to be added.
+  func checkOnly(_ known: [String], _ requests: [CollectorRequest]) throws(LBError) {
+    let wanted = Set(only.map { String($0.prefix { $0 != "." }) })
+    let chosen = Set(requests.map(\.collector.description.name))
+    guard !wanted.isEmpty, !chosen.isEmpty, wanted.isSubset(of: known),
+      wanted.isDisjoint(with: chosen)
+    else { return }
+    let options = wanted.sorted().map { "--\($0)" }.joined(separator: ", ")
+    throw LBError(
+      .configuration,
+      "no metric matches --only \(only.joined(separator: ", ")): its collector is not selected; "
+        + "add \(options)")
+  }
+}
+
 /// A cadence for each collector: a multiple of the interval.
 struct CadenceOptions: ParsableArguments {
   @Option(name: .customLong("cpu-interval"), parsing: .unconditional, help: Self.help("cpu"))

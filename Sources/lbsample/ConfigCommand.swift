@@ -50,6 +50,6 @@ struct ConfigCheck: ParsableCommand {
     let found = try ConfigurationFile.find(explicit: file, environment: environment)
     _ = try Settings(file: found, environment: environment, commandLine: [])
     let name = found?.path ?? "no file: the defaults"
-    Console.say("\(name): in order")
+    Console.say("\(name): valid")
   }
 }

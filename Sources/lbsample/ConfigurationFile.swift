@@ -117,8 +117,8 @@ struct ConfigurationFile {
         switch key.type {
         case .boolean: "true or false, without quotes"
         case .integer, .optionalInteger: "a whole number, without quotes"
-        case .collectors: "an array of texts"
-        default: "text in quotes"
+        case .collectors: "an array of strings"
+        default: "a string in quotes"
         }
       problems.append("\(path):\(line): \(name) has the wrong type: expected \(form)")
       return

@@ -129,7 +129,7 @@ struct ExportCommand: ParsableCommand {
     let reader = try options.open(runName)
     defer { reader.close() }
     let count = try SuiteExport(reader: reader, directory: output).write()
-    if !options.log.quiet { Console.say("\(count) repetitions in \(output)") }
+    if !options.log.quiet { Console.say("\(Counted.text(count, "repetition")) in \(output)") }
   }
 
   /// The attempts whose brackets are played.
@@ -170,7 +170,9 @@ struct ExportCommand: ParsableCommand {
     let found = Set(matching.map(\.1.repetition))
     if let absent = repetitions.first(where: { !found.contains($0) }) {
       let there = Set(labels.filter { !$0.1.warmUp }.map(\.1.repetition)).count
-      throw LBError(.configuration, "--repetition \(absent): run \(result.runID) has \(there)")
+      throw LBError(
+        .configuration,
+        "--repetition \(absent): run \(result.runID) has \(Counted.text(there, "repetition"))")
     }
     return Set(matching.map(\.0))
   }

@@ -32,7 +32,8 @@ struct Lbsample: ParsableCommand {
         3    a required collector is not available
         4    the workload failed or timed out
         5    a result file could not be written, or is damaged
-        6    a gate or quota was violated, or --strict found warnings
+        6    the host gate (gates.host = block) or a quota stopped the run, an approval was
+             refused or timed out, or --strict found contaminated attempts or warnings
         130  stopped by SIGINT, 143 by SIGTERM; results are kept
       """,
     version: version,
@@ -138,10 +139,23 @@ struct Lbsample: ParsableCommand {
         return report(LBError(.configuration, Lbsample.message(for: error)), asJSON: true)
       }
       Console.say(message)
-      if arguments.first == "run", message.contains("Unexpected argument") {
-        Console.say("The workload stands behind --, as in: lbsample run --cpu -- ./workload")
+      if arguments.first == "run", message.lowercased().contains("unexpected argument") {
+        Console.say("Put the command behind --, as in: lbsample run --cpu -- ./workload")
+      }
+      if let typed = cluster(message, arguments) {
+        Console.say("It stands in \(typed): write each short option on its own, as in -a -r 2")
       }
       return ErrorCategory.configuration.exitCode
+    }
+  }
+
+  /// The letters written together out of which the parser took an option that nobody typed.
+  private static func cluster(_ message: String, _ arguments: [String]) -> String? {
+    guard let start = message.range(of: "Unknown option '-")?.upperBound,
+      let letter = message[start...].first, letter != "-"
+    else { return nil }
+    return arguments.prefix { $0 != "--" }.first {
+      $0.count > 2 && $0.hasPrefix("-") && !$0.hasPrefix("--") && $0.contains(letter)
     }
   }
 

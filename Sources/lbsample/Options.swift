@@ -16,7 +16,7 @@ struct CollectorOptions: ParsableArguments {
   var all = false
   @Flag(
     name: .customLong("per-cpu"),
-    help: "Show each CPU in the table; csv and ndjson always have them.")
+    help: "Show each CPU in the table (sample and export; no effect in run).")
   var perCPU = false
   @Option(
     name: .customLong("cpus"), parsing: .unconditional,
@@ -35,7 +35,8 @@ struct CollectorOptions: ParsableArguments {
   @Option(
     name: .customLong("tree"), parsing: .unconditional,
     help: ArgumentHelp(
-      "A process and its descendants; of a run, workload.", valueName: "pid"))
+      "Follow this process and its descendants; in run, the word workload means the workload "
+        + "itself.", valueName: "pid"))
   var tree: String?
   @Option(
     name: [.customShort("p"), .customLong("process")],
@@ -55,7 +56,7 @@ struct CollectorOptions: ParsableArguments {
   var top: String?
   @Option(
     name: .customLong("top-by"),
-    help: ArgumentHelp("What makes them busy: cpu, memory or io.", valueName: "what"))
+    help: ArgumentHelp("Order of --top: cpu, memory or io.", valueName: "what"))
   var topBy: String?
   @Flag(
     name: .customLong("per-thread"),
@@ -232,6 +233,7 @@ struct CollectorOptions: ParsableArguments {
           collector, interval: try interval(of: name, settings),
           required: isNamed && !optional.contains(name)))
     }
+    try checkOnly(known, requests)
     guard !requests.isEmpty else {
       throw LBError(
         .configuration,
@@ -383,7 +385,9 @@ struct LogOptions: ParsableArguments {
   var verbose = false
   @Flag(
     name: .customLong("quiet"),
-    help: "Print errors only; suppresses notes and the final ledger line.")
+    help: ArgumentHelp(
+      "Print only errors to standard error: no notes, no ledger line. The report on standard "
+        + "output is not shortened."))
   var quiet = false
   @Option(
     name: .customLong("log-file"),

@@ -49,7 +49,7 @@ struct PerfOptions: ParsableArguments {
   func choice(_ settings: Settings, _ around: Surroundings) throws(LBError) -> PerfChoice? {
     guard !lists.isEmpty else {
       if let option = (scopeOptions + (rotates ? ["--perf-rotate"] : [])).first {
-        throw LBError(.configuration, "\(option) is about events: name some with --perf")
+        throw LBError(.configuration, "\(option) needs --perf EVENTS")
       }
       return nil
     }

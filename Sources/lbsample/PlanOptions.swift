@@ -97,9 +97,13 @@ struct PlanOptions: ParsableArguments {
     }
     var whole: RunPlan
     if let plan {
-      guard command.isEmpty, commands.isEmpty, matrix.parameters.isEmpty else {
+      let others = [
+        (command.isEmpty, "a command behind --"), (commands.isEmpty, "--command"),
+        (lists.isEmpty, "--parameter-list"), (scans.isEmpty, "--parameter-scan"),
+      ]
+      if let other = others.first(where: { !$0.0 })?.1 {
         throw LBError(
-          .configuration, "--plan has its own commands and parameters: leave the others out")
+          .configuration, "--plan cannot be combined with \(other): write it into the plan")
       }
       whole = try files.plan(at: plan)
       scope.includes = [Directories.real(plan) ?? plan]
@@ -180,8 +184,8 @@ struct PlanOptions: ParsableArguments {
       else {
         throw LBError(
           .configuration,
-          "--parameter-scan \(text): expected NAME=FROM:TO or NAME=FROM:TO:STEP, of numbers of "
-            + "which the step leads from one to the other")
+          "--parameter-scan \(text): expected NAME=FROM:TO or NAME=FROM:TO:STEP with numbers; STEP "
+            + "must not be 0 and must lead from FROM to TO")
       }
       try add("--parameter-scan", name, values)
     }

@@ -45,8 +45,9 @@ enum PlanReport {
     let counted = all.reduce(0) { $0 + $1.repetitions }
     let warmUps = all.reduce(0) { $0 + $1.warmUps }
     var lines = [
-      "plan \(run.name): \(counted) repetitions and \(warmUps) warm-ups of \(all.count) "
-        + "command\(all.count == 1 ? "" : "s"), \(plan.order.text)"
+      "plan \(run.name): \(Counted.text(counted, "repetition")) and "
+        + "\(Counted.text(warmUps, "warm-up")) of \(Counted.text(all.count, "command")), "
+        + plan.order.text
     ]
     for hook in [Hook.setup, .cleanup] {
       if let command = (plan.around ?? run).hooks[hook] {
@@ -72,7 +73,7 @@ enum PlanReport {
             + "whatever else is waited for come on top"
           : "at most \(most) by its limits")
     } else {
-      lines.append("without a limit of its time: --timeout sets one for each repetition")
+      lines.append("no time limit is set: --timeout limits each repetition")
     }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -146,7 +147,9 @@ enum PlanReport {
     var head = "\(indent)\(node.name)"
     if let specification = node.specification {
       head += ": \(specification.repetitions) × \(specification.command.joined(separator: " "))"
-      if specification.warmUps > 0 { head += ", after \(specification.warmUps) warm-ups" }
+      if specification.warmUps > 0 {
+        head += ", after \(Counted.text(specification.warmUps, "warm-up"))"
+      }
       if let until = specification.until {
         head += ", until the interval of \(until.metric) is \(Readable.percent(until.width)) wide"
       }

@@ -34,7 +34,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "Results") var store: StoreOptions
   @OptionGroup(title: "The workload") var workload: WorkloadOptions
   @OptionGroup(title: "Several commands") var plans: PlanOptions
-  @OptionGroup(title: "Trying again") var attempts: AttemptOptions
+  @OptionGroup(title: "Retries and repeats") var attempts: AttemptOptions
   @OptionGroup(title: "Surroundings") var surroundings: SurroundingsOptions
   @OptionGroup(title: "Events") var events: EventOptions
   @OptionGroup(title: "Messages") var log: LogOptions
@@ -113,7 +113,7 @@ struct RunCommand: ParsableCommand {
     }
     if let other {
       throw LBError(
-        .configuration, "--resume goes on with a run as it was begun: leave \(other) out")
+        .configuration, "--resume uses the options of the interrupted run: remove \(other)")
     }
   }
 
@@ -289,8 +289,9 @@ struct RunCommand: ParsableCommand {
       !$0.contamination.isEmpty
     }
     if attempts.strict, disturbed + result.warnings.count > 0 {
-      let error = LBError(
-        .gate, "--strict: \(disturbed) contaminated attempts, \(result.warnings.count) warnings")
+      let contaminated = Counted.text(disturbed, "contaminated attempt")
+      let warnings = Counted.text(result.warnings.count, "warning")
+      let error = LBError(.gate, "--strict: \(contaminated), \(warnings)")
       throw ExitCode(Lbsample.report(error, asJSON: log.jsonErrors))
     }
   }
@@ -300,7 +301,7 @@ struct RunCommand: ParsableCommand {
     defer {
       if events.events == "-" || format != "text", !log.quiet { Console.say("run \(result.runID)") }
       if result.status == .interrupted, !log.quiet {
-        Console.say("lbsample run --resume \(result.runID) executes what is missing")
+        Console.say("to execute the missing repetitions: lbsample run --resume \(result.runID)")
       }
     }
     if let report, let resultFile {

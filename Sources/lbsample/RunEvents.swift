@@ -16,7 +16,7 @@ struct EventOptions: ParsableArguments {
   @Option(
     name: .customLong("event-format"),
     help: ArgumentHelp(
-      "json, or lb: each line is LB_EVENT and the object (default: json).", valueName: "format"))
+      "json, or lb: each line is LB_EVENT and the object", valueName: "format"))
   var eventFormat = "json"
   @Option(
     name: .customLong("notify"),

@@ -48,7 +48,7 @@ struct RunRecord {
       } catch let error as DecodingError {
         throw LBError(
           .configuration,
-          "\(path): its command.arguments are no list of texts: it cannot be resumed",
+          "\(path): its command.arguments are no list of strings: it cannot be resumed",
           context: ErrorContext(path: path), causes: ["\(error)"])
       }
       let directory = try entry("command.directory")
@@ -112,11 +112,11 @@ struct RunRecord {
     guard differences.isEmpty || force && isSameBoot else {
       let hint =
         isSameBoot
-        ? "--force goes on all the same, and notes it"
+        ? "the configuration or the host has changed; --force resumes anyway and records the change"
         : "the host was booted since, and its clock began anew: begin a new run"
       throw LBError(
         .configuration,
-        (["\(before.path) cannot be resumed as it was begun; \(hint)"] + differences)
+        (["\(before.path) cannot be resumed: \(hint)"] + differences)
           .joined(separator: "\n  "), context: ErrorContext(path: before.path))
     }
     writer = try RunWriter(resuming: before.path)

@@ -131,7 +131,10 @@ struct RunsShow: ParsableCommand {
   var format = "text"
   @Flag(
     name: .customLong("all"),
-    help: "Also the metrics that stayed 0, and of a recording those that stood still.")
+    help: ArgumentHelp(
+      "Show all metrics. By default those are left out that stayed 0, repeat another metric or, in "
+        + "a run of several phases, come from collectors; of a recording, those that did not "
+        + "change."))
   var all = false
   @Option(
     name: .customLong("metric"),
@@ -228,14 +231,24 @@ struct RunsShow: ParsableCommand {
       let counted = all.filter { !$0.warmUp && $0.status != .running }.count
       if counted < planned.repetitions, !isOpen {
         lines +=
-          "missing  \(planned.repetitions - counted) of \(planned.repetitions) repetitions\n"
+          "not begun  \(planned.repetitions - counted) of "
+          + "\(Counted.text(planned.repetitions, "repetition"))"
+        let begun = all.count { !$0.warmUp && $0.status == .interrupted }
+        if result.status == .interrupted, begun > 0 {
+          let was = begun == 1 ? "was" : "were"
+          lines += " (\(begun) more \(was) interrupted; --resume executes both kinds)"
+        }
+        lines += "\n"
       }
     }
     if result.status == .interrupted, all.contains(where: { $0.status == .interrupted }) {
-      lines += "note     \(Counted.text(try reader.frameCount(), "frame")) recovered"
+      let frames = "\(Counted.text(try reader.frameCount(), "frame")) recovered"
+      let what = result.kind == "sample" ? "recording" : "repetition"
       lines +=
         result.durationNanoseconds == nil
-        ? "; the ledger, the overhead and the final sample are missing\n" : "\n"
+        ? "note     interrupted \(what): its ledger, overhead and closing sample are lost; "
+          + "\(frames) in all\n"
+        : "note     \(frames)\n"
     }
     return lines
   }
@@ -244,14 +257,18 @@ struct RunsShow: ParsableCommand {
     for (bracket, label) in RunLabels.brackets(result) {
       let output = try reader.output(bracket: bracket)
       let kind = label.warmUp ? "warm-up" : "repetition"
-      try Console.write("--- output of \(kind) \(label.repetition) (\(output.count) bytes kept)\n")
+      let kept = Counted.text(output.count, "byte")
+      try Console.write("--- output of \(kind) \(label.repetition) (\(kept) kept)\n")
       let attempts = result.phases.flatMap(\.repetitions).flatMap(\.attempts)
       let total = attempts.first { $0.bracket == bracket }?.outputBytes ?? 0
       // The first half of what is kept is the beginning, the second one the end.
       let missing = total > UInt64(output.count) ? total - UInt64(output.count) : 0
       let head = missing == 0 ? output.count : output.count - output.count / 2
       try Console.write(Array(output[..<head]), to: 1, path: Console.outputName)
-      if missing > 0 { try Console.write("\n--- \(missing) bytes are not kept\n") }
+      if missing > 0 {
+        let verb = missing == 1 ? "is" : "are"
+        try Console.write("\n--- \(Counted.text(missing, "byte")) \(verb) not kept\n")
+      }
       try Console.write(Array(output[head...]), to: 1, path: Console.outputName)
       if let last = output.last, last != UInt8(ascii: "\n") { try Console.write("\n") }
     }
@@ -285,7 +302,7 @@ enum MetricGlobs {
       let nearest = Nearest.word(to: String(glob.prefix { $0 != "." }), in: groups)
       throw LBError(
         .configuration,
-        "--metric \(glob): nothing that was sampled is called so\(Nearest.hint(nearest)); there is "
+        "--metric \(glob): no metric of this run matches\(Nearest.hint(nearest)); there is "
           + groups.map { "\($0).*" }.joined(separator: ", "))
     }
   }

@@ -26,7 +26,10 @@ extension SampleCommand {
     if let view = view as? NDJSONSink {
       try view.end(ledger: Ledger(), overhead: Overhead())
     }
-    if !log.quiet { Console.say("\(outcome.packets) packets in \(outcome.frames) frames") }
+    if !log.quiet {
+      let packets = Counted.text(outcome.packets, "packet")
+      Console.say("\(packets) in \(Counted.text(outcome.frames, "frame"))")
+    }
     if let reason = outcome.firstMalformation {
       Console.say(
         "lbsample: \(path): passed over \(outcome.malformed) packets that cannot be read: \(reason)"

@@ -215,8 +215,9 @@ struct SampleCommand: ParsableCommand {
     where stream.cadence > limit && collectors.named.contains(stream.collector) {
       let every = Durations.text(stream.cadence &* meta.interval)
       Console.say(
-        "lbsample: \(stream.collector) is read every \(every): no row of \(limit) samples has it; "
-          + "--\(stream.collector)-interval reads it more often")
+        "lbsample: \(stream.collector) is read every \(every), so it has no value within "
+          + "\(Counted.text(limit, "sample")); use a shorter --\(stream.collector)-interval or a "
+          + "larger --count")
     }
   }
 
@@ -309,7 +310,7 @@ struct SampleCommand: ParsableCommand {
     default:
       guard !raw else {
         throw LBError(
-          .configuration, "--raw goes with --format csv or ndjson: the table shows rates")
+          .configuration, "--raw needs --format csv or ndjson: the table shows rates")
       }
       var style = TableStyle.current(
         settings, perCPU: perCPU(settings), isFile: output != nil,

@@ -237,7 +237,7 @@ enum SettingsSchema {
       "gates.foreign_cpu", .share, "10%",
       "others' CPU time on the workload's CPUs, of one CPU; empty: no such gate"),
     SettingKey(
-      "gates.steal", .share, "2%", "time that the hypervisor took; empty: no such gate"),
+      "gates.steal", .share, "2%", "share of time that the hypervisor took; empty: no such gate"),
     SettingKey(
       "gates.packet_drops", .share, "1%",
       "packets that a capture lost, of all; empty: no such gate"),

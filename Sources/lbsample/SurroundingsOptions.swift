@@ -25,8 +25,8 @@ struct SurroundingsOptions: ParsableArguments {
   @Option(
     name: .customLong("max-wall"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Begin no repetition that would end later than this after the start, by those before it.",
-      valueName: "time"))
+      "Limit of the run's wall time: begin no repetition that would exceed it, estimated from the "
+        + "repetitions before.", valueName: "time"))
   var wall: String?
   @Option(
     name: .customLong("max-own-cpu"), parsing: .unconditional,
@@ -42,7 +42,7 @@ struct SurroundingsOptions: ParsableArguments {
   var ringBytes: String?
   @Option(
     name: .customLong("max-retries"), parsing: .unconditional,
-    help: ArgumentHelp("Attempts beyond the first ones in the whole run.", valueName: "n"))
+    help: ArgumentHelp("Most retries and repeats in the whole run.", valueName: "n"))
   var retries: String?
   @Option(
     name: .customLong("set-host"), parsing: .unconditionalSingleValue,

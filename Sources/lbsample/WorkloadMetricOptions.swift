@@ -19,8 +19,7 @@ struct WorkloadMetricOptions: ParsableArguments {
   @Option(
     name: .customLong("metric-missing"),
     help: ArgumentHelp(
-      "What an output without such a number means: fail or note (default: fail).",
-      valueName: "what"))
+      "What an output without such a number means: fail, or note: a warning", valueName: "what"))
   var metricMissing = "fail"
 
   /// What was asked for, as it stands in a result's configuration; nil for nothing.

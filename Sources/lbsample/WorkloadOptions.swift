@@ -35,8 +35,8 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("idle-timeout"), parsing: .unconditional,
     help: ArgumentHelp(
-      "End a repetition that writes nothing and uses no CPU time for so long, at least 100ms.",
-      valueName: "time"))
+      "End a repetition whose workload writes no output and uses no CPU time for this long (at "
+        + "least 100ms).", valueName: "time"))
   var idleTimeout: String?
   @Option(
     name: .customLong("timeout"), parsing: .unconditional,
@@ -52,7 +52,7 @@ struct WorkloadOptions: ParsableArguments {
   var name: String?
   @Option(
     name: .customLong("label"),
-    help: ArgumentHelp("Keep this with the result; may be repeated.", valueName: "key=value"))
+    help: ArgumentHelp("Keep this with the result; may be repeated.", valueName: "name=value"))
   var labels: [String] = []
   @Option(
     name: .customLong("workload-cpus"), parsing: .unconditional,
@@ -85,7 +85,7 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("ignore-failure"),
     help: ArgumentHelp(
-      "Accept any end of the workload, or these exit codes: --ignore-failure=1,2.",
+      "Accept every exit code and signal, or only these exit codes: --ignore-failure=1,2.",
       valueName: "codes"))
   var ignoreFailure: String?
   @Flag(

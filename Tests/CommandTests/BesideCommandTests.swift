@@ -182,7 +182,7 @@ import Testing
     let all = try attempts(result, "client")
     #expect(Set(all.compactMap { $0.metrics["workload.pid"] }).count == 3, "three processes")
     for attempt in all { try check(attempt) }
-    #expect(result.warnings.contains { $0.contains("begun again") })
+    #expect(result.warnings.contains { $0.contains(" was restarted; before: ") })
   }
 
   @Test func withoutATreeNothingBesideIsMeasured() throws {

@@ -64,7 +64,8 @@ import Yams
       ).finish()
     }
     let small = try run("max_ring_memory = 100")
-    #expect(small.code == 6 && small.error.contains("quota of ring memory"), "\(small.error)")
+    #expect(
+      small.code == 6 && small.error.contains("--max-ring-memory stops the run"), "\(small.error)")
     #expect(try run("max_ring_memory = 100", "--max-ring-memory", "100000000").code == 0)
     let denied = try run("set_host = [\"aslr=0\"]")
     #expect(denied.code == 2 && denied.error.contains("--allow aslr"), "\(denied.error)")

@@ -193,7 +193,7 @@ import Testing
     let removed = try command("runs", "remove", "last", "--config", "/dev/null")
     #expect(removed.code == 2 && removed.error.contains("is being recorded"), "\(removed.error)")
     let shown = try command("runs", "show", "last", "--config", "/dev/null")
-    #expect(shown.output.contains("in progress") && !shown.output.contains("missing  "))
+    #expect(shown.output.contains("in progress") && !shown.output.contains("not begun  "))
     let answers = try (0..<2).map { _ in
       try command.start(["approve", "last", "--config", "/dev/null"])
     }
@@ -215,7 +215,7 @@ import Testing
     kill(running.process.processIdentifier, SIGINT)
     _ = try running.finish()
     let refused = try resume(command, ["--cpu"])
-    #expect(refused.code == 2 && refused.error.contains("leave --cpu out"), "\(refused.error)")
+    #expect(refused.code == 2 && refused.error.contains("remove --cpu"), "\(refused.error)")
     let outcome = try resume(command, ["--events", "-"])
     #expect(outcome.code == 0, "\(outcome.error)")
     #expect(try outcome.objects().last?["kind"] as? String == "run.end")

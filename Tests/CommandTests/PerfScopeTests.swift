@@ -117,7 +117,7 @@ import Testing
     let command = try Command()
     for option in [["-a"], ["-C", "0"], ["-G", "/"], ["--perf-rotate"]] {
       let outcome = try command.start(["--cpu", "--count", "1"] + option).finish()
-      #expect(outcome.code == 2 && outcome.error.contains("name some with --perf"))
+      #expect(outcome.code == 2 && outcome.error.contains("needs --perf EVENTS"))
     }
   }
 }

@@ -60,7 +60,7 @@ import Testing
       samples.map { "\($0["phase"] ?? "") \($0["repetition"] ?? "") \($0["attempt"] ?? "")" })
     #expect(places.count >= 10, "samples of both sessions: \(places.count)")
     let again = try resume(command)
-    #expect(again.code == 2 && again.error.contains("only an interrupted run"))
+    #expect(again.code == 2 && again.error.contains("--resume needs an interrupted run"))
   }
 
   @Test func aFailureBeforeTheKillIsAFailureAfterIt() throws {

@@ -146,7 +146,7 @@ import Testing
       #expect(outcome.output.contains("interrupted"))
       let shown = try command("runs", "show", "last")
       #expect(shown.output.contains("status   interrupted"))
-      #expect(shown.output.contains("missing  4 of 5 repetitions"))
+      #expect(shown.output.contains("not begun  4 of 5 repetitions"))
     }
   }
 

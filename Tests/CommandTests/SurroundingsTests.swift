@@ -206,9 +206,10 @@ import Testing
 
   /// Each bound by its option: what the denial names, and what was measured before it.
   @Test(arguments: [
-    (["--max-own-cpu", "1us"], "own CPU time", 1...1), (["--max-bytes", "1"], "bytes", 1...1),
-    (["--idempotent", "--retries", "9", "--max-retries", "2"], "retries", 3...3),
-    (["--max-ring-memory", "1"], "ring memory", 0...0),
+    (["--max-own-cpu", "1us"], "--max-own-cpu", 1...1),
+    (["--max-bytes", "1"], "--max-bytes", 1...1),
+    (["--idempotent", "--retries", "9", "--max-retries", "2"], "--max-retries", 3...3),
+    (["--max-ring-memory", "1"], "--max-ring-memory", 0...0),
   ])
   func eachQuotaDenies(_ options: [String], _ named: String, _ attempts: ClosedRange<Int>) throws {
     let command = try Command()
@@ -222,8 +223,8 @@ import Testing
     #expect(outcome.code == (fails ? 4 : 6), "the first error decides: \(outcome.error)")
     let result = try JSONDecoder().decode(RunResult.self, from: Data(outcome.output.utf8))
     let denial = try #require(result.errors.first { $0.category == .quota })
-    #expect(denial.message.contains(named), "\(denial)")
-    #expect(denial.message.contains("more are needed"), "\(denial)")
+    #expect(denial.message.contains("\(named) stops the run: "), "\(denial)")
+    #expect(denial.message.contains("; raise \(named)"), "\(denial)")
     let made = result.phases.flatMap(\.repetitions).flatMap(\.attempts)
     #expect(attempts.contains(made.count) && !made.contains { $0.status == .running })
   }
@@ -232,7 +233,8 @@ import Testing
     let command = try Command()
     let outcome = try run(
       command, ["-r", "50", "--max-wall", "700ms", "--format", "json", "--", "sleep", "0.2"])
-    #expect(outcome.code == 6 && outcome.error.contains("quota of wall time"), "\(outcome.error)")
+    let words = "--max-wall stops the run: the next attempt needs about "
+    #expect(outcome.code == 6 && outcome.error.contains(words), "\(outcome.error)")
     let result = try JSONDecoder().decode(RunResult.self, from: Data(outcome.output.utf8))
     let done = result.phases[0].repetitions
     #expect((1...3).contains(done.count) && done.allSatisfy { $0.status == .completed })

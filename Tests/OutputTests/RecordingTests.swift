@@ -72,7 +72,7 @@ import Testing
     #expect(line("memory.free")[1] == "2K" && line("memory.free")[4] == "8K")
     #expect(line("net.rx_bytes[lo]")[4] == "1000B/s")
     #expect(line("memory.free[still]").isEmpty)
-    #expect(lines.last == "(1 metrics that stood still are left out; --all has them)")
+    #expect(lines.last == "(1 metric that did not change is not shown; --all shows it)")
     #expect(RunReport.lines(summary, all: true).contains { $0.hasPrefix("memory.free[still]") })
   }
 

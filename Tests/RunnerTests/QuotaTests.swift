@@ -29,9 +29,12 @@ import Testing
     }
     #expect(denial?.resource == .wall && denial?.estimate == 40 && denial?.remaining == 30)
     #expect(denial?.error.category == .quota)
-    #expect(denial?.error.message.contains("10 ns more are needed") == true)
+    #expect(denial?.error.message.contains("needs about 40 ns, 30 ns are left") == true)
     _ = try quota.reserve("b", isRetry: false, elapsed: 99)
-    #expect(throws: Quota.Denial.self) { try quota.reserve("b", isRetry: false, elapsed: 100) }
+    let late = #expect(throws: Quota.Denial.self) {
+      try quota.reserve("b", isRetry: false, elapsed: 100)
+    }
+    #expect(late?.error.message.contains("no time is left before the first") == true)
   }
 
   @Test func severalAtOnceNeverHaveMoreThanThereIs() throws {

@@ -40,9 +40,30 @@ extension ArmedTree {
     return false
   }
 
-  /// A member is gone: what it had used goes to the parent that may have reaped it, until that is
-  /// read, or stays in the sums.
+  /// What a member has reaped is in what it was just found to have used, and may still stand in the
+  /// table, as a zombie that was read at the last acquisition: it leaves before anything is made of
+  /// the member's numbers, or it would be there twice. Unless `everyone` is asked for, one whose
+  /// exit record is on its way waits for that.
+  func gather(_ place: Int, everyone: Bool) {
+    let pid = table[place].pid
+    let wasOneGone = isOneGone
+    for below in 0..<table.high
+    where below != place && table[below].pid != 0 && table[below].parent == pid
+      && table[below].isOpen && !table[below].isLeaving
+      && (everyone || exits == nil || table[below].hasEnded)
+    {
+      if refresh(below) { table[below].readPass = pass } else { leave(below) }
+    }
+    isOneGone = wasOneGone
+  }
+
+  /// A member is gone, or will not change any more: what it had used goes to the parent that may
+  /// have reaped it, until that is read, or stays in the sums.
   func leave(_ place: Int) {
+    table[place].isLeaving = true
+    gather(place, everyone: true)
+    // A zombie's own numbers say what it has reaped of those.
+    if table[place].state == UInt8(ascii: "Z"), table[place].isOpen { refresh(place) }
     let slot = table[place]
     if !slot.hasEnded { exitCount &+= 1 }
     var last = total(slot)

@@ -101,6 +101,7 @@ extension ArmedTree {
     table[place].now = now.replacing(with: before, where: before .> now)
     if own != table[place].own { table[place].isNews = true }
     table[place].own = own
+    let hasReaped = table[place].childFaults != childFaults
     table[place].childFaults = childFaults
     table[place].state = stat.state
     table[place].isEnding = stat.isEnding
@@ -111,6 +112,7 @@ extension ArmedTree {
     table[place].virtualSize = stat.virtualSize
     table[place].residentPages = stat.residentPages
     table[place].childTime = (stat.childUserTicks &+ stat.childSystemTicks) &* tick
+    if hasReaped { gather(place, everyone: false) }
     absorb(place)
     return true
   }

@@ -35,10 +35,10 @@ package struct AttemptVerdict: Sendable, Hashable {
   /// What a policy of the program's own says of a failure.
   package var own: Own?
 
-  /// Why it is followed by another one, in words.
+  /// Why it is followed by another one, in words behind its place.
   fileprivate var reason: String {
-    if isIdle { return "it did nothing" }
-    return status == .timeout ? "it took too long" : "it failed"
+    if isIdle { return "was ended by --idle-timeout: retry" }
+    return status == .timeout ? "ran longer than --timeout: retry" : "failed: retry"
   }
 
   /// The word of a `RetryPolicy`.
@@ -61,7 +61,7 @@ package struct AttemptMachine: Sendable {
   package enum Decision: Sendable, Hashable {
     /// The attempt stands as the repetition's.
     case accept
-    /// Another one, after so many nanoseconds.
+    /// Another one, after so many nanoseconds; why, in words behind the attempt's place.
     case again(after: UInt64, because: String)
   }
 
@@ -96,14 +96,16 @@ package struct AttemptMachine: Sendable {
     if verdict.failedToStart {
       failedStarts += 1
       return failedStarts <= Self.startLimit
-        ? .again(after: Self.startPause, because: "it could not be started yet") : .accept
+        ? .again(after: Self.startPause, because: "could not be started yet: retry")
+        : .accept
     }
     guard policy.isIdempotent else { return .accept }
     switch verdict.status {
     case .failed, .timeout:
       if let own = verdict.own {
         failures += 1
-        return own.pause.map { .again(after: $0, because: "the program says so") } ?? .accept
+        let reason = "\(verdict.reason) by the program's own policy"
+        return own.pause.map { .again(after: $0, because: reason) } ?? .accept
       }
       guard verdict.isIdle, let limit = policy.idleRetries else {
         failures += 1
@@ -120,7 +122,7 @@ package struct AttemptMachine: Sendable {
       let isTheSame = !lasting.isEmpty && lasting == lastFindings
       lastFindings = lasting
       guard contaminated <= policy.contaminatedRepeats, !isTheSame else { return .accept }
-      return .again(after: 0, because: "it was contaminated: \(blocking[0].message)")
+      return .again(after: 0, because: "is contaminated (\(blocking[0].message)): repeat")
     default: return .accept
     }
   }

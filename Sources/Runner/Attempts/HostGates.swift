@@ -42,8 +42,8 @@ package enum HostGates {
     {
       note(
         "host.foreign_cpu",
-        "others used \(RepetitionGates.percent(foreign)) of a CPU just before the run "
-          + "(--cooldown-until-idle waits)")
+        "other processes used \(RepetitionGates.percent(foreign)) of one CPU just before the run; "
+          + "--cooldown-until-idle TIME waits for a quiet host")
     }
     if let steal = state.steal, let limit = limits.steal,
       steal > limit + tolerance / Double(state.cpus ?? 1)
@@ -59,8 +59,8 @@ package enum HostGates {
     if let load = state.load, let cpus = state.cpus, !limits.isWaitedFor, load > Double(cpus) {
       note(
         "host.load",
-        "the host was not quiet before the run: \(load) processes on average wanted its \(cpus) "
-          + "CPUs (--cooldown-until-idle waits)")
+        "the load average before the run was \(load) on \(Counted.text(cpus, "CPU")); "
+          + "--cooldown-until-idle TIME waits for a quiet host")
     }
     let restless = state.governors.subtracting(["performance"]).sorted()
     if !restless.isEmpty {

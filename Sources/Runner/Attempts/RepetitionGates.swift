@@ -96,10 +96,12 @@ package enum RepetitionGates {
         add("deadlines", passes: false, "\(percent(share)) of the deadlines were skipped")
       }
     }
-    if attempt.ledger.ring.dropped > 0 {
+    let dropped = attempt.ledger.ring.dropped
+    if dropped > 0 {
       add(
         "drops", passes: false,
-        "\(attempt.ledger.ring.dropped) frames were dropped since the ring was full")
+        "\(Counted.text(dropped, "frame")) \(dropped == 1 ? "was" : "were") dropped since the ring "
+          + "was full")
     }
     if let limit = limits.running {
       for (name, share) in attempt.metrics.sorted(by: { $0.key < $1.key })
@@ -122,7 +124,10 @@ package enum RepetitionGates {
       let wall = Double(max(1, attempt.wallNanoseconds ?? 0))
       let share = beside.map { Double($0) / wall } ?? overhead.processFraction
       if share > limit {
-        add("own_cost", passes: false, "sampling took \(percent(share)) of a CPU")
+        add(
+          "own_cost", passes: false,
+          "lbsample used \(percent(share)) of one CPU while the workload ran "
+            + "(gates.own_cost allows \(percent(limit)))")
       }
     }
     return found

@@ -53,7 +53,7 @@ final class Checkpoint: PhaseLease {
     self.directory = directory
     self.context = context
     self.phase = phase
-    files = PhaseFiles(context, phase: phase)
+    files = PhaseFiles(context, phase: phase, for: "checkpoint")
     copy = "\(files.folder)/checkpoint"
   }
 
@@ -73,7 +73,7 @@ final class Checkpoint: PhaseLease {
       throw failed("the run's own files are in \(directory): keep them elsewhere (--runs-dir)")
     }
     guard Directories.bytes(real, limit: limit) <= limit else {
-      throw failed("\(directory) has more than \(limit) bytes (keep_limit)")
+      throw failed("\(directory) has more than \(Counted.text(limit, "byte")) (keep_limit)")
     }
     let draft = copy + ".new"
     let failure =

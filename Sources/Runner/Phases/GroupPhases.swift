@@ -125,7 +125,7 @@ struct ConditionAction: PhaseAction {
           !$0.metrics.isEmpty && name.dropping($0.name + ".") != nil
         }
     }
-    return .skip("\(condition.text) does not hold: \(outcome.reason)", warns: isUnknown)
+    return .skip("condition \(condition.text) is false: \(outcome.reason)", warns: isUnknown)
   }
 
   /// A fact or a collector that there is nowhere is a slip, and no reason to skip a phase.

@@ -16,6 +16,14 @@ enum Readiness: Sendable, Hashable {
     case .command(let command): "\(command) succeeds"
     }
   }
+
+  /// What is wrong where it is not so.
+  var complaint: String {
+    switch self {
+    case .port(let port): "port \(port) did not answer"
+    case .command(let command): "\(command) did not succeed"
+    }
+  }
 }
 
 /// `background`: a process that lives beside the phases behind it, the server under test.
@@ -138,7 +146,8 @@ final class BackgroundProcess: PhaseLease {
       let now = services.clock.monotonic()
       if now < deadline, isReady(readiness, within: deadline - now) { return }
       if services.clock.monotonic() >= deadline {
-        throw failure("is not ready after \(Durations.text(limit)): not so that \(readiness.text)")
+        throw failure(
+          "is not ready: \(readiness.complaint) within \(Durations.text(limit)) (ready_within)")
       }
       _ = services.clock.wait(
         readable: [services.stop.pollDescriptor, workload?.exitPollDescriptor ?? -1],
@@ -158,6 +167,8 @@ final class BackgroundProcess: PhaseLease {
     }
   }
 
+  var title: String { action.title }
+
   var endDescriptor: Int32? { workload?.exitPollDescriptor }
 
   /// It ended before it was told to, which it may.
@@ -176,7 +187,7 @@ final class BackgroundProcess: PhaseLease {
     let how =
       status.signal.map { "was ended by signal \($0)" }
       ?? "exited with code \(status.code ?? -1)"
-    return failure("\(how) while it was needed\(said)", status)
+    return failure("\(how) before the phases that need it had ended\(said)", status)
   }
 
   /// The end of what it wrote, once it is gone.

@@ -55,7 +55,8 @@ package enum CommandSettings {
     if let text = table.text("until") {
       let precision = Precision(text)
       if precision == nil {
-        table.problems.add(table.at("until"), "expected \"ci<=1%\" or \"ci(METRIC)<=1%\"")
+        table.problems.add(
+          table.at("until"), "until is \(text): expected \"ci<=1%\" or \"ci(METRIC)<=1%\"")
       }
       take("until", precision.map(Optional.some), \.until)
     }
@@ -72,7 +73,8 @@ package enum CommandSettings {
       let ignored = IgnoredFailures(text)
       if ignored == nil {
         table.problems.add(
-          table.at("ignore_failure"), "expected all, or exit codes such as \"1,2\"")
+          table.at("ignore_failure"),
+          "ignore_failure is \(text): expected all, or exit codes such as \"1,2\"")
       }
       take("ignore_failure", ignored, \.ignoredFailures)
     }

@@ -79,6 +79,10 @@ package struct Condition: Sendable, Hashable {
   private static func explain(_ term: Term, _ value: Value?) -> String {
     switch value {
     case nil: "\(term.left) is not there"
+    // Beside a duration it is one too: 1203296 is nothing to compare with 1s.
+    case .number(let number)
+    where number >= 0 && Double(term.right) == nil && Durations.parse(term.right) != nil:
+      "\(term.left) is \(Durations.rounded(UInt64(bounded: number)))"
     case .number(let number): "\(term.left) is \(PlanValue.number(number).plain ?? "")"
     case .text(let text): "\(term.left) is \(text)"
     }

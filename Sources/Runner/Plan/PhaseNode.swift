@@ -159,6 +159,8 @@ struct SkipAction: PhaseAction {
 
 /// Something that an action began and that has to be ended.
 package protocol PhaseLease: AnyObject {
+  /// What it is called in messages.
+  var title: String { get }
   /// Why it ended though nobody ended it; nil while all is well.
   var failure: LBError? { get }
   /// What is to be said of it though it has not failed.
@@ -175,6 +177,8 @@ package protocol PhaseLease: AnyObject {
 }
 
 extension PhaseLease {
+  /// Of what nobody named.
+  package var title: String { "what it needs" }
   /// Nothing.
   package var remark: String? { nil }
   /// It does not end by itself.

@@ -8,6 +8,12 @@ package struct PlanBounds: Sendable, Hashable {
   /// What is sampled, unless who starts the run says otherwise.
   package var sampling = PlanSampling()
 
+  /// What stands at the top of a plan alone.
+  static let keys: Set<String> = [
+    "ask", "max_wall", "max_own_cpu", "max_bytes", "max_ring_memory", "max_retries", "set_host",
+    "collectors", "perf", "packets", "interval",
+  ]
+
   /// No bounds.
   package init() {}
 

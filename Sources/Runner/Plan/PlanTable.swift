@@ -82,7 +82,7 @@ package final class PlanTable {
 
   /// Text with its parameters put in.
   package func text(_ key: String) -> String? {
-    typed(key, "text in quotes") { value in
+    typed(key, "a string in quotes") { value in
       guard case .text(let text) = value else { return nil }
       return filled(text)
     }
@@ -104,7 +104,7 @@ package final class PlanTable {
 
   /// A length of time in nanoseconds.
   package func duration(_ key: String) -> UInt64? {
-    typed(key, "a length of time in quotes, such as \"500ms\"") { value in
+    typed(key, "a duration in quotes, such as \"500ms\"") { value in
       guard case .text(let text) = value else { return nil }
       return Durations.parse(filled(text))
     }
@@ -127,7 +127,7 @@ package final class PlanTable {
 
   /// A list of texts and numbers.
   package func list(_ key: String) -> [String]? {
-    typed(key, "a list of texts") { value in
+    typed(key, "a list of strings") { value in
       guard case .list(let list) = value else { return nil }
       let words = list.compactMap(\.plain).map(filled)
       return words.count == list.count ? words : nil
@@ -148,7 +148,7 @@ package final class PlanTable {
 
   /// A table of texts and numbers.
   package func texts(_ key: String) -> [String: String]? {
-    typed(key, "a table of texts") { value in
+    typed(key, "a table of strings") { value in
       guard case .table(let table) = value else { return nil }
       let texts = table.compactMapValues { $0.plain.map(filled) }
       return texts.count == table.count ? texts : nil
@@ -197,6 +197,10 @@ package final class PlanTable {
   /// Reports every key that was not asked for.
   package func rejectTheRest() {
     for key in values.keys.sorted() where !known.contains(key) {
+      if !place.isEmpty, PlanBounds.keys.contains(key) {
+        problems.add(at(key), "unknown key \(key): at the top of the plan only")
+        continue
+      }
       let nearest = Nearest.word(to: key, in: known.sorted())
       problems.add(at(key), "unknown key \(key)\(Nearest.hint(nearest))")
     }

@@ -281,9 +281,9 @@ package final class Planner {
         let hint =
           scope.includes.isEmpty
           ? ""
-          : "; a plan that is included twice has a parameter in its names: "
-            + "\"\(plain ?? name)-{n}\""
-        problems.add(table.at("name"), "another phase is called \(name) already\(hint)")
+          : " (if the file is included twice, use a parameter: \"\(plain ?? name)-{n}\")"
+        problems.add(
+          table.at("name"), "the phase name \(name) is used twice; rename one\(hint)")
       }
     }
     var node = PhaseNode(name: name, kind: kind)
