@@ -21,6 +21,19 @@ package enum Descendants {
     return found
   }
 
+  /// How many processes live among the children of this process that are not in `known`, and below
+  /// them.
+  package static func remaining(except known: Set<Int32>) -> Int {
+    var living = Set<Int32>()
+    for stray in children().subtracting(known) { add(stray, to: &living) }
+    return living.count
+  }
+
+  private static func add(_ process: Int32, to living: inout Set<Int32>) {
+    if !isZombie(process), !living.insert(process).inserted { return }
+    for child in children(of: "\(process)") { add(child, to: &living) }
+  }
+
   /// Kills and reaps every child of this process that is not in `known`, with their descendants,
   /// until none is left or `limit` passes; gives how many were killed.
   package static func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int {

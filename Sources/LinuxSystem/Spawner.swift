@@ -65,7 +65,7 @@ package struct ResourceUsage: Sendable, Equatable {
   package var systemNanoseconds: UInt64
   /// nil when the workload's own peak does not stand out from that of the process it began as.
   package var peakResidentBytes: UInt64?
-  /// Context switches: it waited (at its gate too), or was preempted.
+  /// Context switches: it waited, or was preempted.
   package var voluntarySwitches: UInt64
   package var involuntarySwitches: UInt64
 
@@ -266,11 +266,13 @@ package final class GatedChild {
     // kernel counts pages for each CPU and adds them up now and then: by so much it may be off.
     let peak = UInt64(usage.ru_maxrss) * 1024
     let standsOut = peak > (atGate.peakResidentBytes ?? 0) + 524_288
+    // It told what it had used, and then waited at the gate once.
+    let waits = atGate.voluntarySwitches + 1
     return ResourceUsage(
       userNanoseconds: ownUser, systemNanoseconds: total - ownUser,
       peakResidentBytes: standsOut ? peak : nil,
-      voluntarySwitches: UInt64(usage.ru_nvcsw) &- atGate.voluntarySwitches,
-      involuntarySwitches: UInt64(usage.ru_nivcsw) &- atGate.involuntarySwitches)
+      voluntarySwitches: UInt64(max(0, usage.ru_nvcsw - Int(waits))),
+      involuntarySwitches: UInt64(max(0, usage.ru_nivcsw - Int(atGate.involuntarySwitches))))
   }
 
   /// Ends a child that is not wanted any more: it leaves at its gate, or is killed.

@@ -118,6 +118,10 @@ package final class RepetitionExecutor: RepetitionExecuting {
       result.status = .failed
       workload.signalGroup(SIGKILL)
     }
+    // Counted before they are ended: those of the workload's group end with it.
+    let outliving =
+      context.specification.adoptsOrphans
+      ? services.spawner.remaining(except: children.union([workload.pid])) : 0
     let refusal = workload.signalGroup(SIGKILL)
     let name = context.specification.command[0]
     if let usage = context.stopping.close(name, workload.reap(until:)) {
@@ -143,7 +147,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
     foreground?.restore()
     if context.specification.adoptsOrphans {
       _ = context.stopping.close("what \(name) left running") { deadline in
-        result.orphansKilled += services.spawner.killRemaining(except: children, until: deadline)
+        let killed = services.spawner.killRemaining(except: children, until: deadline)
+        result.orphansKilled = max(result.orphansKilled + killed, outliving)
         return services.spawner.children().isSubset(of: children) ? true : nil
       }
     }

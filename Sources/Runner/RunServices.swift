@@ -88,6 +88,8 @@ package protocol WorkloadSpawner: Sendable {
   func spawn(_ plan: SpawnPlan) throws(SpawnFailure) -> any Workload
   /// Kills and reaps what outlived the group; gives how many.
   func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int
+  /// How many processes live that outlived a workload, those below them included.
+  func remaining(except known: Set<Int32>) -> Int
   /// Present children of this process, but for what belongs to the spawner itself.
   func children() -> Set<Int32>
   /// What the user should know of how workloads are started.
@@ -97,6 +99,8 @@ package protocol WorkloadSpawner: Sendable {
 extension WorkloadSpawner {
   /// Nothing.
   package var remark: String? { nil }
+  /// None.
+  package func remaining(except known: Set<Int32>) -> Int { 0 }
 }
 
 /// Real processes.
@@ -130,6 +134,11 @@ package struct SystemSpawner: WorkloadSpawner {
   }
 
   /// By /proc/self/task/TID/children.
+  package func remaining(except known: Set<Int32>) -> Int {
+    Descendants.remaining(except: known.union(own))
+  }
+
+  /// As the protocol says.
   package func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int {
     Descendants.killRemaining(except: known.union(own), until: limit)
   }

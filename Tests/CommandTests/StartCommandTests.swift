@@ -104,7 +104,7 @@ import Testing
     let shown = try command("runs", "show", "last")
     for text in [outcome.output, shown.output] {
       let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("start  ") })
-      #expect(line.contains(" µs and "), "\(line)")
+      #expect(line.contains(" µs wall time and "), "\(line)")
       #expect(text.contains("label    who=me"))
     }
     let json = try command("runs", "show", "last", "--format", "json")

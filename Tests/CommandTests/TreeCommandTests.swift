@@ -70,6 +70,34 @@ import Testing
     #expect(try #require(deviations.min()) < 0.03, "\(deviations)")
   }
 
+  /// A child that is read as a zombie is counted once when it has been reaped, by a parent that may
+  /// have ended by then too; by root with exit records, by nobody without.
+  @Test(arguments: [(20, 40, 1), (4, 25, 3), (500, 0, 1), (200, 0, 2)], [true, false])
+  func aZombieIsCountedOnce(_ shape: (Int, Int, Int), privileged: Bool) throws {
+    let (count, milliseconds, depth) = shape
+    guard privileged || getuid() == 0 else {
+      try Test.cancel("only root can give its privileges up")
+    }
+    let options = ["-r", "3", "--interval", "10ms", "--tree", "workload", "--format", "json"]
+    let words = ["zombies", "\(count)", "\(milliseconds)", "\(depth)"]
+    let outcome =
+      privileged
+      ? try Command().start(["run"] + options + ["--", Self.workload] + words).finish()
+      : try Command().unprivileged(
+        ["run"] + options + ["--runs-dir", "@data", "--", "@workload"] + words,
+        programs: ["workload": Self.workload])
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let (attempts, warnings) = try attempts(outcome)
+    #expect(attempts.count == 3)
+    let hasEvents = !warnings.contains { $0.contains("fork events are not permitted") }
+    for metrics in attempts.map(\.metrics) where hasEvents && metrics["tree.events_lost"] == 0 {
+      #expect(metrics["tree.syscw"] == Double(3 * count * depth))
+      #expect(metrics["tree.wchar"] == Double(300 * count * depth))
+      #expect(metrics["tree.forks"] == Double(count * depth))
+      #expect(metrics["tree.exits"] == Double(count * depth + 1))
+    }
+  }
+
   /// All within one interval, so that the events of both bearers of a pid wait together.
   @Test func aPidThatComesAgainIsAnotherProcess() throws {
     let isChoice = unsafe access("/proc/sys/kernel/ns_last_pid", W_OK) == 0

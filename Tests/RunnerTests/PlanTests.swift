@@ -130,7 +130,7 @@ private func resolve(
     }
     let root = try #require(resolved("work-{n}").root)
     #expect(root.children.flatMap(\.children).map(\.name) == ["work-1", "work-2"])
-    #expect(resolved("work").problems.contains { $0.contains("in its names: \"work-{n}\"") })
+    #expect(resolved("work").problems.contains { $0.contains("use a parameter: \"work-{n}\"") })
   }
 
   @Test func circlesAreRefusedWithTheirChain() {

@@ -32,6 +32,25 @@ static int forks(int count, double milliseconds) {
   return 0;
 }
 
+// COUNT children, each of which writes 100 bytes three times and has such a child itself, DEPTH
+// deep; they stay zombies for MILLISECONDS or more before they are reaped. Not through exit(3): a
+// build that counts the lines it reaches would write.
+static int zombies(int count, int milliseconds, int depth) {
+  char bytes[100] = {0};
+  int null = open("/dev/null", O_WRONLY);
+  for (int index = 0; index < count; index++) {
+    pid_t child = fork();
+    if (child < 0) return 1;
+    if (child != 0) continue;
+    for (int call = 0; call < 3; call++)
+      if (write(null, bytes, sizeof bytes) < 0) _exit(1);
+    _exit(depth > 1 ? zombies(1, milliseconds, depth - 1) : 0);
+  }
+  usleep((useconds_t)(milliseconds * depth * 1000));
+  while (wait(NULL) > 0) continue;
+  _exit(0);
+}
+
 // COUNT calls of getppid(2).
 static int calls(long count) {
   for (long index = 0; index < count; index++) syscall(SYS_getppid);
@@ -139,6 +158,8 @@ static int bind_memory(int node, size_t mebibytes, double seconds) {
 
 int main(int count, char **words) {
   if (count == 4 && strcmp(words[1], "forks") == 0) return forks(atoi(words[2]), atof(words[3]));
+  if (count == 5 && strcmp(words[1], "zombies") == 0)
+    return zombies(atoi(words[2]), atoi(words[3]), atoi(words[4]));
   if (count == 3 && strcmp(words[1], "calls") == 0) return calls(atol(words[2]));
   if (count == 3 && strcmp(words[1], "threads") == 0) return threads(atol(words[2]));
   if (count == 3 && strcmp(words[1], "reuse") == 0) return reuse(atoi(words[2]));

@@ -61,6 +61,13 @@ extension ArmedTree {
   /// have reaped it, until that is read, or stays in the sums.
   func leave(_ place: Int) {
     table[place].isLeaving = true
+    // Its forks were announced before it ended; behind its end nobody knows whose they are. (With
+    // exit records, its children's came before its own, and forks before those.)
+    if exits == nil {
+      let before = forkCount
+      takeForks()
+      if forkCount != before { isOneGone = true }
+    }
     gather(place, everyone: true)
     // A zombie's own numbers say what it has reaped of those.
     if table[place].state == UInt8(ascii: "Z"), table[place].isOpen { refresh(place) }

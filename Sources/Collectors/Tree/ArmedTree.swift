@@ -268,7 +268,7 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     if let place = table.find(pid) { leave(place) }
   }
 
-  private func takeForks() {
+  func takeForks() {
     guard let connector else { return }
     for _ in 0..<Self.messageLimit {
       reader.calls &+= 1
