@@ -135,7 +135,7 @@ struct SampleCommand: ParsableCommand {
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
     }
-    let names = requests.map(\.collector.description.name).joined(separator: ", ")
+    let names = (session.meta?.streams ?? []).map(\.collector).joined(separator: ", ")
     log.logger.info("sampling started: \(names), every \(Durations.brief(plan.interval))")
     log.record(session.meta)
     defer { log.logger.info("sampling ended") }

@@ -681,17 +681,36 @@ import Testing
     let never = try start(
       command,
       [
-        "-r", "2", "--until", "ci(workload.n)<=1%", "--max-repetitions", "4", "--metric",
-        "n=([0-9]+)", "--", "echo", "100",
+        "-r", "2", "--until", "ci(workload.n)<=1%", "--max-repetitions", "6", "--metric",
+        "n=([0-9]+)", "--", "date", "+%N",
       ]
     ).finish()
     let result = try result(never)
-    #expect(never.code == 0 && result.phases[0].repetitions.count == 4, "\(never.error)")
+    #expect(never.code == 0 && result.phases[0].repetitions.count == 6, "\(never.error)")
     #expect(
       result.warnings.contains {
         $0.contains(
-          "--until was not reached for workload.n after 4 repetitions (--max-repetitions)")
+          "--until was not reached for workload.n after 6 repetitions (--max-repetitions)")
       })
+  }
+
+  /// Fewer than six values have no interval, and repetitions that all fail no values at all.
+  @Test func whatCannotBecomePreciseIsNotRepeated() throws {
+    let command = try Command()
+    for (most, repetitions) in [("5", "1"), ("10", "12")] {
+      let refused = try start(
+        command,
+        [
+          "-r", repetitions, "--until", "ci<=1%", "--max-repetitions", most, "--", "/bin/true",
+        ]
+      ).finish()
+      #expect(refused.code == 2 && refused.error.contains("--until ci<=1% needs max_repetitions"))
+    }
+    let failing = try start(
+      command, ["-r", "3", "--until", "ci<=1%", "--max-repetitions", "30", "--", "/bin/false"]
+    ).finish()
+    #expect(failing.code == 4)
+    #expect(try result(failing).phases[0].repetitions.count == 3)
   }
 
   @Test func aMetricThatThereIsNotDoesNotRepeatAnything() throws {

@@ -80,10 +80,11 @@ import Testing
     }
     let options = ["-r", "3", "--interval", "10ms", "--tree", "workload", "--format", "json"]
     let words = ["zombies", "\(count)", "\(milliseconds)", "\(depth)"]
+    let root = try Command()
     let outcome =
       privileged
-      ? try Command().start(["run"] + options + ["--", Self.workload] + words).finish()
-      : try Command().unprivileged(
+      ? try root.start(["run"] + options + ["--", Self.workload] + words).finish()
+      : try root.unprivileged(
         ["run"] + options + ["--runs-dir", "@data", "--", "@workload"] + words,
         programs: ["workload": Self.workload])
     #expect(outcome.code == 0, "\(outcome.error)")

@@ -57,7 +57,8 @@ struct TreeCollector: Collector {
       "cancelled_write_bytes", "bytes of written pages dropped before storage", unit: .bytes,
       host: true),
     counter(
-      "task_clock", "CPU time by perf's inherited task-clock, from the workload's exec on",
+      "task_clock",
+      "CPU time by perf's inherited task-clock, from the workload's exec on, switches left out",
       unit: .nanoseconds, host: true),
     counter("forks", "processes that joined the tree", host: true),
     counter("exits", "processes that left it", host: true),
