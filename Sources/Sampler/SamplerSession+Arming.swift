@@ -165,7 +165,7 @@ extension SamplerSession {
       outcome == .noThread
         ? "\(name): no thread can be created to arm it; raise the limit of processes (ulimit -u)"
         : "\(name): timed out after \(Durations.text(configuration.answerLimit)) opening its "
-          + "files; one of them blocks",
+          + "files; one of them blocks, or is very large",
       context: ErrorContext(collector: name, errno: outcome == .noThread ? nil : ETIMEDOUT))
   }
 
