@@ -18,6 +18,12 @@ package enum Directories {
     return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Whether `path` is a regular file.
+  package static func isRegularFile(_ path: String) -> Bool {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG
+  }
+
   /// Which file is at `path`, a link there not followed; nil where there is none.
   package static func identity(_ path: String) -> FileIdentity? {
     var facts = stat()

@@ -82,6 +82,12 @@ struct SampleCommand: ParsableCommand {
 
   func run() throws {
     let plan = try plan()
+    var files = NamedFiles()
+    files.writes("--output", output)
+    files.writes("--record", record)
+    files.writes("--log-file", log.logFile)
+    files.reads("--packets-file", collectors.packets.file)
+    try files.check()
     if let file = collectors.packets.file {
       try replay(file, plan)
       return
@@ -332,15 +338,6 @@ struct SampleCommand: ParsableCommand {
 
   private func perCPU(_ settings: Settings) -> Bool {
     settings.flag("collectors.per_cpu") || collectors.cpus != nil
-  }
-}
-
-/// Calls `body`, turning a system's failure into ours.
-func ownErrors<T>(_ body: () throws(SystemError) -> T) throws(LBError) -> T {
-  do throws(SystemError) {
-    return try body()
-  } catch {
-    throw LBError(.internal, "\(error)", context: ErrorContext(errno: error.errno))
   }
 }
 
