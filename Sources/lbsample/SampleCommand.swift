@@ -239,7 +239,7 @@ struct SampleCommand: ParsableCommand {
           + "accepted, as in 'lbsample 1 5'")
     }
     if let word = intervalAndCount.first {
-      guard Durations.parse(word) != nil else {
+      guard Durations.parse(word) != nil || Durations.excess(word) != nil else {
         let commands = Lbsample.configuration.subcommands.compactMap {
           $0.configuration.commandName
         }
@@ -270,7 +270,9 @@ struct SampleCommand: ParsableCommand {
     }
     if let duration {
       guard let length = Durations.parse(duration) else {
-        throw LBError(.configuration, "--duration \(duration): \(SettingType.noDuration)")
+        throw LBError(
+          .configuration,
+          "--duration \(duration): \(Durations.excess(duration) ?? SettingType.noDuration)")
       }
       guard length >= interval else {
         throw LBError(
