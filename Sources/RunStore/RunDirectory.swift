@@ -192,7 +192,7 @@ package struct RunDirectory: Sendable {
 
   /// Removes a run's file with what belongs to it. Refuses one that is being written.
   package func remove(_ file: String) throws(LBError) {
-    let reader = try RunReader(path: file)
+    let reader = try RunReader(path: file, mayLackTables: true)
     let isRecorded = try reader.isBeingRecorded()
     reader.close()
     if isRecorded {

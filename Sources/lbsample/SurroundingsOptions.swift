@@ -158,7 +158,7 @@ struct SurroundingsOptions: ParsableArguments {
   {
     let state = HostChanges.state(ofRun: file)
     guard Directories.exists(state) else { return [] }
-    let reader = try RunReader(path: file)
+    let reader = try RunReader(path: file, mayLackTables: true)
     defer { reader.close() }
     if try reader.writerIsAlive() { return [] }
     if try reader.isBeingRecorded() { return [] }
