@@ -181,12 +181,12 @@ import Testing
       (#"[[phase]]\#nname="a\U00000000b"\#ncommand="true""#, 2, "NUL character"),
       (#"x = """\#n\\ \u0000 """"#, 2, "NUL character"),
       (#"["\u0000"]"#, 1, "NUL character"),
-      (names(257) + " = 1", 1, "more than 256 deep"),
-      (names(20_000) + " = 1", 1, "more than 256 deep"),
-      ("\n[" + names(50_000) + "]", 2, "more than 256 deep"),
-      ("[[" + names(129) + "]]", 1, "more than 256 deep"),
-      ("x = " + String(repeating: "[", count: 1000), 1, "more than 256 deep"),
-      ("x = {" + names(200) + " = {" + names(200) + " = 1}}", 1, "more than 256 deep"),
+      ("\(names(257)) = 1", 1, "more than 256 deep"),
+      ("\(names(20_000)) = 1", 1, "more than 256 deep"),
+      ("\n[\(names(50_000))]", 2, "more than 256 deep"),
+      ("[[\(names(129))]]", 1, "more than 256 deep"),
+      ("x = \(String(repeating: "[", count: 1000))", 1, "more than 256 deep"),
+      ("x = {\(names(200)) = {\(names(200)) = 1}}", 1, "more than 256 deep"),
     ] as [(String, Int, String)])
   func textThatTheParserMustNotGetIsRefused(_ text: String, _ line: Int, _ words: String) throws {
     let command = try Command()
