@@ -128,65 +128,6 @@ package struct WorkloadMetric: Sendable, Hashable {
   }
 
   private static func find(
-    _ paths: [String], in output: KeptOutput
-  ) throws(WorkloadMetricError) -> Double {
-    guard output.isWhole else {
-      throw WorkloadMetricError(
-        "a part of the output is no JSON: \(output.head.count + output.tail.count) of its "
-          + "\(output.total) bytes are kept (run.output_limit)")
-    }
-    let text = String(decoding: output.bytes, as: UTF8.self)
-    var first: WorkloadMetricError?
-    for path in paths {
-      do throws(WorkloadMetricError) { return try find(path, in: text) } catch {
-        first = first ?? error
-      }
-    }
-    throw first ?? WorkloadMetricError("no path")
-  }
-
-  private static func find(
-    _ regex: Regex<AnyRegexOutput>, in output: KeptOutput
-  ) throws(WorkloadMetricError) -> Double {
-    let end = output.end
-    // By bytes: to a String the end of a line of DOS is one character, and no line feed.
-    let lines = end.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-    for (number, bytes) in lines.enumerated().reversed() {
-      for part in Self.parts(of: bytes) {
-        let line = String(decoding: part, as: UTF8.self)
-        guard let match = line.firstMatch(of: regex) else { continue }
-        let found = match.output.count > 1 ? match.output[1].substring : match.output[0].substring
-        guard let found, let value = Double(decimal: found) else {
-          let which = output.isWhole ? "line \(number + 1) of the output" : "a line of the output"
-          let hint =
-            match.output.count > 1
-            ? "" : "; put parentheses around the number, as in x=([0-9.]+)"
-          throw WorkloadMetricError(
-            "\(which) matches, but \(found ?? "nothing") is no number: \(line.prefix(200))\(hint)")
-        }
-        return value
-      }
-    }
-    guard output.isWhole else {
-      throw WorkloadMetricError(
-        "no line of the last \(end.count) bytes of the output matches, and of the "
-          + "\(output.total) bytes before them a part was cut away (run.output_limit)")
-    }
-    throw WorkloadMetricError("no line of the output matches")
-  }
-
-  /// What was written on one line of an output, the last first: a carriage return begins a line
-  /// of progress anew. The one that ends a line of DOS begins nothing.
-  private static func written(
-    _ number: Int, _ line: ArraySlice<UInt8>
-  ) -> [(number: Int, bytes: ArraySlice<UInt8>)] {
-    let end = UInt8(ascii: "\r")
-    let whole = line.last == end ? line.dropLast() : line
-    return whole.split(separator: end, omittingEmptySubsequences: false).reversed()
-      .map { (number, $0) }
-  }
-
-  private static func find(
     _ path: String, in text: String
   ) throws(WorkloadMetricError) -> Double {
     guard let path = JSONPath(path) else { throw WorkloadMetricError("\(path) is no path") }
