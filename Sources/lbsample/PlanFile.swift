@@ -28,8 +28,8 @@ final class PlanFiles: PlanSource {
     if let boolean = value.bool { return .boolean(boolean) }
     if let integer = value.int { return .integer(integer) }
     if let number = value.double {
-      // TOML has nan and inf, JSON, in which plans are kept, has not: they are texts, which may be a
-      // command's words and are no setting's number.
+      // Plans are kept as JSON, which has neither nan nor inf: they are texts, which a command may
+      // have and no setting takes for a number.
       return number.isFinite ? .number(number) : .text("\(number)")
     }
     if let text = value.string { return .text(text) }
