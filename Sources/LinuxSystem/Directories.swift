@@ -18,6 +18,19 @@ package enum Directories {
     return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// Whether `path` is a regular file.
+  package static func isRegularFile(_ path: String) -> Bool {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG
+  }
+
+  /// Which file is at `path`, a link there not followed; nil where there is none.
+  package static func identity(_ path: String) -> FileIdentity? {
+    var facts = stat()
+    guard unsafe lstat(path, &facts) == 0 else { return nil }
+    return FileIdentity(device: UInt64(facts.st_dev), inode: UInt64(facts.st_ino))
+  }
+
   /// Bytes of all files below `path`, symbolic links not followed; stops above `limit`.
   package static func bytes(_ path: String, limit: UInt64) -> UInt64 {
     var total: UInt64 = 0
@@ -35,4 +48,10 @@ package enum Directories {
     }
     return total
   }
+}
+
+/// What tells a file from another one that has come to its name.
+package struct FileIdentity: Sendable, Equatable {
+  package let device: UInt64
+  package let inode: UInt64
 }

@@ -130,8 +130,9 @@ package final class DescriptorList {
 
 /// Small whole files, read and written outside the sampling path.
 package enum SmallFile {
-  /// The bytes of `path`, a kernel's text, up to `limit`; grows until the kernel gives no more. A
-  /// file that the user named may be `ofAnyKind`, a pipe for instance.
+  /// The bytes of `path`, a kernel's text; grows until the kernel gives no more. More than `limit`
+  /// are refused with EFBIG: a part would be taken for the whole. A file that the user named may be
+  /// `ofAnyKind`, a pipe for instance.
   package static func read(
     _ path: String, limit: Int = 1 << 24, ofAnyKind: Bool = false
   ) throws(SystemError) -> [UInt8] {
@@ -139,7 +140,7 @@ package enum SmallFile {
       ofAnyKind ? try OwnedDescriptor(open: path, O_RDONLY) : try OwnedDescriptor(text: path)
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 14)
-    while bytes.count < limit {
+    while true {
       // Safe: the chunk's own length bounds the call.
       let count = unsafe Glibc.read(file.number, &chunk, chunk.count)
       if count < 0 {
@@ -148,6 +149,10 @@ package enum SmallFile {
       }
       if count == 0 { break }
       bytes += chunk[..<count]
+      guard bytes.count <= limit else {
+        throw SystemError(
+          "read", errno: EFBIG, path: path, reason: "more than \(limit) bytes, the limit")
+      }
     }
     return bytes
   }

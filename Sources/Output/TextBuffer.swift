@@ -75,6 +75,21 @@ package struct TextBuffer {
     bytes.remove(at: start)
   }
 
+  /// Appends a large number with two digits and its exponent.
+  private mutating func append(exponential number: Double) {
+    let parts = number.description.split(separator: "e")
+    guard parts.count == 2, let digits = Double(parts[0]), var exponent = Int(parts[1]) else {
+      return append(number.description)
+    }
+    var rounded = (digits * 10).rounded() / 10
+    if rounded.magnitude >= 10 {
+      rounded /= 10
+      exponent += 1
+    }
+    append(fixed: rounded, places: 1)
+    append("e\(exponent)")
+  }
+
   /// Prefixes of a unit, each a step larger than the one before; the first may be none.
   package enum Prefixes {
     /// Bytes with binary prefixes.
@@ -97,14 +112,15 @@ package struct TextBuffer {
   }
 
   /// Appends a number that is not negative in six characters at most, below a thousand of the
-  /// largest prefix.
-  package mutating func append(scaled value: Double, by prefixes: Prefixes) {
-    var value = value
+  /// largest prefix; from a million of that on with its exponent, as `1.7e308`.
+  package mutating func append(scaled number: Double, by prefixes: Prefixes) {
+    var value = number
     var place = 0
     while value.magnitude >= prefixes.step * 0.9995, place < 5 {
       value /= prefixes.step
       place += 1
     }
+    if !value.isFinite || value.magnitude >= 999_999.5 { return append(exponential: number) }
     // Whole numbers need no point; below a hundred of a larger unit, one digit behind it does.
     append(fixed: value, places: value == value.rounded() || value.magnitude >= 99.95 ? 0 : 1)
     if let letter = prefixes.letter(place) { append(ascii: letter) }

@@ -54,8 +54,11 @@ package struct JSONPath: Sendable, Hashable {
       }
     }
     let truth = Self.truth(value)
-    if truth == nil, let number = value as? Double { return number }
-    if let words = value as? String, let number = Double(words), number.isFinite { return number }
+    // Not `as? Double`, which refuses a whole number that no double has exactly.
+    if truth == nil, let number = (value as? NSNumber)?.doubleValue, number.isFinite {
+      return number
+    }
+    if let words = value as? String, let number = Double(decimal: words) { return number }
     throw Failure(reason: "\(text) is no number: \(truth.map { "\($0)" } ?? "\(value)")")
   }
 

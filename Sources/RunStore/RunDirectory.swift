@@ -5,6 +5,8 @@ package import SampleModel
 package struct RunDirectory: Sendable {
   package static let fileExtension = "lbsample"
   package let path: String
+  /// Whether it is in a home directory that the environment does not name.
+  private var isOfUnsetHome = false
 
   /// The directory at `path`.
   package init(path: String) { self.path = path }
@@ -12,25 +14,63 @@ package struct RunDirectory: Sendable {
   /// `$XDG_DATA_HOME/lbsample/runs`, or below the home directory.
   package static func standard(environment: [String: String]) -> RunDirectory {
     let data: String
+    var isOfUnsetHome = false
     if let given = environment["XDG_DATA_HOME"], given.hasPrefix("/") {
       data = given
     } else {
       data = (environment["HOME"] ?? NSHomeDirectory()) + "/.local/share"
+      isOfUnsetHome = environment["HOME"] == nil
     }
-    return RunDirectory(path: data + "/lbsample/runs")
+    var directory = RunDirectory(path: data + "/lbsample/runs")
+    directory.isOfUnsetHome = isOfUnsetHome
+    return directory
   }
 
   /// Makes the directory if it is not there.
   package func create() throws(LBError) {
-    do {
-      try FileManager.default.createDirectory(
-        atPath: path, withIntermediateDirectories: true)
-    } catch {
-      throw LBError(
-        .resultPersistence,
-        "\(path): cannot be made a directory for results; choose another with --runs-dir",
-        context: ErrorContext(path: path), causes: [Self.reason(error)])
+    let failure = Self.make(path)
+    guard failure != 0 else { return }
+    let home = isOfUnsetHome ? " (HOME is not set, so this is the home directory of passwd(5))" : ""
+    throw LBError(
+      .resultPersistence,
+      "\(path): cannot be made a directory for results\(home); choose another with --runs-dir",
+      context: ErrorContext(path: path, errno: failure), causes: [StoreFailure.reason(failure)])
+  }
+
+  /// Makes a directory and what is missing above it; gives the errno of what went wrong, or 0.
+  private static func make(_ path: String) -> Int32 {
+    let reason = makeLast(path)
+    guard reason == ENOENT, let slash = path.dropLast().lastIndex(of: "/"),
+      slash != path.startIndex
+    else { return reason }
+    let failure = make(String(path[..<slash]))
+    return failure == 0 ? makeLast(path) : failure
+  }
+
+  /// Makes a directory in one that is there. It may be there itself, or be made meanwhile.
+  private static func makeLast(_ path: String) -> Int32 {
+    if isDirectory(path) { return 0 }
+    guard unsafe mkdir(path, 0o777) != 0 else { return 0 }
+    let reason = errno
+    return isDirectory(path) ? 0 : reason
+  }
+
+  private static func isDirectory(_ path: String) -> Bool {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Why the kernel does not let `path` be opened, which Foundation keeps to itself where it has no
+  /// words of its own for it; nil where it does.
+  private static func reasonNotToOpen(_ path: String) -> String? {
+    let number = unsafe open(path, O_RDONLY | O_CLOEXEC)
+    if number >= 0 {
+      close(number)
+      return nil
     }
+    let reason = errno
+    let advice = reason == EMFILE ? "; raise the limit of open files (ulimit -n)" : ""
+    return StoreFailure.reason(reason) + advice
   }
 
   private static func reason(_ error: any Error) -> String {
@@ -66,7 +106,7 @@ package struct RunDirectory: Sendable {
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: path)
     } catch {
-      throw unreadable(Self.reason(error))
+      throw unreadable(Self.reasonNotToOpen(path) ?? Self.reason(error))
     }
     // Ids have whole seconds; within one, the order is that of the files' last change.
     return names.filter { $0.hasSuffix(".\(Self.fileExtension)") }
@@ -152,7 +192,7 @@ package struct RunDirectory: Sendable {
 
   /// Removes a run's file with what belongs to it. Refuses one that is being written.
   package func remove(_ file: String) throws(LBError) {
-    let reader = try RunReader(path: file)
+    let reader = try RunReader(path: file, mayLackTables: true)
     let isRecorded = try reader.isBeingRecorded()
     reader.close()
     if isRecorded {

@@ -25,8 +25,9 @@ package final class RunReader {
     }
   }
 
-  /// Opens a result file, whether it is closed, being recorded, or was left by a killed writer.
-  package init(path: String) throws(LBError) {
+  /// Opens a result file, whether it is closed, being recorded, or was left by a killed writer. One
+  /// that lacks a table is refused, but where nothing is to be made of what is in it.
+  package init(path: String, mayLackTables: Bool = false) throws(LBError) {
     self.path = path
     var isDirectory: ObjCBool = false
     guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory),
@@ -39,25 +40,7 @@ package final class RunReader {
     try FreeDescriptors.check(for: path)
     do {
       queue = try Self.open(path)
-      let (id, version) = try queue.read { db in
-        (
-          try Int.fetchOne(db, sql: "PRAGMA application_id") ?? 0,
-          try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-        )
-      }
-      guard id == Schema.applicationID else {
-        throw LBError(
-          .configuration, "\(path) is not an lbsample result file",
-          context: ErrorContext(path: path))
-      }
-      guard (Schema.baseVersion...Schema.version).contains(version) else {
-        throw LBError(
-          .configuration,
-          "\(path) has schema version \(version); this lbsample reads versions "
-            + "\(Schema.baseVersion) to \(Schema.version). Use the lbsample version that wrote the "
-            + "file",
-          context: ErrorContext(path: path))
-      }
+      try queue.read { db in try Schema.check(db, path, mayLackTables: mayLackTables) }
     } catch let error as LBError {
       throw error
     } catch {

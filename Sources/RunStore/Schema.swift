@@ -1,4 +1,5 @@
 import GRDB
+import SampleModel
 
 /// The result file's tables and views. A change here is a new migration step, never an edit: a new
 /// file has `tables` and then every step, so that it is what an old one becomes.
@@ -28,6 +29,43 @@ enum Schema {
     ALTER TABLE attempt DROP COLUMN output;
     """
   ]
+
+  /// Throws unless a file is ours, of a version that can be read and with all tables of that.
+  static func check(_ db: Database, _ path: String, mayLackTables: Bool) throws {
+    guard try Int.fetchOne(db, sql: "PRAGMA application_id") == applicationID else {
+      throw LBError(
+        .configuration, "\(path) is not an lbsample result file",
+        context: ErrorContext(path: path))
+    }
+    let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+    guard (baseVersion...Self.version).contains(version) else {
+      throw LBError(
+        .configuration,
+        "\(path) has schema version \(version); this lbsample reads versions \(baseVersion) to "
+          + "\(Self.version). Use the lbsample version that wrote the file",
+        context: ErrorContext(path: path))
+    }
+    guard !mayLackTables else { return }
+    let found = try Set(
+      String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table'"))
+    let missing = tableNames(ofVersion: version).filter { !found.contains($0) }
+    if let first = missing.first {
+      throw LBError(
+        .resultPersistence,
+        "\(path): corrupt: table \(first) is missing"
+          + (missing.count > 1 ? ", and \(missing.count - 1) more" : ""),
+        context: ErrorContext(path: path))
+    }
+  }
+
+  private static func tableNames(ofVersion version: Int) -> [String] {
+    let start = "CREATE TABLE "
+    let lines = ([tables] + steps.prefix(version - baseVersion)).flatMap {
+      $0.split(separator: "\n")
+    }
+    return lines.filter { $0.hasPrefix(start) }
+      .map { String($0.dropFirst(start.count).prefix { $0 != " " }) }
+  }
 
   /// Brings a file to this version.
   static func migrate(_ db: Database) throws {

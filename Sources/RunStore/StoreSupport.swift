@@ -71,7 +71,11 @@ enum StoreFailure {
 
   /// The errno's own words.
   static func reason(_ errno: Int32) -> String {
-    NSError(domain: NSPOSIXErrorDomain, code: Int(errno)).localizedDescription
+    var buffer = [CChar](repeating: 0, count: 128)
+    // Safe: the buffer's own length bounds the call.
+    guard unsafe strerror_r(errno, &buffer, buffer.count) == 0 else { return "errno \(errno)" }
+    return String(
+      decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
   }
 
   static func freeSpace(_ path: String) -> String {

@@ -31,7 +31,9 @@ package struct KeptOutput: Sendable, Hashable {
   /// Its last lines without a line that was cut, and whether all of it is there.
   package var end: ArraySlice<UInt8> {
     if isWhole { return bytes[...] }
-    guard let start = tail.firstIndex(of: UInt8(ascii: "\n")) else { return [] }
+    // A line of progress is begun anew by a carriage return, and may never end.
+    let ends = [UInt8(ascii: "\n"), UInt8(ascii: "\r")]
+    guard let start = tail.firstIndex(where: ends.contains) else { return [] }
     return tail[(start + 1)...]
   }
 

@@ -110,7 +110,7 @@ package enum IgnoredFailures: Sendable, Hashable {
   case all
   case codes(Set<Int32>)
 
-  /// Reads `all`, or exit codes such as `1,2`.
+  /// Reads `all`, or exit codes such as `1,2`; 128 and its number for a signal, as a shell has it.
   package init?(_ text: String) {
     if text == "all" {
       self = .all
@@ -128,7 +128,9 @@ package enum IgnoredFailures: Sendable, Hashable {
     switch self {
     case .none: return false
     case .all: return true
-    case .codes(let codes): return status.code.map(codes.contains) ?? false
+    case .codes(let codes):
+      guard let code = status.code ?? status.signal.map({ 128 + $0 }) else { return false }
+      return codes.contains(code)
     }
   }
 }

@@ -96,19 +96,20 @@ package struct WorkloadMetric: Sendable, Hashable {
     // By bytes: to a String the end of a line of DOS is one character, and no line feed.
     let lines = end.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     for (number, bytes) in lines.enumerated().reversed() {
-      let isDOS = bytes.last == UInt8(ascii: "\r")
-      let line = String(decoding: isDOS ? bytes.dropLast() : bytes, as: UTF8.self)
-      guard let match = line.firstMatch(of: regex) else { continue }
-      let found = match.output.count > 1 ? match.output[1].substring : match.output[0].substring
-      guard let found, let value = Double(found), value.isFinite else {
-        let which = output.isWhole ? "line \(number + 1) of the output" : "a line of the output"
-        let hint =
-          match.output.count > 1
-          ? "" : "; put parentheses around the number, as in x=([0-9.]+)"
-        throw WorkloadMetricError(
-          "\(which) matches, but \(found ?? "nothing") is no number: \(line.prefix(200))\(hint)")
+      for part in Self.parts(of: bytes) {
+        let line = String(decoding: part, as: UTF8.self)
+        guard let match = line.firstMatch(of: regex) else { continue }
+        let found = match.output.count > 1 ? match.output[1].substring : match.output[0].substring
+        guard let found, let value = Double(decimal: found) else {
+          let which = output.isWhole ? "line \(number + 1) of the output" : "a line of the output"
+          let hint =
+            match.output.count > 1
+            ? "" : "; put parentheses around the number, as in x=([0-9.]+)"
+          throw WorkloadMetricError(
+            "\(which) matches, but \(found ?? "nothing") is no number: \(line.prefix(200))\(hint)")
+        }
+        return value
       }
-      return value
     }
     guard output.isWhole else {
       throw WorkloadMetricError(
@@ -116,6 +117,14 @@ package struct WorkloadMetric: Sendable, Hashable {
           + "\(output.total) bytes before them a part was cut away (run.output_limit)")
     }
     throw WorkloadMetricError("no line of the output matches")
+  }
+
+  /// What was written on one line of an output, the last first: a carriage return begins a line
+  /// of progress anew. The one that ends a line of DOS begins nothing.
+  private static func parts(of line: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
+    let end = UInt8(ascii: "\r")
+    let whole = line.last == end ? line.dropLast() : line
+    return whole.split(separator: end, omittingEmptySubsequences: false).reversed()
   }
 
   private static func find(

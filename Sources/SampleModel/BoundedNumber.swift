@@ -18,6 +18,23 @@ extension FixedWidthInteger {
   }
 }
 
+extension Double {
+  /// The number that `text` is in decimal digits, with a point or an exponent; nil for anything
+  /// else that Swift would read, `0x1p4` and `inf` among it, and for what is beyond all numbers.
+  package init?(decimal text: some StringProtocol) {
+    let isDecimal = text.utf8.allSatisfy { byte in
+      switch byte {
+      case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "+"), UInt8(ascii: "-"),
+        UInt8(ascii: "."), UInt8(ascii: "e"), UInt8(ascii: "E"):
+        true
+      default: false
+      }
+    }
+    guard isDecimal, let number = Double(text), number.isFinite else { return nil }
+    self = number
+  }
+}
+
 extension UInt64 {
   /// What a count has grown by since it was `earlier`; 0 where it fell: two clocks that are read
   /// one after the other, the wall clock and the kernel's idle time step back now and then.

@@ -13,6 +13,13 @@ extension StringProtocol {
     }
   }
 
+  /// At most about `limit` characters of it. What is too much is left out in the middle: a message
+  /// begins with what it is about, and ends with what to do.
+  package func shortened(to limit: Int) -> String {
+    guard count > limit else { return String(self) }
+    return "\(prefix(limit / 2)) … \(suffix(limit / 2))"
+  }
+
   /// Its lines, empty ones too, whatever system ended them: to Swift a carriage return with its
   /// line feed is one character, which is no line feed.
   package var lines: [SubSequence] {

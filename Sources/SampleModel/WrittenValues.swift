@@ -2,7 +2,8 @@
 package enum Share {
   /// 0.005 of `0.5%`; nil for anything else.
   package static func parse(_ text: String) -> Double? {
-    guard text.hasSuffix("%"), let percent = Double(text.dropLast()), percent > 0, percent <= 100
+    guard text.hasSuffix("%"), let percent = Double(decimal: text.dropLast()), percent > 0,
+      percent <= 100
     else { return nil }
     return percent / 100
   }
@@ -23,13 +24,27 @@ package enum Durations {
 
   /// Nanoseconds of `100ms`, `1.5s` or a plain number of seconds; nil for anything else.
   package static func parse(_ text: String) -> UInt64? {
+    guard let nanoseconds = nanoseconds(text), nanoseconds < limit else { return nil }
+    return UInt64(bounded: nanoseconds)
+  }
+
+  /// What is wrong with a length of time that is longer than any that can be waited for; nil for
+  /// all others, and for what is none.
+  package static func excess(_ text: String) -> String? {
+    guard let nanoseconds = nanoseconds(text), nanoseconds >= limit else { return nil }
+    return "too long; a duration is shorter than 2500000h"
+  }
+
+  /// 2500000 hours: with any clock's time added, it is below 64 bits.
+  private static let limit = 9e18
+
+  private static func nanoseconds(_ text: String) -> Double? {
     let number = text.prefix { $0.isASCII && ($0.isNumber || $0 == ".") }
     let suffix = text.dropFirst(number.count)
-    guard let value = Double(number), value.isFinite,
+    guard let value = Double(number),
       let unit = suffix.isEmpty ? 1_000_000_000 : units.first(where: { $0.0 == suffix })?.1
     else { return nil }
-    let nanoseconds = (value * Double(unit)).rounded()
-    return nanoseconds < 9e18 ? UInt64(bounded: nanoseconds) : nil
+    return (value * Double(unit)).rounded()
   }
 
   /// The shortest exact form.

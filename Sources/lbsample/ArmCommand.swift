@@ -60,6 +60,10 @@ struct ArmCommand: ParsableCommand {
     var configuration = try sampling.configuration(
       settings, interval: "run.interval",
       filter: ColumnFilter(only: collectors.only, except: collectors.except), workload: nil)
+    var files = NamedFiles()
+    files.writes("--record", record)
+    files.writes("--log-file", log.logFile)
+    try files.check()
     let eventLog = try EventLog(log)
     let stops = try StopSignals()
     configuration.stop = stops.first

@@ -74,8 +74,20 @@ struct AttemptOptions: ParsableArguments {
     return Set(given.filter(\.1).map(\.0))
   }
 
-  /// Refuses retries of what must not be executed again.
+  /// Refuses retries of what must not be executed again, and of what never comes to them.
   func check(_ plan: PhaseNode) throws(LBError) {
+    let measured = plan.everyMeasured.compactMap(\.specification)
+    if let idleRetries, measured.allSatisfy({ $0.idleTimeout == nil }) {
+      throw LBError(
+        .configuration,
+        "--idle-retries \(idleRetries): has no effect without --idle-timeout: add that")
+    }
+    if let maximumRepetitions, measured.allSatisfy({ $0.until == nil }) {
+      throw LBError(
+        .configuration,
+        "--max-repetitions \(maximumRepetitions): has no effect without --until: add that, or use "
+          + "--repetitions")
+    }
     for node in plan.everyMeasured {
       guard let policy = node.specification?.attempts, !policy.isIdempotent else { continue }
       let option: String
@@ -134,7 +146,8 @@ struct AttemptOptions: ParsableArguments {
     specification.maximumRepetitions = settings.integer("run.max_repetitions")
     if let ask {
       guard let limit = Durations.parse(ask), limit > 0 else {
-        throw LBError(.configuration, "--ask \(ask): expected a duration such as 10m")
+        let reason = Durations.excess(ask) ?? "expected a duration such as 10m"
+        throw LBError(.configuration, "--ask \(ask): \(reason)")
       }
       specification.askLimit = limit
     }

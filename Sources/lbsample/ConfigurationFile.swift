@@ -46,27 +46,8 @@ struct ConfigurationFile {
   /// Reads and checks a file against the schema.
   init(path: String) throws(LBError) {
     self.path = path
-    let text: String
-    do throws(SystemError) {
-      text = String(
-        decoding: try SmallFile.read(path, limit: 1 << 20, ofAnyKind: true), as: UTF8.self)
-    } catch {
-      throw LBError(
-        .configuration, "configuration file \(path) cannot be read: \(error.reason)",
-        context: ErrorContext(path: path, errno: error.errno))
-    }
-    let table: TOMLTable
-    do {
-      table = try TOMLTable(string: text)
-    } catch let error as TOMLParseError {
-      throw LBError(
-        .configuration,
-        "\(path):\(error.source.begin.line): not TOML: \(error.description)",
-        context: ErrorContext(path: path))
-    } catch {
-      throw LBError(.configuration, "\(path): not TOML: \(error)")
-    }
-    check(table, lines: Self.lines(of: text))
+    let file = try TOMLFile(path, title: "configuration file")
+    check(file.table, lines: Self.lines(of: file.text))
   }
 
   private mutating func check(_ table: TOMLTable, lines: [String: Int]) {

@@ -2,6 +2,7 @@ import Foundation
 import LinuxSystem
 import Logging
 import SampleModel
+import Synchronization
 
 /// The logger that the options ask for: warnings on standard error, more with --verbose, and
 /// everything in the log file.
@@ -27,14 +28,8 @@ struct EventLog {
         .configuration, "--log-file \(path) cannot be written: \(error.reason)",
         context: ErrorContext(path: path, errno: error.errno))
     }
-    let number = descriptor.release()  // Open as long as the process.
-    let toFile = LineHandler(level: .debug) { line in
-      do throws(SystemError) {
-        try writeAll(Array((line.shown + "\n").utf8).span, to: number)
-      } catch {
-        Console.say("lbsample: --log-file \(path): \(error.reason)")
-      }
-    }
+    let log = LogFile(path, descriptor.release())
+    let toFile = LineHandler(level: .debug) { log.write($0) }
     logger = Logger(label: "lbsample") { _ in MultiplexLogHandler([console, toFile]) }
     self.file = Logger(label: "lbsample") { _ in toFile }
   }
@@ -47,6 +42,32 @@ struct EventLog {
       file.notice("skipping \(missing.collector): \(missing.reason)")
     }
     for note in meta.notes { file.notice("\(note)") }
+  }
+}
+
+/// The file of --log-file, open as long as the process. What it cannot take is said once.
+private final class LogFile: Sendable {
+  private let path: String
+  private let number: Int32
+  private let hasFailed = Mutex(false)
+
+  init(_ path: String, _ number: Int32) {
+    self.path = path
+    self.number = number
+  }
+
+  func write(_ line: String) {
+    do throws(SystemError) {
+      try writeAll(Array((line.shown + "\n").utf8).span, to: number)
+    } catch {
+      let isFirst = hasFailed.withLock { failed in
+        defer { failed = true }
+        return !failed
+      }
+      if isFirst {
+        Console.say("lbsample: --log-file \(path): \(error.reason); events are missing there")
+      }
+    }
   }
 }
 

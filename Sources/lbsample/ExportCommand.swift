@@ -144,7 +144,8 @@ struct ExportCommand: ParsableCommand {
   ) throws(LBError) -> UInt64? {
     guard let text else { return nil }
     guard let time = Durations.parse(text) else {
-      throw LBError(.configuration, "\(option) \(text): expected a duration such as 10s")
+      let reason = Durations.excess(text) ?? "expected a duration such as 10s"
+      throw LBError(.configuration, "\(option) \(text): \(reason)")
     }
     let (moment, overflow) = origin.addingReportingOverflow(time)
     return overflow ? .max : moment

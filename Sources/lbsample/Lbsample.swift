@@ -185,12 +185,21 @@ struct Lbsample: ParsableCommand {
 
 /// JSON for programs: keys sorted, slashes plain.
 enum JSONText {
-  static func encode(_ value: some Encodable, pretty: Bool = false) throws -> String {
+  static func encode(_ value: some Encodable, pretty: Bool = false) throws(LBError) -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting =
       pretty
       ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
       : [.sortedKeys, .withoutEscapingSlashes]
-    return String(decoding: try encoder.encode(value), as: UTF8.self)
+    do {
+      return String(decoding: try encoder.encode(value), as: UTF8.self)
+    } catch {
+      // The error itself has all of the value in it.
+      let reason = (error as? EncodingError).flatMap { failure -> String? in
+        guard case .invalidValue(_, let context) = failure else { return nil }
+        return context.debugDescription
+      }
+      throw LBError(.internal, "\(type(of: value)) has no JSON: \(reason ?? "\(error)")")
+    }
   }
 }

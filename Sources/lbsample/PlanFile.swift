@@ -11,28 +11,11 @@ final class PlanFiles: PlanSource {
   private(set) var plans: [String: RunPlan] = [:]
 
   func plan(at path: String) throws(LBError) -> RunPlan {
-    let text: String
-    do throws(SystemError) {
-      text = String(
-        decoding: try SmallFile.read(path, limit: 1 << 20, ofAnyKind: true), as: UTF8.self)
-    } catch {
-      throw LBError(
-        .configuration, "plan \(path) cannot be read: \(error.reason)",
-        context: ErrorContext(path: path, errno: error.errno))
-    }
-    lines[path] = Self.lines(of: text)
-    do {
-      let table = try TOMLTable(string: text)
-      let plan = RunPlan(settings: Self.values(table))
-      plans[path] = plan
-      return plan
-    } catch let error as TOMLParseError {
-      throw LBError(
-        .configuration, "\(path):\(error.source.begin.line): not TOML: \(error.description)",
-        context: ErrorContext(path: path))
-    } catch {
-      throw LBError(.configuration, "\(path): not TOML: \(error)")
-    }
+    let file = try TOMLFile(path, title: "plan")
+    lines[path] = Self.lines(of: file.text)
+    let plan = RunPlan(settings: Self.values(file.table))
+    plans[path] = plan
+    return plan
   }
 
   private static func values(_ table: TOMLTable) -> [String: PlanValue] {
@@ -44,7 +27,11 @@ final class PlanFiles: PlanSource {
   private static func value(_ value: any TOMLValueConvertible) -> PlanValue? {
     if let boolean = value.bool { return .boolean(boolean) }
     if let integer = value.int { return .integer(integer) }
-    if let number = value.double { return .number(number) }
+    if let number = value.double {
+      // Plans are kept as JSON, which has neither nan nor inf: they are texts, which a command may
+      // have and no setting takes for a number.
+      return number.isFinite ? .number(number) : .text("\(number)")
+    }
     if let text = value.string { return .text(text) }
     if let list = value.array { return .list(list.compactMap(Self.value)) }
     if let table = value.table { return .table(values(table)) }

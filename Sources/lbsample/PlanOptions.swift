@@ -115,6 +115,13 @@ struct PlanOptions: ParsableArguments {
     guard var root = planner.resolve(whole, in: scope) else {
       throw files.error(planner.problems.all, in: plan ?? "command line")
     }
+    let given = matrix.parameters.map(\.name) + scope.parameters.keys.sorted()
+    if let unused = given.first(where: { !planner.problems.usedParameters.contains($0) }) {
+      throw LBError(
+        .configuration,
+        "the parameter \(unused) has no effect: nothing in \(plan ?? "the command") uses "
+          + "{\(unused)}")
+    }
     if self.order != nil { root = root.ordered(by: order) }
     var parts = files.plans
     if plan == nil { parts["command line"] = whole }

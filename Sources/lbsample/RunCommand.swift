@@ -142,6 +142,7 @@ struct RunCommand: ParsableCommand {
   ) throws {
     let configured = try resolve(settings, sampled)
     var (specification, plan) = (configured.specification, configured.plan)
+    try files(of: plan).check()
     if plans.dryRun {
       guard format == "text" else {
         let steps = PlanReport.steps(plan, of: specification)
@@ -314,6 +315,20 @@ struct RunCommand: ParsableCommand {
   }
 
   // MARK: What to do
+
+  /// The files that the command itself, and what it executes, write and read.
+  private func files(of plan: PhaseNode) -> NamedFiles {
+    var files = NamedFiles()
+    files.writes("--result", resultFile)
+    files.writes("--events", events.events)
+    files.writes("--log-file", log.logFile)
+    files.reads("--plan", plans.plan)
+    for command in plan.everyCommand {
+      if case .file(let path) = command.output { files.writes("--workload-output", path) }
+      if case .file(let path) = command.input { files.reads("--input", path) }
+    }
+    return files
+  }
 
   /// How the command was called, so that a run can be gone on with.
   private static func invocation() throws -> [ConfigurationEntry] {

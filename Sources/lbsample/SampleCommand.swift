@@ -82,6 +82,12 @@ struct SampleCommand: ParsableCommand {
 
   func run() throws {
     let plan = try plan()
+    var files = NamedFiles()
+    files.writes("--output", output)
+    files.writes("--record", record)
+    files.writes("--log-file", log.logFile)
+    files.reads("--packets-file", collectors.packets.file)
+    try files.check()
     if let file = collectors.packets.file {
       try replay(file, plan)
       return
@@ -233,7 +239,7 @@ struct SampleCommand: ParsableCommand {
           + "accepted, as in 'lbsample 1 5'")
     }
     if let word = intervalAndCount.first {
-      guard Durations.parse(word) != nil else {
+      guard Durations.parse(word) != nil || Durations.excess(word) != nil else {
         let commands = Lbsample.configuration.subcommands.compactMap {
           $0.configuration.commandName
         }
@@ -264,7 +270,9 @@ struct SampleCommand: ParsableCommand {
     }
     if let duration {
       guard let length = Durations.parse(duration) else {
-        throw LBError(.configuration, "--duration \(duration): \(SettingType.noDuration)")
+        throw LBError(
+          .configuration,
+          "--duration \(duration): \(Durations.excess(duration) ?? SettingType.noDuration)")
       }
       guard length >= interval else {
         throw LBError(
@@ -332,15 +340,6 @@ struct SampleCommand: ParsableCommand {
 
   private func perCPU(_ settings: Settings) -> Bool {
     settings.flag("collectors.per_cpu") || collectors.cpus != nil
-  }
-}
-
-/// Calls `body`, turning a system's failure into ours.
-func ownErrors<T>(_ body: () throws(SystemError) -> T) throws(LBError) -> T {
-  do throws(SystemError) {
-    return try body()
-  } catch {
-    throw LBError(.internal, "\(error)", context: ErrorContext(errno: error.errno))
   }
 }
 

@@ -25,8 +25,8 @@ enum SettingType {
   /// What is wrong with `text`, which is no such value.
   func complaint(_ text: String) -> String {
     guard case .duration(let minimum) = self else { return "expected \(expectation)" }
-    return Durations.parse(text) == nil
-      ? Self.noDuration : "too short; the minimum is \(Durations.text(minimum))"
+    if Durations.parse(text) == nil { return Durations.excess(text) ?? Self.noDuration }
+    return "too short; the minimum is \(Durations.text(minimum))"
   }
 
   /// What is said of a text that is no length of time.

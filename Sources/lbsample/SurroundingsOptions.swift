@@ -78,6 +78,14 @@ struct SurroundingsOptions: ParsableArguments {
 
   /// Puts all of it into a specification.
   func apply(to specification: inout RunSpecification) throws(LBError) {
+    for name in allowed where HostChange.Name(rawValue: name) == nil {
+      let known = HostChange.Name.allCases.map(\.rawValue)
+      throw LBError(
+        .configuration,
+        "--allow \(name): no change to the host is called so"
+          + Nearest.hint(Nearest.word(to: name, in: known))
+          + "; there are \(known.joined(separator: ", "))")
+    }
     specification.workspace = workspace.map { WorkspacePlan($0) }
     if let keep {
       guard let when = WorkspacePlan.Keep(rawValue: keep) else {
@@ -123,7 +131,8 @@ struct SurroundingsOptions: ParsableArguments {
   private func time(_ text: String?, _ option: String) throws(LBError) -> UInt64? {
     guard let text else { return nil }
     guard let time = Durations.parse(text), time > 0 else {
-      throw LBError(.configuration, "\(option) \(text): expected a duration such as 10m")
+      let reason = Durations.excess(text) ?? "expected a duration such as 10m"
+      throw LBError(.configuration, "\(option) \(text): \(reason)")
     }
     return time
   }
@@ -149,7 +158,7 @@ struct SurroundingsOptions: ParsableArguments {
   {
     let state = HostChanges.state(ofRun: file)
     guard Directories.exists(state) else { return [] }
-    let reader = try RunReader(path: file)
+    let reader = try RunReader(path: file, mayLackTables: true)
     defer { reader.close() }
     if try reader.writerIsAlive() { return [] }
     if try reader.isBeingRecorded() { return [] }

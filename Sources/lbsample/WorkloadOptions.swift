@@ -85,7 +85,8 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("ignore-failure"),
     help: ArgumentHelp(
-      "Accept every exit code and signal, or only these exit codes: --ignore-failure=1,2.",
+      "Accept every exit code and signal, or only these exit codes: --ignore-failure=1,2 (128 + n "
+        + "for signal n).",
       valueName: "codes"))
   var ignoreFailure: String?
   @Flag(

@@ -44,6 +44,19 @@ import Testing
     (["run", "--input", "/nowhere", "--", "true"], 2, ["--input /nowhere"]),
     (["run", "--result", "/nowhere/r", "--", "true"], 5, ["/nowhere/r"]),
     (["run", "--ignore-failure=x", "--", "true"], 2, ["--ignore-failure=x"]),
+    (["run", "-L", "n=1,2", "--", "echo", "{m}"], 2, ["parameter n has no effect", "{n}"]),
+    (["run", "--parameter", "n=1", "--", "echo", "n"], 2, ["parameter n has no effect"]),
+    (["run", "--allow", "zz", "--", "true"], 2, ["--allow zz", "aslr, governor"]),
+    (["run", "--allow", "asrl", "--", "true"], 2, ["--allow asrl", "did you mean aslr"]),
+    (
+      ["run", "--idempotent", "--idle-retries", "2", "--", "true"], 2,
+      ["--idle-retries 2", "--idle-timeout"]
+    ),
+    (["run", "--max-repetitions", "9", "--", "true"], 2, ["--max-repetitions 9", "--until"]),
+    (["run", "--cooldown", "9223372036s", "--", "true"], 2, ["--cooldown 9223372036s: too long"]),
+    (["run", "--max-wall", "9223372036s", "--", "true"], 2, ["--max-wall 9223372036s: too long"]),
+    (["99999999999"], 2, ["99999999999: too long"]),
+    (["--cpu", "--output", "x", "--record", "./x"], 2, ["./x", "the same file"]),
     (["run", "--", "false"], 4, ["false exited with code 1"]),
     (["run", "--cpu", "true"], 2, ["behind --"]),
     (["run", "--cpu", "sleep", "1"], 2, ["behind --"]),
@@ -281,5 +294,35 @@ import Testing
     #expect(try command("runs", "remove", "one").code == 0)
     #expect(try command("runs", "list").lines.count == 2)
     #expect(try command("--version").output.contains("."))
+  }
+
+  /// A limit of the process is told with what raises it, and no place in our sources.
+  @Test(arguments: [5, 8]) func aLackOfDescriptorsIsNamed(_ limit: Int) throws {
+    let command = try Command()
+    try FileManager.default.createDirectory(
+      atPath: command.folder.file("data/lbsample/runs"), withIntermediateDirectories: true)
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = [
+      "-c", "ulimit -n \(limit); exec '\(Command.path)' run -- true",
+    ]
+    process.environment = command.environment
+    process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
+    let error = Foundation.Pipe()
+    process.standardError = error
+    process.standardOutput = FileHandle.nullDevice
+    try process.run()
+    let text = String(decoding: error.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    process.waitUntilExit()
+    #expect([2, 5].contains(process.terminationStatus), "\(text)")
+    #expect(text.contains("ulimit -n"), "\(text)")
+    #expect(!text.contains(".swift") && !text.contains("NSCocoa"), "\(text)")
+  }
+
+  @Test func aLogFileThatIsFullIsToldOfOnce() throws {
+    let outcome = try Command()("run", "--log-file", "/dev/full", "--", "true")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let told = outcome.error.split(separator: "\n").filter { $0.contains("--log-file /dev/full") }
+    #expect(told.count == 1, "\(outcome.error)")
   }
 }

@@ -491,7 +491,7 @@ import Testing
     let outcome = try command.start([
       "run", "--config", "/dev/null", "-r", "3", "--dry-run", "-L", "n=1,2", "--timeout", "5s",
       "--workspace", "empty", "--prepare", "echo before", "--ask", "7s", "--set-host", "aslr=0",
-      "--allow", "aslr", "--max-wall", "5m", "--max-retries", "3", "--", "touch", mark,
+      "--allow", "aslr", "--max-wall", "5m", "--max-retries", "3", "--", "touch", mark, "{n}",
     ]).finish()
     #expect(outcome.code == 0 && outcome.output.contains("6 repetitions"), "\(outcome.output)")
     for told in [

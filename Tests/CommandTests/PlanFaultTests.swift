@@ -1,4 +1,5 @@
 import Foundation
+import LinuxSystem
 import SampleModel
 import TestSupport
 import Testing
@@ -167,5 +168,125 @@ import Testing
       let outcome = try run(command, "--entropy", "--workload-output", wrong, "--", "true")
       #expect(outcome.code == code, "\(outcome.error)")
     }
+  }
+
+  /// The parser would end the file or a text at a NUL byte, and itself where names nest too deep.
+  @Test(
+    arguments: [
+      (
+        "[[phase]]\nname=\"a\"\ncommand=[\"true\"]\n#\u{0}\n[[phase]]\nname=\"b\"\n", 4,
+        "NUL byte in line 4"
+      ),
+      (#"[[phase]]\#nname="a"\#ncommand=["echo","a\u0000b"]"#, 3, "NUL character"),
+      (#"[[phase]]\#nname="a\U00000000b"\#ncommand="true""#, 2, "NUL character"),
+      (#"x = """\#n\\ \u0000 """"#, 2, "NUL character"),
+      (#"["\u0000"]"#, 1, "NUL character"),
+      ("\(names(257)) = 1", 1, "more than 256 deep"),
+      ("\(names(20_000)) = 1", 1, "more than 256 deep"),
+      ("\n[\(names(50_000))]", 2, "more than 256 deep"),
+      ("[[\(names(129))]]", 1, "more than 256 deep"),
+      ("x = \(String(repeating: "[", count: 1000))", 1, "more than 256 deep"),
+      ("x = {\(names(200)) = {\(names(200)) = 1}}", 1, "more than 256 deep"),
+    ] as [(String, Int, String)])
+  func textThatTheParserMustNotGetIsRefused(_ text: String, _ line: Int, _ words: String) throws {
+    let command = try Command()
+    let path = try write(command, "text.toml", text)
+    for outcome in [try run(command, "--plan", path), try command("config", "check", path)] {
+      #expect(outcome.code == 2, "\(outcome.error)")
+      #expect(outcome.error.contains("\(path):\(line): "), "\(outcome.error)")
+      #expect(outcome.error.contains(words), "\(outcome.error)")
+    }
+    #expect(command.resultFile == nil)
+  }
+
+  private static func names(_ count: Int) -> String {
+    Array(repeating: "a", count: count).joined(separator: ".")
+  }
+
+  @Test func aPlanThatIsTooLongOrNoTextIsRefused() throws {
+    let command = try Command()
+    let phase = "[[phase]]\nname = \"a\"\ncommand = \"true\"\n"
+    let long = try write(command, "long.toml", phase + String(repeating: "#\n", count: 1 << 19))
+    for path in [long, "/dev/zero"] {
+      let outcome = try run(command, "--dry-run", "--plan", path)
+      #expect(outcome.code == 2 && outcome.error.contains("more than 1048576 bytes"))
+    }
+    let latin = command.folder.file("latin.toml")
+    try Data(Array("# a\n# ".utf8) + [0xE9, 10] + Array(phase.utf8)).write(
+      to: URL(fileURLWithPath: latin))
+    let outcome = try run(command, "--dry-run", "--plan", latin)
+    #expect(outcome.code == 2 && outcome.error.contains("latin.toml:2: not UTF-8"))
+  }
+
+  /// What looks like it, and is not.
+  @Test func bracketsPointsAndBackslashesInTextsAreText() throws {
+    let command = try Command()
+    let points = String(repeating: ".", count: 300)
+    let text = #"""
+      [[phase]] # \#(points) [[[
+      "name" = "a" # '
+      command = ['echo', 'a\u0000b', "c\\u0000d", "\#(points)", """"[\#(points)"" """]
+      repetitions = 1
+      [phase.env]
+      x = '''
+      '"\u0000\#(points)
+      '''
+      """#
+    let outcome = try run(command, "--entropy", "--plan", try write(command, "text.toml", text))
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let words = try result(outcome).phases[0].command
+    #expect(words == ["echo", "a\\u0000b", "c\\u0000d", points, "\"[\(points)\"\" "])
+  }
+
+  @Test func aDirectoryThatTookTheCheckpointsPlaceIsLeftAlone() throws {
+    let exchanges = [
+      "mv top/d top/d.moved; ln -s ../victim top/d", "mv top top.moved; ln -s elsewhere top",
+      "mv top/d top/d.moved; cp -a victim top/d",
+    ]
+    for exchange in exchanges {
+      let command = try Command()
+      let folder = command.folder
+      for name in ["victim/v", "elsewhere/d/v"] { try folder.write(name, "precious") }
+      try folder.write("top/d/f", "one")
+      let plan = try write(
+        command, "plan.toml",
+        """
+        [[phase]]
+        name = "swaps"
+        command = ["sh", "-c", "\(exchange); exit 1"]
+        checkpoint = "top/d"
+        """)
+      let outcome = try run(command, "--entropy", "--plan", plan)
+      #expect(outcome.code == 4, "\(outcome.error)")
+      let errors = try result(outcome).errors.map(\.message).joined(separator: "\n")
+      #expect(errors.contains("top/d is another directory now"), "\(errors)")
+      #expect(directoryEntries(folder.file("victim")) == ["v"])
+      #expect(directoryEntries(folder.file("elsewhere/d")) == ["v"])
+      #expect(directoryEntries(folder.file("top/d")) == ["v"])
+      let left = try FileManager.default.subpathsOfDirectory(atPath: folder.file("data"))
+      #expect(left.contains { $0.hasSuffix("/checkpoint/f") }, "the copy is kept: \(left)")
+    }
+  }
+
+  @Test(
+    arguments: [
+      (["--workload-output", "w", "--result", "w"], "--result w and --workload-output w"),
+      (["--events", "w", "--result", "./w"], "--result ./w and --events w"),
+      (["--log-file", "w", "--result", "link"], "--result link and --log-file w"),
+      (["--input", "old", "--workload-output", "old"], "--workload-output old and --input old"),
+    ] as [([String], String)])
+  func aFileThatIsNamedTwiceIsRefused(_ options: [String], _ words: String) throws {
+    let command = try Command()
+    try command.folder.write("old", "kept")
+    try FileManager.default.createSymbolicLink(
+      atPath: command.folder.file("link"), withDestinationPath: "w")
+    if options.contains("link") { try command.folder.write("w", "") }
+    let outcome = try command.start(["run"] + options + ["--", "echo", "payload"]).finish()
+    #expect(outcome.code == 2 && outcome.error.contains(words), "\(outcome.error)")
+    #expect(try String(contentsOfFile: command.folder.file("old"), encoding: .utf8) == "kept")
+    let null = try command.start(
+      ["run", "--result", "/dev/null", "--log-file", "/dev/null", "--", "true"]
+    ).finish()
+    #expect(null.code == 0, "\(null.error)")
   }
 }

@@ -53,3 +53,14 @@ extension String {
     split(separator: "\n").filter { $0.hasPrefix(prefix) }.map(String.init)
   }
 }
+
+@Suite struct SmallFileTests {
+  /// A part would be taken for the whole.
+  @Test func aFileThatIsLongerThanTheLimitIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let path = try folder.write("file", String(repeating: "x", count: 40_000))
+    #expect(try SmallFile.read(path, limit: 40_000).count == 40_000)
+    let error = #expect(throws: SystemError.self) { try SmallFile.read(path, limit: 39_999) }
+    #expect(error?.errno == EFBIG && error?.reason.contains("39999 bytes") == true)
+  }
+}

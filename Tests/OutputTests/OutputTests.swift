@@ -86,7 +86,9 @@ final class Lines {
       (Readable.count(999.96), "1.0k"), (Readable.count(12_345), "12.3k"),
       (Readable.fixed(0.05, 1), "0.1"), (Readable.fixed(-0.01, 1), "0.0"),
       (Readable.fixed(9.96, 1), "10.0"), (Readable.duration(1500), "1.5 µs"),
-      (Readable.duration(2_500_000), "2.50 ms"),
+      (Readable.duration(2_500_000), "2.50 ms"), (Readable.count(1e18), "1000P"),
+      (Readable.count(1.7e308), "1.7e308"), (Readable.exact(1.7e308), "1.7e308"),
+      (Readable.bytes(9.99e300), "1.0e301"),
     ]
     for (text, expected) in table { #expect(text == expected) }
     for power in 0..<60 {

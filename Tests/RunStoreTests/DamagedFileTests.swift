@@ -302,4 +302,32 @@ import Testing
       try JSONDecoder().decode(Layout.self, from: layout(1000))
     }
   }
+
+  /// A table that is gone is named, whichever it is; the file can be removed all the same.
+  @Test func aTableThatIsGoneIsNamed() throws {
+    let folder = try TemporaryFolder()
+    let original = folder.file("r.lbsample")
+    try record(original)
+    let queue = try DatabaseQueue(path: original)
+    let tables = try queue.read { db in
+      try String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table'")
+    }
+    try queue.close()
+    #expect(Set(tables).isSuperset(of: Self.sampled) && tables.contains("output"))
+    let copy = folder.file("copy.lbsample")
+    var settings = GRDB.Configuration()
+    settings.foreignKeysEnabled = false
+    for table in tables + ["chunk"] {
+      _ = unsafe unlink(copy)
+      try FileManager.default.copyItem(atPath: original, toPath: copy)
+      let changed = try DatabaseQueue(path: copy, configuration: settings)
+      try changed.write { db in try db.execute(sql: "DROP TABLE \(table)") }
+      try changed.close()
+      let error = #expect(throws: LBError.self) { try RunReader(path: copy) }
+      #expect(error?.category == .resultPersistence)
+      #expect(error?.message == "\(copy): corrupt: table \(table) is missing")
+    }
+    try RunDirectory(path: folder.path).remove(copy)
+    #expect(!FileManager.default.fileExists(atPath: copy))
+  }
 }

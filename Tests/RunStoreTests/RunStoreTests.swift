@@ -504,4 +504,18 @@ private final class Collected {
     }
     #expect(throws: LBError.self) { try RunDirectory(path: "/nowhere").resolve("last") }
   }
+
+  @Test func aDirectoryIsMadeWithWhatIsAboveIt() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("a/b//c/")
+    try RunDirectory(path: path).create()
+    try RunDirectory(path: path).create()
+    #expect(FileManager.default.fileExists(atPath: folder.file("a/b/c")))
+    let file = try folder.write("file", "")
+    for below in [file, "\(file)/x", "\(file)/x/y"] {
+      let error = #expect(throws: LBError.self) { try RunDirectory(path: below).create() }
+      #expect(error?.category == .resultPersistence)
+      #expect(["Not a directory", "File exists"].contains(error?.causes.first), "\(below)")
+    }
+  }
 }

@@ -337,4 +337,72 @@ private func resolve(
     #expect(one == Schedule.repetitions(of: [(0, 9), (0, 9)], .random(seed: 7)))
     #expect(one != Schedule.repetitions(of: [(0, 9), (0, 9)], .random(seed: 8)))
   }
+
+  /// Phases within phases, as deep as that.
+  private func nested(_ depth: Int) -> PhasePlan {
+    depth == 1
+      ? PhasePlan(name: "inner", ["command": "x"])
+      : PhasePlan(
+        "when", name: "w\(depth)", ["condition": "host.cpus >= 1"], phases: [nested(depth - 1)])
+  }
+
+  @Test func phasesHaveALimitOfDepth() {
+    #expect(resolve(RunPlan([nested(64)])).root != nil)
+    let (root, problems) = resolve(RunPlan([nested(65)]))
+    #expect(root == nil && problems.count == 1, "\(problems)")
+    #expect(problems.first?.contains("more than 64 deep") == true, "\(problems)")
+    // Those that include one another are deep together.
+    let (whole, all) = resolve(
+      RunPlan([PhasePlan("include", name: "part", ["file": "deep"])]),
+      files: ["deep": RunPlan([nested(64)])])
+    #expect(whole == nil && all.contains { $0.contains("more than 64 deep") }, "\(all)")
+  }
+
+  @Test func freePortsHaveALimit() {
+    func problems(_ count: Int) -> [String] {
+      let names = (0..<count).map { PlanValue.text("p\($0)") }
+      return resolve(
+        RunPlan([PhasePlan(name: "a", ["command": "x"])], settings: ["free_ports": .list(names)])
+      ).problems
+    }
+    #expect(problems(100).isEmpty)
+    #expect(problems(70_000) == ["free_ports: free_ports has 70000 names: 100 at most in one plan"])
+  }
+
+  @Test func aNameThatCannotBeOneIsToldOfBriefly() {
+    for (condition, words) in [
+      ("(host.cpus >= 4)", "expected a name"), ("host.cpus>=4", "blanks around a comparison"),
+      (String(repeating: "(", count: 3000), "expected a name"),
+      (String(repeating: "(", count: 20_000), "longer than 4096 characters"),
+      (Array(repeating: "not", count: 50_000).joined(separator: " "), "longer than 4096"),
+      ("cpus", "expected host.FACT"),
+    ] as [(String, String)] {
+      let problems = resolve(
+        RunPlan([
+          PhasePlan(
+            "when", name: "w", ["condition": .text(condition)],
+            phases: [PhasePlan(name: "a", ["command": "x"])])
+        ])
+      ).problems
+      #expect(problems.count == 1 && problems.joined().count < 600, "\(problems)")
+      #expect(problems.first?.contains(words) == true, "\(problems)")
+    }
+  }
+
+  @Test func ofASlipTheRestIsNotToBlame() {
+    func problems(_ settings: [String: PlanValue]) -> [String] {
+      resolve(RunPlan([PhasePlan("workload", name: "a", settings)])).problems
+    }
+    let unknown = problems(["tool": "rm", "arguments": ["x"], "repetitions": 2])
+    #expect(unknown.count == 1 && unknown[0].contains("unknown tool rm"), "\(unknown)")
+    let none = problems(["arguments": ["x"], "repetitions": 2])
+    #expect(none.count == 1 && none[0].contains("needs a tool"), "\(none)")
+    let long = problems(["tool": "fio", "cooldown": "9223372036s"])
+    #expect(
+      long == [
+        "phase[1].cooldown: cooldown is 9223372036s: too long; a duration is shorter than 2500000h"
+      ])
+    let idle = problems(["tool": "fio", "idempotent": true, "idle_retries": 1])
+    #expect(idle.count == 1 && idle[0].contains("without idle_timeout"), "\(idle)")
+  }
 }

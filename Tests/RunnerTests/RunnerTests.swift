@@ -205,6 +205,8 @@ import Testing
       (failed, .codes([8]), .failed),
       (LinuxSystem.ExitStatus(code: nil, signal: 11), .codes([11]), .failed),
       (LinuxSystem.ExitStatus(code: nil, signal: 11), .all, .completed),
+      (LinuxSystem.ExitStatus(code: nil, signal: 9), .codes([137]), .completed),
+      (LinuxSystem.ExitStatus(code: nil, signal: 15), .codes([137]), .failed),
     ]
     for (status, ignored, expected) in table {
       let spawner = FakeSpawner(exit: status)
@@ -302,6 +304,32 @@ import Testing
     #expect(try value(#"time=[0-9]+e[0-9]+"#, in: output) == 300, "without a group all of it")
     let metric = try WorkloadMetric("speed[MB/s]=x") { .pattern($0) }
     #expect(metric.name == "workload.speed" && metric.unit == "MB/s")
+  }
+
+  @Test func aLineOfProgressIsBegunAnew() throws {
+    #expect(try value(#"v=v=(\d+)"#, in: "v=1\rv=2\rv=3\n") == 3)
+    #expect(try value(#"v=v=(\d+)"#, in: "v=1\nv=2\rv=3\r\ndone\r\n") == 3)
+    let cut = KeptOutput(head: [], tail: Array("=1\rv=2\rv=3\r".utf8), total: 9999)
+    #expect(try WorkloadMetric(#"v=v=(\d+)"#) { .pattern($0) }.value(in: cut) == 3)
+  }
+
+  @Test func aNumberIsDecimal() throws {
+    for text in ["0x10", "0x1p4", "inf", "nan", "1e400"] {
+      #expect(throws: LBError.self) { _ = try value("v=v=(.*)", in: "v=\(text)\n") }
+      #expect(throws: LBError.self) {
+        _ = try value("v=a", json: true, in: "{\"a\":\"\(text)\"}")
+      }
+    }
+    #expect(try value("v=v=(.*)", in: "v=-1.5E+3\n") == -1500)
+  }
+
+  @Test func aWholeNumberBeyondADoublesDigitsIsTheNearest() throws {
+    for (text, number) in [
+      ("9007199254740993", 9_007_199_254_740_992), ("-9007199254740993", -9_007_199_254_740_992),
+      ("18446744073709551615", 18_446_744_073_709_551_616),
+    ] as [(String, Double)] {
+      #expect(try value("v=a", json: true, in: "{\"a\":\(text)}") == number)
+    }
   }
 
   @Test func aPlaceInJSONIsFound() throws {

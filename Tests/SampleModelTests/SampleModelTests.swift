@@ -219,6 +219,28 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect(counted.kept { $0 == "perf.time_running[g]" } == [false, true, false])
   }
 
+  @Test func onlyDecimalDigitsAreANumber() {
+    for (text, number) in [("12", 12), ("-1.5e3", -1500), ("+.5", 0.5)] as [(String, Double)] {
+      #expect(Double(decimal: text) == number)
+    }
+    for text in ["", "0x10", "0x1p4", "inf", "nan", "1e400", " 1", "1 ", "e"] {
+      #expect(Double(decimal: text) == nil, "\(text)")
+    }
+    #expect(Share.parse("0x1p4%") == nil)
+  }
+
+  @Test func aDurationThatIsTooLongIsCalledSo() {
+    #expect(Durations.parse("9223372036s") == nil)
+    #expect(Durations.excess("9223372036s")?.hasPrefix("too long") == true)
+    #expect(Durations.excess("2500000h") != nil && Durations.parse("2499999h") != nil)
+    for text in ["2499999h", "1s", "x", "", "9s9"] { #expect(Durations.excess(text) == nil) }
+  }
+
+  @Test func aLongTextKeepsItsEnds() {
+    #expect("abc".shortened(to: 3) == "abc")
+    #expect("abcdefghij".shortened(to: 4) == "ab … ij")
+  }
+
   @Test func numbersAreWrittenForMessages() {
     let intervals: [(UInt64, String)] = [
       (40_960_000_000, "40.96s"), (1_280_000_000, "1.28s"), (2_000_000_000, "2s"),

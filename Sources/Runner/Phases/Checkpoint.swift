@@ -47,6 +47,10 @@ final class Checkpoint: PhaseLease {
   private let phase: String
   private let files: PhaseFiles
   private let copy: String
+  /// A file beside the copy that says of which directory it is, for a later session.
+  private let origin: String
+  /// The directory that was copied: its path without links, and which one it is.
+  private var source: (path: String, identity: FileIdentity)?
 
   /// Of `directory`, for a phase.
   init(_ directory: String, _ context: RunContext, phase: String) {
@@ -55,6 +59,7 @@ final class Checkpoint: PhaseLease {
     self.phase = phase
     files = PhaseFiles(context, phase: phase, for: "checkpoint")
     copy = "\(files.folder)/checkpoint"
+    origin = "\(copy).of"
   }
 
   var failure: LBError? { nil }
@@ -63,10 +68,18 @@ final class Checkpoint: PhaseLease {
 
   /// Copies the directory. The copy has its name once it is whole.
   func take(limit: UInt64) throws(LBError) {
-    guard let real = Directories.real(directory), real != "/", Directories.isDirectory(real) else {
-      throw failed("\(directory) is no directory that can be copied")
-    }
+    guard let real = Directories.real(directory), real != "/", Directories.isDirectory(real),
+      let identity = Directories.identity(real)
+    else { throw failed("\(directory) is no directory that can be copied") }
+    source = (real, identity)
+    let name = "\(identity.inode) \(real)"
     if Directories.isDirectory(copy) {
+      // Of a device the number may be another one since the host was started anew.
+      if let earlier = SmallFile.text(origin), earlier != name.trimmed {
+        throw failed(
+          "\(directory) is not the directory that \(copy) was made of: put that back yourself, or "
+            + "remove it")
+      }
       return try note(.notice, "phase.checkpoint", "\(copy) is of an earlier session, and kept")
     }
     guard !copy.hasPrefix(real + "/") else {
@@ -77,11 +90,12 @@ final class Checkpoint: PhaseLease {
     }
     let draft = copy + ".new"
     let failure =
-      files.remove(draft) ?? files.make(draft)
+      files.remove(draft) ?? files.make(draft) ?? writeOrigin(name)
       ?? files.step("/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(real)/.", draft])
       ?? files.step("/bin/mv", ["mv", "-T", "--", draft, copy], isOurs: true)
     if let failure {
       _ = files.remove(draft)
+      removeOrigin()
       files.leave()
       throw failed(failure.message)
     }
@@ -102,6 +116,7 @@ final class Checkpoint: PhaseLease {
       return error
     }
     let failure = files.remove(copy)
+    removeOrigin()
     files.leave()
     return failure
   }
@@ -112,17 +127,47 @@ final class Checkpoint: PhaseLease {
   }
 
   private func putBack() throws(LBError) {
-    guard let real = Directories.real(directory) else {
-      throw failed("\(directory) is gone; \(copy) has what was in it")
+    let real = try place()
+    guard Directories.isDirectory(copy) else {
+      throw failed("\(directory) cannot be put back: \(copy) is gone")
     }
-    let failure =
-      files.step("/usr/bin/find", ["find", real, "-mindepth", "1", "-delete"])
-      ?? files.step("/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(copy)/.", real])
+    var failure = files.step("/usr/bin/find", ["find", real, "-mindepth", "1", "-delete"])
+    // What the workload left running may exchange it at any time.
+    if failure == nil {
+      failure = files.step(
+        "/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(copy)/.", try place()])
+    }
     if let failure {
       throw failed("\(failure.message); \(copy) has what was in \(directory)")
     }
     try note(.warning, "phase.rollback", "\(directory) is as it was before the phase, which failed")
   }
+
+  /// Where the copied directory still is; throws where its path leads elsewhere by now: a link, or
+  /// a directory that took its place, is nothing to empty.
+  private func place() throws(LBError) -> String {
+    guard let real = Directories.real(directory) else {
+      throw failed("\(directory) is gone; \(copy) has what was in it")
+    }
+    guard real == source?.path, Directories.identity(real) == source?.identity else {
+      throw failed(
+        "\(directory) is another directory now, which is left as it is; \(copy) has what was in "
+          + "the one before")
+    }
+    return real
+  }
+
+  private func writeOrigin(_ name: String) -> LBError? {
+    do throws(SystemError) {
+      let file = try OwnedDescriptor(open: origin, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
+      try writeAll(Array(name.utf8).span, to: file.number)
+      return nil
+    } catch {
+      return failed("\(origin): \(error.reason)")
+    }
+  }
+
+  private func removeOrigin() { _ = unsafe unlink(origin) }
 
   private func note(_ level: Logger.Level, _ kind: String, _ message: String) throws(LBError) {
     try context.journal.record(level, kind, "\(phase): \(message)")

@@ -112,6 +112,11 @@ struct ConditionAction: PhaseAction {
   /// Where it stands in the plan.
   let place: String
 
+  /// What is said of a name that is none of these.
+  static let expectation =
+    "expected host.FACT, available.COLLECTOR, PHASE.METRIC or what an include gives, with blanks "
+    + "around a comparison"
+
   var summary: String { "only when \(condition.text)" }
 
   func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
@@ -139,18 +144,19 @@ struct ConditionAction: PhaseAction {
     {
       problem = "no collector is called \(collector)"
     } else if !name.contains("."), place.exports[name] == nil {
-      problem =
-        "expected host.FACT, available.COLLECTOR, PHASE.METRIC or what an include gives, "
-        + "with blanks around a comparison"
+      problem = Self.expectation
     }
-    if let problem { throw LBError(.configuration, "\(place.phase): \(name): \(problem)") }
+    if let problem {
+      let named = name.shortened(to: 200)
+      throw LBError(.configuration, "\(place.phase): \(named): \(problem)")
+    }
   }
 
   /// `host.NAME`, `available.COLLECTOR`, a name that an include gave, or `PHASE.METRIC`.
   private static func value(_ name: String, _ place: PhasePlace) -> Condition.Value? {
     if let exported = place.exports[name] { return exported.map { .number($0) } }
     if let fact = name.dropping("host.").flatMap({ place.result.host[$0] }) {
-      return Double(fact).map { .number($0) } ?? .text(fact)
+      return Double(decimal: fact).map { .number($0) } ?? .text(fact)
     }
     if let collector = name.dropping("available.") {
       return place.context.services.isAvailable(collector).map { .number($0 ? 1 : 0) }

@@ -102,6 +102,9 @@ struct WorkloadPhase: PhaseKind {
   func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
     var node = planner.node(table, name, scope)
     let names = adapters.map(\.tool)
+    // Read whatever the tool is: of a slip in its name the other keys are not to blame.
+    let arguments = table.list("arguments") ?? []
+    guard var specification = CommandPhase.specification(table, scope, planner) else { return [] }
     guard let tool = table.text("tool") else {
       table.problems.add(
         table.place, "a workload phase needs a tool: \(names.joined(separator: ", "))")
@@ -114,8 +117,7 @@ struct WorkloadPhase: PhaseKind {
         "unknown tool \(tool)\(Nearest.hint(nearest)); there are \(names.joined(separator: ", "))")
       return []
     }
-    guard var specification = CommandPhase.specification(table, scope, planner) else { return [] }
-    specification.command = adapter.command(table.list("arguments") ?? [])
+    specification.command = adapter.command(arguments)
     specification.metrics += adapter.metrics
     CommandSettings.checkMeasured(specification, table)
     node.specification = specification

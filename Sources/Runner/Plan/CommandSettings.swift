@@ -96,6 +96,10 @@ package enum CommandSettings {
         place,
         "retries need idempotent = true: a workload that has begun is executed again, if it can be")
     }
+    if case .integer(1...)? = table.value("idle_retries"), specification.idleTimeout == nil {
+      table.problems.add(
+        table.at("idle_retries"), "idle_retries has no effect without idle_timeout: add that")
+    }
     guard specification.until != nil else { return }
     if let problem = Precision.problem(
       repetitions: specification.repetitions, most: specification.maximumRepetitions)

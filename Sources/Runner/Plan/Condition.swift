@@ -24,6 +24,8 @@ package struct Condition: Sendable, Hashable {
   }
 
   private static let comparisons = ["==", "!=", "<=", ">=", "<", ">"]
+  /// Characters of a condition.
+  private static let limit = 4096
 
   package let text: String
   /// One of these must hold, in each of which all must.
@@ -31,12 +33,20 @@ package struct Condition: Sendable, Hashable {
 
   /// Reads a condition.
   package init(_ text: String) throws(Failure) {
+    guard text.count <= Self.limit else {
+      throw Failure(reason: "longer than \(Self.limit) characters")
+    }
     self.text = text
     var alternatives: [[Term]] = [[]]
     var words: [Substring] = []
     func term() throws(Failure) -> Term {
       let isNegated = words.first == "not"
       let rest = isNegated ? Array(words.dropFirst()) : words
+      if let name = rest.first, !Self.isName(name) {
+        throw Failure(
+          reason: "\(name.shortened(to: 200)): expected a name, without brackets and with blanks "
+            + "around a comparison")
+      }
       if rest.count == 1 {
         return Term(isNegated: isNegated, left: String(rest[0]), comparison: nil, right: "")
       }
@@ -62,6 +72,23 @@ package struct Condition: Sendable, Hashable {
     self.alternatives = alternatives
   }
 
+  /// Whether it may name something. What stands in square brackets, values of parameters and
+  /// instances of metrics, may be anything.
+  private static func isName(_ word: Substring) -> Bool {
+    guard let first = word.first, first.isLetter || first.isNumber || first == "_" || first == "-"
+    else { return false }
+    var depth = 0
+    for letter in word {
+      switch letter {
+      case "[": depth += 1
+      case "]": depth -= 1
+      case "(", ")", "<", ">", "!", "&", "|": if depth <= 0 { return false }
+      default: break
+      }
+    }
+    return true
+  }
+
   /// Every name in it.
   package var names: [String] { alternatives.flatMap { $0.map(\.left) } }
 
@@ -81,7 +108,7 @@ package struct Condition: Sendable, Hashable {
     case nil: "\(term.left) is not there"
     // Beside a duration it is one too: 1203296 is nothing to compare with 1s.
     case .number(let number)
-    where number >= 0 && Double(term.right) == nil && Durations.parse(term.right) != nil:
+    where number >= 0 && Double(decimal: term.right) == nil && Durations.parse(term.right) != nil:
       "\(term.left) is \(Durations.rounded(UInt64(bounded: number)))"
     case .number(let number): "\(term.left) is \(PlanValue.number(number).plain ?? "")"
     case .text(let text): "\(term.left) is \(text)"
@@ -128,7 +155,7 @@ package struct Condition: Sendable, Hashable {
 
   /// A number, or a length of time with its unit in nanoseconds.
   private static func number(_ text: String) -> Double? {
-    if let number = Double(text) { return number }
+    if let number = Double(decimal: text) { return number }
     return Durations.parse(text).map { Double($0) }
   }
 }

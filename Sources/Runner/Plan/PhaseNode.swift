@@ -61,7 +61,7 @@ package struct PhaseNode: Sendable {
   package var specifications: [RunSpecification] { everyMeasured.compactMap(\.specification) }
 
   /// Everything that is executed in it: what is measured, what runs beside it, servers.
-  var everyCommand: [RunSpecification] {
+  package var everyCommand: [RunSpecification] {
     let beside = companions + actions.compactMap { $0 as? ProcessAction }
     return (specification.map { [$0] } ?? []) + beside.map(\.specification)
       + children.flatMap(\.everyCommand) + (fallback?.node.everyCommand ?? [])

@@ -17,9 +17,12 @@ package final class PlanProblems {
   /// None yet.
   package init() {}
 
+  /// Characters of a message: a value that somebody wrote may have many more.
+  private static let limit = 1000
+
   /// Adds one.
   package func add(_ place: String, _ message: String) {
-    let problem = PlanProblem(place: place, message: message)
+    let problem = PlanProblem(place: place, message: message.shortened(to: Self.limit))
     if !all.contains(problem) { all.append(problem) }
   }
 
@@ -104,10 +107,14 @@ package final class PlanTable {
 
   /// A length of time in nanoseconds.
   package func duration(_ key: String) -> UInt64? {
-    typed(key, "a duration in quotes, such as \"500ms\"") { value in
-      guard case .text(let text) = value else { return nil }
-      return Durations.parse(filled(text))
+    guard case .text(let text)? = value(key), let excess = Durations.excess(filled(text)) else {
+      return typed(key, "a duration in quotes, such as \"500ms\"") { value in
+        guard case .text(let text) = value else { return nil }
+        return Durations.parse(filled(text))
+      }
     }
+    problems.add(at(key), "\(key) is \(text): \(excess)")
+    return nil
   }
 
   /// A share such as `"1%"`.

@@ -14,6 +14,8 @@ package struct PlanScope: Sendable {
   package var includes: [String] = []
   /// Whether phases with mistakes are skipped, rather than the plan refused.
   var isSoft = false
+  /// Lists of phases that this one is within, those of including plans among them.
+  var depth = 0
 
   /// The scope of a plan's own list.
   package init(_ specification: RunSpecification) { self.specification = specification }
@@ -56,6 +58,12 @@ package final class Planner {
   static let fallbackLimit = 10
   /// Plans that include one another: no deeper than this.
   static let includeLimit = 20
+  /// Free ports that one plan may ask for.
+  static let portLimit = 100
+  /// Phases that are within one another: no deeper than this.
+  static let depthLimit = 64
+  /// Phases of a whole plan: `repeat` within `repeat` soon makes more than anybody can wait for.
+  static let phaseLimit = 100_000
 
   package let problems = PlanProblems()
   /// Settings that the command line gave: they go before the plan's.
@@ -97,7 +105,11 @@ package final class Planner {
   ) -> PhaseNode {
     let before = problems.all.count
     for case let action as ConditionAction in node.actions {
-      for name in action.condition.names where name.contains(".") && !exports.contains(name) {
+      for name in action.condition.names where !exports.contains(name) {
+        guard name.contains(".") else {
+          problems.add(action.place, "\(name): \(ConditionAction.expectation)")
+          continue
+        }
         let isOther = ["host.", "available."].contains { name.hasPrefix($0) }
         guard !isOther, !phases.contains(where: { name.hasPrefix($0 + ".") }) else { continue }
         let phase = String(name.prefix { $0 != "." })
@@ -126,7 +138,7 @@ package final class Planner {
     var scope = scope
     _ = table.text("name")
     if let word = table.choice("validate", ["strict", "soft"]) { scope.isSoft = word == "soft" }
-    for name in table.list("free_ports") ?? [] {
+    for name in portNames(table) {
       guard scope.parameters[name] == nil else {
         problems.usedParameters.insert(name)
         continue
@@ -143,6 +155,21 @@ package final class Planner {
     node.order = order(table) ?? node.order
     node.children = phases(of: table, in: scope)
     table.rejectTheRest()
+  }
+
+  /// The names of `free_ports`. Each port is searched for with a socket of its own.
+  private func portNames(_ table: PlanTable) -> [String] {
+    let names = table.list("free_ports") ?? []
+    let place = table.at("free_ports")
+    guard names.count <= Self.portLimit else {
+      problems.add(
+        place, "free_ports has \(names.count) names: \(Self.portLimit) at most in one plan")
+      return []
+    }
+    for name in names where !ParameterMatrix.isName(name) {
+      problems.add(place, "\(name): a parameter's name has letters, digits, _ and -")
+    }
+    return names
   }
 
   private func freePort(_ table: PlanTable) -> UInt16? {
@@ -168,6 +195,13 @@ package final class Planner {
   /// The phases below a table.
   package func phases(of table: PlanTable, in scope: PlanScope) -> [PhaseNode] {
     let list = table.tables("phase")
+    var scope = scope
+    scope.depth += list.isEmpty ? 0 : 1
+    guard scope.depth <= Self.depthLimit else {
+      problems.add(
+        table.at("phase"), "phases are more than \(Self.depthLimit) deep within one another")
+      return []
+    }
     let spares = Set(list.compactMap { $0.values["on_failure"]?.plain })
     var reached = Set<String>()
     for one in list where !spares.contains(one.values["name"]?.plain ?? "") {
@@ -216,6 +250,10 @@ package final class Planner {
     _ table: PlanTable, among list: [(values: [String: PlanValue], place: String)],
     _ scope: PlanScope
   ) -> [PhaseNode] {
+    guard names.count < Self.phaseLimit else {
+      problems.add("", "the plan has more than \(Self.phaseLimit) phases, with those of repeats")
+      return []
+    }
     let word = table.text("kind") ?? "command"
     guard let kind = registry[word] else {
       let nearest = Nearest.word(to: word, in: registry.names)

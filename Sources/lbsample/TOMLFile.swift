@@ -1,0 +1,219 @@
+import LinuxSystem
+import SampleModel
+import TOMLKit
+
+/// A TOML file with its text.
+///
+/// The parser is of C++ and its texts are C strings: it ends a file at the first NUL byte, cuts a
+/// string at an escaped one, and ends the process where keys nest too deep. So the text is looked
+/// at before it gets it.
+struct TOMLFile {
+  /// Bytes that a file may have.
+  static let limit = 1 << 20
+
+  let text: String
+  let table: TOMLTable
+
+  /// Reads the file at `path`; `title` is what errors call it.
+  init(_ path: String, title: String) throws(LBError) {
+    let bytes: [UInt8]
+    do throws(SystemError) {
+      bytes = try SmallFile.read(path, limit: Self.limit, ofAnyKind: true)
+    } catch {
+      throw LBError(
+        .configuration, "\(title) \(path) cannot be read: \(error.reason)",
+        context: ErrorContext(path: path, errno: error.errno))
+    }
+    do throws(TOMLScan.Failure) {
+      var scan = TOMLScan(bytes)
+      try scan.run()
+    } catch {
+      throw LBError(
+        .configuration, "\(path):\(error.line): \(error.reason)", context: ErrorContext(path: path))
+    }
+    text = String(decoding: bytes, as: UTF8.self)
+    do {
+      table = try TOMLTable(string: text)
+    } catch let error as TOMLParseError {
+      throw LBError(
+        .configuration, "\(path):\(error.source.begin.line): not TOML: \(error.description)",
+        context: ErrorContext(path: path))
+    } catch {
+      throw LBError(
+        .configuration, "\(path): not TOML: \(error)", context: ErrorContext(path: path))
+    }
+  }
+}
+
+/// Looks through TOML text for what the parser must not get. What is no TOML is left to the parser,
+/// which stops at it: up to there both take the text for the same.
+struct TOMLScan {
+  /// What the parser must not get, and where it is.
+  struct Failure: Error, Equatable {
+    let line: Int
+    let reason: String
+  }
+
+  /// Tables and lists that may be within one another. A name in a header may be both: a list of
+  /// tables and one of them.
+  static let deepest = 256
+
+  /// A bracket that is open: of a table or of a list, with how deep its contents are.
+  private struct Bracket {
+    let isTable: Bool
+    let depth: Int
+  }
+
+  private let bytes: [UInt8]
+  private var place = 0
+  private var line = 1
+  /// Whether what follows is a key, or a header's name.
+  private var isKey = true
+  private var isHeader = false
+  /// Names of the present key so far.
+  private var names = 1
+  /// How deep the keys of the present section are, and what is being read now.
+  private var section = 0
+  private var depth = 0
+  private var open: [Bracket] = []
+
+  /// A look through a file's bytes.
+  init(_ bytes: [UInt8]) { self.bytes = bytes }
+
+  /// Throws the first thing that is found.
+  mutating func run() throws(Failure) {
+    if let nul = bytes.firstIndex(of: 0) {
+      let line = 1 + bytes[..<nul].count { $0 == UInt8(ascii: "\n") }
+      throw Failure(line: line, reason: "NUL byte in line \(line): TOML is text, remove it")
+    }
+    if String(validating: bytes, as: UTF8.self) == nil {
+      throw Failure(line: lineThatIsNotUTF8(), reason: "not UTF-8: save the file as UTF-8 text")
+    }
+    while place < bytes.count {
+      let byte = bytes[place]
+      place += 1
+      switch byte {
+      case UInt8(ascii: "\n"): endLine()
+      case UInt8(ascii: "#"): skipToEndOfLine()
+      case UInt8(ascii: "\""): try skipString(byte, escapes: true)
+      case UInt8(ascii: "'"): try skipString(byte, escapes: false)
+      case UInt8(ascii: "."): if isKey { try addName() }
+      case UInt8(ascii: "="): beginValue()
+      case UInt8(ascii: ","): if open.last?.isTable == true { beginKey() }
+      case UInt8(ascii: "["), UInt8(ascii: "{"): try openBracket(isTable: byte == UInt8(ascii: "{"))
+      case UInt8(ascii: "]"), UInt8(ascii: "}"): closeBracket()
+      default: break
+      }
+    }
+  }
+
+  private func lineThatIsNotUTF8() -> Int {
+    let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    return 1 + (lines.firstIndex { String(validating: $0, as: UTF8.self) == nil } ?? 0)
+  }
+
+  private mutating func beginKey() {
+    isKey = true
+    names = 1
+  }
+
+  private mutating func endLine() {
+    line += 1
+    // Within brackets a line may end anywhere.
+    guard open.isEmpty else { return }
+    isHeader = false
+    beginKey()
+  }
+
+  private mutating func skipToEndOfLine() {
+    while place < bytes.count, bytes[place] != UInt8(ascii: "\n") { place += 1 }
+  }
+
+  private mutating func addName() throws(Failure) {
+    names += 1
+    try check(isHeader ? 2 * names : (open.last?.depth ?? section) + names)
+  }
+
+  private mutating func beginValue() {
+    depth = (open.last?.depth ?? section) + names
+    isKey = false
+  }
+
+  private mutating func openBracket(isTable: Bool) throws(Failure) {
+    if isKey, open.isEmpty {
+      // The second bracket of a header's two is nothing new.
+      isHeader = true
+      return
+    }
+    depth += 1
+    try check(depth)
+    open.append(Bracket(isTable: isTable, depth: depth))
+    if isTable { beginKey() } else { isKey = false }
+  }
+
+  private mutating func closeBracket() {
+    if isHeader {
+      section = 2 * names
+      isHeader = false
+    } else if open.popLast() != nil {
+      depth = open.last?.depth ?? section
+    }
+    isKey = false
+  }
+
+  private func check(_ depth: Int) throws(Failure) {
+    guard depth > Self.deepest else { return }
+    throw Failure(
+      line: line,
+      reason: "tables and lists are more than \(Self.deepest) deep within one another; each name "
+        + "of a dotted key counts, each one of a header twice")
+  }
+
+  /// Goes behind the end of a string whose first quote has been read.
+  private mutating func skipString(_ quote: UInt8, escapes: Bool) throws(Failure) {
+    let isLong = isQuote(quote, at: place) && isQuote(quote, at: place + 1)
+    if isLong { place += 2 }
+    while place < bytes.count {
+      let byte = bytes[place]
+      if byte == UInt8(ascii: "\n") {
+        // No short string goes on behind a line's end: the parser stops here.
+        guard isLong else { return }
+        line += 1
+      }
+      place += 1
+      if escapes, byte == UInt8(ascii: "\\") {
+        try skipEscape()
+      } else if byte == quote {
+        guard isLong else { return }
+        guard isQuote(quote, at: place), isQuote(quote, at: place + 1) else { continue }
+        place += 2
+        // Two more may stand before the three that end it.
+        for _ in 0..<2 where isQuote(quote, at: place) { place += 1 }
+        return
+      }
+    }
+  }
+
+  private func isQuote(_ quote: UInt8, at place: Int) -> Bool {
+    place < bytes.count && bytes[place] == quote
+  }
+
+  private mutating func skipEscape() throws(Failure) {
+    guard place < bytes.count else { return }
+    let digits =
+      switch bytes[place] {
+      case UInt8(ascii: "x"): 2
+      case UInt8(ascii: "u"): 4
+      case UInt8(ascii: "U"): 8
+      default: 0
+      }
+    // A backslash at a line's end is followed by that.
+    if bytes[place] == UInt8(ascii: "\n") { line += 1 }
+    place += 1
+    guard digits > 0, place + digits <= bytes.count,
+      bytes[place..<place + digits].allSatisfy({ $0 == UInt8(ascii: "0") })
+    else { return }
+    throw Failure(
+      line: line, reason: "NUL character in a string: neither a command nor a name can have one")
+  }
+}
