@@ -28,7 +28,31 @@ package struct OwnedDescriptor: ~Copyable {
     self.number = number
   }
 
+  /// Opens what a user named for reading, whatever it is. A FIFO that nobody writes to is refused
+  /// with ENXIO, as the kernel refuses to open one for writing that nobody reads: the opening would
+  /// wait for a writer, and no time limit or stop would end that.
+  package init(toRead path: String) throws(SystemError) {
+    let number = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard number >= 0 else { throw SystemError("open", errno: Glibc.errno, path: path) }
+    var facts = stat()
+    if unsafe fstat(number, &facts) == 0, facts.st_mode & S_IFMT == S_IFIFO,
+      lb_is_deserted(number) == 1
+    {
+      _ = Glibc.close(number)
+      throw SystemError(
+        "open", errno: ENXIO, path: path,
+        reason: "nobody writes to this FIFO; start its writer first, or name a file")
+    }
+    self.number = number
+    makeBlocking()
+  }
+
   deinit { _ = Glibc.close(number) }
+
+  /// From now on reading and writing wait, where only the opening was not to (O_NONBLOCK).
+  package borrowing func makeBlocking() {
+    _ = fcntl(number, F_SETFL, fcntl(number, F_GETFL) & ~O_NONBLOCK)
+  }
 
   /// Closes now. Linux releases the number whatever close(2) says, so there is nothing to retry.
   package consuming func close() {}

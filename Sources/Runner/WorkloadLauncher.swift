@@ -57,14 +57,14 @@ enum WorkloadLauncher {
   static func openFile(_ path: String, _ flags: Int32 = 0) throws(SystemError) -> OwnedDescriptor {
     let file = try OwnedDescriptor(
       open: path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | flags, mode: 0o666)
-    _ = fcntl(file.number, F_SETFL, fcntl(file.number, F_GETFL) & ~O_NONBLOCK)
+    file.makeBlocking()
     return file
   }
 
   private static func openInput(_ input: WorkloadInput) throws(SystemError) -> OwnedDescriptor {
     switch input {
     case .null: return try OwnedDescriptor(open: "/dev/null", O_RDONLY)
-    case .file(let path): return try OwnedDescriptor(open: path, O_RDONLY)
+    case .file(let path): return try OwnedDescriptor(toRead: path)
     case .inherit: return try duplicate(STDIN_FILENO)
     }
   }
