@@ -37,6 +37,7 @@ package final class RunReader {
         context: ErrorContext(path: path))
     }
     try FreeDescriptors.check(for: path)
+    try FreeThreads.check(for: path)
     do {
       queue = try Self.open(path)
       let (id, version) = try queue.read { db in
@@ -88,6 +89,8 @@ package final class RunReader {
       return try DatabaseQueue(path: path, configuration: settings)
     }
   }
+
+  deinit { FreeThreads.spare(queue) }
 
   func read<T>(_ doing: String, _ body: (Database) throws -> T) throws(LBError) -> T {
     do {
