@@ -21,7 +21,7 @@ package enum MetricSearch: Sendable {
   }
 
   /// Nanoseconds that all metrics of an output may take for each MiB of it that is kept.
-  package static let limit: UInt64 = 5_000_000_000
+  package static let limit: UInt64 = 10_000_000_000
 
   /// Nanoseconds for what is found at once, after a stop.
   private static let haste: UInt64 = 200_000_000
