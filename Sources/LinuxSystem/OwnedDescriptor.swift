@@ -47,10 +47,32 @@ package struct OwnedDescriptor: ~Copyable {
     makeBlocking()
   }
 
+  /// Opens or makes what a user named for writing, with `flags` beside. A FIFO that nobody reads is
+  /// refused with ENXIO: no time limit or stop would end the wait for a reader.
+  package init(toWrite path: String, _ flags: Int32, mode: UInt32) throws(SystemError) {
+    let all = O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | flags
+    let number = unsafe Glibc.open(path, all, mode)
+    guard number >= 0 else {
+      let failure = Glibc.errno
+      throw SystemError(
+        "open", errno: failure, path: path,
+        reason: failure == ENXIO && Self.isFIFO(path)
+          ? "nobody reads this FIFO; start its reader first, or name a file" : nil)
+    }
+    self.number = number
+    makeBlocking()
+  }
+
+  /// Whether `path` names a FIFO, by stat(2).
+  package static func isFIFO(_ path: String) -> Bool {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFIFO
+  }
+
   deinit { _ = Glibc.close(number) }
 
   /// From now on reading and writing wait, where only the opening was not to (O_NONBLOCK).
-  package borrowing func makeBlocking() {
+  private borrowing func makeBlocking() {
     _ = fcntl(number, F_SETFL, fcntl(number, F_GETFL) & ~O_NONBLOCK)
   }
 

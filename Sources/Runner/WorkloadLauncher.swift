@@ -52,13 +52,9 @@ enum WorkloadLauncher {
     return OwnedDescriptor(owning: copy)
   }
 
-  /// Opens the file of an output, and with `O_TRUNC` empties it. A FIFO that nobody reads is
-  /// refused (ENXIO): no time limit would end the wait for a reader.
+  /// Opens the file of an output, and with `O_TRUNC` empties it.
   static func openFile(_ path: String, _ flags: Int32 = 0) throws(SystemError) -> OwnedDescriptor {
-    let file = try OwnedDescriptor(
-      open: path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | flags, mode: 0o666)
-    file.makeBlocking()
-    return file
+    try OwnedDescriptor(toWrite: path, O_APPEND | flags, mode: 0o666)
   }
 
   private static func openInput(_ input: WorkloadInput) throws(SystemError) -> OwnedDescriptor {

@@ -136,17 +136,10 @@ final class TextDestination: Sendable {
   ) throws(SystemError) -> Int32 {
     while true {
       do throws(SystemError) {
-        let file = try OwnedDescriptor(
-          open: path, O_WRONLY | O_CREAT | O_NONBLOCK | flags, mode: 0o644)
-        file.makeBlocking()
-        return file.release()
+        return try OwnedDescriptor(toWrite: path, flags, mode: 0o644).release()
       } catch {
-        guard error.errno == ENXIO else { throw error }
-        guard let stop, stop.raised == nil else {
-          throw SystemError(
-            "open", errno: ENXIO, path: path,
-            reason: "nobody reads this FIFO; start its reader first, or name a file")
-        }
+        guard error.errno == ENXIO, OwnedDescriptor.isFIFO(path), let stop, stop.raised == nil
+        else { throw error }
         _ = Poll.wait(
           readable: [stop.pollDescriptor], until: TimeSource.system.monotonic() + 20_000_000)
       }

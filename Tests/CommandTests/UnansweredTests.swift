@@ -90,6 +90,9 @@ import Testing
       $0 run --cpu --input f -- cat && $0 runs show last --show-output
       """)
     #expect(code == 0 && text.contains("payload"), "\(code): \(text)")
+    // A pipe whose end has come is an empty input.
+    let (ended, words) = try shell("true | $0 run --cpu --input /dev/stdin -- cat")
+    #expect(ended == 0, "\(ended): \(words)")
   }
 
   /// A pattern that can be matched in endless ways does not keep the run from a stop.

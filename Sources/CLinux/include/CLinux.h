@@ -115,8 +115,8 @@ int lb_hold_standard_descriptors(void);
 int lb_raise_thread_stacks(size_t bytes);
 // swapcontext(3): calls body in this thread, on a stack of its own. 0 or errno.
 int lb_call_on_stack(size_t bytes, void (*body)(void));
-// tee(2): 1 where a FIFO that was opened for reading is empty and nobody writes to it, else 0, or
-// -errno.
+// tee(2): 1 where a FIFO with a name that was opened for reading is empty and nobody writes to it,
+// else 0, or -errno.
 int lb_is_deserted(int fifo);
 // memfd_create(2) with room for `bytes`: a descriptor or -errno.
 int lb_memory_file(int64_t bytes);
