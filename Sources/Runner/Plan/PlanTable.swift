@@ -17,9 +17,10 @@ package final class PlanProblems {
   /// None yet.
   package init() {}
 
-  /// Adds one.
+  /// Adds one, in one line, whatever the values that it names hold.
   package func add(_ place: String, _ message: String) {
-    let problem = PlanProblem(place: place, message: message)
+    let line = message.lines.joined(separator: "\\n")
+    let problem = PlanProblem(place: place, message: line)
     if !all.contains(problem) { all.append(problem) }
   }
 
