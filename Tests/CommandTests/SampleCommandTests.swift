@@ -370,6 +370,11 @@ import Testing
     process.standardOutput = terminal.ownEnd
     process.standardError = FileHandle.nullDevice
     try process.run()
+    // A terminal that nobody reads takes a page or two.
+    while process.isRunning {
+      _ = terminal.text()
+      usleep(5000)
+    }
     process.waitUntilExit()
     return terminal.text()
   }
