@@ -29,6 +29,7 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 static int argument_count;
@@ -52,6 +53,36 @@ int lb_hold_standard_descriptors(void) {
     // The lowest free number is this one. For reading alone: what is written to it is an error.
     if (open("/dev/null", O_RDONLY) < 0) return errno;
   }
+  return 0;
+}
+
+int lb_raise_thread_stacks(size_t bytes) {
+  pthread_attr_t attributes;
+  int result = pthread_getattr_default_np(&attributes);
+  if (result != 0) return result;
+  size_t present = 0;
+  pthread_attr_getstacksize(&attributes, &present);
+  if (present < bytes) {
+    pthread_attr_setstacksize(&attributes, bytes);
+    result = pthread_setattr_default_np(&attributes);
+  }
+  pthread_attr_destroy(&attributes);
+  return result;
+}
+
+int lb_call_on_stack(size_t bytes, void (*body)(void)) {
+  size_t page = (size_t)getpagesize();
+  char *stack = mmap(NULL, page + bytes, PROT_READ | PROT_WRITE,
+                     MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+  if (stack == MAP_FAILED) return errno;
+  ucontext_t here, there;
+  if (mprotect(stack, page, PROT_NONE) < 0 || getcontext(&there) < 0) return errno;
+  there.uc_stack.ss_sp = stack + page;
+  there.uc_stack.ss_size = bytes;
+  there.uc_link = &here;
+  makecontext(&there, body, 0);
+  if (swapcontext(&here, &there) < 0) return errno;
+  munmap(stack, page + bytes);
   return 0;
 }
 
@@ -224,6 +255,19 @@ int lb_set_child_subreaper(int on) {
 int lb_pidfd_open(int pid) {
   long fd = syscall(SYS_pidfd_open, pid, 0);
   return fd < 0 ? -errno : (int)fd;
+}
+
+int lb_is_deserted(int fifo) {
+  struct statfs system;
+  // A pipe without a name can be opened without a writer: its end has come.
+  if (fstatfs(fifo, &system) == 0 && system.f_type == PIPEFS_MAGIC) return 0;
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
+  // Takes nothing out, and tells an end (0) from a pause (EAGAIN), which poll(2) does not.
+  ssize_t count = tee(fifo, ends[1], 1, SPLICE_F_NONBLOCK);
+  close(ends[0]);
+  close(ends[1]);
+  return count == 0;
 }
 
 int lb_terminal_size(int fd, uint16_t *columns, uint16_t *rows) {

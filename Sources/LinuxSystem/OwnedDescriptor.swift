@@ -28,7 +28,53 @@ package struct OwnedDescriptor: ~Copyable {
     self.number = number
   }
 
+  /// Opens what a user named for reading, whatever it is. A FIFO that nobody writes to is refused
+  /// with ENXIO, as the kernel refuses to open one for writing that nobody reads: the opening would
+  /// wait for a writer, and no time limit or stop would end that.
+  package init(toRead path: String) throws(SystemError) {
+    let number = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard number >= 0 else { throw SystemError("open", errno: Glibc.errno, path: path) }
+    var facts = stat()
+    if unsafe fstat(number, &facts) == 0, facts.st_mode & S_IFMT == S_IFIFO,
+      lb_is_deserted(number) == 1
+    {
+      _ = Glibc.close(number)
+      throw SystemError(
+        "open", errno: ENXIO, path: path,
+        reason: "nobody writes to this FIFO; start its writer first, or name a file")
+    }
+    self.number = number
+    makeBlocking()
+  }
+
+  /// Opens or makes what a user named for writing, with `flags` beside. A FIFO that nobody reads is
+  /// refused with ENXIO: no time limit or stop would end the wait for a reader.
+  package init(toWrite path: String, _ flags: Int32, mode: UInt32) throws(SystemError) {
+    let all = O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | flags
+    let number = unsafe Glibc.open(path, all, mode)
+    guard number >= 0 else {
+      let failure = Glibc.errno
+      throw SystemError(
+        "open", errno: failure, path: path,
+        reason: failure == ENXIO && Self.isFIFO(path)
+          ? "nobody reads this FIFO; start its reader first, or name a file" : nil)
+    }
+    self.number = number
+    makeBlocking()
+  }
+
+  /// Whether `path` names a FIFO, by stat(2).
+  package static func isFIFO(_ path: String) -> Bool {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFIFO
+  }
+
   deinit { _ = Glibc.close(number) }
+
+  /// From now on reading and writing wait, where only the opening was not to (O_NONBLOCK).
+  private borrowing func makeBlocking() {
+    _ = fcntl(number, F_SETFL, fcntl(number, F_GETFL) & ~O_NONBLOCK)
+  }
 
   /// Closes now. Linux releases the number whatever close(2) says, so there is nothing to retry.
   package consuming func close() {}

@@ -197,11 +197,16 @@ package final class TableSink: SampleSink {
   /// Records, under their heading where this screen has none yet.
   private func append(_ kind: RecordLines, _ lines: [String]) {
     var lines = lines
-    if headed.insert(kind).inserted {
+    let isFirst = headed.insert(kind).inserted
+    if isFirst {
       let heading = "time" + String(repeating: " ", count: clockWidth - 3) + kind.heading
-      lines.insert(marked(heading, "4"), at: 0)
+      lines.insert(heading, at: 0)
     }
-    for line in lines { buffer.append(line + "\n") }
+    for (place, line) in lines.enumerated() {
+      // One that wraps would take two lines of the screen, and stand under no heading.
+      let line = TableView.cut(line, to: max(1, style.width), style.ellipsis)
+      buffer.append((place == 0 && isFirst ? marked(line, "4") : line) + "\n")
+    }
     linesSinceHeading += lines.count
   }
 

@@ -38,6 +38,7 @@ package final class RunReader {
         context: ErrorContext(path: path))
     }
     try FreeDescriptors.check(for: path)
+    try FreeThreads.check(for: path)
     do {
       queue = try Self.open(path)
       try queue.read { db in try Schema.check(db, path, mayLackTables: mayLackTables) }
@@ -71,6 +72,8 @@ package final class RunReader {
       return try DatabaseQueue(path: path, configuration: settings)
     }
   }
+
+  deinit { FreeThreads.spare(queue) }
 
   func read<T>(_ doing: String, _ body: (Database) throws -> T) throws(LBError) -> T {
     do {

@@ -83,8 +83,10 @@ package struct RunReplay {
     return all.map(filtered)
   }
 
-  /// Plays the selection into `sink`; ends with a commit of everything.
-  package func play(into sink: any SampleSink) throws(LBError) {
+  /// Plays the selection into `sink`; ends with a commit of everything. Gives how many frames and
+  /// batches of records lie in it.
+  @discardableResult
+  package func play(into sink: any SampleSink) throws(LBError) -> Int {
     let streams = try reader.streams()
     guard let first = try reader.anchors().first else {
       throw LBError(
@@ -114,6 +116,7 @@ package struct RunReplay {
     let cursors = try cursors(of: streams)
     var hasBegun = false
     var committed: UInt64 = 0
+    var count = 0
     while let cursor = try earliest(cursors) {
       // As the drain does: sinks end their rows, and hand over what they have.
       let isEarlier = isEarlier(cursor.frames[cursor.next].0)
@@ -128,6 +131,7 @@ package struct RunReplay {
         let layout = layouts[Self.key(header.stream, header.epoch)]
       else { continue }
       if !isEarlier {
+        count += 1
         while let event = events.first, event.time <= header.start {
           events.removeFirst()
           // Of chosen brackets, what happened within them.
@@ -180,6 +184,7 @@ package struct RunReplay {
       try sink.event(event)
     }
     try sink.commit(watermark: .max)
+    return count
   }
 
   private static func key(_ stream: UInt16, _ epoch: UInt32) -> UInt64 {

@@ -60,6 +60,7 @@ package final class RunWriter: @unchecked Sendable {
     self.path = path
     runID = identity.runID
     try FreeDescriptors.check(for: path)
+    try FreeThreads.check(for: path)
     guard !FileManager.default.fileExists(atPath: path) else { throw Self.exists(path) }
     // Made under another name, which nobody else makes, and renamed: whoever sees the file finds
     // the tables in it, at whatever moment this process dies.
@@ -82,12 +83,18 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
+  deinit {
+    FreeThreads.spare(queue)
+    if let maker { FreeThreads.spare(maker) }
+  }
+
   /// Opens the file of a run that has ended early, to go on with it. The process that wrote it must
   /// be gone; from now on this one is its writer.
   package init(resuming path: String) throws(LBError) {
     self.path = path
     maker = nil
     try FreeDescriptors.check(for: path)
+    try FreeThreads.check(for: path)
     do {
       queue = try Self.openLog(path)
       runID = try queue.write { db in

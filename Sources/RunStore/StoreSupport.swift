@@ -31,6 +31,38 @@ enum FreeDescriptors {
   }
 }
 
+/// The thread that a database needs in the end.
+///
+/// Letting go of a connection has libdispatch start one, and where none can be had libdispatch
+/// tries again each second, for ever.
+enum FreeThreads {
+  /// Throws `resultPersistence` where no thread can be started. Checked before the database is
+  /// opened.
+  static func check(for path: String) throws(LBError) {
+    let failure = start()
+    guard failure != 0 else { return }
+    throw LBError(
+      .resultPersistence,
+      "\(path): a result file needs a thread, and none can be started: "
+        + "\(StoreFailure.reason(failure)). Raise the limit of processes and threads (ulimit -u)",
+      context: ErrorContext(path: path, errno: failure))
+  }
+
+  /// Called when a connection's owner goes: where there is no thread by now, the connection, closed
+  /// before or not, stays as long as the process.
+  static func spare(_ queue: DatabaseQueue) {
+    if start() != 0 { _ = unsafe Unmanaged.passRetained(queue) }
+  }
+
+  /// Starts a thread and waits for its end; 0 or errno.
+  private static func start() -> Int32 {
+    var thread = pthread_t()
+    let failure = unsafe pthread_create(&thread, nil, { _ in nil }, nil)
+    if failure == 0 { pthread_join(thread, nil) }
+    return failure
+  }
+}
+
 /// Database errors in our words.
 enum StoreFailure {
   /// `error` as a resultPersistence error that names the file and, where it matters, the room.

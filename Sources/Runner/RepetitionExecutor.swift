@@ -156,7 +156,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
     let output = kept.bytes
     result.outputBytes = kept.total
     result.outputBytesKept = UInt64(output.count)
-    let notes = readMetrics(kept, context.specification, result: &result)
+    let notes = readMetrics(kept, context, result: &result, fatal: &fatal)
     var outcome = AttemptOutcome(result: result, output: output, fatal: fatal)
     outcome.notes = notes
     outcome.hasBegun = hasBegun
@@ -169,13 +169,29 @@ package final class RepetitionExecutor: RepetitionExecuting {
 
   /// The workload's own metrics, of an attempt that went well; gives what was missing.
   private func readMetrics(
-    _ output: KeptOutput, _ specification: RunSpecification, result: inout AttemptResult
+    _ output: KeptOutput, _ context: RunContext, result: inout AttemptResult,
+    fatal: inout LBError?
   ) -> [String] {
     guard result.status == .completed else { return [] }
+    let (specification, stop) = (context.specification, context.services.stop)
+    let found: [Result<Double, LBError>]
+    switch MetricSearch.run(specification.metrics, in: output, stop: stop) {
+    case .ended(let results): found = results
+    case .abandoned(let error):
+      // The search goes on and uses a CPU: nothing is measured beside it.
+      result.status = .failed
+      result.error = error
+      fatal = fatal ?? error
+      return []
+    case .stopped:
+      result.status = .interrupted
+      result.error = context.services.stopError
+      return []
+    }
     var notes: [String] = []
-    for metric in specification.metrics {
+    for (metric, number) in zip(specification.metrics, found) {
       do throws(LBError) {
-        result.metrics[metric.name] = try metric.value(in: output)
+        result.metrics[metric.name] = try number.get()
       } catch {
         var error = error
         // The number may well stand in what went elsewhere.
@@ -219,6 +235,12 @@ package final class RepetitionExecutor: RepetitionExecuting {
         drainCPUs: own, context.services.spawner, stop: context.services.stop,
         clock: context.services.clock)
     } catch {
+      // What was said of the run is wrong then, not the workload.
+      if error.errno == ENXIO, case .file(let input) = specification.input, error.path == input {
+        throw LBError(
+          .configuration, "--input \(input): \(error.reason)",
+          context: ErrorContext(path: input, errno: error.errno))
+      }
       throw failure("\(command[0]): \(error)", errno: error.errno)
     }
   }

@@ -24,6 +24,7 @@ enum RunSteps {
     _ context: RunContext, _ plan: PhaseNode, _ collectors: any CollectorLifecycle
   ) -> [any RunStep] {
     [
+      Remainders(context),
       HostInspection(context: context, plan: plan),
       QuotaStep(limits: context.specification.quota, collectors: collectors),
       EarlierRemedies(context: context, collectors: collectors),
@@ -31,6 +32,49 @@ enum RunSteps {
       HostSettings(context: context),
       RunHooks(hooks: HookRunner(context)),
     ]
+  }
+}
+
+/// Ends what hooks and phases left running. A server that a hook began may live as long as what it
+/// is for, which is over when all other steps have ended.
+private final class Remainders: RunStep {
+  private let context: RunContext
+  /// Children that this process had before.
+  private var strangers: Set<Int32> = []
+
+  init(_ context: RunContext) { self.context = context }
+
+  func begin(_ session: RunSession) {
+    if context.specification.adoptsOrphans { strangers = context.services.spawner.children() }
+  }
+
+  func end(_ session: RunSession) -> [LBError] {
+    let spawner = context.services.spawner
+    guard context.specification.adoptsOrphans, !spawner.children().isSubset(of: strangers) else {
+      return []
+    }
+    var count = 0
+    if context.stopping.isUnanswered {
+      // What cannot be ended has its name among the warnings, and was waited for.
+      count = spawner.killRemaining(except: strangers, until: 0)
+    } else {
+      _ = context.stopping.close("what the run left running") { deadline in
+        count = spawner.killRemaining(except: strangers, until: deadline)
+        return spawner.children().isSubset(of: strangers) ? true : nil
+      }
+    }
+    // What had ended by itself only had to be reaped.
+    guard count > 0 else { return [] }
+    let warning =
+      "\(count) \(count == 1 ? "process" : "processes") of hooks, ready_command or phases outlived "
+      + "the run and \(count == 1 ? "was" : "were") killed"
+    session.result.warnings.append(warning)
+    do throws(LBError) {
+      try context.journal.record(.warning, "run.orphans", warning)
+    } catch {
+      return [error]
+    }
+    return []
   }
 }
 

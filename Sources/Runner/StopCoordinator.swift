@@ -31,6 +31,9 @@ package final class StopCoordinator: Sendable {
     return answer
   }
 
+  /// Whether a component has not acknowledged its end.
+  var isUnanswered: Bool { unanswered.withLock { !$0.isEmpty } }
+
   /// For each component that has not acknowledged its end, a warning; each is given once.
   package func takeWarnings() -> [String] {
     unanswered.withLock { names in

@@ -52,19 +52,15 @@ enum WorkloadLauncher {
     return OwnedDescriptor(owning: copy)
   }
 
-  /// Opens the file of an output, and with `O_TRUNC` empties it. A FIFO that nobody reads is
-  /// refused (ENXIO): no time limit would end the wait for a reader.
+  /// Opens the file of an output, and with `O_TRUNC` empties it.
   static func openFile(_ path: String, _ flags: Int32 = 0) throws(SystemError) -> OwnedDescriptor {
-    let file = try OwnedDescriptor(
-      open: path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | flags, mode: 0o666)
-    _ = fcntl(file.number, F_SETFL, fcntl(file.number, F_GETFL) & ~O_NONBLOCK)
-    return file
+    try OwnedDescriptor(toWrite: path, O_APPEND | flags, mode: 0o666)
   }
 
   private static func openInput(_ input: WorkloadInput) throws(SystemError) -> OwnedDescriptor {
     switch input {
     case .null: return try OwnedDescriptor(open: "/dev/null", O_RDONLY)
-    case .file(let path): return try OwnedDescriptor(open: path, O_RDONLY)
+    case .file(let path): return try OwnedDescriptor(toRead: path)
     case .inherit: return try duplicate(STDIN_FILENO)
     }
   }

@@ -32,6 +32,11 @@ enum Console {
   /// Writes what a person reads to standard output: names from anywhere may stand in it.
   static func show(_ text: String) throws(LBError) { try write(text.shown) }
 
+  /// Bytes of anybody's text as a terminal may have them.
+  static func shown(_ bytes: some Collection<UInt8>) -> [UInt8] {
+    Array(String(decoding: bytes, as: UTF8.self).shown.utf8)
+  }
+
   /// Writes bytes to a descriptor; a failure is a resultPersistence error that carries the errno.
   static func write(
     _ bytes: [UInt8], to descriptor: Int32, path: String, unless stop: StopFlag? = nil
@@ -49,15 +54,26 @@ enum Console {
   static var outputIsTerminal: Bool { isatty(STDOUT_FILENO) == 1 }
   static var errorIsTerminal: Bool { isatty(STDERR_FILENO) == 1 }
 
-  /// Columns and rows of the terminal on standard output.
-  static func terminalSize() -> (columns: Int, rows: Int)? {
+  /// Columns and rows of the terminal on standard output, or on another descriptor. One that does
+  /// not know its size (a serial line, a pty of a program) has what the environment says, or the
+  /// size of a VT100.
+  static func terminalSize(of terminal: Int32 = STDOUT_FILENO) -> (columns: Int, rows: Int) {
     var columns: UInt16 = 0
     var rows: UInt16 = 0
-    guard unsafe lb_terminal_size(STDOUT_FILENO, &columns, &rows) == 0, columns > 0 else {
-      return nil
-    }
-    return (Int(columns), Int(rows))
+    if unsafe lb_terminal_size(terminal, &columns, &rows) != 0 { (columns, rows) = (0, 0) }
+    return (
+      columns > 0 ? Int(columns) : assumedSize.columns, rows > 0 ? Int(rows) : assumedSize.rows
+    )
   }
+
+  private static let assumedSize: (columns: Int, rows: Int) = {
+    let environment = ProcessInfo.processInfo.environment
+    func number(_ name: String, or standard: Int) -> Int {
+      let number = environment[name].flatMap { UInt16($0) } ?? 0
+      return number > 0 ? Int(number) : standard
+    }
+    return (number("COLUMNS", or: 80), number("LINES", or: 24))
+  }()
 
   /// A clock for a table of this interval: `HH:MM:SS`, with milliseconds where rows are closer.
   static func clock(interval: UInt64) -> (UInt64) -> String {
@@ -90,9 +106,11 @@ final class TextDestination: Sendable {
   let path: String
 
   /// Standard output, or a new file at `path` (an existing one is replaced).
-  /// A `stop` ends the wait for a reader that does not read.
+  /// A `stop` ends the wait for a reader that does not read, and for the first one of a FIFO, which
+  /// without a stop, or where it `isReadAlready`, has to be there.
   init(
-    path: String?, unless stop: StopFlag? = nil, appending: Bool = false
+    path: String?, unless stop: StopFlag? = nil, appending: Bool = false,
+    isReadAlready: Bool = false
   ) throws(LBError) {
     self.stop = stop
     guard let path, path != "-" else {
@@ -102,7 +120,8 @@ final class TextDestination: Sendable {
     }
     self.path = path
     do throws(SystemError) {
-      descriptor = try Self.open(path, appending ? O_APPEND : O_TRUNC, unless: stop)
+      descriptor = try Self.open(
+        path, appending ? O_APPEND : O_TRUNC, unless: isReadAlready ? nil : stop)
     } catch {
       throw LBError(
         .resultPersistence,
@@ -117,13 +136,10 @@ final class TextDestination: Sendable {
   ) throws(SystemError) -> Int32 {
     while true {
       do throws(SystemError) {
-        let file = try OwnedDescriptor(
-          open: path, O_WRONLY | O_CREAT | O_NONBLOCK | flags, mode: 0o644)
-        // Only the opening was not to wait.
-        _ = fcntl(file.number, F_SETFL, fcntl(file.number, F_GETFL) & ~O_NONBLOCK)
-        return file.release()
+        return try OwnedDescriptor(toWrite: path, flags, mode: 0o644).release()
       } catch {
-        guard error.errno == ENXIO, let stop, stop.raised == nil else { throw error }
+        guard error.errno == ENXIO, OwnedDescriptor.isFIFO(path), let stop, stop.raised == nil
+        else { throw error }
         _ = Poll.wait(
           readable: [stop.pollDescriptor], until: TimeSource.system.monotonic() + 20_000_000)
       }

@@ -20,9 +20,7 @@ struct EventLog {
     }
     let descriptor: OwnedDescriptor
     do throws(SystemError) {
-      // Not to wait for the reader of a FIFO: one without is an error.
-      descriptor = try OwnedDescriptor(
-        open: path, O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK, mode: 0o644)
+      descriptor = try OwnedDescriptor(toWrite: path, O_APPEND, mode: 0o644)
     } catch {
       throw LBError(
         .configuration, "--log-file \(path) cannot be written: \(error.reason)",

@@ -85,17 +85,21 @@ struct ExportCommand: ParsableCommand {
 
     let destination = try TextDestination(path: output)
     let writer: TextWriter = { bytes throws(LBError) in try destination.write(bytes) }
+    let shown: TextWriter = { bytes throws(LBError) in
+      try destination.write(Console.shown(bytes))
+    }
     let isQuiet = options.log.quiet
     let notice: (String) -> Void = { if !isQuiet { Console.say("lbsample: \($0)") } }
     let stream = StreamReader(
       raw: raw, labels: Dictionary(labels, uniquingKeysWith: { first, _ in first }), origin: origin)
     let replay = RunReplay(reader, selection: selection)
+    let count: Int
     switch format {
     case "ndjson":
       let host = result.host.sorted { $0.key < $1.key }.map { (name: $0.key, value: $0.value) }
       let sink = NDJSONSink(
         reader: stream, host: host, configuration: result.configuration, writer: writer)
-      try replay.play(into: sink)
+      count = try replay.play(into: sink)
       let played = attempts(result, selection.brackets)
       try sink.end(
         ledger: .merged(played.map(\.ledger)), overhead: .merged(played.compactMap(\.overhead)))
@@ -111,11 +115,28 @@ struct ExportCommand: ParsableCommand {
         reader: stream, style: style,
         clock: Console.clock(interval: try RunReplay.interval(reader)), writer: writer,
         notice: notice, detail: options.log.verbose ? notice : { _ in })
-      try replay.play(into: sink)
+      count = try replay.play(into: sink)
     default:
       let layouts = try replay.layouts()
-      try replay.play(into: csv.sink(stream, of: layouts, writer: writer, notice: notice))
+      count = try replay.play(
+        into: csv.sink(
+          stream, of: layouts, writer: isShown ? shown : writer, notice: notice))
     }
+    if count == 0 {
+      notice(
+        "no sample lies in \(part); --from and --to count from the first sample of the run")
+    }
+  }
+
+  /// A program gets every name as it is; a terminal would act on what is in some.
+  private var isShown: Bool { output == nil && Console.outputIsTerminal }
+
+  /// What was chosen of the run, as it was said.
+  private var part: String {
+    let chosen =
+      [("--from", from), ("--to", to)].compactMap { name, value in value.map { "\(name) \($0)" } }
+      + phases.map { "--phase \($0)" } + repetitions.map { "--repetition \($0)" }
+    return chosen.isEmpty ? "the run" : chosen.joined(separator: " ")
   }
 
   private func exportSuite() throws {

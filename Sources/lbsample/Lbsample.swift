@@ -44,11 +44,28 @@ struct Lbsample: ParsableCommand {
     ],
     defaultSubcommand: SampleCommand.self)
 
+  /// Bytes of stack that are enough for all that is done here, whatever the limit (ulimit -s).
+  private static let stack = 8 << 20
+  /// What other threads need of it.
+  private static let threadStack = 2 << 20
+
   static func main() {
     // A closed descriptor would become the next file that is opened, and that would get what is
     // written to it.
-    let failure = lb_hold_standard_descriptors()
+    var failure = lb_hold_standard_descriptors()
     if failure != 0 { Foundation.exit(1) }
+    var limit = rlimit()
+    let resource = __rlimit_resource_t(RLIMIT_STACK.rawValue)
+    guard unsafe getrlimit(resource, &limit) == 0, limit.rlim_cur < rlim_t(stack) else { start() }
+    // Raising the limit may not be allowed, and workloads would inherit it.
+    failure = lb_raise_thread_stacks(threadStack)
+    if failure == 0 { failure = lb_call_on_stack(stack) { Lbsample.start() } }
+    let reason = SystemError.words(failure)
+    Console.say("lbsample: no memory for a stack: \(reason); raise the limit (ulimit -s or -v)")
+    Foundation.exit(1)
+  }
+
+  private static func start() -> Never {
     // A reader that is gone and a file that may not grow are errors of the write, not ends.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)

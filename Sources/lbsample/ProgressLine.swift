@@ -57,7 +57,9 @@ final class ProgressLine: @unchecked Sendable {
     }
     let elapsed = Double(Clock.monotonic() - state.since) / 1e9
     let line = "\(parts)\(progress.activity.text) \(Readable.fixed(elapsed, 1)) s"
-    write("\r\u{1b}[K\(line.shown)")
+    // A line that wraps could not be wiped.
+    let room = Console.terminalSize(of: STDERR_FILENO).columns - 1
+    write("\r\u{1b}[K\(line.shown.prefix(room))")
   }
 
   private func write(_ text: String) {

@@ -50,7 +50,9 @@ final class RunEvents: Sendable {
   ) throws(LBError) {
     self.services = services
     destination = try options.events.map { path throws(LBError) in
-      try TextDestination(path: path, unless: services.stop, appending: isResumed)
+      // A run does not wait for who might want to know of it.
+      try TextDestination(
+        path: path, unless: services.stop, appending: isResumed, isReadAlready: true)
     }
     try Formats.check(options.eventFormat, of: ["json", "lb"], option: "--event-format")
     prefix = options.eventFormat == "lb" ? "LB_EVENT " : ""
@@ -86,9 +88,20 @@ final class RunEvents: Sendable {
     step.limit = isStopped ? Self.haste : StopCoordinator.limit
     // A stop ends all but the last word of it.
     if entry.kind == "run.end" { step.atStop = .goesOn }
+    let before = services.spawner.children()
     if let failure = step.run(services, StopCoordinator(clock: services.clock)) {
       complain(failure.message)
     }
+    // What it leaves behind before the run's end is ended with what others do.
+    if entry.kind == "run.end" { endRest(of: before) }
+  }
+
+  private func endRest(of before: Set<Int32>) {
+    let count = services.spawner.killRemaining(
+      except: before, until: services.clock.deadline(in: StopCoordinator.limit))
+    guard count > 0 else { return }
+    let (processes, were) = count == 1 ? ("process", "was") : ("processes", "were")
+    Console.say("lbsample: \(count) \(processes) of --notify outlived the run and \(were) killed")
   }
 
   private func complain(_ message: String) {

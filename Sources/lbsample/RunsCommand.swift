@@ -264,14 +264,20 @@ struct RunsShow: ParsableCommand {
       // The first half of what is kept is the beginning, the second one the end.
       let missing = total > UInt64(output.count) ? total - UInt64(output.count) : 0
       let head = missing == 0 ? output.count : output.count - output.count / 2
-      try Console.write(Array(output[..<head]), to: 1, path: Console.outputName)
+      try Self.write(output[..<head])
       if missing > 0 {
         let verb = missing == 1 ? "is" : "are"
         try Console.write("\n--- \(Counted.text(missing, "byte")) \(verb) not kept\n")
       }
-      try Console.write(Array(output[head...]), to: 1, path: Console.outputName)
+      try Self.write(output[head...])
       if let last = output.last, last != UInt8(ascii: "\n") { try Console.write("\n") }
     }
+  }
+
+  /// A program gets the output as it was; a terminal would act on what is in it.
+  private static func write(_ output: ArraySlice<UInt8>) throws(LBError) {
+    let bytes = Console.outputIsTerminal ? Console.shown(output) : Array(output)
+    try Console.write(bytes, to: STDOUT_FILENO, path: Console.outputName)
   }
 }
 

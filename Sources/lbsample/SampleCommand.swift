@@ -308,7 +308,7 @@ struct SampleCommand: ParsableCommand {
         return try csv.sink(reader, writer: writer, notice: notice)
       }
       let shown: TextWriter = { bytes throws(LBError) in
-        try destination.write(Array(String(decoding: bytes, as: UTF8.self).shown.utf8))
+        try destination.write(Console.shown(bytes))
       }
       return try csv.sink(reader, writer: shown, notice: notice)
     case "ndjson":
@@ -373,8 +373,9 @@ enum TableStyle {
     style.ellipsis = isUTF8(environment) ? "…" : "~"
     if onTerminal {
       style.window = {
+        let size = Console.terminalSize()
         // Three lines of headings stand above, one is free below.
-        Console.terminalSize().map { (width: $0.columns, pageRows: max(5, $0.rows - 4)) }
+        return (width: size.columns, pageRows: max(5, size.rows - 4))
       }
       if let window = style.window?() { (style.width, style.pageRows) = window }
     }

@@ -99,4 +99,76 @@ import Testing
     #expect(lines(command).last == "cleanup")
     #expect(outcome.output.contains("during --cleanup"), "\(outcome.output)")
   }
+
+  private func isAlive(_ pattern: String) throws -> Bool {
+    let search = try Process.run(
+      URL(fileURLWithPath: "/bin/sh"), arguments: ["-c", "ps ax -o args | grep -q '^\(pattern)'"])
+    search.waitUntilExit()
+    return search.terminationStatus == 0
+  }
+
+  /// A server that a hook begins lives until the end of the run, and no longer.
+  @Test(arguments: ["setup", "prepare", "conclude", "cleanup"])
+  func whatAHookLeavesBehindEndsWithTheRun(_ hook: String) throws {
+    let command = try Command()
+    let place = ["setup", "prepare", "conclude", "cleanup"].firstIndex(of: hook) ?? 0
+    let (one, other) = ("sleep 986.\(place)1", "sleep 986.\(place)2")
+    let outcome = try run(command, ["--\(hook)", "\(one) & setsid \(other) & exit 0"])
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(
+      outcome.output.contains(
+        "2 processes of hooks, ready_command or phases outlived the run and were killed"),
+      "\(outcome.output)")
+    #expect(try !isAlive("sleep 986\\.\(place)"))
+    #expect(try command("runs", "show", "last", "--journal").output.contains("run.orphans"))
+  }
+
+  @Test func aServerOfSetupIsThereForTheWorkload() throws {
+    let command = try Command()
+    let outcome = try run(
+      command, ["--setup", "setsid sleep 985.5 & exit 0"], "pgrep -f '^sleep 985.5'")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.output.contains("1 process of hooks"), "\(outcome.output)")
+    #expect(try !isAlive("sleep 985\\.5"))
+  }
+
+  @Test func whatANoticeLeavesBehindEndsWithTheRun() throws {
+    let command = try Command()
+    let outcome = try run(command, ["--notify", "setsid sleep 984.5 & exit 0"])
+    #expect(outcome.code == 0)
+    #expect(
+      outcome.error.contains("1 process of --notify outlived the run and was killed"),
+      "\(outcome.error)")
+    #expect(try !isAlive("sleep 984\\.5"))
+  }
+
+  @Test func whatReadyCommandAndMembersLeaveBehindEndsWithTheRun() throws {
+    let command = try Command()
+    try command.folder.write(
+      "plan.toml",
+      """
+      [[phase]]
+      name = "server"
+      kind = "background"
+      command = ["sleep", "60"]
+      ready_command = "setsid sleep 983.1 & exit 0"
+
+      [[phase]]
+      name = "p"
+      kind = "parallel"
+
+      [[phase.member]]
+      name = "x"
+      measured = true
+      command = ["sleep", "0.2"]
+
+      [[phase.member]]
+      name = "y"
+      command = ["sh", "-c", "setsid sleep 983.2 & kill -STOP $$"]
+      """)
+    let outcome = try command("run", "--cpu", "--plan", command.folder.file("plan.toml"))
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(outcome.output.contains("2 processes of hooks"), "\(outcome.output)")
+    #expect(try !isAlive("sleep 983\\."))
+  }
 }

@@ -22,6 +22,15 @@ import Testing
     try JSONDecoder().decode(RunResult.self, from: Data(outcome.output.utf8))
   }
 
+  @Test func aMistakeIsOneLineWhateverItsNameHolds() throws {
+    let command = try Command()
+    let text = "[[phase]]\nname = \"a\\nb\\u001B[31m\"\ncommand = \"true\"\n"
+    let outcome = try run(command, "--plan", try write(command, "plan.toml", text))
+    #expect(outcome.code == 2, "\(outcome.error)")
+    let lines = outcome.error.split(separator: "\n")
+    #expect(lines.count == 1 && outcome.error.contains(#"a\nb\u{1B}[31m: "#), "\(outcome.error)")
+  }
+
   @Test func aSoftPlanSkipsWhatIsWrong() throws {
     let command = try Command()
     let text = """

@@ -356,6 +356,79 @@ import Testing
     process.interrupt()
   }
 
+  /// Runs the command on a terminal to its end.
+  private func onTerminal(
+    _ command: Command, columns: UInt16, _ variables: [String: String] = [:],
+    _ arguments: [String]
+  ) throws -> String {
+    let terminal = try Terminal(columns: columns)
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: Command.path)
+    process.arguments = arguments
+    process.environment = command.environment.merging(["NO_COLOR": "1"]) { $1 }
+      .merging(variables) { $1 }
+    process.standardOutput = terminal.ownEnd
+    process.standardError = FileHandle.nullDevice
+    try process.run()
+    // A terminal that nobody reads takes a page or two.
+    while process.isRunning {
+      _ = terminal.text()
+      usleep(5000)
+    }
+    process.waitUntilExit()
+    return terminal.text()
+  }
+
+  /// A terminal that does not know its size is as wide as the environment says, or 80 columns.
+  @Test(arguments: [("", 80), ("50", 50), ("0", 80), ("wide", 80)])
+  func aTerminalWithoutASizeHasOne(_ said: String, _ width: Int) throws {
+    let text = try onTerminal(
+      try Command(), columns: 0, ["COLUMNS": said],
+      ["--cpu", "--memory", "--vm", "--load", "--protocols", "-i", "50ms", "-c", "2"])
+    let lines = text.split(separator: "\n")
+    #expect(lines.count >= 4 && lines.allSatisfy { $0.count <= width }, "\(text)")
+    #expect(lines.contains { $0.count > width - 12 }, "and uses it: \(text)")
+  }
+
+  @Test func theBusiestProcessesFitTheWindow() throws {
+    let text = try onTerminal(
+      try Command(), columns: 60, [:],
+      ["--cpu", "--top", "3", "--top-interval", "50ms", "-i", "50ms", "-c", "3"])
+    let lines = text.split(separator: "\n")
+    #expect(lines.contains { $0.contains("pid  cpu %") }, "\(text)")
+    #expect(lines.allSatisfy { $0.count <= 60 }, "\(text)")
+  }
+
+  /// A terminal would act on what is in a workload's output; a program gets it as it is.
+  @Test func aKeptOutputIsShownOnATerminal() throws {
+    let command = try Command()
+    let run = try command("run", "--cpu", "--", "printf", "\\033[31mred\\033]0;title\\007\\ttab\\n")
+    #expect(run.code == 0, "\(run.error)")
+    let text = try onTerminal(
+      command, columns: 100, [:], ["runs", "show", "last", "--show-output"])
+    #expect(text.contains("\\u{1B}[31mred\\u{1B}]0;title\\u{07}\ttab"), "\(text)")
+    #expect(!text.contains("\u{1b}"))
+    let plain = try command("runs", "show", "last", "--show-output")
+    #expect(plain.output.contains("\u{1b}[31mred\u{1b}]0;title\u{07}\ttab\n"))
+  }
+
+  @Test(arguments: ["csv", "ndjson", "table"])
+  func anExportOfNothingSaysSo(_ format: String) throws {
+    let command = try Command()
+    let file = command.folder.file("rec.lbsample")
+    #expect(try command("--cpu", "-i", "50ms", "-c", "3", "--record", file).code == 0)
+    let nothing = try command("export", file, "--format", format, "--from", "10s")
+    #expect(nothing.code == 0)
+    #expect(
+      nothing.error.contains(
+        "no sample lies in --from 10s; --from and --to count from the first sample of the run"),
+      "\(nothing.error)")
+    let some = try command("export", file, "--format", format, "--from", "0s", "--to", "10s")
+    #expect(some.code == 0 && !some.error.contains("no sample"), "\(some.error)")
+    let quiet = try command("export", file, "--format", format, "--from", "10s", "--quiet")
+    #expect(quiet.code == 0 && quiet.error == "")
+  }
+
   @Test func whatHasNoRowInTimeIsSaid() throws {
     let outcome = try Command()("--links", "--cpu", "-i", "50ms", "-c", "1")
     #expect(outcome.code == 0, "\(outcome.error)")

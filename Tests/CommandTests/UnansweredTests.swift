@@ -62,6 +62,78 @@ import Testing
     #expect(code == 143 || code == 2 || code == 5, "\(code): \(text)")
   }
 
+  /// No limit of time would end the wait for the other end of a FIFO.
+  @Test(
+    arguments: [
+      ("--input f -- cat", 2, "--input f: nobody writes to this FIFO; start its writer first"),
+      (
+        "--events f -- true", 5,
+        "f: cannot be opened for writing: nobody reads this FIFO; start its"
+      ),
+      (
+        "--result f -- true", 5,
+        "f: cannot be opened for writing: nobody reads this FIFO; start its"
+      ),
+      ("--workload-output f -- true", 2, "--workload-output f cannot be opened"),
+    ] as [(String, Int32, String)])
+  func aRunDoesNotWaitForTheOtherEndOfAFIFO(
+    _ options: String, _ code: Int32, _ words: String
+  ) throws {
+    let (ended, text) = try shell("mkfifo f; $0 run --cpu --timeout 1s \(options)")
+    #expect(ended == code && text.contains(words), "\(ended): \(text)")
+  }
+
+  @Test func aFIFOWithAWriterIsAnInput() throws {
+    let (code, text) = try shell(
+      """
+      mkfifo f; (sleep 0.5; echo payload > f) & (sleep 2 > f) & sleep 0.1
+      $0 run --cpu --input f -- cat && $0 runs show last --show-output
+      """)
+    #expect(code == 0 && text.contains("payload"), "\(code): \(text)")
+    // A pipe whose end has come is an empty input.
+    let (ended, words) = try shell("true | $0 run --cpu --input /dev/stdin -- cat")
+    #expect(ended == 0, "\(ended): \(words)")
+  }
+
+  /// A pattern that can be matched in endless ways does not keep the run from a stop.
+  @Test func aStopDoesNotWaitForAPattern() throws {
+    let (code, text) = try shell(
+      """
+      $0 run --cpu --metric 'x=((a+)+)$' -- echo aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab & pid=$!
+      sleep 2; kill -TERM $pid; wait $pid
+      """)
+    #expect(code == 143, "\(code): \(text)")
+  }
+
+  /// What a thread has of stack follows the same limit.
+  @Test(arguments: [64, 128, 256]) func aSmallStackIsEnough(_ limit: Int) throws {
+    let (code, text) = try shell("ulimit -s \(limit); $0 run -r 2 -- sh -c 'ulimit -s'")
+    #expect(code == 0, "\(code): \(text)")
+    let (shown, output) = try shell(
+      "ulimit -s \(limit); $0 run -- sh -c 'ulimit -s' && $0 runs show last --show-output")
+    #expect(shown == 0 && output.contains("\n\(limit)\n"), "it is the workload's: \(output)")
+  }
+
+  /// libdispatch waits for ever for a thread that it cannot have.
+  @Test(
+    .enabled(if: geteuid() == 0, "the limit does not hold for root, and another user takes root"),
+    arguments: 1...8)
+  func tooFewThreadsAreAnError(_ limit: Int) throws {
+    let (code, text) = try shell(
+      """
+      chmod 777 .; cp $0 own; chmod 755 own; mkdir runs; chmod 777 runs
+      for n in 1 2; do
+        setpriv --reuid=\(54_320 + limit) --regid=54321 --clear-groups \
+          prlimit --nproc=\(limit) ./own run --cpu --runs-dir runs -- true
+        code=$?; [ $code -le 5 ] || exit $code
+      done
+      setpriv --reuid=\(54_320 + limit) --regid=54321 --clear-groups \
+        prlimit --nproc=\(limit) ./own runs list --runs-dir runs; code=$?
+      [ $code -le 5 ] || exit $code
+      """)
+    #expect(code == 0, "\(code): \(text)")
+  }
+
   /// A FIFO in the place of a kernel's file is none of its files, wherever it stands.
   @Test(arguments: ["proc/stat", "sys/devices/system/cpu/online", "sys/devices/system/node/online"])
   func aFIFOIsNoSource(_ path: String) throws {

@@ -119,6 +119,43 @@ private final class Window: Sendable {
     #expect(details == ["no room in the table for net.rx_bytes[eth0]"])
   }
 
+  @Test func recordsFitTheWindow() throws {
+    let fields = [
+      MetricDescription("pid", .count, .gauge, meaning: "process"),
+      MetricDescription("comm", .text, .gauge, meaning: "name"),
+    ]
+    var meta = meta()
+    meta.records = [
+      RecordSchema(collector: "top", stream: 0, name: "busiest", fields: fields, rowsPerTick: 2)
+    ]
+    let lines = Lines()
+    let window = Window(200)
+    var style = TableSink.Style(width: 200, colour: true)
+    style.window = { (width: window.width.withLock { $0 }, pageRows: 3) }
+    let sink = TableSink(
+      reader: StreamReader(raw: false), style: style,
+      clock: { "0000000\($0 / 1_000_000_000)" }, writer: lines.write, notice: { _ in })
+    try sink.begin(meta)
+    try sink.layout(cpuLayout(["all"]))
+    let name: UInt64 = 0x6873  // sh
+    for tick in 0...5 as ClosedRange<UInt64> {
+      window.width.withLock { $0 = tick > 2 ? 30 : 200 }
+      try send([tick, tick], header(tick), to: sink)
+      var records = header(tick)
+      records.kind = .records
+      let rows: [UInt64] = [7, name]
+      try sink.records(records, rows.span)
+      try sink.commit(watermark: tick * 1_000_000_000 + 500_000_000)
+    }
+    let own = lines.lines.filter { $0.contains("pid  cpu %") || $0.contains(" 7  ") }
+    let widths = own.map { line in
+      line.replacing("\u{1b}[4m", with: "").replacing("\u{1b}[0m", with: "").count
+    }
+    #expect(widths.contains { $0 > 60 } && widths.last == 30, "\(own)")
+    #expect(own.filter { $0.hasSuffix("…") || $0.hasSuffix("…\u{1b}[0m") }.count >= 3, "\(own)")
+    #expect(own.first?.hasSuffix("command\u{1b}[0m") == true && own.last?.hasSuffix("…") == true)
+  }
+
   @Test func recordsHaveOneHeadingAScreenAndATimeEach() throws {
     let fields = [
       MetricDescription("pid", .count, .gauge, meaning: "process"),

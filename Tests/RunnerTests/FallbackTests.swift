@@ -1,3 +1,4 @@
+import LinuxSystem
 import Runner
 import SampleModel
 import TestSupport
@@ -174,5 +175,54 @@ private struct NoFiles: PlanSource {
     let json = KeptOutput(Array("a remark\r\n{\r\n\"a\": 3\r\n}\r\nbye\r\n".utf8))
     #expect(try metric("n=a", json: true).value(in: json) == 3)
     #expect("a\r\nb\n\nc".lines.map(String.init) == ["a", "b", "", "c"])
+  }
+
+  /// Each letter more makes three times as many ways to try.
+  private func endless(_ letters: Int) -> KeptOutput {
+    KeptOutput(Array("\(String(repeating: "a", count: letters))b\n".utf8))
+  }
+
+  @Test func aPatternThatTakesTooLongIsGivenUp() throws {
+    let metrics = [try metric("n=b"), try metric("x=((a+)+)$"), try metric("y=a", json: true)]
+    let search = MetricSearch.run(
+      metrics, in: endless(15), stop: try StopFlag(), limit: 10_000_000)
+    guard case .abandoned(let error) = search else {
+      Issue.record("\(search)")
+      return
+    }
+    #expect(error.category == .outputParse)
+    for words in ["workload.x: ", " ((a+)+)$ took too long", "within 10ms", "write a+"] {
+      #expect(error.message.contains(words), "\(error.message)")
+    }
+  }
+
+  @Test func aStopEndsTheSearchForAMetric() throws {
+    let stop = try StopFlag()
+    stop.raise(reason: 15)
+    let search = MetricSearch.run([try metric("x=((a+)+)$")], in: endless(16), stop: stop)
+    guard case .stopped = search else {
+      Issue.record("\(search)")
+      return
+    }
+    // What is found at once is not lost with it.
+    let output = KeptOutput(Array("n=7\n".utf8))
+    guard
+      case .ended(let numbers) = MetricSearch.run([try metric("n=n=(.)")], in: output, stop: stop)
+    else {
+      Issue.record("there was time enough")
+      return
+    }
+    #expect(try numbers.map { try $0.get() } == [7])
+  }
+
+  @Test func metricsAreFoundInTheirOrder() throws {
+    let metrics = [try metric("a=a=(.)"), try metric("c=c=(.)"), try metric("b=b=(.)")]
+    let output = KeptOutput(Array("a=1 b=2\n".utf8))
+    guard case .ended(let found) = MetricSearch.run(metrics, in: output, stop: try StopFlag())
+    else {
+      Issue.record("there was time enough")
+      return
+    }
+    #expect(found.map { try? $0.get() } == [1, nil, 2])
   }
 }

@@ -111,6 +111,13 @@ const char *lb_argument(int index);
 // Gives descriptors 0 to 2 that are closed to /dev/null, for reading: no file that is opened later gets
 // their numbers. 0 or errno.
 int lb_hold_standard_descriptors(void);
+// pthread_setattr_default_np(3): new threads have stacks of at least so many bytes. 0 or errno.
+int lb_raise_thread_stacks(size_t bytes);
+// swapcontext(3): calls body in this thread, on a stack of its own. 0 or errno.
+int lb_call_on_stack(size_t bytes, void (*body)(void));
+// tee(2): 1 where a FIFO with a name that was opened for reading is empty and nobody writes to it,
+// else 0, or -errno.
+int lb_is_deserted(int fifo);
 // memfd_create(2) with room for `bytes`: a descriptor or -errno.
 int lb_memory_file(int64_t bytes);
 // Maps the pages of shared `memory` a second time, at `place`. 0 or errno.

@@ -20,9 +20,10 @@ package final class PlanProblems {
   /// Characters of a message: a value that somebody wrote may have many more.
   private static let limit = 1000
 
-  /// Adds one.
+  /// Adds one, in one line, whatever the values that it names hold.
   package func add(_ place: String, _ message: String) {
-    let problem = PlanProblem(place: place, message: message.shortened(to: Self.limit))
+    let line = message.lines.joined(separator: "\\n")
+    let problem = PlanProblem(place: place, message: line.shortened(to: Self.limit))
     if !all.contains(problem) { all.append(problem) }
   }
 
