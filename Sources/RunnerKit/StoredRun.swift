@@ -33,7 +33,7 @@ public final class StoredRun {
     var selection = RunReplay.Selection()
     if let attempt { selection.brackets = Set([attempt.bracket].compactMap { $0 }) }
     try withoutActuallyEscaping(body) { body throws(LBError) in
-      try RunReplay(reader, selection: selection).play(into: SnapshotSink(body))
+      _ = try RunReplay(reader, selection: selection).play(into: SnapshotSink(body))
     }
   }
 
