@@ -5,19 +5,24 @@ import Glibc
 package final class ControlSocket: Sendable {
   package let path: String
   private let descriptor: Int32
+  /// Which one was made: what has its name by the end may be another.
+  private let identity: FileIdentity?
 
   /// Listens at `path`; a socket that nobody listens at any more is taken over.
   package init(path: String) throws(SystemError) {
+    // Without a name it would be one of the abstract ones, which no mode protects.
+    guard !path.isEmpty else { throw SystemError("listening", errno: EINVAL, reason: "no path") }
     // Before any property is set: the deinit of a whole object would remove another one's socket.
     let number = unsafe lb_unix_listen(path)
     guard number >= 0 else { throw SystemError("listening", errno: -number, path: path) }
     self.path = path
     descriptor = number
+    identity = Directories.identity(path)
   }
 
   deinit {
     close(descriptor)
-    _ = unsafe unlink(path)
+    if identity != nil, Directories.identity(path) == identity { _ = unsafe unlink(path) }
   }
 
   /// Readable when somebody connects.

@@ -184,6 +184,13 @@ package enum SmallFile {
   ) throws(SystemError) -> [UInt8] {
     let file =
       ofAnyKind ? try OwnedDescriptor(open: path, O_RDONLY) : try OwnedDescriptor(text: path)
+    return try read(file, path, limit: limit)
+  }
+
+  /// The same of a file that is open, which is called `path`.
+  package static func read(
+    _ file: borrowing OwnedDescriptor, _ path: String, limit: Int = 1 << 24
+  ) throws(SystemError) -> [UInt8] {
     var bytes: [UInt8] = []
     var chunk = [UInt8](repeating: 0, count: 1 << 14)
     while true {

@@ -155,7 +155,8 @@ package struct RunDirectory: Sendable {
     }
     let files = try files()
     if run == "last" {
-      if let newest = files.first { return newest }
+      // Of a directory that several users have, one's own.
+      if let newest = files.first(where: Self.isOwn) { return newest }
       throw LBError(
         .configuration, "there is no run in \(path) yet: lbsample run -- COMMAND makes one",
         context: ErrorContext(path: path))
@@ -170,6 +171,12 @@ package struct RunDirectory: Sendable {
       : "\(run) is the beginning of \(matches.count) runs: "
         + matches.prefix(5).map(Self.id(ofFile:)).joined(separator: ", ")
     throw LBError(.configuration, problem, context: ErrorContext(path: path))
+  }
+
+  /// Whether a file is the caller's.
+  static func isOwn(_ path: String) -> Bool {
+    var facts = stat()
+    return unsafe stat(path, &facts) == 0 && facts.st_uid == geteuid()
   }
 
   /// The run id in a file's name.

@@ -98,6 +98,7 @@ package final class RunWriter: @unchecked Sendable {
     do {
       queue = try Self.openLog(path)
       runID = try queue.write { db in
+        try Schema.check(db, path, mayLackTables: false)
         guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
           throw LBError(.resultPersistence, "\(path) contains no run to go on with")
         }

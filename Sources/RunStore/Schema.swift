@@ -1,3 +1,4 @@
+import Foundation
 import GRDB
 import SampleModel
 
@@ -45,6 +46,7 @@ enum Schema {
           + "\(Self.version). Use the lbsample version that wrote the file",
         context: ErrorContext(path: path))
     }
+    try refuseForeign(db, path)
     guard !mayLackTables else { return }
     let found = try Set(
       String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table'"))
@@ -55,6 +57,30 @@ enum Schema {
         "\(path): corrupt: table \(first) is missing"
           + (missing.count > 1 ? ", and \(missing.count - 1) more" : ""),
         context: ErrorContext(path: path))
+    }
+  }
+
+  /// A view or a trigger is a program that its maker has reading or writing execute.
+  private static func refuseForeign(_ db: Database, _ path: String) throws {
+    let ours = Set(
+      ([tables] + steps).flatMap { $0.split(separator: ";") }
+        .map { $0.trimmingCharacters(in: .whitespacesAndNewlines) })
+    let rows = try Row.fetchAll(
+      db,
+      sql: """
+        SELECT type, name, sql FROM sqlite_master
+          WHERE type NOT IN ('table', 'index') OR sql LIKE 'CREATE VIRTUAL%'
+        """)
+    for row in rows {
+      let sql: String? = try row.value("sql")
+      guard let sql, ours.contains(sql) else {
+        let (type, name): (String, String) = (try row.value("type"), try row.value("name"))
+        throw LBError(
+          .resultPersistence,
+          "\(path): not as lbsample writes it: it has the \(type) \(name). It is not read: whoever "
+            + "made that could have anything executed",
+          context: ErrorContext(path: path))
+      }
     }
   }
 

@@ -47,6 +47,12 @@ package struct HostChange: Sendable, Hashable {
     self.value = value
   }
 
+  /// A setting, whatever it is to be.
+  fileprivate init(_ name: Name, _ value: String) {
+    self.name = name
+    self.value = value
+  }
+
   /// The kernel's files that hold it here, with what they are to say.
   func files(_ roots: MountRoots) -> [(path: String, value: String)] {
     switch name {
@@ -87,6 +93,8 @@ package final class HostChanges {
   /// another run would take what this one has set for what was there before.
   private var held: [Lock: Int32] = [:]
   private var descriptors = DescriptorList()
+  /// The file of former values, once it is open.
+  private var state: Int32?
   /// Those that nobody else may lock: one that was changed is not shared again under another name.
   private var exclusive: Set<Int32> = []
 
@@ -107,7 +115,9 @@ package final class HostChanges {
     statePath = Self.state(ofRun: file)
   }
 
-  /// Where the former values of a run's host are kept while it runs.
+  /// Where the former values of a run's host are kept while it runs. What stands there is acted on
+  /// by root: it is believed only where nobody else can have written it (`Trust`), and of what it
+  /// says only the settings that there are, with values that they can have.
   package static func state(ofRun file: String) -> String { file + ".host" }
 
   /// Applies those that last for the run.
@@ -186,10 +196,9 @@ package final class HostChanges {
       if before.contains("\n") || before.contains("\t") {
         throw SystemError("keeping what it says", errno: EINVAL, path: path)
       }
-      let state = try OwnedDescriptor(
-        open: statePath, O_WRONLY | O_CREAT | O_APPEND, mode: 0o644)
-      try writeAll(Array("\(path)\t\(before)\n".utf8).span, to: state.number)
-      fsync(state.number)
+      let state = try openState()
+      try writeAll(Array("\(path)\t\(before)\n".utf8).span, to: state)
+      fsync(state)
       isChanged = true
     } catch {
       throw refusal(change, error)
@@ -200,31 +209,98 @@ package final class HostChanges {
     do throws(SystemError) { try Self.write(value, path) } catch { throw refusal(change, error) }
   }
 
+  /// The file of former values: a new one, or that of an earlier session of the run.
+  private func openState() throws(SystemError) -> Int32 {
+    if let state { return state }
+    if let reason = Trust.problem(ofDirectory: Self.folder(of: statePath)) {
+      throw SystemError(
+        "open", errno: EINVAL, path: statePath,
+        reason: "others could change what is to be put back (\(reason)); record elsewhere")
+    }
+    let file: OwnedDescriptor
+    let flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK
+    do throws(SystemError) {
+      file = try OwnedDescriptor(open: statePath, flags | O_CREAT | O_EXCL, mode: 0o600)
+    } catch {
+      guard error.errno == EEXIST else { throw error }
+      file = try OwnedDescriptor(open: statePath, flags)
+      if let reason = Trust.problem(of: file) {
+        throw SystemError("open", errno: EINVAL, path: statePath, reason: reason)
+      }
+    }
+    let number = descriptors.add(file)
+    state = number
+    return number
+  }
+
+  private static func folder(of path: String) -> String {
+    path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+  }
+
+  /// Whether a former value is one of a setting that there is here.
+  private static func isSetting(_ path: String, _ value: String, _ roots: MountRoots) -> Bool {
+    HostChange.Name.allCases.contains { name in
+      let files = HostChange(name, "").files(roots)
+      guard name != .dropCaches, files.contains(where: { $0.path == path }) else { return false }
+      switch name {
+      case .aslr: return ["0", "1", "2"].contains(value)
+      case .turbo: return ["0", "1"].contains(value)
+      default:
+        return (1...32).contains(value.utf8.count)
+          && value.utf8.allSatisfy { $0 == 95 || $0 == 45 || $0 &- 48 < 10 || ($0 | 32) &- 97 < 26 }
+      }
+    }
+  }
+
   /// Puts everything back; gives what could not be.
   package func restore() throws(LBError) -> [LBError] {
     // They stay locked until they are as they were; whoever shares one has none of ours changed.
-    defer { (held, descriptors, exclusive) = ([:], DescriptorList(), []) }
+    defer { (held, descriptors, exclusive, state) = ([:], DescriptorList(), [], nil) }
     guard isChanged else { return [] }
-    let (restored, failures) = Self.restore(statePath) { path throws(SystemError) in
+    let (restored, failures) = Self.restore(statePath, roots) { path throws(SystemError) in
       try Self.lock(try hold(path), path, LOCK_EX)
     }
     for line in restored { try journal.record(.notice, Self.restored, line) }
     return failures
   }
 
-  /// Puts back what a run that is gone had changed; gives what was done, and what could not be.
-  package static func restore(_ statePath: String) -> (restored: [String], failures: [LBError]) {
+  /// Puts back what a run that is gone had changed of this host; gives what was done, and what
+  /// could not be.
+  package static func restore(
+    _ statePath: String, _ roots: MountRoots
+  ) -> (restored: [String], failures: [LBError]) {
     let files = DescriptorList()
-    return restore(statePath) { path throws(SystemError) in
+    return restore(statePath, roots) { path throws(SystemError) in
       let file = files.add(try OwnedDescriptor(open: path, O_RDONLY))
       try lock(file, path, LOCK_EX)
     }
   }
 
+  /// What stands in the file of former values; throws why it is not believed.
+  private static func formerValues(_ statePath: String) throws(SystemError) -> String {
+    let file = try OwnedDescriptor(open: statePath, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+    let reason = Trust.problem(of: file) ?? Trust.problem(ofDirectory: folder(of: statePath))
+    if let reason {
+      throw SystemError(
+        "open", errno: EINVAL, path: statePath,
+        reason: "not believed: \(reason); look at it, and remove it")
+    }
+    return String(decoding: try SmallFile.read(file, statePath), as: UTF8.self)
+  }
+
   private static func restore(
-    _ statePath: String, _ lock: (String) throws(SystemError) -> Void
+    _ statePath: String, _ roots: MountRoots, _ lock: (String) throws(SystemError) -> Void
   ) -> (restored: [String], failures: [LBError]) {
-    guard let text = SmallFile.text(statePath) else { return ([], []) }
+    let text: String
+    do throws(SystemError) {
+      text = try formerValues(statePath)
+    } catch {
+      guard error.errno != ENOENT else { return ([], []) }
+      let failure = LBError(
+        .gate, "\(statePath): \(error.reason)",
+        context: ErrorContext(path: statePath, errno: error.errno))
+      return ([], [failure])
+    }
     var restored: [String] = []
     var failures: [LBError] = []
     // The last change first: a file that was changed twice gets its first value.
@@ -232,6 +308,10 @@ package final class HostChanges {
       let parts = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
       guard parts.count == 2 else { continue }
       do throws(SystemError) {
+        guard isSetting(parts[0], parts[1], roots) else {
+          throw SystemError(
+            "restore", errno: EINVAL, path: parts[0], reason: "no setting of this host")
+        }
         try lock(parts[0])
         try write(parts[1], parts[0])
         restored.append("\(parts[0]) is \(parts[1]) again")
@@ -247,7 +327,7 @@ package final class HostChanges {
   }
 
   private static func write(_ value: String, _ path: String) throws(SystemError) {
-    let file = try OwnedDescriptor(open: path, O_WRONLY | O_TRUNC)
+    let file = try OwnedDescriptor(open: path, O_WRONLY | O_TRUNC | O_NOFOLLOW)
     try writeAll(Array(value.utf8).span, to: file.number)
   }
 }

@@ -15,40 +15,60 @@ struct ConfigurationFile {
   private(set) var entries: [Entry] = []
   private(set) var problems: [String] = []
 
-  /// The file that applies: `--config`, else ./collectors.conf if nobody but its owner (the
-  /// caller or root) can write it, else the user's, else the host's; nil when there is none.
+  /// The file that applies: `--config`, else ./collectors.conf, else the user's, else the host's;
+  /// nil when there is none. One that was found, rather than named, is believed only if nobody but
+  /// its owner (the caller or root) can change it.
   static func find(explicit: String?, environment: [String: String]) throws(LBError) -> Self? {
-    if let explicit { return try Self(path: explicit) }
-    if FileManager.default.fileExists(atPath: "collectors.conf") {
-      guard let reason = distrust("collectors.conf") else {
-        return try Self(path: "collectors.conf")
-      }
-      Console.say("lbsample: ignoring ./collectors.conf: \(reason)")
-    }
+    if let explicit { return try Self(TOMLFile(explicit, title: title), explicit) }
     let home = environment["HOME"] ?? NSHomeDirectory()
     let user = environment["XDG_CONFIG_HOME"] ?? home + "/.config"
-    for path in ["\(user)/lbsample/collectors.conf", "/etc/lbsample/collectors.conf"]
-    where FileManager.default.fileExists(atPath: path) {
-      return try Self(path: path)
+    // Whoever may write here may have put a link here; at home one keeps links to such files.
+    if let here = try found("collectors.conf", O_NOFOLLOW) { return here }
+    for path in ["\(user)/lbsample/collectors.conf", "/etc/lbsample/collectors.conf"] {
+      if let file = try found(path, 0) { return file }
     }
     return nil
   }
 
-  /// Why a file is not to be trusted, nil where it is.
-  private static func distrust(_ path: String) -> String? {
-    var facts = stat()
-    guard unsafe stat(path, &facts) == 0 else { return "it cannot be examined" }
-    guard facts.st_uid == getuid() || facts.st_uid == 0 else { return "not owned by you or root" }
-    return facts.st_mode & 0o022 == 0
-      ? nil : "writable by group or others; fix: chmod go-w \(path)"
+  private static let title = "configuration file"
+
+  /// The file at `path`, opened once and judged by its descriptor; nil where there is none, and where
+  /// it is passed over, which is said.
+  private static func found(_ path: String, _ flags: Int32) throws(LBError) -> Self? {
+    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    let file: OwnedDescriptor
+    do throws(SystemError) {
+      file = try OwnedDescriptor(open: path, O_RDONLY | O_NONBLOCK | flags)
+    } catch {
+      if ![ENOENT, ENOTDIR].contains(error.errno) {
+        ignore(path, error.errno == ELOOP ? "a symbolic link" : error.reason)
+      }
+      return nil
+    }
+    if let reason = Trust.problem(of: file) {
+      let fix = reason.hasPrefix("writable") ? "; fix: chmod go-w \(path)" : ""
+      ignore(path, reason + fix)
+      return nil
+    }
+    if let reason = Trust.problem(ofDirectory: folder) {
+      ignore(path, "its directory can be changed by others: \(reason)")
+      return nil
+    }
+    return try Self(TOMLFile(file, path, title: title), path)
+  }
+
+  private static func ignore(_ path: String, _ reason: String) {
+    Console.say("lbsample: ignoring \(path.hasPrefix("/") ? "" : "./")\(path): \(reason)")
+  }
+
+  /// Checks a file, which is called `path`, against the schema.
+  private init(_ file: TOMLFile, _ path: String) {
+    self.path = path
+    check(file.table, lines: Self.lines(of: file.text))
   }
 
   /// Reads and checks a file against the schema.
-  init(path: String) throws(LBError) {
-    self.path = path
-    let file = try TOMLFile(path, title: "configuration file")
-    check(file.table, lines: Self.lines(of: file.text))
-  }
+  init(path: String) throws(LBError) { try self.init(TOMLFile(path, title: Self.title), path) }
 
   private mutating func check(_ table: TOMLTable, lines: [String: Int]) {
     let sections = Set(SettingsSchema.keys.map { $0.name.split(separator: ".")[0] })

@@ -72,7 +72,7 @@ struct RunCommand: ParsableCommand {
     try Formats.check(format, of: ResultText.formats)
     if let resume {
       try refuseOthers()
-      let record = try RunRecord.Earlier(resume, store, sampling)
+      let record = try RunRecord.Earlier(resume, store, sampling, force: force)
       // Files that are named now are meant from here; the command goes on where it was.
       let here = FileManager.default.currentDirectoryPath
       func absolute(_ path: String?) -> String? {
@@ -188,7 +188,7 @@ struct RunCommand: ParsableCommand {
     let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)
     defer { line.close() }
     try directory.create()
-    for line in try SurroundingsOptions.recoverHost(directory) { Console.say("lbsample: \(line)") }
+    for line in try SurroundingsOptions.recoverHost(directory, sampling.roots) { Console.say("lbsample: \(line)") }
     let record =
       try earlier.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
       ?? RunRecord(

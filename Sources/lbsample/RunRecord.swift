@@ -14,12 +14,15 @@ struct RunRecord {
     /// What was decided in it.
     let decisions: EarlierDecisions
 
-    /// The run called `name`.
-    init(_ name: String, _ store: StoreOptions, _ sampling: SamplingOptions) throws {
+    /// The run called `name`; one of another user, whose command it would execute, only by `force`.
+    init(
+      _ name: String, _ store: StoreOptions, _ sampling: SamplingOptions, force: Bool
+    ) throws {
       let settings = try sampling.settings([])
       let found = try RunsLocation.directory(store, settings).resolve(name)
       // The directory will be another one.
       path = URL(fileURLWithPath: found).path
+      try RunsLocation.checkOwner(path, force: force, "--resume would execute its command as you")
       let reader = try RunReader(path: path)
       defer { reader.close() }
       _ = try reader.finishIfAbandoned()

@@ -32,12 +32,12 @@ struct RunsBundle: ParsableCommand {
     let reader = try options.open(runName)
     defer { reader.close() }
     let result = try reader.result()
-    let target = output ?? "\(result.runID).tar.gz"
-    guard !FileManager.default.fileExists(atPath: target) else {
-      throw LBError(
-        .configuration, "\(target) exists: name another file with --output",
-        context: ErrorContext(path: target))
-    }
+    // Whoever wrote the file chose its id: it becomes a name here, and must not be more than that.
+    let name = Self.component(result.runID)
+    let target = output ?? "\(name).tar.gz"
+    let archive = try Self.create(target)
+    var isPacked = false
+    defer { if !isPacked { _ = unsafe unlink(target) } }
     let staging = FileManager.default.temporaryDirectory
       .appendingPathComponent("lbsample-\(UUID().uuidString)")
     defer {
@@ -45,8 +45,11 @@ struct RunsBundle: ParsableCommand {
         Console.say("lbsample: \(staging.path) is left behind: \(error.localizedDescription)")
       }
     }
-    let folder = staging.appendingPathComponent(result.runID)
+    let folder = staging.appendingPathComponent(name)
     do {
+      // Outputs of root's are nobody else's to read meanwhile.
+      try FileManager.default.createDirectory(
+        at: staging, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
       try FileManager.default.createDirectory(
         at: folder.appendingPathComponent("outputs"), withIntermediateDirectories: true)
       for (name, bytes) in try contents(reader, result) {
@@ -57,7 +60,8 @@ struct RunsBundle: ParsableCommand {
     } catch {
       throw LBError(.resultPersistence, "\(folder.path): \(error.localizedDescription)")
     }
-    try pack(staging, result.runID, to: target)
+    try pack(staging, name, to: archive, target)
+    isPacked = true
     if !options.log.quiet { Console.say("packed \(target)") }
   }
 
@@ -95,10 +99,40 @@ struct RunsBundle: ParsableCommand {
     return packed
   }
 
-  private func pack(_ folder: URL, _ name: String, to target: String) throws(LBError) {
+  /// A text as the name of a file: letters, digits, `.`, `_` and `-`, and no point or minus first.
+  static func component(_ text: String) -> String {
+    let clean = String(
+      decoding: text.utf8.prefix(200).map { byte in
+        (byte | 0x20) &- 97 < 26 || byte &- 48 < 10 || [45, 46, 95].contains(byte) ? byte : 95
+      }, as: UTF8.self)
+    let name = clean.drop { $0 == "." || $0 == "-" }
+    return name.isEmpty ? "run" : String(name)
+  }
+
+  /// A new file, no link to another one.
+  private static func create(_ path: String) throws(LBError) -> OwnedDescriptor {
+    do throws(SystemError) {
+      return try OwnedDescriptor(
+        open: path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
+    } catch {
+      let isThere = error.errno == EEXIST
+      throw LBError(
+        isThere ? .configuration : .resultPersistence,
+        isThere
+          ? "\(path) exists: name another file with --output"
+          : "\(path): cannot be created: \(error.reason)",
+        context: ErrorContext(path: path, errno: error.errno))
+    }
+  }
+
+  private func pack(
+    _ folder: URL, _ name: String, to archive: borrowing OwnedDescriptor, _ target: String
+  ) throws(LBError) {
     let tar = Process()
     tar.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    tar.arguments = ["tar", "-C", folder.path, "-czf", target, name]
+    // To its standard output: of a name it may make a host.
+    tar.arguments = ["tar", "-C", folder.path, "-czf", "-", "--", name]
+    tar.standardOutput = FileHandle(fileDescriptor: archive.number)
     do { try tar.run() } catch {
       throw LBError(.configuration, "tar cannot be started: \(error.localizedDescription)")
     }

@@ -319,6 +319,8 @@ struct RunsRemove: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Remove stored runs.")
   @OptionGroup var options: RunOptions
+  @Flag(name: .customLong("force"), help: "Remove runs of other users too.")
+  var force = false
   @Argument(help: "Ids, unique prefixes, last, or files.")
   var runs: [String]
 
@@ -326,6 +328,7 @@ struct RunsRemove: ParsableCommand {
     let directory = try options.directory()
     for run in runs {
       let path = try directory.resolve(run)
+      try RunsLocation.checkOwner(path, force: force, "it is left alone")
       for line in try SurroundingsOptions.recoverHost(ofRun: path, isRequired: true) {
         Console.say("lbsample: \(line)")
       }

@@ -1,8 +1,18 @@
 import Foundation
+import LinuxSystem
 import RunStore
+import SampleModel
 
 /// Where result files are.
 enum RunsLocation {
+  /// Refuses a file of another user, unless by `force`; `reason` is what it would be used for.
+  static func checkOwner(_ path: String, force: Bool, _ reason: String) throws(LBError) {
+    guard !force, let user = Trust.stranger(owning: path) else { return }
+    throw LBError(
+      .configuration, "\(path) belongs to user \(user): \(reason); --force does all the same",
+      context: ErrorContext(path: path))
+  }
+
   static func directory(_ options: StoreOptions, _ settings: Settings) -> RunDirectory {
     if let given = options.runsDirectory { return RunDirectory(path: given) }
     let configured = settings["run.runs_dir"]

@@ -110,8 +110,14 @@ struct SuiteExport {
   }
 
   private static func fileName(_ name: String) -> String {
-    let plain = String(name.map { $0 == "/" || $0 == " " || $0 == "\0" ? "-" : $0 })
-    // `..` would lead out of the directory.
-    return plain.hasPrefix(".") ? "-" + plain.dropFirst() : plain
+    // By scalars: with an accent behind it a slash is another character, and still a slash.
+    let foreign: Set<Unicode.Scalar> = ["/", " ", "\0"]
+    var plain = String.UnicodeScalarView()
+    for scalar in name.unicodeScalars {
+      // `..` would lead out of the directory.
+      let isFirstPoint = plain.isEmpty && scalar == "."
+      plain.append(isFirstPoint || foreign.contains(scalar) ? "-" : scalar)
+    }
+    return String(plain)
   }
 }

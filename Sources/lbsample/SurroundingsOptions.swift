@@ -146,23 +146,26 @@ struct SurroundingsOptions: ParsableArguments {
   }
 
   /// Puts back what runs that were killed had changed of the host; says what it did.
-  static func recoverHost(_ directory: RunDirectory) throws(LBError) -> [String] {
+  static func recoverHost(
+    _ directory: RunDirectory, _ roots: MountRoots
+  ) throws(LBError) -> [String] {
     var said: [String] = []
-    for file in try directory.files() { said += try recoverHost(ofRun: file) }
+    for file in try directory.files() { said += try recoverHost(ofRun: file, roots) }
     return said
   }
 
   /// Puts back what one run had changed, unless that is still alive. Where it `isRequired`, the run
   /// is about to go, and what cannot be put back is an error.
-  static func recoverHost(ofRun file: String, isRequired: Bool = false) throws(LBError) -> [String]
-  {
+  static func recoverHost(
+    ofRun file: String, _ roots: MountRoots = MountRoots(), isRequired: Bool = false
+  ) throws(LBError) -> [String] {
     let state = HostChanges.state(ofRun: file)
     guard Directories.exists(state) else { return [] }
     let reader = try RunReader(path: file, mayLackTables: true)
     defer { reader.close() }
     if try reader.writerIsAlive() { return [] }
     if try reader.isBeingRecorded() { return [] }
-    let (restored, failures) = HostChanges.restore(state)
+    let (restored, failures) = HostChanges.restore(state, roots)
     let run = RunDirectory.id(ofFile: file)
     var said =
       restored.map { "\($0), as before \(run) was killed" } + failures.map(\.message)

@@ -1,3 +1,4 @@
+import Foundation
 import LinuxSystem
 import SampleModel
 import TOMLKit
@@ -16,13 +17,23 @@ struct TOMLFile {
 
   /// Reads the file at `path`; `title` is what errors call it.
   init(_ path: String, title: String) throws(LBError) {
+    let file: OwnedDescriptor
+    do throws(SystemError) {
+      // A pipe, for instance: whoever names it knows what it is.
+      file = try OwnedDescriptor(open: path, O_RDONLY)
+    } catch {
+      throw Self.unreadable(path, title, error)
+    }
+    try self.init(file, path, title: title)
+  }
+
+  /// Reads a file that is open and called `path`.
+  init(_ file: borrowing OwnedDescriptor, _ path: String, title: String) throws(LBError) {
     let bytes: [UInt8]
     do throws(SystemError) {
-      bytes = try SmallFile.read(path, limit: Self.limit, ofAnyKind: true)
+      bytes = try SmallFile.read(file, path, limit: Self.limit)
     } catch {
-      throw LBError(
-        .configuration, "\(title) \(path) cannot be read: \(error.reason)",
-        context: ErrorContext(path: path, errno: error.errno))
+      throw Self.unreadable(path, title, error)
     }
     do throws(TOMLScan.Failure) {
       var scan = TOMLScan(bytes)
@@ -42,6 +53,12 @@ struct TOMLFile {
       throw LBError(
         .configuration, "\(path): not TOML: \(error)", context: ErrorContext(path: path))
     }
+  }
+
+  private static func unreadable(_ path: String, _ title: String, _ error: SystemError) -> LBError {
+    LBError(
+      .configuration, "\(title) \(path) cannot be read: \(error.reason)",
+      context: ErrorContext(path: path, errno: error.errno))
   }
 }
 

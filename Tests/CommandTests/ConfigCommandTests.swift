@@ -12,6 +12,41 @@ import Testing
     return entries.reduce(into: [:]) { $0[$1["key"] ?? ""] = $1["value"] }
   }
 
+  /// A configuration that was found is believed where nobody else can change it.
+  @Test func whatOthersCanChangeIsNotBelieved() throws {
+    let command = try Command()
+    let real = try command.folder.write("real.conf", "[sample]\ninterval = \"7s\"\n")
+    let here = command.folder.file("collectors.conf")
+    func interval() throws -> (text: String, error: String) {
+      let outcome = try command.start(["config", "show"], in: command.folder.path).finish()
+      let line = outcome.output.split(separator: "\n").first { $0.hasPrefix("sample.interval") }
+      return (line.map(String.init) ?? "", outcome.error)
+    }
+    try command.folder.write("collectors.conf", "[sample]\ninterval = \"8s\"\n")
+    #expect(try interval().text.contains("8s"))
+    #expect(unsafe chmod(here, 0o666) == 0)
+    var found = try interval()
+    #expect(!found.text.contains("8s") && found.error.contains("chmod go-w collectors.conf"))
+    #expect(unsafe unlink(here) == 0 && symlink(real, here) == 0)
+    found = try interval()
+    #expect(!found.text.contains("7s"))
+    #expect(found.error.contains("ignoring ./collectors.conf: a symbolic link"), "\(found.error)")
+    #expect(unsafe unlink(here) == 0 && mkfifo(here, 0o600) == 0)
+    #expect(try interval().error.contains("not a regular file"))
+    #expect(unsafe unlink(here) == 0)
+    try command.folder.write("collectors.conf", "[sample]\ninterval = \"8s\"\n")
+    #expect(unsafe chmod(command.folder.path, 0o777) == 0)
+    found = try interval()
+    #expect(found.error.contains("its directory can be changed by others"), "\(found.error)")
+    #expect(unsafe chmod(command.folder.path, 0o700) == 0 && unlink(here) == 0)
+    // At home one keeps links to such files.
+    try command.folder.write("config/lbsample/x", "")
+    #expect(unsafe symlink(real, command.folder.file("config/lbsample/collectors.conf")) == 0)
+    #expect(try interval().text.contains("7s"))
+    #expect(unsafe chmod(real, 0o622) == 0)
+    #expect(try interval().error.contains("writable by group or others"))
+  }
+
   @Test func theShippedConfigurationIsTheDefault() throws {
     let shipped = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()

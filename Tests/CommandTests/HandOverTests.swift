@@ -1,4 +1,5 @@
 import Foundation
+import RunStore
 import SampleModel
 import TestSupport
 import Testing
@@ -6,6 +7,41 @@ import Yams
 
 /// Results on their way to others: as YAML, and packed.
 @Suite struct HandOverTests {
+  /// Whoever wrote the file chose its id: it leads nowhere, and is no option of tar's.
+  @Test(arguments: ["../victim", "..", "--version", "-T/etc/passwd", "host:x", "/etc/x"])
+  func aBundleHasANameOfItsOwn(_ id: String) throws {
+    let command = try Command()
+    let file = command.folder.file("x.lbsample")
+    let writer = try RunWriter(
+      path: file,
+      identity: RunWriter.Identity(
+        runID: id, name: "x", kind: "run", version: "0", interval: 1_000_000,
+        startUnixNanoseconds: 5), host: [], configuration: [], labels: [:])
+    try writer.finish(
+      RunResult(runID: id, name: "x", kind: "run", startUnixNanoseconds: 5))
+    try command.folder.write("victim/README.txt", "mine")
+    let packed = try command("runs", "bundle", file)
+    #expect(packed.code == 0, "\(packed.error)")
+    let names = try FileManager.default.contentsOfDirectory(atPath: command.folder.path)
+    let archive = try #require(names.first { $0.hasSuffix(".tar.gz") })
+    #expect(!archive.hasPrefix("-") && !archive.contains(":"))
+    let list = Process()
+    list.executableURL = URL(fileURLWithPath: "/bin/tar")
+    list.arguments = ["-tzf", command.folder.file(archive)]
+    let output = Foundation.Pipe()
+    list.standardOutput = output
+    try list.run()
+    let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+    list.waitUntilExit()
+    let base = archive.dropLast(".tar.gz".count)
+    let lines = text.split(separator: "\n")
+    #expect(lines.count > 5 && lines.allSatisfy { $0.hasPrefix("\(base)/") }, "\(text)")
+    #expect(
+      FileManager.default.contents(atPath: command.folder.file("victim/README.txt"))
+        == Data("mine".utf8))
+    #expect(names.allSatisfy { !$0.hasPrefix("README") })
+  }
+
   @Test func aResultIsTheSameInJSONAndYAML() throws {
     let command = try Command()
     let file = command.folder.file("r.yaml")

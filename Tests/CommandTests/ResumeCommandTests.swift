@@ -23,6 +23,32 @@ import Testing
     ).finish()
   }
 
+  /// What another user's result file says would be executed by whoever resumes it.
+  @Test func aRunOfAnotherUserIsLeftAlone() throws {
+    guard getuid() == 0 else { try Test.cancel("only root can give a file away") }
+    let command = try Command()
+    let folder = command.folder.file("data/lbsample/runs")
+    try command.folder.write("data/lbsample/runs/x", "")
+    let file = "\(folder)/x-20260101-000000-00000001.lbsample"
+    let writer = try RunWriter(
+      path: file,
+      identity: RunWriter.Identity(
+        runID: "x-20260101-000000-00000001", name: "x", kind: "run", version: "0",
+        interval: 1_000_000, startUnixNanoseconds: 5), host: [], configuration: [], labels: [:])
+    try writer.setRunStatus(.interrupted)
+    writer.close()
+    #expect(unsafe chown(file, 65534, 65534) == 0)
+    for words in [["run", "--resume", file], ["runs", "remove", file]] {
+      let refused = try command.start(words).finish()
+      #expect(refused.code == 2 && refused.error.contains("belongs to user 65534"), "\(refused)")
+    }
+    let last = try command("runs", "show", "last")
+    #expect(last.code == 2 && last.error.contains("there is no run"), "\(last.error)")
+    #expect(try command("runs", "show", file).code == 0)
+    #expect(try command("runs", "remove", "--force", file).code == 0)
+    #expect(!FileManager.default.fileExists(atPath: file))
+  }
+
   @Test(arguments: [SIGKILL, SIGINT]) func exactlyWhatIsMissingIsExecuted(
     _ signal: Int32
   ) throws {

@@ -304,6 +304,35 @@ import Testing
   }
 
   /// A table that is gone is named, whichever it is; the file can be removed all the same.
+  /// A trigger or a view would have reading or writing the file execute what its maker wants.
+  @Test(arguments: [
+    "CREATE TRIGGER t AFTER UPDATE ON run BEGIN DELETE FROM chunk; END",
+    "CREATE VIEW v AS SELECT 1",
+    "ALTER TABLE run RENAME TO r_; CREATE VIEW run AS SELECT * FROM r_",
+    "DROP VIEW runs; CREATE VIEW runs AS SELECT 1",
+  ])
+  func aProgramInAFileIsNotExecuted(_ sql: String) throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("a.lbsample")
+    let made = try RunWriter(
+      path: path,
+      identity: RunWriter.Identity(
+        runID: "a", name: "a", kind: "run", version: "0", interval: 1_000_000,
+        startUnixNanoseconds: 5), host: [], configuration: [], labels: [:])
+    try made.setRunStatus(.interrupted)
+    made.close()
+    let queue = try DatabaseQueue(path: path)
+    try queue.write { db in try db.execute(sql: sql) }
+    try queue.close()
+    for mayLackTables in [false, true] {
+      let failure = #expect(throws: LBError.self) {
+        try RunReader(path: path, mayLackTables: mayLackTables)
+      }
+      #expect(failure?.message.contains("not as lbsample writes it") == true, "\(failure as Any)")
+    }
+    #expect(throws: LBError.self) { try RunWriter(resuming: path) }
+  }
+
   @Test func aTableThatIsGoneIsNamed() throws {
     let folder = try TemporaryFolder()
     let original = folder.file("r.lbsample")

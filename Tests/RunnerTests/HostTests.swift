@@ -175,9 +175,36 @@ import Testing
       try host.changes("a", ["aslr=0", "governor=performance"]).apply()
     }
     #expect(host.aslrNow == "0" && host.isNoted("a"))
-    let (restored, failures) = HostChanges.restore(HostChanges.state(ofRun: host.folder.file("a")))
+    let (restored, failures) = HostChanges.restore(
+      HostChanges.state(ofRun: host.folder.file("a")), host.roots)
     #expect(restored.count == 3 && failures.isEmpty && !host.isNoted("a"))
     #expect(host.aslrNow == "2" && host.governor(0) == "powersave")
+  }
+
+  /// Root would write anything into any file that such a note names.
+  @Test func aNoteOfAnothersIsNotBelieved() throws {
+    let host = try Host()
+    let note = HostChanges.state(ofRun: host.folder.file("a"))
+    let victim = try host.folder.write("victim", "mine")
+    for line in ["\(victim)\tx", "\(host.aslr)\t7", "\(host.aslr)\t0 1"] {
+      try host.folder.write("a.host", line + "\n")
+      let (restored, failures) = HostChanges.restore(note, host.roots)
+      #expect(restored.isEmpty && failures.first?.message.contains("no setting of this host") == true)
+    }
+    try host.folder.write("a.host", "\(host.aslr)\t0\n")
+    #expect(unsafe chmod(note, 0o666) == 0)
+    #expect(HostChanges.restore(note, host.roots).failures.first?.message.contains("writable") == true)
+    #expect(unsafe chmod(note, 0o600) == 0 && chmod(host.folder.path, 0o777) == 0)
+    #expect(HostChanges.restore(note, host.roots).failures.count == 1)
+    let refused = #expect(throws: LBError.self) { try host.changes("b", ["aslr=0"]).apply() }
+    #expect(refused?.message.contains("others could change what is to be put back") == true)
+    #expect(unsafe chmod(host.folder.path, 0o700) == 0 && unlink(note) == 0)
+    // A link, and a FIFO, which nobody opens.
+    #expect(unsafe symlink(victim, note) == 0)
+    #expect(HostChanges.restore(note, host.roots).failures.count == 1)
+    #expect(unsafe unlink(note) == 0 && mkfifo(note, 0o600) == 0)
+    #expect(HostChanges.restore(note, host.roots).failures.count == 1)
+    #expect(SmallFile.text(victim) == "mine" && host.aslrNow == "2")
   }
 
   @Test func twoRunsDoNotChangeTheSameSetting() throws {
@@ -225,9 +252,9 @@ import Testing
     let other = try host.changes("b", ["aslr=1"])
     try other.apply()
     let note = HostChanges.state(ofRun: host.folder.file("a"))
-    #expect(HostChanges.restore(note).failures.count == 1 && host.aslrNow == "1")
+    #expect(HostChanges.restore(note, host.roots).failures.count == 1 && host.aslrNow == "1")
     #expect(try other.restore().isEmpty && host.aslrNow == "0" && host.isNoted("a"))
-    #expect(HostChanges.restore(note).failures.isEmpty && host.aslrNow == "2")
+    #expect(HostChanges.restore(note, host.roots).failures.isEmpty && host.aslrNow == "2")
   }
 
   @Test func whatDoesNotExistHereIsRefused() throws {
