@@ -54,9 +54,9 @@ package final class RunReader {
     }
   }
 
-  /// A file that we may not write, or that is another user's, is read as it is; any other is opened for writing, since reading
-  /// a live log needs its shared-memory file. Where there is no room for that one, the log is read
-  /// by this process alone, which keeps the index in its own memory.
+  /// A file that we may not write, or that is another user's, is read as it is; any other is opened
+  /// for writing, since reading a live log needs its shared-memory file. Where there is no room for
+  /// that one, the log is read by this process alone, which keeps the index in its own memory.
   private static func open(_ path: String) throws -> DatabaseQueue {
     var settings = Configuration()
     settings.busyMode = .timeout(5)

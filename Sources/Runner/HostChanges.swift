@@ -310,7 +310,8 @@ package final class HostChanges {
       do throws(SystemError) {
         guard isSetting(parts[0], parts[1], roots) else {
           throw SystemError(
-            "restore", errno: EINVAL, path: parts[0], reason: "no setting of this host")
+            "restore", errno: EINVAL, path: parts[0],
+            reason: "no setting of this host (nor of the --proc-root and --sys-root given)")
         }
         try lock(parts[0])
         try write(parts[1], parts[0])

@@ -32,8 +32,8 @@ struct ConfigurationFile {
 
   private static let title = "configuration file"
 
-  /// The file at `path`, opened once and judged by its descriptor; nil where there is none, and where
-  /// it is passed over, which is said.
+  /// The file at `path`, opened once and judged by its descriptor; nil where there is none, and
+  /// where it is passed over, which is said.
   private static func found(_ path: String, _ flags: Int32) throws(LBError) -> Self? {
     let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
     let file: OwnedDescriptor

@@ -319,7 +319,10 @@ struct RunsRemove: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "remove", abstract: "Remove stored runs.")
   @OptionGroup var options: RunOptions
-  @Flag(name: .customLong("force"), help: "Remove runs of other users too.")
+  @OptionGroup(title: "Host") var mounts: MountOptions
+  @Flag(
+    name: .customLong("force"),
+    help: "Also runs of other users, and those whose --set-host cannot be undone.")
   var force = false
   @Argument(help: "Ids, unique prefixes, last, or files.")
   var runs: [String]
@@ -329,7 +332,9 @@ struct RunsRemove: ParsableCommand {
     for run in runs {
       let path = try directory.resolve(run)
       try RunsLocation.checkOwner(path, force: force, "it is left alone")
-      for line in try SurroundingsOptions.recoverHost(ofRun: path, isRequired: true) {
+      for line in try SurroundingsOptions.recoverHost(
+        ofRun: path, mounts.roots, isRequired: !force)
+      {
         Console.say("lbsample: \(line)")
       }
       try directory.remove(path)

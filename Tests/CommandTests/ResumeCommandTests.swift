@@ -337,12 +337,18 @@ import Testing
     #expect(value() == "1")
     let file = try #require(command.resultFile)
     guard next == "run" else {
-      let removed = try command("runs", "remove", "--config", "/dev/null", "last")
+      let words = ["runs", "remove", "--config", "/dev/null", "last"]
+      // What another tree's file said is nothing of this host's.
+      let refused = try command.start(words).finish()
+      #expect(refused.code == 6 && refused.error.contains("--proc-root"), "\(refused.error)")
+      #expect(value() == "1" && FileManager.default.fileExists(atPath: file))
+      let removed = try command.start(words + ["--proc-root", proc]).finish()
       #expect(removed.code == 0 && removed.error.contains("as before"), "\(removed.error)")
       #expect(value() == "2" && !FileManager.default.fileExists(atPath: file))
       return
     }
-    let again = try command("run", "--cpu", "--config", "/dev/null", "--", "true")
+    let again = try command(
+      "run", "--cpu", "--config", "/dev/null", "--proc-root", proc, "--", "true")
     #expect(again.code == 0 && again.error.contains("as before"), "\(again.error)")
     #expect(value() == "2")
     let reader = try RunReader(path: file)

@@ -35,7 +35,8 @@ import Testing
     #expect(Trust.problem(ofDirectory: inner) == nil)
     #expect(Trust.problem(ofDirectory: folder.file("c")) == "it is not there")
     #expect(unsafe chmod(folder.file("a"), 0o777) == 0)
-    #expect(Trust.problem(ofDirectory: inner)?.hasSuffix("/a is writable by group or others") == true)
+    #expect(
+      Trust.problem(ofDirectory: inner)?.hasSuffix("/a is writable by group or others") == true)
     // As /tmp: others may make what they like, and exchange nothing.
     #expect(unsafe chmod(folder.file("a"), 0o1777) == 0)
     #expect(Trust.problem(ofDirectory: inner) == nil)

@@ -189,11 +189,13 @@ import Testing
     for line in ["\(victim)\tx", "\(host.aslr)\t7", "\(host.aslr)\t0 1"] {
       try host.folder.write("a.host", line + "\n")
       let (restored, failures) = HostChanges.restore(note, host.roots)
-      #expect(restored.isEmpty && failures.first?.message.contains("no setting of this host") == true)
+      #expect(
+        restored.isEmpty && failures.first?.message.contains("no setting of this host") == true)
     }
     try host.folder.write("a.host", "\(host.aslr)\t0\n")
     #expect(unsafe chmod(note, 0o666) == 0)
-    #expect(HostChanges.restore(note, host.roots).failures.first?.message.contains("writable") == true)
+    #expect(
+      HostChanges.restore(note, host.roots).failures.first?.message.contains("writable") == true)
     #expect(unsafe chmod(note, 0o600) == 0 && chmod(host.folder.path, 0o777) == 0)
     #expect(HostChanges.restore(note, host.roots).failures.count == 1)
     let refused = #expect(throws: LBError.self) { try host.changes("b", ["aslr=0"]).apply() }
