@@ -8,6 +8,8 @@ package final class RunReader {
   private let queue: DatabaseQueue
   /// The writer is gone and the file cannot be told so (a full disk, a read-only place).
   private(set) var isUnmarkedlyAbandoned = false
+  /// What of the last samples could not be read, and where it is kept, in words.
+  package private(set) var damage: String?
   /// What the tail holds and no row did when it was first asked for.
   private var tail: [ChunkBuilder]?
   /// Where the rows that were read end, by what they are of.
@@ -135,17 +137,18 @@ package final class RunReader {
     guard !queue.configuration.readonly else { return true }
     let path = path
     do {
+      var unread = 0
       let isStillAbandoned = try queue.write { db in
         // Somebody may have gone on with it meanwhile.
         guard try !Self.writerIsAlive(db) else { return false }
-        try Tail.absorb(ofRunIn: path, db)
+        unread = try Tail.absorb(ofRunIn: path, db)
         try db.execute(
           sql: "UPDATE run SET status = 'interrupted';" + Schema.interruptParts)
         return true
       }
       isUnmarkedlyAbandoned = false
       guard isStillAbandoned else { return false }
-      Tail.remove(ofRunIn: path)
+      noteDamage(unread, kept: Tail.letGo(ofRunIn: path, unreadBytes: unread))
     } catch let error as DatabaseError
       where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_READONLY].contains(error.resultCode)
     {
@@ -154,6 +157,14 @@ package final class RunReader {
       throw StoreFailure.error(error, path: path, doing: "finishing an abandoned run")
     }
     return true
+  }
+
+  private func noteDamage(_ bytes: Int, kept place: String?) {
+    guard bytes > 0 else { return }
+    damage =
+      "\(path): \(Counted.text(bytes, "byte")) of the last samples cannot be read: damaged, not "
+      + "written to the end, or the file's log (-wal) is missing"
+      + (place.map { "; kept in \($0)" } ?? "")
   }
 
   /// Adds to the journal of a run whose writer is gone what has become of it since.
@@ -186,14 +197,25 @@ package final class RunReader {
     }
   }
 
+  /// What of the last samples cannot be read, in words; nil where all of it can.
+  package func damageOfTail() throws(LBError) -> String? {
+    if damage == nil { _ = try tailChunks() }
+    return damage
+  }
+
   // MARK: The samples
 
   /// The chunks of the tail, which stand in no row.
   private func tailChunks() throws(LBError) -> [ChunkBuilder] {
     if let tail { return tail }
     let path = path
-    let found = try read("reading the last samples") { db in
-      try Tail.chunks(ofRunIn: path, db).chunks.sorted { $0.firstStart < $1.firstStart }
+    let (open, unread) = try read("reading the last samples") { db in
+      try Tail.chunks(ofRunIn: path, db)
+    }
+    let found = open.chunks.sorted { $0.firstStart < $1.firstStart }
+    // What a writer is writing is not there yet.
+    if Tail.File(ofRunIn: path)?.isHeld() == false {
+      noteDamage(unread, kept: Tail.path(of: path))
     }
     tail = found
     return found

@@ -124,7 +124,8 @@ package final class RunWriter: @unchecked Sendable {
               + "\(status?.rawValue ?? "unknown")", context: ErrorContext(path: path))
         }
         try Schema.migrate(db)
-        try Tail.absorb(ofRunIn: path, db)
+        let unread = try Tail.absorb(ofRunIn: path, db)
+        if unread > 0 { Tail.letGo(ofRunIn: path, unreadBytes: unread) }
         try db.execute(sql: Schema.interruptParts)
         // Phases that were never reached are found anew, by the plan as it is now.
         try db.execute(sql: "DELETE FROM phase WHERE status = 'pending'")

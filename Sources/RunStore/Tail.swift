@@ -77,37 +77,72 @@ enum Tail {
     func isHeld() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK }
   }
 
-  /// The messages of the generation at the file's start, as far as they are whole.
-  private static func messages(_ file: borrowing File, ofRun id: String) -> [UInt64] {
+  /// The messages of the newest generation in the file that are whole, and how many words of it are
+  /// not: damaged ones, wherever they stand, or a last batch that was not written to its end.
+  static func messages(
+    in words: Span<UInt64>, ofRun id: String
+  ) -> (words: [UInt64], unread: Int) {
+    let word = word(ofRun: id)
+    /// The generation and the length of what looks like a batch.
+    func front(_ place: Int) -> (generation: UInt64, length: UInt64)? {
+      guard place + frontWords <= words.count, words[place] == magic, words[place + 1] == word
+      else { return nil }
+      return (words[place + 2], words[place + 3])
+    }
+    var batches: [(generation: UInt64, front: Int, body: Range<Int>)] = []
+    var place = 0
+    while place < words.count {
+      guard let (generation, length) = front(place),
+        length <= UInt64(words.count - place - frontWords)
+      else {
+        place += 1
+        continue
+      }
+      let body = place + frontWords..<place + frontWords + Int(length)
+      guard checksum(words.extracting(body)) == words[place + 4] else {
+        place += 1
+        continue
+      }
+      batches.append((generation, place, body))
+      place = body.upperBound
+    }
+    let newest = batches.map(\.generation).max() ?? 1
+    var found: [UInt64] = []
+    var (end, unread) = (0, 0)
+    for batch in batches where batch.generation == newest {
+      unread += batch.front - end
+      for index in batch.body { found.append(words[index]) }
+      end = batch.body.upperBound
+    }
+    // Behind the last one there may be anything of earlier generations, but not of the first.
+    if newest == 1 {
+      unread += words.count - end
+    } else if let (generation, length) = front(end), generation == newest {
+      unread += min(words.count - end, frontWords + Int(min(length, UInt64(generationWords))))
+    }
+    return (found, unread)
+  }
+
+  private static func words(_ file: borrowing File) -> [UInt64] {
     let room = 2 * generationWords
     let descriptor = file.descriptor
-    let words = unsafe [UInt64](unsafeUninitializedCapacity: room) { buffer, initialized in
+    return unsafe [UInt64](unsafeUninitializedCapacity: room) { buffer, initialized in
       let read = unsafe pread(descriptor, buffer.baseAddress, room * 8, 0)
       initialized = max(0, read) / 8
     }
-    let word = word(ofRun: id)
-    var found: [UInt64] = []
-    var place = 0
-    while place + frontWords <= words.count, words[place] == magic, words[place + 1] == word,
-      words[place + 2] == words[2], words[place + 3] <= UInt64(words.count - place - frontWords)
-    {
-      let start = place + frontWords
-      let end = start + Int(words[place + 3])
-      guard checksum(words.span.extracting(start..<end)) == words[place + 4] else { break }
-      found += words[start..<end]
-      place = end
-    }
-    return found
   }
 
-  /// What the tail holds and the rows of `db` do not, as chunks.
-  static func chunks(ofRunIn path: String, _ db: Database) throws -> OpenChunks {
+  /// What the tail holds and the rows of `db` do not, as chunks; with the bytes in it that cannot be
+  /// read: damaged, or of a layout that is in no row.
+  static func chunks(
+    ofRunIn path: String, _ db: Database
+  ) throws -> (chunks: OpenChunks, unreadBytes: Int) {
     var chunks = OpenChunks()
     guard let file = File(ofRunIn: path),
       let id = try String.fetchOne(db, sql: "SELECT id FROM run")
-    else { return chunks }
-    let words = messages(file, ofRun: id)
-    guard !words.isEmpty else { return chunks }
+    else { return (chunks, 0) }
+    var (words, unread) = messages(in: self.words(file).span, ofRun: id)
+    guard !words.isEmpty else { return (chunks, unread * 8) }
     struct Series: Hashable {
       let stream: UInt16
       let kind: UInt8
@@ -138,18 +173,38 @@ enum Tail {
       let width =
         header.kind == .records
         ? schemas[header.stream] : widths[UInt64(header.stream) << 32 | UInt64(header.epoch)]
-      // A layout that was not committed any more: its frames cannot be read either.
+      // A layout that was not committed any more, or whose log is gone.
       guard let width, header.kind == .records || body.isEmpty || body.count == width else {
+        unread += 1 + FrameHeader.wordCount + body.count
         return
       }
       chunks.append(header, body, columns: width)
     }
-    return chunks
+    return (chunks, unread * 8)
   }
 
-  /// Saves what the tail holds as rows. `remove` follows when that has been committed.
-  static func absorb(ofRunIn path: String, _ db: Database) throws {
-    _ = try chunks(ofRunIn: path, db).save(db)
+  /// Saves what the tail holds as rows; gives the bytes that cannot be read. `letGo` follows when
+  /// that has been committed.
+  static func absorb(ofRunIn path: String, _ db: Database) throws -> Int {
+    let (chunks, unread) = try chunks(ofRunIn: path, db)
+    _ = try chunks.save(db)
+    return unread
+  }
+
+  /// The tail has been absorbed: removes it, or where `unreadBytes` of it could not be read keeps it
+  /// under another name, which is given.
+  @discardableResult
+  static func letGo(ofRunIn path: String, unreadBytes: Int) -> String? {
+    guard unreadBytes > 0 else {
+      remove(ofRunIn: path)
+      return nil
+    }
+    let tail = self.path(of: path)
+    let aside = tail + ".damaged"
+    // An earlier one stays: the tail does too then.
+    guard unsafe link(tail, aside) == 0 else { return tail }
+    remove(ofRunIn: path)
+    return aside
   }
 
   /// Puts what the tail still holds of an ended run into its rows, and removes it. What cannot be
@@ -157,11 +212,11 @@ enum Tail {
   static func settle(ofRunIn path: String, _ queue: DatabaseQueue) {
     guard let file = File(ofRunIn: path), !file.isHeld() else { return }
     do {
-      try queue.write { db in try absorb(ofRunIn: path, db) }
+      let unread = try queue.write { db in try absorb(ofRunIn: path, db) }
+      letGo(ofRunIn: path, unreadBytes: unread)
     } catch {
       return
     }
-    remove(ofRunIn: path)
   }
 
   /// Removes the tail of the run in `path`, if there is one.

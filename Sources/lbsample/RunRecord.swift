@@ -26,6 +26,7 @@ struct RunRecord {
       let reader = try RunReader(path: path)
       defer { reader.close() }
       _ = try reader.finishIfAbandoned()
+      if let damage = reader.damage { Console.say("lbsample: \(damage)") }
       result = try reader.result()
       decisions = EarlierDecisions(try reader.journal(run: result.runID))
       guard result.kind == "run", !result.configuration.isEmpty else {

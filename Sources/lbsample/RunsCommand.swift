@@ -30,6 +30,7 @@ struct RunOptions: ParsableArguments {
       Console.say(
         "lbsample: \(path): the process recording it is no longer running; marked as interrupted")
     }
+    if let damage = try reader.damageOfTail() { Console.say("lbsample: \(damage)") }
     return reader
   }
 }
@@ -108,6 +109,7 @@ struct RunsList: ParsableCommand {
     let reader = try RunReader(path: file)
     defer { reader.close() }
     _ = try reader.finishIfAbandoned()
+    if let damage = reader.damage { Console.say("lbsample: \(damage)") }
     let result = try reader.result()
     let done = result.phases.flatMap(\.repetitions)
       .filter { !$0.warmUp && $0.status == .completed }.count

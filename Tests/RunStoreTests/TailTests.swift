@@ -232,6 +232,45 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     script.writer.close()
   }
 
+  /// What cannot be read of a killed writer's tail is said and kept; what stands behind it is read.
+  @Test(arguments: ["first", "middle", "last", "front", "log"])
+  func whatCannotBeReadIsSaidAndKept(_ damage: String) throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    var ends: [Int] = [0]
+    for _ in 0..<3 {
+      try script.frames(20)
+      try script.commit()
+      ends.append(try SmallFile.read(script.writer.path + "-tail").count)
+    }
+    let path = try copied(script.writer.path, to: folder, "killed.lbsample")
+    script.writer.close()
+    var bytes = try SmallFile.read(path + "-tail")
+    switch damage {
+    case "first": bytes[100] ^= 1
+    case "middle": bytes[ends[1] + 100] ^= 16
+    case "last": bytes[ends[3] - 1] ^= 128
+    case "front": bytes[ends[1]] ^= 1
+    default: #expect(unsafe unlink(path + "-wal") == 0)
+    }
+    try Data(bytes).write(to: URL(fileURLWithPath: path + "-tail"))
+    try DatabaseQueue(path: path).write {
+      try $0.execute(sql: "UPDATE run SET boot_id = 'earlier'")
+    }
+    var reader = try RunReader(path: path)
+    #expect(try reader.finishIfAbandoned())
+    #expect(reader.damage?.contains("of the last samples cannot be read") == true)
+    #expect(reader.damage?.contains("kept in \(path)-tail.damaged") == true)
+    reader.close()
+    let names = directoryEntries(folder.path)
+    #expect(names.contains("killed.lbsample-tail.damaged") && !names.contains("killed.lbsample-tail"))
+    #expect(try SmallFile.read(path + "-tail.damaged") == bytes)
+    reader = try RunReader(path: path)
+    defer { reader.close() }
+    #expect(try reader.damageOfTail() == nil && reader.frameCount() == (damage == "log" ? 0 : 40))
+  }
+
   @Test func withoutATailTheRowsAreWritten() throws {
     let folder = try TemporaryFolder()
     let path = folder.file("r.lbsample")
