@@ -51,7 +51,8 @@ struct ArmCommand: ParsableCommand {
   func run() throws {
     guard collectors.packets.file == nil else {
       throw LBError(
-        .configuration, "--packets-file has a clock of its own: lbsample --packets-file FILE")
+        .configuration,
+        "--packets-file cannot be used with arm; use: lbsample --packets-file FILE")
     }
     var overrides = collectors.overrides + cadences.overrides
     if let interval { overrides.append(("run.interval", interval, "--interval")) }

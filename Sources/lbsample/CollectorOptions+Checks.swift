@@ -12,7 +12,8 @@ extension CollectorOptions {
       let option = "--\(name)-interval"
       if settings.origin("collectors.\(name)_interval") == "command line \(option)" {
         throw LBError(
-          .configuration, "\(option) needs the collector \(name): add --\(name), or leave it out")
+          .configuration,
+          "\(option) needs the collector \(name): add --\(name), or remove \(option)")
       }
     }
     if topBy != nil, top == nil {

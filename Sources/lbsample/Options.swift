@@ -12,7 +12,9 @@ struct CollectorOptions: ParsableArguments {
   var chosen: [CollectorFlag] = []
   @Flag(
     name: .customLong("all"),
-    help: "All collectors available on this host, each at its default interval.")
+    help: ArgumentHelp(
+      "All available collectors of the whole host, each at its default interval; not those that "
+        + "need a name (--process, --tree, --footprint, --cgroup, --top, --perf, --packets)."))
   var all = false
   @Flag(
     name: .customLong("per-cpu"),

@@ -13,7 +13,8 @@ extension SampleCommand {
     guard collectors.named.isEmpty, !collectors.all, record == nil else {
       throw LBError(
         .configuration,
-        "--packets-file has a clock of its own: no collector and no --record goes with it")
+        "--packets-file reads packets with recorded times and cannot be combined with collectors "
+          + "of this host or with --record: remove those options")
     }
     let file = try Savefile(path)
     if let filter = options.filter { try file.filter(filter) }

@@ -20,10 +20,11 @@ struct SampleCommand: ParsableCommand {
         lbsample --cpu --per-cpu --interval 100ms --duration 10s --format ndjson
         lbsample --all --record host.lbsample --duration 1h
 
-      The first row comes after one interval, with rates over that interval.
-      Counters become rates per second; CPU time is a fraction of the time
-      (percent in the table). Ctrl-C ends sampling with exit code 0, or with 130
-      if --count or --duration was to end it.
+      The first row comes after one interval, with rates over that interval. \
+      Counters become rates per second. CPU time is a fraction of one CPU: cpu.user[all] \
+      of 2 CPUs is at most 2. The table shows the cpu columns in percent of all CPUs. \
+      Ctrl-C ends sampling with exit code 0, or with 130 if --count or --duration was \
+      to end it.
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions

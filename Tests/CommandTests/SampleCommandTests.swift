@@ -448,7 +448,7 @@ import Testing
     #expect(records.lines.first?.hasPrefix("time_ns,kind,pid,tid,ppid,comm,") ?? false)
     #expect(records.lines.count >= 3, "\(records.output)")
     let refused = try command("--cpu", "--records", "flow", "--format", "csv", "-c", "1")
-    #expect(refused.code == 2 && refused.error.contains("nothing here gives records"))
+    #expect(refused.code == 2 && refused.error.contains("no selected collector writes records"))
     let table = try command.start(["--cpu", "--units", "header", "-c", "1"]).finish()
     #expect(table.code == 2 && table.error.contains("--units needs --format csv"))
   }
