@@ -76,7 +76,9 @@ struct ArmCommand: ParsableCommand {
       throw LBError(
         .configuration,
         "--control \(control): "
-          + (isTaken ? "something else is there, or listens there already" : "\(error.reason)"),
+          + (isTaken
+            ? "the path is a file, or another program listens there; choose another path or remove "
+              + "the file" : "\(error.reason)"),
         context: ErrorContext(path: control, errno: error.errno))
     }
     let recording = try record.map { path throws(LBError) in

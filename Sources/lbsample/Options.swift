@@ -225,7 +225,7 @@ struct CollectorOptions: ParsableArguments {
       (all ? hostWide : fromDefault ? settings.list("collectors.default") : []) + named
       + (workload != nil && (fromDefault || all) ? ["tree"] : [])
       + (scope == nil ? [] : ["cgroup"]) + require + optional
-    try refuseIdle(settings, roots, known: known, chosen: names)
+    try refuseIdle(settings, roots, known: known, chosen: names, isOfRun: workload != nil)
     var requests: [CollectorRequest] = []
     for name in known where names.contains(name) {
       guard let collector = registry[name] else { continue }

@@ -96,7 +96,7 @@ struct OverheadCommand: ParsableCommand {
         "fastest",
       ]
     ]
-    for collector in CollectorRegistry.host().collectors {
+    for collector in CollectorRegistry.host().collectors where !collector.needsTarget {
       let name = collector.description.name
       guard all || chosen.isEmpty || chosen.contains(where: { $0.rawValue == name }) else {
         continue

@@ -189,7 +189,9 @@ struct RunCommand: ParsableCommand {
     let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)
     defer { line.close() }
     try directory.create()
-    for line in try SurroundingsOptions.recoverHost(directory, sampling.roots) { Console.say("lbsample: \(line)") }
+    for line in try SurroundingsOptions.recoverHost(directory, sampling.roots) {
+      Console.say("lbsample: \(line)")
+    }
     let record =
       try earlier.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
       ?? RunRecord(

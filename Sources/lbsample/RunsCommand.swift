@@ -165,7 +165,7 @@ struct RunsShow: ParsableCommand {
       try Console.write(try ResultText.encode(shown, format))
       return
     }
-    var text = RunReport.text(result, all: all || !metrics.isEmpty)
+    var text = RunReport.text(result, all: all || !metrics.isEmpty, name: runName)
     text += try missing(reader, result)
     // What cannot be read of the samples leaves the rest to be shown.
     var failure: LBError?

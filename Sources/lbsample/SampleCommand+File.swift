@@ -38,4 +38,14 @@ extension SampleCommand {
     }
     if let failure = outcome.failure { throw failure }
   }
+
+  /// Says that the output was not read, and what its recording lacks for that.
+  func tellUnread(_ failure: LBError, _ recording: Recording? = nil, _ ledger: Ledger? = nil) {
+    let path = failure.context.path ?? "output"
+    var words = "lbsample: \(path): the reader stopped reading; rows are missing there"
+    if let recording, let ledger, ledger.ring.dropped > 0 {
+      words += ", and frames were dropped from \(recording.path) as well"
+    }
+    Console.say(words + (output == nil ? "; use -o FILE, or read faster" : "; read faster"))
+  }
 }

@@ -131,7 +131,7 @@ struct SampleCommand: ParsableCommand {
     } catch {
       recording?.discard()
       if let reason = stops.first.raised, error.context.errno == ECANCELED {
-        Console.say("lbsample: \(error.context.path ?? "output"): not read to its end")
+        tellUnread(error)
         if let recording {
           Console.say(
             "lbsample: \(recording.path): not kept: the stop came before the first sample, while "
@@ -180,7 +180,7 @@ struct SampleCommand: ParsableCommand {
       let isUnread = failure?.context.errno == ECANCELED && stopSignal != nil
       if let failure {
         guard isUnread else { throw failure }
-        Console.say("lbsample: \(failure.context.path ?? "output"): not read to its end")
+        tellUnread(failure, recording, account.ledger)
       }
       if !isUnread, let view = view as? NDJSONSink {
         try view.end(ledger: account.ledger, overhead: account.overhead)
