@@ -58,7 +58,8 @@ final class TextDecoder: RawDecoder {
   /// What was reported, so that nothing is reported twice.
   private var reported = Set<String>()
   /// What follows for the values of a file.
-  static let leftOut = "; values from this file left out"
+  static let leftOut =
+    "; values from this file are left out until the file can be read again (reported once)"
   /// Messages about one collector that are worth having.
   private static let reportLimit = 200
 
@@ -243,7 +244,9 @@ final class TextDecoder: RawDecoder {
     var holes: [TextHole] = []
     do throws(KernelTextError) {
       holes = try source.learn(text)
-      for words in text.complaints(holes) { report("\(source.path), \(words); left out") }
+      for words in text.complaints(holes) {
+        report("\(source.path), \(words); its value is left out (reported once)")
+      }
     } catch {
       // All of it is literal then: it is learnt anew when it changes.
       parts[index].isUnusable = true

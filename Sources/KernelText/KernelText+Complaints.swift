@@ -1,7 +1,7 @@
 extension KernelText {
   /// What is wrong with the unreadable holes among `holes`, a sentence for each line that has any:
-  /// `line 3, field 2 (MemFree): not a number`. It allocates, and takes time linear in
-  /// the text.
+  /// `line 3: field 2 of "MemFree" is not a number`. It allocates, and takes time linear in the
+  /// text.
   package func complaints(_ holes: [TextHole]) -> [String] {
     var complaints: [String] = []
     var (line, start, seen) = (1, 0, 0)
@@ -11,9 +11,9 @@ extension KernelText {
       guard let (line, word, hole) = first, case .unreadable(let field) = hole.content else {
         return
       }
-      let others = more == 0 ? "" : " and \(more) more"
+      let others = more == 0 ? "" : " (and \(more) more)"
       complaints.append(
-        "line \(line), field \(word) (\(Self.printed(field))\(others)): \(reason(hole))")
+        "line \(line): field \(word) of \"\(Self.printed(field))\"\(others) \(reason(hole))")
     }
     for hole in holes {
       guard case .unreadable = hole.content else { continue }
@@ -47,9 +47,9 @@ extension KernelText {
     let word = bytes[hole.start..<hole.end]
     let isNegative = word.first == UInt8(ascii: "-")
     let digits = isNegative ? word.dropFirst() : word
-    if word.isEmpty { return "missing" }
-    guard !digits.isEmpty, digits.allSatisfy({ $0 &- 48 < 10 }) else { return "not a number" }
-    return isNegative ? "negative value" : "exceeds 64 bits"
+    if word.isEmpty { return "is missing" }
+    guard !digits.isEmpty, digits.allSatisfy({ $0 &- 48 < 10 }) else { return "is not a number" }
+    return isNegative ? "is negative" : "exceeds 64 bits"
   }
 
   /// A field's name for a message: no byte of a text reaches a terminal as a command.

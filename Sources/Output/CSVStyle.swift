@@ -81,7 +81,8 @@ package final class RecordCSVSink: SampleSink {
         .configuration,
         "--records \(record): "
           + (known.isEmpty
-            ? "nothing here gives records; --top, --tree and --packets do"
+            ? "no selected collector writes records; add --top N, --tree PID, or --packets "
+              + "INTERFACES with --packets-top N"
             : "there are records of \(known.joined(separator: ", "))"))
     }
     for schema in found where schema.fields == first.fields { schemas[schema.stream] = schema }

@@ -3,8 +3,11 @@ package import SampleModel
 
 /// A run's result for people: status, repetitions, summary, overhead.
 package enum RunReport {
-  /// The whole report. Summary rows that never move are left out unless `all`.
-  package static func text(_ result: RunResult, all: Bool = false) -> String {
+  /// The whole report. Summary rows that never move are left out unless `all`; `name` is what its
+  /// reader calls the run, nil for its id.
+  package static func text(
+    _ result: RunResult, all: Bool = false, name: String? = nil
+  ) -> String {
     var lines: [String] = []
     let started = CivilTime(unixSeconds: Int64(result.startUnixNanoseconds / 1_000_000_000))
     lines.append("run      \(result.runID)")
@@ -34,7 +37,7 @@ package enum RunReport {
     for phase in result.phases where result.kind != "sample" {
       if !isPlain { lines += heading(phase) }
       lines += repetitions(phase)
-      lines += summary(phase, of: result.runID, all: all, isOnly: isPlain)
+      lines += summary(phase, of: name ?? result.runID, all: all, isOnly: isPlain)
       lines += notes(phase)
     }
     if !isPlain { lines += comparison(result) }

@@ -118,10 +118,18 @@ package struct StreamReader {
   /// Once for each stream and cause: the words for a frame that has no values.
   package mutating func absence(_ header: FrameHeader) -> String? {
     guard header.outcome != .complete, let layout = layouts[header.stream] else { return nil }
-    let cause = "\(layout.collector): \(header.outcome.phrase)"
+    let phrase = hasEnded(header, layout) ? "its processes have exited" : header.outcome.phrase
+    let cause = "\(layout.collector): \(phrase)"
     // An event of that very frame has said more.
     let isExplained = explained[layout.collector[...]] == header.start
     return absences.insert(cause).inserted && !isExplained ? cause : nil
+  }
+
+  /// Whether a frame has no values because the processes that it was about are gone: those of a
+  /// tree, or of events, whose columns have no instances as those of CPUs and control groups have.
+  private func hasEnded(_ header: FrameHeader, _ layout: Layout) -> Bool {
+    header.outcome == .absent && !isRun && ["tree", "perf"].contains(layout.collector)
+      && layout.columns.contains { $0.instance.isEmpty }
   }
 }
 

@@ -129,7 +129,7 @@ package final class TableSink: SampleSink {
   /// Puts the values into the row of their tick.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     if let cause = reader.absence(header) {
-      notice("\(cause); shown as \"-\" (reported once, counted as \"without values\")")
+      notice("\(cause); shown as \"-\" (reported once, counted as \"frames without values\")")
     }
     // As long as the columns are not known, all of them are read.
     let mine = shown == nil ? nil : needed(of: header.stream)

@@ -15,8 +15,9 @@ extension TableView {
     if all.count > glance {
       let prefix = layout.columns.first?.name.prefix { $0 != "." } ?? ""
       notice(
-        "\(layout.collector): \(glance) of \(all.count) columns are in the table; "
-          + "--only '\(prefix).*' shows all of them, or those that you name; csv and ndjson too")
+        "\(layout.collector): the table shows \(glance) of \(all.count) columns; "
+          + "--only '\(prefix).*' shows all, --only 'NAME' a choice; --format csv and ndjson write all"
+      )
     }
     return plain(Array(order.prefix(glance)), of: layout)
   }

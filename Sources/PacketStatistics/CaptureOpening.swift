@@ -42,7 +42,11 @@ import SampleModel
       if let name = options.timestampType {
         let type = unsafe timestampType(name)
         guard type >= 0, unsafe setTimestampType(handle, type) == 0 else {
-          throw fail(.configuration, "there are no timestamps of type \(name)")
+          var error = fail(.configuration, "")
+          error.message =
+            "--packets-timestamp \(name): interface \(interface) has no timestamps of this type; see "
+            + "pcap-tstamp(7)"
+          throw error
         }
       }
       let status = unsafe activate(handle)
@@ -51,7 +55,7 @@ import SampleModel
         if status == -8 || status == -11 {
           throw fail(
             .collectorUnavailable,
-            "not permitted: run as root, or setcap cap_net_raw+ep \"$(command -v lbsample)\"")
+            "not permitted: run as root, or sudo setcap cap_net_raw+ep \"$(command -v lbsample)\"")
         }
         let word = unsafe statusText(status).map { unsafe String(cString: $0) }
         let detail = unsafe reason(handle)

@@ -40,11 +40,12 @@ package enum PacketMetrics {
         "data all of which was seen before in its flow: retransmitted or out of order"),
       counter(
         "tcp_unknown_sequence",
-        "data of flows that were not known: of these a retransmission cannot be told"),
+        "TCP segments with data in a flow met for the first time: a retransmission cannot be detected"
+      ),
       counter("fragments", "fragments of IP packets"),
       counter(
         "superframes", "frames above the MTU: segmented later, or joined already, by the device"),
-      counter("cut", "packets cut by the snap length before what would have been looked at"),
+      counter("cut", "packets truncated by --packets-snaplen before the end of their headers"),
       counter("not_decoded", "packets that were only counted, by --packets-sample"),
     ]
     list += Malformation.allCases.map {

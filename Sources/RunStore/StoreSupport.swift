@@ -74,9 +74,15 @@ enum StoreFailure {
       causes = ["SQLite error \(database.extendedResultCode.rawValue): \(database.message ?? "?")"]
       switch database.resultCode {
       case .SQLITE_FULL, .SQLITE_IOERR:
-        message +=
-          database.resultCode == .SQLITE_FULL ? ": file system full" : ": input/output error"
-        message += " (\(freeSpace(path)))"
+        let cause =
+          database.resultCode == .SQLITE_FULL ? "file system full" : "input/output error"
+        if doing == "creating" {
+          message =
+            "\(path): the result file cannot be created: \(cause); nothing is recorded. Raise the "
+            + "limit of file sizes (ulimit -f), free space (\(freeSpace(path))) or record elsewhere"
+          break
+        }
+        message += ": \(cause) (\(freeSpace(path)))"
         if !isReading {
           message +=
             ". Samples that were committed before, if any, are kept. Free some space, or raise the "

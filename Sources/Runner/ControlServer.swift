@@ -145,7 +145,7 @@ package final class ControlServer {
   private func serve(_ client: ControlConnection) throws(LBError) {
     switch client.next() {
     case .nothing: break
-    case .closed: try leave("its program vanished")
+    case .closed: try leave("the controlling program closed its connection before \"stop\"")
     case .tooLong:
       var reply = ControlReply("", clock.realtime(), state)
       reply.error = LBError(

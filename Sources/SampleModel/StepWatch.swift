@@ -39,8 +39,9 @@ package final class StepWatch {
     let places = Set(account.resetPlaces).union(isClosing ? account.suspectPlaces : [])
     guard !places.isEmpty else { return nil }
     let names = places.sorted().map { layout.columns[$0].name }
-    return "\(layout.collector): reset: \(Counted.list(names)): "
-      + "no rate at this reading, no total over it"
+    return "\(layout.collector): counter reset: \(Counted.list(names)) fell; this sample has no "
+      + "rate for these columns, and an interval across the reset has no total (reported once for "
+      + "each column)"
   }
 
   /// The counts since the last call.

@@ -232,8 +232,12 @@ enum ArmingFailure {
     var error = error
     // What names the option already is as clear as can be.
     guard !error.message.hasPrefix("--"), error.category != .stopRequested else { return error }
-    error.message = "collector \(name): \(withoutName(name, error.message))"
-    if error.context.errno == ETIMEDOUT { error.message += "; \(remedy(name))" }
+    let isLate = error.context.errno == ETIMEDOUT
+    let isAbsent = error.category == .collectorUnavailable && !isLate
+    error.message =
+      "collector \(name)\(isAbsent ? " is not available" : ""): "
+      + withoutName(name, error.message)
+    if isLate { error.message += "; \(remedy(name))" }
     return error
   }
 
@@ -251,8 +255,9 @@ enum ArmingFailure {
   static func fix(_ error: SystemError) -> String {
     if error.call.hasPrefix("pthread_setschedparam") {
       return "real-time priority needs CAP_SYS_NICE: run as root, or: "
-        + "setcap cap_sys_nice+ep $(command -v lbsample)"
+        + "sudo setcap cap_sys_nice+ep \"$(command -v lbsample)\""
     }
+    if error.errno == EMFILE { return "raise the limit of open files (ulimit -n)" }
     return "see lbsample doctor for what this host permits"
   }
 }
@@ -299,8 +304,8 @@ extension SamplerSession {
     threads[place.thread].disable(stream)
     table.giveUp(stream, on: threads[place.thread])
     let message =
-      "\(place.collector): preparing it has not come back within \(Durations.text(limit)): a "
-      + "source of it hangs, and it is read no more"
+      "\(place.collector): opening the collector's sources did not finish within "
+      + "\(Durations.text(limit)): a source hangs; the collector is no longer read"
     drain?.note(message)
     if place.required, lostFailure == nil {
       lostFailure = LBError(

@@ -161,8 +161,11 @@ final class StreamTable: Sendable {
       let name = "\(column.name.prefix { $0 != "." })[\(column.instance)]"
       if devices.last != name { devices.append(name) }
     }
+    let changed = sums.allSatisfy { $0.hasPrefix("cpu.") } ? "CPUs" : "parts"
     let parts = [
-      sums.isEmpty ? nil : "sums over other instances, which start anew: \(Counted.list(sums))",
+      sums.isEmpty
+        ? nil
+        : "sums that start anew because their \(changed) changed: \(Counted.list(sums))",
       devices.isEmpty
         ? nil : "other devices under the same names, which start anew: \(Counted.list(devices))",
     ].compactMap { $0 }

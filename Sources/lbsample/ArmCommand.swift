@@ -51,7 +51,8 @@ struct ArmCommand: ParsableCommand {
   func run() throws {
     guard collectors.packets.file == nil else {
       throw LBError(
-        .configuration, "--packets-file has a clock of its own: lbsample --packets-file FILE")
+        .configuration,
+        "--packets-file cannot be used with arm; use: lbsample --packets-file FILE")
     }
     var overrides = collectors.overrides + cadences.overrides
     if let interval { overrides.append(("run.interval", interval, "--interval")) }
@@ -75,7 +76,9 @@ struct ArmCommand: ParsableCommand {
       throw LBError(
         .configuration,
         "--control \(control): "
-          + (isTaken ? "something else is there, or listens there already" : "\(error.reason)"),
+          + (isTaken
+            ? "the path is a file, or another program listens there; choose another path or remove "
+              + "the file" : "\(error.reason)"),
         context: ErrorContext(path: control, errno: error.errno))
     }
     let recording = try record.map { path throws(LBError) in

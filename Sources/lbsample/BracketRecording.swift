@@ -55,7 +55,7 @@ final class BracketRecording: BracketKeeper {
     var attempt = AttemptResult(attempt: 1)
     attempt.status = reason == nil ? .completed : .interrupted
     attempt.error = reason.map {
-      LBError(.stopRequested, "bracket \(bracket.number) (\(bracket.label)): \($0)")
+      LBError(.stopRequested, "bracket \(bracket.number) (\(bracket.label)): interrupted: \($0)")
     }
     let account = outcome.account
     attempt.startUnixNanoseconds =

@@ -18,7 +18,8 @@ struct CSVOptions: ParsableArguments {
   @Option(
     name: .customLong("records"),
     help: ArgumentHelp(
-      "Instead of samples the records of this kind, a csv row each: process, busiest, flow.",
+      "Write the records of this kind instead of the samples, a csv row each: process, busiest, "
+        + "packet_flow.",
       valueName: "kind"))
   var records: String?
 

@@ -3,20 +3,24 @@ import SampleModel
 
 /// Options that would change nothing: whoever gives one means something by it.
 extension CollectorOptions {
-  /// Refuses an interval of a collector that is not among `chosen`, an order without --top, and
-  /// CPUs that the host cannot have.
+  /// Refuses an interval of a collector that is not among `chosen`, an order without --top, threads
+  /// of nothing where there is no workload either, and CPUs that the host cannot have.
   func refuseIdle(
-    _ settings: Settings, _ roots: MountRoots, known: [String], chosen: [String]
+    _ settings: Settings, _ roots: MountRoots, known: [String], chosen: [String], isOfRun: Bool
   ) throws(LBError) {
     for name in known where !chosen.contains(name) {
       let option = "--\(name)-interval"
       if settings.origin("collectors.\(name)_interval") == "command line \(option)" {
         throw LBError(
-          .configuration, "\(option) needs the collector \(name): add --\(name), or leave it out")
+          .configuration,
+          "\(option) needs the collector \(name): add --\(name), or remove \(option)")
       }
     }
     if topBy != nil, top == nil {
       throw LBError(.configuration, "--top-by needs --top N")
+    }
+    if perThread, !isOfRun, !["tree", "process", "perf"].contains(where: chosen.contains) {
+      throw LBError(.configuration, "--per-thread needs --tree, --process or --perf")
     }
     guard let cpus, let wanted = CPUSet(list: cpus),
       let list = SmallFile.text(roots.sys("devices/system/cpu/possible")),

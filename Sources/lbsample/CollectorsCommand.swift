@@ -100,7 +100,7 @@ struct CollectorsCommand: ParsableCommand {
         [
           "    \(description.prefix).\(metric.name)"
             + (metric.extent == .instance ? "[…]" : ""),
-          metric.kind.rawValue, metric.unit.rawValue,
+          metric.kind.rawValue, metric.unit == .celsius ? "°C" : metric.unit.rawValue,
           metric.meaning
             + (metric.resolution.map { "; updated every \(Durations.text($0))" } ?? ""),
         ]

@@ -139,7 +139,7 @@ struct HostExamination {
       Finding(
         subject: "real-time priority", verdict: permitted ? .permitted : .denied,
         detail: permitted ? "--priority fifo:N works" : "needs CAP_SYS_NICE",
-        fix: permitted ? nil : "setcap cap_sys_nice+ep \"$(command -v lbsample)\"")
+        fix: permitted ? nil : "sudo setcap cap_sys_nice+ep \"$(command -v lbsample)\"")
     ]
   }
 
@@ -152,14 +152,15 @@ struct HostExamination {
     let own = PerfProbe(kernel, PerfProbe.contextSwitches)
     var software = Finding(
       subject: "perf events", verdict: .permitted,
-      detail: "of a workload, its kernel part too (perf_event_paranoid \(paranoid))")
+      detail: "a workload's events can be counted in user space and in the kernel "
+        + "(perf_event_paranoid \(paranoid))")
     if let errno = own.refusal(process: 0, cpu: -1, excludingKernel: false) {
       let user = own.refusal(process: 0, cpu: -1, excludingKernel: true)
       software.verdict = user == nil ? .limited : .denied
       software.detail =
         user == nil
-        ? "of a workload's user space alone: context switches, migrations and tracepoints are "
-          + "denied (perf_event_paranoid \(paranoid))"
+        ? "a workload's events can be counted in user space only: context switches, migrations and "
+          + "tracepoints are denied (perf_event_paranoid \(paranoid))"
         : "\(SystemError.words(errno)) (perf_event_paranoid \(paranoid))"
       software.fix = PerfProbe.remedy(level: 1)
     }
@@ -201,7 +202,7 @@ struct HostExamination {
 
   /// What a process tree can be followed by, and whether a workload can have a group of its own.
   private func processes() -> [Finding] {
-    let administrator = "setcap cap_net_admin+ep \"$(command -v lbsample)\""
+    let administrator = "sudo setcap cap_net_admin+ep \"$(command -v lbsample)\""
     let forks = refusal { () throws(SystemError) in _ = try ProcessConnector() }
     let cpus = SmallFile.text(roots.sys("devices/system/cpu/possible")) ?? "0"
     let exits = refusal { () throws(SystemError) in _ = try ExitRecords(cpus: cpus) }
@@ -284,8 +285,8 @@ struct HostExamination {
       }
       return Finding(
         subject: "packet capture", verdict: .denied,
-        detail: "\(version); a packet socket: \(SystemError.words(refusal))",
-        fix: "setcap cap_net_raw+ep \"$(command -v lbsample)\"")
+        detail: "\(version); opening a packet socket: \(SystemError.words(refusal))",
+        fix: "sudo setcap cap_net_raw+ep \"$(command -v lbsample)\"")
     }
   }
 }

@@ -29,9 +29,10 @@ struct Lbsample: ParsableCommand {
         0    success
         1    internal error
         2    invalid usage or configuration
-        3    a required collector is not available
+        3    a required collector is not available, or failed
         4    the workload failed or timed out
-        5    a result file could not be written, or is damaged
+        5    the output or a result file could not be written, or a result file is
+             damaged
         6    the host gate (gates.host = block) or a quota stopped the run, an approval was
              refused or timed out, or --strict found contaminated attempts or warnings
         130  stopped by SIGINT, 143 by SIGTERM; results are kept

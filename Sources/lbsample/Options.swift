@@ -12,7 +12,9 @@ struct CollectorOptions: ParsableArguments {
   var chosen: [CollectorFlag] = []
   @Flag(
     name: .customLong("all"),
-    help: "All collectors available on this host, each at its default interval.")
+    help: ArgumentHelp(
+      "All available collectors of the whole host, each at its default interval; not those that "
+        + "need a name (--process, --tree, --footprint, --cgroup, --top, --perf, --packets)."))
   var all = false
   @Flag(
     name: .customLong("per-cpu"),
@@ -223,7 +225,7 @@ struct CollectorOptions: ParsableArguments {
       (all ? hostWide : fromDefault ? settings.list("collectors.default") : []) + named
       + (workload != nil && (fromDefault || all) ? ["tree"] : [])
       + (scope == nil ? [] : ["cgroup"]) + require + optional
-    try refuseIdle(settings, roots, known: known, chosen: names)
+    try refuseIdle(settings, roots, known: known, chosen: names, isOfRun: workload != nil)
     var requests: [CollectorRequest] = []
     for name in known where names.contains(name) {
       guard let collector = registry[name] else { continue }

@@ -18,13 +18,14 @@ extension OverheadCommand {
       ("--repetitions", repetitions != nil), ("--warmup", warmUps != nil),
       ("--workload-cpus", workloadCPUs != nil), ("--pin", sampling.pin != nil),
       ("--priority", sampling.priority != nil), ("--budget", sampling.budget != nil),
-      ("--align", sampling.align), ("a command behind --", !command.isEmpty),
+      ("--align", sampling.align), ("a command after --", !command.isEmpty),
     ]
   }
 
   func checkIsAboutCollectors() throws(LBError) {
     if let (option, _) = workloadOptions.first(where: \.1) {
-      throw LBError(.configuration, "\(option) is about a command: say --workload too")
+      let needed = option.hasPrefix("--") ? "--workload and a command" : "--workload"
+      throw LBError(.configuration, "\(option) needs \(needed)")
     }
   }
 
@@ -35,7 +36,10 @@ extension OverheadCommand {
         "--workload: of which command? As in: lbsample overhead --workload -- ./benchmark")
     }
     guard time == nil else {
-      throw LBError(.configuration, "--time is about collectors; a workload takes what it takes")
+      throw LBError(
+        .configuration,
+        "--time is the measuring time of a collector and has no effect with --workload: remove "
+          + "--time")
     }
     let specification = try specification()
     let intervals = try (intervals ?? Self.defaultInterval).split(separator: ",").map {

@@ -15,17 +15,21 @@ struct OverheadCommand: ParsableCommand {
         lbsample overhead --cpu --net
         lbsample overhead --workload --all --interval 10ms,100ms -- ./benchmark
 
-      Every collector is armed and read again and again on one pinned CPU, in turn with readings
-      of the same kernel texts that are not looked at. `fastest` is the shortest interval at which
-      it stays below one hundredth of a CPU.
+      Each collector is read repeatedly on one pinned CPU, alternating with plain reads of \
+      the same kernel files without decoding (column "read µs"). `fastest` is the shortest \
+      interval at which it stays below one hundredth of a CPU.
 
-      With --workload the command is run without sampling and with each set of collectors at
-      each interval, in turn, recorded into a file that is thrown away. A slowdown is told with
+      With --workload the command is run without sampling and with each set of collectors at \
+      each interval, in turn, recorded into a file that is thrown away. A slowdown is told with \
       its 95 % interval and with the least that so many rounds would have found.
       """)
   @Flag(help: "Measure this collector.")
   var chosen: [CollectorFlag] = []
-  @Flag(name: .customLong("all"), help: "Every collector that this host has (the default).")
+  @Flag(
+    name: .customLong("all"),
+    help: ArgumentHelp(
+      "Every collector of the whole host (the default); not process, tree, footprint, cgroup, top, "
+        + "perf, packets."))
   var all = false
   @Option(
     name: .customLong("time"), parsing: .unconditional,
@@ -92,7 +96,7 @@ struct OverheadCommand: ParsableCommand {
         "fastest",
       ]
     ]
-    for collector in CollectorRegistry.host().collectors {
+    for collector in CollectorRegistry.host().collectors where !collector.needsTarget {
       let name = collector.description.name
       guard all || chosen.isEmpty || chosen.contains(where: { $0.rawValue == name }) else {
         continue

@@ -7,17 +7,20 @@ struct PacketOptions: ParsableArguments {
   @Option(
     name: .customLong("packets"),
     help: ArgumentHelp(
-      "Count the packets of these interfaces, or of any of them.", valueName: "interfaces"))
+      "Count the packets of these interfaces, such as eth0,lo; any: of all interfaces.",
+      valueName: "interfaces"))
   var interfaces: String?
   @Option(
     name: .customLong("packets-file"),
     help: ArgumentHelp(
-      "Count those of a pcap or pcapng file instead, on its own clock; - for standard input "
+      "Count the packets of this pcap or pcapng file, at their recorded times; -: standard input "
         + "(sample).", valueName: "file"))
   var file: String?
   @Option(
     name: .customLong("packets-filter"), parsing: .unconditional,
-    help: ArgumentHelp("Only what passes this expression, as tcpdump's.", valueName: "bpf"))
+    help: ArgumentHelp(
+      "Count only packets that match this pcap-filter(7) expression, as in tcpdump.",
+      valueName: "bpf"))
   var filter: String?
   @Option(
     name: .customLong("packets-snaplen"), parsing: .unconditional,
@@ -38,11 +41,11 @@ struct PacketOptions: ParsableArguments {
   @Option(
     name: .customLong("packets-timestamp"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Who stamps them: host, adapter, … of pcap-tstamp(7).", valueName: "type"))
+      "Source of the packets' timestamps: host, adapter, … (pcap-tstamp(7)).", valueName: "type"))
   var timestamp: String?
   @Flag(
     name: .customLong("packets-promiscuous"),
-    help: "Also what is meant for others, as a switch lets it through.")
+    help: "Promiscuous mode: count packets to other hosts too.")
   var isPromiscuous = false
   @Option(
     name: .customLong("packets-top"), parsing: .unconditional,

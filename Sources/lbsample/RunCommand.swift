@@ -67,7 +67,8 @@ struct RunCommand: ParsableCommand {
   func run() throws {
     guard collectors.packets.file == nil else {
       throw LBError(
-        .configuration, "--packets-file has a clock of its own: lbsample --packets-file FILE")
+        .configuration,
+        "--packets-file cannot be used with run; use: lbsample --packets-file FILE")
     }
     try Formats.check(format, of: ResultText.formats)
     if let resume {

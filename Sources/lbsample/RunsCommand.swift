@@ -167,7 +167,7 @@ struct RunsShow: ParsableCommand {
       try Console.write(try ResultText.encode(shown, format))
       return
     }
-    var text = RunReport.text(result, all: all || !metrics.isEmpty)
+    var text = RunReport.text(result, all: all || !metrics.isEmpty, name: runName)
     text += try missing(reader, result)
     // What cannot be read of the samples leaves the rest to be shown.
     var failure: LBError?
@@ -307,10 +307,17 @@ enum MetricGlobs {
       let one = ColumnFilter(only: [glob])
       guard !names.contains(where: one.passes) else { continue }
       let groups = Set(names.map { String($0.prefix { $0 != "." }) }).sorted()
-      let nearest = Nearest.word(to: String(glob.prefix { $0 != "." }), in: groups)
+      let group = String(glob.prefix { $0 != "." })
+      let longer = ["\(glob)[*", "\(glob)*"].filter { pattern in
+        names.contains { Glob.matches(pattern, $0) }
+      }.map { "'\($0)'" }
+      let hint =
+        !longer.isEmpty
+        ? "; instances stand in brackets: try \(longer.joined(separator: " or "))"
+        : groups.contains(group) ? "" : Nearest.hint(Nearest.word(to: group, in: groups))
       throw LBError(
         .configuration,
-        "--metric \(glob): no metric of this run matches\(Nearest.hint(nearest)); there is "
+        "--metric \(glob): no metric of this run matches\(hint); this run has "
           + groups.map { "\($0).*" }.joined(separator: ", "))
     }
   }

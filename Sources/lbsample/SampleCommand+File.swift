@@ -13,7 +13,8 @@ extension SampleCommand {
     guard collectors.named.isEmpty, !collectors.all, record == nil else {
       throw LBError(
         .configuration,
-        "--packets-file has a clock of its own: no collector and no --record goes with it")
+        "--packets-file reads packets with recorded times and cannot be combined with collectors "
+          + "of this host or with --record: remove those options")
     }
     let file = try Savefile(path)
     if let filter = options.filter { try file.filter(filter) }
@@ -36,5 +37,15 @@ extension SampleCommand {
       )
     }
     if let failure = outcome.failure { throw failure }
+  }
+
+  /// Says that the output was not read, and what its recording lacks for that.
+  func tellUnread(_ failure: LBError, _ recording: Recording? = nil, _ ledger: Ledger? = nil) {
+    let path = failure.context.path ?? "output"
+    var words = "lbsample: \(path): the reader stopped reading; rows are missing there"
+    if let recording, let ledger, ledger.ring.dropped > 0 {
+      words += ", and frames were dropped from \(recording.path) as well"
+    }
+    Console.say(words + (output == nil ? "; use -o FILE, or read faster" : "; read faster"))
   }
 }

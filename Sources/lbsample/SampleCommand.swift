@@ -20,10 +20,11 @@ struct SampleCommand: ParsableCommand {
         lbsample --cpu --per-cpu --interval 100ms --duration 10s --format ndjson
         lbsample --all --record host.lbsample --duration 1h
 
-      The first row comes after one interval, with rates over that interval.
-      Counters become rates per second; CPU time is a fraction of the time
-      (percent in the table). Ctrl-C ends sampling with exit code 0, or with 130
-      if --count or --duration was to end it.
+      The first row comes after one interval, with rates over that interval. \
+      Counters become rates per second. CPU time is a fraction of one CPU: cpu.user[all] \
+      of 2 CPUs is at most 2. The table shows the cpu columns in percent of all CPUs. \
+      Ctrl-C ends sampling with exit code 0, or with 130 if --count or --duration was \
+      to end it.
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
@@ -130,7 +131,7 @@ struct SampleCommand: ParsableCommand {
     } catch {
       recording?.discard()
       if let reason = stops.first.raised, error.context.errno == ECANCELED {
-        Console.say("lbsample: \(error.context.path ?? "output"): not read to its end")
+        tellUnread(error)
         if let recording {
           Console.say(
             "lbsample: \(recording.path): not kept: the stop came before the first sample, while "
@@ -179,7 +180,7 @@ struct SampleCommand: ParsableCommand {
       let isUnread = failure?.context.errno == ECANCELED && stopSignal != nil
       if let failure {
         guard isUnread else { throw failure }
-        Console.say("lbsample: \(failure.context.path ?? "output"): not read to its end")
+        tellUnread(failure, recording, account.ledger)
       }
       if !isUnread, let view = view as? NDJSONSink {
         try view.end(ledger: account.ledger, overhead: account.overhead)

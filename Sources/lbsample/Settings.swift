@@ -31,7 +31,7 @@ struct Settings {
         let nearest = Nearest.word(to: name, in: SettingsSchema.keys.map(\.environmentName))
         if Self.told.withLock({ $0.insert(name).inserted }) {
           Console.say(
-            "lbsample: environment: \(name) is no setting and is not heeded\(Nearest.hint(nearest))"
+            "lbsample: environment: \(name) is not a setting and is ignored\(Nearest.hint(nearest))"
           )
         }
         continue

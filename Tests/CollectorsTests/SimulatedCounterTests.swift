@@ -112,7 +112,10 @@ import Testing
     #expect(armed.notes.contains { $0.hasPrefix("perf: cycles: not counting here") })
     #expect(armed.notes.contains { $0.contains("cache-misses did not move in a trial") })
     #expect(
-      armed.notes.contains { $0 == "perf: ref-cycles stands in for cycles, under its own name" })
+      armed.notes.contains {
+        $0 == "perf: ref-cycles is counted instead of cycles; the column is named ref-cycles "
+          + "([fallback] in collectors.conf)"
+      })
     let names = Set(armed.columns.map(\.metric.name))
     #expect(!names.contains("cycles") && names.contains("ref-cycles"))
     #expect(names.contains("cache-misses"), "it may be right: there may be no misses")
@@ -141,7 +144,10 @@ import Testing
     #expect(armed.notes.contains { $0.hasPrefix("perf: cycles: not supported") })
     #expect(armed.notes.contains { $0.hasPrefix("perf: ref-cycles: refused") })
     #expect(
-      armed.notes.contains { $0 == "perf: task-clock stands in for cycles, under its own name" })
+      armed.notes.contains {
+        $0 == "perf: task-clock is counted instead of cycles; the column is named task-clock "
+          + "([fallback] in collectors.conf)"
+      })
     #expect(
       Set(armed.columns.map(\.metric.name)) == ["time_enabled", "time_running", "task-clock"])
     // A circle ends where it began, with an error that has both.

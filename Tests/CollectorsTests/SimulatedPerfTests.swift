@@ -209,7 +209,7 @@ import Testing
 
   @Test func chosenCPUsThatAreNotThereAreNamed() throws {
     let armed = try armed("cycles", SimulatedPerf(counters: 4), cpus: CPUSet([1, 7]))
-    #expect(armed.notes == ["perf: CPUs 7 are not online: left out"])
+    #expect(armed.notes == ["perf: CPU 7 is not online and is not counted"])
     #expect(Set(armed.columns.map(\.instance)) == ["all", "1", "cycles@all", "cycles@1"])
   }
 

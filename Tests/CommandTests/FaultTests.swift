@@ -22,6 +22,7 @@ import Testing
     (["--pin", "8000"], 2, ["8000", "CPUs"]),
     (["--priority", "fifo:100"], 2, ["fifo:100"]),
     (["--cpus", "x"], 2, ["--cpus x"]),
+    (["--cpu", "--per-thread"], 2, ["--per-thread needs --tree, --process or --perf"]),
     (["--only", "nosuch*"], 2, ["no metric matches"]),
     (["--cpu", "--only", "vm.pgfault"], 2, ["no metric matches", "add --vm"]),
     (["--require", "cpuu"], 2, ["'cpuu'", "did you mean cpu", "lbsample collectors"]),

@@ -168,7 +168,7 @@ import Testing
     var other = command
     other.environment["LBSAMPLE_HOME"] = "/opt"
     let warned = try other.start(["runs", "list", "--config", "/dev/null"]).finish()
-    #expect(warned.code == 0 && warned.error.contains("LBSAMPLE_HOME is no setting"))
+    #expect(warned.code == 0 && warned.error.contains("LBSAMPLE_HOME is not a setting"))
   }
 
   /// With a name as long as there is, and asked twice: one answer is taken, the other one is told.

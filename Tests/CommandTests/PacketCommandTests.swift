@@ -234,9 +234,9 @@ private final class Wire {
       (["--packets", "lo", "--packets-sample", "3"], "expected 1/N"),
       (["--packets", "lo", "--packets-filter", "udp prt 3", "--count", "1"], "udp prt 3"),
       (["--packets-filter", "udp", "--cpu"], "--packets-filter requires --packets"),
-      (["--packets-file", "/none", "--cpu"], "clock of its own"),
+      (["--packets-file", "/none", "--cpu"], "cannot be combined with collectors"),
       (["--packets-file", "/none"], "/none"),
-      (["run", "--packets-file", "/none", "--", "true"], "clock of its own"),
+      (["run", "--packets-file", "/none", "--", "true"], "cannot be used with run"),
     ] {
       let outcome = try command.start(arguments).finish()
       #expect([2, 3].contains(outcome.code), "\(arguments)")

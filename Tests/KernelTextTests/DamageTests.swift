@@ -381,27 +381,27 @@ import Testing
     { text throws(KernelTextError) in try TextFormat.list(text) }
     #expect(
       list == [
-        "line 2, field 2 (B): not a number", "line 3, field 2 (C): missing",
-        "line 4, field 2 (D): negative value", "line 5, field 1 (E): exceeds 64 bits",
-        "line 6, field 2 (F\\u{1B}): not a number",
+        #"line 2: field 2 of "B" is not a number"#, #"line 3: field 2 of "C" is missing"#,
+        #"line 4: field 2 of "D" is negative"#, #"line 5: field 1 of "E" exceeds 64 bits"#,
+        #"line 6: field 2 of "F\u{1B}" is not a number"#,
       ])
     // One line of a megabyte: linear.
     let pairs = " x=?" + (0..<100_000).map { " a\($0)=?" }.joined()
     let long = try complaints("8:0\(pairs)") { text throws(KernelTextError) in
       try TextFormat.keyedPairs(text) { TextField($1, of: $0) }
     }
-    #expect(long == ["line 1, field 2 (x[8:0] and 100000 more): not a number"])
+    #expect(long == [#"line 1: field 2 of "x[8:0]" (and 100000 more) is not a number"#])
     let row = try complaints("cpu  1 2 3 4\ncpu0 x y 3\n") { text throws(KernelTextError) in
       try TextFormat.stat(text)
     }
-    #expect(row == ["line 2, field 2 (user[0] and 2 more): not a number"])
+    #expect(row == [#"line 2: field 2 of "user[0]" (and 2 more) is not a number"#])
     let pressure = try complaints("some avg10=0.1 avg60=? avg300=1 total=\n") {
       text throws(KernelTextError) in try TextFormat.pressure(text, prefix: "")
     }
-    #expect(pressure == ["line 1, field 3 (some.avg60 and 1 more): not a number"])
+    #expect(pressure == [#"line 1: field 3 of "some.avg60" (and 1 more) is not a number"#])
     let torn = try complaints("some avg10=0.1 avg60=0 avg300=1") { text throws(KernelTextError) in
       try TextFormat.pressure(text, prefix: "")
     }
-    #expect(torn == ["line 1, field 5 (some.total): missing"])
+    #expect(torn == [#"line 1: field 5 of "some.total" is missing"#])
   }
 }

@@ -258,8 +258,8 @@ import Testing
       return outcome
     }
     let words =
-      "slow: preparing it has not come back within 50ms: a source of it hangs, and it is read no "
-      + "more"
+      "slow: opening the collector's sources did not finish within 50ms: a source hangs; the "
+      + "collector is no longer read"
     #expect(outcome.took == [50_000_000])
     #expect(outcome.failure?.message == (required ? words : nil))
     #expect(outcome.sink.events.filter { $0.kind == .note }.map(\.message) == [words])

@@ -389,15 +389,18 @@ private struct Bracket {
       watch.observe(header, values.span)
       return watch.resets(header)
     }
+    let names = (0..<8).map { "net.wide[\($0)]" }.joined(separator: ", ")
+    let rest =
+      "; this sample has no rate for these columns, and an interval across the reset has no total "
+      + "(reported once for each column)"
     #expect(message(1000, 1000, .open, at: 0) == nil)
     #expect(
       message(5, 1001, .none, at: 1)
-        == "net: reset: " + (0..<8).map { "net.wide[\($0)]" }.joined(separator: ", ")
-        + " and 2 more: no rate at this reading, no total over it")
+        == "net: counter reset: \(names) and 2 more fell\(rest)")
     #expect(message(6, 0, .none, at: 2) == nil && message(7, 1002, .none, at: 3) == nil)
     #expect(
       message(8, 0, .close, at: 4)
-        == "net: reset: net.wide[10]: no rate at this reading, no total over it")
+        == "net: counter reset: net.wide[10] fell\(rest)")
     let counts = watch.take()
     #expect(counts.resets == 11 && counts.stepsBack == 1)
   }

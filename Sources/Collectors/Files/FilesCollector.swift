@@ -31,7 +31,7 @@ struct FilesCollector: TextCollector {
       "dentry-state",
       [
         ("dentries", "directory entries in memory"), ("dentries_unused", "of these, not in use"),
-        ("dentries_age_limit", "seconds until they may be reclaimed"),
+        ("dentries_age_limit", "seconds until an unused entry may be reclaimed"),
         ("dentries_want_pages", "pages asked for"),
         ("dentries_negative", "unused entries of names that do not exist (4.20)"),
       ]

@@ -25,7 +25,7 @@ struct MdCollector: TextCollector {
       gauge("mismatch_cnt", "sectors that did not agree at the last check"),
       gauge("sync_completed", "synchronised so far", unit: .bytes, scale: Scale(512)),
       gauge("sync_total", "to be synchronised", unit: .bytes, scale: Scale(512)),
-      gauge("sync_speed", "synchronised in a second", unit: .bytes, scale: Scale(1024)),
+      gauge("sync_speed", "bytes synchronised in a second", unit: .bytes, scale: Scale(1024)),
     ])
 
   /// The collector.

@@ -22,8 +22,8 @@ struct PacketsCollector: Collector {
     }
     if let errno = PcapLibrary.captureRefusal() {
       return .denied(
-        reason: "a packet socket: \(SystemError.words(errno))",
-        fix: "run as root, or setcap cap_net_raw+ep \"$(command -v lbsample)\"")
+        reason: "opening a packet socket: \(SystemError.words(errno))",
+        fix: "run as root, or sudo setcap cap_net_raw+ep \"$(command -v lbsample)\"")
     }
     return options == nil ? .absent(reason: "--packets INTERFACE is required") : .available
   }

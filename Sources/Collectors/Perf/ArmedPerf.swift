@@ -113,10 +113,11 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     self.turn = turn
     var notes = plan.notes
     if case .processes(let processes) = scope {
+      let threads = Counted.text(PerfPlan.tasks(of: processes, context).count, "thread")
       notes.append(
-        "perf: \(PerfPlan.tasks(of: processes, context).count) tasks are counted from now on, and "
-          + "what they make; one that began while the counters were opened is counted if its maker "
-          + "was open by then")
+        "perf: counting \(threads) from now on, and every thread and process that they start; one "
+          + "that started while the counters were being opened is counted only if its parent's "
+          + "counter was already open")
     }
     super.init(
       columns: chosen.columns, formulas: chosen.formulas, leastShare: plan.choice.leastShare,

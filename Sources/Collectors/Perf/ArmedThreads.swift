@@ -116,9 +116,9 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
       columns: whole.columns, formulas: whole.formulas, leastShare: whole.leastShare,
       costLimit: whole.costLimit,
       notes: whole.notes + [
-        "perf: a thread has records from the sample at which it is found, with what it had used "
-          + "before as unseen_time; one that comes and goes between two samples has none, and is "
-          + "in the sums"
+        "perf: records of a thread begin at the sample that first finds the thread; unseen_time "
+          + "is the CPU time before that sample. A thread that starts and ends between two samples "
+          + "has no records, but is in the sums"
       ],
       recordFields: (
         name: "thread", fields: Self.leadingFields + Self.fields(plan), rowsPerTick: limit

@@ -42,8 +42,9 @@ struct PerfCollector: Collector {
 
   static let times = [
     counter(
-      "time_enabled", "time for which a group was to be counted", unit: .nanoseconds, isSum: true),
-    counter("time_running", "time for which it was", unit: .nanoseconds, isSum: true),
+      "time_enabled", "time for which the group was enabled", unit: .nanoseconds, isSum: true),
+    counter(
+      "time_running", "time for which the group was counted", unit: .nanoseconds, isSum: true),
   ]
 
   static let running = gauge(
@@ -88,9 +89,10 @@ struct PerfCollector: Collector {
         context: ErrorContext(collector: "perf"))
     }
     guard !plan.groups.isEmpty else {
+      let reasons = plan.notes.map { $0.hasPrefix("perf: ") ? String($0.dropFirst(6)) : $0 }
       throw LBError(
         .collectorUnavailable,
-        "perf: none of the events can be counted here: " + plan.notes.joined(separator: "; "),
+        "perf: no event can be counted: " + reasons.joined(separator: "; "),
         context: ErrorContext(collector: "perf"))
     }
     let needed = plan.descriptorCount + 64
@@ -120,8 +122,8 @@ enum PerfRefusal {
     case .system, .controlGroups: return "\(level)0, or \(capability)"
     case .workload: return "\(level)1, or \(capability)"
     case .processes:
-      return "\(level)1 for the kernel's part; of another user's process, as that user or "
-        + capability
+      return "to count in the kernel: \(level)1; to count another user's process: run lbsample as "
+        + "that user, or \(capability)"
     }
   }
 

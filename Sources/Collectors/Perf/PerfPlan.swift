@@ -83,7 +83,10 @@ struct PerfPlan {
     let text = SmallFile.text(context.roots.sys("devices/system/cpu/online"))
     let online = (text.flatMap { CPUSet(list: $0) } ?? CPUSet.allowed()).members
     let absent = chosen.map { $0.subtracting(CPUSet(online)) } ?? CPUSet()
-    if !absent.isEmpty { notes.append("perf: CPUs \(absent) are not online: left out") }
+    if !absent.isEmpty {
+      let (noun, verb) = absent.members.count == 1 ? ("CPU", "is") : ("CPUs", "are")
+      notes.append("perf: \(noun) \(absent) \(verb) not online and \(verb) not counted")
+    }
     let cpus = chosen.map { chosen in online.filter(chosen.members.contains) } ?? online
     return cpus.map { Int32($0) }
   }
@@ -291,7 +294,8 @@ struct PerfPlan {
       }
     }
     return calledIn.map {
-      "perf: \($0.event) stands in for \($0.for.joined(separator: ", ")), under its own name"
+      "perf: \($0.event) is counted instead of \($0.for.joined(separator: ", ")); the column is "
+        + "named \($0.event) ([fallback] in collectors.conf)"
     }
   }
 
@@ -306,7 +310,10 @@ struct PerfPlan {
   /// alone is permitted. What happens in the kernel would then be a silent zero.
   private mutating func accepted(_ event: PerfEvent, _ context: CollectorContext) -> PerfEvent? {
     guard let place = places(of: event).first else {
-      refuse(event, isOfCPUs ? "none of the chosen CPUs counts it" : "the process has ended")
+      refuse(
+        event,
+        isOfCPUs
+          ? "no chosen CPU can count these events; choose others with -C" : "the process has ended")
       return nil
     }
     if event.isUncore, !hasOwnColumns {

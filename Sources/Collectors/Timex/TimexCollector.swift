@@ -33,7 +33,7 @@ struct TimexCollector: Collector {
       counter("calcnt", "calibration intervals", host: true),
       counter("errcnt", "calibration errors", host: true),
       counter("stbcnt", "calibrations beyond the stability limit", host: true),
-      gauge("tai", "TAI offset in seconds", host: true, isSigned: true),
+      gauge("tai", "offset of TAI from UTC in seconds", host: true, isSigned: true),
       gauge("state", "0 in order, 1 to 4 around a leap second, 5 not synchronised", host: true),
     ])
 

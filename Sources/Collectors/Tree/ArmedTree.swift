@@ -130,8 +130,13 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     var io = reader.open(probe, "io")
     if io < 0 || reader.read(io, { _ in }) <= 0 {
       left.formUnion(TreeCollector.metrics[CounterLane.io..<CounterLane.io + 7].map(\.name))
+      let errno = io < 0 ? -io : EACCES
+      let fix =
+        errno == EACCES || errno == EPERM
+        ? ". Run lbsample as the owner of the process, or with CAP_SYS_PTRACE" : ""
       notes.append(
-        "tree: /proc/\(probe)/io: \(SystemError.words(io < 0 ? -io : EACCES)): no I/O counters")
+        "tree: /proc/\(probe)/io: \(SystemError.words(errno)); the I/O of process \(probe) is "
+          + "missing from the sums, which have no I/O columns\(fix)")
     }
     reader.shut(&io)
     var files = reader.open(getpid(), "fd", flags: RawDirectory.pathOnly | O_DIRECTORY)

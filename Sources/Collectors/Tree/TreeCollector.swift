@@ -36,7 +36,8 @@ struct TreeCollector: Collector {
       "sum_exec_runtime", "CPU time of all processes, ended ones as far as they were seen",
       unit: .nanoseconds, host: true),
     counter(
-      "utime", "user time in clock ticks; of what no member has waited for, as last seen",
+      "utime",
+      "user time; for an ended process that no process of the tree waited for, the value last read",
       unit: .nanoseconds, host: true, resolution: tick),
     counter(
       "stime", "system time, as utime", unit: .nanoseconds, host: true, resolution: tick),
