@@ -139,6 +139,15 @@ int lb_names(const char *path, uint64_t device, uint64_t inode) {
   return facts.st_dev == device && facts.st_ino == inode ? 0 : -ENOENT;
 }
 
+int lb_open_text(const char *path) {
+  int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  struct stat facts;
+  if (fstat(fd, &facts) == 0 && S_ISREG(facts.st_mode)) return fd;
+  close(fd);
+  return -EINVAL;
+}
+
 static int lb_release_segments(struct dl_phdr_info *object, size_t size, void *unused) {
   (void)size;
   (void)unused;

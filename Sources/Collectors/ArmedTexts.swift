@@ -17,7 +17,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     var request = Int32(RawBody.firstRequest)
     /// It is a directory, of which the number of entries is read.
     let isFolder: Bool
-    /// Where it can be replaced by another file: that one is then to be read.
+    /// Where it can be replaced by another file: that one is read then, opened for each reading.
     let watch: WatchedPath?
   }
 
@@ -55,8 +55,12 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
   /// One source's part.
   @inline(__always)
   static func read(_ file: File, into body: inout RawBody) {
-    if let failure = file.watch?.failure(), failure != 0 {
-      return body.number(0, failure: failure)
+    if let watch = file.watch, watch.isAnother {
+      let now = watch.open()
+      guard now >= 0 else { return body.number(0, failure: -now) }
+      body.text(now, file.delivery, request: Int(file.request))
+      _ = Glibc.close(now)
+      return
     }
     guard file.isFolder else {
       return body.text(file.descriptor, file.delivery, request: Int(file.request))

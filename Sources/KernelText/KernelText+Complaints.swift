@@ -49,6 +49,7 @@ extension KernelText {
     let digits = isNegative ? word.dropFirst() : word
     if word.isEmpty { return "is missing" }
     guard !digits.isEmpty, digits.allSatisfy({ $0 &- 48 < 10 }) else { return "is not a number" }
+    if hole.expected == .millidegrees, digits.count < 19 { return "is below absolute zero" }
     return isNegative ? "is negative" : "exceeds 64 bits"
   }
 

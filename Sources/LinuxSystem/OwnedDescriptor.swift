@@ -134,11 +134,17 @@ package struct WatchedPath {
     self.inode = inode
   }
 
-  /// stat(2): 0 while the path names that file, ENOENT when it names another one, else the errno.
-  /// Allocates nothing.
-  package func failure() -> Int32 {
+  /// stat(2): whether the path names that file no more. Allocates nothing.
+  package var isAnother: Bool {
     // Safe: the path is there as long as the list that keeps it.
-    unsafe -lb_names(path, device, inode)
+    unsafe lb_names(path, device, inode) != 0
+  }
+
+  /// open(2): the file that the path names now, to be closed by the caller; or -errno. Allocates
+  /// nothing.
+  package func open() -> Int32 {
+    // Safe: as above.
+    unsafe lb_open_text(path)
   }
 
   fileprivate func free() { unsafe Glibc.free(path) }

@@ -16,8 +16,8 @@ extension TableView {
       let prefix = layout.columns.first?.name.prefix { $0 != "." } ?? ""
       notice(
         "\(layout.collector): the table shows \(glance) of \(all.count) columns; "
-          + "--only '\(prefix).*' shows all, --only 'NAME' a choice; --format csv and ndjson write all"
-      )
+          + "--only '\(prefix).*' shows all, --only 'NAME' a choice; --format csv and ndjson write "
+          + "all")
     }
     return plain(Array(order.prefix(glance)), of: layout)
   }

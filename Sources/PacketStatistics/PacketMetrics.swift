@@ -40,7 +40,7 @@ package enum PacketMetrics {
         "data all of which was seen before in its flow: retransmitted or out of order"),
       counter(
         "tcp_unknown_sequence",
-        "TCP segments with data in a flow met for the first time: a retransmission cannot be detected"
+        "TCP segments with data in a flow met for the first time: no retransmission is detected"
       ),
       counter("fragments", "fragments of IP packets"),
       counter(

@@ -5,9 +5,14 @@ package struct EventError: Error, Equatable {
   package let reason: String
   /// It is well formed, and nothing here is called so.
   package let isUnknownName: Bool
+  /// Whether there is such an event cannot be seen here, as without tracefs.
+  package let isHidden: Bool
 
   /// `text` is refused for `reason`.
-  package init(_ text: String, _ reason: String, isUnknownName: Bool = false) {
+  package init(
+    _ text: String, _ reason: String, isUnknownName: Bool = false, isHidden: Bool = false
+  ) {
+    self.isHidden = isHidden
     self.isUnknownName = isUnknownName
     self.text = text
     self.reason = reason

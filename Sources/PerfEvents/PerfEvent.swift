@@ -307,7 +307,9 @@ package struct EventResolver: Sendable {
   private func unknown(_ written: String) -> EventError {
     // `skl::NAME` is of a processor's model, which no mount of tracefs would make known.
     let isTracepoint = written.contains(":") && !written.contains("::")
-    if isTracepoint, let missing = sources.tracingIsMissing { return EventError(written, missing) }
+    if isTracepoint, let missing = sources.tracingIsMissing {
+      return EventError(written, missing, isHidden: true)
+    }
     return EventError(written, "no event of this name is known here", isUnknownName: true)
   }
 

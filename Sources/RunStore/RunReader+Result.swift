@@ -49,6 +49,7 @@ extension RunReader {
           reason: try $0.value("reason"))
       }
       result.phases = try Self.phases(db)
+      try Self.checkNumbers(of: result.phases, db)
       if result.endUnixNanoseconds == nil { result.addErrorsOfRepetitions() }
       result.promoteOnlySummary()
       if result.kind == "sample" {
@@ -57,6 +58,23 @@ extension RunReader {
         result.overhead = only?.overhead
       }
       return result
+    }
+  }
+
+  /// Rows that an index does not lead to would be missing without a word.
+  private static func checkNumbers(of phases: [PhaseResult], _ db: Database) throws {
+    let repetitions = phases.flatMap(\.repetitions)
+    for (table, found) in [
+      ("repetition", repetitions.count),
+      ("attempt", repetitions.reduce(0) { $0 + $1.attempts.count }),
+    ] {
+      let count = try Int.fetchOne(db, sql: "SELECT sum(1) FROM \(table) NOT INDEXED") ?? 0
+      guard count == found else {
+        throw LBError(
+          .resultPersistence,
+          "corrupt: table \(table) has \(Counted.text(count, "row")), of which \(found) can "
+            + "be reached")
+      }
     }
   }
 

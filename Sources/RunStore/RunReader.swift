@@ -57,13 +57,13 @@ package final class RunReader {
   }
 
   /// A file that we may not write, or that is another user's, is read as it is; any other is opened
-  /// for writing, since reading a live log needs its shared-memory file. Where there is no room for
-  /// that one, the log is read by this process alone, which keeps the index in its own memory.
+  /// for writing: a live log's shared-memory file is needed. Where there is no room for that one,
+  /// the log is read by this process alone, which keeps the index in its own memory.
   private static func open(_ path: String) throws -> DatabaseQueue {
     var settings = Configuration()
     settings.busyMode = .timeout(5)
-    settings.readonly =
-      !FileManager.default.isWritableFile(atPath: path) || !RunDirectory.isOwn(path)
+    let mayWrite = RunDirectory.isOwn(path) && FileManager.default.isWritableFile(atPath: path)
+    settings.readonly = !mayWrite
     do {
       let queue = try DatabaseQueue(path: path, configuration: settings)
       _ = try queue.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") }
@@ -199,7 +199,7 @@ package final class RunReader {
 
   /// What of the last samples cannot be read, in words; nil where all of it can.
   package func damageOfTail() throws(LBError) -> String? {
-    if damage == nil { _ = try tailChunks() }
+    _ = try tailChunks()
     return damage
   }
 
@@ -209,9 +209,7 @@ package final class RunReader {
   private func tailChunks() throws(LBError) -> [ChunkBuilder] {
     if let tail { return tail }
     let path = path
-    let (open, unread) = try read("reading the last samples") { db in
-      try Tail.chunks(ofRunIn: path, db)
-    }
+    let (open, unread) = try read("reading its tail") { try Tail.chunks(ofRunIn: path, $0) }
     let found = open.chunks.sorted { $0.firstStart < $1.firstStart }
     // What a writer is writing is not there yet.
     if Tail.File(ofRunIn: path)?.isHeld() == false {

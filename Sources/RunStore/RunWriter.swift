@@ -170,8 +170,9 @@ package final class RunWriter: @unchecked Sendable {
     guard let file, !file.isAt(path) else { return }
     throw LBError(
       .resultPersistence,
-      "\(path): the file was removed or replaced while it was being written; what was recorded is "
-        + "lost. Leave it in its place until the end",
+      "\(path): the file was moved, removed or replaced while it was being written. If it was "
+        + "moved, what was recorded can be read where it is now, with its -wal and -tail beside "
+        + "it; else it is lost. Leave it in its place until the end",
       context: ErrorContext(path: path, errno: ENOENT))
   }
 

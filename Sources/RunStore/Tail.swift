@@ -132,8 +132,8 @@ enum Tail {
     }
   }
 
-  /// What the tail holds and the rows of `db` do not, as chunks; with the bytes in it that cannot be
-  /// read: damaged, or of a layout that is in no row.
+  /// What the tail holds and the rows of `db` do not, as chunks; with the bytes in it that cannot
+  /// be read: damaged, or of a layout that is in no row.
   static func chunks(
     ofRunIn path: String, _ db: Database
   ) throws -> (chunks: OpenChunks, unreadBytes: Int) {
@@ -191,8 +191,8 @@ enum Tail {
     return unread
   }
 
-  /// The tail has been absorbed: removes it, or where `unreadBytes` of it could not be read keeps it
-  /// under another name, which is given.
+  /// The tail has been absorbed: removes it, or where `unreadBytes` of it could not be read keeps
+  /// it under another name, which is given.
   @discardableResult
   static func letGo(ofRunIn path: String, unreadBytes: Int) -> String? {
     guard unreadBytes > 0 else {
@@ -278,7 +278,11 @@ final class TailWriter {
   /// Writes what waits and gives its bytes; nil when it could not be. The rows are saved then,
   /// whose error says why.
   func write() -> Int? {
-    guard descriptor >= 0 else { return nil }
+    // One that has lost its name is nobody's: rows are written then.
+    var facts = stat()
+    guard descriptor >= 0, unsafe fstat(descriptor, &facts) == 0, facts.st_nlink > 0 else {
+      return nil
+    }
     let body = start + Tail.frontWords
     words[start] = Tail.magic
     words[start + 1] = run

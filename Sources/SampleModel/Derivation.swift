@@ -82,7 +82,9 @@ package struct Derivation: Sendable {
         result.values.append(derived)
         if account.hasOwnWindows { result.windows[step] = account.window(index) }
       }
-      if !formulas.isEmpty { result.values += formulaValues(values, grown, raw: raw) }
+      if !formulas.isEmpty {
+        result.values += formulaValues(values, grown, raw: raw, window: result.window)
+      }
       if isCombined, let places {
         let all = result
         result.values = places.map { all.values[$0] }
@@ -109,15 +111,20 @@ package struct Derivation: Sendable {
 
     /// The formulas' values. Amounts of another time than the frame's make none.
     private func formulaValues(
-      _ values: Span<UInt64>, _ grown: [UInt64?], raw: Bool
+      _ values: Span<UInt64>, _ grown: [UInt64?], raw: Bool, window: UInt64?
     ) -> [DerivedValue] {
       let amounts = values.indices.map { index -> Double? in
         if raw || rules[index].isGauge { return rules[index].level(values[index]) }
         guard account.window(index) == nil else { return nil }
         return account.step(index).map { rules[index].scale.apply(Double($0)) }
       }
-      return formulas.values(amounts, grown: grown, least: layout.leastShare).map {
-        $0.map(DerivedValue.real) ?? .absent
+      let all = formulas.values(amounts, grown: grown, least: layout.leastShare)
+      return zip(layout.formulas, all).map { formula, value in
+        guard let value else { return .absent }
+        // An amount, as counters are, has a rate; a ratio of amounts is one.
+        guard !raw, formula.column.metric.kind == .counter else { return .real(value) }
+        guard let window, window > 0 else { return .absent }
+        return .real(value * 1e9 / Double(window))
       }
     }
   }

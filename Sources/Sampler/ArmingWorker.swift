@@ -304,7 +304,7 @@ extension SamplerSession {
     threads[place.thread].disable(stream)
     table.giveUp(stream, on: threads[place.thread])
     let message =
-      "\(place.collector): opening the collector's sources did not finish within "
+      "\(place.collector): preparing the next bracket did not finish within "
       + "\(Durations.text(limit)): a source hangs; the collector is no longer read"
     drain?.note(message)
     if place.required, lostFailure == nil {

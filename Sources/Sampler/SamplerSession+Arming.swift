@@ -90,6 +90,7 @@ extension SamplerSession {
     _ unavailable: inout [StreamMeta.Unavailable]
   ) throws(LBError) -> [Armed] {
     var armed: [Armed] = []
+    let isFiltered = configuration.context.filter != ColumnFilter()
     let cadences = try requests.map { request throws(LBError) in try cadence(of: request) }
     for (request, cadence) in zip(requests, cadences) {
       let name = request.collector.description.name
@@ -99,6 +100,14 @@ extension SamplerSession {
       do throws(LBError) {
         switch try arm(request.collector) {
         case .armed(let collector, let cost):
+          let isEmpty = collector.decoder != nil && collector.columns.isEmpty
+          if request.required, isEmpty, !collector.notes.isEmpty, !isFiltered {
+            collector.disarm()
+            throw LBError(
+              .collectorUnavailable,
+              "\(name): none of its values can be read: \(collector.notes.joined(separator: "; "))",
+              context: ErrorContext(collector: name))
+          }
           table.add(request.collector, collector)
           armed.append(
             Armed(stream: armed.count, request: request, cadence: cadence, cost: cost))

@@ -64,6 +64,7 @@ struct ArmCommand: ParsableCommand {
     var files = NamedFiles()
     files.writes("--record", record)
     files.writes("--log-file", log.logFile)
+    files.reads("--config", sampling.config)
     try files.check()
     let eventLog = try EventLog(log)
     let stops = try StopSignals()

@@ -69,6 +69,10 @@ struct ExportCommand: ParsableCommand {
     }
     let reader = try options.open(runName)
     defer { reader.close() }
+    var files = NamedFiles()
+    files.writes("--output", output)
+    files.reads("the run", reader.path)
+    try files.check()
     let result = try reader.result()
     let labels = RunLabels.brackets(result)
     var selection = RunReplay.Selection()
@@ -126,6 +130,7 @@ struct ExportCommand: ParsableCommand {
       notice(
         "no sample lies in \(part); --from and --to count from the first sample of the run")
     }
+    try options.checkWhole(reader)
   }
 
   /// A program gets every name as it is; a terminal would act on what is in some.

@@ -74,7 +74,8 @@ struct PerfOptions: ParsableArguments {
     }
     let names = EventNames(settings, around.roots)
     try names.check()
-    var choice = PerfChoice(groups: try names.groups(lists), scope: scope)
+    var choice = PerfChoice(
+      groups: try names.groups(lists, isStrict: around.isStrict), scope: scope)
     choice.notes = try names.leftOut(lists)
     guard !around.isStrict || choice.notes.isEmpty else {
       throw LBError(
@@ -164,8 +165,10 @@ struct EventNames {
     lists.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
   }
 
-  /// The groups that these lists make. A set is cut down to what this host knows the names of.
-  func groups(_ lists: [String]) throws(LBError) -> [[PerfEvent]] {
+  /// The groups that these lists make. A set is cut down to what this host knows the names of; an
+  /// event that this host keeps to itself is left out as long as there are others, unless all of
+  /// them have to be there.
+  func groups(_ lists: [String], isStrict: Bool) throws(LBError) -> [[PerfEvent]] {
     var missing: [String] = []
     var parts: [String] = []
     for word in words(lists) {
@@ -176,6 +179,8 @@ struct EventNames {
       let (known, unknown) = try cut(set)
       if known.isEmpty { missing += unknown } else { parts.append(known) }
     }
+    let open = parts.filter { hidden($0) == nil }
+    if !isStrict, !open.isEmpty { parts = open }
     guard !parts.isEmpty else {
       throw LBError(
         .collectorUnavailable,
@@ -187,6 +192,16 @@ struct EventNames {
       return try resolver.groups(parts.joined(separator: ","))
     } catch {
       throw refusal(error, "--perf")
+    }
+  }
+
+  /// Why an event cannot be looked up here, though its name may be right; nil for any other.
+  private func hidden(_ word: String) -> String? {
+    do throws(EventError) {
+      _ = try resolver.groups(word)
+      return nil
+    } catch {
+      return error.isHidden ? error.reason : nil
     }
   }
 
@@ -205,7 +220,10 @@ struct EventNames {
   func leftOut(_ lists: [String]) throws(LBError) -> [String] {
     var notes: [String] = []
     for word in words(lists) {
-      guard let set = sets.first(where: { $0.name == word }) else { continue }
+      guard let set = sets.first(where: { $0.name == word }) else {
+        if let reason = hidden(word) { notes.append("perf: \(word) is left out: \(reason)") }
+        continue
+      }
       let unknown = try cut(set).unknown
       if unknown.isEmpty { continue }
       notes.append(

@@ -74,6 +74,12 @@ struct RunCommand: ParsableCommand {
     if let resume {
       try refuseOthers()
       let record = try RunRecord.Earlier(resume, store, sampling, force: force)
+      var files = NamedFiles()
+      files.writes("--result", resultFile)
+      files.writes("--events", events.events)
+      files.writes("--log-file", log.logFile)
+      files.reads("--resume", record.path)
+      try files.check()
       // Files that are named now are meant from here; the command goes on where it was.
       let here = FileManager.default.currentDirectoryPath
       func absolute(_ path: String?) -> String? {
@@ -326,6 +332,7 @@ struct RunCommand: ParsableCommand {
     files.writes("--events", events.events)
     files.writes("--log-file", log.logFile)
     files.reads("--plan", plans.plan)
+    files.reads("--config", sampling.config)
     for command in plan.everyCommand {
       if case .file(let path) = command.output { files.writes("--workload-output", path) }
       if case .file(let path) = command.input { files.reads("--input", path) }

@@ -22,6 +22,12 @@ struct RunOptions: ParsableArguments {
     return RunsLocation.directory(store, settings)
   }
 
+  /// Ends with the code of a damaged file where part of the samples could not be read, which has
+  /// been said.
+  func checkWhole(_ reader: RunReader) throws {
+    if reader.damage != nil { throw ExitCode(ErrorCategory.resultPersistence.exitCode) }
+  }
+
   /// Opens the run called `run`, ending it first when its writer is gone.
   func open(_ run: String) throws(LBError) -> RunReader {
     let path = try directory().resolve(run)
@@ -165,7 +171,7 @@ struct RunsShow: ParsableCommand {
       let shown = ShownRun(
         result: result, recording: try recording(reader, result), journal: journal)
       try Console.write(try ResultText.encode(shown, format))
-      return
+      return try options.checkWhole(reader)
     }
     var text = RunReport.text(result, all: all || !metrics.isEmpty, name: runName)
     text += try missing(reader, result)
@@ -183,6 +189,7 @@ struct RunsShow: ParsableCommand {
     try Console.show(text)
     if showOutput { try writeOutputs(reader, result) }
     if let failure { throw failure }
+    try options.checkWhole(reader)
   }
 
   /// What a plain recording has; nil of a run, or where nothing was sampled.

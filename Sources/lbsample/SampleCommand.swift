@@ -88,6 +88,7 @@ struct SampleCommand: ParsableCommand {
     files.writes("--record", record)
     files.writes("--log-file", log.logFile)
     files.reads("--packets-file", collectors.packets.file)
+    files.reads("--config", sampling.config)
     try files.check()
     if let file = collectors.packets.file {
       try replay(file, plan)

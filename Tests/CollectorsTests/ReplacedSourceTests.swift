@@ -99,11 +99,15 @@ import Testing
     }
     #expect(outcome() == .values && !decoder.wantsRearm)
     try folder.move("proc/next", to: "proc/loadavg")
-    #expect(outcome() == .gap(.absent) && decoder.wantsRearm)
+    #expect(outcome() == .values && decoder.values.first == 950, "not one reading is lost")
     let next = try collector("load").arm(context)
     defer { next.disarm() }
     #expect(next.decoder?.values.first == 950)
+    try folder.write("proc/last", "1.50 0.40 0.30 1/200 7\n")
+    try folder.move("proc/last", to: "proc/loadavg")
+    #expect(outcome() == .values && decoder.values.first == 150)
     try folder.delete("proc/loadavg")
+    #expect(outcome() == .gap(.absent) && decoder.wantsRearm)
     let (body, _) = RawBody.collect(atLeast: 0) { next.read(into: &$0) }
     #expect(next.decoder?.decode(body.span) == .gap(.absent))
   }

@@ -277,6 +277,41 @@ import Testing
     }
   }
 
+  /// What is read would be emptied before it is read.
+  @Test func noOutputTakesThePlaceOfAnInput() throws {
+    let command = try Command()
+    let file = command.folder.file("r.lbsample")
+    let recorded = try command("--cpu", "-i", "10ms", "-c", "3", "--record", file)
+    #expect(recorded.code == 0, "\(recorded.error)")
+    #expect(unsafe symlink(file, command.folder.file("link")) == 0)
+    let size = try #require(FileManager.default.contents(atPath: file)).count
+    for output in [file, command.folder.file("link")] {
+      let outcome = try command("export", file, "-o", output)
+      #expect(outcome.code == 2 && outcome.error.contains("the same file"), "\(outcome.error)")
+    }
+    #expect(FileManager.default.contents(atPath: file)?.count == size)
+    let settings = try command.folder.write("c.conf", "[sample]\ninterval = \"20ms\"\n")
+    for words in [
+      ["run", "--config", settings, "--result", settings, "--", "true"],
+      ["--config", settings, "--cpu", "-c", "1", "-o", settings],
+    ] {
+      let outcome = try command.start(words).finish()
+      #expect(outcome.code == 2 && outcome.error.contains("the same file"), "\(outcome.error)")
+    }
+    #expect(SmallFile.text(settings)?.hasPrefix("[sample]") == true)
+  }
+
+  /// A collector that has to be there has a value at least.
+  @Test func whatIsRequiredHasAValue() throws {
+    let command = try Command()
+    try command.folder.write("proc/meminfo", "MemTotal: xx kB\n")
+    let words = ["--memory", "-c", "1", "-i", "10ms", "--proc-root", command.folder.file("proc")]
+    for more in [[], ["--require", "memory"]] as [[String]] {
+      let outcome = try command.start(words + more).finish()
+      #expect(outcome.code == 3 && outcome.error.contains("none of its values"), "\(outcome)")
+    }
+  }
+
   @Test(
     arguments: [
       (["--workload-output", "w", "--result", "w"], "--result w and --workload-output w"),

@@ -256,8 +256,8 @@ final class Lines {
     try send([10, 100], header(0), to: sink)
     try sink.commit(watermark: .max)
     let empty =
-      "cpu: p/stat: the file is empty; values from this file are left out until the file can be read "
-      + "again (reported once)"
+      "cpu: p/stat: the file is empty; values from this file are left out until the file can be "
+      + "read again (reported once)"
     try sink.event(SampleEvent(.gap, time: header(1).start, message: empty))
     try send([], header(1, outcome: .malformed), to: sink)
     for _ in 0..<2 { try sink.event(SampleEvent(.note, time: 0, message: "said once")) }

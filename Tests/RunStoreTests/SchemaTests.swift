@@ -120,7 +120,7 @@ import Testing
       if let replacement { try folder.write("a.lbsample", replacement) }
       let failure = #expect(throws: LBError.self) { try made.setRunStatus(.interrupted) }
       #expect(failure?.category == .resultPersistence)
-      #expect(failure?.message.contains("removed or replaced") == true)
+      #expect(failure?.message.contains("moved, removed or replaced") == true)
       made.discard()
       #expect(FileManager.default.contents(atPath: path) == replacement.map { Data($0.utf8) })
       for suffix in ["", "-wal", "-shm", "-tail"] {

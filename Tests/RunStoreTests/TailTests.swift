@@ -264,7 +264,8 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     #expect(reader.damage?.contains("kept in \(path)-tail.damaged") == true)
     reader.close()
     let names = directoryEntries(folder.path)
-    #expect(names.contains("killed.lbsample-tail.damaged") && !names.contains("killed.lbsample-tail"))
+    #expect(
+      names.contains("killed.lbsample-tail.damaged") && !names.contains("killed.lbsample-tail"))
     #expect(try SmallFile.read(path + "-tail.damaged") == bytes)
     reader = try RunReader(path: path)
     defer { reader.close() }

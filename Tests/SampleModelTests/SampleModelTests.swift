@@ -312,6 +312,28 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     }
   }
 
+  /// A formula that makes an amount has a rate, as the counters have of which it is made.
+  @Test func anAmountByAFormulaHasARate() {
+    let part = Column(collector: "c", metric: counter, instance: "")
+    let whole = MetricDescription("whole", .count, .counter, meaning: "")
+    for (raw, values) in [(false, [nil, 20.0]), (true, [20.0, 30.0])] as [(Bool, [Double?])] {
+      var derivation = Derivation(raw: raw)
+      derivation.layout(
+        Layout(
+          collector: "c", stream: 0, epoch: 1, columns: [part],
+          formulas: [
+            Formula(
+              Column(collector: "c", metric: whole, instance: ""),
+              tokens: [part.name, "*", "2"])
+          ]))
+      for (index, value) in values.enumerated() {
+        let frame: [UInt64] = [10 + UInt64(index) * 5]
+        let derived = derivation.derive(header(UInt64(index) * 500_000_000), frame.span)
+        #expect(derived.values.last == value.map(DerivedValue.real) ?? .absent, "\(raw) \(index)")
+      }
+    }
+  }
+
   @Test func ofAFewColumnsTheRestIsUnknownAfterwards() {
     var derivation = Derivation(raw: false)
     derivation.layout(layout([counter, level, idle]))

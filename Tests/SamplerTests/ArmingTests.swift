@@ -258,7 +258,7 @@ import Testing
       return outcome
     }
     let words =
-      "slow: opening the collector's sources did not finish within 50ms: a source hangs; the "
+      "slow: preparing the next bracket did not finish within 50ms: a source hangs; the "
       + "collector is no longer read"
     #expect(outcome.took == [50_000_000])
     #expect(outcome.failure?.message == (required ? words : nil))

@@ -69,6 +69,8 @@ int lb_is_on_proc(int fd);
 // fstatfs(2): 1 for a file of the kernel's own file systems, whose files nobody replaces; 0 for any
 // other.
 int lb_is_kernel_text(int fd);
+// open(2) of a regular file for reading: its descriptor, or -errno.
+int lb_open_text(const char *path);
 // fstat(2): which file it is; 0 or -errno.
 int lb_identity(int fd, uint64_t *device, uint64_t *inode);
 // stat(2): 0 where path names that file, -ENOENT where it names another one, else -errno.

@@ -20,7 +20,8 @@ package enum DiskChoice: String, Sendable, CaseIterable {
 /// ```
 /// Documentation/admin-guide/iostats.rst. Minimum kernel 2.6.25; discards 4.18, flushes 5.5.
 /// Privilege: none. Cost: one pread, 3 µs for ten devices.
-/// It does not tell: a request counts when it completes. The rate of `io_ticks` is the share of
+/// It does not tell: a request counts when it completes, and `io_ticks` moves by the kernel's tick:
+/// a rate over a shorter time can be above 100 %. The rate of `io_ticks` is the share of
 /// time with a request under way, which says little of a device that serves many at once.
 struct DiskCollector: TextCollector {
   private static let meanings: [(verb: String, noun: String)] = [

@@ -60,12 +60,17 @@ struct PacketsCollector: Collector {
         notes += capture.notes
         // Of what goes out alone, the socket drops what comes in too: libpcap parts them later.
         if options.direction != .out { formulas += PacketMetrics.corrected(interface) }
-        for (number, column) in PacketMetrics.columns(interface).enumerated()
-        where context.filter.passes(column.name) {
+        for (number, column) in PacketMetrics.columns(interface).enumerated() {
           columns.append(column)
           places.append((index, number))
         }
       }
+      // With what is made of others, these are kept.
+      let all = Layout(
+        collector: "packets", stream: 0, epoch: 0, columns: columns, formulas: formulas)
+      let kept = all.kept(context.filter.passes)
+      places = zip(places, kept).filter(\.1).map(\.0)
+      (columns, formulas) = { ($0.columns, $0.formulas) }(all.choosing(context.filter.passes))
       for capture in captures {
         do throws(LBError) {
           try capture.start()

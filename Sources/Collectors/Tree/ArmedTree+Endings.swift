@@ -161,9 +161,20 @@ extension ArmedTree {
     }
   }
 
+  /// Without exit records, a zombie is what tells of an end that nobody has waited for.
+  private func noteZombie(_ place: Int) {
+    guard exits == nil, !table[place].hasEnded, table[place].state == UInt8(ascii: "Z"),
+      table[place].threads <= 1
+    else { return }
+    table[place].hasEnded = true
+    exitCount &+= 1
+    end(row(place, .vanished))
+  }
+
   private func readOrMiss(_ place: Int) {
     if table[place].isOpen {
       if refresh(place) {
+        noteZombie(place)
         if isFinal(place) { leave(place) }
         return
       }
@@ -171,7 +182,7 @@ extension ArmedTree {
       open(place)
       // Opened, and read: a state of 0 was never seen.
       if table[place].isOpen, table[place].state != 0 {
-        _ = dropEnded(place)
+        if !dropEnded(place) { noteZombie(place) }
         return
       }
     }

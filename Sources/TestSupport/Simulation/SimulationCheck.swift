@@ -117,7 +117,7 @@ struct SimulationCheck {
         if event.kind == .note, words.count > 4, words[3] == "has", let thread = Int(words[2]) {
           leftAlone.insert(thread)
         }
-        if event.message.contains(": preparing it has not") { count("preparations that hang") }
+        if event.message.contains(": preparing the next") { count("preparations that hang") }
       case .commit: break
       }
     }
