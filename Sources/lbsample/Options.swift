@@ -198,8 +198,7 @@ struct CollectorOptions: ParsableArguments {
       options.top = count
     }
     guard let order = TopOrder(rawValue: topBy ?? "cpu") else {
-      throw LBError(
-        .configuration, "--top-by \(topBy ?? ""): expected cpu, memory or io")
+      throw LBError(.configuration, "--top-by \(topBy ?? ""): expected cpu, memory or io")
     }
     options.topOrder = order
     options.perf = try events.choice(

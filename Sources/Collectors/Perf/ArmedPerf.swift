@@ -298,8 +298,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
 
   // MARK: Opening
 
-  /// Opens every group: 0, or the first errno. A task that has ended meanwhile is left closed.
-  /// Allocates nothing.
+  /// Opens every group: 0, or the first errno. An ended task is left closed. Allocates nothing.
   private func open(workload: Int32?) -> Int32 {
     for index in groups.indices {
       let group = groups[index]
