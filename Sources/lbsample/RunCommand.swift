@@ -254,6 +254,7 @@ struct RunCommand: ParsableCommand {
     line.close()
     session.disarm()
     try finish(&result, writer: writer, report: report)
+    if let unwritten = told.failure { throw unwritten }
   }
 
   private static func scope(

@@ -27,7 +27,8 @@ struct EventOptions: ParsableArguments {
   var notify: String?
 }
 
-/// Tells of events. It is best effort: what cannot be told is said once, and the run goes on.
+/// Tells of events. What cannot be told is said once, and the run goes on; a file that could not be
+/// written is its `failure`.
 final class RunEvents: Sendable {
   /// What the command of --notify finds in its environment: no settings, so that it may call
   /// lbsample.
@@ -43,6 +44,9 @@ final class RunEvents: Sendable {
   private let command: String?
   private let services: RunServices
   private let hasFailed = Mutex(false)
+  private let unwritten = Mutex<LBError?>(nil)
+  /// Why the events' file is not whole; nil where it is. A reader that is gone wanted no more.
+  var failure: LBError? { unwritten.withLock { $0 } }
 
   /// Those that were asked for.
   init(
@@ -65,6 +69,7 @@ final class RunEvents: Sendable {
       do {
         try destination.write(Array((prefix + (try JSONText.encode(entry)) + "\n").utf8))
       } catch {
+        if error.context.errno != EPIPE { unwritten.withLock { $0 = $0 ?? error } }
         complain("--events \(destination.path): \(error)")
       }
     }

@@ -321,6 +321,8 @@ import Testing
   }
 
   @Test func aLogFileThatIsFullIsToldOfOnce() throws {
+    let events = try Command()("run", "--events", "/dev/full", "--", "true")
+    #expect(events.code == 5 && events.error.contains("/dev/full"), "\(events.error)")
     let outcome = try Command()("run", "--log-file", "/dev/full", "--", "true")
     #expect(outcome.code == 0, "\(outcome.error)")
     let told = outcome.error.split(separator: "\n").filter { $0.contains("--log-file /dev/full") }
