@@ -70,7 +70,7 @@ private func slowly(_ text: KernelText, _ holes: [TextHole]) -> [(name: String, 
       switch form {
       case .decimal, .speed, .limit: value = UInt64(words[0])
       case .hexadecimal: value = UInt64(words[0], radix: 16)
-      case .signed: value = Int64(words[0]).map { UInt64(bitPattern: $0) }
+      case .signed, .millidegrees: value = Int64(words[0]).map { UInt64(bitPattern: $0) }
       case .hundredths:
         let parts = words[0].split(separator: ".", omittingEmptySubsequences: false)
         let places = parts.count > 1 ? String((parts[1] + "00").prefix(2)) : "00"
@@ -113,7 +113,7 @@ private func readByPlace(_ bytes: [UInt8]) {
 }
 
 private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> [TextHole] {
-  switch which % 29 {
+  switch which % 31 {
   case 0: try TextFormat.stat(text)
   case 1: try TextFormat.interfaces(text)
   case 2: try TextFormat.list(text)
@@ -142,6 +142,8 @@ private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> 
   case 25: try TextFormat.limit(text, TextField("limit"))
   case 26: try TextFormat.row(text, ["a", "b", "c"], form: .signed)
   case 27: try TextFormat.softirqs(text)
+  case 28: try TextFormat.row(text, ["a", "b"], form: .millidegrees)
+  case 29: try TextFormat.stat(text, summed: ["idle"]) { _ in false }
   default: try TextFormat.zones(text, perCPU: false)
   }
 }
