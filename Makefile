@@ -13,7 +13,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
   -Xlinker -L$(STATIC) $(TRAITS)
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa fuzz stops simulate simulate-address setup install uninstall bench bench-check compare format lint tsan \
+.PHONY: sample build test test-numa fuzz stops simulate simulate-address setup install uninstall bench bench-check compare compare-start format lint tsan \
   coverage examples
 
 sample: build
@@ -81,6 +81,13 @@ uninstall:
 
 # Own cost and each collector's sample against the lower bound in C, the speed of parsing, and
 # allocations between start and stop, on the release build.
+# Short workloads beside `hyperfine -N` and `perf stat`; its record goes into RESULTS.md with the next `make compare`.
+compare-start: build
+	printf '## Short workloads\n\nWritten by `make compare-start`.\n\n```\n' >Benchmarks/start.md.new
+	Benchmarks/compare-start $(BINARY) 15 10 | tee -a Benchmarks/start.md.new
+	printf '```\n' >>Benchmarks/start.md.new
+	mv Benchmarks/start.md.new Benchmarks/start.md
+
 bench: build
 	Benchmarks/compare-floor $(BINARY)
 	Benchmarks/compare-floor $(BINARY) 3 100000000 100 --all
