@@ -71,6 +71,8 @@ extension ArmedTree {
     gather(place, everyone: true)
     // A zombie's own numbers say what it has reaped of those.
     if table[place].state == UInt8(ascii: "Z"), table[place].isOpen { refresh(place) }
+    // So does its last reading, if it cannot be read again: what it had reaped by then is in that.
+    if table[place].childFaults != table[place].childFaultsBefore { absorb(place) }
     let slot = table[place]
     if !slot.hasEnded { exitCount &+= 1 }
     var last = total(slot)
