@@ -28,9 +28,8 @@ package struct OwnedDescriptor: ~Copyable {
     self.number = number
   }
 
-  /// Opens what a user named for reading, whatever it is. A FIFO that nobody writes to is refused
-  /// with ENXIO, as the kernel refuses to open one for writing that nobody reads: the opening would
-  /// wait for a writer, and no time limit or stop would end that.
+  /// Opens any kind of file that a user named, for reading. A FIFO without a writer is refused with
+  /// ENXIO: open(2) would wait for a writer, and no time limit and no stop could end the wait.
   package init(toRead path: String) throws(SystemError) {
     let number = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard number >= 0 else { throw SystemError("open", errno: Glibc.errno, path: path) }

@@ -51,6 +51,27 @@ struct Command {
     return try running.finish()
   }
 
+  /// Runs a shell script with `$0` as the command; a script that is not over after ten seconds is
+  /// ended with code 137.
+  func shell(_ script: String) throws -> (code: Int32, text: String) {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
+    process.arguments = ["-s", "KILL", "10", "/bin/bash", "-c", script, Self.path]
+    process.environment = environment
+    process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+    let output = Foundation.Pipe()
+    process.standardOutput = output
+    process.standardError = output
+    process.standardInput = FileHandle.nullDevice
+    try process.run()
+    let bytes = output.fileHandleForReading.readDataToEndOfFile()
+    process.waitUntilExit()
+    let code =
+      process.terminationReason == .uncaughtSignal
+      ? 128 + process.terminationStatus : process.terminationStatus
+    return (code, String(decoding: bytes, as: UTF8.self))
+  }
+
   /// Runs it to its end as nobody, without a capability, from copies of itself and of `programs`:
   /// others may be kept out of the build folder. Only root can. In an argument `@name` stands for
   /// the copy of a program.

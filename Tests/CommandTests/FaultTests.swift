@@ -302,20 +302,8 @@ import Testing
     let command = try Command()
     try FileManager.default.createDirectory(
       atPath: command.folder.file("data/lbsample/runs"), withIntermediateDirectories: true)
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/bin/sh")
-    process.arguments = [
-      "-c", "ulimit -n \(limit); exec '\(Command.path)' run -- true",
-    ]
-    process.environment = command.environment
-    process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
-    let error = Foundation.Pipe()
-    process.standardError = error
-    process.standardOutput = FileHandle.nullDevice
-    try process.run()
-    let text = String(decoding: error.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-    process.waitUntilExit()
-    #expect([2, 5].contains(process.terminationStatus), "\(text)")
+    let (code, text) = try command.shell("ulimit -n \(limit); exec $0 run -- true")
+    #expect([2, 5].contains(code), "\(text)")
     #expect(text.contains("ulimit -n"), "\(text)")
     #expect(!text.contains(".swift") && !text.contains("NSCocoa"), "\(text)")
   }

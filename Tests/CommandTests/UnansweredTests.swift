@@ -5,26 +5,8 @@ import Testing
 
 /// What does not answer, and what is closed: sampling ends all the same, and says why.
 @Suite struct UnansweredTests {
-  /// Runs a shell script with `$0` as the command; a script that is not over after ten seconds is
-  /// ended with code 137.
   private func shell(_ script: String) throws -> (code: Int32, text: String) {
-    let command = try Command()
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["-s", "KILL", "10", "/bin/bash", "-c", script, Command.path]
-    process.environment = command.environment
-    process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
-    let output = Foundation.Pipe()
-    process.standardOutput = output
-    process.standardError = output
-    process.standardInput = FileHandle.nullDevice
-    try process.run()
-    let bytes = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    let code =
-      process.terminationReason == .uncaughtSignal
-      ? 128 + process.terminationStatus : process.terminationStatus
-    return (code, String(decoding: bytes, as: UTF8.self))
+    try Command().shell(script)
   }
 
   /// No other file gets the number of a closed descriptor, and with it what is written there.

@@ -119,7 +119,8 @@ private final class Window: Sendable {
     #expect(details == ["no room in the table for net.rx_bytes[eth0]"])
   }
 
-  @Test func recordsFitTheWindow() throws {
+  /// A stream that has records of the busiest processes.
+  private func metaWithRecords() -> StreamMeta {
     let fields = [
       MetricDescription("pid", .count, .gauge, meaning: "process"),
       MetricDescription("comm", .text, .gauge, meaning: "name"),
@@ -128,6 +129,10 @@ private final class Window: Sendable {
     meta.records = [
       RecordSchema(collector: "top", stream: 0, name: "busiest", fields: fields, rowsPerTick: 2)
     ]
+    return meta
+  }
+
+  @Test func recordsFitTheWindow() throws {
     let lines = Lines()
     let window = Window(200)
     var style = TableSink.Style(width: 200, colour: true)
@@ -135,7 +140,7 @@ private final class Window: Sendable {
     let sink = TableSink(
       reader: StreamReader(raw: false), style: style,
       clock: { "0000000\($0 / 1_000_000_000)" }, writer: lines.write, notice: { _ in })
-    try sink.begin(meta)
+    try sink.begin(metaWithRecords())
     try sink.layout(cpuLayout(["all"]))
     let name: UInt64 = 0x6873  // sh
     for tick in 0...5 as ClosedRange<UInt64> {
@@ -157,19 +162,11 @@ private final class Window: Sendable {
   }
 
   @Test func recordsHaveOneHeadingAScreenAndATimeEach() throws {
-    let fields = [
-      MetricDescription("pid", .count, .gauge, meaning: "process"),
-      MetricDescription("comm", .text, .gauge, meaning: "name"),
-    ]
-    var meta = meta()
-    meta.records = [
-      RecordSchema(collector: "top", stream: 0, name: "busiest", fields: fields, rowsPerTick: 2)
-    ]
     let lines = Lines()
     let sink = TableSink(
       reader: StreamReader(raw: false), style: .init(pageRows: 7),
       clock: { "0000000\($0 / 1_000_000_000)" }, writer: lines.write, notice: { _ in })
-    try sink.begin(meta)
+    try sink.begin(metaWithRecords())
     try sink.layout(cpuLayout(["all"]))
     let name: UInt64 = 0x6873  // sh
     for tick in 0...5 as ClosedRange<UInt64> {

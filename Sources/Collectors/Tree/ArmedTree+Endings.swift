@@ -61,8 +61,9 @@ extension ArmedTree {
   /// have reaped it, until that is read, or stays in the sums.
   func leave(_ place: Int) {
     table[place].isLeaving = true
-    // Its forks were announced before it ended; behind its end nobody knows whose they are. (With
-    // exit records, its children's came before its own, and forks before those.)
+    // The kernel announced this member's forks before it ended. They must be read now: once the
+    // member has left the table, its children have no known parent. (With exit records this has
+    // happened already: the records of its children come before its own.)
     if exits == nil {
       let before = forkCount
       takeForks()
@@ -163,7 +164,7 @@ extension ArmedTree {
     }
   }
 
-  /// Without exit records, a zombie is what tells of an end that nobody has waited for.
+  /// Without exit records, a process counts as ended when it is first seen as a zombie.
   private func noteZombie(_ place: Int) {
     guard exits == nil, !table[place].hasEnded, table[place].state == UInt8(ascii: "Z"),
       table[place].threads <= 1
