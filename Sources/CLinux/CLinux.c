@@ -560,6 +560,14 @@ static void child(const struct lb_spawn *plan) {
     fail(plan->status_fd, LB_SPAWN_AFFINITY);
   prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0);
   if (descriptor_limit_raised) setrlimit(RLIMIT_NOFILE, &descriptor_limit);
+  if (plan->mark != 0) {
+    // Where a hard limit is below it, the child goes without: it is looked for in vain then.
+    struct rlimit locks;
+    if (getrlimit(RLIMIT_LOCKS, &locks) == 0) {
+      locks.rlim_cur = (rlim_t)plan->mark;
+      setrlimit(RLIMIT_LOCKS, &locks);
+    }
+  }
   if (dup2(plan->input_fd, 0) < 0 || dup2(plan->output_fd, 1) < 0 || dup2(plan->error_fd, 2) < 0)
     fail(plan->status_fd, LB_SPAWN_REDIRECT);
   if (lb_drop_inheritable_capabilities() < 0) fail(plan->status_fd, LB_SPAWN_CAPABILITIES);
@@ -603,6 +611,16 @@ int lb_set_foreground_group(int fd, pid_t group) {
   return result;
 }
 
+int lb_set_terminal_modes(int fd, const struct termios *modes) {
+  sigset_t blocked, before;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGTTOU);
+  pthread_sigmask(SIG_BLOCK, &blocked, &before);
+  int result = tcsetattr(fd, TCSANOW, modes) < 0 ? -errno : 0;
+  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  return result;
+}
+
 pid_t lb_spawn_gated(const struct lb_spawn *plan) {
   sigset_t all, before;
   sigfillset(&all);
@@ -627,6 +645,7 @@ struct starter_request {
   uint32_t groups, change_user;
   uint32_t uid, gid;
   uint32_t has_directory, has_foreground;
+  uint64_t mark;
 };
 
 static size_t aligned(size_t bytes) { return (bytes + 7) & ~(size_t)7; }
@@ -685,6 +704,7 @@ static struct lb_spawn read_plan(const struct starter_request *request, char *bo
   plan.gate_write_fd = -1;
   plan.status_read_fd = -1;
   plan.foreground_fd = request->has_foreground ? descriptors[6] : -1;
+  plan.mark = request->mark;
   return plan;
 }
 
@@ -848,6 +868,7 @@ int lb_starter_spawn(int fd, const struct lb_spawn *plan, pid_t *child) {
   request.gid = plan->gid;
   request.has_directory = plan->directory != NULL;
   request.has_foreground = plan->foreground_fd >= 0;
+  request.mark = plan->mark;
   char *body = calloc(1, request.bytes);
   if (body == NULL) return -ENOMEM;
   char *at = body + pointers;

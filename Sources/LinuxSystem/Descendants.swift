@@ -21,11 +21,18 @@ package enum Descendants {
     return found
   }
 
-  /// How many processes live among the children of this process that are not in `known`, and below
-  /// them.
-  package static func remaining(except known: Set<Int32>) -> Int {
+  /// The children of this process that are not in `known` and do not carry the number `spared` as
+  /// their mark: those are somebody else's, who has lost their parent.
+  package static func strays(except known: Set<Int32>, sparing spared: UInt64?) -> Set<Int32> {
+    let strays = children().subtracting(known)
+    guard let spared else { return strays }
+    return strays.filter { ProcessMark.number(of: $0) != spared }
+  }
+
+  /// How many processes live among these strays and below them.
+  package static func remaining(except known: Set<Int32>, sparing spared: UInt64?) -> Int {
     var living = Set<Int32>()
-    for stray in children().subtracting(known) { add(stray, to: &living) }
+    for stray in strays(except: known, sparing: spared) { add(stray, to: &living) }
     return living.count
   }
 
@@ -34,12 +41,14 @@ package enum Descendants {
     for child in children(of: "\(process)") { add(child, to: &living) }
   }
 
-  /// Kills and reaps every child of this process that is not in `known`, with their descendants,
-  /// until none is left or `limit` passes; gives how many were killed.
-  package static func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int {
+  /// Kills and reaps these strays, with their descendants, until none is left or `limit` passes;
+  /// gives how many were killed.
+  package static func killRemaining(
+    except known: Set<Int32>, sparing spared: UInt64?, until limit: UInt64
+  ) -> Int {
     var killed = Set<Int32>()
     while true {
-      let strays = children().subtracting(known)
+      let strays = strays(except: known, sparing: spared)
       if strays.isEmpty { return killed.count }
       for stray in strays { collect(stray, into: &killed) }
       for stray in strays {

@@ -16,6 +16,10 @@ package struct SpawnPlan: Sendable {
   package var user: UserIdentity?
   /// The terminal whose foreground the child's group becomes.
   package var foregroundTerminal: Int32?
+  /// Whether it stands beside what is measured.
+  package var isBeside = false
+  /// What it and all that it starts carry as a mark, nil for none.
+  package var mark: UInt64?
 
   /// A child of `path` with the three standard descriptors.
   package init(
@@ -80,23 +84,6 @@ package struct ResourceUsage: Sendable, Equatable {
     self.systemNanoseconds = systemNanoseconds
     self.peakResidentBytes = peakResidentBytes
   }
-}
-
-/// The terminal's foreground process group, lent to a workload and taken back.
-package struct ForegroundGroup {
-  private let terminal: Int32
-  private let group: Int32
-
-  /// Remembers who has `terminal` now; nil when it is no terminal of ours.
-  package init?(of terminal: Int32) {
-    let group = lb_foreground_group(terminal)
-    guard group > 0 else { return nil }
-    self.terminal = terminal
-    self.group = group
-  }
-
-  /// Gives the terminal back.
-  package func restore() { _ = lb_set_foreground_group(terminal, group) }
 }
 
 /// A forked child, set up and waiting at its gate until `openGate`; exec follows at once.
@@ -193,6 +180,7 @@ package final class GatedChild {
                 unsafe spawn.groups = groups.baseAddress
                 unsafe spawn.group_count = groups.count
                 unsafe spawn.foreground_fd = plan.foregroundTerminal ?? -1
+                unsafe spawn.mark = plan.mark ?? 0
                 if let starter { return unsafe starter.start(&spawn) ?? 0 }
                 return unsafe lb_spawn_gated(&spawn)
               }
@@ -236,8 +224,14 @@ package final class GatedChild {
   /// workload that changed its user may not be ours to signal any more).
   @discardableResult
   package func signalGroup(_ signal: Int32) -> Int32? {
-    kill(-pid, signal) == 0 ? nil : errno
+    guard kill(-pid, signal) == 0 else { return errno }
+    // What is stopped takes notice of SIGTERM only when it goes on.
+    if signal == SIGTERM { kill(-pid, SIGCONT) }
+    return nil
   }
+
+  /// Whether a process of its group lives, itself or one that it left there.
+  package var isGroupAlive: Bool { peekExit() == nil || ProcessState.isAlive(group: pid) }
 
   /// Reaps the child once it has exited; nil when it has not by `limit` (CLOCK_MONOTONIC).
   package func reap(until limit: UInt64) -> ResourceUsage? {

@@ -56,7 +56,7 @@ package struct AuxiliaryCommand {
     do throws(SystemError) {
       (workload, pump) = try WorkloadLauncher.launch(
         path, arguments, specification, cpus: cpus, drainCPUs: nil, services.spawner,
-        stop: services.stop, clock: services.clock)
+        stop: services.stop, clock: services.clock, isBeside: true)
     } catch {
       return failure("could not be started: \(error)")
     }
@@ -69,14 +69,13 @@ package struct AuxiliaryCommand {
     workload.openGate()
     let interruption = wait(workload, stop, services.clock)
     if interruption != nil {
-      let grace = min(specification.grace, StopCoordinator.limit)
-      WorkloadLauncher.terminate(workload, grace: grace, services)
+      WorkloadLauncher.terminate(workload, grace: specification.grace, services)
       // Those of its group that took no notice of SIGTERM.
       workload.signalGroup(SIGKILL)
     }
     let status = workload.peekExit()
     let usage = stopping.close(name, workload.reap(until:))
-    let output = pump.finish(services)
+    let output = pump.finishLeaving(services)
     switch interruption {
     case .tookTooLong: return failure("took too long and was ended", status)
     case .stopped: return .stopped(by: services.stop.raised ?? .requested, " during \(name)")

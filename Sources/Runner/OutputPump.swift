@@ -62,6 +62,10 @@ final class OutputPump: @unchecked Sendable {
   private var thread: SystemThread?
   private var kept = KeptOutput([])
   private let seen = Atomic<UInt64>(0)
+  /// Whether nothing writes any more; written by the thread, read when it has ended.
+  private var isAtEnd = false
+  /// Whether the output is read on to nowhere.
+  private var isLeft = false
 
   /// Bytes that have come so far.
   var bytesSeen: UInt64 { seen.load(ordering: .relaxed) }
@@ -109,6 +113,35 @@ final class OutputPump: @unchecked Sendable {
     return finish(until: clock.deadline(in: patience))
   }
 
+  /// The same of a process that may leave others behind: where something writes on, it can, to
+  /// nowhere, until the outputs that are left are closed. It would be ended by SIGPIPE otherwise.
+  func finishLeaving(_ services: RunServices) -> KeptOutput {
+    let kept = finish(services)
+    if !isAtEnd, !isLeft {
+      isLeft = true
+      services.leftOutputs.adopt(self)
+    }
+    return kept
+  }
+
+  /// Reads on and keeps nothing, until the end or until it `isOver`.
+  fileprivate func discard(until isOver: StopFlag) {
+    var chunk = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let ready = clock.wait(readable: [pipe.number, isOver.pollDescriptor], until: nil)
+      if ready.contains(1) { return }
+      // Safe: the chunk's own length bounds the call.
+      let count = unsafe read(pipe.number, &chunk, chunk.count)
+      if count < 0 && (errno == EINTR || errno == EAGAIN) { continue }
+      if count <= 0 { return }
+    }
+  }
+
+  /// A thread that does that and keeps this pump while it does.
+  fileprivate func discarding(until isOver: StopFlag) throws(SystemError) -> SystemThread {
+    try SystemThread(name: "lb-left", time: clock) { self.discard(until: isOver) }
+  }
+
   private var deadline: UInt64 = 0
 
   /// Keeps what came: first the head is filled, then the tail goes on for ever.
@@ -137,9 +170,9 @@ final class OutputPump: @unchecked Sendable {
       guard ready.contains(0) else { continue }
       // Safe: the chunk's own length bounds the call.
       let count = unsafe read(pipe.number, &chunk, chunk.count)
-      if count == 0 { return }
-      if count < 0 {
-        if errno == EINTR || errno == EAGAIN { continue }
+      if count < 0 && (errno == EINTR || errno == EAGAIN) { continue }
+      guard count > 0 else {
+        isAtEnd = true
         return
       }
       kept.total += UInt64(count)
@@ -153,6 +186,41 @@ final class OutputPump: @unchecked Sendable {
           hasReader = false
         }
       }
+    }
+  }
+}
+
+/// The outputs of what hooks and servers have left running: read on to nowhere until a run's end.
+package final class LeftOutputs: Sendable {
+  private struct One: Sendable {
+    let isOver: StopFlag
+    let thread: SystemThread
+  }
+
+  private let all = Mutex<[One]>([])
+
+  /// None yet.
+  package init() {}
+
+  func adopt(_ pump: OutputPump) {
+    do throws(SystemError) {
+      let isOver = try StopFlag()
+      let one = One(isOver: isOver, thread: try pump.discarding(until: isOver))
+      all.withLock { $0.append(one) }
+    } catch {
+      // Without a thread the pipe closes: what writes to it ends, as it would behind a closed pipe.
+    }
+  }
+
+  /// Reads no more of them.
+  package func close() {
+    let ended = all.withLock { all in
+      defer { all = [] }
+      return all
+    }
+    for one in ended {
+      one.isOver.raise()
+      one.thread.join()
     }
   }
 }

@@ -48,7 +48,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
   package init() {}
 
   /// How the wait for the workload ended.
-  private enum Ending {
+  enum Ending {
     case exited
     case timedOut
     /// It did nothing for as long as it may.
@@ -69,15 +69,17 @@ package final class RepetitionExecutor: RepetitionExecuting {
     let children = context.specification.adoptsOrphans ? services.spawner.children() : []
     let workload: any Workload
     let pump: OutputPump
+    // Before the workload has it.
+    let foreground =
+      context.specification.input == .inherit ? ForegroundGroup(of: STDIN_FILENO) : nil
     do throws(LBError) {
-      (workload, pump) = try spawn(context)
+      (workload, pump) = try spawn(context, hasTerminal: foreground != nil)
     } catch {
+      foreground?.restore()
       result.status = .failed
       result.error = error
       return AttemptOutcome(result: result, fatal: error)
     }
-    let foreground =
-      context.specification.input == .inherit ? ForegroundGroup(of: STDIN_FILENO) : nil
     // A handshake with a thread on the same CPU costs a tenth of one across CPUs.
     let here = CPUSet.allowed()
     pin(to: collectors.bracketCPU.map { CPUSet([$0]) })
@@ -121,7 +123,8 @@ package final class RepetitionExecutor: RepetitionExecuting {
     // Counted before they are ended: those of the workload's group end with it.
     let outliving =
       context.specification.adoptsOrphans
-      ? services.spawner.remaining(except: children.union([workload.pid])) : 0
+      ? services.spawner.remaining(
+        except: children.union([workload.pid]), sparingBeside: true) : 0
     let refusal = workload.signalGroup(SIGKILL)
     let name = context.specification.command[0]
     if let usage = context.stopping.close(name, workload.reap(until:)) {
@@ -147,9 +150,11 @@ package final class RepetitionExecutor: RepetitionExecuting {
     foreground?.restore()
     if context.specification.adoptsOrphans {
       _ = context.stopping.close("what \(name) left running") { deadline in
-        let killed = services.spawner.killRemaining(except: children, until: deadline)
+        // What a server beside it has put into the background is the server's.
+        let killed = services.spawner.killRemaining(
+          except: children, sparingBeside: true, until: deadline)
         result.orphansKilled = max(result.orphansKilled + killed, outliving)
-        return services.spawner.children().isSubset(of: children) ? true : nil
+        return services.spawner.strays(except: children, sparingBeside: true).isEmpty ? true : nil
       }
     }
     let kept = pump.finish(services)
@@ -218,7 +223,9 @@ package final class RepetitionExecutor: RepetitionExecuting {
 
   // MARK: Before the gate
 
-  private func spawn(_ context: RunContext) throws(LBError) -> (any Workload, OutputPump) {
+  private func spawn(
+    _ context: RunContext, hasTerminal: Bool
+  ) throws(LBError) -> (any Workload, OutputPump) {
     let specification = context.specification
     let command = specification.command
     func failure(_ message: String, errno: Int32? = nil) -> LBError {
@@ -233,7 +240,7 @@ package final class RepetitionExecutor: RepetitionExecuting {
       return try WorkloadLauncher.launch(
         path, command, specification, cpus: specification.workloadCPUs ?? context.allowedCPUs,
         drainCPUs: own, context.services.spawner, stop: context.services.stop,
-        clock: context.services.clock)
+        clock: context.services.clock, hasTerminal: hasTerminal)
     } catch {
       // What was said of the run is wrong then, not the workload.
       if error.errno == ENXIO, case .file(let input) = specification.input, error.path == input {
@@ -315,13 +322,16 @@ package final class RepetitionExecutor: RepetitionExecuting {
       terminate(workload, context)
       result.wallNanoseconds = clock.monotonic() - opened
       outcome = try collectors.stop()
-    case .stopped:
+    case .stopped, .samplingFailed:
+      if case .samplingFailed(let error) = ending { fatal = error }
       // The sample first: what the workload does with its SIGTERM is not the measurement.
-      outcome = try collectors.stop()
-      terminate(workload, context)
-    case .samplingFailed(let error):
-      fatal = error
-      outcome = try collectors.stop()
+      do throws(LBError) {
+        outcome = try collectors.stop()
+      } catch {
+        // It is given its grace all the same.
+        terminate(workload, context)
+        throw fatal ?? error
+      }
       terminate(workload, context)
     }
     let account = outcome.account
@@ -343,54 +353,5 @@ package final class RepetitionExecutor: RepetitionExecuting {
     }
     judge(ending, status, workload, context.specification, result: &result)
     return fatal ?? collectors.failure
-  }
-
-  private func judge(
-    _ ending: Ending, _ status: ExitStatus?, _ workload: any Workload,
-    _ specification: RunSpecification, result: inout AttemptResult
-  ) {
-    func workloadError(_ message: String) -> LBError {
-      var error = LBError(.workload, message)
-      error.context.command = specification.command
-      error.context.exitCode = status?.code
-      error.context.signal = status?.signal
-      return error
-    }
-    let name = specification.command[0]
-    switch ending {
-    case .timedOut:
-      result.status = .timeout
-      result.error = workloadError(
-        "\(name) ran longer than --timeout (\(Durations.text(specification.timeout ?? 0))) "
-          + "and was ended by signal \(status?.signal ?? 0); its samples are kept")
-    case .idle:
-      result.status = .timeout
-      result.error = workloadError(
-        "\(name) wrote nothing and used no CPU time for "
-          + "\(Durations.text(specification.idleTimeout ?? 0)) (--idle-timeout) and was ended; its "
-          + "samples are kept")
-    case .stopped(let signal):
-      result.status = .interrupted
-      result.error = .runStopped(by: signal)
-    case .samplingFailed(let error), .abandoned(let error):
-      result.status = .failed
-      result.error = error
-    case .exited:
-      if let failure = workload.execFailure() {
-        result.status = .failed
-        result.error = workloadError("\(name) could not be started: \(failure)")
-        result.error?.context.errno = failure.errno
-      } else if let status, specification.ignoredFailures.accepts(status) {
-        result.status = .completed
-      } else {
-        result.status = .failed
-        let code = status?.code ?? -1
-        let (how, accepted) =
-          status?.signal.map { ("was ended by signal \($0)", "--ignore-failure accepts this") }
-          ?? ("exited with code \(code)", "--ignore-failure=\(code) accepts this code")
-        result.error = workloadError(
-          "\(name) \(how); lbsample runs show --show-output shows its output; \(accepted)")
-      }
-    }
   }
 }

@@ -15,6 +15,8 @@ package struct RunServices: Sendable {
   package let isAvailable: @Sendable (String) -> Bool?
   /// Where a person answers: a terminal's descriptor, nil when nobody is there.
   package let answers: Int32?
+  /// What is read on of outputs whose process has ended.
+  package let leftOutputs = LeftOutputs()
 
   /// Services.
   package init(
@@ -71,6 +73,8 @@ package protocol Workload: AnyObject {
   func peekExit() -> ExitStatus?
   /// Why it never became the command, if so. After the exit.
   func execFailure() -> SpawnFailure?
+  /// Whether a process of its group lives, itself or another one.
+  var isGroupAlive: Bool { get }
   /// Signals its process group; gives the errno of a refusal.
   @discardableResult
   func signalGroup(_ signal: Int32) -> Int32?
@@ -80,16 +84,24 @@ package protocol Workload: AnyObject {
   func abandon()
 }
 
+extension Workload {
+  /// It is alone in its group.
+  package var isGroupAlive: Bool { peekExit() == nil }
+}
+
 extension GatedChild: Workload {}
 
 /// What starts workloads.
 package protocol WorkloadSpawner: Sendable {
   /// A child at its gate.
   func spawn(_ plan: SpawnPlan) throws(SpawnFailure) -> any Workload
-  /// Kills and reaps what outlived the group; gives how many.
-  func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int
-  /// How many processes live that outlived a workload, those below them included.
-  func remaining(except known: Set<Int32>) -> Int
+  /// Kills and reaps what outlived the group, or only what was not begun by what stands beside it;
+  /// gives how many.
+  func killRemaining(except known: Set<Int32>, sparingBeside: Bool, until limit: UInt64) -> Int
+  /// How many such processes live, those below them included.
+  func remaining(except known: Set<Int32>, sparingBeside: Bool) -> Int
+  /// Those of them that are children of this process.
+  func strays(except known: Set<Int32>, sparingBeside: Bool) -> Set<Int32>
   /// Present children of this process, but for what belongs to the spawner itself.
   func children() -> Set<Int32>
   /// What the user should know of how workloads are started.
@@ -100,7 +112,11 @@ extension WorkloadSpawner {
   /// Nothing.
   package var remark: String? { nil }
   /// None.
-  package func remaining(except known: Set<Int32>) -> Int { 0 }
+  package func remaining(except known: Set<Int32>, sparingBeside: Bool) -> Int { 0 }
+  /// All that are not known.
+  package func strays(except known: Set<Int32>, sparingBeside: Bool) -> Set<Int32> {
+    children().subtracting(known)
+  }
 }
 
 /// Real processes.
@@ -108,10 +124,12 @@ package struct SystemSpawner: WorkloadSpawner {
   /// nil where it cannot be had.
   private let starter: WorkloadStarter?
   private let refusal: SystemError?
+  private let mark: ProcessMark?
 
   /// Real processes, begun by a starter: made before anything is armed, by the thread that runs
-  /// them.
-  package init() {
+  /// them. They carry `mark`, by which they are known again.
+  package init(mark: ProcessMark? = nil) {
+    self.mark = mark
     do throws(SystemError) {
       starter = try WorkloadStarter.take()
       refusal = nil
@@ -123,7 +141,9 @@ package struct SystemSpawner: WorkloadSpawner {
 
   /// Clones, or forks where that cannot be had.
   package func spawn(_ plan: SpawnPlan) throws(SpawnFailure) -> any Workload {
-    try GatedChild(plan, through: starter)
+    var plan = plan
+    plan.mark = plan.isBeside ? mark?.beside : mark?.measured
+    return try GatedChild(plan, through: starter)
   }
 
   /// That workloads are forked.
@@ -134,13 +154,22 @@ package struct SystemSpawner: WorkloadSpawner {
   }
 
   /// By /proc/self/task/TID/children.
-  package func remaining(except known: Set<Int32>) -> Int {
-    Descendants.remaining(except: known.union(own))
+  package func remaining(except known: Set<Int32>, sparingBeside: Bool) -> Int {
+    Descendants.remaining(
+      except: known.union(own), sparing: sparingBeside ? mark?.beside : nil)
   }
 
   /// As the protocol says.
-  package func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int {
-    Descendants.killRemaining(except: known.union(own), until: limit)
+  package func killRemaining(
+    except known: Set<Int32>, sparingBeside: Bool, until limit: UInt64
+  ) -> Int {
+    Descendants.killRemaining(
+      except: known.union(own), sparing: sparingBeside ? mark?.beside : nil, until: limit)
+  }
+
+  /// By /proc/self/task/TID/children, and the mark that they carry.
+  package func strays(except known: Set<Int32>, sparingBeside: Bool) -> Set<Int32> {
+    Descendants.strays(except: known.union(own), sparing: sparingBeside ? mark?.beside : nil)
   }
 
   /// By /proc/self/task/TID/children.

@@ -49,6 +49,7 @@ private final class Remainders: RunStep {
   }
 
   func end(_ session: RunSession) -> [LBError] {
+    defer { context.services.leftOutputs.close() }
     let spawner = context.services.spawner
     guard context.specification.adoptsOrphans, !spawner.children().isSubset(of: strangers) else {
       return []
@@ -56,10 +57,11 @@ private final class Remainders: RunStep {
     var count = 0
     if context.stopping.isUnanswered {
       // What cannot be ended has its name among the warnings, and was waited for.
-      count = spawner.killRemaining(except: strangers, until: 0)
+      count = spawner.killRemaining(except: strangers, sparingBeside: false, until: 0)
     } else {
       _ = context.stopping.close("what the run left running") { deadline in
-        count = spawner.killRemaining(except: strangers, until: deadline)
+        count = spawner.killRemaining(
+          except: strangers, sparingBeside: false, until: deadline)
         return spawner.children().isSubset(of: strangers) ? true : nil
       }
     }

@@ -4,11 +4,12 @@ import SampleModel
 
 /// Starts a process at its gate, with its output drained: workloads, hooks, servers, loads.
 enum WorkloadLauncher {
-  /// A process of `specification`'s user, environment, directory and input, to execute `path`.
+  /// A process of `specification`'s user, environment, directory and input, to execute `path`: what
+  /// is measured, to which the terminal may be lent, or what stands beside that.
   static func launch(
     _ path: String, _ arguments: [String], _ specification: RunSpecification,
     cpus: CPUSet, drainCPUs: CPUSet?, _ spawner: any WorkloadSpawner, stop: StopFlag,
-    clock: TimeSource
+    clock: TimeSource, isBeside: Bool = false, hasTerminal: Bool = false
   ) throws(SystemError) -> (any Workload, OutputPump) {
     let pipe = try Pipe()
     let input = try openInput(specification.input)
@@ -20,9 +21,8 @@ enum WorkloadLauncher {
     plan.cpus = cpus
     plan.directory = specification.directory
     plan.user = specification.user
-    if specification.input == .inherit, isatty(STDIN_FILENO) == 1 {
-      plan.foregroundTerminal = STDIN_FILENO
-    }
+    plan.isBeside = isBeside
+    if hasTerminal { plan.foregroundTerminal = STDIN_FILENO }
     let workload: any Workload
     do throws(SpawnFailure) {
       workload = try spawner.spawn(plan)
@@ -66,14 +66,22 @@ enum WorkloadLauncher {
   }
 
   /// Ends a process group that has to go: SIGTERM, SIGKILL after `grace` or at a second stop
-  /// request. Returns once its first process is dead, or 5 s after SIGKILL.
+  /// request. Returns once all of it is dead, or 5 s after SIGKILL.
   static func terminate(_ workload: any Workload, grace: UInt64, _ services: RunServices) {
     workload.signalGroup(SIGTERM)
     let clock = services.clock
-    let ready = clock.wait(
-      readable: [workload.exitPollDescriptor, services.kill.pollDescriptor],
-      until: clock.deadline(in: grace))
-    if ready.contains(0) { return }
+    let deadline = clock.deadline(in: grace)
+    let kill = services.kill.pollDescriptor
+    var ready = clock.wait(readable: [workload.exitPollDescriptor, kill], until: deadline)
+    // Its first process may be gone long before those that it started: a shell, of its server.
+    var pause: UInt64 = 1_000_000
+    while ready == [0] {
+      guard workload.isGroupAlive else { return }
+      guard clock.monotonic() < deadline else { break }
+      let next = clock.wait(readable: [kill], until: min(deadline, clock.deadline(in: pause)))
+      if !next.isEmpty { ready = [1] }
+      pause = min(2 * pause, 50_000_000)
+    }
     workload.signalGroup(SIGKILL)
     _ = clock.wait(
       readable: [workload.exitPollDescriptor], until: clock.deadline(in: StopCoordinator.limit))

@@ -16,6 +16,9 @@ package final class SimulatedProcess: Workload, Sendable {
     var gate: UInt64?
     var signals: [(time: UInt64, signal: Int32)] = []
     var isReaped = false
+    /// When the rest of its group is dead; there is none until SIGTERM.
+    var membersEnd: UInt64 = 0
+    var groupKilled: UInt64?
   }
 
   /// Its program.
@@ -47,6 +50,8 @@ package final class SimulatedProcess: Workload, Sendable {
   package var gateOpened: UInt64? { state.withLock { $0.gate } }
   /// The signals that were sent to it while it lived, with CLOCK_MONOTONIC.
   package var signals: [(time: UInt64, signal: Int32)] { state.withLock { $0.signals } }
+  /// CLOCK_MONOTONIC when its group was sent SIGKILL first, nil where it never was.
+  package var groupKilled: UInt64? { state.withLock { $0.groupKilled } }
   /// When it ended, nil while it lives.
   package var ended: UInt64? { state.withLock { $0.status == nil ? nil : $0.end?.time } }
   /// Whether it was waited for behind its end.
@@ -124,9 +129,21 @@ package final class SimulatedProcess: Workload, Sendable {
   /// It always becomes its command.
   package func execFailure() -> SpawnFailure? { nil }
 
+  /// Whether it or the rest of its group lives.
+  package var isGroupAlive: Bool {
+    let now = time.monotonic()
+    return state.withLock { $0.status == nil || $0.membersEnd > now }
+  }
+
   /// Brings its end nearer, where it does not ignore the signal.
   package func signalGroup(_ signal: Int32) -> Int32? {
     change { state, now in
+      if signal == SIGKILL {
+        state.membersEnd = now
+        state.groupKilled = state.groupKilled ?? now
+      } else if signal == SIGTERM {
+        state.membersEnd = behaviour.membersDieAfterTerminate.map { now + $0 } ?? .max
+      }
       guard state.status == nil else { return }
       state.signals.append((now, signal))
       let delay =

@@ -36,7 +36,9 @@ package final class SimulatedSpawner: WorkloadSpawner {
   }
 
   /// Nothing outlives its group.
-  package func killRemaining(except known: Set<Int32>, until limit: UInt64) -> Int { 0 }
+  package func killRemaining(
+    except known: Set<Int32>, sparingBeside: Bool, until limit: UInt64
+  ) -> Int { 0 }
   /// No real process.
   package func children() -> Set<Int32> { [] }
 }

@@ -102,8 +102,10 @@ final class RunEvents: Sendable {
   }
 
   private func endRest(of before: Set<Int32>) {
+    defer { services.leftOutputs.close() }
     let count = services.spawner.killRemaining(
-      except: before, until: services.clock.deadline(in: StopCoordinator.limit))
+      except: before, sparingBeside: false,
+      until: services.clock.deadline(in: StopCoordinator.limit))
     guard count > 0 else { return }
     let (processes, were) = count == 1 ? ("process", "was") : ("processes", "were")
     Console.say("lbsample: \(count) \(processes) of --notify outlived the run and \(were) killed")

@@ -46,6 +46,7 @@ final class StopSignals: Sendable {
 
   private static func give(up first: StopFlag) {
     let signal = first.raised?.signal ?? SIGTERM
+    ForegroundGroup.reclaim()
     Console.say(
       "lbsample: ended by force after signal \(signal): a file or a reader does not answer")
     _exit(128 + signal)

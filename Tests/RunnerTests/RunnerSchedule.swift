@@ -19,6 +19,8 @@ struct RunnerSchedule {
     var gate: UInt64?
     var end: UInt64?
     var signals: [Signal]
+    /// When its group was sent SIGKILL first.
+    var groupKilled: UInt64?
     var isReaped: Bool
   }
 
@@ -72,7 +74,7 @@ struct RunnerSchedule {
           name: String(process.path.split(separator: "/").last ?? ""),
           gate: process.gateOpened.map { $0 - began }, end: process.ended.map { $0 - began },
           signals: process.signals.map { Signal(time: $0.time - began, signal: $0.signal) },
-          isReaped: process.isReaped)
+          groupKilled: process.groupKilled.map { $0 - began }, isReaped: process.isReaped)
       }
       return (result, processes, end)
     }

@@ -198,6 +198,21 @@ import Testing
     #expect(outcome.result.error?.exitCode == 143)
   }
 
+  /// A sampling that fails at a stop takes nothing from the workload's grace.
+  @Test func aStopWithoutASampleTerminatesToo() throws {
+    let spawner = FakeSpawner(exit: nil)
+    let context = try context(spawner)
+    context.services.stop.raise(reason: 15)
+    let error = LBError(.metricCollection, "no")
+    let (outcome, _) = execute(spawner, context) { $0.failAtStop = error }
+    let log = spawner.log
+    let stop = try #require(log.firstIndex(of: "stop"))
+    let asked = try #require(log.firstIndex(of: "signal 15"))
+    let killed = try #require(log.firstIndex(of: "signal 9"))
+    #expect(stop < asked && asked < killed, "\(log)")
+    #expect(outcome.fatal == error)
+  }
+
   @Test func failuresAreNamedAndAcceptedWhenAsked() throws {
     let failed = LinuxSystem.ExitStatus(code: 7, signal: nil)
     let table: [(LinuxSystem.ExitStatus, IgnoredFailures, RunStatus)] = [

@@ -106,6 +106,33 @@ import Testing
     #expect(run.processes[0].signals.first == .init(time: 40 * Self.ms, signal: SIGTERM))
   }
 
+  /// A shell dies of SIGTERM at once; the server that it started has the whole grace.
+  @Test(arguments: [(UInt64?(20 * ms), 71), (nil, 80)])
+  func theGraceIsTheWholeGroups(_ dies: UInt64?, _ killed: Int) throws {
+    let run = try RunnerSchedule {
+      $0.timeout = 40 * Self.ms
+      $0.grace = 40 * Self.ms
+    } behaviour: { _, _ in
+      var behaviour = Self.lasting(nil)
+      behaviour.membersDieAfterTerminate = dies
+      return behaviour
+    }
+    // Looked for after 1, 3, 7, 15 and 31 ms.
+    let process = run.processes[0]
+    #expect(process.end == 40 * Self.ms && process.groupKilled == UInt64(killed) * Self.ms)
+    #expect(process.signals == [.init(time: 40 * Self.ms, signal: SIGTERM)])
+  }
+
+  @Test func aSecondStopEndsTheGraceOfTheGroupToo() throws {
+    let run = try RunnerSchedule(stops: .init(first: 13, second: 1_000_017)) { _ in
+    } behaviour: { _, _ in
+      var behaviour = Self.lasting(nil)
+      behaviour.membersDieAfterTerminate = nil
+      return behaviour
+    }
+    #expect(run.processes[0].end == 13 && run.processes[0].groupKilled == 1_000_017)
+  }
+
   @Test func aLimitBeyondTheClockIsNone() throws {
     let run = try RunnerSchedule {
       $0.timeout = .max
@@ -193,14 +220,15 @@ import Testing
   @Test func aCleanUpHasAMinute() throws {
     let run = try RunnerSchedule {
       $0.hooks[.cleanup] = "sleep 1000"
-      $0.grace = 2_000 * Self.ms
+      // Longer than anything of ours takes to end.
+      $0.grace = 8_000 * Self.ms
     } behaviour: { plan, _ in
       var behaviour = Self.lasting(plan.path == "/bin/sh" ? nil : 5)
       behaviour.diesAfterTerminate = nil
       return behaviour
     }
     #expect(run.result.errors.map(\.message) == ["--cleanup took too long and was ended"])
-    #expect(run.end == (5 + 60_000 + 2_000) * Self.ms)
+    #expect(run.end == (5 + 60_000 + 8_000) * Self.ms)
   }
 
   @Test func aHostIsWatchedInWindowsUntilItIsQuiet() throws {

@@ -19,6 +19,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
+#include <termios.h>
 #include <time.h>
 
 // What the sampling path calls is here, to be compiled into it, and asks the kernel itself: after
@@ -234,6 +235,9 @@ struct lb_spawn {
   const gid_t *groups;
   size_t group_count;
   int foreground_fd;          // terminal whose foreground the child's group becomes, or -1
+  // What tells it and all that it starts from others: the soft RLIMIT_LOCKS, which Linux has not
+  // looked at since 2.4 and /proc/PID/limits shows. 0: none.
+  uint64_t mark;
 };
 
 enum lb_spawn_step {
@@ -262,6 +266,8 @@ struct lb_spawn_report {
 // tcgetpgrp(3) and tcsetpgrp(3), the latter with SIGTTOU blocked. Give the group, 0, or -errno.
 pid_t lb_foreground_group(int fd);
 int lb_set_foreground_group(int fd, pid_t group);
+// tcsetattr(3) at once, with SIGTTOU blocked: 0 or -errno.
+int lb_set_terminal_modes(int fd, const struct termios *modes);
 
 // fork(2); the child sets itself up, reports LB_SPAWN_READY, waits at the gate, then execs.
 // Returns the child's pid or -errno. A step that fails is reported on status_fd.

@@ -70,6 +70,7 @@ struct ParallelPhase: PhaseKind {
         node.specification = specification
       } else {
         CommandSettings.refuseRepetitions(of: inner)
+        CommandSettings.leaveTerminal(&specification, inner)
         // Where it says itself where it works, that is not in a fresh directory.
         if inner.text("directory") != nil, !planner.pinned.contains("directory") {
           if inner.text("workspace") != nil {

@@ -38,6 +38,7 @@ struct BackgroundPhase: PhaseKind {
       table.problems.add(table.place, "a background phase needs a command")
     }
     CommandSettings.refuseRepetitions(of: table)
+    CommandSettings.leaveTerminal(&specification, table)
     // A server's words are what explains its end: kept, unless the phase itself says otherwise.
     if table.value("workload_output") == nil { specification.output = .keep }
     let port = table.integer("ready_port", 1...65_535).map { Readiness.port(UInt16($0)) }
@@ -117,7 +118,7 @@ final class BackgroundProcess: PhaseLease {
         path, specification.command, specification,
         cpus: specification.workloadCPUs ?? context.allowedCPUs, drainCPUs: nil,
         context.services.spawner, stop: context.services.stop,
-        clock: context.services.clock)
+        clock: context.services.clock, isBeside: true)
       (self.workload, self.pump) = (workload, pump)
       action.target?.aim(at: workload.pid)
       workload.openGate()
@@ -193,7 +194,7 @@ final class BackgroundProcess: PhaseLease {
   /// The end of what it wrote, once it is gone.
   private var said: String {
     guard let pump else { return "" }
-    let text = pump.finish(context.services).lastWords()
+    let text = pump.finishLeaving(context.services).lastWords()
     return text.isEmpty ? "" : ": \(text)"
   }
 
@@ -207,13 +208,14 @@ final class BackgroundProcess: PhaseLease {
     guard let workload else { return nil }
     self.workload = nil
     action.target?.release()
-    if workload.peekExit() == nil {
-      let grace = min(action.specification.grace, StopCoordinator.limit)
-      WorkloadLauncher.terminate(workload, grace: grace, context.services)
+    // It may have ended and left others in its group.
+    if workload.isGroupAlive {
+      WorkloadLauncher.terminate(
+        workload, grace: action.specification.grace, context.services)
     }
     workload.signalGroup(SIGKILL)
     let usage = context.stopping.close(action.title, workload.reap(until:))
-    _ = pump?.finish(context.services)
+    _ = pump?.finishLeaving(context.services)
     pump = nil
     return usage == nil ? failure("still runs and cannot be ended") : nil
   }

@@ -3,6 +3,14 @@ import SampleModel
 
 /// The settings of whatever executes a command: one reading for plans, phases and members.
 package enum CommandSettings {
+  /// What stands beside a measured command leaves the terminal to that, unless it says itself that
+  /// it reads there.
+  static func leaveTerminal(_ specification: inout RunSpecification, _ table: PlanTable) {
+    if specification.input == .inherit, table.value("input") == nil {
+      specification.input = .null
+    }
+  }
+
   /// Reads all of them but the command itself into `specification`, but for those that are
   /// `pinned` by the command line.
   package static func apply(
