@@ -57,12 +57,16 @@ struct RunCommand: ParsableCommand {
     name: .customLong("resume"),
     help: ArgumentHelp(
       "Execute what is missing of an interrupted run, as it was begun; nothing else is to be said "
-        + "but --force, --format, --result and messages.", valueName: "run"))
+        + "but --force, --end-leftovers, --format, --result and messages.", valueName: "run"))
   var resume: String?
   @Flag(
     name: .customLong("force"),
     help: "Resume even where configuration or host are different now; it is noted.")
   var force = false
+  @Flag(
+    name: .customLong("end-leftovers"),
+    help: "With --resume: first end what the interrupted run has left running.")
+  var endsLeftovers = false
 
   func run() throws {
     guard collectors.packets.file == nil else {
@@ -89,38 +93,17 @@ struct RunCommand: ParsableCommand {
       let eventFile = absolute(events.events)
       var again = try record.command()
       (again.format, again.resultFile, again.log) = (format, resultFile ?? again.resultFile, log)
-      again.log.logFile = logFile
+      (again.log.logFile, again.endsLeftovers) = (logFile, endsLeftovers)
       if events.events != nil || events.notify != nil {
         again.events = events
         again.events.events = eventFile
       }
       try again.execute(behind: record, force: force)
     } else {
-      try execute()
-    }
-  }
-
-  /// A run is gone on with as it was begun: everything else would be another run.
-  private func refuseOthers() throws(LBError) {
-    let withValue: Set<String> = [
-      "--resume", "--format", "--result", "--runs-dir", "--config", "--events", "--event-format",
-      "--notify", "--log-file",
-    ]
-    let flags: Set<String> = ["--force", "--verbose", "--quiet", "--json-errors"]
-    var rest = ProgramArguments.all.drop { $0 != "run" }.dropFirst()
-    var other: String?
-    while other == nil, let argument = rest.popFirst() {
-      let name = String(argument.prefix { $0 != "=" })
-      if withValue.contains(name) {
-        // Whatever it is, a value is no option: - is standard output.
-        if name == argument { rest = rest.dropFirst() }
-      } else if argument.hasPrefix("-"), !flags.contains(name) {
-        other = argument
+      guard !endsLeftovers else {
+        throw LBError(.configuration, "--end-leftovers goes with --resume RUN alone")
       }
-    }
-    if let other {
-      throw LBError(
-        .configuration, "--resume uses the options of the interrupted run: remove \(other)")
+      try execute()
     }
   }
 
@@ -185,7 +168,8 @@ struct RunCommand: ParsableCommand {
     try ownErrors { () throws(SystemError) in try Descendants.becomeReaper() }
 
     let services = RunServices(
-      clock: clock, roots: sampling.roots, spawner: SystemSpawner(),
+      clock: clock, roots: sampling.roots,
+      spawner: SystemSpawner(mark: ProcessMark(run: runID)),
       stopSource: StopSource(stop: stops.first, kill: stops.second), scope: scope,
       answers: isatty(STDIN_FILENO) == 1 && Console.errorIsTerminal ? STDIN_FILENO : nil,
       isAvailable: CollectorRegistry.availability(sampling.roots))
@@ -197,6 +181,11 @@ struct RunCommand: ParsableCommand {
     try directory.create()
     for line in try SurroundingsOptions.recoverHost(directory, sampling.roots) {
       Console.say("lbsample: \(line)")
+    }
+    let leftovers = try earlier.flatMap { _ throws(LBError) in
+      try Leftovers.settle(
+        ProcessMark(run: runID), grace: specification.grace, isWanted: endsLeftovers, force: force,
+        services)
     }
     let record =
       try earlier.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
@@ -234,6 +223,11 @@ struct RunCommand: ParsableCommand {
     }
     var remarks: [(kind: String, message: String)] = []
     if earlier != nil { remarks.append(("run.resumed", "resumed after an interruption")) }
+    if let leftovers {
+      remarks.append(("run.leftovers", leftovers))
+      if !endsLeftovers { result.warnings.append(leftovers) }
+      if !log.quiet { Console.say("lbsample: \(leftovers)") }
+    }
     if let user = specification.user, workload.user == nil {
       let remark = "the workload runs as \(user.name), who called sudo (--user root)"
       remarks.append(("workload.user", remark))

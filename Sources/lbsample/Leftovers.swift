@@ -1,0 +1,86 @@
+import Glibc
+import LinuxSystem
+import Runner
+import SampleModel
+import Sampler
+
+/// What a run that was killed has left running: the processes that carry its mark.
+enum Leftovers {
+  /// What ends of itself behind a kill has so long for that.
+  private static let patience: UInt64 = 2_000_000_000
+  private static let period: UInt64 = 20_000_000
+  /// As many are named.
+  private static let namedLimit = 8
+
+  /// Sees to it that nothing of that run runs on unknown to the user when it is gone on with: what
+  /// does is ended where that `isWanted`, else the resume is refused unless by `force`. Gives what
+  /// is to be noted.
+  static func settle(
+    _ mark: ProcessMark, grace: UInt64, isWanted: Bool, force: Bool, _ services: RunServices
+  ) throws(LBError) -> String? {
+    var left = wait(mark, Self.patience, services)
+    guard !left.isEmpty else { return nil }
+    let names = text(left)
+    guard isWanted else {
+      guard force else {
+        throw LBError(
+          .configuration,
+          "of the interrupted run there still run \(names): --end-leftovers ends them before it is "
+            + "resumed, --force resumes it beside them")
+      }
+      return "resumed although there still ran of the session before: \(names)"
+    }
+    signal(left, SIGTERM)
+    left = wait(mark, grace, services)
+    if let reason = services.stop.raised, !left.isEmpty {
+      throw LBError.stopped(by: reason, " while it ended \(text(left))")
+    }
+    signal(left, SIGKILL)
+    left = wait(mark, StopCoordinator.limit, services)
+    guard left.isEmpty else {
+      throw LBError(
+        .workload,
+        "\(text(left)) of the interrupted run cannot be ended: you may not, or they do not react to "
+          + "SIGKILL")
+    }
+    return "ended what the session before had left running: \(names)"
+  }
+
+  /// Waits until nothing carries the mark, at most so long or until a stop; gives what still does.
+  private static func wait(
+    _ mark: ProcessMark, _ limit: UInt64, _ services: RunServices
+  ) -> [Int32] {
+    let deadline = services.clock.deadline(in: limit)
+    while true {
+      let left = mark.carriers
+      guard !left.isEmpty, services.clock.monotonic() < deadline else { return left }
+      let next = services.clock.deadline(in: period)
+      let ready = services.clock.wait(
+        readable: [services.stop.pollDescriptor], until: min(next, deadline))
+      if !ready.isEmpty { return left }
+    }
+  }
+
+  private static func signal(_ processes: [Int32], _ number: Int32) {
+    for process in processes {
+      kill(process, number)
+      // What is stopped takes notice only when it goes on.
+      if number == SIGTERM { kill(process, SIGCONT) }
+    }
+  }
+
+  /// `12 (sleep 100), 13 (./server)`.
+  private static func text(_ processes: [Int32]) -> String {
+    let named = processes.prefix(namedLimit).map { "\($0) (\(command(of: $0)))" }
+    let more = processes.count - named.count
+    return named.joined(separator: ", ") + (more > 0 ? " and \(more) more" : "")
+  }
+
+  private static func command(of process: Int32) -> String {
+    let text = SmallFile.text("/proc/\(process)/cmdline") ?? ""
+    let words = text.utf8.split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+    guard !words.isEmpty else { return SmallFile.text("/proc/\(process)/comm") ?? "?" }
+    let line = words.joined(separator: " ")
+    return line.count > 60 ? "\(line.prefix(59))…" : line
+  }
+}
