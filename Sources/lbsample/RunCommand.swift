@@ -173,7 +173,8 @@ struct RunCommand: ParsableCommand {
       stopSource: StopSource(stop: stops.first, kill: stops.second), scope: scope,
       answers: isatty(STDIN_FILENO) == 1 && Console.errorIsTerminal ? STDIN_FILENO : nil,
       isAvailable: CollectorRegistry.availability(sampling.roots))
-    let told = try RunEvents(events, services, isResumed: earlier != nil)
+    let told = try RunEvents(
+      events, services, isResumed: earlier != nil, user: specification.user)
     let eventLog = try EventLog(log)
     // Everything that may fail is opened before anything is armed or made.
     let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)

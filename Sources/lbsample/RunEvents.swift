@@ -22,7 +22,8 @@ struct EventOptions: ParsableArguments {
     name: .customLong("notify"),
     help: ArgumentHelp(
       "Run this shell command when the run waits, when a repetition fails and at the end; it finds "
-        + "LBSAMPLE_EVENT, LBSAMPLE_RUN, LBSAMPLE_STATUS and LBSAMPLE_MESSAGE in its environment.",
+        + "LBSAMPLE_EVENT, LBSAMPLE_RUN, LBSAMPLE_STATUS and LBSAMPLE_MESSAGE in its environment, "
+        + "and belongs to the workload's user.",
       valueName: "command"))
   var notify: String?
 }
@@ -42,6 +43,8 @@ final class RunEvents: Sendable {
   private let destination: TextDestination?
   private let prefix: String
   private let command: String?
+  /// Who it is, as the hooks are; nil for who we are.
+  private let user: UserIdentity?
   private let services: RunServices
   private let hasFailed = Mutex(false)
   private let unwritten = Mutex<LBError?>(nil)
@@ -50,9 +53,10 @@ final class RunEvents: Sendable {
 
   /// Those that were asked for.
   init(
-    _ options: EventOptions, _ services: RunServices, isResumed: Bool
+    _ options: EventOptions, _ services: RunServices, isResumed: Bool, user: UserIdentity?
   ) throws(LBError) {
     self.services = services
+    self.user = user
     destination = try options.events.map { path throws(LBError) in
       // A run does not wait for who might want to know of it.
       try TextDestination(
@@ -80,14 +84,15 @@ final class RunEvents: Sendable {
   }
 
   private func notify(_ command: String, _ entry: JournalEntry) {
-    var environment = ProcessInfo.processInfo.environment
-    environment["LBSAMPLE_EVENT"] = entry.kind
-    environment["LBSAMPLE_RUN"] = entry.run
-    environment["LBSAMPLE_STATUS"] = entry.status?.rawValue ?? ""
-    environment["LBSAMPLE_MESSAGE"] = entry.message
     var specification = RunSpecification(name: "notify", command: [])
     specification.grace = 0
-    specification.environment = environment.map { "\($0.key)=\($0.value)" }
+    specification.user = user
+    specification.environment = WorkloadOptions.environment(
+      of: user,
+      [
+        ("LBSAMPLE_EVENT", entry.kind), ("LBSAMPLE_RUN", entry.run),
+        ("LBSAMPLE_STATUS", entry.status?.rawValue ?? ""), ("LBSAMPLE_MESSAGE", entry.message),
+      ])
     var step = AuxiliaryCommand("--notify", shell: command, specification, cpus: .allowed())
     let isStopped = services.stop.raised != nil
     step.limit = isStopped ? Self.haste : StopCoordinator.limit

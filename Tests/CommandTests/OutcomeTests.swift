@@ -171,6 +171,23 @@ import Testing
     #expect(warned.code == 0 && warned.error.contains("LBSAMPLE_HOME is not a setting"))
   }
 
+  /// Under sudo a command of the user's is no command of root's, whoever waits for it.
+  @Test(.enabled(if: getuid() == 0, "only root may change the user"))
+  func aNotificationBelongsToWhoCalledSudo() throws {
+    let command = try Command()
+    let (code, text) = try shell(
+      command,
+      """
+      chmod 777 .
+      SUDO_UID=65534 $L run --entropy --quiet --config /dev/null --setup 'id -u >> hooks' \
+        --notify 'echo $(id -u) $LOGNAME $LBSAMPLE_EVENT >> notes' -- true > report 2>&1 || cat report
+      cat hooks notes; id -un 65534
+      """)
+    let lines = text.split(separator: "\n")
+    #expect(code == 0 && lines.count == 3, "\(text)")
+    #expect(lines.first == "65534" && lines[1] == "65534 \(lines.last ?? "") run.end", "\(text)")
+  }
+
   /// With a name as long as there is, and asked twice: one answer is taken, the other one is told.
   @Test func aRunThatWaitsIsNotRemovedAndTakesOneAnswer() throws {
     let command = try Command()
