@@ -19,6 +19,22 @@ extension RunWriter {
       context: ErrorContext(path: path, errno: reason))
   }
 
+  /// Who may read a file of results, beside what umask(2) takes away: they hold what a workload
+  /// wrote and how it was called, and root's are of everything.
+  static var mode: mode_t { geteuid() == 0 ? 0o600 : 0o644 }
+
+  /// Makes the empty file of a draft, which the database and what it puts beside it take their mode
+  /// from. Why it cannot be made the database says in its own words.
+  static func reserve(_ draft: String) throws(LBError) {
+    let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+    let descriptor = unsafe open(draft, flags, mode)
+    guard descriptor >= 0 else {
+      if errno == EEXIST { throw exists(draft) }
+      return
+    }
+    close(descriptor)
+  }
+
   static func exists(_ path: String) -> LBError {
     LBError(
       .resultPersistence, "\(path) exists already: choose another file or remove it",

@@ -65,6 +65,7 @@ package final class RunWriter: @unchecked Sendable {
     // Made under another name, which nobody else makes, and renamed: whoever sees the file finds
     // the tables in it, at whatever moment this process dies.
     let draft = "\(path).new-\(getpid())"
+    try Self.reserve(draft)
     var made: FileMark?
     do {
       maker = try Self.makeDraft(draft, identity, host, configuration, labels)

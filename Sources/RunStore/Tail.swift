@@ -248,7 +248,7 @@ final class TailWriter {
     // Whatever stands there is of a run that is gone.
     Tail.remove(ofRunIn: path)
     let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    descriptor = unsafe open(Tail.path(of: path), flags, 0o644)
+    descriptor = unsafe open(Tail.path(of: path), flags, RunWriter.mode)
     if descriptor >= 0 { flock(descriptor, LOCK_EX | LOCK_NB) }
   }
 

@@ -107,10 +107,11 @@ final class TextDestination: Sendable {
 
   /// Standard output, or a new file at `path` (an existing one is replaced).
   /// A `stop` ends the wait for a reader that does not read, and for the first one of a FIFO, which
-  /// without a stop, or where it `isReadAlready`, has to be there.
+  /// without a stop, or where it `isReadAlready`, has to be there. A new file that is a `result` is
+  /// root's alone where root writes it, as result files are.
   init(
     path: String?, unless stop: StopFlag? = nil, appending: Bool = false,
-    isReadAlready: Bool = false
+    isReadAlready: Bool = false, isResult: Bool = false
   ) throws(LBError) {
     self.stop = stop
     guard let path, path != "-" else {
@@ -121,7 +122,8 @@ final class TextDestination: Sendable {
     self.path = path
     do throws(SystemError) {
       descriptor = try Self.open(
-        path, appending ? O_APPEND : O_TRUNC, unless: isReadAlready ? nil : stop)
+        path, appending ? O_APPEND : O_TRUNC, mode: isResult && geteuid() == 0 ? 0o600 : 0o644,
+        unless: isReadAlready ? nil : stop)
     } catch {
       throw LBError(
         .resultPersistence,
@@ -132,11 +134,11 @@ final class TextDestination: Sendable {
 
   /// A new or emptied file. A FIFO is opened when it has a reader, unless `stop` comes first.
   private static func open(
-    _ path: String, _ flags: Int32, unless stop: StopFlag?
+    _ path: String, _ flags: Int32, mode: UInt32, unless stop: StopFlag?
   ) throws(SystemError) -> Int32 {
     while true {
       do throws(SystemError) {
-        return try OwnedDescriptor(toWrite: path, flags, mode: 0o644).release()
+        return try OwnedDescriptor(toWrite: path, flags, mode: mode).release()
       } catch {
         guard error.errno == ENXIO, OwnedDescriptor.isFIFO(path), let stop, stop.raised == nil
         else { throw error }

@@ -78,7 +78,7 @@ struct PlanOptions: ParsableArguments {
 
   /// The phases of the plan file, or of the command line.
   func resolve(
-    _ command: [String], base: RunSpecification, pinned: Set<String>
+    _ command: [String], base: RunSpecification, mask: EnvironmentMask, pinned: Set<String>
   ) throws -> Resolved {
     let files = PlanFiles()
     var scope = PlanScope(base)
@@ -126,7 +126,7 @@ struct PlanOptions: ParsableArguments {
     var parts = files.plans
     if plan == nil { parts["command line"] = whole }
     return Resolved(
-      root: root, definition: try JSONText.encode(parts),
+      root: root, definition: try JSONText.encode(parts.mapValues { mask.masked(plan: $0) }),
       mistakes: files.texts(planner.problems.forgiven, in: plan ?? "command line"))
   }
 

@@ -162,7 +162,9 @@ struct RunCommand: ParsableCommand {
       settings, interval: "run.interval",
       filter: ColumnFilter(only: collectors.only, except: collectors.except),
       workload: specification.workloadCPUs)
-    let report = try resultFile.map { path throws(LBError) in try TextDestination(path: path) }
+    let report = try resultFile.map { path throws(LBError) in
+      try TextDestination(path: path, isResult: true)
+    }
     let stops = try StopSignals()
     configuration.stop = stops.first
     try ownErrors { () throws(SystemError) in try Descendants.becomeReaper() }
@@ -337,9 +339,9 @@ struct RunCommand: ParsableCommand {
   }
 
   /// How the command was called, so that a run can be gone on with.
-  private static func invocation() throws -> [ConfigurationEntry] {
+  private static func invocation(_ mask: EnvironmentMask) throws -> [ConfigurationEntry] {
     let arguments = Lbsample.rewritten(ProgramArguments.all)
-    let own = Array(arguments.drop { $0 != "run" }.dropFirst())
+    let own = mask.masked(arguments: Array(arguments.drop { $0 != "run" }.dropFirst()))
     return [
       ConfigurationEntry(
         key: "command.arguments", value: try JSONText.encode(own), origin: "command line"),
@@ -355,12 +357,13 @@ struct RunCommand: ParsableCommand {
   ) throws -> SessionConfiguration {
     var base = try workload.specification(settings, command: command, title: try plans.title())
     try surroundings.apply(to: &base)
+    let mask = EnvironmentMask(settings["run.mask"])
     base.configuration +=
-      sampled + surroundings.entries + plans.entries + (try Self.invocation())
+      sampled + surroundings.entries + plans.entries + (try Self.invocation(mask))
     try attempts.apply(settings, to: &base)
     let resolved = try plans.resolve(
-      command, base: base, pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned)
-    )
+      command, base: base, mask: mask,
+      pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned))
     try attempts.check(resolved.root)
     var configuration = try SessionConfiguration(
       base, plan: resolved.root,

@@ -61,7 +61,9 @@ struct RunRecord {
           .configuration, "\(directory), where the run was begun, cannot be gone to",
           context: ErrorContext(path: directory))
       }
-      return try RunCommand.parse(arguments)
+      var command = try RunCommand.parse(arguments)
+      command.workload.environment = try EnvironmentMask.restored(command.workload.environment)
+      return command
     }
   }
 

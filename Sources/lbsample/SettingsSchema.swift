@@ -208,6 +208,10 @@ enum SettingsSchema {
       "run.workload_output", .text, "keep",
       "where the workload's standard output goes: keep (into the result), null or a file"),
     SettingKey(
+      "run.mask", .text, EnvironmentMask.standard,
+      "names of variables (shell patterns, capitals make no difference) whose values results do not "
+        + "keep"),
+    SettingKey(
       "run.runs_dir", .text, "",
       "directory of result files; empty: $XDG_DATA_HOME/lbsample/runs"),
   ]

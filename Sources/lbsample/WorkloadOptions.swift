@@ -169,7 +169,8 @@ struct WorkloadOptions: ParsableArguments {
     specification.grace = settings.duration("run.grace")
     specification.outputLimit = settings.integer("run.output_limit")
     specification.showOutput = showOutput
-    specification.configuration = settings.all + entries
+    specification.configuration =
+      settings.all + entries(EnvironmentMask(settings["run.mask"]))
     specification.labels = try pairs(labels, option: "--label")
     specification.workloadCPUs = try Self.cpus(workloadCPUs)
     specification.user = try Self.user(user)
@@ -207,11 +208,12 @@ struct WorkloadOptions: ParsableArguments {
   }
 
   /// What the command line says of how the workload is run: part of what was measured.
-  var entries: [ConfigurationEntry] {
+  private func entries(_ mask: EnvironmentMask) -> [ConfigurationEntry] {
+    let variables = environment.map { mask.masked($0) }.joined(separator: " ")
     let given: [(String, String?)] = [
       ("workload.cpus", workloadCPUs), ("workload.directory", directory),
       ("workload.input", input), ("workload.user", user),
-      ("workload.environment", environment.isEmpty ? nil : environment.joined(separator: " ")),
+      ("workload.environment", environment.isEmpty ? nil : variables),
       ("workload.ignore_failure", ignoreFailure),
       ("workload.metrics", own.text),
     ]

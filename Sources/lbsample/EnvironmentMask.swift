@@ -1,0 +1,87 @@
+import Foundation
+import LinuxSystem
+import Runner
+import SampleModel
+
+/// Which values of a workload's environment are not written into result files: those of variables
+/// whose names tell that nobody else is to know them (`run.mask`).
+struct EnvironmentMask: Sendable {
+  /// What stands in the place of a value.
+  static let text = "***"
+  /// What tells a secret by its name.
+  static let standard =
+    "*SECRET*,*TOKEN*,*PASSWORD*,*PASSWD*,*PASSPHRASE*,*CREDENTIAL*,*APIKEY*,*API_KEY*,"
+    + "*ACCESS_KEY*,*PRIVATE_KEY*"
+
+  private let patterns: [String]
+
+  /// Shell patterns of names, separated by commas; capitals make no difference.
+  init(_ patterns: String) {
+    self.patterns = patterns.split(separator: ",").map { $0.trimmed.uppercased() }
+  }
+
+  /// Whether the value of that variable is hidden.
+  func hides(_ name: some StringProtocol) -> Bool {
+    patterns.contains { Glob.matches($0, name.uppercased()) }
+  }
+
+  /// `NAME=value` as it may be written.
+  func masked(_ pair: String) -> String {
+    guard let equals = pair.firstIndex(of: "="), hides(pair[..<equals]) else { return pair }
+    return "\(pair[...equals])\(Self.text)"
+  }
+
+  /// The arguments of `run` as they may be written: what stands behind --env.
+  func masked(arguments: [String]) -> [String] {
+    var isValue = false
+    var isOver = false
+    return arguments.map { argument in
+      defer { isValue = argument == "--env" && !isValue && !isOver }
+      if isOver { return argument }
+      if isValue { return masked(argument) }
+      isOver = argument == "--"
+      let option = "--env="
+      return argument.hasPrefix(option)
+        ? option + masked(String(argument.dropFirst(option.count))) : argument
+    }
+  }
+
+  /// A plan as it may be written: without what its tables `env` are not to tell.
+  func masked(plan: RunPlan) -> RunPlan { RunPlan(settings: masked(settings: plan.settings)) }
+
+  private func masked(settings: [String: PlanValue]) -> [String: PlanValue] {
+    var result = settings.mapValues { masked(value: $0) }
+    if case .table(var variables)? = settings["env"] {
+      for name in variables.keys where hides(name) { variables[name] = .text(Self.text) }
+      result["env"] = .table(variables)
+    }
+    return result
+  }
+
+  private func masked(value: PlanValue) -> PlanValue {
+    switch value {
+    case .table(let table): .table(masked(settings: table))
+    case .list(let list): .list(list.map { masked(value: $0) })
+    case .boolean, .integer, .number, .text: value
+    }
+  }
+
+  /// The variables of a run that is gone on with: a value that was hidden is taken from our own
+  /// environment, which has to have it.
+  static func restored(_ pairs: [String]) throws(LBError) -> [String] {
+    let own = ProcessInfo.processInfo.environment
+    return try pairs.map { pair throws(LBError) -> String in
+      guard let equals = pair.firstIndex(of: "="), pair[equals...] == "=\(text)" else {
+        return pair
+      }
+      let name = String(pair[..<equals])
+      guard let value = own[name] else {
+        throw LBError(
+          .configuration,
+          "the run was begun with --env \(name), whose value was not kept (run.mask): set \(name) in "
+            + "the environment of lbsample")
+      }
+      return "\(name)=\(value)"
+    }
+  }
+}
