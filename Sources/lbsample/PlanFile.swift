@@ -10,8 +10,12 @@ final class PlanFiles: PlanSource {
   /// Every plan that was read, by its path.
   private(set) var plans: [String: RunPlan] = [:]
 
-  func plan(at path: String) throws(LBError) -> RunPlan {
-    let file = try TOMLFile(path, title: "plan")
+  func plan(at path: String) throws(LBError) -> RunPlan { try plan(at: path, ofAnyKind: false) }
+
+  /// A plan that was named itself may be of any kind, a pipe for instance; what a plan includes is a
+  /// file.
+  func plan(at path: String, ofAnyKind: Bool) throws(LBError) -> RunPlan {
+    let file = try TOMLFile(path, title: "plan", ofAnyKind: ofAnyKind)
     lines[path] = Self.lines(of: file.text)
     let plan = RunPlan(settings: Self.values(file.table))
     plans[path] = plan

@@ -72,7 +72,9 @@ struct PlanOptions: ParsableArguments {
 
   /// What the plan file says of what is sampled.
   func sampling() throws(LBError) -> PlanSampling {
-    try plan.map { path throws(LBError) in PlanSampling(try PlanFiles().plan(at: path)) }
+    try plan.map { path throws(LBError) in
+      PlanSampling(try PlanFiles().plan(at: path, ofAnyKind: true))
+    }
       ?? PlanSampling()
   }
 
@@ -105,7 +107,7 @@ struct PlanOptions: ParsableArguments {
         throw LBError(
           .configuration, "--plan cannot be combined with \(other): write it into the plan")
       }
-      whole = try files.plan(at: plan)
+      whole = try files.plan(at: plan, ofAnyKind: true)
       scope.includes = [Directories.real(plan) ?? plan]
       scope.directory = plan.lastIndex(of: "/").map { String(plan[..<$0]) }
     } else {

@@ -16,11 +16,13 @@ struct TOMLFile {
   let table: TOMLTable
 
   /// Reads the file at `path`; `title` is what errors call it.
-  init(_ path: String, title: String) throws(LBError) {
+  init(_ path: String, title: String, ofAnyKind: Bool = true) throws(LBError) {
     let file: OwnedDescriptor
     do throws(SystemError) {
       // A pipe, for instance: whoever names it knows what it is.
-      file = try OwnedDescriptor(open: path, O_RDONLY)
+      file =
+        ofAnyKind
+        ? try OwnedDescriptor(open: path, O_RDONLY) : try OwnedDescriptor(text: path)
     } catch {
       throw Self.unreadable(path, title, error)
     }

@@ -227,6 +227,30 @@ import Testing
     #expect(outcome.code == 2 && outcome.error.contains("latin.toml:2: not UTF-8"))
   }
 
+  /// What a plan includes is a file with phases: a device never ends, or has nothing to say.
+  @Test(arguments: [
+    ("/dev/zero", "not a regular file"), ("/dev/null", "not a regular file"),
+    ("fifo", "not a regular file"), ("empty.toml", "has no phases"),
+  ]) func whatIsIncludedIsAFileWithPhases(_ file: String, _ words: String) throws {
+    let command = try Command()
+    try command.folder.write("empty.toml", "# nothing\n")
+    #expect(unsafe mkfifo(command.folder.file("fifo"), 0o600) == 0)
+    let plan = try write(
+      command, "plan.toml",
+      """
+      [[phase]]
+      name = "a"
+      command = "true"
+      [[phase]]
+      name = "b"
+      kind = "include"
+      file = "\(file)"
+      """)
+    let outcome = try run(command, "--dry-run", "--plan", plan)
+    #expect(outcome.code == 2, "\(outcome.error)")
+    #expect(outcome.error.contains("plan.toml:7: ") && outcome.error.contains(words))
+  }
+
   /// What looks like it, and is not.
   @Test func bracketsPointsAndBackslashesInTextsAreText() throws {
     let command = try Command()

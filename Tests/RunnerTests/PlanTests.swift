@@ -358,6 +358,29 @@ private func resolve(
     #expect(whole == nil && all.contains { $0.contains("more than 64 deep") }, "\(all)")
   }
 
+  /// Ten files of ten each are 10^7 phases: nobody waits until they are counted.
+  @Test(arguments: ["strict", "soft"]) func plansIncludeSoManyOthersInAll(_ word: String) {
+    var files = ["f7": RunPlan([PhasePlan(name: "p", ["command": "x"])])]
+    for level in 0..<7 {
+      files["f\(level)"] = RunPlan(
+        (0..<10).map { PhasePlan("include", name: "i\($0)", ["file": .text("f\(level + 1)")]) },
+        settings: ["validate": .text(word)])
+    }
+    let (root, problems) = resolve(
+      RunPlan([PhasePlan("include", name: "all", ["file": "f0"])]), files: files)
+    #expect(root == nil)
+    #expect(problems.count { $0.contains("more than 1000 plans are included") } == 1)
+    #expect(problems.count < 10_000, "\(problems.count)")
+  }
+
+  @Test func anIncludedPlanHasPhases() {
+    let (root, problems) = resolve(
+      RunPlan([PhasePlan("include", name: "part", ["file": "empty"])]),
+      files: ["empty": RunPlan(settings: [:])])
+    #expect(root == nil && problems.count == 1, "\(problems)")
+    #expect(problems.first?.contains("empty has no phases") == true, "\(problems)")
+  }
+
   @Test func freePortsHaveALimit() {
     func problems(_ count: Int) -> [String] {
       let names = (0..<count).map { PlanValue.text("p\($0)") }

@@ -58,6 +58,8 @@ package final class Planner {
   static let fallbackLimit = 10
   /// Plans that include one another: no deeper than this.
   static let includeLimit = 20
+  /// Plans that are included by one and by those that it includes: each time counts.
+  static let includedLimit = 1000
   /// Free ports that one plan may ask for.
   static let portLimit = 100
   /// Phases that are within one another: no deeper than this.
@@ -72,6 +74,9 @@ package final class Planner {
   private let source: any PlanSource
   private var names: Set<String> = []
   private var fallbackChain: [String] = []
+  /// Tables of phases that were resolved, and plans that were included, whatever their names.
+  private var (resolved, included) = (0, 0)
+  private var isTooLarge: Bool { resolved > Self.phaseLimit || included > Self.includedLimit }
 
   /// A planner; plans that others include come from `source`.
   package init(
@@ -95,7 +100,7 @@ package final class Planner {
     let (phases, exports) = (root.everyName, root.everyExport)
     root = checkConditions(of: root, phases, exports)
     // Nothing but skipped phases: the plan as a whole is a mistake.
-    if root.everyMeasured.isEmpty { problems.forgiveNothing() }
+    if root.everyMeasured.isEmpty || isTooLarge { problems.forgiveNothing() }
     return problems.all.isEmpty ? root : nil
   }
 
@@ -250,8 +255,14 @@ package final class Planner {
     _ table: PlanTable, among list: [(values: [String: PlanValue], place: String)],
     _ scope: PlanScope
   ) -> [PhaseNode] {
-    guard names.count < Self.phaseLimit else {
-      problems.add("", "the plan has more than \(Self.phaseLimit) phases, with those of repeats")
+    // Names do not count: phases of one name are a mistake, and many of them no less work.
+    resolved += 1
+    guard resolved <= Self.phaseLimit else {
+      if resolved == Self.phaseLimit + 1 {
+        problems.add(
+          "",
+          "the plan has more than \(Self.phaseLimit) phases, with those of repeats and includes")
+      }
       return []
     }
     let word = table.text("kind") ?? "command"
@@ -346,6 +357,13 @@ package final class Planner {
         "includes itself: \((scope.includes + [path]).joined(separator: " → "))")
       return
     }
+    included += 1
+    guard included <= Self.includedLimit else {
+      if included == Self.includedLimit + 1 {
+        problems.add(table.at("file"), "more than \(Self.includedLimit) plans are included")
+      }
+      return
+    }
     var inner = scope
     inner.includes.append(path)
     inner.directory = path.lastIndex(of: "/").map { String(path[..<$0]) }
@@ -353,7 +371,11 @@ package final class Planner {
       let plan = try source.plan(at: path)
       let settings = PlanTable(
         plan.settings, at: "\(path):", parameters: inner.parameters, problems: problems)
+      let before = problems.all.count
       fill(&node, settings, inner)
+      if node.children.isEmpty, problems.all.count == before, !isTooLarge {
+        problems.add(table.at("file"), "\(file) has no phases: write [[phase]] into it")
+      }
     } catch {
       problems.add(table.at("file"), error.message)
     }
