@@ -18,19 +18,31 @@ package struct RunDirectory: Sendable {
     if let given = environment["XDG_DATA_HOME"], given.hasPrefix("/") {
       data = given
     } else {
-      data = (environment["HOME"] ?? NSHomeDirectory()) + "/.local/share"
-      isOfUnsetHome = environment["HOME"] == nil
+      data = home(environment) + "/.local/share"
+      isOfUnsetHome = !isSet(environment["HOME"])
     }
     var directory = RunDirectory(path: data + "/lbsample/runs")
     directory.isOfUnsetHome = isOfUnsetHome
     return directory
   }
 
+  /// An empty variable is none, and a relative path would be another place in each directory.
+  private static func isSet(_ home: String?) -> Bool { home?.hasPrefix("/") == true }
+
+  /// The home directory that the environment names, or else passwd(5).
+  package static func home(_ environment: [String: String]) -> String {
+    if let home = environment["HOME"], isSet(home) { return home }
+    // Safe: the entry is copied before anybody else asks for one.
+    let entry = unsafe getpwuid(getuid())
+    guard let home = unsafe entry?.pointee.pw_dir else { return "/" }
+    return unsafe String(cString: home)
+  }
+
   /// Makes the directory if it is not there.
   package func create() throws(LBError) {
     let failure = Self.make(path)
     guard failure != 0 else { return }
-    let home = isOfUnsetHome ? " (HOME is not set, so this is the home directory of passwd(5))" : ""
+    let home = isOfUnsetHome ? " (HOME names no directory, so this is the home directory of passwd(5))" : ""
     throw LBError(
       .resultPersistence,
       "\(path): cannot be made a directory for results\(home); choose another with --runs-dir",

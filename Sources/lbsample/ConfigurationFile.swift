@@ -1,5 +1,6 @@
 import Foundation
 import LinuxSystem
+import RunStore
 import SampleModel
 import TOMLKit
 
@@ -20,8 +21,8 @@ struct ConfigurationFile {
   /// its owner (the caller or root) can change it.
   static func find(explicit: String?, environment: [String: String]) throws(LBError) -> Self? {
     if let explicit { return try Self(TOMLFile(explicit, title: title), explicit) }
-    let home = environment["HOME"] ?? NSHomeDirectory()
-    let user = environment["XDG_CONFIG_HOME"] ?? home + "/.config"
+    let given = environment["XDG_CONFIG_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
+    let user = given ?? RunDirectory.home(environment) + "/.config"
     // Whoever may write here may have put a link here; at home one keeps links to such files.
     if let here = try found("collectors.conf", O_NOFOLLOW) { return here }
     for path in ["\(user)/lbsample/collectors.conf", "/etc/lbsample/collectors.conf"] {

@@ -12,6 +12,19 @@ import Testing
     return entries.reduce(into: [:]) { $0[$1["key"] ?? ""] = $1["value"] }
   }
 
+  /// A variable that is empty, or names no directory by itself, is as good as none.
+  @Test(arguments: ["", "config"]) func anEmptyVariableNamesNoDirectory(_ text: String) throws {
+    var command = try Command()
+    command.environment["XDG_CONFIG_HOME"] = text
+    try command.folder.write(".config/lbsample/collectors.conf", "[sample]\ninterval = \"8s\"\n")
+    for path in [".config", ".config/lbsample"] {
+      #expect(unsafe chmod(command.folder.file(path), 0o755) == 0)
+    }
+    let outcome = try command("config", "show")
+    let line = outcome.output.split(separator: "\n").first { $0.hasPrefix("sample.interval") }
+    #expect(line?.contains("8s") == true, "\(outcome.output) \(outcome.error)")
+  }
+
   /// A configuration that was found is believed where nobody else can change it.
   @Test func whatOthersCanChangeIsNotBelieved() throws {
     let command = try Command()

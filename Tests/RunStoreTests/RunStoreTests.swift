@@ -505,6 +505,17 @@ private final class Collected {
     #expect(throws: LBError.self) { try RunDirectory(path: "/nowhere").resolve("last") }
   }
 
+  /// A variable that is empty, or names no directory by itself, is as good as none.
+  @Test func withoutAHomeInTheEnvironmentItIsThatOfTheUser() {
+    let own = RunDirectory.standard(environment: [:]).path
+    #expect(own.hasPrefix("/") && !own.hasPrefix("/.local"))
+    for environment in [["HOME": ""], ["HOME": "here"], ["HOME": "", "XDG_DATA_HOME": ""]] {
+      #expect(RunDirectory.standard(environment: environment).path == own, "\(environment)")
+    }
+    let given = ["HOME": "/a", "XDG_DATA_HOME": "b"]
+    #expect(RunDirectory.standard(environment: given).path == "/a/.local/share/lbsample/runs")
+  }
+
   @Test func aDirectoryIsMadeWithWhatIsAboveIt() throws {
     let folder = try TemporaryFolder()
     let path = folder.file("a/b//c/")
