@@ -42,7 +42,8 @@ package struct RunDirectory: Sendable {
   package func create() throws(LBError) {
     let failure = Self.make(path)
     guard failure != 0 else { return }
-    let home = isOfUnsetHome ? " (HOME names no directory, so this is the home directory of passwd(5))" : ""
+    let home =
+      isOfUnsetHome ? " (HOME names no directory, so this is the home directory of passwd(5))" : ""
     throw LBError(
       .resultPersistence,
       "\(path): cannot be made a directory for results\(home); choose another with --runs-dir",

@@ -15,18 +15,24 @@ extension RepetitionExecutor {
       return error
     }
     let name = specification.command[0]
+    // A workload may answer SIGTERM with an exit of its own, and one may be nobody's to end.
+    let end =
+      status.map { status in
+        status.signal.map { "was ended by signal \($0)" }
+          ?? "ended by itself at SIGTERM, with exit code \(status.code ?? -1)"
+      } ?? "could not be ended"
     switch ending {
     case .timedOut:
       result.status = .timeout
       result.error = workloadError(
         "\(name) ran longer than --timeout (\(Durations.text(specification.timeout ?? 0))) "
-          + "and was ended by signal \(status?.signal ?? 0); its samples are kept")
+          + "and \(end); its samples are kept")
     case .idle:
       result.status = .timeout
       result.error = workloadError(
         "\(name) wrote nothing and used no CPU time for "
-          + "\(Durations.text(specification.idleTimeout ?? 0)) (--idle-timeout) and was ended; its "
-          + "samples are kept")
+          + "\(Durations.text(specification.idleTimeout ?? 0)) (--idle-timeout) and \(end); "
+          + "its samples are kept")
     case .stopped(let signal):
       result.status = .interrupted
       result.error = .runStopped(by: signal)

@@ -8,6 +8,8 @@ package struct SimulatedBehaviour: Sendable {
   package var exit = ExitStatus(code: 0, signal: nil)
   /// How long after SIGTERM it is dead, nil where it ignores it.
   package var diesAfterTerminate: UInt64? = 0
+  /// How it ends then, nil for the signal's own way.
+  package var exitAtTerminate: ExitStatus?
   /// How long after SIGTERM those that it has left in its group are dead, nil where they ignore it.
   package var membersDieAfterTerminate: UInt64? = 0
   /// How long after SIGKILL it is dead, nil where it is never.

@@ -150,7 +150,8 @@ package final class SimulatedProcess: Workload, Sendable {
         signal == SIGKILL
         ? behaviour.diesAfterKill : state.isOpen ? behaviour.diesAfterTerminate : 0
       guard let delay, now + delay < state.end?.time ?? .max else { return }
-      state.end = (now + delay, ExitStatus(code: nil, signal: signal))
+      let own = signal == SIGTERM ? behaviour.exitAtTerminate : nil
+      state.end = (now + delay, own ?? ExitStatus(code: nil, signal: signal))
     }
     return nil
   }

@@ -106,6 +106,23 @@ import Testing
     #expect(run.processes[0].signals.first == .init(time: 40 * Self.ms, signal: SIGTERM))
   }
 
+  @Test(arguments: [
+    (Int32?.none, "and was ended by signal 15; its samples are kept"),
+    (3, "and ended by itself at SIGTERM, with exit code 3; its samples are kept"),
+  ]) func howATimeoutEndedIsSaid(_ code: Int32?, _ words: String) throws {
+    let run = try RunnerSchedule {
+      $0.timeout = 40 * Self.ms
+      $0.grace = 30 * Self.ms
+    } behaviour: { _, _ in
+      var behaviour = Self.lasting(nil)
+      behaviour.diesAfterTerminate = 10 * Self.ms
+      behaviour.exitAtTerminate = code.map { .init(code: $0, signal: nil) }
+      return behaviour
+    }
+    let error = run.result.phases[0].repetitions[0].attempts[0].error
+    #expect(error?.message.contains(words) == true, "\(String(describing: error))")
+  }
+
   /// A shell dies of SIGTERM at once; the server that it started has the whole grace.
   @Test(arguments: [(UInt64?(20 * ms), 71), (nil, 80)])
   func theGraceIsTheWholeGroups(_ dies: UInt64?, _ killed: Int) throws {
@@ -202,6 +219,8 @@ import Testing
     }
     #expect(run.result.status == .failed)
     #expect(run.result.warnings.contains { $0.hasSuffix("true did not end within 5000 ms") })
+    let error = run.result.phases[0].repetitions[0].attempts[0].error
+    #expect(error?.message.contains("and could not be ended; its samples") == true)
     // A timeout, a grace, the wait behind SIGKILL, the reaping, and the end of its output.
     #expect(run.end == (1 + 1 + 5000 + 5000 + 200) * Self.ms)
   }
