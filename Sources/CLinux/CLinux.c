@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -923,31 +924,62 @@ int lb_starter_spawn(int fd, const struct lb_spawn *plan, pid_t *child) {
   return failure;
 }
 
+// The folder of a socket, locked until that listens: one that is bound and does not listen yet looks
+// stale, and of two who find one stale the second would remove what the first has made. -1 where it
+// cannot be had within a second.
+static int lock_folder(const char *path) {
+  char folder[sizeof((struct sockaddr_un *)0)->sun_path];
+  strcpy(folder, path);
+  char *slash = strrchr(folder, '/');
+  if (slash == NULL)
+    strcpy(folder, ".");
+  else
+    slash[slash == folder] = 0;
+  int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  for (int round = 0; fd >= 0 && round < 100; round++) {
+    if (flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
+    struct timespec pause = {.tv_nsec = 10000000};
+    nanosleep(&pause, NULL);
+  }
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
+// Whether nobody listens at a socket's path. A queue that is full is somebody's, who is busy.
+static int is_stale(const struct sockaddr_un *address) {
+  int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (probe < 0) return 0;
+  int refused = connect(probe, (const struct sockaddr *)address, sizeof *address) < 0 &&
+                errno == ECONNREFUSED;
+  close(probe);
+  struct stat facts;
+  return refused && lstat(address->sun_path, &facts) == 0 && S_ISSOCK(facts.st_mode);
+}
+
 int lb_unix_listen(const char *path) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (strlen(path) >= sizeof address.sun_path) return -ENAMETOOLONG;
   strcpy(address.sun_path, path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -errno;
+  int folder = lock_folder(path);
   // Before the name is there: nobody else can ever connect.
   if (fchmod(fd, 0600) < 0) goto failed;
   if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
     if (errno != EADDRINUSE) goto failed;
-    int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (probe < 0) goto failed;
-    int isStale = connect(probe, (struct sockaddr *)&address, sizeof address) < 0 &&
-                  errno == ECONNREFUSED;
-    close(probe);
-    struct stat facts;
-    isStale = isStale && lstat(path, &facts) == 0 && S_ISSOCK(facts.st_mode);
+    int isStale = folder >= 0 && is_stale(&address);
     errno = EADDRINUSE;
     if (!isStale || unlink(path) < 0 ||
         bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
       goto failed;
   }
-  if (listen(fd, 4) == 0) return fd;
+  if (listen(fd, 4) == 0) {
+    if (folder >= 0) close(folder);
+    return fd;
+  }
 failed:;
   int error = errno;
+  if (folder >= 0) close(folder);
   close(fd);
   return -error;
 }
@@ -958,7 +990,11 @@ int lb_unix_connect(const char *path) {
   strcpy(address.sun_path, path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
-  if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0) return fd;
+  // Where the queue of who listens is full, connect(2) waits as long as a send does.
+  struct timeval patience = {.tv_sec = 1};
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0 &&
+      connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+    return fd;
   int error = errno;
   close(fd);
   return -error;

@@ -91,18 +91,27 @@ package final class ControlConnection {
     return line.count > Self.lineLimit ? .tooLong : .line(line)
   }
 
-  /// Sends bytes; false when the other end has gone, or has not read for a second: that is the
-  /// patience of the socket (SO_SNDTIMEO), after which it says EAGAIN.
+  /// Sends bytes; false when the other end has gone, or has not read all of them within a second,
+  /// however little of them it reads at a time.
   package func send(_ bytes: [UInt8]) -> Bool {
     var rest = bytes[...]
+    let deadline = Clock.monotonic() + 1_000_000_000
+    let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
     while !rest.isEmpty {
       // Safe: the slice's own length bounds the call.
       let count = unsafe rest.withUnsafeBytes {
-        unsafe Glibc.send(descriptor.number, $0.baseAddress, $0.count, Int32(MSG_NOSIGNAL))
+        unsafe Glibc.send(descriptor.number, $0.baseAddress, $0.count, flags)
       }
-      if count < 0, errno == EINTR { continue }
-      guard count > 0 else { return false }
-      rest = rest.dropFirst(count)
+      if count > 0 {
+        rest = rest.dropFirst(count)
+      } else if count < 0, errno == EAGAIN {
+        let now = Clock.monotonic()
+        guard now < deadline else { return false }
+        let left = Int32((deadline - now) / 1_000_000) + 1
+        guard Poll.isWritable(descriptor.number, within: left) else { return false }
+      } else if count == 0 || errno != EINTR {
+        return false
+      }
     }
     return true
   }

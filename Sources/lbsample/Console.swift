@@ -8,7 +8,12 @@ enum Console {
   /// Says something to the user on standard error, unless nobody reads there for a while: a remark
   /// must not keep a run from its end.
   static func say(_ text: String, within milliseconds: Int32 = 200) {
-    var rest = Array((text.shown + "\n").utf8)[...]
+    let whole = Array((text.shown + "\n").utf8)
+    if let errorTerminal {
+      errorTerminal.write(whole, within: milliseconds)
+      return
+    }
+    var rest = whole[...]
     while !rest.isEmpty, Poll.isWritable(STDERR_FILENO, within: milliseconds) {
       // No more than a pipe that can be written to takes at once.
       let part = Array(rest.prefix(Int(PIPE_BUF)))
@@ -20,6 +25,9 @@ enum Console {
       rest = rest.dropFirst(part.count)
     }
   }
+
+  /// Standard error where it is a terminal.
+  static let errorTerminal = PatientTerminal(STDERR_FILENO)
 
   /// What errors call standard output.
   static let outputName = "standard output"

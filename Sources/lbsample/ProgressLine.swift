@@ -64,6 +64,10 @@ final class ProgressLine: @unchecked Sendable {
 
   private func write(_ text: String) {
     // A terminal that is held (Ctrl-S) takes nothing, and the run does not wait for it.
+    if let terminal = Console.errorTerminal {
+      terminal.write(Array(text.utf8), within: 0)
+      return
+    }
     guard Poll.isWritable(STDERR_FILENO, within: 0) else { return }
     do throws(SystemError) {
       try writeAll(Array(text.utf8).span, to: STDERR_FILENO)

@@ -1,0 +1,37 @@
+import Glibc
+
+/// A terminal that is written to without waiting longer than one says: one that is held (Ctrl-S), or
+/// that nobody reads, takes nothing, and poll(2) calls it writable while it has room for one byte.
+package final class PatientTerminal: Sendable {
+  private let descriptor: Int32
+
+  /// The terminal that is open as `number`; nil where that is none, or is another user's by now.
+  /// The flag is one of the open file, which others share: it is opened anew for it.
+  package init?(_ number: Int32) {
+    guard isatty(number) == 1 else { return nil }
+    let flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
+    descriptor = unsafe open("/proc/self/fd/\(number)", flags)
+    guard descriptor >= 0 else { return nil }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Writes `bytes`; false where it did not take all of them within so many milliseconds.
+  @discardableResult
+  package func write(_ bytes: [UInt8], within milliseconds: Int32) -> Bool {
+    let deadline = Clock.monotonic() + UInt64(max(0, milliseconds)) * 1_000_000
+    var rest = bytes[...]
+    while true {
+      // Safe: the slice's own length bounds the call.
+      let count = unsafe rest.withUnsafeBytes {
+        unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+      }
+      if count > 0 { rest = rest.dropFirst(count) }
+      if rest.isEmpty { return true }
+      if count < 0, errno != EAGAIN, errno != EINTR { return false }
+      guard Clock.monotonic() < deadline else { return false }
+      // Not poll(2), which may say at once that there is room.
+      if count <= 0 { _ = Poll.wait(readable: [], until: Clock.monotonic() + 5_000_000) }
+    }
+  }
+}

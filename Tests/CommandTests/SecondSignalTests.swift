@@ -1,0 +1,60 @@
+import Foundation
+import Glibc
+import TestSupport
+import Testing
+
+/// A second signal ends the process within a second, whatever hangs.
+@Suite struct SecondSignalTests {
+  private static let hasPython = FileManager.default.isExecutableFile(atPath: "/usr/bin/python3")
+
+  /// Who does not read, and what waits for that.
+  private static let hanging: [(output: String, words: String)] = [
+    ("terminal", "--cpu -i 1ms"), ("terminal", "--all -i 1ms --format csv"),
+    ("terminal", "run --cpu -i 1ms --show-output -- sh -c 'while :; do echo $$; done'"),
+    ("terminal", "run --cpu -r 400 -- true"),
+    ("pipe", "--all -i 10ms --format ndjson"), ("pipe", "--all -i 10ms --format csv"),
+    ("pipe", "run --cpu -i 1ms --events - -r 100000 -- true"),
+    ("pipe", "-o fifo --cpu"), ("pipe", "--cpu --format csv --log-file fifo -o out"),
+    ("pipe", #"run --cpu --metric 'x=((a+)+)$' -- echo \#(String(repeating: "a", count: 34))b"#),
+    ("pipe", #"run --cpu --grace 60s -- sh -c "trap '' TERM; while :; do sleep 1; done""#),
+    ("pipe", #"run --cpu --cleanup "trap '' TERM; sleep 60" -- sleep 60"#),
+  ]
+
+  @Test(.enabled(if: hasPython, "there is no python3 here"), arguments: hanging)
+  func aSecondSignalEndsIt(_ output: String, _ words: String) throws {
+    let command = try Command()
+    try command.folder.write(
+      "hang.py",
+      """
+      import os, pty, shlex, signal, subprocess, sys, time
+      reader, writer = pty.openpty() if sys.argv[1] == "terminal" else os.pipe()
+      os.mkfifo("fifo")
+      child = subprocess.Popen(
+          sys.argv[2:3] + shlex.split(sys.argv[3]), stdin=subprocess.DEVNULL, stdout=writer,
+          stderr=writer, start_new_session=True)
+      time.sleep(1.5)
+      began = None
+      for _ in range(2):
+          if child.poll() is None:
+              child.send_signal(signal.SIGTERM)
+              began = time.time()
+              time.sleep(0.2)
+      try:
+          child.wait(5)
+      except subprocess.TimeoutExpired:
+          child.kill()
+          sys.exit("it hangs")
+      took = time.time() - began if began else 0
+      sys.exit(0 if took < 2.5 else f"it took {took} s")
+      """)
+    let (code, text) = try command.shell(
+      "exec /usr/bin/python3 hang.py \(output) \"$0\" \(quoted(words))")
+    #expect(code == 0, "\(output), \(words): \(text)")
+  }
+
+  /// As a shell has it in single quotes.
+  private func quoted(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''")
+      + "'"
+  }
+}
