@@ -158,9 +158,35 @@ final class TextDestination: Sendable {
 
   deinit { if descriptor != STDOUT_FILENO { close(descriptor) } }
 
-  /// Writes all of it.
+  /// Writes all of it. A plain file that takes a part only, as on a full disk, ends with the last
+  /// whole line of that.
   func write(_ bytes: [UInt8]) throws(LBError) {
-    try Console.write(bytes, to: descriptor, path: path, unless: stop)
+    let before = plainSize
+    do throws(LBError) {
+      try Console.write(bytes, to: descriptor, path: path, unless: stop)
+    } catch {
+      if let before, let after = plainSize { endLine(bytes, from: before, to: after) }
+      throw error
+    }
+  }
+
+  /// Bytes that it has; nil of what is no plain file.
+  private var plainSize: Int? {
+    var facts = stat()
+    guard unsafe fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
+      return nil
+    }
+    return Int(facts.st_size)
+  }
+
+  /// Takes back what stands behind the last whole line of the part of `bytes` that was written.
+  private func endLine(_ bytes: [UInt8], from before: Int, to after: Int) {
+    // Where others write to it as well, nobody knows whose the end is.
+    guard after > before, after - before <= bytes.count else { return }
+    let part = bytes[..<(after - before)]
+    let end = part.lastIndex(of: UInt8(ascii: "\n")).map { before + $0 + 1 } ?? before
+    guard end < after, ftruncate(descriptor, off_t(end)) == 0 else { return }
+    _ = lseek(descriptor, off_t(end), SEEK_SET)
   }
 }
 
