@@ -31,14 +31,7 @@ package final class RunReader {
   /// that lacks a table is refused, but where nothing is to be made of what is in it.
   package init(path: String, mayLackTables: Bool = false) throws(LBError) {
     self.path = path
-    var isDirectory: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory),
-      !isDirectory.boolValue
-    else {
-      throw LBError(
-        .configuration, "\(path): no such result file; lbsample runs list shows what there is",
-        context: ErrorContext(path: path))
-    }
+    try Self.checkKind(path)
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
     do {
@@ -47,32 +40,11 @@ package final class RunReader {
     } catch let error as LBError {
       throw error
     } catch {
-      if (error as? DatabaseError)?.resultCode == .SQLITE_NOTADB {
-        throw LBError(
-          .configuration, "\(path) is not an lbsample result file",
-          context: ErrorContext(path: path))
+      let code = (error as? DatabaseError)?.resultCode
+      if code == .SQLITE_NOTADB || code == .SQLITE_IOERR && !Self.looksLikeDatabase(path) {
+        throw Self.noResult(path)
       }
       throw StoreFailure.error(error, path: path, doing: "opening")
-    }
-  }
-
-  /// A file that we may not write, or that is another user's, is read as it is; any other is opened
-  /// for writing: a live log's shared-memory file is needed. Where there is no room for that one,
-  /// the log is read by this process alone, which keeps the index in its own memory.
-  private static func open(_ path: String) throws -> DatabaseQueue {
-    var settings = Configuration()
-    settings.busyMode = .timeout(5)
-    let mayWrite = RunDirectory.isOwn(path) && FileManager.default.isWritableFile(atPath: path)
-    settings.readonly = !mayWrite
-    do {
-      let queue = try DatabaseQueue(path: path, configuration: settings)
-      _ = try queue.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") }
-      return queue
-    } catch let error as DatabaseError
-      where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_CANTOPEN].contains(error.resultCode)
-    {
-      settings.prepareDatabase { db in try db.execute(sql: "PRAGMA locking_mode = EXCLUSIVE") }
-      return try DatabaseQueue(path: path, configuration: settings)
     }
   }
 

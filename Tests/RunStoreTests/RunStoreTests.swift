@@ -468,6 +468,19 @@ private func record(
     #expect(throws: LBError.self) { _ = try record(writer.path) }
     writer.close()
   }
+
+  /// What is no file of ours says so, and is no fault of a disk.
+  @Test func whatCannotBeAResultIsNamed() throws {
+    let folder = try TemporaryFolder()
+    #expect(unsafe mkfifo(folder.file("fifo"), 0o600) == 0)
+    for path in [folder.file("fifo"), "/proc/self/mem", "/dev/null", "/dev/zero"] {
+      let error = #expect(throws: LBError.self) { _ = try RunReader(path: path) }
+      #expect(
+        error?.category == .configuration
+          && error?.message.hasPrefix("\(path) is not an lbsample result file") == true,
+        "\(String(describing: error))")
+    }
+  }
 }
 
 /// Text that a sink wrote.
