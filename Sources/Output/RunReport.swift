@@ -16,7 +16,7 @@ package enum RunReport {
     lines.append(status)
     lines.append("started  \(started.text) UTC")
     for (key, value) in result.labels.sorted(by: { $0.key < $1.key })
-    where ![RunResult.startWallLabel, RunResult.startCPULabel].contains(key) {
+    where !RunResult.ownLabels.contains(key) {
       lines.append("label    \(key)=\(value)")
     }
     if let wall = result.labels[RunResult.startWallLabel],
@@ -41,6 +41,9 @@ package enum RunReport {
       lines += notes(phase)
     }
     if !isPlain { lines += comparison(result) }
+    if let changes = result.labels[RunResult.columnsLabel] {
+      lines.append("columns  changed while it was sampled, so many times: \(changes)")
+    }
     for warning in result.warnings { lines.append("warning  \(warning)") }
     for error in result.errors { lines.append("error    \(error)") }
     if let file = result.file { lines.append("file     \(file)") }

@@ -56,6 +56,8 @@ package protocol CollectorLifecycle: AnyObject {
   var shares: [String: String] { get }
   /// What happened to the sampling that a reader of its numbers should know.
   var notices: [String] { get }
+  /// How often the columns of each collector have changed while they were sampled.
+  var columnChanges: [String: Int] { get }
   /// What was armed, after `arm`.
   var meta: StreamMeta? { get }
   /// Bytes of all rings, after `arm`.
@@ -77,6 +79,8 @@ extension CollectorLifecycle {
   package var shares: [String: String] { [:] }
   /// Nothing happened.
   package var notices: [String] { [] }
+  /// None did.
+  package var columnChanges: [String: Int] { [:] }
   /// No rings.
   package var ringBytes: Int { 0 }
   /// Nothing grows.
@@ -207,6 +211,7 @@ package final class CollectorSession: CollectorLifecycle {
   package var units: [String: String] { deltas.units }
   package var shares: [String: String] { deltas.shares }
   package var notices: [String] { noticed.messages }
+  package var columnChanges: [String: Int] { noticed.columnChanges }
   package var meta: StreamMeta? { sampler.meta }
   package var ringBytes: Int { sampler.ringBytes }
 }

@@ -4,15 +4,16 @@ import Sampler
 import Synchronization
 
 /// Logs what happens beside the samples, and keeps what changes the meaning of a run's numbers:
-/// cadences that were lengthened, readings without values, layouts that changed. Each once, for the
-/// run's warnings.
+/// cadences that were lengthened, readings without values. Each once, for the run's warnings.
+/// Changes of columns, which are hundreds where interfaces come and go, are counted.
 package final class EventNotices: SampleSink {
-  private static let kinds: Set<SampleEvent.Kind> = [.budget, .gap, .layoutEpoch, .suspend]
+  private static let kinds: Set<SampleEvent.Kind> = [.budget, .gap, .suspend]
   /// More of them say no more.
   private static let limit = 20
 
   // The drain writes, the controller reads at the end.
   private let said = Mutex<[String]>([])
+  private let changes = Mutex<[String: Int]>([:])
   private let logger: Logger?
 
   /// Notices that go to `logger` as well.
@@ -22,6 +23,9 @@ package final class EventNotices: SampleSink {
 
   /// In order, without repeats.
   var messages: [String] { said.withLock { $0 } }
+
+  /// How often the columns of each collector have changed.
+  var columnChanges: [String: Int] { changes.withLock { $0 } }
 
   /// Nothing to prepare.
   package func begin(_ meta: StreamMeta) throws(LBError) {}
@@ -36,6 +40,10 @@ package final class EventNotices: SampleSink {
   package func event(_ event: SampleEvent) throws(LBError) {
     if event.kind != .clockAnchor { logger?.notice("\(event.message)") }
     if Self.kinds.contains(event.kind) { keep(event.message) }
+    if event.kind == .layoutEpoch {
+      let collector = String(event.message.prefix { $0 != ":" })
+      changes.withLock { $0[collector, default: 0] += 1 }
+    }
   }
 
   /// Logs and keeps a message that does not come from the sampling itself.

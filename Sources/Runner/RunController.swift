@@ -80,6 +80,10 @@ package struct RunController {
   package static func conclude(_ result: inout RunResult, _ collectors: any CollectorLifecycle) {
     result.unavailable = collectors.meta?.unavailable ?? []
     result.warnings += (collectors.meta?.notes ?? []) + collectors.notices
+    let changes = collectors.columnChanges.sorted { $0.key < $1.key }
+    guard !changes.isEmpty else { return }
+    result.labels[RunResult.columnsLabel] =
+      changes.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
   }
 
   private func finish(_ session: RunSession, _ fatal: LBError?) throws(LBError) {
@@ -91,6 +95,7 @@ package struct RunController {
       context.services.stop.raised != nil || session.isResumable(after: fatal)
     try session.end(
       stopped: isCutShort, fatal: fatal != nil, at: context.services.clock.realtime())
+    try session.keepLabels()
     try session.addUnreached(plan)
     try context.journal.record(
       .info, "run.end", "run \(session.result.status.rawValue)",

@@ -160,6 +160,12 @@ package final class RunSession {
     try store?.setRunStatus(next)
   }
 
+  /// Persists what its end says of the whole run as a label.
+  package func keepLabels() throws(LBError) {
+    guard let changes = result.labels[RunResult.columnsLabel] else { return }
+    try store?.setLabels([RunResult.columnsLabel: changes])
+  }
+
   /// Begins the run, if this is its first phase, and the phase; gives its place among them.
   @discardableResult
   package func begin(_ phase: PhaseResult) throws(LBError) -> Int {

@@ -291,4 +291,8 @@ extension RunResult {
   /// repetition has in it.
   package static let startWallLabel = "start.wall_time"
   package static let startCPULabel = "start.cpu_time"
+  /// The label that says how often the columns of which collectors changed: `cpu 1, net 12`.
+  package static let columnsLabel = "columns.changed"
+  /// Labels that are not the user's.
+  package static let ownLabels: Set<String> = [startWallLabel, startCPULabel, columnsLabel]
 }

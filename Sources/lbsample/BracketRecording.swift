@@ -84,6 +84,7 @@ final class BracketRecording: BracketKeeper {
       $0.summarise(collectors)
     }
     try session.end(stopped: stopped != nil, fatal: failure != nil, at: clock.realtime())
+    try session.keepLabels()
     if let note = try writer.finish(session.result) { Console.say("lbsample: \(note)") }
   }
 

@@ -327,6 +327,35 @@ import Testing
     #expect(outcome.error == "" || !outcome.error.contains("not a number"), "\(outcome.error)")
   }
 
+  /// Interfaces, CPUs and fields come and go: that is told in one line, and makes nothing fail.
+  @Test func aChangeOfColumnsIsNoWarning() throws {
+    let command = try Command()
+    let stat = "cpu  1 0 1 1 0 0 0 0 0 0\ncpu0 1 0 1 1 0 0 0 0 0 0\n"
+    try command.folder.write("proc/stat", stat + "ctxt 1\n")
+    try command.folder.write("less", stat)
+    try command.folder.write(
+      "own.conf",
+      """
+      [gates]
+      host = "off"
+      skipped = ""
+      own_cost = ""
+      foreign_cpu = ""
+      steal = ""
+      throttling = false
+      """)
+    let script = "for n in 1 2 3; do sleep 0.1; cp less new; mv new proc/stat; sleep 0.1; "
+    let outcome = try command(
+      "run", "--cpu", "--config", command.folder.file("own.conf"), "--strict", "--proc-root",
+      command.folder.file("proc"), "-i", "10ms", "--", "sh", "-c",
+      script + "echo ctxt 1 >> proc/stat; done")
+    #expect(outcome.code == 0, "\(outcome.error) \(outcome.output)")
+    #expect(!outcome.output.contains("warning  cpu: columns"), "\(outcome.output)")
+    let line = "columns  changed while it was sampled, so many times: cpu "
+    #expect(outcome.output.contains(line), "\(outcome.output)")
+    #expect(try command("runs", "show", "last").output.contains(line))
+  }
+
   /// A terminal that gets narrower while it is sampled.
   @Test func theTableFollowsItsWindow() throws {
     let terminal = try Terminal(columns: 150)
