@@ -17,6 +17,9 @@ package struct CaptureOptions: Sendable, Hashable {
   package var bufferBytes = 8 << 20
   /// Milliseconds after which the kernel hands over a block that is not full.
   package var timeout = 10
+  /// Nanoseconds after which any packet that was stamped before has come: the kernel closes a block
+  /// at the second expiry of its timer at the latest, which it rounds up to its ticks.
+  package var longestWait: UInt64 { UInt64(2 * timeout + 10) * 1_000_000 }
   package var isPromiscuous = false
   package var direction = Direction.both
   /// The source of the packets' times, by pcap-tstamp(7)'s names; nil for the kernel's usual one.

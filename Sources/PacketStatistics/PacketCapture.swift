@@ -172,9 +172,8 @@ import Synchronization
 
     // MARK: The capture thread's side
 
-    /// Longer than any packet stamped before it can be on its way: the kernel closes a block at the
-    /// second expiry of its timer at the latest, which it rounds up to its ticks.
-    private var patience: UInt64 { UInt64(2 * options.timeout + 10) * 1_000_000 }
+    /// Longer than any packet stamped before it can be on its way.
+    private var patience: UInt64 { options.longestWait }
 
     private func main() {
       do throws(SystemError) {

@@ -11,6 +11,9 @@ package protocol Collector: Sendable {
   /// Whether its samples wait for something, or may hang, and so need a sampling thread of their
   /// own.
   var waits: Bool { get }
+  /// Nanoseconds that a sample of it waits for its source at most, where that is quiet; 0 for one
+  /// that answers at once.
+  var longestWait: UInt64 { get }
   /// Whether the kernel answers a reading of its files in /proc out of its own memory, at once and
   /// on any CPU: then it need not be left to a thread that may be given up.
   var cannotHang: Bool { get }
@@ -25,6 +28,8 @@ extension Collector {
   package var needsTarget: Bool { false }
   /// It only reads.
   package var waits: Bool { false }
+  /// It answers at once.
+  package var longestWait: UInt64 { 0 }
   /// Who knows what its source waits for.
   package var cannotHang: Bool { false }
 }

@@ -47,7 +47,7 @@ extension SamplerSession {
       self.drain = drain
       var notes = slowerByDefault(armed) + table.notes + unmatchedFilters()
       let fitted = fit(armed, &notes)
-      notes += coarserThanAsked(fitted)
+      notes += coarserThanAsked(fitted) + slowerToAnswer(fitted)
       var streams: [StreamMeta.Stream] = []
       for (index, mine) in shared(fitted).enumerated() {
         streams += try addThread(index, mine, drain, &notes)
@@ -348,6 +348,20 @@ extension SamplerSession {
       "sampled faster than the kernel updates them, so consecutive samples may not change: "
         + coarse.joined(separator: ", ")
     ]
+  }
+
+  /// Collectors whose source may be waited for longer than one of their intervals.
+  private func slowerToAnswer(_ armed: [Armed]) -> [String] {
+    armed.compactMap { one in
+      let collector = one.request.collector
+      let period = one.cadence * configuration.interval
+      guard collector.longestWait > period else { return nil }
+      let name = collector.description.name
+      let wait = Durations.brief(collector.longestWait)
+      return "\(name): a sample waits up to \(wait) for the kernel, so at intervals of "
+        + "\(Durations.brief(period)) deadlines are skipped while little happens (use "
+        + "--\(name)-interval \(wait))"
+    }
   }
 
   /// The time that deadlines are counted from: now, or such that they fall on multiples of the

@@ -25,6 +25,7 @@ package final class ScriptedCollector: Collector {
 
   package let description: CollectorDescription
   package let cannotHang: Bool
+  package let longestWait: UInt64
   private let progress = Mutex(Progress())
   private let script: [Step]
   private let instances: [[String]]
@@ -47,7 +48,7 @@ package final class ScriptedCollector: Collector {
   /// works for `duration` nanoseconds in the time of `scheduler`. Armings in `hangingArmings` come
   /// back after `release`, and look for it each millisecond; with `hangingPreparation`, so does the
   /// first arming's `prepare`, which gives `preparation`. Behind those of `idlePreparations`,
-  /// counted from 0, it is idle.
+  /// counted from 0, it is idle. Its samples wait up to `longestWait`, as it says.
   package init(
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
     records: Int = 0, recordName: String = "row", availability: Availability = .available,
@@ -55,8 +56,9 @@ package final class ScriptedCollector: Collector {
     mayLag: Bool = false, cannotHang: Bool = false, scheduler: VirtualScheduler? = nil,
     duration: UInt64 = 0, refusals: Set<Int> = [], hangingArmings: Set<Int> = [],
     preparation: AcquisitionOutcome = .complete, hangingPreparation: Bool = false,
-    idlePreparations: Set<Int> = []
+    idlePreparations: Set<Int> = [], longestWait: UInt64 = 0
   ) {
+    self.longestWait = longestWait
     self.idlePreparations = idlePreparations
     self.preparation = preparation
     self.hangingPreparation = hangingPreparation

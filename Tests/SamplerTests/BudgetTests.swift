@@ -107,4 +107,23 @@ import Testing
           + "scripted.value (updated every 10ms)"
       ])
   }
+
+  /// At shorter intervals than its source answers in, deadlines are skipped: that is said at once.
+  @Test(arguments: [(UInt64(30_000_000), UInt64(5_000_000), true), (30_000_000, 30_000_000, false)])
+  func whatAnswersLaterThanItIsAskedIsNamed(
+    _ wait: UInt64, _ interval: UInt64, _ isNamed: Bool
+  ) throws {
+    let notes = try VirtualSession.run(seed: 1) { scheduler in
+      var virtual = VirtualSession(scheduler)
+      virtual.configuration.interval = interval
+      let session = try virtual.arm(
+        [CollectorRequest(ScriptedCollector(longestWait: wait))], [])
+      defer { session.disarm() }
+      return session.meta?.notes
+    }
+    let note =
+      "scripted: a sample waits up to 30ms for the kernel, so at intervals of 5ms deadlines are "
+      + "skipped while little happens (use --scripted-interval 30ms)"
+    #expect(notes == (isNamed ? [note] : []))
+  }
 }

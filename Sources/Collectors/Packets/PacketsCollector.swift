@@ -9,6 +9,8 @@ struct PacketsCollector: Collector {
   let options: CaptureOptions?
   let needsTarget = true
   let waits = true
+  /// The kernel hands over a block of packets when it is full, or two timeouts after it began.
+  var longestWait: UInt64 { (options ?? CaptureOptions(interfaces: [])).longestWait }
 
   let description = CollectorDescription(
     name: "packets", summary: "packets by direction, protocol, size and flow, through libpcap",
