@@ -41,10 +41,14 @@ extension RunWriter {
       context: ErrorContext(path: path, errno: EEXIST))
   }
 
+  /// Milliseconds that a lock of another program is waited for, and those where what is to be
+  /// written can wait itself.
+  static let (patience, moment) = (5000, 50)
+
   static func openLog(_ path: String) throws -> DatabaseQueue {
     var settings = Configuration()
     settings.journalMode = .wal
-    settings.busyMode = .timeout(5)
+    settings.busyMode = .timeout(Double(patience) / 1000)
     settings.prepareDatabase { db in
       // Rows are only added: a cache of the usual 2 MB would fill with what nobody reads again.
       try db.execute(

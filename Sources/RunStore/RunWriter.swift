@@ -166,6 +166,38 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
+  /// The same unless another program holds the file locked (BEGIN EXCLUSIVE) for more than a moment;
+  /// gives whether it was done.
+  func writeIfFree(
+    _ doing: String, _ body: (Database) throws -> Void
+  ) throws(LBError) -> Bool {
+    try checkPlace()
+    do {
+      return try queue.writeWithoutTransaction { db in
+        try db.execute(sql: "PRAGMA busy_timeout = \(Self.moment)")
+        let isDone = Result { try Self.transact(db, body) }
+        try db.execute(sql: "PRAGMA busy_timeout = \(Self.patience)")
+        return try isDone.get()
+      }
+    } catch {
+      throw StoreFailure.error(error, path: path, doing: doing)
+    }
+  }
+
+  private static func transact(
+    _ db: Database, _ body: (Database) throws -> Void
+  ) throws -> Bool {
+    do {
+      try db.inTransaction(.immediate) {
+        try body(db)
+        return .commit
+      }
+      return true
+    } catch let error as DatabaseError where error.resultCode == .SQLITE_BUSY {
+      return false
+    }
+  }
+
   /// Throws where the path does not name the file any more that is written.
   private func checkPlace() throws(LBError) {
     guard let file, !file.isAt(path) else { return }

@@ -11,6 +11,9 @@ package final class StoreSink: SampleSink {
   /// Commits come at least this far apart, unless a bracket ends: the drain's passes may be more
   /// frequent for other sinks' sake. With passes 450 ms apart this keeps within the second.
   private static let commitGap: UInt64 = 700_000_000
+  /// So long samples wait, in the tail and behind it in memory, while another program holds the
+  /// file locked.
+  private static let lockPatience: UInt64 = 60_000_000_000
 
   private let writer: RunWriter
   private let earlier: Resumption
@@ -25,6 +28,8 @@ package final class StoreSink: SampleSink {
   private var pendingEvents: [(event: SampleEvent, anchor: ClockAnchor?)] = []
   private var anchor: ClockAnchor?
   private var lastCommit: UInt64 = 0
+  /// Since when another program has held the file locked, nil where none does.
+  private var lockedSince: UInt64?
 
   /// A sink into `writer`'s file, behind what is there of an earlier session; `now` is
   /// CLOCK_MONOTONIC.
@@ -135,12 +140,17 @@ package final class StoreSink: SampleSink {
     let hasNews = !pendingLayouts.isEmpty || !pendingEvents.isEmpty
     let tail = writer.tail
     var written = 0
-    if isEnd || chunksAreAhead {
-      takeTail()
-    } else if tail.hasPending {
-      if let bytes = tail.write() { written = bytes } else { takeTail() }
+    if isEnd || chunksAreAhead { takeTail() }
+    if hasNews || chunksAreAhead { written += try save(isEnd: isEnd) }
+    // Nobody could make anything of frames whose layout is in no row.
+    if pendingLayouts.isEmpty, tail.hasPending {
+      if let bytes = tail.write() {
+        written += bytes
+      } else {
+        takeTail()
+        written += try save(isEnd: isEnd)
+      }
     }
-    if hasNews || chunksAreAhead { written += try save() }
     writer.count(bytes: written)
   }
 
@@ -152,10 +162,12 @@ package final class StoreSink: SampleSink {
     }
   }
 
-  /// Puts into rows what has been told and what the chunks are ahead by; gives the bytes.
-  private func save() throws(LBError) -> Int {
+  /// Puts into rows what has been told and what the chunks are ahead by; gives the bytes. Before a
+  /// bracket's end all of it may wait for another program that holds the file.
+  private func save(isEnd: Bool) throws(LBError) -> Int {
     var saved: OpenChunks.Saved?
-    try writer.write("recording samples") { [self] db in
+    let doing = "recording samples"
+    func put(_ db: Database) throws {
       for layout in pendingLayouts {
         try db.execute(
           sql: "INSERT OR REPLACE INTO layout VALUES (?, ?, ?)",
@@ -167,6 +179,13 @@ package final class StoreSink: SampleSink {
       }
       saved = try chunks.save(db)
     }
+    if isEnd {
+      try writer.write(doing) { try put($0) }
+    } else if try !writer.writeIfFree(doing, { try put($0) }) {
+      try waitForLock()
+      return 0
+    }
+    lockedSince = nil
     pendingLayouts.removeAll(keepingCapacity: true)
     pendingEvents.removeAll(keepingCapacity: true)
     guard let saved else { return 0 }
@@ -174,6 +193,19 @@ package final class StoreSink: SampleSink {
     if chunksAreAhead { writer.tail.settle() }
     chunksAreAhead = false
     return saved.bytes
+  }
+
+  /// Notes that the file is locked; throws where it has been for too long.
+  private func waitForLock() throws(LBError) {
+    let time = now()
+    let since = lockedSince ?? time
+    lockedSince = since
+    guard time &- since >= Self.lockPatience else { return }
+    throw LBError(
+      .resultPersistence,
+      "\(writer.path): another program has held it locked for a minute: nothing more is recorded. "
+        + "What was recorded before, and up to a mebibyte behind it, is kept",
+      context: ErrorContext(path: writer.path))
   }
 
   private func append(_ header: FrameHeader, _ body: Span<UInt64>) {

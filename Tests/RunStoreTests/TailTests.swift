@@ -88,6 +88,9 @@ private final class Script {
     committed = count
   }
 
+  /// Time without anything to sample.
+  func pass(seconds: UInt64) { time.now += seconds * 1_000_000_000 }
+
   /// Whether a reader of `path` sees exactly the first `count` frames with their records.
   func isSeen(in path: String, count: Int) throws -> Bool {
     let reader = try RunReader(path: path)
@@ -139,6 +142,43 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     script.writer.close()
     #expect(directoryEntries(folder.path) == ["r.lbsample"], "one plain file when closed")
     #expect(try script.isSeen(in: script.writer.path, count: script.count))
+  }
+
+  /// Another program may hold the file locked for a while: its samples wait, and are whole then.
+  @Test func aLockOfAnotherProgramIsWaitedFor() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    let script = try Script(path)
+    try script.layout(columns: 3)
+    try script.frames(5)
+    try script.commit()
+    var settings = Configuration()
+    settings.allowsUnsafeTransactions = true
+    let other = try DatabaseQueue(path: path, configuration: settings)
+    func execute(_ sql: String) throws {
+      try other.writeWithoutTransaction { db in try db.execute(sql: sql) }
+    }
+    try execute("BEGIN EXCLUSIVE")
+    for columns in [4, 5] {
+      try script.layout(columns: columns)
+      try script.frames(5)
+      try script.commit()
+    }
+    try execute("COMMIT")
+    try script.frames(5)
+    try script.commit()
+    #expect(try script.isSeen(in: path, count: 20))
+    // A minute is too long.
+    try execute("BEGIN EXCLUSIVE")
+    try script.layout(columns: 6)
+    try script.frames(5)
+    try script.commit()
+    script.pass(seconds: 60)
+    let error = #expect(throws: LBError.self) { try script.commit() }
+    #expect(error?.message.contains("locked for a minute") == true, "\(String(describing: error))")
+    try execute("COMMIT")
+    #expect(try script.isSeen(in: path, count: 20), "what was kept before is")
+    script.writer.close()
   }
 
   @Test func whatAKilledWriterCommittedIsKept() throws {
