@@ -14,7 +14,7 @@ package enum CommandPath {
   package static func resolve(
     _ command: String, searchPath: String, directory: String?
   ) throws(Refusal) -> String {
-    if command.contains("/") {
+    if command.utf8.contains(UInt8(ascii: "/")) {
       try check(command, directory: directory)
       return command
     }

@@ -25,7 +25,7 @@ package enum Trust {
       let isSticky = facts.st_mode & UInt32(S_ISVTX) != 0
       if isLast || !isSticky, let problem = problem(facts) { return "\(one) is \(problem)" }
       if rest.isEmpty { return nil }
-      rest = rest[..<(rest.lastIndex(of: "/") ?? rest.startIndex)]
+      rest = rest[..<(rest.utf8.lastIndex(of: UInt8(ascii: "/")) ?? rest.startIndex)]
       isLast = false
     }
   }

@@ -53,7 +53,7 @@ package struct RunDirectory: Sendable {
   /// Makes a directory and what is missing above it; gives the errno of what went wrong, or 0.
   private static func make(_ path: String) -> Int32 {
     let reason = makeLast(path)
-    guard reason == ENOENT, let slash = path.dropLast().lastIndex(of: "/"),
+    guard reason == ENOENT, let slash = path.dropLast().utf8.lastIndex(of: UInt8(ascii: "/")),
       slash != path.startIndex
     else { return reason }
     let failure = make(String(path[..<slash]))
@@ -157,12 +157,12 @@ package struct RunDirectory: Sendable {
 
   /// The file that RUN means: a path, `last`, an id, a file here, or a unique prefix of an id.
   package func resolve(_ run: String) throws(LBError) -> String {
-    if run.contains("/") || run.hasSuffix(".\(Self.fileExtension)"),
+    if run.utf8.contains(UInt8(ascii: "/")) || run.hasSuffix(".\(Self.fileExtension)"),
       FileManager.default.fileExists(atPath: run)
     {
       return run
     }
-    if run.contains("/") {
+    if run.utf8.contains(UInt8(ascii: "/")) {
       throw LBError(
         .configuration, "\(run): no such result file", context: ErrorContext(path: run))
     }
@@ -222,7 +222,8 @@ package struct RunDirectory: Sendable {
     }
     do {
       try FileManager.default.removeItem(atPath: file)
-      let slash = file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex
+      let last = file.utf8.lastIndex(of: UInt8(ascii: "/"))
+      let slash = last.map { file.utf8.index(after: $0) } ?? file.startIndex
       let own =
         ["-wal", "-shm", "-tail"].map { file + $0 }
         + [String(file[..<slash]) + Self.approvalName(ofFile: String(file[slash...]))]

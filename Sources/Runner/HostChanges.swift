@@ -234,7 +234,8 @@ package final class HostChanges {
   }
 
   private static func folder(of path: String) -> String {
-    path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    path.utf8.lastIndex(of: UInt8(ascii: "/"))
+      .map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
   }
 
   /// Whether a former value is one of a setting that there is here.

@@ -52,7 +52,8 @@ package struct SessionConfiguration: Sendable {
     for node in plan.certain {
       guard let specification = node.specification, specification.workspace == nil else { continue }
       let mayBeMade = makes || !specification.hooks.isEmpty
-      if mayBeMade, specification.command.first?.contains("/") == true { continue }
+      let isPath = specification.command.first?.utf8.contains(UInt8(ascii: "/")) == true
+      if mayBeMade, isPath { continue }
       do throws(LBError) {
         _ = try WorkloadCommand.resolve(specification)
       } catch {

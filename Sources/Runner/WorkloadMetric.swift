@@ -20,7 +20,7 @@ package struct WorkloadMetric: Sendable, Hashable {
 
   /// Reads `NAME=PLACE` or `NAME[UNIT]=PLACE`; throws what is wrong with it, in words.
   package init(_ text: String, _ place: (String) -> Place) throws(WorkloadMetricError) {
-    guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+    guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")), equals != text.startIndex else {
       throw WorkloadMetricError("expected NAME=… or NAME[UNIT]=…")
     }
     var name = text[..<equals]
@@ -34,7 +34,7 @@ package struct WorkloadMetric: Sendable, Hashable {
     else { throw WorkloadMetricError("a name has letters, digits and ._-") }
     self.name = "workload.\(name)"
     self.unit = String(unit)
-    self.place = place(String(text[text.index(after: equals)...]))
+    self.place = place(String(text[text.utf8.index(after: equals)...]))
     if case .pattern(let pattern) = self.place { _ = try Self.regex(pattern) }
     if case .json(let path) = self.place, JSONPath(path) == nil {
       throw WorkloadMetricError("expected a path such as jobs[0].read.iops")

@@ -27,8 +27,10 @@ struct EnvironmentMask: Sendable {
 
   /// `NAME=value` as it may be written.
   func masked(_ pair: String) -> String {
-    guard let equals = pair.firstIndex(of: "="), hides(pair[..<equals]) else { return pair }
-    return "\(pair[...equals])\(Self.text)"
+    guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")), hides(pair[..<equals]) else {
+      return pair
+    }
+    return "\(pair[..<equals])=\(Self.text)"
   }
 
   /// The arguments of `run` as they may be written: what stands behind --env.
@@ -71,9 +73,9 @@ struct EnvironmentMask: Sendable {
   static func restored(_ pairs: [String]) throws(LBError) -> [String] {
     let own = ProcessInfo.processInfo.environment
     return try pairs.map { pair throws(LBError) -> String in
-      guard let equals = pair.firstIndex(of: "="), pair[equals...] == "=\(text)" else {
-        return pair
-      }
+      guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")),
+        pair[equals...] == "=\(text)"
+      else { return pair }
       let name = String(pair[..<equals])
       guard let value = own[name] else {
         throw LBError(

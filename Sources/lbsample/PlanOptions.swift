@@ -109,7 +109,7 @@ struct PlanOptions: ParsableArguments {
       }
       whole = try files.plan(at: plan, ofAnyKind: true)
       scope.includes = [Directories.real(plan) ?? plan]
-      scope.directory = plan.lastIndex(of: "/").map { String(plan[..<$0]) }
+      scope.directory = plan.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(plan[..<$0]) }
     } else {
       whole = try commandLine(command, matrix)
     }
@@ -204,9 +204,9 @@ struct PlanOptions: ParsableArguments {
   private static func pair(
     _ text: String, _ option: String
   ) throws(LBError) -> (String, String) {
-    guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+    guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")), equals != text.startIndex else {
       throw LBError(.configuration, "\(option) \(text): expected NAME=…")
     }
-    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+    return (String(text[..<equals]), String(text[text.utf8.index(after: equals)...]))
   }
 }

@@ -226,10 +226,12 @@ struct WorkloadOptions: ParsableArguments {
   private func pairs(_ texts: [String], option: String) throws(LBError) -> [String: String] {
     var pairs: [String: String] = [:]
     for text in texts {
-      guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+      // By bytes: with a combining mark behind it, it is another character.
+      guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")), equals != text.startIndex
+      else {
         throw LBError(.configuration, "\(option) \(text): expected NAME=VALUE")
       }
-      pairs[String(text[..<equals])] = String(text[text.index(after: equals)...])
+      pairs[String(text[..<equals])] = String(text[text.utf8.index(after: equals)...])
     }
     return pairs
   }

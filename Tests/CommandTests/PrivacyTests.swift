@@ -78,4 +78,21 @@ import Testing
     let arguments = entries.first { $0.key == "command.arguments" }?.value ?? ""
     #expect(arguments.contains("MAX=7") == mask.isEmpty && arguments.contains("A=1"))
   }
+
+  /// A combining mark behind the sign of equality makes another character of it, and no other value.
+  @Test func aMarkBehindTheNameHidesNothing() throws {
+    let command = try Command()
+    let outcome = try command(
+      "run", "--cpu", "--config", "/dev/null", "--env", "MY_TOKEN=\u{301}hidden", "--label",
+      "K=\u{301}x", "--", "sh", "-c", "printf %s \"$MY_TOKEN\" > seen")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let seen = FileManager.default.contents(atPath: command.folder.file("seen"))
+    #expect(seen == Data("\u{301}hidden".utf8))
+    let file = try #require(command.resultFile)
+    let reader = try RunReader(path: file)
+    let result = try reader.result()
+    reader.close()
+    #expect(result.labels["K"].map { Array($0.utf8) } == Array("\u{301}x".utf8))
+    #expect(!result.configuration.contains { $0.value.contains("hidden") })
+  }
 }

@@ -37,6 +37,9 @@ import Testing
     #expect(unsafe chmod(folder.file("a"), 0o777) == 0)
     #expect(
       Trust.problem(ofDirectory: inner)?.hasSuffix("/a is writable by group or others") == true)
+    // A slash with a combining mark behind it is a slash.
+    try folder.write("a/\u{301}c/f", "x")
+    #expect(Trust.problem(ofDirectory: folder.file("a/\u{301}c")) != nil)
     // As /tmp: others may make what they like, and exchange nothing.
     #expect(unsafe chmod(folder.file("a"), 0o1777) == 0)
     #expect(Trust.problem(ofDirectory: inner) == nil)

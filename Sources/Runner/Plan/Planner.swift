@@ -366,7 +366,7 @@ package final class Planner {
     }
     var inner = scope
     inner.includes.append(path)
-    inner.directory = path.lastIndex(of: "/").map { String(path[..<$0]) }
+    inner.directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
     do throws(LBError) {
       let plan = try source.plan(at: path)
       let settings = PlanTable(
