@@ -15,7 +15,7 @@ package struct RunDirectory: Sendable {
   package static func standard(environment: [String: String]) -> RunDirectory {
     let data: String
     var isOfUnsetHome = false
-    if let given = environment["XDG_DATA_HOME"], given.hasPrefix("/") {
+    if let given = environment["XDG_DATA_HOME"], given.begins("/") {
       data = given
     } else {
       data = (environment["HOME"] ?? NSHomeDirectory()) + "/.local/share"
@@ -28,6 +28,7 @@ package struct RunDirectory: Sendable {
 
   /// Makes the directory if it is not there.
   package func create() throws(LBError) {
+    try StorePath.check(path)
     let failure = Self.make(path)
     guard failure != 0 else { return }
     let home = isOfUnsetHome ? " (HOME is not set, so this is the home directory of passwd(5))" : ""
@@ -40,7 +41,7 @@ package struct RunDirectory: Sendable {
   /// Makes a directory and what is missing above it; gives the errno of what went wrong, or 0.
   private static func make(_ path: String) -> Int32 {
     let reason = makeLast(path)
-    guard reason == ENOENT, let slash = path.dropLast().lastIndex(of: "/"),
+    guard reason == ENOENT, let slash = path.unicodeScalars.dropLast().lastIndex(of: "/"),
       slash != path.startIndex
     else { return reason }
     let failure = make(String(path[..<slash]))
@@ -98,6 +99,7 @@ package struct RunDirectory: Sendable {
   /// Files here, newest first by the time in their names' ids. No directory yet means no runs;
   /// one that cannot be read is an error.
   package func files() throws(LBError) -> [String] {
+    try StorePath.check(path)
     guard FileManager.default.fileExists(atPath: path) else {
       if unsafe access(path, F_OK) != 0, errno == EACCES { throw unreadable("Permission denied") }
       return []
@@ -144,12 +146,13 @@ package struct RunDirectory: Sendable {
 
   /// The file that RUN means: a path, `last`, an id, a file here, or a unique prefix of an id.
   package func resolve(_ run: String) throws(LBError) -> String {
-    if run.contains("/") || run.hasSuffix(".\(Self.fileExtension)"),
+    try StorePath.check(run)
+    if run.has("/") || run.hasSuffix(".\(Self.fileExtension)"),
       FileManager.default.fileExists(atPath: run)
     {
       return run
     }
-    if run.contains("/") {
+    if run.has("/") {
       throw LBError(
         .configuration, "\(run): no such result file", context: ErrorContext(path: run))
     }
@@ -181,7 +184,7 @@ package struct RunDirectory: Sendable {
 
   /// The run id in a file's name.
   package static func id(ofFile path: String) -> String {
-    let name = path.split(separator: "/").last.map(String.init) ?? path
+    let name = path.parts("/").last.map(String.init) ?? path
     return name.hasSuffix(".\(fileExtension)")
       ? String(name.dropLast(fileExtension.count + 1)) : name
   }
@@ -209,7 +212,9 @@ package struct RunDirectory: Sendable {
     }
     do {
       try FileManager.default.removeItem(atPath: file)
-      let slash = file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex
+      let slash =
+        file.unicodeScalars.lastIndex(of: "/").map { file.unicodeScalars.index(after: $0) }
+        ?? file.startIndex
       let own =
         ["-wal", "-shm", "-tail"].map { file + $0 }
         + [String(file[..<slash]) + Self.approvalName(ofFile: String(file[slash...]))]

@@ -30,15 +30,8 @@ package final class RunReader {
   /// Opens a result file, whether it is closed, being recorded, or was left by a killed writer. One
   /// that lacks a table is refused, but where nothing is to be made of what is in it.
   package init(path: String, mayLackTables: Bool = false) throws(LBError) {
+    try StorePath.check(existing: path)
     self.path = path
-    var isDirectory: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory),
-      !isDirectory.boolValue
-    else {
-      throw LBError(
-        .configuration, "\(path): no such result file; lbsample runs list shows what there is",
-        context: ErrorContext(path: path))
-    }
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
     do {

@@ -52,7 +52,7 @@ package struct SessionConfiguration: Sendable {
     for node in plan.certain {
       guard let specification = node.specification, specification.workspace == nil else { continue }
       let mayBeMade = makes || !specification.hooks.isEmpty
-      if mayBeMade, specification.command.first?.contains("/") == true { continue }
+      if mayBeMade, specification.command.first?.has("/") == true { continue }
       do throws(LBError) {
         _ = try WorkloadCommand.resolve(specification)
       } catch {
