@@ -767,6 +767,36 @@ final class Lines {
     #expect(CSVSink.quoted("a\r\nb") == "\"a\r\nb\"" && CSVSink.quoted("plain") == "plain")
   }
 
+  /// Two interfaces of which nothing but a byte that is no UTF-8 differs, the same spelt out, and
+  /// two that Unicode calls equal: five columns, in text that every reader takes.
+  @Test func namesThatAreNoUTF8StayApart() throws {
+    let names = ["\u{EFFF}", "\u{EFFE}", "\\xff", "\u{E9}", "e\u{301}", ",\u{301}"]
+    let layout = Layout(
+      collector: "net", stream: 0, epoch: 1,
+      columns: names.map { Column(collector: "net", metric: bytesIn, instance: $0) })
+    let headings = [#"\xff"#, #"\xfe"#, #"\\xff"#, "\u{E9}", "e\u{301}", ",\u{301}"].map {
+      "net.rx_bytes[\($0)]"
+    }
+    let lines = Lines()
+    let sink = CSVSink(reader: StreamReader(raw: true), writer: lines.write, notice: { _ in })
+    try sink.begin(meta())
+    try sink.layout(layout)
+    try send([1, 2, 3, 4, 5, 6], header(0), to: sink)
+    try send([1, 2, 3, 4, 5, 6], header(1), to: sink)
+    try sink.commit(watermark: .max)
+    let expected = (headings.dropLast() + ["\"\(headings[5])\""]).joined(separator: ",")
+    #expect(Array(lines.lines[0].utf8) == Array("time_ns,elapsed_ns,\(expected)".utf8))
+    #expect(lines.lines[1].hasSuffix(",1,2,3,4,5,6"))
+
+    var buffer = TextBuffer()
+    buffer.append(ascii: "{")
+    for name in names { buffer.member(name, name) }
+    buffer.append(ascii: "}")
+    #expect(String(validating: buffer.bytes, as: UTF8.self) != nil)
+    let text = String(decoding: buffer.bytes, as: UTF8.self)
+    #expect(text.hasPrefix(#"{"\\xff":"\\xff","\\xfe":"\\xfe","\\\\xff":"\\\\xff","#), "\(text)")
+  }
+
   /// What lies between the edges of a repetition stands beside its metric, in no row of its own.
   @Test func peaksStandBesideTheirMetrics() throws {
     var result = RunResult(
