@@ -38,7 +38,7 @@ extension StringProtocol {
     _ separator: Unicode.Scalar, most: Int = .max, keepEmpty: Bool = false
   ) -> [SubSequence] {
     unicodeScalars.split(
-      separator: separator, maxSplits: max(0, most - 1), omittingEmptySubsequences: !keepEmpty
+      separator: separator, maxSplits: most > 0 ? most - 1 : 0, omittingEmptySubsequences: !keepEmpty
     ).map { self[$0.startIndex..<$0.endIndex] }
   }
 

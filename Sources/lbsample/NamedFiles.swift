@@ -48,8 +48,8 @@ struct NamedFiles {
       guard Directories.isRegularFile(real) else { return nil }
       return Directories.identity(real).map { "\($0.device) \($0.inode)" }
     }
-    let slash = path.lastIndex(of: "/")
-    let name = path[(slash.map { path.index(after: $0) } ?? path.startIndex)...]
+    let slash = path.unicodeScalars.lastIndex(of: "/")
+    let name = path[(slash.map { path.unicodeScalars.index(after: $0) } ?? path.startIndex)...]
     let folder = slash.map { String(path[...$0]) } ?? "."
     return "\(Directories.real(folder) ?? folder)/\(name)"
   }

@@ -45,7 +45,7 @@ struct PlanOptions: ParsableArguments {
   func title() throws(LBError) -> String? {
     guard let plan else { return nil }
     if case .text(let name)? = try PlanFiles().plan(at: plan).settings["name"] { return name }
-    let file = plan.split(separator: "/").last.map(String.init) ?? plan
+    let file = plan.parts("/").last.map(String.init) ?? plan
     return file.hasSuffix(".toml") ? String(file.dropLast(5)) : file
   }
 
@@ -107,7 +107,7 @@ struct PlanOptions: ParsableArguments {
       }
       whole = try files.plan(at: plan)
       scope.includes = [Directories.real(plan) ?? plan]
-      scope.directory = plan.lastIndex(of: "/").map { String(plan[..<$0]) }
+      scope.directory = plan.unicodeScalars.lastIndex(of: "/").map { String(plan[..<$0]) }
     } else {
       whole = try commandLine(command, matrix)
     }
@@ -126,7 +126,7 @@ struct PlanOptions: ParsableArguments {
     var parts = files.plans
     if plan == nil { parts["command line"] = whole }
     return Resolved(
-      root: root, definition: try JSONText.encode(parts),
+      root: root, definition: try JSONText.stored(parts),
       mistakes: files.texts(planner.problems.forgiven, in: plan ?? "command line"))
   }
 
@@ -165,7 +165,7 @@ struct PlanOptions: ParsableArguments {
   }
 
   private static func name(_ words: [String]) -> String {
-    let base = words[0].split(separator: "/").last.map(String.init) ?? "command"
+    let base = words[0].parts("/").last.map(String.init) ?? "command"
     let plain = String(base.map { ParameterMatrix.isName("\($0)") ? $0 : "-" })
     return plain.isEmpty ? "command" : plain
   }
@@ -179,7 +179,7 @@ struct PlanOptions: ParsableArguments {
     }
     for text in lists {
       let (name, values) = try Self.pair(text, "--parameter-list")
-      let list = values.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      let list = values.parts(",", keepEmpty: true).map(String.init)
       try add("--parameter-list", name, list)
     }
     for text in scans {
@@ -202,9 +202,9 @@ struct PlanOptions: ParsableArguments {
   private static func pair(
     _ text: String, _ option: String
   ) throws(LBError) -> (String, String) {
-    guard let equals = text.firstIndex(of: "="), equals != text.startIndex else {
+    guard let (name, value) = text.halves("="), !name.isEmpty else {
       throw LBError(.configuration, "\(option) \(text): expected NAME=…")
     }
-    return (String(text[..<equals]), String(text[text.index(after: equals)...]))
+    return (name, value)
   }
 }

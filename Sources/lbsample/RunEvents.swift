@@ -80,14 +80,12 @@ final class RunEvents: Sendable {
   }
 
   private func notify(_ command: String, _ entry: JournalEntry) {
-    var environment = ProcessInfo.processInfo.environment
-    environment["LBSAMPLE_EVENT"] = entry.kind
-    environment["LBSAMPLE_RUN"] = entry.run
-    environment["LBSAMPLE_STATUS"] = entry.status?.rawValue ?? ""
-    environment["LBSAMPLE_MESSAGE"] = entry.message
     var specification = RunSpecification(name: "notify", command: [])
     specification.grace = 0
-    specification.environment = environment.map { "\($0.key)=\($0.value)" }
+    specification.environment = ProgramEnvironment.entries(with: [
+      ("LBSAMPLE_EVENT", entry.kind), ("LBSAMPLE_RUN", entry.run),
+      ("LBSAMPLE_STATUS", entry.status?.rawValue ?? ""), ("LBSAMPLE_MESSAGE", entry.message),
+    ])
     var step = AuxiliaryCommand("--notify", shell: command, specification, cpus: .allowed())
     let isStopped = services.stop.raised != nil
     step.limit = isStopped ? Self.haste : StopCoordinator.limit
