@@ -22,7 +22,8 @@ import Yams
       #"""
       export BAD=$'\xff\xfe' NFD=$'e\xcc\x81'
       $0 run --config /dev/null --cpu --quiet --env OWN=$'\xc3' --env MARK=$'\xcc\x81x' -- \
-        sh -c 'printf %s "$1$BAD$OWN|$NFD|$MARK" > seen' sh $'a\xff\xee\xbe\x80\xc3\xa9' > /dev/null
+        sh -c 'printf %s "$1$BAD$OWN|$NFD|$MARK" > seen' sh $'a\xff\xee\xbe\x80\xc3\xa9' \
+        > /dev/null 2>&1
       od -An -tx1 -w64 seen
       """#)
     #expect(lines == ["61 ff ee be 80 c3 a9 ff fe c3 7c 65 cc 81 7c cc 81 78"])
@@ -36,10 +37,11 @@ import Yams
       mkdir $'d\xff' && printf hello > $'d\xff/in' && cp /bin/cat $'d\xff/tool\xfe'
       $0 run --config /dev/null --cpu --quiet --chdir $'d\xff' --input $'d\xff/in' \
         --workload-output $'out\xfe' --setup $'printf %s x\xff > setup' -- $'./tool\xfe' \
-        > /dev/null
+        > /dev/null 2>&1
       cat $'out\xfe'; echo
       od -An -tx1 $'d\xff/setup'
-      $0 --config /dev/null --cpu -i 10ms -c 1 --format ndjson -o $'data\xff' && test -s $'data\xff'
+      $0 --config /dev/null --cpu -i 10ms -c 1 --format ndjson -o $'data\xff' 2> /dev/null
+      test -s $'data\xff'
       """#)
     #expect(lines == ["hello", "78 ff"])
   }
@@ -55,7 +57,7 @@ import Yams
       { $0 run --config /dev/null --cpu --quiet -r 2 -- sh -c "$script" sh $'\xff\xe9'; true; } \
         > /dev/null 2>&1
       cd ..
-      $0 run --config /dev/null --quiet --resume last > /dev/null && sort -u $'d\xff/seen'
+      $0 run --config /dev/null --quiet --resume last > /dev/null 2>&1 && sort -u $'d\xff/seen'
       wc -l < $'d\xff/seen'
       """#)
     #expect(lines == ["ff e9", "3"])
@@ -101,7 +103,7 @@ import Yams
       command,
       #"""
       $0 --config /dev/null --cgroup $'/a\xff' --cgroup $'a\xfe' --sys-root sys -i 10ms -c 1 \
-        --format csv | head -n 1
+        --format csv 2> /dev/null | head -n 1
       """#)
     let header = lines.first?.split(separator: ",").filter { $0.contains("usage_usec") }
     #expect(
