@@ -13,7 +13,7 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
   (
     "LinuxSystem",
     [
-      "CLinux",
+      "SampleModel", "CLinux",
       .target(name: "CNuma", condition: .when(traits: ["Numa"])),
       .target(name: "CPfm", condition: .when(traits: ["Pfm"])),
     ]

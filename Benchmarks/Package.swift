@@ -5,9 +5,9 @@ import PackageDescription
 // `Sources` is a link to the sampler's: what is measured is not public. `make bench-check` runs them.
 let modules: [(name: String, dependencies: [Target.Dependency])] = [
   ("SampleModel", []),
-  ("KernelText", []),
+  ("KernelText", ["SampleModel"]),
   ("SampleRing", ["LinuxSystem"]),
-  ("LinuxSystem", ["CLinux", "CNuma", "CPfm"]),
+  ("LinuxSystem", ["SampleModel", "CLinux", "CNuma", "CPfm"]),
   ("PerfEvents", ["SampleModel", "LinuxSystem"]),
   ("PacketStatistics", ["SampleModel", "LinuxSystem", "CLinux", "CPcap"]),
   ("Sampler", ["SampleModel", "SampleRing", "LinuxSystem", "CLinux"]),

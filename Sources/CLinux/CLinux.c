@@ -48,6 +48,8 @@ int lb_argument_count(void) { return argument_count; }
 
 const char *lb_argument(int index) { return argument_list[index]; }
 
+const char *lb_environment(int index) { return environ ? environ[index] : NULL; }
+
 int lb_hold_standard_descriptors(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;

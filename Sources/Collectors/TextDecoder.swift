@@ -23,7 +23,7 @@ final class TextDecoder: RawDecoder {
     /// Its columns in the order of the holes, those that another source has too included.
     var fields: [(field: TextField, column: Column)] = []
     /// Columns that it has or had, also those whose words cannot be read: no other source has them.
-    var names = Set<String>()
+    var names = Set<ExactText>()
     /// Instances in its text.
     var instances = Set<String>()
     /// Which of the columns are its own.
@@ -207,7 +207,7 @@ final class TextDecoder: RawDecoder {
   /// What is said of a source without values: one thing of all files of a process or device that is
   /// gone.
   private static func loss(_ path: String, _ failure: Int32) -> String {
-    let folder = path.split(separator: "/", omittingEmptySubsequences: false).dropLast()
+    let folder = path.parts("/", keepEmpty: true).dropLast()
     let process = folder.last.flatMap { UInt32($0) }
     switch failure {
     case 0: return "\(path): the file is empty\(leftOut)"
@@ -265,7 +265,7 @@ final class TextDecoder: RawDecoder {
       parts[index].instances.insert(field.instance)
       if isList, !before.contains(field.instance) { fresh.insert(field.instance) }
       guard let column = column(field) else { continue }
-      parts[index].names.insert(column.name)
+      parts[index].names.insert(ExactText(column.name))
       if hole.field != nil { parts[index].fields.append((field, column)) }
     }
     parts[index].wasRead = !parts[index].isUnusable
@@ -293,13 +293,13 @@ final class TextDecoder: RawDecoder {
   /// Gives each part its columns, of which one that two texts have is read from the first, and its
   /// template; gives whether the columns are others than before.
   private func arrange() -> Bool {
-    var names = Set<String>()
+    var names = Set<ExactText>()
     var all: [Column] = []
     for index in parts.indices {
       // A value that cannot be read is none of another source's.
       defer { names.formUnion(parts[index].names) }
       guard parts[index].failure == nil else { continue }
-      let wanted = parts[index].fields.map { names.insert($0.column.name).inserted }
+      let wanted = parts[index].fields.map { names.insert(ExactText($0.column.name)).inserted }
       parts[index].firstSlot = all.count
       for (field, isWanted) in zip(parts[index].fields, wanted) where isWanted {
         all.append(field.column)

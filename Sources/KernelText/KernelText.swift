@@ -1,3 +1,5 @@
+import SampleModel
+
 /// One value of a kernel text, as the text itself names it.
 package struct TextField: Sendable, Hashable {
   /// The kernel's field name: `MemFree`, `rx_bytes`.
@@ -17,6 +19,13 @@ package struct TextField: Sendable, Hashable {
     self.name = name
     self.instance = instance
     self.suffix = suffix
+  }
+
+  /// Whether all of it is the same, its instance by its bytes: two names that Unicode calls equal
+  /// are two instances.
+  package static func == (one: TextField, other: TextField) -> Bool {
+    one.name == other.name && ExactText(one.instance) == ExactText(other.instance)
+      && one.suffix == other.suffix && one.identity == other.identity
   }
 }
 
@@ -148,7 +157,7 @@ package struct KernelText: Sendable {
 
   /// The text in `range`.
   package func string(_ range: Range<Int>) -> String {
-    String(decoding: bytes[range], as: UTF8.self)
+    OSText.string(bytes[range])
   }
 
   /// Whether `range` holds decimal digits and nothing else.

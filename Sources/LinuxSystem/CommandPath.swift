@@ -1,4 +1,5 @@
 import Glibc
+import SampleModel
 
 /// Finding the file that a command name means, as execvp(3) does.
 package enum CommandPath {
@@ -14,12 +15,12 @@ package enum CommandPath {
   package static func resolve(
     _ command: String, searchPath: String, directory: String?
   ) throws(Refusal) -> String {
-    if command.utf8.contains(UInt8(ascii: "/")) {
+    if command.has("/") {
       try check(command, directory: directory)
       return command
     }
     var refusal: Refusal?
-    for folder in searchPath.split(separator: ":", omittingEmptySubsequences: false) {
+    for folder in searchPath.parts(":", keepEmpty: true) {
       let candidate = (folder.isEmpty ? "." : String(folder)) + "/" + command
       do throws(Refusal) {
         try check(candidate, directory: directory)
@@ -32,10 +33,10 @@ package enum CommandPath {
   }
 
   private static func check(_ path: String, directory: String?) throws(Refusal) {
-    let full = path.hasPrefix("/") ? path : (directory.map { $0 + "/" + path } ?? path)
+    let full = path.begins("/") ? path : (directory.map { $0 + "/" + path } ?? path)
     var status = stat()
-    guard unsafe stat(full, &status) == 0 else { throw .notFound(searched: path) }
+    guard unsafe stat(full.osCString, &status) == 0 else { throw .notFound(searched: path) }
     if status.st_mode & S_IFMT == S_IFDIR { throw .isDirectory(path: path) }
-    guard unsafe access(full, X_OK) == 0 else { throw .notExecutable(path: path) }
+    guard unsafe access(full.osCString, X_OK) == 0 else { throw .notExecutable(path: path) }
   }
 }

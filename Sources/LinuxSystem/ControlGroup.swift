@@ -1,4 +1,5 @@
 import Glibc
+import SampleModel
 
 /// One control group in every hierarchy that has it: the unified one (v2), and those of single
 /// controllers (v1) where a host is hybrid.
@@ -33,14 +34,14 @@ package struct ControlGroup: Sendable, Hashable {
     let mounts = Self.mounts(roots)
     var relative = path
     for mount in [mounts.unified].compactMap({ $0 }) + mounts.controllers.values.sorted()
-    where path == mount || path.hasPrefix(mount + "/") {
-      relative = String(path.dropFirst(mount.count))
+    where path == mount || path.begins(mount + "/") {
+      relative = String(path.unicodeScalars.dropFirst(mount.unicodeScalars.count))
     }
-    while relative.hasPrefix("/") { relative.removeFirst() }
-    while relative.hasSuffix("/") { relative.removeLast() }
+    while relative.begins("/") { relative.unicodeScalars.removeFirst() }
+    while relative.unicodeScalars.last == "/" { relative.unicodeScalars.removeLast() }
     let below: (String) -> String = { relative.isEmpty ? $0 : "\($0)/\(relative)" }
     // Never out of the hierarchy that was asked for.
-    guard !relative.split(separator: "/").contains("..") else { return nil }
+    guard !relative.parts("/").contains("..") else { return nil }
     unified = mounts.unified.map(below).flatMap { Self.exists("\($0)/cgroup.procs") ? $0 : nil }
     controllers = mounts.controllers.mapValues(below).filter { Self.exists("\($0.1)/cgroup.procs") }
     guard unified != nil || !controllers.isEmpty else { return nil }
@@ -61,12 +62,12 @@ package struct ControlGroup: Sendable, Hashable {
     let mounts = mounts(roots)
     var unified: String?
     var controllers: [String: String] = [:]
-    for line in (SmallFile.text(roots.proc("self/cgroup")) ?? "").split(separator: "\n") {
-      let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+    for line in (SmallFile.text(roots.proc("self/cgroup")) ?? "").parts("\n") {
+      let parts = line.parts(":", most: 3, keepEmpty: true)
       guard parts.count == 3 else { continue }
       let path = parts[2] == "/" ? "" : String(parts[2])
       // A group above the namespace's root: out of the hierarchy that we see.
-      guard !path.split(separator: "/").contains("..") else { continue }
+      guard !path.parts("/").contains("..") else { continue }
       if parts[1].isEmpty {
         unified = mounts.unified.map { $0 + path }
       } else {
@@ -80,7 +81,9 @@ package struct ControlGroup: Sendable, Hashable {
       controllers: controllers.filter { exists($0.1) })
   }
 
-  fileprivate static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+  fileprivate static func exists(_ path: String) -> Bool {
+    unsafe access(path.osCString, F_OK) == 0
+  }
 }
 
 /// A control group made for one run's workload, below the one that this process is in: no limit
@@ -97,13 +100,15 @@ package final class ControlGroupScope: Sendable {
         "looking for a unified control group", errno: ENOENT, path: roots.sys("fs/cgroup"))
     }
     let folder = "\(unified)/\(name)"
-    guard unsafe mkdir(folder, 0o755) == 0 else {
+    guard unsafe mkdir(folder.osCString, 0o755) == 0 else {
       throw SystemError("mkdir", errno: errno, path: folder)
     }
     var controllers: [String: String] = [:]
     for (controller, above) in own.controllers {
       let folder = "\(above)/\(name)"
-      if unsafe mkdir(folder, 0o755) == 0 || errno == EEXIST { controllers[controller] = folder }
+      if unsafe mkdir(folder.osCString, 0o755) == 0 || errno == EEXIST {
+        controllers[controller] = folder
+      }
     }
     group = ControlGroup(name: "scope", unified: folder, controllers: controllers)
   }
@@ -115,7 +120,7 @@ package final class ControlGroupScope: Sendable {
     guard let unified = ControlGroup.own(roots).unified else {
       return "no unified control group at \(roots.sys("fs/cgroup"))"
     }
-    guard unsafe access(unified, W_OK) == 0 else {
+    guard unsafe access(unified.osCString, W_OK) == 0 else {
       return "\(unified): \(SystemError.words(errno))"
     }
     return nil
@@ -162,7 +167,7 @@ package final class ControlGroupScope: Sendable {
   private func remove() {
     for folder in [group.unified].compactMap({ $0 }) + Array(Set(group.controllers.values)) {
       for _ in 0..<100 {
-        if unsafe rmdir(folder) == 0 || errno != EBUSY { break }
+        if unsafe rmdir(folder.osCString) == 0 || errno != EBUSY { break }
         _ = Poll.wait(readable: [], until: Clock.monotonic() + 1_000_000)
       }
     }

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SampleModel
 
 /// A Unix socket that listens for one program at a time, for its owner alone (mode 0600).
 package final class ControlSocket: Sendable {
@@ -13,7 +14,7 @@ package final class ControlSocket: Sendable {
     // Without a name it would be one of the abstract ones, which no mode protects.
     guard !path.isEmpty else { throw SystemError("listening", errno: EINVAL, reason: "no path") }
     // Before any property is set: the deinit of a whole object would remove another one's socket.
-    let number = unsafe lb_unix_listen(path)
+    let number = unsafe lb_unix_listen(path.osCString)
     guard number >= 0 else { throw SystemError("listening", errno: -number, path: path) }
     self.path = path
     descriptor = number
@@ -22,7 +23,7 @@ package final class ControlSocket: Sendable {
 
   deinit {
     close(descriptor)
-    if identity != nil, Directories.identity(path) == identity { _ = unsafe unlink(path) }
+    if identity != nil, Directories.identity(path) == identity { _ = unsafe unlink(path.osCString) }
   }
 
   /// Readable when somebody connects.
@@ -61,7 +62,7 @@ package final class ControlConnection {
 
   /// Connects to the socket at `path`, as the program at its other end.
   package init(to path: String) throws(SystemError) {
-    let number = unsafe lb_unix_connect(path)
+    let number = unsafe lb_unix_connect(path.osCString)
     guard number >= 0 else { throw SystemError("connecting", errno: -number, path: path) }
     descriptor = OwnedDescriptor(owning: number)
     user = getuid()

@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SampleModel
 
 /// Processes that outlive the workload's group: found, killed and reaped.
 package enum Descendants {
@@ -69,20 +70,22 @@ package enum Descendants {
 
   private static func isZombie(_ process: Int32) -> Bool {
     guard let text = SmallFile.text("/proc/\(process)/stat"),
-      let close = text.lastIndex(of: ")")
+      let close = text.utf8.lastIndex(of: UInt8(ascii: ")"))
     else { return true }
-    return text[close...].dropFirst(2).first == "Z"
+    return text.utf8[close...].dropFirst(2).first == UInt8(ascii: "Z")
   }
 }
 
 /// Names in a directory but for the dot entries; empty when it cannot be read.
 package func directoryEntries(_ path: String) -> [String] {
-  guard let directory = unsafe opendir(path) else { return [] }
+  guard let directory = unsafe opendir(path.osCString) else { return [] }
   defer { unsafe closedir(directory) }
   var names: [String] = []
   while let entry = unsafe readdir(directory) {
     let name = unsafe withUnsafePointer(to: &entry.pointee.d_name) {
-      unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) { unsafe String(cString: $0) }
+      unsafe $0.withMemoryRebound(to: CChar.self, capacity: 256) {
+        unsafe OSText.string(cString: $0)
+      }
     }
     if name != "." && name != ".." { names.append(name) }
   }

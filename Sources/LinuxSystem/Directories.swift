@@ -1,33 +1,73 @@
 import Glibc
+import SampleModel
 
 /// What stands where in the file system.
 package enum Directories {
   /// Whether anything is called `path`.
-  package static func exists(_ path: String) -> Bool { unsafe access(path, F_OK) == 0 }
+  package static func exists(_ path: String) -> Bool { unsafe access(path.osCString, F_OK) == 0 }
+
+  /// Whether `path` can be read, by access(2).
+  package static func isReadable(_ path: String) -> Bool {
+    unsafe access(path.osCString, R_OK) == 0
+  }
+
+  /// The working directory, `.` where it has no name any more.
+  package static var current: String {
+    guard let found = unsafe getcwd(nil, 0) else { return "." }
+    defer { unsafe free(found) }
+    return unsafe OSText.string(cString: found)
+  }
+
+  /// `path` from the root on.
+  package static func absolute(_ path: String) -> String {
+    path.begins("/") ? path : "\(current)/\(path)"
+  }
+
+  /// Makes `path` the working directory; false where that fails.
+  package static func change(to path: String) -> Bool { unsafe chdir(path.osCString) == 0 }
+
+  /// The directory that `path` is in, as far as it says: `.` for a name alone.
+  package static func folder(of path: String) -> String {
+    guard let slash = path.unicodeScalars.lastIndex(of: "/") else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// Makes the directory `path` with what is missing above it.
+  package static func make(_ path: String) throws(SystemError) {
+    if unsafe isDirectory(path) || mkdir(path.osCString, 0o777) == 0 { return }
+    var failure = errno
+    if failure == ENOENT, folder(of: path) != path {
+      try make(folder(of: path))
+      failure = unsafe mkdir(path.osCString, 0o777) == 0 ? 0 : errno
+    }
+    guard failure == 0 || isDirectory(path) else {
+      throw SystemError("mkdir", errno: failure, path: path)
+    }
+  }
 
   /// `path` without links, dots and what is relative; nil where there is nothing.
   package static func real(_ path: String) -> String? {
-    guard let found = unsafe realpath(path, nil) else { return nil }
+    guard let found = unsafe realpath(path.osCString, nil) else { return nil }
     defer { unsafe free(found) }
-    return unsafe String(cString: found)
+    return unsafe OSText.string(cString: found)
   }
 
   /// Whether `path` is a directory.
   package static func isDirectory(_ path: String) -> Bool {
     var facts = stat()
-    return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
+    return unsafe stat(path.osCString, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
   }
 
   /// Whether `path` is a regular file.
   package static func isRegularFile(_ path: String) -> Bool {
     var facts = stat()
-    return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG
+    return unsafe stat(path.osCString, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG
   }
 
   /// Which file is at `path`, a link there not followed; nil where there is none.
   package static func identity(_ path: String) -> FileIdentity? {
     var facts = stat()
-    guard unsafe lstat(path, &facts) == 0 else { return nil }
+    guard unsafe lstat(path.osCString, &facts) == 0 else { return nil }
     return FileIdentity(device: UInt64(facts.st_dev), inode: UInt64(facts.st_ino))
   }
 
@@ -38,7 +78,7 @@ package enum Directories {
     while let next = rest.popLast(), total <= limit {
       for name in directoryEntries(next) {
         var facts = stat()
-        guard unsafe lstat("\(next)/\(name)", &facts) == 0 else { continue }
+        guard unsafe lstat("\(next)/\(name)".osCString, &facts) == 0 else { continue }
         if facts.st_mode & S_IFMT == S_IFDIR {
           rest.append("\(next)/\(name)")
         } else {

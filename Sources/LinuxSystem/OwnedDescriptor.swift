@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SampleModel
 
 /// An open descriptor that its holder owns: closed once, at the latest when it goes.
 package struct OwnedDescriptor: ~Copyable {
@@ -10,7 +11,7 @@ package struct OwnedDescriptor: ~Copyable {
 
   /// open(2) with O_CLOEXEC added.
   package init(open path: String, _ flags: Int32, mode: UInt32 = 0) throws(SystemError) {
-    let number = unsafe Glibc.open(path, flags | O_CLOEXEC, mode)
+    let number = unsafe Glibc.open(path.osCString, flags | O_CLOEXEC, mode)
     guard number >= 0 else { throw SystemError("open", errno: Glibc.errno, path: path) }
     self.number = number
   }
@@ -18,7 +19,7 @@ package struct OwnedDescriptor: ~Copyable {
   /// Opens a kernel's text for reading. Anything but a regular file, which those of /proc and /sys
   /// are, is refused with EINVAL: a FIFO would wait for its writer, and a device may never end.
   package init(text path: String) throws(SystemError) {
-    let number = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    let number = unsafe Glibc.open(path.osCString, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard number >= 0 else { throw SystemError("open", errno: Glibc.errno, path: path) }
     var facts = stat()
     guard unsafe fstat(number, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG else {
@@ -31,7 +32,7 @@ package struct OwnedDescriptor: ~Copyable {
   /// Opens any kind of file that a user named, for reading. A FIFO without a writer is refused with
   /// ENXIO: open(2) would wait for a writer, and no time limit and no stop could end the wait.
   package init(toRead path: String) throws(SystemError) {
-    let number = unsafe Glibc.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    let number = unsafe Glibc.open(path.osCString, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard number >= 0 else { throw SystemError("open", errno: Glibc.errno, path: path) }
     var facts = stat()
     if unsafe fstat(number, &facts) == 0, facts.st_mode & S_IFMT == S_IFIFO,
@@ -50,7 +51,7 @@ package struct OwnedDescriptor: ~Copyable {
   /// refused with ENXIO: no time limit or stop would end the wait for a reader.
   package init(toWrite path: String, _ flags: Int32, mode: UInt32) throws(SystemError) {
     let all = O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | flags
-    let number = unsafe Glibc.open(path, all, mode)
+    let number = unsafe Glibc.open(path.osCString, all, mode)
     guard number >= 0 else {
       let failure = Glibc.errno
       throw SystemError(
@@ -65,7 +66,7 @@ package struct OwnedDescriptor: ~Copyable {
   /// Whether `path` names a FIFO, by stat(2).
   package static func isFIFO(_ path: String) -> Bool {
     var facts = stat()
-    return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFIFO
+    return unsafe stat(path.osCString, &facts) == 0 && facts.st_mode & S_IFMT == S_IFIFO
   }
 
   deinit { _ = Glibc.close(number) }
@@ -95,7 +96,9 @@ package struct OwnedDescriptor: ~Copyable {
     guard lb_is_kernel_text(number) != 1, unsafe lb_identity(number, &device, &inode) == 0 else {
       return nil
     }
-    return unsafe strdup(path).map { unsafe WatchedPath($0, device: device, inode: inode) }
+    return unsafe strdup(path.osCString).map {
+      unsafe WatchedPath($0, device: device, inode: inode)
+    }
   }
 
   /// Whether `path` is a file of proc(5); false where it cannot be opened.
@@ -220,7 +223,7 @@ package enum SmallFile {
   package static func text(_ path: String) -> String? {
     do throws(SystemError) {
       let bytes = try read(path)
-      return String(decoding: bytes, as: UTF8.self).trimmed
+      return OSText.string(bytes).trimmed
     } catch {
       return nil
     }

@@ -1,13 +1,47 @@
 import CLinux
+import SampleModel
 
 /// What the program was called with, as main(3) has it: without /proc too, which the Swift runtime
 /// reads them from.
 package enum ProgramArguments {
-  /// The arguments behind the program's name; what of them is not UTF-8 is replaced.
+  /// The arguments behind the program's name; also what of them is not UTF-8.
   package static var all: [String] {
     (1..<max(1, Int(lb_argument_count()))).map { index in
       // Safe: the index is below the count, and the list lives as long as the process.
-      unsafe lb_argument(Int32(index)).map { unsafe String(cString: $0) } ?? ""
+      unsafe lb_argument(Int32(index)).map { unsafe OSText.string(cString: $0) } ?? ""
     }
+  }
+}
+
+/// The environment that the program was started with, also what of it is not UTF-8.
+package enum ProgramEnvironment {
+  /// Its `NAME=value` entries, as they stand there.
+  package static var entries: [String] {
+    var entries: [String] = []
+    // Safe: nothing changes the list, which ends with NULL.
+    while let entry = unsafe lb_environment(Int32(entries.count)) {
+      unsafe entries.append(OSText.string(cString: entry))
+    }
+    return entries
+  }
+
+  /// The values by name; of one that stands there twice the first, as getenv(3) has it.
+  package static var variables: [String: String] {
+    var variables: [String: String] = [:]
+    for entry in entries {
+      guard let (name, value) = entry.halves("="), variables[name] == nil else { continue }
+      variables[name] = value
+    }
+    return variables
+  }
+
+  /// The entries with these variables in place of those of the same names.
+  package static func entries(with variables: [(name: String, value: String)]) -> [String] {
+    var all = entries
+    for (name, value) in variables {
+      all.removeAll { $0.begins("\(name)=") }
+      all.append("\(name)=\(value)")
+    }
+    return all
   }
 }

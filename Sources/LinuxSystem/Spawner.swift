@@ -1,5 +1,6 @@
 import CLinux
 import Glibc
+import SampleModel
 
 /// What a child is started with; everything is prepared before the fork.
 package struct SpawnPlan: Sendable {
@@ -156,12 +157,12 @@ package final class GatedChild {
     // process of its own, by fork or through the starter's socket.
     let pid = unsafe withCStrings(plan.arguments) { argv in
       unsafe withCStrings(plan.environment) { envp in
-        unsafe plan.path.withCString { path in
+        unsafe plan.path.osCString.withUnsafeBufferPointer { path in
           unsafe withOptionalCString(plan.directory) { directory in
             unsafe (plan.cpus?.maskWords ?? []).withUnsafeBufferPointer { mask in
               unsafe (plan.user?.groups ?? []).withUnsafeBufferPointer { groups in
                 var spawn = unsafe lb_spawn()
-                unsafe spawn.path = path
+                unsafe spawn.path = path.baseAddress
                 unsafe spawn.argv = argv
                 unsafe spawn.envp = envp
                 unsafe spawn.directory = directory
@@ -321,7 +322,7 @@ private func withCStrings<R>(
   _ strings: [String],
   _ body: (UnsafePointer<UnsafeMutablePointer<CChar>?>) -> R
 ) -> R {
-  var pointers = unsafe strings.map { unsafe strdup($0) }
+  var pointers = unsafe strings.map { unsafe strdup($0.osCString) }
   unsafe pointers.append(nil)
   defer { unsafe pointers.forEach { unsafe free($0) } }
   // Safe: the array has at least the closing NULL, so it has an address.
@@ -334,5 +335,5 @@ private func withOptionalCString<R>(
   _ string: String?, _ body: (UnsafePointer<CChar>?) -> R
 ) -> R {
   guard let string else { return body(nil) }
-  return unsafe string.withCString { unsafe body($0) }
+  return unsafe string.osCString.withUnsafeBufferPointer { unsafe body($0.baseAddress) }
 }

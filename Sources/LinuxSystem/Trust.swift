@@ -1,4 +1,5 @@
 import Glibc
+import SampleModel
 
 /// Whether what stands in the file system is to be believed: it is the caller's own or root's, and
 /// nobody else can change it.
@@ -21,7 +22,7 @@ package enum Trust {
     while true {
       let one = rest.isEmpty ? "/" : String(rest)
       var facts = stat()
-      guard unsafe lstat(one, &facts) == 0 else { return "\(one) cannot be examined" }
+      guard unsafe lstat(one.osCString, &facts) == 0 else { return "\(one) cannot be examined" }
       let isSticky = facts.st_mode & UInt32(S_ISVTX) != 0
       if isLast || !isSticky, let problem = problem(facts) { return "\(one) is \(problem)" }
       if rest.isEmpty { return nil }
@@ -39,7 +40,7 @@ package enum Trust {
   /// for the caller's own, and where there is none.
   package static func stranger(owning path: String) -> UInt32? {
     var facts = stat()
-    guard unsafe stat(path, &facts) == 0, facts.st_uid != geteuid() else { return nil }
+    guard unsafe stat(path.osCString, &facts) == 0, facts.st_uid != geteuid() else { return nil }
     return facts.st_uid
   }
 }

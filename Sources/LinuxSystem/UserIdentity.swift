@@ -1,4 +1,5 @@
 import Glibc
+import SampleModel
 
 /// A user to run a workload as, with all its groups.
 package struct UserIdentity: Sendable, Hashable {
@@ -17,11 +18,11 @@ package struct UserIdentity: Sendable, Hashable {
     if let uid = uid_t(name) {
       unsafe getpwuid_r(uid, &entry, &buffer, buffer.count, &found)
     } else {
-      unsafe getpwnam_r(name, &entry, &buffer, buffer.count, &found)
+      unsafe getpwnam_r(name.osCString, &entry, &buffer, buffer.count, &found)
     }
     guard unsafe found != nil else { return nil }
-    self.name = unsafe String(cString: entry.pw_name)
-    home = unsafe String(cString: entry.pw_dir)
+    self.name = unsafe OSText.string(cString: entry.pw_name)
+    home = unsafe OSText.string(cString: entry.pw_dir)
     uid = unsafe entry.pw_uid
     gid = unsafe entry.pw_gid
     var count: Int32 = 256

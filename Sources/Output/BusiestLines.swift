@@ -58,7 +58,7 @@ enum BusiestLines {
         (rate("write_bytes"), 8),
       ]
       // A name may hold anything, also a line feed, which would begin another process's line.
-      let name = command.split(separator: "\n", omittingEmptySubsequences: false)
+      let name = command.parts("\n", keepEmpty: true)
       lines.append(RecordLines.line(cells, name.joined(separator: "\\n").shown))
     }
     return lines

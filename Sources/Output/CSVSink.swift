@@ -7,7 +7,7 @@ package final class CSVSink: SampleSink {
   private let notice: (String) -> Void
   private let style: CSVStyle
   private var buffer = TextBuffer()
-  private var columns: [String: Int] = [:]
+  private var columns: [ExactText: Int] = [:]
   private var order: [Column] = []
   /// Where the values of each stream stand in a row, nil for those without a column.
   private var places: [UInt16: [Int?]] = [:]
@@ -39,8 +39,8 @@ package final class CSVSink: SampleSink {
   package func expect(_ layouts: [Layout]) { for layout in layouts { place(layout) } }
 
   private func place(_ layout: Layout) {
-    for column in layout.shown where columns[column.name] == nil {
-      columns[column.name] = order.count
+    for column in layout.shown where columns[ExactText(column.name)] == nil {
+      columns[ExactText(column.name)] = order.count
       order.append(column)
     }
   }
@@ -56,7 +56,7 @@ package final class CSVSink: SampleSink {
     reader.layout(layout)
     if !headerWritten { place(layout) }
     var fresh: [String] = []
-    for column in layout.shown where columns[column.name] == nil {
+    for column in layout.shown where columns[ExactText(column.name)] == nil {
       let instance = "\(layout.collector)[\(column.instance)]"
       let isNew = strangers.insert(instance).inserted
       if column.instance.isEmpty {
@@ -73,7 +73,7 @@ package final class CSVSink: SampleSink {
           + "\(fresh.count == 1 ? "is" : "are") not in the output; use --format ndjson or --record "
           + "to keep \(fresh.count == 1 ? "it" : "them")")
     }
-    places[layout.stream] = layout.shown.map { columns[$0.name] }
+    places[layout.stream] = layout.shown.map { columns[ExactText($0.name)] }
   }
 
   /// Of an earlier frame, what later rates are counted from.
@@ -152,9 +152,11 @@ package final class CSVSink: SampleSink {
     buffer.append(ascii: "\n")
   }
 
-  /// RFC 4180: quotes around what has a comma, a quote or a line break.
+  /// RFC 4180: quotes around what has a comma, a quote or a line break. Bytes that are no UTF-8
+  /// are written as `OSText.written` has them.
   package static func quoted(_ text: String) -> String {
     // By scalars: with an accent behind it a quote is another character, and still a quote.
+    let text = OSText.written(text)
     let scalars = text.unicodeScalars
     guard scalars.contains(where: { $0 == "," || $0 == "\"" || $0 == "\n" || $0 == "\r" }) else {
       return text

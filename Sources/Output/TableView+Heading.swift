@@ -63,7 +63,7 @@ extension TableView {
   /// its end tells it apart.
   static func cut(_ name: String, to width: Int, _ ellipsis: Character) -> String {
     guard name.count > width else { return name }
-    return name.hasPrefix("/")
+    return name.begins("/")
       ? "\(ellipsis)\(name.suffix(width - 1))" : "\(name.prefix(width - 1))\(ellipsis)"
   }
 

@@ -1,3 +1,5 @@
+import SampleModel
+
 /// Bytes of text under construction. Numbers never depend on a locale.
 package struct TextBuffer {
   package private(set) var bytes: [UInt8] = []
@@ -129,12 +131,16 @@ package struct TextBuffer {
   private static func isPlain(_ text: Span<UInt8>) -> Bool {
     for index in text.indices {
       let byte = text[index]
-      if byte < 32 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { return false }
+      // 0xEE begins what may stand for a byte that is no UTF-8.
+      if byte < 32 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0xEE {
+        return false
+      }
     }
     return true
   }
 
-  /// Appends a JSON string with its quotes (RFC 8259, 7).
+  /// Appends a JSON string with its quotes (RFC 8259, 7); bytes that are no UTF-8 as
+  /// `OSText.written` has them.
   package mutating func append(json text: String) {
     append(ascii: "\"")
     // Nearly every text is such that nothing in it needs a backslash.
@@ -145,7 +151,7 @@ package struct TextBuffer {
       return
     }
     bytes.removeLast(bytes.count - start)
-    for byte in text.utf8 {
+    for byte in OSText.written(text).utf8 {
       switch byte {
       case UInt8(ascii: "\""): append("\\\"")
       case UInt8(ascii: "\\"): append("\\\\")

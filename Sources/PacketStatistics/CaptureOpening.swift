@@ -25,7 +25,7 @@ import SampleModel
       _ interface: String, _ options: CaptureOptions, _ notes: inout [String]
     ) throws(LBError) -> Handle {
       var message = [CChar](repeating: 0, count: PcapFunctions.errorSize)
-      guard let handle = unsafe create(interface, &message) else {
+      guard let handle = unsafe create(interface.osCString, &message) else {
         throw LBError(.collectorUnavailable, "--packets \(interface): cannot be opened")
       }
       func fail(_ category: ErrorCategory, _ reason: String) -> LBError {

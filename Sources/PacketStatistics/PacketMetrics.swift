@@ -217,10 +217,10 @@ package enum AddressText {
     }
   }
 
-  /// The first 16 letters of a name in two words.
+  /// The first 16 bytes of a name in two words.
   package static func words(_ name: String) -> (UInt64, UInt64) {
     var words: (UInt64, UInt64) = (0, 0)
-    for (place, letter) in name.utf8.prefix(16).enumerated() {
+    for (place, letter) in OSText.bytes(name).prefix(16).enumerated() {
       if place < 8 {
         words.0 |= UInt64(letter) << UInt64(place * 8)
       } else {

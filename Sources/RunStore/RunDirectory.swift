@@ -15,7 +15,7 @@ package struct RunDirectory: Sendable {
   package static func standard(environment: [String: String]) -> RunDirectory {
     let data: String
     var isOfUnsetHome = false
-    if let given = environment["XDG_DATA_HOME"], given.hasPrefix("/") {
+    if let given = environment["XDG_DATA_HOME"], given.begins("/") {
       data = given
     } else {
       data = home(environment) + "/.local/share"
@@ -40,6 +40,7 @@ package struct RunDirectory: Sendable {
 
   /// Makes the directory if it is not there.
   package func create() throws(LBError) {
+    try StorePath.check(path)
     let failure = Self.make(path)
     guard failure != 0 else { return }
     let home =
@@ -53,7 +54,7 @@ package struct RunDirectory: Sendable {
   /// Makes a directory and what is missing above it; gives the errno of what went wrong, or 0.
   private static func make(_ path: String) -> Int32 {
     let reason = makeLast(path)
-    guard reason == ENOENT, let slash = path.dropLast().utf8.lastIndex(of: UInt8(ascii: "/")),
+    guard reason == ENOENT, let slash = path.unicodeScalars.dropLast().lastIndex(of: "/"),
       slash != path.startIndex
     else { return reason }
     let failure = make(String(path[..<slash]))
@@ -111,6 +112,7 @@ package struct RunDirectory: Sendable {
   /// Files here, newest first by the time in their names' ids. No directory yet means no runs;
   /// one that cannot be read is an error.
   package func files() throws(LBError) -> [String] {
+    try StorePath.check(path)
     guard FileManager.default.fileExists(atPath: path) else {
       if unsafe access(path, F_OK) != 0, errno == EACCES { throw unreadable("Permission denied") }
       return []
@@ -157,12 +159,13 @@ package struct RunDirectory: Sendable {
 
   /// The file that RUN means: a path, `last`, an id, a file here, or a unique prefix of an id.
   package func resolve(_ run: String) throws(LBError) -> String {
-    if run.utf8.contains(UInt8(ascii: "/")) || run.hasSuffix(".\(Self.fileExtension)"),
+    try StorePath.check(run)
+    if run.has("/") || run.hasSuffix(".\(Self.fileExtension)"),
       FileManager.default.fileExists(atPath: run)
     {
       return run
     }
-    if run.utf8.contains(UInt8(ascii: "/")) {
+    if run.has("/") {
       throw LBError(
         .configuration, "\(run): no such result file", context: ErrorContext(path: run))
     }
@@ -194,7 +197,7 @@ package struct RunDirectory: Sendable {
 
   /// The run id in a file's name.
   package static func id(ofFile path: String) -> String {
-    let name = path.split(separator: "/").last.map(String.init) ?? path
+    let name = path.parts("/").last.map(String.init) ?? path
     return name.hasSuffix(".\(fileExtension)")
       ? String(name.dropLast(fileExtension.count + 1)) : name
   }
@@ -222,8 +225,9 @@ package struct RunDirectory: Sendable {
     }
     do {
       try FileManager.default.removeItem(atPath: file)
-      let last = file.utf8.lastIndex(of: UInt8(ascii: "/"))
-      let slash = last.map { file.utf8.index(after: $0) } ?? file.startIndex
+      let slash =
+        file.unicodeScalars.lastIndex(of: "/").map { file.unicodeScalars.index(after: $0) }
+        ?? file.startIndex
       let own =
         ["-wal", "-shm", "-tail"].map { file + $0 }
         + [String(file[..<slash]) + Self.approvalName(ofFile: String(file[slash...]))]

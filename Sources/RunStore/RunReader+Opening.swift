@@ -13,12 +13,8 @@ extension RunReader {
   /// A FIFO or a device is no result, and the database would only say that it cannot be read.
   static func checkKind(_ path: String) throws(LBError) {
     var facts = stat()
-    guard unsafe stat(path, &facts) == 0, facts.st_mode & S_IFMT != S_IFDIR else {
-      throw LBError(
-        .configuration, "\(path): no such result file; lbsample runs list shows what there is",
-        context: ErrorContext(path: path))
-    }
-    guard facts.st_mode & S_IFMT == S_IFREG else { throw noResult(path, ": not a regular file") }
+    guard unsafe stat(path, &facts) == 0, facts.st_mode & S_IFMT != S_IFREG else { return }
+    throw noResult(path, ": not a regular file")
   }
 
   /// Whether the file begins as a database does: one that cannot be read at all, as some of /proc,

@@ -20,7 +20,7 @@ extension RunReader {
         runID: try row.value("id"), name: try row.value("name"), kind: try row.value("kind"),
         startUnixNanoseconds: try row.count("start_unix_ns"))
       // Files and folders are named by it.
-      guard !result.runID.utf8.contains(UInt8(ascii: "/")), !result.runID.contains("\0"),
+      guard !result.runID.has("/"), !result.runID.contains("\0"),
         result.runID.first.map({ $0 != "." && $0 != "-" }) ?? false
       else { throw DamagedRow(column: "id", row, reason: "it is no run's id") }
       result.status = isAbandoned ? .interrupted : try Self.status(row)

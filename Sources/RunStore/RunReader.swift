@@ -30,6 +30,7 @@ package final class RunReader {
   /// Opens a result file, whether it is closed, being recorded, or was left by a killed writer. One
   /// that lacks a table is refused, but where nothing is to be made of what is in it.
   package init(path: String, mayLackTables: Bool = false) throws(LBError) {
+    try StorePath.check(existing: path)
     self.path = path
     try Self.checkKind(path)
     try FreeDescriptors.check(for: path)

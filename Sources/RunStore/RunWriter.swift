@@ -57,6 +57,7 @@ package final class RunWriter: @unchecked Sendable {
     path: String, identity: Identity, host: [(name: String, value: String)],
     configuration: [ConfigurationEntry], labels: [String: String]
   ) throws(LBError) {
+    try StorePath.check(path)
     self.path = path
     runID = identity.runID
     try FreeDescriptors.check(for: path)
@@ -92,6 +93,7 @@ package final class RunWriter: @unchecked Sendable {
   /// Opens the file of a run that has ended early, to go on with it. The process that wrote it must
   /// be gone; from now on this one is its writer.
   package init(resuming path: String) throws(LBError) {
+    try StorePath.check(path)
     self.path = path
     maker = nil
     try FreeDescriptors.check(for: path)

@@ -61,13 +61,15 @@ package struct HostChange: Sendable, Hashable {
     case .governor:
       return directoryEntries(roots.sys("devices/system/cpu")).map {
         roots.sys("devices/system/cpu/\($0)/cpufreq/scaling_governor")
-      }.filter { unsafe access($0, F_OK) == 0 }.map { ($0, value) }
+      }.filter { unsafe access($0.osCString, F_OK) == 0 }.map { ($0, value) }
     case .turbo:
       // intel_pstate says what is forbidden, the others what is permitted.
       let pstate = roots.sys("devices/system/cpu/intel_pstate/no_turbo")
-      if unsafe access(pstate, F_OK) == 0 { return [(pstate, value == "off" ? "1" : "0")] }
+      if unsafe access(pstate.osCString, F_OK) == 0 {
+        return [(pstate, value == "off" ? "1" : "0")]
+      }
       let boost = roots.sys("devices/system/cpu/cpufreq/boost")
-      return unsafe access(boost, F_OK) == 0 ? [(boost, value == "off" ? "0" : "1")] : []
+      return unsafe access(boost.osCString, F_OK) == 0 ? [(boost, value == "off" ? "0" : "1")] : []
     }
   }
 }
@@ -187,17 +189,17 @@ package final class HostChanges {
       // Nobody is to change it meanwhile; several may want it as it is.
       let file = try hold(path)
       if !exclusive.contains(file) { try Self.lock(file, path, LOCK_SH) }
-      before = String(decoding: try SmallFile.read(path), as: UTF8.self).trimmed
+      before = OSText.string(try SmallFile.read(path)).trimmed
       if before == value { return }
       try Self.lock(file, path, LOCK_EX)
       exclusive.insert(file)
       // Nothing is noted of what may not be changed.
       _ = try OwnedDescriptor(open: path, O_WRONLY)
-      if before.contains("\n") || before.contains("\t") {
+      if before.has("\n") || before.has("\t") {
         throw SystemError("keeping what it says", errno: EINVAL, path: path)
       }
       let state = try openState()
-      try writeAll(Array("\(path)\t\(before)\n".utf8).span, to: state)
+      try writeAll(OSText.bytes("\(path)\t\(before)\n").span, to: state)
       fsync(state)
       isChanged = true
     } catch {
@@ -212,7 +214,7 @@ package final class HostChanges {
   /// The file of former values: a new one, or that of an earlier session of the run.
   private func openState() throws(SystemError) -> Int32 {
     if let state { return state }
-    if let reason = Trust.problem(ofDirectory: Self.folder(of: statePath)) {
+    if let reason = Trust.problem(ofDirectory: Directories.folder(of: statePath)) {
       throw SystemError(
         "open", errno: EINVAL, path: statePath,
         reason: "others could change what is to be put back (\(reason)); record elsewhere")
@@ -231,11 +233,6 @@ package final class HostChanges {
     let number = descriptors.add(file)
     state = number
     return number
-  }
-
-  private static func folder(of path: String) -> String {
-    path.utf8.lastIndex(of: UInt8(ascii: "/"))
-      .map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
   }
 
   /// Whether a former value is one of a setting that there is here.
@@ -280,13 +277,14 @@ package final class HostChanges {
   /// What stands in the file of former values; throws why it is not believed.
   private static func formerValues(_ statePath: String) throws(SystemError) -> String {
     let file = try OwnedDescriptor(open: statePath, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
-    let reason = Trust.problem(of: file) ?? Trust.problem(ofDirectory: folder(of: statePath))
+    let reason =
+      Trust.problem(of: file) ?? Trust.problem(ofDirectory: Directories.folder(of: statePath))
     if let reason {
       throw SystemError(
         "open", errno: EINVAL, path: statePath,
         reason: "not believed: \(reason); look at it, and remove it")
     }
-    return String(decoding: try SmallFile.read(file, statePath), as: UTF8.self)
+    return OSText.string(try SmallFile.read(file, statePath))
   }
 
   private static func restore(
@@ -305,8 +303,8 @@ package final class HostChanges {
     var restored: [String] = []
     var failures: [LBError] = []
     // The last change first: a file that was changed twice gets its first value.
-    for line in text.split(separator: "\n").reversed() {
-      let parts = line.split(separator: "\t", omittingEmptySubsequences: false).map(String.init)
+    for line in text.parts("\n").reversed() {
+      let parts = line.parts("\t", keepEmpty: true).map(String.init)
       guard parts.count == 2 else { continue }
       do throws(SystemError) {
         guard isSetting(parts[0], parts[1], roots) else {
@@ -324,7 +322,7 @@ package final class HostChanges {
             context: ErrorContext(path: parts[0], errno: error.errno)))
       }
     }
-    if failures.isEmpty { _ = unsafe unlink(statePath) }
+    if failures.isEmpty { _ = unsafe unlink(statePath.osCString) }
     return (restored, failures)
   }
 

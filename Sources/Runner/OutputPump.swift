@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import SampleModel
 import Synchronization
 
 /// What is kept of an output: its beginning and its end.
@@ -44,7 +45,7 @@ package struct KeptOutput: Sendable, Hashable {
     if last.count < total, let start = last.dropLast().firstIndex(of: UInt8(ascii: "\n")) {
       last = last[(start + 1)...]
     }
-    return String(decoding: last, as: UTF8.self)
+    return OSText.string(last)
   }
 }
 

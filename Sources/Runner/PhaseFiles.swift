@@ -64,7 +64,7 @@ struct PhaseFiles {
 
   /// Removes the directories that are empty now.
   func leave() {
-    _ = unsafe rmdir(folder)
-    _ = unsafe rmdir(root)
+    _ = unsafe rmdir(folder.osCString)
+    _ = unsafe rmdir(root.osCString)
   }
 }

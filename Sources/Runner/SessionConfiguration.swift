@@ -52,8 +52,7 @@ package struct SessionConfiguration: Sendable {
     for node in plan.certain {
       guard let specification = node.specification, specification.workspace == nil else { continue }
       let mayBeMade = makes || !specification.hooks.isEmpty
-      let isPath = specification.command.first?.utf8.contains(UInt8(ascii: "/")) == true
-      if mayBeMade, isPath { continue }
+      if mayBeMade, specification.command.first?.has("/") == true { continue }
       do throws(LBError) {
         _ = try WorkloadCommand.resolve(specification)
       } catch {

@@ -10,7 +10,7 @@ package enum WorkloadCommand {
         .configuration, "no command to run: put it behind --, as in: lbsample run -- sleep 1")
     }
     let searchPath =
-      specification.environment.last { $0.hasPrefix("PATH=") }.map { String($0.dropFirst(5)) }
+      specification.environment.last { $0.begins("PATH=") }.flatMap { $0.halves("=")?.back }
       ?? "/usr/local/bin:/usr/bin:/bin"
     do throws(CommandPath.Refusal) {
       return try CommandPath.resolve(

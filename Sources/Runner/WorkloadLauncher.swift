@@ -92,7 +92,7 @@ extension WorkloadOutput {
   /// Bytes that the file of an output has; 0 where it goes elsewhere.
   var bytesInFile: UInt64 {
     var facts = stat()
-    guard case .file(let path) = self, unsafe stat(path, &facts) == 0 else { return 0 }
+    guard case .file(let path) = self, unsafe stat(path.osCString, &facts) == 0 else { return 0 }
     return UInt64(bounded: Double(facts.st_size))
   }
 }

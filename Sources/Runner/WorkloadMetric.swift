@@ -20,10 +20,10 @@ package struct WorkloadMetric: Sendable, Hashable {
 
   /// Reads `NAME=PLACE` or `NAME[UNIT]=PLACE`; throws what is wrong with it, in words.
   package init(_ text: String, _ place: (String) -> Place) throws(WorkloadMetricError) {
-    guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")), equals != text.startIndex else {
+    guard let (front, back) = text.halves("="), !front.isEmpty else {
       throw WorkloadMetricError("expected NAME=… or NAME[UNIT]=…")
     }
-    var name = text[..<equals]
+    var name = front[...]
     var unit: Substring = ""
     if name.last == "]", let open = name.firstIndex(of: "[") {
       unit = name[name.index(after: open)...].dropLast()
@@ -34,7 +34,7 @@ package struct WorkloadMetric: Sendable, Hashable {
     else { throw WorkloadMetricError("a name has letters, digits and ._-") }
     self.name = "workload.\(name)"
     self.unit = String(unit)
-    self.place = place(String(text[text.utf8.index(after: equals)...]))
+    self.place = place(back)
     if case .pattern(let pattern) = self.place { _ = try Self.regex(pattern) }
     if case .json(let path) = self.place, JSONPath(path) == nil {
       throw WorkloadMetricError("expected a path such as jobs[0].read.iops")
@@ -97,7 +97,7 @@ package struct WorkloadMetric: Sendable, Hashable {
     let lines = end.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     for (number, bytes) in lines.enumerated().reversed() {
       for part in Self.parts(of: bytes) {
-        let line = String(decoding: part, as: UTF8.self)
+        let line = OSText.string(part)
         guard let match = line.firstMatch(of: regex) else { continue }
         let found = match.output.count > 1 ? match.output[1].substring : match.output[0].substring
         guard let found, let value = Double(decimal: found) else {

@@ -25,15 +25,17 @@ package struct WorkspacePlan: Sendable, Hashable {
 
   /// Reads `empty`, a directory, or `git:REPOSITORY` with `@REVISION`.
   package init(_ text: String) {
-    guard text.hasPrefix("git:") else {
+    guard text.begins("git:") else {
       content = text == "empty" ? .empty : .copy(text)
       return
     }
-    let rest = text.dropFirst(4)
+    let rest = text[text.unicodeScalars.index(text.startIndex, offsetBy: 4)...]
     // An @ may stand in an address too: a revision has no slash before it is over.
-    if let at = rest.lastIndex(of: "@"), !rest[at...].contains("/"), !rest[at...].contains(":") {
+    if let at = rest.unicodeScalars.lastIndex(of: "@"), !rest[at...].has("/"), !rest[at...].has(":")
+    {
       content = .git(
-        repository: String(rest[..<at]), revision: String(rest[rest.index(after: at)...]))
+        repository: String(rest[..<at]),
+        revision: String(rest[rest.unicodeScalars.index(after: at)...]))
     } else {
       content = .git(repository: String(rest), revision: nil)
     }

@@ -3,6 +3,7 @@ import LinuxSystem
 import Logging
 import RunStore
 @_exported public import Runner
+import SampleModel
 import Sampler
 @_exported public import SamplerKit
 
@@ -140,7 +141,7 @@ public enum WorkloadRunner {
           + "year, and a grace of at most a year")
     }
     var specification = RunSpecification(
-      name: request.command.first?.split(separator: "/").last.map(String.init) ?? "plan",
+      name: request.command.first?.parts("/").last.map(String.init) ?? "plan",
       command: request.command)
     specification.repetitions = request.repetitions
     specification.warmUps = request.warmUps

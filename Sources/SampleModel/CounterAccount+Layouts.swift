@@ -21,9 +21,9 @@ extension CounterAccount {
     isSettled = false
     guard lastTime != nil || !dormant.isEmpty else { return }
     for (place, column) in next.columns.enumerated() where !rules[place].isGauge {
-      if let old = dormant.removeValue(forKey: column.name) {
+      if let old = dormant.removeValue(forKey: ExactText(column.name)) {
         resume(place, column, old)
-      } else if column.startsAtZero, lastTime != nil, !started.contains(column.name) {
+      } else if column.startsAtZero, lastTime != nil, !started.contains(ExactText(column.name)) {
         known[place] = true
         whole[place] = isOpen
       }
@@ -57,7 +57,9 @@ extension CounterAccount {
     if let layout, let lastTime {
       noteAbsences(layout)
       if hasFrame {
-        for column in layout.columns where column.startsAtZero { started.insert(column.name) }
+        for column in layout.columns where column.startsAtZero {
+          started.insert(ExactText(column.name))
+        }
       }
       for (place, column) in layout.columns.enumerated()
       where known[place] && !rules[place].isGauge
@@ -66,7 +68,7 @@ extension CounterAccount {
         let kept = Kept(
           value: previous[place], time: times[place] ?? lastTime, base: base[place],
           isWhole: whole[place])
-        dormant[column.name] = Dormant(
+        dormant[ExactText(column.name)] = Dormant(
           kept: kept, suspect: suspects[place],
           row: column.metric.life == .kept ? nil : column.instance,
           wasAway: renewed.contains(place), identity: column.identity)

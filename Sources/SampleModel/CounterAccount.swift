@@ -76,7 +76,7 @@ package struct CounterAccount: Sendable {
   /// The last readings of counters that are below their high-water mark.
   private var below: [Int: UInt64] = [:]
   /// Counters that the layout in force does not have, by the names of their columns.
-  var dormant: [String: Dormant] = [:]
+  var dormant: [ExactText: Dormant] = [:]
   /// The columns that frames are reduced to; nil for all.
   private var places: [Int]?
   private var isOpening = false
@@ -85,7 +85,7 @@ package struct CounterAccount: Sendable {
   /// A frame of the layout in force was taken.
   var hasFrame = false
   /// Columns that start at zero, and were listed in a frame since nothing was known.
-  var started = Set<String>()
+  var started = Set<ExactText>()
   /// Counters whose device was away: their next reading is of another one.
   var renewed = Set<Int>()
   /// The columns whose reset the last frame has proved: at once, or since it was not taken back.

@@ -3,8 +3,8 @@ package enum Glob {
   /// Whether `pattern` matches the whole of `text`. Linear in practice: it backtracks to the last
   /// star only.
   package static func matches(_ pattern: String, _ text: String) -> Bool {
-    let pattern = Array(pattern.utf8)
-    let text = Array(text.utf8)
+    let pattern = OSText.bytes(pattern)
+    let text = OSText.bytes(text)
     var at = 0
     var position = 0
     var star: (pattern: Int, text: Int)?

@@ -14,10 +14,11 @@ struct InstanceGroups: Sendable {
     guard counters.contains(where: { $0.modulus == 0 }),
       counters.contains(where: { $0.modulus > 0 })
     else { return }
-    var known: [String: Int] = ["": -1]
+    var known = [ExactText(""): -1]
     numbers = layout.columns.map { column in
-      if let number = known[column.instance] { return number }
-      known[column.instance] = known.count
+      let instance = ExactText(column.instance)
+      if let number = known[instance] { return number }
+      known[instance] = known.count
       return known.count - 1
     }
   }

@@ -52,6 +52,17 @@ public struct Column: Sendable, Hashable {
   }
 }
 
+extension Column {
+  /// Whether all of it is the same, its names by their bytes: two names that Unicode calls equal
+  /// are two instances.
+  public static func == (one: Column, other: Column) -> Bool {
+    ExactText(one.name) == ExactText(other.name)
+      && ExactText(one.instance) == ExactText(other.instance) && one.metric == other.metric
+      && one.times == other.times && one.range == other.range && one.isSum == other.isSum
+      && one.identity == other.identity && one.startsAtZero == other.startsAtZero
+  }
+}
+
 /// The ordered columns of one collector at one time.
 ///
 /// Hotplug makes a new layout with the next epoch; a column never changes its place within one.
@@ -297,7 +308,8 @@ package struct RecordValue: Sendable, Equatable {
         values.removeLast()
       }
       let bytes = (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }.prefix { $0 != 0 }
-      text += String(decoding: bytes, as: UTF8.self)
+      // A character may begin in one word and end in the next.
+      text = OSText.string(OSText.bytes(text) + bytes)
       values.append(RecordValue(name: field.name, content: .text(text)))
     }
     return values

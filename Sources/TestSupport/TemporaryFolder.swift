@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import SampleModel
 
 /// A folder that is there while the value is, with its contents.
 package final class TemporaryFolder: Sendable {
@@ -21,42 +22,43 @@ package final class TemporaryFolder: Sendable {
   /// The path of `name` in it.
   package func file(_ name: String) -> String { path + "/" + name }
 
-  /// Writes a file, with the folders on its way.
+  /// Writes a file, with the folders on its way. Names and text may have bytes that are no UTF-8
+  /// (`OSText`).
   @discardableResult
   package func write(_ name: String, _ text: String) throws -> String {
     var folder = path
-    for part in name.split(separator: "/").dropLast() {
+    for part in name.parts("/").dropLast() {
       folder += "/" + part
-      unsafe mkdir(folder, 0o755)
+      unsafe mkdir(folder.osCString, 0o755)
     }
     let target = file(name)
     let output = try OwnedDescriptor(open: target, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o644)
-    try writeAll(Array(text.utf8).span, to: output.number)
+    try writeAll(OSText.bytes(text).span, to: output.number)
     return target
   }
 
   /// Gives a file another name, in the place of the one that has it.
   package func move(_ name: String, to other: String) throws {
-    guard unsafe rename(file(name), file(other)) == 0 else {
+    guard unsafe rename(file(name).osCString, file(other).osCString) == 0 else {
       throw SystemError("rename", errno: errno, path: file(name))
     }
   }
 
   /// Removes a file.
   package func delete(_ name: String) throws {
-    guard unsafe unlink(file(name)) == 0 else {
+    guard unsafe unlink(file(name).osCString) == 0 else {
       throw SystemError("unlink", errno: errno, path: file(name))
     }
   }
 
   private static func remove(_ path: String) {
     var status = stat()
-    guard unsafe lstat(path, &status) == 0 else { return }
+    guard unsafe lstat(path.osCString, &status) == 0 else { return }
     if status.st_mode & S_IFMT == S_IFDIR {
       for name in directoryEntries(path) { remove(path + "/" + name) }
-      unsafe rmdir(path)
+      unsafe rmdir(path.osCString)
     } else {
-      unsafe unlink(path)
+      unsafe unlink(path.osCString)
     }
   }
 }

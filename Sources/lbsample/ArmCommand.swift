@@ -165,6 +165,7 @@ struct ArmCommand: ParsableCommand {
       let container = try decoder.container(keyedBy: Key.self)
       request = try container.decode(String.self, forKey: .request)
       label = try container.decodeIfPresent(String.self, forKey: .label)
+        .map { OSText.string($0.utf8) }
       name = try container.decodeIfPresent(String.self, forKey: .name)
     }
   }

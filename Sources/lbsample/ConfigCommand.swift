@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LinuxSystem
 import Output
 import SampleModel
 
@@ -26,7 +27,7 @@ struct ConfigShow: ParsableCommand {
 
   func run() throws {
     try Formats.check(format, of: ["text", "json"])
-    let environment = ProcessInfo.processInfo.environment
+    let environment = ProgramEnvironment.variables
     let file = try ConfigurationFile.find(explicit: config, environment: environment)
     let settings = try Settings(file: file, environment: environment, commandLine: [])
     if format == "json" {
@@ -46,7 +47,7 @@ struct ConfigCheck: ParsableCommand {
   var file: String?
 
   func run() throws {
-    let environment = ProcessInfo.processInfo.environment
+    let environment = ProgramEnvironment.variables
     let found = try ConfigurationFile.find(explicit: file, environment: environment)
     _ = try Settings(file: found, environment: environment, commandLine: [])
     let name = found?.path ?? "no file: the defaults"

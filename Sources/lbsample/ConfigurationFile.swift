@@ -36,7 +36,7 @@ struct ConfigurationFile {
   /// The file at `path`, opened once and judged by its descriptor; nil where there is none, and
   /// where it is passed over, which is said.
   private static func found(_ path: String, _ flags: Int32) throws(LBError) -> Self? {
-    let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
+    let folder = Directories.folder(of: path)
     let file: OwnedDescriptor
     do throws(SystemError) {
       file = try OwnedDescriptor(open: path, O_RDONLY | O_NONBLOCK | flags)
@@ -59,7 +59,7 @@ struct ConfigurationFile {
   }
 
   private static func ignore(_ path: String, _ reason: String) {
-    Console.say("lbsample: ignoring \(path.hasPrefix("/") ? "" : "./")\(path): \(reason)")
+    Console.say("lbsample: ignoring \(path.begins("/") ? "" : "./")\(path): \(reason)")
   }
 
   /// Checks a file, which is called `path`, against the schema.
@@ -125,7 +125,7 @@ struct ConfigurationFile {
       problems.append("\(path):\(line): \(name) has the wrong type: expected \(form)")
       return
     }
-    entries.append(Entry(name: name, value: text, line: line))
+    entries.append(Entry(name: name, value: OSText.string(text.utf8), line: line))
   }
 
   /// Lines on which sections and keys stand: the parser does not keep them.

@@ -42,7 +42,7 @@ enum Console {
 
   /// Bytes of anybody's text as a terminal may have them.
   static func shown(_ bytes: some Collection<UInt8>) -> [UInt8] {
-    Array(String(decoding: bytes, as: UTF8.self).shown.utf8)
+    Array(OSText.string(bytes).shown.utf8)
   }
 
   /// Writes bytes to a descriptor; a failure is a resultPersistence error that carries the errno.
@@ -75,7 +75,7 @@ enum Console {
   }
 
   private static let assumedSize: (columns: Int, rows: Int) = {
-    let environment = ProcessInfo.processInfo.environment
+    let environment = ProgramEnvironment.variables
     func number(_ name: String, or standard: Int) -> Int {
       let number = environment[name].flatMap { UInt16($0) } ?? 0
       return number > 0 ? Int(number) : standard
@@ -195,11 +195,11 @@ enum FreeSpace {
   static func hint(_ errno: Int32, _ path: String) -> String {
     var file = stat()
     // /dev/full has none.
-    guard errno == ENOSPC || errno == EDQUOT, unsafe stat(path, &file) == 0,
+    guard errno == ENOSPC || errno == EDQUOT, unsafe stat(path.osCString, &file) == 0,
       file.st_mode & S_IFMT == S_IFREG
     else { return "" }
     var facts = statvfs()
-    guard unsafe statvfs(path, &facts) == 0 else { return "" }
+    guard unsafe statvfs(path.osCString, &facts) == 0 else { return "" }
     return " (\(UInt64(facts.f_bavail) * UInt64(facts.f_frsize)) bytes free)"
   }
 }

@@ -191,8 +191,8 @@ struct HostExamination {
 
   private func tracefs() -> Finding {
     let path = roots.sys("kernel/tracing/events")
-    let isMounted = FileManager.default.fileExists(atPath: path)
-    let isReadable = FileManager.default.isReadableFile(atPath: path)
+    let isMounted = Directories.exists(path)
+    let isReadable = Directories.isReadable(path)
     return Finding(
       subject: "tracepoints", verdict: isReadable ? .permitted : isMounted ? .denied : .absent,
       detail: isReadable

@@ -1,4 +1,3 @@
-import Foundation
 import LinuxSystem
 import Runner
 import SampleModel
@@ -27,10 +26,8 @@ struct EnvironmentMask: Sendable {
 
   /// `NAME=value` as it may be written.
   func masked(_ pair: String) -> String {
-    guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")), hides(pair[..<equals]) else {
-      return pair
-    }
-    return "\(pair[..<equals])=\(Self.text)"
+    guard let (name, _) = pair.halves("="), hides(name) else { return pair }
+    return "\(name)=\(Self.text)"
   }
 
   /// The arguments of `run` as they may be written: what stands behind --env.
@@ -43,8 +40,8 @@ struct EnvironmentMask: Sendable {
       if isValue { return masked(argument) }
       isOver = argument == "--"
       let option = "--env="
-      return argument.hasPrefix(option)
-        ? option + masked(String(argument.dropFirst(option.count))) : argument
+      return argument.begins(option)
+        ? option + masked(String(argument.unicodeScalars.dropFirst(option.utf8.count))) : argument
     }
   }
 
@@ -71,12 +68,9 @@ struct EnvironmentMask: Sendable {
   /// The variables of a run that is gone on with: a value that was hidden is taken from our own
   /// environment, which has to have it.
   static func restored(_ pairs: [String]) throws(LBError) -> [String] {
-    let own = ProcessInfo.processInfo.environment
+    let own = ProgramEnvironment.variables
     return try pairs.map { pair throws(LBError) -> String in
-      guard let equals = pair.utf8.firstIndex(of: UInt8(ascii: "=")),
-        pair[equals...] == "=\(text)"
-      else { return pair }
-      let name = String(pair[..<equals])
+      guard let (name, hidden) = pair.halves("="), hidden == text else { return pair }
       guard let value = own[name] else {
         throw LBError(
           .configuration,

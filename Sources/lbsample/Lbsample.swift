@@ -88,7 +88,7 @@ struct Lbsample: ParsableCommand {
   }
 
   /// Short options that take a value.
-  private static let shortWithValue: Set<Character> = [
+  private static let shortWithValue: Set<Unicode.Scalar> = [
     "i", "c", "o", "p", "r", "w", "e", "C", "G", "L",
   ]
 
@@ -100,13 +100,23 @@ struct Lbsample: ParsableCommand {
       if argument == "--" { isOver = true }
       guard !isOver else { return [argument] }
       if argument == "--ignore-failure" { return ["--ignore-failure=all"] }
-      let letter = argument.dropFirst().first
-      let value = argument.dropFirst(2)
-      guard argument.first == "-", let letter, shortWithValue.contains(letter),
-        let first = value.first, first != "="
+      if let (name, value) = marked(argument) { return [name, value] }
+      let scalars = argument.unicodeScalars
+      let value = scalars.dropFirst(2)
+      guard scalars.first == "-", let letter = scalars.dropFirst().first,
+        shortWithValue.contains(letter), let first = value.first, first != "="
       else { return [argument] }
       return ["-\(letter)", String(value)]
     }
+  }
+
+  /// `--name=value` as two arguments where the value begins with a combining mark: with that the
+  /// parser takes the equals sign for another character.
+  private static func marked(_ argument: String) -> (name: String, value: String)? {
+    guard argument.begins("--"), let (name, value) = argument.halves("="),
+      argument.prefix(while: { $0 != "=" }).utf8.count > name.utf8.count
+    else { return nil }
+    return (name, value)
   }
 
   /// The command that the arguments name, with its options.
@@ -198,26 +208,5 @@ struct Lbsample: ParsableCommand {
       }
     }
     return failure.exitCode
-  }
-}
-
-/// JSON for programs: keys sorted, slashes plain.
-enum JSONText {
-  static func encode(_ value: some Encodable, pretty: Bool = false) throws(LBError) -> String {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting =
-      pretty
-      ? [.sortedKeys, .withoutEscapingSlashes, .prettyPrinted]
-      : [.sortedKeys, .withoutEscapingSlashes]
-    do {
-      return String(decoding: try encoder.encode(value), as: UTF8.self)
-    } catch {
-      // The error itself has all of the value in it.
-      let reason = (error as? EncodingError).flatMap { failure -> String? in
-        guard case .invalidValue(_, let context) = failure else { return nil }
-        return context.debugDescription
-      }
-      throw LBError(.internal, "\(type(of: value)) has no JSON: \(reason ?? "\(error)")")
-    }
   }
 }

@@ -48,10 +48,9 @@ struct NamedFiles {
       guard Directories.isRegularFile(real) else { return nil }
       return Directories.identity(real).map { "\($0.device) \($0.inode)" }
     }
-    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
-    let start = slash.map { path.utf8.index(after: $0) } ?? path.startIndex
-    let name = path[start...]
-    let folder = slash == nil ? "." : String(path[..<start])
+    let slash = path.unicodeScalars.lastIndex(of: "/")
+    let name = path[(slash.map { path.unicodeScalars.index(after: $0) } ?? path.startIndex)...]
+    let folder = slash.map { String(path[...$0]) } ?? "."
     return "\(Directories.real(folder) ?? folder)/\(name)"
   }
 }

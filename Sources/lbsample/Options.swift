@@ -293,9 +293,7 @@ struct MountOptions: ParsableArguments {
   /// Throws where another /proc was named and is not there. A host without /sys has its /proc.
   func check() throws(LBError) {
     guard procRoot != "/proc" else { return }
-    var isDirectory: ObjCBool = false
-    let exists = unsafe FileManager.default.fileExists(atPath: procRoot, isDirectory: &isDirectory)
-    guard exists, isDirectory.boolValue else {
+    guard Directories.isDirectory(procRoot) else {
       throw LBError(.configuration, "--proc-root \(procRoot): no such directory")
     }
   }
@@ -344,7 +342,7 @@ struct SamplingOptions: ParsableArguments {
   /// The settings in force with these command-line overrides.
   func settings(_ overrides: [(String, String, String)]) throws(LBError) -> Settings {
     try mounts.check()
-    let environment = ProcessInfo.processInfo.environment
+    let environment = ProgramEnvironment.variables
     let file = try ConfigurationFile.find(explicit: config, environment: environment)
     return try Settings(
       file: file, environment: environment, commandLine: self.overrides + overrides)

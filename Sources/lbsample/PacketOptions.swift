@@ -79,7 +79,7 @@ struct PacketOptions: ParsableArguments {
       }
       return nil
     }
-    return try read(interfaces.split(separator: ",").map(String.init), top: flows)
+    return try read(interfaces.parts(",").map(String.init), top: flows)
   }
 
   /// How the packets of `--packets-file` are read.

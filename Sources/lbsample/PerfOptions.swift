@@ -114,7 +114,7 @@ struct PerfOptions: ParsableArguments {
       chosen = set
     }
     if let groups {
-      let found = try groups.split(separator: ",").map { path throws(LBError) in
+      let found = try groups.parts(",").map { path throws(LBError) in
         guard let group = ControlGroup(String(path), around.roots) else {
           throw LBError(
             .configuration,

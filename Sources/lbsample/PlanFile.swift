@@ -24,7 +24,7 @@ final class PlanFiles: PlanSource {
 
   private static func values(_ table: TOMLTable) -> [String: PlanValue] {
     var values: [String: PlanValue] = [:]
-    for key in table.keys { values[key] = table[key].flatMap(value) }
+    for key in table.keys { values[OSText.string(key.utf8)] = table[key].flatMap(value) }
     return values
   }
 
@@ -36,7 +36,7 @@ final class PlanFiles: PlanSource {
       // have and no setting takes for a number.
       return number.isFinite ? .number(number) : .text("\(number)")
     }
-    if let text = value.string { return .text(text) }
+    if let text = value.string { return .text(OSText.string(text.utf8)) }
     if let list = value.array { return .list(list.compactMap(Self.value)) }
     if let table = value.table { return .table(values(table)) }
     return .text("\(value)")

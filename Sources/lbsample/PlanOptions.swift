@@ -45,7 +45,7 @@ struct PlanOptions: ParsableArguments {
   func title() throws(LBError) -> String? {
     guard let plan else { return nil }
     if case .text(let name)? = try PlanFiles().plan(at: plan).settings["name"] { return name }
-    let file = plan.split(separator: "/").last.map(String.init) ?? plan
+    let file = plan.parts("/").last.map(String.init) ?? plan
     return file.hasSuffix(".toml") ? String(file.dropLast(5)) : file
   }
 
@@ -109,7 +109,7 @@ struct PlanOptions: ParsableArguments {
       }
       whole = try files.plan(at: plan, ofAnyKind: true)
       scope.includes = [Directories.real(plan) ?? plan]
-      scope.directory = plan.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(plan[..<$0]) }
+      scope.directory = plan.unicodeScalars.lastIndex(of: "/").map { String(plan[..<$0]) }
     } else {
       whole = try commandLine(command, matrix)
     }
@@ -128,7 +128,7 @@ struct PlanOptions: ParsableArguments {
     var parts = files.plans
     if plan == nil { parts["command line"] = whole }
     return Resolved(
-      root: root, definition: try JSONText.encode(parts.mapValues { mask.masked(plan: $0) }),
+      root: root, definition: try JSONText.stored(parts.mapValues { mask.masked(plan: $0) }),
       mistakes: files.texts(planner.problems.forgiven, in: plan ?? "command line"))
   }
 
@@ -167,7 +167,7 @@ struct PlanOptions: ParsableArguments {
   }
 
   private static func name(_ words: [String]) -> String {
-    let base = words[0].split(separator: "/").last.map(String.init) ?? "command"
+    let base = words[0].parts("/").last.map(String.init) ?? "command"
     let plain = String(base.map { ParameterMatrix.isName("\($0)") ? $0 : "-" })
     return plain.isEmpty ? "command" : plain
   }
@@ -181,7 +181,7 @@ struct PlanOptions: ParsableArguments {
     }
     for text in lists {
       let (name, values) = try Self.pair(text, "--parameter-list")
-      let list = values.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+      let list = values.parts(",", keepEmpty: true).map(String.init)
       try add("--parameter-list", name, list)
     }
     for text in scans {
@@ -204,9 +204,9 @@ struct PlanOptions: ParsableArguments {
   private static func pair(
     _ text: String, _ option: String
   ) throws(LBError) -> (String, String) {
-    guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")), equals != text.startIndex else {
+    guard let (name, value) = text.halves("="), !name.isEmpty else {
       throw LBError(.configuration, "\(option) \(text): expected NAME=…")
     }
-    return (String(text[..<equals]), String(text[text.utf8.index(after: equals)...]))
+    return (name, value)
   }
 }

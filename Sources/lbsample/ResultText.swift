@@ -1,6 +1,8 @@
+import SampleModel
 import Yams
 
-/// Results and plans for programs: the same keys in JSON and in YAML.
+/// Results and plans for programs: the same keys in JSON and in YAML, and in both bytes that are no
+/// UTF-8 as `OSText.written` has them.
 enum ResultText {
   static let formats = ["text", "json", "yaml"]
 
@@ -10,7 +12,27 @@ enum ResultText {
     let encoder = YAMLEncoder()
     encoder.options.sortKeys = true
     encoder.options.allowUnicode = true
-    return try encoder.encode(value)
+    let text = try encoder.encode(value)
+    guard text.utf8.contains(where: { $0 == 0xEE || $0 == UInt8(ascii: "\\") }),
+      let node = try compose(yaml: text)
+    else { return text }
+    return try serialize(node: written(node), allowUnicode: true)
+  }
+
+  /// A value with each of its texts as `OSText.written` has it.
+  private static func written(_ node: Node) -> Node {
+    switch node {
+    case .scalar(var scalar):
+      let text = OSText.written(scalar.string)
+      if text != scalar.string { scalar.string = text }
+      return .scalar(scalar)
+    case .sequence(let list):
+      return .sequence(Node.Sequence(list.map(written), list.tag, list.style))
+    case .mapping(let table):
+      return .mapping(
+        Node.Mapping(table.map { (written($0.key), written($0.value)) }, table.tag, table.style))
+    case .alias: return node
+    }
   }
 
   /// The format that a file's name asks for.

@@ -85,9 +85,9 @@ struct RunCommand: ParsableCommand {
       files.reads("--resume", record.path)
       try files.check()
       // Files that are named now are meant from here; the command goes on where it was.
-      let here = FileManager.default.currentDirectoryPath
+      let here = Directories.current
       func absolute(_ path: String?) -> String? {
-        path.map { $0 == "-" || $0.hasPrefix("/") ? $0 : "\(here)/\($0)" }
+        path.map { $0 == "-" || $0.begins("/") ? $0 : "\(here)/\($0)" }
       }
       let (resultFile, logFile) = (absolute(resultFile), absolute(log.logFile))
       let eventFile = absolute(events.events)
@@ -344,9 +344,9 @@ struct RunCommand: ParsableCommand {
     let own = mask.masked(arguments: Array(arguments.drop { $0 != "run" }.dropFirst()))
     return [
       ConfigurationEntry(
-        key: "command.arguments", value: try JSONText.encode(own), origin: "command line"),
+        key: "command.arguments", value: try JSONText.stored(own), origin: "command line"),
       ConfigurationEntry(
-        key: "command.directory", value: FileManager.default.currentDirectoryPath,
+        key: "command.directory", value: Directories.current,
         origin: "command line"),
     ]
   }

@@ -21,7 +21,7 @@ struct RunRecord {
       let settings = try sampling.settings([])
       let found = try RunsLocation.directory(store, settings).resolve(name)
       // The directory will be another one.
-      path = URL(fileURLWithPath: found).path
+      path = Directories.absolute(found)
       try RunsLocation.checkOwner(path, force: force, "--resume would execute its command as you")
       let reader = try RunReader(path: path)
       defer { reader.close() }
@@ -56,7 +56,7 @@ struct RunRecord {
           context: ErrorContext(path: path), causes: ["\(error)"])
       }
       let directory = try entry("command.directory")
-      guard FileManager.default.changeCurrentDirectoryPath(directory) else {
+      guard Directories.change(to: directory) else {
         throw LBError(
           .configuration, "\(directory), where the run was begun, cannot be gone to",
           context: ErrorContext(path: directory))
@@ -152,7 +152,8 @@ struct RunRecord {
     return Set(old.keys).union(new.keys).sorted().compactMap { key in
       // A run of an earlier version does not have every key there is.
       let before = old[key] ?? SettingsSchema.key(key)?.standard
-      guard before != new[key], !mayDiffer.contains(key) else { return nil }
+      guard before.map(ExactText.init) != new[key].map(ExactText.init), !mayDiffer.contains(key)
+      else { return nil }
       if key == "plan.definition" { return "the plan is another one now" }
       return "\(key) was \(old[key] ?? "not set") and is \(new[key] ?? "not set")"
     }

@@ -37,7 +37,7 @@ struct RunsBundle: ParsableCommand {
     let target = output ?? "\(name).tar.gz"
     let archive = try Self.create(target)
     var isPacked = false
-    defer { if !isPacked { _ = unsafe unlink(target) } }
+    defer { if !isPacked { _ = unsafe unlink(target.osCString) } }
     let staging = FileManager.default.temporaryDirectory
       .appendingPathComponent("lbsample-\(UUID().uuidString)")
     defer {
@@ -74,10 +74,10 @@ struct RunsBundle: ParsableCommand {
     }
     var files: [(String, String)] = [
       ("result.json", try ResultText.encode(result, "json")),
-      ("summary.txt", RunReport.text(result, all: true)),
-      ("journal.txt", RunsShow.text(try reader.journal(run: result.runID))),
-      ("configuration.txt", configuration.joined()),
-      ("doctor.txt", DoctorCommand.text(findings)),
+      ("summary.txt", RunReport.text(result, all: true).shown),
+      ("journal.txt", RunsShow.text(try reader.journal(run: result.runID)).shown),
+      ("configuration.txt", configuration.joined().shown),
+      ("doctor.txt", DoctorCommand.text(findings).shown),
     ]
     files.append(
       (

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LinuxSystem
 import Output
 import RunStore
 import SampleModel
@@ -16,7 +17,7 @@ struct RunOptions: ParsableArguments {
   var config: String?
 
   func directory() throws(LBError) -> RunDirectory {
-    let environment = ProcessInfo.processInfo.environment
+    let environment = ProgramEnvironment.variables
     let file = try ConfigurationFile.find(explicit: config, environment: environment)
     let settings = try Settings(file: file, environment: environment, commandLine: [])
     return RunsLocation.directory(store, settings)
@@ -231,7 +232,7 @@ struct RunsShow: ParsableCommand {
     var lines = ""
     let isOpen = [.running, .waiting].contains(result.status)
     if isOpen {
-      let name = reader.path.split(separator: "/").last ?? ""
+      let name = reader.path.parts("/").last ?? ""
       lines +=
         "note     recording in progress; the newest samples are in \(name)-wal and \(name)-tail\n"
     }

@@ -17,7 +17,7 @@ enum RunsLocation {
     if let given = options.runsDirectory { return RunDirectory(path: given) }
     let configured = settings["run.runs_dir"]
     return configured.isEmpty
-      ? .standard(environment: ProcessInfo.processInfo.environment)
+      ? .standard(environment: ProgramEnvironment.variables)
       : RunDirectory(path: configured)
   }
 }

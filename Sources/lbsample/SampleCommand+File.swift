@@ -20,7 +20,7 @@ extension SampleCommand {
     if let filter = options.filter { try file.filter(filter) }
     let stop = try ownErrors { () throws(SystemError) in try StopFlag() }
     guard let view = try view(plan.settings, host: [], stop: stop) else { return }
-    let name = path == "-" ? "stdin" : path.split(separator: "/").last.map(String.init) ?? path
+    let name = path == "-" ? "stdin" : path.parts("/").last.map(String.init) ?? path
     let outcome = try SavefileReplay(
       file, name: name, interval: plan.interval, options: options
     ).play(into: [view], limit: plan.limit)

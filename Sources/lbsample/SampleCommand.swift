@@ -360,7 +360,7 @@ enum TableStyle {
   static func current(
     _ settings: Settings, perCPU: Bool, isFile: Bool, cpuCount: Int?
   ) -> TableSink.Style {
-    let environment = ProcessInfo.processInfo.environment
+    let environment = ProgramEnvironment.variables
     let onTerminal = !isFile && Console.outputIsTerminal
     let colour =
       switch settings["sample.colour"] {

@@ -97,6 +97,6 @@ struct Settings {
   func flag(_ name: String) -> Bool { self[name] == "true" }
 
   func list(_ name: String) -> [String] {
-    self[name].split(separator: ",").map { $0.trimmed }.filter { !$0.isEmpty }
+    self[name].parts(",").map { $0.trimmed }.filter { !$0.isEmpty }
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import LinuxSystem
 import Output
 import RunStore
 import SampleModel
@@ -77,7 +78,11 @@ struct SuiteExport {
     _ attempt: AttemptResult, _ number: Int, _ workload: String, _ phase: PhaseResult
   ) throws {
     let place = "\(directory)/\(workload)/rep\(number)"
-    try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+    do throws(SystemError) { try Directories.make(place) } catch {
+      throw LBError(
+        .resultPersistence, "\(place): cannot be made a directory: \(error.reason)",
+        context: ErrorContext(path: place, errno: error.errno))
+    }
     let output = try attempt.bracket.map { try reader.output(bracket: $0) } ?? []
     let own = attempt.metrics.filter { $0.key.hasPrefix("workload.") }
     let outcome = Outcome(

@@ -122,7 +122,7 @@ struct WorkloadOptions: ParsableArguments {
       ("workload_output", output != nil),
       ("ignore_failure", ignoreFailure != nil), ("metric_missing", own.metricMissing != "fail"),
     ]
-    let names = environment.map { "env.\($0.prefix { $0 != "=" })" }
+    let names = environment.map { "env.\($0.halves("=")?.front ?? $0)" }
     return Set(given.filter(\.1).map(\.0)).union(hooks.given.keys.map(\.rawValue)).union(names)
   }
 
@@ -141,7 +141,7 @@ struct WorkloadOptions: ParsableArguments {
   func specification(
     _ settings: Settings, command: [String], title: String?
   ) throws(LBError) -> RunSpecification {
-    let base = title ?? command.first?.split(separator: "/").last.map(String.init) ?? "run"
+    let base = title ?? command.first?.parts("/").last.map(String.init) ?? "run"
     guard name != "" else { throw LBError(.configuration, "--name: empty; leave it out instead") }
     let plain = (name ?? base).map { character in
       character.isASCII && (character.isLetter || character.isNumber || "._+".contains(character))
@@ -171,24 +171,20 @@ struct WorkloadOptions: ParsableArguments {
     specification.showOutput = showOutput
     specification.configuration =
       settings.all + entries(EnvironmentMask(settings["run.mask"]))
-    specification.labels = try pairs(labels, option: "--label")
+    specification.labels = Dictionary(
+      try pairs(labels, option: "--label").map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
     specification.workloadCPUs = try Self.cpus(workloadCPUs)
     specification.user = try Self.user(user)
     specification.environment = Self.environment(
-      of: specification.user, try pairs(environment, option: "--env").map { ($0.key, $0.value) })
+      of: specification.user, try pairs(environment, option: "--env"))
     if let directory {
-      var isDirectory: ObjCBool = false
-      guard unsafe FileManager.default.fileExists(atPath: directory, isDirectory: &isDirectory),
-        isDirectory.boolValue
-      else { throw LBError(.configuration, "--chdir \(directory): no such directory") }
+      guard Directories.isDirectory(directory) else {
+        throw LBError(.configuration, "--chdir \(directory): no such directory")
+      }
       specification.directory = directory
     }
     if let input {
-      var isDirectory: ObjCBool = false
-      _ = unsafe FileManager.default.fileExists(atPath: input, isDirectory: &isDirectory)
-      if input != "inherit",
-        isDirectory.boolValue || !FileManager.default.isReadableFile(atPath: input)
-      {
+      if input != "inherit", Directories.isDirectory(input) || !Directories.isReadable(input) {
         throw LBError(
           .configuration, "--input \(input): no such readable file (or say inherit)")
       }
@@ -223,23 +219,21 @@ struct WorkloadOptions: ParsableArguments {
     }
   }
 
-  private func pairs(_ texts: [String], option: String) throws(LBError) -> [String: String] {
-    var pairs: [String: String] = [:]
-    for text in texts {
-      // By bytes: with a combining mark behind it, it is another character.
-      guard let equals = text.utf8.firstIndex(of: UInt8(ascii: "=")), equals != text.startIndex
-      else {
+  typealias Variable = (name: String, value: String)
+
+  private func pairs(_ texts: [String], option: String) throws(LBError) -> [Variable] {
+    try texts.map { text throws(LBError) in
+      guard let (name, value) = text.halves("="), !name.isEmpty else {
         throw LBError(.configuration, "\(option) \(text): expected NAME=VALUE")
       }
-      pairs[String(text[..<equals])] = String(text[text.utf8.index(after: equals)...])
+      return (name: name, value: value)
     }
-    return pairs
   }
 
   /// Under sudo the workload belongs to the user who called it.
   /// Who the workload is: who was asked for, of root by sudo who called it; nil for who we are.
   static func user(_ user: String?) throws(LBError) -> UserIdentity? {
-    let caller = ProcessInfo.processInfo.environment["SUDO_UID"]
+    let caller = ProgramEnvironment.variables["SUDO_UID"]
     guard let wanted = user ?? (getuid() == 0 ? caller : nil) else { return nil }
     guard let identity = UserIdentity(named: wanted) else {
       throw LBError(.configuration, "--user \(wanted): no such user on this host")
@@ -253,16 +247,16 @@ struct WorkloadOptions: ParsableArguments {
 
   /// Our environment as that user has it, with these variables.
   static func environment(
-    of user: UserIdentity?, _ variables: [(String, String)]
+    of user: UserIdentity?, _ variables: [Variable]
   ) -> [String] {
-    var environment = ProcessInfo.processInfo.environment
+    var own: [Variable] = []
     if let user {
-      environment["HOME"] = user.home
-      environment["USER"] = user.name
-      environment["LOGNAME"] = user.name
+      own = [
+        (name: "HOME", value: user.home), (name: "USER", value: user.name),
+        (name: "LOGNAME", value: user.name),
+      ]
     }
-    for (name, value) in variables { environment[name] = value }
-    return environment.map { "\($0.key)=\($0.value)" }.sorted()
+    return ProgramEnvironment.entries(with: own + variables)
   }
 
   private func ignoredFailures() throws(LBError) -> IgnoredFailures {

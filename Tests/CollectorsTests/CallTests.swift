@@ -70,6 +70,9 @@ import Testing
   @Test func anEscapedBlankIsABlank() {
     #expect(FilesystemsCollector.plain("/mnt/a\\040b\\134c") == "/mnt/a b\\c")
     #expect(FilesystemsCollector.plain("/mnt/a\\9") == "/mnt/a\\9")
+    // Bytes that are no UTF-8 stay what they are, and an escape may give one.
+    #expect(FilesystemsCollector.plain("/\u{EFFF}\\040\u{EFFE}") == "/\u{EFFF} \u{EFFE}")
+    #expect(FilesystemsCollector.plain("/\\377") == "/\u{EFFF}")
   }
 
   @Test func aTickIsTenMilliseconds() throws {

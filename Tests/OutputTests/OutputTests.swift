@@ -698,6 +698,41 @@ final class Lines {
     #expect(Int8(bounded: 127.4) == 127 && Int8(bounded: 127.6) == 127)
   }
 
+  @Test func anErrorOfSeveralRepetitionsStandsOnceWithTheirNumbers() {
+    var result = RunResult(runID: "x", name: "x", kind: "run", startUnixNanoseconds: 0)
+    func phase(_ name: String, _ repetitions: Int) -> PhaseResult {
+      var phase = PhaseResult(name: name, command: ["x"])
+      phase.repetitions = (0..<repetitions).map {
+        RepetitionResult(repetition: $0 + 1, warmUp: false)
+      }
+      return phase
+    }
+    func failed(_ text: String, _ phase: String, _ number: Int?, warmUp: Bool = false) -> LBError {
+      LBError(.workload, text).located(phase: phase, repetition: number, isWarmUp: warmUp)
+    }
+    func lines() -> [String] {
+      RunReport.text(result).split(separator: "\n").map(String.init).filter {
+        $0.hasPrefix("error")
+      }
+    }
+    result.phases = [phase("main", 7)]
+    result.errors =
+      [1, 2, 3, 7].map { failed("code 3", "main", $0) } + [failed("code 4", "main", 5)]
+      + [failed("code 3", "main", 1, warmUp: true), failed("hook", "main", nil)]
+    #expect(
+      lines() == [
+        "error    repetitions 1-3, 7: code 3", "error    repetition 5: code 4",
+        "error    warm-up 1: code 3", "error    hook",
+      ])
+    result.phases.append(phase("other", 1))
+    result.errors = [failed("code 3", "main", 2), failed("code 3", "other", 1)]
+    #expect(
+      lines() == ["error    main, repetition 2: code 3", "error    other, repetition 1: code 3"])
+    result.phases = [phase("other", 1)]
+    result.errors.removeFirst()
+    #expect(lines() == ["error    code 3"], "the only repetition needs no number")
+  }
+
   @Test func phasesAreComparedWithTheirUncertainty() {
     var result = RunResult(runID: "x", name: "x", kind: "run", startUnixNanoseconds: 0)
     func phase(_ name: String, _ wall: [UInt64]) -> PhaseResult {
@@ -730,6 +765,36 @@ final class Lines {
   @Test func quotesAreQuotedByScalars() {
     #expect(CSVSink.quoted("a\"\u{301}b") == "\"a\"\"\u{301}b\"")
     #expect(CSVSink.quoted("a\r\nb") == "\"a\r\nb\"" && CSVSink.quoted("plain") == "plain")
+  }
+
+  /// Two interfaces of which nothing but a byte that is no UTF-8 differs, the same spelt out, and
+  /// two that Unicode calls equal: five columns, in text that every reader takes.
+  @Test func namesThatAreNoUTF8StayApart() throws {
+    let names = ["\u{EFFF}", "\u{EFFE}", "\\xff", "\u{E9}", "e\u{301}", ",\u{301}"]
+    let layout = Layout(
+      collector: "net", stream: 0, epoch: 1,
+      columns: names.map { Column(collector: "net", metric: bytesIn, instance: $0) })
+    let headings = [#"\xff"#, #"\xfe"#, #"\\xff"#, "\u{E9}", "e\u{301}", ",\u{301}"].map {
+      "net.rx_bytes[\($0)]"
+    }
+    let lines = Lines()
+    let sink = CSVSink(reader: StreamReader(raw: true), writer: lines.write, notice: { _ in })
+    try sink.begin(meta())
+    try sink.layout(layout)
+    try send([1, 2, 3, 4, 5, 6], header(0), to: sink)
+    try send([1, 2, 3, 4, 5, 6], header(1), to: sink)
+    try sink.commit(watermark: .max)
+    let expected = (headings.dropLast() + ["\"\(headings[5])\""]).joined(separator: ",")
+    #expect(Array(lines.lines[0].utf8) == Array("time_ns,elapsed_ns,\(expected)".utf8))
+    #expect(lines.lines[1].hasSuffix(",1,2,3,4,5,6"))
+
+    var buffer = TextBuffer()
+    buffer.append(ascii: "{")
+    for name in names { buffer.member(name, name) }
+    buffer.append(ascii: "}")
+    #expect(String(validating: buffer.bytes, as: UTF8.self) != nil)
+    let text = String(decoding: buffer.bytes, as: UTF8.self)
+    #expect(text.hasPrefix(#"{"\\xff":"\\xff","\\xfe":"\\xfe","\\\\xff":"\\\\xff","#), "\(text)")
   }
 
   /// What lies between the edges of a repetition stands beside its metric, in no row of its own.

@@ -111,6 +111,8 @@ int lb_eventfd(void);
 // The program's arguments, its name first, and how many there are.
 int lb_argument_count(void);
 const char *lb_argument(int index);
+// An entry of environ(7), of those up to the first NULL.
+const char *lb_environment(int index);
 // Gives descriptors 0 to 2 that are closed to /dev/null, for reading: no file that is opened later gets
 // their numbers. 0 or errno.
 int lb_hold_standard_descriptors(void);

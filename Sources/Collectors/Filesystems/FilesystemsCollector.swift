@@ -47,8 +47,9 @@ struct FilesystemsCollector: Collector {
         let mountinfo = try OwnedDescriptor(open: context.roots.proc("self/mountinfo"), O_RDONLY)
         var notes: [String] = []
         let readable = mounts(context).compactMap { path -> (path: String, device: UInt64)? in
-          let device = unsafe path.withCString { path in
-            unsafe KernelCalls.fileSystem(path).flatMap { _ in unsafe KernelCalls.device(of: path) }
+          let name = path.osCString
+          let device = unsafe KernelCalls.fileSystem(name).flatMap { _ in
+            unsafe KernelCalls.device(of: name)
           }
           if device == nil { notes.append("filesystems: \(path) refuses statvfs: left out") }
           return device.map { (path, $0) }
@@ -70,19 +71,18 @@ struct FilesystemsCollector: Collector {
 
   /// Mount points, the first of each device (proc_pid_mountinfo(5)).
   private func mounts(_ context: CollectorContext) -> [String] {
-    let types = (SmallFile.text(context.roots.proc("filesystems")) ?? "").split(separator: "\n")
+    let types = (SmallFile.text(context.roots.proc("filesystems")) ?? "").parts("\n")
     let local = Set(types.filter { !$0.hasPrefix("nodev") }.map(\.trimmed))
       .union(Self.deviceless)
     var mounts: [(path: String, device: Substring)] = []
-    for line in (SmallFile.text(context.roots.proc("self/mountinfo")) ?? "").split(separator: "\n")
-    {
-      let words = line.split(separator: " ")
+    for line in (SmallFile.text(context.roots.proc("self/mountinfo")) ?? "").parts("\n") {
+      let words = line.parts(" ")
       guard words.count > 6, let dash = words.firstIndex(of: "-"), dash + 1 < words.count,
         local.contains(String(words[dash + 1]))
       else { continue }
       // What is mounted over another hides it.
       let path = Self.plain(words[4])
-      mounts.removeAll { $0.path == path }
+      mounts.removeAll { ExactText($0.path) == ExactText(path) }
       mounts.append((path, words[2]))
     }
     var devices = Set<Substring>()
@@ -92,7 +92,7 @@ struct FilesystemsCollector: Collector {
   /// A path whose blanks stand as octal escapes.
   static func plain(_ path: Substring) -> String {
     var bytes: [UInt8] = []
-    var rest = Array(path.utf8)[...]
+    var rest = OSText.bytes(path)[...]
     while let byte = rest.popFirst() {
       let digits = rest.prefix(3)
       if byte == UInt8(ascii: "\\"), digits.count == 3,
@@ -104,7 +104,7 @@ struct FilesystemsCollector: Collector {
         bytes.append(byte)
       }
     }
-    return String(decoding: bytes, as: UTF8.self)
+    return OSText.string(bytes)
   }
 }
 
@@ -125,7 +125,7 @@ private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
     mountinfo: consuming OwnedDescriptor, notes: [String]
   ) {
     self.mountinfo = mountinfo
-    unsafe paths = mounts.compactMap { unsafe strdup($0.path) }
+    unsafe paths = mounts.compactMap { unsafe strdup($0.path.osCString) }
     devices = mounts.map(\.device)
     super.init(
       decoder: decoder, readingWords: 3 + mounts.count * (2 + MountDecoder.fields), notes: notes)

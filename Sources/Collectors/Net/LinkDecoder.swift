@@ -87,7 +87,7 @@ final class LinkDecoder: RawDecoder {
   }
 
   private static func text(_ bytes: SIMD16<UInt8>) -> String {
-    String(decoding: bytes.indices.map { bytes[$0] }.prefix { $0 != 0 }, as: UTF8.self)
+    OSText.string(bytes.indices.map { bytes[$0] }.prefix { $0 != 0 })
   }
 
   /// Column number `column` of /proc/net/dev, as dev_seq_printf_stats adds it up

@@ -31,10 +31,10 @@ package enum Approval {
 
     /// The place of the run in `file`.
     init(ofRun file: String) throws(SystemError) {
-      let slash = file.utf8.lastIndex(of: UInt8(ascii: "/"))
+      let slash = file.unicodeScalars.lastIndex(of: "/")
       let folder = slash.map { String(file[..<$0]) } ?? "."
       directory = try OwnedDescriptor(open: folder.isEmpty ? "/" : folder, O_RDONLY | O_DIRECTORY)
-      let name = slash.map { String(file[file.utf8.index(after: $0)...]) } ?? file
+      let name = slash.map { String(file[file.unicodeScalars.index(after: $0)...]) } ?? file
       path = "/proc/self/fd/\(directory.number)/\(RunDirectory.approvalName(ofFile: name))"
     }
 
@@ -85,7 +85,7 @@ package enum Approval {
     while true {
       switch connection.next() {
       case .line(let answer):
-        let text = String(decoding: answer, as: UTF8.self)
+        let text = OSText.string(answer)
         guard !text.hasPrefix(refusal) else {
           throw LBError(.configuration, "\(file): \(text)", context: ErrorContext(path: file))
         }

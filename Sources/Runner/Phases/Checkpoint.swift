@@ -82,7 +82,7 @@ final class Checkpoint: PhaseLease {
       }
       return try note(.notice, "phase.checkpoint", "\(copy) is of an earlier session, and kept")
     }
-    guard !copy.hasPrefix(real + "/") else {
+    guard !copy.begins(real + "/") else {
       throw failed("the run's own files are in \(directory): keep them elsewhere (--runs-dir)")
     }
     guard Directories.bytes(real, limit: limit) <= limit else {
@@ -160,14 +160,14 @@ final class Checkpoint: PhaseLease {
   private func writeOrigin(_ name: String) -> LBError? {
     do throws(SystemError) {
       let file = try OwnedDescriptor(open: origin, O_WRONLY | O_CREAT | O_TRUNC, mode: 0o600)
-      try writeAll(Array(name.utf8).span, to: file.number)
+      try writeAll(OSText.bytes(name).span, to: file.number)
       return nil
     } catch {
       return failed("\(origin): \(error.reason)")
     }
   }
 
-  private func removeOrigin() { _ = unsafe unlink(origin) }
+  private func removeOrigin() { _ = unsafe unlink(origin.osCString) }
 
   private func note(_ level: Logger.Level, _ kind: String, _ message: String) throws(LBError) {
     try context.journal.record(level, kind, "\(phase): \(message)")

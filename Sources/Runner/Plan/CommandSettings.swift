@@ -36,7 +36,7 @@ package enum CommandSettings {
     take("grace", table.duration("grace"), \.grace)
     take("directory", table.text("directory").map(Optional.some), \.directory)
     for (name, value) in table.texts("env") ?? [:] where !pinned.contains("env.\(name)") {
-      specification.environment.removeAll { $0.hasPrefix("\(name)=") }
+      specification.environment.removeAll { $0.begins("\(name)=") }
       specification.environment.append("\(name)=\(value)")
     }
     if let text = table.text("input") {

@@ -90,15 +90,17 @@ package struct ParameterMatrix: Sendable, Hashable {
 
   /// `text` with a parameter's value for each `{name}`, in one pass: values are not looked into.
   package static func fill(_ text: String, _ parameters: [String: String]) -> String {
-    guard !parameters.isEmpty, text.contains("{") else { return text }
+    guard !parameters.isEmpty, text.has("{") else { return text }
     var filled = ""
     var rest = text[...]
-    while let open = rest.firstIndex(of: "{") {
+    while let open = rest.unicodeScalars.firstIndex(of: "{") {
       filled += rest[..<open]
-      let behind = rest[rest.index(after: open)...]
-      if let close = behind.firstIndex(of: "}"), let value = parameters[String(behind[..<close])] {
+      let behind = rest[rest.unicodeScalars.index(after: open)...]
+      if let close = behind.unicodeScalars.firstIndex(of: "}"),
+        let value = parameters[String(behind[..<close])]
+      {
         filled += value
-        rest = behind[behind.index(after: close)...]
+        rest = behind[behind.unicodeScalars.index(after: close)...]
       } else {
         filled += "{"
         rest = behind

@@ -188,7 +188,8 @@ package final class PlanTable {
 
   /// `text` with the value of each parameter for `{name}`; braces around anything else stay.
   package func filled(_ text: String) -> String {
-    for name in parameters.keys where text.contains("{\(name)}") {
+    for name in parameters.keys
+    where ParameterMatrix.fill(text, [name: ""]).utf8.count < text.utf8.count {
       problems.usedParameters.insert(name)
     }
     return ParameterMatrix.fill(text, parameters)
@@ -222,17 +223,18 @@ package enum CommandWords {
   package static func split(_ text: String) -> [String]? {
     var words: [String] = []
     var word: String?
-    var quote: Character?
-    var letters = text.makeIterator()
+    var quote: Unicode.Scalar?
+    // By scalars: with a combining mark behind it a blank or a quote is another character.
+    var letters = text.unicodeScalars.makeIterator()
     while let letter = letters.next() {
       switch (quote, letter) {
       case ("'", "'"), ("\"", "\""): quote = nil
-      case ("'", _): word?.append(letter)
+      case ("'", _): word?.unicodeScalars.append(letter)
       case (_, "\\"):
         guard let next = letters.next() else { return nil }
-        let isKept = quote != nil && !"\"\\$`".contains(next)
+        let isKept = quote != nil && !"\"\\$`".unicodeScalars.contains(next)
         word = (word ?? "") + (isKept ? "\\" : "") + String(next)
-      case ("\"", _): word?.append(letter)
+      case ("\"", _): word?.unicodeScalars.append(letter)
       case (_, "'"), (_, "\""):
         quote = letter
         word = word ?? ""

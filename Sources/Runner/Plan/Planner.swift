@@ -344,7 +344,7 @@ package final class Planner {
   package func include(
     _ file: String, _ table: PlanTable, into node: inout PhaseNode, _ scope: PlanScope
   ) {
-    let isRelative = !file.hasPrefix("/")
+    let isRelative = !file.begins("/")
     let named = isRelative ? scope.directory.map { "\($0)/\(file)" } ?? file : file
     let path = Directories.real(named) ?? named
     guard scope.includes.count < Self.includeLimit else {
@@ -366,7 +366,7 @@ package final class Planner {
     }
     var inner = scope
     inner.includes.append(path)
-    inner.directory = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) }
+    inner.directory = path.unicodeScalars.lastIndex(of: "/").map { String(path[..<$0]) }
     do throws(LBError) {
       let plan = try source.plan(at: path)
       let settings = PlanTable(
