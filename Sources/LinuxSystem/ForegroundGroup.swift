@@ -4,7 +4,8 @@ import Synchronization
 
 /// The terminal's foreground process group, lent to a workload and taken back, with the modes that
 /// the terminal had.
-package struct ForegroundGroup: Sendable {
+package struct ForegroundGroup: @unchecked Sendable {
+  // Sendable: values alone, of which termios is one of C's.
   private let terminal: Int32
   private let group: Int32
   private let modes: termios?

@@ -27,12 +27,12 @@ extension RunWriter {
   /// from. Why it cannot be made the database says in its own words.
   static func reserve(_ draft: String) throws(LBError) {
     let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    let descriptor = unsafe open(draft, flags, mode)
+    let descriptor = unsafe Foundation.open(draft, flags, mode)
     guard descriptor >= 0 else {
       if errno == EEXIST { throw exists(draft) }
       return
     }
-    close(descriptor)
+    _ = Foundation.close(descriptor)
   }
 
   static func exists(_ path: String) -> LBError {
@@ -41,9 +41,10 @@ extension RunWriter {
       context: ErrorContext(path: path, errno: EEXIST))
   }
 
-  /// Milliseconds that a lock of another program is waited for, and those where what is to be
-  /// written can wait itself.
-  static let (patience, moment) = (5000, 50)
+  /// Milliseconds that a lock of another program is waited for.
+  static let patience = 5000
+  /// Those where what is to be written can wait itself.
+  static let moment = 50
 
   static func openLog(_ path: String) throws -> DatabaseQueue {
     var settings = Configuration()

@@ -8,7 +8,7 @@ import Testing
   private static let hasPython = FileManager.default.isExecutableFile(atPath: "/usr/bin/python3")
 
   /// Who does not read, and what waits for that.
-  private static let hanging: [(output: String, words: String)] = [
+  private static let hanging: [(String, String)] = [
     ("terminal", "--cpu -i 1ms"), ("terminal", "--all -i 1ms --format csv"),
     ("terminal", "run --cpu -i 1ms --show-output -- sh -c 'while :; do echo $$; done'"),
     ("terminal", "run --cpu -r 400 -- true"),

@@ -75,7 +75,8 @@ package final class Planner {
   private var names: Set<String> = []
   private var fallbackChain: [String] = []
   /// Tables of phases that were resolved, and plans that were included, whatever their names.
-  private var (resolved, included) = (0, 0)
+  private var resolved = 0
+  private var included = 0
   private var isTooLarge: Bool { resolved > Self.phaseLimit || included > Self.includedLimit }
 
   /// A planner; plans that others include come from `source`.
