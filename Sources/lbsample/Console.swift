@@ -2,13 +2,15 @@ import CLinux
 import Foundation
 import LinuxSystem
 import SampleModel
+import Synchronization
 
 /// Standard output and error, and what the terminal offers.
 enum Console {
   /// Says something to the user on standard error, unless nobody reads there for a while: a remark
   /// must not keep a run from its end.
   static func say(_ text: String, within milliseconds: Int32 = 200) {
-    let whole = Array((text.shown + "\n").utf8)
+    let wipe = hasProgress.withLock { $0 } ? ProgressLine.wipe : ""
+    let whole = Array((wipe + text.shown + "\n").utf8)
     if let errorTerminal {
       errorTerminal.write(whole, within: milliseconds)
       return
@@ -25,6 +27,9 @@ enum Console {
       rest = rest.dropFirst(part.count)
     }
   }
+
+  /// Whether a line of progress stands on standard error: a remark takes its place.
+  static let hasProgress = Mutex(false)
 
   /// Standard error where it is a terminal.
   static let errorTerminal = PatientTerminal(STDERR_FILENO)

@@ -13,6 +13,8 @@ final class ProgressLine: @unchecked Sendable {
     var since: UInt64 = 0
   }
 
+  /// What takes a line away, whatever stands in it.
+  static let wipe = "\r\u{1b}[K"
   private static let period: UInt64 = 250_000_000
   private let state = Mutex(State())
   private let ending: StopFlag
@@ -44,7 +46,8 @@ final class ProgressLine: @unchecked Sendable {
     ending.raise()
     thread.join()
     self.thread = nil
-    write("\r\u{1b}[K")
+    write(Self.wipe)
+    Console.hasProgress.withLock { $0 = false }
   }
 
   private func draw() {
@@ -59,7 +62,8 @@ final class ProgressLine: @unchecked Sendable {
     let line = "\(parts)\(progress.activity.text) \(Readable.fixed(elapsed, 1)) s"
     // A line that wraps could not be wiped.
     let room = Console.terminalSize(of: STDERR_FILENO).columns - 1
-    write("\r\u{1b}[K\(line.shown.prefix(room))")
+    Console.hasProgress.withLock { $0 = true }
+    write("\(Self.wipe)\(line.shown.prefix(room))")
   }
 
   private func write(_ text: String) {

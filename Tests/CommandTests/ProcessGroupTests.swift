@@ -155,4 +155,24 @@ import Testing
       """, keys: "word\n")
     #expect(code == 0, "\(code): \(text)")
   }
+
+  /// What is said while the line of progress stands there takes its place.
+  @Test(.enabled(if: hasPython, "there is no python3 here"))
+  func aRemarkIsNoPartOfTheLineOfProgress() throws {
+    let (_, text) = try terminal(
+      """
+      cat > plan.toml <<'END'
+      [[phase]]
+      name = "a"
+      command = "sleep 0.7"
+      [[phase]]
+      name = "b"
+      kind = "approve"
+      within = "300ms"
+      END
+      $1 run --cpu --plan plan.toml
+      """)
+    #expect(text.contains("\r\u{1b}[Kb: may b go on? (lbsample approve"), "\(text)")
+    #expect(text.contains("running 0.5 s"), "\(text)")
+  }
 }
