@@ -10,15 +10,16 @@ import Testing
   /// Starts a command, looks at it at its gate, and runs it to its end; gives its output.
   private func run(
     _ command: [String], through starter: WorkloadStarter?,
-    environment: [String] = ["PATH=/usr/bin:/bin"],
+    environment: [String] = ["PATH=/usr/bin:/bin"], mark: UInt64? = nil,
     atGate look: (Int32) throws -> Void = { _ in }
   ) throws -> [String] {
     let folder = try TemporaryFolder()
     let output = try OwnedDescriptor(open: folder.file("out"), O_RDWR | O_CREAT, mode: 0o600)
     let input = try OwnedDescriptor(open: "/dev/null", O_RDONLY)
-    let plan = SpawnPlan(
+    var plan = SpawnPlan(
       path: command[0], arguments: command, environment: environment, input: input.number,
       output: output.number, error: output.number)
+    plan.mark = mark
     let child = try GatedChild(plan, through: starter)
     try look(child.pid)
     child.openGate()
@@ -47,6 +48,24 @@ import Testing
       }
       // Two that the C library keeps for itself are not to be had: posix_spawn(3) ignores them.
       #expect(masks.map { $0 & ~(3 << 31) } == [0, 0], "\(lines)")
+    }
+  }
+
+  /// Whatever it starts carries its mark too, and is known by it.
+  @Test func aMarkIsCarriedByAllThatIsStarted() throws {
+    let mark = ProcessMark(run: "marked-\(getpid())")
+    #expect(mark.measured != mark.beside && mark == ProcessMark(run: "marked-\(getpid())"))
+    for starter in try Self.starters() {
+      for number in [mark.measured, mark.beside] {
+        let script = "(setsid grep 'Max file locks' /proc/self/limits)"
+        let lines = try run(["/bin/sh", "-c", script], through: starter, mark: number) { pid in
+          #expect(ProcessMark.number(of: pid) == number && mark.carriers == [pid])
+          #expect(ProcessState.isAlive(group: pid))
+          #expect(ProcessMark(run: "another").carriers.isEmpty)
+        }
+        #expect(lines.first?.contains(" \(number) ") == true, "\(lines)")
+        #expect(mark.carriers.isEmpty)
+      }
     }
   }
 
