@@ -12,8 +12,8 @@ import Testing
     let (code, text) = try Command().shell(
       """
       umask 022
-      $0 run --cpu --quiet --runs-dir runs --result r.json -- true > report || exit 9
-      $0 --cpu -i 10ms --record s.lbsample > table & pid=$!
+      $0 run --cpu --quiet --runs-dir runs --result r.json -- true > report 2>&1 || exit 9
+      $0 --cpu -i 10ms --record s.lbsample > table 2>&1 & pid=$!
       while [ ! -e s.lbsample-tail ]; do sleep 0.02; done
       stat -c '%a' runs/*.lbsample r.json s.lbsample*; kill $pid; wait $pid
       stat -c '%a' s.lbsample
