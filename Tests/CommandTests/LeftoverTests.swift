@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import RunStore
+import SampleModel
 import TestSupport
 import Testing
 
