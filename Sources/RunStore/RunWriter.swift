@@ -24,6 +24,10 @@ package final class RunWriter: @unchecked Sendable {
   private let isClosed = Atomic<Bool>(false)
   /// Which file it writes.
   private let file: FileMark?
+  /// What this process adds is of this session of the run.
+  let session: Int64
+  /// Whether the host was booted since the session before.
+  package let isOfAnotherBoot: Bool
 
   /// What identifies the run and its writer.
   package struct Identity: Sendable {
@@ -59,6 +63,8 @@ package final class RunWriter: @unchecked Sendable {
   ) throws(LBError) {
     self.path = path
     runID = identity.runID
+    session = 1
+    isOfAnotherBoot = false
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
     guard !FileManager.default.fileExists(atPath: path) else { throw Self.exists(path) }
@@ -97,7 +103,7 @@ package final class RunWriter: @unchecked Sendable {
     try FreeThreads.check(for: path)
     do {
       queue = try Self.openLog(path)
-      runID = try queue.write { db in
+      (runID, session, isOfAnotherBoot) = try queue.write { db in
         try Schema.check(db, path, mayLackTables: false)
         guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
           throw LBError(.resultPersistence, "\(path) contains no run to go on with")
@@ -135,7 +141,12 @@ package final class RunWriter: @unchecked Sendable {
             UPDATE run SET status = 'running', pid = ?, pid_start = ?, boot_id = ?,
               end_unix_ns = NULL, duration_ns = NULL
             """, arguments: [own.pid, own.start, own.bootID])
-        return try row.value("id")
+        try db.execute(
+          sql: "INSERT INTO session SELECT coalesce(max(id), 0) + 1, ? FROM session",
+          arguments: [own.bootID])
+        return (
+          try row.value("id") as String, db.lastInsertedRowID, last.bootID != own.bootID
+        )
       }
       tail = TailWriter(ofRun: runID, in: path)
       file = FileMark(path)
@@ -284,7 +295,7 @@ package final class RunWriter: @unchecked Sendable {
 
   /// Adds one event to the journal.
   package func journal(_ entry: JournalEntry) throws(LBError) {
-    try write("recording an event") { db in try entry.insert(db) }
+    try write("recording an event") { db in try entry.insert(db, session: session) }
   }
 
   /// Moves what is committed from the log into the main file, as far as readers allow.

@@ -365,8 +365,8 @@ enum PlainFile {
 }
 
 extension JournalEntry {
-  /// Adds it to the journal of a result file.
-  func insert(_ db: Database) throws {
+  /// Adds it to the journal of a result file, as of `session`, nil where that has no sessions.
+  func insert(_ db: Database, session: Int64?) throws {
     var columns = "unix_ns, level, kind, message, phase, repetition, attempt"
     var values: StatementArguments = [
       Int64(bitPattern: unixNanoseconds), level, kind, message, phase, repetition, attempt,
@@ -380,9 +380,13 @@ extension JournalEntry {
       columns += ", error"
       values += [try JSON.text(error)]
     }
+    if let session {
+      columns += ", session"
+      values += [session]
+    }
     let places = Array(repeating: "?", count: columns.split(separator: ",").count)
     try db.execute(
-      sql: "INSERT INTO journal (\(columns)) VALUES (\(places.joined(separator: ", ")))",
+      sql: "INSERT INTO main.journal (\(columns)) VALUES (\(places.joined(separator: ", ")))",
       arguments: values)
   }
 }

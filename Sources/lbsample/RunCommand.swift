@@ -233,7 +233,7 @@ struct RunCommand: ParsableCommand {
       try writer.setLabels(offset.labels)
     }
     var remarks: [(kind: String, message: String)] = []
-    if earlier != nil { remarks.append(("run.resumed", "resumed after an interruption")) }
+    if let interruption = record.interruption { remarks.append(("run.resumed", interruption)) }
     if let user = specification.user, workload.user == nil {
       let remark = "the workload runs as \(user.name), who called sudo (--user root)"
       remarks.append(("workload.user", remark))
