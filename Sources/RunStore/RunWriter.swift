@@ -309,9 +309,9 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  /// The run's end: status, summary, errors; then one plain file unless a reader holds it. A stop
-  /// does not wait for the disk: a busy one may take seconds, and the kernel writes it by itself.
-  /// Gives what is to be said of files that stay beside it.
+  /// The run's end: status, summary, errors; then one plain file, on the disk, unless a reader holds
+  /// it. A stop does not wait for the disk, which may take seconds: the log stays beside the file,
+  /// and the next reader folds it in. Gives what is to be said of files that stay beside it.
   @discardableResult
   package func finish(_ result: RunResult, isStopped: Bool = false) throws(LBError) -> String? {
     try write("recording the run's end") { db in
@@ -329,15 +329,19 @@ package final class RunWriter: @unchecked Sendable {
   }
 
   /// Closes the file, once. A reader that is still there keeps the log alive; the last one out
-  /// finishes it. Unless `isHurried`, it waits until everything is on the disk. Gives what is to be
-  /// said where the log could not be folded into the file.
+  /// finishes it. Unless `isHurried`, which leaves the log, it waits until everything is on the
+  /// disk. Gives what is to be said where the log could not be folded into the file.
   @discardableResult
   package func close(isHurried: Bool = false) -> String? {
     guard !isClosed.exchange(true, ordering: .relaxed) else { return nil }
     tail.finish()
     // What no commit put into rows, for whatever reason, is still in the file.
     Tail.settle(ofRunIn: path, queue)
-    guard let reason = PlainFile.settle(queue, isHurried: isHurried) else { return nil }
+    guard !isHurried else {
+      PlainFile.leaveLog(queue)
+      return nil
+    }
+    guard let reason = PlainFile.settle(queue) else { return nil }
     return "\(path): \(reason) (\(StoreFailure.freeSpace(path))): part of what was recorded is in "
       + "\(path)-wal beside it. Keep both together; 'lbsample runs show \(path)' joins them once "
       + "there is room"
