@@ -105,6 +105,12 @@ enum Schema {
     }
   }
 
+  /// Whether a file of that version has all its tables, and no view or trigger but ours.
+  static func isWhole(_ tables: Set<String>, _ programs: [String], version: Int) -> Bool {
+    (baseVersion...Self.version).contains(version) && ours.isSuperset(of: programs)
+      && tables.isSuperset(of: tableNames(ofVersion: version))
+  }
+
   private static func tableNames(ofVersion version: Int) -> [String] {
     let start = "CREATE TABLE "
     let lines = ([tables] + steps.prefix(max(0, version - tablesVersion))).flatMap {

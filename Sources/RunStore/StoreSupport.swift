@@ -191,6 +191,14 @@ extension Row {
     }
   }
 
+  /// The texts that a column holds as JSON, nil where it is empty. That there are none, as in most
+  /// rows, needs no decoder.
+  func listIfPresent(_ column: String) throws -> [String]? {
+    let text: String? = try value(column)
+    guard text != "[]" else { return [] }
+    return try jsonIfPresent([String].self, column)
+  }
+
   /// The count, or the nanoseconds, that a column holds; nil where it is empty.
   func countIfPresent(_ column: String) throws -> UInt64? {
     guard let number: Int64 = try value(column) else { return nil }
