@@ -42,7 +42,7 @@ package enum RunReport {
     }
     if !isPlain { lines += comparison(result) }
     for warning in result.warnings { lines.append("warning  \(warning)") }
-    for error in result.errors { lines.append("error    \(error)") }
+    lines += errors(result)
     if let file = result.file { lines.append("file     \(file)") }
     return lines.joined(separator: "\n") + "\n"
   }
@@ -68,6 +68,54 @@ package enum RunReport {
     if let note = phase.note { lines.append("note     \(note)") }
     if let other = phase.replacedBy { lines.append("note     \(other) took its place") }
     return lines
+  }
+
+  /// The run's errors. An error of several repetitions stands once, with their numbers.
+  private static func errors(_ result: RunResult) -> [String] {
+    var groups: [(error: LBError, repetitions: [Int])] = []
+    var places: [LBError: Int] = [:]
+    for error in result.errors {
+      guard let number = error.context.repetition else {
+        groups.append((error, []))
+        continue
+      }
+      var shared = error
+      shared.context.repetition = nil
+      shared.context.attempt = nil
+      if let place = places[shared] {
+        groups[place].repetitions.append(number)
+      } else {
+        places[shared] = groups.count
+        groups.append((shared, [number]))
+      }
+    }
+    return groups.map { error, repetitions in
+      let phase = result.phases.first { $0.name == error.context.phase }
+      let isPlain = result.phases.count == 1
+      guard !repetitions.isEmpty, !isPlain || phase?.repetitions.count ?? 0 > 1 else {
+        return "error    \(error)"
+      }
+      let place = isPlain ? "" : "\(error.context.phase ?? ""), "
+      let whose = error.context.isWarmUp == true ? "warm-up" : "repetition"
+      return "error    \(place)\(numbered(whose, repetitions)): \(error)"
+    }
+  }
+
+  /// "repetition 3", or "repetitions 1-4, 7".
+  private static func numbered(_ thing: String, _ numbers: [Int]) -> String {
+    var ranges: [ClosedRange<Int>] = []
+    for number in Set(numbers).sorted() {
+      if let last = ranges.last, number == last.upperBound + 1 {
+        ranges[ranges.count - 1] = last.lowerBound...number
+      } else {
+        ranges.append(number...number)
+      }
+    }
+    let text = ranges.map {
+      $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)"
+    }
+    return thing + (ranges.count == 1 && ranges[0].count == 1 ? " " : "s ")
+      + text.joined(separator: ", ")
   }
 
   /// What a reader of a phase's repetitions should know.

@@ -698,6 +698,41 @@ final class Lines {
     #expect(Int8(bounded: 127.4) == 127 && Int8(bounded: 127.6) == 127)
   }
 
+  @Test func anErrorOfSeveralRepetitionsStandsOnceWithTheirNumbers() {
+    var result = RunResult(runID: "x", name: "x", kind: "run", startUnixNanoseconds: 0)
+    func phase(_ name: String, _ repetitions: Int) -> PhaseResult {
+      var phase = PhaseResult(name: name, command: ["x"])
+      phase.repetitions = (0..<repetitions).map {
+        RepetitionResult(repetition: $0 + 1, warmUp: false)
+      }
+      return phase
+    }
+    func failed(_ text: String, _ phase: String, _ number: Int?, warmUp: Bool = false) -> LBError {
+      LBError(.workload, text).located(phase: phase, repetition: number, isWarmUp: warmUp)
+    }
+    func lines() -> [String] {
+      RunReport.text(result).split(separator: "\n").map(String.init).filter {
+        $0.hasPrefix("error")
+      }
+    }
+    result.phases = [phase("main", 7)]
+    result.errors =
+      [1, 2, 3, 7].map { failed("code 3", "main", $0) } + [failed("code 4", "main", 5)]
+      + [failed("code 3", "main", 1, warmUp: true), failed("hook", "main", nil)]
+    #expect(
+      lines() == [
+        "error    repetitions 1-3, 7: code 3", "error    repetition 5: code 4",
+        "error    warm-up 1: code 3", "error    hook",
+      ])
+    result.phases.append(phase("other", 1))
+    result.errors = [failed("code 3", "main", 2), failed("code 3", "other", 1)]
+    #expect(
+      lines() == ["error    main, repetition 2: code 3", "error    other, repetition 1: code 3"])
+    result.phases = [phase("other", 1)]
+    result.errors.removeFirst()
+    #expect(lines() == ["error    code 3"], "the only repetition needs no number")
+  }
+
   @Test func phasesAreComparedWithTheirUncertainty() {
     var result = RunResult(runID: "x", name: "x", kind: "run", startUnixNanoseconds: 0)
     func phase(_ name: String, _ wall: [UInt64]) -> PhaseResult {
