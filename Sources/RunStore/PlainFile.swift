@@ -62,6 +62,7 @@ enum PlainFile {
     // SQLite folds the log in when the last connection closes, unless that one may only read.
     var keeper: DatabaseQueue?
     do {
+      try FreeDescriptors.check(for: queue.path)
       var settings = Configuration()
       settings.readonly = true
       let reading = try DatabaseQueue(path: queue.path, configuration: settings)

@@ -1,6 +1,6 @@
 import Foundation
 import GRDB
-import SampleModel
+package import SampleModel
 
 /// What a list says of a run.
 package struct RunOverview: Sendable, Equatable {
