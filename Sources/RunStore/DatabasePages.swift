@@ -106,7 +106,7 @@ final class DatabasePages {
   }
 
   /// The variable-length number at `place`, which is moved behind it.
-  private static func varint(_ bytes: [UInt8], _ place: inout Int) -> UInt64? {
+  fileprivate static func varint(_ bytes: [UInt8], _ place: inout Int) -> UInt64? {
     var value: UInt64 = 0
     for index in 0..<9 {
       guard place < bytes.count else { return nil }
@@ -130,7 +130,7 @@ final class DatabasePages {
   private func walk(
     _ number: Int, depth: Int, _ left: inout Int, _ body: (Record) -> Void
   ) -> Bool {
-    guard depth < Self.deepest, left > 0, let page = page(number) else { return false }
+    guard depth < Self.deepest, left > 0, let page = self.page(number) else { return false }
     left -= 1
     let start = number == 1 ? Self.headerBytes : 0
     let isLeaf = page[start] == 13
@@ -143,7 +143,7 @@ final class DatabasePages {
       if isLeaf {
         guard let length = Self.varint(page, &place), Self.varint(page, &place) != nil,
           length <= UInt64(pageCount * pageSize),
-          let payload = payload(page, place, Int(length), &left), let record = Record(payload)
+          let payload = self.payload(page, place, Int(length), &left), let record = Record(payload)
         else { return false }
         body(record)
       } else {
@@ -188,7 +188,7 @@ final class DatabasePages {
   private func gather(
     _ number: Int, depth: Int, _ left: inout Int, _ bytes: inout [UInt8]
   ) -> Bool {
-    guard depth < Self.deepest, left > 0, let page = page(number) else { return false }
+    guard depth < Self.deepest, left > 0, let page = self.page(number) else { return false }
     left -= 1
     let start = number == 1 ? Self.headerBytes : 0
     bytes += page[start...]
@@ -214,7 +214,7 @@ final class DatabasePages {
         return
       }
       if type == "index" { return }
-      let statement = record.text(4) ?? ""
+      let statement = record.text(4) ?? "?"
       guard type == "table", !statement.hasPrefix("CREATE VIRTUAL") else {
         schema.programs.append(statement)
         return
@@ -258,12 +258,12 @@ extension DatabasePages.Record {
   /// The record in these bytes, nil where they are none.
   fileprivate init?(_ bytes: [UInt8]) {
     var place = 0
-    guard let header = DatabasePages.recordNumber(bytes, &place), header <= UInt64(bytes.count)
+    guard let header = DatabasePages.varint(bytes, &place), header <= UInt64(bytes.count)
     else { return nil }
     var columns: [(type: UInt64, place: Int)] = []
     var value = Int(header)
     while place < Int(header) {
-      guard let type = DatabasePages.recordNumber(bytes, &place), let length = Self.length(type),
+      guard let type = DatabasePages.varint(bytes, &place), let length = Self.length(type),
         length <= bytes.count - value
       else { return nil }
       columns.append((type, value))
@@ -310,11 +310,5 @@ extension DatabasePages.Record {
     let (type, place) = columns[column]
     guard type >= 13, type % 2 == 1 else { return nil }
     return String(decoding: bytes[place..<place + (Self.length(type) ?? 0)], as: UTF8.self)
-  }
-}
-
-extension DatabasePages {
-  fileprivate static func recordNumber(_ bytes: [UInt8], _ place: inout Int) -> UInt64? {
-    varint(bytes, &place)
   }
 }
