@@ -43,11 +43,17 @@ package final class OverviewPages {
         let command = phases["command"], let warmUp = repetitions["warm_up"],
         let repetitionStatus = repetitions["status"]
       else { return nil }
-      (self.id, self.kind, self.status, self.start, self.duration) = (
-        id, kind, status, start, duration
-      )
-      (self.command, self.warmUp, self.repetitionStatus) = (command, warmUp, repetitionStatus)
-      (self.run, self.phase, self.repetition) = (run.root, phase.root, repetition.root)
+      self.id = id
+      self.kind = kind
+      self.status = status
+      self.start = start
+      self.duration = duration
+      self.command = command
+      self.warmUp = warmUp
+      self.repetitionStatus = repetitionStatus
+      self.run = run.root
+      self.phase = phase.root
+      self.repetition = repetition.root
     }
   }
 

@@ -103,7 +103,7 @@ package final class RunWriter: @unchecked Sendable {
     try FreeThreads.check(for: path)
     do {
       queue = try Self.openLog(path)
-      (runID, session, isOfAnotherBoot) = try queue.write { db in
+      let found: (id: String, session: Int64, isOfAnotherBoot: Bool) = try queue.write { db in
         try Schema.check(db, path, mayLackTables: false)
         guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
           throw LBError(.resultPersistence, "\(path) contains no run to go on with")
@@ -148,6 +148,9 @@ package final class RunWriter: @unchecked Sendable {
           try row.value("id") as String, db.lastInsertedRowID, last.bootID != own.bootID
         )
       }
+      runID = found.id
+      session = found.session
+      isOfAnotherBoot = found.isOfAnotherBoot
       tail = TailWriter(ofRun: runID, in: path)
       file = FileMark(path)
     } catch let error as LBError {
