@@ -13,7 +13,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
   -Xlinker -L$(STATIC) $(TRAITS)
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa fuzz stops simulate simulate-address setup install uninstall bench bench-check compare compare-start format lint tsan \
+.PHONY: sample build test test-numa fuzz stops simulate simulate-address setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
   coverage examples
 
 sample: build
@@ -81,6 +81,10 @@ uninstall:
 
 # Own cost and each collector's sample against the lower bound in C, the speed of parsing, and
 # allocations between start and stop, on the release build.
+# What it takes to list 10,000 runs, and to show and export a run of 10,000 repetitions.
+compare-stores: build
+	Benchmarks/compare-stores --lbsample $(BINARY)
+
 # Short workloads beside `hyperfine -N` and `perf stat`; its record goes into RESULTS.md with the next `make compare`.
 compare-start: build
 	printf '## Short workloads\n\nWritten by `make compare-start`.\n\n```\n' >Benchmarks/start.md.new

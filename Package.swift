@@ -114,6 +114,7 @@ let package = Package(
         dependencies: [
           "lbsample", "workload", "brackets", "TestSupport", "LinuxSystem", "RunStore",
           "SampleModel", .product(name: "Yams", package: "Yams"),
+          .product(name: "GRDB", package: "GRDB.swift"),
         ]),
       // What the tests run and the users never see.
       .executableTarget(name: "workload", path: "Tests/Workload"),

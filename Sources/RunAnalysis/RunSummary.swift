@@ -30,9 +30,13 @@ package enum RunSummary {
 
   /// An attempt's value of a metric. A level that stood still has no `.min` and `.max`: it is both.
   private static func amount(_ metric: String, _ attempt: AttemptResult) -> Double? {
-    if let amount = attempt.metrics[metric] { return amount }
+    amount(metric) { attempt.metrics[$0] }
+  }
+
+  private static func amount(_ metric: String, _ value: (String) -> Double?) -> Double? {
+    if let amount = value(metric) { return amount }
     guard metric.hasSuffix(".min") || metric.hasSuffix(".max") else { return nil }
-    return attempt.metrics[String(metric.dropLast(4))]
+    return value(String(metric.dropLast(4)))
   }
 
   /// The metrics that the completed attempts at a phase's counted repetitions have.
@@ -77,6 +81,31 @@ package enum RunSummary {
       add(name, unit(name), running: running(name)) { amount(name, $0) }
     }
     return rows
+  }
+
+  /// The same rows of attempts of which nothing else is known: those at brackets of an armed
+  /// sampler, each completed and at a repetition of its own.
+  package static func rows(
+    of columns: MetricColumns, confidence: Double = 0.95, unit: (String) -> String,
+    running: (String) -> String? = { _ in nil }
+  ) -> [MetricSummary] {
+    let attempts = columns.repetitions.indices
+    return columns.names.sorted().compactMap { name -> MetricSummary? in
+      func amount(_ attempt: Int) -> Double? {
+        Self.amount(name) { columns.value(of: $0, at: attempt) }
+      }
+      let having = attempts.filter { amount($0) != nil }
+      guard var row = row(name, unit(name), having.compactMap(amount), confidence) else {
+        return nil
+      }
+      if having.count < attempts.count {
+        row.repetitions = having.map { columns.repetitions[$0] }
+      }
+      let shares =
+        running(name).map { share in having.compactMap { columns.value(of: share, at: $0) } } ?? []
+      row.running = shares.min().flatMap { $0 < 1 ? $0 : nil }
+      return row
+    }
   }
 
   private static func row(

@@ -54,14 +54,15 @@ struct OpenChunks {
     if closed.isDirty { full.append(closed) }
   }
 
-  /// Writes everything that no row holds; gives the bytes. `settle` follows when the transaction
-  /// has been committed: until then nothing here takes it for saved.
-  func save(_ db: Database) throws -> Saved {
+  /// Writes everything that no row holds, as of `session`, nil where the file has no sessions;
+  /// gives the bytes. `settle` follows when the transaction has been committed: until then nothing
+  /// here takes it for saved.
+  func save(_ db: Database, session: Int64?) throws -> Saved {
     var saved = Saved()
-    for chunk in full { _ = try Self.save(chunk, db, &saved) }
+    for chunk in full { _ = try Self.save(chunk, db, session, &saved) }
     for (place, chunk) in open.enumerated() {
       guard let chunk, chunk.isDirty else { continue }
-      let (row, bytes) = try Self.save(chunk, db, &saved)
+      let (row, bytes) = try Self.save(chunk, db, session, &saved)
       saved.rows.append((place, row, bytes))
     }
     return saved
@@ -89,7 +90,7 @@ struct OpenChunks {
   var chunks: [ChunkBuilder] { full.map(\.chunk) + open.compactMap { $0?.chunk } }
 
   private static func save(
-    _ open: Open, _ db: Database, _ saved: inout Saved
+    _ open: Open, _ db: Database, _ session: Int64?, _ saved: inout Saved
   ) throws -> (row: Int64, bytes: Int) {
     let chunk = open.chunk
     let bytes = chunk.encoded(expecting: open.bytes)
@@ -97,17 +98,18 @@ struct OpenChunks {
     if let row = open.row {
       // What the index holds stays as it is.
       try db.cachedStatement(
-        sql: "UPDATE chunk SET rows = ?, last_ns = ?, checksum = ?, data = ? WHERE id = ?"
+        sql: "UPDATE main.chunk SET rows = ?, last_ns = ?, checksum = ?, data = ? WHERE id = ?"
       ).execute(arguments: [
         chunk.rowCount, Int64(bitPattern: chunk.lastEnd), Checksum.crc32c(bytes), Data(bytes), row,
       ])
       return (row, bytes.count)
     }
+    let (column, value) = session.map { (", session", ", \($0)") } ?? ("", "")
     try db.cachedStatement(
       sql: """
-        INSERT INTO chunk
-          (kind, stream, epoch, bracket, rows, first_ns, last_ns, checksum, data)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+        INSERT INTO main.chunk
+          (kind, stream, epoch, bracket, rows, first_ns, last_ns, checksum, data\(column))
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?\(value))
         """
     ).execute(arguments: [
       chunk.kind.rawValue, chunk.stream, chunk.epoch, chunk.bracket, chunk.rowCount,

@@ -4,25 +4,38 @@ package import SampleModel
 
 /// Everything of a run but its samples.
 extension RunReader {
-  /// Everything but the samples.
-  package func result() throws(LBError) -> RunResult {
+  /// What of each attempt is read that takes long where there are many: a run of 10,000 repetitions
+  /// has millions of values.
+  package struct Parts: OptionSet, Sendable {
+    package let rawValue: Int
+
+    /// Those of a raw value.
+    package init(rawValue: Int) { self.rawValue = rawValue }
+
+    /// The values of its metrics.
+    package static let metrics = Parts(rawValue: 1)
+    /// The accounts of its collectors and threads; those of its ticks are always read.
+    package static let accounts = Parts(rawValue: 2)
+    /// Everything.
+    package static let all: Parts = [.metrics, .accounts]
+  }
+
+  /// Everything but the samples, or of a run's attempts these parts alone; of a recording, which
+  /// has one, always all.
+  package func result(_ parts: Parts = .all) throws(LBError) -> RunResult {
     let path = path
     let isAbandoned = isUnmarkedlyAbandoned
     return try read("reading the run") { db in
       guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
-        throw LBError(
-          .resultPersistence,
-          "\(path) contains no run: its writer was killed before writing one, or the file is "
-            + "damaged",
-          context: ErrorContext(path: path))
+        throw Self.noRun(path)
       }
       var result = RunResult(
         runID: try row.value("id"), name: try row.value("name"), kind: try row.value("kind"),
         startUnixNanoseconds: try row.count("start_unix_ns"))
       // Files and folders are named by it.
-      guard !result.runID.has("/"), !result.runID.contains("\0"),
-        result.runID.first.map({ $0 != "." && $0 != "-" }) ?? false
-      else { throw DamagedRow(column: "id", row, reason: "it is no run's id") }
+      guard RunOverview.isID(result.runID) else {
+        throw DamagedRow(column: "id", row, reason: "it is no run's id")
+      }
       result.status = isAbandoned ? .interrupted : try Self.status(row)
       result.endUnixNanoseconds = try row.countIfPresent("end_unix_ns")
       result.durationNanoseconds = try row.countIfPresent("duration_ns")
@@ -48,7 +61,7 @@ extension RunReader {
           collector: try $0.value("name"), outcome: try $0.value("outcome"),
           reason: try $0.value("reason"))
       }
-      result.phases = try Self.phases(db)
+      result.phases = try Self.phases(db, result.kind == "sample" ? .all : parts)
       try Self.checkNumbers(of: result.phases, db)
       if result.endUnixNanoseconds == nil { result.addErrorsOfRepetitions() }
       result.promoteOnlySummary()
@@ -61,7 +74,7 @@ extension RunReader {
     }
   }
 
-  /// Rows that an index does not lead to would be missing without a word.
+  /// Rows of a phase or repetition that is not there would be missing without a word.
   private static func checkNumbers(of phases: [PhaseResult], _ db: Database) throws {
     let repetitions = phases.flatMap(\.repetitions)
     for (table, found) in [
@@ -88,28 +101,38 @@ extension RunReader {
     return status
   }
 
-  private static func phases(_ db: Database) throws -> [PhaseResult] {
+  /// Calls `body` with each row, which is valid until it returns. Of rows that are kept GRDB looks
+  /// for each column's place anew.
+  private static func forEachRow(
+    _ db: Database, _ sql: String, _ body: (Row) throws -> Void
+  ) throws {
+    let rows = try Row.fetchCursor(db, sql: sql)
+    while let row = try rows.next() { try body(row) }
+  }
+
+  private static func phases(_ db: Database, _ parts: Parts) throws -> [PhaseResult] {
+    var attempts = try allAttempts(db, parts)
+    var repetitions: [Int64: [RepetitionResult]] = [:]
+    try forEachRow(db, "SELECT * FROM repetition ORDER BY id") { row in
+      var repetition = RepetitionResult(
+        repetition: try row.number("number"), warmUp: try row.value("warm_up"))
+      repetition.label = try row.value("label")
+      repetition.status = try status(row)
+      repetition.attempts = attempts.removeValue(forKey: try row.value("id")) ?? []
+      repetitions[try row.value("phase_id"), default: []].append(repetition)
+    }
     var phases: [PhaseResult] = []
     for row in try Row.fetchAll(db, sql: "SELECT * FROM phase ORDER BY id") {
+      let id: Int64 = try row.value("id")
       var phase = PhaseResult(
         name: try row.value("name"), command: try row.json([String].self, "command"),
         kind: try row.value("kind"), parameters: try row.json([String: String].self, "parameters"))
       phase.status = try status(row)
       phase.note = try row.value("note")
       phase.replacedBy = try row.value("replaced_by")
-      phase.metrics = try summary(ofPhase: try row.value("id"), clean: false, db)
-      phase.cleanMetrics = try summary(ofPhase: try row.value("id"), clean: true, db)
-      let repetitions = try Row.fetchAll(
-        db, sql: "SELECT * FROM repetition WHERE phase_id = ? ORDER BY id",
-        arguments: [try row.value("id") as Int64])
-      for row in repetitions {
-        var repetition = RepetitionResult(
-          repetition: try row.number("number"), warmUp: try row.value("warm_up"))
-        repetition.label = try row.value("label")
-        repetition.status = try status(row)
-        repetition.attempts = try attempts(ofRepetition: try row.value("id"), db)
-        phase.repetitions.append(repetition)
-      }
+      phase.metrics = try summary(ofPhase: id, clean: false, db)
+      phase.cleanMetrics = try summary(ofPhase: id, clean: true, db)
+      phase.repetitions = repetitions.removeValue(forKey: id) ?? []
       phases.append(phase)
     }
     return phases
@@ -136,89 +159,111 @@ extension RunReader {
     }
   }
 
-  private static func attempts(
-    ofRepetition repetition: Int64, _ db: Database
-  ) throws -> [AttemptResult] {
+  /// The attempts at each repetition, in order.
+  private static func allAttempts(
+    _ db: Database, _ parts: Parts
+  ) throws -> [Int64: [AttemptResult]] {
+    var metrics = try parts.contains(.metrics) ? allMetrics(db) : [:]
+    var ledgers = try allLedgers(db, parts)
+    var overheads = try allOverheads(db, parts)
     // The outputs stay where they are: a blob's length stands before it.
     let kept =
       try db.tableExists("output")
       ? "(SELECT length(data) FROM output WHERE attempt_id = attempt.id)" : "length(output)"
-    let rows = try Row.fetchAll(
+    var attempts: [Int64: [AttemptResult]] = [:]
+    try forEachRow(
       db,
-      sql: """
-        SELECT id, number, bracket, status, start_unix_ns, wall_ns, bracket_ns, exit_code, signal,
-          user_ns, system_ns, peak_resident_bytes, voluntary_switches, involuntary_switches,
-          output_bytes, \(kept) AS output_kept, orphans_killed, contamination, error
-        FROM attempt WHERE repetition_id = ? ORDER BY id
-        """,
-      arguments: [repetition])
-    return try rows.map { row in
+      """
+      SELECT id, repetition_id, number, bracket, status, start_unix_ns, wall_ns, bracket_ns,
+        exit_code, signal, user_ns, system_ns, peak_resident_bytes, voluntary_switches,
+        involuntary_switches, output_bytes, \(kept) AS output_kept, orphans_killed, contamination,
+        error
+      FROM attempt ORDER BY id
+      """
+    ) { row in
       let id: Int64 = try row.value("id")
-      var attempt = AttemptResult(attempt: try row.number("number"))
-      attempt.bracket = try row.value("bracket")
-      attempt.status = try status(row)
-      attempt.startUnixNanoseconds = try row.countIfPresent("start_unix_ns") ?? 0
-      attempt.wallNanoseconds = try row.countIfPresent("wall_ns")
-      attempt.bracketNanoseconds = try row.countIfPresent("bracket_ns") ?? 0
-      attempt.exitCode = try row.value("exit_code")
-      attempt.signal = try row.value("signal")
-      attempt.userNanoseconds = try row.countIfPresent("user_ns")
-      attempt.systemNanoseconds = try row.countIfPresent("system_ns")
-      attempt.peakResidentBytes = try row.countIfPresent("peak_resident_bytes")
-      attempt.voluntarySwitches = try row.countIfPresent("voluntary_switches")
-      attempt.involuntarySwitches = try row.countIfPresent("involuntary_switches")
-      attempt.outputBytes = try row.countIfPresent("output_bytes") ?? 0
-      attempt.outputBytesKept = try row.countIfPresent("output_kept") ?? 0
-      attempt.orphansKilled = try row.value("orphans_killed") ?? 0
-      attempt.contamination =
-        try row.jsonIfPresent([String].self, "contamination") ?? []
-      attempt.error = try row.jsonIfPresent(LBError.self, "error")
-      for metric in try Row.fetchAll(
-        db, sql: "SELECT name, value FROM metric WHERE attempt_id = ?", arguments: [id])
-      {
-        attempt.metrics[try metric.value("name")] = try metric.real("value")
-      }
-      attempt.ledger = try ledger(ofAttempt: id, db)
-      attempt.overhead = try overhead(ofAttempt: id, db)
-      return attempt
+      var attempt = try self.attempt(row)
+      attempt.metrics = metrics.removeValue(forKey: id) ?? [:]
+      attempt.ledger = ledgers.removeValue(forKey: id) ?? Ledger()
+      attempt.overhead = overheads.removeValue(forKey: id)
+      attempts[try row.value("repetition_id"), default: []].append(attempt)
     }
+    return attempts
   }
 
-  private static func ledger(ofAttempt attempt: Int64, _ db: Database) throws -> Ledger {
-    let rows = try Row.fetchAll(
-      db, sql: "SELECT * FROM ledger WHERE attempt_id = ? ORDER BY thread", arguments: [attempt])
-    return Ledger(
-      threads: try rows.map { row in
-        var thread = ThreadLedger(thread: try row.number("thread"), cpu: try row.value("cpu"))
-        thread.ticks.deadlines = try row.count("deadlines")
-        thread.ticks.onTime = try row.count("on_time")
-        thread.ticks.late = try row.count("late")
-        thread.ticks.skipped = try row.count("skipped")
-        thread.ticks.latenessMaximum = try row.count("lateness_max_ns")
-        thread.ring.pushed = try row.count("pushed")
-        thread.ring.drained = try row.count("drained")
-        thread.ring.dropped = try row.count("dropped")
+  private static func attempt(_ row: Row) throws -> AttemptResult {
+    var attempt = AttemptResult(attempt: try row.number("number"))
+    attempt.bracket = try row.value("bracket")
+    attempt.status = try status(row)
+    attempt.startUnixNanoseconds = try row.countIfPresent("start_unix_ns") ?? 0
+    attempt.wallNanoseconds = try row.countIfPresent("wall_ns")
+    attempt.bracketNanoseconds = try row.countIfPresent("bracket_ns") ?? 0
+    attempt.exitCode = try row.value("exit_code")
+    attempt.signal = try row.value("signal")
+    attempt.userNanoseconds = try row.countIfPresent("user_ns")
+    attempt.systemNanoseconds = try row.countIfPresent("system_ns")
+    attempt.peakResidentBytes = try row.countIfPresent("peak_resident_bytes")
+    attempt.voluntarySwitches = try row.countIfPresent("voluntary_switches")
+    attempt.involuntarySwitches = try row.countIfPresent("involuntary_switches")
+    attempt.outputBytes = try row.countIfPresent("output_bytes") ?? 0
+    attempt.outputBytesKept = try row.countIfPresent("output_kept") ?? 0
+    attempt.orphansKilled = try row.value("orphans_killed") ?? 0
+    attempt.contamination = try row.listIfPresent("contamination") ?? []
+    attempt.error = try row.jsonIfPresent(LBError.self, "error")
+    return attempt
+  }
+
+  private static func allMetrics(_ db: Database) throws -> [Int64: [String: Double]] {
+    var metrics: [Int64: [String: Double]] = [:]
+    // Each attempt has the same names: one text for all of them.
+    var names: [String: String] = [:]
+    try forEachRow(db, "SELECT attempt_id, name, value FROM metric") { row in
+      let name: String = try row.value("name")
+      if names[name] == nil { names[name] = name }
+      metrics[try row.value("attempt_id"), default: [:]][names[name] ?? name] =
+        try row.real("value")
+    }
+    return metrics
+  }
+
+  private static func allLedgers(_ db: Database, _ parts: Parts) throws -> [Int64: Ledger] {
+    var ledgers: [Int64: Ledger] = [:]
+    try forEachRow(db, "SELECT * FROM ledger ORDER BY attempt_id, thread") { row in
+      var thread = ThreadLedger(thread: try row.number("thread"), cpu: try row.value("cpu"))
+      thread.ticks.deadlines = try row.count("deadlines")
+      thread.ticks.onTime = try row.count("on_time")
+      thread.ticks.late = try row.count("late")
+      thread.ticks.skipped = try row.count("skipped")
+      thread.ticks.latenessMaximum = try row.count("lateness_max_ns")
+      thread.ring.pushed = try row.count("pushed")
+      thread.ring.drained = try row.count("drained")
+      thread.ring.dropped = try row.count("dropped")
+      if parts.contains(.accounts) {
         thread.collectors = try row.json([CollectorLedger].self, "collectors")
-        return thread
-      })
+      }
+      ledgers[try row.value("attempt_id"), default: Ledger()].threads.append(thread)
+    }
+    return ledgers
   }
 
-  private static func overhead(ofAttempt attempt: Int64, _ db: Database) throws -> Overhead? {
-    guard
-      let row = try Row.fetchOne(
-        db, sql: "SELECT * FROM overhead WHERE attempt_id = ?", arguments: [attempt])
-    else { return nil }
-    var overhead = Overhead()
-    overhead.samplingThreadNanoseconds = try row.json([UInt64].self, "sampling_ns")
-    overhead.drainNanoseconds = try row.count("drain_ns")
-    overhead.processNanoseconds = try row.count("process_ns")
-    overhead.startNanoseconds = try row.count("start_ns")
-    overhead.stopNanoseconds = try row.count("stop_ns")
-    overhead.elapsedNanoseconds = try row.count("elapsed_ns")
-    overhead.bytesWritten = try row.count("bytes_written")
-    overhead.memoryLocked = try row.count("memory_locked")
-    overhead.memoryResident = try row.countIfPresent("memory_resident")
-    return overhead
+  private static func allOverheads(_ db: Database, _ parts: Parts) throws -> [Int64: Overhead] {
+    var overheads: [Int64: Overhead] = [:]
+    try forEachRow(db, "SELECT * FROM overhead") { row in
+      var overhead = Overhead()
+      if parts.contains(.accounts) {
+        overhead.samplingThreadNanoseconds = try row.json([UInt64].self, "sampling_ns")
+      }
+      overhead.drainNanoseconds = try row.count("drain_ns")
+      overhead.processNanoseconds = try row.count("process_ns")
+      overhead.startNanoseconds = try row.count("start_ns")
+      overhead.stopNanoseconds = try row.count("stop_ns")
+      overhead.elapsedNanoseconds = try row.count("elapsed_ns")
+      overhead.bytesWritten = try row.count("bytes_written")
+      overhead.memoryLocked = try row.count("memory_locked")
+      overhead.memoryResident = try row.countIfPresent("memory_resident")
+      overheads[try row.value("attempt_id")] = overhead
+    }
+    return overheads
   }
 
   /// The workload's kept output of an attempt, by phase, repetition and attempt number.

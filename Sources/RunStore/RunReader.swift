@@ -11,11 +11,11 @@ package final class RunReader {
   /// What of the last samples could not be read, and where it is kept, in words.
   package private(set) var damage: String?
   /// What the tail holds and no row did when it was first asked for.
-  private var tail: [ChunkBuilder]?
+  var tail: [ChunkBuilder]?
   /// Where the rows that were read end, by what they are of.
-  private var readTo: [Series: UInt64] = [:]
+  var readTo: [Series: UInt64] = [:]
 
-  private struct Series: Hashable {
+  struct Series: Hashable {
     let kind: FrameHeader.Kind
     let stream: UInt16
     let bracket: UInt32
@@ -38,6 +38,7 @@ package final class RunReader {
     do {
       queue = try Self.open(path)
       try queue.read { db in try Schema.check(db, path, mayLackTables: mayLackTables) }
+      try queue.writeWithoutTransaction { db in try EarlierTables.show(db) }
     } catch let error as LBError {
       throw error
     } catch {
@@ -132,7 +133,7 @@ package final class RunReader {
     return true
   }
 
-  private func noteDamage(_ bytes: Int, kept place: String?) {
+  func noteDamage(_ bytes: Int, kept place: String?) {
     guard bytes > 0 else { return }
     damage =
       "\(path): \(Counted.text(bytes, "byte")) of the last samples cannot be read: damaged, not "
@@ -143,7 +144,7 @@ package final class RunReader {
   /// Adds to the journal of a run whose writer is gone what has become of it since.
   package func add(_ entry: JournalEntry) throws(LBError) {
     do {
-      try queue.write { db in try entry.insert(db) }
+      try queue.write { db in try entry.insert(db, session: EarlierTables.lastSession(db)) }
     } catch {
       throw StoreFailure.error(error, path: path, doing: "recording an event")
     }
@@ -174,199 +175,5 @@ package final class RunReader {
   package func damageOfTail() throws(LBError) -> String? {
     _ = try tailChunks()
     return damage
-  }
-
-  // MARK: The samples
-
-  /// The chunks of the tail, which stand in no row.
-  private func tailChunks() throws(LBError) -> [ChunkBuilder] {
-    if let tail { return tail }
-    let path = path
-    let (open, unread) = try read("reading its tail") { try Tail.chunks(ofRunIn: path, $0) }
-    let found = open.chunks.sorted { $0.firstStart < $1.firstStart }
-    // What a writer is writing is not there yet.
-    if Tail.File(ofRunIn: path)?.isHeld() == false {
-      noteDamage(unread, kept: Tail.path(of: path))
-    }
-    tail = found
-    return found
-  }
-
-  func firstStart() throws(LBError) -> UInt64 {
-    let last = try tailChunks().first?.firstStart
-    let stored = try read("reading") { db in
-      Self.unsigned(try Int64.fetchOne(db, sql: "SELECT min(first_ns) FROM chunk"))
-    }
-    return [last, stored].compactMap(\.self).min() ?? 0
-  }
-
-  /// Committed frames, gaps included.
-  package func frameCount() throws(LBError) -> Int {
-    let last = try tailChunks().reduce(0) { $0 + ($1.kind == .frame ? $1.rowCount : 0) }
-    return try read("counting the frames") { db in
-      let odd = try Row.fetchOne(
-        db, sql: "SELECT id, rows FROM chunk WHERE rows NOT BETWEEN 0 AND ?",
-        arguments: [Chunk.maximumRows])
-      if let odd { throw DamagedRow(column: "rows", odd, reason: "no chunk has as many") }
-      return try Int.fetchOne(db, sql: "SELECT coalesce(sum(rows), 0) FROM chunk WHERE kind = 1")
-        ?? 0
-    } + last
-  }
-
-  func anchors() throws(LBError) -> [ClockAnchor] {
-    try read("reading the clocks") { db in
-      try Row.fetchAll(db, sql: "SELECT * FROM anchor ORDER BY monotonic_ns").map {
-        ClockAnchor(
-          monotonic: Self.unsigned(try $0.value("monotonic_ns")) ?? 0,
-          realtime: Self.unsigned(try $0.value("realtime_ns")) ?? 0,
-          boottime: Self.unsigned(try $0.value("boottime_ns")) ?? 0)
-      }
-    }
-  }
-
-  /// What happened beside the samples, as the sinks were told and in that order, the clocks read
-  /// together among it; entries of the runner are not.
-  func sampleEvents() throws(LBError) -> [SampleEvent] {
-    let anchors = try anchors()
-    guard let first = anchors.first else { return [] }
-    var told = Set([first])
-    // A date says when by the clocks that were read together before it. Which those are, the order
-    // of the entries tells: behind a step of the wall clock there are dates twice.
-    var anchor = first
-    var events = try read("reading the journal") { db in
-      try Row.fetchAll(db, sql: "SELECT unix_ns, kind, message FROM journal ORDER BY id")
-        .compactMap { row -> SampleEvent? in
-          guard let kind = SampleEvent.Kind(rawValue: try row.value("kind")),
-            let unix = Self.unsigned(try row.value("unix_ns"))
-          else { return nil }
-          var own: ClockAnchor?
-          if kind.concernsClocks {
-            own =
-              anchors.first { $0.monotonic >= anchor.monotonic && $0.realtime == unix }
-              ?? anchors.first { $0.realtime == unix }
-          }
-          if let own {
-            anchor = own
-            told.insert(own)
-          }
-          return SampleEvent(
-            kind, time: anchor.monotonic &+ (unix &- anchor.realtime),
-            message: try row.value("message"), anchor: own)
-        }
-    }
-    for untold in anchors where !told.contains(untold) {
-      let place = events.firstIndex { $0.time > untold.monotonic } ?? events.count
-      events.insert(
-        SampleEvent(.clockAnchor, time: untold.monotonic, message: "", anchor: untold), at: place)
-    }
-    return events
-  }
-
-  func interval() throws(LBError) -> UInt64 {
-    try read("reading") { db in
-      try Row.fetchOne(db, sql: "SELECT interval_ns FROM run")?.count("interval_ns") ?? 0
-    }
-  }
-
-  func streams() throws(LBError) -> [StreamMeta.Stream] {
-    try read("reading the collectors") { db in
-      try Row.fetchAll(
-        db, sql: "SELECT * FROM collector WHERE outcome = 'available' ORDER BY stream"
-      ).map {
-        StreamMeta.Stream(
-          collector: try $0.value("name"), stream: try $0.value("stream"),
-          thread: try $0.number("thread"), cpu: try $0.value("cpu"),
-          cadence: try $0.count("cadence"), required: try $0.value("required"))
-      }
-    }
-  }
-
-  func schemas() throws(LBError) -> [RecordSchema] {
-    try read("reading the record schemas") { db in
-      try RecordSchema.all(db)
-    }
-  }
-
-  func layouts() throws(LBError) -> [Layout] {
-    try read("reading the layouts") { db in try Layout.all(db) }
-  }
-
-  /// The names of every metric that was sampled, what is derived from others too.
-  package func metricNames() throws(LBError) -> Set<String> {
-    try layouts().reduce(into: []) { names, layout in
-      names.formUnion(layout.columns.map(\.name))
-      names.formUnion(layout.formulas.map(\.column.name))
-    }
-  }
-
-  /// Ids of a stream's chunks of one kind in order of time, of these brackets or of all. Those of
-  /// the tail come last and are negative.
-  func chunkIDs(
-    stream: UInt16, kind: FrameHeader.Kind, brackets: Set<UInt32>? = nil
-  ) throws(LBError) -> [Int64] {
-    // Before the rows: what moves into them meanwhile is then seen twice rather than not at all.
-    let tail = try tailChunks()
-    func isWanted(_ bracket: UInt32) -> Bool { brackets?.contains(bracket) ?? true }
-    let last = tail.indices.filter {
-      tail[$0].stream == stream && tail[$0].kind == kind && isWanted(tail[$0].bracket)
-    }
-    return try read("reading samples") { db in
-      // The data of a chunk that is not wanted is not read for its row: it comes last in it.
-      try Row.fetchAll(
-        db,
-        sql: """
-          SELECT id, bracket FROM chunk WHERE stream = ? AND kind = ? ORDER BY first_ns, id
-          """, arguments: [stream, kind.rawValue]
-      ).compactMap { isWanted(try $0.value("bracket")) ? try $0.value("id") : nil }
-    } + last.map { -1 - Int64($0) }
-  }
-
-  /// One chunk, its checksum verified; of the tail's, what no row had that has been read.
-  func chunk(_ id: Int64) throws(LBError) -> Chunk {
-    let path = path
-    if id < 0 {
-      let builder = try tailChunks()[Int(-1 - id)]
-      let chunk = try decoded(
-        builder.encoded(), "of the last samples", builder.stream, builder.epoch, builder.bracket)
-      return readTo[Series(chunk)].map(chunk.following) ?? chunk
-    }
-    let stored = try read("reading samples") { db in
-      try Row.fetchOne(
-        db, sql: "SELECT stream, epoch, bracket, checksum, data FROM chunk WHERE id = ?",
-        arguments: [id]
-      ).map { row in
-        (
-          bytes: [UInt8](try row.value("data") as Data),
-          checksum: try row.value("checksum") as UInt32, stream: try row.value("stream") as UInt16,
-          epoch: try row.value("epoch") as UInt32, bracket: try row.value("bracket") as UInt32
-        )
-      }
-    }
-    guard let stored else {
-      throw LBError(.resultPersistence, "\(path): data chunk \(id) is missing")
-    }
-    guard Checksum.crc32c(stored.bytes) == stored.checksum else {
-      throw LBError(
-        .resultPersistence,
-        "\(path): data chunk \(id): checksum mismatch; the file is corrupt "
-          + "and its samples cannot be exported. 'lbsample runs show \(path)' may still work",
-        context: ErrorContext(path: path))
-    }
-    let chunk = try decoded(
-      stored.bytes, "\(id)", stored.stream, stored.epoch, stored.bracket)
-    readTo[Series(chunk)] = max(readTo[Series(chunk)] ?? 0, chunk.lastEnd)
-    return chunk
-  }
-
-  private func decoded(
-    _ bytes: [UInt8], _ name: String, _ stream: UInt16, _ epoch: UInt32, _ bracket: UInt32
-  ) throws(LBError) -> Chunk {
-    do throws(Chunk.Malformed) {
-      return try Chunk(decoding: bytes, stream: stream, epoch: epoch, bracket: bracket)
-    } catch {
-      throw LBError(
-        .resultPersistence, "\(path): chunk \(name) does not decode: \(error.reason)",
-        context: ErrorContext(path: path))
-    }
   }
 }

@@ -5,7 +5,7 @@ package import SampleModel
 package struct RunReplay {
   /// Which part of a run to play.
   package struct Selection: Sendable {
-    /// CLOCK_MONOTONIC bounds.
+    /// Bounds on the run's time line, which is CLOCK_MONOTONIC of its first session.
     package var from: UInt64?
     package var to: UInt64?
     /// Brackets to play, nil for all.
@@ -19,34 +19,93 @@ package struct RunReplay {
 
   private let reader: RunReader
   private let selection: Selection
+  private let contents: Contents
 
   /// A replay of the selected part.
   package init(_ reader: RunReader, selection: Selection = Selection()) {
+    self.init(reader, selection, Contents())
+  }
+
+  private init(_ reader: RunReader, _ selection: Selection, _ contents: Contents) {
     self.reader = reader
     self.selection = selection
+    self.contents = contents
+  }
+
+  /// A replay of another part of the same run. What is not of one part alone, such as layouts and
+  /// clocks, is read once for all that come from one replay: for what has ended.
+  package func selecting(_ selection: Selection) -> RunReplay {
+    RunReplay(reader, selection, contents)
+  }
+
+  /// What a replay needs beside the samples.
+  private struct Stored {
+    let interval: UInt64
+    let streams: [StreamMeta.Stream]
+    let schemas: [RecordSchema]
+    let layouts: [Layout]
+    let sessions: [StoredSession]
+    let events: [SampleEvent]
+  }
+
+  /// The same, once it has been read.
+  private final class Contents {
+    private var stored: Stored?
+
+    func read(_ reader: RunReader) throws(LBError) -> Stored {
+      if let stored { return stored }
+      let sessions = try reader.sessions()
+      let read = Stored(
+        interval: try reader.interval(), streams: try reader.streams(),
+        schemas: try reader.schemas(), layouts: try reader.layouts(), sessions: sessions,
+        events: try reader.sampleEvents(sessions))
+      stored = read
+      return read
+    }
   }
 
   /// One stream's chunks of one kind, read one at a time.
   private final class Cursor {
     let reader: RunReader
-    var pending: [Int64]
+    /// What leads from a session's clock to the run's time line.
+    let offsets: [Int64: UInt64]
+    var pending: [RunReader.ChunkPlace]
     /// The present chunk's frames or batches, with the places of their values in `rows`.
     var frames: [(FrameHeader, Range<Int>)] = []
     var rows: [UInt64] = []
     var next = 0
 
-    init(reader: RunReader, chunks: [Int64]) {
+    init(
+      reader: RunReader, chunks: [RunReader.ChunkPlace], offsets: [Int64: UInt64]
+    ) {
       self.reader = reader
+      self.offsets = offsets
       pending = chunks.reversed()
     }
 
     func peek() throws(LBError) -> FrameHeader? {
       while next >= frames.count {
-        guard let id = pending.popLast() else { return nil }
-        (frames, rows) = try reader.chunk(id).frames()
+        guard let place = pending.popLast() else { return nil }
+        guard let offset = offsets[place.session] else {
+          throw LBError(
+            .resultPersistence,
+            "\(reader.path): data chunk \(place.id) is of session \(place.session), which the "
+              + "file does not have", context: ErrorContext(path: reader.path))
+        }
+        (frames, rows) = try reader.chunk(place.id).frames()
+        if offset != 0 { move(by: offset) }
         next = 0
       }
       return frames[next].0
+    }
+
+    private func move(by offset: UInt64) {
+      for index in frames.indices {
+        // Where there is no deadline there is none by any clock.
+        if frames[index].0.deadline != 0 { frames[index].0.deadline &+= offset }
+        frames[index].0.start &+= offset
+        frames[index].0.end &+= offset
+      }
     }
 
     /// The next frame, or all rows of the next batch, of which each has the header; with the words
@@ -64,7 +123,7 @@ package struct RunReplay {
     }
   }
 
-  /// CLOCK_MONOTONIC start of the run's first sample; 0 when it has none.
+  /// Start of the run's first sample, on the run's time line; 0 when it has none.
   package static func firstStart(_ reader: RunReader) throws(LBError) -> UInt64 {
     try reader.firstStart()
   }
@@ -77,7 +136,7 @@ package struct RunReplay {
   /// The layouts of what is played, with the columns that are wanted: first those that the streams
   /// began with, then what came later.
   package func layouts() throws(LBError) -> [Layout] {
-    let all = try reader.layouts().sorted {
+    let all = try contents.read(reader).layouts.sorted {
       ($0.epoch > 1 ? 1 : 0, $0.stream, $0.epoch) < ($1.epoch > 1 ? 1 : 0, $1.stream, $1.epoch)
     }
     return all.map(filtered)
@@ -87,25 +146,25 @@ package struct RunReplay {
   /// batches of records lie in it.
   @discardableResult
   package func play(into sink: any SampleSink) throws(LBError) -> Int {
-    let streams = try reader.streams()
-    guard let first = try reader.anchors().first else {
+    let stored = try contents.read(reader)
+    let (streams, schemas) = (stored.streams, stored.schemas)
+    guard let first = stored.sessions.first(where: { !$0.anchors.isEmpty })?.anchors.first
+    else {
       throw LBError(
         .resultPersistence,
         "\(reader.path) contains no samples: its writer was killed before writing one, or the file "
           + "is damaged",
         context: ErrorContext(path: reader.path))
     }
-    let schemas = try reader.schemas()
-    let stored = try reader.sampleEvents()
     // What was known before the first sample stands in front.
-    let notes = stored.prefix { $0.kind == .note && $0.time <= first.monotonic }
-    var events = stored.dropFirst(notes.count)
+    let notes = stored.events.prefix { $0.kind == .note && $0.time <= first.monotonic }
+    var events = stored.events.dropFirst(notes.count)
     try sink.begin(
       StreamMeta(
-        interval: try reader.interval(), streams: streams, unavailable: [], records: schemas,
+        interval: stored.interval, streams: streams, unavailable: [], records: schemas,
         anchor: first, notes: notes.map(\.message)))
     var layouts: [UInt64: Layout] = [:]
-    for layout in try reader.layouts() { layouts[Self.key(layout.stream, layout.epoch)] = layout }
+    for layout in stored.layouts { layouts[Self.key(layout.stream, layout.epoch)] = layout }
     var chosen: [UInt64: [Int]] = [:]
     var announced: [UInt16: UInt32] = [:]
     for stream in streams {
@@ -113,7 +172,7 @@ package struct RunReplay {
       announced[stream.stream] = 1
       try sink.layout(filtered(layout))
     }
-    let cursors = try cursors(of: streams)
+    let cursors = try cursors(of: streams, stored.sessions)
     var hasBegun = false
     var committed: UInt64 = 0
     var count = 0
@@ -193,13 +252,18 @@ package struct RunReplay {
 
   /// Frames and records of every stream, in the order in which the drain takes what begins at the
   /// same time: by thread, and there as it was written.
-  private func cursors(of streams: [StreamMeta.Stream]) throws(LBError) -> [Cursor] {
+  private func cursors(
+    of streams: [StreamMeta.Stream], _ sessions: [StoredSession]
+  ) throws(LBError) -> [Cursor] {
+    let offsets = Dictionary(
+      sessions.map { ($0.id, $0.offset) }, uniquingKeysWith: { known, _ in known })
     var cursors: [Cursor] = []
     for stream in streams.sorted(by: { ($0.thread, $0.stream) < ($1.thread, $1.stream) }) {
       for kind in [FrameHeader.Kind.frame, .records] {
-        let ids = try reader.chunkIDs(
+        let chunks = try reader.chunks(
           stream: stream.stream, kind: kind, brackets: selection.brackets)
-        if !ids.isEmpty { cursors.append(Cursor(reader: reader, chunks: ids)) }
+        guard !chunks.isEmpty else { continue }
+        cursors.append(Cursor(reader: reader, chunks: chunks, offsets: offsets))
       }
     }
     return cursors

@@ -74,7 +74,7 @@ extension RunWriter {
       try db.execute(
         sql: """
           PRAGMA application_id = \(Schema.applicationID);
-          PRAGMA user_version = \(Schema.baseVersion);
+          PRAGMA user_version = \(Schema.tablesVersion);
           """)
       try db.execute(sql: Schema.tables)
       try Schema.migrate(db)
@@ -91,6 +91,8 @@ extension RunWriter {
           identity.repetitions, identity.warmUps,
           Int64(bitPattern: identity.startUnixNanoseconds),
         ])
+      try db.execute(
+        sql: "INSERT INTO session VALUES (1, ?)", arguments: [owner.bootID])
       for entry in configuration {
         try db.execute(
           sql: "INSERT INTO configuration (key, value, origin) VALUES (?, ?, ?)",

@@ -48,6 +48,32 @@ extension RunWriter {
       ])
   }
 
+  /// What the completed attempts at a phase's counted repetitions gave.
+  package func metrics(ofPhase row: Int64) throws(LBError) -> MetricColumns {
+    var columns = MetricColumns()
+    try write("reading metrics") { db in
+      let rows = try Row.fetchCursor(
+        db,
+        sql: """
+          SELECT attempt.id, repetition.number, metric.name, metric.value
+            FROM repetition JOIN attempt ON attempt.repetition_id = repetition.id
+            LEFT JOIN metric ON metric.attempt_id = attempt.id
+            WHERE repetition.phase_id = ? AND NOT repetition.warm_up
+              AND attempt.status = 'completed'
+            ORDER BY repetition.id, attempt.id
+          """, arguments: [row])
+      var last: Int64?
+      while let row = try rows.next() {
+        let attempt: Int64 = try row.value("id")
+        if attempt != last { columns.begin(repetition: try row.number("number")) }
+        last = attempt
+        guard let name: String = try row.value("name") else { continue }
+        columns.add(try row.real("value"), of: name)
+      }
+    }
+    return columns
+  }
+
   /// The rows of phases and of their repetitions, in order, and what numbers are taken.
   package func resumption() throws(LBError) -> Resumption {
     var resumption = Resumption()

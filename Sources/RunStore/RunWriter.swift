@@ -24,6 +24,10 @@ package final class RunWriter: @unchecked Sendable {
   private let isClosed = Atomic<Bool>(false)
   /// Which file it writes.
   private let file: FileMark?
+  /// What this process adds is of this session of the run.
+  let session: Int64
+  /// Whether the host was booted since the session before.
+  package let isOfAnotherBoot: Bool
 
   /// What identifies the run and its writer.
   package struct Identity: Sendable {
@@ -60,6 +64,8 @@ package final class RunWriter: @unchecked Sendable {
     try StorePath.check(path)
     self.path = path
     runID = identity.runID
+    session = 1
+    isOfAnotherBoot = false
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
     guard !FileManager.default.fileExists(atPath: path) else { throw Self.exists(path) }
@@ -100,7 +106,7 @@ package final class RunWriter: @unchecked Sendable {
     try FreeThreads.check(for: path)
     do {
       queue = try Self.openLog(path)
-      runID = try queue.write { db in
+      let found: (id: String, session: Int64, isOfAnotherBoot: Bool) = try queue.write { db in
         try Schema.check(db, path, mayLackTables: false)
         guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
           throw LBError(.resultPersistence, "\(path) contains no run to go on with")
@@ -138,8 +144,16 @@ package final class RunWriter: @unchecked Sendable {
             UPDATE run SET status = 'running', pid = ?, pid_start = ?, boot_id = ?,
               end_unix_ns = NULL, duration_ns = NULL
             """, arguments: [own.pid, own.start, own.bootID])
-        return try row.value("id")
+        try db.execute(
+          sql: "INSERT INTO session SELECT coalesce(max(id), 0) + 1, ? FROM session",
+          arguments: [own.bootID])
+        return (
+          try row.value("id") as String, db.lastInsertedRowID, last.bootID != own.bootID
+        )
       }
+      runID = found.id
+      session = found.session
+      isOfAnotherBoot = found.isOfAnotherBoot
       tail = TailWriter(ofRun: runID, in: path)
       file = FileMark(path)
     } catch let error as LBError {
@@ -319,7 +333,7 @@ package final class RunWriter: @unchecked Sendable {
 
   /// Adds one event to the journal.
   package func journal(_ entry: JournalEntry) throws(LBError) {
-    try write("recording an event") { db in try entry.insert(db) }
+    try write("recording an event") { db in try entry.insert(db, session: session) }
   }
 
   /// Moves what is committed from the log into the main file, as far as readers allow.
@@ -333,9 +347,9 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  /// The run's end: status, summary, errors; then one plain file unless a reader holds it. A stop
-  /// does not wait for the disk: a busy one may take seconds, and the kernel writes it by itself.
-  /// Gives what is to be said of files that stay beside it.
+  /// The run's end: status, summary, errors; then one plain file, on the disk, unless a reader holds
+  /// it. A stop does not wait for the disk, which may take seconds: the log stays beside the file,
+  /// and the next reader folds it in. Gives what is to be said of files that stay beside it.
   @discardableResult
   package func finish(_ result: RunResult, isStopped: Bool = false) throws(LBError) -> String? {
     try write("recording the run's end") { db in
@@ -353,15 +367,19 @@ package final class RunWriter: @unchecked Sendable {
   }
 
   /// Closes the file, once. A reader that is still there keeps the log alive; the last one out
-  /// finishes it. Unless `isHurried`, it waits until everything is on the disk. Gives what is to be
-  /// said where the log could not be folded into the file.
+  /// finishes it. Unless `isHurried`, which leaves the log, it waits until everything is on the
+  /// disk. Gives what is to be said where the log could not be folded into the file.
   @discardableResult
   package func close(isHurried: Bool = false) -> String? {
     guard !isClosed.exchange(true, ordering: .relaxed) else { return nil }
     tail.finish()
     // What no commit put into rows, for whatever reason, is still in the file.
     Tail.settle(ofRunIn: path, queue)
-    guard let reason = PlainFile.settle(queue, isHurried: isHurried) else { return nil }
+    guard !isHurried else {
+      PlainFile.leaveLog(queue)
+      return nil
+    }
+    guard let reason = PlainFile.settle(queue) else { return nil }
     return "\(path): \(reason) (\(StoreFailure.freeSpace(path))): part of what was recorded is in "
       + "\(path)-wal beside it. Keep both together; 'lbsample runs show \(path)' joins them once "
       + "there is room"

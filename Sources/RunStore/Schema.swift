@@ -8,12 +8,14 @@ enum Schema {
   /// "lbsm" as PRAGMA application_id, by which file(1) and we know the format.
   static let applicationID = 0x6C62_736D
   /// PRAGMA user_version of this schema.
-  static let version = baseVersion + steps.count
+  static let version = tablesVersion + steps.count
   /// The oldest one that can be read.
-  static let baseVersion = 4
+  static let baseVersion = 1
+  /// The version of `tables`. What leads there from an older one is in `EarlierTables`.
+  static let tablesVersion = 4
 
-  /// What leads from each version to the next one, from `baseVersion` on. A file that is only read
-  /// stays as it is: readers take a column that is not there for one without a value.
+  /// What leads from each version to the next one, from `tablesVersion` on. A file that is only
+  /// read stays as it is: `EarlierTables` shows it with the columns that it lacks.
   private static let steps = [
     // 5: where what an event of the journal is about stands, and its error; attempts by what they
     // belong to; outputs apart, since all columns behind a blob are read through it.
@@ -28,7 +30,24 @@ enum Schema {
     );
     INSERT INTO output SELECT id, output FROM attempt WHERE output IS NOT NULL;
     ALTER TABLE attempt DROP COLUMN output;
+    """,
+    // 6: the sessions of a run, each with the boot whose clocks its rows are by: CLOCK_MONOTONIC
+    // begins anew at each. Chunks by bracket, so that one bracket is found without the others.
     """
+    CREATE TABLE session (id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL);
+    INSERT INTO session SELECT 1, boot_id FROM run;
+    ALTER TABLE anchor RENAME TO earlier_anchor;
+    CREATE TABLE anchor (
+      session INTEGER NOT NULL, monotonic_ns INTEGER NOT NULL, realtime_ns INTEGER NOT NULL,
+      boottime_ns INTEGER NOT NULL, PRIMARY KEY (session, monotonic_ns)
+    );
+    INSERT INTO anchor SELECT 1, monotonic_ns, realtime_ns, boottime_ns FROM earlier_anchor;
+    DROP TABLE earlier_anchor;
+    ALTER TABLE journal ADD COLUMN session INTEGER NOT NULL DEFAULT 1;
+    ALTER TABLE chunk ADD COLUMN session INTEGER NOT NULL DEFAULT 1;
+    DROP INDEX chunk_by_stream;
+    CREATE INDEX chunk_by_bracket ON chunk (stream, kind, bracket, session, first_ns);
+    """,
   ]
 
   /// Throws unless a file is ours, of a version that can be read and with all tables of that.
@@ -60,11 +79,13 @@ enum Schema {
     }
   }
 
+  /// Every statement that has made a part of a file.
+  private static let ours = Set(
+    ([tables] + EarlierTables.views + steps).flatMap { $0.split(separator: ";") }
+      .map { $0.trimmingCharacters(in: .whitespacesAndNewlines) })
+
   /// A view or a trigger is a program that its maker has reading or writing execute.
   private static func refuseForeign(_ db: Database, _ path: String) throws {
-    let ours = Set(
-      ([tables] + steps).flatMap { $0.split(separator: ";") }
-        .map { $0.trimmingCharacters(in: .whitespacesAndNewlines) })
     let rows = try Row.fetchAll(
       db,
       sql: """
@@ -84,9 +105,15 @@ enum Schema {
     }
   }
 
+  /// Whether a file of that version has all its tables, and no view or trigger but ours.
+  static func isWhole(_ tables: Set<String>, _ programs: [String], version: Int) -> Bool {
+    (baseVersion...Self.version).contains(version) && ours.isSuperset(of: programs)
+      && tables.isSuperset(of: tableNames(ofVersion: version))
+  }
+
   private static func tableNames(ofVersion version: Int) -> [String] {
     let start = "CREATE TABLE "
-    let lines = ([tables] + steps.prefix(version - baseVersion)).flatMap {
+    let lines = ([tables] + steps.prefix(max(0, version - tablesVersion))).flatMap {
       $0.split(separator: "\n")
     }
     return lines.filter { $0.hasPrefix(start) }
@@ -96,15 +123,16 @@ enum Schema {
   /// Brings a file to this version.
   static func migrate(_ db: Database) throws {
     let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-    for step in steps.dropFirst(found - baseVersion) { try db.execute(sql: step) }
+    if found < tablesVersion { try EarlierTables.migrate(db, to: tables) }
+    for step in steps.dropFirst(max(0, found - tablesVersion)) { try db.execute(sql: step) }
     try db.execute(sql: "PRAGMA user_version = \(version)")
   }
 
   /// What ran when its writer died was interrupted.
   static let interruptParts = """
-    UPDATE phase SET status = 'interrupted' WHERE status IN ('running', 'waiting');
-    UPDATE repetition SET status = 'interrupted' WHERE status = 'running';
-    UPDATE attempt SET status = 'interrupted' WHERE status = 'running';
+    UPDATE main.phase SET status = 'interrupted' WHERE status IN ('running', 'waiting');
+    UPDATE main.repetition SET status = 'interrupted' WHERE status = 'running';
+    UPDATE main.attempt SET status = 'interrupted' WHERE status = 'running';
     """
 
   static let tables = """

@@ -71,10 +71,10 @@ package final class StoreSink: SampleSink {
           arguments: [schema.stream, try JSON.text(schema)])
       }
       for note in meta.notes {
-        try Self.insert(
+        try insert(
           SampleEvent(.note, time: meta.anchor.monotonic, message: note), meta.anchor, db)
       }
-      try Self.insert(meta.anchor, db)
+      try insert(meta.anchor, db)
     }
   }
 
@@ -91,9 +91,9 @@ package final class StoreSink: SampleSink {
           + "with \(new.joined(separator: ", ")) more")
     }
     try writer.write("recording the clocks") { db in
-      try Self.insert(meta.anchor, db)
+      try insert(meta.anchor, db)
       // What follows in the journal has its dates by these clocks.
-      try Self.insert(
+      try insert(
         SampleEvent(
           .clockAnchor, time: meta.anchor.monotonic, message: "clocks read together",
           anchor: meta.anchor), meta.anchor, db)
@@ -174,10 +174,10 @@ package final class StoreSink: SampleSink {
           arguments: [layout.stream, layout.epoch, try JSON.text(layout)])
       }
       for (event, anchor) in pendingEvents {
-        if let anchor = event.anchor { try Self.insert(anchor, db) }
-        try Self.insert(event, anchor, db)
+        if let anchor = event.anchor { try insert(anchor, db) }
+        try insert(event, anchor, db)
       }
-      saved = try chunks.save(db)
+      saved = try chunks.save(db, session: writer.session)
     }
     if isEnd {
       try writer.write(doing) { try put($0) }
@@ -223,22 +223,22 @@ package final class StoreSink: SampleSink {
       ? schemas[header.stream]?.fields.count ?? 0 : layouts[header.stream]?.columns.count ?? 0
   }
 
-  private static func insert(_ anchor: ClockAnchor, _ db: Database) throws {
+  private func insert(_ anchor: ClockAnchor, _ db: Database) throws {
     try db.execute(
-      sql: "INSERT OR REPLACE INTO anchor VALUES (?, ?, ?)",
+      sql: "INSERT OR REPLACE INTO anchor VALUES (?, ?, ?, ?)",
       arguments: [
-        Int64(bitPattern: anchor.monotonic), Int64(bitPattern: anchor.realtime),
+        writer.session, Int64(bitPattern: anchor.monotonic), Int64(bitPattern: anchor.realtime),
         Int64(bitPattern: anchor.boottime),
       ])
   }
 
-  private static func insert(_ event: SampleEvent, _ anchor: ClockAnchor?, _ db: Database) throws {
+  private func insert(_ event: SampleEvent, _ anchor: ClockAnchor?, _ db: Database) throws {
     let unix = anchor?.unixTime(of: event.time) ?? 0
     try db.execute(
-      sql: "INSERT INTO journal (unix_ns, level, kind, message) VALUES (?, ?, ?, ?)",
+      sql: "INSERT INTO journal (unix_ns, level, kind, message, session) VALUES (?, ?, ?, ?, ?)",
       arguments: [
         Int64(bitPattern: unix), event.kind == .clockAnchor ? "debug" : "notice",
-        event.kind.rawValue, event.message,
+        event.kind.rawValue, event.message, writer.session,
       ])
   }
 }

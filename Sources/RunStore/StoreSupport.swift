@@ -191,6 +191,14 @@ extension Row {
     }
   }
 
+  /// The texts that a column holds as JSON, nil where it is empty. That there are none, as in most
+  /// rows, needs no decoder.
+  func listIfPresent(_ column: String) throws -> [String]? {
+    let text: String? = try value(column)
+    guard text != "[]" else { return [] }
+    return try jsonIfPresent([String].self, column)
+  }
+
   /// The count, or the nanoseconds, that a column holds; nil where it is empty.
   func countIfPresent(_ column: String) throws -> UInt64? {
     guard let number: Int64 = try value(column) else { return nil }
@@ -300,73 +308,9 @@ struct ProcessIdentity: Equatable {
   }
 }
 
-/// Which file a path names, so that another one under its name is told from it.
-struct FileMark: Equatable {
-  private let device: UInt64
-  private let inode: UInt64
-
-  /// The file at `path`; nil where there is none.
-  init?(_ path: String) {
-    var facts = stat()
-    guard unsafe lstat(path, &facts) == 0 else { return nil }
-    device = UInt64(facts.st_dev)
-    inode = UInt64(facts.st_ino)
-  }
-
-  /// Whether `path` names it.
-  func isAt(_ path: String) -> Bool { FileMark(path) == self }
-
-  /// Removes it and what stands beside it, if `path` names it.
-  func remove(_ path: String) {
-    guard isAt(path) else { return }
-    for suffix in ["", "-wal", "-shm", "-tail"] { _ = unsafe Glibc.unlink(path + suffix) }
-  }
-}
-
-/// Turning a WAL database into one plain file, when nobody else has it open.
-enum PlainFile {
-  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last. Unless
-  /// `isHurried`, it waits until everything is on the disk. Gives why the log stays, where that is
-  /// no reader.
-  @discardableResult
-  static func settle(_ queue: DatabaseQueue, isHurried: Bool = false) -> String? {
-    var reason: String?
-    do {
-      try queue.writeWithoutTransaction { db in
-        defer { flushAgain(db) }
-        if !isHurried { _ = try db.checkpoint(.truncate) }
-        // Then two bytes of the file's header are left, for which SQLite would flush four times; or
-        // else this copies the log, and leaves the flushing to the kernel.
-        try db.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE")
-      }
-    } catch let error as DatabaseError {
-      // SQLITE_BUSY or SQLITE_LOCKED: a reader is attached, and the log stays beside the file.
-      switch error.resultCode {
-      case .SQLITE_BUSY, .SQLITE_LOCKED: break
-      case .SQLITE_FULL: reason = "file system full"
-      case .SQLITE_IOERR: reason = "input/output error"
-      default: reason = error.message ?? "SQLite error \(error.extendedResultCode.rawValue)"
-      }
-    } catch {
-      reason = "\(error)"
-    }
-    do { try queue.close() } catch {
-      // A statement is still in use somewhere: the connection goes with the process.
-    }
-    return reason
-  }
-
-  /// Where the log stays, closing the file may have to move what somebody else added to it.
-  private static func flushAgain(_ db: Database) {
-    do { try db.execute(sql: "PRAGMA synchronous = NORMAL") } catch {
-      // It is no statement that can fail but for memory.
-    }
-  }
-}
-
 extension JournalEntry {
-  /// Adds it to the journal of a result file.
-  func insert(_ db: Database) throws {
+  /// Adds it to the journal of a result file, as of `session`, nil where that has no sessions.
+  func insert(_ db: Database, session: Int64?) throws {
     var columns = "unix_ns, level, kind, message, phase, repetition, attempt"
     var values: StatementArguments = [
       Int64(bitPattern: unixNanoseconds), level, kind, message, phase, repetition, attempt,
@@ -380,9 +324,13 @@ extension JournalEntry {
       columns += ", error"
       values += [try JSON.text(error)]
     }
+    if let session {
+      columns += ", session"
+      values += [session]
+    }
     let places = Array(repeating: "?", count: columns.split(separator: ",").count)
     try db.execute(
-      sql: "INSERT INTO journal (\(columns)) VALUES (\(places.joined(separator: ", ")))",
+      sql: "INSERT INTO main.journal (\(columns)) VALUES (\(places.joined(separator: ", ")))",
       arguments: values)
   }
 }

@@ -187,7 +187,7 @@ enum Tail {
   /// that has been committed.
   static func absorb(ofRunIn path: String, _ db: Database) throws -> Int {
     let (chunks, unread) = try chunks(ofRunIn: path, db)
-    _ = try chunks.save(db)
+    _ = try chunks.save(db, session: EarlierTables.lastSession(db))
     return unread
   }
 

@@ -121,6 +121,15 @@ extension PhaseResult {
   }
 }
 
+extension PhaseResult {
+  /// The same of what its completed attempts gave, which it does not have itself.
+  package mutating func summarise(_ collectors: any CollectorLifecycle, of columns: MetricColumns) {
+    let (units, shares) = (collectors.units, collectors.shares)
+    metrics = RunSummary.rows(
+      of: columns, unit: { units[$0] ?? "" }, running: { shares[$0] })
+  }
+}
+
 extension PhaseNode {
   /// Its place in the result before anything of it is executed.
   var unexecuted: PhaseResult {

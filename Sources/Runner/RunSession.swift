@@ -1,5 +1,4 @@
 package import LinuxSystem
-import RunAnalysis
 package import RunStore
 package import SampleModel
 
@@ -12,10 +11,25 @@ package final class RunSession {
   package let stopping: StopCoordinator
   /// What an earlier session left of the run.
   private let earlier: Resumption
+  /// Whether repetitions that are over are in the file alone: as many may come as a program wants,
+  /// and it may stay for days.
+  private let forgets: Bool
+  /// As what those ended, by their phase.
+  private var forgotten: [Int: Set<RunStatus>] = [:]
+  /// Errors of such repetitions that are kept; each stands with its attempt in the file.
+  private static let errorsOfForgotten = 100
   private var phaseRows: [Int64]
   private var repetitionRow: Int64 = 0
   /// The current repetition's place in its phase.
   private var repetition = 0
+  /// Where each repetition stands in its phase.
+  private var places: [Place: Int] = [:]
+
+  private struct Place: Hashable {
+    let phase: Int
+    let repetition: Int
+    let isWarmUp: Bool
+  }
   private var attemptRow: Int64 = 0
   private var bracket: UInt32?
   /// The phase under way: errors that do not say theirs are of it.
@@ -47,11 +61,13 @@ package final class RunSession {
   /// The host as it was at the last look.
   var hostState = HostState()
 
-  /// The state of a run that has not begun.
+  /// The state of a run that has not begun. One that `forgets` keeps no repetition that is over:
+  /// each is in `store`.
   package init(
     result: RunResult, store: RunWriter?, behind earlier: Resumption = Resumption(),
-    clock: TimeSource
+    clock: TimeSource, forgets: Bool = false
   ) {
+    self.forgets = forgets && store != nil
     self.result = result
     self.store = store
     self.clock = clock
@@ -60,6 +76,13 @@ package final class RunSession {
     startedAt = clock.realtime()
     self.earlier = earlier
     phaseRows = earlier.phases
+    for (phase, one) in result.phases.enumerated() {
+      for (place, repetition) in one.repetitions.enumerated() {
+        places[
+          Place(
+            phase: phase, repetition: repetition.repetition, isWarmUp: repetition.warmUp)] = place
+      }
+    }
   }
 
   /// Says at the start what is wrong with phases that are skipped.
@@ -81,39 +104,6 @@ package final class RunSession {
   /// Whether an error has been noted.
   func hasNoted(_ error: LBError) -> Bool {
     result.errors.contains(error.located(phase: phase))
-  }
-
-  /// The phase without the precision that was asked for of a metric that its repetitions have not:
-  /// no number of them would do.
-  func withoutUnknownMetric(_ phase: MeasuredPhase) -> MeasuredPhase {
-    guard let until = phase.specification.until else { return phase }
-    let known = RunSummary.names(in: result.phases[phase.index])
-    guard !known.isEmpty, !known.contains(until.metric) else { return phase }
-    missingPrecision[until.metric, default: []].append(phase.node.name)
-    var phase = phase
-    phase.specification.until = nil
-    return phase
-  }
-
-  /// Says which metrics were to become precise that no repetition has: of the whole run an error,
-  /// of some of its phases a warning, since one setting holds for all of them.
-  func notePrecision() {
-    let known = Set(result.phases.flatMap(RunSummary.names))
-    for (metric, phases) in missingPrecision.sorted(by: { $0.key < $1.key }) {
-      let names = phases.joined(separator: ", ")
-      if known.contains(metric) {
-        result.warnings.append(
-          "\(names): --until ci(\(metric)): no repetition has the metric \(metric); no repetitions "
-            + "were added")
-      } else {
-        let hint = Nearest.hint(Nearest.word(to: metric, in: known.sorted()))
-        note(
-          LBError(
-            .configuration,
-            "--until ci(\(metric)): no repetition has the metric \(metric); the run ended without "
-              + "adding repetitions\(hint)"))
-      }
-    }
   }
 
   /// What ends the run whatever could take a phase's place.
@@ -230,10 +220,9 @@ package final class RunSession {
   package func begin(_ repetition: RepetitionResult, phase: Int? = nil) throws(LBError) {
     hasMeasured = true
     let phase = phase ?? result.phases.count - 1
-    let known = result.phases[phase].repetitions.firstIndex {
-      $0.repetition == repetition.repetition && $0.warmUp == repetition.warmUp
-    }
-    if let known {
+    let place = Place(
+      phase: phase, repetition: repetition.repetition, isWarmUp: repetition.warmUp)
+    if let known = places[place] {
       self.repetition = known
       advance(&result.phases[phase].repetitions[known].status, to: .running)
       repetitionRow = earlier.repetitions[phase][known]
@@ -244,6 +233,7 @@ package final class RunSession {
     advance(&repetition.status, to: .running)
     repetitionRow = try store?.addRepetition(repetition, phase: phaseRows[phase]) ?? 0
     self.repetition = result.phases[phase].repetitions.count
+    if !forgets { places[place] = self.repetition }
     result.phases[phase].repetitions.append(repetition)
   }
 
@@ -276,7 +266,8 @@ package final class RunSession {
     result.phases[phase].repetitions[repetition].attempts.append(outcome.result)
     if !another {
       advance(&result.phases[phase].repetitions[repetition].status, to: status)
-      if standing == nil, let error = outcome.result.error { note(error) }
+      let isKept = !forgets || result.errors.count < Self.errorsOfForgotten
+      if standing == nil, let error = outcome.result.error, isKept { note(error) }
     }
     if attemptRow == 0, repetitionRow != 0 {
       // It failed before its bracket was opened.
@@ -290,11 +281,25 @@ package final class RunSession {
     }
     attemptRow = 0
     if repetitionRow != 0, !another { try store?.setRepetitionStatus(repetitionRow, status) }
+    if !another, forgets { forget(phase) }
     let now = clock.monotonic()
     if now - checkpointed >= Self.checkpointPeriod {
       checkpointed = now
       try store?.checkpoint()
     }
+  }
+
+  /// Lets go of what is in the file.
+  private func forget(_ phase: Int) {
+    let over = result.phases[phase].repetitions.filter { !$0.warmUp }
+    forgotten[phase, default: []].formUnion(over.map(\.status))
+    result.phases[phase].repetitions.removeAll(keepingCapacity: true)
+    repetition = 0
+  }
+
+  /// What the completed attempts of a phase gave, from the file.
+  package func metrics(ofPhase index: Int) throws(LBError) -> MetricColumns {
+    try store?.metrics(ofPhase: phaseRows[index]) ?? MetricColumns()
   }
 
   /// Ends the current repetition after attempts of which there will be no other.
@@ -310,10 +315,10 @@ package final class RunSession {
 
   /// Whether a repetition has come to its end in an earlier session.
   func isDone(_ repetition: Int, warmUp: Bool, phase: Int) -> Bool {
-    guard phase < earlier.phases.count else { return false }
-    return result.phases[phase].repetitions.contains {
-      $0.repetition == repetition && $0.warmUp == warmUp && Self.isOver($0.status)
-    }
+    guard phase < earlier.phases.count,
+      let place = places[Place(phase: phase, repetition: repetition, isWarmUp: warmUp)]
+    else { return false }
+    return Self.isOver(result.phases[phase].repetitions[place].status)
   }
 
   /// Whether an earlier session has ended a phase.
@@ -327,16 +332,17 @@ package final class RunSession {
 
   /// Attempts that have ended at a repetition, in earlier sessions too.
   func history(at place: AttemptPlace, phase: Int) -> [AttemptResult] {
-    result.phases[phase].repetitions.first {
-      $0.repetition == place.repetition && $0.warmUp == place.warmUp
-    }?.attempts ?? []
+    let place = Place(phase: phase, repetition: place.repetition, isWarmUp: place.warmUp)
+    return places[place].map { result.phases[phase].repetitions[$0].attempts } ?? []
   }
 
   /// Ends a phase with the worst status of its counted repetitions, or with `status`.
   package func endPhase(
     _ index: Int, _ status: RunStatus? = nil, summarise: (inout PhaseResult) -> Void = { _ in }
   ) throws(LBError) {
-    let counted = result.phases[index].repetitions.filter { !$0.warmUp }.map(\.status)
+    let counted =
+      result.phases[index].repetitions.filter { !$0.warmUp }.map(\.status)
+      + Array(forgotten[index] ?? [])
     advance(&result.phases[index].status, to: status ?? RunStatus.worst(of: counted))
     summarise(&result.phases[index])
     if phaseRows[index] != 0 {

@@ -15,12 +15,16 @@ public final class StoredRun {
   /// Everything but the samples.
   public let result: RunResult
   private let reader: RunReader
+  /// Of a run that is over, which is read once for all its attempts.
+  private let whole: RunReplay?
 
   /// Opens a result file, also one that is being recorded or that a killed run left. Throws
   /// `configuration` where it is none, `resultPersistence` where it is damaged.
   public init(at path: String) throws(LBError) {
     reader = try RunReader(path: path)
     result = try reader.result()
+    let isOpen = [.pending, .running, .waiting].contains(result.status)
+    whole = isOpen ? nil : RunReplay(reader)
   }
 
   deinit { reader.close() }
@@ -33,7 +37,8 @@ public final class StoredRun {
     var selection = RunReplay.Selection()
     if let attempt { selection.brackets = Set([attempt.bracket].compactMap { $0 }) }
     try withoutActuallyEscaping(body) { body throws(LBError) in
-      _ = try RunReplay(reader, selection: selection).play(into: SnapshotSink(body))
+      let replay = (whole ?? RunReplay(reader)).selecting(selection)
+      _ = try replay.play(into: SnapshotSink(body))
     }
   }
 

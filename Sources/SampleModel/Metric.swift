@@ -179,7 +179,8 @@ public struct MetricDescription: Sendable, Hashable, Codable {
 }
 
 extension MetricDescription {
-  /// Reads a stored description; a width that no counter has is refused.
+  /// Reads a stored description, also one of a version that did not know all of it; a width that
+  /// no counter has is refused.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let width = try container.decode(UInt8.self, forKey: .width)
@@ -195,10 +196,10 @@ extension MetricDescription {
       extent: try container.decode(Extent.self, forKey: .extent),
       mayStepBack: try container.decode(Bool.self, forKey: .mayStepBack),
       stepBackLimit: try container.decodeIfPresent(UInt64.self, forKey: .stepBackLimit),
-      isSigned: try container.decode(Bool.self, forKey: .isSigned),
+      isSigned: try container.decodeIfPresent(Bool.self, forKey: .isSigned) ?? false,
       resolution: try container.decodeIfPresent(UInt64.self, forKey: .resolution),
-      mayLag: try container.decode(Bool.self, forKey: .mayLag),
-      isSum: try container.decode(Bool.self, forKey: .isSum),
+      mayLag: try container.decodeIfPresent(Bool.self, forKey: .mayLag) ?? false,
+      isSum: try container.decodeIfPresent(Bool.self, forKey: .isSum) ?? false,
       // Of versions that did not know it, all were kept.
       life: try container.decodeIfPresent(CounterLife.self, forKey: .life) ?? .kept,
       meaning: try container.decode(String.self, forKey: .meaning))

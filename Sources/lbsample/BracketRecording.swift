@@ -31,7 +31,7 @@ final class BracketRecording: BracketKeeper {
     sink = StoreSink(writer, now: Clock.monotonic)
     var result = RunResult(runID: runID, name: name, kind: "run", startUnixNanoseconds: now)
     result.configuration = configuration
-    session = RunSession(result: result, store: writer, clock: clock)
+    session = RunSession(result: result, store: writer, clock: clock, forgets: true)
     journal = Journal(runID: runID, clock: clock, logger: logger, store: writer)
     do throws(LBError) {
       try session.begin(PhaseResult(name: "main", command: []))
@@ -80,8 +80,9 @@ final class BracketRecording: BracketKeeper {
   ) throws(LBError) {
     if let failure { session.note(failure) }
     RunController.conclude(&session.result, collectors)
+    let metrics = try session.metrics(ofPhase: 0)
     try session.endPhase(0, stopped == nil ? failure.map { _ in .failed } : .interrupted) {
-      $0.summarise(collectors)
+      $0.summarise(collectors, of: metrics)
     }
     try session.end(stopped: stopped != nil, fatal: failure != nil, at: clock.realtime())
     try session.keepLabels()

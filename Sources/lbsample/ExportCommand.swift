@@ -73,7 +73,8 @@ struct ExportCommand: ParsableCommand {
     files.writes("--output", output)
     files.reads("the run", reader.path)
     try files.check()
-    let result = try reader.result()
+    // The last line of ndjson has the accounts; no format has the attempts' metrics.
+    let result = try reader.result(format == "ndjson" ? .accounts : [])
     let labels = RunLabels.brackets(result)
     var selection = RunReplay.Selection()
     selection.brackets = try brackets(labels, result)

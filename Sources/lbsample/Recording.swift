@@ -102,6 +102,13 @@ final class Recording {
     }
   }
 
+  /// What is to be said of a file whose log a stop has left beside it.
+  var beside: String {
+    guard unsafe access(path + "-wal", F_OK) == 0 else { return "" }
+    return " and \(path)-wal, which the next lbsample command that reads it folds in: move both "
+      + "together"
+  }
+
   /// Removes a file in which nothing was recorded.
   func discard() { writer.discard() }
 

@@ -225,7 +225,7 @@ struct RunCommand: ParsableCommand {
       try writer.setLabels(offset.labels)
     }
     var remarks: [(kind: String, message: String)] = []
-    if earlier != nil { remarks.append(("run.resumed", "resumed after an interruption")) }
+    if let interruption = record.interruption { remarks.append(("run.resumed", interruption)) }
     if let leftovers {
       remarks.append(("run.leftovers", leftovers))
       if !endsLeftovers { result.warnings.append(leftovers) }

@@ -70,12 +70,14 @@ struct RunRecord {
   /// Facts of the host without which numbers of two sessions are not comparable.
   private static let fingerprint = [
     "hostname", "kernel", "kernel_version", "machine", "cpu_model", "cpus_online", "cpus_allowed",
-    "clocksource", "boot_id",
+    "clocksource",
   ]
 
   let writer: RunWriter
   let earlier: Resumption
   var result: RunResult
+  /// What was between the session before and this one, in words; nil of a new run.
+  let interruption: String?
   private let isNew: Bool
 
   /// A new file.
@@ -92,6 +94,7 @@ struct RunRecord {
         repetitions: plan.planned?.repetitions, warmUps: plan.planned?.warmUps),
       host: host, configuration: specification.configuration, labels: specification.labels)
     earlier = Resumption()
+    interruption = nil
     result = RunResult(
       runID: runID, name: specification.name, kind: "run", startUnixNanoseconds: now)
     result.configuration = specification.configuration
@@ -102,7 +105,8 @@ struct RunRecord {
   }
 
   /// The file of a run that was interrupted; refused where this is not the same configuration and
-  /// host any more, unless forced. Another boot of the host has another clock: always refused.
+  /// host any more, unless forced. Another boot of the host has another clock, by which the samples
+  /// of this session are.
   init(
     resuming before: Earlier, _ specification: RunSpecification, _ roots: MountRoots, force: Bool
   ) throws(LBError) {
@@ -114,18 +118,18 @@ struct RunRecord {
       let (old, new) = (before.result.host[name], host[name])
       differences.append("host \(name) was \(old ?? "unknown") and is \(new ?? "unknown")")
     }
-    let isSameBoot = host["boot_id"] == before.result.host["boot_id"]
-    guard differences.isEmpty || force && isSameBoot else {
+    guard differences.isEmpty || force else {
       let hint =
-        isSameBoot
-        ? "the configuration or the host has changed; --force resumes anyway and records the change"
-        : "the host was booted since, and its clock began anew: begin a new run"
+        "the configuration or the host has changed; --force resumes anyway and records the change"
       throw LBError(
         .configuration,
         (["\(before.path) cannot be resumed: \(hint)"] + differences)
           .joined(separator: "\n  "), context: ErrorContext(path: before.path))
     }
     writer = try RunWriter(resuming: before.path)
+    interruption =
+      writer.isOfAnotherBoot
+      ? "resumed after an interruption and a reboot of the host" : "resumed after an interruption"
     earlier = try writer.resumption()
     result = before.result
     result.status = .interrupted

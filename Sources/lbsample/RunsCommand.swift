@@ -50,85 +50,6 @@ struct RunsCommand: ParsableCommand {
     defaultSubcommand: RunsList.self)
 }
 
-/// One line of `runs list`.
-private struct RunLine: Encodable {
-  var run: String
-  var kind: String
-  var status: String
-  var startUnixNanoseconds: UInt64
-  var durationNanoseconds: UInt64?
-  var repetitionsCompleted: Int
-  /// Of the first phase that has one.
-  var command: [String]
-  /// Phases with a command.
-  var commands: Int
-  var file: String
-}
-
-/// `lbsample runs list`.
-struct RunsList: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "list", abstract: "List stored runs, newest first.")
-  @OptionGroup var options: RunOptions
-  @Option(
-    name: .customLong("format"),
-    help: ArgumentHelp("text or json.", valueName: "format"))
-  var format = "text"
-
-  func run() throws {
-    try Formats.check(format, of: ["text", "json"])
-    let directory = try options.directory()
-    var lines: [RunLine] = []
-    for file in try directory.files() {
-      do throws(LBError) {
-        lines.append(try line(file))
-      } catch {
-        Console.say("lbsample: \(error)")
-      }
-    }
-    if format == "json" {
-      try Console.write(try JSONText.encode(lines, pretty: true) + "\n")
-      return
-    }
-    guard !lines.isEmpty else {
-      Console.say("lbsample: no runs in \(directory.path): lbsample run -- COMMAND makes one")
-      return
-    }
-    var rows = [["run", "kind", "status", "done", "duration", "command"]]
-    for line in lines {
-      rows.append([
-        line.run, line.kind, line.status, "\(line.repetitionsCompleted)",
-        line.durationNanoseconds.map(Readable.duration) ?? "-",
-        line.command.joined(separator: " ")
-          + (line.commands > 1 ? " (and \(line.commands - 1) more)" : ""),
-      ])
-    }
-    // The command is left-aligned by hand: it is the last column.
-    let width = rows.map { $0[5].count }.max() ?? 0
-    for index in rows.indices {
-      rows[index][5] += String(repeating: " ", count: width - rows[index][5].count)
-    }
-    let text = TextTable.lines(rows, leftColumns: 3).joined(separator: "\n")
-    try Console.show(text + "\n")
-  }
-
-  private func line(_ file: String) throws(LBError) -> RunLine {
-    let reader = try RunReader(path: file)
-    defer { reader.close() }
-    _ = try reader.finishIfAbandoned()
-    if let damage = reader.damage { Console.say("lbsample: \(damage)") }
-    let result = try reader.result()
-    let done = result.phases.flatMap(\.repetitions)
-      .filter { !$0.warmUp && $0.status == .completed }.count
-    let commands = result.phases.map(\.command).filter { !$0.isEmpty }
-    return RunLine(
-      run: result.runID, kind: result.kind, status: result.status.rawValue,
-      startUnixNanoseconds: result.startUnixNanoseconds,
-      durationNanoseconds: result.durationNanoseconds, repetitionsCompleted: done,
-      command: commands.first ?? [], commands: commands.count, file: file)
-  }
-}
-
 /// `lbsample runs show RUN`.
 struct RunsShow: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -161,7 +82,8 @@ struct RunsShow: ParsableCommand {
     try Formats.check(format, of: ResultText.formats)
     let reader = try options.open(runName)
     defer { reader.close() }
-    var result = try reader.result()
+    // The text has the phases' summaries of them.
+    var result = try reader.result(format == "text" ? [] : .all)
     if !metrics.isEmpty {
       let summaries = result.phases.flatMap(\.metrics).map(\.metric)
       try MetricGlobs.check(metrics, try reader.metricNames().union(summaries))
@@ -264,13 +186,16 @@ struct RunsShow: ParsableCommand {
   }
 
   private func writeOutputs(_ reader: RunReader, _ result: RunResult) throws(LBError) {
+    let attempts = result.phases.flatMap(\.repetitions).flatMap(\.attempts)
+    let totals = Dictionary(
+      attempts.compactMap { attempt in attempt.bracket.map { ($0, attempt.outputBytes) } },
+      uniquingKeysWith: { first, _ in first })
     for (bracket, label) in RunLabels.brackets(result) {
       let output = try reader.output(bracket: bracket)
       let kind = label.warmUp ? "warm-up" : "repetition"
       let kept = Counted.text(output.count, "byte")
       try Console.write("--- output of \(kind) \(label.repetition) (\(kept) kept)\n")
-      let attempts = result.phases.flatMap(\.repetitions).flatMap(\.attempts)
-      let total = attempts.first { $0.bracket == bracket }?.outputBytes ?? 0
+      let total = totals[bracket] ?? 0
       // The first half of what is kept is the beginning, the second one the end.
       let missing = total > UInt64(output.count) ? total - UInt64(output.count) : 0
       let head = missing == 0 ? output.count : output.count - output.count / 2

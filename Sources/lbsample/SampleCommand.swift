@@ -187,7 +187,7 @@ struct SampleCommand: ParsableCommand {
         try view.end(ledger: account.ledger, overhead: account.overhead)
       }
       if !log.quiet { Console.say(LedgerText.line(account.ledger, account.overhead)) }
-      if let recording, !log.quiet { Console.say("recorded \(recording.path)") }
+      if let recording, !log.quiet { Console.say("recorded \(recording.path)\(recording.beside)") }
       if !account.ledger.isExact {
         throw LBError(.internal, LedgerText.mismatch)
       }

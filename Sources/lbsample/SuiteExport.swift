@@ -58,6 +58,14 @@ struct SuiteExport {
 
   let reader: RunReader
   let directory: String
+  private let replay: RunReplay
+
+  /// An export of what `reader` reads into `directory`.
+  init(reader: RunReader, directory: String) {
+    self.reader = reader
+    self.directory = directory
+    replay = RunReplay(reader)
+  }
 
   /// Writes everything; gives the number of repetitions.
   func write() throws -> Int {
@@ -103,7 +111,7 @@ struct SuiteExport {
     var selection = RunReplay.Selection()
     selection.brackets = [bracket]
     let rows = SuiteRows()
-    try RunReplay(reader, selection: selection).play(into: rows)
+    try replay.selecting(selection).play(into: rows)
     for (collector, lines) in rows.rows {
       let text = ([SuiteRows.header] + lines).map { $0.joined(separator: ",") + "\n" }.joined()
       try save("\(directory)/\(workload)_rep\(number)_\(Self.fileName(collector)).csv", text)

@@ -1,4 +1,5 @@
 import Foundation
+import GRDB
 import Glibc
 import RunStore
 import SampleModel
@@ -193,6 +194,42 @@ import Testing
     #expect(refused.code == 2 && refused.error.contains("is being recorded by process"))
     kill(running.process.processIdentifier, SIGINT)
     #expect(try running.finish().code == 130)
+  }
+
+  /// The machine went down: its clock begins anew, and the process is not there any more.
+  @Test func aRunIsGoneOnWithAfterAReboot() throws {
+    let command = try Command()
+    let running = try command.start([
+      "run", "--cpu", "--config", "/dev/null", "-i", "10ms", "-r", "2", "--", "sh", "-c",
+      "echo x >> log; test $(wc -l < log) = 1 || test -e again || exec sleep 60",
+    ])
+    #expect(running.wait { count(command.folder.file("log")) == 2 })
+    kill(running.process.processIdentifier, SIGKILL)
+    _ = try running.finish()
+    try command.folder.write("again", "")
+    let path = try #require(command.resultFile)
+    let file = try DatabaseQueue(path: path)
+    try file.write { db in
+      try db.execute(
+        sql: """
+          UPDATE run SET boot_id = 'earlier'; UPDATE session SET boot_id = 'earlier';
+          UPDATE host SET value = 'earlier' WHERE name = 'boot_id';
+          """)
+    }
+    try file.close()
+    let outcome = try resume(command)
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let result = try result(outcome)
+    #expect(result.status == .completed && !result.warnings.contains { $0.contains("although") })
+    let reader = try RunReader(path: path)
+    let journal = try reader.journal(run: result.runID)
+    reader.close()
+    #expect(journal.contains { $0.kind == "run.resumed" && $0.message.contains("reboot") })
+    let samples = try command("export", "last", "--config", "/dev/null", "--format", "ndjson")
+      .objects().filter { $0["type"] as? String == "sample" }
+    let times = samples.compactMap { $0["time_ns"] as? Int }
+    #expect(times.count == samples.count && times == times.sorted())
+    #expect(Set(samples.compactMap { $0["repetition"] as? Int }) == [1, 2])
   }
 
   @Test func aRunThatWaitedCanBeGoneOnWith() throws {

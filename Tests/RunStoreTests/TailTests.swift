@@ -181,6 +181,42 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     script.writer.close()
   }
 
+  /// What was in the file is as it was, whatever becomes of the disk: nothing is copied into it.
+  @Test(arguments: [false, true]) func aStopLeavesTheLogForTheNextReader(_ isStopped: Bool) throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    let script = try Script(path)
+    try script.layout(columns: 3)
+    try script.frames(40)
+    try script.commit(end: true)
+    let before = FileManager.default.contents(atPath: path)
+    var result = RunResult(
+      runID: script.writer.runID, name: "tail", kind: "sample", startUnixNanoseconds: 5)
+    result.status = isStopped ? .completed : .interrupted
+    #expect(try script.writer.finish(result, isStopped: isStopped) == nil)
+    #expect(FileManager.default.contents(atPath: path) == before)
+    let files = ["r.lbsample", "r.lbsample-shm", "r.lbsample-wal"]
+    #expect(directoryEntries(folder.path).sorted() == files)
+    #expect(try script.isSeen(in: path, count: 40))
+    #expect(directoryEntries(folder.path) == ["r.lbsample"], "the reader folds it in")
+    #expect(try script.isSeen(in: path, count: 40))
+  }
+
+  @Test func aRunThatEndsIsOneFile() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    let script = try Script(path)
+    try script.layout(columns: 3)
+    try script.frames(40)
+    try script.commit(end: true)
+    var result = RunResult(
+      runID: script.writer.runID, name: "tail", kind: "sample", startUnixNanoseconds: 5)
+    result.status = .completed
+    #expect(try script.writer.finish(result) == nil)
+    #expect(directoryEntries(folder.path) == ["r.lbsample"])
+    #expect(try script.isSeen(in: path, count: 40))
+  }
+
   @Test func whatAKilledWriterCommittedIsKept() throws {
     let folder = try TemporaryFolder()
     let script = try Script(folder.file("r.lbsample"))

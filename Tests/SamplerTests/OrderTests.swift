@@ -1,4 +1,5 @@
 import LinuxSystem
+import Output
 import RunStore
 import SampleModel
 import Sampler
@@ -79,6 +80,79 @@ import Testing
     // Compared by place, to see the first difference and not two lists.
     let difference = zip(live.all, replayed.all).first { $0 != $1 }
     #expect(difference == nil && live.all.count == replayed.all.count)
+  }
+
+  /// What a sink writes.
+  private final class Text: Sendable {
+    private let bytes = Mutex<[UInt8]>([])
+    var all: String { bytes.withLock { String(decoding: $0, as: UTF8.self) } }
+    var lines: [Substring] { all.split(separator: "\n") }
+    func write(_ more: [UInt8]) throws(LBError) { bytes.withLock { $0 += more } }
+  }
+
+  private func sinks(_ texts: [Text]) -> [any SampleSink] {
+    [
+      CSVSink(reader: StreamReader(raw: false), writer: texts[0].write, notice: { _ in }),
+      CSVSink(reader: StreamReader(raw: true), writer: texts[1].write, notice: { _ in }),
+      NDJSONSink(
+        reader: StreamReader(raw: false), host: [], configuration: [], writer: texts[2].write),
+    ]
+  }
+
+  /// Two sampling threads, of which one takes longer than the interval now and then, with lists of
+  /// the busiest processes, values that are missing and a step of the wall clock: what is written
+  /// while it is recorded is what the record is exported as, byte for byte.
+  @Test(arguments: [1, 2, 3, 4] as [UInt64])
+  func whatIsWrittenLiveIsWhatIsExported(seed: UInt64) throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    let live = (0..<3).map { _ in Text() }
+    try VirtualSession.run(seed: seed) { scheduler in
+      let writer = try RunWriter(
+        path: path,
+        identity: RunWriter.Identity(
+          runID: "test-20260101-000000-00000001", name: "test", kind: "sample", version: "0",
+          interval: 1_000_000, startUnixNanoseconds: scheduler.realtime()),
+        host: [], configuration: [], labels: [:])
+      var virtual = VirtualSession(scheduler, threads: 2)
+      virtual.configuration.liveWithin = 10_000_000
+      let session = try virtual.arm(
+        [
+          CollectorRequest(
+            ScriptedCollector(
+              name: "top", records: 3, recordName: "busiest", scheduler: scheduler,
+              duration: 50_000)),
+          CollectorRequest(
+            ScriptedCollector(
+              name: "slow",
+              script: (0..<400).map { $0 % 50 == 9 ? .gap(.absent) : .value(UInt64($0)) },
+              scheduler: scheduler, duration: 1_300_000)),
+        ], self.sinks(live) + [StoreSink(writer, now: scheduler.monotonic)])
+      _ = try session.start()
+      scheduler.sleep(150_100_000)
+      scheduler.step(70_000_000)
+      scheduler.sleep(150_100_000)
+      _ = try session.stop(sampling: true)
+      session.disarm()
+      writer.close()
+    }
+    let reader = try RunReader(path: path)
+    let exported = (0..<3).map { _ in Text() }
+    for sink in sinks(exported) { try RunReplay(reader).play(into: sink) }
+    reader.close()
+    for (one, other) in zip(live, exported) {
+      // The first line that differs, not two texts.
+      let difference = zip(one.lines, other.lines).first { $0 != $1 }
+      #expect(difference == nil && one.all == other.all)
+    }
+    #expect((200...310).contains(live[0].lines.count), "one row a tick")
+    let both = live[0].lines.dropFirst().count { line in
+      line.split(separator: ",", omittingEmptySubsequences: false).allSatisfy { !$0.isEmpty }
+    }
+    #expect(both > 50, "ticks of both threads: \(both)")
+    for part in [#""type":"records""#, #""event":"clockStep""#, #""event":"gap""#] {
+      #expect(live[2].all.contains(part), "\(part)")
+    }
   }
 
   /// A ring that is full of records: frames and batches are dropped whole, each is counted, and

@@ -1,0 +1,93 @@
+import ArgumentParser
+import Output
+import RunStore
+import SampleModel
+
+/// One line of `runs list`.
+private struct RunLine: Encodable {
+  var run: String
+  var kind: String
+  var status: String
+  var startUnixNanoseconds: UInt64
+  var durationNanoseconds: UInt64?
+  var repetitionsCompleted: Int
+  /// Of the first phase that has one.
+  var command: [String]
+  /// Phases with a command.
+  var commands: Int
+  var file: String
+
+  init(_ run: RunOverview, _ file: String) {
+    self.run = run.runID
+    kind = run.kind
+    status = run.status.rawValue
+    startUnixNanoseconds = run.startUnixNanoseconds
+    durationNanoseconds = run.durationNanoseconds
+    repetitionsCompleted = run.completed
+    command = run.command
+    commands = run.commands
+    self.file = file
+  }
+}
+
+/// `lbsample runs list`.
+struct RunsList: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "list", abstract: "List stored runs, newest first.")
+  @OptionGroup var options: RunOptions
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp("text or json.", valueName: "format"))
+  var format = "text"
+
+  func run() throws {
+    try Formats.check(format, of: ["text", "json"])
+    let directory = try options.directory()
+    var lines: [RunLine] = []
+    let pages = OverviewPages()
+    for file in try directory.files() {
+      do throws(LBError) {
+        if let run = pages.overview(file) {
+          lines.append(RunLine(run, file))
+        } else {
+          lines.append(RunLine(try overview(file), file))
+        }
+      } catch {
+        Console.say("lbsample: \(error)")
+      }
+    }
+    if format == "json" {
+      try Console.write(try JSONText.encode(lines, pretty: true) + "\n")
+      return
+    }
+    guard !lines.isEmpty else {
+      Console.say("lbsample: no runs in \(directory.path): lbsample run -- COMMAND makes one")
+      return
+    }
+    var rows = [["run", "kind", "status", "done", "duration", "command"]]
+    for line in lines {
+      rows.append([
+        line.run, line.kind, line.status, "\(line.repetitionsCompleted)",
+        line.durationNanoseconds.map(Readable.duration) ?? "-",
+        line.command.joined(separator: " ")
+          + (line.commands > 1 ? " (and \(line.commands - 1) more)" : ""),
+      ])
+    }
+    // The command is left-aligned by hand: it is the last column.
+    let width = rows.map { $0[5].count }.max() ?? 0
+    for index in rows.indices {
+      rows[index][5] += String(repeating: " ", count: width - rows[index][5].count)
+    }
+    let text = TextTable.lines(rows, leftColumns: 3).joined(separator: "\n")
+    try Console.show(text + "\n")
+  }
+
+  /// By SQLite, of what is not over or not all in its file.
+  private func overview(_ file: String) throws(LBError) -> RunOverview {
+    let reader = try RunReader(path: file)
+    defer { reader.close() }
+    _ = try reader.finishIfAbandoned()
+    if let damage = reader.damage { Console.say("lbsample: \(damage)") }
+    return try reader.overview()
+  }
+}
