@@ -8,6 +8,7 @@ package final class CollectingSink: SampleSink {
     package var header: FrameHeader
     package var values: [UInt64]
 
+    /// A frame as a sink got it.
     package init(header: FrameHeader, values: [UInt64]) {
       self.header = header
       self.values = values

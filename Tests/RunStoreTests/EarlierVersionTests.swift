@@ -115,8 +115,8 @@ import Testing
         "outcome": "available", "reason": "",
       ], in: db)
     let text = String(decoding: try JSONEncoder().encode(Self.layout), as: UTF8.self)
-    try insert(
-      "layout", ["stream": 0, "epoch": 1, "definition": name == "1" ? Self.firstLayout : text], in: db)
+    let definition = name == "1" ? Self.firstLayout : text
+    try insert("layout", ["stream": 0, "epoch": 1, "definition": definition], in: db)
     try insert("anchor", ["monotonic_ns": 1000, "realtime_ns": 50_000, "boottime_ns": 1000], in: db)
     for (time, kind, message) in [(5, "run.start", "old"), (50_150, "gap", "cpu: gone")] {
       try insert(
