@@ -7,16 +7,28 @@ import Testing
 
 /// What a run that was killed has left running is not there unknown to whoever resumes it.
 @Suite struct LeftoverTests {
+  /// What is left running, told from that of other tests and of other times.
+  private static func left(_ number: Int) -> String { "sleep 981.\(getpid())\(number)" }
+
   /// A run that was killed beside its server, which has left a process in a session of its own.
   private func killed(_ number: Int) throws -> Command {
     let command = try Command()
+    // It lets go of the descriptor by which Foundation knows that the command has ended.
+    _ = try command.folder.write(
+      "server.sh",
+      """
+      for f in /proc/$$/fd/*; do f=${f##*/}; ((f > 2)) && exec {f}>&-; done
+      setsid \(Self.left(number)) &
+      touch up
+      sleep 60
+      """)
     let plan = try command.folder.write(
       "plan.toml",
       """
       [[phase]]
       name = "server"
       kind = "background"
-      command = ["sh", "-c", "setsid sleep 981.\(number) & touch up; sleep 60"]
+      command = ["bash", "server.sh"]
       ready_command = "test -e up"
 
       [[phase]]
@@ -37,14 +49,14 @@ import Testing
   }
 
   private func processes(_ command: Command, _ number: Int) throws -> Int {
-    let (_, text) = try command.shell("pgrep -fcx 'sleep 981.\(number)'; true")
+    let (_, text) = try command.shell("pgrep -fcx '\(Self.left(number))'; true")
     return Int(text.trimmingCharacters(in: .whitespacesAndNewlines)) ?? -1
   }
 
   @Test func theyAreNamedAndEndedWhereThatIsWanted() throws {
     let command = try killed(1)
     let refused = try resume(command)
-    #expect(refused.code == 2 && refused.error.contains("(sleep 981.1)"), "\(refused.error)")
+    #expect(refused.code == 2 && refused.error.contains("(\(Self.left(1)))"), "\(refused.error)")
     #expect(refused.error.contains("--end-leftovers") && refused.error.contains("--force"))
     #expect(try processes(command, 1) == 1, "nobody has asked for its end")
     let outcome = try resume(command, "--end-leftovers")
@@ -64,7 +76,7 @@ import Testing
       outcome.output.contains("warning  resumed although there still ran of the session before: "),
       "\(outcome.output)")
     #expect(try processes(command, 2) == 1, "that of the session before is still there")
-    _ = try command.shell("pkill -KILL -fx 'sleep 981.2'")
+    _ = try command.shell("pkill -KILL -fx '\(Self.left(2))'")
   }
 
   @Test func theOptionIsOfAResumeAlone() throws {
