@@ -211,7 +211,7 @@ package struct RunDirectory: Sendable {
       try FileManager.default.removeItem(atPath: file)
       let slash = file.lastIndex(of: "/").map { file.index(after: $0) } ?? file.startIndex
       let own =
-        ["-wal", "-shm", "-tail"].map { file + $0 }
+        ["-wal", "-shm", "-tail", "-wal.damaged", "-tail.damaged"].map { file + $0 }
         + [String(file[..<slash]) + Self.approvalName(ofFile: String(file[slash...]))]
       // Working directories of attempts that were kept.
       let base =

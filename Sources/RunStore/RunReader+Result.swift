@@ -4,11 +4,20 @@ package import SampleModel
 
 /// Everything of a run but its samples.
 extension RunReader {
-  /// Everything but the samples.
-  package func result() throws(LBError) -> RunResult {
+  /// Tables from which a result is made, and those of them that say where the run stands.
+  private static let tables = [
+    "run", "configuration", "host", "label", "collector", "phase", "repetition", "summary",
+    "attempt", "output", "metric", "ledger", "overhead",
+  ]
+  private static let outlined: Set<String> = ["run", "phase", "repetition"]
+
+  /// Everything but the samples; where it is asked for the `outline` only, which run it is, and its
+  /// phases and repetitions without what was measured in them.
+  package func result(outline: Bool = false) throws(LBError) -> RunResult {
     let path = path
     let isAbandoned = isUnmarkedlyAbandoned
-    return try read("reading the run") { db in
+    let tables = outline ? Self.tables.filter(Self.outlined.contains) : Self.tables
+    return try read("reading the run", of: tables) { db in
       guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
         throw LBError(
           .resultPersistence,
@@ -29,16 +38,20 @@ extension RunReader {
       result.errors = try row.json([LBError].self, "errors")
       result.warnings = try row.json([String].self, "warnings")
       result.file = path
+      if outline {
+        result.phases = try Self.phases(db, path, outline: true)
+        return result
+      }
       result.configuration = try Row.fetchAll(
         db, sql: "SELECT * FROM configuration ORDER BY position"
       ).map {
         ConfigurationEntry(
           key: try $0.value("key"), value: try $0.value("value"), origin: try $0.value("origin"))
       }
-      for fact in try Row.fetchAll(db, sql: "SELECT name, value FROM host") {
+      for fact in try Row.fetchAll(db, sql: "SELECT name, value FROM host NOT INDEXED") {
         result.host[try fact.value("name")] = try fact.value("value")
       }
-      for label in try Row.fetchAll(db, sql: "SELECT key, value FROM label") {
+      for label in try Row.fetchAll(db, sql: "SELECT key, value FROM label NOT INDEXED") {
         result.labels[try label.value("key")] = try label.value("value")
       }
       result.unavailable = try Row.fetchAll(
@@ -48,8 +61,7 @@ extension RunReader {
           collector: try $0.value("name"), outcome: try $0.value("outcome"),
           reason: try $0.value("reason"))
       }
-      result.phases = try Self.phases(db)
-      try Self.checkNumbers(of: result.phases, db)
+      result.phases = try Self.phases(db, path, outline: false)
       if result.endUnixNanoseconds == nil { result.addErrorsOfRepetitions() }
       result.promoteOnlySummary()
       if result.kind == "sample" {
@@ -61,26 +73,10 @@ extension RunReader {
     }
   }
 
-  /// Rows that an index does not lead to would be missing without a word.
-  private static func checkNumbers(of phases: [PhaseResult], _ db: Database) throws {
-    let repetitions = phases.flatMap(\.repetitions)
-    for (table, found) in [
-      ("repetition", repetitions.count),
-      ("attempt", repetitions.reduce(0) { $0 + $1.attempts.count }),
-    ] {
-      let count = try Int.fetchOne(db, sql: "SELECT sum(1) FROM \(table) NOT INDEXED") ?? 0
-      guard count == found else {
-        throw LBError(
-          .resultPersistence,
-          "corrupt: table \(table) has \(Counted.text(count, "row")), of which \(found) can "
-            + "be reached")
-      }
-    }
-  }
-
+  /// A number that is kept in SQLite's signed ones.
   static func unsigned(_ value: Int64?) -> UInt64? { value.map(UInt64.init(bitPattern:)) }
 
-  private static func status(_ row: Row) throws -> RunStatus {
+  static func status(_ row: Row) throws -> RunStatus {
     let word: String = try row.value("status")
     guard let status = RunStatus(rawValue: word) else {
       throw DamagedRow(column: "status", row, reason: "there is no status \(word)")
@@ -88,40 +84,51 @@ extension RunReader {
     return status
   }
 
-  private static func phases(_ db: Database) throws -> [PhaseResult] {
+  private static func phases(
+    _ db: Database, _ path: String, outline: Bool
+  ) throws -> [PhaseResult] {
+    var attempts = Rows<AttemptResult>(none: "attempt")
+    var summaries = Rows<(MetricSummary, Bool)>(none: "summary")
+    if !outline {
+      attempts = try Self.attempts(db, path)
+      summaries = try Self.summaries(db)
+    }
+    let repetitions = try Rows<RepetitionResult>(
+      of: "repetition", db, "SELECT * FROM repetition NOT INDEXED ORDER BY id", by: "phase_id"
+    ) { row in
+      var repetition = RepetitionResult(
+        repetition: try row.number("number"), warmUp: try row.value("warm_up"))
+      repetition.label = try row.value("label")
+      repetition.status = try Self.status(row)
+      repetition.attempts = attempts.take(try row.value("id"))
+      return repetition
+    }
+    try attempts.checkTaken(path)
     var phases: [PhaseResult] = []
     for row in try Row.fetchAll(db, sql: "SELECT * FROM phase ORDER BY id") {
       var phase = PhaseResult(
         name: try row.value("name"), command: try row.json([String].self, "command"),
         kind: try row.value("kind"), parameters: try row.json([String: String].self, "parameters"))
+      let id: Int64 = try row.value("id")
       phase.status = try status(row)
       phase.note = try row.value("note")
       phase.replacedBy = try row.value("replaced_by")
-      phase.metrics = try summary(ofPhase: try row.value("id"), clean: false, db)
-      phase.cleanMetrics = try summary(ofPhase: try row.value("id"), clean: true, db)
-      let repetitions = try Row.fetchAll(
-        db, sql: "SELECT * FROM repetition WHERE phase_id = ? ORDER BY id",
-        arguments: [try row.value("id") as Int64])
-      for row in repetitions {
-        var repetition = RepetitionResult(
-          repetition: try row.number("number"), warmUp: try row.value("warm_up"))
-        repetition.label = try row.value("label")
-        repetition.status = try status(row)
-        repetition.attempts = try attempts(ofRepetition: try row.value("id"), db)
-        phase.repetitions.append(repetition)
+      for (summary, isClean) in summaries.take(id) {
+        if isClean { phase.cleanMetrics.append(summary) } else { phase.metrics.append(summary) }
       }
+      phase.repetitions = repetitions.take(id)
       phases.append(phase)
     }
+    try repetitions.checkTaken(path)
+    try summaries.checkTaken(path)
     return phases
   }
 
-  private static func summary(
-    ofPhase phase: Int64, clean: Bool, _ db: Database
-  ) throws -> [MetricSummary] {
-    try Row.fetchAll(
-      db, sql: "SELECT * FROM summary WHERE phase_id = ? AND clean = ? ORDER BY position",
-      arguments: [phase, clean]
-    ).map { row in
+  /// Summaries by the row of their phase, in order, and whether they are of clean attempts.
+  private static func summaries(_ db: Database) throws -> Rows<(MetricSummary, Bool)> {
+    try Rows<(MetricSummary, Bool)>(
+      of: "summary", db, "SELECT * FROM summary NOT INDEXED ORDER BY position", by: "phase_id"
+    ) { row in
       var summary = MetricSummary(
         metric: try row.value("metric"), unit: try row.value("unit"),
         count: try row.number("count"),
@@ -132,111 +139,13 @@ extension RunReader {
         medianHigh: try row.realIfPresent("median_high"))
       summary.running = try row.realIfPresent("running")
       summary.repetitions = try row.jsonIfPresent([Int].self, "repetitions")
-      return summary
-    }
-  }
-
-  private static func attempts(
-    ofRepetition repetition: Int64, _ db: Database
-  ) throws -> [AttemptResult] {
-    // The outputs stay where they are: a blob's length stands before it.
-    let kept =
-      try db.tableExists("output")
-      ? "(SELECT length(data) FROM output WHERE attempt_id = attempt.id)" : "length(output)"
-    let rows = try Row.fetchAll(
-      db,
-      sql: """
-        SELECT id, number, bracket, status, start_unix_ns, wall_ns, bracket_ns, exit_code, signal,
-          user_ns, system_ns, peak_resident_bytes, voluntary_switches, involuntary_switches,
-          output_bytes, \(kept) AS output_kept, orphans_killed, contamination, error
-        FROM attempt WHERE repetition_id = ? ORDER BY id
-        """,
-      arguments: [repetition])
-    return try rows.map { row in
-      let id: Int64 = try row.value("id")
-      var attempt = AttemptResult(attempt: try row.number("number"))
-      attempt.bracket = try row.value("bracket")
-      attempt.status = try status(row)
-      attempt.startUnixNanoseconds = try row.countIfPresent("start_unix_ns") ?? 0
-      attempt.wallNanoseconds = try row.countIfPresent("wall_ns")
-      attempt.bracketNanoseconds = try row.countIfPresent("bracket_ns") ?? 0
-      attempt.exitCode = try row.value("exit_code")
-      attempt.signal = try row.value("signal")
-      attempt.userNanoseconds = try row.countIfPresent("user_ns")
-      attempt.systemNanoseconds = try row.countIfPresent("system_ns")
-      attempt.peakResidentBytes = try row.countIfPresent("peak_resident_bytes")
-      attempt.voluntarySwitches = try row.countIfPresent("voluntary_switches")
-      attempt.involuntarySwitches = try row.countIfPresent("involuntary_switches")
-      attempt.outputBytes = try row.countIfPresent("output_bytes") ?? 0
-      attempt.outputBytesKept = try row.countIfPresent("output_kept") ?? 0
-      attempt.orphansKilled = try row.value("orphans_killed") ?? 0
-      attempt.contamination =
-        try row.jsonIfPresent([String].self, "contamination") ?? []
-      attempt.error = try row.jsonIfPresent(LBError.self, "error")
-      for metric in try Row.fetchAll(
-        db, sql: "SELECT name, value FROM metric WHERE attempt_id = ?", arguments: [id])
-      {
-        attempt.metrics[try metric.value("name")] = try metric.real("value")
-      }
-      attempt.ledger = try ledger(ofAttempt: id, db)
-      attempt.overhead = try overhead(ofAttempt: id, db)
-      return attempt
-    }
-  }
-
-  private static func ledger(ofAttempt attempt: Int64, _ db: Database) throws -> Ledger {
-    let rows = try Row.fetchAll(
-      db, sql: "SELECT * FROM ledger WHERE attempt_id = ? ORDER BY thread", arguments: [attempt])
-    return Ledger(
-      threads: try rows.map { row in
-        var thread = ThreadLedger(thread: try row.number("thread"), cpu: try row.value("cpu"))
-        thread.ticks.deadlines = try row.count("deadlines")
-        thread.ticks.onTime = try row.count("on_time")
-        thread.ticks.late = try row.count("late")
-        thread.ticks.skipped = try row.count("skipped")
-        thread.ticks.latenessMaximum = try row.count("lateness_max_ns")
-        thread.ring.pushed = try row.count("pushed")
-        thread.ring.drained = try row.count("drained")
-        thread.ring.dropped = try row.count("dropped")
-        thread.collectors = try row.json([CollectorLedger].self, "collectors")
-        return thread
-      })
-  }
-
-  private static func overhead(ofAttempt attempt: Int64, _ db: Database) throws -> Overhead? {
-    guard
-      let row = try Row.fetchOne(
-        db, sql: "SELECT * FROM overhead WHERE attempt_id = ?", arguments: [attempt])
-    else { return nil }
-    var overhead = Overhead()
-    overhead.samplingThreadNanoseconds = try row.json([UInt64].self, "sampling_ns")
-    overhead.drainNanoseconds = try row.count("drain_ns")
-    overhead.processNanoseconds = try row.count("process_ns")
-    overhead.startNanoseconds = try row.count("start_ns")
-    overhead.stopNanoseconds = try row.count("stop_ns")
-    overhead.elapsedNanoseconds = try row.count("elapsed_ns")
-    overhead.bytesWritten = try row.count("bytes_written")
-    overhead.memoryLocked = try row.count("memory_locked")
-    overhead.memoryResident = try row.countIfPresent("memory_resident")
-    return overhead
-  }
-
-  /// The workload's kept output of an attempt, by phase, repetition and attempt number.
-  package func output(bracket: UInt32) throws(LBError) -> [UInt8] {
-    try read("reading output") { db in
-      let data = try Data.fetchOne(
-        db,
-        sql: try db.tableExists("output")
-          ? """
-          SELECT data FROM output JOIN attempt ON attempt.id = attempt_id WHERE bracket = ?
-          """ : "SELECT output FROM attempt WHERE bracket = ?", arguments: [bracket])
-      return data.map { Array($0) } ?? []
+      return (summary, try row.value("clean"))
     }
   }
 
   /// Planned repetitions and warm-ups, nil for a recording.
   package func planned() throws(LBError) -> (repetitions: Int, warmUps: Int)? {
-    try read("reading") { db in
+    try read("reading", of: ["run"]) { db in
       guard
         let row = try Row.fetchOne(
           db, sql: "SELECT repetitions_planned AS r, warm_ups_planned AS w FROM run"),
@@ -248,7 +157,7 @@ extension RunReader {
 
   /// The journal, oldest first.
   package func journal(run: String) throws(LBError) -> [JournalEntry] {
-    try read("reading the journal") { db in
+    try read("reading the journal", of: ["journal"]) { db in
       try Row.fetchAll(db, sql: "SELECT * FROM journal ORDER BY id").map { row in
         var entry = JournalEntry(
           unixNanoseconds: try row.countIfPresent("unix_ns") ?? 0,

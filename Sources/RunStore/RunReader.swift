@@ -2,20 +2,33 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// Reads one run's file; never trusts it.
+/// Reads one run's file; never trusts it. What is read of a table is held against its seal first,
+/// once for each reader, and read in one pass of the table's own pages: an index that is damaged
+/// would hide rows.
 package final class RunReader {
   package let path: String
   private let queue: DatabaseQueue
+  private let opened: OpenFile
   /// The writer is gone and the file cannot be told so (a full disk, a read-only place).
   private(set) var isUnmarkedlyAbandoned = false
-  /// What of the last samples could not be read, and where it is kept, in words.
-  package private(set) var damage: String?
+  /// What of the last samples or of the log could not be read, and where it is kept, in words.
+  package var damage: String? { damages.isEmpty ? nil : damages.joined(separator: "; ") }
+  private var damages: [String] = []
+  /// Whether the file has a seal to be held against.
+  private var isSealed = false
+  /// The tables that were.
+  private var verified: Set<String> = []
+  /// One of them was not what was sealed, or could not be read: the file is left as it is.
+  private var isDamaged = false
   /// What the tail holds and no row did when it was first asked for.
-  private var tail: [ChunkBuilder]?
+  var tail: [ChunkBuilder]?
   /// Where the rows that were read end, by what they are of.
-  private var readTo: [Series: UInt64] = [:]
+  var readTo: [Series: UInt64] = [:]
+  /// The outputs that were there at the last look.
+  var outputs = Outputs()
 
-  private struct Series: Hashable {
+  /// What the acquisitions of a chunk follow one another in.
+  struct Series: Hashable {
     let kind: FrameHeader.Kind
     let stream: UInt16
     let bracket: UInt32
@@ -41,9 +54,14 @@ package final class RunReader {
     }
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
+    // Before SQLite sees the log, of which it would leave out what it cannot read.
+    opened = OpenFile(path)
     do {
       queue = try Self.open(path)
-      try queue.read { db in try Schema.check(db, path, mayLackTables: mayLackTables) }
+      isSealed = try queue.read { db in
+        try Schema.check(db, path, mayLackTables: mayLackTables)
+      }
+      if opened.lostBytes > 0 { try keepLog(opened.lostBytes) }
     } catch let error as LBError {
       throw error
     } catch {
@@ -64,6 +82,7 @@ package final class RunReader {
     settings.busyMode = .timeout(5)
     let mayWrite = RunDirectory.isOwn(path) && FileManager.default.isWritableFile(atPath: path)
     settings.readonly = !mayWrite
+    settings.prepareDatabase { db in Seal.prepare(db) }
     do {
       let queue = try DatabaseQueue(path: path, configuration: settings)
       _ = try queue.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") }
@@ -78,13 +97,32 @@ package final class RunReader {
 
   deinit { FreeThreads.spare(queue) }
 
-  func read<T>(_ doing: String, _ body: (Database) throws -> T) throws(LBError) -> T {
+  /// Reads from `tables`, which hold what was sealed.
+  func read<T>(
+    _ doing: String, of tables: [String] = [], _ body: (Database) throws -> T
+  ) throws(LBError) -> T {
     do {
-      return try queue.read { db in try body(db) }
+      return try queue.read { db in
+        try verify(tables, db)
+        return try body(db)
+      }
     } catch let error as LBError {
       throw error
     } catch {
       throw StoreFailure.error(error, path: path, doing: doing)
+    }
+  }
+
+  private func verify(_ tables: [String], _ db: Database) throws {
+    guard isSealed else { return }
+    for table in tables where !verified.contains(table) {
+      do {
+        try Seal.check([table], db, path)
+      } catch {
+        isDamaged = true
+        throw error
+      }
+      verified.insert(table)
     }
   }
 
@@ -97,7 +135,7 @@ package final class RunReader {
 
   /// Whether the process that writes this run is alive.
   package func writerIsAlive() throws(LBError) -> Bool {
-    try read("reading") { db in try Self.writerIsAlive(db) }
+    try read("reading", of: ["run"]) { db in try Self.writerIsAlive(db) }
   }
 
   private static func writerIsAlive(_ db: Database) throws -> Bool {
@@ -111,7 +149,7 @@ package final class RunReader {
 
   /// Whether the run has not come to its end, as its file says: it runs, or waits for something.
   private func isOpen() throws(LBError) -> Bool {
-    let status = try read("reading") { db in
+    let status = try read("reading", of: ["run"]) { db in
       try String.fetchOne(db, sql: "SELECT status FROM run")
     }
     return [RunStatus.pending, .running, .waiting].map(\.rawValue).contains(status)
@@ -147,12 +185,16 @@ package final class RunReader {
         return true
       }
       isUnmarkedlyAbandoned = false
+      // Writing goes by parts of the file that no table has: nothing is taken for granted by it.
+      verified = []
       guard isStillAbandoned else { return false }
       noteDamage(unread, kept: Tail.letGo(ofRunIn: path, unreadBytes: unread))
     } catch let error as DatabaseError
       where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_READONLY].contains(error.resultCode)
     {
       // What is there can be read all the same; the status is told, if not kept.
+    } catch let error as LBError {
+      throw error
     } catch {
       throw StoreFailure.error(error, path: path, doing: "finishing an abandoned run")
     }
@@ -161,16 +203,38 @@ package final class RunReader {
 
   private func noteDamage(_ bytes: Int, kept place: String?) {
     guard bytes > 0 else { return }
-    damage =
+    damages.append(
       "\(path): \(Counted.text(bytes, "byte")) of the last samples cannot be read: damaged, not "
-      + "written to the end, or the file's log (-wal) is missing"
-      + (place.map { "; kept in \($0)" } ?? "")
+        + "written to the end, or the file's log (-wal) is missing"
+        + (place.map { "; kept in \($0)" } ?? ""))
+  }
+
+  /// Of the log of a writer that is gone not everything can be read: says so, and keeps it, since
+  /// whoever closes the file puts into it what can, and removes it.
+  private func keepLog(_ lost: Int) throws {
+    let isWritten = try queue.read { db in
+      guard try db.tableExists("run") else { return false }
+      try verify(["run"], db)
+      return try Self.writerIsAlive(db)
+    }
+    // It goes on while it is looked at.
+    guard !isWritten else { return }
+    let place =
+      queue.configuration.readonly
+      ? LogFile.path(of: path) : LogFile.keep(ofDatabase: path)
+    damages.append(
+      "\(path): \(Counted.text(lost, "byte")) of the file's log (-wal) cannot be read: damaged, "
+        + "cut off or not written to the end; what was recorded last is missing"
+        + (place.map { "; kept in \($0)" } ?? ""))
   }
 
   /// Adds to the journal of a run whose writer is gone what has become of it since.
   package func add(_ entry: JournalEntry) throws(LBError) {
     do {
-      try queue.write { db in try entry.insert(db) }
+      try queue.write { db in
+        try Seal.arm(db)
+        try entry.insert(db)
+      }
     } catch {
       throw StoreFailure.error(error, path: path, doing: "recording an event")
     }
@@ -187,7 +251,7 @@ package final class RunReader {
     } catch {
       // Unreadable: there is nothing to finish.
     }
-    if isOver, !queue.configuration.readonly {
+    if isOver, !isDamaged, !queue.configuration.readonly {
       Tail.settle(ofRunIn: path, queue)
       PlainFile.settle(queue)
     } else {
@@ -197,203 +261,9 @@ package final class RunReader {
     }
   }
 
-  /// What of the last samples cannot be read, in words; nil where all of it can.
+  /// What of the last samples or of the log cannot be read, in words; nil where all of it can.
   package func damageOfTail() throws(LBError) -> String? {
     _ = try tailChunks()
     return damage
-  }
-
-  // MARK: The samples
-
-  /// The chunks of the tail, which stand in no row.
-  private func tailChunks() throws(LBError) -> [ChunkBuilder] {
-    if let tail { return tail }
-    let path = path
-    let (open, unread) = try read("reading its tail") { try Tail.chunks(ofRunIn: path, $0) }
-    let found = open.chunks.sorted { $0.firstStart < $1.firstStart }
-    // What a writer is writing is not there yet.
-    if Tail.File(ofRunIn: path)?.isHeld() == false {
-      noteDamage(unread, kept: Tail.path(of: path))
-    }
-    tail = found
-    return found
-  }
-
-  func firstStart() throws(LBError) -> UInt64 {
-    let last = try tailChunks().first?.firstStart
-    let stored = try read("reading") { db in
-      Self.unsigned(try Int64.fetchOne(db, sql: "SELECT min(first_ns) FROM chunk"))
-    }
-    return [last, stored].compactMap(\.self).min() ?? 0
-  }
-
-  /// Committed frames, gaps included.
-  package func frameCount() throws(LBError) -> Int {
-    let last = try tailChunks().reduce(0) { $0 + ($1.kind == .frame ? $1.rowCount : 0) }
-    return try read("counting the frames") { db in
-      let odd = try Row.fetchOne(
-        db, sql: "SELECT id, rows FROM chunk WHERE rows NOT BETWEEN 0 AND ?",
-        arguments: [Chunk.maximumRows])
-      if let odd { throw DamagedRow(column: "rows", odd, reason: "no chunk has as many") }
-      return try Int.fetchOne(db, sql: "SELECT coalesce(sum(rows), 0) FROM chunk WHERE kind = 1")
-        ?? 0
-    } + last
-  }
-
-  func anchors() throws(LBError) -> [ClockAnchor] {
-    try read("reading the clocks") { db in
-      try Row.fetchAll(db, sql: "SELECT * FROM anchor ORDER BY monotonic_ns").map {
-        ClockAnchor(
-          monotonic: Self.unsigned(try $0.value("monotonic_ns")) ?? 0,
-          realtime: Self.unsigned(try $0.value("realtime_ns")) ?? 0,
-          boottime: Self.unsigned(try $0.value("boottime_ns")) ?? 0)
-      }
-    }
-  }
-
-  /// What happened beside the samples, as the sinks were told and in that order, the clocks read
-  /// together among it; entries of the runner are not.
-  func sampleEvents() throws(LBError) -> [SampleEvent] {
-    let anchors = try anchors()
-    guard let first = anchors.first else { return [] }
-    var told = Set([first])
-    // A date says when by the clocks that were read together before it. Which those are, the order
-    // of the entries tells: behind a step of the wall clock there are dates twice.
-    var anchor = first
-    var events = try read("reading the journal") { db in
-      try Row.fetchAll(db, sql: "SELECT unix_ns, kind, message FROM journal ORDER BY id")
-        .compactMap { row -> SampleEvent? in
-          guard let kind = SampleEvent.Kind(rawValue: try row.value("kind")),
-            let unix = Self.unsigned(try row.value("unix_ns"))
-          else { return nil }
-          var own: ClockAnchor?
-          if kind.concernsClocks {
-            own =
-              anchors.first { $0.monotonic >= anchor.monotonic && $0.realtime == unix }
-              ?? anchors.first { $0.realtime == unix }
-          }
-          if let own {
-            anchor = own
-            told.insert(own)
-          }
-          return SampleEvent(
-            kind, time: anchor.monotonic &+ (unix &- anchor.realtime),
-            message: try row.value("message"), anchor: own)
-        }
-    }
-    for untold in anchors where !told.contains(untold) {
-      let place = events.firstIndex { $0.time > untold.monotonic } ?? events.count
-      events.insert(
-        SampleEvent(.clockAnchor, time: untold.monotonic, message: "", anchor: untold), at: place)
-    }
-    return events
-  }
-
-  func interval() throws(LBError) -> UInt64 {
-    try read("reading") { db in
-      try Row.fetchOne(db, sql: "SELECT interval_ns FROM run")?.count("interval_ns") ?? 0
-    }
-  }
-
-  func streams() throws(LBError) -> [StreamMeta.Stream] {
-    try read("reading the collectors") { db in
-      try Row.fetchAll(
-        db, sql: "SELECT * FROM collector WHERE outcome = 'available' ORDER BY stream"
-      ).map {
-        StreamMeta.Stream(
-          collector: try $0.value("name"), stream: try $0.value("stream"),
-          thread: try $0.number("thread"), cpu: try $0.value("cpu"),
-          cadence: try $0.count("cadence"), required: try $0.value("required"))
-      }
-    }
-  }
-
-  func schemas() throws(LBError) -> [RecordSchema] {
-    try read("reading the record schemas") { db in
-      try RecordSchema.all(db)
-    }
-  }
-
-  func layouts() throws(LBError) -> [Layout] {
-    try read("reading the layouts") { db in try Layout.all(db) }
-  }
-
-  /// The names of every metric that was sampled, what is derived from others too.
-  package func metricNames() throws(LBError) -> Set<String> {
-    try layouts().reduce(into: []) { names, layout in
-      names.formUnion(layout.columns.map(\.name))
-      names.formUnion(layout.formulas.map(\.column.name))
-    }
-  }
-
-  /// Ids of a stream's chunks of one kind in order of time, of these brackets or of all. Those of
-  /// the tail come last and are negative.
-  func chunkIDs(
-    stream: UInt16, kind: FrameHeader.Kind, brackets: Set<UInt32>? = nil
-  ) throws(LBError) -> [Int64] {
-    // Before the rows: what moves into them meanwhile is then seen twice rather than not at all.
-    let tail = try tailChunks()
-    func isWanted(_ bracket: UInt32) -> Bool { brackets?.contains(bracket) ?? true }
-    let last = tail.indices.filter {
-      tail[$0].stream == stream && tail[$0].kind == kind && isWanted(tail[$0].bracket)
-    }
-    return try read("reading samples") { db in
-      // The data of a chunk that is not wanted is not read for its row: it comes last in it.
-      try Row.fetchAll(
-        db,
-        sql: """
-          SELECT id, bracket FROM chunk WHERE stream = ? AND kind = ? ORDER BY first_ns, id
-          """, arguments: [stream, kind.rawValue]
-      ).compactMap { isWanted(try $0.value("bracket")) ? try $0.value("id") : nil }
-    } + last.map { -1 - Int64($0) }
-  }
-
-  /// One chunk, its checksum verified; of the tail's, what no row had that has been read.
-  func chunk(_ id: Int64) throws(LBError) -> Chunk {
-    let path = path
-    if id < 0 {
-      let builder = try tailChunks()[Int(-1 - id)]
-      let chunk = try decoded(
-        builder.encoded(), "of the last samples", builder.stream, builder.epoch, builder.bracket)
-      return readTo[Series(chunk)].map(chunk.following) ?? chunk
-    }
-    let stored = try read("reading samples") { db in
-      try Row.fetchOne(
-        db, sql: "SELECT stream, epoch, bracket, checksum, data FROM chunk WHERE id = ?",
-        arguments: [id]
-      ).map { row in
-        (
-          bytes: [UInt8](try row.value("data") as Data),
-          checksum: try row.value("checksum") as UInt32, stream: try row.value("stream") as UInt16,
-          epoch: try row.value("epoch") as UInt32, bracket: try row.value("bracket") as UInt32
-        )
-      }
-    }
-    guard let stored else {
-      throw LBError(.resultPersistence, "\(path): data chunk \(id) is missing")
-    }
-    guard Checksum.crc32c(stored.bytes) == stored.checksum else {
-      throw LBError(
-        .resultPersistence,
-        "\(path): data chunk \(id): checksum mismatch; the file is corrupt "
-          + "and its samples cannot be exported. 'lbsample runs show \(path)' may still work",
-        context: ErrorContext(path: path))
-    }
-    let chunk = try decoded(
-      stored.bytes, "\(id)", stored.stream, stored.epoch, stored.bracket)
-    readTo[Series(chunk)] = max(readTo[Series(chunk)] ?? 0, chunk.lastEnd)
-    return chunk
-  }
-
-  private func decoded(
-    _ bytes: [UInt8], _ name: String, _ stream: UInt16, _ epoch: UInt32, _ bracket: UInt32
-  ) throws(LBError) -> Chunk {
-    do throws(Chunk.Malformed) {
-      return try Chunk(decoding: bytes, stream: stream, epoch: epoch, bracket: bracket)
-    } catch {
-      throw LBError(
-        .resultPersistence, "\(path): chunk \(name) does not decode: \(error.reason)",
-        context: ErrorContext(path: path))
-    }
   }
 }

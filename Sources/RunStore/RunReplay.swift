@@ -195,11 +195,11 @@ package struct RunReplay {
   /// same time: by thread, and there as it was written.
   private func cursors(of streams: [StreamMeta.Stream]) throws(LBError) -> [Cursor] {
     var cursors: [Cursor] = []
+    let chunks = try reader.chunkIDs(brackets: selection.brackets)
     for stream in streams.sorted(by: { ($0.thread, $0.stream) < ($1.thread, $1.stream) }) {
       for kind in [FrameHeader.Kind.frame, .records] {
-        let ids = try reader.chunkIDs(
-          stream: stream.stream, kind: kind, brackets: selection.brackets)
-        if !ids.isEmpty { cursors.append(Cursor(reader: reader, chunks: ids)) }
+        guard let ids = chunks[RunReader.Origin(stream.stream, kind)] else { continue }
+        cursors.append(Cursor(reader: reader, chunks: ids))
       }
     }
     return cursors

@@ -35,8 +35,21 @@ extension RunWriter {
         sql: """
           PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -512;
           """)
+      Seal.prepare(db)
     }
     return try DatabaseQueue(path: path, configuration: settings)
+  }
+
+  /// Throws where the pages of a file do not fit together: what is added to one would be lost, or
+  /// overwrite what is there.
+  static func checkPages(_ db: Database, _ path: String) throws {
+    let found = try String.fetchAll(db, sql: "PRAGMA integrity_check(1)")
+    guard found != ["ok"] else { return }
+    throw LBError(
+      .resultPersistence,
+      "\(path): corrupt: it is not written to any more. 'lbsample runs show \(path)' and "
+        + "'lbsample export \(path)' may still work",
+      context: ErrorContext(path: path), causes: found)
   }
 
   /// Writes the tables and the run's fixed rows into a new file, without a log beside it.
@@ -47,6 +60,7 @@ extension RunWriter {
     var settings = Configuration()
     settings.prepareDatabase { db in
       try db.execute(sql: "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
+      Seal.prepare(db)
     }
     let queue = try DatabaseQueue(path: path, configuration: settings)
     try queue.write { db in
@@ -56,7 +70,7 @@ extension RunWriter {
           PRAGMA user_version = \(Schema.baseVersion);
           """)
       try db.execute(sql: Schema.tables)
-      try Schema.migrate(db)
+      _ = try Schema.migrate(db)
       let owner = ProcessIdentity.current()
       try db.execute(
         sql: """
@@ -84,6 +98,7 @@ extension RunWriter {
         try db.execute(
           sql: "INSERT INTO label (key, value) VALUES (?, ?)", arguments: [key, value])
       }
+      try Seal.renew(db)
     }
     try queue.close()
     return queue

@@ -24,6 +24,7 @@ package final class RunWriter: @unchecked Sendable {
   private let isClosed = Atomic<Bool>(false)
   /// Which file it writes.
   private let file: FileMark?
+  private let opened: OpenFile
 
   /// What identifies the run and its writer.
   package struct Identity: Sendable {
@@ -71,8 +72,10 @@ package final class RunWriter: @unchecked Sendable {
       try Self.move(draft, to: path)
       made = FileMark(path)
       file = made
+      opened = OpenFile(path, new: true)
       tail = TailWriter(ofRun: identity.runID, in: path)
       queue = try Self.openLog(path)
+      try queue.write { db in try Seal.arm(db) }
     } catch {
       // It did not exist before and holds nothing: what there is of it goes.
       _ = unsafe Foundation.unlink(draft)
@@ -95,10 +98,15 @@ package final class RunWriter: @unchecked Sendable {
     maker = nil
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
+    // Whoever resumes a run has read its file before, and said what cannot be read of its log.
+    opened = OpenFile(path, new: true)
     do {
       queue = try Self.openLog(path)
       runID = try queue.write { db in
-        try Schema.check(db, path, mayLackTables: false)
+        if try Schema.check(db, path, mayLackTables: false) {
+          try Seal.check(Seal.tables(db), db, path)
+        }
+        try RunWriter.checkPages(db, path)
         guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
           throw LBError(.resultPersistence, "\(path) contains no run to go on with")
         }
@@ -123,7 +131,8 @@ package final class RunWriter: @unchecked Sendable {
             "\(path): --resume needs an interrupted run; the status of this run is "
               + "\(status?.rawValue ?? "unknown")", context: ErrorContext(path: path))
         }
-        try Schema.migrate(db)
+        if try Schema.migrate(db) { try Seal.renew(db) }
+        try Seal.arm(db)
         let unread = try Tail.absorb(ofRunIn: path, db)
         if unread > 0 { Tail.letGo(ofRunIn: path, unreadBytes: unread) }
         try db.execute(sql: Schema.interruptParts)
@@ -238,13 +247,15 @@ package final class RunWriter: @unchecked Sendable {
   package func finishAttempt(
     _ row: Int64, _ result: AttemptResult, output: [UInt8], unopened: Bool = false
   ) throws(LBError) {
+    let checksum: UInt32? = output.isEmpty ? nil : Checksum.crc32c(output)
     try write("recording an attempt's result") { db in
       try db.execute(
         sql: """
           UPDATE attempt SET bracket = CASE WHEN ? THEN NULL ELSE bracket END, status = ?,
             start_unix_ns = ?, wall_ns = ?, bracket_ns = ?, exit_code = ?, signal = ?, user_ns = ?,
             system_ns = ?, peak_resident_bytes = ?, voluntary_switches = ?, orphans_killed = ?,
-            involuntary_switches = ?, output_bytes = ?, contamination = ?, error = ?
+            involuntary_switches = ?, output_bytes = ?, contamination = ?, error = ?,
+            output_checksum = coalesce(?, output_checksum)
           WHERE id = ?
           """,
         arguments: [
@@ -257,16 +268,17 @@ package final class RunWriter: @unchecked Sendable {
           result.voluntarySwitches.map(Int64.init(bitPattern:)), result.orphansKilled,
           result.involuntarySwitches.map(Int64.init(bitPattern:)),
           Int64(bitPattern: result.outputBytes), try JSON.text(result.contamination),
-          try result.error.map { try JSON.text($0) }, row,
+          try result.error.map { try JSON.text($0) }, checksum, row,
         ])
       if !output.isEmpty {
         try db.execute(
           sql: "INSERT OR REPLACE INTO output VALUES (?, ?)", arguments: [row, Data(output)])
       }
       for (name, value) in result.metrics {
-        try db.execute(
-          sql: "INSERT OR REPLACE INTO metric (attempt_id, name, value) VALUES (?, ?, ?)",
-          arguments: [row, name, value])
+        // A thousand and more of them: compiled once.
+        try db.cachedStatement(
+          sql: "INSERT OR REPLACE INTO metric (attempt_id, name, value) VALUES (?, ?, ?)"
+        ).execute(arguments: [row, name, value])
       }
       try Self.insert(result.ledger, attempt: row, db)
       if let overhead = result.overhead { try Self.insert(overhead, attempt: row, db) }

@@ -28,11 +28,25 @@ enum Schema {
     );
     INSERT INTO output SELECT id, output FROM attempt WHERE output IS NOT NULL;
     ALTER TABLE attempt DROP COLUMN output;
+    """,
+    // 6: what the tables hold in all, by which damage is noticed; and the CRC-32C of an output,
+    // which stands apart from it, since it would be read through it.
     """
+    CREATE TABLE seal (
+      name TEXT PRIMARY KEY, rows INTEGER NOT NULL, checksum INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    ALTER TABLE attempt ADD COLUMN output_checksum INTEGER;
+    """,
   ]
 
-  /// Throws unless a file is ours, of a version that can be read and with all tables of that.
-  static func check(_ db: Database, _ path: String, mayLackTables: Bool) throws {
+  /// The first version whose tables are sealed.
+  private static let sealedVersion = 6
+
+  /// Throws unless a file is ours, of a version that can be read, with all tables of that and,
+  /// where those are sealed, as they were defined. Gives whether they are; where tables may be
+  /// missing nothing is held against a seal.
+  @discardableResult
+  static func check(_ db: Database, _ path: String, mayLackTables: Bool) throws -> Bool {
     guard try Int.fetchOne(db, sql: "PRAGMA application_id") == applicationID else {
       throw LBError(
         .configuration, "\(path) is not an lbsample result file",
@@ -47,9 +61,18 @@ enum Schema {
         context: ErrorContext(path: path))
     }
     try refuseForeign(db, path)
-    guard !mayLackTables else { return }
+    guard !mayLackTables else { return false }
     let found = try Set(
       String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table'"))
+    let later = Set(tableNames(ofVersion: Self.version))
+      .subtracting(tableNames(ofVersion: version)).intersection(found)
+    if let first = later.min() {
+      throw LBError(
+        .resultPersistence,
+        "\(path): corrupt: it says schema version \(version), and has the table \(first) of a "
+          + "later one. The file is damaged, or another program changed it",
+        context: ErrorContext(path: path))
+    }
     let missing = tableNames(ofVersion: version).filter { !found.contains($0) }
     if let first = missing.first {
       throw LBError(
@@ -58,13 +81,18 @@ enum Schema {
           + (missing.count > 1 ? ", and \(missing.count - 1) more" : ""),
         context: ErrorContext(path: path))
     }
+    guard version >= sealedVersion else { return false }
+    try Seal.check([Seal.schema], db, path)
+    return true
   }
+
+  /// Every statement that made a table, an index or a view of ours.
+  private static let statements = Set(
+    ([tables] + steps).flatMap { $0.split(separator: ";") }
+      .map { $0.trimmingCharacters(in: .whitespacesAndNewlines) })
 
   /// A view or a trigger is a program that its maker has reading or writing execute.
   private static func refuseForeign(_ db: Database, _ path: String) throws {
-    let ours = Set(
-      ([tables] + steps).flatMap { $0.split(separator: ";") }
-        .map { $0.trimmingCharacters(in: .whitespacesAndNewlines) })
     let rows = try Row.fetchAll(
       db,
       sql: """
@@ -73,7 +101,7 @@ enum Schema {
         """)
     for row in rows {
       let sql: String? = try row.value("sql")
-      guard let sql, ours.contains(sql) else {
+      guard let sql, statements.contains(sql) else {
         let (type, name): (String, String) = (try row.value("type"), try row.value("name"))
         throw LBError(
           .resultPersistence,
@@ -93,11 +121,13 @@ enum Schema {
       .map { String($0.dropFirst(start.count).prefix { $0 != " " }) }
   }
 
-  /// Brings a file to this version.
-  static func migrate(_ db: Database) throws {
+  /// Brings a file to this version; gives whether it was of an earlier one, and is to be sealed.
+  static func migrate(_ db: Database) throws -> Bool {
     let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+    guard found < version else { return false }
     for step in steps.dropFirst(found - baseVersion) { try db.execute(sql: step) }
     try db.execute(sql: "PRAGMA user_version = \(version)")
+    return true
   }
 
   /// What ran when its writer died was interrupted.

@@ -116,7 +116,7 @@ struct RunsList: ParsableCommand {
     defer { reader.close() }
     _ = try reader.finishIfAbandoned()
     if let damage = reader.damage { Console.say("lbsample: \(damage)") }
-    let result = try reader.result()
+    let result = try reader.result(outline: true)
     let done = result.phases.flatMap(\.repetitions)
       .filter { !$0.warmUp && $0.status == .completed }.count
     let commands = result.phases.map(\.command).filter { !$0.isEmpty }
