@@ -201,7 +201,8 @@ package final class RunReader {
     return true
   }
 
-  private func noteDamage(_ bytes: Int, kept place: String?) {
+  /// Notes that bytes of the tail cannot be read.
+  func noteDamage(_ bytes: Int, kept place: String?) {
     guard bytes > 0 else { return }
     damages.append(
       "\(path): \(Counted.text(bytes, "byte")) of the last samples cannot be read: damaged, not "
@@ -212,7 +213,7 @@ package final class RunReader {
   /// Of the log of a writer that is gone not everything can be read: says so, and keeps it, since
   /// whoever closes the file puts into it what can, and removes it.
   private func keepLog(_ lost: Int) throws {
-    let isWritten = try queue.read { db in
+    let isWritten: Bool = try queue.read { db in
       guard try db.tableExists("run") else { return false }
       try verify(["run"], db)
       return try Self.writerIsAlive(db)

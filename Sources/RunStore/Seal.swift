@@ -60,18 +60,20 @@ package enum Seal {
   /// seal are left as they are.
   static func arm(_ db: Database) throws {
     guard try db.tableExists(table) else { return }
-    // Without it a row that is replaced goes unseen.
+    // Without it a row that is replaced would not be taken off.
     var statements = ["PRAGMA recursive_triggers = ON"]
     for name in try tables(db) {
+      let old = try values(of: name, db, in: "OLD.")
+      let new = try values(of: name, db, in: "NEW.")
       for change in changes[name] ?? Change.allCases {
         var sum = "checksum"
         var difference = 0
         if change != .insert {
-          sum = "seal_sum(\(sum), -1, seal_hash(\(try values(of: name, db, in: "OLD."))))"
+          sum = "seal_sum(\(sum), -1, seal_hash(\(old)))"
           difference -= 1
         }
         if change != .delete {
-          sum = "seal_sum(\(sum), 1, seal_hash(\(try values(of: name, db, in: "NEW."))))"
+          sum = "seal_sum(\(sum), 1, seal_hash(\(new)))"
           difference += 1
         }
         statements.append(
@@ -93,7 +95,7 @@ package enum Seal {
     try sumOutputs(db)
     try db.execute(sql: "DELETE FROM \(table)")
     for name in try [schema] + tables(db) {
-      let state = try state(of: name, db)
+      let state = try Self.state(of: name, db)
       try db.execute(
         sql: "INSERT INTO \(table) (name, rows, checksum) VALUES (?, ?, ?)",
         arguments: [name, state.rows, state.sum])
@@ -161,8 +163,9 @@ package enum Seal {
       let keys = try db.columns(in: name).filter { $0.primaryKeyIndex > 0 }
       if keys.count == 1, keys[0].type == "INTEGER" { number = "\"\(keys[0].name)\"" }
     }
+    let values = try Self.values(of: name, db)
     let cursor = try Row.fetchCursor(
-      db, sql: "SELECT seal_hash(\(try values(of: name, db))), \(number) FROM \(name) NOT INDEXED")
+      db, sql: "SELECT seal_hash(\(values)), \(number) FROM \(name) NOT INDEXED")
     var (rows, sum, isInOrder) = (0, 0 as Int64, true)
     var last: Int64?
     while let row = try cursor.next() {
