@@ -172,14 +172,17 @@ extension RunOverview {
   /// The same by SQLite; nil where there is no run.
   fileprivate static func read(_ db: Database) throws -> RunOverview? {
     let row = try Row.fetchOne(
-      db, sql: "SELECT id, kind, status, start_unix_ns, duration_ns FROM run")
+      db, sql: "SELECT id, kind, status, start_unix_ns, duration_ns FROM run NOT INDEXED")
     guard let row else { return nil }
     var overview = try RunOverview(row)
     overview.completed =
       try Int.fetchOne(
-        db, sql: "SELECT count(*) FROM repetition WHERE NOT warm_up AND status = 'completed'") ?? 0
+        db,
+        sql: """
+          SELECT count(*) FROM repetition NOT INDEXED WHERE NOT warm_up AND status = 'completed'
+          """) ?? 0
     let commands = try Row.fetchAll(
-      db, sql: "SELECT id, command FROM phase WHERE command <> '[]' ORDER BY id")
+      db, sql: "SELECT id, command FROM phase NOT INDEXED WHERE command <> '[]' ORDER BY id")
     overview.commands = commands.count
     overview.command = try commands.first?.json([String].self, "command") ?? []
     return overview
@@ -187,10 +190,13 @@ extension RunOverview {
 }
 
 extension RunReader {
-  /// What a list says of the run.
+  /// Tables from which an overview is made.
+  private static let outlined = ["run", "phase", "repetition"]
+
+  /// What a list says of the run, from few tables: the others are not looked at.
   package func overview() throws(LBError) -> RunOverview {
     let (path, isAbandoned) = (path, isUnmarkedlyAbandoned)
-    return try read("reading the run") { db in
+    return try read("reading the run", of: Self.outlined) { db in
       guard var overview = try RunOverview.read(db) else { throw Self.noRun(path) }
       if isAbandoned { overview.status = .interrupted }
       return overview
