@@ -144,12 +144,6 @@ enum Schema {
     }
   }
 
-  /// Whether a file of that version has all its tables, and no view or trigger but ours.
-  static func isWhole(_ tables: Set<String>, _ programs: [String], version: Int) -> Bool {
-    (baseVersion...Self.version).contains(version) && ours.isSuperset(of: programs)
-      && tables.isSuperset(of: tableNames(ofVersion: version))
-  }
-
   /// Each once, though some were made anew.
   private static func tableNames(ofVersion version: Int) -> [String] {
     let start = "CREATE TABLE "

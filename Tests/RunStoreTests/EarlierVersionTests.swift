@@ -141,11 +141,11 @@ import Testing
 
   /// Reads everything, and holds it against what was written.
   private func check(_ path: String, _ name: String) throws {
-    let listed = try #require(OverviewPages().overview(path))
     let reader = try RunReader(path: path)
     defer { reader.close() }
     #expect(try reader.integrity() == "ok")
-    #expect(try reader.overview() == listed && listed.completed == 1 && listed.command == ["x"])
+    let listed = try reader.overview()
+    #expect(listed.completed == 1 && listed.command == ["x"] && listed.status == .interrupted)
     let result = try reader.result()
     #expect(result.status == .interrupted && result.phases.map(\.name) == ["main"])
     let phase = try #require(result.phases.first)
