@@ -67,8 +67,8 @@ extension RunReader {
   }
 
   /// Where a stream's chunks of one kind are, in order of time, of these brackets or of all; those
-  /// of the tail come last. Of brackets that are asked for one by one the rows are passed over once,
-  /// unless somebody writes them meanwhile.
+  /// of the tail come last. The rows are passed over once, however many brackets are asked for one
+  /// by one, unless somebody writes them meanwhile.
   func chunks(
     stream: UInt16, kind: FrameHeader.Kind, brackets: Set<UInt32>? = nil
   ) throws(LBError) -> [ChunkPlace] {

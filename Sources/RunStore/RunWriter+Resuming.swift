@@ -13,8 +13,8 @@ extension RunWriter {
     let isOfAnotherBoot: Bool
   }
 
-  /// Makes this process the writer of a run whose own is gone, in a file of the present version, and
-  /// begins another session of it. Nothing is changed of a file that does not hold what was sealed.
+  /// Makes this process the writer of a run whose own is gone, brings the file to this version, and
+  /// begins another session. Nothing is changed in a file that does not hold what was sealed.
   static func takeUp(_ db: Database, _ path: String) throws -> Resumed {
     if try Schema.check(db, path, mayLackTables: false) {
       try Seal.check(Seal.tables(db), db, path)
