@@ -1,6 +1,6 @@
 import Glibc
 
-/// A terminal that is written to without waiting longer than one says: one that is held (Ctrl-S), or
+/// A terminal that is written to without waiting longer than one says: one that is held (^S), or
 /// that nobody reads, takes nothing, and poll(2) calls it writable while it has room for one byte.
 package final class PatientTerminal: Sendable {
   private let descriptor: Int32

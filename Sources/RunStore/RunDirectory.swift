@@ -33,8 +33,8 @@ package struct RunDirectory: Sendable {
   package static func home(_ environment: [String: String]) -> String {
     if let home = environment["HOME"], isSet(home) { return home }
     // Safe: the entry is copied before anybody else asks for one.
-    let entry = unsafe getpwuid(getuid())
-    guard let home = unsafe entry?.pointee.pw_dir else { return "/" }
+    let record = unsafe getpwuid(getuid())
+    guard let home = unsafe record?.pointee.pw_dir else { return "/" }
     return unsafe String(cString: home)
   }
 

@@ -145,8 +145,8 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  /// The same unless another program holds the file locked (BEGIN EXCLUSIVE) for more than a moment;
-  /// gives whether it was done.
+  /// The same, unless another program holds the file locked (BEGIN EXCLUSIVE) for more than a
+  /// moment. Returns whether it was done.
   func writeIfFree(
     _ doing: String, _ body: (Database) throws -> Void
   ) throws(LBError) -> Bool {
@@ -313,9 +313,9 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  /// The run's end: status, summary, errors; then one plain file, on the disk, unless a reader holds
-  /// it. A stop does not wait for the disk, which may take seconds: the log stays beside the file,
-  /// and the next reader folds it in. Gives what is to be said of files that stay beside it.
+  /// The run's end: status, summary, errors; then one plain file, on the disk, unless a reader
+  /// holds it. A stop does not wait for the disk, which may take seconds: the log stays beside the
+  /// file, and the next reader folds it in. Gives what is to be said of files that stay beside it.
   @discardableResult
   package func finish(_ result: RunResult, isStopped: Bool = false) throws(LBError) -> String? {
     try write("recording the run's end") { db in

@@ -22,8 +22,8 @@ package final class RunSession {
   private var repetitionRow: Int64 = 0
   /// The current repetition's place in its phase.
   private var repetition = 0
-  /// Where each repetition stands in its phase.
-  private var places: [Place: Int] = [:]
+  /// Where each repetition stands in its phase, and its row in the file.
+  private var known: [Place: (index: Int, row: Int64)] = [:]
 
   private struct Place: Hashable {
     let phase: Int
@@ -77,10 +77,11 @@ package final class RunSession {
     self.earlier = earlier
     phaseRows = earlier.phases
     for (phase, one) in result.phases.enumerated() {
-      for (place, repetition) in one.repetitions.enumerated() {
-        places[
-          Place(
-            phase: phase, repetition: repetition.repetition, isWarmUp: repetition.warmUp)] = place
+      for (index, repetition) in one.repetitions.enumerated() {
+        let place = Place(
+          phase: phase, repetition: repetition.repetition, isWarmUp: repetition.warmUp)
+        let rows = phase < earlier.repetitions.count ? earlier.repetitions[phase] : []
+        known[place] = (index, index < rows.count ? rows[index] : 0)
       }
     }
   }
@@ -222,10 +223,10 @@ package final class RunSession {
     let phase = phase ?? result.phases.count - 1
     let place = Place(
       phase: phase, repetition: repetition.repetition, isWarmUp: repetition.warmUp)
-    if let known = places[place] {
-      self.repetition = known
-      advance(&result.phases[phase].repetitions[known].status, to: .running)
-      repetitionRow = earlier.repetitions[phase][known]
+    if let known = known[place] {
+      self.repetition = known.index
+      advance(&result.phases[phase].repetitions[known.index].status, to: .running)
+      repetitionRow = known.row
       try store?.setRepetitionStatus(repetitionRow, .running)
       return
     }
@@ -233,7 +234,7 @@ package final class RunSession {
     advance(&repetition.status, to: .running)
     repetitionRow = try store?.addRepetition(repetition, phase: phaseRows[phase]) ?? 0
     self.repetition = result.phases[phase].repetitions.count
-    if !forgets { places[place] = self.repetition }
+    if !forgets { known[place] = (self.repetition, repetitionRow) }
     result.phases[phase].repetitions.append(repetition)
   }
 
@@ -316,9 +317,9 @@ package final class RunSession {
   /// Whether a repetition has come to its end in an earlier session.
   func isDone(_ repetition: Int, warmUp: Bool, phase: Int) -> Bool {
     guard phase < earlier.phases.count,
-      let place = places[Place(phase: phase, repetition: repetition, isWarmUp: warmUp)]
+      let index = known[Place(phase: phase, repetition: repetition, isWarmUp: warmUp)]?.index
     else { return false }
-    return Self.isOver(result.phases[phase].repetitions[place].status)
+    return Self.isOver(result.phases[phase].repetitions[index].status)
   }
 
   /// Whether an earlier session has ended a phase.
@@ -333,7 +334,7 @@ package final class RunSession {
   /// Attempts that have ended at a repetition, in earlier sessions too.
   func history(at place: AttemptPlace, phase: Int) -> [AttemptResult] {
     let place = Place(phase: phase, repetition: place.repetition, isWarmUp: place.warmUp)
-    return places[place].map { result.phases[phase].repetitions[$0].attempts } ?? []
+    return known[place].map { result.phases[phase].repetitions[$0.index].attempts } ?? []
   }
 
   /// Ends a phase with the worst status of its counted repetitions, or with `status`.

@@ -37,8 +37,9 @@ extension StringProtocol {
   package func parts(
     _ separator: Unicode.Scalar, most: Int = .max, keepEmpty: Bool = false
   ) -> [SubSequence] {
-    unicodeScalars.split(
-      separator: separator, maxSplits: most > 0 ? most - 1 : 0, omittingEmptySubsequences: !keepEmpty
+    let splits = most > 0 ? most - 1 : 0
+    return unicodeScalars.split(
+      separator: separator, maxSplits: splits, omittingEmptySubsequences: !keepEmpty
     ).map { self[$0.startIndex..<$0.endIndex] }
   }
 

@@ -7,6 +7,12 @@ package final class CollectingSink: SampleSink {
   package struct Frame: Sendable, Equatable {
     package var header: FrameHeader
     package var values: [UInt64]
+
+    /// A frame as a sink got it.
+    package init(header: FrameHeader, values: [UInt64]) {
+      self.header = header
+      self.values = values
+    }
   }
 
   private struct State: Sendable {

@@ -14,7 +14,7 @@ struct EnvironmentMask: Sendable {
 
   private let patterns: [String]
 
-  /// Shell patterns of names, separated by commas; capitals make no difference.
+  /// Shell patterns of names, separated by commas; regardless of case.
   init(_ patterns: String) {
     self.patterns = patterns.split(separator: ",").map { $0.trimmed.uppercased() }
   }
@@ -74,8 +74,8 @@ struct EnvironmentMask: Sendable {
       guard let value = own[name] else {
         throw LBError(
           .configuration,
-          "the run was begun with --env \(name), whose value was not kept (run.mask): set \(name) in "
-            + "the environment of lbsample")
+          "the run was begun with --env \(name), whose value was not kept (run.mask): set \(name) "
+            + "in the environment of lbsample")
       }
       return "\(name)=\(value)"
     }

@@ -40,8 +40,8 @@ enum Leftovers {
     guard left.isEmpty else {
       throw LBError(
         .workload,
-        "\(text(left)) of the interrupted run cannot be ended: you may not, or they do not react to "
-          + "SIGKILL")
+        "\(text(left)) of the interrupted run cannot be ended: you may not signal them, or SIGKILL "
+          + "has no effect on them yet")
     }
     return "ended what the session before had left running: \(names)"
   }

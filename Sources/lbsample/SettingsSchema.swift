@@ -209,8 +209,8 @@ enum SettingsSchema {
       "where the workload's standard output goes: keep (into the result), null or a file"),
     SettingKey(
       "run.mask", .text, EnvironmentMask.standard,
-      "names of variables (shell patterns, capitals make no difference) whose values results do not "
-        + "keep"),
+      "names of variables (shell patterns, regardless of case) whose values are not kept in "
+        + "results"),
     SettingKey(
       "run.runs_dir", .text, "",
       "directory of result files; empty: $XDG_DATA_HOME/lbsample/runs"),

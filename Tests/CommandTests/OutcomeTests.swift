@@ -180,7 +180,7 @@ import Testing
       """
       chmod 777 .
       SUDO_UID=65534 $L run --entropy --quiet --config /dev/null --setup 'id -u >> hooks' \
-        --notify 'echo $(id -u) $LOGNAME $LBSAMPLE_EVENT >> notes' -- true > report 2>&1 || cat report
+        --notify 'echo $(id -u) $LOGNAME $LBSAMPLE_EVENT >> notes' -- true > log 2>&1 || cat log
       cat hooks notes; id -un 65534
       """)
     let lines = text.split(separator: "\n")

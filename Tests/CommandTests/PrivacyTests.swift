@@ -79,7 +79,7 @@ import Testing
     #expect(arguments.contains("MAX=7") == mask.isEmpty && arguments.contains("A=1"))
   }
 
-  /// A combining mark behind the sign of equality makes another character of it, and no other value.
+  /// A combining mark behind the sign of equality makes another character of it, not another value.
   @Test func aMarkBehindTheNameHidesNothing() throws {
     let command = try Command()
     let outcome = try command(

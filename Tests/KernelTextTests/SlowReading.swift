@@ -1,4 +1,5 @@
 import KernelText
+import SampleModel
 
 /// Kernel texts read by splitting strings, which is slow and plain: what may stand under each name.
 ///
@@ -11,7 +12,7 @@ struct SlowReading {
   init(_ path: String, _ text: [UInt8]) {
     self.text = text
     let lines = text.split(separator: UInt8(ascii: "\n")).map { line in
-      line.split { [0, 9, 13, 32].contains($0) }.map { String(decoding: $0, as: UTF8.self) }
+      line.split { [0, 9, 13, 32].contains($0) }.map { OSText.string($0) }
     }.filter { !$0.isEmpty }
     switch path {
     case "proc/stat": stat(lines)
@@ -79,7 +80,7 @@ struct SlowReading {
   }
 
   private mutating func interfaces(_ text: [UInt8]) {
-    for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
+    for line in OSText.string(text).split(separator: "\n") {
       let line = String(line)
       let colon = line.lastIndex(of: ":")
       let words = line.split { " \t\r\0".contains($0) }.map(String.init)
@@ -142,7 +143,7 @@ struct SlowReading {
 
   /// The lines as they are.
   private var raw: [String] {
-    text.split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+    text.split(separator: UInt8(ascii: "\n")).map { OSText.string($0) }
   }
 
   /// What a line ends with, from each of its words on, and its last word alone.
@@ -153,7 +154,7 @@ struct SlowReading {
     while end > 0, isBlank[end - 1] { end -= 1 }
     return bytes.indices.filter { $0 < end && !isBlank[$0] && ($0 == 0 || isBlank[$0 - 1]) }
       .flatMap { start in
-        [end, bytes.count].map { String(decoding: bytes[start..<$0], as: UTF8.self) }
+        [end, bytes.count].map { OSText.string(bytes[start..<$0]) }
       }
   }
 

@@ -82,7 +82,7 @@ import Testing
         withExtendedLifetime(gone) {}
       }
       let taken = Mutex<[ControlSocket]>([])
-      let threads = try (0..<6).map { number in
+      let threads = try (0..<4).map { number in
         try SystemThread(name: "taker-\(number)") {
           do throws(SystemError) {
             let socket = try ControlSocket(path: stale)

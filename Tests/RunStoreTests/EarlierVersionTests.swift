@@ -50,7 +50,7 @@ import Testing
   /// Adds a row of these values, and of `more` those for which the table has columns.
   private func insert(
     _ table: String, _ values: [String: any DatabaseValueConvertible],
-    _ more: [String: any DatabaseValueConvertible] = [:], _ db: Database
+    _ more: [String: any DatabaseValueConvertible] = [:], in db: Database
   ) throws {
     let there = try columns(table, db)
     let all = values.merging(more.filter { there.contains($0.key) }) { value, _ in value }
@@ -73,38 +73,38 @@ import Testing
           "id": "old-20260101-000000-00000001", "name": "old", "kind": "run",
           "status": "interrupted", "lbsample_version": "0", "pid": 1, "pid_start": 1,
           "boot_id": "earlier", "interval_ns": 100, "start_unix_ns": 5,
-        ], db)
+        ], in: db)
       if try db.tableExists("session") {
-        try insert("session", ["id": 1, "boot_id": "earlier"], db)
+        try insert("session", ["id": 1, "boot_id": "earlier"], in: db)
       }
       try insert(
         "phase", ["id": 1, "name": "main", "status": "interrupted", "command": #"["x"]"#],
-        ["kind": "command", "parameters": "{}"], db)
+        ["kind": "command", "parameters": "{}"], in: db)
       try insert(
         "repetition",
-        ["id": 1, "phase_id": 1, "number": 1, "warm_up": false, "status": "completed"], db)
+        ["id": 1, "phase_id": 1, "number": 1, "warm_up": false, "status": "completed"], in: db)
       try insert(
         "attempt",
         [
           "id": 1, "repetition_id": 1, "number": 1, "bracket": 1, "status": "completed",
           "start_unix_ns": 1, "wall_ns": 400, "bracket_ns": 500, "output_bytes": 3,
-        ], ["output": Data("abc".utf8)], db)
+        ], ["output": Data("abc".utf8)], in: db)
       if try db.tableExists("output") {
-        try insert("output", ["attempt_id": 1, "data": Data("abc".utf8)], db)
+        try insert("output", ["attempt_id": 1, "data": Data("abc".utf8)], in: db)
       }
-      try insert("metric", ["attempt_id": 1, "name": "cpu.busy[all]", "value": 3.5], db)
+      try insert("metric", ["attempt_id": 1, "name": "cpu.busy[all]", "value": 3.5], in: db)
       try insert(
         "overhead",
         [
           "attempt_id": 1, "sampling_ns": "[4]", "drain_ns": 5, "process_ns": 6, "elapsed_ns": 7,
           "bytes_written": 8, "memory_locked": 9,
-        ], ["start_ns": 10, "stop_ns": 11], db)
+        ], ["start_ns": 10, "stop_ns": 11], in: db)
       try insert(
         "summary",
         [
           "metric": "wall_time", "position": 0, "unit": "ns", "count": 1, "median": 400,
           "minimum": 400, "maximum": 400, "median_absolute_deviation": 0,
-        ], ["phase_id": 1, "clean": false], db)
+        ], ["phase_id": 1, "clean": false], in: db)
       try addSamples(name, db)
     }
     try file.close()
@@ -116,16 +116,16 @@ import Testing
       [
         "name": "cpu", "stream": 0, "thread": 0, "cpu": 0, "cadence": 1, "required": true,
         "outcome": "available", "reason": "",
-      ], db)
+      ], in: db)
     let text = String(decoding: try JSONEncoder().encode(Self.layout), as: UTF8.self)
-    try insert(
-      "layout", ["stream": 0, "epoch": 1, "definition": name == "1" ? Self.firstLayout : text], db)
+    let definition = name == "1" ? Self.firstLayout : text
+    try insert("layout", ["stream": 0, "epoch": 1, "definition": definition], in: db)
     try insert(
       "anchor", ["monotonic_ns": 1000, "realtime_ns": 50_000, "boottime_ns": 1000],
-      ["session": 1], db)
+      ["session": 1], in: db)
     for (time, kind, message) in [(5, "run.start", "old"), (50_150, "gap", "cpu: gone")] {
       try insert(
-        "journal", ["unix_ns": time, "level": "info", "kind": kind, "message": message], db)
+        "journal", ["unix_ns": time, "level": "info", "kind": kind, "message": message], in: db)
     }
     let chunk = ChunkBuilder(kind: .frame, stream: 0, epoch: 1, bracket: 1, columns: 2)
     for frame in Self.frames { chunk.append(frame.header, frame.values.span) }
@@ -136,7 +136,7 @@ import Testing
         "kind": 1, "stream": 0, "epoch": 1, "bracket": 1, "rows": 5,
         "first_ns": Int64(chunk.firstStart), "last_ns": Int64(chunk.lastEnd),
         "checksum": Int64(Checksum.crc32c(bytes)), "data": Data(bytes),
-      ], db)
+      ], in: db)
   }
 
   /// Reads everything, and holds it against what was written.

@@ -143,7 +143,7 @@ import Testing
     for (one, other) in zip(live, exported) {
       // The first line that differs, not two texts.
       let difference = zip(one.lines, other.lines).first { $0 != $1 }
-      #expect(difference == nil && one.all == other.all)
+      #expect(difference == nil && one.all == other.all, "\(String(describing: difference))")
     }
     #expect((200...310).contains(live[0].lines.count), "one row a tick")
     let both = live[0].lines.dropFirst().count { line in
