@@ -50,9 +50,9 @@ enum LogFile {
   static func path(of path: String) -> String { path + "-wal" }
 
   /// Bytes of the log that were written and that SQLite will not read: damaged, behind damage, cut
-  /// off, or not written to the end. 0 where there is no log. For `OpenFile` only, which asks before
-  /// the database is opened: that forgets how far the log went; while it is written, the answer
-  /// means nothing.
+  /// off, or not written to the end. 0 where there is no log. For `OpenFile` only, which asks
+  /// before the database is opened: that forgets how far the log went. While it is written, the
+  /// answer means nothing.
   static func lostBytes(ofDatabase path: String) -> Int {
     let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
     let descriptor = unsafe open(self.path(of: path), flags)

@@ -7,8 +7,8 @@ package import SampleModel
 /// An entry is of a file as it was: with the same name, device, inode and size, and the same times
 /// of its last changes, it is the same file. Nothing is noted of a run that is not over, of a file
 /// that has its log or its tail beside it, and of other users' files: they are read each time. An
-/// index that is not as it should be is none, and one that cannot be written is not missed: it holds
-/// nothing that the files do not.
+/// index that is not as it should be is none, and one that cannot be written is not missed: it
+/// holds nothing that the files do not.
 package final class RunIndex {
   /// What was read of a file.
   package struct Reading {
