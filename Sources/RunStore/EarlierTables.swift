@@ -124,21 +124,25 @@ enum EarlierTables {
   }
 
   /// Shows this connection a file of an earlier version as one of this version. The file stays as
-  /// it is; what is written into it must name `main`.
+  /// it is; what is written into it must name `main`. The views themselves pass over indexes:
+  /// whoever reads them cannot ask for that.
   static func show(_ db: Database) throws {
     var views: [(name: String, query: String)] = []
     if try version(db) < Schema.tablesVersion {
       for (table, columns) in try missing(db) {
-        views.append((table, "SELECT \(whole(columns)) FROM main.\(table)"))
+        views.append((table, "SELECT \(whole(columns)) FROM main.\(table) NOT INDEXED"))
       }
       views.append(
-        ("layout", "SELECT stream, epoch, \(definition) AS definition FROM main.layout"))
+        (
+          "layout",
+          "SELECT stream, epoch, \(definition) AS definition FROM main.layout NOT INDEXED"
+        ))
     }
     if try !hasSessions(db) {
       for table in ofSessions {
-        views.append((table, "SELECT *, 1 AS session FROM main.\(table)"))
+        views.append((table, "SELECT *, 1 AS session FROM main.\(table) NOT INDEXED"))
       }
-      views.append(("session", "SELECT 1 AS id, boot_id FROM main.run"))
+      views.append(("session", "SELECT 1 AS id, boot_id FROM main.run NOT INDEXED"))
     }
     guard !views.isEmpty else { return }
     try db.execute(sql: "PRAGMA temp_store = MEMORY")

@@ -2,7 +2,7 @@ import GRDB
 import Glibc
 
 /// Which file a path names, so that another one under its name is told from it.
-struct FileMark: Equatable {
+struct FileMark: Hashable {
   private let device: UInt64
   private let inode: UInt64
 

@@ -229,7 +229,7 @@ package struct RunDirectory: Sendable {
         file.unicodeScalars.lastIndex(of: "/").map { file.unicodeScalars.index(after: $0) }
         ?? file.startIndex
       let own =
-        ["-wal", "-shm", "-tail"].map { file + $0 }
+        ["-wal", "-shm", "-tail", "-wal.damaged", "-tail.damaged"].map { file + $0 }
         + [String(file[..<slash]) + Self.approvalName(ofFile: String(file[slash...]))]
       // Working directories of attempts that were kept.
       let base =

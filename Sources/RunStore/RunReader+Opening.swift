@@ -37,6 +37,7 @@ extension RunReader {
     settings.busyMode = .timeout(5)
     let mayWrite = RunDirectory.isOwn(path) && FileManager.default.isWritableFile(atPath: path)
     settings.readonly = !mayWrite
+    settings.prepareDatabase { db in Seal.prepare(db) }
     do {
       let queue = try DatabaseQueue(path: path, configuration: settings)
       _ = try queue.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master") }

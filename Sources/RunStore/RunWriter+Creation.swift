@@ -56,6 +56,7 @@ extension RunWriter {
         sql: """
           PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -512;
           """)
+      Seal.prepare(db)
     }
     return try DatabaseQueue(path: path, configuration: settings)
   }
@@ -68,6 +69,7 @@ extension RunWriter {
     var settings = Configuration()
     settings.prepareDatabase { db in
       try db.execute(sql: "PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
+      Seal.prepare(db)
     }
     let queue = try DatabaseQueue(path: path, configuration: settings)
     try queue.write { db in
@@ -77,7 +79,7 @@ extension RunWriter {
           PRAGMA user_version = \(Schema.tablesVersion);
           """)
       try db.execute(sql: Schema.tables)
-      try Schema.migrate(db)
+      _ = try Schema.migrate(db)
       let owner = ProcessIdentity.current()
       try db.execute(
         sql: """
@@ -107,6 +109,7 @@ extension RunWriter {
         try db.execute(
           sql: "INSERT INTO label (key, value) VALUES (?, ?)", arguments: [key, value])
       }
+      try Seal.renew(db)
     }
     try queue.close()
     return queue

@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// Where run and phases stand, and what an earlier session left of them.
+/// Where run and phases stand, and what was measured in them.
 extension RunWriter {
   /// Persists a status as it changes.
   package func setRunStatus(_ status: RunStatus) throws(LBError) {
@@ -48,59 +48,63 @@ extension RunWriter {
       ])
   }
 
-  /// What the completed attempts at a phase's counted repetitions gave.
+  /// What the completed attempts at a phase's counted repetitions gave, in their order.
   package func metrics(ofPhase row: Int64) throws(LBError) -> MetricColumns {
     var columns = MetricColumns()
+    let path = path
     try write("reading metrics") { db in
-      let rows = try Row.fetchCursor(
-        db,
-        sql: """
-          SELECT attempt.id, repetition.number, metric.name, metric.value
-            FROM repetition JOIN attempt ON attempt.repetition_id = repetition.id
-            LEFT JOIN metric ON metric.attempt_id = attempt.id
-            WHERE repetition.phase_id = ? AND NOT repetition.warm_up
-              AND attempt.status = 'completed'
-            ORDER BY repetition.id, attempt.id
-          """, arguments: [row])
-      var last: Int64?
-      while let row = try rows.next() {
-        let attempt: Int64 = try row.value("id")
-        if attempt != last { columns.begin(repetition: try row.number("number")) }
-        last = attempt
-        guard let name: String = try row.value("name") else { continue }
-        columns.add(try row.real("value"), of: name)
+      try Seal.check(["repetition", "attempt", "metric"], db, path)
+      let attempts = try Self.counted(ofPhase: row, db)
+      let statement = try db.cachedStatement(
+        sql: "SELECT name, value FROM metric WHERE attempt_id = ? ORDER BY name")
+      var found = 0
+      for attempt in attempts {
+        columns.begin(repetition: attempt.number)
+        let values = try Row.fetchCursor(statement, arguments: [attempt.row])
+        while let value = try values.next() {
+          columns.add(try value.real("value"), of: try value.value("name"))
+          found += 1
+        }
+      }
+      // A tree that is damaged above its rows has all of them, and leads to some no more.
+      let rows = Set(attempts.map(\.row))
+      let owners = try Int64.fetchCursor(db, sql: "SELECT attempt_id FROM metric NOT INDEXED")
+      while let owner = try owners.next() {
+        if rows.contains(owner) { found -= 1 }
+      }
+      guard found == 0 else {
+        throw LBError(
+          .resultPersistence, "\(path): corrupt: rows of table metric cannot be reached",
+          context: ErrorContext(path: path))
       }
     }
     return columns
   }
 
-  /// The rows of phases and of their repetitions, in order, and what numbers are taken.
-  package func resumption() throws(LBError) -> Resumption {
-    var resumption = Resumption()
-    try write("reading what is there") { db in
-      for phase in try Int64.fetchAll(db, sql: "SELECT id FROM phase ORDER BY id") {
-        resumption.phases.append(phase)
-        resumption.repetitions.append(
-          try Int64.fetchAll(
-            db, sql: "SELECT id FROM repetition WHERE phase_id = ? ORDER BY id",
-            arguments: [phase]))
-      }
-      resumption.brackets =
-        try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM attempt") ?? 0
-      resumption.brackets = max(
-        resumption.brackets, try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM chunk") ?? 0)
-      for row in try Row.fetchAll(
-        db, sql: "SELECT stream, name FROM collector WHERE stream IS NOT NULL")
-      {
-        resumption.collectors[try row.value("stream")] = try row.value("name")
-      }
-      for row in try Row.fetchAll(
-        db, sql: "SELECT stream, max(epoch) AS epoch FROM layout GROUP BY stream")
-      {
-        resumption.epochs[try row.value("stream")] = try row.value("epoch")
-      }
+  /// The completed attempts at a phase's counted repetitions, in order of those, each with the
+  /// number of its repetition.
+  private static func counted(
+    ofPhase phase: Int64, _ db: Database
+  ) throws -> [(row: Int64, number: Int)] {
+    var numbers: [Int64: Int] = [:]
+    let repetitions = try Row.fetchCursor(
+      db,
+      sql: """
+        SELECT id, number FROM repetition NOT INDEXED WHERE phase_id = ? AND NOT warm_up
+        """, arguments: [phase])
+    while let row = try repetitions.next() {
+      numbers[try row.value("id")] = try row.number("number")
     }
-    return resumption
+    var found: [(repetition: Int64, row: Int64, number: Int)] = []
+    let attempts = try Row.fetchCursor(
+      db, sql: "SELECT id, repetition_id FROM attempt NOT INDEXED WHERE status = 'completed'")
+    while let row = try attempts.next() {
+      let repetition: Int64 = try row.value("repetition_id")
+      guard let number = numbers[repetition] else { continue }
+      found.append((repetition, try row.value("id"), number))
+    }
+    return found.sorted { ($0.repetition, $0.row) < ($1.repetition, $1.row) }
+      .map { ($0.row, $0.number) }
   }
 
   static func insert(_ ledger: Ledger, attempt: Int64, _ db: Database) throws {

@@ -28,6 +28,7 @@ package final class RunWriter: @unchecked Sendable {
   let session: Int64
   /// Whether the host was booted since the session before.
   package let isOfAnotherBoot: Bool
+  private let opened: OpenFile
 
   /// What identifies the run and its writer.
   package struct Identity: Sendable {
@@ -79,8 +80,10 @@ package final class RunWriter: @unchecked Sendable {
       try Self.move(draft, to: path)
       made = FileMark(path)
       file = made
+      opened = OpenFile(path, new: true)
       tail = TailWriter(ofRun: identity.runID, in: path)
       queue = try Self.openLog(path)
+      try queue.write { db in try Seal.arm(db) }
     } catch {
       // It did not exist before and holds nothing: what there is of it goes.
       _ = unsafe Foundation.unlink(draft)
@@ -104,54 +107,12 @@ package final class RunWriter: @unchecked Sendable {
     maker = nil
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
+    // Whoever resumes a run has read its file before, and said what cannot be read of its log.
+    opened = OpenFile(path, new: true)
     do {
       queue = try Self.openLog(path)
-      let found: (id: String, session: Int64, isOfAnotherBoot: Bool) = try queue.write { db in
-        try Schema.check(db, path, mayLackTables: false)
-        guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
-          throw LBError(.resultPersistence, "\(path) contains no run to go on with")
-        }
-        let last = ProcessIdentity(
-          pid: try row.value("pid"), start: try row.value("pid_start"),
-          bootID: try row.value("boot_id"))
-        let status = RunStatus(rawValue: try row.value("status"))
-        if last.isAlive, status == .running || status == .waiting {
-          throw LBError(
-            .configuration, "\(path) is being recorded by process \(last.pid): it is left alone",
-            context: ErrorContext(path: path))
-        }
-        // One in another container has another number here: its lock tells.
-        if let file = Tail.File(ofRunIn: path), file.isHeld() {
-          throw LBError(
-            .configuration, "\(path) is being recorded: it is left alone",
-            context: ErrorContext(path: path))
-        }
-        guard status == .interrupted || status == .running || status == .waiting else {
-          throw LBError(
-            .configuration,
-            "\(path): --resume needs an interrupted run; the status of this run is "
-              + "\(status?.rawValue ?? "unknown")", context: ErrorContext(path: path))
-        }
-        try Schema.migrate(db)
-        let unread = try Tail.absorb(ofRunIn: path, db)
-        if unread > 0 { Tail.letGo(ofRunIn: path, unreadBytes: unread) }
-        try db.execute(sql: Schema.interruptParts)
-        // Phases that were never reached are found anew, by the plan as it is now.
-        try db.execute(sql: "DELETE FROM phase WHERE status = 'pending'")
-        let own = ProcessIdentity.current()
-        try db.execute(
-          sql: """
-            UPDATE run SET status = 'running', pid = ?, pid_start = ?, boot_id = ?,
-              end_unix_ns = NULL, duration_ns = NULL
-            """, arguments: [own.pid, own.start, own.bootID])
-        try db.execute(
-          sql: "INSERT INTO session SELECT coalesce(max(id), 0) + 1, ? FROM session",
-          arguments: [own.bootID])
-        return (
-          try row.value("id") as String, db.lastInsertedRowID, last.bootID != own.bootID
-        )
-      }
-      runID = found.id
+      let found = try queue.write { db in try RunWriter.takeUp(db, path) }
+      runID = found.runID
       session = found.session
       isOfAnotherBoot = found.isOfAnotherBoot
       tail = TailWriter(ofRun: runID, in: path)
@@ -177,6 +138,8 @@ package final class RunWriter: @unchecked Sendable {
     try checkPlace()
     do {
       try queue.write { db in try body(db) }
+    } catch let error as LBError {
+      throw error
     } catch {
       throw StoreFailure.error(error, path: path, doing: doing)
     }
@@ -287,13 +250,15 @@ package final class RunWriter: @unchecked Sendable {
   package func finishAttempt(
     _ row: Int64, _ result: AttemptResult, output: [UInt8], unopened: Bool = false
   ) throws(LBError) {
+    let checksum: UInt32? = output.isEmpty ? nil : Checksum.crc32c(output)
     try write("recording an attempt's result") { db in
       try db.execute(
         sql: """
           UPDATE attempt SET bracket = CASE WHEN ? THEN NULL ELSE bracket END, status = ?,
             start_unix_ns = ?, wall_ns = ?, bracket_ns = ?, exit_code = ?, signal = ?, user_ns = ?,
             system_ns = ?, peak_resident_bytes = ?, voluntary_switches = ?, orphans_killed = ?,
-            involuntary_switches = ?, output_bytes = ?, contamination = ?, error = ?
+            involuntary_switches = ?, output_bytes = ?, contamination = ?, error = ?,
+            output_checksum = coalesce(?, output_checksum)
           WHERE id = ?
           """,
         arguments: [
@@ -306,16 +271,17 @@ package final class RunWriter: @unchecked Sendable {
           result.voluntarySwitches.map(Int64.init(bitPattern:)), result.orphansKilled,
           result.involuntarySwitches.map(Int64.init(bitPattern:)),
           Int64(bitPattern: result.outputBytes), try JSON.text(result.contamination),
-          try result.error.map { try JSON.text($0) }, row,
+          try result.error.map { try JSON.text($0) }, checksum, row,
         ])
       if !output.isEmpty {
         try db.execute(
           sql: "INSERT OR REPLACE INTO output VALUES (?, ?)", arguments: [row, Data(output)])
       }
       for (name, value) in result.metrics {
-        try db.execute(
-          sql: "INSERT OR REPLACE INTO metric (attempt_id, name, value) VALUES (?, ?, ?)",
-          arguments: [row, name, value])
+        // A thousand and more of them: compiled once.
+        try db.cachedStatement(
+          sql: "INSERT OR REPLACE INTO metric (attempt_id, name, value) VALUES (?, ?, ?)"
+        ).execute(arguments: [row, name, value])
       }
       try Self.insert(result.ledger, attempt: row, db)
       if let overhead = result.overhead { try Self.insert(overhead, attempt: row, db) }
@@ -348,8 +314,8 @@ package final class RunWriter: @unchecked Sendable {
   }
 
   /// The run's end: status, summary, errors; then one plain file, on the disk, unless a reader
-  /// holds it. A stop does not wait for the disk, which may take seconds: the log stays beside the file,
-  /// and the next reader folds it in. Gives what is to be said of files that stay beside it.
+  /// holds it. A stop does not wait for the disk, which may take seconds: the log stays beside the
+  /// file, and the next reader folds it in. Gives what is to be said of files that stay beside it.
   @discardableResult
   package func finish(_ result: RunResult, isStopped: Bool = false) throws(LBError) -> String? {
     try write("recording the run's end") { db in

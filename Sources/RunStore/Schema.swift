@@ -48,10 +48,37 @@ enum Schema {
     DROP INDEX chunk_by_stream;
     CREATE INDEX chunk_by_bracket ON chunk (stream, kind, bracket, session, first_ns);
     """,
+    // 7: what the tables hold in all, by which damage is noticed; and the CRC-32C of an output,
+    // which stands apart from it, since it would be read through it. For that a chunk's session
+    // stands in front of its data. Readers pass over all chunks to hold them against the seal, and
+    // find those of a bracket on the way: the index of them was for nothing then.
+    """
+    CREATE TABLE seal (
+      name TEXT PRIMARY KEY, rows INTEGER NOT NULL, checksum INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    ALTER TABLE attempt ADD COLUMN output_checksum INTEGER;
+    DROP INDEX chunk_by_bracket;
+    ALTER TABLE chunk RENAME TO earlier_chunk;
+    CREATE TABLE chunk (
+      id INTEGER PRIMARY KEY, kind INTEGER NOT NULL, stream INTEGER NOT NULL,
+      epoch INTEGER NOT NULL, bracket INTEGER NOT NULL, session INTEGER NOT NULL,
+      rows INTEGER NOT NULL, first_ns INTEGER NOT NULL, last_ns INTEGER NOT NULL,
+      checksum INTEGER NOT NULL, data BLOB NOT NULL
+    );
+    INSERT INTO chunk SELECT id, kind, stream, epoch, bracket, session, rows, first_ns, last_ns,
+      checksum, data FROM earlier_chunk;
+    DROP TABLE earlier_chunk;
+    """,
   ]
 
-  /// Throws unless a file is ours, of a version that can be read and with all tables of that.
-  static func check(_ db: Database, _ path: String, mayLackTables: Bool) throws {
+  /// The first version whose tables are sealed.
+  private static let sealedVersion = 7
+
+  /// Throws unless a file is ours, of a version that can be read, with all tables of that and,
+  /// where those are sealed, as they were defined. Gives whether they are; where tables may be
+  /// missing nothing is held against a seal.
+  @discardableResult
+  static func check(_ db: Database, _ path: String, mayLackTables: Bool) throws -> Bool {
     guard try Int.fetchOne(db, sql: "PRAGMA application_id") == applicationID else {
       throw LBError(
         .configuration, "\(path) is not an lbsample result file",
@@ -66,9 +93,18 @@ enum Schema {
         context: ErrorContext(path: path))
     }
     try refuseForeign(db, path)
-    guard !mayLackTables else { return }
+    guard !mayLackTables else { return false }
     let found = try Set(
       String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type = 'table'"))
+    let later = Set(tableNames(ofVersion: Self.version))
+      .subtracting(tableNames(ofVersion: version)).intersection(found)
+    if let first = later.min() {
+      throw LBError(
+        .resultPersistence,
+        "\(path): corrupt: it says schema version \(version), and has the table \(first) of a "
+          + "later one. The file is damaged, or another program changed it",
+        context: ErrorContext(path: path))
+    }
     let missing = tableNames(ofVersion: version).filter { !found.contains($0) }
     if let first = missing.first {
       throw LBError(
@@ -77,6 +113,9 @@ enum Schema {
           + (missing.count > 1 ? ", and \(missing.count - 1) more" : ""),
         context: ErrorContext(path: path))
     }
+    guard version >= sealedVersion else { return false }
+    try Seal.check([Seal.schema], db, path)
+    return true
   }
 
   /// Every statement that has made a part of a file.
@@ -105,27 +144,26 @@ enum Schema {
     }
   }
 
-  /// Whether a file of that version has all its tables, and no view or trigger but ours.
-  static func isWhole(_ tables: Set<String>, _ programs: [String], version: Int) -> Bool {
-    (baseVersion...Self.version).contains(version) && ours.isSuperset(of: programs)
-      && tables.isSuperset(of: tableNames(ofVersion: version))
-  }
-
+  /// Each once, though some were made anew.
   private static func tableNames(ofVersion version: Int) -> [String] {
     let start = "CREATE TABLE "
     let lines = ([tables] + steps.prefix(max(0, version - tablesVersion))).flatMap {
       $0.split(separator: "\n")
     }
+    var known: Set<String> = []
     return lines.filter { $0.hasPrefix(start) }
       .map { String($0.dropFirst(start.count).prefix { $0 != " " }) }
+      .filter { known.insert($0).inserted }
   }
 
-  /// Brings a file to this version.
-  static func migrate(_ db: Database) throws {
+  /// Brings a file to this version; gives whether it was of an earlier one, and is to be sealed.
+  static func migrate(_ db: Database) throws -> Bool {
     let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+    guard found < version else { return false }
     if found < tablesVersion { try EarlierTables.migrate(db, to: tables) }
     for step in steps.dropFirst(max(0, found - tablesVersion)) { try db.execute(sql: step) }
     try db.execute(sql: "PRAGMA user_version = \(version)")
+    return true
   }
 
   /// What ran when its writer died was interrupted.

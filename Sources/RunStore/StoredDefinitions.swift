@@ -5,7 +5,8 @@ extension Layout {
   /// Every layout in a result file, by stream and epoch; a damaged row is named.
   static func all(_ db: Database) throws -> [Layout] {
     let rows = try Row.fetchAll(
-      db, sql: "SELECT stream, epoch, definition FROM layout ORDER BY stream, epoch")
+      db,
+      sql: "SELECT stream, epoch, definition FROM layout NOT INDEXED ORDER BY stream, epoch")
     return try rows.map { row in
       let layout = try row.json(Layout.self, "definition")
       guard layout.stream == (try row.value("stream") as UInt16),

@@ -19,11 +19,16 @@ struct StoredSession {
     let last: UInt64
   }
 
+  /// Tables that tell them.
+  static let tables = ["session", "anchor", "chunk"]
+
   /// The sessions of a run, in order.
   static func all(_ db: Database) throws -> [StoredSession] {
     let rows = try Row.fetchAll(db, sql: "SELECT id, boot_id FROM session ORDER BY id")
     var anchors: [Int64: [ClockAnchor]] = [:]
-    for row in try Row.fetchAll(db, sql: "SELECT * FROM anchor ORDER BY session, monotonic_ns") {
+    for row in try Row.fetchAll(
+      db, sql: "SELECT * FROM anchor NOT INDEXED ORDER BY session, monotonic_ns")
+    {
       anchors[try row.value("session"), default: []].append(
         ClockAnchor(
           monotonic: UInt64(bitPattern: try row.value("monotonic_ns")),
@@ -63,7 +68,8 @@ struct StoredSession {
     let rows = try Row.fetchAll(
       db,
       sql: """
-        SELECT session, min(first_ns) AS first, max(last_ns) AS last FROM chunk GROUP BY session
+        SELECT session, min(first_ns) AS first, max(last_ns) AS last FROM chunk NOT INDEXED
+          GROUP BY session
         """)
     return try rows.reduce(into: [:]) { extents, row in
       extents[try row.value("session")] = Extent(

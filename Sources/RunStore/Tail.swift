@@ -8,15 +8,18 @@ import SampleModel
 /// pages for each stream; here they cost one write. What a row holds by now is skipped by whoever
 /// reads the tail.
 ///
-/// The file is a sequence of batches: five words (the letters `LBT1`, the run's, the generation,
-/// the number of words behind, their checksum), then messages, each a number of words followed by
-/// a frame header and its values. Batches of one generation stand one behind the other from the
-/// file's start; what does not continue them was left by an earlier generation or a killed writer.
+/// The file is a sequence of batches: five words (the letters `LBT2`, the run's, the generation,
+/// the number of words behind, the checksum of all of these), then messages, each a number of words
+/// followed by a frame header and its values. Batches of one generation stand one behind the other
+/// from the file's start, and behind the last one an empty one, which tells that there is no more:
+/// what stands behind that was left by an earlier generation. (Those of `LBT1` have no empty one,
+/// and a checksum of the messages only.)
 ///
 /// A writer holds a lock on the file (flock(2)), which ends with its process, also where that has
 /// another number for whoever looks.
 enum Tail {
-  static let magic: UInt64 = 0x3154_424C  // "LBT1"
+  static let magic: UInt64 = 0x3254_424C  // "LBT2"
+  private static let firstMagic: UInt64 = 0x3154_424C  // "LBT1"
   static let frontWords = 5
   /// Words after which everything is saved in rows, and the file written from its start again.
   static let generationWords = 128 << 10
@@ -29,10 +32,12 @@ enum Tail {
     id.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 
-  /// A sum of words that tells a torn batch from a whole one.
-  static func checksum(_ words: Span<UInt64>) -> UInt64 {
+  /// A sum of words that tells a torn or damaged batch from a whole one: of all of it but the word
+  /// in front where the sum stands.
+  static func checksum(ofBatch words: Span<UInt64>) -> UInt64 {
+    let isFirst = words[0] == firstMagic
     var sum: UInt64 = 0x9E37_79B9_7F4A_7C15
-    for index in words.indices {
+    for index in words.indices where index >= frontWords || !isFirst && index < frontWords - 1 {
       sum = (sum ^ words[index]) &* 0xFF51_AFD7_ED55_8CCD
       sum ^= sum >> 32
     }
@@ -85,7 +90,8 @@ enum Tail {
     let word = word(ofRun: id)
     /// The generation and the length of what looks like a batch.
     func front(_ place: Int) -> (generation: UInt64, length: UInt64)? {
-      guard place + frontWords <= words.count, words[place] == magic, words[place + 1] == word
+      guard place + frontWords <= words.count, [magic, firstMagic].contains(words[place]),
+        words[place + 1] == word
       else { return nil }
       return (words[place + 2], words[place + 3])
     }
@@ -99,7 +105,7 @@ enum Tail {
         continue
       }
       let body = place + frontWords..<place + frontWords + Int(length)
-      guard checksum(words.extracting(body)) == words[place + 4] else {
+      guard checksum(ofBatch: words.extracting(place..<body.upperBound)) == words[place + 4] else {
         place += 1
         continue
       }
@@ -109,10 +115,12 @@ enum Tail {
     let newest = batches.map(\.generation).max() ?? 1
     var found: [UInt64] = []
     var (end, unread) = (0, 0)
+    var isEnded = false
     for batch in batches where batch.generation == newest {
       unread += batch.front - end
       for index in batch.body { found.append(words[index]) }
       end = batch.body.upperBound
+      isEnded = batch.body.isEmpty || words[batch.front] == firstMagic
     }
     // Behind the last one there may be anything of earlier generations, but not of the first.
     if newest == 1 {
@@ -120,6 +128,8 @@ enum Tail {
     } else if let (generation, length) = front(end), generation == newest {
       unread += min(words.count - end, frontWords + Int(min(length, UInt64(generationWords))))
     }
+    // What ends it is missing: it was cut off there, or that is damaged too.
+    if unread == 0, !isEnded, !words.isEmpty { unread = frontWords }
     return (found, unread)
   }
 
@@ -139,7 +149,7 @@ enum Tail {
   ) throws -> (chunks: OpenChunks, unreadBytes: Int) {
     var chunks = OpenChunks()
     guard let file = File(ofRunIn: path),
-      let id = try String.fetchOne(db, sql: "SELECT id FROM run")
+      let id = try String.fetchOne(db, sql: "SELECT id FROM run NOT INDEXED")
     else { return (chunks, 0) }
     var (words, unread) = messages(in: self.words(file).span, ofRun: id)
     guard !words.isEmpty else { return (chunks, unread * 8) }
@@ -150,7 +160,10 @@ enum Tail {
     }
     var saved: [Series: UInt64] = [:]
     for row in try Row.fetchAll(
-      db, sql: "SELECT stream, kind, bracket, max(last_ns) AS last FROM chunk GROUP BY 1, 2, 3")
+      db,
+      sql: """
+        SELECT stream, kind, bracket, max(last_ns) AS last FROM chunk NOT INDEXED GROUP BY 1, 2, 3
+        """)
     {
       saved[
         Series(
@@ -183,9 +196,16 @@ enum Tail {
     return (chunks, unread * 8)
   }
 
+  /// Tables from which it is told what of the tail stands in no row, and of which session it is.
+  static let tables = ["run", "session", "chunk", "layout", "record_schema"]
+
   /// Saves what the tail holds as rows; gives the bytes that cannot be read. `letGo` follows when
-  /// that has been committed.
+  /// that has been committed. The seal of the file, where it has one, must be right, and follows.
   static func absorb(ofRunIn path: String, _ db: Database) throws -> Int {
+    if try db.tableExists(Seal.table) {
+      try Seal.check(tables, db, path)
+      try Seal.arm(db)
+    }
     let (chunks, unread) = try chunks(ofRunIn: path, db)
     _ = try chunks.save(db, session: EarlierTables.lastSession(db))
     return unread
@@ -283,21 +303,31 @@ final class TailWriter {
     guard descriptor >= 0, unsafe fstat(descriptor, &facts) == 0, facts.st_nlink > 0 else {
       return nil
     }
-    let body = start + Tail.frontWords
-    words[start] = Tail.magic
-    words[start + 1] = run
-    words[start + 2] = generation
-    words[start + 3] = UInt64(words.count - body)
-    words[start + 4] = Tail.checksum(words.span.extracting(body..<words.count))
+    complete(from: start)
+    // The next batch takes the place of the empty one.
+    let next = words.count
+    words.append(contentsOf: repeatElement(0, count: Tail.frontWords))
+    complete(from: next)
     let (bytes, place, descriptor) = ((words.count - start) * 8, start * 8, descriptor)
     let written = unsafe words.withUnsafeBytes {
       unsafe pwrite(descriptor, $0.baseAddress?.advanced(by: place), bytes, off_t(place))
     }
-    guard written == bytes else { return nil }
+    guard written == bytes else {
+      words.removeLast(Tail.frontWords)
+      return nil
+    }
     isSettled = false
-    start = words.count
-    words.append(contentsOf: repeatElement(0, count: Tail.frontWords))
+    start = next
     return bytes
+  }
+
+  /// Fills in the front of the batch that begins at `front` and goes to the end.
+  private func complete(from front: Int) {
+    words[front] = Tail.magic
+    words[front + 1] = run
+    words[front + 2] = generation
+    words[front + 3] = UInt64(words.count - front - Tail.frontWords)
+    words[front + 4] = Tail.checksum(ofBatch: words.span.extracting(front..<words.count))
   }
 
   /// Hands over everything that it holds, in order, and begins a new generation.

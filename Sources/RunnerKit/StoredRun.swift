@@ -9,20 +9,25 @@ public import SamplerKit
 /// for row in run.result.summary() { print(row.metric, row.median, row.unit) }
 /// try run.forEachFrame { print($0.start, $0.values["cpu.user[all]"] ?? 0) }
 /// ```
-/// Its samples stay in the file until they are asked for; each chunk of them is held against its
-/// checksum then.
+/// Its samples stay in the file until they are asked for; what is read of it is held against its
+/// checksums then.
 public final class StoredRun {
   /// Everything but the samples.
   public let result: RunResult
+  /// What of the last samples of a killed run, or of its log, cannot be read, and where it is kept,
+  /// in words; nil where all of it can.
+  public let damage: String?
   private let reader: RunReader
   /// Of a run that is over, which is read once for all its attempts.
   private let whole: RunReplay?
 
   /// Opens a result file, also one that is being recorded or that a killed run left. Throws
-  /// `configuration` where it is none, `resultPersistence` where it is damaged.
+  /// `configuration` where it is none, `resultPersistence` where it is damaged: no number is given
+  /// that does not fit the file's checksums.
   public init(at path: String) throws(LBError) {
     reader = try RunReader(path: path)
     result = try reader.result()
+    damage = try reader.damageOfTail()
     let isOpen = [.pending, .running, .waiting].contains(result.status)
     whole = isOpen ? nil : RunReplay(reader)
   }

@@ -157,6 +157,7 @@ struct ExportCommand: ParsableCommand {
     defer { reader.close() }
     let count = try SuiteExport(reader: reader, directory: output).write()
     if !options.log.quiet { Console.say("\(Counted.text(count, "repetition")) in \(output)") }
+    try options.checkWhole(reader)
   }
 
   /// The attempts whose brackets are played.

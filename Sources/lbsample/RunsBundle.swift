@@ -63,6 +63,7 @@ struct RunsBundle: ParsableCommand {
     try pack(staging, name, to: archive, target)
     isPacked = true
     if !options.log.quiet { Console.say("packed \(target)") }
+    try options.checkWhole(reader)
   }
 
   private func contents(

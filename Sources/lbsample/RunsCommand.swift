@@ -271,6 +271,8 @@ struct RunsRemove: ParsableCommand {
 
   func run() throws {
     let directory = try options.directory()
+    var removed: [String] = []
+    defer { RunIndex.forget(removed) }
     for run in runs {
       let path = try directory.resolve(run)
       try RunsLocation.checkOwner(path, force: force, "it is left alone")
@@ -279,6 +281,8 @@ struct RunsRemove: ParsableCommand {
       {
         Console.say("lbsample: \(line)")
       }
+      // Part of it may be gone though all of it could not be removed.
+      removed.append(path)
       try directory.remove(path)
       if !options.log.quiet { Console.say("removed \(path)") }
     }

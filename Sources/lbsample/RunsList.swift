@@ -44,18 +44,16 @@ struct RunsList: ParsableCommand {
     try Formats.check(format, of: ["text", "json"])
     let directory = try options.directory()
     var lines: [RunLine] = []
-    let pages = OverviewPages()
-    for file in try directory.files() {
+    let files = try directory.files()
+    let index = RunIndex(of: directory)
+    for file in files {
       do throws(LBError) {
-        if let run = pages.overview(file) {
-          lines.append(RunLine(run, file))
-        } else {
-          lines.append(RunLine(try overview(file), file))
-        }
+        lines.append(RunLine(try index.overview(file, by: read), file))
       } catch {
         Console.say("lbsample: \(error)")
       }
     }
+    index.save(of: files)
     if format == "json" {
       try Console.write(try JSONText.encode(lines, pretty: true) + "\n")
       return
@@ -82,12 +80,12 @@ struct RunsList: ParsableCommand {
     try Console.show(text + "\n")
   }
 
-  /// By SQLite, of what is not over or not all in its file.
-  private func overview(_ file: String) throws(LBError) -> RunOverview {
+  /// Of what is not in the index.
+  private func read(_ file: String) throws(LBError) -> RunIndex.Reading {
     let reader = try RunReader(path: file)
     defer { reader.close() }
     _ = try reader.finishIfAbandoned()
     if let damage = reader.damage { Console.say("lbsample: \(damage)") }
-    return try reader.overview()
+    return try reader.reading()
   }
 }

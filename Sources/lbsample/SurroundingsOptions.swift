@@ -169,6 +169,7 @@ struct SurroundingsOptions: ParsableArguments {
     let run = RunDirectory.id(ofFile: file)
     var said =
       restored.map { "\($0), as before \(run) was killed" } + failures.map(\.message)
+    if let damage = reader.damage { said.append(damage) }
     do throws(LBError) {
       // What was done to the host stands in the result of the run for which it was done.
       for line in restored {

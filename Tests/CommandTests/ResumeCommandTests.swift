@@ -217,6 +217,7 @@ import Testing
           """)
     }
     try file.close()
+    try Seal.renew(inFile: path)
     let outcome = try resume(command)
     #expect(outcome.code == 0, "\(outcome.error)")
     let result = try result(outcome)

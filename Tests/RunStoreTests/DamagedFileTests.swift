@@ -6,11 +6,13 @@ import SampleModel
 import TestSupport
 import Testing
 
-/// Result files that somebody changed: whatever a column holds, a reader says so and lives.
+/// Result files that somebody changed and sealed anew: whatever a column holds, a reader says so
+/// and lives.
 @Suite struct DamagedFileTests {
   /// What is put in the place of a value.
   private static let values = [
-    "-1", "0", "9223372036854775807", "1e30", "9e999", "'x'", "'[1'", "NULL",
+    "-1", "0", "9223372036854775807", "-9223372036854775808", "1e30", "9e999", "'x'", "'[1'",
+    "NULL",
   ]
   private static var members: [Any] {
     [-1, 0, UInt64.max, 1e30, "x", NSNull(), [Any](), [String: Any]()]
@@ -24,7 +26,7 @@ import Testing
 
   /// A run of one phase, repetition and attempt, with frames, records and everything else that a
   /// reader decodes.
-  private func record(_ path: String) throws {
+  func record(_ path: String) throws {
     let writer = try RunWriter(
       path: path,
       identity: RunWriter.Identity(
@@ -104,7 +106,7 @@ import Testing
 
   /// Tables that a replay reads.
   private static let sampled: Set<String> = [
-    "run", "anchor", "collector", "record_schema", "layout", "chunk", "journal",
+    "run", "session", "anchor", "collector", "record_schema", "layout", "chunk", "journal",
   ]
 
   /// Everything that a command makes of a file, or of what stands beside the samples only.
@@ -160,6 +162,7 @@ import Testing
       return nil
     }
     try queue.close()
+    try Seal.renew(inFile: copy)
     do {
       #expect(try readAll(copy, samples: samples) > 0)
       return nil
@@ -180,7 +183,7 @@ import Testing
         db,
         sql: """
           SELECT m.name AS t, c.name AS c FROM sqlite_master m, pragma_table_info(m.name) c
-          WHERE m.type = 'table' ORDER BY 1, c.cid
+          WHERE m.type = 'table' AND m.name <> 'seal' ORDER BY 1, c.cid
           """
       ).map { (table: $0["t"] as String, column: $0["c"] as String) }
     }
@@ -259,6 +262,16 @@ import Testing
       all.append(array + [first])
     }
     return all
+  }
+
+  /// Numbers below zero are those of the tail's chunks.
+  @Test func aChunkBelowZeroIsNamed() throws {
+    let folder = try TemporaryFolder()
+    let original = folder.file("r.lbsample")
+    try record(original)
+    let error = try read(
+      original, folder.file("copy.lbsample"), after: "UPDATE chunk SET id = -id")
+    #expect(error?.causes.contains { $0.contains("column id: no chunk has") } == true)
   }
 
   @Test(arguments: [

@@ -8,7 +8,7 @@ import Testing
 /// Files of every version that there was: Tests/Schemas has their tables as they were. Those of
 /// version 3 changed twice without another number.
 @Suite struct EarlierVersionTests {
-  static let schemas = ["1", "2", "3-events", "3-starts", "3-labels", "4", "5"]
+  static let schemas = ["1", "2", "3-events", "3-starts", "3-labels", "4", "5", "6"]
 
   private func schema(_ name: String, file: String = #filePath) throws -> String {
     let tests = URL(fileURLWithPath: file).deletingLastPathComponent().deletingLastPathComponent()
@@ -74,6 +74,9 @@ import Testing
           "status": "interrupted", "lbsample_version": "0", "pid": 1, "pid_start": 1,
           "boot_id": "earlier", "interval_ns": 100, "start_unix_ns": 5,
         ], in: db)
+      if try db.tableExists("session") {
+        try insert("session", ["id": 1, "boot_id": "earlier"], in: db)
+      }
       try insert(
         "phase", ["id": 1, "name": "main", "status": "interrupted", "command": #"["x"]"#],
         ["kind": "command", "parameters": "{}"], in: db)
@@ -117,7 +120,9 @@ import Testing
     let text = String(decoding: try JSONEncoder().encode(Self.layout), as: UTF8.self)
     let definition = name == "1" ? Self.firstLayout : text
     try insert("layout", ["stream": 0, "epoch": 1, "definition": definition], in: db)
-    try insert("anchor", ["monotonic_ns": 1000, "realtime_ns": 50_000, "boottime_ns": 1000], in: db)
+    try insert(
+      "anchor", ["monotonic_ns": 1000, "realtime_ns": 50_000, "boottime_ns": 1000],
+      ["session": 1], in: db)
     for (time, kind, message) in [(5, "run.start", "old"), (50_150, "gap", "cpu: gone")] {
       try insert(
         "journal", ["unix_ns": time, "level": "info", "kind": kind, "message": message], in: db)
@@ -136,11 +141,11 @@ import Testing
 
   /// Reads everything, and holds it against what was written.
   private func check(_ path: String, _ name: String) throws {
-    let listed = try #require(OverviewPages().overview(path))
     let reader = try RunReader(path: path)
     defer { reader.close() }
     #expect(try reader.integrity() == "ok")
-    #expect(try reader.overview() == listed && listed.completed == 1 && listed.command == ["x"])
+    let listed = try reader.overview()
+    #expect(listed.completed == 1 && listed.command == ["x"] && listed.status == .interrupted)
     let result = try reader.result()
     #expect(result.status == .interrupted && result.phases.map(\.name) == ["main"])
     let phase = try #require(result.phases.first)

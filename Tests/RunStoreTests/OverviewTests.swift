@@ -5,7 +5,7 @@ import SampleModel
 import TestSupport
 import Testing
 
-/// What a list says of runs is the same, read from the pages of their files or by SQLite.
+/// What is read of a run that has much: for a list, and for a report.
 @Suite struct OverviewTests {
   private func writer(_ path: String, _ number: Int = 1) throws -> RunWriter {
     let id = String(number, radix: 16)
@@ -26,23 +26,18 @@ import Testing
     try writer.finish(result)
   }
 
-  private func bySQLite(_ path: String) throws -> RunOverview {
-    let reader = try RunReader(path: path)
-    defer { reader.close() }
-    return try reader.overview()
-  }
-
-  /// Repetitions on thousands of pages, commands that fill several, and many phases.
+  /// Many phases, commands that fill several pages, and repetitions on thousands of them.
   @Test(arguments: [(0, 0), (1, 10), (3, 20_000), (40, 3000)])
-  func pagesSayWhatSQLiteSays(_ phases: Int, _ length: Int) throws {
+  func anOverviewCountsWhatIsThere(_ phases: Int, _ length: Int) throws {
     let folder = try TemporaryFolder()
     let path = folder.file("o.lbsample")
     let made = try writer(path)
     try finish(made)
     let file = try DatabaseQueue(path: path)
+    let long = String(repeating: "é", count: length)
     try file.write { db in
       for phase in 0..<phases {
-        let command = phase == 0 ? [] : [String(repeating: "é", count: length), "\(phase)"]
+        let command = phase == 0 ? [] : [long, "\(phase)"]
         try db.execute(
           sql: """
             INSERT INTO phase (name, kind, parameters, status, command)
@@ -61,91 +56,39 @@ import Testing
       }
     }
     try file.close()
-    let overview = try #require(OverviewPages().overview(path))
-    #expect(try overview == bySQLite(path))
+    try Seal.renew(inFile: path)
+    let reader = try RunReader(path: path)
+    defer { reader.close() }
+    let overview = try reader.overview()
+    #expect(overview.runID == made.runID && overview.kind == "run")
     #expect(overview.status == .completed && overview.durationNanoseconds == 77_000_000_000)
+    #expect(overview.startUnixNanoseconds == 1_700_000_000)
+    #expect(overview.command == (phases > 1 ? [long, "1"] : []))
     #expect(overview.commands == max(0, phases - 1))
     #expect(overview.completed == (phases == 0 ? 0 : 3857))
   }
 
-  /// Of what is not over, or not all in its file, the pages say nothing.
-  @Test func whatIsNotInTheFileIsNotReadFromIt() throws {
-    let folder = try TemporaryFolder()
-    let path = folder.file("o.lbsample")
-    let pages = OverviewPages()
-    let made = try writer(path)
-    #expect(pages.overview(path) == nil, "it is being written")
-    try finish(made, .interrupted)
-    #expect(pages.overview(path) == nil, "a stop leaves its log")
-    #expect(try bySQLite(path).status == .interrupted)
-    #expect(pages.overview(path)?.status == .interrupted)
-    try folder.write("o.lbsample-tail", "x")
-    #expect(pages.overview(path) == nil)
-    try folder.delete("o.lbsample-tail")
-    let file = try DatabaseQueue(path: path)
-    try file.write { try $0.execute(sql: "CREATE VIEW another AS SELECT 1") }
-    try file.close()
-    #expect(pages.overview(path) == nil, "what is not ours is refused by whoever opens it")
-    #expect(pages.overview(folder.file("none")) == nil && pages.overview(folder.path) == nil)
-  }
-
-  /// One reader for all files, whose schemas differ.
-  @Test func eachFileHasItsOwnSchema() throws {
-    let folder = try TemporaryFolder()
-    let pages = OverviewPages()
-    let paths = (1...6).map { folder.file("\($0).lbsample") }
-    for (place, path) in paths.enumerated() {
-      let made = try writer(path, place + 1)
-      try finish(made)
-      guard place % 2 == 1 else { continue }
-      let file = try DatabaseQueue(path: path)
-      try file.write { db in
-        // Another column, in front of the others.
-        try db.execute(
-          sql: """
-            ALTER TABLE run RENAME TO old; DROP VIEW runs;
-            CREATE TABLE run (
-              more TEXT, id TEXT PRIMARY KEY, name TEXT, kind TEXT, status TEXT,
-              start_unix_ns INTEGER, duration_ns INTEGER
-            );
-            INSERT INTO run SELECT 'x', id, name, kind, status, start_unix_ns, duration_ns FROM old;
-            DROP TABLE old;
-            """)
-      }
-      try file.close()
-    }
-    for (place, path) in paths.enumerated() {
-      #expect(pages.overview(path)?.runID.hasSuffix("-0000000\(place + 1)") == true)
-    }
-  }
-
-  /// Whatever the bytes are, reading them ends.
-  @Test func damagedPagesAreLeftToSQLite() throws {
+  /// A table that a list shows is held against its seal; the others are not looked at.
+  @Test(arguments: ["run", "phase", "repetition", "attempt"])
+  func anOverviewIsVerified(_ table: String) throws {
     let folder = try TemporaryFolder()
     let path = folder.file("o.lbsample")
     let made = try writer(path)
     let phase = try made.addPhase(PhaseResult(name: "main", command: ["x"]))
-    for number in 1...200 {
-      _ = try made.addRepetition(RepetitionResult(repetition: number, warmUp: false), phase: phase)
-    }
+    let row = try made.addRepetition(RepetitionResult(repetition: 1, warmUp: false), phase: phase)
+    _ = try made.addAttempt(number: 1, bracket: 1, repetition: row)
     try finish(made)
-    let whole = try #require(FileManager.default.contents(atPath: path))
-    var random = SeededGenerator(7)
-    let pages = OverviewPages()
-    for round in 0..<400 {
-      var bytes = whole
-      for _ in 0...Int.random(in: 0...round / 8, using: &random) {
-        // Half of them in the schema and in the fronts of pages, on which everything depends.
-        var place = Int.random(in: 0..<bytes.count, using: &random)
-        if Bool.random(using: &random) { place = place / 4096 * 4096 + place % 64 }
-        bytes[place] = UInt8.random(in: 0...255, using: &random)
-      }
-      if round % 5 == 0 { bytes = bytes.prefix(Int.random(in: 0...bytes.count, using: &random)) }
-      try bytes.write(to: URL(fileURLWithPath: path))
-      _ = pages.overview(path)
+    let file = try DatabaseQueue(path: path)
+    try file.write { try $0.execute(sql: "UPDATE \(table) SET status = 'failed'") }
+    try file.close()
+    let reader = try RunReader(path: path)
+    defer { reader.close() }
+    guard table != "attempt" else {
+      #expect(try reader.overview().status == .completed)
+      return
     }
-    try whole.write(to: URL(fileURLWithPath: path))
-    #expect(pages.overview(path)?.runID == made.runID)
+    let error = #expect(throws: LBError.self) { try reader.overview() }
+    #expect(error?.message.contains("table \(table) does not match its checksum") == true)
   }
 
   /// A result without what takes long has the rest.

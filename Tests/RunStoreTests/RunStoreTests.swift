@@ -425,6 +425,7 @@ private func record(
     let queue = try DatabaseQueue(path: writer.path)
     try queue.write { db in try db.execute(sql: damage) }
     try queue.close()
+    try Seal.renew(inFile: writer.path)
     let reader = try RunReader(path: writer.path)
     defer { reader.close() }
     let error = #expect(throws: LBError.self) {

@@ -114,11 +114,56 @@ import Testing
     }
   }
 
+  /// A damaged version would have what came with later ones left out.
+  @Test func aVersionThatDoesNotFitTheTablesIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("a.lbsample")
+    let made = try writer(path)
+    try made.setRunStatus(.interrupted)
+    made.close()
+    let newest = try version(path)
+    for version in 1..<newest {
+      let file = try DatabaseQueue(path: path)
+      try file.write { try $0.execute(sql: "PRAGMA user_version = \(version)") }
+      try file.close()
+      let error = #expect(throws: LBError.self) { try RunReader(path: path) }
+      #expect(error?.category == .resultPersistence)
+      #expect(error?.message.contains("says schema version \(version), and has") == true)
+    }
+  }
+
   /// Bytes that this thread has read by system calls. proc(5), /proc/[pid]/io.
   private func bytesRead() throws -> Int {
     let text = try String(contentsOfFile: "/proc/thread-self/io", encoding: .utf8)
     let line = try #require(text.split(separator: "\n").first { $0.hasPrefix("rchar: ") })
     return try #require(Int(line.dropFirst(7)))
+  }
+
+  /// To be held against the seal each row of a chunk is read, and none of its data.
+  @Test func chunksAreCountedWithoutTheirData() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("chunks.lbsample")
+    let made = try writer(path)
+    try made.setRunStatus(.interrupted)
+    made.close()
+    let size = 1 << 16
+    let file = try DatabaseQueue(path: path)
+    try file.write { db in
+      for number in 1...64 {
+        try db.execute(
+          sql: """
+            INSERT INTO chunk VALUES (?, 1, 0, 1, ?, 1, 5, ?, ?, 0, zeroblob(\(size)))
+            """, arguments: [number, number, number * 1000, number * 1000 + 500])
+      }
+    }
+    try file.close()
+    try Seal.renew(inFile: path)
+    let reader = try RunReader(path: path)
+    defer { reader.close() }
+    let before = try bytesRead()
+    #expect(try reader.frameCount() == 320)
+    let read = try bytesRead() - before
+    #expect(read < 64 * size / 4, "\(read) bytes to count the rows of 4 MiB")
   }
 
   @Test func outputsAreReadWhenTheyAreAskedFor() throws {

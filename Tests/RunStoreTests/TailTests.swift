@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 
 /// A run that is written by hand: a stream of wide frames with records, committed when told.
-private final class Script {
+final class Script {
   private static let records = RecordSchema(
     collector: "made", stream: 0, name: "rows",
     fields: [
@@ -101,6 +101,14 @@ private final class Script {
     return try Array(delivered.frames[..<count]) == seen.frames
       && seen.recordBatches.flatMap(\.values) == records && reader.frameCount() == count
   }
+}
+
+/// Has the writer of a run seem gone, as one of another boot is.
+func leaveToEarlierBoot(_ path: String) throws {
+  try DatabaseQueue(path: path).write {
+    try $0.execute(sql: "UPDATE run SET boot_id = 'earlier'")
+  }
+  try Seal.renew(inFile: path)
 }
 
 /// Copies a run with all that belongs to it, as a kill would leave it.
@@ -227,10 +235,7 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     }
     try script.frames(7)
     let path = try copied(script.writer.path, to: folder, "killed.lbsample")
-    // Of another boot: its writer is gone.
-    try DatabaseQueue(path: path).write {
-      try $0.execute(sql: "UPDATE run SET boot_id = 'earlier'")
-    }
+    try leaveToEarlierBoot(path)
     let reader = try RunReader(path: path)
     #expect(try reader.finishIfAbandoned())
     #expect(try reader.integrity() == "ok")
@@ -250,6 +255,7 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     try DatabaseQueue(path: script.writer.path).write {
       try $0.execute(sql: "UPDATE run SET pid = 1, pid_start = 0")
     }
+    try Seal.renew(inFile: script.writer.path)
     let reader = try RunReader(path: script.writer.path)
     #expect(try !reader.finishIfAbandoned())
     reader.close()
@@ -295,7 +301,7 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
       ends.append(try SmallFile.read(script.writer.path + "-tail").count)
     }
     let cut = try copied(script.writer.path, to: folder, "cut.lbsample")
-    try #require(unsafe truncate(cut + "-tail", ends[2] - 8) == 0)
+    try #require(unsafe truncate(cut + "-tail", ends[2] - endBytes - 8) == 0)
     #expect(try script.isSeen(in: cut, count: 40))
     let damaged = try copied(script.writer.path, to: folder, "damaged.lbsample")
     var bytes = try SmallFile.read(damaged + "-tail")
@@ -308,8 +314,11 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     script.writer.close()
   }
 
+  /// The empty batch behind the last one.
+  private let endBytes = 40
+
   /// What cannot be read of a killed writer's tail is said and kept; what stands behind it is read.
-  @Test(arguments: ["first", "middle", "last", "front", "log"])
+  @Test(arguments: ["first", "middle", "last", "front", "generation", "end", "cut", "log"])
   func whatCannotBeReadIsSaidAndKept(_ damage: String) throws {
     let folder = try TemporaryFolder()
     let script = try Script(folder.file("r.lbsample"))
@@ -326,14 +335,16 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     switch damage {
     case "first": bytes[100] ^= 1
     case "middle": bytes[ends[1] + 100] ^= 16
-    case "last": bytes[ends[3] - 1] ^= 128
-    case "front": bytes[ends[1]] ^= 1
+    case "last": bytes[ends[3] - endBytes - 1] ^= 128
+    case "front": bytes[ends[1] - endBytes] ^= 1
+    // It would seem to be of a newer generation, and the others to be left from earlier ones.
+    case "generation": bytes[ends[1] - endBytes + 17] ^= 1
+    case "end": bytes[ends[3] - 1] ^= 128
+    case "cut": bytes.removeLast(bytes.count - ends[2] + endBytes)
     default: #expect(unsafe unlink(path + "-wal") == 0)
     }
     try Data(bytes).write(to: URL(fileURLWithPath: path + "-tail"))
-    try DatabaseQueue(path: path).write {
-      try $0.execute(sql: "UPDATE run SET boot_id = 'earlier'")
-    }
+    try leaveToEarlierBoot(path)
     var reader = try RunReader(path: path)
     #expect(try reader.finishIfAbandoned())
     #expect(reader.damage?.contains("of the last samples cannot be read") == true)
@@ -345,7 +356,8 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     #expect(try SmallFile.read(path + "-tail.damaged") == bytes)
     reader = try RunReader(path: path)
     defer { reader.close() }
-    #expect(try reader.damageOfTail() == nil && reader.frameCount() == (damage == "log" ? 0 : 40))
+    let frames = ["log": 0, "end": 60][damage] ?? 40
+    #expect(try reader.damageOfTail() == nil && reader.frameCount() == frames)
   }
 
   @Test func withoutATailTheRowsAreWritten() throws {

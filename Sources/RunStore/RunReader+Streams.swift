@@ -1,0 +1,122 @@
+import Foundation
+import GRDB
+package import SampleModel
+
+/// What is known of the samples beside their values.
+extension RunReader {
+  /// The start of the first sample, on the run's time line.
+  func firstStart() throws(LBError) -> UInt64 {
+    let last = try tailChunks().first?.firstStart
+    let sessions = try sessions()
+    let stored: [Int64: UInt64] = try read("reading the clocks", of: ["chunk"]) { db in
+      var first: [Int64: UInt64] = [:]
+      let rows = try Row.fetchAll(
+        db,
+        sql: "SELECT session, min(first_ns) AS first FROM chunk NOT INDEXED GROUP BY session")
+      for row in rows {
+        first[try row.value("session")] = UInt64(bitPattern: try row.value("first"))
+      }
+      return first
+    }
+    var starts: [UInt64] = []
+    if let last { starts.append(last &+ (sessions.last?.offset ?? 0)) }
+    for (session, first) in stored {
+      let offset = sessions.first { $0.id == session }?.offset ?? 0
+      starts.append(first &+ offset)
+    }
+    return starts.min() ?? 0
+  }
+
+  /// The sessions of the run, in order.
+  func sessions() throws(LBError) -> [StoredSession] {
+    try read("reading the clocks", of: StoredSession.tables) { db in try StoredSession.all(db) }
+  }
+
+  /// What happened beside the samples, as the sinks were told and in that order, the clocks read
+  /// together among it; entries of the runner are not. Times are those of the run's time line.
+  func sampleEvents(_ sessions: [StoredSession]) throws(LBError) -> [SampleEvent] {
+    let anchors = sessions.flatMap(\.anchors)
+    guard let first = anchors.first else { return [] }
+    let rows = try read("reading the journal", of: ["journal"]) { db in
+      try Row.fetchAll(
+        db, sql: "SELECT session, unix_ns, kind, message FROM journal ORDER BY id"
+      ).map {
+        (
+          session: try $0.value("session") as Int64, kind: try $0.value("kind") as String,
+          unix: Self.unsigned(try $0.value("unix_ns") as Int64?),
+          message: try $0.value("message") as String
+        )
+      }
+    }
+    let own = Dictionary(
+      sessions.map { ($0.id, $0.anchors) }, uniquingKeysWith: { known, _ in known })
+    var told = Set([first])
+    // A date says when by the clocks that were read together before it. Which those are, the order
+    // of the entries tells: behind a step of the wall clock there are dates twice.
+    var latest = own.compactMapValues(\.first)
+    var events: [SampleEvent] = []
+    for row in rows {
+      guard let kind = SampleEvent.Kind(rawValue: row.kind), let unix = row.unix else { continue }
+      let known = latest[row.session] ?? first
+      var read: ClockAnchor?
+      if kind.concernsClocks {
+        let there = own[row.session] ?? anchors
+        read =
+          there.first { $0.monotonic >= known.monotonic && $0.realtime == unix }
+          ?? there.first { $0.realtime == unix }
+      }
+      if let read {
+        latest[row.session] = read
+        told.insert(read)
+      }
+      let anchor = read ?? known
+      events.append(
+        SampleEvent(
+          kind, time: anchor.monotonic &+ (unix &- anchor.realtime), message: row.message,
+          anchor: read))
+    }
+    for untold in anchors where !told.contains(untold) {
+      let place = events.firstIndex { $0.time > untold.monotonic } ?? events.count
+      events.insert(
+        SampleEvent(.clockAnchor, time: untold.monotonic, message: "", anchor: untold), at: place)
+    }
+    return events
+  }
+
+  func interval() throws(LBError) -> UInt64 {
+    try read("reading", of: ["run"]) { db in
+      try Row.fetchOne(db, sql: "SELECT interval_ns FROM run")?.count("interval_ns") ?? 0
+    }
+  }
+
+  func streams() throws(LBError) -> [StreamMeta.Stream] {
+    try read("reading the collectors", of: ["collector"]) { db in
+      try Row.fetchAll(
+        db, sql: "SELECT * FROM collector WHERE outcome = 'available' ORDER BY stream"
+      ).map {
+        StreamMeta.Stream(
+          collector: try $0.value("name"), stream: try $0.value("stream"),
+          thread: try $0.number("thread"), cpu: try $0.value("cpu"),
+          cadence: try $0.count("cadence"), required: try $0.value("required"))
+      }
+    }
+  }
+
+  func schemas() throws(LBError) -> [RecordSchema] {
+    try read("reading the record schemas", of: ["record_schema"]) { db in
+      try RecordSchema.all(db)
+    }
+  }
+
+  func layouts() throws(LBError) -> [Layout] {
+    try read("reading the layouts", of: ["layout"]) { db in try Layout.all(db) }
+  }
+
+  /// The names of every metric that was sampled, what is derived from others too.
+  package func metricNames() throws(LBError) -> Set<String> {
+    try layouts().reduce(into: []) { names, layout in
+      names.formUnion(layout.columns.map(\.name))
+      names.formUnion(layout.formulas.map(\.column.name))
+    }
+  }
+}

@@ -1,0 +1,108 @@
+import Foundation
+import GRDB
+package import SampleModel
+
+/// How a run is gone on with, and what an earlier session left of it.
+extension RunWriter {
+  /// What is known of a run that has been taken up.
+  struct Resumed {
+    let runID: String
+    /// What is added from now on is of this session.
+    let session: Int64
+    /// Whether the host was booted since the session before.
+    let isOfAnotherBoot: Bool
+  }
+
+  /// Makes this process the writer of a run whose own is gone, brings the file to this version, and
+  /// begins another session. Nothing is changed in a file that does not hold what was sealed.
+  static func takeUp(_ db: Database, _ path: String) throws -> Resumed {
+    if try Schema.check(db, path, mayLackTables: false) {
+      try Seal.check(Seal.tables(db), db, path)
+    }
+    try checkPages(db, path)
+    guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
+      throw LBError(.resultPersistence, "\(path) contains no run to go on with")
+    }
+    let last = ProcessIdentity(
+      pid: try row.value("pid"), start: try row.value("pid_start"),
+      bootID: try row.value("boot_id"))
+    let status = RunStatus(rawValue: try row.value("status"))
+    if last.isAlive, status == .running || status == .waiting {
+      throw LBError(
+        .configuration, "\(path) is being recorded by process \(last.pid): it is left alone",
+        context: ErrorContext(path: path))
+    }
+    // One in another container has another number here: its lock tells.
+    if let file = Tail.File(ofRunIn: path), file.isHeld() {
+      throw LBError(
+        .configuration, "\(path) is being recorded: it is left alone",
+        context: ErrorContext(path: path))
+    }
+    guard status == .interrupted || status == .running || status == .waiting else {
+      throw LBError(
+        .configuration,
+        "\(path): --resume needs an interrupted run; the status of this run is "
+          + "\(status?.rawValue ?? "unknown")", context: ErrorContext(path: path))
+    }
+    if try Schema.migrate(db) { try Seal.renew(db) }
+    try Seal.arm(db)
+    let unread = try Tail.absorb(ofRunIn: path, db)
+    if unread > 0 { Tail.letGo(ofRunIn: path, unreadBytes: unread) }
+    try db.execute(sql: Schema.interruptParts)
+    // Phases that were never reached are found anew, by the plan as it is now.
+    try db.execute(sql: "DELETE FROM phase WHERE status = 'pending'")
+    let own = ProcessIdentity.current()
+    try db.execute(
+      sql: """
+        UPDATE run SET status = 'running', pid = ?, pid_start = ?, boot_id = ?,
+          end_unix_ns = NULL, duration_ns = NULL
+        """, arguments: [own.pid, own.start, own.bootID])
+    try db.execute(
+      sql: "INSERT INTO session SELECT coalesce(max(id), 0) + 1, ? FROM session",
+      arguments: [own.bootID])
+    return Resumed(
+      runID: try row.value("id"), session: db.lastInsertedRowID,
+      isOfAnotherBoot: last.bootID != own.bootID)
+  }
+
+  /// Throws where the pages of a file do not fit together: what is added to one would be lost, or
+  /// overwrite what is there.
+  static func checkPages(_ db: Database, _ path: String) throws {
+    let found = try String.fetchAll(db, sql: "PRAGMA integrity_check(1)")
+    guard found != ["ok"] else { return }
+    throw LBError(
+      .resultPersistence,
+      "\(path): corrupt: it is not written to any more. 'lbsample runs show \(path)' and "
+        + "'lbsample export \(path)' may still work",
+      context: ErrorContext(path: path), causes: found)
+  }
+
+  /// The rows of phases and of their repetitions, in order, and what numbers are taken.
+  package func resumption() throws(LBError) -> Resumption {
+    var resumption = Resumption()
+    try write("reading what is there") { db in
+      for phase in try Int64.fetchAll(db, sql: "SELECT id FROM phase ORDER BY id") {
+        resumption.phases.append(phase)
+        resumption.repetitions.append(
+          try Int64.fetchAll(
+            db, sql: "SELECT id FROM repetition WHERE phase_id = ? ORDER BY id",
+            arguments: [phase]))
+      }
+      resumption.brackets =
+        try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM attempt") ?? 0
+      resumption.brackets = max(
+        resumption.brackets, try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM chunk") ?? 0)
+      for row in try Row.fetchAll(
+        db, sql: "SELECT stream, name FROM collector WHERE stream IS NOT NULL")
+      {
+        resumption.collectors[try row.value("stream")] = try row.value("name")
+      }
+      for row in try Row.fetchAll(
+        db, sql: "SELECT stream, max(epoch) AS epoch FROM layout GROUP BY stream")
+      {
+        resumption.epochs[try row.value("stream")] = try row.value("epoch")
+      }
+    }
+    return resumption
+  }
+}
