@@ -185,17 +185,24 @@ struct RunCommand: ParsableCommand {
     for line in try SurroundingsOptions.recoverHost(directory, sampling.roots) {
       Console.say("lbsample: \(line)")
     }
-    let leftovers = try earlier.flatMap { _ throws(LBError) in
-      try Leftovers.settle(
-        ProcessMark(run: runID), grace: specification.grace, isWanted: endsLeftovers, force: force,
-        services)
-    }
     let record =
       try earlier.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
       ?? RunRecord(
         directory.file(ofRun: runID), runID, specification, plan, interval: configuration.interval,
         now: clock.realtime(), sampling.roots)
     let writer = record.writer
+    // Behind the record, which a live run does not give away: its processes are no leftovers.
+    var leftovers: String?
+    if earlier != nil {
+      do throws(LBError) {
+        leftovers = try Leftovers.settle(
+          ProcessMark(run: runID), grace: specification.grace, isWanted: endsLeftovers,
+          force: force, services)
+      } catch {
+        record.abandon()
+        throw error
+      }
+    }
     let session = CollectorSession(
       configuration, requests: requests, workload: target,
       remarks: unmeasured.map { [$0] } ?? [],

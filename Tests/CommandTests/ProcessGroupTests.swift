@@ -63,7 +63,7 @@ import Testing
       "server.sh",
       """
       while [ ! -e go ]; do sleep 0.02; done
-      (setsid sh -c 'while [ ! -e done ]; do sleep 0.02; done; touch served; sleep 60' &)
+      (setsid sh -c 'while [ ! -e done ]; do sleep 0.02; done; touch served; exec sleep 60' &)
       exec sleep 60
       """)
     let outcome = try command("run", "--cpu", "--plan", command.folder.file("plan.toml"))
