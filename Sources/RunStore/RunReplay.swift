@@ -175,17 +175,21 @@ package struct RunReplay {
     let cursors = try cursors(of: streams, stored.sessions)
     var hasBegun = false
     var committed: UInt64 = 0
+    var edge: OpenEdge?
     var count = 0
     while let cursor = try earliest(cursors) {
       // As the drain does: sinks end their rows, and hand over what they have.
       let isEarlier = isEarlier(cursor.frames[cursor.next].0)
       if !isEarlier, cursor.frames[cursor.next].0.deadline > committed,
-        let floor = try Self.floor(cursors), floor > committed
+        let floor = try Self.floor(cursors, edge), floor > committed
       {
         committed = floor
         try sink.commit(watermark: floor)
       }
       let (header, place, width) = cursor.take()
+      if header.edge != .none, edge.map({ !OpenEdge.isSame($0.header, header) }) ?? true {
+        edge = OpenEdge(header: header)
+      }
       guard isEarlier || wanted(header),
         let layout = layouts[Self.key(header.stream, header.epoch)]
       else { continue }
@@ -270,13 +274,26 @@ package struct RunReplay {
   }
 
   /// The earliest deadline of a frame that is still to come: no tick before it has any more.
-  private static func floor(_ cursors: [Cursor]) throws(LBError) -> UInt64? {
+  private static func floor(_ cursors: [Cursor], _ edge: OpenEdge?) throws(LBError) -> UInt64? {
     var floor: UInt64?
     for cursor in cursors {
       guard let header = try cursor.peek() else { continue }
       floor = min(floor ?? .max, header.deadline)
+      // One row, though each thread takes its sample of an edge in its own time.
+      if let edge, OpenEdge.isSame(edge.header, header) {
+        floor = min(floor ?? .max, edge.header.deadline)
+      }
     }
     return floor
+  }
+
+  /// The edge of a bracket whose samples are being played, by the first one.
+  private struct OpenEdge {
+    let header: FrameHeader
+
+    static func isSame(_ one: FrameHeader, _ other: FrameHeader) -> Bool {
+      one.bracket == other.bracket && one.edge == other.edge
+    }
   }
 
   private func earliest(_ cursors: [Cursor]) throws(LBError) -> Cursor? {

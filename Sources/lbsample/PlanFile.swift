@@ -12,8 +12,8 @@ final class PlanFiles: PlanSource {
 
   func plan(at path: String) throws(LBError) -> RunPlan { try plan(at: path, ofAnyKind: false) }
 
-  /// A plan that was named itself may be of any kind, a pipe for instance; what a plan includes must
-  /// be a file.
+  /// A plan that was named itself may be of any kind, a pipe for instance; what a plan includes has
+  /// to be a file.
   func plan(at path: String, ofAnyKind: Bool) throws(LBError) -> RunPlan {
     let file = try TOMLFile(path, title: "plan", ofAnyKind: ofAnyKind)
     lines[path] = Self.lines(of: file.text)

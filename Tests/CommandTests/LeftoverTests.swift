@@ -87,7 +87,7 @@ import Testing
   /// What a process carries says which run it is of, and whether it is measured.
   @Test func aRunsProcessesCarryItsMark() throws {
     let command = try Command()
-    let limits = "grep 'Max file locks' /proc/self/limits"
+    let limits = "grep file.locks /proc/self/limits"
     let (code, text) = try command.shell(
       """
       $0 run --cpu --quiet --prepare '\(limits) > beside' -- sh -c '\(limits) > measured'

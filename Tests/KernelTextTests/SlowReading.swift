@@ -154,7 +154,7 @@ struct SlowReading {
     while end > 0, isBlank[end - 1] { end -= 1 }
     return bytes.indices.filter { $0 < end && !isBlank[$0] && ($0 == 0 || isBlank[$0 - 1]) }
       .flatMap { start in
-        [end, bytes.count].map { OSText.string(bytes[start..<$0]) }
+        [end, bytes.count].map { String(decoding: bytes[start..<$0], as: UTF8.self) }
       }
   }
 
