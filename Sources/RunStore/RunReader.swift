@@ -5,11 +5,11 @@ package import SampleModel
 /// Reads one run's file; never trusts it.
 package final class RunReader {
   package let path: String
-  private let queue: DatabaseQueue
+  let queue: DatabaseQueue
   /// The writer is gone and the file cannot be told so (a full disk, a read-only place).
-  private(set) var isUnmarkedlyAbandoned = false
+  var isUnmarkedlyAbandoned = false
   /// What of the last samples could not be read, and where it is kept, in words.
-  package private(set) var damage: String?
+  package internal(set) var damage: String?
   /// What the tail holds and no row did when it was first asked for.
   private var tail: [ChunkBuilder]?
   /// Where the rows that were read end, by what they are of.
@@ -100,80 +100,13 @@ package final class RunReader {
     try read("reading") { db in try Self.writerIsAlive(db) }
   }
 
-  private static func writerIsAlive(_ db: Database) throws -> Bool {
+  static func writerIsAlive(_ db: Database) throws -> Bool {
     guard let row = try Row.fetchOne(db, sql: "SELECT pid, pid_start, boot_id FROM run") else {
       return false
     }
     return ProcessIdentity(
       pid: try row.value("pid"), start: try row.value("pid_start"), bootID: try row.value("boot_id")
     ).isAlive
-  }
-
-  /// Whether the run has not come to its end, as its file says: it runs, or waits for something.
-  private func isOpen() throws(LBError) -> Bool {
-    let status = try read("reading") { db in
-      try String.fetchOne(db, sql: "SELECT status FROM run")
-    }
-    return [RunStatus.pending, .running, .waiting].map(\.rawValue).contains(status)
-  }
-
-  /// Whether somebody is at the run now, here or in another container, where its process has
-  /// another number: the lock of its tail tells.
-  package func isBeingRecorded() throws(LBError) -> Bool {
-    guard try isOpen() else { return false }
-    if try writerIsAlive() { return true }
-    let file = Tail.File(ofRunIn: path)
-    guard let isHeld = file?.isHeld() else { return false }
-    return isHeld
-  }
-
-  /// Ends a run whose writer is gone: interrupted, one plain file. Gives whether it did.
-  package func finishIfAbandoned() throws(LBError) -> Bool {
-    guard try isOpen(), try !writerIsAlive() else { return false }
-    // Held from here on, so that nobody takes it up meanwhile.
-    let file = Tail.File(ofRunIn: path)
-    if let isHeld = file?.isHeld(), isHeld { return false }
-    isUnmarkedlyAbandoned = true
-    guard !queue.configuration.readonly else { return true }
-    let path = path
-    do {
-      var unread = 0
-      let isStillAbandoned = try queue.write { db in
-        // Somebody may have gone on with it meanwhile.
-        guard try !Self.writerIsAlive(db) else { return false }
-        unread = try Tail.absorb(ofRunIn: path, db)
-        try db.execute(
-          sql: "UPDATE run SET status = 'interrupted';" + Schema.interruptParts)
-        return true
-      }
-      isUnmarkedlyAbandoned = false
-      guard isStillAbandoned else { return false }
-      noteDamage(unread, kept: Tail.letGo(ofRunIn: path, unreadBytes: unread))
-    } catch let error as DatabaseError
-      where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_READONLY].contains(error.resultCode)
-    {
-      // What is there can be read all the same; the status is told, if not kept.
-    } catch {
-      throw StoreFailure.error(error, path: path, doing: "finishing an abandoned run")
-    }
-    return true
-  }
-
-  private func noteDamage(_ bytes: Int, kept place: String?) {
-    guard bytes > 0 else { return }
-    damage =
-      "\(path): \(Counted.text(bytes, "byte")) of the last samples cannot be read: damaged, not "
-      + "written to the end, or the file's log (-wal) is missing"
-      + (place.map { "; kept in \($0)" } ?? "")
-  }
-
-  /// Adds to the journal of a run whose writer is gone what has become of it since.
-  package func add(_ entry: JournalEntry) throws(LBError) {
-    do {
-      try queue.write { db in try entry.insert(db) }
-    } catch {
-      throw StoreFailure.error(error, path: path, doing: "recording an event")
-    }
   }
 
   /// Closes the file; makes it one plain file when the run has ended and nobody else is there.
@@ -209,11 +142,11 @@ package final class RunReader {
   private func tailChunks() throws(LBError) -> [ChunkBuilder] {
     if let tail { return tail }
     let path = path
-    let (open, unread) = try read("reading its tail") { try Tail.chunks(ofRunIn: path, $0) }
+    let (open, loss) = try read("reading its tail") { try Tail.chunks(ofRunIn: path, $0) }
     let found = open.chunks.sorted { $0.firstStart < $1.firstStart }
     // What a writer is writing is not there yet.
     if Tail.File(ofRunIn: path)?.isHeld() == false {
-      noteDamage(unread, kept: Tail.path(of: path))
+      note(loss, kept: Tail.path(of: path))
     }
     tail = found
     return found

@@ -11,6 +11,9 @@ package final class StoreSink: SampleSink {
   /// Commits come at least this far apart, unless a bracket ends: the drain's passes may be more
   /// frequent for other sinks' sake. With passes 450 ms apart this keeps within the second.
   private static let commitGap: UInt64 = 700_000_000
+  /// What the tail has held for so long, the kernel may have written: its rows are flushed before
+  /// other samples take its place.
+  private static let youngest: UInt64 = 10_000_000_000
 
   private let writer: RunWriter
   private let earlier: Resumption
@@ -25,6 +28,8 @@ package final class StoreSink: SampleSink {
   private var pendingEvents: [(event: SampleEvent, anchor: ClockAnchor?)] = []
   private var anchor: ClockAnchor?
   private var lastCommit: UInt64 = 0
+  /// When the tail was first written of what it holds and no row does.
+  private var tailSince: UInt64?
 
   /// A sink into `writer`'s file, behind what is there of an earlier session; `now` is
   /// CLOCK_MONOTONIC.
@@ -138,9 +143,14 @@ package final class StoreSink: SampleSink {
     if isEnd || chunksAreAhead {
       takeTail()
     } else if tail.hasPending {
-      if let bytes = tail.write() { written = bytes } else { takeTail() }
+      if let bytes = tail.write() {
+        written = bytes
+        if tailSince == nil { tailSince = time }
+      } else {
+        takeTail()
+      }
     }
-    if hasNews || chunksAreAhead { written += try save() }
+    if hasNews || chunksAreAhead { written += try save(at: time) }
     writer.count(bytes: written)
   }
 
@@ -153,9 +163,10 @@ package final class StoreSink: SampleSink {
   }
 
   /// Puts into rows what has been told and what the chunks are ahead by; gives the bytes.
-  private func save() throws(LBError) -> Int {
+  private func save(at time: UInt64) throws(LBError) -> Int {
     var saved: OpenChunks.Saved?
-    try writer.write("recording samples") { [self] db in
+    let isOld = chunksAreAhead && tailSince.map { time &- $0 >= Self.youngest } ?? false
+    try writer.write("recording samples", isFlushed: isOld) { [self] db in
       for layout in pendingLayouts {
         try db.execute(
           sql: "INSERT OR REPLACE INTO layout VALUES (?, ?, ?)",
@@ -171,7 +182,10 @@ package final class StoreSink: SampleSink {
     pendingEvents.removeAll(keepingCapacity: true)
     guard let saved else { return 0 }
     chunks.settle(saved)
-    if chunksAreAhead { writer.tail.settle() }
+    if chunksAreAhead {
+      writer.tail.settle()
+      tailSince = nil
+    }
     chunksAreAhead = false
     return saved.bytes
   }

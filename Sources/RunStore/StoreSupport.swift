@@ -323,47 +323,6 @@ struct FileMark: Equatable {
   }
 }
 
-/// Turning a WAL database into one plain file, when nobody else has it open.
-enum PlainFile {
-  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last. Unless
-  /// `isHurried`, it waits until everything is on the disk. Gives why the log stays, where that is
-  /// no reader.
-  @discardableResult
-  static func settle(_ queue: DatabaseQueue, isHurried: Bool = false) -> String? {
-    var reason: String?
-    do {
-      try queue.writeWithoutTransaction { db in
-        defer { flushAgain(db) }
-        if !isHurried { _ = try db.checkpoint(.truncate) }
-        // Then two bytes of the file's header are left, for which SQLite would flush four times; or
-        // else this copies the log, and leaves the flushing to the kernel.
-        try db.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE")
-      }
-    } catch let error as DatabaseError {
-      // SQLITE_BUSY or SQLITE_LOCKED: a reader is attached, and the log stays beside the file.
-      switch error.resultCode {
-      case .SQLITE_BUSY, .SQLITE_LOCKED: break
-      case .SQLITE_FULL: reason = "file system full"
-      case .SQLITE_IOERR: reason = "input/output error"
-      default: reason = error.message ?? "SQLite error \(error.extendedResultCode.rawValue)"
-      }
-    } catch {
-      reason = "\(error)"
-    }
-    do { try queue.close() } catch {
-      // A statement is still in use somewhere: the connection goes with the process.
-    }
-    return reason
-  }
-
-  /// Where the log stays, closing the file may have to move what somebody else added to it.
-  private static func flushAgain(_ db: Database) {
-    do { try db.execute(sql: "PRAGMA synchronous = NORMAL") } catch {
-      // It is no statement that can fail but for memory.
-    }
-  }
-}
-
 extension JournalEntry {
   /// Adds it to the journal of a result file.
   func insert(_ db: Database) throws {

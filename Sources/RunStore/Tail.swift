@@ -8,16 +8,21 @@ import SampleModel
 /// pages for each stream; here they cost one write. What a row holds by now is skipped by whoever
 /// reads the tail.
 ///
-/// The file is a sequence of batches: five words (the letters `LBT1`, the run's, the generation,
-/// the number of words behind, their checksum), then messages, each a number of words followed by
-/// a frame header and its values. Batches of one generation stand one behind the other from the
-/// file's start; what does not continue them was left by an earlier generation or a killed writer.
+/// The file is a sequence of batches: six words (the letters `LBT2`, the run's, the generation, the
+/// number of words behind, the checksum of these and of the words around it, the end of the newest
+/// acquisition that rows held when the generation began), then messages, each a number of words
+/// followed by a frame header and its values. Batches of one generation stand one behind the other
+/// from the file's start; what does not continue them was left by an earlier generation or a killed
+/// writer. Those of `LBT1`, which earlier versions wrote, have no sixth word.
+///
+/// After a power failure the file may hold a generation whose predecessor is neither here nor in a
+/// row: the sixth word tells.
 ///
 /// A writer holds a lock on the file (flock(2)), which ends with its process, also where that has
 /// another number for whoever looks.
 enum Tail {
-  static let magic: UInt64 = 0x3154_424C  // "LBT1"
-  static let frontWords = 5
+  static let magic: UInt64 = 0x3254_424C  // "LBT2"
+  static let frontWords = 6
   /// Words after which everything is saved in rows, and the file written from its start again.
   static let generationWords = 128 << 10
 
@@ -29,14 +34,69 @@ enum Tail {
     id.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 
-  /// A sum of words that tells a torn batch from a whole one.
-  static func checksum(_ words: Span<UInt64>) -> UInt64 {
-    var sum: UInt64 = 0x9E37_79B9_7F4A_7C15
-    for index in words.indices {
-      sum = (sum ^ words[index]) &* 0xFF51_AFD7_ED55_8CCD
+  /// What stands in front of a batch's messages.
+  struct Front {
+    /// What `checksum` begins with where nothing else is in it.
+    static let seed: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+    var generation: UInt64
+    var length: UInt64
+    /// The end of the newest acquisition that was in rows when the generation began.
+    var saved: UInt64
+    /// The checksum that is written.
+    var sum: UInt64 = 0
+    /// Where the messages begin.
+    var body = 0
+    /// Whether an earlier version wrote it.
+    var isOld = false
+
+    /// The one at `place`, of the run with this word; nil where there is none.
+    init?(_ words: Span<UInt64>, at place: Int, ofRun run: UInt64) {
+      guard place + 5 <= words.count, words[place + 1] == run else { return nil }
+      let letters = words[place]
+      let isOld = letters == 0x3154_424C  // "LBT1"
+      guard isOld || letters == Tail.magic else { return nil }
+      let body = place + (isOld ? 5 : Tail.frontWords)
+      guard body <= words.count else { return nil }
+      generation = words[place + 2]
+      length = words[place + 3]
+      saved = isOld ? 0 : words[place + 5]
+      sum = words[place + 4]
+      self.body = body
+      self.isOld = isOld
+    }
+
+    /// One that is to be written.
+    init(generation: UInt64, length: Int, saved: UInt64) {
+      self.generation = generation
+      self.length = UInt64(length)
+      self.saved = saved
+    }
+
+    /// A sum that tells a torn batch from a whole one.
+    func checksum(of words: Span<UInt64>) -> UInt64 {
+      var sum = Self.seed
+      if !isOld {
+        Self.add(generation, &sum)
+        Self.add(length, &sum)
+        Self.add(saved, &sum)
+      }
+      for index in words.indices { Self.add(words[index], &sum) }
+      return sum
+    }
+
+    private static func add(_ word: UInt64, _ sum: inout UInt64) {
+      sum = (sum ^ word) &* 0xFF51_AFD7_ED55_8CCD
       sum ^= sum >> 32
     }
-    return sum
+  }
+
+  /// What of the last samples is lost.
+  struct Loss {
+    /// Bytes of the tail that cannot be read: damaged, or of a layout that is in no row.
+    var bytes = 0
+    /// Whether the samples before those of the tail were in rows that are not there.
+    var lacksRows = false
   }
 
   /// Calls `body` with each message of a batch.
@@ -77,50 +137,46 @@ enum Tail {
     func isHeld() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK }
   }
 
-  /// The messages of the newest generation in the file that are whole, and how many words of it are
-  /// not: damaged ones, wherever they stand, or a last batch that was not written to its end.
+  /// The messages of the newest generation in the file that are whole; how many words of it are
+  /// not: damaged ones, wherever they stand, or a last batch that was not written to its end; and
+  /// the end of the newest acquisition that was in rows when it began.
   static func messages(
     in words: Span<UInt64>, ofRun id: String
-  ) -> (words: [UInt64], unread: Int) {
-    let word = word(ofRun: id)
-    /// The generation and the length of what looks like a batch.
-    func front(_ place: Int) -> (generation: UInt64, length: UInt64)? {
-      guard place + frontWords <= words.count, words[place] == magic, words[place + 1] == word
-      else { return nil }
-      return (words[place + 2], words[place + 3])
-    }
-    var batches: [(generation: UInt64, front: Int, body: Range<Int>)] = []
+  ) -> (words: [UInt64], unread: Int, saved: UInt64) {
+    let run = word(ofRun: id)
+    var batches: [(front: Front, place: Int, body: Range<Int>)] = []
     var place = 0
     while place < words.count {
-      guard let (generation, length) = front(place),
-        length <= UInt64(words.count - place - frontWords)
+      guard let front = Front(words, at: place, ofRun: run),
+        front.length <= UInt64(words.count - front.body)
       else {
         place += 1
         continue
       }
-      let body = place + frontWords..<place + frontWords + Int(length)
-      guard checksum(words.extracting(body)) == words[place + 4] else {
+      let body = front.body..<front.body + Int(front.length)
+      guard front.checksum(of: words.extracting(body)) == front.sum else {
         place += 1
         continue
       }
-      batches.append((generation, place, body))
+      batches.append((front, place, body))
       place = body.upperBound
     }
-    let newest = batches.map(\.generation).max() ?? 1
+    let newest = batches.map(\.front.generation).max() ?? 1
     var found: [UInt64] = []
-    var (end, unread) = (0, 0)
-    for batch in batches where batch.generation == newest {
-      unread += batch.front - end
+    var (end, unread, saved) = (0, 0, UInt64(0))
+    for batch in batches where batch.front.generation == newest {
+      unread += batch.place - end
       for index in batch.body { found.append(words[index]) }
       end = batch.body.upperBound
+      saved = batch.front.saved
     }
     // Behind the last one there may be anything of earlier generations, but not of the first.
     if newest == 1 {
       unread += words.count - end
-    } else if let (generation, length) = front(end), generation == newest {
-      unread += min(words.count - end, frontWords + Int(min(length, UInt64(generationWords))))
+    } else if let front = Front(words, at: end, ofRun: run), front.generation == newest {
+      unread += min(words.count - end, frontWords + Int(min(front.length, UInt64(generationWords))))
     }
-    return (found, unread)
+    return (found, unread, saved)
   }
 
   private static func words(_ file: borrowing File) -> [UInt64] {
@@ -132,17 +188,21 @@ enum Tail {
     }
   }
 
-  /// What the tail holds and the rows of `db` do not, as chunks; with the bytes in it that cannot
-  /// be read: damaged, or of a layout that is in no row.
+  /// What the tail holds and the rows of `db` do not, as chunks; with what is lost.
   static func chunks(
     ofRunIn path: String, _ db: Database
-  ) throws -> (chunks: OpenChunks, unreadBytes: Int) {
+  ) throws -> (chunks: OpenChunks, loss: Loss) {
     var chunks = OpenChunks()
-    guard let file = File(ofRunIn: path),
-      let id = try String.fetchOne(db, sql: "SELECT id FROM run")
-    else { return (chunks, 0) }
-    var (words, unread) = messages(in: self.words(file).span, ofRun: id)
-    guard !words.isEmpty else { return (chunks, unread * 8) }
+    guard let file = File(ofRunIn: path), let row = try Row.fetchOne(db, sql: "SELECT * FROM run")
+    else { return (chunks, Loss()) }
+    let id: String = try row.value("id")
+    // Of a run that has come to its end rows hold all that could be read of it: only its removal
+    // was lost.
+    let status: String = try row.value("status")
+    let isOver = [RunStatus.completed, .failed, .timeout, .interrupted].map(\.rawValue)
+      .contains(status)
+    var (words, unread, before) = messages(in: self.words(file).span, ofRun: id)
+    guard !words.isEmpty else { return (chunks, Loss(bytes: isOver ? 0 : unread * 8)) }
     struct Series: Hashable {
       let stream: UInt16
       let kind: UInt8
@@ -158,6 +218,7 @@ enum Tail {
           bracket: try row.value("bracket"))] =
         UInt64(bitPattern: try row.value("last"))
     }
+    let lacksRows = !isOver && before > saved.values.max() ?? 0
     var widths: [UInt64: Int] = [:]
     for layout in try Layout.all(db) {
       widths[UInt64(layout.stream) << 32 | UInt64(layout.epoch)] = layout.columns.count
@@ -180,22 +241,22 @@ enum Tail {
       }
       chunks.append(header, body, columns: width)
     }
-    return (chunks, unread * 8)
+    return (chunks, Loss(bytes: isOver ? 0 : unread * 8, lacksRows: lacksRows))
   }
 
-  /// Saves what the tail holds as rows; gives the bytes that cannot be read. `letGo` follows when
-  /// that has been committed.
-  static func absorb(ofRunIn path: String, _ db: Database) throws -> Int {
-    let (chunks, unread) = try chunks(ofRunIn: path, db)
+  /// Saves what the tail holds as rows; gives what is lost. `letGo` follows when that has been
+  /// committed.
+  static func absorb(ofRunIn path: String, _ db: Database) throws -> Loss {
+    let (chunks, loss) = try chunks(ofRunIn: path, db)
     _ = try chunks.save(db)
-    return unread
+    return loss
   }
 
-  /// The tail has been absorbed: removes it, or where `unreadBytes` of it could not be read keeps
-  /// it under another name, which is given.
+  /// The tail has been absorbed: removes it, or where bytes of it could not be read keeps it under
+  /// another name, which is given.
   @discardableResult
-  static func letGo(ofRunIn path: String, unreadBytes: Int) -> String? {
-    guard unreadBytes > 0 else {
+  static func letGo(ofRunIn path: String, _ loss: Loss) -> String? {
+    guard loss.bytes > 0 else {
       remove(ofRunIn: path)
       return nil
     }
@@ -207,13 +268,14 @@ enum Tail {
     return aside
   }
 
-  /// Puts what the tail still holds of an ended run into its rows, and removes it. What cannot be
-  /// saved stays where it is: every reader sees it there.
+  /// Puts what the tail still holds of an ended run into its rows, and removes it once they are on
+  /// the disk. What cannot be saved stays where it is: every reader sees it there.
   static func settle(ofRunIn path: String, _ queue: DatabaseQueue) {
     guard let file = File(ofRunIn: path), !file.isHeld() else { return }
     do {
-      let unread = try queue.write { db in try absorb(ofRunIn: path, db) }
-      letGo(ofRunIn: path, unreadBytes: unread)
+      var loss = Loss()
+      try queue.writeThrough { db in loss = try absorb(ofRunIn: path, db) }
+      letGo(ofRunIn: path, loss)
     } catch {
       return
     }
@@ -221,110 +283,4 @@ enum Tail {
 
   /// Removes the tail of the run in `path`, if there is one.
   static func remove(ofRunIn path: String) { _ = unsafe unlink(self.path(of: path)) }
-}
-
-/// The writing end of a tail.
-///
-/// What it has taken stays in memory until it is in rows: chunks are built from it then, many
-/// frames at a time.
-final class TailWriter {
-  /// Words of a batch; where a second has more there is enough for whole chunks, which go into
-  /// rows at once.
-  private static let batchWords = 32 << 10
-  private let path: String
-  /// Negative where there can be no tail: everything goes into rows then.
-  private let descriptor: Int32
-  private let run: UInt64
-  private var generation: UInt64 = 1
-  /// The batches of this generation as they are in the file, then one that is not there yet.
-  private var words = [UInt64](repeating: 0, count: Tail.frontWords)
-  /// Where that one begins.
-  private var start = 0
-
-  /// A new tail of the run `id` in `path`, which nobody else writes.
-  init(ofRun id: String, in path: String) {
-    self.path = path
-    run = Tail.word(ofRun: id)
-    // Whatever stands there is of a run that is gone.
-    Tail.remove(ofRunIn: path)
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    descriptor = unsafe open(Tail.path(of: path), flags, 0o644)
-    if descriptor >= 0 { flock(descriptor, LOCK_EX | LOCK_NB) }
-  }
-
-  deinit { if descriptor >= 0 { close(descriptor) } }
-
-  /// Whether the file holds nothing that no row does.
-  private(set) var isSettled = true
-  /// Whether anything waits to be written.
-  var hasPending: Bool { words.count > start + Tail.frontWords }
-
-  /// Adds a frame or a batch of records; false when there is no room for it.
-  func append(_ header: FrameHeader, _ body: Span<UInt64>) -> Bool {
-    let length = FrameHeader.wordCount + body.count
-    guard words.count - start + length < Self.batchWords,
-      words.count + length < Tail.generationWords
-    else { return false }
-    var front: [7 of UInt64] = .init(repeating: UInt64(length))
-    var span = front.mutableSpan
-    var behind = span._mutatingExtracting(1..<1 + FrameHeader.wordCount)
-    header.encode(into: &behind)
-    // Safe: the buffers are read while their spans live.
-    unsafe front.span.withUnsafeBufferPointer { unsafe words.append(contentsOf: $0) }
-    unsafe body.withUnsafeBufferPointer { unsafe words.append(contentsOf: $0) }
-    return true
-  }
-
-  /// Writes what waits and gives its bytes; nil when it could not be. The rows are saved then,
-  /// whose error says why.
-  func write() -> Int? {
-    // One that has lost its name is nobody's: rows are written then.
-    var facts = stat()
-    guard descriptor >= 0, unsafe fstat(descriptor, &facts) == 0, facts.st_nlink > 0 else {
-      return nil
-    }
-    let body = start + Tail.frontWords
-    words[start] = Tail.magic
-    words[start + 1] = run
-    words[start + 2] = generation
-    words[start + 3] = UInt64(words.count - body)
-    words[start + 4] = Tail.checksum(words.span.extracting(body..<words.count))
-    let (bytes, place, descriptor) = ((words.count - start) * 8, start * 8, descriptor)
-    let written = unsafe words.withUnsafeBytes {
-      unsafe pwrite(descriptor, $0.baseAddress?.advanced(by: place), bytes, off_t(place))
-    }
-    guard written == bytes else { return nil }
-    isSettled = false
-    start = words.count
-    words.append(contentsOf: repeatElement(0, count: Tail.frontWords))
-    return bytes
-  }
-
-  /// Hands over everything that it holds, in order, and begins a new generation.
-  func take(_ body: (FrameHeader, Span<UInt64>) -> Void) {
-    words[start + 3] = UInt64(words.count - start - Tail.frontWords)
-    // Out of the property, so that `body` meets no access of it, and without a second reference,
-    // which would have the room given up and grown anew for each generation.
-    var all: [UInt64] = []
-    swap(&all, &words)
-    var place = 0
-    while place + Tail.frontWords <= all.count {
-      let from = place + Tail.frontWords
-      place = from + Int(all[place + 3])
-      Tail.forEachMessage(in: all.span.extracting(from..<place), body)
-    }
-    all.removeLast(all.count - Tail.frontWords)
-    swap(&all, &words)
-    if start > 0 { generation += 1 }
-    start = 0
-  }
-
-  /// What was taken is in rows.
-  func settle() { isSettled = true }
-
-  /// The run is over: lets the file go, and removes it unless it holds what no row does.
-  func finish() {
-    if descriptor >= 0 { flock(descriptor, LOCK_UN) }
-    if isSettled { Tail.remove(ofRunIn: path) }
-  }
 }

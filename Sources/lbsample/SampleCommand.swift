@@ -175,8 +175,7 @@ struct SampleCommand: ParsableCommand {
       let failure = session.failure
       let isFree = plan.limit == nil
       let stopped = stopSignal.map { LBError.stopped(by: .signal($0)) }
-      try recording?.ended(
-        account, failure: failure, stopped: isFree ? nil : stopped, isStopped: stopped != nil)
+      try recording?.ended(account, failure: failure, stopped: isFree ? nil : stopped)
       // A reader that did not read until the stop gets no end line; the stop is what counts.
       let isUnread = failure?.context.errno == ECANCELED && stopSignal != nil
       if let failure {

@@ -272,6 +272,104 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     #expect(try reader.damageOfTail() == nil && reader.frameCount() == (damage == "log" ? 0 : 40))
   }
 
+  /// After a power failure the log may end in front of rows that the tail continues.
+  @Test func samplesThatAreMissingInFrontOfTheTailAreSaid() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    try script.frames(20)
+    try script.commit()
+    // With the layout and no sample in a row.
+    let path = try copied(script.writer.path, to: folder, "lost.lbsample")
+    try script.commit(end: true)
+    try script.frames(30, bracket: 2)
+    try script.commit()
+    let whole = try copied(script.writer.path, to: folder, "whole.lbsample")
+    try FileManager.default.removeItem(atPath: path + "-tail")
+    try FileManager.default.copyItem(atPath: whole + "-tail", toPath: path + "-tail")
+    script.writer.close()
+    for (file, count) in [(path, 30), (whole, 50)] {
+      try DatabaseQueue(path: file).write {
+        try $0.execute(sql: "UPDATE run SET boot_id = 'earlier'")
+      }
+      var reader = try RunReader(path: file)
+      #expect(try reader.finishIfAbandoned())
+      let isSaid = reader.damage?.contains("in front of the last ones cannot be read") ?? false
+      #expect(isSaid == (file == path))
+      reader.close()
+      reader = try RunReader(path: file)
+      defer { reader.close() }
+      #expect(try reader.frameCount() == count)
+      #expect(try reader.result().warnings.count == (file == path ? 1 : 0), "it is still said")
+      #expect(try reader.damageOfTail() == nil)
+    }
+    #expect(!directoryEntries(folder.path).contains { $0.contains("-tail") })
+  }
+
+  /// The removal of a tail whose rows have been flushed may be lost, and half of it with that.
+  @Test func whatIsLeftOfTheTailOfAnEndedRunIsNoLoss() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    try script.frames(20)
+    try script.commit()
+    var bytes = try SmallFile.read(script.writer.path + "-tail")
+    bytes[bytes.count / 2] ^= 1
+    try script.commit(end: true)
+    var result = RunResult(
+      runID: script.writer.runID, name: "tail", kind: "sample", startUnixNanoseconds: 5)
+    result.status = .completed
+    try script.writer.finish(result)
+    let path = script.writer.path
+    #expect(directoryEntries(folder.path) == ["r.lbsample"])
+    try Data(bytes).write(to: URL(fileURLWithPath: path + "-tail"))
+    let reader = try RunReader(path: path)
+    #expect(try reader.damageOfTail() == nil)
+    reader.close()
+    #expect(directoryEntries(folder.path) == ["r.lbsample"])
+    #expect(try script.isSeen(in: path, count: 20))
+  }
+
+  /// Earlier versions wrote five words in front of a batch, and a sum of its messages alone.
+  @Test func theTailOfAnEarlierVersionIsRead() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    for _ in 0..<2 {
+      try script.frames(20)
+      try script.commit()
+    }
+    let path = try copied(script.writer.path, to: folder, "old.lbsample")
+    script.writer.close()
+    let bytes = try SmallFile.read(path + "-tail")
+    var words = [UInt64](repeating: 0, count: bytes.count / 8)
+    for (place, byte) in bytes.enumerated() {
+      words[place / 8] |= UInt64(byte) << UInt64(place % 8 * 8)
+    }
+    var old: [UInt64] = []
+    var place = 0
+    while place < words.count {
+      let body = words[place + 6..<place + 6 + Int(words[place + 3])]
+      var sum: UInt64 = 0x9E37_79B9_7F4A_7C15
+      for word in body {
+        sum = (sum ^ word) &* 0xFF51_AFD7_ED55_8CCD
+        sum ^= sum >> 32
+      }
+      let magic: UInt64 = 0x3154_424C
+      old.append(contentsOf: [magic] + words[place + 1...place + 3])
+      old.append(sum)
+      old.append(contentsOf: body)
+      place = body.endIndex
+    }
+    var data = Data()
+    for word in old {
+      for byte in 0..<8 { data.append(UInt8(truncatingIfNeeded: word >> UInt64(byte * 8))) }
+    }
+    try data.write(to: URL(fileURLWithPath: path + "-tail"))
+    #expect(try script.isSeen(in: path, count: 40))
+    #expect(try RunReader(path: path).damageOfTail() == nil)
+  }
+
   @Test func withoutATailTheRowsAreWritten() throws {
     let folder = try TemporaryFolder()
     let path = folder.file("r.lbsample")

@@ -1,0 +1,65 @@
+import GRDB
+
+extension DatabaseQueue {
+  /// One transaction, which is on the disk when this returns: the log is flushed with it, and so
+  /// with all that was committed before.
+  func writeThrough(_ body: (Database) throws -> Void) throws {
+    try writeWithoutTransaction { db in
+      let level = try Int.fetchOne(db, sql: "PRAGMA synchronous") ?? 1
+      // It cannot be changed within a transaction.
+      try db.execute(sql: "PRAGMA synchronous = FULL")
+      defer { PlainFile.setSynchronous(level, db) }
+      try db.inTransaction {
+        try body(db)
+        return .commit
+      }
+    }
+  }
+}
+
+/// Turning a WAL database into one plain file, when nobody else has it open.
+enum PlainFile {
+  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last. If it
+  /// `isFlushed`, it waits until everything is on the disk, and calls `body` then: what only stood
+  /// for rows of the log until they were there can go. Gives why the log stays, where that is no
+  /// reader.
+  @discardableResult
+  static func settle(
+    _ queue: DatabaseQueue, isFlushed: Bool = true, _ body: () -> Void = {}
+  ) -> String? {
+    var reason: String?
+    do {
+      try queue.writeWithoutTransaction { db in
+        // Where the log stays, closing the file may have to move what somebody else added to it.
+        defer { setSynchronous(1, db) }
+        do {
+          defer { body() }
+          if isFlushed { _ = try db.checkpoint(.truncate) }
+        }
+        // Two bytes of the file's header are left, for which SQLite would flush four times.
+        try db.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE")
+      }
+    } catch let error as DatabaseError {
+      // SQLITE_BUSY or SQLITE_LOCKED: a reader is attached, and the log stays beside the file.
+      switch error.resultCode {
+      case .SQLITE_BUSY, .SQLITE_LOCKED: break
+      case .SQLITE_FULL: reason = "file system full"
+      case .SQLITE_IOERR: reason = "input/output error"
+      default: reason = error.message ?? "SQLite error \(error.extendedResultCode.rawValue)"
+      }
+    } catch {
+      reason = "\(error)"
+    }
+    do { try queue.close() } catch {
+      // A statement is still in use somewhere: the connection goes with the process.
+    }
+    return reason
+  }
+
+  /// PRAGMA synchronous: 0 flushes nothing, 1 what moves out of the log, 2 each transaction too.
+  fileprivate static func setSynchronous(_ level: Int, _ db: Database) {
+    do { try db.execute(sql: "PRAGMA synchronous = \(level)") } catch {
+      // It is no statement that can fail but for memory.
+    }
+  }
+}
