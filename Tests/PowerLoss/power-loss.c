@@ -464,9 +464,14 @@ static const struct reading *promised(struct recorded *recorded, int at, int has
     more(recorded->promises, recorded->promiseCount, sizeof *recorded->promises);
   recorded->promises[recorded->promiseCount].at = at;
   recorded->promises[recorded->promiseCount].hasNoTail = hasNoTail;
-  recorded->promises[recorded->promiseCount].reading = readFiles(scratch, recorded->name, 0);
+  struct reading *reading = &recorded->promises[recorded->promiseCount++].reading;
+  *reading = (struct reading){ 0 };
+  char *path = text("%s/%s", scratch, recorded->name);
+  show(reading, scratch, path);
+  export(reading, scratch, path);
+  free(path);
   removeAll(scratch);
-  return &recorded->promises[recorded->promiseCount++].reading;
+  return reading;
 }
 
 static char *breach(const struct reading *is, const struct reading *promise, const char *what) {
