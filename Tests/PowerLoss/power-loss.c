@@ -72,8 +72,8 @@ static const struct scenario scenarios[] = {
       "0.4" } },
   { .name = "run, stopped", .arguments = { RUN, "-i", "10ms", "-r", "40", "--", "/bin/sleep",
       "0.4" }, .ending = STOPPED, .seconds = 5 },
-  { .name = "run, killed and resumed", .arguments = { RUN, "-i", "10ms", "-r", "4", "--",
-      "/bin/sleep", "4" }, .ending = KILLED, .seconds = 15,
+  { .name = "run, killed and resumed", .arguments = { RUN, "-i", "10ms", "-r", "12", "--",
+      "/bin/sleep", "1.5" }, .ending = KILLED, .seconds = 15.2,
     .afterwards = { "run", "--resume", "!", "--quiet", "--force" } },
   { .name = "arm", .arguments = { "arm", "--control", "@.socket", "--cpu", "--net", "--quiet",
       "--record", "@/run.lbsample" } },
@@ -539,9 +539,9 @@ static char *wrong(const struct recorded *recorded, const struct reading *is) {
 }
 
 static int pointOf(const struct log *log, uint64_t *seed) {
-  uint64_t way = chance(seed) % 4;
+  uint64_t way = chance(seed) % 5;
   if (way == 0) return 1 + (int)(chance(seed) % (uint64_t)log->count);
-  if (way == 1) {
+  if (way <= 2) {
     uint64_t begin = log->steps[0].entry.nanoseconds;
     uint64_t span = log->steps[log->count - 1].entry.nanoseconds - begin;
     uint64_t moment = begin + chance(seed) % (span + 1);
