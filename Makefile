@@ -13,7 +13,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
   -Xlinker -L$(STATIC) $(TRAITS)
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa fuzz stops simulate simulate-address setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
+.PHONY: sample build test test-numa fuzz stops power-loss simulate simulate-address setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
   coverage examples
 
 sample: build
@@ -42,6 +42,12 @@ fuzz:
 STOPS ?= 200
 stops: build
 	Scripts/stops $(BINARY) $(STOPS)
+
+# The power fails, in a simulation, at so many points of recordings: what is left opens, with what was
+# promised. 40 points take a minute.
+POINTS ?= 500
+power-loss: build
+	Scripts/power-loss $(BINARY) $(POINTS)
 
 # Sampling sessions in virtual time, decided by seeds; one with a fault is printed with the command that
 # repeats it: `make simulate SEEDS=1 FIRST=n` shows all that happened.

@@ -24,17 +24,50 @@ struct FileMark: Hashable {
   }
 }
 
+extension Database {
+  /// What is committed in `body` is on the disk when this returns: the log is flushed with it, and
+  /// so with all that was committed before. Not within a transaction, where that cannot be changed.
+  func flushing<Value>(_ body: () throws -> Value) throws -> Value {
+    let level = try Int.fetchOne(self, sql: "PRAGMA synchronous") ?? 1
+    try execute(sql: "PRAGMA synchronous = FULL")
+    defer { PlainFile.setSynchronous(level, self) }
+    return try body()
+  }
+}
+
+extension DatabaseQueue {
+  /// One transaction, which is on the disk when this returns.
+  func writeThrough(_ body: (Database) throws -> Void) throws {
+    try writeWithoutTransaction { db in
+      try db.flushing {
+        try db.inTransaction {
+          try body(db)
+          return .commit
+        }
+      }
+    }
+  }
+}
+
 /// Turning a WAL database into one plain file, when nobody else has it open.
 enum PlainFile {
-  /// Tries to, and waits until everything is on the disk; what fails here (a reader is attached) is
-  /// finished by whoever closes last. Gives why the log stays, where that is no reader.
+  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last. If it
+  /// `isFlushed`, it waits until everything is on the disk, and calls `body` then: what only stood
+  /// for rows of the log until they were there can go. Gives why the log stays, where that is no
+  /// reader.
   @discardableResult
-  static func settle(_ queue: DatabaseQueue) -> String? {
+  static func settle(
+    _ queue: DatabaseQueue, isFlushed: Bool = true, _ body: () -> Void = {}
+  ) -> String? {
     var reason: String?
     do {
       try queue.writeWithoutTransaction { db in
-        defer { flushAgain(db) }
-        _ = try db.checkpoint(.truncate)
+        // Where the log stays, closing the file may have to move what somebody else added to it.
+        defer { setSynchronous(1, db) }
+        do {
+          defer { body() }
+          if isFlushed { _ = try db.checkpoint(.truncate) }
+        }
         // Two bytes of the file's header are left, for which SQLite would flush four times.
         try db.execute(sql: "PRAGMA synchronous = OFF; PRAGMA journal_mode = DELETE")
       }
@@ -55,36 +88,9 @@ enum PlainFile {
     return reason
   }
 
-  /// Closes the database without waiting for the disk: the log stays beside it, for the next reader
-  /// to fold in. Copied into the file without waiting, it would cost all of that where the power
-  /// fails before the kernel has written it; as it is, it costs its own end at most.
-  static func leaveLog(_ queue: DatabaseQueue) {
-    // SQLite folds the log in when the last connection closes, unless that one may only read.
-    var keeper: DatabaseQueue?
-    do {
-      try FreeDescriptors.check(for: queue.path)
-      var settings = Configuration()
-      settings.readonly = true
-      let reading = try DatabaseQueue(path: queue.path, configuration: settings)
-      keeper = reading
-      _ = try reading.read { db in
-        try Int.fetchOne(db, sql: "SELECT count(*) FROM sqlite_master")
-      }
-    } catch {
-      // No descriptor is left, say: closing takes as long as the disk does then.
-    }
-    do {
-      try queue.close()
-      try keeper?.close()
-    } catch {
-      // A statement is still in use somewhere: the connection goes with the process.
-    }
-    if let keeper { FreeThreads.spare(keeper) }
-  }
-
-  /// Where the log stays, closing the file may have to move what somebody else added to it.
-  private static func flushAgain(_ db: Database) {
-    do { try db.execute(sql: "PRAGMA synchronous = NORMAL") } catch {
+  /// PRAGMA synchronous: 0 flushes nothing, 1 what moves out of the log, 2 each transaction too.
+  fileprivate static func setSynchronous(_ level: Int, _ db: Database) {
+    do { try db.execute(sql: "PRAGMA synchronous = \(level)") } catch {
       // It is no statement that can fail but for memory.
     }
   }

@@ -64,9 +64,23 @@ package struct RunDirectory: Sendable {
   /// Makes a directory in one that is there. It may be there itself, or be made meanwhile.
   private static func makeLast(_ path: String) -> Int32 {
     if isDirectory(path) { return 0 }
-    guard unsafe mkdir(path, 0o777) != 0 else { return 0 }
+    guard unsafe mkdir(path, 0o777) != 0 else {
+      flush(folderOf: path)
+      return 0
+    }
     let reason = errno
     return isDirectory(path) ? 0 : reason
+  }
+
+  /// Puts the name of what has been made on the disk: else a power failure may take the directory
+  /// with all that is flushed in it. Some file systems have no such thing, and lose nothing.
+  private static func flush(folderOf path: String) {
+    let slash = path.dropLast().lastIndex(of: "/")
+    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+    let number = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard number >= 0 else { return }
+    fsync(number)
+    close(number)
   }
 
   private static func isDirectory(_ path: String) -> Bool {

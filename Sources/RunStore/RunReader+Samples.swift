@@ -34,13 +34,13 @@ extension RunReader {
   func tailChunks() throws(LBError) -> [ChunkBuilder] {
     if let tail { return tail }
     let path = path
-    let (open, unread) = try read("reading its tail", of: Tail.tables) {
+    let (open, loss) = try read("reading its tail", of: Tail.tables) {
       try Tail.chunks(ofRunIn: path, $0)
     }
     let found = open.chunks.sorted { $0.firstStart < $1.firstStart }
     // What a writer is writing is not there yet.
     if Tail.File(ofRunIn: path)?.isHeld() == false {
-      noteDamage(unread, kept: Tail.path(of: path))
+      note(loss, kept: Tail.path(of: path))
     }
     tail = found
     return found

@@ -7,17 +7,19 @@ package import SampleModel
 /// would hide rows.
 package final class RunReader {
   package let path: String
-  private let queue: DatabaseQueue
+  let queue: DatabaseQueue
   private let opened: OpenFile
   /// The writer is gone and the file cannot be told so (a full disk, a read-only place).
-  private(set) var isUnmarkedlyAbandoned = false
+  var isUnmarkedlyAbandoned = false
   /// What of the last samples or of the log could not be read, and where it is kept, in words.
   package var damage: String? { damages.isEmpty ? nil : damages.joined(separator: "; ") }
-  private var damages: [String] = []
+  var damages: [String] = []
+  /// What of it is the log's, without the place.
+  var lossOfLog: String?
   /// Whether the file has a seal to be held against.
   private var isSealed = false
   /// The tables that were.
-  private var verified: Set<String> = []
+  var verified: Set<String> = []
   /// One of them was not what was sealed, or could not be read: the file is left as it is.
   private var isDamaged = false
   /// What the tail holds and no row did when it was first asked for.
@@ -120,111 +122,13 @@ package final class RunReader {
     try read("reading", of: ["run"]) { db in try Self.writerIsAlive(db) }
   }
 
-  private static func writerIsAlive(_ db: Database) throws -> Bool {
+  static func writerIsAlive(_ db: Database) throws -> Bool {
     guard let row = try Row.fetchOne(db, sql: "SELECT pid, pid_start, boot_id FROM run") else {
       return false
     }
     return ProcessIdentity(
       pid: try row.value("pid"), start: try row.value("pid_start"), bootID: try row.value("boot_id")
     ).isAlive
-  }
-
-  /// Whether the run has not come to its end, as its file says: it runs, or waits for something.
-  private func isOpen() throws(LBError) -> Bool {
-    let status = try read("reading", of: ["run"]) { db in
-      try String.fetchOne(db, sql: "SELECT status FROM run")
-    }
-    return [RunStatus.pending, .running, .waiting].map(\.rawValue).contains(status)
-  }
-
-  /// Whether somebody is at the run now, here or in another container, where its process has
-  /// another number: the lock of its tail tells.
-  package func isBeingRecorded() throws(LBError) -> Bool {
-    guard try isOpen() else { return false }
-    if try writerIsAlive() { return true }
-    let file = Tail.File(ofRunIn: path)
-    guard let isHeld = file?.isHeld() else { return false }
-    return isHeld
-  }
-
-  /// Ends a run whose writer is gone: interrupted, one plain file. Gives whether it did.
-  package func finishIfAbandoned() throws(LBError) -> Bool {
-    guard try isOpen(), try !writerIsAlive() else { return false }
-    // Held from here on, so that nobody takes it up meanwhile.
-    let file = Tail.File(ofRunIn: path)
-    if let isHeld = file?.isHeld(), isHeld { return false }
-    isUnmarkedlyAbandoned = true
-    guard !queue.configuration.readonly else { return true }
-    let path = path
-    do {
-      var unread = 0
-      let isStillAbandoned = try queue.write { db in
-        // Somebody may have gone on with it meanwhile.
-        guard try !Self.writerIsAlive(db) else { return false }
-        unread = try Tail.absorb(ofRunIn: path, db)
-        try db.execute(
-          sql: "UPDATE run SET status = 'interrupted';" + Schema.interruptParts)
-        return true
-      }
-      isUnmarkedlyAbandoned = false
-      // Writing goes by parts of the file that no table has: nothing is taken for granted by it.
-      verified = []
-      storedChunks = StoredChunks()
-      guard isStillAbandoned else { return false }
-      noteDamage(unread, kept: Tail.letGo(ofRunIn: path, unreadBytes: unread))
-    } catch let error as DatabaseError
-      where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_READONLY].contains(error.resultCode)
-    {
-      // What is there can be read all the same; the status is told, if not kept.
-    } catch let error as LBError {
-      throw error
-    } catch {
-      throw StoreFailure.error(error, path: path, doing: "finishing an abandoned run")
-    }
-    return true
-  }
-
-  /// Notes that bytes of the tail cannot be read.
-  func noteDamage(_ bytes: Int, kept place: String?) {
-    guard bytes > 0 else { return }
-    damages.append(
-      "\(path): \(Counted.text(bytes, "byte")) of the last samples cannot be read: damaged, not "
-        + "written to the end, or the file's log (-wal) is missing"
-        + (place.map { "; kept in \($0)" } ?? ""))
-  }
-
-  /// Of the log of a writer that is gone not everything can be read: says so, and keeps it, since
-  /// whoever closes the file puts into it what can, and removes it.
-  private func keepLog(_ lost: Int) throws(LBError) {
-    let isWritten: Bool = try read("reading its log") { db in
-      guard try db.tableExists("run") else { return false }
-      try verify(["run"], db)
-      return try Self.writerIsAlive(db)
-    }
-    // It goes on while it is looked at.
-    guard !isWritten else { return }
-    let place =
-      queue.configuration.readonly
-      ? LogFile.path(of: path) : LogFile.keep(ofDatabase: path)
-    damages.append(
-      "\(path): \(Counted.text(lost, "byte")) of the file's log (-wal) cannot be read: damaged, "
-        + "cut off or not written to the end; what was recorded last is missing"
-        + (place.map { "; kept in \($0)" } ?? ""))
-  }
-
-  /// Adds to the journal of a run whose writer is gone what has become of it since.
-  package func add(_ entry: JournalEntry) throws(LBError) {
-    do {
-      try queue.write { db in
-        try verify(["session"], db)
-        try Seal.arm(db)
-        try entry.insert(db, session: EarlierTables.lastSession(db))
-      }
-    } catch let error as LBError {
-      throw error
-    } catch {
-      throw StoreFailure.error(error, path: path, doing: "recording an event")
-    }
   }
 
   /// Closes the file; makes it one plain file when the run has ended and nobody else is there.

@@ -6,15 +6,18 @@ package import SampleModel
 extension RunWriter {
   /// What is known of a run that has been taken up.
   struct Resumed {
-    let runID: String
+    var runID = ""
     /// What is added from now on is of this session.
-    let session: Int64
+    var session: Int64 = 0
     /// Whether the host was booted since the session before.
-    let isOfAnotherBoot: Bool
+    var isOfAnotherBoot = false
+    /// What of the tail could not be put into rows.
+    var loss = Tail.Loss()
   }
 
   /// Makes this process the writer of a run whose own is gone, brings the file to this version, and
-  /// begins another session. Nothing is changed in a file that does not hold what was sealed.
+  /// begins another session. Nothing is changed in a file that does not hold what was sealed. The
+  /// tail can go when that is on the disk.
   static func takeUp(_ db: Database, _ path: String) throws -> Resumed {
     if try Schema.check(db, path, mayLackTables: false) {
       try Seal.check(Seal.tables(db), db, path)
@@ -46,8 +49,7 @@ extension RunWriter {
     }
     if try Schema.migrate(db) { try Seal.renew(db) }
     try Seal.arm(db)
-    let unread = try Tail.absorb(ofRunIn: path, db)
-    if unread > 0 { Tail.letGo(ofRunIn: path, unreadBytes: unread) }
+    let loss = try Tail.absorb(ofRunIn: path, db)
     try db.execute(sql: Schema.interruptParts)
     // Phases that were never reached are found anew, by the plan as it is now.
     try db.execute(sql: "DELETE FROM phase WHERE status = 'pending'")
@@ -62,7 +64,7 @@ extension RunWriter {
       arguments: [own.bootID])
     return Resumed(
       runID: try row.value("id"), session: db.lastInsertedRowID,
-      isOfAnotherBoot: last.bootID != own.bootID)
+      isOfAnotherBoot: last.bootID != own.bootID, loss: loss)
   }
 
   /// Throws where the pages of a file do not fit together: what is added to one would be lost, or

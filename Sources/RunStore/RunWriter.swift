@@ -5,11 +5,19 @@ import Synchronization
 
 /// Writes one run into one file.
 ///
-/// The contract: what is committed survives the death of this process at any moment
-/// (synchronous=NORMAL: not a power failure). The tables and the host's rows are in the main file
-/// from the beginning; samples come in the write-ahead log and reach the main file now and then
-/// between repetitions, and at the end. Calls may come from the drain and from the runner: they are
-/// serialised here.
+/// The contract: what is committed survives the death of this process at any moment. The tables and
+/// the host's rows are in the main file from the beginning; samples come in the write-ahead log and
+/// reach the main file now and then between repetitions, and at the end.
+///
+/// Of a power failure it survives as far as it has been flushed to the disk: when this value has
+/// been made (the empty run), at each checkpoint (what was committed before), and at the end,
+/// stopped or not (everything). What has not been flushed (synchronous=NORMAL) the kernel writes by
+/// itself, half a minute later by default. So that what it has written stays there, nothing is
+/// given up in one file before what takes its place in another has been flushed: samples in the
+/// tail, unless they are younger than ten seconds, and the log. What is left is then the run as it
+/// was at some moment, but for what the kernel had not written and the samples of ten seconds.
+///
+/// Calls may come from the drain and from the runner: they are serialised here.
 package final class RunWriter: @unchecked Sendable {
   // Sendable: the queue serialises; the path never changes.
   package let path: String
@@ -111,10 +119,13 @@ package final class RunWriter: @unchecked Sendable {
     opened = OpenFile(path, new: true)
     do {
       queue = try Self.openLog(path)
-      let found = try queue.write { db in try RunWriter.takeUp(db, path) }
+      var found = Resumed()
+      // The tail is made anew behind this: what it held is on the disk in rows by then.
+      try queue.writeThrough { db in found = try RunWriter.takeUp(db, path) }
       runID = found.runID
       session = found.session
       isOfAnotherBoot = found.isOfAnotherBoot
+      Tail.letGo(ofRunIn: path, found.loss)
       tail = TailWriter(ofRun: runID, in: path)
       file = FileMark(path)
     } catch let error as LBError {
@@ -127,17 +138,24 @@ package final class RunWriter: @unchecked Sendable {
   /// Closes and removes a file that this writer made and in which nothing was recorded. What has
   /// its name by now without being it stays.
   package func discard() {
-    _ = close(isHurried: true)
+    close(isDiscarded: true)
     file?.remove(path)
   }
 
   /// Bytes of chunks and other blobs written so far.
   package var bytesWritten: UInt64 { sizes.value }
 
-  func write(_ doing: String, _ body: (Database) throws -> Void) throws(LBError) {
+  /// One transaction, which `isFlushed` has on the disk when this returns.
+  func write(
+    _ doing: String, isFlushed: Bool = false, _ body: (Database) throws -> Void
+  ) throws(LBError) {
     try checkPlace()
     do {
-      try queue.write { db in try body(db) }
+      if isFlushed {
+        try queue.writeThrough { db in try body(db) }
+      } else {
+        try queue.write { db in try body(db) }
+      }
     } catch let error as LBError {
       throw error
     } catch {
@@ -148,13 +166,15 @@ package final class RunWriter: @unchecked Sendable {
   /// The same, unless another program holds the file locked (BEGIN EXCLUSIVE) for more than a
   /// moment. Returns whether it was done.
   func writeIfFree(
-    _ doing: String, _ body: (Database) throws -> Void
+    _ doing: String, isFlushed: Bool = false, _ body: (Database) throws -> Void
   ) throws(LBError) -> Bool {
     try checkPlace()
     do {
       return try queue.writeWithoutTransaction { db in
         try db.execute(sql: "PRAGMA busy_timeout = \(Self.moment)")
-        let isDone = Result { try Self.transact(db, body) }
+        let isDone = Result {
+          try isFlushed ? db.flushing { try Self.transact(db, body) } : Self.transact(db, body)
+        }
         try db.execute(sql: "PRAGMA busy_timeout = \(Self.patience)")
         return try isDone.get()
       }
@@ -313,11 +333,10 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  /// The run's end: status, summary, errors; then one plain file, on the disk, unless a reader
-  /// holds it. A stop does not wait for the disk, which may take seconds: the log stays beside the
-  /// file, and the next reader folds it in. Gives what is to be said of files that stay beside it.
+  /// The run's end: status, summary, errors; then one plain file unless a reader holds it. Gives
+  /// what is to be said of files that stay beside it.
   @discardableResult
-  package func finish(_ result: RunResult, isStopped: Bool = false) throws(LBError) -> String? {
+  package func finish(_ result: RunResult) throws(LBError) -> String? {
     try write("recording the run's end") { db in
       try db.execute(
         sql: """
@@ -329,23 +348,25 @@ package final class RunWriter: @unchecked Sendable {
           try JSON.text(result.errors), try JSON.text(result.warnings),
         ])
     }
-    return close(isHurried: isStopped || result.status == .interrupted)
+    return close()
   }
 
   /// Closes the file, once. A reader that is still there keeps the log alive; the last one out
-  /// finishes it. Unless `isHurried`, which leaves the log, it waits until everything is on the
-  /// disk. Gives what is to be said where the log could not be folded into the file.
+  /// finishes it. Waits until everything is on the disk, also after a stop: pages of the log that
+  /// are moved without that are a damaged file where the power fails before the kernel has written
+  /// them. Only what `isDiscarded` is not waited for. Gives what is to be said where the log could
+  /// not be folded into the file.
   @discardableResult
-  package func close(isHurried: Bool = false) -> String? {
+  package func close(isDiscarded: Bool = false) -> String? {
     guard !isClosed.exchange(true, ordering: .relaxed) else { return nil }
-    tail.finish()
+    let hasAll = tail.finish()
     // What no commit put into rows, for whatever reason, is still in the file.
-    Tail.settle(ofRunIn: path, queue)
-    guard !isHurried else {
-      PlainFile.leaveLog(queue)
-      return nil
+    if !hasAll { Tail.settle(ofRunIn: path, queue) }
+    let reason = PlainFile.settle(queue, isFlushed: !isDiscarded) { [path] in
+      // In rows, and these on the disk: it is not needed any more.
+      if hasAll { Tail.remove(ofRunIn: path) }
     }
-    guard let reason = PlainFile.settle(queue) else { return nil }
+    guard let reason else { return nil }
     return "\(path): \(reason) (\(StoreFailure.freeSpace(path))): part of what was recorded is in "
       + "\(path)-wal beside it. Keep both together; 'lbsample runs show \(path)' joins them once "
       + "there is room"

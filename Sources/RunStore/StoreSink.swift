@@ -14,6 +14,9 @@ package final class StoreSink: SampleSink {
   /// So long samples wait, in the tail and behind it in memory, while another program holds the
   /// file locked.
   private static let lockPatience: UInt64 = 60_000_000_000
+  /// What the tail has held for so long, the kernel may have written: its rows are flushed before
+  /// other samples take its place.
+  private static let youngest: UInt64 = 10_000_000_000
 
   private let writer: RunWriter
   private let earlier: Resumption
@@ -30,6 +33,8 @@ package final class StoreSink: SampleSink {
   private var lastCommit: UInt64 = 0
   /// Since when another program has held the file locked, nil where none does.
   private var lockedSince: UInt64?
+  /// When the tail was first written of what it holds and no row does.
+  private var tailSince: UInt64?
 
   /// A sink into `writer`'s file, behind what is there of an earlier session; `now` is
   /// CLOCK_MONOTONIC.
@@ -141,14 +146,15 @@ package final class StoreSink: SampleSink {
     let tail = writer.tail
     var written = 0
     if isEnd || chunksAreAhead { takeTail() }
-    if hasNews || chunksAreAhead { written += try save(isEnd: isEnd) }
+    if hasNews || chunksAreAhead { written += try save(at: time, isEnd: isEnd) }
     // Nobody could make anything of frames whose layout is in no row.
     if pendingLayouts.isEmpty, tail.hasPending {
       if let bytes = tail.write() {
         written += bytes
+        if tailSince == nil { tailSince = time }
       } else {
         takeTail()
-        written += try save(isEnd: isEnd)
+        written += try save(at: time, isEnd: isEnd)
       }
     }
     writer.count(bytes: written)
@@ -164,9 +170,10 @@ package final class StoreSink: SampleSink {
 
   /// Puts into rows what has been told and what the chunks are ahead by; gives the bytes. Before a
   /// bracket's end all of it may wait for another program that holds the file.
-  private func save(isEnd: Bool) throws(LBError) -> Int {
+  private func save(at time: UInt64, isEnd: Bool) throws(LBError) -> Int {
     var saved: OpenChunks.Saved?
     let doing = "recording samples"
+    let isOld = chunksAreAhead && tailSince.map { time &- $0 >= Self.youngest } ?? false
     func put(_ db: Database) throws {
       for layout in pendingLayouts {
         try db.execute(
@@ -180,8 +187,8 @@ package final class StoreSink: SampleSink {
       saved = try chunks.save(db, session: writer.session)
     }
     if isEnd {
-      try writer.write(doing) { try put($0) }
-    } else if try !writer.writeIfFree(doing, { try put($0) }) {
+      try writer.write(doing, isFlushed: isOld) { try put($0) }
+    } else if try !writer.writeIfFree(doing, isFlushed: isOld, { try put($0) }) {
       try waitForLock()
       return 0
     }
@@ -190,7 +197,10 @@ package final class StoreSink: SampleSink {
     pendingEvents.removeAll(keepingCapacity: true)
     guard let saved else { return 0 }
     chunks.settle(saved)
-    if chunksAreAhead { writer.tail.settle() }
+    if chunksAreAhead {
+      writer.tail.settle()
+      tailSince = nil
+    }
     chunksAreAhead = false
     return saved.bytes
   }

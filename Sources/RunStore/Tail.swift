@@ -8,19 +8,26 @@ import SampleModel
 /// pages for each stream; here they cost one write. What a row holds by now is skipped by whoever
 /// reads the tail.
 ///
-/// The file is a sequence of batches: five words (the letters `LBT2`, the run's, the generation,
-/// the number of words behind, the checksum of all of these), then messages, each a number of words
-/// followed by a frame header and its values. Batches of one generation stand one behind the other
-/// from the file's start, and behind the last one an empty one, which tells that there is no more:
-/// what stands behind that was left by an earlier generation. (Those of `LBT1` have no empty one,
-/// and a checksum of the messages only.)
+/// The file is a sequence of batches: six words (the letters `LBT2`, the run's, the generation, the
+/// number of words behind, the checksum of all of these, the end of the newest acquisition that
+/// rows held when the generation began), then messages, each a number of words followed by a frame
+/// header and its values. Batches of one generation stand one behind the other from the file's
+/// start, and behind the last one an empty one, which tells that there is no more: what stands
+/// behind that was left by an earlier generation. (Those of `LBT1`, which earlier versions wrote,
+/// have no empty one, no sixth word, and a checksum of the messages only.)
+///
+/// After a power failure the file may hold a generation whose predecessor is neither here nor in a
+/// row: the sixth word tells.
 ///
 /// A writer holds a lock on the file (flock(2)), which ends with its process, also where that has
 /// another number for whoever looks.
 enum Tail {
   static let magic: UInt64 = 0x3254_424C  // "LBT2"
   private static let firstMagic: UInt64 = 0x3154_424C  // "LBT1"
-  static let frontWords = 5
+  static let frontWords = 6
+  private static let firstFrontWords = 5
+  /// Where in a front the checksum stands.
+  static let sumPlace = 4
   /// Words after which everything is saved in rows, and the file written from its start again.
   static let generationWords = 128 << 10
 
@@ -37,11 +44,50 @@ enum Tail {
   static func checksum(ofBatch words: Span<UInt64>) -> UInt64 {
     let isFirst = words[0] == firstMagic
     var sum: UInt64 = 0x9E37_79B9_7F4A_7C15
-    for index in words.indices where index >= frontWords || !isFirst && index < frontWords - 1 {
+    for index in words.indices
+    where isFirst ? index >= firstFrontWords : index != sumPlace {
       sum = (sum ^ words[index]) &* 0xFF51_AFD7_ED55_8CCD
       sum ^= sum >> 32
     }
     return sum
+  }
+
+  /// What stands in front of a batch's messages.
+  private struct Front {
+    let generation: UInt64
+    /// Words of the messages.
+    let length: UInt64
+    /// The end of the newest acquisition that was in rows when the generation began.
+    let saved: UInt64
+    let sum: UInt64
+    /// Where it stands, and where the messages begin.
+    let place: Int
+    let body: Int
+    /// Whether an empty batch has to stand behind the last one.
+    let hasEnd: Bool
+
+    /// The one at `place`, of the run with this word; nil where there is none.
+    init?(_ words: Span<UInt64>, at place: Int, ofRun run: UInt64) {
+      guard place + Tail.firstFrontWords <= words.count,
+        [Tail.magic, Tail.firstMagic].contains(words[place]), words[place + 1] == run
+      else { return nil }
+      hasEnd = words[place] == Tail.magic
+      body = place + (hasEnd ? Tail.frontWords : Tail.firstFrontWords)
+      guard body <= words.count else { return nil }
+      self.place = place
+      generation = words[place + 2]
+      length = words[place + 3]
+      sum = words[place + Tail.sumPlace]
+      saved = hasEnd ? words[place + 5] : 0
+    }
+  }
+
+  /// What of the last samples is lost.
+  struct Loss {
+    /// Bytes of the tail that cannot be read: damaged, or of a layout that is in no row.
+    var bytes = 0
+    /// Whether samples in front of those of the tail were in rows that are not there.
+    var lacksRows = false
   }
 
   /// Calls `body` with each message of a batch.
@@ -82,55 +128,50 @@ enum Tail {
     func isHeld() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK }
   }
 
-  /// The messages of the newest generation in the file that are whole, and how many words of it are
-  /// not: damaged ones, wherever they stand, or a last batch that was not written to its end.
+  /// The messages of the newest generation in the file that are whole; how many words of it are
+  /// not: damaged ones, wherever they stand, or a last batch that was not written to its end; and
+  /// the end of the newest acquisition that was in rows when it began.
   static func messages(
     in words: Span<UInt64>, ofRun id: String
-  ) -> (words: [UInt64], unread: Int) {
-    let word = word(ofRun: id)
-    /// The generation and the length of what looks like a batch.
-    func front(_ place: Int) -> (generation: UInt64, length: UInt64)? {
-      guard place + frontWords <= words.count, [magic, firstMagic].contains(words[place]),
-        words[place + 1] == word
-      else { return nil }
-      return (words[place + 2], words[place + 3])
-    }
-    var batches: [(generation: UInt64, front: Int, body: Range<Int>)] = []
+  ) -> (words: [UInt64], unread: Int, saved: UInt64) {
+    let run = word(ofRun: id)
+    var batches: [(front: Front, body: Range<Int>)] = []
     var place = 0
     while place < words.count {
-      guard let (generation, length) = front(place),
-        length <= UInt64(words.count - place - frontWords)
+      guard let front = Front(words, at: place, ofRun: run),
+        front.length <= UInt64(words.count - front.body)
       else {
         place += 1
         continue
       }
-      let body = place + frontWords..<place + frontWords + Int(length)
-      guard checksum(ofBatch: words.extracting(place..<body.upperBound)) == words[place + 4] else {
+      let body = front.body..<front.body + Int(front.length)
+      guard checksum(ofBatch: words.extracting(place..<body.upperBound)) == front.sum else {
         place += 1
         continue
       }
-      batches.append((generation, place, body))
+      batches.append((front, body))
       place = body.upperBound
     }
-    let newest = batches.map(\.generation).max() ?? 1
+    let newest = batches.map(\.front.generation).max() ?? 1
     var found: [UInt64] = []
-    var (end, unread) = (0, 0)
+    var (end, unread, saved) = (0, 0, 0 as UInt64)
     var isEnded = false
-    for batch in batches where batch.generation == newest {
-      unread += batch.front - end
+    for batch in batches where batch.front.generation == newest {
+      unread += batch.front.place - end
       for index in batch.body { found.append(words[index]) }
       end = batch.body.upperBound
-      isEnded = batch.body.isEmpty || words[batch.front] == firstMagic
+      saved = batch.front.saved
+      isEnded = batch.body.isEmpty || !batch.front.hasEnd
     }
     // Behind the last one there may be anything of earlier generations, but not of the first.
     if newest == 1 {
       unread += words.count - end
-    } else if let (generation, length) = front(end), generation == newest {
-      unread += min(words.count - end, frontWords + Int(min(length, UInt64(generationWords))))
+    } else if let front = Front(words, at: end, ofRun: run), front.generation == newest {
+      unread += min(words.count - end, frontWords + Int(min(front.length, UInt64(generationWords))))
     }
     // What ends it is missing: it was cut off there, or that is damaged too.
     if unread == 0, !isEnded, !words.isEmpty { unread = frontWords }
-    return (found, unread)
+    return (found, unread, saved)
   }
 
   private static func words(_ file: borrowing File) -> [UInt64] {
@@ -142,34 +183,43 @@ enum Tail {
     }
   }
 
-  /// What the tail holds and the rows of `db` do not, as chunks; with the bytes in it that cannot
-  /// be read: damaged, or of a layout that is in no row.
+  /// What the tail holds and the rows of `db` do not, as chunks; with what is lost.
   static func chunks(
     ofRunIn path: String, _ db: Database
-  ) throws -> (chunks: OpenChunks, unreadBytes: Int) {
+  ) throws -> (chunks: OpenChunks, loss: Loss) {
     var chunks = OpenChunks()
     guard let file = File(ofRunIn: path),
-      let id = try String.fetchOne(db, sql: "SELECT id FROM run NOT INDEXED")
-    else { return (chunks, 0) }
-    var (words, unread) = messages(in: self.words(file).span, ofRun: id)
-    guard !words.isEmpty else { return (chunks, unread * 8) }
+      let run = try Row.fetchOne(db, sql: "SELECT id, status FROM run NOT INDEXED")
+    else { return (chunks, Loss()) }
+    let id: String = try run.value("id")
+    let status: String = try run.value("status")
+    let isOver = [RunStatus.completed, .failed, .timeout, .interrupted].map(\.rawValue)
+      .contains(status)
+    var (words, unread, before) = messages(in: self.words(file).span, ofRun: id)
+    guard !words.isEmpty else { return (chunks, Loss(bytes: isOver ? 0 : unread * 8)) }
     struct Series: Hashable {
       let stream: UInt16
       let kind: UInt8
       let bracket: UInt32
     }
     var saved: [Series: UInt64] = [:]
+    // Other sessions may have had another clock.
+    let session = try EarlierTables.lastSession(db) ?? 1
+    var newest: UInt64 = 0
     for row in try Row.fetchAll(
       db,
       sql: """
-        SELECT stream, kind, bracket, max(last_ns) AS last FROM chunk NOT INDEXED GROUP BY 1, 2, 3
+        SELECT stream, kind, bracket, max(last_ns) AS last, max(session) AS session
+          FROM chunk NOT INDEXED GROUP BY 1, 2, 3
         """)
     {
+      let last = UInt64(bitPattern: try row.value("last"))
       saved[
         Series(
           stream: try row.value("stream"), kind: try row.value("kind"),
-          bracket: try row.value("bracket"))] =
-        UInt64(bitPattern: try row.value("last"))
+          bracket: try row.value("bracket"))] = last
+      let own: Int64 = try row.value("session")
+      if own == session { newest = max(newest, last) }
     }
     var widths: [UInt64: Int] = [:]
     for layout in try Layout.all(db) {
@@ -193,47 +243,62 @@ enum Tail {
       }
       chunks.append(header, body, columns: width)
     }
-    return (chunks, unread * 8)
+    // Where rows hold all of it, and the run has come to its end, only the removal of the file was
+    // lost: what cannot be read of it any more is in rows too.
+    let isInRows = chunks.chunks.isEmpty
+    return (
+      chunks,
+      Loss(
+        bytes: isOver && isInRows ? 0 : unread * 8,
+        lacksRows: !isOver && !isInRows && before > newest)
+    )
   }
 
   /// Tables from which it is told what of the tail stands in no row, and of which session it is.
   static let tables = ["run", "session", "chunk", "layout", "record_schema"]
 
-  /// Saves what the tail holds as rows; gives the bytes that cannot be read. `letGo` follows when
-  /// that has been committed. The seal of the file, where it has one, must be right, and follows.
-  static func absorb(ofRunIn path: String, _ db: Database) throws -> Int {
+  /// Saves what the tail holds as rows; gives what is lost. `letGo` follows when that is on the
+  /// disk. The seal of the file, where it has one, must be right, and follows.
+  static func absorb(ofRunIn path: String, _ db: Database) throws -> Loss {
     if try db.tableExists(Seal.table) {
       try Seal.check(tables, db, path)
       try Seal.arm(db)
     }
-    let (chunks, unread) = try chunks(ofRunIn: path, db)
+    let (chunks, loss) = try chunks(ofRunIn: path, db)
     _ = try chunks.save(db, session: EarlierTables.lastSession(db))
-    return unread
+    return loss
   }
 
-  /// The tail has been absorbed: removes it, or where `unreadBytes` of it could not be read keeps
-  /// it under another name, which is given.
+  /// The name under which a tail is kept of which something could not be read.
+  private static func aside(ofRunIn path: String) -> String { self.path(of: path) + ".damaged" }
+
+  /// The tail has been absorbed: removes it, or where bytes of it could not be read keeps it under
+  /// another name, which is given.
   @discardableResult
-  static func letGo(ofRunIn path: String, unreadBytes: Int) -> String? {
-    guard unreadBytes > 0 else {
+  static func letGo(ofRunIn path: String, _ loss: Loss) -> String? {
+    guard loss.bytes > 0 else {
       remove(ofRunIn: path)
       return nil
     }
     let tail = self.path(of: path)
-    let aside = tail + ".damaged"
+    let aside = self.aside(ofRunIn: path)
     // An earlier one stays: the tail does too then.
     guard unsafe link(tail, aside) == 0 else { return tail }
     remove(ofRunIn: path)
     return aside
   }
 
-  /// Puts what the tail still holds of an ended run into its rows, and removes it. What cannot be
-  /// saved stays where it is: every reader sees it there.
+  /// Puts what the tail still holds of an ended run into its rows, and removes it once they are on
+  /// the disk. What cannot be saved stays where it is: every reader sees it there.
   static func settle(ofRunIn path: String, _ queue: DatabaseQueue) {
     guard let file = File(ofRunIn: path), !file.isHeld() else { return }
     do {
-      let unread = try queue.write { db in try absorb(ofRunIn: path, db) }
-      letGo(ofRunIn: path, unreadBytes: unread)
+      var loss = Loss()
+      try queue.writeThrough { db in loss = try absorb(ofRunIn: path, db) }
+      // What is in rows is no loss any more: where another one is kept aside, this one may have
+      // stayed for what could not be read of it.
+      guard loss.bytes > 0 || FileMark(self.aside(ofRunIn: path)) == nil else { return }
+      letGo(ofRunIn: path, loss)
     } catch {
       return
     }
@@ -241,120 +306,4 @@ enum Tail {
 
   /// Removes the tail of the run in `path`, if there is one.
   static func remove(ofRunIn path: String) { _ = unsafe unlink(self.path(of: path)) }
-}
-
-/// The writing end of a tail.
-///
-/// What it has taken stays in memory until it is in rows: chunks are built from it then, many
-/// frames at a time.
-final class TailWriter {
-  /// Words of a batch; where a second has more there is enough for whole chunks, which go into
-  /// rows at once.
-  private static let batchWords = 32 << 10
-  private let path: String
-  /// Negative where there can be no tail: everything goes into rows then.
-  private let descriptor: Int32
-  private let run: UInt64
-  private var generation: UInt64 = 1
-  /// The batches of this generation as they are in the file, then one that is not there yet.
-  private var words = [UInt64](repeating: 0, count: Tail.frontWords)
-  /// Where that one begins.
-  private var start = 0
-
-  /// A new tail of the run `id` in `path`, which nobody else writes.
-  init(ofRun id: String, in path: String) {
-    self.path = path
-    run = Tail.word(ofRun: id)
-    // Whatever stands there is of a run that is gone.
-    Tail.remove(ofRunIn: path)
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    descriptor = unsafe open(Tail.path(of: path), flags, RunWriter.mode)
-    if descriptor >= 0 { flock(descriptor, LOCK_EX | LOCK_NB) }
-  }
-
-  deinit { if descriptor >= 0 { close(descriptor) } }
-
-  /// Whether the file holds nothing that no row does.
-  private(set) var isSettled = true
-  /// Whether anything waits to be written.
-  var hasPending: Bool { words.count > start + Tail.frontWords }
-
-  /// Adds a frame or a batch of records; false when there is no room for it.
-  func append(_ header: FrameHeader, _ body: Span<UInt64>) -> Bool {
-    let length = FrameHeader.wordCount + body.count
-    guard words.count - start + length < Self.batchWords,
-      words.count + length < Tail.generationWords
-    else { return false }
-    var front: [7 of UInt64] = .init(repeating: UInt64(length))
-    var span = front.mutableSpan
-    var behind = span._mutatingExtracting(1..<1 + FrameHeader.wordCount)
-    header.encode(into: &behind)
-    // Safe: the buffers are read while their spans live.
-    unsafe front.span.withUnsafeBufferPointer { unsafe words.append(contentsOf: $0) }
-    unsafe body.withUnsafeBufferPointer { unsafe words.append(contentsOf: $0) }
-    return true
-  }
-
-  /// Writes what waits and gives its bytes; nil when it could not be. The rows are saved then,
-  /// whose error says why.
-  func write() -> Int? {
-    // One that has lost its name is nobody's: rows are written then.
-    var facts = stat()
-    guard descriptor >= 0, unsafe fstat(descriptor, &facts) == 0, facts.st_nlink > 0 else {
-      return nil
-    }
-    complete(from: start)
-    // The next batch takes the place of the empty one.
-    let next = words.count
-    words.append(contentsOf: repeatElement(0, count: Tail.frontWords))
-    complete(from: next)
-    let (bytes, place, descriptor) = ((words.count - start) * 8, start * 8, descriptor)
-    let written = unsafe words.withUnsafeBytes {
-      unsafe pwrite(descriptor, $0.baseAddress?.advanced(by: place), bytes, off_t(place))
-    }
-    guard written == bytes else {
-      words.removeLast(Tail.frontWords)
-      return nil
-    }
-    isSettled = false
-    start = next
-    return bytes
-  }
-
-  /// Fills in the front of the batch that begins at `front` and goes to the end.
-  private func complete(from front: Int) {
-    words[front] = Tail.magic
-    words[front + 1] = run
-    words[front + 2] = generation
-    words[front + 3] = UInt64(words.count - front - Tail.frontWords)
-    words[front + 4] = Tail.checksum(ofBatch: words.span.extracting(front..<words.count))
-  }
-
-  /// Hands over everything that it holds, in order, and begins a new generation.
-  func take(_ body: (FrameHeader, Span<UInt64>) -> Void) {
-    words[start + 3] = UInt64(words.count - start - Tail.frontWords)
-    // Out of the property, so that `body` meets no access of it, and without a second reference,
-    // which would have the room given up and grown anew for each generation.
-    var all: [UInt64] = []
-    swap(&all, &words)
-    var place = 0
-    while place + Tail.frontWords <= all.count {
-      let from = place + Tail.frontWords
-      place = from + Int(all[place + 3])
-      Tail.forEachMessage(in: all.span.extracting(from..<place), body)
-    }
-    all.removeLast(all.count - Tail.frontWords)
-    swap(&all, &words)
-    if start > 0 { generation += 1 }
-    start = 0
-  }
-
-  /// What was taken is in rows.
-  func settle() { isSettled = true }
-
-  /// The run is over: lets the file go, and removes it unless it holds what no row does.
-  func finish() {
-    if descriptor >= 0 { flock(descriptor, LOCK_UN) }
-    if isSettled { Tail.remove(ofRunIn: path) }
-  }
 }

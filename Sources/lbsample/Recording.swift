@@ -70,7 +70,7 @@ final class Recording {
   /// The session is over, maybe at a stop, which is an error unless it was to be ended by one:
   /// records its account and closes the file.
   func ended(
-    _ account: BracketAccount, failure: LBError?, stopped: LBError?, isStopped: Bool
+    _ account: BracketAccount, failure: LBError?, stopped: LBError?
   ) throws(LBError) {
     isOver = true
     if let failure, failure.category == .resultPersistence, failure.context.path == path {
@@ -97,16 +97,9 @@ final class Recording {
     result.errors = [failure, stopped].compactMap { $0 }
     result.endUnixNanoseconds = clock.realtime()
     result.durationNanoseconds = Clock.monotonic().growth(since: start)
-    if let note = try writer.finish(result, isStopped: isStopped) {
+    if let note = try writer.finish(result) {
       Console.say("lbsample: \(note)")
     }
-  }
-
-  /// What is to be said of a file whose log a stop has left beside it.
-  var beside: String {
-    guard unsafe access(path + "-wal", F_OK) == 0 else { return "" }
-    return " and \(path)-wal, which the next lbsample command that reads it folds in: move both "
-      + "together"
   }
 
   /// Removes a file in which nothing was recorded.

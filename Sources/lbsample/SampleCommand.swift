@@ -175,8 +175,7 @@ struct SampleCommand: ParsableCommand {
       let failure = session.failure
       let isFree = plan.limit == nil
       let stopped = stopSignal.map { LBError.stopped(by: .signal($0)) }
-      try recording?.ended(
-        account, failure: failure, stopped: isFree ? nil : stopped, isStopped: stopped != nil)
+      try recording?.ended(account, failure: failure, stopped: isFree ? nil : stopped)
       // A reader that did not read until the stop gets no end line; the stop is what counts.
       let isUnread = failure?.context.errno == ECANCELED && stopSignal != nil
       if let failure {
@@ -187,7 +186,7 @@ struct SampleCommand: ParsableCommand {
         try view.end(ledger: account.ledger, overhead: account.overhead)
       }
       if !log.quiet { Console.say(LedgerText.line(account.ledger, account.overhead)) }
-      if let recording, !log.quiet { Console.say("recorded \(recording.path)\(recording.beside)") }
+      if let recording, !log.quiet { Console.say("recorded \(recording.path)") }
       if !account.ledger.isExact {
         throw LBError(.internal, LedgerText.mismatch)
       }

@@ -189,40 +189,27 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     script.writer.close()
   }
 
-  /// What was in the file is as it was, whatever becomes of the disk: nothing is copied into it.
-  @Test(arguments: [false, true]) func aStopLeavesTheLogForTheNextReader(_ isStopped: Bool) throws {
+  /// A stop waits for the disk too: what was recorded is in the one file that is left.
+  @Test(arguments: [RunStatus.completed, .failed, .interrupted])
+  func aRunThatEndsOrIsStoppedIsOneFileWithEverything(_ status: RunStatus) throws {
     let folder = try TemporaryFolder()
     let path = folder.file("r.lbsample")
     let script = try Script(path)
     try script.layout(columns: 3)
     try script.frames(40)
     try script.commit(end: true)
-    let before = FileManager.default.contents(atPath: path)
+    // The tail holds what no row does.
+    try script.frames(20, bracket: 2)
+    try script.commit()
     var result = RunResult(
       runID: script.writer.runID, name: "tail", kind: "sample", startUnixNanoseconds: 5)
-    result.status = isStopped ? .completed : .interrupted
-    #expect(try script.writer.finish(result, isStopped: isStopped) == nil)
-    #expect(FileManager.default.contents(atPath: path) == before)
-    let files = ["r.lbsample", "r.lbsample-shm", "r.lbsample-wal"]
-    #expect(directoryEntries(folder.path).sorted() == files)
-    #expect(try script.isSeen(in: path, count: 40))
-    #expect(directoryEntries(folder.path) == ["r.lbsample"], "the reader folds it in")
-    #expect(try script.isSeen(in: path, count: 40))
-  }
-
-  @Test func aRunThatEndsIsOneFile() throws {
-    let folder = try TemporaryFolder()
-    let path = folder.file("r.lbsample")
-    let script = try Script(path)
-    try script.layout(columns: 3)
-    try script.frames(40)
-    try script.commit(end: true)
-    var result = RunResult(
-      runID: script.writer.runID, name: "tail", kind: "sample", startUnixNanoseconds: 5)
-    result.status = .completed
+    result.status = status
     #expect(try script.writer.finish(result) == nil)
     #expect(directoryEntries(folder.path) == ["r.lbsample"])
-    #expect(try script.isSeen(in: path, count: 40))
+    #expect(try script.isSeen(in: path, count: 60))
+    let reader = try RunReader(path: path)
+    defer { reader.close() }
+    #expect(try reader.result().status == status && reader.damageOfTail() == nil)
   }
 
   @Test func whatAKilledWriterCommittedIsKept() throws {
@@ -315,10 +302,10 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
   }
 
   /// The empty batch behind the last one.
-  private let endBytes = 40
+  private let endBytes = 48
 
   /// What cannot be read of a killed writer's tail is said and kept; what stands behind it is read.
-  @Test(arguments: ["first", "middle", "last", "front", "generation", "end", "cut", "log"])
+  @Test(arguments: ["first", "middle", "last", "front", "generation", "saved", "end", "cut", "log"])
   func whatCannotBeReadIsSaidAndKept(_ damage: String) throws {
     let folder = try TemporaryFolder()
     let script = try Script(folder.file("r.lbsample"))
@@ -339,7 +326,9 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     case "front": bytes[ends[1] - endBytes] ^= 1
     // It would seem to be of a newer generation, and the others to be left from earlier ones.
     case "generation": bytes[ends[1] - endBytes + 17] ^= 1
-    case "end": bytes[ends[3] - 1] ^= 128
+    // Rows would seem to be missing in front of it.
+    case "saved": bytes[ends[3] - endBytes + 47] ^= 1
+    case "end": bytes[ends[3] - endBytes + 1] ^= 128
     case "cut": bytes.removeLast(bytes.count - ends[2] + endBytes)
     default: #expect(unsafe unlink(path + "-wal") == 0)
     }
@@ -356,8 +345,147 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     #expect(try SmallFile.read(path + "-tail.damaged") == bytes)
     reader = try RunReader(path: path)
     defer { reader.close() }
-    let frames = ["log": 0, "end": 60][damage] ?? 40
+    let frames = ["log": 0, "end": 60, "saved": 60][damage] ?? 40
     #expect(try reader.damageOfTail() == nil && reader.frameCount() == frames)
+    let warnings = try reader.result().warnings
+    #expect(warnings.count == 1 && warnings[0].contains("of the last samples cannot be read"))
+    #expect(!warnings[0].contains("in front of the last ones"), "\(warnings)")
+  }
+
+  /// What was kept of an earlier kill is not replaced, and nothing that is said to be kept goes.
+  @Test func aDamagedTailStaysBesideAnEarlierOne() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    try script.frames(20)
+    try script.commit()
+    let path = try copied(script.writer.path, to: folder, "killed.lbsample")
+    script.writer.close()
+    var bytes = try SmallFile.read(path + "-tail")
+    bytes[100] ^= 1
+    try Data(bytes).write(to: URL(fileURLWithPath: path + "-tail"))
+    try Data([1, 2]).write(to: URL(fileURLWithPath: path + "-tail.damaged"))
+    try leaveToEarlierBoot(path)
+    var reader = try RunReader(path: path)
+    #expect(try reader.finishIfAbandoned())
+    #expect(reader.damage?.hasSuffix("kept in \(path)-tail") == true, "\(reader.damage ?? "")")
+    reader.close()
+    reader = try RunReader(path: path)
+    #expect(try reader.damageOfTail() == nil, "it is said once")
+    reader.close()
+    #expect(try SmallFile.read(path + "-tail") == bytes)
+    #expect(try SmallFile.read(path + "-tail.damaged") == [1, 2])
+  }
+
+  /// After a power failure the log may end in front of rows that the tail continues. Rows of an
+  /// earlier session, whose clock may have been ahead, are none of those.
+  @Test(arguments: [false, true])
+  func samplesThatAreMissingInFrontOfTheTailAreSaid(_ isResumed: Bool) throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    try script.frames(20)
+    try script.commit()
+    // With the layout and no sample in a row.
+    let path = try copied(script.writer.path, to: folder, "lost.lbsample")
+    try script.commit(end: true)
+    try script.frames(30, bracket: 2)
+    try script.commit()
+    let whole = try copied(script.writer.path, to: folder, "whole.lbsample")
+    try FileManager.default.removeItem(atPath: path + "-tail")
+    try FileManager.default.copyItem(atPath: whole + "-tail", toPath: path + "-tail")
+    script.writer.close()
+    if isResumed {
+      try DatabaseQueue(path: path).write {
+        try $0.execute(
+          sql: """
+            INSERT INTO session VALUES (2, 'earlier');
+            INSERT INTO chunk (kind, stream, epoch, bracket, rows, first_ns, last_ns, checksum,
+                data, session)
+              VALUES (1, 0, 1, 9, 0, 1, 9000000000000000, 0, x'', 1);
+            """)
+      }
+    }
+    for (file, count) in [(path, 30), (whole, 50)] {
+      try leaveToEarlierBoot(file)
+      var reader = try RunReader(path: file)
+      #expect(try reader.finishIfAbandoned())
+      let isSaid = reader.damage?.contains("in front of the last ones cannot be read") ?? false
+      #expect(isSaid == (file == path))
+      reader.close()
+      reader = try RunReader(path: file)
+      defer { reader.close() }
+      #expect(try reader.frameCount() == count)
+      #expect(try reader.result().warnings.count == (file == path ? 1 : 0), "it is still said")
+      #expect(try reader.damageOfTail() == nil)
+    }
+    #expect(!directoryEntries(folder.path).contains { $0.contains("-tail") })
+  }
+
+  /// The removal of a tail whose rows have been flushed may be lost, and half of it with that.
+  @Test func whatIsLeftOfTheTailOfAnEndedRunIsNoLoss() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    try script.frames(20)
+    try script.commit()
+    var bytes = try SmallFile.read(script.writer.path + "-tail")
+    bytes[bytes.count / 2] ^= 1
+    try script.commit(end: true)
+    var result = RunResult(
+      runID: script.writer.runID, name: "tail", kind: "sample", startUnixNanoseconds: 5)
+    result.status = .completed
+    try script.writer.finish(result)
+    let path = script.writer.path
+    #expect(directoryEntries(folder.path) == ["r.lbsample"])
+    try Data(bytes).write(to: URL(fileURLWithPath: path + "-tail"))
+    let reader = try RunReader(path: path)
+    #expect(try reader.damageOfTail() == nil)
+    reader.close()
+    #expect(directoryEntries(folder.path) == ["r.lbsample"])
+    #expect(try script.isSeen(in: path, count: 20))
+  }
+
+  /// Earlier versions wrote five words in front of a batch, and a sum of its messages alone.
+  @Test func theTailOfAnEarlierVersionIsRead() throws {
+    let folder = try TemporaryFolder()
+    let script = try Script(folder.file("r.lbsample"))
+    try script.layout(columns: 100)
+    for _ in 0..<2 {
+      try script.frames(20)
+      try script.commit()
+    }
+    let path = try copied(script.writer.path, to: folder, "old.lbsample")
+    script.writer.close()
+    let bytes = try SmallFile.read(path + "-tail")
+    var words = [UInt64](repeating: 0, count: bytes.count / 8)
+    for (place, byte) in bytes.enumerated() {
+      words[place / 8] |= UInt64(byte) << UInt64(place % 8 * 8)
+    }
+    var old: [UInt64] = []
+    var place = 0
+    while place < words.count {
+      let body = words[place + 6..<place + 6 + Int(words[place + 3])]
+      defer { place = body.endIndex }
+      // There was none at the end.
+      guard !body.isEmpty else { continue }
+      var sum: UInt64 = 0x9E37_79B9_7F4A_7C15
+      for word in body {
+        sum = (sum ^ word) &* 0xFF51_AFD7_ED55_8CCD
+        sum ^= sum >> 32
+      }
+      let magic: UInt64 = 0x3154_424C
+      old.append(contentsOf: [magic] + words[place + 1...place + 3])
+      old.append(sum)
+      old.append(contentsOf: body)
+    }
+    var data = Data()
+    for word in old {
+      for byte in 0..<8 { data.append(UInt8(truncatingIfNeeded: word >> UInt64(byte * 8))) }
+    }
+    try data.write(to: URL(fileURLWithPath: path + "-tail"))
+    #expect(try script.isSeen(in: path, count: 40))
+    #expect(try RunReader(path: path).damageOfTail() == nil)
   }
 
   @Test func withoutATailTheRowsAreWritten() throws {
