@@ -83,7 +83,7 @@ struct Command {
     var copies = programs
     copies["lbsample"] = Self.path
     for (name, path) in copies {
-      try FileManager.default.copyItem(atPath: path, toPath: folder.file(name))
+      try Self.copy(path, to: folder.file(name))
     }
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")
@@ -93,14 +93,17 @@ struct Command {
         "--bounding-set=-all", folder.file("lbsample"),
       ] + arguments.map { $0.hasPrefix("@") ? folder.file(String($0.dropFirst())) : $0 }
     process.environment = ["PATH": "/usr/bin:/bin", "HOME": folder.path]
-    let outcome = try Self.run(process)
-    // A child of another test may still hold the copies open for writing (ETXTBSY).
-    guard outcome.code == 126 else { return outcome }
-    usleep(200_000)
-    let again = Process()
-    (again.executableURL, again.arguments) = (process.executableURL, process.arguments)
-    again.environment = process.environment
-    return try Self.run(again)
+    return try Self.run(process)
+  }
+
+  /// Copies a program. By a process of its own: what another test starts meanwhile would inherit a
+  /// copy that is open for writing here, and no such program can be executed (ETXTBSY).
+  static func copy(_ program: String, to path: String) throws {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/cp")
+    process.arguments = ["--", program, path]
+    let outcome = try run(process)
+    #expect(outcome.code == 0, "\(program) is not copied to \(path)")
   }
 
   private static func run(_ process: Process) throws -> Outcome {

@@ -237,7 +237,7 @@ import Testing
     chmod777(command.folder.path)
     // The build folder may be root's own: the user gets a copy of the command.
     let copy = command.folder.file("lbsample")
-    try FileManager.default.copyItem(atPath: Command.path, toPath: copy)
+    try Command.copy(Command.path, to: copy)
     let script = "'\(copy)' --cpu --net --interval 10ms --count 3 && '\(copy)' run -- true"
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/setpriv")

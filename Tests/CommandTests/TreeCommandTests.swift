@@ -263,7 +263,7 @@ import Testing
     let command = try Command()
     _ = unsafe chmod(command.folder.path, 0o755)
     let copy = command.folder.file("lbsample")
-    try FileManager.default.copyItem(atPath: Command.path, toPath: copy)
+    try Command.copy(Command.path, to: copy)
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/usr/bin/unshare")
     let script = """
