@@ -1,10 +1,11 @@
-// Attacks the command as hostile users, files and hosts would: `attack LBSAMPLE [TRIES [SEED [ONLY]]]`.
+// Attacks the command as hostile users, files and hosts would:
+// `attack LBSAMPLE [TRIES [SEED [ONLY]]]`.
 //
 // Of each kind every case that is written down is tried, and TRIES siblings of them, which SEED
 // makes. A try has a limit of time; no signal may end the command, a failure may not end with 0,
 // what is guarded stays, nothing is left behind, and nothing that is said has control characters.
-// Prints a line a kind, each try that failed with its script and with what repeats it, and ends with
-// 1 where there was one. ONLY is a kind, or KIND:CASE. `helper` is what cases call.
+// Prints a line a kind, each try that failed with its script and with what repeats it, and ends
+// with 1 where there was one. ONLY is a kind, or KIND:CASE. `helper` is what cases call.
 
 import Glibc
 import LinuxSystem

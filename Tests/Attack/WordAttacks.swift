@@ -35,7 +35,7 @@ enum WordAttacks {
       any --cpu -i 10ms --count 1 --require "$name" --log-file log
       any run --plan "$name" --input "$name" -- "$name"
       any config check "$name"
-      any arm --control "/nowhere/$name" --cpu
+      any arm --control "$D/none/$name" --cpu
       absent executed
       """
   }
@@ -121,7 +121,7 @@ enum WordAttacks {
 
   private static let operands = [
     "", "0", "1", "3", "-1", "18446744073709551615", "1e30", "nan", "10ms", "1ns", "0s", "1h", "x",
-    "csv", "ndjson", "f", "/dev/full", "/dev/zero", ".", "..", "/nowhere/x", "auto", "0-99999",
+    "csv", "ndjson", "f", "/dev/full", "/dev/zero", ".", "..", "none/x", "auto", "0-99999",
     "a=1", "a=1,2", "=", "n=1:9:0", "ci<=1%", "0%", "100%", "self", "cycles", "{cycles}", "lo",
     "any",
     "*", "[", "(", "a=(", "m=x([0-9]+)", "jobs[0].x", "last", "echo", "fifo:99", "aslr=9", "empty",

@@ -1,4 +1,4 @@
-# Names that anybody may choose, on a terminal, in a file, in a message. LIMIT 20
+# Names that anybody may choose, on a terminal, in a file, in a message. LIMIT 30
 
 ESCAPE=$'\e]0;owned\a' LINES_=$'x\n2026-01-01 00:00:00 info run.end: forged' DELETE=$'a\x7fb' \
   BROKEN=$'\xff\xfe'
@@ -7,7 +7,7 @@ BIDI=$'\xe2\x80\xaeabc' CSI=$'\xc2\x9b31m' COMBINING=$'a,\xcc\x81b' QUOTE=$'q"\x
 all() {
   local name
   for name in "$ESCAPE" "$LINES_" "$BIDI" "$CSI" "$DELETE" "$BROKEN" "$COMBINING" "$QUOTE" '../../x' \
-    '-n' '=1+1' '$(touch executed)' '`touch executed`' "'; touch executed; '" ''; do
+    '-n' '$(touch executed)' "'; touch executed; '" ''; do
     "$@" "$name"
   done
 }
@@ -60,15 +60,11 @@ case_message() {
     any --only "$1" --cpu --count 1 -i 10ms
     any --cpu --require "$1"
     any "--$1"
-    any "$1"
     any run --plan "$1"
-    any --perf "$1" --count 1 -i 10ms
     any --cgroup "$1" --count 1 -i 10ms
     any run --metric "$1=x([0-9])" -- echo x1
-    any run --metric "a=$1" -- echo x1
-    any arm --cpu --control "/nowhere/$1"
+    any arm --cpu --control "$D/none/$1"
     any run --input "$1" --log-file log -- true
-    any approve "$1"
   } 2>&1
   all one
   absent executed

@@ -93,8 +93,10 @@ released() {
   wait ${helpers:-} 2>/dev/null
   helpers=
 }
-# as_nobody COMMAND…: as a user without any privilege, by setresuid(2).
-as_nobody() { setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all "$@"; }
+# as_nobody COMMAND…: as a user without any privilege, by setresuid(2). In the background $nobody, which
+# is one process with the command, is what can be ended.
+nobody="setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all"
+as_nobody() { $nobody "$@"; }
 # victim: a file of ours that nothing may change.
 victim() {
   mkdir -p guarded

@@ -20,7 +20,7 @@ case_home_is_empty() {
 }
 case_home_is_relative_or_odd() {
   unset XDG_DATA_HOME XDG_CONFIG_HOME
-  for home in relative /dev/null /nowhere/x $'\xff'; do HOME=$home any run -- true; done
+  for home in relative /dev/null "$D/none/x" $'\xff'; do HOME=$home any run -- true; done
   HOME=$D/home XDG_DATA_HOME= any run -- true
   HOME=$D/home XDG_DATA_HOME=relative any run -- true
 }

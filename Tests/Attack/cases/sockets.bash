@@ -29,7 +29,7 @@ case_nothing_that_is_there_is_replaced() {
   ln -s guarded/none dangling
   mkdir folder
   mkfifo fifo
-  for path in guarded/victim link dangling folder fifo /dev/null /nowhere/s guarded/victim/s ''; do
+  for path in guarded/victim link dangling folder fifo /dev/null none/s guarded/victim/s ''; do
     bad arm --control "$path" --cpu
   done
   bad arm --control "$(printf %0200d 0)" --cpu
@@ -89,7 +89,7 @@ case_odd_requests() {
     '{"request":"start","label":"\xff"}\n' '{"request":"start"}\n{"request":"start"}\n' \
     '{"request":"start","label":"half' '\xff\xfe\x00\x01\n' '{"request":"\\ud800"}\n' \
     '{"request":"status","x":{"y":[1,2,{"z":null}]}}\n'; do
-    ask "$text" s 0.1
+    ask "$text" s 0.05
   done
   { head -c 5000 /dev/zero | tr '\0' '['; echo; } | $HELPER send s 0.2 >answers
   head -c 1000000 /dev/urandom | $HELPER send s 0.2 >answers

@@ -58,7 +58,7 @@ case_configuration_is_swapped() {
   chown 65534:65534 d theirs.conf
   (
     cd d
-    as_nobody bash -c 'while :; do
+    $nobody bash -c 'while :; do
       ln -sfn ../ours.conf collectors.conf; cp ../theirs.conf x; mv -f x collectors.conf
     done' &
     swapper=$!
@@ -94,7 +94,7 @@ case_configuration_in_a_directory_of_all() {
 case_resumed_by_root() {
   root
   mkdir -m 1777 shared
-  as_nobody env HOME=/nonexistent "$LB" run --runs-dir shared -r 5 --name theirs -- \
+  HOME=/nonexistent $nobody "$LB" run --runs-dir shared -r 5 --name theirs -- \
     sh -c "id -u >>$D/shared/who; sleep 0.3" 2>/dev/null >/dev/null &
   pid=$!
   until_ test -e shared/who
