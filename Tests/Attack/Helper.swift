@@ -19,12 +19,12 @@ enum Helper {
   private static func listen(_ path: String) throws {
     let socket = try ControlSocket(path: path)
     // The fifth waits for ever: the queue takes four and one.
-    for _ in 0..<8 { Thread.detachNewThread { connect(path) } }
+    for _ in 0..<8 { Thread.detachNewThread { Self.occupy(path) } }
     wait(seconds: 60)
     withExtendedLifetime(socket) {}
   }
 
-  private static func connect(_ path: String) {
+  private static func occupy(_ path: String) {
     guard let connection = try? ControlConnection(to: path) else { return }
     wait(seconds: 60)
     withExtendedLifetime(connection) {}

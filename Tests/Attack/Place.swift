@@ -20,12 +20,12 @@ struct Place {
   let lanes: Int
   /// Times the limit of each try: for a host that is busy, or a command that is checked as it runs.
   let patience: Int
-  private let folder: TemporaryFolder
+  private let root: TemporaryFolder
 
   /// Makes what tries need with the command at `path`.
   init(lbsample path: String) throws {
     let folder = try TemporaryFolder()
-    self.folder = folder
+    root = folder
     let sources = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
     cases = sources.appendingPathComponent("cases").path
     helper = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().path
@@ -66,7 +66,7 @@ struct Place {
 
   /// A new folder of this name for a try.
   func folder(_ name: String) throws -> String {
-    let path = folder.file("tries/\(name)")
+    let path = root.file("tries/\(name)")
     try FileManager.default.createDirectory(
       atPath: path + "/work", withIntermediateDirectories: true)
     for one in [path, path + "/work"] { _ = unsafe chmod(one, 0o755) }

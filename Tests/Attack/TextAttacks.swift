@@ -58,7 +58,7 @@ enum TextAttacks {
       try Data(bytes).write(to: URL(fileURLWithPath: "\(folder)/\(name)"))
     }
     let words = bytes.map { byte in
-      (32..<127).contains(byte) && ![34, 36, 39, 92, 96].contains(byte)
+      (32..<127).contains(byte) && ![34, 36, 37, 39, 92, 96].contains(byte)
         ? String(UnicodeScalar(byte)) : "\\" + octal(byte)
     }
     return """

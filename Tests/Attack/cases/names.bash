@@ -59,7 +59,7 @@ case_message() {
     any config check "$1"
     any --only "$1" --cpu --count 1 -i 10ms
     any --cpu --require "$1"
-    any "--$1"
+    any "--x$1"
     any run --plan "$1"
     any --cgroup "$1" --count 1 -i 10ms
     any run --metric "$1=x([0-9])" -- echo x1
