@@ -28,12 +28,11 @@ case_name_of_a_run() {
 }
 case_label_and_environment() {
   one() {
-    any run --label "k=$1" --env "V=$1" --parameter "p=$1" -- sh -c ': "{p}"; printf %s "$V" >v'
+    any run --label "k=$1" --env "V=$1" --parameter "p=$1" -- sh -c 'printf %s "$V" >v' _ "{p}"
     any runs show last
     any runs show --format json last >r.json
     any runs show --format yaml last >r.yaml
-    any run --label "$1=v" -- true
-    any run --env "$1=v" -- true
+    any run --label "$1=v" --env "$1=v" -- true
   }
   all one
   absent executed
