@@ -13,7 +13,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
   -Xlinker -L$(STATIC) $(TRAITS)
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa fuzz stops power-loss simulate simulate-address setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
+.PHONY: sample build test test-numa fuzz attack stops power-loss simulate simulate-address setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
   coverage examples
 
 sample: build
@@ -33,10 +33,23 @@ test-numa: build
 	swift build $(SWIFT_FLAGS) --product workload
 	Scripts/test-numa $(BINARY)
 
-# Every grammar of a kernel text under libFuzzer and the address sanitizer.
+# Every grammar and decoder under libFuzzer and the address sanitizer: SECONDS_EACH, or as often as EXECUTIONS
+# says (a number, or `each` for the number that is a target's own). TARGETS are some of them by name.
 SECONDS_EACH ?= 60
-fuzz:
-	Scripts/fuzz $(SECONDS_EACH)
+EXECUTIONS ?=
+TARGETS ?=
+fuzz: build
+	Scripts/fuzz "$(SECONDS_EACH)" "$(EXECUTIONS)" $(TARGETS)
+
+# Hostile users, files and hosts against the release binary: every case in Tests/Attack, and of each kind TRIES
+# others that SEED makes. ONLY is a kind, or KIND:CASE; PATIENCE times the limits of time, for a busy host.
+TRIES ?= 100
+SEED ?= 1
+ONLY ?=
+PATIENCE ?= 1
+attack: build
+	swift build $(SWIFT_FLAGS) --product attack
+	PATIENCE=$(PATIENCE) .build/release/attack $(BINARY) $(TRIES) $(SEED) $(ONLY)
 
 # Runs that are stopped at random moments leave nothing behind.
 STOPS ?= 200

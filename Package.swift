@@ -119,6 +119,11 @@ let package = Package(
       // What the tests run and the users never see.
       .executableTarget(name: "workload", path: "Tests/Workload"),
       .executableTarget(
+        name: "attack",
+        dependencies: [
+          "LinuxSystem", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+        ], path: "Tests/Attack", exclude: ["cases"]),
+      .executableTarget(
         name: "simulate", dependencies: ["LinuxSystem", "TestSupport"], path: "Tests/Simulation"),
       .executableTarget(
         name: "brackets",

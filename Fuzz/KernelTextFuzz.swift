@@ -1,4 +1,10 @@
 // Compiled into one module with Sources/KernelText by Scripts/fuzz.
+import Glibc
+
+/// The number of the grammar that is fuzzed alone (LBSAMPLE_GRAMMAR), that of texts of processes
+/// behind the last one; nil where the input picks it.
+private let chosen = getenv("LBSAMPLE_GRAMMAR").flatMap { Int(String(cString: $0)) }
+private let grammars = 31
 
 /// The first byte picks the grammar, the second where the text that is learnt ends; what follows is
 /// read by its shape. Nothing may trap, a text must be read by the shape learnt from it, and each
@@ -10,11 +16,13 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
   guard bytes.count > 2 else { return 0 }
   let body = Array(bytes[2...])
   let cut = body.count * Int(bytes[1]) / 255
-  readByPlace(body)
+  if chosen ?? grammars == grammars { readByPlace(body) }
+  if chosen == grammars { return 0 }
+  let grammar = chosen ?? Int(bytes[0])
   let (first, second) = (Array(body[..<cut]), Array(body[cut...]))
   do throws(KernelTextError) {
     let text = KernelText(first.span)
-    let holes = try learn(text, Int(bytes[0]))
+    let holes = try learn(text, grammar)
     let template = TextTemplate(text, holes: holes)
     let memory = template.memory()
     let values = slowly(text, holes)
@@ -29,7 +37,7 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
       guard let next = read(second, template, memory) else { return 0 }
       let other = KernelText(second.span)
       var named: [String: UInt64] = [:]
-      for (name, value) in slowly(other, try learn(other, Int(bytes[0]))) { named[name] = value }
+      for (name, value) in slowly(other, try learn(other, grammar)) { named[name] = value }
       for (name, value) in zip(values.map(\.name), next) { precondition(named[name] == value) }
     }
   } catch {
@@ -113,7 +121,7 @@ private func readByPlace(_ bytes: [UInt8]) {
 }
 
 private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> [TextHole] {
-  switch which % 31 {
+  switch which % grammars {
   case 0: try TextFormat.stat(text)
   case 1: try TextFormat.interfaces(text)
   case 2: try TextFormat.list(text)

@@ -209,7 +209,7 @@ struct ArmCommand: ParsableCommand {
   }
 
   /// One JSON object a line, either way.
-  private static let language = ControlServer.Language(
+  static let language = ControlServer.Language(
     read: { bytes throws(LBError) in
       let request: Request
       do {

@@ -6,8 +6,8 @@ import TOMLKit
 /// A TOML file with its text.
 ///
 /// The parser is of C++ and its texts are C strings: it ends a file at the first NUL byte, cuts a
-/// string at an escaped one, and ends the process where keys nest too deep. So the text is looked
-/// at before it gets it.
+/// string at an escaped one, and ends the process where keys nest too deep or a header has no name.
+/// So the text is looked at before it gets it.
 struct TOMLFile {
   /// Bytes that a file may have.
   static let limit = 1 << 20
@@ -161,6 +161,7 @@ struct TOMLScan {
   private mutating func openBracket(isTable: Bool) throws(Failure) {
     if isKey, open.isEmpty {
       // The second bracket of a header's two is nothing new.
+      if !isHeader { try checkHeader() }
       isHeader = true
       return
     }
@@ -168,6 +169,30 @@ struct TOMLScan {
     try check(depth)
     open.append(Bracket(isTable: isTable, depth: depth))
     if isTable { beginKey() } else { isKey = false }
+  }
+
+  /// Whether a name follows a header's first bracket. At a bracket that closes it, one that stands
+  /// apart and the end of the file the parser says what is wrong; anything else is an assertion of
+  /// it, which ends the process.
+  private func checkHeader() throws(Failure) {
+    var next = place
+    if next < bytes.count, bytes[next] == UInt8(ascii: "[") { next += 1 }
+    while next < bytes.count, [UInt8(ascii: " "), UInt8(ascii: "\t")].contains(bytes[next]) {
+      next += 1
+    }
+    guard next < bytes.count else { return }
+    switch bytes[next] {
+    case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+      UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
+      UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "]"):
+      return
+    case UInt8(ascii: "[") where bytes[place] != UInt8(ascii: "["): return
+    default:
+      throw Failure(
+        line: line,
+        reason: "no name behind the bracket: write [name], or [\"name\"] where it has other "
+          + "characters than letters, digits, _ and -")
+    }
   }
 
   private mutating func closeBracket() {

@@ -179,7 +179,8 @@ import Testing
     }
   }
 
-  /// The parser would end the file or a text at a NUL byte, and itself where names nest too deep.
+  /// The parser would end the file or a text at a NUL byte, and itself where names nest too deep or
+  /// a header has none.
   @Test(
     arguments: [
       (
@@ -196,6 +197,15 @@ import Testing
       ("[[\(names(129))]]", 1, "more than 256 deep"),
       ("x = \(String(repeating: "[", count: 1000))", 1, "more than 256 deep"),
       ("x = {\(names(200)) = {\(names(200)) = 1}}", 1, "more than 256 deep"),
+      ("[[[", 1, "no name behind the bracket"),
+      ("\n[#]", 2, "no name behind the bracket"),
+      ("[ .a]", 1, "no name behind the bracket"),
+      ("[[\tü]]", 1, "no name behind the bracket"),
+      ("[\n]", 1, "no name behind the bracket"),
+      ("a = 1\n[[{", 2, "no name behind the bracket"),
+      ("[ [a]]", 1, "not TOML"),
+      ("[ ]", 1, "not TOML"),
+      ("[[", 1, "not TOML"),
     ] as [(String, Int, String)])
   func textThatTheParserMustNotGetIsRefused(_ text: String, _ line: Int, _ words: String) throws {
     let command = try Command()

@@ -160,7 +160,7 @@ import Testing
     where !folder.hasSuffix(".swift") {
       #expect(readme.contains("| `\(folder.lowercased())` |"), "no row for \(folder)")
     }
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
       let parts = try Self.text(document).components(separatedBy: "](").dropFirst()
       for part in parts {
         let target = String(part.prefix { $0 != ")" && $0 != "#" })
@@ -185,5 +185,32 @@ import Testing
       }
     }
     #expect(count > 50)
+  }
+
+  /// What SECURITY.md promises is held by the test that it names: a function, or KIND:CASE of
+  /// `make attack`.
+  @Test func everyPromiseNamesATestThatIsThere() throws {
+    let sources = try Self.files(below: "Tests", suffix: ".swift").map(Self.text)
+      .joined(separator: "\n")
+    var count = 0
+    for row in try Self.text("SECURITY.md").split(separator: "\n") where row.hasPrefix("| ") {
+      let cells = row.split(separator: "|")
+      guard cells.count == 2, cells[1].contains("`") else { continue }
+      for (index, name) in cells[1].split(separator: "`", omittingEmptySubsequences: false)
+        .enumerated() where index % 2 == 1
+      {
+        count += 1
+        let parts = name.split(separator: ":").map(String.init)
+        guard parts.count == 2 else {
+          #expect(sources.contains("func \(name)("), "no test is called \(name)")
+          continue
+        }
+        let cases = try Self.text("Tests/Attack/cases/\(parts[0]).bash")
+        #expect(
+          cases.contains("case_\(parts[1])()") || sources.contains("\"\(parts[1])\","),
+          "no case is called \(name)")
+      }
+    }
+    #expect(count > 25)
   }
 }

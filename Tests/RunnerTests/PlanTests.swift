@@ -48,6 +48,19 @@ private func resolve(
     #expect(pinned.specifications.allSatisfy { $0.repetitions == 1 }, "the command line has it")
   }
 
+  /// A short file may have a mistake in each of a hundred thousand phases.
+  @Test(arguments: ["strict", "soft"]) func mistakesWithoutEndAreToldInPart(_ word: String) {
+    let nameless = PlanValue.table(["command": "x"])
+    let phases = PlanValue.list(Array(repeating: nameless, count: 20_000))
+    let plan = RunPlan(settings: ["validate": .text(word), "phase": phases])
+    let problems = resolve(plan).problems
+    #expect(problems.count >= PlanProblems.most)
+    #expect(problems.first?.contains("a phase needs a name") == true)
+    guard word == "strict" else { return }
+    #expect(problems.count == PlanProblems.most)
+    #expect(problems.last?.contains("more problems may follow") == true)
+  }
+
   @Test(
     arguments: [
       (["phase": [["name": "a", "kind": "comand", "command": "x"]]], "did you mean command?"),

@@ -14,24 +14,37 @@ package final class PlanProblems {
   /// Parameters that were put into some text.
   package var usedParameters = Set<String>()
 
+  /// Those of `all` and of `forgiven`, to find one among many.
+  private var (known, knownForgiven) = (Set<PlanProblem>(), Set<PlanProblem>())
+
   /// None yet.
   package init() {}
 
   /// Characters of a message: a value that somebody wrote may have many more.
   private static let limit = 1000
+  /// Problems that are told. A short file may have a hundred thousand, and each takes time.
+  package static let most = 1000
+
+  /// Whether no more are told: nothing behind is worth a look.
+  package var isFull: Bool { all.count >= Self.most }
 
   /// Adds one, in one line, whatever the values that it names hold.
   package func add(_ place: String, _ message: String) {
+    guard !isFull else { return }
     let line = message.lines.joined(separator: "\\n")
     let problem = PlanProblem(place: place, message: line.shortened(to: Self.limit))
-    if !all.contains(problem) { all.append(problem) }
+    if known.insert(problem).inserted { all.append(problem) }
+    if all.count == Self.most - 1 {
+      all.append(PlanProblem(place: "", message: "more problems may follow: these are the first"))
+    }
   }
 
   /// Forgives all but the first `count`; gives what they are, in words.
   func forgive(behind count: Int) -> String {
-    let fresh = all[count...]
+    let fresh = Array(all[count...])
     all.removeLast(fresh.count)
-    forgiven += fresh.filter { !forgiven.contains($0) }
+    known.subtract(fresh)
+    forgiven += fresh.filter { knownForgiven.insert($0).inserted }
     return fresh.map(\.message).joined(separator: "; ")
   }
 

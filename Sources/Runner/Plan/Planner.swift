@@ -217,6 +217,7 @@ package final class Planner {
       }
     }
     return list.flatMap { one -> [PhaseNode] in
+      if problems.isFull { return [] }
       guard let name = one.values["name"]?.plain, spares.contains(name) else {
         return nodes(one, among: list, scope)
       }

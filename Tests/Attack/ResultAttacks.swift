@@ -1,0 +1,279 @@
+import Foundation
+import TestSupport
+
+/// Result files that somebody changed: through SQL, or their bytes.
+enum ResultAttacks {
+  /// Statements that once ended the command, had it write where it should not, or never end.
+  private static let statements: [(name: String, sql: String)] = [
+    ("brackets", "UPDATE attempt SET bracket = 1"),
+    ("repetition", "UPDATE repetition SET number = -1"),
+    ("median", "UPDATE summary SET median = 1e30, unit = 'ns'"),
+    ("infinity", "UPDATE summary SET median = 9e999; UPDATE metric SET value = -9e999"),
+    ("ledger", "UPDATE ledger SET on_time = -1, late = -1, deadlines = 9223372036854775807"),
+    (
+      "gaps",
+      """
+      UPDATE ledger SET collectors =
+        replace(collectors, '"gaps":{}', '"gaps":{"absent":18446744073709551615,"denied":5}')
+      """
+    ),
+    (
+      "steps",
+      """
+      UPDATE run SET kind = 'sample';
+      UPDATE ledger SET collectors =
+        replace(collectors, '"stepsBack":0', '"stepsBack":18446744073709551615')
+      """
+    ),
+    (
+      "overhead",
+      """
+      UPDATE run SET kind = 'sample';
+      UPDATE overhead SET sampling_ns = '[18446744073709551615,18446744073709551615]'
+      """
+    ),
+    ("chunk_id", "UPDATE chunk SET id = -id"),
+    ("first", "UPDATE chunk SET first_ns = -1"),
+    (
+      "denominator",
+      #"UPDATE layout SET definition = replace(definition, '"denominator":1', '"denominator":0')"#
+    ),
+    (
+      "numerator",
+      """
+      UPDATE layout SET definition =
+        replace(definition, '"numerator":1', '"numerator":18446744073709551615')
+      """
+    ),
+    (
+      "fields",
+      "UPDATE record_schema SET definition = json_set(definition, '$.fields', json('[]'))"
+    ),
+    ("path_as_id", "UPDATE run SET id = '../victim/sub'"),
+    ("parent_as_id", "UPDATE run SET id = '..'"),
+    ("option_as_id", "UPDATE run SET id = '--add-file=/etc/hostname'"),
+    ("list_as_id", "UPDATE run SET id = '-T/etc/passwd'"),
+    ("version_as_id", "UPDATE run SET id = '--version'"),
+    ("host_as_id", "UPDATE run SET id = 'host:x'"),
+    ("parent_as_phase", "UPDATE phase SET name = '..'"),
+    ("path_as_phase", "UPDATE phase SET name = '../../out'"),
+    (
+      "path_as_collector",
+      #"UPDATE layout SET definition = json_set(definition, '$.collector', '/../../../evil')"#
+    ),
+    (
+      "endless_view",
+      """
+      ALTER TABLE run RENAME TO r_;
+      CREATE VIEW run AS WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x)
+        SELECT r_.* FROM r_, x WHERE n < 0
+      """
+    ),
+    (
+      "rows_without_end",
+      """
+      DROP TABLE host;
+      CREATE VIEW host AS WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x)
+        SELECT n AS position, 'a' || n AS name, 'b' AS value FROM x
+      """
+    ),
+    (
+      "trigger",
+      """
+      CREATE TRIGGER t AFTER UPDATE ON run BEGIN
+        INSERT INTO journal (unix_ns, level, kind, message)
+          WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x)
+          SELECT n, 'info', 'x', printf('%.*c', 1000, 'x') FROM x;
+      END;
+      UPDATE run SET status = 'running', boot_id = 'x'
+      """
+    ),
+    (
+      "long_names",
+      """
+      UPDATE phase SET name = printf('%.*c', 100000000, 'x');
+      UPDATE host SET value = printf('%.*c', 1000000, 'y')
+      """
+    ),
+    (
+      "names",
+      """
+      UPDATE run SET name = char(27) || ']0;owned' || char(7) || char(8238) || char(155) || '31m';
+      UPDATE host SET value = char(27) || '[2J' || char(13);
+      UPDATE journal SET message = 'x' || char(10) || '2026-01-01 00:00:00 info run.end: forged';
+      UPDATE label SET value = char(0) || char(127) || cast(x'fffe' AS TEXT)
+      """
+    ),
+    ("no_rows", "DELETE FROM run"),
+    (
+      "two_runs",
+      """
+      CREATE TEMP TABLE other AS SELECT * FROM run;
+      UPDATE other SET id = 'other';
+      INSERT INTO run SELECT * FROM other
+      """
+    ),
+    ("no_anchor", "DELETE FROM anchor"),
+    ("no_layout", "DELETE FROM layout"),
+    ("version", "PRAGMA user_version = 1000000"),
+    ("no_version", "PRAGMA user_version = 0"),
+    ("foreign_schema", "CREATE TABLE evil (a); CREATE INDEX evil_a ON evil (a)"),
+    ("alive", "UPDATE run SET status = 'running', pid = 1, boot_id = 'x'"),
+    ("waiting", "UPDATE run SET status = 'waiting', pid = -1, pid_start = -1"),
+    (
+      "many_repetitions",
+      """
+      WITH RECURSIVE x(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM x WHERE n < 21000)
+        INSERT INTO repetition (id, phase_id, number, warm_up, status)
+        SELECT n, 1, n, 0, 'completed' FROM x;
+      INSERT INTO attempt (id, repetition_id, number, bracket, status, wall_ns)
+        SELECT id, id, 1, id, 'completed', 1000 FROM repetition WHERE id >= 1000
+      """
+    ),
+  ]
+
+  /// What is written down.
+  static var cases: [(name: String, make: Kind.Maker)] {
+    statements.map { one in
+      (name: one.name, make: { _, folder, place in try changed(folder, place, one.sql) })
+    }
+  }
+
+  private static func copy(_ folder: String, _ place: Place) throws -> String {
+    let path = folder + "/run.lbsample"
+    try FileManager.default.copyItem(atPath: place.base + "/run.lbsample", toPath: path)
+    return path
+  }
+
+  private static func changed(_ folder: String, _ place: Place, _ sql: String) throws -> String {
+    try ResultFile(copy(folder, place)).execute(sql)
+    let lines = sql.split(separator: "\n").map { "# \($0)" }
+    return (lines + ["read_all"]).joined(separator: "\n")
+  }
+
+  /// Another one: some column has another value, or some bytes are others.
+  static func sibling(
+    _ chance: inout SeededGenerator, _ folder: String, _ place: Place
+  ) throws -> String {
+    if chance.chance(0.3) { return try damaged(&chance, folder, place) }
+    let columns = try ResultFile(place.base + "/run.lbsample").columns()
+    var sql: [String] = []
+    for _ in 0...chance.below(3) {
+      let (table, column) = chance.pick(columns)
+      let places = try ResultFile(place.base + "/run.lbsample").places(table, column)
+      let value = chance.pick(values)
+      let quoted = "\"\(column)\""
+      if !places.isEmpty, chance.chance(0.7) {
+        let inner = chance.pick(places).split(separator: "'").joined(separator: "''")
+        let member = chance.pick(members)
+        sql.append(
+          "UPDATE \(table) SET \(quoted) = json_set(\(quoted), '\(inner)', json('\(member)'))")
+      } else if chance.chance(0.1) {
+        let other = chance.pick(columns)
+        let found = "(SELECT \"\(other.column)\" FROM \(other.table) LIMIT 1)"
+        sql.append("UPDATE \(table) SET \(quoted) = \(found)")
+      } else if chance.chance(0.1) {
+        sql.append("DELETE FROM \(table)")
+      } else {
+        sql.append("UPDATE \(table) SET \(quoted) = \(value)")
+      }
+    }
+    return try changed(folder, place, sql.joined(separator: ";\n"))
+  }
+
+  private static let values = [
+    "-1", "0", "1", "2147483648", "4294967296", "9223372036854775807", "-9223372036854775808",
+    "0.5", "1e30", "-1e30", "9e999", "-9e999", "NULL", "''", "'x'", "'[1'", "'{}'", "'[]'",
+    "'../x'", "'-x'", "'a/b'", "char(27) || '[31m'", "char(10) || 'x'", "char(8238) || 'x'",
+    "x'00ff'", "cast(x'fffe' AS TEXT)", "'a' || char(0) || 'b'", "printf('%.*c', 70000, 'x')",
+    "'available'", "'running'", "'completed'", "'sample'", "'arm'",
+    "char(44, 769) || char(34, 769)",
+  ]
+
+  private static let members = [
+    "-1", "0", "1", "18446744073709551615", "9223372036854775808", "1e30", "0.5", "null", "true",
+    "\"\"", "\"x\"", "\"../x\"", "\"\\u001b[31m\"", "\"\\u0000\"", "[]", "{}", "[[]]", "[0,0]",
+  ]
+
+  /// Bits, bytes or stretches that are others, or a shorter file.
+  private static func damaged(
+    _ chance: inout SeededGenerator, _ folder: String, _ place: Place
+  ) throws -> String {
+    let path = try copy(folder, place)
+    var bytes = [UInt8](FileManager.default.contents(atPath: path) ?? Data())
+    let told = Damage.apply(&chance, to: &bytes)
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    return "# \(told)\nread_all"
+  }
+}
+
+/// What happens to bytes.
+enum Damage {
+  /// Changes some; says which.
+  static func apply(_ chance: inout SeededGenerator, to bytes: inout [UInt8]) -> String {
+    guard !bytes.isEmpty else { return "an empty file" }
+    let place = chance.below(bytes.count)
+    switch chance.below(6) {
+    case 0:
+      let bit = chance.below(8)
+      bytes[place] ^= 1 << UInt8(bit)
+      return "bit \(bit) of byte \(place)"
+    case 1:
+      let value = UInt8(truncatingIfNeeded: chance.next())
+      bytes[place] = value
+      return "byte \(place) is \(value)"
+    case 2:
+      bytes.removeLast(bytes.count - place)
+      return "cut to \(place) bytes"
+    case 3:
+      let count = min(bytes.count - place, 1 + chance.below(600))
+      for index in place..<place + count { bytes[index] = 0 }
+      return "\(count) bytes from \(place) on are 0"
+    case 4:
+      let count = min(bytes.count - place, 1 + chance.below(600))
+      for index in place..<place + count { bytes[index] = UInt8(truncatingIfNeeded: chance.next()) }
+      return "\(count) bytes from \(place) on are random"
+    default:
+      let (count, other) = (1 + chance.below(64), chance.below(bytes.count))
+      for index in 0..<count where place + index < bytes.count && other + index < bytes.count {
+        bytes[place + index] = bytes[other + index]
+      }
+      return "\(count) bytes from \(other) on stand at \(place), too"
+    }
+  }
+}
+
+/// Tails and logs that a killed recording left, and that somebody changed.
+enum TailAttacks {
+  static func sibling(
+    _ chance: inout SeededGenerator, _ folder: String, _ place: Place
+  ) throws -> String {
+    for suffix in ["", "-wal", "-shm", "-tail"] {
+      let path = place.base + "/killed.lbsample" + suffix
+      guard FileManager.default.fileExists(atPath: path) else { continue }
+      try FileManager.default.copyItem(atPath: path, toPath: "\(folder)/killed.lbsample\(suffix)")
+    }
+    let suffix = chance.pick(["-tail", "-tail", "-tail", "-wal", "-shm", ""])
+    let path = "\(folder)/killed.lbsample\(suffix)"
+    var bytes = [UInt8](FileManager.default.contents(atPath: path) ?? Data())
+    let told = Damage.apply(&chance, to: &bytes)
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+    guard suffix == "-tail" else {
+      return """
+        # killed.lbsample\(suffix): \(told)
+        any export killed.lbsample >raw
+        any runs show killed.lbsample
+        any runs list --runs-dir .
+        any runs remove --force --runs-dir . killed.lbsample
+        """
+    }
+    return """
+      # killed.lbsample-tail: \(told)
+      . \(place.cases.quoted)/tails.bash
+      cp "$BASE"/killed.lbsample before.lbsample
+      for one in "$BASE"/killed.lbsample?*; do cp "$one" "before${one#"$BASE/killed"}"; done
+      "$LB" export before.lbsample --raw >before 2>said
+      damaged
+      """
+  }
+}

@@ -1,0 +1,126 @@
+# Two at one name, and files that go while they are written. LIMIT 12
+
+case_two_recorders() {
+  for delay in 0 0 0 0.005 0.01 0.02; do
+    rm -f r.lbsample*
+    "$LB" --cpu -i 10ms --count 20 --record r.lbsample 2>a >/dev/null &
+    first=$!
+    sleep $delay
+    "$LB" --cpu -i 10ms --count 20 --record r.lbsample 2>b >/dev/null
+    second=$?
+    wait $first
+    first=$?
+    [ $first = 0 ] || [ $second = 0 ] || fault "both failed: $(cat a b)"
+    [ $first != 0 ] || [ $second != 0 ] || fault "both recorded"
+    judge any $first --record
+    judge any $second --record
+    good runs show r.lbsample >/dev/null
+    absent r.lbsample-wal r.lbsample-shm r.lbsample-tail r.lbsample.new
+  done
+}
+case_many_recorders() {
+  for number in 1 2 3 4 5 6; do
+    "$LB" --cpu -i 10ms --count 10 --record r.lbsample >/dev/null 2>&1 &
+    pids[number]=$!
+  done
+  won=0
+  for number in 1 2 3 4 5 6; do
+    wait ${pids[number]}
+    code=$?
+    judge any $code --record
+    [ $code != 0 ] || won=$((won + 1))
+  done
+  [ $won = 1 ] || fault "$won of six recorded"
+  good runs show r.lbsample >/dev/null
+}
+case_runs_at_once() {
+  for number in 1 2 3 4; do
+    "$LB" run --runs-dir d --name same --cpu -- true >/dev/null 2>said.$number &
+    pids[number]=$!
+  done
+  for number in 1 2 3 4; do
+    wait ${pids[number]}
+    judge good $? run
+  done
+  [ "$(ls d/*.lbsample | wc -l)" = 4 ] || fault "$(ls d)"
+  good runs list --runs-dir d
+}
+case_name_is_taken() {
+  echo mine >r.lbsample
+  bad --cpu -i 10ms --count 3 --record r.lbsample
+  same r.lbsample mine
+  echo kept >k.lbsample-wal
+  echo kept >k.lbsample-shm
+  echo kept >k.lbsample-tail
+  any --cpu -i 10ms --count 3 --record k.lbsample >/dev/null
+}
+
+# gone WAY ARGUMENT…: what is done to the result 0.4 s into its recording is told.
+gone() {
+  local way=$1
+  shift
+  "$LB" "$@" >/dev/null 2>said &
+  pid=$!
+  sleep 0.5
+  eval "$way"
+  wait $pid
+  code=$?
+  [ $code = 5 ] || fault "$way: exit code $code: $(cat said)"
+}
+case_folder_is_removed() {
+  mkdir d
+  gone 'rm -rf d' --cpu -i 10ms --count 100 --record d/r.lbsample
+}
+case_file_is_removed() { gone 'rm r.lbsample*' --cpu -i 10ms --count 100 --record r.lbsample; }
+case_file_is_replaced() {
+  gone 'cp "$BASE/run.lbsample" x; mv x r.lbsample' --cpu -i 10ms --count 100 --record r.lbsample
+  cmp -s r.lbsample "$BASE/run.lbsample" || fault "another file was changed"
+}
+case_folder_of_a_run_is_removed() { gone 'rm -rf d' run --runs-dir d --cpu -- sleep 1; }
+case_file_is_renamed() {
+  "$LB" --cpu -i 10ms --count 60 --record r.lbsample >/dev/null 2>said &
+  pid=$!
+  sleep 0.4
+  mv r.lbsample moved.lbsample
+  wait $pid
+  judge any $? --record
+  any runs show moved.lbsample >/dev/null
+}
+case_file_is_cut_or_overwritten() {
+  for way in 'truncate -s 0 r.lbsample' 'truncate -s 5000 r.lbsample' \
+    'dd if=/dev/urandom of=r.lbsample conv=notrunc bs=4096 count=4 2>/dev/null' \
+    'truncate -s 0 r.lbsample-wal' 'truncate -s 0 r.lbsample-tail' 'rm -f r.lbsample-shm' \
+    'rm -f r.lbsample-tail' 'ln -sf /dev/null r.lbsample-tail'; do
+    rm -f r.lbsample*
+    "$LB" --cpu -i 10ms --count 50 --record r.lbsample >/dev/null 2>said &
+    pid=$!
+    sleep 0.25
+    eval "$way"
+    wait $pid
+    judge any $? --record "while: $way"
+    any runs show r.lbsample >/dev/null
+  done
+}
+case_readers_while_recording() {
+  "$LB" --cpu -i 5ms --count 200 --record r.lbsample >/dev/null 2>said &
+  pid=$!
+  until_ test -e r.lbsample
+  for _ in 1 2 3 4 5; do
+    good runs show r.lbsample >/dev/null &
+    good export r.lbsample >/dev/null &
+    good runs list --runs-dir . >/dev/null
+  done
+  wait $pid
+  judge good $? --record
+  wait
+  good export r.lbsample --raw >rows
+  [ "$(grep -vc '^#' rows)" -gt 50 ] || fault "$(wc -l <rows) rows"
+}
+case_removed_while_running() {
+  "$LB" run --runs-dir d --name n --cpu -- sleep 0.8 >/dev/null 2>said &
+  pid=$!
+  sleep 0.5
+  any runs remove --runs-dir d n
+  wait $pid
+  judge any $? run
+}

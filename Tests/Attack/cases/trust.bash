@@ -1,0 +1,198 @@
+# Files of others, which root believes or not. LIMIT 8
+
+case_state_file_of_another() {
+  root
+  victim
+  mkdir d
+  cp "$BASE/run.lbsample" d/x.lbsample
+  printf '%s\troot::0:0::/:/bin/sh\n' "$D/guarded/victim" >d/x.lbsample.host
+  chown -R 65534:65534 d
+  any run --runs-dir d --cpu -- true
+  any runs remove --runs-dir d x
+  any runs remove --runs-dir d --force x
+  unharmed
+}
+
+case_state_file_of_another_path() {
+  root
+  victim
+  mkdir d
+  cp "$BASE/run.lbsample" d/x.lbsample
+  for path in /proc/sys/kernel/core_pattern ../guarded/victim /sys/kernel/uevent_helper; do
+    printf '%s\tx\n' "$path" >d/x.lbsample.host
+    before=$(cat /proc/sys/kernel/core_pattern)
+    any run --runs-dir d --cpu -- true
+    [ "$(cat /proc/sys/kernel/core_pattern)" = "$before" ] || {
+      fault "core_pattern was changed"
+      echo "$before" >/proc/sys/kernel/core_pattern
+    }
+    [ ! -e "d/x.lbsample.host" ] || rm d/x.lbsample.host
+  done
+  unharmed
+}
+
+case_state_file_is_a_fifo() {
+  mkdir d
+  cp "$BASE/run.lbsample" d/x.lbsample
+  mkfifo d/x.lbsample.host
+  any run --runs-dir d --cpu -- true
+  any runs remove --runs-dir d x
+}
+
+case_state_file_is_a_link() {
+  root
+  victim
+  mkdir d
+  ln -s "$D/guarded/victim" d/x.lbsample.host
+  cp "$BASE/run.lbsample" d/x.lbsample
+  any run --runs-dir d --name x --cpu --set-host aslr=0 --allow aslr -- true
+  unharmed
+}
+
+# Nobody swaps ./collectors.conf between a link to a file of root and a file of his own.
+case_configuration_is_swapped() {
+  root
+  mkdir d
+  printf '[run]\nrepetitions = 7\n' >theirs.conf
+  printf '[run]\nrepetitions = 1\n' >ours.conf
+  chown 65534:65534 d theirs.conf
+  (
+    cd d
+    $nobody bash -c 'while :; do
+      ln -sfn ../ours.conf collectors.conf; cp ../theirs.conf x; mv -f x collectors.conf
+    done' &
+    swapper=$!
+    for _ in $(seq 40); do "$LB" config show 2>/dev/null; done >../shown
+    kill $swapper
+    wait $swapper 2>/dev/null
+  )
+  ! grep -q 'run.repetitions *7' shown || fault "a configuration file of another was believed"
+}
+
+case_configuration_of_another() {
+  root
+  mkdir -p home/.config/lbsample config/lbsample d
+  for file in home/.config/lbsample/collectors.conf config/lbsample/collectors.conf \
+    d/collectors.conf; do
+    printf '[run]\nrepetitions = 7\n' >$file
+    chown 65534 $file
+    chmod 666 $file
+  done
+  (cd d && any config show) >shown
+  (unset XDG_CONFIG_HOME && any config show) >>shown
+  ! grep -q 'run.repetitions *7' shown || fault "a configuration file of another was believed"
+}
+
+case_configuration_in_a_directory_of_all() {
+  root
+  mkdir -m 777 d
+  printf '[run]\nrepetitions = 7\n' >d/collectors.conf
+  (cd d && any config show) >shown
+  ! grep -q 'run.repetitions *7' shown || fault "a directory that all may change was believed"
+}
+
+case_resumed_by_root() {
+  root
+  mkdir -m 1777 shared
+  HOME=/nonexistent $nobody "$LB" run --runs-dir shared -r 5 --name theirs -- \
+    sh -c "id -u >>$D/shared/who; sleep 0.3" 2>/dev/null >/dev/null &
+  pid=$!
+  until_ test -e shared/who
+  kill -TERM $pid
+  wait $pid
+  bad run --runs-dir shared --resume last
+  bad run --runs-dir shared --resume theirs
+  ! grep -qx 0 shared/who || fault "the command of another user was executed as root"
+}
+
+case_draft_is_a_link() {
+  victim
+  ln -s guarded/made r.lbsample.new
+  ln -s guarded/made r.lbsample-tail
+  any --cpu -i 10ms --count 3 --record r.lbsample >/dev/null
+  absent guarded/made
+  unharmed
+}
+
+case_draft_is_of_others() {
+  echo notes >k.lbsample.new
+  echo log >k.lbsample-wal
+  any --cpu -i 10ms --count 3 --record k.lbsample >/dev/null
+  same k.lbsample.new notes
+}
+
+case_log_of_a_file_is_a_link() {
+  victim
+  base run
+  ln -s guarded/victim run.lbsample-wal
+  ln -s guarded/victim run.lbsample-tail
+  any runs show run.lbsample >/dev/null
+  any export run.lbsample >/dev/null
+  any runs remove run.lbsample
+  unharmed
+}
+
+case_removing_does_not_follow() {
+  victim
+  base run
+  mkdir guarded/tree
+  echo kept >guarded/tree/file
+  guard
+  ln -s guarded/tree run.lbsample.files
+  any runs remove --runs-dir . run.lbsample
+  any runs remove --runs-dir . --force run
+  unharmed
+}
+
+case_output_over_an_input() {
+  base run
+  cp run.lbsample before
+  any export run.lbsample -o run.lbsample
+  any runs bundle run.lbsample -o run.lbsample
+  cmp -s before run.lbsample || fault "the input was overwritten"
+}
+
+case_output_is_a_dangling_link() {
+  mkdir guarded
+  guard
+  ln -s guarded/made t.tgz
+  base run
+  any runs bundle run.lbsample -o t.tgz
+  unharmed
+}
+
+case_bundle_names() {
+  base run
+  for name in host:x.tgz --version -x.tgz @x.tgz; do
+    rm -f -- "$name"
+    "$LB" runs bundle run.lbsample -o "$name" >said
+    code=$?
+    judge any $code runs bundle -o "$name"
+    [ $code != 0 ] || tar --force-local -tzf "$D/$name" >/dev/null 2>&1 \
+      || fault "said to be packed: $name"
+  done
+}
+
+case_bundle_takes_no_tar_of_the_directory() {
+  base run
+  printf '#!/bin/sh\ntouch %s/executed\n' "$D" >tar
+  chmod +x tar
+  good runs bundle run.lbsample -o t.tgz
+  absent executed
+}
+
+case_workload_has_no_privilege() {
+  root
+  cp "$(command -v id)" ./id
+  chmod 755 . id
+  SUDO_UID=65534 SUDO_GID=65534 good run --runs-dir "$D/runs" --result r.json -- sh -c \
+    'grep -E "^(CapInh|CapPrm|CapEff|CapAmb|Uid|Groups)" /proc/self/status; ls /proc/self/fd'
+  "$LB" runs show --runs-dir "$D/runs" --show-output last >said 2>&1
+  ! grep -E 'Cap(Inh|Prm|Eff|Amb):.*[1-9a-f]' said || fault "the workload keeps a capability"
+  grep -q 'Uid:.*65534' said || fault "the workload is not the user who called sudo"
+  for user in -1 4294967296 x ''; do
+    SUDO_UID=$user SUDO_GID=$user "$LB" run --runs-dir "$D/runs" -- id -u >said 2>&1
+    code=$?
+    judge any $code run as "$user"
+  done
+}
