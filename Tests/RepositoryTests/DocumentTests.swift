@@ -236,4 +236,94 @@ import Testing
     }
     #expect(count > 100)
   }
+
+  /// Texts of Swift files that stand right behind one of `calls`, as in `table.text("name")`.
+  private static func literals(behind calls: [String], below folder: String) throws -> Set<String> {
+    var found: Set<String> = []
+    for file in try RepositoryTests.files(below: folder, suffix: ".swift") {
+      let text = try RepositoryTests.text(file)
+      for call in calls {
+        for part in text.components(separatedBy: call).dropFirst() {
+          found.insert(String(part.prefix { $0 != "\"" }))
+        }
+      }
+    }
+    return found
+  }
+
+  @Test func everyKeyOfAPlanIsInTheReference() throws {
+    let types = [
+      "text", "texts", "integer", "duration", "boolean", "choice", "list", "command", "table",
+    ]
+    let calls = ["table", "inner"].flatMap { table in types.map { "\(table).\($0)(\"" } }
+    let keys = try Self.literals(behind: calls, below: "Sources/Runner/Plan")
+      .union(Self.literals(behind: calls, below: "Sources/Runner/Phases"))
+    #expect(keys.count > 40)
+    let page = try RepositoryTests.text("docs/reference/plans.md")
+    for key in keys.sorted() { #expect(page.contains("`\(key)`"), "plans.md has no \(key)") }
+    for kind in try Self.literals(behind: ["let name = \""], below: "Sources/Runner/Phases")
+    where kind.allSatisfy(\.isLetter) {
+      #expect(page.contains("### \(kind)\n"), "plans.md has no section \(kind)")
+    }
+  }
+
+  @Test func everyKindOfEventIsInTheReference() throws {
+    let families = [
+      "run", "phase", "repetition", "attempt", "background", "workload", "ring", "collector",
+      "sampling", "approval",
+    ]
+    let page = try RepositoryTests.text("docs/reference/events.md")
+    var count = 0
+    for family in families {
+      let start = "\"\(family)."
+      for rest in try Self.literals(behind: [start], below: "Sources/Runner")
+      where !rest.isEmpty && rest.allSatisfy({ $0.isLowercase }) {
+        count += 1
+        #expect(page.contains("`\(family).\(rest)`"), "events.md has no \(family).\(rest)")
+      }
+    }
+    #expect(count > 15)
+  }
+
+  @Test func theViewsOfAResultFileAreThoseOfTheReference() throws {
+    let schema = try RepositoryTests.text("Sources/RunStore/Schema.swift")
+    let lines = try Self.lines("docs/reference/result-file.md").map(\.text)
+    for part in schema.components(separatedBy: "CREATE TABLE ").dropFirst() {
+      let name = part.prefix { $0.isLetter || $0 == "_" }
+      guard !name.isEmpty else { continue }
+      #expect(
+        lines.contains { $0.hasPrefix("| `") && $0.contains("`\(name)`") },
+        "result-file.md has no table \(name)")
+    }
+    for part in schema.components(separatedBy: "CREATE VIEW ").dropFirst() {
+      let name = part.prefix { $0 != " " }
+      let words = part.components(separatedBy: ";")[0].split { !($0.isLetter || $0 == "_") }
+      let row = lines.first { $0.hasPrefix("| `\(name)` |") }
+      let columns = row.map { Self.spans($0).dropFirst() } ?? []
+      #expect(columns.count > 5, "result-file.md has no view \(name)")
+      for column in columns {
+        #expect(words.contains { $0 == column }, "the view \(name) has no \(column)")
+      }
+    }
+  }
+
+  @Test func theGlossaryGivesEachWordOneMeaningInOrder() throws {
+    var seen: Set<String> = []
+    var last = ""
+    for line in try Self.lines("docs/reference/glossary.md") where line.text.hasPrefix("| ") {
+      let cell = line.text.dropFirst(2).components(separatedBy: " |")[0]
+      // The head of a table.
+      guard cell != "word" else {
+        last = ""
+        continue
+      }
+      #expect(last < cell.lowercased(), "\(line.place): \(cell) stands before \(last)")
+      last = cell.lowercased()
+      for word in cell.components(separatedBy: ", ") {
+        let isNew = seen.insert(word).inserted
+        #expect(isNew, "\(line.place): \(word) stands there twice")
+      }
+    }
+    #expect(seen.count > 90)
+  }
 }
