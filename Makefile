@@ -14,7 +14,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
 BINARY = .build/release/lbsample
 
 .PHONY: sample build test test-numa fuzz attack stops power-loss simulate simulate-address setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
-  coverage examples
+  coverage examples docs
 
 sample: build
 	$(BINARY) --cpu --net --count 5
@@ -154,6 +154,11 @@ coverage:
 examples: setup
 	swift build --package-path Examples/suite
 	Examples/suite/.build/debug/suite 2
+
+# What of the documents is made from the command's own words: the man page, and the tables of the collectors.
+docs: build
+	Scripts/manual $(BINARY) Documentation/lbsample.1
+	Scripts/reference $(BINARY) docs/reference/collectors.md
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests Benchmarks Examples

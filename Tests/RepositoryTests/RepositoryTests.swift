@@ -3,14 +3,14 @@ import Testing
 
 /// Rules of this repository that matter enough to fail a build.
 @Suite struct RepositoryTests {
-  private static let root =
+  static let root =
     "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
 
-  private static func text(_ path: String) throws -> String {
+  static func text(_ path: String) throws -> String {
     try String(contentsOfFile: "\(root)/\(path)", encoding: .utf8)
   }
 
-  private static func files(below folder: String, suffix: String) throws -> [String] {
+  static func files(below folder: String, suffix: String) throws -> [String] {
     try FileManager.default.subpathsOfDirectory(atPath: "\(root)/\(folder)")
       .filter { $0.hasSuffix(suffix) }.sorted().map { "\(folder)/\($0)" }
   }
@@ -150,25 +150,6 @@ import Testing
       "Futex",
     ] {
       #expect(!text.contains(word), "RunController.swift has \(word)")
-    }
-  }
-
-  @Test func theReadmeListsEveryCollectorAndLinksToWhatIsThere() throws {
-    let readme = try Self.text("README.md")
-    for folder in try FileManager.default.contentsOfDirectory(
-      atPath: "\(Self.root)/Sources/Collectors")
-    where !folder.hasSuffix(".swift") {
-      #expect(readme.contains("| `\(folder.lowercased())` |"), "no row for \(folder)")
-    }
-    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"] {
-      let parts = try Self.text(document).components(separatedBy: "](").dropFirst()
-      for part in parts {
-        let target = String(part.prefix { $0 != ")" && $0 != "#" })
-        guard !target.isEmpty, !target.hasPrefix("http") else { continue }
-        #expect(
-          FileManager.default.fileExists(atPath: "\(Self.root)/\(target)"),
-          "\(document) links to \(target)")
-      }
     }
   }
 
