@@ -42,7 +42,8 @@ enum Helper {
       // Safe: the chunk's own count bounds the call.
       let count = unsafe Glibc.read(connection.pollDescriptor, &chunk, chunk.count)
       guard count > 0 else { return }
-      try writeAll(chunk[..<count].span, to: 1)
+      let answer = Array(chunk[..<count])
+      try writeAll(answer.span, to: 1)
     }
   }
 
@@ -55,7 +56,8 @@ enum Helper {
     guard master >= 0, unsafe ioctl(master, 0x4004_5431, &isLocked) == 0,
       unsafe ioctl(master, 0x8004_5430, &number) == 0
     else { exit(1) }
-    try writeAll(Array("/dev/pts/\(number)\n".utf8).span, to: 1)
+    let name = Array("/dev/pts/\(number)\n".utf8)
+    try writeAll(name.span, to: 1)
     wait(seconds: 60)
   }
 

@@ -102,8 +102,9 @@ struct Command {
     let process = Process()
     process.executableURL = URL(fileURLWithPath: "/bin/cp")
     process.arguments = ["--", program, path]
-    let outcome = try run(process)
-    #expect(outcome.code == 0, "\(program) is not copied to \(path)")
+    guard try run(process).code == 0 else {
+      throw CocoaError(.fileWriteUnknown, userInfo: [NSFilePathErrorKey: path])
+    }
   }
 
   private static func run(_ process: Process) throws -> Outcome {
