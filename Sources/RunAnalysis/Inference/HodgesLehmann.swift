@@ -1,7 +1,7 @@
-/// Hodges and Lehmann's estimates of a shift, each with the interval and the p of the rank test that
-/// it belongs to: the interval has 0 in it exactly where p is above 1 - confidence (Hodges and
-/// Lehmann, Annals of Mathematical Statistics 34, 1963; Hollander and Wolfe, Nonparametric
-/// Statistical Methods, 3.2, 3.3, 4.2 and 4.3).
+/// Hodges and Lehmann's estimates of a shift, with the interval and the p of their rank tests: the
+/// interval has 0 in it exactly where p is above 1 - confidence (Hodges and Lehmann, Annals of
+/// Mathematical Statistics 34, 1963; Hollander and Wolfe, Nonparametric Statistical Methods, 3.2,
+/// 3.3, 4.2 and 4.3).
 ///
 /// Under ties, both are on the safe side: any way to break them would give a smaller p.
 package struct HodgesLehmann: Sendable {

@@ -1,7 +1,7 @@
 import Glibc
 
-/// What the variances of many metrics have in common: a scaled inverse chi-squared distribution, from
-/// which a metric's own variance comes.
+/// What the variances of many metrics have in common: a scaled inverse chi-squared distribution,
+/// from which a metric's own variance comes.
 package struct VariancePrior: Sendable, Equatable {
   /// Degrees of freedom that it is worth; infinite where all variances are the same, 0 for nothing.
   package let freedom: Double

@@ -30,8 +30,8 @@ package struct NullCounts: Sendable {
     exact = Self.sums(chances)
   }
 
-  /// The number of pairs in which one of `second` values is above one of `first`, all of one
-  /// distribution: exact up to 2,500 pairs, by the recurrence of Mann and Whitney (Annals of
+  /// The number of pairs of `first` and `second` values, all of one distribution, in which the one
+  /// is above the other: exact up to 2,500 pairs, by the recurrence of Mann and Whitney (Annals of
   /// Mathematical Statistics 18, 1947).
   package init(pairsOf first: Int, _ second: Int) {
     greatest = first * second
@@ -46,7 +46,7 @@ package struct NullCounts: Sendable {
       var next: [[Double]] = [[1]]
       for j in 1..<(second + 1) {
         var chances = [Double](repeating: 0, count: i * j + 1)
-        // The greatest of all is of the first kind, and above all j of the second, or of the second.
+        // The greatest of all is of the first kind, and so above all j of the second; or it is not.
         let ofFirst = Double(i) / Double(i + j)
         for (count, chance) in row[j].enumerated() { chances[count + j] += ofFirst * chance }
         for (count, chance) in next[j - 1].enumerated() {
@@ -75,8 +75,8 @@ package struct NullCounts: Sendable {
     return Normal.cumulative((Double(k) + 0.5 - Double(greatest) / 2) / deviation)
   }
 
-  /// Two-sided p where `below` of all pairs are below 0, `above` above it, and the rest at it. Those
-  /// count for the side that has fewer, so that with ties the test errs on the safe side.
+  /// Two-sided p where `below` of all pairs are below 0, `above` above it, and the rest at it. The
+  /// rest count for the side that has fewer, so that with ties the test errs on the safe side.
   package func twoSided(below: Int, above: Int) -> Double {
     min(1, 2 * cumulative(greatest - max(below, above)))
   }

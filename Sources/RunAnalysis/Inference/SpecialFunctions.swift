@@ -1,7 +1,7 @@
 import Glibc
 
-/// The functions of analysis that distributions are made of. Relative errors are below 1e-10 for the
-/// arguments that tests of hypotheses have.
+/// The functions that distributions are made of. Relative errors are below 1e-10 for the arguments
+/// that tests of hypotheses have.
 package enum SpecialFunctions {
   /// Godfrey's coefficients of Lanczos' approximation with g = 7.
   private static let lanczos = [
