@@ -26,11 +26,9 @@ extension Comparison {
     }
     let values = works.flatMap { $0.others.compactMap { $0.row.test?.p } }
     let rates = Multiplicity.benjaminiHochberg(values)
-    let found = rates.count { $0 <= settings.falseDiscoveryRate }
+    let found = rates.count { $0 <= settings.listedRate }
     // What one more would have needed.
-    let reached =
-      settings.falseDiscoveryRate
-      * min(1, Double(found + 1) / Double(max(1, values.count)))
+    let reached = settings.listedRate * min(1, Double(found + 1) / Double(max(1, values.count)))
     var left = rates[...]
     for place in works.indices {
       works[place].decideOthers(&left, alpha: reached, settings)
@@ -236,7 +234,7 @@ private struct PairWork {
       var isChanged = false
       if others[place].row.test != nil, let rate = rates.popFirst() {
         others[place].row.test?.adjusted = rate
-        isChanged = rate <= settings.falseDiscoveryRate
+        isChanged = rate <= settings.listedRate
         if isChanged, match.design != .runs, let why = Self.veto(others[place]) {
           isChanged = false
           others[place].row.why = why
