@@ -58,7 +58,7 @@ simulate-address: setup
 
 # How often comparisons of what is the same find something, and how often they find what is there.
 COMPARISONS ?= 1000
-simulate-comparisons: setup
+simulate-comparisons: build
 	swift build $(SWIFT_FLAGS) --product comparisons
 	.build/release/comparisons $(COMPARISONS)
 
