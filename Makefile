@@ -13,7 +13,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
   -Xlinker -L$(STATIC) $(TRAITS)
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa fuzz attack stops power-loss simulate simulate-address setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
+.PHONY: sample build test test-numa fuzz attack stops power-loss simulate simulate-address simulate-comparisons setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
   coverage examples docs
 
 sample: build
@@ -74,6 +74,12 @@ simulate: build
 simulate-address: setup
 	swift build -c release --sanitize address --scratch-path .build-address --product simulate
 	.build-address/release/simulate $(SEEDS) $(FIRST)
+
+# How often comparisons of what is the same find something, and how often they find what is there.
+COMPARISONS ?= 1000
+simulate-comparisons: build
+	swift build $(SWIFT_FLAGS) --product comparisons
+	.build/release/comparisons $(COMPARISONS)
 
 setup:
 	@Scripts/setup

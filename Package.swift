@@ -90,7 +90,7 @@ let package = Package(
       name: "lbsample",
       dependencies: [
         "CLinux", "SampleModel", "LinuxSystem", "PerfEvents", "PacketStatistics", "Sampler",
-        "Collectors", "RunStore", "Runner", "Output",
+        "Collectors", "RunStore", "RunAnalysis", "Runner", "Output",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "TOMLKit", package: "TOMLKit"),
@@ -135,6 +135,9 @@ let package = Package(
       .executableTarget(
         name: "rates", dependencies: ["SampleModel", "LinuxSystem", "SampleRing", "RunStore"],
         path: "Benchmarks/rates"),
+      .executableTarget(
+        name: "comparisons", dependencies: ["SampleModel", "RunAnalysis"],
+        path: "Benchmarks/comparisons"),
       .testTarget(name: "RepositoryTests"),
     ],
   swiftLanguageModes: [.v6]

@@ -17,6 +17,11 @@ package enum RunSummary {
     ]
   }
 
+  /// What the executor itself knows of an attempt, by name and in base units.
+  static func ownValues(of attempt: AttemptResult) -> [(name: String, value: Double)] {
+    own.compactMap { one in one.value(attempt).map { (name: one.name, value: Double($0)) } }
+  }
+
   /// The values of one metric over the completed attempts at a phase's counted repetitions.
   package static func values(of metric: String, in phase: PhaseResult) -> [Double] {
     let attempts = phase.repetitions.filter { !$0.warmUp }.flatMap(\.attempts).filter {

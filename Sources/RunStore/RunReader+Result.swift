@@ -151,6 +151,35 @@ extension RunReader {
     }
   }
 
+  /// The version of lbsample that recorded the run.
+  package func version() throws(LBError) -> String {
+    try read("reading the run") { db in
+      try String.fetchOne(db, sql: "SELECT lbsample_version FROM run") ?? ""
+    }
+  }
+
+  /// The run's labels alone.
+  package func labels() throws(LBError) -> [String: String] {
+    try read("reading the labels") { db in
+      var labels: [String: String] = [:]
+      for label in try Row.fetchAll(db, sql: "SELECT key, value FROM label") {
+        labels[try label.value("key")] = try label.value("value")
+      }
+      return labels
+    }
+  }
+
+  /// The step in ns of each counter of time whose source counts in steps, as the kernel's ticks, by
+  /// the metric's full name.
+  package func steps() throws(LBError) -> [String: Double] {
+    try layouts().reduce(into: [:]) { steps, layout in
+      for column in layout.columns
+      where column.metric.kind == .counter && column.metric.unit == .nanoseconds {
+        steps[column.name] = column.metric.resolution.map { Double($0) }
+      }
+    }
+  }
+
   /// Planned repetitions and warm-ups, nil for a recording.
   package func planned() throws(LBError) -> (repetitions: Int, warmUps: Int)? {
     try read("reading", of: ["run"]) { db in

@@ -20,6 +20,7 @@ struct Lbsample: ParsableCommand {
         lbsample --cpu -i 10ms --format csv -o cpu.csv
         lbsample run -r 10 -- ./workload   bracket ten repetitions
         lbsample runs show last            what the last run measured
+        lbsample compare main last         what changed against an earlier run
         lbsample export last --format csv  its samples
         lbsample doctor                    what this host permits
 
@@ -34,13 +35,14 @@ struct Lbsample: ParsableCommand {
         5    the output or a result file could not be written, or a result file is
              damaged
         6    the host gate (gates.host = block) or a quota stopped the run, an approval was
-             refused or timed out, or --strict found contaminated attempts or warnings
+             refused or timed out, --strict found contaminated attempts or warnings, or a
+             bound of compare --fail-on is exceeded
         130  stopped by SIGINT, 143 by SIGTERM; results are kept
       """,
     version: version,
     subcommands: [
       SampleCommand.self, RunCommand.self, ArmCommand.self, ApproveCommand.self, RunsCommand.self,
-      ExportCommand.self,
+      CompareCommand.self, ExportCommand.self,
       CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self, ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)

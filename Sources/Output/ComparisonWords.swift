@@ -1,0 +1,162 @@
+import RunAnalysis
+import SampleModel
+
+/// The cells of a comparison in words, for every form that a person reads.
+enum ComparisonWords {
+  /// A share with its sign, in percent: two digits behind the point below 10 %, one below 1,000 %.
+  static func percent(_ share: Double, signed: Bool = true) -> String {
+    let percent = share * 100
+    let places = percent.magnitude < 9.995 ? 2 : percent.magnitude < 999.95 ? 1 : 0
+    let digits = percent.magnitude < 1e12 ? Readable.fixed(percent.magnitude, places) : ">1e12"
+    let isZero = !digits.contains { $0 != "0" && $0 != "." }
+    let sign = isZero || (!signed && percent > 0) ? "" : percent < 0 ? "-" : "+"
+    return "\(sign)\(digits) %"
+  }
+
+  /// An amount with its sign and unit.
+  private static func amount(_ value: Double, _ unit: String, signed: Bool = true) -> String {
+    let sign = value < 0 ? "-" : signed && value > 0 ? "+" : ""
+    return sign + RunReport.value(value.magnitude, unit)
+  }
+
+  private static func number(
+    _ value: Double, _ kind: Comparison.Effect.Kind, _ unit: String, signed: Bool = true
+  ) -> String {
+    kind == .ratio
+      ? percent(value, signed: signed) : amount(value, unit, signed: signed)
+  }
+
+  /// A side's median.
+  static func level(_ level: Comparison.Level?, _ unit: String) -> String {
+    level.map { $0.median < 0 ? amount($0.median, unit) : RunReport.value($0.median, unit) } ?? "-"
+  }
+
+  /// The effect alone.
+  static func effect(_ row: Comparison.Row) -> String {
+    row.effect.map { number($0.value, $0.kind, row.unit) } ?? "-"
+  }
+
+  /// The effect's 95 % interval.
+  static func interval(_ row: Comparison.Row) -> String {
+    guard let effect = row.effect, let interval = effect.interval else { return "-" }
+    return number(interval.low, effect.kind, row.unit) + " … "
+      + number(interval.high, effect.kind, row.unit)
+  }
+
+  /// What could have been found.
+  static func detectable(_ row: Comparison.Row) -> String {
+    guard let effect = row.effect, let least = row.detectable else { return "-" }
+    return number(least, effect.kind, row.unit, signed: false)
+  }
+
+  /// The verdict, with which way it goes where that may be said.
+  static func verdict(_ row: Comparison.Row, _ pair: Comparison.Pair) -> String {
+    switch row.verdict {
+    case .changed:
+      switch pair.isBetter(row) {
+      case true?: row.metric == RunSummary.wallTime ? "faster" : "better"
+      case false?: row.metric == RunSummary.wallTime ? "slower" : "worse"
+      case nil: "changed"
+      }
+    case .same: "same"
+    case .undecided: "undecided"
+    case .notComparable: "not comparable"
+    }
+  }
+
+  /// Why a row says no more, and what would help; nil where there is nothing to say.
+  static func remark(_ row: Comparison.Row) -> String? {
+    let needs = row.needs.map { "about \(Counted.text($0, "more repetition")) a side" }
+    let parts = [row.why, needs].compactMap(\.self)
+    return parts.isEmpty ? nil : parts.joined(separator: ": ")
+  }
+
+  /// A side in one line: what it was called, what it is, and how much of it there is.
+  static func side(_ side: ComparedSide, count: Int?, _ design: Comparison.Design?) -> String {
+    let phases = side.phases.map { "\($0.run):\($0.phase)" }
+    let what = Counted.list(phases)
+    var text = side.name == what ? what : "\(side.name) = \(what)"
+    if let count {
+      text += ", " + Counted.text(count, design == .runs ? "run" : "repetition")
+    }
+    return text
+  }
+
+  /// What the design is, and what it allows to be said.
+  static func design(_ pair: Comparison.Pair) -> String {
+    switch pair.design {
+    case .paired: "one run, repetitions in turns: \(Counted.text(pair.counts.a, "pair"))"
+    case .mixed: "one run, repetitions in mixed order: two samples"
+    case .sequential:
+      "one run, one phase after the other: a drift of the host shows up as a difference (lbsample "
+        + "run --order interleaved avoids that)"
+    case .separate:
+      "two runs: the noise between sessions on this host is unknown, so a change may come from the "
+        + "host (compare several runs a side, or one run with --order interleaved)"
+    case .runs:
+      "\(pair.counts.a) and \(pair.counts.b) runs: each run counts as one value, so the intervals "
+        + "include the noise between sessions"
+    }
+  }
+
+  /// Facts that differ; long values are cut.
+  static func difference(_ one: Comparison.Difference) -> String {
+    func short(_ value: String?) -> String {
+      guard let value else { return "(none)" }
+      return value.count > 60 ? "\(value.prefix(59))…" : value.isEmpty ? "(empty)" : value
+    }
+    return "\(one.name): \(short(one.a)) → \(short(one.b))"
+  }
+
+  /// What a reader has to know of a side.
+  static func note(_ note: Comparison.Note) -> String {
+    switch note {
+    case .leftOut(let side, let count, let reasons):
+      "left out of \(side): \(Counted.text(count, "contaminated repetition")) "
+        + "(\(Counted.list(reasons))); --contaminated includes them"
+    case .contaminated(let side, let count):
+      "\(side) includes \(Counted.text(count, "contaminated repetition"))"
+    case .failed(let side, let count):
+      "\(side): \(Counted.text(count, "repetition")) did not complete"
+    case .withoutPair(let side, let count):
+      "left out of \(side): \(Counted.text(count, "repetition")) whose pair is incomplete"
+    case .drifts(let side, let metric, let rises, let p):
+      "\(metric) of \(side) \(rises ? "rises" : "falls") from repetition to repetition "
+        + "(Mann-Kendall, p = \(probability(p)))"
+    case .steps(let side, let metric, let repetition):
+      "\(metric) of \(side) changes at repetition \(repetition) (E-divisive)"
+    }
+  }
+
+  /// Warnings of a pair: what its design hides, and what no record tells.
+  static func warnings(_ pair: Comparison.Pair, _ base: ComparedSide) -> [String] {
+    let runs = Set((base.phases + pair.other.phases).map(\.run))
+    guard runs.count > 1 else { return [] }
+    return [
+      "whether executables or input files changed between the runs: their contents are not "
+        + "recorded"
+    ]
+  }
+
+  /// A p value with two digits that say something.
+  static func probability(_ p: Double) -> String {
+    if p >= 0.001 { return Readable.fixed(p, p >= 0.1 ? 2 : p >= 0.01 ? 3 : 4) }
+    return p < 1e-6 ? "<0.000001" : Readable.fixed(p, 6)
+  }
+
+  /// `changed 23 of 412 that moved`, and what chance has part in it.
+  static func findings(
+    _ pair: Comparison.Pair, _ settings: Comparison.Settings
+  ) -> String {
+    let others = pair.rows.filter { !$0.isPrimary }
+    let changed = pair.rows(.changed, primary: false).count
+    let moved = others.count { $0.verdict != .notComparable }
+    if let fewest = pair.fewestForFindings {
+      return "too few repetitions to find a change of the other \(Counted.text(moved, "metric")): "
+        + "that takes at least \(fewest) a side"
+    }
+    let rate = percent(settings.falseDiscoveryRate, signed: false)
+    return "changed: \(changed) of the \(Counted.text(moved, "other metric")) that moved"
+      + (changed > 0 ? " (false discovery rate \(rate))" : "")
+  }
+}

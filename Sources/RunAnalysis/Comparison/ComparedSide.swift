@@ -1,0 +1,158 @@
+package import SampleModel
+
+/// One repetition as one side of a comparison has it.
+package struct ComparedRepetition: Sendable {
+  /// Its number in its phase, from 1.
+  package let number: Int
+  /// Its place among all brackets of its run; nil where that is not known.
+  package let order: UInt64?
+  /// What it measured, in base units, by name.
+  package let values: [String: Double]
+  /// What disturbed it; empty for a clean one.
+  package let contamination: [String]
+
+  /// A repetition.
+  package init(
+    number: Int, order: UInt64? = nil, values: [String: Double], contamination: [String] = []
+  ) {
+    self.number = number
+    self.order = order
+    self.values = values
+    self.contamination = contamination
+  }
+
+  /// Its value of a metric. A level that stood still has no `.max`: it is that itself.
+  package func value(of metric: String) -> Double? {
+    if let value = values[metric] { return value }
+    return metric.hasSuffix(".max") ? values[String(metric.dropLast(4))] : nil
+  }
+}
+
+/// Something that was so when a phase ran, such as a host's kernel or a command.
+package struct ComparedFact: Sendable, Hashable {
+  package let name: String
+  package let value: String
+
+  /// A fact.
+  package init(_ name: String, _ value: String) {
+    self.name = name
+    self.value = value
+  }
+}
+
+/// One phase of one run, of which a side of a comparison has one or several.
+package struct ComparedPhase: Sendable {
+  /// The run's id.
+  package let run: String
+  package let phase: String
+  /// Those that count and completed, in order of their numbers.
+  package var repetitions: [ComparedRepetition]
+  /// Counted repetitions that did not complete.
+  package var failed = 0
+  /// Base units by metric.
+  package var units: [String: String]
+  /// Of metrics that their source counts in steps, the step in base units.
+  package var resolutions: [String: Double]
+  /// In the order in which differences of them are told.
+  package var facts: [ComparedFact]
+
+  /// A phase.
+  package init(
+    run: String, phase: String, repetitions: [ComparedRepetition], units: [String: String] = [:],
+    resolutions: [String: Double] = [:], facts: [ComparedFact] = []
+  ) {
+    self.run = run
+    self.phase = phase
+    self.repetitions = repetitions
+    self.units = units
+    self.resolutions = resolutions
+    self.facts = facts
+  }
+}
+
+/// One side of a comparison: what it is called and what it is made of.
+package struct ComparedSide: Sendable {
+  /// As it was asked for.
+  package let name: String
+  package let phases: [ComparedPhase]
+
+  /// A side.
+  package init(name: String, phases: [ComparedPhase]) {
+    self.name = name
+    self.phases = phases
+  }
+}
+
+extension ComparedPhase {
+  /// The sum of `user_time` and `system_time`.
+  package static let cpuTime = "cpu_time"
+
+  /// What a metric did within a repetition follows from how long that took, or says what the metric
+  /// itself says: it is not compared. The greatest level of a repetition is.
+  private static let within = [".rate.mean", ".rate.max", ".rate.p50", ".rate.p95", ".min"]
+
+  /// Settings that repeat what stands elsewhere among the facts.
+  private static let repeated: Set = ["command.arguments", "plan.definition", "plan.commands"]
+
+  /// A stored run's phase. Of each repetition the last completed attempt stands for it, of those
+  /// that were not disturbed if there are any. `version` is that of the lbsample that measured.
+  package init(
+    _ result: RunResult, _ phase: PhaseResult, version: String?, resolutions: [String: Double]
+  ) {
+    let counted = phase.repetitions.filter { !$0.warmUp }
+    var units = Dictionary(phase.metrics.map { ($0.metric, $0.unit) }) { first, _ in first }
+    var repetitions: [ComparedRepetition] = []
+    for repetition in counted {
+      let completed = repetition.attempts.filter { $0.status == .completed }
+      guard let standing = completed.last(where: { $0.contamination.isEmpty }) ?? completed.last
+      else { continue }
+      repetitions.append(
+        ComparedRepetition(
+          number: repetition.repetition, order: standing.bracket.map { UInt64($0) },
+          values: Self.values(of: standing), contamination: standing.contamination))
+    }
+    units[Self.cpuTime] = "ns"
+    self.init(
+      run: result.runID, phase: phase.name,
+      repetitions: repetitions.sorted { $0.number < $1.number }, units: units,
+      resolutions: resolutions, facts: Self.facts(result, phase, version))
+    failed = counted.count - repetitions.count
+  }
+
+  private static func values(of attempt: AttemptResult) -> [String: Double] {
+    var values = attempt.metrics.filter { name, value in
+      value.isFinite
+        && !within.contains { name.hasSuffix($0) && attempt.metrics[base(name, $0)] != nil }
+    }
+    for one in RunSummary.ownValues(of: attempt) { values[one.name] = one.value }
+    if let user = attempt.userNanoseconds, let system = attempt.systemNanoseconds {
+      values[cpuTime] = Double(user) + Double(system)
+    }
+    return values
+  }
+
+  private static func base(_ name: String, _ suffix: String) -> String {
+    String(name.dropLast(suffix.utf8.count))
+  }
+
+  private static func facts(
+    _ result: RunResult, _ phase: PhaseResult, _ version: String?
+  ) -> [ComparedFact] {
+    var facts = [ComparedFact("command", phase.command.joined(separator: " "))]
+    for (name, value) in phase.parameters.sorted(by: { $0.key < $1.key }) {
+      facts.append(ComparedFact("parameter \(name)", value))
+    }
+    if let version { facts.append(ComparedFact("lbsample", version)) }
+    for entry in result.configuration where !repeated.contains(entry.key) {
+      facts.append(ComparedFact("setting \(entry.key)", entry.value))
+    }
+    for (name, value) in result.host.sorted(by: { $0.key < $1.key }) {
+      facts.append(ComparedFact("host \(name)", value))
+    }
+    for (name, value) in result.labels.sorted(by: { $0.key < $1.key })
+    where ![RunResult.startWallLabel, RunResult.startCPULabel].contains(name) {
+      facts.append(ComparedFact("label \(name)", value))
+    }
+    return facts
+  }
+}
