@@ -104,8 +104,6 @@ uninstall:
 	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lbsample \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lbsample.fish
 
-# Own cost and each collector's sample against the lower bound in C, the speed of parsing, and
-# allocations between start and stop, on the release build.
 # What it takes to list 10,000 runs, and to show and export a run of 10,000 repetitions.
 compare-stores: build
 	Benchmarks/compare-stores --lbsample $(BINARY)
@@ -117,6 +115,8 @@ compare-start: build
 	printf '```\n' >>Benchmarks/start.md.new
 	mv Benchmarks/start.md.new Benchmarks/start.md
 
+# Own cost and each collector's sample against the lower bound in C, the speed of parsing, and
+# allocations between start and stop, on the release build.
 bench: build
 	Benchmarks/compare-floor $(BINARY)
 	Benchmarks/compare-floor $(BINARY) 3 100000000 100 --all

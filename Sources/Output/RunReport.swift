@@ -42,7 +42,7 @@ package enum RunReport {
     }
     if !isPlain { lines += comparison(result) }
     if let changes = result.labels[RunResult.columnsLabel] {
-      lines.append("columns  changed while it was sampled, so many times: \(changes)")
+      lines.append("columns  changed during sampling, number of times: \(changes)")
     }
     for warning in result.warnings { lines.append("warning  \(warning)") }
     lines += errors(result)

@@ -44,7 +44,8 @@ package struct RunDirectory: Sendable {
     let failure = Self.make(path)
     guard failure != 0 else { return }
     let home =
-      isOfUnsetHome ? " (HOME names no directory, so this is the home directory of passwd(5))" : ""
+      isOfUnsetHome
+      ? " (HOME is empty or relative, so the home directory of passwd(5) is used)" : ""
     throw LBError(
       .resultPersistence,
       "\(path): cannot be made a directory for results\(home); choose another with --runs-dir",

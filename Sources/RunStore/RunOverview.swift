@@ -35,7 +35,7 @@ extension RunOverview {
     kind = try run.value("kind")
     let word: String = try run.value("status")
     guard Self.isID(runID) else {
-      throw DamagedRow(column: "id", run, reason: "it is no run's id")
+      throw DamagedRow(column: "id", run, reason: "it is not a run id")
     }
     guard let status = RunStatus(rawValue: word) else {
       throw DamagedRow(column: "status", run, reason: "there is no status \(word)")

@@ -76,13 +76,13 @@ extension RunReader {
     var parts: [String] = []
     if loss.bytes > 0 {
       parts.append(
-        "\(Counted.text(loss.bytes, "byte")) of the last samples cannot be read: damaged, not "
-          + "written to the end, or the file's log (-wal) is missing")
+        "\(Counted.text(loss.bytes, "byte")) of the last samples cannot be read: they are damaged "
+          + "or incomplete, or the file's log (-wal) is missing")
     }
     if loss.lacksRows {
       parts.append(
-        "samples in front of the last ones cannot be read: the file's log (-wal) was not written "
-          + "to the end, or is missing")
+        "samples before the last ones cannot be read: the file's log (-wal) is incomplete or "
+          + "missing")
     }
     return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
@@ -109,8 +109,8 @@ extension RunReader {
       queue.configuration.readonly
       ? LogFile.path(of: path) : LogFile.keep(ofDatabase: path)
     let words =
-      "\(Counted.text(lost, "byte")) of the file's log (-wal) cannot be read: damaged, cut off or "
-      + "not written to the end; what was recorded last is missing"
+      "\(Counted.text(lost, "byte")) of the file's log (-wal) cannot be read: it is damaged, cut "
+      + "off or incomplete; what was recorded last is missing"
     lossOfLog = words
     damages.append("\(path): \(words)" + (place.map { "; kept in \($0)" } ?? ""))
   }

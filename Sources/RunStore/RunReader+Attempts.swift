@@ -45,7 +45,7 @@ final class Rows<Value> {
     guard left > 0 else { return }
     throw LBError(
       .resultPersistence,
-      "\(path): corrupt: \(Counted.text(left, "row")) of table \(table) cannot be reached",
+      "\(path): corrupt: \(Counted.text(left, "row")) of table \(table) belong to no row",
       context: ErrorContext(path: path))
   }
 }

@@ -40,7 +40,7 @@ extension RunReader {
         startUnixNanoseconds: try row.count("start_unix_ns"))
       // Files and folders are named by it.
       guard RunOverview.isID(result.runID) else {
-        throw DamagedRow(column: "id", row, reason: "it is no run's id")
+        throw DamagedRow(column: "id", row, reason: "it is not a run id")
       }
       result.status = isAbandoned ? .interrupted : try Self.status(row)
       result.endUnixNanoseconds = try row.countIfPresent("end_unix_ns")

@@ -144,7 +144,7 @@ extension RunReader {
     guard let stored else {
       throw LBError(
         .resultPersistence,
-        "\(path): corrupt: data chunk \(id) cannot be reached; its samples cannot be exported",
+        "\(path): corrupt: data chunk \(id) cannot be found; its samples cannot be exported",
         context: ErrorContext(path: path))
     }
     guard Checksum.crc32c(stored.bytes) == stored.checksum else {

@@ -89,8 +89,8 @@ package struct RunReplay {
         guard let offset = offsets[place.session] else {
           throw LBError(
             .resultPersistence,
-            "\(reader.path): data chunk \(place.id) is of session \(place.session), which the "
-              + "file does not have", context: ErrorContext(path: reader.path))
+            "\(reader.path): data chunk \(place.id) is of session \(place.session), which is "
+              + "not in the file", context: ErrorContext(path: reader.path))
         }
         (frames, rows) = try reader.chunk(place.id).frames()
         if offset != 0 { move(by: offset) }

@@ -74,7 +74,7 @@ extension RunWriter {
       }
       guard found == 0 else {
         throw LBError(
-          .resultPersistence, "\(path): corrupt: rows of table metric cannot be reached",
+          .resultPersistence, "\(path): corrupt: rows of table metric belong to no attempt",
           context: ErrorContext(path: path))
       }
     }

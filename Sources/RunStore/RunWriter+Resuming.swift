@@ -24,7 +24,7 @@ extension RunWriter {
     }
     try checkPages(db, path)
     guard let row = try Row.fetchOne(db, sql: "SELECT * FROM run") else {
-      throw LBError(.resultPersistence, "\(path) contains no run to go on with")
+      throw LBError(.resultPersistence, "\(path) contains no run that could be resumed")
     }
     let last = ProcessIdentity(
       pid: try row.value("pid"), start: try row.value("pid_start"),
@@ -32,13 +32,13 @@ extension RunWriter {
     let status = RunStatus(rawValue: try row.value("status"))
     if last.isAlive, status == .running || status == .waiting {
       throw LBError(
-        .configuration, "\(path) is being recorded by process \(last.pid): it is left alone",
+        .configuration, "\(path) is being recorded by process \(last.pid); wait until it ends",
         context: ErrorContext(path: path))
     }
     // One in another container has another number here: its lock tells.
     if let file = Tail.File(ofRunIn: path), file.isHeld() {
       throw LBError(
-        .configuration, "\(path) is being recorded: it is left alone",
+        .configuration, "\(path) is being recorded; wait until that ends",
         context: ErrorContext(path: path))
     }
     guard status == .interrupted || status == .running || status == .waiting else {
@@ -74,7 +74,7 @@ extension RunWriter {
     guard found != ["ok"] else { return }
     throw LBError(
       .resultPersistence,
-      "\(path): corrupt: it is not written to any more. 'lbsample runs show \(path)' and "
+      "\(path): corrupt: lbsample does not write to it. 'lbsample runs show \(path)' and "
         + "'lbsample export \(path)' may still work",
       context: ErrorContext(path: path), causes: found)
   }

@@ -101,8 +101,8 @@ enum Schema {
     if let first = later.min() {
       throw LBError(
         .resultPersistence,
-        "\(path): corrupt: it says schema version \(version), and has the table \(first) of a "
-          + "later one. The file is damaged, or another program changed it",
+        "\(path): corrupt: it says schema version \(version) but has the table \(first) of a "
+          + "later version. The file is damaged, or another program changed it",
         context: ErrorContext(path: path))
     }
     let missing = tableNames(ofVersion: version).filter { !found.contains($0) }

@@ -137,9 +137,9 @@ package enum Seal {
       : "table \(name) does not match its checksum"
     return LBError(
       .resultPersistence,
-      "\(path): corrupt: \(what). The file is damaged, or another program changed it: its "
-        + "numbers are not shown. Use a copy of it, if there is one; 'sqlite3 \(path) .recover' "
-        + "writes what can still be read of this one",
+      "\(path): corrupt: \(what). The file is damaged, or another program changed it, "
+        + "so its numbers are not shown. Use a backup copy if you have one; "
+        + "'sqlite3 \(path) .recover' prints what can still be read of this file",
       context: ErrorContext(path: path))
   }
 

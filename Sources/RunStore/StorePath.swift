@@ -9,8 +9,8 @@ enum StorePath {
     guard OSText.hasRawBytes(path) else { return }
     throw LBError(
       .configuration,
-      "\(path) is not UTF-8, as SQLite needs the path of a result file: choose another one with "
-        + "--record or --runs-dir", context: ErrorContext(path: path))
+      "\(path) is not UTF-8: SQLite requires that of a result file's path. Choose another path "
+        + "with --record or --runs-dir", context: ErrorContext(path: path))
   }
 
   /// The same, and for what is no file.
@@ -21,7 +21,7 @@ enum StorePath {
       !isDirectory.boolValue
     else {
       throw LBError(
-        .configuration, "\(path): no such result file; lbsample runs list shows what there is",
+        .configuration, "\(path): no such result file; 'lbsample runs list' shows those that exist",
         context: ErrorContext(path: path))
     }
   }

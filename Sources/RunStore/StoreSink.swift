@@ -213,8 +213,8 @@ package final class StoreSink: SampleSink {
     guard time &- since >= Self.lockPatience else { return }
     throw LBError(
       .resultPersistence,
-      "\(writer.path): another program has held it locked for a minute: nothing more is recorded. "
-        + "What was recorded before, and up to a mebibyte behind it, is kept",
+      "\(writer.path): another program has kept the file locked for a minute, so recording has "
+        + "stopped. Everything from before the lock is kept, and up to 1 MiB from after it",
       context: ErrorContext(path: writer.path))
   }
 

@@ -74,8 +74,8 @@ struct EnvironmentMask: Sendable {
       guard let value = own[name] else {
         throw LBError(
           .configuration,
-          "the run was begun with --env \(name), whose value was not kept (run.mask): set \(name) "
-            + "in the environment of lbsample")
+          "the run was started with --env \(name), whose value was not kept (run.mask): set "
+            + "\(name) in lbsample's own environment")
       }
       return "\(name)=\(value)"
     }

@@ -25,25 +25,25 @@ enum Leftovers {
       guard force else {
         throw LBError(
           .configuration,
-          "of the interrupted run there still run \(names): --end-leftovers ends them before it is "
-            + "resumed, --force resumes it beside them")
+          "the interrupted run left processes running: \(names). --end-leftovers ends them before "
+            + "the run is resumed; --force resumes it beside them")
       }
-      return "resumed although there still ran of the session before: \(names)"
+      return "resumed beside processes of the previous session: \(names)"
     }
     signal(left, SIGTERM)
     left = wait(mark, grace, services)
     if let reason = services.stop.raised, !left.isEmpty {
-      throw LBError.stopped(by: reason, " while it ended \(text(left))")
+      throw LBError.stopped(by: reason, " while ending \(text(left))")
     }
     signal(left, SIGKILL)
     left = wait(mark, StopCoordinator.limit, services)
     guard left.isEmpty else {
       throw LBError(
         .workload,
-        "\(text(left)) of the interrupted run cannot be ended: you may not signal them, or SIGKILL "
-          + "has no effect on them yet")
+        "lbsample could not end what the interrupted run left running: \(text(left)). It may not "
+          + "signal these processes, or SIGKILL has not taken effect on them yet")
     }
-    return "ended what the session before had left running: \(names)"
+    return "ended the processes that the previous session left running: \(names)"
   }
 
   /// Waits until nothing carries the mark, at most so long or until a stop; gives what still does.

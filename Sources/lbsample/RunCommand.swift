@@ -56,16 +56,17 @@ struct RunCommand: ParsableCommand {
   @Option(
     name: .customLong("resume"),
     help: ArgumentHelp(
-      "Execute what is missing of an interrupted run, as it was begun; nothing else is to be said "
-        + "but --force, --end-leftovers, --format, --result and messages.", valueName: "run"))
+      "Execute the missing part of an interrupted run with its own options; only --force, "
+        + "--end-leftovers, --format, --result and options of messages may be added.",
+      valueName: "run"))
   var resume: String?
   @Flag(
     name: .customLong("force"),
-    help: "Resume even where configuration or host are different now; it is noted.")
+    help: "Resume even if the configuration or the host has changed; the change is recorded.")
   var force = false
   @Flag(
     name: .customLong("end-leftovers"),
-    help: "With --resume: first end what the interrupted run has left running.")
+    help: "With --resume: first end the processes that the interrupted run left running.")
   var endsLeftovers = false
 
   func run() throws {
@@ -101,7 +102,7 @@ struct RunCommand: ParsableCommand {
       try again.execute(behind: record, force: force)
     } else {
       guard !endsLeftovers else {
-        throw LBError(.configuration, "--end-leftovers goes with --resume RUN alone")
+        throw LBError(.configuration, "--end-leftovers requires --resume RUN")
       }
       try execute()
     }

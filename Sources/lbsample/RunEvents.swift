@@ -23,7 +23,7 @@ struct EventOptions: ParsableArguments {
     help: ArgumentHelp(
       "Run this shell command when the run waits, when a repetition fails and at the end; it finds "
         + "LBSAMPLE_EVENT, LBSAMPLE_RUN, LBSAMPLE_STATUS and LBSAMPLE_MESSAGE in its environment, "
-        + "and belongs to the workload's user.",
+        + "and runs as the workload's user.",
       valueName: "command"))
   var notify: String?
 }

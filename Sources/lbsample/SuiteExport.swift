@@ -88,7 +88,7 @@ struct SuiteExport {
     let place = "\(directory)/\(workload)/rep\(number)"
     do throws(SystemError) { try Directories.make(place) } catch {
       throw LBError(
-        .resultPersistence, "\(place): cannot be made a directory: \(error.reason)",
+        .resultPersistence, "\(place): cannot create this directory: \(error.reason)",
         context: ErrorContext(path: place, errno: error.errno))
     }
     let output = try attempt.bracket.map { try reader.output(bracket: $0) } ?? []

@@ -190,8 +190,8 @@ struct TOMLScan {
     default:
       throw Failure(
         line: line,
-        reason: "no name behind the bracket: write [name], or [\"name\"] where it has other "
-          + "characters than letters, digits, _ and -")
+        reason: "no name after the bracket: write [name], or [\"name\"] if the name has "
+          + "characters other than letters, digits, _ and -")
     }
   }
 

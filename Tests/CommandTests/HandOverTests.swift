@@ -26,7 +26,7 @@ import Yams
       FileManager.default.contents(atPath: command.folder.file("victim/README.txt"))
         == Data("mine".utf8))
     guard packed.code == 0 else {
-      #expect(packed.code == 5 && packed.error.contains("it is no run's id"), "\(packed.error)")
+      #expect(packed.code == 5 && packed.error.contains("it is not a run id"), "\(packed.error)")
       #expect(names.allSatisfy { !$0.contains(".tar") } && id != "a-1")
       return
     }

@@ -61,7 +61,7 @@ import Testing
     #expect(try processes(command, 1) == 1, "nobody has asked for its end")
     let outcome = try resume(command, "--end-leftovers")
     #expect(outcome.code == 0, "\(outcome.error)")
-    #expect(outcome.error.contains("ended what the session before had left running: "))
+    #expect(outcome.error.contains("ended the processes that the previous session left running: "))
     #expect(try processes(command, 1) == 0)
     let reader = try RunReader(path: try #require(command.resultFile))
     let journal = try reader.journal(run: try reader.result().runID)
@@ -73,7 +73,7 @@ import Testing
     let outcome = try resume(command, "--force")
     #expect(outcome.code == 0, "\(outcome.error)")
     #expect(
-      outcome.output.contains("warning  resumed although there still ran of the session before: "),
+      outcome.output.contains("warning  resumed beside processes of the previous session: "),
       "\(outcome.output)")
     #expect(try processes(command, 2) == 1, "that of the session before is still there")
     _ = try command.shell("pkill -KILL -fx '\(Self.left(2))'")

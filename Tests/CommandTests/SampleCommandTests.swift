@@ -351,7 +351,7 @@ import Testing
       script + "echo ctxt 1 >> proc/stat; done")
     #expect(outcome.code == 0, "\(outcome.error) \(outcome.output)")
     #expect(!outcome.output.contains("warning  cpu: columns"), "\(outcome.output)")
-    let line = "columns  changed while it was sampled, so many times: cpu "
+    let line = "columns  changed during sampling, number of times: cpu "
     #expect(outcome.output.contains(line), "\(outcome.output)")
     #expect(try command("runs", "show", "last").output.contains(line))
   }

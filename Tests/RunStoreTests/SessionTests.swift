@@ -282,7 +282,7 @@ import Testing
     try file.close()
     try Seal.renew(inFile: path)
     let error = #expect(throws: LBError.self) { try played(path) }
-    #expect(error?.message.contains("is of session 9, which the file does not have") == true)
+    #expect(error?.message.contains("is of session 9, which is not in the file") == true)
   }
 }
 

@@ -349,7 +349,7 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
     #expect(try reader.damageOfTail() == nil && reader.frameCount() == frames)
     let warnings = try reader.result().warnings
     #expect(warnings.count == 1 && warnings[0].contains("of the last samples cannot be read"))
-    #expect(!warnings[0].contains("in front of the last ones"), "\(warnings)")
+    #expect(!warnings[0].contains("before the last ones"), "\(warnings)")
   }
 
   /// What was kept of an earlier kill is not replaced, and nothing that is said to be kept goes.
@@ -410,7 +410,7 @@ private func copied(_ path: String, to folder: TemporaryFolder, _ name: String) 
       try leaveToEarlierBoot(file)
       var reader = try RunReader(path: file)
       #expect(try reader.finishIfAbandoned())
-      let isSaid = reader.damage?.contains("in front of the last ones cannot be read") ?? false
+      let isSaid = reader.damage?.contains("before the last ones cannot be read") ?? false
       #expect(isSaid == (file == path))
       reader.close()
       reader = try RunReader(path: file)

@@ -35,7 +35,9 @@ package final class PlanProblems {
     let problem = PlanProblem(place: place, message: line.shortened(to: Self.limit))
     if known.insert(problem).inserted { all.append(problem) }
     if all.count == Self.most - 1 {
-      all.append(PlanProblem(place: "", message: "more problems may follow: these are the first"))
+      all.append(
+        PlanProblem(
+          place: "", message: "more problems may follow; only the first are listed"))
     }
   }
 

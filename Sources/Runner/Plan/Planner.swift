@@ -376,7 +376,7 @@ package final class Planner {
       let before = problems.all.count
       fill(&node, settings, inner)
       if node.children.isEmpty, problems.all.count == before, !isTooLarge {
-        problems.add(table.at("file"), "\(file) has no phases: write [[phase]] into it")
+        problems.add(table.at("file"), "\(file) has no phases: add at least one [[phase]]")
       }
     } catch {
       problems.add(table.at("file"), error.message)
