@@ -80,12 +80,12 @@ enum ResultAttacks {
     (
       "trigger",
       """
+      UPDATE run SET status = 'running', boot_id = 'x';
       CREATE TRIGGER t AFTER UPDATE ON run BEGIN
         INSERT INTO journal (unix_ns, level, kind, message)
           WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x)
           SELECT n, 'info', 'x', printf('%.*c', 1000, 'x') FROM x;
-      END;
-      UPDATE run SET status = 'running', boot_id = 'x'
+      END
       """
     ),
     (
