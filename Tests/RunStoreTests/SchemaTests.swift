@@ -128,7 +128,7 @@ import Testing
       try file.close()
       let error = #expect(throws: LBError.self) { try RunReader(path: path) }
       #expect(error?.category == .resultPersistence)
-      #expect(error?.message.contains("says schema version \(version), and has") == true)
+      #expect(error?.message.contains("says schema version \(version) but has") == true)
     }
   }
 
