@@ -14,7 +14,7 @@ import Testing
       umask 022
       $0 run --cpu --quiet --runs-dir runs --result r.json -- true > report 2>&1 || exit 9
       $0 --cpu -i 10ms --record s.lbsample > table 2>&1 & pid=$!
-      while [ ! -e s.lbsample-tail ]; do sleep 0.02; done
+      while [ $(wc -l < table) -lt 5 ]; do sleep 0.02; done
       stat -c '%a' runs/*.lbsample r.json s.lbsample*; kill $pid; wait $pid
       stat -c '%a' s.lbsample
       """)

@@ -134,7 +134,7 @@ import Testing
     var taken: UInt64 = 0
     for await _ in events { taken += 1 }
     // A host that is not quiet adds notes.
-    #expect(taken == 3 && (7...12).contains(events.lost), "\(taken) \(events.lost)")
+    #expect(taken == 3 && events.lost >= 7, "\(taken) \(events.lost)")
   }
 
   // On the wall clock: the workload is a real process, which has to be dead long before its time.
