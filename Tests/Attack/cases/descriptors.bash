@@ -146,7 +146,7 @@ case_fifo_in_sys() {
     sys/devices/system/cpu/online
   any --temperature --frequency --sys-root sys -i 10ms --count 1
 }
-case_fifo_packets() { fifo; bad --packets-file f -i 100ms; }
+case_fifo_packets() { fifo; stopped 0.5 --packets-file f -i 100ms; }
 
 case_device_as_run() {
   mkdir directory

@@ -63,7 +63,7 @@ case_killed_run() {
     left="$left ${one#/proc/}"
     kill -KILL "${one#/proc/}"
   done
-  [ -z "$left" ] || grep -q 'still ra\?u\?n' again || fault "left running:$left: $(cat again)"
+  [ -z "$left" ] || grep -q 'left processes running' again || fault "left running:$left: $(cat again)"
 }
 case_a_result_of_root_is_its_own() {
   root
