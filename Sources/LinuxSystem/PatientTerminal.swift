@@ -34,4 +34,25 @@ package final class PatientTerminal: Sendable {
       if count <= 0 { _ = Poll.wait(readable: [], until: Clock.monotonic() + 5_000_000) }
     }
   }
+
+  /// Writes `bytes` as long as it takes, but once `stop` is raised gives up when the terminal takes
+  /// nothing for a tenth of a second. Returns whether it took all of them.
+  package func write(_ bytes: [UInt8], unless stop: StopFlag) -> Bool {
+    let patience: UInt64 = 100_000_000
+    var rest = bytes[...]
+    var taken = Clock.monotonic()
+    while true {
+      // Safe: the slice's own length bounds the call.
+      let count = unsafe rest.withUnsafeBytes {
+        unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
+      }
+      if count > 0 { rest = rest.dropFirst(count) }
+      if rest.isEmpty { return true }
+      if count < 0, errno != EAGAIN, errno != EINTR { return false }
+      let now = Clock.monotonic()
+      if count > 0 || stop.raised == nil { taken = now }
+      guard now &- taken < patience else { return false }
+      if count <= 0 { _ = Poll.wait(readable: [], until: now + 5_000_000) }
+    }
+  }
 }

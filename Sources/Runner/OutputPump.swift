@@ -57,6 +57,8 @@ final class OutputPump: @unchecked Sendable {
   private let headLimit: Int
   private let tailLimit: Int
   private let passThrough: Bool
+  /// Where that goes, if it is a terminal: one that is held (^S) keeps write(2) waiting for ever.
+  private let terminal: PatientTerminal?
   private let cancel: StopFlag
   private let stop: StopFlag
   private let clock: TimeSource
@@ -82,6 +84,7 @@ final class OutputPump: @unchecked Sendable {
     headLimit = limit - limit / 2
     tailLimit = limit / 2
     self.passThrough = passThrough
+    terminal = passThrough ? PatientTerminal(STDERR_FILENO) : nil
     self.stop = stop
     self.clock = clock
     cancel = try StopFlag()
@@ -179,7 +182,9 @@ final class OutputPump: @unchecked Sendable {
       kept.total += UInt64(count)
       seen.store(kept.total, ordering: .relaxed)
       keep(chunk[..<count])
-      if hasReader {
+      if hasReader, let terminal {
+        hasReader = terminal.write(Array(chunk[..<count]), unless: stop)
+      } else if hasReader {
         do throws(SystemError) {
           try writeAll(chunk.span.extracting(first: count), to: STDERR_FILENO, unless: stop)
         } catch {

@@ -28,7 +28,7 @@ enum WordAttacks {
       any run --label "$name" -- true
       any run --metric "$name=(x)" --parameter "p=$name" -- echo "{p}"
       any run --command "$name" --dry-run
-      any runs show --journal --show-output last
+      any runs show --journal last
       any runs show "$name"
       any runs list
       any --cpu -i 10ms --count 1 --only "$name" --cgroup "$name"

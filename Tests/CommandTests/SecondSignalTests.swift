@@ -22,6 +22,23 @@ import Testing
 
   @Test(.enabled(if: hasPython, "there is no python3 here"), arguments: hanging)
   func aSecondSignalEndsIt(_ output: String, _ words: String) throws {
+    let (code, text) = try hang(output, words, signals: 2)
+    #expect(code == 0, "\(output), \(words): \(text)")
+  }
+
+  /// Nobody who does not read keeps a command from its end.
+  @Test(
+    .enabled(if: hasPython, "there is no python3 here"),
+    arguments: ["--cpu -i 1ms", "run --cpu --show-output -- yes", "run --cpu -r 400 -- true"])
+  func oneSignalIsEnoughWhereATerminalIsNotRead(_ words: String) throws {
+    let (code, text) = try hang("terminal", words, signals: 1)
+    #expect(code == 0, "\(words): \(text)")
+  }
+
+  /// Ends a command by so many signals whose output nobody reads.
+  private func hang(
+    _ output: String, _ words: String, signals: Int
+  ) throws -> (code: Int32, text: String) {
     let command = try Command()
     try command.folder.write(
       "hang.py",
@@ -34,7 +51,7 @@ import Testing
           stderr=writer, start_new_session=True)
       time.sleep(1.5)
       began = None
-      for _ in range(2):
+      for _ in range(int(sys.argv[4])):
           if child.poll() is None:
               child.send_signal(signal.SIGTERM)
               began = time.time()
@@ -47,9 +64,8 @@ import Testing
       took = time.time() - began if began else 0
       sys.exit(0 if took < 2.5 else f"it took {took} s")
       """)
-    let (code, text) = try command.shell(
-      "exec /usr/bin/python3 hang.py \(output) \"$0\" \(quoted(words))")
-    #expect(code == 0, "\(output), \(words): \(text)")
+    return try command.shell(
+      "exec /usr/bin/python3 hang.py \(output) \"$0\" \(quoted(words)) \(signals)")
   }
 
   /// As a shell has it in single quotes.
