@@ -52,17 +52,24 @@ package struct Quota: Sendable {
       if resource == .retries {
         return LBError(
           .quota,
-          "\(option) stops the run: no \(resource.name) is left; raise \(option), or use --resume")
+          "\(option) stops the run: no \(resource.name) is left; \(advice)")
       }
       // One of the smallest unit stands for an estimate that there is not yet.
       guard estimate > 1 else {
         return LBError(
-          .quota, "no \(resource.name) is left before the first repetition; raise \(option)")
+          .quota,
+          "\(option) stops the run: no \(resource.name) is left before the first repetition of this "
+            + "session; start a new run with a larger \(option)")
       }
       return LBError(
         .quota,
         "\(option) stops the run: the next attempt needs about \(text(estimate)), "
-          + "\(text(remaining)) \(isOneByte ? "is" : "are") left; raise \(option), or use --resume")
+          + "\(text(remaining)) \(isOneByte ? "is" : "are") left; \(advice)")
+    }
+
+    /// A session that goes on has the whole quota again, and cannot have another one.
+    private var advice: String {
+      "continue with --resume, or start a new run with a larger \(resource.rawValue)"
     }
 
     private var isOneByte: Bool { resource == .bytes && remaining == 1 }

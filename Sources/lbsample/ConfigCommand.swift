@@ -42,7 +42,7 @@ struct ConfigShow: ParsableCommand {
 /// `lbsample config check [FILE]`.
 struct ConfigCheck: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "check", abstract: "Check a configuration file; say everything wrong with it.")
+    commandName: "check", abstract: "Check a configuration file and list all of its mistakes.")
   @Argument(help: "The file; the one that would be used if left out.")
   var file: String?
 

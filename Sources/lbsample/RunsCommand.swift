@@ -248,10 +248,12 @@ enum MetricGlobs {
         !longer.isEmpty
         ? "; instances stand in brackets: try \(longer.joined(separator: " or "))"
         : groups.contains(group) ? "" : Nearest.hint(Nearest.word(to: group, in: groups))
+      // A name without a group is the whole pattern.
+      let patterns = groups.map { names.contains($0) ? $0 : "\($0).*" }
       throw LBError(
         .configuration,
         "--metric \(glob): no metric of this run matches\(hint); this run has "
-          + groups.map { "\($0).*" }.joined(separator: ", "))
+          + patterns.joined(separator: ", "))
     }
   }
 }
