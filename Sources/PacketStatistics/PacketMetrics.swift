@@ -97,12 +97,12 @@ package enum PacketMetrics {
     }
     let packets = "packets_in + packets_out + dropped_socket"
     return [
-      formula("packets", "packets, those that the socket dropped too", .count, packets),
+      formula("packets", "packets, including those that the socket dropped", .count, packets),
       formula(
-        "packets_most", "the same with those that the interface dropped", .count,
+        "packets_most", "packets, including those that the socket or the interface dropped", .count,
         packets + " + dropped_interface"),
       formula(
-        "bytes", "bytes, where those dropped were as long as the others", .bytes,
+        "bytes", "bytes, if the dropped packets were as long as the others on average", .bytes,
         "( bytes_in + bytes_out ) / ( packets_in + packets_out ) * ( \(packets) )"),
     ]
   }

@@ -43,7 +43,7 @@ struct ConfigShow: ParsableCommand {
 struct ConfigCheck: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "check", abstract: "Check a configuration file and list all of its mistakes.")
-  @Argument(help: "The file; the one that would be used if left out.")
+  @Argument(help: "The file to check (default: the one that would be used).")
   var file: String?
 
   func run() throws {

@@ -266,9 +266,9 @@ struct RunsRemove: ParsableCommand {
   @OptionGroup(title: "Host") var mounts: MountOptions
   @Flag(
     name: .customLong("force"),
-    help: "Also runs of other users, and those whose --set-host cannot be undone.")
+    help: "Also remove runs of other users, and runs whose --set-host cannot be undone.")
   var force = false
-  @Argument(help: "Ids, unique prefixes, last, or files.")
+  @Argument(help: "Runs to remove: ids, unique prefixes of ids, last, or files.")
   var runs: [String]
 
   func run() throws {

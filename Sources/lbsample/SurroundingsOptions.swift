@@ -85,7 +85,7 @@ struct SurroundingsOptions: ParsableArguments {
       let known = HostChange.Name.allCases.map(\.rawValue)
       throw LBError(
         .configuration,
-        "--allow \(name): no change to the host is called so"
+        "--allow \(name): no such setting"
           + Nearest.hint(Nearest.word(to: name, in: known))
           + "; there are \(known.joined(separator: ", "))")
     }
@@ -101,7 +101,9 @@ struct SurroundingsOptions: ParsableArguments {
       !Directories.isDirectory(source)
     {
       throw LBError(
-        .configuration, "--workspace \(source): no such directory (or say empty, or git:REPO)")
+        .configuration,
+        "--workspace \(source): no such directory; expected empty, a directory to copy, or "
+          + "git:REPO")
     }
     specification.quota.wall = try time(wall, "--max-wall")
     specification.quota.ownCPU = try time(ownCPU, "--max-own-cpu")

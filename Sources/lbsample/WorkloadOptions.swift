@@ -83,7 +83,7 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("user"),
     help: ArgumentHelp(
-      "Run the workload as this user (under sudo: the one who called it).", valueName: "user"))
+      "Run the workload as this user (default under sudo: who called sudo).", valueName: "user"))
   var user: String?
   @Option(
     name: .customLong("ignore-failure"),
@@ -268,7 +268,8 @@ struct WorkloadOptions: ParsableArguments {
     guard let ignored = IgnoredFailures(ignoreFailure) else {
       throw LBError(
         .configuration,
-        "--ignore-failure=\(ignoreFailure): expected exit codes such as 1,2 or nothing")
+        "--ignore-failure=\(ignoreFailure): expected exit codes, as in --ignore-failure=1,2, or "
+          + "no value")
     }
     return ignored
   }
