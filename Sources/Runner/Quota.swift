@@ -58,8 +58,8 @@ package struct Quota: Sendable {
       guard estimate > 1 else {
         return LBError(
           .quota,
-          "\(option) stops the run: no \(resource.name) is left before the first repetition of this "
-            + "session; start a new run with a larger \(option)")
+          "\(option) stops the run: no \(resource.name) is left before the first repetition of "
+            + "this session; start a new run with a larger \(option)")
       }
       return LBError(
         .quota,

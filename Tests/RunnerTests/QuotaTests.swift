@@ -39,7 +39,7 @@ import Testing
     #expect(late?.error.message.contains("no time is left before the first") == true)
   }
 
-  /// A session that finds no room for a repetition leaves what earlier ones measured to a later one.
+  /// A session that finds no room for a repetition leaves the run to a later one.
   @Test(arguments: [true, false])
   func aResumedRunWhoseQuotaLetsNothingBeginStaysResumable(_ isResumed: Bool) throws {
     let spawner = FakeSpawner()
