@@ -45,21 +45,23 @@ package struct Quota: Sendable {
     package let resource: Resource
     package let estimate: UInt64
     package let remaining: UInt64
+    /// Nothing has begun in this session: another one would come no further.
+    package let isFirst: Bool
 
     /// As an error that ends the run.
     package var error: LBError {
       let option = resource.rawValue
-      if resource == .retries {
-        return LBError(
-          .quota,
-          "\(option) stops the run: no \(resource.name) is left; \(advice)")
-      }
-      // One of the smallest unit stands for an estimate that there is not yet.
-      guard estimate > 1 else {
+      if isFirst {
         return LBError(
           .quota,
           "\(option) stops the run: no \(resource.name) is left before the first repetition of "
             + "this session; start a new run with a larger \(option)")
+      }
+      // One of the smallest unit stands for an estimate that there is not yet.
+      guard resource != .retries, estimate > 1 else {
+        return LBError(
+          .quota,
+          "\(option) stops the run: no \(resource.name) is left; \(advice)")
       }
       return LBError(
         .quota,
@@ -127,7 +129,8 @@ package struct Quota: Sendable {
       // Without an estimate there must be something left at all.
       let estimate = max(amounts[resource] ?? 0, resource == .retries ? 0 : 1)
       if estimate > remaining {
-        throw Denial(resource: resource, estimate: estimate, remaining: remaining)
+        throw Denial(
+          resource: resource, estimate: estimate, remaining: remaining, isFirst: count == 0)
       }
     }
     count += 1

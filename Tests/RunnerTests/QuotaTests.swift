@@ -36,7 +36,12 @@ import Testing
     let late = #expect(throws: Quota.Denial.self) {
       try quota.reserve("b", isRetry: false, elapsed: 100)
     }
-    #expect(late?.error.message.contains("no time is left before the first") == true)
+    #expect(late?.error.message.contains("no time is left; continue with --resume") == true)
+    var unused = self.quota { $0.wall = 100 }
+    let early = #expect(throws: Quota.Denial.self) {
+      try unused.reserve("a", isRetry: false, elapsed: 100)
+    }
+    #expect(early?.error.message.contains("no time is left before the first") == true)
   }
 
   /// A session that finds no room for a repetition leaves the run to a later one.
