@@ -6,6 +6,8 @@ package enum CommandPath {
   /// Why a command cannot be started.
   package enum Refusal: Error, Equatable, Sendable {
     case notFound(searched: String)
+    /// A command with a slash: nothing can be reached there, for this errno.
+    case unreachable(path: String, errno: Int32)
     case notExecutable(path: String)
     case isDirectory(path: String)
   }
@@ -35,7 +37,9 @@ package enum CommandPath {
   private static func check(_ path: String, directory: String?) throws(Refusal) {
     let full = path.begins("/") ? path : (directory.map { $0 + "/" + path } ?? path)
     var status = stat()
-    guard unsafe stat(full.osCString, &status) == 0 else { throw .notFound(searched: path) }
+    guard unsafe stat(full.osCString, &status) == 0 else {
+      throw .unreachable(path: full, errno: errno)
+    }
     if status.st_mode & S_IFMT == S_IFDIR { throw .isDirectory(path: path) }
     guard unsafe access(full.osCString, X_OK) == 0 else { throw .notExecutable(path: path) }
   }

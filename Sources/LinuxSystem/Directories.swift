@@ -11,6 +11,13 @@ package enum Directories {
     unsafe access(path.osCString, R_OK) == 0
   }
 
+  /// Why `path` cannot be read as a file, in the errno's words; nil where it can.
+  package static func reasonNotToRead(_ path: String) -> String? {
+    if isDirectory(path) { return SystemError.words(EISDIR) }
+    guard unsafe access(path.osCString, R_OK) != 0 else { return nil }
+    return SystemError.words(errno)
+  }
+
   /// The working directory, `.` where it has no name any more.
   package static var current: String {
     guard let found = unsafe getcwd(nil, 0) else { return "." }

@@ -19,17 +19,31 @@ package enum PacketMetrics {
     MetricDescription(name, unit, kind, meaning: meaning)
   }
 
+  /// What packets have that are counted under the name of a layer.
+  private static func layer(_ name: String) -> String {
+    switch name {
+    case "ethernet": "an Ethernet header"
+    case "vlan": "a VLAN tag"
+    case "ipv4": "an IPv4 header"
+    case "ipv6": "an IPv6 header"
+    case "ipv6_extensions": "IPv6 extension headers"
+    case "icmpv6": "ICMPv6"
+    case "other": "an unknown protocol"
+    default: name.uppercased()
+    }
+  }
+
   /// Every metric once, in order.
   package static let descriptions: [MetricDescription] = {
     var list = [
-      counter("packets_in", "packets that came in; all, where a direction is not known"),
-      counter("packets_out", "packets that went out"),
-      counter("bytes_in", "their bytes, with the link's header", .bytes),
-      counter("bytes_out", "their bytes, with the link's header", .bytes),
+      counter("packets_in", "packets received; all packets where the direction is not known"),
+      counter("packets_out", "packets sent"),
+      counter("bytes_in", "bytes of the packets received, with the link's header", .bytes),
+      counter("bytes_out", "bytes of the packets sent, with the link's header", .bytes),
     ]
-    list += PacketLayers.names.map { counter("\($0)_packets", "packets with \($0)") }
+    list += PacketLayers.names.map { counter("\($0)_packets", "packets with \(layer($0))") }
     list += PacketLayers.names.map {
-      counter("\($0)_bytes", "bytes of the packets with \($0)", .bytes)
+      counter("\($0)_bytes", "bytes of the packets with \(layer($0))", .bytes)
     }
     list += [
       counter("tcp_syn", "TCP segments with SYN"), counter("tcp_fin", "TCP segments with FIN"),
@@ -46,7 +60,7 @@ package enum PacketMetrics {
       counter(
         "superframes", "frames above the MTU: segmented later, or joined already, by the device"),
       counter("cut", "packets truncated by --packets-snaplen before the end of their headers"),
-      counter("not_decoded", "packets that were only counted, by --packets-sample"),
+      counter("not_decoded", "packets that were counted but not decoded (--packets-sample)"),
     ]
     list += Malformation.allCases.map {
       counter("malformed_\($0.word)", "malformed packets: \($0.meaning)")
@@ -54,16 +68,16 @@ package enum PacketMetrics {
     list += [
       counter("size", "packets by size with their check sequence, RMON's bins", kind: .histogram),
       counter("gap", "packets by the time since the one before", kind: .histogram),
-      counter("received", "packets that passed the filter, those dropped included"),
-      counter("dropped_socket", "packets that found the capture's buffer full"),
-      counter("dropped_interface", "packets that the interface itself dropped"),
+      counter("received", "packets that passed the filter, including those dropped"),
+      counter("dropped_socket", "packets dropped because the capture's buffer was full"),
+      counter("dropped_interface", "packets that the interface dropped"),
       counter("interruptions", "times that the interface went away or down"),
       counter("up", "1 while packets are captured", kind: .gauge),
       counter(
         "missed_flow", "the most bytes that a flow which is not followed can have had", .bytes,
         kind: .gauge),
       counter(
-        "late", "packets that came out of order, after the tick that they belong before; counted"),
+        "late", "packets that came out of order, after their tick was complete; counted too"),
     ]
     return list
   }()
@@ -83,12 +97,12 @@ package enum PacketMetrics {
     }
     let packets = "packets_in + packets_out + dropped_socket"
     return [
-      formula("packets", "packets, those that the socket dropped too", .count, packets),
+      formula("packets", "packets, including those that the socket dropped", .count, packets),
       formula(
-        "packets_most", "the same with those that the interface dropped", .count,
+        "packets_most", "packets, including those that the socket or the interface dropped", .count,
         packets + " + dropped_interface"),
       formula(
-        "bytes", "bytes, where those dropped were as long as the others", .bytes,
+        "bytes", "bytes, if the dropped packets were as long as the others on average", .bytes,
         "( bytes_in + bytes_out ) / ( packets_in + packets_out ) * ( \(packets) )"),
     ]
   }

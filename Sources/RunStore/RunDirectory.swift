@@ -181,8 +181,8 @@ package struct RunDirectory: Sendable {
       return run
     }
     if run.has("/") {
-      throw LBError(
-        .configuration, "\(run): no such result file", context: ErrorContext(path: run))
+      try StorePath.check(existing: run)
+      return run
     }
     let files = try files()
     if run == "last" {
@@ -198,7 +198,7 @@ package struct RunDirectory: Sendable {
     if matches.count == 1 { return matches[0] }
     let problem =
       matches.isEmpty
-      ? "no run in \(path) begins with \(run); lbsample runs list shows what there is"
+      ? "\(run): no run in \(path) has an id that begins so; 'lbsample runs list' shows the runs"
       : "\(run) is the beginning of \(matches.count) runs: "
         + matches.prefix(5).map(Self.id(ofFile:)).joined(separator: ", ")
     throw LBError(.configuration, problem, context: ErrorContext(path: path))

@@ -16,13 +16,28 @@ enum StorePath {
   /// The same, and for what is no file.
   static func check(existing path: String) throws(LBError) {
     try check(path)
-    var isDirectory: ObjCBool = false
-    guard unsafe FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory),
-      !isDirectory.boolValue
-    else {
+    var facts = stat()
+    guard unsafe stat(path, &facts) == 0 else {
+      let reason = errno
+      guard reason != EACCES else { throw denied(path) }
+      let words = reason == ENOENT ? "no such result file" : StoreFailure.reason(reason)
       throw LBError(
-        .configuration, "\(path): no such result file; 'lbsample runs list' shows those that exist",
-        context: ErrorContext(path: path))
+        .configuration, "\(path): \(words); 'lbsample runs list' shows those that exist",
+        context: ErrorContext(path: path, errno: reason))
     }
+    guard facts.st_mode & S_IFMT != S_IFDIR else {
+      throw LBError(
+        .configuration,
+        "\(path) is a directory, not a result file; 'lbsample runs list --runs-dir \(path)' shows "
+          + "the runs in it", context: ErrorContext(path: path))
+    }
+    guard unsafe access(path, R_OK) == 0 || errno != EACCES else { throw denied(path) }
+  }
+
+  private static func denied(_ path: String) -> LBError {
+    LBError(
+      .resultPersistence,
+      "\(path): permission denied; have its owner let you read it and its directory, or run as its "
+        + "owner", context: ErrorContext(path: path, errno: EACCES))
   }
 }

@@ -45,24 +45,33 @@ package struct Quota: Sendable {
     package let resource: Resource
     package let estimate: UInt64
     package let remaining: UInt64
+    /// Nothing has begun in this session: another one would come no further.
+    package let isFirst: Bool
 
     /// As an error that ends the run.
     package var error: LBError {
       let option = resource.rawValue
-      if resource == .retries {
+      if isFirst {
         return LBError(
           .quota,
-          "\(option) stops the run: no \(resource.name) is left; raise \(option), or use --resume")
+          "\(option) stops the run: no \(resource.name) is left before the first repetition of "
+            + "this session; start a new run with a larger \(option)")
       }
       // One of the smallest unit stands for an estimate that there is not yet.
-      guard estimate > 1 else {
+      guard resource != .retries, estimate > 1 else {
         return LBError(
-          .quota, "no \(resource.name) is left before the first repetition; raise \(option)")
+          .quota,
+          "\(option) stops the run: no \(resource.name) is left; \(advice)")
       }
       return LBError(
         .quota,
         "\(option) stops the run: the next attempt needs about \(text(estimate)), "
-          + "\(text(remaining)) \(isOneByte ? "is" : "are") left; raise \(option), or use --resume")
+          + "\(text(remaining)) \(isOneByte ? "is" : "are") left; \(advice)")
+    }
+
+    /// A session that goes on has the whole quota again, and cannot have another one.
+    private var advice: String {
+      "continue with --resume, or start a new run with a larger \(resource.rawValue)"
     }
 
     private var isOneByte: Bool { resource == .bytes && remaining == 1 }
@@ -120,7 +129,8 @@ package struct Quota: Sendable {
       // Without an estimate there must be something left at all.
       let estimate = max(amounts[resource] ?? 0, resource == .retries ? 0 : 1)
       if estimate > remaining {
-        throw Denial(resource: resource, estimate: estimate, remaining: remaining)
+        throw Denial(
+          resource: resource, estimate: estimate, remaining: remaining, isFirst: count == 0)
       }
     }
     count += 1

@@ -180,9 +180,11 @@ package final class RunSession {
     result.phases.indices.prefix(earlier.phases.count).first { result.phases[$0].name == name }
   }
 
-  /// Whether what a run ended with lets it be gone on with: a quota that let one repetition begin
-  /// can let another one.
-  func isResumable(after fatal: LBError?) -> Bool { fatal?.category == .quota && hasMeasured }
+  /// Whether what a run ended with lets it be gone on with: a quota that let one repetition begin,
+  /// in this session or in an earlier one, can let another one, since each session has it anew.
+  func isResumable(after fatal: LBError?) -> Bool {
+    fatal?.category == .quota && (hasMeasured || isResumed)
+  }
 
   /// A phase that is not executed, and why.
   func skip(_ phase: PhaseResult, because reason: String) throws(LBError) {

@@ -115,7 +115,8 @@ private struct QuotaStep: RunStep {
     throw LBError(
       .quota,
       "--max-ring-memory stops the run: the rings need \(needed), "
-        + "\(limit) \(limit == 1 ? "is" : "are") allowed; raise --max-ring-memory")
+        + "\(limit) \(limit == 1 ? "is" : "are") allowed; start a new run with a larger "
+        + "--max-ring-memory")
   }
 }
 

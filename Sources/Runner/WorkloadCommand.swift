@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 package import SampleModel
 
@@ -20,7 +21,15 @@ package enum WorkloadCommand {
       switch error {
       case .notFound(let searched):
         failure = LBError(
-          .configuration, "\(command): no such command (searched \(searched)); check the name")
+          .configuration, "\(command): no such command in PATH (\(searched)); check the name")
+      case .unreachable(let path, ENOENT):
+        failure = LBError(.configuration, "\(path) does not exist; check the path")
+      case .unreachable(let path, EACCES):
+        failure = LBError(
+          .configuration,
+          "\(path): permission denied: a directory on the way to it may not be searched")
+      case .unreachable(let path, let errno):
+        failure = LBError(.configuration, "\(path): \(SystemError.words(errno)); check the path")
       case .notExecutable(let path):
         failure = LBError(
           .configuration, "\(path) is not executable: chmod +x it, or name its interpreter")

@@ -7,7 +7,8 @@ import SampleModel
 /// `lbsample approve`: lets a run that waits go on.
 struct ApproveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "approve", abstract: "Let a run that waits for an approval go on.")
+    commandName: "approve",
+    abstract: "Approve or refuse the continuation of a run that waits for it.")
 
   @OptionGroup var options: RunOptions
   @Flag(name: .customLong("refuse"), help: "Refuse it: the run ends with exit code 6.")

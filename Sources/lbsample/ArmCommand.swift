@@ -11,7 +11,7 @@ import Sampler
 struct ArmCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "arm",
-    abstract: "Arm a sampler that another program opens and closes brackets of.",
+    abstract: "Arm a sampler whose brackets another program opens and closes.",
     discussion: """
       EXAMPLES
         lbsample arm --control /run/user/1000/lb.sock --cpu --net

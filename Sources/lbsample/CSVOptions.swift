@@ -7,13 +7,13 @@ struct CSVOptions: ParsableArguments {
   @Option(
     name: .customLong("units"),
     help: ArgumentHelp(
-      "header: units in csv's headings, as in 'net.rx_bytes[eth0] (bytes/s)'; or none.",
+      "Units in CSV headings: header, as in 'net.rx_bytes[eth0] (bytes/s)', or none.",
       valueName: "where"))
   var units = "none"
   @Option(
     name: .customLong("time"),
     help: ArgumentHelp(
-      "csv's times: unix (ns, in time_ns) or iso (UTC, in time).", valueName: "format"))
+      "Times in CSV: unix (ns, in time_ns) or iso (UTC, in time).", valueName: "format"))
   var time = "unix"
   @Option(
     name: .customLong("records"),

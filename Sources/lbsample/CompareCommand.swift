@@ -8,17 +8,17 @@ import Sampler
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Say what changed between runs, phases or sets of runs, and how sure that is.",
+    abstract: "Show what changed between runs or phases, and how certain that is.",
     discussion: """
       EXAMPLES
-        lbsample compare last                    the phases of the last run, against its first one
-        lbsample compare main last               a run by its label, against the last one
-        lbsample compare RUN:old RUN:new         two phases
-        lbsample compare A1,A2,A3 B1,B2,B3       several runs a side: sessions are the unit
+        lbsample compare last               each phase of the last run with its first
+        lbsample compare main last          the run labelled main with the last run
+        lbsample compare RUN:old RUN:new    two phases of a run
+        lbsample compare A1,A2,A3 B1,B2,B3  several runs a side, each run one value
         lbsample compare main last --fail-on 'wall_time>2%'
 
-      The first side is the base of all others. Repetitions that were taken in turns (run --order
-      interleaved) are compared in pairs.
+      The first side is the base of all others. Repetitions that were taken in
+      turns (run --order interleaved) are compared in pairs.
       """)
   @OptionGroup var options: RunOptions
   @Option(

@@ -152,9 +152,11 @@ struct ComparedRuns {
       let isBeginning = files.contains { RunDirectory.id(ofFile: $0).hasPrefix(name) }
       if isBeginning || name.contains("/") { throw error }
       for file in files where isLabelled(file, name) { return file }
+      if name == "last" { throw error }
       throw LBError(
-        error.category, "\(error.message); no run has the label \(name) either",
-        context: error.context)
+        error.category,
+        "\(name): no run in \(directory.path) has an id that begins so, and no run has the label "
+          + "\(name); 'lbsample runs list' shows the runs", context: error.context)
     }
   }
 

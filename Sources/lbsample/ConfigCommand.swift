@@ -42,8 +42,8 @@ struct ConfigShow: ParsableCommand {
 /// `lbsample config check [FILE]`.
 struct ConfigCheck: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "check", abstract: "Check a configuration file; say everything wrong with it.")
-  @Argument(help: "The file; the one that would be used if left out.")
+    commandName: "check", abstract: "Check a configuration file and list all of its mistakes.")
+  @Argument(help: "The file to check (default: the one that would be used).")
   var file: String?
 
   func run() throws {

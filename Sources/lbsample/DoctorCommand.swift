@@ -9,7 +9,7 @@ import SampleModel
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Say what this host permits, what not, and how to change that.")
+    abstract: "Show what this host permits, what it does not, and how to change that.")
   @Option(
     name: .customLong("format"),
     help: ArgumentHelp("text or json.", valueName: "format"))

@@ -12,7 +12,7 @@ struct ExportCommand: ParsableCommand {
     discussion: """
       EXAMPLES
         lbsample export last --format csv > run.csv
-        lbsample export last --format ndjson --raw --repetition 3 --metric 'cpu.*[all]'
+        lbsample export last --format ndjson --repetition 3 --metric 'cpu.*[all]'
         lbsample export host.lbsample --format table --from 10s --to 20s
         lbsample export last --format lb --output results
       """)

@@ -33,10 +33,11 @@ struct Lbsample: ParsableCommand {
         3    a required collector is not available, or failed
         4    the workload failed or timed out
         5    the output or a result file could not be written, or a result file is
-             damaged
-        6    the host gate (gates.host = block) or a quota stopped the run, an approval was
-             refused or timed out, --strict found contaminated attempts or warnings, or a
-             bound of compare --fail-on is exceeded
+             damaged or may not be read
+        6    the host gate (gates.host = block) or a quota stopped the run, an
+             approval was refused or timed out, a setting of --set-host could not
+             be changed or put back, --strict found contaminated attempts or
+             warnings, or a bound of compare --fail-on is exceeded
         130  stopped by SIGINT, 143 by SIGTERM; results are kept
       """,
     version: version,
@@ -145,10 +146,43 @@ struct Lbsample: ParsableCommand {
     return try parseAsRoot(arguments)
   }
 
+  /// Refuses to explain what is no command, for which the parser would explain the whole.
+  private static func checkHelp(_ arguments: [String]) throws(LBError) {
+    guard arguments.first == "help" else { return }
+    var commands = configuration.subcommands
+    var place = "lbsample"
+    for word in arguments.dropFirst() where !word.hasPrefix("-") && word != "help" {
+      guard let command = commands.first(where: { $0.configuration.commandName == word }) else {
+        let names = commands.compactMap { $0.configuration.commandName }
+        throw LBError(
+          .configuration,
+          "no command \(word)\(Nearest.hint(Nearest.word(to: word, in: names))); "
+            + "see '\(place) --help'")
+      }
+      commands = command.configuration.subcommands
+      place += " \(word)"
+    }
+  }
+
+  /// What is wrong with a word where an interval or a command was expected.
+  static func misplaced(_ word: String) -> LBError {
+    let commands = configuration.subcommands.compactMap { $0.configuration.commandName }
+    guard !commands.contains(word) else {
+      return LBError(
+        .configuration,
+        "options stand behind the command: lbsample \(word) …; see 'lbsample help \(word)'")
+    }
+    return LBError(
+      .configuration,
+      "'\(word)' is neither a subcommand nor an interval"
+        + Nearest.hint(Nearest.word(to: word, in: commands)) + "; see 'lbsample --help'")
+  }
+
   /// Runs the command; gives the exit code.
   static func execute(_ arguments: [String]) -> Int32 {
     let asJSON = arguments.prefix { $0 != "--" }.contains("--json-errors")
     do {
+      try checkHelp(arguments)
       var command = try parsed(arguments)
       try command.run()
       return 0

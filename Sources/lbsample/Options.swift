@@ -42,7 +42,7 @@ struct CollectorOptions: ParsableArguments {
   var tree: String?
   @Option(
     name: [.customShort("p"), .customLong("process")],
-    help: ArgumentHelp("A process on its own; may be repeated.", valueName: "pid"))
+    help: ArgumentHelp("Sample this process alone; may be repeated.", valueName: "pid"))
   var processes: [String] = []
   @Flag(
     name: .customLong("footprint"),
@@ -50,7 +50,7 @@ struct CollectorOptions: ParsableArguments {
   var footprint = false
   @Option(
     name: .customLong("cgroup"),
-    help: ArgumentHelp("A control group; may be repeated.", valueName: "path"))
+    help: ArgumentHelp("Sample this control group; may be repeated.", valueName: "path"))
   var cgroups: [String] = []
   @Option(
     name: .customLong("top"), parsing: .unconditional,
@@ -67,12 +67,14 @@ struct CollectorOptions: ParsableArguments {
   @Option(
     name: .customLong("disk-devices"),
     help: ArgumentHelp(
-      "disks, partitions (with them), or all (loop and RAM disks too).", valueName: "which"))
+      "Devices of disk: disks, partitions (and disks), or all (loop and RAM disks too).",
+      valueName: "which"))
   var diskDevices: String?
   @Option(
     name: .customLong("net-source"),
     help: ArgumentHelp(
-      "text (/proc/net/dev), netlink, or auto: netlink with many interfaces.", valueName: "which"))
+      "Source of net: text (/proc/net/dev), netlink, or auto (netlink with more than 16 "
+        + "interfaces).", valueName: "which"))
   var netSource: String?
   @Option(
     name: .customLong("only"),

@@ -33,7 +33,7 @@ extension OverheadCommand {
     guard !command.isEmpty else {
       throw LBError(
         .configuration,
-        "--workload: of which command? As in: lbsample overhead --workload -- ./benchmark")
+        "--workload needs a command, as in: lbsample overhead --workload -- ./benchmark")
     }
     guard time == nil else {
       throw LBError(

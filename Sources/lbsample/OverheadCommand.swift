@@ -9,19 +9,21 @@ import Sampler
 struct OverheadCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "overhead",
-    abstract: "Measure what each collector costs on this host, or what sampling costs a command.",
+    abstract: "Measure what each collector costs here, or how sampling slows a command.",
     discussion: """
       EXAMPLES
         lbsample overhead --cpu --net
         lbsample overhead --workload --all --interval 10ms,100ms -- ./benchmark
 
-      Each collector is read repeatedly on one pinned CPU, alternating with plain reads of \
-      the same kernel files without decoding (column "read µs"). `fastest` is the shortest \
-      interval at which it stays below one hundredth of a CPU.
+      Each collector is read repeatedly on one pinned CPU, alternating with plain
+      reads of the same kernel files without decoding (column "read µs"). The
+      column "fastest" is the shortest interval at which the collector uses less
+      than 1 % of a CPU.
 
-      With --workload the command is run without sampling and with each set of collectors at \
-      each interval, in turn, recorded into a file that is thrown away. A slowdown is told with \
-      its 95 % interval and with the least that so many rounds would have found.
+      With --workload the command runs without sampling and with each set of
+      collectors at each interval, in turn; the samples go to a file that is
+      deleted afterwards. Each slowdown has its 95 % confidence interval and the
+      smallest slowdown that this number of rounds could have found.
       """)
   @Flag(help: "Measure this collector.")
   var chosen: [CollectorFlag] = []

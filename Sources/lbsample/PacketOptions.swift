@@ -28,7 +28,7 @@ struct PacketOptions: ParsableArguments {
   var snapLength: String?
   @Option(
     name: .customLong("packets-sample"), parsing: .unconditional,
-    help: ArgumentHelp("Look into each N-th packet only; all are counted.", valueName: "1/n"))
+    help: ArgumentHelp("Decode only every N-th packet; all are counted.", valueName: "1/n"))
   var sampling: String?
   @Option(
     name: .customLong("packets-buffer"), parsing: .unconditional,
@@ -36,7 +36,7 @@ struct PacketOptions: ParsableArguments {
   var buffer: String?
   @Option(
     name: .customLong("packets-direction"), parsing: .unconditional,
-    help: ArgumentHelp("both, in or out.", valueName: "which"))
+    help: ArgumentHelp("Direction of the packets to count: both, in or out.", valueName: "which"))
   var direction: String?
   @Option(
     name: .customLong("packets-timestamp"), parsing: .unconditional,

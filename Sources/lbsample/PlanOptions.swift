@@ -20,7 +20,8 @@ struct PlanOptions: ParsableArguments {
   @Option(
     name: [.customShort("L"), .customLong("parameter-list")], parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "Repeat everything with each value in place of {name}; may be repeated: all combinations.",
+      "Repeat everything with each value in place of {name}; may be repeated for all "
+        + "combinations.",
       valueName: "name=a,b,c"))
   var lists: [String] = []
   @Option(
@@ -35,7 +36,7 @@ struct PlanOptions: ParsableArguments {
   @Option(
     name: .customLong("order"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Of several commands' repetitions: sequential, interleaved or random:SEED "
+      "Order of several commands' repetitions: sequential, interleaved or random:SEED "
         + "(default: sequential).", valueName: "order"))
   var order: String?
   @Flag(name: .customLong("dry-run"), help: "Show what would be executed, and execute nothing.")

@@ -56,8 +56,9 @@ struct RunCommand: ParsableCommand {
   @Option(
     name: .customLong("resume"),
     help: ArgumentHelp(
-      "Execute the missing part of an interrupted run with its own options; only --force, "
-        + "--end-leftovers, --format, --result and options of messages may be added.",
+      "Execute the missing part of an interrupted run with its own options. Only --runs-dir, "
+        + "--config, --force, --end-leftovers, --format, --result, --events, --event-format, "
+        + "--notify and the options of messages may be added.",
       valueName: "run"))
   var resume: String?
   @Flag(
@@ -76,6 +77,7 @@ struct RunCommand: ParsableCommand {
         "--packets-file cannot be used with run; use: lbsample --packets-file FILE")
     }
     try Formats.check(format, of: ResultText.formats)
+    try events.check()
     if let resume {
       try refuseOthers()
       let record = try RunRecord.Earlier(resume, store, sampling, force: force)
@@ -101,8 +103,9 @@ struct RunCommand: ParsableCommand {
       }
       try again.execute(behind: record, force: force)
     } else {
-      guard !endsLeftovers else {
-        throw LBError(.configuration, "--end-leftovers requires --resume RUN")
+      for (isGiven, option) in [(endsLeftovers, "--end-leftovers"), (force, "--force")]
+      where isGiven {
+        throw LBError(.configuration, "\(option) requires --resume RUN")
       }
       try execute()
     }
@@ -373,6 +376,7 @@ struct RunCommand: ParsableCommand {
       command, base: base, mask: mask,
       pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned))
     try attempts.check(resolved.root)
+    try surroundings.checkAllowed(resolved.root.bounds.hostChanges)
     var configuration = try SessionConfiguration(
       base, plan: resolved.root,
       hostChanges: try surroundings.changes(resolved.root.bounds.hostChanges, "set_host"),

@@ -16,8 +16,9 @@ struct EventOptions: ParsableArguments {
   @Option(
     name: .customLong("event-format"),
     help: ArgumentHelp(
-      "json, or lb: each line is LB_EVENT and the object", valueName: "format"))
-  var eventFormat = "json"
+      "Format of the lines of --events: json, or lb, which puts LB_EVENT before each object "
+        + "(default: json).", valueName: "format"))
+  var eventFormat: String?
   @Option(
     name: .customLong("notify"),
     help: ArgumentHelp(
@@ -26,6 +27,16 @@ struct EventOptions: ParsableArguments {
         + "and runs as the workload's user.",
       valueName: "command"))
   var notify: String?
+
+  /// Refuses a format of events that nothing writes.
+  func check() throws(LBError) {
+    guard let eventFormat else { return }
+    try Formats.check(eventFormat, of: ["json", "lb"], option: "--event-format")
+    guard events == nil else { return }
+    throw LBError(
+      .configuration,
+      "--event-format \(eventFormat): has no effect without --events FILE: add that")
+  }
 }
 
 /// Tells of events. What cannot be told is said once, and the run goes on; a file that could not be
@@ -62,7 +73,6 @@ final class RunEvents: Sendable {
       try TextDestination(
         path: path, unless: services.stop, appending: isResumed, isReadAlready: true)
     }
-    try Formats.check(options.eventFormat, of: ["json", "lb"], option: "--event-format")
     prefix = options.eventFormat == "lb" ? "LB_EVENT " : ""
     command = options.notify
   }

@@ -30,14 +30,15 @@ struct RunRecord {
       result = try reader.result()
       decisions = EarlierDecisions(try reader.journal(run: result.runID))
       guard result.kind == "run", !result.configuration.isEmpty else {
-        throw LBError(.configuration, "\(path) is no run of lbsample run: it cannot be resumed")
+        throw LBError(
+          .configuration, "\(path) was not made by 'lbsample run': it cannot be resumed")
       }
     }
 
     private func entry(_ key: String) throws(LBError) -> String {
       guard let entry = result.configuration.first(where: { $0.key == key }) else {
         throw LBError(
-          .configuration, "\(path) does not say \(key): it cannot be resumed",
+          .configuration, "\(path): \(key) is missing in its configuration: it cannot be resumed",
           context: ErrorContext(path: path))
       }
       return entry.value
@@ -52,13 +53,13 @@ struct RunRecord {
       } catch let error as DecodingError {
         throw LBError(
           .configuration,
-          "\(path): its command.arguments are no list of strings: it cannot be resumed",
+          "\(path): its command.arguments are not a list of strings: it cannot be resumed",
           context: ErrorContext(path: path), causes: ["\(error)"])
       }
       let directory = try entry("command.directory")
       guard Directories.change(to: directory) else {
         throw LBError(
-          .configuration, "\(directory), where the run was begun, cannot be gone to",
+          .configuration, "\(directory): the directory where the run was started cannot be entered",
           context: ErrorContext(path: directory))
       }
       var command = try RunCommand.parse(arguments)
@@ -158,7 +159,7 @@ struct RunRecord {
       let before = old[key] ?? SettingsSchema.key(key)?.standard
       guard before.map(ExactText.init) != new[key].map(ExactText.init), !mayDiffer.contains(key)
       else { return nil }
-      if key == "plan.definition" { return "the plan is another one now" }
+      if key == "plan.definition" { return "the plan has changed" }
       return "\(key) was \(old[key] ?? "not set") and is \(new[key] ?? "not set")"
     }
   }

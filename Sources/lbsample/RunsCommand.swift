@@ -248,10 +248,12 @@ enum MetricGlobs {
         !longer.isEmpty
         ? "; instances stand in brackets: try \(longer.joined(separator: " or "))"
         : groups.contains(group) ? "" : Nearest.hint(Nearest.word(to: group, in: groups))
+      // A name without a group is the whole pattern.
+      let patterns = groups.map { names.contains($0) ? $0 : "\($0).*" }
       throw LBError(
         .configuration,
         "--metric \(glob): no metric of this run matches\(hint); this run has "
-          + groups.map { "\($0).*" }.joined(separator: ", "))
+          + patterns.joined(separator: ", "))
     }
   }
 }
@@ -264,9 +266,9 @@ struct RunsRemove: ParsableCommand {
   @OptionGroup(title: "Host") var mounts: MountOptions
   @Flag(
     name: .customLong("force"),
-    help: "Also runs of other users, and those whose --set-host cannot be undone.")
+    help: "Also remove runs of other users, and runs whose --set-host cannot be undone.")
   var force = false
-  @Argument(help: "Ids, unique prefixes, last, or files.")
+  @Argument(help: "Runs to remove: ids, unique prefixes of ids, last, or files.")
   var runs: [String]
 
   func run() throws {

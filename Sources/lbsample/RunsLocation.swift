@@ -8,8 +8,10 @@ enum RunsLocation {
   /// Refuses a file of another user, unless by `force`; `reason` is what it would be used for.
   static func checkOwner(_ path: String, force: Bool, _ reason: String) throws(LBError) {
     guard !force, let user = Trust.stranger(owning: path) else { return }
+    let name = UserIdentity(named: "\(user)").map { " (\($0.name))" } ?? ""
     throw LBError(
-      .configuration, "\(path) belongs to user \(user): \(reason); --force does all the same",
+      .configuration,
+      "\(path) belongs to user \(user)\(name), not to you: \(reason); --force overrides this",
       context: ErrorContext(path: path))
   }
 

@@ -20,11 +20,11 @@ struct SampleCommand: ParsableCommand {
         lbsample --cpu --per-cpu --interval 100ms --duration 10s --format ndjson
         lbsample --all --record host.lbsample --duration 1h
 
-      The first row comes after one interval, with rates over that interval. \
-      Counters become rates per second. CPU time is a fraction of one CPU: cpu.user[all] \
-      of 2 CPUs is at most 2. The table shows the cpu columns in percent of all CPUs. \
-      Ctrl-C ends sampling with exit code 0, or with 130 if --count or --duration was \
-      to end it.
+      The first row comes after one interval, with rates over that interval.
+      Counters become rates per second. CPU time is a fraction of one CPU:
+      cpu.user[all] of 2 CPUs is at most 2. The table shows the cpu columns in
+      percent of all CPUs. Ctrl-C ends sampling with exit code 0, or with 130 if
+      --count or --duration was to end it.
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
@@ -233,23 +233,17 @@ struct SampleCommand: ParsableCommand {
   private func plan() throws(LBError) -> Plan {
     var overrides = collectors.overrides + cadences.overrides
     var count = self.count
+    if let word = intervalAndCount.first {
+      guard Durations.parse(word) != nil || Durations.excess(word) != nil else {
+        throw Lbsample.misplaced(word)
+      }
+      overrides.append(("sample.interval", word, "interval"))
+    }
     if intervalAndCount.count > 2 {
       throw LBError(
         .configuration,
         "unexpected argument '\(intervalAndCount[2])': at most an interval and a count are "
           + "accepted, as in 'lbsample 1 5'")
-    }
-    if let word = intervalAndCount.first {
-      guard Durations.parse(word) != nil || Durations.excess(word) != nil else {
-        let commands = Lbsample.configuration.subcommands.compactMap {
-          $0.configuration.commandName
-        }
-        throw LBError(
-          .configuration,
-          "'\(word)' is neither a subcommand nor an interval"
-            + Nearest.hint(Nearest.word(to: word, in: commands)) + "; see 'lbsample --help'")
-      }
-      overrides.append(("sample.interval", word, "interval"))
     }
     if let interval { overrides.append(("sample.interval", interval, "--interval")) }
     if intervalAndCount.count > 1 { count = count ?? intervalAndCount[1] }

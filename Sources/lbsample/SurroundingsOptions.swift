@@ -15,12 +15,12 @@ struct SurroundingsOptions: ParsableArguments {
   @Option(
     name: .customLong("keep"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Which of them are kept: always, failure or never (default: failure).", valueName: "when"))
+      "When a workspace is kept: always, failure or never (default: failure).", valueName: "when"))
   var keep: String?
   @Option(
     name: .customLong("keep-limit"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Bytes of one, above which it is not kept (default: 1073741824).", valueName: "n"))
+      "Largest workspace that is kept, in bytes (default: 1073741824).", valueName: "n"))
   var keepLimit: String?
   @Option(
     name: .customLong("max-wall"), parsing: .unconditional,
@@ -30,19 +30,21 @@ struct SurroundingsOptions: ParsableArguments {
   var wall: String?
   @Option(
     name: .customLong("max-own-cpu"), parsing: .unconditional,
-    help: ArgumentHelp("CPU time that lbsample itself may take in all.", valueName: "time"))
+    help: ArgumentHelp("Limit of the CPU time of lbsample itself.", valueName: "time"))
   var ownCPU: String?
   @Option(
     name: .customLong("max-bytes"), parsing: .unconditional,
-    help: ArgumentHelp("Bytes of samples and output that the run may keep.", valueName: "n"))
+    help: ArgumentHelp(
+      "Limit of the samples and output that the run keeps, in bytes.", valueName: "n"))
   var bytes: String?
   @Option(
     name: .customLong("max-ring-memory"), parsing: .unconditional,
-    help: ArgumentHelp("Bytes that the rings of the samples may have.", valueName: "n"))
+    help: ArgumentHelp(
+      "Limit of the memory of all rings of samples together, in bytes.", valueName: "n"))
   var ringBytes: String?
   @Option(
     name: .customLong("max-retries"), parsing: .unconditional,
-    help: ArgumentHelp("Most retries and repeats in the whole run.", valueName: "n"))
+    help: ArgumentHelp("Limit of retries and repeats in the whole run.", valueName: "n"))
   var retries: String?
   @Option(
     name: .customLong("set-host"), parsing: .unconditionalSingleValue,
@@ -52,7 +54,8 @@ struct SurroundingsOptions: ParsableArguments {
   var hostChanges: [String] = []
   @Option(
     name: .customLong("allow"), parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("Allow one kind of change to the host; may be repeated.", valueName: "name"))
+    help: ArgumentHelp(
+      "Allow --set-host to change this setting; may be repeated.", valueName: "name"))
   var allowed: [String] = []
 
   /// What a plan must not change.
@@ -82,7 +85,7 @@ struct SurroundingsOptions: ParsableArguments {
       let known = HostChange.Name.allCases.map(\.rawValue)
       throw LBError(
         .configuration,
-        "--allow \(name): no change to the host is called so"
+        "--allow \(name): no such setting"
           + Nearest.hint(Nearest.word(to: name, in: known))
           + "; there are \(known.joined(separator: ", "))")
     }
@@ -98,7 +101,9 @@ struct SurroundingsOptions: ParsableArguments {
       !Directories.isDirectory(source)
     {
       throw LBError(
-        .configuration, "--workspace \(source): no such directory (or say empty, or git:REPO)")
+        .configuration,
+        "--workspace \(source): no such directory; expected empty, a directory to copy, or "
+          + "git:REPO")
     }
     specification.quota.wall = try time(wall, "--max-wall")
     specification.quota.ownCPU = try time(ownCPU, "--max-own-cpu")
@@ -126,6 +131,17 @@ struct SurroundingsOptions: ParsableArguments {
           + "--allow \(change.name.rawValue)")
     }
     return changes
+  }
+
+  /// Refuses to allow what neither --set-host nor these texts of a plan would change.
+  func checkAllowed(_ planned: [String]) throws(LBError) {
+    let changed = Set((hostChanges + planned).map { $0.halves("=")?.front ?? $0 })
+    for name in allowed where !changed.contains(name) {
+      throw LBError(
+        .configuration,
+        "--allow \(name): has no effect without --set-host \(name)=VALUE: add that, or set_host to "
+          + "the plan")
+    }
   }
 
   private func time(_ text: String?, _ option: String) throws(LBError) -> UInt64? {

@@ -12,7 +12,7 @@ struct WorkloadOptions: ParsableArguments {
   var repetitions: String?
   @Option(
     name: [.customShort("w"), .customLong("warmup")], parsing: .unconditional,
-    help: ArgumentHelp("Repetitions before them that do not count.", valueName: "n"))
+    help: ArgumentHelp("Warm-up repetitions, which do not count (default: 0).", valueName: "n"))
   var warmUp: String?
   @Option(
     name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
@@ -25,12 +25,12 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("settle"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Pause between what prepares an attempt and its beginning.", valueName: "time"))
+      "Pause between the preparation of an attempt and its start.", valueName: "time"))
   var settle: String?
   @Option(
     name: .customLong("cooldown-until-idle"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Wait before each repetition until the host is quiet, so long at most.", valueName: "time"))
+      "Wait before each repetition until the host is quiet, at most this long.", valueName: "time"))
   var quietLimit: String?
   @Option(
     name: .customLong("idle-timeout"), parsing: .unconditional,
@@ -44,7 +44,7 @@ struct WorkloadOptions: ParsableArguments {
   var timeout: String?
   @Option(
     name: .customLong("grace"), parsing: .unconditional,
-    help: ArgumentHelp("From SIGTERM to SIGKILL (default: 30s).", valueName: "time"))
+    help: ArgumentHelp("Time between SIGTERM and SIGKILL (default: 30s).", valueName: "time"))
   var grace: String?
   @Option(
     name: .customLong("name"),
@@ -52,7 +52,8 @@ struct WorkloadOptions: ParsableArguments {
   var name: String?
   @Option(
     name: .customLong("label"),
-    help: ArgumentHelp("Keep this with the result; may be repeated.", valueName: "name=value"))
+    help: ArgumentHelp("Keep this label with the result; may be repeated.", valueName: "name=value")
+  )
   var labels: [String] = []
   @Option(
     name: .customLong("workload-cpus"), parsing: .unconditional,
@@ -65,11 +66,13 @@ struct WorkloadOptions: ParsableArguments {
   var environment: [String] = []
   @Option(
     name: .customLong("chdir"),
-    help: ArgumentHelp("The workload's directory.", valueName: "dir"))
+    help: ArgumentHelp("Working directory of the workload.", valueName: "dir"))
   var directory: String?
   @Option(
     name: .customLong("input"),
-    help: ArgumentHelp("What the workload reads: a file, or inherit.", valueName: "file"))
+    help: ArgumentHelp(
+      "Standard input of the workload: a file, or inherit (default: /dev/null).", valueName: "file")
+  )
   var input: String?
   @Option(
     name: .customLong("workload-output"), parsing: .unconditional,
@@ -80,7 +83,7 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("user"),
     help: ArgumentHelp(
-      "Run the workload as this user (under sudo: the one who called it).", valueName: "user"))
+      "Run the workload as this user (default under sudo: who called sudo).", valueName: "user"))
   var user: String?
   @Option(
     name: .customLong("ignore-failure"),
@@ -91,7 +94,7 @@ struct WorkloadOptions: ParsableArguments {
   var ignoreFailure: String?
   @Flag(
     name: .customLong("cgroup-scope"),
-    help: "Put the workload into a control group of its own, and read that.")
+    help: "Put the workload into a control group of its own, and sample that group.")
   var cgroupScope = false
   @Flag(name: .customLong("show-output"), help: "Pass the workload's output to standard error.")
   var showOutput = false
@@ -184,9 +187,10 @@ struct WorkloadOptions: ParsableArguments {
       specification.directory = directory
     }
     if let input {
-      if input != "inherit", Directories.isDirectory(input) || !Directories.isReadable(input) {
+      if input != "inherit", let reason = Directories.reasonNotToRead(input) {
         throw LBError(
-          .configuration, "--input \(input): no such readable file (or say inherit)")
+          .configuration,
+          "--input \(input): \(reason); expected a file that can be read, or inherit")
       }
       specification.input = input == "inherit" ? .inherit : .file(input)
     }
@@ -264,7 +268,8 @@ struct WorkloadOptions: ParsableArguments {
     guard let ignored = IgnoredFailures(ignoreFailure) else {
       throw LBError(
         .configuration,
-        "--ignore-failure=\(ignoreFailure): expected exit codes such as 1,2 or nothing")
+        "--ignore-failure=\(ignoreFailure): expected exit codes, as in --ignore-failure=1,2, or "
+          + "no value")
     }
     return ignored
   }

@@ -140,7 +140,9 @@ import Testing
     let kept = try run(command, "old", "odd", "--format", "json", "--contaminated")
     #expect((try pair(kept)["counts"] as? [String: Int]) == ["base": 10, "side": 10])
     let none = try run(command, "old", "bad")
-    #expect(none.code == 2 && none.error.contains("--contaminated"), "\(none.error)")
+    let words = "all repetitions are contaminated, so none is left to compare"
+    #expect(none.code == 2 && none.error.contains(words), "\(none.error)")
+    #expect(none.error.contains("add --contaminated"), "\(none.error)")
     #expect(try run(command, "old", "bad", "--contaminated").code == 0)
   }
 

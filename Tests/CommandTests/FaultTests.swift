@@ -17,6 +17,12 @@ import Testing
     (["--cpu", "--count", "1", "--output", "/dev/full"], 5, ["/dev/full: write failed"]),
     (["--nonsense"], 2, ["--nonsense"]),
     (["smaple"], 2, ["'smaple' is neither a subcommand", "did you mean sample"]),
+    (
+      ["--json-errors", "run", "--", "./x", "y"], 2,
+      ["options stand behind the command: lbsample run"]
+    ),
+    (["help", "nosuch"], 2, ["no command nosuch", "see 'lbsample --help'"]),
+    (["help", "runs", "shwo"], 2, ["no command shwo; did you mean show?", "runs --help'"]),
     (["--format", "xml"], 2, ["xml", "table, csv, ndjson"]),
     (["--pin", "9999999"], 2, ["9999999"]),
     (["--pin", "8000"], 2, ["8000", "CPUs"]),
@@ -38,16 +44,30 @@ import Testing
     (["run", "--", "no-such-command"], 2, ["no-such-command", "no such command"]),
     (["run", "--", "/etc/passwd"], 2, ["/etc/passwd", "not executable"]),
     (["run", "--", "/tmp"], 2, ["/tmp is a directory"]),
+    (["run", "--", "/nowhere/x"], 2, ["/nowhere/x does not exist; check the path"]),
+    (["run", "--", "/etc/passwd/x"], 2, ["/etc/passwd/x: Not a directory; check the path"]),
+    (["run", "--input", "/tmp", "--", "true"], 2, ["--input /tmp: Is a directory", "inherit"]),
+    (["run", "--input", "/nowhere", "--", "true"], 2, ["--input /nowhere: No such file"]),
     (["run", "--repetitions", "0", "--", "true"], 2, ["--repetitions 0"]),
     (["run", "--workload-cpus", "8000", "--", "true"], 2, ["--workload-cpus 8000"]),
     (["run", "--user", "no-such-user", "--", "true"], 2, ["no-such-user"]),
     (["run", "--env", "X", "--", "true"], 2, ["--env X", "NAME=VALUE"]),
-    (["run", "--input", "/nowhere", "--", "true"], 2, ["--input /nowhere"]),
     (["run", "--result", "/nowhere/r", "--", "true"], 5, ["/nowhere/r"]),
     (["run", "--ignore-failure=x", "--", "true"], 2, ["--ignore-failure=x"]),
     (["run", "-L", "n=1,2", "--", "echo", "{m}"], 2, ["parameter n has no effect", "{n}"]),
     (["run", "--parameter", "n=1", "--", "echo", "n"], 2, ["parameter n has no effect"]),
     (["run", "--allow", "zz", "--", "true"], 2, ["--allow zz", "aslr, governor"]),
+    (["run", "--allow", "aslr", "--", "true"], 2, ["--allow aslr: has no effect", "--set-host"]),
+    (
+      ["run", "--allow", "turbo", "--allow", "aslr", "--set-host", "aslr=0", "--", "true"], 2,
+      ["--allow turbo: has no effect"]
+    ),
+    (
+      ["run", "--event-format", "lb", "--", "true"], 2,
+      ["--event-format lb: has no effect", "--events"]
+    ),
+    (["run", "--event-format", "json", "--notify", "true", "--", "true"], 2, ["--events FILE"]),
+    (["run", "--force", "--", "true"], 2, ["--force requires --resume"]),
     (["run", "--allow", "asrl", "--", "true"], 2, ["--allow asrl", "did you mean aslr"]),
     (
       ["run", "--idempotent", "--idle-retries", "2", "--", "true"], 2,
@@ -64,6 +84,8 @@ import Testing
     (["run", "-ar2", "--", "true"], 2, ["-ar2"]),
     (["runs", "show", "nothing"], 2, ["nothing"]),
     (["runs", "show", "/etc/passwd"], 2, ["/etc/passwd"]),
+    (["runs", "show", "/tmp"], 2, ["/tmp is a directory", "--runs-dir /tmp"]),
+    (["runs", "show", "/nowhere/x"], 2, ["/nowhere/x: no such result file"]),
     (["export", "--format", "xml"], 2, ["xml"]),
     (["collectors", "cpuu"], 2, ["did you mean cpu"]),
   ]
@@ -144,6 +166,19 @@ import Testing
       #expect(!FileManager.default.fileExists(atPath: folder.file("started")))
     }
   #endif
+
+  @Test(
+    .enabled(
+      if: getuid() == 0 && FileManager.default.isExecutableFile(atPath: "/usr/bin/setpriv"),
+      "another user is played by root, with setpriv"))
+  func aResultFileThatMayNotBeReadIsNamed() throws {
+    let command = try Command()
+    let file = try command.folder.write("other.lbsample", "of root")
+    #expect(unsafe chmod(file, 0o600) == 0)
+    let outcome = try command.unprivileged(["runs", "show", file])
+    #expect(outcome.code == 5, "\(outcome.error)")
+    #expect(outcome.error.contains("\(file): permission denied; "), "\(outcome.error)")
+  }
 
   @Test func aConfigurationsMistakesAreReportedTogether() throws {
     let command = try Command()

@@ -260,6 +260,9 @@ import Testing
     let slip = try export("cpuu.*")
     #expect(slip.code == 2 && slip.output.isEmpty)
     #expect(slip.error.contains("did you mean cpu?") && slip.error.contains("entropy.*"))
+    // What has no group is named as it is: with `.*` it would match nothing.
+    let whole = try command("runs", "show", "last", "--config", "/dev/null", "--metric", "wall.*")
+    #expect(whole.code == 2 && whole.error.contains("voluntary_switches, wall_time"), "\(whole)")
   }
 
   @Test func anIdleTimeBelowTheKernelsTickIsRefused() throws {

@@ -178,7 +178,7 @@ import Testing
     _ = try running.finish()
     try write("0.01")
     let refused = try resume(command)
-    #expect(refused.code == 2 && refused.error.contains("the plan is another one now"))
+    #expect(refused.code == 2 && refused.error.contains("the plan has changed"))
     let forced = try resume(command, ["--force"])
     #expect(forced.code == 0, "\(forced.error)")
     #expect(try result(forced).warnings.contains { $0.contains("resumed although the plan") })

@@ -224,7 +224,7 @@ import Testing
     let result = try JSONDecoder().decode(RunResult.self, from: Data(outcome.output.utf8))
     let denial = try #require(result.errors.first { $0.category == .quota })
     #expect(denial.message.contains("\(named) stops the run: "), "\(denial)")
-    #expect(denial.message.contains("; raise \(named)"), "\(denial)")
+    #expect(denial.message.contains("start a new run with a larger \(named)"), "\(denial)")
     let made = result.phases.flatMap(\.repetitions).flatMap(\.attempts)
     #expect(attempts.contains(made.count) && !made.contains { $0.status == .running })
   }

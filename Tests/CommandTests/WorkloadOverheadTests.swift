@@ -41,7 +41,7 @@ import Testing
     let command = try Command()
     for (arguments, code, words) in [
       (["--workload", "--cpu", "--", "false"], 4, "exit code 1"),
-      (["--workload"], 2, "of which command"),
+      (["--workload"], 2, "--workload needs a command"),
       (["--workload", "--", "no-such-command"], 2, "no-such-command"),
       (["--workload", "--set", "cpu,nett", "--", "true"], 2, "net"),
       (["--workload", "--set", "cpu", "--net", "--", "true"], 2, "one way"),

@@ -263,6 +263,9 @@ private final class FutexBox: Sendable {
     #expect(throws: CommandPath.Refusal.isDirectory(path: "/tmp")) {
       try CommandPath.resolve("/tmp", searchPath: "", directory: nil)
     }
+    #expect(throws: CommandPath.Refusal.unreachable(path: "/nowhere/x", errno: ENOENT)) {
+      try CommandPath.resolve("/nowhere/x", searchPath: "/bin", directory: "/tmp")
+    }
     let folder = try TemporaryFolder()
     try folder.write("plain", "x")
     #expect(throws: CommandPath.Refusal.notExecutable(path: "./plain")) {

@@ -185,6 +185,22 @@ import Testing
     return codes
   }
 
+  /// The parser breaks a line of 80 columns anew, in the middle of what was set by hand.
+  @Test func theTextOfHelpIsBrokenByHand() throws {
+    var count = 0
+    for file in try RepositoryTests.files(below: "Sources/lbsample", suffix: ".swift") {
+      let parts = try RepositoryTests.text(file).components(separatedBy: "discussion: \"\"\"\n")
+      for text in parts.dropFirst().compactMap({ $0.components(separatedBy: "\"\"\"").first }) {
+        count += 1
+        for line in text.components(separatedBy: "\n") {
+          let shown = line.hasPrefix("      ") ? line.dropFirst(6) : line[...]
+          #expect(shown.count < 80 && !shown.hasSuffix("\\"), "\(file): \(shown)")
+        }
+      }
+    }
+    #expect(count > 5)
+  }
+
   @Test func everyExitCodeOfTheDocumentsIsInTheHelp() throws {
     let known = try Self.exitCodes()
     #expect(known.isSuperset(of: [0, 1, 2, 3, 4, 5, 6, 130, 143]))

@@ -65,6 +65,10 @@ private func resolve(
     arguments: [
       (["phase": [["name": "a", "kind": "comand", "command": "x"]]], "did you mean command?"),
       (["phase": [["name": "a", "command": "x", "repetition": 3]]], "did you mean repetitions?"),
+      (
+        ["phase": [["name": "a", "command": "x", "validate": "soft"]]],
+        "validate is a key for the top of the plan"
+      ),
       (["phase": [["name": "a", "command": "x", "repetitions": 0]]], "from 1 to 1000000"),
       (["phase": [["name": "a", "command": "x", "timeout": 5]]], "a duration in quotes"),
       (["phase": [["name": "a", "command": "x", "interval": "5ms"]]], "top of the plan only"),

@@ -1,5 +1,7 @@
+import RunStore
 import Runner
 import SampleModel
+import TestSupport
 import Testing
 
 @Suite struct QuotaTests {
@@ -34,7 +36,39 @@ import Testing
     let late = #expect(throws: Quota.Denial.self) {
       try quota.reserve("b", isRetry: false, elapsed: 100)
     }
-    #expect(late?.error.message.contains("no time is left before the first") == true)
+    #expect(late?.error.message.contains("no time is left; continue with --resume") == true)
+    var unused = self.quota { $0.wall = 100 }
+    let early = #expect(throws: Quota.Denial.self) {
+      try unused.reserve("a", isRetry: false, elapsed: 100)
+    }
+    #expect(early?.error.message.contains("no time is left before the first") == true)
+  }
+
+  /// A session that finds no room for a repetition leaves the run to a later one.
+  @Test(arguments: [true, false])
+  func aResumedRunWhoseQuotaLetsNothingBeginStaysResumable(_ isResumed: Bool) throws {
+    let spawner = FakeSpawner()
+    let context = try context(spawner, repetitions: 2) { $0.quota.bytes = 0 }
+    var result = RunResult(runID: "t", name: "t", kind: "run", startUnixNanoseconds: 1)
+    var earlier = Resumption()
+    if isResumed {
+      var phase = PhaseResult(name: "main", command: ["/bin/true"])
+      phase.status = .interrupted
+      result.phases = [phase]
+      result.status = .interrupted
+      earlier.phases = [0]
+      earlier.repetitions = [[]]
+    }
+    let executor = FakeExecutor([])
+    let controller = RunController(
+      context, executor: executor, collectors: FakeCollectors(spawner))
+    let ended = controller.run(
+      RunSession(
+        result: result, store: nil, behind: earlier, clock: VirtualScheduler().source))
+    #expect(executor.places.isEmpty && ended.errors.map(\.category) == [.quota])
+    let status: RunStatus = isResumed ? .interrupted : .failed
+    #expect(ended.status == status && ended.phases.map(\.status) == [status])
+    #expect(ended.errors[0].message.hasSuffix("start a new run with a larger --max-bytes"))
   }
 
   @Test func severalAtOnceNeverHaveMoreThanThereIs() throws {

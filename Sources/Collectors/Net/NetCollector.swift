@@ -18,10 +18,14 @@ import Sampler
 /// each second or so: `RefreshWatch` says so when it sees it.
 struct NetCollector: TextCollector {
   private static let meanings = [
-    "bytes": "bytes", "packets": "packets", "errs": "packets with errors",
-    "drop": "packets dropped", "fifo": "FIFO overruns", "frame": "framing errors",
-    "compressed": "compressed packets", "multicast": "multicast packets",
-    "colls": "collisions while", "carrier": "carrier losses while",
+    "rx_bytes": "bytes received", "rx_packets": "packets received",
+    "rx_errs": "receive errors", "rx_drop": "packets dropped on receive",
+    "rx_fifo": "FIFO overruns on receive", "rx_frame": "framing errors on receive",
+    "rx_compressed": "compressed packets received", "rx_multicast": "multicast packets received",
+    "tx_bytes": "bytes sent", "tx_packets": "packets sent", "tx_errs": "transmit errors",
+    "tx_drop": "packets dropped on transmit", "tx_fifo": "FIFO overruns on transmit",
+    "tx_colls": "collisions on transmit", "tx_carrier": "carrier losses on transmit",
+    "tx_compressed": "compressed packets sent",
   ]
 
   /// Above this the binary counters are cheaper than the text: 47 against 70 µs with 17 interfaces,
@@ -37,10 +41,8 @@ struct NetCollector: TextCollector {
     self.source = source
     let metrics = TextFormat.interfaceColumns.map { field in
       let column = String(field.dropFirst(3))
-      let isOfSending = ["colls", "carrier"].contains(column)
-      let side = field.hasPrefix("rx_") ? "received" : isOfSending ? "sending" : "sent"
       return counter(
-        field, "\(Self.meanings[column] ?? column) \(side)",
+        field, Self.meanings[field] ?? field,
         unit: column == "bytes" ? .bytes : .count, mayLag: column == "packets")
     }
     description = CollectorDescription(

@@ -42,7 +42,7 @@ package enum Malformation: UInt8, Sendable, CaseIterable {
   package var meaning: String {
     switch self {
     case .truncated: "they end within a header"
-    case .length: "a length that they state cannot be"
+    case .length: "they state an impossible length"
     case .extensions: "more than eight IPv6 extension headers"
     case .vlanDepth: "more than eight VLAN tags"
     }

@@ -38,8 +38,8 @@ struct ComparisonMatch {
       throw LBError(
         .configuration,
         side.phases.contains { !$0.repetitions.isEmpty }
-          ? "\(side.name): every repetition is contaminated; --contaminated compares them all the "
-            + "same"
+          ? "\(side.name): all repetitions are contaminated, so none is left to compare. To "
+            + "compare them anyway, add --contaminated"
           : "\(side.name): no repetition completed, so there is nothing to compare")
     }
     design = Self.design(base, other)
@@ -63,8 +63,8 @@ struct ComparisonMatch {
     if design == .paired, a.allSatisfy(\.isEmpty) {
       throw LBError(
         .configuration,
-        "\(base.name) and \(other.name) have no pair of repetitions left of which neither is "
-          + "contaminated; --contaminated compares them all the same")
+        "\(base.name) and \(other.name): each pair has a contaminated repetition, so none is left "
+          + "to compare. To compare them anyway, add --contaminated")
     }
     if design == .runs, a.count < 2 || b.count < 2 {
       throw LBError(

@@ -11,7 +11,7 @@ package struct PlanBounds: Sendable, Hashable {
   /// What stands at the top of a plan alone.
   static let keys: Set<String> = [
     "ask", "max_wall", "max_own_cpu", "max_bytes", "max_ring_memory", "max_retries", "set_host",
-    "collectors", "perf", "packets", "interval",
+    "collectors", "perf", "packets", "interval", "validate",
   ]
 
   /// No bounds.

@@ -222,7 +222,7 @@ package final class PlanTable {
   package func rejectTheRest() {
     for key in values.keys.sorted() where !known.contains(key) {
       if !place.isEmpty, PlanBounds.keys.contains(key) {
-        problems.add(at(key), "unknown key \(key): at the top of the plan only")
+        problems.add(at(key), "\(key) is a key for the top of the plan")
         continue
       }
       let nearest = Nearest.word(to: key, in: known.sorted())
