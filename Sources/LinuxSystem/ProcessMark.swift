@@ -50,6 +50,8 @@ package struct ProcessState: Sendable, Hashable {
   package let isZombie: Bool
   package let parent: Int32
   package let group: Int32
+  /// When it started: CLOCK_BOOTTIME, in ticks (`HostFacts.ticksPerSecond`).
+  package let start: UInt64
 
   /// Of a process; nil where there is none.
   package init?(of process: Int32) {
@@ -58,12 +60,14 @@ package struct ProcessState: Sendable, Hashable {
       let close = text.utf8.lastIndex(of: UInt8(ascii: ")"))
     else { return nil }
     let fields = text.utf8[close...].dropFirst(2).split(separator: UInt8(ascii: " "))
-    guard fields.count > 2, let parent = Int32(String(decoding: fields[1], as: UTF8.self)),
-      let group = Int32(String(decoding: fields[2], as: UTF8.self))
+    guard fields.count > 19, let parent = Int32(String(decoding: fields[1], as: UTF8.self)),
+      let group = Int32(String(decoding: fields[2], as: UTF8.self)),
+      let start = UInt64(String(decoding: fields[19], as: UTF8.self))
     else { return nil }
     isZombie = fields[0].elementsEqual("Z".utf8) || fields[0].elementsEqual("X".utf8)
     self.parent = parent
     self.group = group
+    self.start = start
   }
 
   /// This process and those above it.

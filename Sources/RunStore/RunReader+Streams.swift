@@ -32,6 +32,19 @@ extension RunReader {
     try read("reading the clocks", of: StoredSession.tables) { db in try StoredSession.all(db) }
   }
 
+  /// CLOCK_BOOTTIME of the run's first boot at its start, of which `start` is the Unix time; nil
+  /// where the file has no clocks of the first session. By the clocks as they were read then:
+  /// whoever sets the wall clock later changes nothing.
+  package func boottime(ofStart start: UInt64) -> UInt64? {
+    do throws(LBError) {
+      guard let anchor = try sessions().first?.anchors.first else { return nil }
+      let away = anchor.realtime > start ? anchor.realtime - start : 0
+      return anchor.boottime > away ? anchor.boottime - away : 0
+    } catch {
+      return nil
+    }
+  }
+
   /// What happened beside the samples, as the sinks were told and in that order, the clocks read
   /// together among it; entries of the runner are not. Times are those of the run's time line.
   func sampleEvents(_ sessions: [StoredSession]) throws(LBError) -> [SampleEvent] {

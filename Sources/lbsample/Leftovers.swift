@@ -4,7 +4,8 @@ import Runner
 import SampleModel
 import Sampler
 
-/// What a run that was killed has left running: the processes that carry its mark.
+/// What a run that was killed has left running: the processes that carry its mark, are of its users
+/// and have no living lbsample above them.
 enum Leftovers {
   /// What ends of itself behind a kill has so long for that.
   private static let patience: UInt64 = 2_000_000_000
@@ -16,9 +17,16 @@ enum Leftovers {
   /// does is ended where that `isWanted`, else the resume is refused unless by `force`. Gives what
   /// is to be noted.
   static func settle(
-    _ mark: ProcessMark, grace: UInt64, isWanted: Bool, force: Bool, _ services: RunServices
+    _ earlier: RunRecord.Earlier, _ specification: RunSpecification, isWanted: Bool, force: Bool,
+    _ services: RunServices
   ) throws(LBError) -> String? {
-    var left = wait(mark, Self.patience, services)
+    var users: Set<UInt32> = [geteuid()]
+    if let user = specification.user { users.insert(user.uid) }
+    let boot = SmallFile.text(services.roots.proc("sys/kernel/random/boot_id"))
+    let search = LeftoverSearch(
+      ProcessMark(run: earlier.result.runID), users: users,
+      since: boot != nil && boot == earlier.result.host["boot_id"] ? earlier.boottime : nil)
+    var left = wait(search, Self.patience, services)
     guard !left.isEmpty else { return nil }
     let names = text(left)
     guard isWanted else {
@@ -31,12 +39,12 @@ enum Leftovers {
       return "resumed beside processes of the previous session: \(names)"
     }
     signal(left, SIGTERM)
-    left = wait(mark, grace, services)
+    left = wait(search, specification.grace, services)
     if let reason = services.stop.raised, !left.isEmpty {
       throw LBError.stopped(by: reason, " while ending \(text(left))")
     }
     signal(left, SIGKILL)
-    left = wait(mark, StopCoordinator.limit, services)
+    left = wait(search, StopCoordinator.limit, services)
     guard left.isEmpty else {
       throw LBError(
         .workload,
@@ -46,13 +54,13 @@ enum Leftovers {
     return "ended the processes that the previous session left running: \(names)"
   }
 
-  /// Waits until nothing carries the mark, at most so long or until a stop; gives what still does.
+  /// Waits until nothing is found, at most so long or until a stop; gives what still is.
   private static func wait(
-    _ mark: ProcessMark, _ limit: UInt64, _ services: RunServices
+    _ search: LeftoverSearch, _ limit: UInt64, _ services: RunServices
   ) -> [Int32] {
     let deadline = services.clock.deadline(in: limit)
     while true {
-      let left = mark.carriers
+      let left = search.found
       guard !left.isEmpty, services.clock.monotonic() < deadline else { return left }
       let next = services.clock.deadline(in: period)
       let ready = services.clock.wait(

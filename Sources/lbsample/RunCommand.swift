@@ -197,11 +197,10 @@ struct RunCommand: ParsableCommand {
     let writer = record.writer
     // Behind the record, which a live run does not give away: its processes are no leftovers.
     var leftovers: String?
-    if earlier != nil {
+    if let earlier {
       do throws(LBError) {
         leftovers = try Leftovers.settle(
-          ProcessMark(run: runID), grace: specification.grace, isWanted: endsLeftovers,
-          force: force, services)
+          earlier, specification, isWanted: endsLeftovers, force: force, services)
       } catch {
         record.abandon()
         throw error

@@ -13,6 +13,8 @@ struct RunRecord {
     let result: RunResult
     /// What was decided in it.
     let decisions: EarlierDecisions
+    /// When the run began, by CLOCK_BOOTTIME of the boot then; nil where its file does not tell.
+    let boottime: UInt64?
 
     /// The run called `name`; one of another user, whose command it would execute, only by `force`.
     init(
@@ -28,6 +30,7 @@ struct RunRecord {
       _ = try reader.finishIfAbandoned()
       if let damage = reader.damage { Console.say("lbsample: \(damage)") }
       result = try reader.result()
+      boottime = reader.boottime(ofStart: result.startUnixNanoseconds)
       decisions = EarlierDecisions(try reader.journal(run: result.runID))
       guard result.kind == "run", !result.configuration.isEmpty else {
         throw LBError(

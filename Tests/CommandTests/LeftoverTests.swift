@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import LinuxSystem
 import RunStore
 import SampleModel
 import TestSupport
@@ -77,6 +78,52 @@ import Testing
       "\(outcome.output)")
     #expect(try processes(command, 2) == 1, "that of the session before is still there")
     _ = try command.shell("pkill -KILL -fx '\(Self.left(2))'")
+  }
+
+  /// A copy of a result file has the id of its run, and so the mark of what that has running.
+  @Test func aLiveRunsProcessesSurviveTheResumeOfACopy() throws {
+    let command = try killed(3)
+    let file = try #require(command.resultFile)
+    let (copied, text) = try command.shell(
+      "for f in '\(file)'*; do cp \"$f\" \"copy.lbsample${f#'\(file)'}\"; done; rm again begun up")
+    #expect(copied == 0, "\(text)")
+    let live = try command.start(
+      ["run", "--config", "/dev/null", "--resume", "last", "--end-leftovers"])
+    let begun = live.wait { FileManager.default.fileExists(atPath: command.folder.file("begun")) }
+    #expect(begun, "\(live.error)")
+    let (_, before) = try command.shell("pgrep -fx '\(Self.left(3))'")
+    try command.folder.write("again", "")
+    let outcome = try command.start([
+      "run", "--config", "/dev/null", "--resume", command.folder.file("copy.lbsample"),
+      "--end-leftovers",
+    ]).finish()
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(!outcome.error.contains("ended the processes"), "\(outcome.error)")
+    let (_, after) = try command.shell("pgrep -fx '\(Self.left(3))'")
+    #expect(!before.isEmpty && after == before && live.process.isRunning)
+    kill(live.process.processIdentifier, SIGKILL)
+    _ = try live.finish()
+    _ = try command.shell("pkill -KILL -fx '\(Self.left(3))'")
+  }
+
+  /// Anyone can give a process the mark of another's run.
+  @Test(.enabled(if: geteuid() == 0, "another user takes root"))
+  func aForgedMarkOfAnotherUserIsLeftAlone() throws {
+    let command = try killed(4)
+    let run = try RunReader(path: try #require(command.resultFile)).result().runID
+    _ = try command.shell(
+      """
+      pkill -KILL -fx '\(Self.left(4))'
+      for f in /proc/$$/fd/*; do f=${f##*/}; ((f > 2)) && exec {f}>&-; done
+      ulimit -Sx \(ProcessMark(run: run).beside)
+      setpriv --reuid=65534 --regid=65534 --clear-groups setsid \(Self.left(5)) &> /dev/null &
+      until pgrep -fx '\(Self.left(5))'; do :; done
+      """)
+    let outcome = try resume(command, "--end-leftovers")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(!outcome.error.contains(Self.left(5)), "\(outcome.error)")
+    #expect(try processes(command, 5) == 1)
+    _ = try command.shell("pkill -KILL -fx '\(Self.left(5))'")
   }
 
   @Test func theOptionIsOfAResumeAlone() throws {

@@ -69,6 +69,23 @@ import Testing
     }
   }
 
+  /// The mark alone makes no leftover: user and start have to fit, and no lbsample lives above it.
+  @Test func aLeftoverIsNotToldByItsMarkAlone() throws {
+    let mark = ProcessMark(run: "left-\(getpid())")
+    let before = Clock.boottime()
+    let own: Set<UInt32> = [getuid()]
+    func found(_ users: Set<UInt32>, since start: UInt64?, _ program: String) -> [Int32] {
+      LeftoverSearch(mark, users: users, since: start, program: program).found
+    }
+    _ = try run(["/bin/true"], through: nil, mark: mark.beside) { pid in
+      #expect(found(own, since: nil, "/dev/null") == [pid])
+      #expect(found(own, since: before, "/dev/null") == [pid])
+      #expect(found([getuid() + 1], since: nil, "/dev/null").isEmpty, "of another user")
+      #expect(found(own, since: before + 60_000_000_000, "/dev/null").isEmpty, "older")
+      #expect(found(own, since: nil, "/proc/self/exe").isEmpty, "of a program that lives")
+    }
+  }
+
   @Test func atItsGateItHoldsNothingOfOurs() throws {
     let folder = try TemporaryFolder()
     let held = try OwnedDescriptor(open: folder.file("lock"), O_RDWR | O_CREAT, mode: 0o600)
