@@ -45,8 +45,8 @@ extension RunReader {
 
   /// A file that we may not write, or that is another user's, is read as it is, and so is one that
   /// is to be opened `readonly`, since closing it changes nothing; any other is opened for writing:
-  /// a live log's shared-memory file is needed. Where there is no room for that one, the log is read
-  /// by this process alone, which keeps the index in its own memory.
+  /// a live log's shared-memory file is needed. Where there is no room for that one, the log is
+  /// read by this process alone, which keeps the index in its own memory.
   static func open(_ path: String, readonly: Bool = false) throws -> DatabaseQueue {
     var settings = Configuration()
     settings.busyMode = .timeout(5)
