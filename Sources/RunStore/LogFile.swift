@@ -13,19 +13,25 @@ final class OpenFile: Sendable {
   private let mark: FileMark?
   /// What of its log, which nobody writes any more, SQLite will not read.
   let lostBytes: Int
+  /// Whether a log stands beside it, though the file itself says that it has none: it does so from
+  /// when its last log was folded in.
+  let isComplete: Bool
 
   /// The file at `path`, whose log is looked at unless it is opened as `new`.
   init(_ path: String, new: Bool = false) {
     let mark = FileMark(path)
     self.mark = mark
-    lostBytes = Self.counts.withLock { counts in
-      guard let mark else { return 0 }
+    let found: (Int, Bool) = Self.counts.withLock { counts in
+      guard let mark else { return (0, false) }
       counts[mark, default: 0] += 1
-      guard counts[mark] == 1, !new, FileMark(LogFile.path(of: path)) != nil,
+      guard counts[mark] == 1, FileMark(LogFile.path(of: path)) != nil,
         Tail.File(ofRunIn: path)?.isHeld() != true
-      else { return 0 }
-      return LogFile.lostBytes(ofDatabase: path)
+      else { return (0, false) }
+      return (
+        new ? 0 : LogFile.lostBytes(ofDatabase: path), LogFile.isUnused(byDatabase: path)
+      )
     }
+    (lostBytes, isComplete) = found
   }
 
   deinit {
@@ -108,6 +114,17 @@ enum LogFile {
       }
     }
     return isLost ? (end - committed) * frameBytes : 0
+  }
+
+  /// Whether the database in `path` says that it has no log: by the versions of its format for
+  /// writing and for reading. For `OpenFile` only, as above.
+  /// https://www.sqlite.org/fileformat2.html#file_format_version_numbers
+  static func isUnused(byDatabase path: String) -> Bool {
+    let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard descriptor >= 0 else { return false }
+    defer { Foundation.close(descriptor) }
+    let front = bytes(descriptor, at: 0, 20)
+    return front.count == 20 && front[18] == 1 && front[19] == 1
   }
 
   /// Whether a frame has the sum of one behind `sum`. Its salts are not in that: they alone may be

@@ -29,14 +29,29 @@ extension RunReader {
     return count == start.count && start.elementsEqual("SQLite format 3\0".utf8)
   }
 
-  /// A file that we may not write, or that is another user's, is read as it is; any other is opened
-  /// for writing: a live log's shared-memory file is needed. Where there is no room for that one,
-  /// the log is read by this process alone, which keeps the index in its own memory.
-  static func open(_ path: String) throws -> DatabaseQueue {
+  /// Holds the log of a file against its seals where that could not be done before it was opened
+  /// for writing. Closed, the connection would fold in a log that does not fit: it stays instead.
+  static func check(
+    _ queue: DatabaseQueue, _ path: String, isComplete: Bool
+  ) throws(LBError) {
+    guard !queue.configuration.readonly else { return }
+    do throws(LBError) {
+      try LogCheck.check(queue, path, isComplete: isComplete)
+    } catch {
+      _ = unsafe Unmanaged.passRetained(queue)
+      throw error
+    }
+  }
+
+  /// A file that we may not write, or that is another user's, is read as it is, and so is one that
+  /// is to be opened `readonly`, since closing it changes nothing; any other is opened for writing:
+  /// a live log's shared-memory file is needed. Where there is no room for that one, the log is
+  /// read by this process alone, which keeps the index in its own memory.
+  static func open(_ path: String, readonly: Bool = false) throws -> DatabaseQueue {
     var settings = Configuration()
     settings.busyMode = .timeout(5)
     let mayWrite = RunDirectory.isOwn(path) && FileManager.default.isWritableFile(atPath: path)
-    settings.readonly = !mayWrite
+    settings.readonly = readonly || !mayWrite
     settings.prepareDatabase { db in Seal.prepare(db) }
     do {
       let queue = try DatabaseQueue(path: path, configuration: settings)

@@ -53,9 +53,20 @@ package final class RunReader {
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
     // Before SQLite sees the log, of which it would leave out what it cannot read.
-    opened = OpenFile(path)
+    let opened = OpenFile(path)
+    self.opened = opened
+    var isLookedAt = true
+    var isDoubted = false
+    do throws(LBError) {
+      isLookedAt = try LogCheck.check(path, isComplete: opened.isComplete)
+    } catch {
+      guard mayLackTables else { throw error }
+      isDoubted = true
+    }
     do {
-      queue = try Self.open(path)
+      let queue = try Self.open(path, readonly: isDoubted)
+      self.queue = queue
+      if !isLookedAt, !mayLackTables { try Self.check(queue, path, isComplete: opened.isComplete) }
       isSealed = try queue.read { db in
         try Schema.check(db, path, mayLackTables: mayLackTables)
       }

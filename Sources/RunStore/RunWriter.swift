@@ -116,7 +116,9 @@ package final class RunWriter: @unchecked Sendable {
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
     // Whoever resumes a run has read its file before, and said what cannot be read of its log.
-    opened = OpenFile(path, new: true)
+    let opened = OpenFile(path, new: true)
+    self.opened = opened
+    _ = try LogCheck.check(path, isComplete: opened.isComplete)
     do {
       queue = try Self.openLog(path)
       var found = Resumed()

@@ -102,7 +102,7 @@ enum Schema {
       throw LBError(
         .resultPersistence,
         "\(path): corrupt: it says schema version \(version) but has the table \(first) of a "
-          + "later version. The file is damaged, or another program changed it",
+          + "later version\(StoreFailure.damageAdvice)",
         context: ErrorContext(path: path))
     }
     let missing = tableNames(ofVersion: version).filter { !found.contains($0) }

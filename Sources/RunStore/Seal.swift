@@ -137,7 +137,7 @@ package enum Seal {
       : "table \(name) does not match its checksum"
     return LBError(
       .resultPersistence,
-      "\(path): corrupt: \(what). The file is damaged, or another program changed it, "
+      "\(path): corrupt: \(what)\(StoreFailure.damageAdvice), "
         + "so its numbers are not shown. Use a backup copy if you have one; "
         + "'sqlite3 \(path) .recover' prints what can still be read of this file",
       context: ErrorContext(path: path))

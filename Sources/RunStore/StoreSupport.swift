@@ -65,6 +65,9 @@ enum FreeThreads {
 
 /// Database errors in our words.
 enum StoreFailure {
+  /// What is said behind the words for what does not fit together in a file.
+  static let damageAdvice = ". The file is damaged, or another program changed it"
+
   /// `error` as a resultPersistence error that names the file and, where it matters, the room.
   static func error(_ error: any Error, path: String, doing: String) -> LBError {
     var message = "\(path): \(doing) failed"

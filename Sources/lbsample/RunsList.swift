@@ -59,6 +59,8 @@ struct RunsList: ParsableCommand {
       return
     }
     guard !lines.isEmpty else {
+      // Those that cannot be read have been named.
+      guard files.isEmpty else { return }
       Console.say("lbsample: no runs in \(directory.path): lbsample run -- COMMAND makes one")
       return
     }

@@ -55,4 +55,16 @@ import Testing
     #expect(!index.contains(id) && index.contains(RunDirectory.id(ofFile: files[1])))
     #expect(try lists(command)[0].split(separator: "\n").count == 2)
   }
+
+  @Test func aRunWithALogThatIsNotItsOwnIsNamed() throws {
+    let command = try Command()
+    #expect(try command("run", "--config", "/dev/null", "--", "true").code == 0)
+    let file = try #require(
+      try RunDirectory(path: command.folder.file("data/lbsample/runs")).files().first)
+    try Data(repeating: 1, count: 5000).write(to: URL(fileURLWithPath: file + "-wal"))
+    let list = try command("runs", "list", "--config", "/dev/null")
+    #expect(list.error.contains("\(file)-wal in view"), "\(list.error)")
+    #expect(!list.error.contains("no runs in"), "\(list.error)")
+    #expect(FileManager.default.fileExists(atPath: file + "-wal"))
+  }
 }
