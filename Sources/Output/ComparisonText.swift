@@ -45,7 +45,7 @@ package struct ComparisonText {
       if place > 0 { lines.append("") }
       lines += section(pair, Comparison.letter(place + 1))
     }
-    return lines.joined(separator: "\n") + "\n"
+    return lines.map { $0.shownInLine + "\n" }.joined()
   }
 
   private func section(_ pair: Comparison.Pair, _ letter: String) -> [String] {
@@ -151,7 +151,7 @@ package struct ComparisonText {
       if !rest.isEmpty { lines += [""] + markdownTable(rest, pair, letter) }
       lines += [""] + summary(pair).map(Self.escaped) + [""]
     }
-    return lines.joined(separator: "\n")
+    return lines.map(\.shownInLine).joined(separator: "\n")
   }
 
   private func markdownTable(

@@ -22,8 +22,8 @@ enum FlowLines {
         (Readable.bytes(Double(least)), 8), (Readable.bytes(Double(bytes)), 8),
         ((numbers["packets"] ?? 0) == 0 ? "-" : "\(numbers["packets"] ?? 0)", 8),
       ]
-      lines.append(
-        RecordLines.line(cells, (texts["interface"] ?? "").shown + " " + name(numbers, texts)))
+      let interface = (texts["interface"] ?? "").shownInLine
+      lines.append(RecordLines.line(cells, interface + " " + name(numbers, texts)))
     }
     return lines
   }

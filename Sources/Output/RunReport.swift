@@ -47,7 +47,7 @@ package enum RunReport {
     for warning in result.warnings { lines.append("warning  \(warning)") }
     lines += errors(result)
     if let file = result.file { lines.append("file     \(file)") }
-    return lines.joined(separator: "\n") + "\n"
+    return lines.map { $0.shownInLine + "\n" }.joined()
   }
 
   /// What a plain recording says in place of repetitions.
@@ -367,8 +367,10 @@ package enum RunReport {
 
 /// Columns of text, aligned by their widest cell.
 package enum TextTable {
-  /// One line a row; the first `leftColumns` stand left, the others right.
+  /// One line a row, whatever names its cells hold; the first `leftColumns` stand left, the others
+  /// right.
   package static func lines(_ rows: [[String]], leftColumns: Int) -> [String] {
+    let rows = rows.map { $0.map(\.shownInLine) }
     var widths: [Int] = []
     for row in rows {
       for (index, cell) in row.enumerated() {

@@ -32,7 +32,7 @@ extension TableView {
       let members = rest.prefix { $0.group == group }
       rest = rest.dropFirst(members.count)
       let width = members.reduce(0) { $0 + 1 + $1.width }
-      let title = cut(group.shown, to: max(1, width - 1), ellipsis)
+      let title = cut(group.shownInLine, to: max(1, width - 1), ellipsis)
       let left = (width - title.count) / 2
       top +=
         " |" + String(repeating: " ", count: left) + title

@@ -29,7 +29,7 @@ extension TableView {
       let (instance, metric) = (column.instance, column.metric)
       let isHost = instance.isEmpty
       // Of many instances of one metric, the instances are what tells them apart.
-      let heading = isOneMetric && !isHost ? instance.shown : metric.name
+      let heading = isOneMetric && !isHost ? instance.shownInLine : metric.name
       let group =
         isHost || isOneMetric
         ? layout.collector : UInt(instance) == nil ? instance : "\(layout.collector) \(instance)"

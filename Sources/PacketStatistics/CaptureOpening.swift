@@ -44,8 +44,8 @@ import SampleModel
         guard type >= 0, unsafe setTimestampType(handle, type) == 0 else {
           var error = fail(.configuration, "")
           error.message =
-            "--packets-timestamp \(name): interface \(interface) has no timestamps of this type; "
-            + "see pcap-tstamp(7)"
+            "--packets-timestamp \(name.shownInLine): interface \(interface.shownInLine) has no "
+            + "timestamps of this type; see pcap-tstamp(7)"
           throw error
         }
       }

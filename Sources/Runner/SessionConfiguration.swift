@@ -57,7 +57,7 @@ package struct SessionConfiguration: Sendable {
         _ = try WorkloadCommand.resolve(specification)
       } catch {
         var failure = error
-        if node.name != "main" { failure.message = "\(node.name): \(failure.message)" }
+        if node.name != "main" { failure.message = "\(node.name.shownInLine): \(failure.message)" }
         failure.context.phase = node.name
         guard node.isSoft, plan.measured().count > missing.count + 1 else { throw failure }
         missing[node.name] = error.message

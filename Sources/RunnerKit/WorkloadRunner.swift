@@ -252,7 +252,7 @@ public enum WorkloadRunner {
     let planner = Planner(registry, source: NoFiles())
     guard let root = planner.resolve(plan, in: PlanScope(specification)) else {
       let problems = planner.problems.all.map { "\($0.place): \($0.message)" }
-      throw LBError(.configuration, problems.joined(separator: "\n"))
+      throw LBError.listing(.configuration, problems)
     }
     guard root.bounds.hostChanges.isEmpty else {
       throw LBError(

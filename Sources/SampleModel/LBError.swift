@@ -61,7 +61,7 @@ public struct ErrorContext: Sendable, Hashable, Codable {
 public struct LBError: Error, Sendable, Hashable, Codable {
   /// What kind of failure it is.
   public var category: ErrorCategory
-  /// What, where, and what to do about it.
+  /// What, where, and what to do about it: one line, or as many as there are problems (`listing`).
   public var message: String
   /// Where and in what it happened.
   public var context: ErrorContext
@@ -70,16 +70,30 @@ public struct LBError: Error, Sendable, Hashable, Codable {
   /// File and line that raised an `internal` error.
   public var origin: String?
 
-  /// An error; `internal` ones carry the place that raised them.
+  /// An error; `internal` ones carry the place that raised them. A line feed in `message` or
+  /// `causes`, which comes with some name, becomes `\n`.
   public init(
     _ category: ErrorCategory, _ message: String, context: ErrorContext = ErrorContext(),
     causes: [String] = [], file: StaticString = #fileID, line: UInt = #line
   ) {
     self.category = category
-    self.message = message
+    self.message = Self.inLine(message)
     self.context = context
-    self.causes = causes
+    self.causes = causes.map(Self.inLine)
     origin = category == .internal ? "\(file):\(line)" : nil
+  }
+
+  /// One error of several problems, each a line of its message.
+  package static func listing(
+    _ category: ErrorCategory, _ problems: [String], context: ErrorContext = ErrorContext()
+  ) -> LBError {
+    var error = LBError(category, "", context: context)
+    error.message = problems.map(inLine).joined(separator: "\n")
+    return error
+  }
+
+  private static func inLine(_ text: String) -> String {
+    text.has("\n") ? text.parts("\n", keepEmpty: true).joined(separator: "\\n") : text
   }
 
   /// The same error with its place in the run, as far as it does not say one: two errors of the

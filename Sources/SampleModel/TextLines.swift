@@ -2,12 +2,18 @@ extension StringProtocol {
   /// The text as it may stand on a terminal or in a log: what would move the cursor, change colours
   /// or turn the order of writing around is shown by its number, as in `\u{1B}`, and a byte that
   /// is no UTF-8 (`OSText`) as `\xff`. Line feeds and tabs stay.
-  package var shown: String {
-    guard unicodeScalars.contains(where: \.isControlling) else { return String(self) }
+  package var shown: String { escaped(where: \.isControlling) }
+
+  /// The text as it may stand within one line: as `shown`, with line feeds and tabs as `\n` and
+  /// `\t` too. Else a name could end the line, and make what follows look like a line of ours.
+  package var shownInLine: String { escaped { $0.isControlling || $0 == "\n" || $0 == "\t" } }
+
+  private func escaped(where isEscaped: (Unicode.Scalar) -> Bool) -> String {
+    guard unicodeScalars.contains(where: isEscaped) else { return String(self) }
     return unicodeScalars.reduce(into: "") { text, scalar in
       if let byte = OSText.rawByte(scalar) {
         text += OSText.escape(byte)
-      } else if scalar.isControlling {
+      } else if isEscaped(scalar) {
         text += scalar.escaped(asASCII: true)
       } else {
         text.unicodeScalars.append(scalar)

@@ -82,8 +82,8 @@ struct CollectorsCommand: ParsableCommand {
       text += "\(description.name): \(description.summary)\n"
       let isThere = entry.reason.isEmpty
       text += "  status     \(isThere ? entry.availability : "not available")"
-      text += entry.reason.isEmpty ? "\n" : ": \(entry.reason)\n"
-      if let fix = entry.fix { text += "  fix        \(fix)\n" }
+      text += entry.reason.isEmpty ? "\n" : ": \(entry.reason.shownInLine)\n"
+      if let fix = entry.fix { text += "  fix        \(fix.shownInLine)\n" }
       text += "  source     \(description.sourceFromRoot)\n"
       text += "  since      Linux \(description.minimumKernel)\n"
       text += "  privilege  \(description.privilege)\n"

@@ -1,6 +1,7 @@
 import Foundation
 import LinuxSystem
 import RunStore
+import Runner
 import SampleModel
 import TOMLKit
 
@@ -14,7 +15,10 @@ struct ConfigurationFile {
 
   let path: String
   private(set) var entries: [Entry] = []
+  /// The first `PlanProblems.most`.
   private(set) var problems: [String] = []
+  /// Problems beyond those.
+  private(set) var untold = 0
 
   /// The file that applies: `--config`, else ./collectors.conf, else the user's, else the host's;
   /// nil when there is none. One that was found, rather than named, is believed only if nobody but
@@ -76,6 +80,10 @@ struct ConfigurationFile {
     for section in table.keys.sorted(by: { lines[$0] ?? 0 < lines[$1] ?? 0 }) {
       let line = lines[section] ?? 1
       guard sections.contains(Substring(section)) else {
+        guard problems.count < PlanProblems.most else {
+          untold += 1
+          continue
+        }
         let isSection = table[section]?.table != nil
         let homes = SettingsSchema.keys.map(\.name).filter { $0.hasSuffix(".\(section)") }
         let nearest = homes.first ?? Nearest.word(to: section, in: sections.map(String.init))
@@ -85,6 +93,10 @@ struct ConfigurationFile {
         continue
       }
       guard let inner = table[section]?.table else {
+        guard problems.count < PlanProblems.most else {
+          untold += 1
+          continue
+        }
         problems.append("\(path):\(line): \(section) is a section: write [\(section)]")
         continue
       }
@@ -98,6 +110,10 @@ struct ConfigurationFile {
 
   private mutating func check(_ value: (any TOMLValueConvertible)?, name: String, line: Int) {
     guard let key = SettingsSchema.key(name) else {
+      guard problems.count < PlanProblems.most else {
+        untold += 1
+        return
+      }
       let nearest = Nearest.word(to: name, in: SettingsSchema.keys.map(\.name))
       problems.append("\(path):\(line): unknown key \(name)\(Nearest.hint(nearest))")
       return
@@ -115,6 +131,10 @@ struct ConfigurationFile {
       default: value?.string
       }
     guard let text else {
+      guard problems.count < PlanProblems.most else {
+        untold += 1
+        return
+      }
       let form =
         switch key.type {
         case .boolean: "true or false, without quotes"

@@ -6,11 +6,11 @@ import Synchronization
 
 /// Standard output and error, and what the terminal offers.
 enum Console {
-  /// Says something to the user on standard error, unless nobody reads there for a while: a remark
-  /// must not keep a run from its end.
+  /// Says something to the user, in one line, on standard error, unless nobody reads there for a
+  /// while: a remark must not keep a run from its end.
   static func say(_ text: String, within milliseconds: Int32 = 200) {
     let wipe = hasProgress.withLock { $0 } ? ProgressLine.wipe : ""
-    let whole = Array((wipe + text.shown + "\n").utf8)
+    let whole = Array((wipe + text.shownInLine + "\n").utf8)
     if let errorTerminal {
       errorTerminal.write(whole, within: milliseconds)
       return

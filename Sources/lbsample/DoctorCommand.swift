@@ -33,9 +33,9 @@ struct DoctorCommand: ParsableCommand {
     let width = findings.map(\.subject.count).max() ?? 0
     for finding in findings {
       let pad = String(repeating: " ", count: width - finding.subject.count)
-      text += "\(finding.verdict.mark) \(finding.subject)\(pad)  \(finding.detail)\n"
+      text += "\(finding.verdict.mark) \(finding.subject)\(pad)  \(finding.detail.shownInLine)\n"
       if let fix = finding.fix {
-        text += "        " + String(repeating: " ", count: width) + "  fix: \(fix)\n"
+        text += "        " + String(repeating: " ", count: width) + "  fix: \(fix.shownInLine)\n"
       }
     }
     return text

@@ -202,7 +202,12 @@ struct Lbsample: ParsableCommand {
       if asJSON {
         return report(LBError(.configuration, Lbsample.message(for: error)), asJSON: true)
       }
-      Console.say(message)
+      if arguments.contains(where: { $0.has("\n") }) {
+        // Which of the lines are the parser's nobody can tell: without its usage it has one.
+        Console.say("Error: \(Lbsample.message(for: error))")
+      } else {
+        for line in message.lines { Console.say(String(line)) }
+      }
       if arguments.first == "run", message.lowercased().contains("unexpected argument") {
         Console.say("Put the command behind --, as in: lbsample run --cpu -- ./workload")
       }

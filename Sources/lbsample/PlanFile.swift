@@ -44,9 +44,8 @@ final class PlanFiles: PlanSource {
 
   /// All problems in one error.
   func error(_ problems: [PlanProblem], in path: String) -> LBError {
-    LBError(
-      .configuration, texts(problems, in: path).joined(separator: "\n"),
-      context: ErrorContext(path: path))
+    .listing(
+      .configuration, texts(problems, in: path), context: ErrorContext(path: path))
   }
 
   /// Each problem with its file and line.

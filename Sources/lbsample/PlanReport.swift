@@ -75,7 +75,7 @@ enum PlanReport {
     } else {
       lines.append("no time limit is set: --timeout limits each repetition")
     }
-    return lines.joined(separator: "\n") + "\n"
+    return lines.map { $0.shownInLine + "\n" }.joined()
   }
 
   /// Whether anything is waited for around what is measured.

@@ -63,7 +63,7 @@ final class ProgressLine: @unchecked Sendable {
     // A line that wraps could not be wiped.
     let room = Console.terminalSize(of: STDERR_FILENO).columns - 1
     Console.hasProgress.withLock { $0 = true }
-    write("\(Self.wipe)\(line.shown.prefix(room))")
+    write("\(Self.wipe)\(line.shownInLine.prefix(room))")
   }
 
   private func write(_ text: String) {

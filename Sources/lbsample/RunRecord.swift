@@ -125,10 +125,10 @@ struct RunRecord {
     guard differences.isEmpty || force else {
       let hint =
         "the configuration or the host has changed; --force resumes anyway and records the change"
-      throw LBError(
+      throw LBError.listing(
         .configuration,
-        (["\(before.path) cannot be resumed: \(hint)"] + differences)
-          .joined(separator: "\n  "), context: ErrorContext(path: before.path))
+        ["\(before.path) cannot be resumed: \(hint)"] + differences.map { "  \($0)" },
+        context: ErrorContext(path: before.path))
     }
     writer = try RunWriter(resuming: before.path)
     interruption =

@@ -71,20 +71,20 @@ struct RunsBundle: ParsableCommand {
   ) throws -> [(name: String, bytes: [UInt8])] {
     let findings = HostExamination(roots: MountRoots()).findings()
     let configuration = result.configuration.map {
-      "\($0.key) = \($0.value)  # \($0.origin)\n"
+      "\($0.key) = \($0.value)  # \($0.origin)".shownInLine + "\n"
     }
     var files: [(String, String)] = [
       ("result.json", try ResultText.encode(result, "json")),
       ("summary.txt", RunReport.text(result, all: true).shown),
       ("journal.txt", RunsShow.text(try reader.journal(run: result.runID)).shown),
-      ("configuration.txt", configuration.joined().shown),
+      ("configuration.txt", configuration.joined()),
       ("doctor.txt", DoctorCommand.text(findings).shown),
     ]
     files.append(
       (
         "README.txt",
-        "\(result.runID), packed by lbsample \(Lbsample.configuration.version). doctor.txt is of "
-          + "the host that packed it, result.json has the one that ran it. outputs/ has the end of "
+        "\(result.runID.shownInLine), packed by lbsample \(Lbsample.configuration.version). "
+          + "doctor.txt is of the host that packed it, result.json has the one that ran it. outputs/ has the end of "
           + "the last \(Self.outputs) outputs.\n"
       ))
     var packed = files.map { ($0, Array($1.utf8)) }

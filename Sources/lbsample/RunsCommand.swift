@@ -145,7 +145,7 @@ struct RunsShow: ParsableCommand {
   static func text(_ journal: [JournalEntry]) -> String {
     journal.reduce(into: "") { text, entry in
       let time = CivilTime(unixSeconds: Int64(entry.unixNanoseconds / 1_000_000_000)).text
-      text += "\(time) \(entry.level) \(entry.kind): \(entry.message)\n"
+      text += "\(time) \(entry.level) \(entry.kind): \(entry.message)".shownInLine + "\n"
     }
   }
 
@@ -154,7 +154,7 @@ struct RunsShow: ParsableCommand {
     var lines = ""
     let isOpen = [.running, .waiting].contains(result.status)
     if isOpen {
-      let name = reader.path.parts("/").last ?? ""
+      let name = (reader.path.parts("/").last ?? "").shownInLine
       lines +=
         "note     recording in progress; the newest samples are in \(name)-wal and \(name)-tail\n"
     }

@@ -69,7 +69,7 @@ struct RunsList: ParsableCommand {
       rows.append([
         line.run, line.kind, line.status, "\(line.repetitionsCompleted)",
         line.durationNanoseconds.map(Readable.duration) ?? "-",
-        line.command.joined(separator: " ")
+        line.command.joined(separator: " ").shownInLine
           + (line.commands > 1 ? " (and \(line.commands - 1) more)" : ""),
       ])
     }

@@ -1,4 +1,5 @@
 import LinuxSystem
+import Runner
 import SampleModel
 import Sampler
 import Synchronization
@@ -42,7 +43,10 @@ struct Settings {
       set(name, value, "command line \(option)", &problems)
     }
     guard problems.isEmpty else {
-      throw LBError(.configuration, problems.joined(separator: "\n"))
+      let told = Array(problems.prefix(PlanProblems.most))
+      let more = problems.count - told.count + (file?.untold ?? 0)
+      let rest = more > 0 ? ["and \(Counted.text(more, "more problem"))"] : []
+      throw LBError.listing(.configuration, told + rest)
     }
   }
 

@@ -155,6 +155,22 @@ import Testing
     #expect(export.output.split(separator: "\n").count > 3, "the samples within the brackets")
   }
 
+  @Test func aMarksNameForgesNoEventOfTheJournal() throws {
+    let command = try Command()
+    let file = command.folder.file("marked.lbsample")
+    let (running, path) = try armed(command, ["--record", file, "--interval", "10ms"])
+    let client = try #require(Client(path))
+    #expect(try client.ask(#"{"request":"start","label":"one"}"#)["ok"] as? Bool == true)
+    let mark = #"{"request":"mark","name":"half\n2026-11-29 forged"}"#
+    #expect(try client.ask(mark)["ok"] as? Bool == true)
+    #expect(try client.ask(#"{"request":"stop"}"#)["ok"] as? Bool == true)
+    #expect(try client.ask(#"{"request":"disarm"}"#)["ok"] as? Bool == true)
+    #expect(try running.finish().code == 0)
+    let lines = try command("runs", "show", file, "--journal").lines
+    #expect(!lines.contains { $0.hasPrefix("2026-11-29 forged") }, "\(lines)")
+    #expect(lines.contains { $0.hasSuffix(#" info mark: half\n2026-11-29 forged"#) }, "\(lines)")
+  }
+
   @Test func aPathThatIsTakenIsRefusedAndAStaleSocketIsNot() throws {
     let command = try Command()
     let (running, path) = try armed(command)

@@ -60,6 +60,17 @@ import Testing
     #expect(try interval().error.contains("writable by group or others"))
   }
 
+  @Test func onlyTheFirstProblemsOfAFileAreTold() throws {
+    let command = try Command()
+    let keys = (1...3000).map { "k\($0) = 1\n" }.joined()
+    let file = try command.folder.write("many.conf", "[sample]\n" + keys)
+    let outcome = try command("config", "check", file)
+    let lines = outcome.error.split(separator: "\n")
+    #expect(outcome.code == 2 && lines.count == 1001, "\(lines.count) lines")
+    #expect(lines.first?.contains("many.conf:2: unknown key sample.k1") == true)
+    #expect(lines.last == "lbsample: and 2000 more problems")
+  }
+
   @Test func theShippedConfigurationIsTheDefault() throws {
     let shipped = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()

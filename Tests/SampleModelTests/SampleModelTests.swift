@@ -124,6 +124,19 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect("\u{1B}[2J\u{7F}\r\u{9B}x\u{202E}".shown == "\\u{1B}[2J\\u{7F}\\r\\u{009B}x\\u{202E}")
   }
 
+  @Test func aNameStaysWithinItsLine() {
+    #expect("a\tb\r\nc\u{1B} é".shownInLine == "a\\tb\\r\\nc\\u{1B} é")
+    #expect("\n".shownInLine.shownInLine == "\\n", "what is escaped is not escaped again")
+    #expect("plain 漢".shownInLine == "plain 漢")
+  }
+
+  @Test func anErrorIsALineForEachProblem() {
+    let one = LBError(.workload, "./x\ny failed", causes: ["a\nb"])
+    #expect(one.description == "./x\\ny failed: a\\nb")
+    let listed = LBError.listing(.configuration, ["x\ny is unknown", "z is unknown"])
+    #expect(listed.message == "x\\ny is unknown\nz is unknown")
+  }
+
   @Test func layoutsSurviveJSON() throws {
     let columns = [("a", counter), ("b", counter), ("", level), ("a", narrow)].map {
       Column(collector: "protocol", metric: $0.1, instance: $0.0)
