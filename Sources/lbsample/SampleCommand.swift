@@ -105,7 +105,9 @@ struct SampleCommand: ParsableCommand {
     let host = HostFacts.read(sampling.roots)
     var sinks: [any SampleSink] = []
     let log = try EventLog(self.log)
-    let shown = try view(plan.settings, host: host, stop: stops.first) { log.file?.notice("\($0)") }
+    let shown = try self.view(plan.settings, host: host, stop: stops.first) {
+      log.file?.notice("\($0)")
+    }
     let view = shown?.sink
     if let view { sinks.append(view) }
     // The other two tell what happens beside the samples themselves.
@@ -130,9 +132,7 @@ struct SampleCommand: ParsableCommand {
     ResidentMemory.releaseProgram()
     do throws(LBError) {
       try session.arm()
-      try shown?.file.empty()
     } catch {
-      session.disarm()
       recording?.discard()
       if let reason = stops.first.raised, error.context.errno == ECANCELED {
         tellUnread(error)
@@ -144,6 +144,13 @@ struct SampleCommand: ParsableCommand {
         throw ExitCode(LBError.stopped(by: reason).exitCode)
       }
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
+      throw error
+    }
+    do throws(LBError) {
+      try shown?.file.empty()
+    } catch {
+      session.disarm()
+      recording?.discard()
       throw error
     }
     let names = (session.meta?.streams ?? []).map(\.collector).joined(separator: ", ")

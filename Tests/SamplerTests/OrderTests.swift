@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 import Output
 import RunStore
@@ -177,11 +178,19 @@ import Testing
         CollectorRequest(
           ScriptedCollector(name: name, scheduler: scheduler, duration: duration), required: false)
       }
-      let absent = ScriptedCollector(name: "gone", availability: .absent("no such file"))
+      let absent = ScriptedCollector(name: "gone", availability: .absent(reason: "no such file"))
+      // What is armed anew has other columns than the first sample of it.
+      let text = TextScript.Reading.text("a 1\n")
+      let whole = [text, .text("c 7\n")]
+      let script = Array(repeating: whole, count: 20) + [[text, .failure(ENOENT)], whole]
+      let changing = try TextScript(
+        ["f", "g"], script, rearmed: [text, .text("d 1\n")], scheduler: scheduler,
+        duration: 50_000)
       let session = try virtual.arm(
         [
           collector("one", 700_000), collector("two", 600_000), collector("three", 600_000),
           collector("four", 500_000), CollectorRequest(absent, required: false),
+          CollectorRequest(changing),
         ], self.sinks(live) + [StoreSink(writer, now: scheduler.monotonic)])
       _ = try session.start()
       scheduler.sleep(300_100_000)
@@ -198,8 +207,9 @@ import Testing
       #expect(difference == nil && one.all == other.all, "\(String(describing: difference))")
     }
     #expect(live[2].lines[0].contains(#""unavailable":[{"collector":"gone","#))
-    // A row has both threads' values or one's, where the other skipped the deadline; none has a
-    // part of a thread's.
+    let layouts = live[2].lines.filter { $0.contains(#""event":"layout","#) }
+    #expect(!layouts.isEmpty && layouts.allSatisfy { !$0.contains("text.d") })
+    #expect(live[2].all.contains("added text.d"), "the event of the layout without a sample")
     #expect(live[1].lines.count > 100)
   }
 
