@@ -18,8 +18,10 @@ package enum OpenRows {
 
   /// Whether two frames belong to the same row.
   package static func isSameTick(_ one: FrameHeader, _ other: FrameHeader) -> Bool {
-    one.deadlineIndex == other.deadlineIndex && one.bracket == other.bracket
-      && one.edge == other.edge
+    // Two threads may take a closing edge on both sides of a deadline.
+    one.isOfSameEdge(other)
+      || one.deadlineIndex == other.deadlineIndex && one.bracket == other.bracket
+        && one.edge == other.edge
   }
 
   /// Whether every frame of the tick of `header` has been delivered: no thread's floor is at its

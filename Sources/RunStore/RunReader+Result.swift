@@ -60,13 +60,7 @@ extension RunReader {
       for label in try Row.fetchAll(db, sql: "SELECT key, value FROM label NOT INDEXED") {
         result.labels[try label.value("key")] = try label.value("value")
       }
-      result.unavailable = try Row.fetchAll(
-        db, sql: "SELECT * FROM collector WHERE outcome <> 'available' ORDER BY position"
-      ).map {
-        StreamMeta.Unavailable(
-          collector: try $0.value("name"), outcome: try $0.value("outcome"),
-          reason: try $0.value("reason"))
-      }
+      result.unavailable = try StreamMeta.Unavailable.all(db)
       let wanted: Parts = result.kind == "sample" ? .all : parts
       if wanted.contains(.metrics) { try verify(["metric"], db) }
       result.phases = try Self.phases(db, path, wanted)

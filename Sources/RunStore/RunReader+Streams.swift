@@ -115,6 +115,13 @@ extension RunReader {
     }
   }
 
+  /// Collectors that were asked for and not there, in the order in which they were asked for.
+  func unavailable() throws(LBError) -> [StreamMeta.Unavailable] {
+    try read("reading the collectors", of: ["collector"]) { db in
+      try StreamMeta.Unavailable.all(db)
+    }
+  }
+
   func schemas() throws(LBError) -> [RecordSchema] {
     try read("reading the record schemas", of: ["record_schema"]) { db in
       try RecordSchema.all(db)
@@ -130,6 +137,19 @@ extension RunReader {
     try layouts().reduce(into: []) { names, layout in
       names.formUnion(layout.columns.map(\.name))
       names.formUnion(layout.formulas.map(\.column.name))
+    }
+  }
+}
+
+extension StreamMeta.Unavailable {
+  /// Those of a run's file, in the order in which they were asked for.
+  static func all(_ db: Database) throws -> [Self] {
+    try Row.fetchAll(
+      db, sql: "SELECT * FROM collector WHERE outcome <> 'available' ORDER BY position"
+    ).map {
+      Self(
+        collector: try $0.value("name"), outcome: try $0.value("outcome"),
+        reason: try $0.value("reason"))
     }
   }
 }

@@ -42,6 +42,7 @@ package struct RunReplay {
   private struct Stored {
     let interval: UInt64
     let streams: [StreamMeta.Stream]
+    let unavailable: [StreamMeta.Unavailable]
     let schemas: [RecordSchema]
     let layouts: [Layout]
     let sessions: [StoredSession]
@@ -57,7 +58,8 @@ package struct RunReplay {
       let sessions = try reader.sessions()
       let read = Stored(
         interval: try reader.interval(), streams: try reader.streams(),
-        schemas: try reader.schemas(), layouts: try reader.layouts(), sessions: sessions,
+        unavailable: try reader.unavailable(), schemas: try reader.schemas(),
+        layouts: try reader.layouts(), sessions: sessions,
         events: try reader.sampleEvents(sessions))
       stored = read
       return read
@@ -161,8 +163,8 @@ package struct RunReplay {
     var events = stored.events.dropFirst(notes.count)
     try sink.begin(
       StreamMeta(
-        interval: stored.interval, streams: streams, unavailable: [], records: schemas,
-        anchor: first, notes: notes.map(\.message)))
+        interval: stored.interval, streams: streams, unavailable: stored.unavailable,
+        records: schemas, anchor: first, notes: notes.map(\.message)))
     var layouts: [UInt64: Layout] = [:]
     for layout in stored.layouts { layouts[Self.key(layout.stream, layout.epoch)] = layout }
     var chosen: [UInt64: [Int]] = [:]
@@ -172,10 +174,13 @@ package struct RunReplay {
       announced[stream.stream] = 1
       try sink.layout(filtered(layout))
     }
+    // As the drain does before the first sample: these are the layouts that a stream begins with,
+    // those that follow are changes. A part of a run begins with those of its own start.
+    if selection.from == nil, selection.brackets == nil { try sink.commit(watermark: 0) }
     let cursors = try cursors(of: streams, stored.sessions)
     var hasBegun = false
     var committed: UInt64 = 0
-    var edge: OpenEdge?
+    var edge: FrameHeader?
     var count = 0
     while let cursor = try earliest(cursors) {
       // As the drain does: sinks end their rows, and hand over what they have.
@@ -187,8 +192,8 @@ package struct RunReplay {
         try sink.commit(watermark: floor)
       }
       let (header, place, width) = cursor.take()
-      if header.edge != .none, edge.map({ !OpenEdge.isSame($0.header, header) }) ?? true {
-        edge = OpenEdge(header: header)
+      if header.edge != .none, !(edge?.isOfSameEdge(header) ?? false) {
+        edge = header
       }
       guard isEarlier || wanted(header),
         let layout = layouts[Self.key(header.stream, header.epoch)]
@@ -273,27 +278,17 @@ package struct RunReplay {
     return cursors
   }
 
-  /// The earliest deadline of a frame that is still to come: no tick before it has any more.
-  private static func floor(_ cursors: [Cursor], _ edge: OpenEdge?) throws(LBError) -> UInt64? {
+  /// The earliest deadline of a frame that is still to come: no tick before it has any more. `edge`
+  /// is the first sample of the edge that was played last.
+  private static func floor(_ cursors: [Cursor], _ edge: FrameHeader?) throws(LBError) -> UInt64? {
     var floor: UInt64?
     for cursor in cursors {
       guard let header = try cursor.peek() else { continue }
       floor = min(floor ?? .max, header.deadline)
       // One row, though each thread takes its sample of an edge in its own time.
-      if let edge, OpenEdge.isSame(edge.header, header) {
-        floor = min(floor ?? .max, edge.header.deadline)
-      }
+      if let edge, edge.isOfSameEdge(header) { floor = min(floor ?? .max, edge.deadline) }
     }
     return floor
-  }
-
-  /// The edge of a bracket whose samples are being played, by the first one.
-  private struct OpenEdge {
-    let header: FrameHeader
-
-    static func isSame(_ one: FrameHeader, _ other: FrameHeader) -> Bool {
-      one.bracket == other.bracket && one.edge == other.edge
-    }
   }
 
   private func earliest(_ cursors: [Cursor]) throws(LBError) -> Cursor? {

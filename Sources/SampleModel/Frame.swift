@@ -98,6 +98,11 @@ public struct FrameHeader: Sendable, Equatable {
     self.end = end
   }
 
+  /// Whether both are samples of one edge of one bracket, which each thread takes in its own time.
+  package func isOfSameEdge(_ other: FrameHeader) -> Bool {
+    edge != .none && edge == other.edge && bracket == other.bracket
+  }
+
   /// Writes the header's words to the front of `words`.
   @inlinable @inline(__always)
   package func encode(into words: inout MutableSpan<UInt64>) {

@@ -151,7 +151,8 @@ package protocol SampleSink: AnyObject {
   func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError)
   /// Something beside the samples.
   func event(_ event: SampleEvent) throws(LBError)
-  /// Every frame that started before `watermark` has been delivered: show and keep them.
+  /// Every frame that started before `watermark`, and every one of a deadline before it, has been
+  /// delivered: show and keep them.
   func commit(watermark: UInt64) throws(LBError)
   /// Bytes handed to the outside so far.
   var bytesWritten: UInt64 { get }

@@ -6,10 +6,35 @@ import Synchronization
 
 /// What becomes of one record: decoded, counted, and handed to the sinks.
 extension Drain {
+  /// What is known of one stream. A class: a record then costs one reference, and no copy.
+  final class Live {
+    /// Number of the arming that its records come from, and what decodes them.
+    var arming: UInt32 = 0
+    var decoder: RawDecoder?
+    var layout: Layout?
+    /// The layout's, 0 before there is one, and that of the last one that sinks were given.
+    var epoch: UInt32 = 0
+    var announced: UInt32 = 0
+    let steps = StepWatch()
+    var refreshes = RefreshWatch()
+    /// Acquisitions that could not be decoded.
+    var gaps = GapCounts()
+    /// Arming anew was tried last at this time, and failed then.
+    var rearmedAt: UInt64?
+    /// An acquisition asked for it, and it has not been begun yet.
+    var wantsRearm = false
+    var rearmFailed = false
+    /// It is not armed anew any more: an arming of it hangs.
+    var isGivenUp = false
+  }
+
   func deliver(_ record: RingRecord, _ words: Span<UInt64>, of source: Source) {
     let stream = Int(record.header.stream)
     let body = words.extracting(FrameHeader.wordCount..<words.count)
     deliverEvents(upTo: record.header.start)
+    if record.header.edge != .none, !(edge?.isOfSameEdge(record.header) ?? false) {
+      edge = record.header
+    }
     guard adopt(record.header), stream < live.count else { return }
     let live = live[stream]
     var header = record.header
@@ -92,6 +117,7 @@ extension Drain {
   private func deliver(_ header: FrameHeader, _ body: Span<UInt64>, _ live: Live) {
     guard live.layout != nil else { return }
     if header.kind == .records {
+      announceLayout(live)
       for index in sinks.indices where !sinkFailed[index] {
         guarded(index) { sink throws(LBError) in try sink.records(header, body) }
       }
@@ -104,24 +130,34 @@ extension Drain {
         report(.note, message, at: header.start)
       }
     }
+    announceLayout(live)
     for index in sinks.indices where !sinkFailed[index] {
       guarded(index) { sink throws(LBError) in try sink.frame(header, body) }
     }
   }
 
-  /// The columns of a stream from now on, reported and delivered where they are others than before.
+  /// The columns of a stream from now on, reported where they are others than before.
   private func change(_ stream: UInt16, to columns: [Column], at time: UInt64) {
     guard let (layout, change) = table.layout(stream, columns: columns), let change else { return }
     report(.layoutEpoch, "\(layout.collector): \(change)", at: time)
-    deliverLayout(layout)
+    use(layout)
   }
 
-  func deliverLayout(_ layout: Layout) {
+  /// Takes a layout into force for what is decoded from now on.
+  func use(_ layout: Layout) {
     let live = live[Int(layout.stream)]
     live.layout = layout
     live.epoch = layout.epoch
     live.steps.layout(layout)
     live.refreshes.layout(layout)
+  }
+
+  /// Gives the sinks the layout in force, unless they have it: just before its first frame, as a
+  /// stored run is played back. One that another has replaced before a frame came is never given.
+  @inline(__always)
+  func announceLayout(_ live: Live) {
+    guard live.announced != live.epoch, let layout = live.layout else { return }
+    live.announced = live.epoch
     deliver { sink throws(LBError) in try sink.layout(layout) }
   }
 

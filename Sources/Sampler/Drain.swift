@@ -63,27 +63,6 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  /// What is known of one stream. A class: a record then costs one reference, and no copy.
-  final class Live {
-    /// Number of the arming that its records come from, and what decodes them.
-    var arming: UInt32 = 0
-    var decoder: RawDecoder?
-    var layout: Layout?
-    /// The layout's, 0 before there is one.
-    var epoch: UInt32 = 0
-    let steps = StepWatch()
-    var refreshes = RefreshWatch()
-    /// Acquisitions that could not be decoded.
-    var gaps = GapCounts()
-    /// Arming anew was tried last at this time, and failed then.
-    var rearmedAt: UInt64?
-    /// An acquisition asked for it, and it has not been begun yet.
-    var wantsRearm = false
-    var rearmFailed = false
-    /// It is not armed anew any more: an arming of it hangs.
-    var isGivenUp = false
-  }
-
   /// Words after which a pass gives room back to the producer.
   private static let portion = 16 << 10
 
@@ -118,6 +97,8 @@ final class Drain: @unchecked Sendable {
   // Of whoever has its turn.
   var live: [Live] = []
   var events: [SampleEvent] = []
+  /// The first sample of the edge that was delivered last.
+  var edge: FrameHeader?
   var sinkFailed: [Bool]
   private var watch: ClockWatch
   /// CPU time of the drain's thread and of flushes.
@@ -164,7 +145,8 @@ final class Drain: @unchecked Sendable {
     deliver { sink throws(LBError) in try sink.begin(meta) }
     for layout in table.layouts {
       while live.count <= Int(layout.stream) { live.append(Live()) }
-      deliverLayout(layout)
+      use(layout)
+      announceLayout(live[Int(layout.stream)])
     }
     deliver { sink throws(LBError) in try sink.commit(watermark: 0) }
     thread = try SystemThread(name: "lb-drain", time: time) { [unowned self] in
@@ -270,14 +252,15 @@ final class Drain: @unchecked Sendable {
     noteCadences()
     noteHangs()
     events += watch.check()
-    deliverRecords(before: watermark)
+    let floor = min(watermark, deliverRecords(before: watermark))
     deliverEvents(upTo: watermark)
-    deliver { sink throws(LBError) in try sink.commit(watermark: watermark) }
+    deliver { sink throws(LBError) in try sink.commit(watermark: floor) }
   }
 
   /// Delivers, in order of time over all rings, the records that are there now and start before
-  /// `watermark`. The producers go on meanwhile.
-  private func deliverRecords(before watermark: UInt64) {
+  /// `watermark`. The producers go on meanwhile. Gives the earliest deadline of what is left: its
+  /// tick, whose other samples may start before the watermark, is not complete.
+  private func deliverRecords(before watermark: UInt64) -> UInt64 {
     var cursors: [Cursor] = []
     for source in sources {
       // Whether a larger ring was taken is looked up first: then this one is complete.
@@ -308,6 +291,20 @@ final class Drain: @unchecked Sendable {
       }
     }
     for source in sources { source.consumer.release() }
+    return firstDeadline(cursors)
+  }
+
+  /// The earliest deadline of the records at the fronts of the rings, UInt64.max without any. Those
+  /// of one edge have that of its first one.
+  private func firstDeadline(_ cursors: [Cursor]) -> UInt64 {
+    var first = UInt64.max
+    for index in cursors.indices {
+      let words = unsafe cursors[index].words
+      guard let header = RingRecord(unsafe words.span)?.header else { continue }
+      first = min(first, header.deadline)
+      if let edge, edge.isOfSameEdge(header) { first = min(first, edge.deadline) }
+    }
+    return first
   }
 
   /// The ring whose first record comes next: the one that starts first, if that is before

@@ -116,9 +116,12 @@ enum Console {
 final class TextDestination: Sendable {
   private let descriptor: Int32
   private let stop: StopFlag?
+  /// Whether what a file had before is still in it.
+  private let hasOld: Mutex<Bool>
   let path: String
 
-  /// Standard output, or a new file at `path` (an existing one is replaced).
+  /// Standard output, or a new file at `path`. An existing one keeps what it has until `empty` or
+  /// the first `write`: a command that is refused before leaves it as it was.
   /// A `stop` ends the wait for a reader that does not read, and for the first one of a FIFO, which
   /// without a stop, or where it `isReadAlready`, has to be there. A new file that is a `result` is
   /// root's alone where root writes it, as result files are.
@@ -129,13 +132,15 @@ final class TextDestination: Sendable {
     self.stop = stop
     guard let path, path != "-" else {
       descriptor = STDOUT_FILENO
+      hasOld = Mutex(false)
       self.path = Console.outputName
       return
     }
     self.path = path
+    hasOld = Mutex(!appending)
     do throws(SystemError) {
       descriptor = try Self.open(
-        path, appending ? O_APPEND : O_TRUNC, mode: isResult && geteuid() == 0 ? 0o600 : 0o644,
+        path, appending ? O_APPEND : 0, mode: isResult && geteuid() == 0 ? 0o600 : 0o644,
         unless: isReadAlready ? nil : stop)
     } catch {
       throw LBError(
@@ -145,7 +150,7 @@ final class TextDestination: Sendable {
     }
   }
 
-  /// A new or emptied file. A FIFO is opened when it has a reader, unless `stop` comes first.
+  /// A file for writing, made where there is none. A FIFO is opened when it has a reader, unless `stop` comes first.
   private static func open(
     _ path: String, _ flags: Int32, mode: UInt32, unless stop: StopFlag?
   ) throws(SystemError) -> Int32 {
@@ -166,6 +171,7 @@ final class TextDestination: Sendable {
   /// Writes all of it. A plain file that takes a part only, as on a full disk, ends with the last
   /// whole line of that.
   func write(_ bytes: [UInt8]) throws(LBError) {
+    try empty()
     let before = plainSize
     do throws(LBError) {
       try Console.write(bytes, to: descriptor, path: path, unless: stop)
@@ -173,6 +179,22 @@ final class TextDestination: Sendable {
       if let before, let after = plainSize { endLine(bytes, from: before, to: after) }
       throw error
     }
+  }
+
+  /// Takes out what a plain file had before it was opened, once. For when nothing can refuse the
+  /// command any more.
+  func empty() throws(LBError) {
+    let failure: Int32? = hasOld.withLock { hasOld in
+      defer { hasOld = false }
+      guard hasOld, plainSize ?? 0 > 0, ftruncate(descriptor, 0) != 0 else { return nil }
+      return errno
+    }
+    guard let failure else { return }
+    throw LBError(
+      .resultPersistence,
+      "\(path): its old content cannot be removed: "
+        + SystemError("ftruncate", errno: failure, path: path).reason,
+      context: ErrorContext(path: path, errno: failure))
   }
 
   /// Bytes that it has; nil of what is no plain file.

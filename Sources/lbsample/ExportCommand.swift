@@ -127,6 +127,8 @@ struct ExportCommand: ParsableCommand {
         into: csv.sink(
           stream, of: layouts, writer: isShown ? shown : writer, notice: notice))
     }
+    // Also where there was nothing to write.
+    try destination.empty()
     if count == 0 {
       notice(
         "no sample lies in \(part); --from and --to count from the first sample of the run")

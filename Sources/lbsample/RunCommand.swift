@@ -214,6 +214,7 @@ struct RunCommand: ParsableCommand {
     ResidentMemory.releaseProgram()
     do throws(LBError) {
       try session.arm()
+      try report?.empty()
     } catch {
       record.abandon()
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }

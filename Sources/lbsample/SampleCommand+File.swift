@@ -19,11 +19,13 @@ extension SampleCommand {
     let file = try Savefile(path)
     if let filter = options.filter { try file.filter(filter) }
     let stop = try ownErrors { () throws(SystemError) in try StopFlag() }
-    guard let view = try view(plan.settings, host: [], stop: stop) else { return }
+    guard let shown = try self.view(plan.settings, host: [], stop: stop) else { return }
+    let view = shown.sink
     let name = path == "-" ? "stdin" : path.parts("/").last.map(String.init) ?? path
     let outcome = try SavefileReplay(
       file, name: name, interval: plan.interval, options: options
     ).play(into: [view], limit: plan.limit)
+    try shown.file.empty()
     if let view = view as? NDJSONSink {
       try view.end(ledger: Ledger(), overhead: Overhead())
     }

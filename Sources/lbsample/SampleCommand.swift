@@ -105,7 +105,10 @@ struct SampleCommand: ParsableCommand {
     let host = HostFacts.read(sampling.roots)
     var sinks: [any SampleSink] = []
     let log = try EventLog(self.log)
-    let view = try view(plan.settings, host: host, stop: stops.first) { log.file?.notice("\($0)") }
+    let shown = try self.view(plan.settings, host: host, stop: stops.first) {
+      log.file?.notice("\($0)")
+    }
+    let view = shown?.sink
     if let view { sinks.append(view) }
     // The other two tell what happens beside the samples themselves.
     if !(view is TableSink || view is CSVSink) { sinks.append(EventNotices(log.logger)) }
@@ -141,6 +144,13 @@ struct SampleCommand: ParsableCommand {
         throw ExitCode(LBError.stopped(by: reason).exitCode)
       }
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
+      throw error
+    }
+    do throws(LBError) {
+      try shown?.file.empty()
+    } catch {
+      session.disarm()
+      recording?.discard()
       throw error
     }
     let names = (session.meta?.streams ?? []).map(\.collector).joined(separator: ", ")
@@ -284,10 +294,20 @@ struct SampleCommand: ParsableCommand {
   func view(
     _ settings: Settings, host: [(name: String, value: String)], stop: StopFlag,
     record: @escaping (String) -> Void = { _ in }
-  ) throws(LBError) -> (any SampleSink)? {
+  ) throws(LBError) -> (sink: any SampleSink, file: TextDestination)? {
     if self.record != nil, format == nil, output == nil, !Console.outputIsTerminal { return nil }
     try csv.check(settings["sample.format"])
-    let destination = try TextDestination(path: output, unless: stop)
+    if raw, settings["sample.format"] == "table" {
+      throw LBError(.configuration, "--raw needs --format csv or ndjson: the table shows rates")
+    }
+    let file = try TextDestination(path: output, unless: stop)
+    return (try sink(settings, host, to: file, record: record), file)
+  }
+
+  private func sink(
+    _ settings: Settings, _ host: [(name: String, value: String)], to destination: TextDestination,
+    record: @escaping (String) -> Void
+  ) throws(LBError) -> any SampleSink {
     let reader = StreamReader(raw: raw)
     let writer: TextWriter = { bytes throws(LBError) in try destination.write(bytes) }
     let isQuiet = log.quiet
@@ -311,10 +331,6 @@ struct SampleCommand: ParsableCommand {
         reader: reader, host: host, configuration: settings.all + collectors.entries,
         writer: writer)
     default:
-      guard !raw else {
-        throw LBError(
-          .configuration, "--raw needs --format csv or ndjson: the table shows rates")
-      }
       var style = TableStyle.current(
         settings, perCPU: perCPU(settings), isFile: output != nil,
         // A choice of columns may leave CPUs out of the layout.
@@ -335,51 +351,5 @@ struct SampleCommand: ParsableCommand {
 
   private func perCPU(_ settings: Settings) -> Bool {
     settings.flag("collectors.per_cpu") || collectors.cpus != nil
-  }
-}
-
-/// How the table looks here.
-enum TableStyle {
-  /// CPUs of which the kernel lists the time (proc_stat(5)): those of a container where the file is
-  /// a container's. Nil where it cannot be read.
-  static func cpuCount(_ roots: MountRoots) -> Int? {
-    guard let text = SmallFile.text(roots.proc("stat")) else { return nil }
-    let count = text.split(separator: "\n").count {
-      $0.hasPrefix("cpu") && $0.dropFirst(3).first?.isNumber == true
-    }
-    return count > 0 ? count : nil
-  }
-
-  static func current(
-    _ settings: Settings, perCPU: Bool, isFile: Bool, cpuCount: Int?
-  ) -> TableSink.Style {
-    let environment = ProgramEnvironment.variables
-    let onTerminal = !isFile && Console.outputIsTerminal
-    let colour =
-      switch settings["sample.colour"] {
-      case "always": true
-      case "never": false
-      default:
-        onTerminal && (environment["NO_COLOR"] ?? "").isEmpty
-          && environment["TERM"] != "dumb"
-      }
-    var style = TableSink.Style(
-      colour: colour, perCPU: perCPU, cpuCount: cpuCount)
-    style.ellipsis = isUTF8(environment) ? "…" : "~"
-    if onTerminal {
-      style.window = {
-        let size = Console.terminalSize()
-        // Three lines of headings stand above, one is free below.
-        return (width: size.columns, pageRows: max(5, size.rows - 4))
-      }
-      if let window = style.window?() { (style.width, style.pageRows) = window }
-    }
-    return style
-  }
-
-  /// Whether the locale's characters are those of UTF-8 (locale(7)).
-  static func isUTF8(_ environment: [String: String]) -> Bool {
-    let locale = ["LC_ALL", "LC_CTYPE", "LANG"].compactMap { environment[$0] }.first { !$0.isEmpty }
-    return locale.map { ["utf-8", "utf8"].contains(where: $0.lowercased().contains) } ?? false
   }
 }

@@ -54,6 +54,37 @@ import Testing
     }
   }
 
+  /// Whatever refuses a command does so before its output file loses what it had; a command that
+  /// is not refused replaces all of it.
+  @Test func aRefusedCommandLeavesItsOutputFileAlone() throws {
+    let command = try Command()
+    let (kept, record) = (command.folder.file("kept"), command.folder.file("r.lbsample"))
+    let old = String(repeating: "old\n", count: 1_000)
+    let first = try command("--cpu", "-c", "1", "-i", "10ms", "--record", record)
+    #expect(first.code == 0)
+    try command.folder.write("kept", old)
+    let sample = ["--cpu", "-c", "1", "-i", "10ms", "-o", kept]
+    let refused: [[String]] = [
+      sample + ["--format", "csv", "--record", record],
+      sample + ["--raw"],
+      sample + ["--format", "csv", "--only", "no.such.metric"],
+      ["run", "--cpu", "--result", kept, "--events", kept + "2"]
+        + ["--event-format", "no", "--", "true"],
+      ["export", record, "-o", kept, "--metric", "no.such.metric"],
+    ]
+    try command.folder.write("kept2", old)
+    for arguments in refused {
+      let outcome = try command.start(arguments).finish()
+      #expect(outcome.code != 0, "\(arguments)")
+      for path in [kept, kept + "2"] {
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == old, "\(arguments)")
+      }
+    }
+    let replaced = try command.start(["export", record, "-o", kept]).finish()
+    let text = try String(contentsOfFile: kept, encoding: .utf8)
+    #expect(replaced.code == 0 && text.hasPrefix("time_ns,") && !text.contains("old"))
+  }
+
   /// /proc/stat and /proc/net/dev by string splitting, in base units.
   private func independentReading() throws -> [String: Double] {
     var values: [String: Double] = [:]

@@ -307,6 +307,20 @@ final class Lines {
     try sink.commit(watermark: .max)
   }
 
+  /// Threads that take a closing edge on both sides of a deadline count different ones as passed.
+  @Test func anEdgeIsOneTick() {
+    func closing(_ index: UInt64, bracket: UInt32 = 1) -> FrameHeader {
+      FrameHeader(
+        edge: .close, stream: 0, epoch: 1, bracket: bracket, deadlineIndex: index,
+        deadline: index * 1_000)
+    }
+    var tick = closing(3)
+    tick.edge = .none
+    #expect(OpenRows.isSameTick(closing(3), closing(4)))
+    #expect(!OpenRows.isSameTick(closing(3), closing(3, bracket: 2)))
+    #expect(!OpenRows.isSameTick(closing(3), tick))
+  }
+
   @Test func twoThreadsGiveOneRowATick() throws {
     let lines = Lines()
     try interleaved(

@@ -1,3 +1,4 @@
+import Glibc
 import LinuxSystem
 import Output
 import RunStore
@@ -153,6 +154,63 @@ import Testing
     for part in [#""type":"records""#, #""event":"clockStep""#, #""event":"gap""#] {
       #expect(live[2].all.contains(part), "\(part)")
     }
+  }
+
+  /// Two threads, one of which takes several samples in a tick and comes to the last of them behind
+  /// the other one's next deadline; layouts that no sample was taken of; a collector that is not
+  /// there: each deadline and each edge is one row, and the export is the same bytes.
+  @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
+  func aRowWaitsForTheLastSampleOfItsTick(seed: UInt64) throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    let live = (0..<3).map { _ in Text() }
+    try VirtualSession.run(seed: seed) { scheduler in
+      let writer = try RunWriter(
+        path: path,
+        identity: RunWriter.Identity(
+          runID: "test-20260101-000000-00000001", name: "test", kind: "sample", version: "0",
+          interval: 1_000_000, startUnixNanoseconds: scheduler.realtime()),
+        host: [], configuration: [], labels: [:])
+      var virtual = VirtualSession(scheduler, threads: 2)
+      // Passes at every moment of a tick.
+      virtual.configuration.liveWithin = 1_300_000
+      func collector(_ name: String, _ duration: UInt64) -> CollectorRequest {
+        CollectorRequest(
+          ScriptedCollector(name: name, scheduler: scheduler, duration: duration), required: false)
+      }
+      let absent = ScriptedCollector(name: "gone", availability: .absent(reason: "no such file"))
+      // What is armed anew has other columns than the first sample of it.
+      let text = TextScript.Reading.text("a 1\n")
+      let whole = [text, .text("c 7\n")]
+      let script = Array(repeating: whole, count: 20) + [[text, .failure(ENOENT)], whole]
+      let changing = try TextScript(
+        ["f", "g"], script, rearmed: [text, .text("d 1\n")], scheduler: scheduler,
+        duration: 50_000)
+      let session = try virtual.arm(
+        [
+          collector("one", 700_000), collector("two", 600_000), collector("three", 600_000),
+          collector("four", 500_000), CollectorRequest(absent, required: false),
+          CollectorRequest(changing),
+        ], self.sinks(live) + [StoreSink(writer, now: scheduler.monotonic)])
+      _ = try session.start()
+      scheduler.sleep(300_100_000)
+      _ = try session.stop(sampling: true)
+      session.disarm()
+      writer.close()
+    }
+    let reader = try RunReader(path: path)
+    let exported = (0..<3).map { _ in Text() }
+    for sink in sinks(exported) { try RunReplay(reader).play(into: sink) }
+    reader.close()
+    for (one, other) in zip(live, exported) {
+      let difference = zip(one.lines, other.lines).first { $0 != $1 }
+      #expect(difference == nil && one.all == other.all, "\(String(describing: difference))")
+    }
+    #expect(live[2].lines[0].contains(#""unavailable":[{"collector":"gone","#))
+    let layouts = live[2].lines.filter { $0.contains(#""event":"layout","#) }
+    #expect(!layouts.isEmpty && layouts.allSatisfy { !$0.contains("text.d") })
+    #expect(live[2].all.contains("added text.d"), "the event of the layout without a sample")
+    #expect(live[1].lines.count > 100)
   }
 
   /// A ring that is full of records: frames and batches are dropped whole, each is counted, and

@@ -28,6 +28,7 @@ final class TextScript: TextCollector {
     privilege: "none", cost: .cheap, systemCallsPerSample: 0, metrics: [])
   private let files: [String]
   private let script: [[Reading]]
+  private let rearmed: [Reading]?
   private let folder: TemporaryFolder
   private let descriptors: [String: Int32]
   private let progress = Mutex(Progress())
@@ -36,17 +37,19 @@ final class TextScript: TextCollector {
 
   /// A collector of `files`: acquisition number n has the readings `script[n]`, one a file, and the
   /// last ones from there on. Each works for `duration` nanoseconds in the time of `scheduler`.
+  /// Armings look at the readings of the next acquisition, all but the first at `rearmed`, if given.
   init(
-    _ files: [String], _ script: [[Reading]], scheduler: VirtualScheduler? = nil,
-    duration: UInt64 = 0
+    _ files: [String], _ script: [[Reading]], rearmed: [Reading]? = nil,
+    scheduler: VirtualScheduler? = nil, duration: UInt64 = 0
   ) throws {
+    self.rearmed = rearmed
     self.files = files
     self.script = script
     self.scheduler = scheduler
     self.duration = duration
     folder = try TemporaryFolder()
     var descriptors: [String: Int32] = [:]
-    for case .text(let text) in Set(script.flatMap { $0 }) {
+    for case .text(let text) in Set(script.flatMap { $0 } + (rearmed ?? [])) {
       try folder.write("\(descriptors.count)", text)
       descriptors[text] = unsafe open(folder.file("\(descriptors.count)"), O_RDONLY)
     }
@@ -71,20 +74,23 @@ final class TextScript: TextCollector {
   func probe(_ context: CollectorContext) -> Availability { .available }
 
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
-    let step = progress.withLock { progress in
+    let (step, isFirst) = progress.withLock { progress in
       progress.armings += 1
-      return progress.next
+      return (progress.next, progress.armings == 1)
     }
+    let readings = (isFirst ? nil : rearmed) ?? self.readings(step)
     let decoder = TextDecoder(self, context, sources(context))
-    let (body, _) = RawBody.collect(atLeast: 0) { read(step, into: &$0) }
+    let (body, _) = RawBody.collect(atLeast: 0) { read(readings, into: &$0) }
     _ = decoder.decode(body.span)
     decoder.messages = []
     decoder.wantsRearm = false
     return Armed(self, decoder, words: body.count)
   }
 
-  private func read(_ step: Int, into body: inout RawBody) {
-    for reading in script[min(step, script.count - 1)] {
+  private func readings(_ step: Int) -> [Reading] { script[min(step, script.count - 1)] }
+
+  private func read(_ readings: [Reading], into body: inout RawBody) {
+    for reading in readings {
       switch reading {
       case .text(let text): body.text(descriptors[text] ?? -1, .whole)
       case .failure(let errno): body.number(0, failure: errno)
@@ -107,7 +113,7 @@ final class TextScript: TextCollector {
         return progress.next - 1
       }
       script.scheduler?.work(script.duration)
-      script.read(step, into: &body)
+      script.read(script.readings(step), into: &body)
     }
 
     override func disarm() { script.progress.withLock { $0.disarmings += 1 } }
