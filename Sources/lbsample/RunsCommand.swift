@@ -3,6 +3,7 @@ import Foundation
 import LinuxSystem
 import Output
 import RunStore
+import Runner
 import SampleModel
 import Sampler
 
@@ -83,7 +84,7 @@ struct RunsShow: ParsableCommand {
     let reader = try options.open(runName)
     defer { reader.close() }
     // The text has the phases' summaries of them.
-    var result = try reader.result(format == "text" ? [] : .all)
+    var result = try reader.summarised(format == "text" ? [] : .all)
     if !metrics.isEmpty {
       let summaries = result.phases.flatMap(\.metrics).map(\.metric)
       try MetricGlobs.check(metrics, try reader.metricNames().union(summaries))

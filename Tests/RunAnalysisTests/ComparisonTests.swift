@@ -499,6 +499,11 @@ extension Comparison {
     #expect(values["cpu.user[all].rate.max"] == nil && values["memory.MemFree.min"] == nil)
     #expect(values["memory.MemFree.max"] == 9 && values["x.min"] == 1, "there is no x")
     #expect(compared.repetitions[0].value(of: "memory.Cached.max") == 8, "it stood still")
+    #expect(phase.metrics.isEmpty, "units are known without a summary")
+    let units = ["wall_time", "user_time", "system_time", "cpu_time", "peak_resident"].map {
+      compared.units[$0]
+    }
+    #expect(units == ["ns", "ns", "ns", "ns", "bytes"])
     #expect(
       compared.facts == [
         ComparedFact("command", "a b"), ComparedFact("parameter n", "1"),
