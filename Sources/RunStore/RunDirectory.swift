@@ -201,6 +201,7 @@ package struct RunDirectory: Sendable {
       ? "no run in \(path) begins with \(run); lbsample runs list shows what there is"
       : "\(run) is the beginning of \(matches.count) runs: "
         + matches.prefix(5).map(Self.id(ofFile:)).joined(separator: ", ")
+        + (matches.count > 5 ? ", …" : "") + "; type more of the id, or the whole id"
     throw LBError(.configuration, problem, context: ErrorContext(path: path))
   }
 

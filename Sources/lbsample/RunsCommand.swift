@@ -191,11 +191,15 @@ struct RunsShow: ParsableCommand {
     let totals = Dictionary(
       attempts.compactMap { attempt in attempt.bracket.map { ($0, attempt.outputBytes) } },
       uniquingKeysWith: { first, _ in first })
+    let isOnly = result.phases.count == 1
     for (bracket, label) in RunLabels.brackets(result) {
       let output = try reader.output(bracket: bracket)
       let kind = label.warmUp ? "warm-up" : "repetition"
+      let phase = isOnly ? "" : "\(label.phase), "
+      let attempt = label.attempt > 1 ? ", attempt \(label.attempt)" : ""
       let kept = Counted.text(output.count, "byte")
-      try Console.write("--- output of \(kind) \(label.repetition) (\(kept) kept)\n")
+      try Console.write(
+        "--- output of \(phase)\(kind) \(label.repetition)\(attempt) (\(kept) kept)\n")
       let total = totals[bracket] ?? 0
       // The first half of what is kept is the beginning, the second one the end.
       let missing = total > UInt64(output.count) ? total - UInt64(output.count) : 0
