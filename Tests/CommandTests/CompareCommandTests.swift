@@ -145,6 +145,19 @@ import Testing
     #expect(after == before, "the file stays as it is")
   }
 
+  @Test func aListHasTheLabelsOfRuns() throws {
+    let command = try stored()
+    let list = ["runs", "list", "--config", "/dev/null"]
+    let text = try command.start(list).finish()
+    let labelled = text.lines.filter { $0.hasSuffix("work main  (branch=main)") }
+    #expect(labelled.count == 1 && labelled[0].hasPrefix(old), "\(text.output)")
+    let json = try command.start(list + ["--format", "json"]).finish()
+    let runs = try #require(
+      try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]])
+    let labels = runs.compactMap { $0["labels"] as? [String: String] }
+    #expect(labels == [[:], [:], ["branch": "main"]])
+  }
+
   @Test func aBoundThatIsExceededIsTheCodeOfAGate() throws {
     let command = try stored()
     let exceeded = try run(command, "old", "new", "--fail-on", "wall_time>2%")
