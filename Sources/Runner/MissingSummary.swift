@@ -17,7 +17,12 @@ extension RunReader {
       for metric in WorkloadMetric.named(in: entry.value) { units.add(metric.name, metric.unit) }
     }
     for place in result.phases.indices where result.phases[place].lacksSummary(in: result) {
-      result.phases[place].summarise(units)
+      var own = units
+      let tool = result.phases[place].command.first
+      for adapter in PhaseRegistry.adapters where adapter.tool == tool {
+        for metric in adapter.metrics { own.add(metric.name, metric.unit) }
+      }
+      result.phases[place].summarise(own)
     }
     result.promoteOnlySummary()
     return result
