@@ -175,7 +175,7 @@ package struct ComparisonDocument: Encodable {
       note(
         "needs", row.needs == nil,
         row.verdict == .undecided
-          ? "no number of repetitions is known to be enough" : "it is decided")
+          ? ComparisonWords.noNumberIsEnough : "it is decided")
       note("why", row.why == nil, "there is no more to say")
       return reasons
     }

@@ -63,7 +63,8 @@ package struct ComparisonText {
       lines.append("unknown  \(warning)")
     }
     let primary = pair.rows.filter { $0.isPrimary && isShown($0) }
-    if !primary.isEmpty { lines += [""] + table(primary, pair, letter) }
+    let legend = [ComparisonWords.detectableLegend]
+    if !primary.isEmpty { lines += [""] + table(primary, pair, letter) + legend }
     lines.append("")
     lines.append(ComparisonWords.findings(pair, comparison.settings))
     let (findings, hidden) = findings(pair)
@@ -71,13 +72,14 @@ package struct ComparisonText {
     if hidden > 0 { lines.append("… \(hidden) more: --all") }
     let rest = rest(pair)
     if !rest.isEmpty { lines += [""] + table(rest, pair, letter) }
+    if primary.isEmpty, !findings.isEmpty || !rest.isEmpty { lines += legend }
     return lines + summary(pair)
   }
 
   private func table(
     _ rows: [Comparison.Row], _ pair: Comparison.Pair, _ letter: String
   ) -> [String] {
-    var cells = [["", "A", letter, "\(letter) against A", "95 % CI", "could find", "verdict"]]
+    var cells = [["", "A", letter, "\(letter) against A", "95 % CI", "detectable", "verdict"]]
     for row in rows {
       cells.append([
         row.metric, ComparisonWords.level(row.a, row.unit), ComparisonWords.level(row.b, row.unit),
@@ -142,13 +144,15 @@ package struct ComparisonText {
         lines.append("- \(Self.escaped(warning))")
       }
       let primary = pair.rows.filter { $0.isPrimary && isShown($0) }
-      if !primary.isEmpty { lines += [""] + markdownTable(primary, pair, letter) }
+      let legend = ["", Self.escaped(ComparisonWords.detectableLegend) + "."]
+      if !primary.isEmpty { lines += [""] + markdownTable(primary, pair, letter) + legend }
       lines += ["", Self.escaped(ComparisonWords.findings(pair, comparison.settings)) + "."]
       let (findings, hidden) = findings(pair)
       if !findings.isEmpty { lines += [""] + markdownTable(findings, pair, letter) }
       if hidden > 0 { lines += ["", "\(hidden) more are not shown."] }
       let rest = rest(pair)
       if !rest.isEmpty { lines += [""] + markdownTable(rest, pair, letter) }
+      if primary.isEmpty, !findings.isEmpty || !rest.isEmpty { lines += legend }
       lines += [""] + summary(pair).map(Self.escaped) + [""]
     }
     return lines.map(\.shownInLine).joined(separator: "\n")
@@ -158,7 +162,7 @@ package struct ComparisonText {
     _ rows: [Comparison.Row], _ pair: Comparison.Pair, _ letter: String
   ) -> [String] {
     var lines = [
-      "| metric | A | \(letter) | \(letter) against A | 95 % CI | could find | verdict |",
+      "| metric | A | \(letter) | \(letter) against A | 95 % CI | detectable | verdict |",
       "|---|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows {

@@ -49,6 +49,13 @@ enum ComparisonWords {
     return number(least, effect.kind, row.unit, signed: false)
   }
 
+  /// What the column of it means.
+  static let detectableLegend =
+    "detectable: the smallest effect that these repetitions would show with a probability of 80 %"
+
+  /// Of a row that is undecided, where nothing says how many more would decide it.
+  static let noNumberIsEnough = "no number of repetitions is known to be enough"
+
   /// The verdict, with which way it goes where that may be said.
   static func verdict(_ row: Comparison.Row, _ pair: Comparison.Pair) -> String {
     switch row.verdict {
@@ -66,7 +73,9 @@ enum ComparisonWords {
 
   /// Why a row says no more, and what would help; nil where there is nothing to say.
   static func remark(_ row: Comparison.Row) -> String? {
-    let needs = row.needs.map { "about \(Counted.text($0, "more repetition")) a side" }
+    let needs =
+      row.needs.map { "about \(Counted.text($0, "more repetition")) a side" }
+      ?? (row.verdict == .undecided ? noNumberIsEnough : nil)
     let parts = [row.why, needs].compactMap(\.self)
     return parts.isEmpty ? nil : parts.joined(separator: ": ")
   }

@@ -165,10 +165,11 @@ extension RunReport {
     if !shown.isEmpty {
       var table = [["metric", "mean", "min", "p50", "p95", "max", "max at"]]
       for row in shown {
+        // The time is rounded down: from there on, an export has the maximum in it.
         let amounts = [row.mean, row.minimum, row.median, row.percentile95, row.maximum]
         table.append(
           [row.metric] + amounts.map { amount($0, row) } + [
-            "\(Readable.fixed(Double(row.maximumElapsedNanoseconds) / 1e9, 3)) s"
+            "\(Readable.fixed(Double(row.maximumElapsedNanoseconds / 1_000_000) / 1e3, 3)) s"
           ])
       }
       lines += [""] + TextTable.lines(table, leftColumns: 1)

@@ -22,6 +22,11 @@ package enum RunSummary {
     own.compactMap { one in one.value(attempt).map { (name: one.name, value: Double($0)) } }
   }
 
+  /// The base units of what the executor itself knows of an attempt, by name.
+  static var ownUnits: [String: String] {
+    Dictionary(own.map { ($0.name, $0.unit) }) { first, _ in first }
+  }
+
   /// The values of one metric over the completed attempts at a phase's counted repetitions.
   package static func values(of metric: String, in phase: PhaseResult) -> [Double] {
     let attempts = phase.repetitions.filter { !$0.warmUp }.flatMap(\.attempts).filter {

@@ -201,6 +201,7 @@ package struct RunDirectory: Sendable {
       ? "\(run): no run in \(path) has an id that begins so; 'lbsample runs list' shows the runs"
       : "\(run) is the beginning of \(matches.count) runs: "
         + matches.prefix(5).map(Self.id(ofFile:)).joined(separator: ", ")
+        + (matches.count > 5 ? ", …" : "") + "; type more of the id, or the whole id"
     throw LBError(.configuration, problem, context: ErrorContext(path: path))
   }
 

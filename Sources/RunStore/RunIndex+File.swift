@@ -12,11 +12,11 @@ extension RunIndex {
   private static let limit = 64 << 20
   /// Bytes of the longest line: of a run with a longer command nothing is noted.
   private static let lineLimit = 64 << 10
-  private static let title = "lbsample index 1 "
+  private static let title = "lbsample index 2 "
   /// Digits of the checksum, and the end of the line.
   private static let titleBytes = title.utf8.count + 9
-  /// Fields in front of the command, of which each word is one more.
-  private static let fixedFields = 13
+  /// Fields in front of the labels, each of which is two more, and of the words of the command.
+  private static let fixedFields = 14
 
   /// A directory, if it is the caller's own.
   private struct OwnFolder: ~Copyable {
@@ -135,8 +135,9 @@ extension RunIndex {
     var fields: [String] = [
       "\(file.device)", "\(file.inode)", "\(file.size)", "\(file.modified)", "\(file.changed)",
       run.runID, run.kind, run.status.rawValue, "\(run.startUnixNanoseconds)", duration,
-      "\(run.completed)", "\(run.commands)",
+      "\(run.completed)", "\(run.commands)", "\(run.labels.count)",
     ]
+    for (key, value) in run.labels.sorted(by: { $0.key < $1.key }) { fields += [key, value] }
     fields += run.command
     for field in fields {
       line.append(tab)
@@ -182,17 +183,24 @@ extension RunIndex {
     guard let device = UInt64(words[1]), let inode = UInt64(words[2]), let size = Int64(words[3]),
       let modified = Int64(words[4]), let changed = Int64(words[5]), RunOverview.isID(words[6]),
       let status = RunStatus(rawValue: words[8]), let start = UInt64(words[9]),
-      let completed = Int(words[11]), let commands = Int(words[12])
+      let completed = Int(words[11]), let commands = Int(words[12]),
+      let labelCount = Int(words[13]),
+      (0...(words.count - fixedFields) / 2).contains(labelCount)
     else { return nil }
     var duration: UInt64?
     if !words[10].isEmpty {
       duration = UInt64(words[10])
       guard duration != nil else { return nil }
     }
+    let commandPlace = fixedFields + 2 * labelCount
+    var labels: [String: String] = [:]
+    for place in stride(from: fixedFields, to: commandPlace, by: 2) {
+      labels[words[place]] = words[place + 1]
+    }
     let overview = RunOverview(
       runID: words[6], kind: words[7], status: status, startUnixNanoseconds: start,
       durationNanoseconds: duration, completed: completed,
-      command: Array(words[fixedFields...]), commands: commands)
+      command: Array(words[commandPlace...]), commands: commands, labels: labels)
     guard overview.isOver else { return nil }
     let file = FileState(
       device: device, inode: inode, size: size, modified: modified, changed: changed)

@@ -15,6 +15,8 @@ package struct RunOverview: Sendable, Equatable {
   package var command: [String]
   /// Phases with a command.
   package var commands: Int
+  /// The user's labels.
+  package var labels: [String: String]
 
   /// Whether the run has come to its end, and will not go on by itself.
   var isOver: Bool { ![.pending, .running, .waiting].contains(status) }
@@ -28,7 +30,7 @@ package struct RunOverview: Sendable, Equatable {
 
 extension RunOverview {
   /// Tables from which it is read.
-  fileprivate static let tables = ["run", "phase", "repetition"]
+  fileprivate static let tables = ["run", "phase", "repetition", "label"]
 
   private init(_ run: Row) throws {
     runID = try run.value("id")
@@ -43,7 +45,7 @@ extension RunOverview {
     self.status = status
     startUnixNanoseconds = try run.count("start_unix_ns")
     durationNanoseconds = try run.countIfPresent("duration_ns")
-    (completed, command, commands) = (0, [], 0)
+    (completed, command, commands, labels) = (0, [], 0, [:])
   }
 
   /// The run of a file; nil where there is none.
@@ -62,6 +64,10 @@ extension RunOverview {
       db, sql: "SELECT id, command FROM phase NOT INDEXED WHERE command <> '[]' ORDER BY id")
     overview.commands = commands.count
     overview.command = try commands.first?.json([String].self, "command") ?? []
+    for label in try Row.fetchAll(db, sql: "SELECT key, value FROM label NOT INDEXED") {
+      let key: String = try label.value("key")
+      if !RunResult.ownLabels.contains(key) { overview.labels[key] = try label.value("value") }
+    }
     return overview
   }
 }

@@ -132,6 +132,9 @@ extension RunReader {
     try read("reading the layouts", of: ["layout"]) { db in try Layout.all(db) }
   }
 
+  /// The base units of every metric that was sampled.
+  package func metricUnits() throws(LBError) -> MetricUnits { MetricUnits(try layouts()) }
+
   /// The names of every metric that was sampled, what is derived from others too.
   package func metricNames() throws(LBError) -> Set<String> {
     try layouts().reduce(into: []) { names, layout in

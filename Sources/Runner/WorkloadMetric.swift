@@ -48,6 +48,22 @@ package struct WorkloadMetric: Sendable, Hashable {
     self.place = place
   }
 
+  /// The setting under which a result's configuration has what was asked for on the command line.
+  package static let configurationKey = "workload.metrics"
+
+  /// The metrics of a value of that setting, by name and unit: a pattern may have the separator in
+  /// it, and what stands behind one is no metric then.
+  static func named(in setting: String) -> [(name: String, unit: String)] {
+    setting.split(separator: "; ").compactMap { text in
+      do throws(WorkloadMetricError) {
+        let metric = try WorkloadMetric(String(text)) { _ in .anyJSON([]) }
+        return (name: metric.name, unit: metric.unit)
+      } catch {
+        return nil
+      }
+    }
+  }
+
   private static func regex(
     _ pattern: String
   ) throws(WorkloadMetricError) -> Regex<AnyRegexOutput> {

@@ -1,4 +1,5 @@
 import RunStore
+import Runner
 public import SampleModel
 public import SamplerKit
 
@@ -26,7 +27,7 @@ public final class StoredRun {
   /// that does not fit the file's checksums.
   public init(at path: String) throws(LBError) {
     reader = try RunReader(path: path)
-    result = try reader.result()
+    result = try reader.summarised()
     damage = try reader.damageOfTail()
     let isOpen = [.pending, .running, .waiting].contains(result.status)
     whole = isOpen ? nil : RunReplay(reader)

@@ -1,6 +1,7 @@
 import Foundation
 import RunAnalysis
 import RunStore
+import Runner
 import SampleModel
 
 /// Reads the sides of a comparison from where runs are stored.
@@ -128,7 +129,7 @@ struct ComparedRuns {
     if let known = runs[path] { return known }
     let reader = try options.open(path)
     defer { reader.close() }
-    let result = try reader.result()
+    let result = try reader.summarised()
     guard result.kind == "run" else {
       throw LBError(
         .configuration,

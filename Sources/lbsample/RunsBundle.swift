@@ -3,6 +3,7 @@ import Foundation
 import LinuxSystem
 import Output
 import RunStore
+import Runner
 import SampleModel
 
 /// `lbsample runs bundle RUN`: what a colleague needs to see what happened, without the samples.
@@ -31,7 +32,7 @@ struct RunsBundle: ParsableCommand {
   func run() throws {
     let reader = try options.open(runName)
     defer { reader.close() }
-    let result = try reader.result()
+    let result = try reader.summarised()
     // Whoever wrote the file chose its id: it becomes a name here, and must not be more than that.
     let name = Self.component(result.runID)
     let target = output ?? "\(name).tar.gz"

@@ -3,6 +3,7 @@ import Foundation
 import LinuxSystem
 import Output
 import RunStore
+import Runner
 import SampleModel
 import Sampler
 
@@ -83,7 +84,7 @@ struct RunsShow: ParsableCommand {
     let reader = try options.open(runName)
     defer { reader.close() }
     // The text has the phases' summaries of them.
-    var result = try reader.result(format == "text" ? [] : .all)
+    var result = try reader.summarised(format == "text" ? [] : .all)
     if !metrics.isEmpty {
       let summaries = result.phases.flatMap(\.metrics).map(\.metric)
       try MetricGlobs.check(metrics, try reader.metricNames().union(summaries))
@@ -190,11 +191,15 @@ struct RunsShow: ParsableCommand {
     let totals = Dictionary(
       attempts.compactMap { attempt in attempt.bracket.map { ($0, attempt.outputBytes) } },
       uniquingKeysWith: { first, _ in first })
+    let isOnly = result.phases.count == 1
     for (bracket, label) in RunLabels.brackets(result) {
       let output = try reader.output(bracket: bracket)
       let kind = label.warmUp ? "warm-up" : "repetition"
+      let phase = isOnly ? "" : "\(label.phase), "
+      let attempt = label.attempt > 1 ? ", attempt \(label.attempt)" : ""
       let kept = Counted.text(output.count, "byte")
-      try Console.write("--- output of \(kind) \(label.repetition) (\(kept) kept)\n")
+      try Console.write(
+        "--- output of \(phase)\(kind) \(label.repetition)\(attempt) (\(kept) kept)\n")
       let total = totals[bracket] ?? 0
       // The first half of what is kept is the beginning, the second one the end.
       let missing = total > UInt64(output.count) ? total - UInt64(output.count) : 0

@@ -15,6 +15,8 @@ private struct RunLine: Encodable {
   var command: [String]
   /// Phases with a command.
   var commands: Int
+  /// The user's labels.
+  var labels: [String: String]
   var file: String
 
   init(_ run: RunOverview, _ file: String) {
@@ -26,6 +28,7 @@ private struct RunLine: Encodable {
     repetitionsCompleted = run.completed
     command = run.command
     commands = run.commands
+    labels = run.labels
     self.file = file
   }
 }
@@ -78,8 +81,12 @@ struct RunsList: ParsableCommand {
     for index in rows.indices {
       rows[index][5] += String(repeating: " ", count: width - rows[index][5].count)
     }
-    let text = TextTable.lines(rows, leftColumns: 3).joined(separator: "\n")
-    try Console.show(text + "\n")
+    var text = TextTable.lines(rows, leftColumns: 3)
+    for (place, line) in lines.enumerated() where !line.labels.isEmpty {
+      let labels = line.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+      text[place + 1] += "  (" + labels.joined(separator: ", ") + ")"
+    }
+    try Console.show(text.joined(separator: "\n") + "\n")
   }
 
   /// Of what is not in the index.

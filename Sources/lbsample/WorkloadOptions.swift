@@ -215,7 +215,7 @@ struct WorkloadOptions: ParsableArguments {
       ("workload.input", input), ("workload.user", user),
       ("workload.environment", environment.isEmpty ? nil : variables),
       ("workload.ignore_failure", ignoreFailure),
-      ("workload.metrics", own.text),
+      (WorkloadMetric.configurationKey, own.text),
     ]
     let around = Hook.allCases.map { ("workload.\($0.rawValue)", hooks.given[$0]) }
     return (given + around).compactMap { key, value in

@@ -113,6 +113,51 @@ import Testing
     #expect(rows.lines.count == 2 && rows.lines[1].contains("vm.pgfault"))
   }
 
+  /// As of a run that was killed: its file has attempts, and no summary of them.
+  @Test func aRunWithoutASummaryHasTheUnitsOfItsMetrics() throws {
+    let command = try stored()
+    let text = try run(command, "old", "new")
+    let wall = try #require(text.lines.first { $0.hasPrefix("wall_time") })
+    #expect(wall.contains(" ms ") && !wall.contains("M "), "\(wall)")
+    let rows = try run(command, "old", "new", "--format", "csv")
+    #expect(rows.lines.contains { $0.contains(",wall_time,ns,") }, "\(rows.output)")
+  }
+
+  @Test func aRunWithoutASummaryIsSummarisedFromItsAttempts() throws {
+    let command = try stored()
+    let path = command.folder.file("data/lbsample/runs/\(old).lbsample")
+    let before = try Data(contentsOf: URL(fileURLWithPath: path))
+    let shown = try command.start([
+      "runs", "show", "old", "--config", "/dev/null", "--format", "json",
+    ]).finish()
+    #expect(shown.code == 0, "\(shown.error)")
+    let object = try #require(
+      try JSONSerialization.jsonObject(with: Data(shown.output.utf8)) as? [String: Any])
+    let metrics = try #require(object["metrics"] as? [[String: Any]])
+    let wall = try #require(metrics.first { $0["metric"] as? String == "wall_time" })
+    #expect(wall["unit"] as? String == "ns" && wall["count"] as? Int == 10)
+    #expect(wall["median"] as? Double == 104.5e6)
+    #expect(metrics.contains { $0["metric"] as? String == "vm.pgfault" })
+    let text = try command.start(["runs", "show", "old", "--config", "/dev/null"]).finish()
+    #expect(text.output.contains("median's 95 % CI"), "\(text.output)")
+    #expect(text.lines.contains { $0.hasPrefix("vm.pgfault ") }, "\(text.output)")
+    let after = try Data(contentsOf: URL(fileURLWithPath: path))
+    #expect(after == before, "the file stays as it is")
+  }
+
+  @Test func aListHasTheLabelsOfRuns() throws {
+    let command = try stored()
+    let list = ["runs", "list", "--config", "/dev/null"]
+    let text = try command.start(list).finish()
+    let labelled = text.lines.filter { $0.hasSuffix("work main  (branch=main)") }
+    #expect(labelled.count == 1 && labelled[0].hasPrefix(old), "\(text.output)")
+    let json = try command.start(list + ["--format", "json"]).finish()
+    let runs = try #require(
+      try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [[String: Any]])
+    let labels = runs.compactMap { $0["labels"] as? [String: String] }
+    #expect(labels == [[:], [:], ["branch": "main"]])
+  }
+
   @Test func aBoundThatIsExceededIsTheCodeOfAGate() throws {
     let command = try stored()
     let exceeded = try run(command, "old", "new", "--fail-on", "wall_time>2%")

@@ -55,6 +55,9 @@ import Testing
     #expect(text.contains("changed: ") && text.contains("never moved: 1"))
     #expect(lines.contains { $0.hasPrefix("vm.pgfault") && $0.hasSuffix("changed") })
     #expect(!text.contains("not recorded"), "one run has one executable")
+    let head = try #require(lines.first { $0.contains("verdict") })
+    #expect(head.contains(" detectable "), "\(head)")
+    #expect(lines.count { $0.hasPrefix("detectable: the smallest effect") } == 1)
   }
 
   @Test func ofTwoRunsNothingIsCalledSlower() throws {

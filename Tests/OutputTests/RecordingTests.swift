@@ -76,6 +76,18 @@ import Testing
     #expect(RunReport.lines(summary, all: true).contains { $0.hasPrefix("memory.free[still]") })
   }
 
+  /// What begins at the time that is shown has the maximum in it.
+  @Test func theTimeOfAMaximumIsRoundedDown() throws {
+    let level = MetricDescription("free", .bytes, .gauge, meaning: "")
+    let summary = try play(
+      [Column(collector: "memory", metric: level, instance: "")],
+      [(0, [1]), (second, [2]), (2_550_900_000, [9]), (3 * second, [1]), (4 * second, [1])])
+    #expect(summary.metrics[0].maximumElapsedNanoseconds == 2_550_900_000)
+    let lines = RunReport.lines(summary, all: false)
+    let line = try #require(lines.first { $0.hasPrefix("memory.free ") })
+    #expect(line.hasSuffix(" 2.550 s"), "\(line)")
+  }
+
   /// Of a counter that the kernel keeps in ticks, a rate is over ten of them.
   @Test func aRateIsOverTenTicks() throws {
     let ticks = MetricDescription(

@@ -43,6 +43,14 @@ struct MadeSides {
       units: units, resolutions: resolutions, facts: facts)
     return ComparedSide(name: name, phases: [phase])
   }
+
+  /// A side of several runs, each of ten repetitions with the same wall time.
+  static func runs(_ name: String, _ walls: [Double]) -> ComparedSide {
+    let phases = walls.enumerated().flatMap { place, wall in
+      side("\(name)\(place)", ["wall_time": [Double](repeating: wall, count: 10)]).phases
+    }
+    return ComparedSide(name: name, phases: phases)
+  }
 }
 
 extension Comparison {
@@ -319,6 +327,11 @@ extension Comparison {
     let change = try compare(a, side("b", [2e9, 2.2e9, 1.8e9]))
     let changed = try #require(change.row("wall_time"))
     #expect(changed.verdict == .changed && change.only.isBetter(changed) == false)
+    let still = try compare(
+      MadeSides.runs("a", [1e9, 1e9]), MadeSides.runs("b", [2e9, 2e9]))
+    let test = try #require(still.row("wall_time")?.test)
+    #expect(test.name == "least p of a rank test, since nothing varies (t of run medians)")
+    #expect(abs(test.p - 1.0 / 3) < 1e-9 && test.floor == test.p)
     let refusal = #expect(throws: LBError.self) { try compare(a, side("b", [1e9])) }
     #expect(refusal?.message.contains("at least two") == true)
   }
@@ -450,6 +463,22 @@ extension Comparison {
     }
     #expect(what.contains("workload.zero") && !what.contains("wall_time"))
   }
+
+  /// Four repetitions have an interval, but no p that holds for two primary metrics.
+  @Test func aBoundThatIsExceededWithoutAProvenChangeSaysWhy() throws {
+    let a = MadeSides.side(
+      "a", ["wall_time": [1e9, 1.01e9, 1.02e9, 1.03e9], "workload.n": [5, 6, 7, 8]])
+    let b = MadeSides.side(
+      "b", ["wall_time": [1.2e9, 1.21e9, 1.22e9, 1.23e9], "workload.n": [6, 7, 5, 8]])
+    let comparison = try Comparison(base: a, others: [b])
+    #expect(comparison.row("wall_time")?.verdict == .undecided)
+    let outcome = try #require(FailureBound("wall_time > 2 %")).outcomes(comparison).first
+    #expect(
+      outcome
+        == .exceeded(
+          "B: wall_time is beyond 2 % with its whole 95 % interval, though the verdict is "
+            + "undecided because so few repetitions cannot prove a change"))
+  }
 }
 
 @Suite struct ComparedPhaseTests {
@@ -499,6 +528,11 @@ extension Comparison {
     #expect(values["cpu.user[all].rate.max"] == nil && values["memory.MemFree.min"] == nil)
     #expect(values["memory.MemFree.max"] == 9 && values["x.min"] == 1, "there is no x")
     #expect(compared.repetitions[0].value(of: "memory.Cached.max") == 8, "it stood still")
+    #expect(phase.metrics.isEmpty, "units are known without a summary")
+    let units = ["wall_time", "user_time", "system_time", "cpu_time", "peak_resident"].map {
+      compared.units[$0]
+    }
+    #expect(units == ["ns", "ns", "ns", "ns", "bytes"])
     #expect(
       compared.facts == [
         ComparedFact("command", "a b"), ComparedFact("parameter n", "1"),

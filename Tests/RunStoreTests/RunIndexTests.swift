@@ -13,6 +13,7 @@ import Testing
 
   init() throws { folder = try TemporaryFolder() }
 
+  private static let labels = ["branch": "ma\tin", "a=b": ""]
   private static let command = ["sh", "-c", "a\tb\nc\\d\\t é", ""]
 
   /// A run that was completed; gives its file.
@@ -24,7 +25,7 @@ import Testing
       path: path,
       identity: RunWriter.Identity(
         runID: id, name: "i", kind: "run", version: "0", interval: 1_000_000,
-        startUnixNanoseconds: UInt64(number)), host: [], configuration: [], labels: [:])
+        startUnixNanoseconds: UInt64(number)), host: [], configuration: [], labels: Self.labels)
     let phase = try writer.addPhase(PhaseResult(name: "main", command: Self.command))
     let row = try writer.addRepetition(
       RepetitionResult(repetition: 1, warmUp: false), phase: phase)
@@ -83,6 +84,7 @@ import Testing
     let first = try list()
     #expect(first.opened == files)
     #expect(first.shown.values.allSatisfy { $0.command == Self.command && $0.completed == 1 })
+    #expect(first.shown.values.allSatisfy { $0.labels == Self.labels })
     #expect(try mode(indexFile) == 0o600)
     let second = try list()
     #expect(second.opened.isEmpty && second.shown == first.shown)

@@ -101,6 +101,8 @@ extension ComparedPhase {
   ) {
     let counted = phase.repetitions.filter { !$0.warmUp }
     var units = Dictionary(phase.metrics.map { ($0.metric, $0.unit) }) { first, _ in first }
+    // These are the same in every file, and known where it has no summary.
+    units.merge(RunSummary.ownUnits) { _, own in own }
     var repetitions: [ComparedRepetition] = []
     for repetition in counted {
       let completed = repetition.attempts.filter { $0.status == .completed }

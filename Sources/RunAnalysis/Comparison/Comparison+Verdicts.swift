@@ -202,8 +202,15 @@ private struct PairWork {
     guard floor <= Comparison.vetoAlpha else { return }
     // Where nothing varies, t knows no bound: what chance can do at the most stands for it.
     let isBounded = estimate.standardError > 0 || estimate.estimate == 0
-    let p = isBounded ? estimate.p : metric.floor
-    metric.row.test = Comparison.Test(name: name, p: p, floor: nil, adjusted: p)
+    guard isBounded else {
+      let least = metric.floor
+      metric.row.test = Comparison.Test(
+        name: "least p of a rank test, since nothing varies (\(name))", p: least, floor: least,
+        adjusted: least)
+      return
+    }
+    metric.row.test = Comparison.Test(
+      name: name, p: estimate.p, floor: nil, adjusted: estimate.p)
   }
 
   // MARK: Verdicts

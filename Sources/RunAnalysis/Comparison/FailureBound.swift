@@ -85,6 +85,23 @@ package struct FailureBound: Sendable, Equatable {
       ? .kept : .undecided("\(side): \(Counted.list(open.map(\.metric))) undecided")
   }
 
+  /// The share as it was written: `2 %`.
+  private var shownShare: String {
+    let number = text.dropLast().split { $0 == ">" || $0 == "<" }.last ?? ""
+    return number.filter { $0 != " " } + " %"
+  }
+
+  /// Why the table next to it does not say that the metric has changed.
+  private static func doubt(_ row: Comparison.Row) -> String {
+    switch row.verdict {
+    case .changed, .notComparable: ""
+    case .same: ", though the verdict is same because so small a difference is within the margin"
+    case .undecided:
+      ", though the verdict is undecided because "
+        + (row.why ?? "its p, adjusted for the number of metrics, is above 5 %")
+    }
+  }
+
   private func outcome(
     _ row: Comparison.Row, _ side: String, isAbove: Bool, _ share: Double
   ) -> Outcome {
@@ -103,7 +120,10 @@ package struct FailureBound: Sendable, Equatable {
     let low = interval.low / scale
     let high = interval.high / scale
     let isBeyond = isAbove ? low > share : high < share
-    if isBeyond { return .exceeded("\(place) is beyond it with the whole 95 % interval") }
+    if isBeyond {
+      return .exceeded(
+        "\(place) is beyond \(shownShare) with its whole 95 % interval\(Self.doubt(row))")
+    }
     let isWithin = isAbove ? high <= share : low >= share
     return isWithin ? .kept : .undecided("\(place) may be beyond it, or not")
   }

@@ -3,6 +3,11 @@ extension PhaseRegistry {
   package static let standard = PhaseRegistry([
     CommandPhase(), ParallelPhase(), RepeatPhase(), WhenPhase(), IncludePhase(),
     BackgroundPhase(), ApprovePhase(),
-    WorkloadPhase([StressNgAdapter(), FioAdapter(), IperfAdapter()]),
+    WorkloadPhase(adapters),
   ])
+
+  /// The benchmark tools that lbsample knows itself.
+  static let adapters: [any WorkloadAdapter] = [
+    StressNgAdapter(), FioAdapter(), IperfAdapter(),
+  ]
 }
