@@ -150,7 +150,8 @@ final class TextDestination: Sendable {
     }
   }
 
-  /// A file for writing, made where there is none. A FIFO is opened when it has a reader, unless `stop` comes first.
+  /// A file for writing, made where there is none. A FIFO is opened when it has a reader, unless
+  /// `stop` comes first.
   private static func open(
     _ path: String, _ flags: Int32, mode: UInt32, unless stop: StopFlag?
   ) throws(SystemError) -> Int32 {

@@ -85,8 +85,8 @@ struct RunsBundle: ParsableCommand {
       (
         "README.txt",
         "\(result.runID.shownInLine), packed by lbsample \(Lbsample.configuration.version). "
-          + "doctor.txt is of the host that packed it, result.json has the one that ran it. outputs/ has the end of "
-          + "the last \(Self.outputs) outputs.\n"
+          + "doctor.txt is of the host that packed it, result.json has the one that ran it. "
+          + "outputs/ has the end of the last \(Self.outputs) outputs.\n"
       ))
     var packed = files.map { ($0, Array($1.utf8)) }
     for (bracket, label) in RunLabels.brackets(result).suffix(Self.outputs) {

@@ -83,7 +83,8 @@ struct RunsList: ParsableCommand {
     }
     var text = TextTable.lines(rows, leftColumns: 3)
     for (place, line) in lines.enumerated() where !line.labels.isEmpty {
-      let labels = line.labels.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+      let labels = line.labels.sorted { $0.key < $1.key }
+        .map { "\($0.key)=\($0.value)".shownInLine }
       text[place + 1] += "  (" + labels.joined(separator: ", ") + ")"
     }
     try Console.show(text.joined(separator: "\n") + "\n")

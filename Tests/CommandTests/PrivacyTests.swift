@@ -13,9 +13,9 @@ import Testing
       """
       umask 022
       $0 run --cpu --quiet --runs-dir runs --result r.json -- true > report 2>&1 || exit 9
-      $0 --cpu -i 10ms --record s.lbsample > table 2>&1 & pid=$!
-      while [ $(wc -l < table) -lt 5 ]; do sleep 0.02; done
-      stat -c '%a' runs/*.lbsample r.json s.lbsample*; kill $pid; wait $pid
+      $0 --cpu -i 10ms --count 100 --record s.lbsample > table 2>&1 & pid=$!
+      while [ ! -e s.lbsample-tail ]; do sleep 0.02; done
+      stat -c '%a' runs/*.lbsample r.json s.lbsample*; wait $pid || exit 8
       stat -c '%a' s.lbsample
       """)
     let modes = Set(text.split(separator: "\n").map(String.init))

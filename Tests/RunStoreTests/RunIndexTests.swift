@@ -193,7 +193,7 @@ import Testing
     case "cut": bytes.removeLast(9)
     case "empty": bytes = Data()
     case "more": bytes.append(contentsOf: Array("x\n".utf8))
-    case "version": bytes[15] = UInt8(ascii: "2")
+    case "version": bytes[15] = UInt8(ascii: "9")
     case "others may write": #expect(unsafe chmod(indexFile, 0o666) == 0)
     case "link":
       try FileManager.default.moveItem(atPath: indexFile, toPath: other)

@@ -139,7 +139,7 @@ import Testing
 
   // On the wall clock: the workload is a real process, which has to be dead long before its time.
   @Test(.tags(.wallClock)) func aCancelledTaskStopsTheRun() async throws {
-    var request = WorkloadRunner.Request(command: ["sleep", "60"], collectors: ["cpu"])
+    var request = WorkloadRunner.Request(command: ["sleep", "600"], collectors: ["cpu"])
     let events = Subscription<JournalEntry>(capacity: 1000)
     request.events = events
     let sent = request
@@ -148,7 +148,7 @@ import Testing
     let began = ContinuousClock.now
     task.cancel()
     let result = try await task.value
-    #expect(result.status == .interrupted && ContinuousClock.now - began < .seconds(30))
+    #expect(result.status == .interrupted && ContinuousClock.now - began < .seconds(300))
     #expect(result.phases[0].repetitions[0].attempts[0].ledger.isExact)
   }
 

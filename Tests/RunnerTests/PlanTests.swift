@@ -71,7 +71,7 @@ private func resolve(
       ),
       (["phase": [["name": "a", "command": "x", "repetitions": 0]]], "from 1 to 1000000"),
       (["phase": [["name": "a", "command": "x", "timeout": 5]]], "a duration in quotes"),
-      (["phase": [["name": "a", "command": "x", "interval": "5ms"]]], "top of the plan only"),
+      (["phase": [["name": "a", "command": "x", "interval": "5ms"]]], "for the top of the plan"),
       (["phase": [["name": "a"]]], "needs a command"),
       (["phase": [["command": "x"]]], "a phase needs a name"),
       (["phase": [["name": "a", "command": "'x"]]], "its quotes closed"),

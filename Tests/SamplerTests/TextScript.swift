@@ -37,7 +37,8 @@ final class TextScript: TextCollector {
 
   /// A collector of `files`: acquisition number n has the readings `script[n]`, one a file, and the
   /// last ones from there on. Each works for `duration` nanoseconds in the time of `scheduler`.
-  /// Armings look at the readings of the next acquisition, all but the first at `rearmed`, if given.
+  /// Armings look at the readings of the next acquisition, all but the first at `rearmed`, if
+  /// given.
   init(
     _ files: [String], _ script: [[Reading]], rearmed: [Reading]? = nil,
     scheduler: VirtualScheduler? = nil, duration: UInt64 = 0
