@@ -167,7 +167,7 @@ docs: build
 	Scripts/reference $(BINARY) docs/reference/collectors.md
 
 format:
-	swift format --in-place --recursive Package.swift Sources Tests Benchmarks Examples
+	swift format --in-place --recursive Package.swift Sources Tests Fuzz Benchmarks Examples
 
 lint:
-	swift format lint --strict --recursive Package.swift Sources Tests Benchmarks Examples
+	swift format lint --strict --recursive Package.swift Sources Tests Fuzz Benchmarks Examples

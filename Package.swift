@@ -50,7 +50,7 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
       .product(name: "Logging", package: "swift-log"),
     ]
   ),
-  ("TestSupport", ["SampleModel", "Sampler", "LinuxSystem", "Runner", "RunStore"]),
+  ("TestSupport", ["SampleModel", "Sampler", "LinuxSystem", "Runner", "RunStore", "RunAnalysis"]),
 ]
 
 /// Tests mirror the modules; each may look into everything below the command.
@@ -121,7 +121,8 @@ let package = Package(
       .executableTarget(
         name: "attack",
         dependencies: [
-          "LinuxSystem", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+          "LinuxSystem", "RunStore", "SampleModel", "TestSupport",
+          .product(name: "GRDB", package: "GRDB.swift"),
         ], path: "Tests/Attack", exclude: ["cases"]),
       .executableTarget(
         name: "simulate", dependencies: ["LinuxSystem", "TestSupport"], path: "Tests/Simulation"),
@@ -136,7 +137,7 @@ let package = Package(
         name: "rates", dependencies: ["SampleModel", "LinuxSystem", "SampleRing", "RunStore"],
         path: "Benchmarks/rates"),
       .executableTarget(
-        name: "comparisons", dependencies: ["SampleModel", "RunAnalysis"],
+        name: "comparisons", dependencies: ["SampleModel", "RunAnalysis", "TestSupport"],
         path: "Benchmarks/comparisons"),
       .testTarget(name: "RepositoryTests"),
     ],

@@ -4,21 +4,9 @@
 // Ends with code 1 where a promise of the comparison is not kept.
 import Glibc
 import RunAnalysis
+import TestSupport
 
-/// Random numbers that follow from a seed.
-struct Noise {
-  private var random: SplitMix64
-
-  init(seed: UInt64) { random = SplitMix64(seed: seed) }
-
-  /// Above 0 and below 1.
-  mutating func uniform() -> Double { (Double(random.next() >> 11) + 0.5) * 0x1p-53 }
-
-  mutating func normal() -> Double {
-    let radius = (-2 * log(uniform())).squareRoot()
-    return radius * cos(2 * Double.pi * uniform())
-  }
-
+extension Noise {
   /// Poisson's, by products of uniform numbers.
   mutating func count(_ mean: Double) -> Double {
     let limit = exp(-mean)

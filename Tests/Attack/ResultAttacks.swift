@@ -1,4 +1,6 @@
 import Foundation
+import RunStore
+import SampleModel
 import TestSupport
 
 /// Result files that somebody changed: through SQL, or their bytes.
@@ -134,8 +136,14 @@ enum ResultAttacks {
 
   /// What is written down.
   static var cases: [(name: String, make: Kind.Maker)] {
-    statements.map { one in
-      (name: one.name, make: { _, folder, place in try changed(folder, place, one.sql) })
+    statements.flatMap { one -> [(name: String, make: Kind.Maker)] in
+      [
+        (name: one.name, make: { _, folder, place in try changed(folder, place, one.sql) }),
+        (
+          name: one.name + "_sealed",
+          make: { _, folder, place in try changed(folder, place, one.sql, isSealed: true) }
+        ),
+      ]
     }
   }
 
@@ -145,9 +153,22 @@ enum ResultAttacks {
     return path
   }
 
-  private static func changed(_ folder: String, _ place: Place, _ sql: String) throws -> String {
-    try ResultFile(copy(folder, place)).execute(sql)
-    let lines = sql.split(separator: "\n").map { "# \($0)" }
+  /// A file that SQL has changed. Its checksums tell so, unless they are made anew: readers then get
+  /// to the values.
+  private static func changed(
+    _ folder: String, _ place: Place, _ sql: String, isSealed: Bool = false
+  ) throws -> String {
+    let path = try copy(folder, place)
+    try ResultFile(path).execute(sql)
+    var lines = sql.split(separator: "\n").map { "# \($0)" }
+    if isSealed {
+      do throws(LBError) {
+        try Seal.renew(inFile: path)
+        lines.append("SEALED=0")
+      } catch {
+        lines.append("# not sealed: \(error.message.shownInLine)")
+      }
+    }
     return (lines + ["read_all"]).joined(separator: "\n")
   }
 
@@ -178,7 +199,8 @@ enum ResultAttacks {
         sql.append("UPDATE \(table) SET \(quoted) = \(value)")
       }
     }
-    return try changed(folder, place, sql.joined(separator: ";\n"))
+    let isSealed = chance.chance(0.7)
+    return try changed(folder, place, sql.joined(separator: ";\n"), isSealed: isSealed)
   }
 
   private static let values = [

@@ -304,7 +304,7 @@ import Testing
   }
 
   @Test func theViewsOfAResultFileAreThoseOfTheReference() throws {
-    let schema = try RepositoryTests.text("Sources/RunStore/Schema.swift")
+    let schema = try RepositoryTests.text("Sources/RunStore/Format/Schema.swift")
     let lines = try Self.lines("docs/reference/result-file.md").map(\.text)
     for part in schema.components(separatedBy: "CREATE TABLE ").dropFirst() {
       let name = part.prefix { $0.isLetter || $0 == "_" }

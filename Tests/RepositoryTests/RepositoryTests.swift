@@ -78,9 +78,9 @@ import Testing
   /// A global or static that is computed at first use takes a lock: not where sampling threads go.
   @Test func theSamplingPathHasNoLazyGlobals() throws {
     let hot = [
-      "Sources/Sampler/SamplingThread.swift", "Sources/SampleRing/RingProducer.swift",
-      "Sources/Sampler/SamplingThread+Acquisition.swift", "Sources/Sampler/Budget.swift",
-      "Sources/Sampler/RawBody.swift",
+      "Sources/Sampler/Sampling/SamplingThread.swift", "Sources/SampleRing/RingProducer.swift",
+      "Sources/Sampler/Sampling/SamplingThread+Acquisition.swift",
+      "Sources/Sampler/Sampling/RawBody.swift", "Sources/Sampler/Session/Budget.swift",
       "Sources/Collectors/Tree/ArmedTree.swift", "Sources/Collectors/ProcessTable.swift",
       "Sources/Collectors/Tree/ArmedTree+Processes.swift",
       "Sources/Collectors/ProcessReader.swift",
@@ -108,9 +108,25 @@ import Testing
         Issue.record("\(file):\(index + 1) is \(line.count) characters long")
       }
     }
-    for file in ["RunController", "RepetitionExecutor"] {
-      let lines = try Self.text("Sources/Runner/\(file).swift").split(separator: "\n")
-      #expect(lines.count <= 400)
+  }
+
+  @Test func theFilesOfTheArchitectureAreThere() throws {
+    let words = try Self.text("ARCHITECTURE.md").split(separator: "`")
+    let paths = words.filter { $0.contains("/") && $0.hasSuffix(".swift") }
+    #expect(paths.count > 5)
+    for path in paths {
+      let file = "\(Self.root)/Sources/\(path)"
+      #expect(FileManager.default.fileExists(atPath: file), "there is no \(path)")
+    }
+  }
+
+  /// A folder that a newcomer takes in at a glance.
+  @Test func noFolderOfTheSourcesHasMoreFilesThanOneSees() throws {
+    let files = try Self.files(below: "Sources", suffix: ".swift")
+    let folders = Dictionary(grouping: files) { $0.split(separator: "/").dropLast() }
+    #expect(folders.count > 40)
+    for (folder, files) in folders {
+      #expect(files.count <= 16, "\(folder.joined(separator: "/")) has \(files.count) files")
     }
   }
 
@@ -144,7 +160,7 @@ import Testing
   }
 
   @Test func theControllerNamesNoCollectorAndNoClockWait() throws {
-    let text = try Self.text("Sources/Runner/RunController.swift")
+    let text = try Self.text("Sources/Runner/Run/RunController.swift")
     for word in [
       "collectors.start", "collectors.stop", "collectors.arm", "Poll.", "Clock.", "sleep(",
       "Futex",

@@ -1,26 +1,19 @@
 import Glibc
 import SampleModel
+import TestSupport
 import Testing
 
 @testable import RunAnalysis
 
 /// Sides that are made up.
 struct MadeSides {
-  private var random: SplitMix64
+  var noise: Noise
 
-  init(seed: UInt64) { random = SplitMix64(seed: seed) }
-
-  /// Above 0 and below 1.
-  mutating func uniform() -> Double { (Double(random.next() >> 11) + 0.5) * 0x1p-53 }
-
-  mutating func normal() -> Double {
-    let radius = (-2 * log(uniform())).squareRoot()
-    return radius * cos(2 * Double.pi * uniform())
-  }
+  init(seed: UInt64) { noise = Noise(seed: seed) }
 
   /// So many values around `mean`, with a relative deviation.
   mutating func values(_ count: Int, _ mean: Double, _ deviation: Double) -> [Double] {
-    (0..<count).map { _ in mean * (1 + deviation * normal()) }
+    (0..<count).map { _ in mean * (1 + deviation * noise.normal()) }
   }
 
   /// A side of one phase whose repetitions have these values; of paired sides every other bracket
@@ -552,13 +545,15 @@ extension Comparison {
       for _ in 0..<200 {
         var sides: [[String: [Double]]] = [[:], [:]]
         for place in 0..<50 {
-          let mean = exp(6 + 2 * made.normal())
-          let deviation = exp(made.normal() - 4)
+          let mean = exp(6 + 2 * made.noise.normal())
+          let deviation = exp(made.noise.normal() - 4)
           for side in 0...1 {
             sides[side]["c\(place % 4).m\(place)"] = (0..<10).map { _ in
               // Log-normal, and of every fifth metric heavy tails.
-              let t = place % 5 == 0 ? made.normal() / (-log(made.uniform())).squareRoot() : 0
-              return mean * exp(deviation * (made.normal() + t))
+              let normal = made.noise.normal()
+              guard place % 5 == 0 else { return mean * exp(deviation * normal) }
+              let tail = made.noise.normal() / (-log(made.noise.uniform())).squareRoot()
+              return mean * exp(deviation * (normal + tail))
             }
           }
         }

@@ -100,11 +100,13 @@ import Testing
     ]
   }
 
-  /// Two sampling threads, of which one takes longer than the interval now and then, with lists of
-  /// the busiest processes, values that are missing and a step of the wall clock: what is written
-  /// while it is recorded is what the record is exported as, byte for byte.
-  @Test(arguments: [1, 2, 3, 4] as [UInt64])
-  func whatIsWrittenLiveIsWhatIsExported(seed: UInt64) throws {
+  /// Samples by two threads into three live streams and a record, whose exports have to be the same
+  /// bytes; gives the streams. `collectors` are armed, and `during` has the time of the session.
+  private func recorded(
+    seed: UInt64, liveWithin: UInt64,
+    _ collectors: @escaping @Sendable (VirtualScheduler) throws -> [CollectorRequest],
+    _ during: @escaping @Sendable (VirtualScheduler) -> Void
+  ) throws -> [Text] {
     let folder = try TemporaryFolder()
     let path = folder.file("r.lbsample")
     let live = (0..<3).map { _ in Text() }
@@ -116,23 +118,12 @@ import Testing
           interval: 1_000_000, startUnixNanoseconds: scheduler.realtime()),
         host: [], configuration: [], labels: [:])
       var virtual = VirtualSession(scheduler, threads: 2)
-      virtual.configuration.liveWithin = 10_000_000
+      virtual.configuration.liveWithin = liveWithin
       let session = try virtual.arm(
-        [
-          CollectorRequest(
-            ScriptedCollector(
-              name: "top", records: 3, recordName: "busiest", scheduler: scheduler,
-              duration: 50_000)),
-          CollectorRequest(
-            ScriptedCollector(
-              name: "slow",
-              script: (0..<400).map { $0 % 50 == 9 ? .gap(.absent) : .value(UInt64($0)) },
-              scheduler: scheduler, duration: 1_300_000)),
-        ], self.sinks(live) + [StoreSink(writer, now: scheduler.monotonic)])
+        collectors(scheduler),
+        self.sinks(live) + [StoreSink(writer, now: scheduler.monotonic)])
       _ = try session.start()
-      scheduler.sleep(150_100_000)
-      scheduler.step(70_000_000)
-      scheduler.sleep(150_100_000)
+      during(scheduler)
       _ = try session.stop(sampling: true)
       session.disarm()
       writer.close()
@@ -145,6 +136,31 @@ import Testing
       // The first line that differs, not two texts.
       let difference = zip(one.lines, other.lines).first { $0 != $1 }
       #expect(difference == nil && one.all == other.all, "\(String(describing: difference))")
+    }
+    return live
+  }
+
+  /// Two sampling threads, of which one takes longer than the interval now and then, with lists of
+  /// the busiest processes, values that are missing and a step of the wall clock: what is written
+  /// while it is recorded is what the record is exported as, byte for byte.
+  @Test(arguments: [1, 2, 3, 4] as [UInt64])
+  func whatIsWrittenLiveIsWhatIsExported(seed: UInt64) throws {
+    let live = try recorded(seed: seed, liveWithin: 10_000_000) { scheduler in
+      [
+        CollectorRequest(
+          ScriptedCollector(
+            name: "top", records: 3, recordName: "busiest", scheduler: scheduler,
+            duration: 50_000)),
+        CollectorRequest(
+          ScriptedCollector(
+            name: "slow",
+            script: (0..<400).map { $0 % 50 == 9 ? .gap(.absent) : .value(UInt64($0)) },
+            scheduler: scheduler, duration: 1_300_000)),
+      ]
+    } _: { scheduler in
+      scheduler.sleep(150_100_000)
+      scheduler.step(70_000_000)
+      scheduler.sleep(150_100_000)
     }
     #expect((200...310).contains(live[0].lines.count), "one row a tick")
     let both = live[0].lines.dropFirst().count { line in
@@ -161,19 +177,8 @@ import Testing
   /// there: each deadline and each edge is one row, and the export is the same bytes.
   @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
   func aRowWaitsForTheLastSampleOfItsTick(seed: UInt64) throws {
-    let folder = try TemporaryFolder()
-    let path = folder.file("r.lbsample")
-    let live = (0..<3).map { _ in Text() }
-    try VirtualSession.run(seed: seed) { scheduler in
-      let writer = try RunWriter(
-        path: path,
-        identity: RunWriter.Identity(
-          runID: "test-20260101-000000-00000001", name: "test", kind: "sample", version: "0",
-          interval: 1_000_000, startUnixNanoseconds: scheduler.realtime()),
-        host: [], configuration: [], labels: [:])
-      var virtual = VirtualSession(scheduler, threads: 2)
-      // Passes at every moment of a tick.
-      virtual.configuration.liveWithin = 1_300_000
+    // Passes at every moment of a tick.
+    let live = try recorded(seed: seed, liveWithin: 1_300_000) { scheduler in
       func collector(_ name: String, _ duration: UInt64) -> CollectorRequest {
         CollectorRequest(
           ScriptedCollector(name: name, scheduler: scheduler, duration: duration), required: false)
@@ -186,25 +191,13 @@ import Testing
       let changing = try TextScript(
         ["f", "g"], script, rearmed: [text, .text("d 1\n")], scheduler: scheduler,
         duration: 50_000)
-      let session = try virtual.arm(
-        [
-          collector("one", 700_000), collector("two", 600_000), collector("three", 600_000),
-          collector("four", 500_000), CollectorRequest(absent, required: false),
-          CollectorRequest(changing),
-        ], self.sinks(live) + [StoreSink(writer, now: scheduler.monotonic)])
-      _ = try session.start()
+      return [
+        collector("one", 700_000), collector("two", 600_000), collector("three", 600_000),
+        collector("four", 500_000), CollectorRequest(absent, required: false),
+        CollectorRequest(changing),
+      ]
+    } _: { scheduler in
       scheduler.sleep(300_100_000)
-      _ = try session.stop(sampling: true)
-      session.disarm()
-      writer.close()
-    }
-    let reader = try RunReader(path: path)
-    let exported = (0..<3).map { _ in Text() }
-    for sink in sinks(exported) { try RunReplay(reader).play(into: sink) }
-    reader.close()
-    for (one, other) in zip(live, exported) {
-      let difference = zip(one.lines, other.lines).first { $0 != $1 }
-      #expect(difference == nil && one.all == other.all, "\(String(describing: difference))")
     }
     #expect(live[2].lines[0].contains(#""unavailable":[{"collector":"gone","#))
     let layouts = live[2].lines.filter { $0.contains(#""event":"layout","#) }

@@ -57,6 +57,14 @@ static inline long lb_syscall6(long number, long a, long b, long c, long d, long
 long lb_syscall6(long number, long a, long b, long c, long d, long e, long f);
 #endif
 
+// clock_gettime(2) in nanoseconds. Here, since struct timespec is this module's or Glibc's for Swift,
+// whichever a compiler loads first.
+static inline uint64_t lb_clock(int clock) {
+  struct timespec time;
+  (void)clock_gettime(clock, &time);
+  return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
 // pread(2): bytes read, or -errno.
 #if defined(__LP64__)
 static inline long lb_pread(int fd, void *buffer, size_t count, int64_t offset) {

@@ -20,27 +20,25 @@ package final class PatientTerminal: Sendable {
   @discardableResult
   package func write(_ bytes: [UInt8], within milliseconds: Int32) -> Bool {
     let deadline = Clock.monotonic() + UInt64(max(0, milliseconds)) * 1_000_000
-    var rest = bytes[...]
-    while true {
-      // Safe: the slice's own length bounds the call.
-      let count = unsafe rest.withUnsafeBytes {
-        unsafe Glibc.write(descriptor, $0.baseAddress, $0.count)
-      }
-      if count > 0 { rest = rest.dropFirst(count) }
-      if rest.isEmpty { return true }
-      if count < 0, errno != EAGAIN, errno != EINTR { return false }
-      guard Clock.monotonic() < deadline else { return false }
-      // Not poll(2), which may say at once that there is room.
-      if count <= 0 { _ = Poll.wait(readable: [], until: Clock.monotonic() + 5_000_000) }
-    }
+    return write(bytes) { _ in Clock.monotonic() >= deadline }
   }
 
   /// Writes `bytes` as long as it takes, but once `stop` is raised gives up when the terminal takes
   /// nothing for a tenth of a second. Returns whether it took all of them.
   package func write(_ bytes: [UInt8], unless stop: StopFlag) -> Bool {
     let patience: UInt64 = 100_000_000
-    var rest = bytes[...]
     var taken = Clock.monotonic()
+    return write(bytes) { isMoving in
+      let now = Clock.monotonic()
+      if isMoving || stop.raised == nil { taken = now }
+      return now &- taken >= patience
+    }
+  }
+
+  /// Writes until `isOver`, which is asked behind each attempt that left a rest, with whether the
+  /// terminal took some of it.
+  private func write(_ bytes: [UInt8], _ isOver: (Bool) -> Bool) -> Bool {
+    var rest = bytes[...]
     while true {
       // Safe: the slice's own length bounds the call.
       let count = unsafe rest.withUnsafeBytes {
@@ -49,10 +47,9 @@ package final class PatientTerminal: Sendable {
       if count > 0 { rest = rest.dropFirst(count) }
       if rest.isEmpty { return true }
       if count < 0, errno != EAGAIN, errno != EINTR { return false }
-      let now = Clock.monotonic()
-      if count > 0 || stop.raised == nil { taken = now }
-      guard now &- taken < patience else { return false }
-      if count <= 0 { _ = Poll.wait(readable: [], until: now + 5_000_000) }
+      guard !isOver(count > 0) else { return false }
+      // Not poll(2), which may say at once that there is room.
+      if count <= 0 { _ = Poll.wait(readable: [], until: Clock.monotonic() + 5_000_000) }
     }
   }
 }

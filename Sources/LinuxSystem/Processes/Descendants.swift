@@ -22,8 +22,8 @@ package enum Descendants {
     return found
   }
 
-  /// The children of this process that are not in `known` and do not carry the number `spared` as
-  /// their mark: those are somebody else's, who has lost their parent.
+  /// The children of this process that are not in `known`, without those that carry the mark
+  /// `spared`: they belong to a server or a load, and came here when their parent ended.
   package static func strays(except known: Set<Int32>, sparing spared: UInt64?) -> Set<Int32> {
     let strays = children().subtracting(known)
     guard let spared else { return strays }

@@ -1,15 +1,11 @@
-public import Glibc
+public import CLinux
 
 /// clock_gettime(2) in nanoseconds: 22 ns each through the vDSO, no allocation.
 @usableFromInline
 package enum Clock {
   /// Any clock by its id.
   @inlinable @inline(__always)
-  package static func read(_ clock: Int32) -> UInt64 {
-    var time = timespec()
-    _ = unsafe clock_gettime(clock, &time)
-    return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
-  }
+  package static func read(_ clock: Int32) -> UInt64 { lb_clock(clock) }
 
   /// CLOCK_MONOTONIC.
   @inlinable @inline(__always)
