@@ -153,7 +153,7 @@ enum ResultAttacks {
     return path
   }
 
-  /// A file that SQL has changed. Its checksums tell so, unless they are made anew: readers then get
+  /// A file that SQL has changed. Its checksums tell so, unless they are renewed: readers then get
   /// to the values.
   private static func changed(
     _ folder: String, _ place: Place, _ sql: String, isSealed: Bool = false

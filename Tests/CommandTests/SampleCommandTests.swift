@@ -393,7 +393,7 @@ import Testing
     let command = try Command()
     let process = Process()
     process.executableURL = URL(fileURLWithPath: Command.path)
-    process.arguments = ["--cpu", "--memory", "--vm", "--vm-interval", "50ms", "-i", "50ms"]
+    process.arguments = ["--cpu", "--memory", "--vm", "--vm-interval=50ms", "-i", "50ms"]
     process.environment = command.environment.merging(["NO_COLOR": "1"]) { $1 }
     process.standardOutput = terminal.ownEnd
     process.standardError = FileHandle.nullDevice
@@ -455,7 +455,7 @@ import Testing
   @Test func theBusiestProcessesFitTheWindow() throws {
     let text = try onTerminal(
       try Command(), columns: 60, [:],
-      ["--cpu", "--top", "3", "--top-interval", "50ms", "-i", "50ms", "-c", "3"])
+      ["--cpu", "--top", "3", "--interval-of", "top=50ms", "-i", "50ms", "-c", "3"])
     let lines = text.split(separator: "\n")
     #expect(lines.contains { $0.contains("pid  cpu %") }, "\(text)")
     #expect(lines.allSatisfy { $0.count <= 60 }, "\(text)")

@@ -61,7 +61,8 @@ import Testing
           child.kill()
           sys.exit("it hangs")
       took = time.time() - began if began else 0
-      sys.exit(0 if took < 2.5 else f"it took {took} s")
+      # The promise is a second on a host that has a CPU free.
+      sys.exit(0 if took < 4 else f"it took {took} s")
       """)
     return try command.shell(
       "exec /usr/bin/python3 hang.py \(output) \"$0\" \(quoted(words)) \(signals)")

@@ -171,7 +171,7 @@ import Testing
 
   /// Exit codes as `--help` has them.
   private static func exitCodes() throws -> Set<Int> {
-    let source = try RepositoryTests.text("Sources/lbsample/Lbsample.swift")
+    let source = try RepositoryTests.text("Sources/lbsample/App/Lbsample.swift")
     let help = source.components(separatedBy: "EXIT CODES")[1].components(separatedBy: "\"\"\"")[0]
     var codes: Set<Int> = []
     for line in help.split(separator: "\n") {

@@ -123,7 +123,7 @@ import Testing
     }
     let note =
       "scripted: a sample waits up to 30ms for the kernel, so at intervals of 5ms deadlines are "
-      + "skipped while little happens (use --scripted-interval 30ms)"
+      + "skipped while little happens (use --interval-of scripted=30ms)"
     #expect(notes == (isNamed ? [note] : []))
   }
 }

@@ -106,7 +106,7 @@ import Testing
     }
     #expect(
       message == "scripted: its interval of 1500us must be a multiple of the sampling interval "
-        + "(1ms), such as 2ms (--scripted-interval)")
+        + "(1ms), as in --interval-of scripted=2ms")
   }
 
   /// What a bracket of any length holds, whichever side of a deadline it ends on.

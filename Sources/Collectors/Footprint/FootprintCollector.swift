@@ -144,8 +144,8 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
       columns: columns,
       notes: isOfWorkload
         ? [
-          "footprint: an ended workload holds nothing to read: it is seen at the reads in between "
-            + "alone (--footprint-interval)"
+          "footprint: a workload that has ended has no memory to read; its footprint is known only "
+            + "from the reads during its life (--interval-of footprint=TIME)"
         ] : [])
   }
 

@@ -264,7 +264,7 @@ extension SamplerSession {
     guard !slower.isEmpty else { return [] }
     return [
       "longer default intervals in effect: \(slower.joined(separator: ", ")) (override with "
-        + "--NAME-interval)"
+        + "--interval-of NAME=TIME)"
     ]
   }
 
@@ -360,7 +360,7 @@ extension SamplerSession {
       let wait = Durations.brief(collector.longestWait)
       return "\(name): a sample waits up to \(wait) for the kernel, so at intervals of "
         + "\(Durations.brief(period)) deadlines are skipped while little happens (use "
-        + "--\(name)-interval \(wait))"
+        + "--interval-of \(name)=\(wait))"
     }
   }
 
@@ -383,8 +383,8 @@ extension SamplerSession {
       throw LBError(
         .configuration,
         "\(name): its interval of \(Durations.brief(interval)) must be a multiple of the sampling "
-          + "interval (\(Durations.brief(configuration.interval))), such as "
-          + "\(Durations.brief(next)) (--\(name)-interval)")
+          + "interval (\(Durations.brief(configuration.interval))), as in --interval-of "
+          + "\(name)=\(Durations.brief(next))")
     }
     return interval / configuration.interval
   }

@@ -95,22 +95,33 @@ struct Lbsample: ParsableCommand {
     "i", "c", "o", "p", "r", "w", "e", "C", "G", "L",
   ]
 
-  /// What the parser cannot express: `--ignore-failure` may stand without a value, and the value of
-  /// a short option may stand right behind it, as in `-r10`. What is behind `--` is the workload's.
+  /// What the parser cannot express: `--ignore-failure` may stand without a value, the value of a
+  /// short option may follow it directly, as in `-r10`, and each collector has an option for its
+  /// interval (`--disk-interval`). Arguments after `--` are the workload's.
   static func rewritten(_ arguments: [String]) -> [String] {
-    var isOver = false
-    return arguments.flatMap { argument -> [String] in
-      if argument == "--" { isOver = true }
-      guard !isOver else { return [argument] }
-      if argument == "--ignore-failure" { return ["--ignore-failure=all"] }
-      if let (name, value) = marked(argument) { return [name, value] }
-      let scalars = argument.unicodeScalars
-      let value = scalars.dropFirst(2)
-      guard scalars.first == "-", let letter = scalars.dropFirst().first,
-        shortWithValue.contains(letter), let first = value.first, first != "="
-      else { return [argument] }
-      return ["-\(letter)", String(value)]
+    var result: [String] = []
+    var rest = arguments[...]
+    while let argument = rest.first, argument != "--" {
+      rest = rest.dropFirst()
+      if let (interval, usesNext) = CadenceOptions.rewritten(argument, next: rest.first) {
+        result += interval
+        if usesNext { rest = rest.dropFirst() }
+      } else {
+        result += rewritten(argument)
+      }
     }
+    return result + rest
+  }
+
+  private static func rewritten(_ argument: String) -> [String] {
+    if argument == "--ignore-failure" { return ["--ignore-failure=all"] }
+    if let (name, value) = marked(argument) { return [name, value] }
+    let scalars = argument.unicodeScalars
+    let value = scalars.dropFirst(2)
+    guard scalars.first == "-", let letter = scalars.dropFirst().first,
+      shortWithValue.contains(letter), let first = value.first, first != "="
+    else { return [argument] }
+    return ["-\(letter)", String(value)]
   }
 
   /// `--name=value` as two arguments where the value begins with a combining mark: with that the

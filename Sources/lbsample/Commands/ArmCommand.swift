@@ -54,7 +54,7 @@ struct ArmCommand: ParsableCommand {
         .configuration,
         "--packets-file cannot be used with arm; use: lbsample --packets-file FILE")
     }
-    var overrides = collectors.overrides + cadences.overrides
+    var overrides = collectors.overrides + (try cadences.overrides())
     if let interval { overrides.append(("run.interval", interval, "--interval")) }
     let settings = try sampling.settings(overrides)
     let requests = try collectors.requests(settings, sampling.roots)

@@ -124,7 +124,7 @@ struct RunCommand: ParsableCommand {
     }
     let interval = planned.interval.map { [("run.interval", $0, "--plan \(origin)")] } ?? []
     let settings = try sampling.settings(
-      collectors.overrides + cadences.overrides + interval + workload.overrides
+      collectors.overrides + (try cadences.overrides()) + interval + workload.overrides
         + attempts.overrides)
     try command.execute(behind: earlier, force: force, settings, sampled: entries)
   }

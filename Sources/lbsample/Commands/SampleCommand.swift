@@ -233,15 +233,15 @@ struct SampleCommand: ParsableCommand {
       let every = Durations.text(stream.cadence &* meta.interval)
       Console.say(
         "lbsample: \(stream.collector) is read every \(every), so it has no value within "
-          + "\(Counted.text(limit, "sample")); use a shorter --\(stream.collector)-interval or a "
-          + "larger --count")
+          + "\(Counted.text(limit, "sample")); use a shorter --interval-of "
+          + "\(stream.collector)=TIME or a larger --count")
     }
   }
 
   // MARK: What to do
 
   private func plan() throws(LBError) -> Plan {
-    var overrides = collectors.overrides + cadences.overrides
+    var overrides = collectors.overrides + (try cadences.overrides())
     var count = self.count
     if let word = intervalAndCount.first {
       guard Durations.parse(word) != nil || Durations.excess(word) != nil else {

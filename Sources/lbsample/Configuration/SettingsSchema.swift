@@ -156,12 +156,14 @@ enum SettingsSchema {
 
   /// A cadence for each collector.
   private static let cadenceKeys =
-    (CollectorFlag.allCases.map(\.rawValue) + TargetedCollector.allCases.map(\.rawValue))
-    .map { name in
+    CadenceOptions.collectors.map { name in
       SettingKey(
-        "collectors.\(name)_interval", .text, "",
+        interval(of: name), .text, "",
         "sampling interval of \(name); empty: the general one, or what its cost asks for")
     }
+
+  /// The key of a collector's interval.
+  static func interval(of collector: String) -> String { "collectors.\(collector)_interval" }
 
   private static let runKeys: [SettingKey] = [
     SettingKey(

@@ -9,8 +9,8 @@ extension CollectorOptions {
     _ settings: Settings, _ roots: MountRoots, known: [String], chosen: [String], isOfRun: Bool
   ) throws(LBError) {
     for name in known where !chosen.contains(name) {
-      let option = "--\(name)-interval"
-      if settings.origin("collectors.\(name)_interval") == "command line \(option)" {
+      let option = CadenceOptions.option(name)
+      if settings.origin(SettingsSchema.interval(of: name)) == "command line \(option)" {
         throw LBError(
           .configuration,
           "\(option) needs the collector \(name): add --\(name), or remove \(option)")

@@ -264,7 +264,7 @@ struct CollectorOptions: ParsableArguments {
   }
 
   private func interval(of name: String, _ settings: Settings) throws(LBError) -> UInt64? {
-    let key = "collectors.\(name)_interval"
+    let key = SettingsSchema.interval(of: name)
     guard SettingsSchema.key(key) != nil, !settings[key].isEmpty else { return nil }
     guard let interval = Durations.parse(settings[key]),
       interval >= SettingsSchema.shortestInterval

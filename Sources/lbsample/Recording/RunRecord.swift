@@ -65,7 +65,7 @@ struct RunRecord {
           .configuration, "\(directory): the directory where the run was started cannot be entered",
           context: ErrorContext(path: directory))
       }
-      var command = try RunCommand.parse(arguments)
+      var command = try RunCommand.parse(Lbsample.rewritten(arguments))
       command.workload.environment = try EnvironmentMask.restored(command.workload.environment)
       return command
     }
