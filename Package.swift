@@ -94,7 +94,6 @@ let package = Package(
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "TOMLKit", package: "TOMLKit"),
-        .product(name: "Yams", package: "Yams"),
       ]
     ),
   ]
