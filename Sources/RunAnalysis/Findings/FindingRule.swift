@@ -8,6 +8,7 @@ package struct FindingRule: Sendable {
     /// It says what lengthens the workload's time or makes repetitions differ.
     case warning
 
+    /// Whether `right` matters more.
     package static func < (left: Severity, right: Severity) -> Bool {
       left == .info && right == .warning
     }
