@@ -43,7 +43,8 @@ package enum FindingLines {
     case "share":
       return number.value < 0
         ? "-" + Readable.percent(-number.value) : Readable.percent(number.value)
-    case "1": return Readable.exact(number.value)
+    case "1": return Readable.fixed(number.value, 3)
+    case "p": return ComparisonWords.probability(number.value)
     default:
       return number.value < 0
         ? "-" + RunReport.value(-number.value, number.unit)

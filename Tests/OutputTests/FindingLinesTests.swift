@@ -19,11 +19,12 @@ import Testing
   @Test func aSentenceHasItsNumbersWithUnits() {
     let numbers: [Finding.Number] = [
       .init("a", 0.125, "share"), .init("b", 2048, "bytes"), .init("c", 12, "count"),
-      .init("d", 0.1412, "1"), .init("e", -1e6, "ns"), .init("f", 5, "count/s"),
+      .init("d", 0.1412, "1"), .init("g", 3.2e-7, "p"), .init("e", -1e6, "ns"),
+      .init("f", 5, "count/s"),
     ]
     let text = FindingLines.sentence(
-      finding("x", "{@}: {a} {b} {c}, {d}; {e} ({f})", instance: "{a}\u{1B}", numbers))
-    #expect(text == "{a}\u{1B}: 12.50 % 2K 12, 0.1412; -1.00 ms (5/s)", "\(text)")
+      finding("x", "{@}: {a} {b} {c}, {d} {g}; {e} ({f})", instance: "{a}\u{1B}", numbers))
+    #expect(text == "{a}\u{1B}: 12.50 % 2K 12, 0.141 <0.000001; -1.00 ms (5/s)", "\(text)")
     #expect(FindingLines.sentence(finding("x", "no number")) == "no number")
   }
 

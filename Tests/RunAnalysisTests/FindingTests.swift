@@ -274,6 +274,15 @@ struct MadeCase: CustomTestStringConvertible {
     #expect(numbers.first { $0.name == "workload_cpus" }?.value == 1)
   }
 
+  @Test func aSnapshotOfTheRunQueueTakesALongerBracket() {
+    var run = MadeRun()
+    run.metrics = ["cpu.procs_running": 9]
+    run.walls = [1e8, 1e8, 1e8]
+    #expect(run.ids == ["run-queue"])
+    run.walls = [99e6, 99e6, 99e6]
+    #expect(run.ids == [])
+  }
+
   @Test func theWorstInstanceIsTold() {
     var run = MadeRun()
     for (name, drops) in [("a", 20.0), ("b", 30), ("c", 5)] {

@@ -35,7 +35,8 @@ package struct FindingRule: Sendable {
   package struct Number: Sendable {
     /// Its name in conditions, sentences and JSON.
     package let name: String
-    /// Its base unit, as those of metrics; `share` is one of which 1 is 100 %.
+    /// Its base unit, as those of metrics; `share` is one of which 1 is 100 %, `p` a probability by
+    /// chance.
     package let unit: String
     /// Arithmetic over medians of metrics, facts (`FindingFacts`) and the numbers before it, as
     /// `Expression` reads it. `[*]` is the sum of all instances but `all`, `[@]` the case's

@@ -85,9 +85,10 @@ extension FindingRules {
         [
           .init("queue", "count", "cpu.procs_running - 1"),
           .init("queue_per_cpu", "1", "queue / host_cpus"),
-          .init("host_cpus", "count", "host_cpus"),
+          .init("host_cpus", "count", "host_cpus"), .init("bracket_time", "ns", "bracket_time"),
         ],
-        [.init("queue_per_cpu", .atLeast, 1.25)],
+        // At the edges, of which a short bracket has little else, lbsample itself runs.
+        [.init("queue_per_cpu", .atLeast, 1.25), .init("bracket_time", .atLeast, 1e8)],
         "on average {queue} tasks were running or runnable on {host_cpus} CPUs: tasks waited for "
           + "a CPU"),
     ],
@@ -97,9 +98,10 @@ extension FindingRules {
     ],
     about: """
       Fires where the tasks that waited for a CPU are 0.25 for each CPU of the host or more, on \
-      average (`scheduler.run_delay`; where the kernel has no schedstat: 1.25 tasks for each CPU \
-      ran or were runnable, `cpu.procs_running` without the sampling thread that reads it). More \
-      threads than CPUs, or other programs, lengthen the wall time and make it vary.
+      average (`scheduler.run_delay`). Where the kernel has no schedstat: where 1.25 tasks for \
+      each CPU ran or were runnable (`cpu.procs_running` without the sampling thread that reads \
+      it), in repetitions of 100 ms or more. More threads than CPUs, or other programs, lengthen \
+      the wall time and make it vary.
       """)
 
   static let throttled = FindingRule(

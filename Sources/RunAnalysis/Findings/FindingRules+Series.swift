@@ -35,7 +35,7 @@ extension FindingRules {
   private static let series: [FindingRule.Number] = [
     .init("change", "share", "last_third / first_third - 1"),
     .init("first", "ns", "first_third"), .init("last", "ns", "last_third"),
-    .init("p", "1", "trend_p"), .init("repetitions", "count", "repetitions"),
+    .init("p", "p", "trend_p"), .init("repetitions", "count", "repetitions"),
   ]
 
   static let drift = FindingRule(
@@ -44,12 +44,12 @@ extension FindingRules {
       .init(
         series, [.init("p", .atMost, 0.01), .init("change", .atLeast, 0.01)],
         "the wall time rises from repetition to repetition: {first} in the first third of "
-          + "{repetitions}, {last} in the last ({change} more, p = {p})"),
+          + "{repetitions}, {last} in the last ({change} more; p {p})"),
       .init(
         series + [.init("fall", "share", "1 - last_third / first_third")],
         [.init("p", .atMost, 0.01), .init("fall", .atLeast, 0.01)],
         "the wall time falls from repetition to repetition: {first} in the first third of "
-          + "{repetitions}, {last} in the last ({fall} less, p = {p})"),
+          + "{repetitions}, {last} in the last ({fall} less; p {p})"),
     ],
     next: [
       "lbsample run --warmup 3: repetitions that are not counted",
