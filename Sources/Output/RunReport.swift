@@ -1,13 +1,14 @@
-import RunAnalysis
+package import RunAnalysis
 package import SampleModel
 
 /// A run's result for people: status, repetitions, summary, overhead.
 package enum RunReport {
   /// The whole report. Summary rows that never move are left out unless `all`; `name` is what its
-  /// reader calls the run, nil for its id.
+  /// reader calls the run, nil for its id; `findings` are those of it before metrics were chosen.
   package static func text(
-    _ result: RunResult, all: Bool = false, name: String? = nil
+    _ result: RunResult, all: Bool = false, name: String? = nil, findings: RunFindings? = nil
   ) -> String {
+    let findings = findings ?? RunFindings(result)
     var lines: [String] = []
     let started = CivilTime(unixSeconds: Int64(result.startUnixNanoseconds / 1_000_000_000))
     lines.append("run      \(result.runID)")
@@ -38,6 +39,7 @@ package enum RunReport {
       if !isPlain { lines += heading(phase) }
       lines += repetitions(phase)
       lines += summary(phase, of: name ?? result.runID, all: all, isOnly: isPlain)
+      lines += FindingLines.text(findings[phase.name])
       lines += notes(phase)
     }
     if !isPlain { lines += comparison(result) }

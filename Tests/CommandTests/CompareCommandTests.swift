@@ -10,7 +10,7 @@ import Testing
   private func store(
     _ command: Command, _ id: String, labels: [String: String] = [:],
     _ phases: [(name: String, walls: [Double])], contaminated: Set<Int> = [],
-    kernel: String = "6.1"
+    kernel: String = "6.1", cpuShare: Double? = nil
   ) throws {
     let folder = command.folder.file("data/lbsample/runs")
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -19,7 +19,8 @@ import Testing
       identity: RunWriter.Identity(
         runID: id, name: "test", kind: "run", version: "0.1.0", interval: 1_000_000,
         startUnixNanoseconds: 5),
-      host: [(name: "kernel", value: kernel)], configuration: [], labels: labels)
+      host: [(name: "kernel", value: kernel), (name: "cpus_online", value: "0-3")],
+      configuration: [], labels: labels)
     for (place, one) in phases.enumerated() {
       var phase = PhaseResult(name: one.name, command: ["work", one.name])
       phase.status = .completed
@@ -34,6 +35,10 @@ import Testing
         attempt.status = .completed
         attempt.wallNanoseconds = UInt64(wall * 1e6)
         attempt.metrics = ["vm.pgfault": 100 * wall]
+        if let cpuShare {
+          attempt.userNanoseconds = UInt64(wall * 1e6 * cpuShare)
+          attempt.systemNanoseconds = 0
+        }
         if contaminated.contains(index + 1) { attempt.contamination = ["steal 4 %"] }
         try writer.finishAttempt(attemptRow, attempt, output: [])
       }
@@ -91,6 +96,37 @@ import Testing
       let kernel = try #require(differences.first { $0["name"] as? String == "host kernel" })
       #expect(kernel["base"] as? String == "6.1" && kernel["side"] as? String == "6.2")
     }
+  }
+
+  @Test func findingsAreShownOfARunAndOfOneSideOnly() throws {
+    let command = try Command()
+    try store(command, old, labels: ["branch": "main"], [("main", walls)], cpuShare: 0.5)
+    try store(command, new, [("main", walls)], cpuShare: 0.95)
+    func show(_ format: String) throws -> String {
+      let shown = try command.start(
+        ["runs", "show", "last", "--config", "/dev/null", "--metric", "vm.*", "--format", format]
+      ).finish()
+      #expect(shown.code == 0, "\(shown.error)")
+      return shown.output
+    }
+    #expect(
+      try show("text").contains(
+        "finding  one-cpu (info): the workload used 99.3 ms of CPU time in 104.5 ms of wall time"))
+    let object = try #require(
+      try JSONSerialization.jsonObject(with: Data(try show("json").utf8)) as? [String: Any])
+    let findings = try #require(object["findings"] as? [[String: Any]])
+    // The wall times drift too, which is the more severe.
+    #expect(findings.map { $0["id"] as? String } == ["drift", "one-cpu"])
+    #expect(findings.map { $0["phase"] as? String } == ["main", "main"])
+    let unjudged = try #require(object["findingsNotJudged"] as? [[String: Any]])
+    #expect(
+      unjudged.contains {
+        $0["id"] as? String == "disk-wait"
+          && $0["reason"] as? String == "no value of pressure.io.some.total"
+      })
+    let compared = try run(command, "main", "last")
+    #expect(compared.output.contains("finding  only B: one-cpu: the workload used"))
+    #expect(!compared.output.contains("drift:"), "both have it")
   }
 
   @Test func phasesOfARunAreComparedInPairs() throws {

@@ -181,6 +181,20 @@ package struct ComparisonDocument: Encodable {
     }
   }
 
+  /// What each side shows and the other one does not.
+  struct Findings: Encodable {
+    let base: [FindingDocument]
+    let side: [FindingDocument]
+
+    init(_ base: ComparedSide, _ side: ComparedSide) {
+      func documents(_ list: [FindingLines.OfSide]) -> [FindingDocument] {
+        list.map { FindingDocument($0.finding, unjudged: $0.unjudged) }
+      }
+      self.base = documents(FindingLines.only(base, not: side))
+      self.side = documents(FindingLines.only(side, not: base))
+    }
+  }
+
   struct Counts: Encodable {
     let base: Int
     let side: Int
@@ -194,6 +208,7 @@ package struct ComparisonDocument: Encodable {
     let betweenSessions: Known<Double>
     let differences: [Difference]
     let notes: [String]
+    let findings: Findings
     let metrics: [Metric]
     let neverMoved: [String]
     let belowResolution: [String]
@@ -211,6 +226,7 @@ package struct ComparisonDocument: Encodable {
       }
       notes =
         pair.notes.map(ComparisonWords.note) + ComparisonWords.warnings(pair, base)
+      findings = Findings(base, pair.other)
       metrics = pair.rows.filter { passes($0.metric) }.map { Metric($0, pair) }
       neverMoved = pair.neverMoved.filter(passes)
       belowResolution = pair.belowResolution.filter(passes)

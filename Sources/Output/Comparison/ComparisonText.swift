@@ -62,6 +62,9 @@ package struct ComparisonText {
     for warning in ComparisonWords.warnings(pair, comparison.base) {
       lines.append("unknown  \(warning)")
     }
+    for line in FindingLines.text(comparison.base, "A", pair.other, letter) {
+      lines.append("finding  \(line)")
+    }
     let primary = pair.rows.filter { $0.isPrimary && isShown($0) }
     let legend = [ComparisonWords.detectableLegend]
     if !primary.isEmpty { lines += [""] + table(primary, pair, letter) + legend }
@@ -142,6 +145,9 @@ package struct ComparisonText {
       for note in pair.notes { lines.append("- \(Self.escaped(ComparisonWords.note(note)))") }
       for warning in ComparisonWords.warnings(pair, comparison.base) {
         lines.append("- \(Self.escaped(warning))")
+      }
+      for line in FindingLines.text(comparison.base, "A", pair.other, letter) {
+        lines.append("- finding, \(Self.escaped(line))")
       }
       let primary = pair.rows.filter { $0.isPrimary && isShown($0) }
       let legend = ["", Self.escaped(ComparisonWords.detectableLegend) + "."]

@@ -55,6 +55,8 @@ package struct ComparedPhase: Sendable {
   package var resolutions: [String: Double]
   /// In the order in which differences of them are told.
   package var facts: [ComparedFact]
+  /// What the rules say of it.
+  package var findings = PhaseFindings()
 
   /// A phase.
   package init(
@@ -119,6 +121,7 @@ extension ComparedPhase {
       repetitions: repetitions.sorted { $0.number < $1.number }, units: units,
       resolutions: resolutions, facts: Self.facts(result, phase, version))
     failed = counted.count - repetitions.count
+    if let judge = FindingJudge(result, phase) { findings = judge.findings(FindingRules.all) }
   }
 
   private static func values(of attempt: AttemptResult) -> [String: Double] {

@@ -325,10 +325,12 @@ struct RunCommand: ParsableCommand {
     }
     if let report, let resultFile {
       let format = ResultText.format(ofFile: resultFile)
-      try report.write(Array(try ResultText.encode(result, format).utf8))
+      try report.write(Array(try ResultText.encode(ShownRun(result), format).utf8))
     }
     guard events.events != "-" else { return }
-    guard format == "text" else { return try Console.write(ResultText.encode(result, format)) }
+    guard format == "text" else {
+      return try Console.write(ResultText.encode(ShownRun(result), format))
+    }
     try Console.show(RunReport.text(result))
   }
 

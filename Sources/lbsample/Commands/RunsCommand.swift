@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import LinuxSystem
 import Output
+import RunAnalysis
 import RunStore
 import Runner
 import SampleModel
@@ -85,6 +86,8 @@ struct RunsShow: ParsableCommand {
     defer { reader.close() }
     // The text has the phases' summaries of them.
     var result = try reader.summarised(format == "text" ? [] : .all)
+    // They rest on metrics that may not be asked for.
+    let findings = RunFindings(result)
     if !metrics.isEmpty {
       let summaries = result.phases.flatMap(\.metrics).map(\.metric)
       try MetricGlobs.check(metrics, try reader.metricNames().union(summaries))
@@ -93,11 +96,13 @@ struct RunsShow: ParsableCommand {
     let journal = self.journal ? try reader.journal(run: result.runID) : nil
     if format != "text" {
       let shown = ShownRun(
-        result: result, recording: try recording(reader, result), journal: journal)
+        result, findings: findings, recording: try recording(reader, result),
+        journal: journal)
       try Console.write(try ResultText.encode(shown, format))
       return try options.checkWhole(reader)
     }
-    var text = RunReport.text(result, all: all || !metrics.isEmpty, name: runName)
+    var text = RunReport.text(
+      result, all: all || !metrics.isEmpty, name: runName, findings: findings)
     text += try missing(reader, result)
     // What cannot be read of the samples leaves the rest to be shown.
     var failure: LBError?
@@ -218,22 +223,6 @@ struct RunsShow: ParsableCommand {
   private static func write(_ output: ArraySlice<UInt8>) throws(LBError) {
     let bytes = Console.outputIsTerminal ? Console.shown(output) : Array(output)
     try Console.write(bytes, to: STDOUT_FILENO, path: Console.outputName)
-  }
-}
-
-/// A stored run for programs: its result, and beside it what a recording has and the journal.
-private struct ShownRun: Encodable {
-  let result: RunResult
-  let recording: RecordingSummary?
-  let journal: [JournalEntry]?
-
-  private enum Key: CodingKey { case recording, journal }
-
-  func encode(to encoder: any Encoder) throws {
-    try result.encode(to: encoder)
-    var container = encoder.container(keyedBy: Key.self)
-    try container.encodeIfPresent(recording, forKey: .recording)
-    try container.encodeIfPresent(journal, forKey: .journal)
   }
 }
 

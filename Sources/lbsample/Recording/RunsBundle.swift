@@ -75,7 +75,7 @@ struct RunsBundle: ParsableCommand {
       "\($0.key) = \($0.value)  # \($0.origin)".shownInLine + "\n"
     }
     var files: [(String, String)] = [
-      ("result.json", try ResultText.encode(result, "json")),
+      ("result.json", try ResultText.encode(ShownRun(result), "json")),
       ("summary.txt", RunReport.text(result, all: true).shown),
       ("journal.txt", RunsShow.text(try reader.journal(run: result.runID)).shown),
       ("configuration.txt", configuration.joined()),
