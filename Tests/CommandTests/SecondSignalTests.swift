@@ -26,11 +26,17 @@ import Testing
     #expect(code == 0, "\(output), \(words): \(text)")
   }
 
-  /// What a workload writes to a terminal that nobody reads keeps no run from its end.
-  @Test(.enabled(if: hasPython, "there is no python3 here"))
-  func oneSignalEndsARunWhoseOutputIsNotRead() throws {
-    let (code, text) = try hang("errors", "run --cpu --show-output -- yes", signals: 1)
-    #expect(code == 0, "\(text)")
+  /// What nobody reads keeps no command from its end: the rows, a report, the output of a workload.
+  private static let unread: [(String, String)] = [
+    ("terminal", "--cpu -i 1ms"), ("pipe", "run --all -r 2 --format json -- true"),
+    ("terminal", "run --all -r 2 --format json -- true"),
+    ("errors", "run --cpu --show-output -- yes"),
+  ]
+
+  @Test(.enabled(if: hasPython, "there is no python3 here"), arguments: unread)
+  func oneSignalEndsWhatIsNotRead(_ output: String, _ words: String) throws {
+    let (code, text) = try hang(output, words, signals: 1)
+    #expect(code == 0, "\(output), \(words): \(text)")
   }
 
   /// Ends a command by so many signals whose output nobody reads.
@@ -61,6 +67,8 @@ import Testing
           child.kill()
           sys.exit("it hangs")
       took = time.time() - began if began else 0
+      if sys.argv[4] == "1" and child.returncode != 143:
+          sys.exit(f"it ended with {child.returncode}")
       # The promise is a second on a host that has a CPU free.
       sys.exit(0 if took < 4 else f"it took {took} s")
       """)

@@ -7,25 +7,36 @@ import Synchronization
 /// Standard output and error, and what the terminal offers.
 enum Console {
   /// Says something to the user, in one line, on standard error, unless nobody reads there for a
-  /// while: a remark must not keep a run from its end.
+  /// while: a remark must not keep a run from its end, nor many of them.
   static func say(_ text: String, within milliseconds: Int32 = 200) {
     let wipe = hasProgress.withLock { $0 } ? ProgressLine.wipe : ""
     let whole = Array((wipe + text.shownInLine + "\n").utf8)
-    if let errorTerminal {
-      errorTerminal.write(whole, within: milliseconds)
-      return
-    }
+    // After a stop, and where the last remark was not read, nothing waits long.
+    let isHurried = StopSignals.stop?.raised != nil
+    let patience =
+      isUnread.withLock { $0 } ? 0 : isHurried ? min(milliseconds, 200) : milliseconds
+    let isTaken = errorTerminal?.write(whole, within: patience) ?? tell(whole, within: patience)
+    isUnread.withLock { $0 = !isTaken }
+  }
+
+  /// Whether the last remark found nobody who read it in time.
+  private static let isUnread = Mutex(false)
+
+  /// Writes to a standard error that is no terminal; false where nobody read in time.
+  private static func tell(_ whole: [UInt8], within milliseconds: Int32) -> Bool {
     var rest = whole[...]
-    while !rest.isEmpty, Poll.isWritable(STDERR_FILENO, within: milliseconds) {
+    while !rest.isEmpty {
+      guard Poll.isWritable(STDERR_FILENO, within: milliseconds) else { return false }
       // No more than a pipe that can be written to takes at once.
       let part = Array(rest.prefix(Int(PIPE_BUF)))
       do throws(SystemError) {
         try writeAll(part.span, to: STDERR_FILENO)
       } catch {
-        return  // Nobody listens: there is nowhere left to say so.
+        return true  // Nobody listens: there is nowhere left to say so.
       }
       rest = rest.dropFirst(part.count)
     }
+    return true
   }
 
   /// Whether a line of progress stands on standard error: a remark takes its place.
@@ -33,6 +44,9 @@ enum Console {
 
   /// Standard error where it is a terminal.
   static let errorTerminal = PatientTerminal(STDERR_FILENO)
+
+  /// Standard output where it is a terminal.
+  private static let outputTerminal = PatientTerminal(STDOUT_FILENO)
 
   /// What errors call standard output.
   static let outputName = "standard output"
@@ -51,16 +65,26 @@ enum Console {
   }
 
   /// Writes bytes to a descriptor; a failure is a resultPersistence error that carries the errno.
+  /// The `stop`, without one the process's own, ends the wait for a reader that does not read: the
+  /// errno is then `ECANCELED`.
   static func write(
     _ bytes: [UInt8], to descriptor: Int32, path: String, unless stop: StopFlag? = nil
   ) throws(LBError) {
+    let stop = stop ?? StopSignals.stop
     do throws(SystemError) {
-      try writeAll(bytes.span, to: descriptor, unless: stop)
+      if let stop, descriptor == STDOUT_FILENO, let outputTerminal {
+        try outputTerminal.writeAll(bytes, unless: stop)
+      } else {
+        try writeAll(bytes.span, to: descriptor, unless: stop)
+      }
     } catch {
+      let reason =
+        error.errno == ECANCELED
+        ? "the stop came before all of it was read" : "write failed: \(error.reason)"
       throw LBError(
         .resultPersistence,
-        "\(path): write failed: \(error.reason)\(FreeSpace.hint(error.errno, path)); output "
-          + "written so far is kept", context: ErrorContext(path: path, errno: error.errno))
+        "\(path): \(reason)\(FreeSpace.hint(error.errno, path)); output written so far is kept",
+        context: ErrorContext(path: path, errno: error.errno))
     }
   }
 

@@ -56,7 +56,8 @@ private final class LogFile: Sendable {
 
   func write(_ line: String) {
     do throws(SystemError) {
-      try writeAll(Array((line.shownInLine + "\n").utf8).span, to: number)
+      try writeAll(
+        Array((line.shownInLine + "\n").utf8).span, to: number, unless: StopSignals.stop)
     } catch {
       let isFirst = hasFailed.withLock { failed in
         defer { failed = true }

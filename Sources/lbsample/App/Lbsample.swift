@@ -4,6 +4,7 @@ import Foundation
 import LinuxSystem
 import Output
 import SampleModel
+import Sampler
 
 /// The command.
 @main
@@ -198,7 +199,12 @@ struct Lbsample: ParsableCommand {
       try command.run()
       return 0
     } catch let failure as LBError {
-      return report(failure, asJSON: asJSON)
+      let code = report(failure, asJSON: asJSON)
+      // Of an output that nobody read until the stop, the stop is what counts.
+      guard failure.context.errno == ECANCELED, let stop = StopSignals.stop?.raised else {
+        return code
+      }
+      return LBError.stopped(by: stop).exitCode
     } catch let code as ExitCode {
       return code.rawValue
     } catch {

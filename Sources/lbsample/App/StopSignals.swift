@@ -1,6 +1,7 @@
 import Glibc
 import LinuxSystem
 import SampleModel
+import Synchronization
 
 /// SIGINT, SIGTERM, SIGHUP and SIGQUIT as two flags: the first request, and the one without grace.
 ///
@@ -9,6 +10,12 @@ import SampleModel
 final class StopSignals: Sendable {
   let first: StopFlag
   let second: StopFlag
+  private static let listening = Mutex<StopFlag?>(nil)
+
+  /// The first request of this process; nil where it does not listen for signals, which then end it
+  /// at once.
+  static var stop: StopFlag? { listening.withLock { $0 } }
+
   private let thread: SystemThread
 
   /// Blocks the signals in this thread, which must be the only one, and listens from another.
@@ -21,6 +28,7 @@ final class StopSignals: Sendable {
     let second = try ownErrors { () throws(SystemError) in try StopFlag() }
     self.first = first
     self.second = second
+    Self.listening.withLock { $0 = first }
     // Never joined: it lives as long as the process, blocked on its descriptor.
     thread = try ownErrors { () throws(SystemError) in
       try SystemThread(name: "lb-signals") {
