@@ -173,6 +173,15 @@ import Testing
     let (file, _) = try kept(["-r", "3", "--workload-output", path])
     #expect(attempt(file).outputBytes == 7)
     #expect(try String(contentsOfFile: path, encoding: .utf8) == "out\nout\nout\n")
+    // A run that is refused empties none of its files.
+    let plan = try command.folder.write(
+      "refused.toml",
+      ["out.txt", "/no/such/folder/x"].enumerated().map { place, path in
+        "[[phase]]\nname = \"p\(place)\"\ncommand = \"echo\"\nworkload_output = \"\(path)\"\n"
+      }.joined())
+    let refused = try run(command, "--entropy", "--plan", plan)
+    #expect(refused.code == 2, "\(refused.error)")
+    #expect(try String(contentsOfFile: path, encoding: .utf8) == "out\nout\nout\n")
     for (wrong, code) in [("/no/such/folder/x", 2), ("", 2)] as [(String, Int32)] {
       let outcome = try run(command, "--entropy", "--workload-output", wrong, "--", "true")
       #expect(outcome.code == code, "\(outcome.error)")

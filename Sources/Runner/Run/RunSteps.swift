@@ -30,6 +30,7 @@ enum RunSteps {
       EarlierRemedies(context: context, collectors: collectors),
       OutputFiles(plan: plan),
       HostSettings(context: context),
+      EmptiedOutputs(plan: plan),
       RunHooks(hooks: HookRunner(context)),
     ]
   }
@@ -131,26 +132,40 @@ private struct EarlierRemedies: RunStep {
   }
 }
 
-/// Empties the files that outputs go to, before anything is appended to them; those of a run that
-/// is gone on with keep what they have.
+/// Makes sure that the files that outputs go to can be written. They keep what they have: the run
+/// may still be refused.
 private struct OutputFiles: RunStep {
   let plan: PhaseNode
 
   func begin(_ session: RunSession) throws(LBError) {
-    guard !session.isResumed else { return }
-    var seen = Set<String>()
+    try Self.open(plan)
+  }
+
+  /// Opens each of the files once, with `flags`.
+  static func open(_ plan: PhaseNode, _ flags: Int32 = 0) throws(LBError) {
+    var seen: Set<ExactText> = []
     for specification in plan.everyCommand {
-      guard case .file(let path) = specification.output, seen.insert(path).inserted else {
-        continue
-      }
+      guard case .file(let path) = specification.output, seen.insert(ExactText(path)).inserted
+      else { continue }
       do throws(SystemError) {
-        _ = try WorkloadLauncher.openFile(path, O_TRUNC)
+        _ = try WorkloadLauncher.openFile(path, flags)
       } catch {
         throw LBError(
           .configuration, "--workload-output \(path) cannot be opened: \(error.reason)",
           context: ErrorContext(path: path, errno: error.errno))
       }
     }
+  }
+}
+
+/// Empties the files that outputs go to, before anything is appended to them and once nothing can
+/// refuse the run any more; those of a resumed run keep what they have.
+private struct EmptiedOutputs: RunStep {
+  let plan: PhaseNode
+
+  func begin(_ session: RunSession) throws(LBError) {
+    guard !session.isResumed else { return }
+    try OutputFiles.open(plan, O_TRUNC)
   }
 }
 
