@@ -1,6 +1,8 @@
-import Runner
 import SampleModel
+import Synchronization
 import Testing
+
+@testable import Runner
 
 /// Plans as a test writes them.
 private struct Files: PlanSource {
@@ -10,6 +12,19 @@ private struct Files: PlanSource {
       throw LBError(.configuration, "plan \(path) cannot be read")
     }
     return plan
+  }
+}
+
+/// A kind of phase that counts how often it is resolved.
+private final class CountedPhase: PhaseKind {
+  let name = "counted"
+  let count = Mutex(0)
+
+  func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
+    count.withLock { $0 += 1 }
+    var node = planner.node(table, name, scope)
+    node.specification = scope.specification
+    return [node]
   }
 }
 
@@ -388,6 +403,56 @@ private func resolve(
     #expect(root == nil)
     #expect(problems.count { $0.contains("more than 1000 plans are included") } == 1)
     #expect(problems.count < 10_000, "\(problems.count)")
+  }
+
+  /// `repeat` phases within one another, each with so many values, around one command.
+  private func repeated(_ depth: Int, _ values: Int) -> PhasePlan {
+    let inner =
+      depth == 1 ? PhasePlan("counted", name: "x") : repeated(depth - 1, values)
+    let all = PlanValue.list((0..<values).map { .integer($0) })
+    return PhasePlan(
+      "repeat", name: "r\(depth)", ["parameters": ["p\(depth)": all]], phases: [inner])
+  }
+
+  /// A few lines are more phases than anybody can wait for, and not one of them is resolved.
+  @Test(arguments: [
+    (17, 2), (60, 2), (5, 10), (12, 1000), (2, 10_000),
+  ]) func aPlanIsCountedBeforeItIsResolved(_ depth: Int, _ values: Int) {
+    let kind = CountedPhase()
+    var registry = PhaseRegistry.standard
+    registry.register(kind)
+    let planner = Planner(registry, source: Files())
+    let scope = PlanScope(RunSpecification(name: "t", command: []))
+    #expect(planner.resolve(RunPlan([repeated(depth, values)]), in: scope) == nil)
+    #expect(
+      planner.problems.all.map(\.message) == [
+        "the plan has more than 100000 phases, with those of repeats and includes"
+      ])
+    #expect(kind.count.withLock { $0 } == 0)
+  }
+
+  /// What is counted is what is resolved: repeats, scans, and spares once for each phase.
+  @Test func theCountIsExact() throws {
+    let spares = ["a", "b", "c"].map { PhasePlan(name: $0, ["command": "x", "on_failure": "s"]) }
+    let plan = RunPlan(
+      [
+        PhasePlan(
+          "repeat", name: "outer",
+          ["parameters": ["n": [1, 2, 3], "m": ["from": 1, "to": 9, "step": 2]]],
+          phases: [PhasePlan(name: "one", ["command": "x"]), repeated(2, 2)])
+      ] + spares + [PhasePlan("counted", name: "s")])
+    let kind = CountedPhase()
+    var registry = PhaseRegistry.standard
+    registry.register(kind)
+    let planner = Planner(registry, source: Files())
+    _ = try #require(
+      planner.resolve(plan, in: PlanScope(RunSpecification(name: "t", command: []))))
+    #expect(kind.count.withLock { $0 } == 15 * 4 + 3)
+    // outer, 15 times one, r2, two r1 and four x; a, b, c, each with s.
+    let size = 1 + 15 * (1 + 1 + 2 + 4) + 6
+    #expect(PlanSize(limit: size).count(plan.settings) == size)
+    #expect(PlanSize(limit: size - 1).count(plan.settings) == size)
+    #expect(PlanSize(limit: 10).count(plan.settings) == 11)
   }
 
   @Test func anIncludedPlanHasPhases() {

@@ -27,6 +27,7 @@ struct RepeatPhase: PhaseKind {
     // Read once for the problems, then resolved for each combination.
     _ = table.tables("phase")
     node.children = matrix.combinations.flatMap { combination -> [PhaseNode] in
+      if planner.isTooLarge { return [] }
       var inner = scope
       for (name, value) in combination { inner.parameters[name] = value }
       let text = combination.map { "\($0.name)=\($0.value)" }.joined(separator: ",")

@@ -203,6 +203,7 @@ package final class PlanTable {
 
   /// `text` with the value of each parameter for `{name}`; braces around anything else stay.
   package func filled(_ text: String) -> String {
+    guard text.has("{") else { return text }
     for name in parameters.keys
     where ParameterMatrix.fill(text, [name: ""]).utf8.count < text.utf8.count {
       problems.usedParameters.insert(name)

@@ -77,7 +77,8 @@ package final class Planner {
   /// Tables of phases that were resolved, and plans that were included, whatever their names.
   private var resolved = 0
   private var included = 0
-  private var isTooLarge: Bool { resolved > Self.phaseLimit || included > Self.includedLimit }
+  private var plans: [ExactText: RunPlan] = [:]
+  var isTooLarge: Bool { resolved > Self.phaseLimit || included > Self.includedLimit }
 
   /// A planner; plans that others include come from `source`.
   package init(
@@ -90,6 +91,7 @@ package final class Planner {
 
   /// The whole plan below one node; nil when something is wrong with it.
   package func resolve(_ plan: RunPlan, in scope: PlanScope) -> PhaseNode? {
+    guard fits(plan) else { return nil }
     var root = PhaseNode(name: "", kind: "plan")
     let table = PlanTable(
       plan.settings, at: "", parameters: scope.parameters, problems: problems)
@@ -105,38 +107,19 @@ package final class Planner {
     return problems.all.isEmpty ? root : nil
   }
 
-  /// A phase that there is nowhere is a slip, and no reason to skip what hangs on its metrics.
-  private func checkConditions(
-    of node: PhaseNode, _ phases: Set<String>, _ exports: Set<String>
-  ) -> PhaseNode {
-    let before = problems.all.count
-    for case let action as ConditionAction in node.actions {
-      for name in action.condition.names where !exports.contains(name) {
-        guard name.contains(".") else {
-          problems.add(action.place, "\(name): \(ConditionAction.expectation)")
-          continue
-        }
-        let isOther = ["host.", "available."].contains { name.hasPrefix($0) }
-        guard !isOther, !phases.contains(where: { name.hasPrefix($0 + ".") }) else { continue }
-        let phase = String(name.prefix { $0 != "." })
-        let known = phases.filter { !$0.isEmpty }.sorted()
-        let repeated = known.filter { $0.hasPrefix(phase + "[") }
-        let hint =
-          repeated.isEmpty
-          ? Nearest.hint(Nearest.word(to: phase, in: known))
-          : "; there are \(Counted.list(repeated))"
-        problems.add(action.place, "\(name): no phase is called \(phase)\(hint)")
-      }
-    }
-    var node = node
-    if node.isSoft, problems.all.count > before {
-      node = node.skipping([node.name: problems.forgive(behind: before)])
-    }
-    node.children = node.children.map { checkConditions(of: $0, phases, exports) }
-    node.fallback = node.fallback.map {
-      PhaseNode.Fallback(checkConditions(of: $0.node, phases, exports))
-    }
-    return node
+  /// Whether the phases that a plan adds are few enough, which is said before any is resolved.
+  private func fits(_ plan: RunPlan) -> Bool {
+    guard resolved <= Self.phaseLimit else { return false }
+    let added = PlanSize(limit: Self.phaseLimit).count(plan.settings)
+    if resolved + added > Self.phaseLimit { refuseSize() }
+    return resolved <= Self.phaseLimit
+  }
+
+  /// Says that the plan is too large, once, and that nothing more of it is resolved.
+  private func refuseSize() {
+    resolved = Self.phaseLimit + 1
+    problems.add(
+      "", "the plan has more than \(Self.phaseLimit) phases, with those of repeats and includes")
   }
 
   /// Reads what a plan's own table has: settings for all its phases, and these.
@@ -200,28 +183,21 @@ package final class Planner {
 
   /// The phases below a table.
   package func phases(of table: PlanTable, in scope: PlanScope) -> [PhaseNode] {
-    let list = table.tables("phase")
+    let list = PhaseList(table.tables("phase"))
     var scope = scope
-    scope.depth += list.isEmpty ? 0 : 1
+    scope.depth += list.tables.isEmpty ? 0 : 1
     guard scope.depth <= Self.depthLimit else {
       problems.add(
         table.at("phase"), "phases are more than \(Self.depthLimit) deep within one another")
       return []
     }
-    let spares = Set(list.compactMap { $0.values["on_failure"]?.plain })
-    var reached = Set<String>()
-    for one in list where !spares.contains(one.values["name"]?.plain ?? "") {
-      var next = one.values["on_failure"]?.plain
-      while let name = next, reached.insert(name).inserted {
-        next = list.first { $0.values["name"]?.plain == name }?.values["on_failure"]?.plain
-      }
-    }
-    return list.flatMap { one -> [PhaseNode] in
+    let reached = list.reached
+    return list.tables.flatMap { one -> [PhaseNode] in
       if problems.isFull { return [] }
-      guard let name = one.values["name"]?.plain, spares.contains(name) else {
+      guard let name = one.values["name"]?.plain, list.spares.contains(ExactText(name)) else {
         return nodes(one, among: list, scope)
       }
-      if !reached.contains(name) {
+      if !reached.contains(ExactText(name)) {
         problems.add(
           "\(one.place).on_failure",
           "\(name) falls back in a circle that no other phase leads to")
@@ -231,8 +207,7 @@ package final class Planner {
   }
 
   private func nodes(
-    _ one: (values: [String: PlanValue], place: String),
-    among list: [(values: [String: PlanValue], place: String)], _ scope: PlanScope
+    _ one: PhaseList.Table, among list: PhaseList, _ scope: PlanScope
   ) -> [PhaseNode] {
     let table = PlanTable(
       one.values, at: one.place, parameters: scope.parameters, problems: problems)
@@ -254,17 +229,13 @@ package final class Planner {
   }
 
   private func nodes(
-    _ table: PlanTable, among list: [(values: [String: PlanValue], place: String)],
-    _ scope: PlanScope
+    _ table: PlanTable, among list: PhaseList, _ scope: PlanScope
   ) -> [PhaseNode] {
     // Names do not count: phases of one name are a mistake, and many of them no less work.
+    guard !isTooLarge else { return [] }
     resolved += 1
     guard resolved <= Self.phaseLimit else {
-      if resolved == Self.phaseLimit + 1 {
-        problems.add(
-          "",
-          "the plan has more than \(Self.phaseLimit) phases, with those of repeats and includes")
-      }
+      refuseSize()
       return []
     }
     let word = table.text("kind") ?? "command"
@@ -288,8 +259,7 @@ package final class Planner {
   }
 
   private func fallback(
-    to name: String, _ table: PlanTable, among list: [(values: [String: PlanValue], place: String)],
-    _ scope: PlanScope
+    to name: String, _ table: PlanTable, among list: PhaseList, _ scope: PlanScope
   ) -> PhaseNode? {
     let place = table.at("on_failure")
     let own = table.text("name") ?? table.place
@@ -303,9 +273,8 @@ package final class Planner {
       problems.add(place, "more than \(Self.fallbackLimit) phases fall back to one another")
       return nil
     }
-    guard let target = list.first(where: { $0.values["name"]?.plain == name }) else {
-      let known = list.compactMap { $0.values["name"]?.plain }
-      let nearest = Nearest.word(to: name, in: known)
+    guard let target = list[name] else {
+      let nearest = Nearest.word(to: name, in: list.names)
       problems.add(place, "no phase beside this one is called \(name)\(Nearest.hint(nearest))")
       return nil
     }
@@ -342,6 +311,14 @@ package final class Planner {
     return node
   }
 
+  /// The plan in a file, which is read once however often it is included.
+  private func plan(at path: String) throws(LBError) -> RunPlan {
+    if let known = plans[ExactText(path)] { return known }
+    let plan = try source.plan(at: path)
+    plans[ExactText(path)] = plan
+    return plan
+  }
+
   /// Another plan's phases, within this one's.
   package func include(
     _ file: String, _ table: PlanTable, into node: inout PhaseNode, _ scope: PlanScope
@@ -370,7 +347,8 @@ package final class Planner {
     inner.includes.append(path)
     inner.directory = path.unicodeScalars.lastIndex(of: "/").map { String(path[..<$0]) }
     do throws(LBError) {
-      let plan = try source.plan(at: path)
+      let plan = try self.plan(at: path)
+      guard fits(plan) else { return }
       let settings = PlanTable(
         plan.settings, at: "\(path):", parameters: inner.parameters, problems: problems)
       let before = problems.all.count

@@ -102,9 +102,15 @@ package enum Counted {
 
 /// The nearest of some known words, for messages.
 package enum Nearest {
-  /// The known word with the fewest edits to `word`, if they are few enough to be a slip.
+  /// Known words and bytes of a word beyond which none is looked for: many mistakes beside many
+  /// words would take minutes.
+  package static let limit = 1000
+
+  /// The known word with the fewest edits to `word`, if they are few enough to be a slip; nil also
+  /// where there are more known words or more bytes than `limit`.
   package static func word(to word: String, in known: [String]) -> String? {
-    known.map { ($0, distance(word, $0)) }
+    guard known.count <= limit, word.utf8.count <= limit else { return nil }
+    return known.map { ($0, distance(word, $0)) }
       // Of three letters one says nothing about the other two.
       .filter { $0.1 <= (word.count < 4 ? 1 : max(2, word.count / 3)) }
       .min { $0.1 < $1.1 }?.0

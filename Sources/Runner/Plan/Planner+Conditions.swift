@@ -1,0 +1,45 @@
+import SampleModel
+
+extension Planner {
+  /// A phase that there is nowhere is a slip, and no reason to skip what hangs on its metrics.
+  func checkConditions(
+    of node: PhaseNode, _ phases: Set<String>, _ exports: Set<String>
+  ) -> PhaseNode {
+    let before = problems.all.count
+    for case let action as ConditionAction in node.actions {
+      for name in action.condition.names where !exports.contains(name) {
+        guard name.contains(".") else {
+          problems.add(action.place, "\(name): \(ConditionAction.expectation)")
+          continue
+        }
+        let isOther = ["host.", "available."].contains { name.hasPrefix($0) }
+        guard !isOther, !Self.isMetric(name, of: phases) else { continue }
+        let phase = String(name.prefix { $0 != "." })
+        let known =
+          phases.count > Nearest.limit ? [] : phases.filter { !$0.isEmpty }.sorted()
+        let repeated = known.filter { $0.hasPrefix(phase + "[") }
+        let hint =
+          repeated.isEmpty
+          ? Nearest.hint(Nearest.word(to: phase, in: known))
+          : "; there are \(Counted.list(repeated))"
+        problems.add(action.place, "\(name): no phase is called \(phase)\(hint)")
+      }
+    }
+    var node = node
+    if node.isSoft, problems.all.count > before {
+      node = node.skipping([node.name: problems.forgive(behind: before)])
+    }
+    node.children = node.children.map { checkConditions(of: $0, phases, exports) }
+    node.fallback = node.fallback.map {
+      PhaseNode.Fallback(checkConditions(of: $0.node, phases, exports))
+    }
+    return node
+  }
+
+  /// Whether `name` is one of these phases with a point and something after it.
+  private static func isMetric(_ name: String, of phases: Set<String>) -> Bool {
+    name.unicodeScalars.indices.contains { place in
+      name.unicodeScalars[place] == "." && phases.contains(String(name[..<place]))
+    }
+  }
+}
