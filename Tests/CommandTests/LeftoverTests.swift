@@ -80,6 +80,21 @@ import Testing
     _ = try command.shell("pkill -KILL -fx '\(Self.left(2))'")
   }
 
+  /// Without its file nobody could name them any more.
+  @Test func aRunThatLeftThemIsNotRemovedUnnoticed() throws {
+    let command = try killed(6)
+    let file = try #require(command.resultFile)
+    let refused = try command("runs", "remove", "last")
+    #expect(refused.code == 2 && refused.error.contains("(\(Self.left(6)))"), "\(refused.error)")
+    #expect(refused.error.contains("--end-leftovers") && refused.error.contains("--force"))
+    #expect(FileManager.default.fileExists(atPath: file))
+    #expect(try processes(command, 6) == 1)
+    let outcome = try command("runs", "remove", "last", "--end-leftovers")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    #expect(!FileManager.default.fileExists(atPath: file))
+    #expect(try processes(command, 6) == 0)
+  }
+
   /// A copy of a result file has the id of its run, and so the mark of what that has running.
   @Test func aLiveRunsProcessesSurviveTheResumeOfACopy() throws {
     let command = try killed(3)

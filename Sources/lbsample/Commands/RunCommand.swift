@@ -200,7 +200,8 @@ struct RunCommand: ParsableCommand {
     if let earlier {
       do throws(LBError) {
         leftovers = try Leftovers.settle(
-          earlier, specification, isWanted: endsLeftovers, force: force, services)
+          Leftovers.Origin(earlier, specification), for: .resume, isWanted: endsLeftovers,
+          force: force, clock: clock, sampling.roots, stop: stops.first)
       } catch {
         record.abandon()
         throw error

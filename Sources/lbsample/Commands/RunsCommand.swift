@@ -260,8 +260,14 @@ struct RunsRemove: ParsableCommand {
   @OptionGroup(title: "Host") var mounts: MountOptions
   @Flag(
     name: .customLong("force"),
-    help: "Also remove runs of other users, and runs whose --set-host cannot be undone.")
+    help: ArgumentHelp(
+      "Also remove runs of other users, runs whose --set-host cannot be undone, and runs that left "
+        + "processes running."))
   var force = false
+  @Flag(
+    name: .customLong("end-leftovers"),
+    help: "First end the processes that a killed run left running.")
+  var endsLeftovers = false
   @Argument(help: "Runs to remove: ids, unique prefixes of ids, last, or files.")
   var runs: [String]
 
@@ -277,11 +283,34 @@ struct RunsRemove: ParsableCommand {
       {
         Console.say("lbsample: \(line)")
       }
+      if let note = try settleLeftovers(path), !options.log.quiet {
+        Console.say("lbsample: \(note)")
+      }
       // Part of it may be gone though all of it could not be removed.
       removed.append(path)
       try directory.remove(path)
       if !options.log.quiet { Console.say("removed \(path)") }
     }
+  }
+}
+
+extension RunsRemove {
+  /// Sees to the processes that a killed run left running: without its file nobody could name them.
+  private func settleLeftovers(_ path: String) throws(LBError) -> String? {
+    let origin: Leftovers.Origin?
+    do throws(LBError) {
+      let reader = try RunReader(path: path)
+      defer { reader.close() }
+      guard try !reader.isBeingRecorded() else { return nil }
+      origin = try Leftovers.Origin(reader)
+    } catch {
+      // Nothing is known of the run. Whether its file can be removed is for the removal to say.
+      return nil
+    }
+    guard let origin else { return nil }
+    return try Leftovers.settle(
+      origin, for: .removal, isWanted: endsLeftovers, force: force, clock: TimeSource.system,
+      mounts.roots)
   }
 }
 

@@ -1,5 +1,6 @@
 import Glibc
 import LinuxSystem
+import RunStore
 import Runner
 import SampleModel
 import Sampler
@@ -13,38 +14,93 @@ enum Leftovers {
   /// As many are named.
   private static let namedLimit = 8
 
-  /// Sees to it that nothing of that run runs on unknown to the user when it is gone on with: what
-  /// does is ended where that `isWanted`, else the resume is refused unless by `force`. Gives what
-  /// is to be noted.
+  /// The run that left them, and whose they may be.
+  struct Origin {
+    let runID: String
+    /// The boot in which the run began, and when, by CLOCK_BOOTTIME; nil where its file does not
+    /// tell.
+    let boot: String?
+    let start: UInt64?
+    let users: Set<UInt32>
+    /// Nanoseconds between SIGTERM and SIGKILL.
+    let grace: UInt64
+
+    /// A run that is resumed.
+    init(_ earlier: RunRecord.Earlier, _ specification: RunSpecification) {
+      runID = earlier.result.runID
+      boot = earlier.result.host["boot_id"]
+      start = earlier.boottime
+      users = Set([geteuid()] + (specification.user.map { [$0.uid] } ?? []))
+      grace = specification.grace
+    }
+
+    /// A run that is removed; nil of what is no run or came to its end by itself.
+    init?(_ reader: RunReader) throws(LBError) {
+      let result = try reader.result([])
+      let isEnded = [.completed, .failed, .timeout].contains(result.status)
+      guard result.kind == "run",
+        !isEnded || result.warnings.contains(where: { $0.hasPrefix(Leftovers.beside) })
+      else { return nil }
+      func value(_ key: String) -> String? {
+        result.configuration.last { $0.key == key }?.value
+      }
+      runID = result.runID
+      boot = result.host["boot_id"]
+      start = reader.boottime(ofStart: result.startUnixNanoseconds)
+      let named = value("workload.user").flatMap { UserIdentity(named: $0) }
+      let caller = try WorkloadOptions.user(nil)
+      users = Set([geteuid(), (named ?? caller)?.uid].compactMap(\.self))
+      let grace = value("run.grace") ?? SettingsSchema.key("run.grace")?.standard
+      self.grace = grace.flatMap(Durations.parse) ?? Leftovers.patience
+    }
+  }
+
+  /// What is done with their run.
+  enum Purpose: String {
+    case resume
+    case removal
+
+    fileprivate var refusal: String {
+      switch self {
+      case .resume:
+        "--end-leftovers ends them before the run is resumed; --force resumes it beside them"
+      case .removal:
+        "--end-leftovers ends them before the run is removed; --force removes it beside them"
+      }
+    }
+  }
+
+  private static let beside = "resumed beside processes of the previous session: "
+
+  /// Sees to it that nothing of that run runs on unknown to the user when it is resumed or removed:
+  /// what does is ended where that `isWanted`, else the command is refused unless by `force`. A
+  /// `stop` ends the waiting. Gives what is to be noted.
   static func settle(
-    _ earlier: RunRecord.Earlier, _ specification: RunSpecification, isWanted: Bool, force: Bool,
-    _ services: RunServices
+    _ origin: Origin, for purpose: Purpose, isWanted: Bool, force: Bool, clock: TimeSource,
+    _ roots: MountRoots, stop: StopFlag? = nil
   ) throws(LBError) -> String? {
-    var users: Set<UInt32> = [geteuid()]
-    if let user = specification.user { users.insert(user.uid) }
-    let boot = SmallFile.text(services.roots.proc("sys/kernel/random/boot_id"))
+    let boot = SmallFile.text(roots.proc("sys/kernel/random/boot_id"))
     let search = LeftoverSearch(
-      ProcessMark(run: earlier.result.runID), users: users,
-      since: boot != nil && boot == earlier.result.host["boot_id"] ? earlier.boottime : nil)
-    var left = wait(search, Self.patience, services)
+      ProcessMark(run: origin.runID), users: origin.users,
+      since: boot != nil && boot == origin.boot ? origin.start : nil)
+    var left = wait(search, Self.patience, clock, stop)
     guard !left.isEmpty else { return nil }
     let names = text(left)
     guard isWanted else {
       guard force else {
         throw LBError(
           .configuration,
-          "the interrupted run left processes running: \(names). --end-leftovers ends them before "
-            + "the run is resumed; --force resumes it beside them")
+          "the interrupted run left processes running: \(names). \(purpose.refusal)")
       }
-      return "resumed beside processes of the previous session: \(names)"
+      return purpose == .resume ? beside + names : "processes of the run go on: \(names)"
     }
     signal(left, SIGTERM)
-    left = wait(search, specification.grace, services)
-    if let reason = services.stop.raised, !left.isEmpty {
+    left = wait(search, origin.grace, clock, stop)
+    if let reason = stop?.raised, !left.isEmpty {
       throw LBError.stopped(by: reason, " while ending \(text(left))")
     }
     signal(left, SIGKILL)
-    left = wait(search, StopCoordinator.limit, services)
+    left = wait(search, StopCoordinator.limit, clock, stop)
     guard left.isEmpty else {
       throw LBError(
         .workload,
@@ -56,15 +112,15 @@ enum Leftovers {
 
   /// Waits until nothing is found, at most so long or until a stop; gives what still is.
   private static func wait(
-    _ search: LeftoverSearch, _ limit: UInt64, _ services: RunServices
+    _ search: LeftoverSearch, _ limit: UInt64, _ clock: TimeSource, _ stop: StopFlag?
   ) -> [Int32] {
-    let deadline = services.clock.deadline(in: limit)
+    let deadline = clock.deadline(in: limit)
     while true {
       let left = search.found
-      guard !left.isEmpty, services.clock.monotonic() < deadline else { return left }
-      let next = services.clock.deadline(in: period)
-      let ready = services.clock.wait(
-        readable: [services.stop.pollDescriptor], until: min(next, deadline))
+      guard !left.isEmpty, clock.monotonic() < deadline else { return left }
+      let next = clock.deadline(in: period)
+      let ready = clock.wait(
+        readable: stop.map { [$0.pollDescriptor] } ?? [], until: min(next, deadline))
       if !ready.isEmpty { return left }
     }
   }
