@@ -69,7 +69,7 @@ package final class RecordingSink: SampleSink {
   private var interval: UInt64 = 0
   private var cadences: [UInt16: UInt64] = [:]
   private var tracks: [Track] = []
-  private var known: [String: Int] = [:]
+  private var known: [ExactText: Int] = [:]
   /// Of each stream, where its values' tracks stand, nil for one that found no room.
   private var places: [UInt16: [Int?]] = [:]
   private var strangers = Set<String>()
@@ -94,14 +94,14 @@ package final class RecordingSink: SampleSink {
     reader.layout(layout)
     let usual = interval &* (cadences[layout.stream] ?? 1)
     places[layout.stream] = layout.shown.enumerated().map { place, column in
-      if let known = known[column.name] { return known }
+      if let known = known[ExactText(column.name)] { return known }
       guard tracks.count < Self.limit else {
         strangers.insert(column.name)
         return nil
       }
       // What a formula makes of counters is no rate of its own.
       let isRate = place < layout.columns.count && column.metric.kind != .gauge
-      known[column.name] = tracks.count
+      known[ExactText(column.name)] = tracks.count
       tracks.append(
         Track(
           name: column.name, unit: column.metric.shownUnit(isRate: isRate),

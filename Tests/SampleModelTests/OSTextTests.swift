@@ -103,5 +103,9 @@ import Testing
     }
     #expect(columns[0] != columns[1] && columns[0] == columns[0])
     #expect(ExactText("\u{E9}") != ExactText("e\u{301}"))
+    let names = ["net[e\u{301}]", "a", "net[\u{E9}]", "a", "net[\u{E9}]", "\u{E8}"]
+    #expect(ExactText.apart(names) == [0: "net[e\\u{301}]"])
+    #expect(ExactText.apart(["\u{212B}", "A\u{30A}", "\u{C5}"]).count == 2)
+    #expect(ExactText.apart(["b", "b"]).isEmpty)
   }
 }

@@ -56,6 +56,18 @@ private struct Bracket {
 }
 
 @Suite struct BracketDeltasTests {
+  /// Two interfaces, or control groups, whose names Swift takes for one.
+  @Test func namesThatUnicodeCallsEqualKeepTheirValues() throws {
+    let columns = ["\u{E9}", "e\u{301}"].map {
+      Column(collector: "c", metric: narrow, instance: $0)
+    }
+    var bracket = try Bracket(Layout(collector: "c", stream: 0, epoch: 1, columns: columns))
+    try bracket.frame([10, 20], .open)
+    try bracket.frame([11, 25], .close)
+    #expect(bracket.metrics == ["c.narrow[\u{E9}]": 1, "c.narrow[e\\u{301}]": 5])
+    #expect(bracket.deltas.units["c.narrow[e\\u{301}]"] == "count")
+  }
+
   /// Of a source that has nothing more at the end, as of a workload that is gone, the levels that
   /// were read are levels all the same; counters have no difference without their edges.
   @Test func levelsStayOfASourceThatIsGoneAtTheEnd() throws {

@@ -193,7 +193,10 @@ package struct RunDirectory: Sendable {
         context: ErrorContext(path: path))
     }
     let matches = files.filter { Self.id(ofFile: $0).hasPrefix(run) }
-    if let exact = matches.first(where: { Self.id(ofFile: $0) == run }) { return exact }
+    let wanted = ExactText(run)
+    if let exact = matches.first(where: { ExactText(Self.id(ofFile: $0)) == wanted }) {
+      return exact
+    }
     if FileManager.default.fileExists(atPath: run) { return run }
     if matches.count == 1 { return matches[0] }
     let problem =

@@ -160,4 +160,33 @@ package struct ExactText: Hashable, Sendable {
   package static func == (one: Self, other: Self) -> Bool {
     one.text.utf8.elementsEqual(other.text.utf8)
   }
+
+  /// Names that Swift takes for another one of `names`, though their bytes differ, each with what
+  /// takes its place where names are the keys of a dictionary: of equal names the shortest, then
+  /// the first by its bytes, stays, and the others have `\u{301}` for each scalar beyond ASCII. By
+  /// their places; empty as a rule.
+  package static func apart(_ names: [String]) -> [Int: String] {
+    var alike: [String: [Int]] = [:]
+    for (place, name) in names.enumerated() where !name.utf8.allSatisfy({ $0 < 0x80 }) {
+      alike[name, default: []].append(place)
+    }
+    var replaced: [Int: String] = [:]
+    for places in alike.values where places.count > 1 {
+      let kept = places.map { names[$0] }.min {
+        $0.utf8.count != $1.utf8.count
+          ? $0.utf8.count < $1.utf8.count : $0.utf8.lexicographicallyPrecedes($1.utf8)
+      }
+      guard let kept else { continue }
+      for place in places where Self(names[place]) != Self(kept) {
+        replaced[place] = names[place].unicodeScalars.reduce(into: "") { text, scalar in
+          if scalar.isASCII {
+            text.unicodeScalars.append(scalar)
+          } else {
+            text += "\\u{\(String(scalar.value, radix: 16))}"
+          }
+        }
+      }
+    }
+    return replaced
+  }
 }

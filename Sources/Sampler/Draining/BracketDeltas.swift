@@ -91,6 +91,8 @@ package final class BracketDeltas: SampleSink {
     var units: [String: String] = [:]
     var shares: [String: String] = [:]
     var newest: UInt32 = 0
+    /// Some name has more than ASCII.
+    var hasForeign = false
   }
 
   // The drain writes, the controller reads after a flush.
@@ -119,6 +121,9 @@ package final class BracketDeltas: SampleSink {
       state.streams[number]?.next = layout
       for column in layout.shown { state.units[column.name] = column.metric.unit.rawValue }
       for column in layout.columns { state.shares[column.name] = column.share }
+      state.hasForeign =
+        state.hasForeign
+        || layout.columns.contains { !$0.instance.utf8.allSatisfy { $0 < 0x80 } }
     }
   }
 
@@ -154,7 +159,8 @@ package final class BracketDeltas: SampleSink {
   /// them, is left out, and so is a gauge of which no reading counts.
   ///
   /// A gauge that moved has its range under its own name with `.min` and `.max`; a counter that did
-  /// has `.rate.mean` and `.rate.max`, and read often enough `.rate.p50` and `.rate.p95`.
+  /// has `.rate.mean` and `.rate.max`, and read often enough `.rate.p50` and `.rate.p95`. Of names
+  /// that are equal to Swift and have other bytes all but one are escaped (`ExactText.apart`).
   package func values() -> [(name: String, value: Double)] {
     state.withLock { state in
       var all: [(name: String, value: Double)] = []
@@ -168,6 +174,13 @@ package final class BracketDeltas: SampleSink {
         }
         for place in stream.places.indices {
           Self.appendCourse(stream, place, to: &all, &state.units)
+        }
+      }
+      // Results have the values by name, and Swift takes some names for one.
+      if state.hasForeign {
+        for (place, name) in ExactText.apart(all.map(\.name)) {
+          state.units[name] = state.units[all[place].name]
+          all[place].name = name
         }
       }
       return all

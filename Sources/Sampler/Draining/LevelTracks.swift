@@ -53,14 +53,14 @@ struct LevelTracks: Sendable {
 
   /// Takes a layout into force; what is known of a column stays by its name.
   mutating func enforce(_ layout: Layout, after old: Layout?, _ rule: (Column) -> Rule) {
-    var known: [String: Track] = [:]
+    var known: [ExactText: Track] = [:]
     if let old, tracks.count == old.columns.count {
-      for place in gauges { known[old.columns[place].name] = tracks[place] }
+      for place in gauges { known[ExactText(old.columns[place].name)] = tracks[place] }
     }
     rules = layout.columns.map(rule)
     isSigned = layout.columns.map(\.metric.isSigned)
     gauges = rules.indices.filter { rules[$0] != .none }
-    tracks = layout.columns.map { known[$0.name] ?? Track() }
+    tracks = layout.columns.map { known[ExactText($0.name)] ?? Track() }
   }
 
   /// Takes a complete frame of the layout in force.

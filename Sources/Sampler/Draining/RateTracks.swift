@@ -62,13 +62,13 @@ struct RateTracks: Sendable {
 
   /// Takes a layout into force; what is known of a column stays by its name.
   mutating func enforce(_ layout: Layout, after old: Layout?) {
-    var known: [String: Track] = [:]
+    var known: [ExactText: Track] = [:]
     if let old, tracks.count == old.columns.count {
       for (column, track) in zip(old.columns, tracks) where track.histogram >= 0 {
-        known[column.name] = track
+        known[ExactText(column.name)] = track
       }
     }
-    tracks = layout.columns.map { known[$0.name] ?? Track() }
+    tracks = layout.columns.map { known[ExactText($0.name)] ?? Track() }
     for place in groups.indices { groups[place].places = [] }
     groupOf = Array(repeating: -1, count: tracks.count)
     for (place, column) in layout.columns.enumerated() where column.metric.kind != .gauge {

@@ -149,10 +149,12 @@ final class StreamTable: Sendable {
   /// Which counters of the same name start anew: sums that are made of others than before, and
   /// those of devices that are others; nil for none.
   private static func renewed(from old: [Column], to new: [Column]) -> String? {
-    var before: [String: Column] = [:]
-    for column in old { before[column.name] = column }
+    var before: [ExactText: Column] = [:]
+    for column in old { before[ExactText(column.name)] = column }
     let others = new.filter { column in
-      guard column.metric.kind == .counter, let known = before[column.name] else { return false }
+      guard column.metric.kind == .counter, let known = before[ExactText(column.name)] else {
+        return false
+      }
       return known.identity != column.identity
     }
     let sums = others.filter(\.isSum).map(\.name)

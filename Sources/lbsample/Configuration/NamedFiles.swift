@@ -20,7 +20,7 @@ struct NamedFiles {
   /// Throws where one file has two uses that do not go together. Outputs of one option do: they are
   /// written one behind the other.
   func check() throws(LBError) {
-    var users: [String: (option: String, path: String)] = [:]
+    var users: [ExactText: (option: String, path: String)] = [:]
     for one in written {
       guard let file = Self.file(one.path) else { continue }
       if let other = users[file], other.option != one.option { throw Self.twice(other, one) }
@@ -43,14 +43,14 @@ struct NamedFiles {
 
   /// What a path names, in one word; nil for what is no regular file, a terminal or /dev/null,
   /// which loses nothing. One that is yet to be made is known by its directory and its name.
-  private static func file(_ path: String) -> String? {
+  private static func file(_ path: String) -> ExactText? {
     if let real = Directories.real(path) {
       guard Directories.isRegularFile(real) else { return nil }
-      return Directories.identity(real).map { "\($0.device) \($0.inode)" }
+      return Directories.identity(real).map { ExactText("\($0.device) \($0.inode)") }
     }
     let slash = path.unicodeScalars.lastIndex(of: "/")
     let name = path[(slash.map { path.unicodeScalars.index(after: $0) } ?? path.startIndex)...]
     let folder = slash.map { String(path[...$0]) } ?? "."
-    return "\(Directories.real(folder) ?? folder)/\(name)"
+    return ExactText("\(Directories.real(folder) ?? folder)/\(name)")
   }
 }

@@ -14,7 +14,7 @@ struct ComparedRuns {
 
   private let options: RunOptions
   /// What has been read, by path.
-  private var runs: [String: Stored] = [:]
+  private var runs: [ExactText: Stored] = [:]
   /// Part of a file could not be read, which has been said.
   private(set) var isDamaged = false
 
@@ -126,7 +126,7 @@ struct ComparedRuns {
 
   private mutating func stored(_ name: String) throws(LBError) -> Stored {
     let path = try file(name)
-    if let known = runs[path] { return known }
+    if let known = runs[ExactText(path)] { return known }
     let reader = try options.open(path)
     defer { reader.close() }
     let result = try reader.summarised()
@@ -139,7 +139,7 @@ struct ComparedRuns {
     let stored = Stored(
       result: result, version: try reader.version(), steps: try reader.steps())
     isDamaged = isDamaged || reader.damage != nil
-    runs[path] = stored
+    runs[ExactText(path)] = stored
     return stored
   }
 
