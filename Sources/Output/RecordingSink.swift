@@ -155,13 +155,16 @@ package final class RecordingSink: SampleSink {
 
 extension RunReport {
   /// A recording's metrics: those that moved, or all of them.
-  package static func lines(_ summary: RecordingSummary, all: Bool) -> [String] {
+  package static func lines(
+    _ summary: RecordingSummary, all: Bool, sort: MetricOrder? = nil
+  ) -> [String] {
     var lines = [
       "",
       "span     \(Readable.duration(summary.spanNanoseconds)), "
         + Counted.text(summary.frames, "frame"),
     ]
-    let shown = summary.metrics.filter { all || $0.minimum != $0.maximum }
+    var shown = summary.metrics.filter { all || $0.minimum != $0.maximum }
+    if let sort { shown = sort.sorted(shown) }
     if !shown.isEmpty {
       var table = [["metric", "mean", "min", "p50", "p95", "max", "max at"]]
       for row in shown {

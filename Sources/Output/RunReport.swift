@@ -3,10 +3,13 @@ package import SampleModel
 
 /// A run's result for people: status, repetitions, summary, overhead.
 package enum RunReport {
-  /// The whole report. Summary rows that never move are left out unless `all`; `name` is what its
-  /// reader calls the run, nil for its id; `findings` are those of it before metrics were chosen.
+  /// The whole report: the rows of `digest`, then the table of metrics where `all` is asked for;
+  /// without a digest the table alone, of which rows that never move are left out unless `all`.
+  /// `name` is what its reader calls the run, nil for its id; `findings` are those of it before
+  /// metrics were chosen.
   package static func text(
-    _ result: RunResult, all: Bool = false, name: String? = nil, findings: RunFindings? = nil
+    _ result: RunResult, all: Bool = false, name: String? = nil, findings: RunFindings? = nil,
+    digest: DigestDefinition? = .standard, sort: MetricOrder? = nil
   ) -> String {
     let findings = findings ?? RunFindings(result)
     var lines: [String] = []
@@ -31,17 +34,23 @@ package enum RunReport {
     for phase in result.phases where isPlain && !phase.command.isEmpty {
       lines.append("command  \(phase.command.joined(separator: " "))")
     }
+    if let host = host(result) { lines.append("host     \(host)") }
     for missing in result.unavailable {
       lines.append("skipped  \(missing.collector): \(missing.reason)")
     }
     if result.kind == "sample" { lines += recording(result) }
     for phase in result.phases where result.kind != "sample" {
       if !isPlain { lines += heading(phase) }
-      lines += repetitions(phase)
-      lines += summary(phase, of: name ?? result.runID, all: all, isOnly: isPlain)
+      lines += RepetitionLines.lines(phase, all: all)
+      if let digest { lines += DigestText.lines(Digest(phase, digest), isOnly: isPlain) }
+      if all || digest == nil {
+        let run = name ?? result.runID
+        lines += summary(phase, of: run, all: all, isOnly: isPlain, sort: sort)
+      }
       lines += FindingLines.text(findings[phase.name])
-      lines += notes(phase)
+      lines += notes(phase, all: all)
     }
+    if digest != nil, !all { lines += rest(result, name: name) }
     if !isPlain { lines += comparison(result) }
     if let changes = result.labels[RunResult.columnsLabel] {
       lines.append("columns  changed during sampling, number of times: \(changes)")
@@ -50,6 +59,30 @@ package enum RunReport {
     lines += errors(result)
     if let file = result.file { lines.append("file     \(file)") }
     return lines.map { $0.shownInLine + "\n" }.joined()
+  }
+
+  /// Where all metrics are, for a reader of a digest.
+  private static func rest(_ result: RunResult, name: String?) -> [String] {
+    let count = result.phases.reduce(into: Set<String>()) {
+      $0.formUnion(ownRows($1).map(\.metric))
+    }.count
+    guard count > 0 else { return [] }
+    return [
+      "(\(Counted.text(count, "metric")) in all: lbsample runs show \(name ?? result.runID) --all, or "
+        + "--metrics GLOB)"
+    ]
+  }
+
+  /// The host in a word: its name, CPUs and kernel, as far as they are known.
+  private static func host(_ result: RunResult) -> String? {
+    var parts: [String] = []
+    if let name = result.host["hostname"] { parts.append(name) }
+    if let cpus = result.host["cpus"] {
+      let model = result.host["cpu_model"].map { " (\($0))" } ?? ""
+      parts.append("\(cpus) CPU\(cpus == "1" ? "" : "s")\(model)")
+    }
+    if let kernel = result.host["kernel"] { parts.append("Linux \(kernel)") }
+    return parts.isEmpty ? nil : parts.joined(separator: ", ")
   }
 
   /// What a plain recording says in place of repetitions.
@@ -124,17 +157,23 @@ package enum RunReport {
   }
 
   /// What a reader of a phase's repetitions should know.
-  private static func notes(_ phase: PhaseResult) -> [String] {
+  private static func notes(_ phase: PhaseResult, all: Bool) -> [String] {
     var lines: [String] = []
     for repetition in phase.repetitions {
       for attempt in repetition.attempts {
-        let number = repetition.warmUp ? name(repetition) : "repetition \(name(repetition))"
+        let name = RepetitionLines.name(repetition)
+        let number = repetition.warmUp ? name : "repetition \(name)"
         let place =
           number + (repetition.attempts.count > 1 ? ", attempt \(attempt.attempt)" : "")
         for reason in attempt.contamination {
           lines.append("note     \(place) is contaminated: \(reason)")
         }
       }
+    }
+    if !all, lines.count > RepetitionLines.few {
+      let rest = lines.count - RepetitionLines.few
+      lines.removeLast(rest)
+      lines.append("note     \(Counted.text(rest, "more contamination")): --all")
     }
     let cut = phase.repetitions.flatMap(\.attempts).filter { $0.outputBytesKept < $0.outputBytes }
     if let most = cut.max(by: { $0.outputBytes < $1.outputBytes }) {
@@ -186,169 +225,6 @@ package enum RunReport {
     let note =
       isUnsure ? ["the 95 % CI of a ratio needs at least 7 repetitions of both phases"] : []
     return [""] + TextTable.lines(rows, leftColumns: 1) + note
-  }
-
-  private static func repetitions(_ phase: PhaseResult) -> [String] {
-    guard !phase.repetitions.isEmpty else { return [] }
-    var rows = [
-      [
-        "repetition", "status", "exit", "wall", "user", "system", "samples", "late", "skipped",
-        "overhead",
-      ]
-    ]
-    for repetition in phase.repetitions {
-      guard let attempt = repetition.standing else {
-        rows.append([name(repetition), repetition.status.rawValue])
-        continue
-      }
-      let ticks = attempt.ledger.ticks
-      let taken = ticks.onTime &+ ticks.late &+ 2
-      rows.append([
-        name(repetition), repetition.status.rawValue,
-        attempt.exitCode.map { "\($0)" } ?? attempt.signal.map { "sig \($0)" } ?? "-",
-        attempt.wallNanoseconds.map(Readable.duration) ?? "-",
-        attempt.userNanoseconds.map(Readable.duration) ?? "-",
-        attempt.systemNanoseconds.map(Readable.duration) ?? "-",
-        attempt.overhead == nil ? "-" : "\(taken)",
-        attempt.overhead == nil ? "-" : "\(ticks.late)",
-        attempt.overhead == nil ? "-" : "\(ticks.skipped)",
-        attempt.overhead.map { Readable.percent($0.processFraction) } ?? "-",
-      ])
-    }
-    return [""] + TextTable.lines(rows, leftColumns: 2)
-  }
-
-  private static func name(_ repetition: RepetitionResult) -> String {
-    repetition.warmUp ? "warm-up \(repetition.repetition)" : "\(repetition.repetition)"
-  }
-
-  /// A phase's summary; of several phases, only of what is the workload's own.
-  private static func summary(
-    _ phase: PhaseResult, of run: String, all: Bool, isOnly: Bool
-  ) -> [String] {
-    let names = Set(phase.metrics.map(\.metric))
-    let rows = phase.metrics.filter { !isOfCourse($0.metric, names) }
-    let shown = rows.filter {
-      all || isOnly || $0.metric.hasPrefix("workload.") || !$0.metric.contains(".")
-    }.filter {
-      // What was asked for by name is said, and be it zero.
-      all || $0.metric.hasPrefix("workload.")
-        || ($0.minimum != 0 || $0.maximum != 0) && !isTimeOfCounting($0.metric)
-    }
-    guard !shown.isEmpty else { return [] }
-    let peaks = peaks(phase, shown)
-    var table = [["metric", "median", "min", "max", "MAD", "median's 95 % CI"]]
-    if !peaks.isEmpty { table[0].append("peak") }
-    var marks: [String] = []
-    var hasTicks = false
-    for row in shown {
-      var name = row.metric
-      if let running = row.running {
-        name += " ~"
-        marks.append("\(row.metric) \(Readable.percent(running))")
-      }
-      if isOfTicks(row) {
-        name += " ±"
-        hasTicks = true
-      }
-      var interval = "-"
-      if let low = row.medianLow, let high = row.medianHigh {
-        interval = "\(value(low, row.unit)) … \(value(high, row.unit))"
-      }
-      table.append([
-        name, value(row.median, row.unit), value(row.minimum, row.unit),
-        value(row.maximum, row.unit), value(row.medianAbsoluteDeviation, row.unit), interval,
-      ])
-      if !peaks.isEmpty { table[table.count - 1].append(peaks[row.metric] ?? "") }
-    }
-    var lines = [""] + TextTable.lines(table, leftColumns: 1)
-    if hasTicks {
-      lines.append(
-        "± counted in kernel clock ticks (usually 10 ms): a difference of one or two ticks is not "
-          + "significant")
-    }
-    lines += unsampledLevels(phase)
-    let hidden = rows.count - shown.count
-    if hidden > 0 {
-      let (are, them) = hidden == 1 ? ("is", "it") : ("are", "them")
-      lines.append(
-        "(\(Counted.text(hidden, "metric")) \(are) not shown; lbsample runs show \(run) --all "
-          + "shows \(them))")
-    }
-    if !marks.isEmpty {
-      lines.append(
-        "~ counted for part of the time, and scaled: \(marks.joined(separator: ", ")) at the least")
-    }
-    return lines + partial(shown)
-  }
-
-  /// What a level or rate did within a repetition: it stands beside the metric, not in a row of its
-  /// own.
-  private static func isOfCourse(_ name: String, _ names: Set<String>) -> Bool {
-    base(of: name).map(names.contains) ?? false
-  }
-
-  /// The metric of which this name says what it was within a repetition; nil for any other name.
-  package static func base(of name: String) -> String? {
-    [".rate.mean", ".rate.max", ".rate.p50", ".rate.p95", ".min", ".max"].first {
-      name.hasSuffix($0)
-    }.map { String(name.dropLast($0.utf8.count)) }
-  }
-
-  /// Of each metric the greatest level, or rate, that a repetition had: the median of them.
-  private static func peaks(_ phase: PhaseResult, _ shown: [MetricSummary]) -> [String: String] {
-    let rows = Dictionary(phase.metrics.map { ($0.metric, $0) }) { first, _ in first }
-    var peaks: [String: String] = [:]
-    for row in shown {
-      if let peak = rows[row.metric + ".max"] {
-        let text = value(peak.median, peak.unit)
-        if text != value(row.median, row.unit) { peaks[row.metric] = text }
-      } else if let rate = rows[row.metric + ".rate.max"] {
-        peaks[row.metric] =
-          rate.unit == "1" ? Readable.percent(rate.median) : value(rate.median, rate.unit)
-      }
-    }
-    return peaks
-  }
-
-  /// A workload that ended before its first sample has no levels; its counters are whole.
-  private static func unsampledLevels(_ phase: PhaseResult) -> [String] {
-    let names = phase.metrics.filter { $0.metric.hasPrefix("tree.") }.map(\.metric)
-    guard names.contains("tree.exits"), !names.contains("tree.processes") else { return [] }
-    return [
-      "gauges of the workload's tree (memory, processes, threads) are missing: no sample was taken "
-        + "between the opening and the closing sample; use a shorter --interval"
-    ]
-  }
-
-  /// Metrics that not every repetition has, by the repetitions that have them.
-  private static func partial(_ rows: [MetricSummary]) -> [String] {
-    var order: [[Int]] = []
-    var names: [[Int]: [String]] = [:]
-    for row in rows {
-      guard let repetitions = row.repetitions else { continue }
-      if names[repetitions] == nil { order.append(repetitions) }
-      names[repetitions, default: []].append(row.metric)
-    }
-    return order.map { repetitions in
-      "from repetition\(repetitions.count > 1 ? "s" : "") "
-        + repetitions.map(String.init).joined(separator: ", ") + " only: "
-        + (names[repetitions] ?? []).joined(separator: ", ")
-    }
-  }
-
-  /// A time below a hundred ticks that the kernel counts in them: it stands beside exact ones.
-  private static func isOfTicks(_ row: MetricSummary) -> Bool {
-    let ofTree: Set = ["tree.utime", "tree.stime", "tree.guest_time", "tree.unseen_time"]
-    return row.unit == "ns" && row.median < 1e9
-      && (row.metric.hasPrefix("cpu.") || ofTree.contains(String(row.metric.prefix { $0 != "[" })))
-  }
-
-  /// For how long a group was counted: its share is marked where it is not all.
-  private static func isTimeOfCounting(_ metric: String) -> Bool {
-    ["perf.time_enabled[", "perf.time_running[", "perf.running["].contains {
-      metric.hasPrefix($0)
-    }
   }
 
   /// A value with its unit: times and bytes in the multiple that fits, all digits of a count.

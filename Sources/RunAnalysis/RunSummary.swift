@@ -38,12 +38,21 @@ package enum RunSummary {
     return attempts.compactMap { amount(metric, $0) }
   }
 
+  /// An attempt's value of a metric, in its base unit; nil where it has none.
+  package static func value(of metric: String, in attempt: AttemptResult) -> Double? {
+    if let own = own.first(where: { $0.name == metric }) {
+      return own.value(attempt).map { Double($0) }
+    }
+    return amount(metric, attempt)
+  }
+
   /// An attempt's value of a metric. A level that stood still has no `.min` and `.max`: it is both.
   private static func amount(_ metric: String, _ attempt: AttemptResult) -> Double? {
     amount(metric) { attempt.metrics[$0] }
   }
 
-  private static func amount(_ metric: String, _ value: (String) -> Double?) -> Double? {
+  /// The same of any source of values.
+  static func amount(_ metric: String, _ value: (String) -> Double?) -> Double? {
     if let amount = value(metric) { return amount }
     guard metric.hasSuffix(".min") || metric.hasSuffix(".max") else { return nil }
     return value(String(metric.dropLast(4)))

@@ -3,6 +3,7 @@ import Collectors
 import Foundation
 import LinuxSystem
 import Output
+import RunAnalysis
 import RunStore
 import Runner
 import SampleModel
@@ -262,7 +263,7 @@ struct RunCommand: ParsableCommand {
     result = controller.run(runSession)
     line.close()
     session.disarm()
-    try finish(&result, writer: writer, report: report)
+    try finish(&result, writer: writer, report: report, settings.digest)
     if let unwritten = told.failure { throw unwritten }
   }
 
@@ -282,7 +283,8 @@ struct RunCommand: ParsableCommand {
 
   /// Persists the end, reports it, and gives the exit code of the first error.
   private func finish(
-    _ result: inout RunResult, writer: RunWriter, report: TextDestination?
+    _ result: inout RunResult, writer: RunWriter, report: TextDestination?,
+    _ digest: DigestDefinition
   ) throws {
     do throws(LBError) {
       if let note = try writer.finish(result) { Console.say("lbsample: \(note)") }
@@ -293,7 +295,7 @@ struct RunCommand: ParsableCommand {
     }
     var unwritten: LBError?
     do {
-      try publish(result, report)
+      try publish(result, report, digest)
     } catch let error as LBError {
       unwritten = error
     }
@@ -317,7 +319,9 @@ struct RunCommand: ParsableCommand {
   }
 
   /// Writes the result to where it is wanted; throws the first failure.
-  private func publish(_ result: RunResult, _ report: TextDestination?) throws {
+  private func publish(
+    _ result: RunResult, _ report: TextDestination?, _ digest: DigestDefinition
+  ) throws {
     defer {
       if events.events == "-" || format != "text", !log.quiet { Console.say("run \(result.runID)") }
       if result.status == .interrupted, !log.quiet {
@@ -332,7 +336,7 @@ struct RunCommand: ParsableCommand {
     guard format == "text" else {
       return try Console.write(ResultText.encode(ShownRun(result), format))
     }
-    try Console.show(RunReport.text(result))
+    try Console.show(RunReport.text(result, digest: digest))
   }
 
   // MARK: What to do

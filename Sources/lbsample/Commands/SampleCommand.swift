@@ -122,7 +122,7 @@ struct SampleCommand: ParsableCommand {
     let recording = try record.map { path throws(LBError) in
       try Recording(
         path: path, name: name, interval: plan.interval, host: host,
-        configuration: plan.settings.all + collectors.entries)
+        configuration: plan.settings.measuring + collectors.entries)
     }
     if let recording { sinks.append(recording.sink) }
     guard view != nil || recording != nil else {
@@ -328,7 +328,7 @@ struct SampleCommand: ParsableCommand {
       return try csv.sink(reader, writer: shown, notice: notice)
     case "ndjson":
       return NDJSONSink(
-        reader: reader, host: host, configuration: settings.all + collectors.entries,
+        reader: reader, host: host, configuration: settings.measuring + collectors.entries,
         writer: writer)
     default:
       var style = TableStyle.current(

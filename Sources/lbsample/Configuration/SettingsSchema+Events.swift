@@ -1,11 +1,11 @@
 import Sampler
 
 /// What collectors.conf says of performance events: sets, formulas and stand-ins. Each section
-/// takes keys of the user's own beside these.
+/// takes keys of the user's own beside these, and so does `[digest]`.
 extension SettingsSchema {
   /// Sections whose keys are names that the user may choose, by the kind of their values.
   static let openSections: [String: SettingType] = [
-    "perf": .text, "derived": .formula, "fallback": .text,
+    "perf": .text, "derived": .formula, "fallback": .text, "digest": .digestRow,
   ]
 
   static let eventKeys: [SettingKey] = sets + formulas + standIns

@@ -1,4 +1,5 @@
 import LinuxSystem
+import RunAnalysis
 import SampleModel
 import Sampler
 
@@ -21,9 +22,12 @@ enum SettingType {
   case priority
   /// Arithmetic over names of events.
   case formula
+  /// A row of the digest, or nothing.
+  case digestRow
 
   /// What is wrong with `text`, which is no such value.
   func complaint(_ text: String) -> String {
+    if case .digestRow = self { return Self.digestComplaint(text) ?? "expected \(expectation)" }
     guard case .duration(let minimum) = self else { return "expected \(expectation)" }
     if Durations.parse(text) == nil { return Durations.excess(text) ?? Self.noDuration }
     return "too short; the minimum is \(Durations.text(minimum))"
@@ -46,6 +50,7 @@ enum SettingType {
     case .share: "a percentage above 0% and up to 100%, with the % sign, such as 0.5%"
     case .formula:
       "a formula of names and numbers with blanks around + - * /, such as instructions / cycles"
+    case .digestRow: "a row \(DigestRow.form), or nothing"
     case .choice(let words): "one of " + words.joined(separator: ", ")
     case .collectors: "collector names, separated by commas in the environment"
     case .placement: "auto, node, a CPU or a list of CPUs such as 0-3,8"
@@ -64,6 +69,7 @@ enum SettingType {
     case .choice(let words): words.contains(text)
     case .share: text.isEmpty || Share.parse(text) != nil
     case .formula: Self.isFormula(text)
+    case .digestRow: text.isEmpty || Self.digestComplaint(text) == nil
     case .placement: Placement(text) != nil
     case .priority: SchedulingPriority(text) != nil
     }
@@ -152,7 +158,7 @@ enum SettingsSchema {
         "collectors.net_source", .choice(["auto", "text", "netlink"]), "auto",
         "interface counters from /proc/net/dev or rtnetlink; auto: rtnetlink with many interfaces"),
     ]
-    + cadenceKeys + eventKeys + runKeys + gateKeys
+    + cadenceKeys + eventKeys + runKeys + gateKeys + digestKeys
 
   /// A cadence for each collector.
   private static let cadenceKeys =

@@ -173,7 +173,7 @@ struct WorkloadOptions: ParsableArguments {
     specification.outputLimit = settings.integer("run.output_limit")
     specification.showOutput = showOutput
     specification.configuration =
-      settings.all + entries(EnvironmentMask(settings["run.mask"]))
+      settings.measuring + entries(EnvironmentMask(settings["run.mask"]))
     specification.labels = Dictionary(
       try pairs(labels, option: "--label").map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
     specification.workloadCPUs = try Self.cpus(workloadCPUs)
