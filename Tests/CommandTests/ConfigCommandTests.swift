@@ -71,6 +71,25 @@ import Testing
     #expect(lines.last == "lbsample: and 2000 more problems")
   }
 
+  @Test func rowsOfTheDigestAreChecked() throws {
+    let command = try Command()
+    let file = try command.folder.write(
+      "rows.conf",
+      """
+      [digest]
+      energy = ""
+      mine = "time; twice; ns; lower; 2 * wall_time"
+      less = "time; wall; ns; less; wall_time"
+      torn = "time; wall; ns; lower; wall_time /"
+      """)
+    let outcome = try command("config", "check", file)
+    let lines = outcome.error.split(separator: "\n")
+    #expect(outcome.code == 2 && lines.count == 2, "\(outcome.error)")
+    #expect(lines[0].contains("rows.conf:4: digest.less = time; wall; ns; less; wall_time: better"))
+    #expect(lines[0].hasSuffix("expected one of lower, higher, none"))
+    #expect(lines[1].contains("rows.conf:5: digest.torn ="), "\(lines[1])")
+  }
+
   @Test func theShippedConfigurationIsTheDefault() throws {
     let shipped = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
       .deletingLastPathComponent().deletingLastPathComponent()

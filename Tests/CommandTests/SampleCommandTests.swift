@@ -297,7 +297,14 @@ import Testing
     }
     let text = try command("runs", "show", file)
     #expect(text.code == 0 && text.output.contains("span     "), "\(text.output)")
-    #expect(!text.output.contains("MemTotal") && text.output.contains("did not change"))
+    #expect(!text.output.contains("MemTotal") && text.output.contains("available, whole host"))
+    #expect(text.lines.contains { $0.contains("metrics in all: lbsample runs show ") })
+    let digest = try #require(json["digest"] as? [[String: Any]])
+    let available = try #require(digest.first { $0["key"] as? String == "available" })
+    let level = metrics.first { $0["metric"] as? String == "memory.MemAvailable" }
+    #expect(available["mean"] as? Double == level?["mean"] as? Double)
+    #expect(available["maximum"] as? Double == level?["maximum"] as? Double)
+    #expect(digest.first { $0["key"] as? String == "received" }?["mean"] is NSNull)
     let all = try command("runs", "show", file, "--all").lines
     #expect(all.contains { $0.hasPrefix("metric ") && $0.hasSuffix("max at") }, "\(all)")
     #expect(all.contains { $0.hasPrefix("memory.MemTotal ") })
@@ -326,7 +333,16 @@ import Testing
     #expect(journal.first?["kind"] as? String == "run.start", "\(journal)")
     let lines = try command("runs", "show", "--journal").lines
     #expect(lines.count { $0.contains(": ") && $0.contains("repetition.") } > 0)
-    let chosen = try command("runs", "show", "--metric", "wall_*").lines
+    let digest = try #require(result["digest"] as? [[String: Any]])
+    let wall = try #require(digest.first { $0["key"] as? String == "wall_time" })
+    #expect(wall["n"] as? Int == 1 && wall["interval"] is NSNull && wall["median"] is Double)
+    let plot = try command("runs", "show", "--plot", "wall_time").lines
+    #expect(plot.count == 2 && plot[1].hasPrefix("main\t1\t1\t"), "\(plot)")
+    let nothing = try command("runs", "show", "--plot", "wal_time")
+    #expect(nothing.code == 2 && nothing.error.contains("wall_time"), "\(nothing.error)")
+    let idle = try command("runs", "show", "--sort", "name")
+    #expect(idle.code == 2 && idle.error.contains("--all or --metrics"), "\(idle.error)")
+    let chosen = try command("runs", "show", "--metrics", "wall_*").lines
     let summary = chosen.drop { !$0.hasPrefix("metric ") }
     #expect(summary.dropFirst().first?.hasPrefix("wall_time ") == true, "\(chosen)")
     #expect(!chosen.contains { $0.hasPrefix("user_time") })

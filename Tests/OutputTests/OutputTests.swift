@@ -685,7 +685,7 @@ final class Lines {
         minimum: name == "a" ? 2048 : 0, maximum: name == "a" ? 2048 : 0,
         medianAbsoluteDeviation: 0, medianLow: nil, medianHigh: nil)
     }
-    let text = RunReport.text(result)
+    let text = RunReport.text(result, digest: nil)
     for part in ["timeout in 1.500 s", "sleep 1", "sig 15", "1.000 s", "2K", "too long"] {
       #expect(text.contains(part), "\(part)")
     }
@@ -829,7 +829,7 @@ final class Lines {
         medianAbsoluteDeviation: 0, medianLow: nil, medianHigh: nil)
     }
     result.phases = [phase]
-    let lines = RunReport.text(result).split(separator: "\n").map(String.init)
+    let lines = RunReport.text(result, digest: nil).split(separator: "\n").map(String.init)
     func line(_ name: String) -> String? { lines.first { $0.hasPrefix(name + " ") } }
     #expect(try #require(line("disk.bytes")).hasSuffix("3M/s"))
     #expect(try #require(line("tree.rss")).hasSuffix("9M"))

@@ -147,27 +147,37 @@ package final class DigestSink: SampleSink {
       amounts.append(sum)
     }
     guard let window else { return }
+    let span = max(1, window)
+    // What is a value by itself keeps all its digits.
+    if feed.window == 0, span >= feed.leastWindow {
+      return add(amounts, over: span, to: &feed, at: frame.header.start)
+    }
     if feed.areas.isEmpty { feed.areas = amounts.map { _ in 0 } }
-    for place in amounts.indices { feed.areas[place] += amounts[place] * Double(max(1, window)) }
-    feed.window &+= max(1, window)
+    for place in amounts.indices { feed.areas[place] += amounts[place] * Double(span) }
+    feed.window &+= span
     guard feed.window >= feed.leastWindow else { return }
-    end(&feed, at: frame.header.start, isWhole: true)
+    let means = feed.areas.map { $0 / Double(feed.window) }
+    add(means, over: feed.window, to: &feed, at: frame.header.start)
+    (feed.areas, feed.window) = ([], 0)
   }
 
-  /// Makes a value of what was read since the last one; of too little time for a rate it counts in
-  /// the mean alone.
-  private func end(_ feed: inout Feed, at time: UInt64, isWhole: Bool) {
-    defer { (feed.areas, feed.window) = ([], 0) }
-    guard feed.window > 0 else { return }
-    let span = feed.window
-    guard
-      let value = feed.row.rules[feed.rule].expression.evaluate(
-        feed.areas.map { $0 / Double(span) })
-    else { return }
+  private func add(
+    _ amounts: [Double], over span: UInt64, to feed: inout Feed, at time: UInt64
+  ) {
+    guard let value = feed.row.rules[feed.rule].expression.evaluate(amounts) else { return }
     let amount = value * feed.factor
-    guard isWhole else { return feed.distribution.addToMean(amount, over: span) }
     feed.distribution.add(amount, over: span, at: time)
     feed.episodes?.add(amount, from: time > span ? time - span : 0, to: time)
+  }
+
+  /// What is left is of too little time for a rate: it counts in the mean alone.
+  private func end(_ feed: inout Feed) {
+    defer { (feed.areas, feed.window) = ([], 0) }
+    guard feed.window > 0,
+      let value = feed.row.rules[feed.rule].expression.evaluate(
+        feed.areas.map { $0 / Double(feed.window) })
+    else { return }
+    feed.distribution.addToMean(value * feed.factor, over: feed.window)
   }
 
   /// Processes are looked at by `ProcessSink`.
@@ -188,7 +198,7 @@ package final class DigestSink: SampleSink {
         continue
       }
       for var feed in own {
-        end(&feed, at: last, isWhole: false)
+        end(&feed)
         feed.episodes?.finish()
         let quantiles = feed.distribution.quantiles([0.5, 0.95])
         guard let mean = feed.distribution.mean, quantiles.count == 2 else {

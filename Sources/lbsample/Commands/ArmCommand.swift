@@ -85,7 +85,8 @@ struct ArmCommand: ParsableCommand {
     let recording = try record.map { path throws(LBError) in
       try BracketRecording(
         path: path, name: name, interval: configuration.interval,
-        host: HostFacts.read(sampling.roots), configuration: settings.measuring + collectors.entries,
+        host: HostFacts.read(sampling.roots),
+        configuration: settings.measuring + collectors.entries,
         logger: eventLog.logger)
     }
     let session = CollectorSession(
