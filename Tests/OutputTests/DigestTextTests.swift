@@ -147,10 +147,12 @@ import Testing
     attempt.bracketNanoseconds = 1_000_000_000
     attempt.wallNanoseconds = 1_000_000_000
     (attempt.userNanoseconds, attempt.systemNanoseconds) = (0, 0)
-    attempt.ledger.ticks.deadlines = 10
-    attempt.ledger.ticks.skipped = 5
-    attempt.ledger.ticks.onTime = 5
-    attempt.ledger.ring.dropped = 1
+    var thread = ThreadLedger(thread: 0, cpu: 0)
+    thread.ticks.deadlines = 10
+    thread.ticks.onTime = 5
+    thread.ticks.skipped = 5
+    thread.ring.dropped = 1
+    attempt.ledger.threads = [thread]
     attempt.overhead = Overhead()
     attempt.metrics = [
       "perf.running[cycles]": 0.1, "packets.dropped_socket[eth0]": 5, "packets.received[eth0]": 10,

@@ -43,8 +43,12 @@ package struct DigestDefinition: Sendable, Equatable {
     return more > less
   }
 
-  /// Whether any row is made of this metric.
+  /// Whether any row is made of this metric, or of what it was at least or at most.
   package func uses(_ metric: String) -> Bool {
+    names(metric) || names(metric + ".max") || names(metric + ".min")
+  }
+
+  private func names(_ metric: String) -> Bool {
     rows.contains { row in
       row.rules.contains { rule in
         rule.expression.names.contains { name in

@@ -66,11 +66,14 @@ struct Outputs {
 
 /// Attempts of a run.
 extension RunReader {
-  /// Every attempt by the row of its repetition, in order, with these parts.
+  /// Every attempt by the row of its repetition, in order, with these parts, and of its metrics
+  /// with those that `passes`.
   static func attempts(
-    _ db: Database, _ path: String, _ parts: Parts
+    _ db: Database, _ path: String, _ parts: Parts, _ passes: ((String) -> Bool)?
   ) throws -> Rows<[AttemptResult]> {
-    let metrics = try parts.contains(.metrics) ? Self.metrics(db) : Rows(none: "metric")
+    let metrics =
+      try parts.contains(.metrics)
+      ? Self.metrics(db, passes ?? { _ in true }) : Rows(none: "metric")
     let ledgers = try Rows<Ledger>(
       of: "ledger", db, "SELECT * FROM ledger NOT INDEXED ORDER BY thread", by: "attempt_id",
       into: Ledger()
@@ -114,16 +117,18 @@ extension RunReader {
     return attempts
   }
 
-  private static func metrics(_ db: Database) throws -> Rows<[String: Double]> {
-    // Each attempt has the same names: one text for all of them.
-    var names: [String: String] = [:]
+  private static func metrics(
+    _ db: Database, _ passes: (String) -> Bool
+  ) throws -> Rows<[String: Double]> {
+    // Each attempt has the same names: one text for all of them, or none where it does not pass.
+    var names: [String: String?] = [:]
     return try Rows<[String: Double]>(
       of: "metric", db, "SELECT attempt_id, name, value FROM metric NOT INDEXED",
       by: "attempt_id", into: [:]
     ) { metrics, row in
       let name: String = try row.value("name")
-      if names[name] == nil { names[name] = name }
-      metrics[names[name] ?? name] = try row.real("value")
+      if names[name] == nil { names[name] = .some(passes(name) ? name : nil) }
+      if let kept = names[name] ?? nil { metrics[kept] = try row.real("value") }
     }
   }
 

@@ -63,7 +63,7 @@ extension RunReader {
       result.unavailable = try StreamMeta.Unavailable.all(db)
       let wanted: Parts = result.kind == "sample" ? .all : parts
       if wanted.contains(.metrics) { try verify(["metric"], db) }
-      result.phases = try Self.phases(db, path, wanted)
+      result.phases = try Self.phases(db, path, wanted, passes)
       if result.endUnixNanoseconds == nil { result.addErrorsOfRepetitions() }
       result.promoteOnlySummary()
       if result.kind == "sample" {
@@ -87,9 +87,9 @@ extension RunReader {
   }
 
   private static func phases(
-    _ db: Database, _ path: String, _ parts: Parts
+    _ db: Database, _ path: String, _ parts: Parts, _ passes: ((String) -> Bool)?
   ) throws -> [PhaseResult] {
-    let attempts = try Self.attempts(db, path, parts)
+    let attempts = try Self.attempts(db, path, parts, passes)
     let summaries = try Self.summaries(db)
     let repetitions = try Rows<[RepetitionResult]>(
       of: "repetition", db, "SELECT * FROM repetition NOT INDEXED ORDER BY id", by: "phase_id",

@@ -5,13 +5,18 @@ package import SampleModel
 /// A run whose writer was killed has its attempts, and no summary of them until it is resumed.
 extension RunReader {
   /// The run's result, with the summaries that its writer did not come to write made of the
-  /// attempts. The file stays as it is.
-  package func summarised(_ parts: Parts = .all) throws(LBError) -> RunResult {
-    var result = try result(parts)
+  /// attempts. The file stays as it is. Of the attempts' metrics those that `passes`, if given,
+  /// unless a summary is made of all.
+  package func summarised(
+    _ parts: Parts = .all, metrics passes: ((String) -> Bool)? = nil
+  ) throws(LBError) -> RunResult {
+    var result = try result(parts, metrics: passes)
     guard result.kind == "run", result.phases.contains(where: { $0.lacksSummary(in: result) })
     else { return result }
     // A summary is of the values.
-    if !parts.contains(.metrics) { result = try self.result(parts.union(.metrics)) }
+    if !parts.contains(.metrics) || passes != nil {
+      result = try self.result(parts.union(.metrics))
+    }
     var units = try metricUnits()
     for entry in result.configuration where entry.key == WorkloadMetric.configurationKey {
       for metric in WorkloadMetric.named(in: entry.value) { units.add(metric.name, metric.unit) }

@@ -61,8 +61,7 @@ struct RunsShow: ParsableCommand {
     let definition = try options.settings().digest
     let reader = try options.open(runName)
     defer { reader.close() }
-    // The text has the phases' summaries of them.
-    var result = try reader.summarised(format == "text" ? [] : .all)
+    var (result, failure) = try read(reader, definition)
     if let plot { return try show(plot, of: result, reader) }
     // Before metrics are chosen: the digest is of all.
     let rows = format == "text" ? [] : DigestDocument.rows(result, definition)
@@ -84,20 +83,39 @@ struct RunsShow: ParsableCommand {
     }
     var text = RunReport.text(
       result, all: all || !metrics.isEmpty, name: runName,
-      digest: metrics.isEmpty ? definition : nil, sort: order)
+      digest: metrics.isEmpty && failure == nil ? definition : nil, sort: order)
     text += try missing(reader, result)
     // What cannot be read of the samples leaves the rest to be shown.
-    var failure: LBError?
     do throws(LBError) {
       text += try samples(reader, result, definition, order)
     } catch {
-      failure = error
+      failure = failure ?? error
     }
     if let journal { text += "\n" + Self.text(journal) }
     try Console.show(text)
     if showOutput { try writeOutputs(reader, result) }
     if let failure { throw failure }
     try options.checkWhole(reader)
+  }
+
+  /// The result, of a text with those metrics of the attempts alone that are shown: the phases have
+  /// summaries of all. Where the attempts' metrics cannot be read, without them, and why.
+  private func read(
+    _ reader: RunReader, _ definition: DigestDefinition
+  ) throws(LBError) -> (RunResult, failure: LBError?) {
+    guard format == "text" else { return (try reader.summarised(), nil) }
+    guard metrics.isEmpty else { return (try reader.summarised([]), nil) }
+    let plot = plot
+    do throws(LBError) {
+      let result = try reader.summarised(.metrics) { name in
+        plot.map { $0 == name || $0 == name + ".max" || $0 == name + ".min" }
+          ?? definition.uses(name)
+      }
+      return (result, nil)
+    } catch {
+      guard plot == nil else { throw error }
+      return (try reader.summarised([]), error)
+    }
   }
 
   private func order() throws(LBError) -> MetricOrder? {
@@ -131,7 +149,7 @@ struct RunsShow: ParsableCommand {
           .configuration,
           "--plot \(metric): a recording has no repetitions; lbsample export has its samples")
       }
-      let names = Set(result.phases.flatMap { RunSummary.names(in: $0) }).sorted()
+      let names = Set(result.phases.flatMap(\.metrics).map(\.metric)).sorted()
       throw LBError(
         .configuration,
         "--plot \(metric): no completed repetition of this run has this metric"
