@@ -1,8 +1,8 @@
 import Foundation
-import RunAnalysis
 import Testing
 
 @testable import Output
+@testable import RunAnalysis
 @testable import SampleModel
 
 @Suite struct RecordingDigestTests {

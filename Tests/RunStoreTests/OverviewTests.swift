@@ -132,5 +132,8 @@ import Testing
     let accounts = try attempts(.accounts)
     #expect(accounts.map(\.ledger) == all.map(\.ledger))
     #expect(accounts.map(\.overhead) == all.map(\.overhead))
+    let chosen = try reader.result(.metrics, metrics: { $0 == "a" }).phases
+      .flatMap(\.repetitions).flatMap(\.attempts)
+    #expect(chosen.map(\.metrics) == (1...3).map { ["a": Double($0)] })
   }
 }
