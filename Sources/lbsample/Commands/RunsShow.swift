@@ -63,7 +63,8 @@ struct RunsShow: ParsableCommand {
     defer { reader.close() }
     var (result, failure) = try read(reader, definition)
     if let plot { return try show(plot, of: result, reader) }
-    // Before metrics are chosen: the digest is of all.
+    // Before metrics are chosen: findings and the digest are of all.
+    let findings = RunFindings(result)
     let rows = format == "text" ? [] : DigestDocument.rows(result, definition)
     if !metrics.isEmpty {
       let summaries = result.phases.flatMap(\.metrics).map(\.metric)
@@ -76,13 +77,13 @@ struct RunsShow: ParsableCommand {
     if format != "text" {
       let digest = try RecordingReport(reader, result, definition)
       let shown = ShownRun(
-        result: result, digest: rows, recorded: digest, recording: try recording(reader, result),
-        journal: journal)
+        result, findings: findings, digest: rows, recorded: digest,
+        recording: try recording(reader, result), journal: journal)
       try Console.write(try ResultText.encode(shown, format))
       return try options.checkWhole(reader)
     }
     var text = RunReport.text(
-      result, all: all || !metrics.isEmpty, name: runName,
+      result, all: all || !metrics.isEmpty, name: runName, findings: findings,
       digest: metrics.isEmpty && failure == nil ? definition : nil, sort: order)
     text += try missing(reader, result)
     // What cannot be read of the samples leaves the rest to be shown.
@@ -289,31 +290,5 @@ extension RunsShow {
   private static func write(_ output: ArraySlice<UInt8>) throws(LBError) {
     let bytes = Console.outputIsTerminal ? Console.shown(output) : Array(output)
     try Console.write(bytes, to: STDOUT_FILENO, path: Console.outputName)
-  }
-}
-
-/// A stored run for programs: its result, and beside it its digest, what a recording has and the
-/// journal.
-private struct ShownRun: Encodable {
-  let result: RunResult
-  let digest: [DigestDocument.Row]
-  let recorded: RecordingReport?
-  let recording: RecordingSummary?
-  let journal: [JournalEntry]?
-
-  private enum Key: CodingKey { case digest, busy, recording, journal }
-
-  func encode(to encoder: any Encoder) throws {
-    try result.encode(to: encoder)
-    var container = encoder.container(keyedBy: Key.self)
-    if let recorded {
-      try container.encode(DigestDocument.rows(recorded.digest), forKey: .digest)
-      try container.encode(
-        DigestDocument.stretches(recorded.digest, processes: recorded.processes), forKey: .busy)
-    } else {
-      try container.encode(digest, forKey: .digest)
-    }
-    try container.encodeIfPresent(recording, forKey: .recording)
-    try container.encodeIfPresent(journal, forKey: .journal)
   }
 }
