@@ -59,7 +59,7 @@ import Testing
     let place = try #require(lines.firstIndex { $0.hasPrefix("finding  one-cpu (info): ") })
     #expect(lines[place].contains("990.0 ms") && lines[place].contains("99.00 %"))
     #expect(lines[place + 1].hasPrefix("next     lbsample run --tree workload"))
-    let row = try #require(lines.firstIndex { $0.hasPrefix("wall_time ") })
+    let row = try #require(lines.firstIndex { $0.hasPrefix("time ") })
     #expect(row < place)
     // Those of all metrics, where some were chosen.
     let chosen = RunFindings(run)
