@@ -1,23 +1,26 @@
-import SampleModel
+public import SampleModel
 import Sampler
 import Synchronization
 
 /// One acquisition of a collector, as its readers want it.
 public struct FrameSnapshot: Sendable {
   /// The collector.
-  public let collector: String
-  /// CLOCK_MONOTONIC in nanoseconds when it began.
-  public let start: UInt64
+  public let collector: CollectorName
+  /// When it began.
+  public let start: MonotonicInstant
   /// When it ended.
-  public let end: UInt64
+  public let end: MonotonicInstant
   /// The bracket that it belongs to, from 1.
   public let bracket: UInt32
-  /// Counters as they stand and gauges, in base units, by full name; what is absent is left out.
-  public let values: [String: Double]
+  /// Counters as they stand and gauges, in base units; what is absent is left out.
+  public let values: [MetricKey: Double]
+
+  /// The value of one metric; nil where it is absent or another collector's.
+  public subscript(_ key: MetricKey) -> Double? { values[key] }
 }
 
 /// Hands frames to subscribers.
-package final class FrameSink: SampleSink {
+package final class FrameSink: SampleSink, Sendable {
   private struct State {
     var names = FrameNames()
     var subscribers: [Subscription<FrameSnapshot>] = []
