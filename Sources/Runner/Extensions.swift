@@ -3,7 +3,7 @@ public import SampleModel
 
 /// A kind of phase of one's own: `kind = "NAME"` in a plan.
 public protocol PhaseHandler: Sendable {
-  /// The word behind `kind`, in the place of a kind of the same name.
+  /// The value of `kind` in a plan, in the place of a kind of the same name.
   var kind: String { get }
   /// Does what the phase is for, before the phases below it. What it throws fails the phase: an
   /// `LBSampleError` as it is, any other error as one of the category `workload`.
@@ -47,7 +47,7 @@ public protocol RepetitionGate: Sendable {
 /// As everywhere, nothing that has begun is repeated unless the workload is idempotent, and the
 /// plan's `max_attempts` bounds it.
 public protocol RetryPolicy: Sendable {
-  /// The time until the next attempt behind these, of which the last one failed or took too long;
+  /// The time until the next attempt after these, of which the last one failed or took too long;
   /// nil for no more.
   func pause(after attempts: [AttemptResult]) -> Duration?
 }

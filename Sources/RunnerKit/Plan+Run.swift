@@ -1,7 +1,6 @@
 import LinuxSystem
-public import Runner
 public import SampleModel
-public import SamplerKit
+import SamplerKit
 
 /// A plan that is run. What fails while it runs stands in the result's `errors`; `RunResult.get()`
 /// throws the first of them.
@@ -28,7 +27,7 @@ extension Plan {
     let outcome = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
         do throws(SystemError) {
-          // It ends by itself with the run: nobody has to join it, and nothing of it stays.
+          // It ends by itself with the run: no other thread has to join it.
           try SystemThread(name: "lb-run") {
             continuation.resume(returning: execution.outcome())
           }.detach()

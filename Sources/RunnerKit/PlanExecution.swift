@@ -17,7 +17,7 @@ struct PlanExecution: Sendable {
     self.options = options
   }
 
-  /// Nobody is told anything any more.
+  /// Ends the subscriptions.
   func end() {
     options.events?.finish()
     options.frames?.finish()

@@ -2,8 +2,8 @@ public import Runner
 public import SampleModel
 public import SamplerKit
 
-/// What a run is, beside its phases: what is sampled, where it is kept, what it may use, who is
-/// told of it.
+/// What a run is, beside its phases: what is sampled, where it is kept, what it may use, and
+/// who watches it.
 public struct RunOptions: Sendable {
   /// What workloads, servers and hooks have of an environment, before their own variables.
   public enum Environment: Sendable, Hashable {
@@ -30,7 +30,7 @@ public struct RunOptions: Sendable {
     public init() {}
   }
 
-  /// What is sampled: CPUs, interfaces and the workload's tree every 100 ms, unless said.
+  /// What is sampled: CPUs, interfaces and the workload's tree every 100 ms by default.
   public var sampling: Sampling
   /// A new result file; nil to keep the result in memory.
   public var file: String?

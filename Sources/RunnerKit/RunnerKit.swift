@@ -1,4 +1,4 @@
-// Phases, gates and what stops a run are Runner's, results SampleModel's: whoever imports the kit
-// gets them too, and can sample.
+// Phases, gates and what stops a run are Runner's, results SampleModel's. Importing the kit imports
+// them, and SamplerKit.
 @_exported public import Runner
 @_exported public import SamplerKit

@@ -73,17 +73,19 @@ package typealias LBError = LBSampleError
 
 /// The one error type: what failed, where, and what to do.
 ///
-/// Its category is what a program decides by, and a pattern of `catch`:
+/// Its category is what a program decides by, and a pattern of `catch` where no other error is
+/// thrown:
 ///
 /// ```swift
-/// do {
+/// do throws(LBSampleError) {
 ///   let result = try await Benchmark("sort", "big.txt").run()
-/// } catch ErrorCategory.configuration {
+/// } catch .configuration {
 ///   // what was asked for is not possible
-/// } catch let error as LBSampleError {
+/// } catch {
 ///   print(error.category, error.message)
 /// }
 /// ```
+/// Elsewhere it is `catch let error as LBSampleError where error.category == .configuration`.
 public struct LBSampleError: Error, Sendable, Hashable, Codable {
   /// What kind of failure it is.
   public var category: ErrorCategory
@@ -147,12 +149,7 @@ public struct LBSampleError: Error, Sendable, Hashable, Codable {
 }
 
 extension ErrorCategory {
-  /// Whether `error` is an `LBSampleError` of this category.
-  public static func ~= (category: ErrorCategory, error: any Error) -> Bool {
-    (error as? LBSampleError)?.category == category
-  }
-
-  /// Whether `error` is of this category: `catch .configuration` where the type is known.
+  /// Whether `error` is of this category: `catch .configuration` where the error's type is known.
   public static func ~= (category: ErrorCategory, error: LBSampleError) -> Bool {
     error.category == category
   }

@@ -30,12 +30,12 @@ package final class FrameSink: SampleSink, Sendable {
   // The drain feeds it; subscribers come from elsewhere.
   private let state = Mutex(State())
 
-  /// Nobody is told yet.
+  /// A sink without subscribers.
   package init() {}
 
   package var bytesWritten: UInt64 { 0 }
 
-  /// From now on these are told.
+  /// Gives these every frame from now on.
   package func add(_ receivers: [any FrameReceiver]) {
     state.withLock { $0.receivers += receivers }
   }
@@ -75,21 +75,21 @@ package final class FrameSink: SampleSink, Sendable {
     state.withLock { $0.names.add(layout) }
   }
 
-  /// Tells everybody.
+  /// Gives the frame to all.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     let isWatched = state.withLock { !$0.subscribers.isEmpty || !$0.receivers.isEmpty }
     guard header.outcome == .complete, isWatched else { return }
     var copy: [UInt64] = []
     copy.reserveCapacity(values.count)
     for index in values.indices { copy.append(values[index]) }
-    // Receivers are told outside of the lock: they may ask for more subscriptions.
-    let (told, receivers) = state.withLock {
+    // Receivers are called outside of the lock: they may ask for more subscriptions.
+    let (given, receivers) = state.withLock {
       state -> (FrameSnapshot?, [any FrameReceiver]) in
       guard let snapshot = state.names.snapshot(header, copy.span) else { return (nil, []) }
       for one in state.subscribers { one.offer(snapshot) }
       return (snapshot, state.receivers)
     }
-    guard let told else { return }
-    for one in receivers { one.receive(told) }
+    guard let given else { return }
+    for one in receivers { one.receive(given) }
   }
 }

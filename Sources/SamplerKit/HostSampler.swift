@@ -1,5 +1,5 @@
 import LinuxSystem
-// Results are SampleModel's values: whoever imports the kit gets them too.
+// Results are SampleModel's values: importing the kit imports them.
 @_exported public import SampleModel
 import Sampler
 import Synchronization

@@ -51,7 +51,7 @@ extension HostSampler {
     deinit {
       guard let sampler else { return }
       do throws(LBSampleError) { _ = try sampler.end() } catch {
-        // Nobody asked for the measurement: the next bracket says what is wrong.
+        // No caller waits for the measurement: the next bracket throws what is wrong.
       }
     }
   }

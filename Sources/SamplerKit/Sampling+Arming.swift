@@ -38,6 +38,13 @@ extension Sampling {
       case .nodes: .nodes
       }
     let measured = workload.map { CPUSet($0) }
+    if case .cpus(let cpus) = placement {
+      for cpu in cpus where !allowed.contains(cpu) {
+        throw LBError(
+          .configuration,
+          "placement: CPU \(cpu) is not allowed to this process; name one of \(allowed)")
+      }
+    }
     let cpus = try place.resolve(roots: mounts, allowed: allowed, workload: measured)
     guard !cpus.isEmpty else {
       throw LBError(.configuration, "placement: it names no CPU; use .automatic")

@@ -2,13 +2,13 @@ import Synchronization
 
 /// A bounded sequence of events or frames for one subscriber.
 ///
-/// Whoever feeds it never waits: what does not fit is lost, and counted.
+/// Its producer never waits: an element that does not fit is lost, and counted.
 public final class Subscription<Element: Sendable>: AsyncSequence, Sendable {
   private let stream: AsyncStream<Element>
   private let continuation: AsyncStream<Element>.Continuation
   private let dropped = Atomic<UInt64>(0)
 
-  /// A sequence that holds up to `capacity` elements that nobody has taken yet.
+  /// A sequence that holds up to `capacity` elements that are not yet taken.
   public init(capacity: Int) {
     (stream, continuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingOldest(capacity))
   }
@@ -29,7 +29,7 @@ public final class Subscription<Element: Sendable>: AsyncSequence, Sendable {
     }
   }
 
-  /// An iterator over what nobody has taken yet. Two iterators share the elements.
+  /// An iterator over the elements that are not yet taken. Two iterators share the elements.
   public func makeAsyncIterator() -> Iterator { Iterator(base: stream.makeAsyncIterator()) }
 
   /// Hands one over, or counts it as lost.

@@ -125,7 +125,8 @@ import Testing
     }
     let result = try plan.run(RunOptions(sampling: Sampling(.tree)))
     #expect(result.status == .completed && result.phases.map(\.name) == ["mix"])
-    #expect(result.phases[0].repetitions[0].attempts[0][.tree.processes["noise"]] == 1)
+    let noise = result.phases[0].repetitions[0].attempts[0][.tree.processes["noise"]]
+    #expect(noise ?? 0 > 0)
   }
 
   @Test func aPlanIsRunAndWatched() async throws {

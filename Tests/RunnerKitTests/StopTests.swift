@@ -25,11 +25,13 @@ import Testing
   /// A task that was cancelled before starts no workload.
   @Test func aTaskThatIsCancelledAlreadyExecutesNothing() async throws {
     let task = Task {
-      withUnsafeCurrentTask { unsafe $0?.cancel() }
+      unsafe withUnsafeCurrentTask { unsafe $0?.cancel() }
       return try await Benchmark("sleep", "600").run(RunOptions(sampling: Sampling(.entropy)))
     }
     let result = try await task.value
-    #expect(result.status == .interrupted && result.phases.allSatisfy { $0.repetitions.isEmpty })
+    #expect(result.status == .interrupted && result.errors.first?.category == .stopRequested)
+    let attempts = result.phases.flatMap(\.repetitions).flatMap(\.attempts)
+    #expect(!attempts.contains { $0.status == .completed })
   }
 
   /// Nobody signalled anything: the program stopped it.

@@ -26,18 +26,18 @@ package struct RunSampling {
   }
 }
 
-/// Who is told what of a run while it is under way.
+/// Who watches a run while it is under way.
 package struct RunObservers {
   package var logger: Logger
-  /// Told every event.
+  /// Receives every event.
   package var journal: @Sendable (JournalEntry) -> Void = { _ in }
-  /// Told what is happening, for a progress line.
+  /// Receives what is happening, for a progress line.
   package var progress: (RunProgress) -> Void = { _ in }
   /// Called once everything is armed, before anything is started: what it throws ends the run as a
   /// failed arming does.
   package var armed: (StreamMeta?) throws(LBError) -> Void = { _ throws(LBError) in }
 
-  /// Nobody but `logger`.
+  /// No observer but `logger`.
   package init(logger: Logger) { self.logger = logger }
 }
 

@@ -11,7 +11,7 @@ import SampleModel
 /// ```
 /// It is a plan of one phase, called `main`, or a phase of a `Plan`.
 public struct Benchmark: PlanPhase, MeasurementSettings, Hashable {
-  /// What was said so far.
+  /// The settings so far.
   public var settings: PhaseSettings
   /// Whether it was named: else it is called after its command, or `main` where it is alone.
   private let isNamed: Bool
@@ -49,7 +49,7 @@ public struct Benchmark: PlanPhase, MeasurementSettings, Hashable {
 
 /// A benchmark tool whose report lbsample knows: its numbers become metrics.
 public struct Tool: PlanPhase, MeasurementSettings, Hashable {
-  /// What was said so far.
+  /// The settings so far.
   public var settings: PhaseSettings
 
   /// Which tools there are.
@@ -72,7 +72,7 @@ public struct Tool: PlanPhase, MeasurementSettings, Hashable {
 
 /// A process beside what is measured: a load within `Together`.
 public struct Load: ProcessSettings, Hashable {
-  /// What was said so far.
+  /// The settings so far.
   public var settings = PhaseSettings()
 
   /// A command with its arguments. `name` is that of its metrics; one of its command's otherwise.
@@ -84,7 +84,7 @@ public struct Load: ProcessSettings, Hashable {
 
 /// A command that is measured while loads run beside it; they end with it.
 public struct Together: PlanPhase, Hashable {
-  /// What was said so far.
+  /// The settings so far.
   public var settings: PhaseSettings
 
   /// Whose failure fails the repetition.

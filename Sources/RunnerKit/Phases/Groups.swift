@@ -8,7 +8,7 @@ import SampleModel
 /// Matrix(["threads": [1, 2, 4]], order: .interleaved) { Benchmark("./work", "{threads}") }
 /// ```
 public struct Matrix: PlanPhase, Hashable {
-  /// What was said so far.
+  /// The settings so far.
   public var settings: PhaseSettings
 
   /// The parameters with their values; the first one varies slowest. `order` is that of the
@@ -27,7 +27,7 @@ public struct Matrix: PlanPhase, Hashable {
 
 /// Its phases where a condition holds: `host.cpus >= 4 and available.perf`, `load.wall_time < 2s`.
 public struct When: PlanPhase, Hashable {
-  /// What was said so far.
+  /// The settings so far.
   public var settings: PhaseSettings
 
   /// Phases under a condition, as docs/reference/plans.md has it.
@@ -39,10 +39,10 @@ public struct When: PlanPhase, Hashable {
   }
 }
 
-/// A process that lives beside the phases behind it, such as a server. It ends with the list of
+/// A process that lives beside the phases that follow it, such as a server. It ends with the list of
 /// phases that it stands in.
 public struct Background: PlanPhase, ProcessSettings, Hashable {
-  /// What was said so far.
+  /// The settings so far.
   public var settings: PhaseSettings
 
   /// When it can be used.
@@ -70,10 +70,10 @@ public struct Background: PlanPhase, ProcessSettings, Hashable {
 
 /// Waits until somebody answers `lbsample approve RUN`; a run that is refused ends.
 public struct Approval: PlanPhase, Hashable {
-  /// What was said so far.
+  /// The settings so far.
   public var settings: PhaseSettings
 
-  /// A question, and how long its answer is waited for: 10 minutes unless said.
+  /// A question, and how long its answer is waited for: the default is 10 minutes.
   public init(_ name: String, message: String, within limit: Duration? = nil) {
     settings = PhaseSettings("approve", name)
     settings["message"] = .text(message)
@@ -83,7 +83,7 @@ public struct Approval: PlanPhase, Hashable {
 
 /// A phase of a kind of the program's own, which a `PhaseHandler` of the options does.
 public struct CustomPhase: PlanPhase, Hashable {
-  /// What was said so far.
+  /// The settings so far.
   public var settings: PhaseSettings
 
   /// A phase of `kind`, whose handler gets `settings`, before the phases within it.

@@ -43,7 +43,7 @@ public enum MissingMetric: String, Sendable, Hashable {
 extension MeasurementSettings {
   // MARK: How often
 
-  /// Counted repetitions, from 1 to 1,000,000; 1 unless said.
+  /// Counted repetitions, from 1 to 1,000,000; the default is 1.
   public func repetitions(_ count: Int) -> Self { setting("repetitions", .integer(count)) }
 
   /// Repetitions before them that do not count.
@@ -144,7 +144,7 @@ extension MeasurementSettings {
     metric("\(name)[\(unit)]=\(path)", key: "metrics_json")
   }
 
-  /// What an output without one of its metrics means; the repetition fails unless said.
+  /// What an output without one of its metrics means; by default the repetition fails.
   public func missingMetrics(_ meaning: MissingMetric) -> Self {
     setting("metric_missing", .text(meaning.rawValue))
   }

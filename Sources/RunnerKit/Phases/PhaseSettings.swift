@@ -6,10 +6,10 @@ import SampleModel
 public struct PhaseSettings: Sendable, Hashable {
   package var values: [String: PlanValue] = [:]
 
-  /// Nothing said: everything has its default.
+  /// No settings: each has its default.
   public init() {}
 
-  /// The value of a key as a plan file has it; nil where nothing is said.
+  /// The value of a key as a plan file has it; nil where it is not set.
   public subscript(_ key: String) -> PlanValue? {
     get { values[key] }
     set { values[key] = newValue }
@@ -46,7 +46,7 @@ extension PlanValue {
 /// Each modifier gives a copy. What is wrong with a value is an error of `run`, which names all
 /// mistakes at once.
 public protocol ProcessSettings: Sendable {
-  /// What was said so far.
+  /// The settings so far.
   var settings: PhaseSettings { get set }
 }
 
@@ -101,6 +101,6 @@ extension ProcessSettings {
     }
   }
 
-  /// The time between SIGTERM and SIGKILL where it has to end; 5 s in programs unless said.
+  /// The time between SIGTERM and SIGKILL where it has to end; the default of programs is 5 s.
   public func grace(_ time: Duration) -> Self { setting("grace", .time(time)) }
 }

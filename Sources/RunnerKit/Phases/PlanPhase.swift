@@ -1,4 +1,4 @@
-public import Runner
+import Runner
 
 /// One phase of a plan: what `Plan` and the groups are built of.
 public protocol PlanPhase: Sendable {
@@ -39,7 +39,7 @@ public enum PlanBuilder {
   public static func buildExpression(_ phase: any PlanPhase) -> [any PlanPhase] { [phase] }
   /// Phases that were made elsewhere.
   public static func buildExpression(_ phases: [any PlanPhase]) -> [any PlanPhase] { phases }
-  /// Phases one behind the other.
+  /// Phases one after the other.
   public static func buildBlock(_ parts: [any PlanPhase]...) -> [any PlanPhase] {
     parts.flatMap { $0 }
   }
