@@ -61,6 +61,8 @@ import Testing
     ]
     return Set(
       lines.dropFirst().compactMap { line in
+        // `@resultBuilder enum PlanBuilder`.
+        let line = line.hasPrefix("@") ? line.drop { $0 != " " }.dropFirst() : line
         guard let kind = kinds.first(where: line.hasPrefix) else { return nil }
         return String(line.dropFirst(kind.count).prefix { $0.isLetter || $0.isNumber })
       })
