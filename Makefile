@@ -159,12 +159,16 @@ coverage:
 # The package that shows how the libraries are used.
 examples: setup
 	swift build --package-path Examples/suite
+	Examples/suite/.build/debug/measure
 	Examples/suite/.build/debug/suite 2
 
-# What of the documents is made from the command's own words: the man page, and the tables of the collectors.
+# What of the documents is made from the command's own words: the man page, and the tables of the collectors; and
+# the lists of the libraries' public declarations.
 docs: build
 	Scripts/manual $(BINARY) Documentation/lbsample.1
 	Scripts/reference $(BINARY) docs/reference/collectors.md
+	swift build $(TRAITS) --target RunnerKit
+	Scripts/interface .build/debug
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests Fuzz Benchmarks Examples

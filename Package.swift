@@ -42,7 +42,12 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
     ]
   ),
   ("Output", ["SampleModel", "RunAnalysis"]),
-  ("SamplerKit", ["SampleModel", "Sampler", "Collectors", "LinuxSystem"]),
+  (
+    "SamplerKit",
+    [
+      "SampleModel", "Sampler", "Collectors", "LinuxSystem", "PerfEvents", "PacketStatistics",
+    ]
+  ),
   (
     "RunnerKit",
     [

@@ -2,11 +2,15 @@
 
 import PackageDescription
 
-/// A benchmark suite of one's own on lbsample's library.
+/// What programs do with lbsample's libraries: `make examples` builds and runs both.
 let package = Package(
   name: "suite",
   dependencies: [.package(name: "lbsample", path: "../..")],
   targets: [
     .executableTarget(
-      name: "suite", dependencies: [.product(name: "RunnerKit", package: "lbsample")])
-  ])
+      name: "measure", dependencies: [.product(name: "SamplerKit", package: "lbsample")]),
+    .executableTarget(
+      name: "suite", dependencies: [.product(name: "RunnerKit", package: "lbsample")]),
+  ],
+  swiftLanguageModes: [.v6]
+)

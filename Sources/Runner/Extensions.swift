@@ -3,10 +3,11 @@ public import SampleModel
 
 /// A kind of phase of one's own: `kind = "NAME"` in a plan.
 public protocol PhaseHandler: Sendable {
-  /// The word behind `kind`, in the place of a kind of the same name.
+  /// The value of `kind` in a plan, in the place of a kind of the same name.
   var kind: String { get }
-  /// Does what the phase is for, before the phases below it. What it throws fails the phase.
-  func run(_ phase: HandledPhase) throws(LBError)
+  /// Does what the phase is for, before the phases below it. What it throws fails the phase: an
+  /// `LBSampleError` as it is, any other error as one of the category `workload`.
+  func run(_ phase: HandledPhase) throws
 }
 
 /// A phase as its handler sees it.
@@ -46,9 +47,9 @@ public protocol RepetitionGate: Sendable {
 /// As everywhere, nothing that has begun is repeated unless the workload is idempotent, and the
 /// plan's `max_attempts` bounds it.
 public protocol RetryPolicy: Sendable {
-  /// Nanoseconds until the next attempt behind these, of which the last one failed or took too
-  /// long; nil for no more.
-  func pause(after attempts: [AttemptResult]) -> UInt64?
+  /// The time until the next attempt after these, of which the last one failed or took too long;
+  /// nil for no more.
+  func pause(after attempts: [AttemptResult]) -> Duration?
 }
 
 /// A handler as the planner knows kinds.
@@ -82,8 +83,12 @@ private struct HandlerAction: PhaseAction {
 
   func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
     let stop = place.context.services.stop
-    try handler.run(
-      HandledPhase(name: name, settings: settings, result: place.result) { stop.raised != nil })
+    let phase = HandledPhase(name: name, settings: settings, result: place.result) {
+      stop.raised != nil
+    }
+    do { try handler.run(phase) } catch {
+      throw error as? LBError ?? LBError(.workload, "\(name): \(error)")
+    }
     return .proceed(nil)
   }
 }

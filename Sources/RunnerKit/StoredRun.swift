@@ -7,8 +7,10 @@ public import SamplerKit
 ///
 /// ```swift
 /// let run = try StoredRun(at: "suite.lbsample")
-/// for row in run.result.summary() { print(row.metric, row.median, row.unit) }
-/// try run.forEachFrame { print($0.start, $0.values["cpu.user[all]"] ?? 0) }
+/// for row in run.result.summary() { print(row.key, row.median, row.unit) }
+/// for frame in try run.frames(of: run.result.phases[0].repetitions[0].attempts[0]) {
+///   print(frame.start.nanoseconds, frame[.cpu.user.all] ?? 0)
+/// }
 /// ```
 /// Its samples stay in the file until they are asked for; what is read of it is held against its
 /// checksums then.
@@ -25,7 +27,7 @@ public final class StoredRun {
   /// Opens a result file, also one that is being recorded or that a killed run left. Throws
   /// `configuration` where it is none, `resultPersistence` where it is damaged: no number is given
   /// that does not fit the file's checksums.
-  public init(at path: String) throws(LBError) {
+  public init(at path: String) throws(LBSampleError) {
     reader = try RunReader(path: path)
     result = try reader.summarised()
     damage = try reader.damageOfTail()
@@ -35,10 +37,36 @@ public final class StoredRun {
 
   deinit { reader.close() }
 
-  /// Calls `body` with each frame in order of time, as it was sampled: of one attempt, or of all.
-  /// Throws `resultPersistence` at a chunk that is damaged; what came before it was given.
+  /// The frames of one attempt in order of time, as they were sampled; all of the run's without
+  /// one. They are in memory at once: `forEachFrame` gives one at a time. Throws
+  /// `resultPersistence` at a chunk that is damaged.
+  public func frames(of attempt: AttemptResult? = nil) throws(LBSampleError) -> [FrameSnapshot] {
+    var frames: [FrameSnapshot] = []
+    try play(attempt) { frames.append($0) }
+    return frames
+  }
+
+  /// Calls `body` with each frame in order of time: of one attempt, or of all. What `body` throws
+  /// ends it and is thrown again. Throws an `LBSampleError` of the category `resultPersistence` at
+  /// a chunk that is damaged; what came before it was given.
   public func forEachFrame(
-    of attempt: AttemptResult? = nil, _ body: (FrameSnapshot) -> Void
+    of attempt: AttemptResult? = nil, _ body: (FrameSnapshot) throws -> Void
+  ) throws {
+    var thrown: (any Error)?
+    do throws(LBError) {
+      try play(attempt) { frame throws(LBError) in
+        do { try body(frame) } catch {
+          thrown = error
+          throw LBError(.internal, "the reader of frames has ended")
+        }
+      }
+    } catch {
+      throw thrown ?? error
+    }
+  }
+
+  private func play(
+    _ attempt: AttemptResult?, _ body: (FrameSnapshot) throws(LBError) -> Void
   ) throws(LBError) {
     var selection = RunReplay.Selection()
     if let attempt { selection.brackets = Set([attempt.bracket].compactMap { $0 }) }
@@ -49,7 +77,7 @@ public final class StoredRun {
   }
 
   /// What the workload of an attempt wrote, as far as it was kept.
-  public func output(of attempt: AttemptResult) throws(LBError) -> [UInt8] {
+  public func output(of attempt: AttemptResult) throws(LBSampleError) -> [UInt8] {
     guard let bracket = attempt.bracket else { return [] }
     return try reader.output(bracket: bracket)
   }

@@ -1,15 +1,26 @@
-/// What kind of failure an `LBError` is; decides the exit code.
+/// What kind of failure an `LBSampleError` is; decides the exit code of the command.
 public enum ErrorCategory: String, Sendable, Codable, CaseIterable {
+  /// What was asked for is not possible as it stands; nothing was started.
   case configuration
+  /// A required collector cannot be had on this host.
   case collectorUnavailable
+  /// Sampling failed.
   case metricCollection
+  /// The workload, a server or a hook failed.
   case workload
+  /// A number could not be read from the workload's output.
   case outputParse
+  /// The result file could not be written or read.
   case resultPersistence
+  /// Another host failed.
   case remoteExecution
+  /// A gate, or who was asked, ended the run.
   case gate
+  /// The run has used what it may use.
   case quota
+  /// A signal or a program stopped the run.
   case stopRequested
+  /// A fault of lbsample itself, or of the system below it.
   case `internal`
 
   /// The command's exit code when an error of this category comes first.
@@ -57,8 +68,25 @@ public struct ErrorContext: Sendable, Hashable, Codable {
   }
 }
 
+/// The name of the error type within the package.
+package typealias LBError = LBSampleError
+
 /// The one error type: what failed, where, and what to do.
-public struct LBError: Error, Sendable, Hashable, Codable {
+///
+/// Its category is what a program decides by, and a pattern of `catch` where no other error is
+/// thrown:
+///
+/// ```swift
+/// do throws(LBSampleError) {
+///   let result = try await Benchmark("sort", "big.txt").run()
+/// } catch .configuration {
+///   // what was asked for is not possible
+/// } catch {
+///   print(error.category, error.message)
+/// }
+/// ```
+/// Elsewhere it is `catch let error as LBSampleError where error.category == .configuration`.
+public struct LBSampleError: Error, Sendable, Hashable, Codable {
   /// What kind of failure it is.
   public var category: ErrorCategory
   /// What, where, and what to do about it: one line, or as many as there are problems (`listing`).
@@ -117,6 +145,13 @@ public struct LBError: Error, Sendable, Hashable, Codable {
   public var exitCode: Int32 {
     if category == .stopRequested, let signal = context.signal { return 128 + signal }
     return category.exitCode
+  }
+}
+
+extension ErrorCategory {
+  /// Whether `error` is of this category: `catch .configuration` where the error's type is known.
+  public static func ~= (category: ErrorCategory, error: LBSampleError) -> Bool {
+    error.category == category
   }
 }
 

@@ -1,23 +1,26 @@
-import SampleModel
+public import SampleModel
 import Sampler
 import Synchronization
 
 /// One acquisition of a collector, as its readers want it.
 public struct FrameSnapshot: Sendable {
   /// The collector.
-  public let collector: String
-  /// CLOCK_MONOTONIC in nanoseconds when it began.
-  public let start: UInt64
+  public let collector: CollectorName
+  /// When it began.
+  public let start: MonotonicInstant
   /// When it ended.
-  public let end: UInt64
+  public let end: MonotonicInstant
   /// The bracket that it belongs to, from 1.
   public let bracket: UInt32
-  /// Counters as they stand and gauges, in base units, by full name; what is absent is left out.
-  public let values: [String: Double]
+  /// Counters as they stand and gauges, in base units; what is absent is left out.
+  public let values: [MetricKey: Double]
+
+  /// The value of one metric; nil where it is absent or another collector's.
+  public subscript(_ key: MetricKey) -> Double? { values[key] }
 }
 
 /// Hands frames to subscribers.
-package final class FrameSink: SampleSink {
+package final class FrameSink: SampleSink, Sendable {
   private struct State {
     var names = FrameNames()
     var subscribers: [Subscription<FrameSnapshot>] = []
@@ -27,12 +30,12 @@ package final class FrameSink: SampleSink {
   // The drain feeds it; subscribers come from elsewhere.
   private let state = Mutex(State())
 
-  /// Nobody is told yet.
+  /// A sink without subscribers.
   package init() {}
 
   package var bytesWritten: UInt64 { 0 }
 
-  /// From now on these are told.
+  /// Gives these every frame from now on.
   package func add(_ receivers: [any FrameReceiver]) {
     state.withLock { $0.receivers += receivers }
   }
@@ -72,21 +75,21 @@ package final class FrameSink: SampleSink {
     state.withLock { $0.names.add(layout) }
   }
 
-  /// Tells everybody.
+  /// Gives the frame to all.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     let isWatched = state.withLock { !$0.subscribers.isEmpty || !$0.receivers.isEmpty }
     guard header.outcome == .complete, isWatched else { return }
     var copy: [UInt64] = []
     copy.reserveCapacity(values.count)
     for index in values.indices { copy.append(values[index]) }
-    // Receivers are told outside of the lock: they may ask for more subscriptions.
-    let (told, receivers) = state.withLock {
+    // Receivers are called outside of the lock: they may ask for more subscriptions.
+    let (given, receivers) = state.withLock {
       state -> (FrameSnapshot?, [any FrameReceiver]) in
       guard let snapshot = state.names.snapshot(header, copy.span) else { return (nil, []) }
       for one in state.subscribers { one.offer(snapshot) }
       return (snapshot, state.receivers)
     }
-    guard let told else { return }
-    for one in receivers { one.receive(told) }
+    guard let given else { return }
+    for one in receivers { one.receive(given) }
   }
 }

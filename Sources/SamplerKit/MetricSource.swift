@@ -8,7 +8,7 @@ package import Sampler
 /// struct QueueDepth: MetricSource {
 ///   let name = "queue"
 ///   let metrics = [MetricDescription("depth", .count, .gauge, meaning: "jobs that wait")]
-///   func open() throws -> any MetricReader { Reader() }
+///   func open() throws -> sending any MetricReader { Reader() }
 ///   final class Reader: MetricReader {
 ///     func read(into values: inout MutableSpan<UInt64>) -> Bool {
 ///       values[0] = UInt64(jobs.count.load(ordering: .relaxed))
@@ -24,10 +24,11 @@ public protocol MetricSource: Sendable {
   var metrics: [MetricDescription] { get }
   /// Opens and allocates everything that reading needs. What it throws makes the source
   /// unavailable.
-  func open() throws -> any MetricReader
+  func open() throws -> sending any MetricReader
 }
 
-/// What a source opened.
+/// What a source opened: used by one thread at a time, the sampling thread as a rule. It need not be
+/// `Sendable`, since `open` gives it away.
 public protocol MetricReader: AnyObject {
   /// Writes one raw value a metric; false for a gap. On the sampling thread: it allocates nothing,
   /// locks nothing and waits for nothing.
@@ -41,8 +42,9 @@ extension MetricReader {
   public func close() {}
 }
 
-/// Told every frame as it is drained: on the drain's thread, or on that which opens or closes a
-/// bracket. Whoever is slow here is lost frames; it must not call the sampler.
+/// Receives every frame as it is drained: on the drain's thread, or on that which opens or closes a
+/// bracket. While it works no ring is emptied, so that a slow one loses frames; it must not call the
+/// sampler.
 public protocol FrameReceiver: AnyObject, Sendable {
   /// One acquisition of one collector.
   func receive(_ frame: FrameSnapshot)
@@ -83,7 +85,7 @@ package struct SourceCollector: Collector {
     // Sendable: as the base class says.
     private let reader: any MetricReader
 
-    init(_ reader: any MetricReader, _ columns: [Column]) {
+    init(_ reader: sending any MetricReader, _ columns: [Column]) {
       self.reader = reader
       super.init(columns: columns)
     }
@@ -93,33 +95,5 @@ package struct SourceCollector: Collector {
     }
 
     override func disarm() { reader.close() }
-  }
-
-  /// The collectors called `names`, and those of `sources` behind them.
-  package static func requests(
-    _ names: [String], in registry: CollectorRegistry, _ sources: [any MetricSource]
-  ) throws(LBError) -> [CollectorRequest] {
-    let known = registry.collectors.map(\.description.name)
-    var requests: [CollectorRequest] = []
-    for name in names {
-      guard let collector = registry[name] else {
-        throw LBError(
-          .configuration,
-          "unknown collector \(name)\(Nearest.hint(Nearest.word(to: name, in: known))): there are "
-            + known.joined(separator: ", "))
-      }
-      requests.append(CollectorRequest(collector))
-    }
-    for source in sources {
-      let isTaken =
-        known.contains(source.name) || sources.count { $0.name == source.name } > 1
-      guard !isTaken, !source.name.isEmpty, !source.metrics.isEmpty else {
-        throw LBError(
-          .configuration,
-          "source \"\(source.name)\": it needs metrics, and a name that no other collector has")
-      }
-      requests.append(CollectorRequest(SourceCollector(source)))
-    }
-    return requests
   }
 }

@@ -15,18 +15,22 @@ struct FrameNames {
   mutating func snapshot(_ header: FrameHeader, _ values: Span<UInt64>) -> FrameSnapshot? {
     guard header.outcome == .complete, let layout = layouts[header.stream] else { return nil }
     return FrameSnapshot(
-      collector: layout.collector, start: header.start, end: header.end, bracket: header.bracket,
-      values: derivation.derive(header, values).named(layout))
+      collector: CollectorName(layout.collector),
+      start: MonotonicInstant(nanoseconds: header.start),
+      end: MonotonicInstant(nanoseconds: header.end), bracket: header.bracket,
+      values: derivation.derive(header, values).keyed(layout))
   }
 }
 
 /// Gives each frame as it comes, to one reader on the same thread.
 package final class SnapshotSink: SampleSink {
   private var names = FrameNames()
-  private let receive: (FrameSnapshot) -> Void
+  private let receive: (FrameSnapshot) throws(LBError) -> Void
 
-  /// A sink that calls `receive`.
-  package init(_ receive: @escaping (FrameSnapshot) -> Void) { self.receive = receive }
+  /// A sink that calls `receive`; what that throws ends what feeds the sink.
+  package init(_ receive: @escaping (FrameSnapshot) throws(LBError) -> Void) {
+    self.receive = receive
+  }
 
   package var bytesWritten: UInt64 { 0 }
 
@@ -43,6 +47,6 @@ package final class SnapshotSink: SampleSink {
 
   /// Gives the frame.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
-    if let snapshot = names.snapshot(header, values) { receive(snapshot) }
+    if let snapshot = names.snapshot(header, values) { try receive(snapshot) }
   }
 }

@@ -13,8 +13,8 @@ import Testing
       MetricDescription("left", .count, .gauge, meaning: "tickets that are left"),
     ]
 
-    func open() throws -> any MetricReader {
-      guard isThere else { throw LBError(.configuration, "the office is closed") }
+    func open() throws -> sending any MetricReader {
+      guard isThere else { throw LBSampleError(.configuration, "the office is closed") }
       return Reader()
     }
 
@@ -32,27 +32,24 @@ import Testing
   private final class Receiver: FrameReceiver {
     let seen = Mutex<(frames: Int, isFinished: Bool)>((0, false))
     func receive(_ frame: FrameSnapshot) {
-      if frame.values["office.left"] != nil { seen.withLock { $0.frames += 1 } }
+      if frame["office.left"] != nil { seen.withLock { $0.frames += 1 } }
     }
     func finish() { seen.withLock { $0.isFinished = true } }
   }
 
   @Test func aSourceOfOnesOwnIsSampledBesideTheHost() throws {
     let receiver = Receiver()
-    var configuration = HostSampler.Configuration(
-      collectors: ["cpu"], interval: .milliseconds(10))
-    configuration.sources = [Ticket(name: "office", isThere: true)]
-    configuration.receivers = [receiver]
-    let sampler = HostSampler(configuration)
-    try sampler.arm()
-    try sampler.start()
-    let measurement = try sampler.stop()
+    var sampling = Sampling(.cpu, interval: .milliseconds(10))
+    sampling.sources = [Ticket(name: "office", isThere: true)]
+    sampling.receivers = [receiver]
+    let sampler = try HostSampler(sampling)
+    let measurement = try sampler.measure {}.measurement
     sampler.disarm()
-    let sold = try #require(measurement.metrics["office.sold"])
-    #expect(sold > 0 && measurement.metrics["office.left.min"] == 1000 - sold - 10)
-    let left = try #require(measurement.metrics["office.left"])
+    let sold = try #require(measurement["office.sold"])
+    #expect(sold > 0 && measurement["office.left.min"] == 1000 - sold - 10)
+    let left = try #require(measurement["office.left"])
     #expect(left > 1000 - sold - 10 && left < 990, "a gauge is its mean")
-    #expect(measurement.metrics["cpu.user[all]"] != nil && measurement.ledger.isExact)
+    #expect(measurement[.cpu.user.all] != nil && measurement.ledger.isExact)
     let seen = receiver.seen.withLock { $0 }
     #expect(seen.frames >= 2 && seen.isFinished)
   }
@@ -62,20 +59,25 @@ import Testing
       (Ticket(name: "office", isThere: false), ErrorCategory.collectorUnavailable),
       (Ticket(name: "cpu", isThere: true), .configuration),
     ] {
-      var configuration = HostSampler.Configuration(collectors: [])
-      configuration.sources = [source]
-      let error = #expect(throws: LBError.self) { try HostSampler(configuration).arm() }
+      var sampling = Sampling()
+      sampling.sources = [source]
+      let error = #expect(throws: LBSampleError.self) { try HostSampler(sampling) }
       #expect(error?.category == category && error?.message.contains(source.name) == true)
     }
+  }
+
+  private struct Rudeness: Error, CustomStringConvertible {
+    var description: String { "it greets nobody" }
   }
 
   private final class Greeter: PhaseHandler {
     let kind = "greet"
     let said = Mutex<[String]>([])
-    func run(_ phase: HandledPhase) throws(LBError) {
+    func run(_ phase: HandledPhase) throws {
       guard case .text(let whom)? = phase.settings["whom"], !phase.isStopped else {
-        throw LBError(.configuration, "\(phase.name) greets nobody")
+        throw Rudeness()
       }
+      if whom == "nobody" { throw LBSampleError(.gate, "nobody is there") }
       said.withLock { $0.append("\(phase.name): \(whom) \(phase.result.phases.count)") }
     }
   }
@@ -83,23 +85,25 @@ import Testing
   @Test func aKindOfOnesOwnIsExecutedInItsPlace() throws {
     let greeter = Greeter()
     func run(_ settings: [String: PlanValue]) throws -> RunResult {
-      let inner = PhasePlan(name: "work", ["command": "true"])
-      var request = WorkloadRunner.Request(
-        plan: RunPlan([
-          PhasePlan(
-            "repeat", name: "each", ["parameters": ["n": [1, 2]]],
-            phases: [PhasePlan("greet", name: "hello", settings, phases: [inner])])
-        ]), collectors: ["cpu"])
-      request.phases = [greeter]
-      return try WorkloadRunner.run(request)
+      let plan = Plan {
+        Matrix(["n": [1, 2]], name: "each") {
+          CustomPhase("greet", name: "hello", settings) { Benchmark("true", name: "work") }
+        }
+      }
+      var options = RunOptions(sampling: Sampling(.cpu))
+      options.handlers = [greeter]
+      return try plan.run(options)
     }
     let result = try run(["whom": "number {n}"])
     #expect(result.status == .completed && result.phases.map(\.name) == ["work[n=1]", "work[n=2]"])
     #expect(
       greeter.said.withLock { $0 } == ["hello[n=1]: number 1 0", "hello[n=2]: number 2 1"])
     let failed = try run([:])
-    #expect(failed.errors.first?.message == "hello[n=1] greets nobody")
+    #expect(failed.errors.first?.message == "hello[n=1]: it greets nobody")
+    #expect(failed.errors.first?.category == .workload, "an error of any type")
     #expect(failed.errors.first?.context.phase == "hello[n=1]")
+    let refused = try run(["whom": "nobody"])
+    #expect(refused.errors.first?.category == .gate && !refused.errors.isEmpty)
   }
 
   private struct NoOdd: RepetitionGate {
@@ -116,42 +120,48 @@ import Testing
   }
 
   @Test func aGateOfOnesOwnContaminatesAndRepeats() throws {
-    var request = WorkloadRunner.Request(command: ["true"], collectors: ["cpu"])
-    request.gates = [NoOdd()]
-    request.isIdempotent = true
-    let attempts = try WorkloadRunner.run(request).phases[0].repetitions[0].attempts
+    var options = RunOptions(sampling: Sampling(.cpu))
+    options.gates = [NoOdd()]
+    let result = try Benchmark("true").idempotent().run(options)
+    let attempts = result.phases[0].repetitions[0].attempts
     #expect(attempts.map { $0.contamination.contains("it was odd") }.contains(true))
     #expect(attempts.count >= 2)
   }
 
   private struct Twice: RetryPolicy {
-    func pause(after attempts: [AttemptResult]) -> UInt64? { attempts.count < 3 ? 1000 : nil }
+    func pause(after attempts: [AttemptResult]) -> Duration? {
+      attempts.count < 3 ? .microseconds(1) : nil
+    }
   }
 
   @Test func aPolicyOfOnesOwnDecidesOnRetries() throws {
     func attempts(_ isIdempotent: Bool) throws -> [RunStatus] {
-      var request = WorkloadRunner.Request(command: ["false"], collectors: ["cpu"])
-      request.retries = Twice()
-      request.isIdempotent = isIdempotent
-      return try WorkloadRunner.run(request).phases[0].repetitions[0].attempts.map(\.status)
+      var options = RunOptions(sampling: Sampling(.cpu))
+      options.retryPolicy = Twice()
+      let result = try Benchmark("false").idempotent(isIdempotent).run(options)
+      return result.phases[0].repetitions[0].attempts.map(\.status)
     }
     #expect(try attempts(true) == [.failed, .failed, .failed])
     #expect(try attempts(false) == [.failed], "what has begun is not repeated")
   }
 
   @Test func framesOfARunAreSubscribedTo() async throws {
-    var request = WorkloadRunner.Request(
-      command: ["sleep", "0.1"], collectors: [], interval: .milliseconds(10))
-    request.sources = [Ticket(name: "office", isThere: true)]
+    let receiver = Receiver()
+    var sampling = Sampling(interval: .milliseconds(10))
+    sampling.sources = [Ticket(name: "office", isThere: true)]
+    sampling.receivers = [receiver]
+    var options = RunOptions(sampling: sampling)
     let frames = Subscription<FrameSnapshot>(capacity: 1000)
-    request.frames = frames
-    let result = try await WorkloadRunner.run(request)
+    options.frames = frames
+    let result = try await Benchmark("sleep", "0.1").run(options)
     var count = 0
     for await frame in frames {
-      #expect(frame.values["office.sold"] != nil)
+      #expect(frame["office.sold"] != nil)
       count += 1
     }
     let ledger = result.phases[0].repetitions[0].attempts[0].ledger
     #expect(count > 2 && count == Int(ledger.ring.drained))
+    let seen = receiver.seen.withLock { $0 }
+    #expect(seen.frames == count && seen.isFinished)
   }
 }

@@ -9,6 +9,9 @@ package struct UserIdentity: Sendable, Hashable {
   package let groups: [UInt32]
   package let home: String
 
+  /// The user that this process is.
+  package static var own: UInt32 { getuid() }
+
   /// The user called `name` (or with that number), nil when the host has none.
   package init?(named name: String) {
     var entry = unsafe passwd()

@@ -31,26 +31,27 @@ package struct GateFinding: Sendable, Hashable, Codable {
 }
 
 /// What a repetition has to keep to, each as a share; nil turns a gate off.
-package struct GateLimits: Sendable, Hashable {
+public struct GateLimits: Sendable, Hashable {
   /// Deadlines that were not taken, of all.
-  package var skipped: Double? = 0.1
+  public var skipped: Double? = 0.1
   /// Time that events were counted, of all, at the least.
-  package var running: Double?
+  public var running: Double?
   /// lbsample's own CPU time, of one CPU.
-  package var ownCost: Double? = 0.05
+  public var ownCost: Double? = 0.05
   /// CPU time of others on the workload's CPUs, of one CPU.
-  package var foreignCPU: Double? = 0.1
+  public var foreignCPU: Double? = 0.1
   /// Time that the hypervisor took, of all CPUs.
-  package var steal: Double? = 0.02
+  public var steal: Double? = 0.02
   /// Packets that found the capture's buffer full, of all that passed the filter.
-  package var packetDrops: Double? = 0.01
+  public var packetDrops: Double? = 0.01
   /// Whether thermal throttling contaminates.
-  package var throttling = true
-  /// Gates whose findings are noted and contaminate nothing, by `RepetitionGates.names`.
-  package var noted: Set<String> = []
+  public var throttling = true
+  /// Gates whose findings are noted and contaminate nothing: `deadlines`, `drops`, `running`,
+  /// `packets`, `own_cost`, `steal`, `foreign_cpu`, `throttling`.
+  public var noted: Set<String> = []
 
   /// The standard limits.
-  package init() {}
+  public init() {}
 
   fileprivate func finding(_ gate: String, passes: Bool, _ message: String) -> GateFinding {
     GateFinding(

@@ -2,36 +2,36 @@
 ///
 /// Its form is that of a plan file: `name`, `order`, settings that all phases inherit, and `phase`,
 /// a list of tables. Nothing of it is checked before it is resolved.
-public struct RunPlan: Sendable, Hashable, Codable {
+package struct RunPlan: Sendable, Hashable, Codable {
   /// The settings of the whole plan and, below `phase`, those of each phase.
-  public var settings: [String: PlanValue]
+  package var settings: [String: PlanValue]
 
   /// A plan of `phases`, with settings that they inherit.
-  public init(_ phases: [PhasePlan], settings: [String: PlanValue] = [:]) {
+  package init(_ phases: [PhasePlan], settings: [String: PlanValue] = [:]) {
     self.settings = settings
     self.settings["phase"] = .list(phases.map { .table($0.settings) })
   }
 
   /// A plan as a file has it.
-  public init(settings: [String: PlanValue]) { self.settings = settings }
+  package init(settings: [String: PlanValue]) { self.settings = settings }
 
   /// Decodes one table.
-  public init(from decoder: any Decoder) throws {
+  package init(from decoder: any Decoder) throws {
     settings = try [String: PlanValue](from: decoder)
   }
 
   /// Encodes one table.
-  public func encode(to encoder: any Encoder) throws { try settings.encode(to: encoder) }
+  package func encode(to encoder: any Encoder) throws { try settings.encode(to: encoder) }
 }
 
 /// One phase of a plan.
-public struct PhasePlan: Sendable, Hashable {
+package struct PhasePlan: Sendable, Hashable {
   /// Its settings, `kind` and `name` among them.
-  public var settings: [String: PlanValue]
+  package var settings: [String: PlanValue]
 
   /// A phase of a kind: `command`, `workload`, `parallel`, `repeat`, `when`, `include`,
   /// `background`, `approve`, or one of your own.
-  public init(
+  package init(
     _ kind: String = "command", name: String, _ settings: [String: PlanValue] = [:],
     phases: [PhasePlan] = []
   ) {

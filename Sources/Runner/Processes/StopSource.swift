@@ -3,9 +3,9 @@ public import SampleModel
 import Synchronization
 
 /// Stops runs: whatever they wait for themselves, within 200 ms. A workload that takes no notice of
-/// SIGTERM has `Request.grace` longer, unless it is killed.
+/// SIGTERM has its grace longer (`grace`), unless it is killed.
 ///
-/// A request's own source goes first; else the one that the task has:
+/// The source of a run's options goes first; else the one that the task has:
 ///
 /// ```swift
 /// let source = try StopSource()
@@ -20,7 +20,7 @@ public final class StopSource: Sendable {
   private let adopted = Mutex<[ObjectIdentifier: StopSource]>([:])
 
   /// A source that has not been asked to stop. Throws `internal` where there is no descriptor left.
-  public init() throws(LBError) {
+  public init() throws(LBSampleError) {
     do throws(SystemError) {
       flag = try StopFlag()
       last = try StopFlag()

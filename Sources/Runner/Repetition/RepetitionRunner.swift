@@ -293,7 +293,8 @@ struct RepetitionRunner {
       [.failed, .timeout].contains(outcome.result.status)
     {
       let earlier = session.history(at: place, phase: phase.index)
-      verdict.own = .init(pause: policy.pause(after: earlier + [outcome.result]))
+      let pause = policy.pause(after: earlier + [outcome.result])
+      verdict.own = .init(pause: pause.map { UInt64(max(0, $0.wholeNanoseconds)) })
     }
     return Tried(outcome: outcome, verdict: verdict, failure: failure)
   }

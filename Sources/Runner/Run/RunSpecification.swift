@@ -70,6 +70,18 @@ package struct RunSpecification: Sendable {
   package var adoptsOrphans = true
   package var configuration: [ConfigurationEntry] = []
 
+  /// `name` as runs may be called, whose ids are names of files: letters and digits of ASCII, `.`,
+  /// `_`, `+` and `-`, at most 64 of them, and neither `.` nor `-` in front.
+  package static func plainName(_ name: String) -> String {
+    let plain = name.map { character in
+      character.isASCII && (character.isLetter || character.isNumber || "._+".contains(character))
+        ? character : "-"
+    }
+    let start = plain.firstIndex { $0 != "-" && $0 != "." } ?? plain.endIndex
+    let clean = String(plain[start...].prefix(64))
+    return clean.isEmpty ? "run" : clean
+  }
+
   /// A single repetition of `command`.
   package init(name: String, command: [String]) {
     self.name = name

@@ -1,5 +1,6 @@
 import LinuxSystem
 package import SampleModel
+package import Sampler
 
 /// What a session is asked to do: the defaults, what was given over them and what the plan says,
 /// merged in this one place. What was given goes before the plan, the plan before a default.
@@ -42,6 +43,11 @@ package struct SessionConfiguration: Sendable {
   /// Adds what is to stand in the result of how it was configured.
   package mutating func record(_ entry: ConfigurationEntry) {
     specification.configuration.append(entry)
+  }
+
+  /// Gives each process beside the workload something that measures it: `PhaseNode.aimBeside`.
+  package mutating func aimBeside() -> (targets: [WorkloadTarget], unmeasured: String?) {
+    plan.aimBeside()
   }
 
   /// Looks for the commands before anything is started; not for those that something in the run is

@@ -1,7 +1,7 @@
 /// One event of a run: the journal in the result file and the log share this type.
 public struct JournalEntry: Sendable, Hashable, Codable {
   /// Unix time.
-  public var unixNanoseconds: UInt64
+  package var unixNanoseconds: UInt64
   /// A swift-log level name.
   public var level: String
   /// A short word for programs: `repetition.start`, `workload.exit`, …
@@ -19,10 +19,10 @@ public struct JournalEntry: Sendable, Hashable, Codable {
   /// Where what it is about stands now.
   public var status: RunStatus?
   /// What went wrong, whole.
-  public var error: LBError?
+  public var error: LBSampleError?
 
   /// An event.
-  public init(
+  package init(
     unixNanoseconds: UInt64, level: String, kind: String, message: String, run: String,
     phase: String? = nil, repetition: Int? = nil, attempt: Int? = nil
   ) {

@@ -9,10 +9,10 @@ public struct TickLedger: Sendable, Hashable, Codable {
   /// Never taken.
   public var skipped: UInt64 = 0
   /// Longest time from a deadline to its acquisition, in nanoseconds.
-  public var latenessMaximum: UInt64 = 0
+  package var latenessMaximum: UInt64 = 0
 
   /// An empty account.
-  public init() {}
+  package init() {}
 
   /// Whether the account adds up.
   public var isExact: Bool { deadlines == onTime &+ late &+ skipped }
@@ -28,7 +28,7 @@ public struct RingLedger: Sendable, Hashable, Codable {
   public var dropped: UInt64 = 0
 
   /// An empty account.
-  public init() {}
+  package init() {}
 
   /// Whether the account adds up.
   public var isExact: Bool { pushed == drained &+ dropped }
@@ -55,7 +55,7 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
   /// Record rows that found no room.
   public var recordsLost: UInt64 = 0
   /// Time between acquisition start and end, summed, in nanoseconds.
-  public var nanoseconds: UInt64 = 0
+  package var nanoseconds: UInt64 = 0
   /// System calls of all acquisitions.
   public var systemCalls: UInt64 = 0
 
@@ -72,7 +72,7 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
   }
 
   /// An empty account of `collector`.
-  public init(collector: String) { self.collector = collector }
+  package init(collector: String) { self.collector = collector }
 
   /// Reads an account, also one of a version that did not count wraps.
   public init(from decoder: any Decoder) throws {
@@ -117,7 +117,7 @@ public struct ThreadLedger: Sendable, Hashable, Codable {
   }
 
   /// An empty account of thread number `thread`.
-  public init(thread: Int, cpu: Int?) {
+  package init(thread: Int, cpu: Int?) {
     self.thread = thread
     self.cpu = cpu
   }
@@ -129,7 +129,7 @@ public struct Ledger: Sendable, Hashable, Codable {
   public var threads: [ThreadLedger] = []
 
   /// The account of `threads`.
-  public init(threads: [ThreadLedger] = []) { self.threads = threads }
+  package init(threads: [ThreadLedger] = []) { self.threads = threads }
 
   /// The account of several brackets: each thread's and each collector's counts summed.
   package static func merged(_ ledgers: [Ledger]) -> Ledger {
@@ -176,11 +176,11 @@ public struct Ledger: Sendable, Hashable, Codable {
 /// What lbsample itself cost over one bracket.
 public struct Overhead: Sendable, Hashable, Codable {
   /// CPU time of each sampling thread, in nanoseconds (CLOCK_THREAD_CPUTIME_ID).
-  public var samplingThreadNanoseconds: [UInt64] = []
+  package var samplingThreadNanoseconds: [UInt64] = []
   /// CPU time of the drain and the sinks it feeds, in nanoseconds.
-  public var drainNanoseconds: UInt64 = 0
+  package var drainNanoseconds: UInt64 = 0
   /// CPU time of the whole process, in nanoseconds (CLOCK_PROCESS_CPUTIME_ID).
-  public var processNanoseconds: UInt64 = 0
+  package var processNanoseconds: UInt64 = 0
   /// Bytes handed to files and streams.
   public var bytesWritten: UInt64 = 0
   /// Bytes of rings and sampling stacks.
@@ -189,11 +189,11 @@ public struct Overhead: Sendable, Hashable, Codable {
   public var memoryResident: UInt64?
   /// What the brackets took, in nanoseconds of elapsed time: from the call of start until sampling
   /// had begun.
-  public var startNanoseconds: UInt64 = 0
+  package var startNanoseconds: UInt64 = 0
   /// From the call of stop until the closing samples were taken.
-  public var stopNanoseconds: UInt64 = 0
+  package var stopNanoseconds: UInt64 = 0
   /// Elapsed time that these costs were spread over, in nanoseconds.
-  public var elapsedNanoseconds: UInt64 = 0
+  package var elapsedNanoseconds: UInt64 = 0
 
   /// The cost of several brackets together.
   package static func merged(_ parts: [Overhead]) -> Overhead {
@@ -214,7 +214,7 @@ public struct Overhead: Sendable, Hashable, Codable {
   }
 
   /// No cost yet.
-  public init() {}
+  package init() {}
 
   /// The process's CPU time as a fraction of one CPU.
   public var processFraction: Double {

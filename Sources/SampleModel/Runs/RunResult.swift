@@ -7,19 +7,19 @@ public struct AttemptResult: Sendable, Hashable, Codable {
   /// Where it stands.
   public var status: RunStatus
   /// Unix time in nanoseconds of the opening sample's start.
-  public var startUnixNanoseconds: UInt64
+  package var startUnixNanoseconds: UInt64
   /// From the gate's opening to the notice of the exit, in nanoseconds.
-  public var wallNanoseconds: UInt64?
+  package var wallNanoseconds: UInt64?
   /// From the opening sample's start to the closing sample's end, in nanoseconds.
-  public var bracketNanoseconds: UInt64
+  package var bracketNanoseconds: UInt64
   /// The exit code, nil when there is none.
   public var exitCode: Int32?
   /// The signal that ended it, nil when there is none.
   public var signal: Int32?
   /// User and system time and peak memory of the workload and its reaped descendants (wait4).
-  public var userNanoseconds: UInt64?
+  package var userNanoseconds: UInt64?
   /// System time.
-  public var systemNanoseconds: UInt64?
+  package var systemNanoseconds: UInt64?
   /// Peak resident memory; nil when it does not stand out from the forked process's own.
   public var peakResidentBytes: UInt64?
   /// Context switches of the workload and its reaped descendants (wait4): it waited, at its gate
@@ -29,7 +29,7 @@ public struct AttemptResult: Sendable, Hashable, Codable {
   public var involuntarySwitches: UInt64?
   /// Differences of every counter over the bracket in base units, means by time of gauges, and
   /// with `.max`, `.rate.max` and others behind their names what lies between.
-  public var metrics: [String: Double]
+  package var metrics: [String: Double]
   /// The exact account of ticks and frames.
   public var ledger: Ledger
   /// nil when the attempt was cut off before its account was made.
@@ -39,7 +39,7 @@ public struct AttemptResult: Sendable, Hashable, Codable {
   /// Bytes of output that there were.
   public var outputBytes: UInt64
   /// Why it did not complete.
-  public var error: LBError?
+  public var error: LBSampleError?
   /// Descendants that outlived the workload's process group and had to be killed.
   public var orphansKilled: Int
   /// What disturbed it, so that its numbers say something else than the workload's; empty for a
@@ -47,7 +47,7 @@ public struct AttemptResult: Sendable, Hashable, Codable {
   public var contamination: [String]
 
   /// An attempt that has not been made.
-  public init(attempt: Int) {
+  package init(attempt: Int) {
     self.attempt = attempt
     status = .pending
     startUnixNanoseconds = 0
@@ -80,7 +80,7 @@ public struct RepetitionResult: Sendable, Hashable, Codable {
   }
 
   /// A repetition that has not begun.
-  public init(repetition: Int, warmUp: Bool) {
+  package init(repetition: Int, warmUp: Bool) {
     self.repetition = repetition
     self.warmUp = warmUp
     status = .pending
@@ -112,7 +112,7 @@ public struct PhaseResult: Sendable, Hashable, Codable {
   public var replacedBy: String?
 
   /// A phase that has not begun.
-  public init(
+  package init(
     name: String, command: [String], kind: String = "command", parameters: [String: String] = [:]
   ) {
     self.name = name
@@ -129,7 +129,7 @@ public struct PhaseResult: Sendable, Hashable, Codable {
 /// One metric over the counted, completed repetitions.
 public struct MetricSummary: Sendable, Codable, Hashable {
   /// The metric's full name.
-  public var metric: String
+  package var metric: String
   /// Its base unit.
   public var unit: String
   /// Repetitions that it is made of.
@@ -144,16 +144,16 @@ public struct MetricSummary: Sendable, Codable, Hashable {
   public var medianAbsoluteDeviation: Double
   /// Interval that encloses the median with at least 95 %, by the values' order; nil below six.
   /// Where repetitions were added until one was narrow enough, it holds for all looks together.
-  public var medianLow: Double?
+  package var medianLow: Double?
   /// Upper end of it.
-  public var medianHigh: Double?
+  package var medianHigh: Double?
   /// The least share of its time for which it was counted, nil for what always is or always was.
   public var running: Double?
   /// The repetitions that have it, nil when all have.
   public var repetitions: [Int]?
 
   /// A summary row.
-  public init(
+  package init(
     metric: String, unit: String, count: Int, median: Double, minimum: Double, maximum: Double,
     medianAbsoluteDeviation: Double, medianLow: Double?, medianHigh: Double?
   ) {
@@ -179,7 +179,7 @@ public struct ConfigurationEntry: Sendable, Codable, Hashable {
   public var origin: String
 
   /// One value and its origin.
-  public init(key: String, value: String, origin: String) {
+  package init(key: String, value: String, origin: String) {
     self.key = key
     self.value = value
     self.origin = origin
@@ -208,17 +208,17 @@ public struct RunResult: Sendable, Hashable, Codable {
   /// its own.
   public var metrics: [MetricSummary]
   /// Collectors that were asked for and not there.
-  public var unavailable: [StreamMeta.Unavailable]
+  public var unavailable: [UnavailableCollector]
   /// Every error, the first deciding the exit code.
-  public var errors: [LBError]
+  public var errors: [LBSampleError]
   /// What the user should know.
   public var warnings: [String]
   /// Unix time of the start.
-  public var startUnixNanoseconds: UInt64
+  package var startUnixNanoseconds: UInt64
   /// Unix time of the end.
-  public var endUnixNanoseconds: UInt64?
+  package var endUnixNanoseconds: UInt64?
   /// From start to end.
-  public var durationNanoseconds: UInt64?
+  package var durationNanoseconds: UInt64?
   /// The account of a `sample` recording; those of a run stand in its attempts.
   public var ledger: Ledger?
   /// What lbsample itself cost.
@@ -227,7 +227,7 @@ public struct RunResult: Sendable, Hashable, Codable {
   public var file: String?
 
   /// A run that has not begun.
-  public init(runID: String, name: String, kind: String, startUnixNanoseconds: UInt64) {
+  package init(runID: String, name: String, kind: String, startUnixNanoseconds: UInt64) {
     self.runID = runID
     self.name = name
     self.kind = kind

@@ -21,6 +21,15 @@ package struct Derivation: Sendable {
       for (column, value) in zip(layout.shown, values) { named[column.name] = value.number }
       return named
     }
+
+    /// The same by the keys of the columns.
+    package func keyed(_ layout: Layout) -> [MetricKey: Double] {
+      var keyed: [MetricKey: Double] = [:]
+      for (column, value) in zip(layout.shown, values) {
+        keyed[MetricKey(column.name)] = value.number
+      }
+      return keyed
+    }
   }
 
   private struct Stream {

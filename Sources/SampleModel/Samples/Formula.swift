@@ -111,7 +111,7 @@ package struct Expression: Sendable, Equatable {
 }
 
 /// A value that readers make of others of the same frame, as instructions by cycles.
-public struct Formula: Sendable, Hashable {
+package struct Formula: Sendable, Hashable {
   /// Its name and unit.
   public let column: Column
   /// Full names of columns, numbers, operators and parentheses, in the order of writing.

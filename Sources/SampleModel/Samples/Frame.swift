@@ -1,4 +1,5 @@
 /// What became of one acquisition.
+@_documentation(visibility: internal)
 public enum AcquisitionOutcome: UInt8, Sendable, CaseIterable {
   case complete = 0
   /// The kernel's text outgrew the buffer; the values are absent, and the buffer grows.
@@ -38,6 +39,7 @@ public enum AcquisitionOutcome: UInt8, Sendable, CaseIterable {
 }
 
 /// Which side of a bracket a frame stands on.
+@_documentation(visibility: internal)
 public enum BracketEdge: UInt8, Sendable {
   case none = 0
   case open
@@ -49,6 +51,7 @@ public enum BracketEdge: UInt8, Sendable {
 /// Word 0 holds kind, outcome and edge in its lowest three bytes and the stream in bits 32 to 47,
 /// the other bits are free for what carries it; word 1 epoch and bracket; then deadline index,
 /// deadline, acquisition start and end, all CLOCK_MONOTONIC nanoseconds.
+@_documentation(visibility: internal)
 public struct FrameHeader: Sendable, Equatable {
   /// A frame of values, or a batch of records.
   public enum Kind: UInt8, Sendable {

@@ -1,5 +1,5 @@
 /// One column of a layout: a metric at an instance.
-public struct Column: Sendable, Hashable {
+package struct Column: Sendable, Hashable {
   /// What is measured.
   public let metric: MetricDescription
   /// `all`, `0`, `eth0`, … or empty for a value of the host.
@@ -66,7 +66,7 @@ extension Column {
 /// The ordered columns of one collector at one time.
 ///
 /// Hotplug makes a new layout with the next epoch; a column never changes its place within one.
-public struct Layout: Sendable, Hashable {
+package struct Layout: Sendable, Hashable {
   /// The collector's name.
   public let collector: String
   /// Index of the collector within the session.
@@ -320,7 +320,7 @@ package struct RecordValue: Sendable, Equatable {
 ///
 /// Records are rows about what comes and goes too fast for a layout. Each field is one 64-bit word;
 /// all ones: absent.
-public struct RecordSchema: Sendable, Hashable, Codable {
+package struct RecordSchema: Sendable, Hashable, Codable {
   /// The word that stands for a field that a row does not have.
   public static let absent = UInt64.max
 

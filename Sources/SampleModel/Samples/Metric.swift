@@ -220,7 +220,7 @@ extension MetricDescription {
 }
 
 /// How much one acquisition of a collector costs, as an order of magnitude.
-public enum CostClass: String, Sendable, Codable {
+package enum CostClass: String, Sendable, Codable {
   /// Up to about 10 µs on a small host: fit for 1 kHz.
   case cheap
   /// Up to about 100 µs.
@@ -242,7 +242,7 @@ public enum CostClass: String, Sendable, Codable {
 }
 
 /// How fast what a collector tells changes: what stands for seconds is not read ten times in one.
-public enum ChangePace: String, Sendable, Codable {
+package enum ChangePace: String, Sendable, Codable {
   /// At any time.
   case fast
   /// Levels of the whole host that move over seconds: open files, room, averages.
@@ -261,7 +261,7 @@ public enum ChangePace: String, Sendable, Codable {
 }
 
 /// The static description of a collector: the only schema there is.
-public struct CollectorDescription: Sendable, Codable {
+package struct CollectorDescription: Sendable, Codable {
   /// The collector's name.
   public let name: String
   /// The first part of every metric's name: the collector's, but for `protocol` of `protocols`.
@@ -319,7 +319,7 @@ extension CollectorDescription {
 }
 
 /// What a probe found.
-public enum Availability: Sendable, Equatable {
+package enum Availability: Sendable, Equatable {
   case available
   /// The kernel is too old or built without it.
   case unsupported(reason: String)

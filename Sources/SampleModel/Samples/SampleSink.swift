@@ -1,21 +1,7 @@
 /// What a stream of frames is about: told to every sink before the first frame.
-public struct StreamMeta: Sendable {
-  /// Why a collector that was asked for is not there.
-  public struct Unavailable: Sendable, Hashable, Codable {
-    /// The collector concerned.
-    public let collector: String
-    /// The outcome in one word.
-    public let outcome: String
-    /// The cause.
-    public let reason: String
-
-    /// A collector, its outcome word and the cause.
-    public init(collector: String, outcome: String, reason: String) {
-      self.collector = collector
-      self.outcome = outcome
-      self.reason = reason
-    }
-  }
+package struct StreamMeta: Sendable {
+  /// A collector that was asked for and is not there.
+  package typealias Unavailable = UnavailableCollector
 
   /// How one collector is sampled in this session.
   public struct Stream: Sendable, Hashable, Codable {
@@ -73,7 +59,7 @@ public struct StreamMeta: Sendable {
 }
 
 /// The three clocks read together, in nanoseconds.
-public struct ClockAnchor: Sendable, Hashable, Codable {
+package struct ClockAnchor: Sendable, Hashable, Codable {
   /// CLOCK_MONOTONIC.
   public let monotonic: UInt64
   /// CLOCK_REALTIME.
@@ -95,7 +81,7 @@ public struct ClockAnchor: Sendable, Hashable, Codable {
 }
 
 /// Something that happened beside the samples.
-public struct SampleEvent: Sendable, Hashable, Codable {
+package struct SampleEvent: Sendable, Hashable, Codable {
   /// The kinds of event.
   public enum Kind: String, Sendable, Codable {
     case layoutEpoch

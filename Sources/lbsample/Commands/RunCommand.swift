@@ -135,8 +135,8 @@ struct RunCommand: ParsableCommand {
     behind earlier: RunRecord.Earlier?, force: Bool, _ settings: Settings,
     sampled: [ConfigurationEntry]
   ) throws {
-    let configured = try resolve(settings, sampled)
-    var (specification, plan) = (configured.specification, configured.plan)
+    var configured = try resolve(settings, sampled)
+    let (specification, plan) = (configured.specification, configured.plan)
     try files(of: plan).check()
     if plans.dryRun {
       guard format == "text" else {
@@ -158,7 +158,7 @@ struct RunCommand: ParsableCommand {
     let requests = try collectors.requests(
       settings, sampling.roots, workload: target, scope: scope?.group
     ) {
-      let (targets, rest) = plan.aimBeside()
+      let (targets, rest) = configured.aimBeside()
       unmeasured = rest
       return targets
     }
@@ -190,12 +190,11 @@ struct RunCommand: ParsableCommand {
     for line in try SurroundingsOptions.recoverHost(directory, sampling.roots) {
       Console.say("lbsample: \(line)")
     }
-    let record =
+    var record =
       try earlier.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
       ?? RunRecord(
-        directory.file(ofRun: runID), runID, specification, plan, interval: configuration.interval,
-        now: clock.realtime(), sampling.roots)
-    let writer = record.writer
+        directory.file(ofRun: runID), runID, specification, plan, version: Lbsample.version,
+        interval: configuration.interval, now: clock.realtime(), sampling.roots)
     // Behind the record, which a live run does not give away: its processes are no leftovers.
     var leftovers: String?
     if let earlier {
@@ -208,62 +207,45 @@ struct RunCommand: ParsableCommand {
         throw error
       }
     }
-    let session = CollectorSession(
-      configuration, requests: requests, workload: target,
-      remarks: unmeasured.map { [$0] } ?? [],
-      sinks: [StoreSink(writer, behind: record.earlier, now: Clock.monotonic)],
-      logger: eventLog.logger)
-    ResidentMemory.releaseProgram()
-    do throws(LBError) {
-      try session.arm()
-      try report?.empty()
-    } catch {
-      record.abandon()
-      if error.category == .stopRequested { throw ExitCode(error.exitCode) }
-      throw error
-    }
-    eventLog.record(session.meta)
-    let journal = Journal(
-      runID: runID, clock: clock, logger: eventLog.logger, store: writer
-    ) { told.tell($0) }
-    let context = RunContext(
-      runID: runID, specification: specification, services: services, store: writer,
-      journal: journal, allowedCPUs: allowed)
-    var result = record.result
-    if let offset = StartOffset.measure(
-      services.spawner, on: specification.workloadCPUs ?? allowed, from: session.bracketCPU,
-      clock: clock)
-    {
-      result.labels.merge(offset.labels) { $1 }
-      try writer.setLabels(offset.labels)
-    }
     var remarks: [(kind: String, message: String)] = []
     if let interruption = record.interruption { remarks.append(("run.resumed", interruption)) }
     if let leftovers {
       remarks.append(("run.leftovers", leftovers))
-      if !endsLeftovers { result.warnings.append(leftovers) }
-      if !log.quiet { Console.say("lbsample: \(leftovers)") }
+      if !endsLeftovers { record.result.warnings.append(leftovers) }
     }
     if let user = specification.user, workload.user == nil {
-      let remark = "the workload runs as \(user.name), who called sudo (--user root)"
-      remarks.append(("workload.user", remark))
-      if !log.quiet { Console.say("lbsample: \(remark)") }
+      remarks.append(
+        ("workload.user", "the workload runs as \(user.name), who called sudo (--user root)"))
     }
-    let controller = RunController(
-      context, plan: plan, executor: RepetitionExecutor(), collectors: session,
-      progress: { progress in
-        line.show(progress)
-        if case .waiting(let what) = progress.activity, !log.quiet { Console.say(what) }
-      })
-    let runSession = RunSession(
-      result: result, store: writer, behind: record.earlier, clock: services.clock)
-    runSession.remarks = remarks
-    runSession.remark(mistakes: configured.notes)
-    if let earlier { runSession.decided = earlier.decisions }
-    result = controller.run(runSession)
+    var sampled = RunSampling(configuration, requests, workload: target)
+    if let unmeasured { sampled.remarks = [unmeasured] }
+    var observers = RunObservers(logger: eventLog.logger)
+    observers.journal = { told.tell($0) }
+    observers.progress = { progress in
+      line.show(progress)
+      if case .waiting(let what) = progress.activity, !log.quiet { Console.say(what) }
+    }
+    observers.armed = { meta throws(LBError) in
+      try report?.empty()
+      eventLog.record(meta)
+    }
+    ResidentMemory.releaseProgram()
+    let assembly: RunAssembly
+    do throws(LBError) {
+      assembly = try RunAssembly(
+        record, configured, services, sampled, observers, remarks: remarks,
+        decided: earlier?.decisions ?? EarlierDecisions(), allowed: allowed)
+    } catch {
+      if error.category == .stopRequested { throw ExitCode(error.exitCode) }
+      throw error
+    }
+    for remark in remarks where remark.kind != "run.resumed" && !log.quiet {
+      Console.say("lbsample: \(remark.message)")
+    }
+    var result = assembly.run()
     line.close()
-    session.disarm()
-    try finish(&result, writer: writer, report: report, settings.digest)
+    if let note = assembly.close(&result) { Console.say("lbsample: \(note)") }
+    try finish(result, report: report, settings.digest)
     if let unwritten = told.failure { throw unwritten }
   }
 
@@ -281,18 +263,10 @@ struct RunCommand: ParsableCommand {
     }
   }
 
-  /// Persists the end, reports it, and gives the exit code of the first error.
+  /// Reports the end, and gives the exit code of the first error.
   private func finish(
-    _ result: inout RunResult, writer: RunWriter, report: TextDestination?,
-    _ digest: DigestDefinition
+    _ result: RunResult, report: TextDestination?, _ digest: DigestDefinition
   ) throws {
-    do throws(LBError) {
-      if let note = try writer.finish(result) { Console.say("lbsample: \(note)") }
-    } catch {
-      writer.close()
-      result.errors.append(error)
-      if result.errors.count == 1 { result.status = .failed }
-    }
     var unwritten: LBError?
     do {
       try publish(result, report, digest)

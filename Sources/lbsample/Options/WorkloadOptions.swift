@@ -146,13 +146,8 @@ struct WorkloadOptions: ParsableArguments {
   ) throws(LBError) -> RunSpecification {
     let base = title ?? command.first?.parts("/").last.map(String.init) ?? "run"
     guard name != "" else { throw LBError(.configuration, "--name: empty; leave it out instead") }
-    let plain = (name ?? base).map { character in
-      character.isASCII && (character.isLetter || character.isNumber || "._+".contains(character))
-        ? character : "-"
-    }
-    let start = plain.firstIndex { $0 != "-" && $0 != "." } ?? plain.endIndex
-    let clean = String(plain[start...].prefix(64))
-    var specification = RunSpecification(name: clean.isEmpty ? "run" : clean, command: command)
+    var specification = RunSpecification(
+      name: RunSpecification.plainName(name ?? base), command: command)
     specification.repetitions = settings.integer("run.repetitions")
     specification.warmUps = settings.integer("run.warmup")
     specification.cooldown = settings.duration("run.cooldown")

@@ -5,8 +5,7 @@ import RunStore
 import Runner
 import SampleModel
 
-/// The file of a run: a new one, or that of a run that is gone on with.
-struct RunRecord {
+extension RunRecord {
   /// A run that was interrupted, as its file has it.
   struct Earlier {
     let path: String
@@ -77,37 +76,6 @@ struct RunRecord {
     "clocksource",
   ]
 
-  let writer: RunWriter
-  let earlier: Resumption
-  var result: RunResult
-  /// What was between the session before and this one, in words; nil of a new run.
-  let interruption: String?
-  private let isNew: Bool
-
-  /// A new file.
-  init(
-    _ path: String, _ runID: String, _ specification: RunSpecification, _ plan: PhaseNode,
-    interval: UInt64, now: UInt64, _ roots: MountRoots
-  ) throws(LBError) {
-    let host = HostFacts.read(roots)
-    writer = try RunWriter(
-      path: path,
-      identity: RunWriter.Identity(
-        runID: runID, name: specification.name, kind: "run", version: Lbsample.version,
-        interval: interval, startUnixNanoseconds: now,
-        repetitions: plan.planned?.repetitions, warmUps: plan.planned?.warmUps),
-      host: host, configuration: specification.configuration, labels: specification.labels)
-    earlier = Resumption()
-    interruption = nil
-    result = RunResult(
-      runID: runID, name: specification.name, kind: "run", startUnixNanoseconds: now)
-    result.configuration = specification.configuration
-    result.labels = specification.labels
-    result.file = path
-    for fact in host { result.host[fact.name] = fact.value }
-    isNew = true
-  }
-
   /// The file of a run that was interrupted; refused where this is not the same configuration and
   /// host any more, unless forced. Another boot of the host has another clock, by which the samples
   /// of this session are.
@@ -130,19 +98,19 @@ struct RunRecord {
         ["\(before.path) cannot be resumed: \(hint)"] + differences.map { "  \($0)" },
         context: ErrorContext(path: before.path))
     }
-    writer = try RunWriter(resuming: before.path)
-    interruption =
-      writer.isOfAnotherBoot
-      ? "resumed after an interruption and a reboot of the host" : "resumed after an interruption"
-    earlier = try writer.resumption()
-    result = before.result
+    let writer = try RunWriter(resuming: before.path)
+    var result = before.result
     result.status = .interrupted
     result.interruptParts()
     result.phases.removeAll { $0.status == .pending }
     // What stopped it then is not what may stop it now.
     result.errors.removeAll { [.stopRequested, .quota, .gate].contains($0.category) }
     result.warnings += differences.map { "resumed although \($0)" }
-    isNew = false
+    try self.init(
+      resumed: writer, result,
+      interruption: writer.isOfAnotherBoot
+        ? "resumed after an interruption and a reboot of the host" : "resumed after an interruption"
+    )
   }
 
   /// What decides about a beginning, not about what is measured.
@@ -165,17 +133,5 @@ struct RunRecord {
       if key == "plan.definition" { return "the plan has changed" }
       return "\(key) was \(old[key] ?? "not set") and is \(new[key] ?? "not set")"
     }
-  }
-
-  /// Leaves the file as it was, or removes a new one in which nothing was recorded.
-  func abandon() {
-    guard isNew else {
-      do throws(LBError) { try writer.setRunStatus(.interrupted) } catch {
-        // A reader finds its writer gone, and says interrupted too.
-      }
-      writer.close()
-      return
-    }
-    writer.discard()
   }
 }

@@ -1,0 +1,121 @@
+package import LinuxSystem
+package import Logging
+import RunStore
+package import SampleModel
+package import Sampler
+
+/// The collectors of a run, before they are armed.
+package struct RunSampling {
+  package var configuration: SamplerConfiguration
+  package var requests: [CollectorRequest]
+  /// The workload, whose tree and events are sampled.
+  package var workload: WorkloadTarget
+  /// What of the plan is not measured, in words.
+  package var remarks: [String] = []
+  /// What is fed beside the result file.
+  package var sinks: [any SampleSink] = []
+
+  /// Sampling by these requests.
+  package init(
+    _ configuration: SamplerConfiguration, _ requests: [CollectorRequest],
+    workload: WorkloadTarget
+  ) {
+    self.configuration = configuration
+    self.requests = requests
+    self.workload = workload
+  }
+}
+
+/// Who watches a run while it is under way.
+package struct RunObservers {
+  package var logger: Logger
+  /// Receives every event.
+  package var journal: @Sendable (JournalEntry) -> Void = { _ in }
+  /// Receives what is happening, for a progress line.
+  package var progress: (RunProgress) -> Void = { _ in }
+  /// Called once everything is armed, before anything is started: what it throws ends the run as a
+  /// failed arming does.
+  package var armed: (StreamMeta?) throws(LBError) -> Void = { _ throws(LBError) in }
+
+  /// No observer but `logger`.
+  package init(logger: Logger) { self.logger = logger }
+}
+
+/// A run with everything that it needs, put together in one place for the command and the library:
+/// file, collectors, journal, controller and state.
+///
+/// Making it arms the collectors. Where that fails, a new file is removed and that of a resumed run
+/// is left as it was.
+package struct RunAssembly {
+  private let record: RunRecord
+  private let collectors: CollectorSession
+  private let controller: RunController
+  private let session: RunSession
+
+  /// Arms what `sampling` asks for, and prepares the run of `configured` that is kept in `record`.
+  /// `remarks` are events of its start, each a kind and words; `decided` is what earlier sessions
+  /// decided. Throws `collectorUnavailable`, `configuration`, `metricCollection`,
+  /// `resultPersistence`, or `stopRequested` where a stop came first.
+  package init(
+    _ record: RunRecord, _ configured: SessionConfiguration, _ services: RunServices,
+    _ sampling: RunSampling, _ observers: RunObservers,
+    remarks: [(kind: String, message: String)] = [],
+    decided: EarlierDecisions = EarlierDecisions(), allowed: CPUSet = .allowed()
+  ) throws(LBError) {
+    let store = record.writer.map { StoreSink($0, behind: record.earlier, now: Clock.monotonic) }
+    let collectors = CollectorSession(
+      sampling.configuration, requests: sampling.requests, workload: sampling.workload,
+      remarks: sampling.remarks, sinks: (store.map { [$0] } ?? []) + sampling.sinks,
+      logger: observers.logger)
+    var begun = record
+    do throws(LBError) {
+      try collectors.arm()
+      try observers.armed(collectors.meta)
+      let cpus = configured.specification.workloadCPUs ?? allowed
+      if let offset = StartOffset.measure(
+        services.spawner, on: cpus, from: collectors.bracketCPU, clock: services.clock)
+      {
+        begun.result.labels.merge(offset.labels) { $1 }
+        try record.writer?.setLabels(offset.labels)
+      }
+    } catch {
+      collectors.disarm()
+      record.abandon()
+      throw error
+    }
+    let runID = record.result.runID
+    let journal = Journal(
+      runID: runID, clock: services.clock, logger: observers.logger, store: record.writer,
+      observer: observers.journal)
+    let context = RunContext(
+      runID: runID, specification: configured.specification, services: services,
+      store: record.writer, journal: journal, allowedCPUs: allowed)
+    controller = RunController(
+      context, plan: configured.plan, executor: RepetitionExecutor(), collectors: collectors,
+      progress: observers.progress)
+    session = RunSession(
+      result: begun.result, store: record.writer, behind: record.earlier, clock: services.clock)
+    session.remarks = remarks
+    session.remark(mistakes: configured.notes)
+    session.decided = decided
+    self.record = record
+    self.collectors = collectors
+  }
+
+  /// Executes the run. What fails stands in the result; `close` is called in any case.
+  package func run() -> RunResult { controller.run(session) }
+
+  /// Disarms the collectors and ends the file. What was measured stays in `result` even where that
+  /// fails; gives what the user should know of the file.
+  package func close(_ result: inout RunResult) -> String? {
+    collectors.disarm()
+    do throws(LBError) {
+      return try record.writer?.finish(result)
+    } catch {
+      record.writer?.close()
+      result.errors.append(error)
+      if result.errors.count == 1 { result.status = .failed }
+      return nil
+    }
+  }
+}
