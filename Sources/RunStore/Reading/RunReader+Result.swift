@@ -27,8 +27,10 @@ extension RunReader {
   ]
 
   /// Everything but the samples, or of a run's attempts these parts alone; of a recording, which
-  /// has one, always all.
-  package func result(_ parts: Parts = .all) throws(LBError) -> RunResult {
+  /// has one, always all. Of the attempts' metrics only those that `passes`, if given.
+  package func result(
+    _ parts: Parts = .all, metrics passes: ((String) -> Bool)? = nil
+  ) throws(LBError) -> RunResult {
     let path = path
     let isAbandoned = isUnmarkedlyAbandoned
     return try read("reading the run", of: Self.tables) { db in
