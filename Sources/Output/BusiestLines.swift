@@ -21,7 +21,7 @@ enum RecordLines: String {
     }
   }
 
-  /// Cells of these widths, each with a space behind it, and what follows them.
+  /// Cells of these widths, each with a space after it, and what follows them.
   static func line(_ cells: [(String, Int)], _ rest: String) -> String {
     cells.reduce(into: "") { line, cell in
       line += String(repeating: " ", count: max(0, cell.1 - cell.0.count)) + cell.0 + " "

@@ -52,7 +52,7 @@ package enum RunReport {
     return lines.map { $0.shownInLine + "\n" }.joined()
   }
 
-  /// What a plain recording says in place of repetitions.
+  /// The lines of a recording, in place of repetitions.
   private static func recording(_ result: RunResult) -> [String] {
     guard let only = result.phases.first?.repetitions.first?.attempts.first else { return [] }
     guard let overhead = only.overhead else {
@@ -75,7 +75,7 @@ package enum RunReport {
     return lines
   }
 
-  /// The run's errors. An error of several repetitions stands once, with their numbers.
+  /// The run's errors. An error of several repetitions is shown once, with their numbers.
   private static func errors(_ result: RunResult) -> [String] {
     var groups: [(error: LBError, repetitions: [Int])] = []
     var places: [LBError: Int] = [:]
@@ -231,7 +231,7 @@ package enum RunReport {
     let shown = rows.filter {
       all || isOnly || $0.metric.hasPrefix("workload.") || !$0.metric.contains(".")
     }.filter {
-      // What was asked for by name is said, and be it zero.
+      // Metrics that the user has named are shown even if they are zero.
       all || $0.metric.hasPrefix("workload.")
         || ($0.minimum != 0 || $0.maximum != 0) && !isTimeOfCounting($0.metric)
     }

@@ -62,8 +62,8 @@ package enum RunSummary {
   /// name, over the counted repetitions that have it. Median intervals at `confidence`, where there
   /// are enough repetitions for one.
   ///
-  /// Every completed attempt stands for itself, so that repeating what was disturbed cannot
-  /// flatter; `clean` leaves out those that were. `running` names the metric that says for how much
+  /// Every completed attempt is a value, so that repeats of disturbed attempts do not bias the
+  /// summary; `clean` leaves out those that were. `running` names the metric that says for how much
   /// of its time another one was counted.
   package static func rows(
     of phase: PhaseResult, clean: Bool = false, confidence: Double = 0.95, unit: (String) -> String,

@@ -5,8 +5,8 @@ package struct Slowdown: Sendable, Equatable {
   package let median: Double
   /// Its 95 % interval, by the order of the ratios.
   package let interval: Statistics.Interval
-  /// The least true slowdown that so many pairs, as noisy as these, would show with a probability
-  /// of 80 %: what lies below cannot be told from nothing.
+  /// The smallest true slowdown that would be found with a probability of 80 %, by as many pairs
+  /// with as much noise: a smaller one cannot be distinguished from none.
   package let detectable: Double
 
   /// Standard errors between nothing and what is found with a probability of 80 % at 5 %,

@@ -148,7 +148,7 @@ public enum WorkloadRunner {
     specification.environment = request.environment
     specification.grace = nanoseconds(request.grace)
     specification.adoptsOrphans = false
-    specification.ownGates = request.gates
+    specification.customGates = request.gates
     specification.retryPolicy = request.retries
     specification.attempts.isIdempotent = request.isIdempotent
     let configuration = try configuration(request, specification)
@@ -183,7 +183,7 @@ public enum WorkloadRunner {
           repetitions: plan.planned?.repetitions, warmUps: plan.planned?.warmUps),
         host: host, configuration: [], labels: [:])
     }
-    let collectors: CollectorSession
+    let collectors: CollectorSet
     do throws(LBError) {
       collectors = try session(
         request, &plan, frames, interval: interval, roots: roots, store: store)
@@ -212,7 +212,7 @@ public enum WorkloadRunner {
     let controller = RunController(
       context, plan: plan, executor: RepetitionExecutor(), collectors: collectors)
     let session = RunSession(result: start, store: store, clock: clock)
-    session.remark(mistakes: configuration.notes)
+    session.addPlanMistakes(configuration.planMistakes)
     return finish(controller.run(session), store)
   }
 
@@ -251,7 +251,7 @@ public enum WorkloadRunner {
     for handler in request.phases { registry.register(HandlerKind(handler)) }
     let planner = Planner(registry, source: NoFiles())
     guard let root = planner.resolve(plan, in: PlanScope(specification)) else {
-      let problems = planner.problems.all.map { "\($0.place): \($0.message)" }
+      let problems = planner.problems.all.map { "\($0.keyPath): \($0.message)" }
       throw LBError.listing(.configuration, problems)
     }
     guard root.bounds.hostChanges.isEmpty else {
@@ -265,13 +265,13 @@ public enum WorkloadRunner {
     }
     return try SessionConfiguration(
       specification, plan: root,
-      notes: planner.problems.forgiven.map { "\($0.place): \($0.message)" })
+      planMistakes: planner.problems.forgiven.map { "\($0.keyPath): \($0.message)" })
   }
 
   private static func session(
     _ request: Request, _ plan: inout PhaseNode, _ frames: FrameSink, interval: UInt64,
     roots: MountRoots, store: RunWriter?
-  ) throws(LBError) -> CollectorSession {
+  ) throws(LBError) -> CollectorSet {
     var options = Collectors.CollectorOptions()
     let workload = WorkloadTarget()
     options.tree = workload
@@ -279,7 +279,7 @@ public enum WorkloadRunner {
       request.collectors, in: .host(options), request.sources)
     var unmeasured: String?
     requests += options.besideRequests(requests) {
-      let beside = plan.aimBeside()
+      let beside = plan.assignBackgroundTargets()
       unmeasured = beside.unmeasured
       return beside.targets
     }
@@ -288,8 +288,8 @@ public enum WorkloadRunner {
     var sampling = SamplerConfiguration(
       interval: interval, cpus: cpus, context: CollectorContext(roots: roots))
     if request.frames != nil { sampling.liveWithin = HostSampler.deliveryPeriod }
-    let session = CollectorSession(
-      sampling, requests: requests, workload: workload, remarks: unmeasured.map { [$0] } ?? [],
+    let session = CollectorSet(
+      sampling, requests: requests, workload: workload, notices: unmeasured.map { [$0] } ?? [],
       sinks: (store.map { [StoreSink($0, now: Clock.monotonic)] } ?? []) + [frames])
     try session.arm()
     return session

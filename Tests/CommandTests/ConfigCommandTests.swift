@@ -123,7 +123,7 @@ import Testing
   @Test(arguments: [
     ("[derived]\nbad = \"cycles / \"", "a formula of names"),
     ("[derived]\nbad = \"( cycles\"", "a formula of names"),
-    ("[fallback]\ncycles = \"instructions\"\ninstructions = \"cycles\"", "round in a circle"),
+    ("[fallback]\ncycles = \"instructions\"\ninstructions = \"cycles\"", "form a circle"),
     ("[fallback]\ncycles = \"no-such\"", "no event of this name"),
     ("[perf]\nmine = \"{cycles\"", "a { has no }"),
     ("[derived]\nrunning = \"cycles / instructions\"", "a column has this name"),

@@ -46,7 +46,7 @@ package final class NDJSONSink: SampleSink {
   /// Of an earlier frame, what later rates are counted from.
   package func pass(_ header: FrameHeader, _ values: Span<UInt64>) { reader.pass(header, values) }
 
-  /// One sample line; an absence is told once.
+  /// A sample line; an absence is reported once.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     try writeMeta()
     if let cause = reader.absence(header) {

@@ -161,8 +161,9 @@ package enum TableView {
   ]
 
   /// The table's columns for these layouts: instances in layout order, metrics in theirs. Within
-  /// a collector, an instance after the first is one rank more dispensable for each place. What was
-  /// asked for by name has columns in any case; `notice` is told where they are not all.
+  /// a collector, an instance after the first is one rank more dispensable for each place.
+  /// Collectors that the user has named always have columns; `notice` reports where some are left
+  /// out.
   package static func columns(
     of layouts: [Layout], _ style: TableSink.Style, idle: [UInt16: Set<String>] = [:],
     notice: (String) -> Void = { _ in }

@@ -53,7 +53,7 @@ package struct ComparedPhase: Sendable {
   package var units: [String: String]
   /// Of metrics that their source counts in steps, the step in base units.
   package var resolutions: [String: Double]
-  /// In the order in which differences of them are told.
+  /// In the order in which their differences are reported.
   package var facts: [ComparedFact]
   /// What the rules say of it.
   package var findings = PhaseFindings()

@@ -57,7 +57,7 @@ private struct PairWork {
   var belowResolution: [String] = []
   /// All metrics that either side has.
   let names: Set<String>
-  /// By how much of the way from pair to pair the other side comes behind the base.
+  /// The lag of the other side after the base, as a share of the distance from pair to pair.
   private let lag: Double
 
   init(

@@ -35,17 +35,18 @@ package struct Comparison: Sendable {
     package init() {}
   }
 
-  /// How the repetitions of two sides came about, which decides the test and what may be said.
+  /// The experimental design: how the repetitions of two sides were made. It decides the test and
+  /// the possible conclusions.
   package enum Design: String, Sendable {
     /// In turns within one run: the k-th of both are a pair.
     case paired
     /// Within one run, in an order that makes no pairs.
     case mixed
-    /// Within one run, one side behind the other.
+    /// Within one run, one side after the other.
     case sequential
     /// In two runs.
     case separate
-    /// In several runs on both sides, each of which stands for itself.
+    /// In several runs on both sides, each of which is one value.
     case runs
 
     /// Whether what the host did in the meantime, or between sessions, may look like an effect.
@@ -192,8 +193,8 @@ extension Comparison.Pair {
     rows.filter { $0.verdict == verdict && $0.isPrimary == primary }
   }
 
-  /// Whether a change of this row is for the better, where that may be said: a difference between
-  /// two sessions, or of one phase behind another, may be the host's.
+  /// Whether a change of this row is an improvement, where the design can tell: a difference
+  /// between two sessions, or of one phase after another, may come from the host.
   package func isBetter(_ row: Comparison.Row) -> Bool? {
     guard row.verdict == .changed, !design.isConfounded, let better = row.better,
       let effect = row.effect

@@ -137,8 +137,8 @@ struct ComparisonMatch {
     return lastA < firstB || lastB < firstA ? .sequential : .mixed
   }
 
-  /// By how much of the way from one pair to the next `b` comes behind `a`, on average: a half
-  /// where two sides take turns, 0 where they are balanced (ABBA) or no pairs.
+  /// The mean lag of `b` after `a`, as a share of the distance from one pair to the next: 0.5 where
+  /// two sides take turns, 0 where they are balanced (ABBA) or not paired.
   var lag: Double {
     guard design == .paired, let before = a.first, let after = b.first, before.count > 1,
       let first = before.first?.order, let last = before.last?.order, last > first

@@ -5,7 +5,7 @@ struct ComparedMetric {
   var row: Comparison.Row
   let isRatio: Bool
   let isPaired: Bool
-  /// By how much of the way from pair to pair `b` comes behind `a`.
+  /// The lag of `b` after `a`, as a share of the distance from pair to pair.
   let lag: Double
   /// Logarithms, or values over `unit`.
   let a: [Double]
@@ -125,9 +125,9 @@ struct ComparedMetric {
     return (b.median - a.median).magnitude > resolution
   }
 
-  /// Whether half of this effect or more, on the test's scale, is what the values of both sides
-  /// drift by in the time from `a` to `b`: where one always comes behind the other, whatever rises
-  /// or falls steadily differs in every pair.
+  /// Whether the drift of both sides in the time from `a` to `b` explains half of this effect or
+  /// more, on the test's scale: where one side always comes after the other, a steady drift makes a
+  /// difference in every pair.
   func isDrift(_ effect: Double) -> Bool {
     guard isPaired, lag != 0, count > 2, let firstA = a.first, let lastA = a.last,
       let firstB = b.first, let lastB = b.last

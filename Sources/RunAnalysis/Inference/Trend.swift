@@ -97,7 +97,7 @@ package enum ChangePoints {
     return found.sorted()
   }
 
-  /// Where the energy distance between what is before and what is behind is greatest.
+  /// The index at which the energy distance between the values before and after it is greatest.
   private static func best(_ series: [Double]) -> (place: Int, distance: Double)? {
     guard series.count >= 2 * leastPart else { return nil }
     var before = 0.0

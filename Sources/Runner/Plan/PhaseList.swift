@@ -3,17 +3,17 @@ import SampleModel
 /// The tables of one list of phases, found by their names: a list may have very many.
 struct PhaseList {
   /// What a phase's table has, and where it stands.
-  typealias Table = (values: [String: PlanValue], place: String)
+  typealias Table = (values: [String: PlanValue], keyPath: String)
 
   let tables: [Table]
   /// The names that others fall back to.
-  let spares: Set<ExactText>
+  let fallbackNames: Set<ExactText>
   private let places: [ExactText: Int]
 
   /// A list of these tables.
   init(_ tables: [Table]) {
     self.tables = tables
-    spares = Set(tables.compactMap { $0.values["on_failure"]?.plain.map(ExactText.init) })
+    fallbackNames = Set(tables.compactMap { $0.values["on_failure"]?.plain.map(ExactText.init) })
     var places: [ExactText: Int] = [:]
     for (place, table) in tables.enumerated() {
       guard let name = table.values["name"]?.plain.map(ExactText.init), places[name] == nil
@@ -32,7 +32,7 @@ struct PhaseList {
   /// The names that a phase which is no spare leads to by `on_failure`, over others too.
   var reached: Set<ExactText> {
     var reached: Set<ExactText> = []
-    for one in tables where !spares.contains(ExactText(one.values["name"]?.plain ?? "")) {
+    for one in tables where !fallbackNames.contains(ExactText(one.values["name"]?.plain ?? "")) {
       var next = one.values["on_failure"]?.plain
       while let name = next, reached.insert(ExactText(name)).inserted {
         next = self[name]?.values["on_failure"]?.plain

@@ -9,7 +9,7 @@ extension Planner {
     for case let action as ConditionAction in node.actions {
       for name in action.condition.names where !exports.contains(name) {
         guard name.contains(".") else {
-          problems.add(action.place, "\(name): \(ConditionAction.expectation)")
+          problems.add(action.keyPath, "\(name): \(ConditionAction.expectation)")
           continue
         }
         let isOther = ["host.", "available."].contains { name.hasPrefix($0) }
@@ -22,12 +22,12 @@ extension Planner {
           repeated.isEmpty
           ? Nearest.hint(Nearest.word(to: phase, in: known))
           : "; there are \(Counted.list(repeated))"
-        problems.add(action.place, "\(name): no phase is called \(phase)\(hint)")
+        problems.add(action.keyPath, "\(name): no phase is called \(phase)\(hint)")
       }
     }
     var node = node
     if node.isSoft, problems.all.count > before {
-      node = node.skipping([node.name: problems.forgive(behind: before)])
+      node = node.skipping([node.name: problems.forgive(after: before)])
     }
     node.children = node.children.map { checkConditions(of: $0, phases, exports) }
     node.fallback = node.fallback.map {

@@ -1,7 +1,7 @@
-/// What a run does: phases in order, each of a kind that a handler knows.
+/// A plan: phases in order, each of a kind that lbsample or a handler defines.
 ///
-/// Its form is that of a plan file: `name`, `order`, settings that all phases inherit, and `phase`,
-/// a list of tables. Nothing of it is checked before it is resolved.
+/// It has the form of a plan file: `name`, `order`, settings that all phases inherit, and `phase`,
+/// a list of tables. It is checked when it is resolved.
 public struct RunPlan: Sendable, Hashable, Codable {
   /// The settings of the whole plan and, below `phase`, those of each phase.
   public var settings: [String: PlanValue]
@@ -12,7 +12,7 @@ public struct RunPlan: Sendable, Hashable, Codable {
     self.settings["phase"] = .list(phases.map { .table($0.settings) })
   }
 
-  /// A plan as a file has it.
+  /// A plan with the content of a plan file.
   public init(settings: [String: PlanValue]) { self.settings = settings }
 
   /// Decodes one table.

@@ -65,7 +65,7 @@ struct ExportCommand: ParsableCommand {
     try csv.check(format)
     if format == "lb" { return try exportSuite() }
     if raw, format == "table" {
-      throw LBError(.configuration, "--raw goes with csv or ndjson: the table shows rates")
+      throw LBError(.configuration, "--raw needs --format csv or ndjson: the table shows rates")
     }
     let reader = try options.open(runName)
     defer { reader.close() }
@@ -139,7 +139,7 @@ struct ExportCommand: ParsableCommand {
   /// A program gets every name as it is; a terminal would act on what is in some.
   private var isShown: Bool { output == nil && Console.outputIsTerminal }
 
-  /// What was chosen of the run, as it was said.
+  /// The chosen part of the run, as options.
   private var part: String {
     let chosen =
       [("--from", from), ("--to", to)].compactMap { name, value in value.map { "\(name) \($0)" } }
@@ -153,7 +153,7 @@ struct ExportCommand: ParsableCommand {
     }
     guard phases.isEmpty, repetitions.isEmpty else {
       throw LBError(
-        .configuration, "--format lb writes all repetitions: leave --phase and --repetition out")
+        .configuration, "--format lb writes all repetitions: remove --phase and --repetition")
     }
     let reader = try options.open(runName)
     defer { reader.close() }

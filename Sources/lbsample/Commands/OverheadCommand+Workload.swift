@@ -55,7 +55,7 @@ extension OverheadCommand {
     let stops = try StopSignals()
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("lbsample-overhead-\(ProcessInfo.processInfo.processIdentifier)")
-    // Nobody else's, made before us or looked into.
+    // A new directory that no other user can read.
     try FileManager.default.createDirectory(
       at: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     var recordings: [Recording] = []
@@ -64,7 +64,7 @@ extension OverheadCommand {
       for condition in conditions { condition.session.disarm() }
       for recording in recordings { recording.discard() }
       do { try FileManager.default.removeItem(at: folder) } catch {
-        Console.say("lbsample: \(folder.path) is left behind: \(error.localizedDescription)")
+        Console.say("lbsample: \(folder.path) could not be removed: \(error.localizedDescription)")
       }
     }
     for set in try collectorSets() {
@@ -83,7 +83,7 @@ extension OverheadCommand {
         Console.say("round \(round) of \(specification.repetitions)")
       }
     }
-    try tell(results)
+    try report(results)
   }
 
   private func specification() throws(LBError) -> RunSpecification {
@@ -111,7 +111,8 @@ extension OverheadCommand {
     let own = ((all ? ["all"] : []) + chosen.map(\.rawValue)).joined(separator: ",")
     guard !sets.isEmpty else { return [own.isEmpty ? "all" : own] }
     guard own.isEmpty else {
-      throw LBError(.configuration, "--set and flags of collectors: name them one way")
+      throw LBError(
+        .configuration, "--set cannot be combined with flags of collectors: remove one of them")
     }
     return sets
   }
@@ -149,7 +150,7 @@ extension OverheadCommand {
     return (session, recording)
   }
 
-  private func tell(_ results: [WorkloadOverhead.Result]) throws {
+  private func report(_ results: [WorkloadOverhead.Result]) throws {
     if format == "ndjson" {
       for result in results {
         try Console.write(try JSONText.encode(result, pretty: false) + "\n")

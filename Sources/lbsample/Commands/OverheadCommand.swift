@@ -41,7 +41,7 @@ struct OverheadCommand: ParsableCommand {
     name: .customLong("format"), help: ArgumentHelp("text or ndjson.", valueName: "format"))
   var format = "text"
   @Flag(
-    name: .customLong("workload"), help: "Measure what sampling costs the command behind --.")
+    name: .customLong("workload"), help: "Measure how much sampling slows the command after --.")
   var isOfWorkload = false
   @Option(
     name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
@@ -68,7 +68,7 @@ struct OverheadCommand: ParsableCommand {
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @Argument(
     parsing: .postTerminator,
-    help: ArgumentHelp("The command of --workload, behind --.", valueName: "command"))
+    help: ArgumentHelp("The command of --workload, after --.", valueName: "command"))
   var command: [String] = []
 
   func run() throws {

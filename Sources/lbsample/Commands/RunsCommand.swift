@@ -25,13 +25,13 @@ struct RunOptions: ParsableArguments {
     return RunsLocation.directory(store, settings)
   }
 
-  /// Ends with the code of a damaged file where part of the samples could not be read, which has
-  /// been said.
+  /// Throws the exit code of a damaged file if part of the samples could not be read, which has
+  /// been reported.
   func checkWhole(_ reader: RunReader) throws {
     if reader.damage != nil { throw ExitCode(ErrorCategory.resultPersistence.exitCode) }
   }
 
-  /// Opens the run called `run`, ending it first when its writer is gone.
+  /// Opens the run called `run`; marks it as interrupted if its writer has ended.
   func open(_ run: String) throws(LBError) -> RunReader {
     let path = try directory().resolve(run)
     let reader = try RunReader(path: path)
@@ -140,9 +140,9 @@ struct RunsShow: ParsableCommand {
     let isChosen: (MetricSummary) -> Bool = { row in
       filter.passes(row.metric) || RunReport.base(of: row.metric).map(filter.passes) ?? false
     }
-    for place in result.phases.indices {
-      result.phases[place].metrics.removeAll { !isChosen($0) }
-      result.phases[place].cleanMetrics.removeAll { !isChosen($0) }
+    for index in result.phases.indices {
+      result.phases[index].metrics.removeAll { !isChosen($0) }
+      result.phases[index].cleanMetrics.removeAll { !isChosen($0) }
     }
     result.promoteOnlySummary()
   }
@@ -228,7 +228,7 @@ struct RunsShow: ParsableCommand {
 
 /// Patterns of metrics.
 enum MetricGlobs {
-  /// A pattern that none of these names matches is a slip.
+  /// Throws for a pattern that matches none of these names.
   static func check(_ globs: [String], _ names: Set<String>) throws(LBError) {
     for glob in globs {
       let one = ColumnFilter(only: [glob])
@@ -278,7 +278,7 @@ struct RunsRemove: ParsableCommand {
     for run in runs {
       let path = try directory.resolve(run)
       try RunsLocation.checkOwner(path, force: force, "it is left alone")
-      for line in try SurroundingsOptions.recoverHost(
+      for line in try RunEnvironmentOptions.recoverHost(
         ofRun: path, mounts.roots, isRequired: !force)
       {
         Console.say("lbsample: \(line)")
@@ -286,7 +286,7 @@ struct RunsRemove: ParsableCommand {
       if let note = try settleLeftovers(path), !options.log.quiet {
         Console.say("lbsample: \(note)")
       }
-      // Part of it may be gone though all of it could not be removed.
+      // Added first: part of the run may be removed even if `remove` fails.
       removed.append(path)
       try directory.remove(path)
       if !options.log.quiet { Console.say("removed \(path)") }

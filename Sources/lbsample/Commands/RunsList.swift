@@ -82,10 +82,10 @@ struct RunsList: ParsableCommand {
       rows[index][5] += String(repeating: " ", count: width - rows[index][5].count)
     }
     var text = TextTable.lines(rows, leftColumns: 3)
-    for (place, line) in lines.enumerated() where !line.labels.isEmpty {
+    for (row, line) in lines.enumerated() where !line.labels.isEmpty {
       let labels = line.labels.sorted { $0.key < $1.key }
         .map { "\($0.key)=\($0.value)".shownInLine }
-      text[place + 1] += "  (" + labels.joined(separator: ", ") + ")"
+      text[row + 1] += "  (" + labels.joined(separator: ", ") + ")"
     }
     try Console.show(text.joined(separator: "\n") + "\n")
   }

@@ -26,7 +26,7 @@ enum Leftovers {
     let grace: UInt64
 
     /// A run that is resumed.
-    init(_ earlier: RunRecord.Earlier, _ specification: RunSpecification) {
+    init(_ earlier: ResumableRun, _ specification: RunSpecification) {
       runID = earlier.result.runID
       boot = earlier.result.host["boot_id"]
       start = earlier.boottime
