@@ -1,11 +1,11 @@
 import SampleModel
 
-/// Records that stand below the table's rows, a line each, by the names of their schemas.
+/// Formats records below the rows of the table, one per line, by the names of their schemas.
 enum RecordLines: String {
   case busiest
   case flows = "packet_flow"
 
-  /// What stands above them.
+  /// The heading above the lines.
   var heading: String {
     switch self {
     case .busiest: BusiestLines.heading

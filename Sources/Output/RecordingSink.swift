@@ -12,7 +12,7 @@ package struct RecordedMetric: Sendable, Hashable, Codable {
   /// Their mean by time.
   package var mean: Double
   package var minimum: Double
-  /// What it was at or below for half of the time, and for 95 % of it, both within 3 %.
+  /// The quantiles over time, 50 % and 95 %, both within 3 %.
   package var median: Double
   package var percentile95: Double
   package var maximum: Double
@@ -21,7 +21,7 @@ package struct RecordedMetric: Sendable, Hashable, Codable {
   package var maximumUnixNanoseconds: UInt64
 }
 
-/// What a recording has, in short.
+/// The summary of a recording.
 package struct RecordingSummary: Sendable, Hashable, Codable {
   /// From the first sample to the last, in nanoseconds.
   package var spanNanoseconds: UInt64
@@ -136,7 +136,7 @@ package final class RecordingSink: SampleSink {
   /// Nothing waits.
   package func commit(watermark: UInt64) throws(LBError) {}
 
-  /// What was taken so far.
+  /// The summary of all frames so far.
   package var summary: RecordingSummary {
     let origin = first ?? 0
     let metrics = tracks.compactMap { track -> RecordedMetric? in
@@ -194,8 +194,8 @@ extension RunReport {
     return lines
   }
 
-  /// An amount with its unit: a share in percent, but for what is made of events, such as the
-  /// instructions of a cycle.
+  /// A value with its unit: a share in percent, except ratios of events such as instructions per
+  /// cycle.
   private static func amount(_ amount: Double, _ row: RecordedMetric) -> String {
     switch row.unit {
     case "1" where !row.metric.hasPrefix("perf."):

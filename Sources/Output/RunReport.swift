@@ -123,7 +123,7 @@ package enum RunReport {
       + text.joined(separator: ", ")
   }
 
-  /// What a reader of a phase's repetitions should know.
+  /// Notes about the repetitions of a phase.
   private static func notes(_ phase: PhaseResult) -> [String] {
     var lines: [String] = []
     for repetition in phase.repetitions {
@@ -222,7 +222,7 @@ package enum RunReport {
     repetition.warmUp ? "warm-up \(repetition.repetition)" : "\(repetition.repetition)"
   }
 
-  /// A phase's summary; of several phases, only of what is the workload's own.
+  /// The summary of a phase; in a run of several phases only that of the workload's own metrics.
   private static func summary(
     _ phase: PhaseResult, of run: String, all: Bool, isOnly: Bool
   ) -> [String] {
@@ -282,13 +282,13 @@ package enum RunReport {
     return lines + partial(shown)
   }
 
-  /// What a level or rate did within a repetition: it stands beside the metric, not in a row of its
-  /// own.
+  /// Suffixes of extremes within a repetition, which are shown beside the metric and not in a row
+  /// of their own.
   private static func isOfCourse(_ name: String, _ names: Set<String>) -> Bool {
     base(of: name).map(names.contains) ?? false
   }
 
-  /// The metric of which this name says what it was within a repetition; nil for any other name.
+  /// The metric of which this name is an extreme within a repetition; nil for any other name.
   package static func base(of name: String) -> String? {
     [".rate.mean", ".rate.max", ".rate.p50", ".rate.p95", ".min", ".max"].first {
       name.hasSuffix($0)
@@ -369,8 +369,8 @@ package enum RunReport {
 
 /// Columns of text, aligned by their widest cell.
 package enum TextTable {
-  /// One line a row, whatever names its cells hold; the first `leftColumns` stand left, the others
-  /// right.
+  /// One line per row; line feeds in cells are escaped. The first `leftColumns` columns are
+  /// left-aligned, the others right-aligned.
   package static func lines(_ rows: [[String]], leftColumns: Int) -> [String] {
     let rows = rows.map { $0.map(\.shownInLine) }
     var widths: [Int] = []

@@ -93,8 +93,8 @@ package enum RunSummary {
     return rows
   }
 
-  /// The same rows of attempts of which nothing else is known: those at brackets of an armed
-  /// sampler, each completed and at a repetition of its own.
+  /// The rows of attempts of which only the metrics are known: the brackets of an armed sampler,
+  /// each of them the completed attempt of one repetition.
   package static func rows(
     of columns: MetricColumns, confidence: Double = 0.95, unit: (String) -> String,
     running: (String) -> String? = { _ in nil }

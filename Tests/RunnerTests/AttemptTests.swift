@@ -176,8 +176,8 @@ import Testing
         $0.overhead?.elapsedNanoseconds = wall
         $0.overhead?.processNanoseconds = wall / 4
       }
-      func gates(_ beside: UInt64?) -> [String] {
-        RepetitionGates.findings(short, GateLimits(), workloadCPUs: nil, beside: beside)
+      func gates(_ ownCPU: UInt64?) -> [String] {
+        RepetitionGates.findings(short, GateLimits(), workloadCPUs: nil, ownCPUNanoseconds: ownCPU)
           .map(\.gate).filter { $0 == "own_cost" }
       }
       #expect(gates(wall * 4 / 100).isEmpty)

@@ -1,7 +1,7 @@
 import RunAnalysis
 import SampleModel
 
-/// The cells of a comparison in words, for every form that a person reads.
+/// The cells of a comparison as text, for all formats for people.
 enum ComparisonWords {
   /// A share with its sign, in percent: two decimals below 10 %, one below 1,000 %.
   static func percent(_ share: Double, signed: Bool = true) -> String {
@@ -80,7 +80,7 @@ enum ComparisonWords {
     return parts.isEmpty ? nil : parts.joined(separator: ": ")
   }
 
-  /// A side in one line: what it was called, what it is, and how much of it there is.
+  /// A side in one line: its name, its run and phase, and the number of its repetitions.
   static func side(_ side: ComparedSide, count: Int?, _ design: Comparison.Design?) -> String {
     let phases = side.phases.map { "\($0.run):\($0.phase)" }
     let what = Counted.list(phases)
@@ -117,7 +117,7 @@ enum ComparisonWords {
     return "\(one.name): \(short(one.a)) → \(short(one.b))"
   }
 
-  /// What a reader has to know of a side.
+  /// Warnings about a side.
   static func note(_ note: Comparison.Note) -> String {
     switch note {
     case .leftOut(let side, let count, let reasons):

@@ -101,7 +101,7 @@ package final class CSVSink: SampleSink {
     }
   }
 
-  /// Records have no place in a table of ticks (`RecordCSVSink`).
+  /// Ignored: `RecordCSVSink` writes records.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
 
   /// Updates the clock for dates, and reports the event.
@@ -156,8 +156,8 @@ package final class CSVSink: SampleSink {
     buffer.append(ascii: "\n")
   }
 
-  /// RFC 4180: quotes around what has a comma, a quote or a line break. Bytes that are no UTF-8
-  /// are written as `OSText.written` has them.
+  /// RFC 4180: quotes around a text with a comma, a quote or a line break. Bytes that are not UTF-8
+  /// are written by `OSText.written`.
   package static func quoted(_ text: String) -> String {
     // By scalars: a quote that a combining mark follows is another Character, but still a quote.
     let text = OSText.written(text)

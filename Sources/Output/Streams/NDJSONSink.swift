@@ -80,7 +80,7 @@ package final class NDJSONSink: SampleSink {
     endLine()
   }
 
-  /// The windows of rates over another time than the line's, if there are any.
+  /// The windows of rates that differ from the line's window, if there are any.
   private func appendWindows(_ frame: ReadFrame) {
     guard !frame.windows.isEmpty else { return }
     buffer.key("windows_ns")
@@ -126,7 +126,7 @@ package final class NDJSONSink: SampleSink {
     appendEvent(kind: event.kind.rawValue, time: event.time, message: event.message)
   }
 
-  /// Hands over what there is.
+  /// Writes the buffered lines.
   package func commit(watermark: UInt64) throws(LBError) {
     try writeMeta()
     guard !buffer.isEmpty else { return }

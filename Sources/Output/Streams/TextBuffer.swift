@@ -15,7 +15,7 @@ package struct TextBuffer {
   /// Forgets the content, keeps the room.
   package mutating func clear() { bytes.removeAll(keepingCapacity: true) }
 
-  /// Appends text as it is.
+  /// Appends text unchanged.
   package mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
   /// Appends what another buffer holds.

@@ -44,8 +44,8 @@ package struct TableColumn: Sendable {
   /// The column that `source` is divided by: a time a second by requests a second is the time of
   /// one. Nothing is shown where there were none.
   package var divisor: String?
-  /// The column that says for how much of the time `source` was counted: what was not counted all
-  /// the time is marked.
+  /// The column with the share of the time in which `source` was counted. A value that was not
+  /// counted all the time is marked.
   package var share: String?
   package let format: CellFormat
   /// What its cells are in: `%`, `/s`, `B`; empty for a plain number.
@@ -242,7 +242,7 @@ package enum TableView {
     }
   }
 
-  /// A CPU's number stands for it; a control group, socket or node for itself.
+  /// The label of an instance: the number of a CPU; the name of a control group, socket or node.
   private static func eventGroup(_ instance: String) -> String {
     if ["all", ""].contains(instance) { return "events" }
     return UInt(instance) == nil ? instance : "cpu\(instance)"

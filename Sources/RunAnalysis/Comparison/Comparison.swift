@@ -9,13 +9,14 @@ package struct Comparison: Sendable {
   /// One for each further side, against the first.
   package let pairs: [Pair]
 
-  /// What a comparison is asked to do.
+  /// The settings of a comparison.
   package struct Settings: Sendable {
     /// The chance of any false change in the primary family.
     package var alpha = 0.05
     /// The mean share of false ones among the changes of all other metrics.
     package var falseDiscoveryRate = 0.05
-    /// What is the same for practical purposes, as a share of the base.
+    /// The equivalence margin: differences below it are the same in practice, as a share of the
+    /// base.
     package var margin = 0.02
     /// Names, or patterns of names, of the primary family.
     package var primary = Self.standardPrimary
@@ -27,8 +28,8 @@ package struct Comparison: Sendable {
       RunSummary.wallTime, ComparedPhase.cpuTime, "workload.*",
     ]
 
-    /// What findings are held to, so that the rate is kept although the prior of the variances is
-    /// estimated from the same metrics, and they may not be distributed as it assumes.
+    /// The nominal level of findings. It is below the promised rate, since the prior of the
+    /// variances is estimated from the same metrics, which may not have the assumed distribution.
     var listedRate: Double { 0.8 * falseDiscoveryRate }
 
     /// The usual settings.
@@ -53,7 +54,7 @@ package struct Comparison: Sendable {
     package var isConfounded: Bool { self == .sequential || self == .separate }
   }
 
-  /// What is known of a metric on both sides.
+  /// A metric on both sides.
   package enum Verdict: String, Sendable, CaseIterable {
     case notComparable
     /// Proven, at the rate of its family.
@@ -98,7 +99,7 @@ package struct Comparison: Sendable {
     package let value: Double
     /// At 95 %; nil where so few values have none.
     package let interval: Statistics.Interval?
-    /// At 90 %, by which sides are the same.
+    /// The 90 % interval, which decides whether the sides are equivalent.
     package let narrow: Statistics.Interval?
   }
 
@@ -106,7 +107,7 @@ package struct Comparison: Sendable {
   package struct Test: Sendable, Equatable {
     package let name: String
     package let p: Double
-    /// The least p that so many values can have; nil where there is none.
+    /// The smallest p that is possible with this number of values; nil without a test.
     package let floor: Double?
     /// In the light of all others of its family: by Holm, or Benjamini and Hochberg.
     package var adjusted: Double
@@ -124,7 +125,7 @@ package struct Comparison: Sendable {
     /// The least effect that would have been found with a probability of 80 %, as `effect` counts.
     package var detectable: Double?
     package var verdict = Verdict.undecided
-    /// Why there is no other verdict.
+    /// The reason of the verdict.
     package var why: String?
     /// About how many more repetitions a side a decision takes; nil where it is made, or where no
     /// number of them would do.
@@ -144,18 +145,18 @@ package struct Comparison: Sendable {
     }
   }
 
-  /// A fact that is not the same on both sides; nil where one does not have it.
+  /// A fact that differs between the sides; nil where a side does not have it.
   package struct Difference: Sendable, Equatable {
     package let name: String
     package let a: String?
     package let b: String?
   }
 
-  /// What a reader has to know of a side.
+  /// Notes about a side.
   package enum Note: Sendable, Equatable {
     /// Repetitions that were left out since they were disturbed, and by what.
     case leftOut(side: String, count: Int, reasons: [String])
-    /// Disturbed ones that count all the same.
+    /// Contaminated repetitions that are included nevertheless.
     case contaminated(side: String, count: Int)
     /// Repetitions that did not complete.
     case failed(side: String, count: Int)

@@ -2,7 +2,7 @@ package import SampleModel
 
 /// A bound of `--fail-on`: a limit that an effect must not exceed, or `primary`.
 package struct FailureBound: Sendable, Equatable {
-  /// What is bounded.
+  /// The metric or metrics of the bound.
   package enum Subject: Sendable, Equatable {
     /// Any proven change of the primary family, but for the better.
     case primary
@@ -19,7 +19,7 @@ package struct FailureBound: Sendable, Equatable {
     case undecided(String)
   }
 
-  /// As it was written.
+  /// The bound as the user wrote it.
   package let text: String
   package let subject: Subject
 
@@ -85,7 +85,7 @@ package struct FailureBound: Sendable, Equatable {
       ? .kept : .undecided("\(side): \(Counted.list(open.map(\.metric))) undecided")
   }
 
-  /// The share as it was written: `2 %`.
+  /// The share as the user wrote it: `2 %`.
   private var shownShare: String {
     let number = text.dropLast().split { $0 == ">" || $0 == "<" }.last ?? ""
     return number.filter { $0 != " " } + " %"

@@ -129,7 +129,7 @@ private struct RecoveryReplay: RunStep {
 
   func begin(_ session: RunSession) throws(LBError) {
     let limit = context.specification.quota.ringBytes.map { Int(clamping: $0) } ?? .max
-    try session.decided.apply(to: collectors, ringLimit: limit)
+    try session.decisions.apply(to: collectors, ringLimit: limit)
   }
 }
 

@@ -61,7 +61,7 @@ extension OverheadCommand {
     var recordings: [Recording] = []
     var conditions: [WorkloadOverhead.Condition] = []
     defer {
-      for condition in conditions { condition.session.disarm() }
+      for condition in conditions { condition.sampler.disarm() }
       for recording in recordings { recording.discard() }
       do { try FileManager.default.removeItem(at: folder) } catch {
         Console.say("lbsample: \(folder.path) could not be removed: \(error.localizedDescription)")
@@ -69,11 +69,11 @@ extension OverheadCommand {
     }
     for set in try collectorSets() {
       for interval in intervals {
-        let (session, recording) = try arm(
+        let (sampler, recording) = try arm(
           set, interval, specification,
           path: folder.appendingPathComponent("\(conditions.count).lbsample").path)
         recordings.append(recording)
-        conditions.append(.init(name: set, interval: interval, session: session))
+        conditions.append(.init(name: set, interval: interval, sampler: sampler))
       }
     }
     let measurement = try WorkloadOverhead(specification, conditions, stop: stops.first)
@@ -138,16 +138,16 @@ extension OverheadCommand {
     let requests = try collectors.requests(settings, sampling.roots)
     let recording = try Recording(
       path: path, name: "overhead", interval: interval, host: [], configuration: [])
-    let session = SamplerSession(
+    let sampler = SamplerSession(
       configuration, requests: requests,
       sinks: [recording.sink])
     do throws(LBError) {
-      try session.arm()
+      try sampler.arm()
     } catch {
       recording.discard()
       throw error
     }
-    return (session, recording)
+    return (sampler, recording)
   }
 
   private func report(_ results: [WorkloadOverhead.Result]) throws {

@@ -8,7 +8,7 @@ import Runner
 import SampleModel
 import Sampler
 
-/// What `runs`, `export` and the like share: naming a run.
+/// Options of commands that read stored runs.
 struct RunOptions: ParsableArguments {
   @OptionGroup(title: "Results") var store: StoreOptions
   @OptionGroup(title: "Messages") var log: LogOptions
@@ -44,7 +44,7 @@ struct RunOptions: ParsableArguments {
   }
 }
 
-/// `lbsample runs`: what is stored.
+/// `lbsample runs`: stored runs.
 struct RunsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "runs", abstract: "List, show, bundle and remove stored runs.",
@@ -64,17 +64,17 @@ struct RunsShow: ParsableCommand {
   @Flag(
     name: .customLong("all"),
     help: ArgumentHelp(
-      "Show all metrics. By default those are left out that stayed 0, repeat another metric or, in "
-        + "a run of several phases, come from collectors; of a recording, those that did not "
+      "Show all metrics. By default metrics are left out that stayed 0, repeat another metric or, "
+        + "in a run of several phases, come from collectors; for a recording, metrics that did not "
         + "change."))
   var all = false
   @Option(
     name: .customLong("metric"),
-    help: ArgumentHelp("Only metrics that match; may be repeated.", valueName: "glob"))
+    help: ArgumentHelp("Show only metrics that match; may be repeated.", valueName: "glob"))
   var metrics: [String] = []
-  @Flag(name: .customLong("journal"), help: "Also the journal of events.")
+  @Flag(name: .customLong("journal"), help: "Also show the journal of events.")
   var journal = false
-  @Flag(name: .customLong("show-output"), help: "Also the workload's kept output.")
+  @Flag(name: .customLong("show-output"), help: "Also show the kept output of the workload.")
   var showOutput = false
   @Argument(
     help: ArgumentHelp("A run's id, a unique prefix of one, last, or a file.", valueName: "run"))
@@ -84,7 +84,7 @@ struct RunsShow: ParsableCommand {
     try Formats.check(format, of: ResultText.formats)
     let reader = try options.open(runName)
     defer { reader.close() }
-    // The text has the phases' summaries of them.
+    // The text shows only the phases' summaries of metrics.
     var result = try reader.summarised(format == "text" ? [] : .all)
     // They rest on metrics that may not be asked for.
     let findings = RunFindings(result)
@@ -104,7 +104,7 @@ struct RunsShow: ParsableCommand {
     var text = RunReport.text(
       result, all: all || !metrics.isEmpty, name: runName, findings: findings)
     text += try missing(reader, result)
-    // What cannot be read of the samples leaves the rest to be shown.
+    // If samples cannot be read, the rest is still shown.
     var failure: LBError?
     do throws(LBError) {
       if let summary = try recording(reader, result) {
@@ -121,7 +121,7 @@ struct RunsShow: ParsableCommand {
     try options.checkWhole(reader)
   }
 
-  /// What a plain recording has; nil of a run, or where nothing was sampled.
+  /// The summary of a recording; nil for a run, or without samples.
   private func recording(
     _ reader: RunReader, _ result: RunResult
   ) throws(LBError) -> RecordingSummary? {
@@ -134,7 +134,7 @@ struct RunsShow: ParsableCommand {
     return sink.summary
   }
 
-  /// Leaves the metrics that were asked for, with what they were between the edges.
+  /// Removes metrics that were not chosen; extremes of chosen ones stay.
   private func choose(_ result: inout RunResult) {
     let filter = ColumnFilter(only: metrics)
     let isChosen: (MetricSummary) -> Bool = { row in
@@ -147,7 +147,7 @@ struct RunsShow: ParsableCommand {
     result.promoteOnlySummary()
   }
 
-  /// A journal's events, one line each.
+  /// The events of a journal, one line each.
   static func text(_ journal: [JournalEntry]) -> String {
     journal.reduce(into: "") { text, entry in
       let time = CivilTime(unixSeconds: Int64(entry.unixNanoseconds / 1_000_000_000)).text
@@ -155,7 +155,7 @@ struct RunsShow: ParsableCommand {
     }
   }
 
-  /// What an ended run lacks.
+  /// Lines about repetitions and samples that a run does not have.
   private func missing(_ reader: RunReader, _ result: RunResult) throws(LBError) -> String {
     var lines = ""
     let isOpen = [.running, .waiting].contains(result.status)
@@ -219,14 +219,14 @@ struct RunsShow: ParsableCommand {
     }
   }
 
-  /// A program gets the output as it was; a terminal would act on what is in it.
+  /// Writes the output, unchanged to a program, with escaped control characters to a terminal.
   private static func write(_ output: ArraySlice<UInt8>) throws(LBError) {
     let bytes = Console.outputIsTerminal ? Console.shown(output) : Array(output)
     try Console.write(bytes, to: STDOUT_FILENO, path: Console.outputName)
   }
 }
 
-/// Patterns of metrics.
+/// Checks patterns of metrics.
 enum MetricGlobs {
   /// Throws for a pattern that matches none of these names.
   static func check(_ globs: [String], _ names: Set<String>) throws(LBError) {
@@ -242,7 +242,7 @@ enum MetricGlobs {
         !longer.isEmpty
         ? "; instances stand in brackets: try \(longer.joined(separator: " or "))"
         : groups.contains(group) ? "" : Nearest.hint(Nearest.word(to: group, in: groups))
-      // A name without a group is the whole pattern.
+      // A name without a group is a pattern itself.
       let patterns = groups.map { names.contains($0) ? $0 : "\($0).*" }
       throw LBError(
         .configuration,
@@ -295,7 +295,7 @@ struct RunsRemove: ParsableCommand {
 }
 
 extension RunsRemove {
-  /// Sees to the processes that a killed run left running: without its file nobody could name them.
+  /// Handles processes that a killed run left running: without its file they could not be found.
   private func settleLeftovers(_ path: String) throws(LBError) -> String? {
     let origin: Leftovers.Origin?
     do throws(LBError) {
@@ -304,7 +304,7 @@ extension RunsRemove {
       guard try !reader.isBeingRecorded() else { return nil }
       origin = try Leftovers.Origin(reader)
     } catch {
-      // Nothing is known of the run. Whether its file can be removed is for the removal to say.
+      // The file cannot be read: the removal decides whether it can be removed.
       return nil
     }
     guard let origin else { return nil }
@@ -314,9 +314,10 @@ extension RunsRemove {
   }
 }
 
-/// Brackets of a run in order, with what they are called.
+/// The brackets of a run in order, with their labels.
 enum RunLabels {
-  /// Every attempt that was begun, in order of its bracket: phases may have taken turns.
+  /// The labels of all attempts with a bracket, in order of the brackets: phases may have taken
+  /// turns.
   static func brackets(_ result: RunResult) -> [(UInt32, BracketLabel)] {
     guard result.kind == "run" else { return [] }
     var labels: [(UInt32, BracketLabel)] = []
@@ -338,7 +339,7 @@ enum RunLabels {
   }
 }
 
-/// Words that an option takes.
+/// Checks the values of options for formats.
 enum Formats {
   static func check(
     _ format: String, of known: [String], option: String = "--format"

@@ -53,7 +53,7 @@ struct SampleCommand: ParsableCommand {
   var format: String?
   @Flag(
     name: .customLong("raw"),
-    help: "Cumulative values in ns, bytes and counts instead of rates.")
+    help: "Write cumulative values in ns, bytes and counts instead of rates.")
   var raw = false
   @Option(
     name: [.customShort("o"), .customLong("output")],
@@ -94,7 +94,7 @@ struct SampleCommand: ParsableCommand {
       try replay(file, plan)
       return
     }
-    // Signals are blocked before any other thread exists, so that all of them come to the reader.
+    // Signals are blocked before any other thread exists, so that only the signal reader gets them.
     let stops = try StopSignals(patience: Self.patience)
     let requests = try collectors.requests(plan.settings, sampling.roots)
     var configuration = try sampling.configuration(
@@ -160,8 +160,8 @@ struct SampleCommand: ParsableCommand {
     try sample(session, stop: stops.first, plan: plan, view: view, recording: recording)
   }
 
-  /// Nanoseconds that the end may take after a stop: what a sampling thread that hangs is waited
-  /// for, and a little more.
+  /// Nanoseconds that the end may take after a stop request: slightly more than the wait for a
+  /// sampling thread that hangs.
   private static let patience: UInt64 = 7_000_000_000
 
   private func sample(
@@ -186,7 +186,7 @@ struct SampleCommand: ParsableCommand {
       let isFree = plan.limit == nil
       let stopped = stopSignal.map { LBError.stopped(by: .signal($0)) }
       try recording?.ended(account, failure: failure, stopped: isFree ? nil : stopped)
-      // A reader that did not read until the stop gets no end line; the stop is what counts.
+      // A reader that did not read until the stop gets no end line; the stop decides the exit code.
       let isUnread = failure?.context.errno == ECANCELED && stopSignal != nil
       if let failure {
         guard isUnread else { throw failure }
@@ -200,7 +200,7 @@ struct SampleCommand: ParsableCommand {
       if !account.ledger.isExact {
         throw LBError(.internal, LedgerText.mismatch)
       }
-      // A watch without an end is ended by Ctrl-C as meant; anything else was cut short.
+      // Ctrl-C is the normal end of sampling without a limit; otherwise it is an interruption.
       if let stopped, isUnread || !isFree || stopSignal != SIGINT { throw stopped }
     } catch {
       session.disarm()
@@ -317,7 +317,7 @@ struct SampleCommand: ParsableCommand {
     }
     switch settings["sample.format"] {
     case "csv":
-      // A program gets every name as it is; a terminal would act on what is in some.
+      // Names are unchanged for a program; a terminal would interpret control characters in them.
       guard output == nil, Console.outputIsTerminal else {
         return try csv.sink(reader, writer: writer, notice: notice)
       }
@@ -332,7 +332,7 @@ struct SampleCommand: ParsableCommand {
     default:
       var style = TableStyle.current(
         settings, perCPU: perCPU(settings), isFile: output != nil,
-        // A choice of columns may leave CPUs out of the layout.
+        // With a choice of columns the layout may not have all CPUs.
         cpuCount: isWhole ? nil : TableStyle.cpuCount(sampling.roots))
       style.named = Set(collectors.named)
       style.showsAll = !collectors.only.isEmpty
