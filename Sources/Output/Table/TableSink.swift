@@ -315,12 +315,12 @@ package final class TableSink: SampleSink {
       rows[place].early = [:]
     }
     hasHeading = false
-    tell(fitted, layouts)
+    reportShown(fitted, layouts)
     return cells
   }
 
   /// Reports once how many of all metrics are shown, and for which columns there is no room.
-  private func tell(
+  private func reportShown(
     _ fitted: (kept: [TableColumn], dropped: [TableColumn]), _ layouts: [Layout]
   ) {
     let count = fitted.kept.count + fitted.dropped.count
