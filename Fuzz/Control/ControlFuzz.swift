@@ -5,7 +5,7 @@ import SampleModel
 
 private func read(_ bytes: [UInt8]) -> ControlRequest? {
   do throws(LBError) {
-    return try ArmCommand.language.read(bytes)
+    return try ArmCommand.codec.decode(bytes)
   } catch {
     precondition(error.category == .configuration && !error.message.isEmpty)
     return nil
