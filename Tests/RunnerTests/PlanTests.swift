@@ -184,7 +184,7 @@ private func resolve(
       PhasePlan(name: "b", ["command": "x", "on_failure": "a"]),
     ])
     #expect(
-      resolve(falling).problems.contains { $0.contains("in a circle: start → a → b → a") })
+      resolve(falling).problems.contains { $0.contains("form a circle: start → a → b → a") })
   }
 
   @Test func elevenFallbacksAreTooMany() {
