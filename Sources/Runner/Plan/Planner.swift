@@ -273,7 +273,8 @@ package final class Planner {
       return nil
     }
     guard chain.count <= Self.fallbackLimit else {
-      problems.add(keyPath, "a chain of more than \(Self.fallbackLimit) fallbacks")
+      problems.add(
+        keyPath, "a chain of fallbacks has more than \(Self.fallbackLimit) phases: shorten it")
       return nil
     }
     guard let target = list[name] else {
