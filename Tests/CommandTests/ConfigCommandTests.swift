@@ -113,7 +113,8 @@ import Testing
     let expected = try median("perf.page-faults") / median("perf.task-clock") * 1e9
     #expect(try abs(median("perf.own_faults") / expected - 1) < 1e-12)
     let warnings = try #require(result["warnings"] as? [String])
-    #expect(warnings.contains { $0.contains("perf: the set mine") && $0.contains("none-such-event") })
+    #expect(
+      warnings.contains { $0.contains("perf: the set mine") && $0.contains("none-such-event") })
     let strict = try Command()(
       "run", "--config", folder.file("own.conf"), "--perf", "mine", "--require", "perf", "--",
       "/bin/true")
