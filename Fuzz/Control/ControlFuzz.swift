@@ -1,6 +1,7 @@
 // Linked with the command's own modules by Scripts/fuzz.
 import Runner
 import SampleModel
+
 @testable import lbsample
 
 private func read(_ bytes: [UInt8]) -> ControlRequest? {

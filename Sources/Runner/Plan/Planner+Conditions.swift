@@ -1,7 +1,7 @@
 import SampleModel
 
 extension Planner {
-  /// A phase that there is nowhere is a slip, and no reason to skip what hangs on its metrics.
+  /// Reports conditions with unknown names of phases: a typing mistake must not skip a phase.
   func checkConditions(
     of node: PhaseNode, _ phases: Set<String>, _ exports: Set<String>
   ) -> PhaseNode {
@@ -38,8 +38,8 @@ extension Planner {
 
   /// Whether `name` is one of these phases with a point and something after it.
   private static func isMetric(_ name: String, of phases: Set<String>) -> Bool {
-    name.unicodeScalars.indices.contains { place in
-      name.unicodeScalars[place] == "." && phases.contains(String(name[..<place]))
+    name.unicodeScalars.indices.contains { index in
+      name.unicodeScalars[index] == "." && phases.contains(String(name[..<index]))
     }
   }
 }

@@ -196,7 +196,8 @@ package final class Planner {
     let reached = list.reached
     return list.tables.flatMap { one -> [PhaseNode] in
       if problems.isFull { return [] }
-      guard let name = one.values["name"]?.plain, list.fallbackNames.contains(ExactText(name)) else {
+      guard let name = one.values["name"]?.plain, list.fallbackNames.contains(ExactText(name))
+      else {
         return nodes(one, among: list, scope)
       }
       if !reached.contains(ExactText(name)) {
