@@ -1,11 +1,12 @@
 // Linked with the command's own modules by Scripts/fuzz.
 import Runner
 import SampleModel
+
 @testable import lbsample
 
 private func read(_ bytes: [UInt8]) -> ControlRequest? {
   do throws(LBError) {
-    return try ArmCommand.language.read(bytes)
+    return try ArmCommand.codec.decode(bytes)
   } catch {
     precondition(error.category == .configuration && !error.message.isEmpty)
     return nil

@@ -1,11 +1,11 @@
 import SampleModel
 
-/// Records that stand below the table's rows, a line each, by the names of their schemas.
+/// Formats records below the rows of the table, one per line, by the names of their schemas.
 enum RecordLines: String {
   case busiest
   case flows = "packet_flow"
 
-  /// What stands above them.
+  /// The heading above the lines.
   var heading: String {
     switch self {
     case .busiest: BusiestLines.heading
@@ -21,7 +21,7 @@ enum RecordLines: String {
     }
   }
 
-  /// Cells of these widths, each with a space behind it, and what follows them.
+  /// Cells of these widths, each with a space after it, and what follows them.
   static func line(_ cells: [(String, Int)], _ rest: String) -> String {
     cells.reduce(into: "") { line, cell in
       line += String(repeating: " ", count: max(0, cell.1 - cell.0.count)) + cell.0 + " "

@@ -2,7 +2,7 @@ package import SampleModel
 
 /// Replies of the control channel, one JSON object a line.
 package enum ControlText {
-  /// What a reply says; `bracket` is the one that was opened or closed.
+  /// The content of a reply; `bracket` is the one that was opened or closed.
   package struct Reply {
     package var request: String
     package var time: UInt64
@@ -25,7 +25,7 @@ package enum ControlText {
     }
   }
 
-  /// What a closed bracket gave.
+  /// The result of a closed bracket.
   package struct Closed {
     package var nanoseconds: UInt64
     package var metrics: [(name: String, value: Double)]

@@ -39,7 +39,7 @@ enum FlowLines {
     guard let source = texts["source"], !source.isEmpty else { return "\(word) port \(from)" }
     let destination = texts["destination"] ?? ""
     guard from != 0 || to != 0 else { return "\(word) \(source) → \(destination)" }
-    // As tcpdump writes them: an address of colons and a port are told apart by the point.
+    // As tcpdump writes them: a point separates an IPv6 address from the port.
     return "\(word) \(source).\(from) → \(destination).\(to)"
   }
 }

@@ -31,7 +31,7 @@ package enum LedgerText {
     return parts.joined(separator: "; ")
   }
 
-  /// What is said of a ledger that is not exact.
+  /// The message about a ledger that is not exact.
   package static let mismatch =
     "LEDGER MISMATCH: deadlines or frames do not add up; this is a bug in lbsample, please report "
     + "it"
@@ -135,7 +135,7 @@ package enum Readable {
     return text == "0" && value != 0 ? "\(value)" : text
   }
 
-  /// `value` with `places` digits behind the point, rounded half away from zero.
+  /// `value` with `places` decimals, rounded half away from zero.
   package static func fixed(_ value: Double, _ places: Int) -> String {
     text { $0.append(fixed: value, places: places) }
   }

@@ -12,7 +12,7 @@ package struct RecordedMetric: Sendable, Hashable, Codable {
   /// Their mean by time.
   package var mean: Double
   package var minimum: Double
-  /// What it was at or below for half of the time, and for 95 % of it, both within 3 %.
+  /// The quantiles over time, 50 % and 95 %, both within 3 %.
   package var median: Double
   package var percentile95: Double
   package var maximum: Double
@@ -21,7 +21,7 @@ package struct RecordedMetric: Sendable, Hashable, Codable {
   package var maximumUnixNanoseconds: UInt64
 }
 
-/// What a recording has, in short.
+/// The summary of a recording.
 package struct RecordingSummary: Sendable, Hashable, Codable {
   /// From the first sample to the last, in nanoseconds.
   package var spanNanoseconds: UInt64
@@ -29,23 +29,24 @@ package struct RecordingSummary: Sendable, Hashable, Codable {
   package var frames: Int
   /// In the order of collectors and columns.
   package var metrics: [RecordedMetric]
-  /// Metrics beyond the most that are kept, of which nothing is said.
+  /// The number of metrics beyond the limit, which are left out.
   package var metricsLeftOut: Int
 }
 
-/// Takes a recording as it is played back, and gives of each metric what it was over all of it, in
-/// memory that grows with the metrics and not with the time.
+/// Summarises a recording while it is replayed: each metric over the whole recording, in memory
+/// that grows with the number of metrics and not with the time.
 package final class RecordingSink: SampleSink {
-  /// The most metrics that are kept: those that come later are counted.
+  /// Most metrics that are kept; further ones are only counted.
   static let limit = 65_536
 
   private struct Track {
     let name: String
     let unit: String
-    /// A rate is over at least so much time: of a shorter window it would say more than is known.
+    /// The least window of a rate, in nanoseconds: in a shorter one its rounding error would
+    /// dominate.
     let leastWindow: UInt64
     var distribution = Distribution()
-    /// What was read since the last rate.
+    /// The growth and the time since the last rate.
     var area = 0.0
     var window: UInt64 = 0
 
@@ -58,7 +59,7 @@ package final class RecordingSink: SampleSink {
       (area, window) = (0, 0)
     }
 
-    /// What is left counts in the mean.
+    /// Adds the rest to the mean.
     mutating func end() {
       if window > 0 { distribution.addToMean(area / Double(window), over: window) }
       (area, window) = (0, 0)
@@ -70,9 +71,9 @@ package final class RecordingSink: SampleSink {
   private var cadences: [UInt16: UInt64] = [:]
   private var tracks: [Track] = []
   private var known: [ExactText: Int] = [:]
-  /// Of each stream, where its values' tracks stand, nil for one that found no room.
-  private var places: [UInt16: [Int?]] = [:]
-  private var strangers = Set<String>()
+  /// The track of each value of each stream; nil for a metric that is not kept.
+  private var trackIndexes: [UInt16: [Int?]] = [:]
+  private var omittedMetrics = Set<String>()
   private var frames = 0
   private var first: UInt64?
   private var last: UInt64 = 0
@@ -89,18 +90,18 @@ package final class RecordingSink: SampleSink {
     for stream in meta.streams { cadences[stream.stream] = stream.cadence }
   }
 
-  /// What is known of a metric goes on under its name.
+  /// Continues the track of a metric with the same name.
   package func layout(_ layout: Layout) throws(LBError) {
     reader.layout(layout)
     let usual = interval &* (cadences[layout.stream] ?? 1)
-    places[layout.stream] = layout.shown.enumerated().map { place, column in
+    trackIndexes[layout.stream] = layout.shown.enumerated().map { index, column in
       if let known = known[ExactText(column.name)] { return known }
       guard tracks.count < Self.limit else {
-        strangers.insert(column.name)
+        omittedMetrics.insert(column.name)
         return nil
       }
-      // What a formula makes of counters is no rate of its own.
-      let isRate = place < layout.columns.count && column.metric.kind != .gauge
+      // A value that a formula computes from counters is not a rate itself.
+      let isRate = index < layout.columns.count && column.metric.kind != .gauge
       known[ExactText(column.name)] = tracks.count
       tracks.append(
         Track(
@@ -115,13 +116,16 @@ package final class RecordingSink: SampleSink {
     frames += 1
     if first == nil { first = header.start }
     last = max(last, header.start)
-    guard let frame = reader.read(header, values), let places = places[header.stream] else {
+    guard let frame = reader.read(header, values), let trackIndexes = trackIndexes[header.stream]
+    else {
       return
     }
-    for (index, value) in frame.values.enumerated() where index < places.count {
-      guard let place = places[index], let amount = value.number, amount.isFinite else { continue }
+    for (index, value) in frame.values.enumerated() where index < trackIndexes.count {
+      guard let track = trackIndexes[index], let amount = value.number, amount.isFinite else {
+        continue
+      }
       let window = frame.windows[index] ?? frame.window ?? 0
-      tracks[place].take(amount, over: window, at: header.start)
+      tracks[track].take(amount, over: window, at: header.start)
     }
   }
 
@@ -132,7 +136,7 @@ package final class RecordingSink: SampleSink {
   /// Nothing waits.
   package func commit(watermark: UInt64) throws(LBError) {}
 
-  /// What was taken so far.
+  /// The summary of all frames so far.
   package var summary: RecordingSummary {
     let origin = first ?? 0
     let metrics = tracks.compactMap { track -> RecordedMetric? in
@@ -149,7 +153,7 @@ package final class RecordingSink: SampleSink {
     }
     return RecordingSummary(
       spanNanoseconds: last &- origin, frames: frames, metrics: metrics,
-      metricsLeftOut: strangers.count)
+      metricsLeftOut: omittedMetrics.count)
   }
 }
 
@@ -193,8 +197,8 @@ extension RunReport {
     return lines
   }
 
-  /// An amount with its unit: a share in percent, but for what is made of events, such as the
-  /// instructions of a cycle.
+  /// A value with its unit: a share in percent, except ratios of events such as instructions per
+  /// cycle.
   private static func amount(_ amount: Double, _ row: RecordedMetric) -> String {
     switch row.unit {
     case "1" where !row.metric.hasPrefix("perf."):

@@ -108,7 +108,7 @@ package enum RunReport {
     return lines
   }
 
-  /// The run's errors. An error of several repetitions stands once, with their numbers.
+  /// The run's errors. An error of several repetitions is shown once, with their numbers.
   private static func errors(_ result: RunResult) -> [String] {
     var groups: [(error: LBError, repetitions: [Int])] = []
     var places: [LBError: Int] = [:]
@@ -245,8 +245,8 @@ package enum RunReport {
 
 /// Columns of text, aligned by their widest cell.
 package enum TextTable {
-  /// One line a row, whatever names its cells hold; the first `leftColumns` stand left, the others
-  /// right.
+  /// One line per row; line feeds in cells are escaped. The first `leftColumns` columns are
+  /// left-aligned, the others right-aligned.
   package static func lines(_ rows: [[String]], leftColumns: Int) -> [String] {
     let rows = rows.map { $0.map(\.shownInLine) }
     var widths: [Int] = []

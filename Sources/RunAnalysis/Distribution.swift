@@ -1,10 +1,10 @@
 import SampleModel
 
-/// What a value was over time, from amounts that each hold for a stretch of it: its mean, its range
-/// and its quantiles by time, these within 3 % (`LogBins`).
+/// The distribution of a value over time, from values that each hold for some time: mean, range,
+/// and quantiles within 3 % (`LogBins`).
 ///
-/// It keeps one number for each bin that any amount fell into, 65,536 at the very most and a few
-/// dozen as a rule, however long it is added to.
+/// It keeps one number per bin with any value: at most 65,536, usually a few dozen, independent of
+/// the number of values.
 package struct Distribution: Sendable {
   /// The least amount, and the greatest.
   package private(set) var least = Double.infinity
@@ -16,7 +16,7 @@ package struct Distribution: Sendable {
   private var area = 0.0
   private var weight = 0.0
   private var bins: [Int: Double] = [:]
-  /// What was added last, and its weight: most amounts are those before them.
+  /// The last value and its weight: most values are equal to the one before.
   private var last = 0.0
   private var lastWeight = 0.0
 
@@ -52,8 +52,7 @@ package struct Distribution: Sendable {
   /// The mean by time, nil without an amount.
   package var mean: Double? { weight > 0 ? area / weight : nil }
 
-  /// What it was at or below for each of these shares of the time, which ascend; empty without an
-  /// amount.
+  /// The quantiles at these shares of the time, which must ascend; empty without values.
   package func quantiles(_ shares: [Double]) -> [Double] {
     guard count > 0 else { return [] }
     var whole = self

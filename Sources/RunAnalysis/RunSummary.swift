@@ -71,8 +71,8 @@ package enum RunSummary {
   /// name, over the counted repetitions that have it. Median intervals at `confidence`, where there
   /// are enough repetitions for one.
   ///
-  /// Every completed attempt stands for itself, so that repeating what was disturbed cannot
-  /// flatter; `clean` leaves out those that were. `running` names the metric that says for how much
+  /// Every completed attempt is a value, so that repeats of disturbed attempts do not bias the
+  /// summary; `clean` leaves out those that were. `running` names the metric that says for how much
   /// of its time another one was counted.
   package static func rows(
     of phase: PhaseResult, clean: Bool = false, confidence: Double = 0.95, unit: (String) -> String,
@@ -102,8 +102,8 @@ package enum RunSummary {
     return rows
   }
 
-  /// The same rows of attempts of which nothing else is known: those at brackets of an armed
-  /// sampler, each completed and at a repetition of its own.
+  /// The rows of attempts of which only the metrics are known: the brackets of an armed sampler,
+  /// each of them the completed attempt of one repetition.
   package static func rows(
     of columns: MetricColumns, confidence: Double = 0.95, unit: (String) -> String,
     running: (String) -> String? = { _ in nil }

@@ -5,12 +5,12 @@ package struct Slowdown: Sendable, Equatable {
   package let median: Double
   /// Its 95 % interval, by the order of the ratios.
   package let interval: Statistics.Interval
-  /// The least true slowdown that so many pairs, as noisy as these, would show with a probability
-  /// of 80 %: what lies below cannot be told from nothing.
+  /// The smallest true slowdown that would be found with a probability of 80 %, by as many pairs
+  /// with as much noise: a smaller one cannot be distinguished from none.
   package let detectable: Double
 
-  /// Standard errors between nothing and what is found with a probability of 80 % at 5 %,
-  /// two-sided: 1.96 + 0.84.
+  /// The effect, in standard errors, that is found with a power of 80 % at the two-sided level of 5
+  /// %: 1.96 + 0.84.
   private static let power = 2.8
 
   /// Of pairs of positive times, `off` without the condition and `on` with it. nil below six

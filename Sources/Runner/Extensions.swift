@@ -1,7 +1,7 @@
 import LinuxSystem
 public import SampleModel
 
-/// A kind of phase of one's own: `kind = "NAME"` in a plan.
+/// A kind of phase that your program adds: `kind = "NAME"` in a plan.
 public protocol PhaseHandler: Sendable {
   /// The value of `kind` in a plan, in the place of a kind of the same name.
   var kind: String { get }
@@ -10,13 +10,14 @@ public protocol PhaseHandler: Sendable {
   func run(_ phase: HandledPhase) throws
 }
 
-/// A phase as its handler sees it.
+/// A phase as it is passed to its handler.
 public struct HandledPhase: Sendable {
-  /// Its name, with the parameters that tell it apart.
+  /// Its name, with the parameters that distinguish it.
   public let name: String
-  /// Its keys in the plan, but for `name`, `kind` and `phase`, with parameters put in.
+  /// Its keys in the plan except `name`, `kind`, `phase` and `on_failure`, with the values of
+  /// parameters filled in.
   public let settings: [String: PlanValue]
-  /// What was measured before it.
+  /// What was measured before the phase.
   public let result: RunResult
   private let stop: @Sendable () -> Bool
 
@@ -30,38 +31,38 @@ public struct HandledPhase: Sendable {
     self.stop = stop
   }
 
-  /// Whether the run was asked to stop: a handler that takes long looks.
+  /// Whether a stop of the run was requested. A handler that takes long checks it repeatedly.
   public var isStopped: Bool { stop() }
 }
 
-/// A judge of one's own: looks at each completed attempt, warm-ups too.
+/// A gate that your program adds: it checks each completed attempt, warm-ups included.
 public protocol RepetitionGate: Sendable {
-  /// A short word for programs.
+  /// A short name, used in events.
   var name: String { get }
-  /// Why the attempt is contaminated, nil where it is not.
+  /// Why the attempt is contaminated; nil where it is clean.
   func objection(to attempt: AttemptResult) -> String?
 }
 
-/// Decides in the place of `retries` and pauses whether a failed attempt is followed by another.
+/// Decides, in place of `retries` and `backoff`, whether another attempt follows a failed one.
 ///
-/// As everywhere, nothing that has begun is repeated unless the workload is idempotent, and the
-/// plan's `max_attempts` bounds it.
+/// A workload that has begun is executed again only if it is idempotent, and `max_attempts` is the
+/// limit, as without a policy.
 public protocol RetryPolicy: Sendable {
   /// The time until the next attempt after these, of which the last one failed or took too long;
   /// nil for no more.
   func pause(after attempts: [AttemptResult]) -> Duration?
 }
 
-/// A handler as the planner knows kinds.
+/// The phase kind of a handler.
 package struct HandlerKind: PhaseKind {
   private let handler: any PhaseHandler
 
-  /// The kind that `handler` does.
+  /// The kind that `handler` executes.
   package init(_ handler: any PhaseHandler) { self.handler = handler }
 
   package var name: String { handler.kind }
 
-  /// One node that does what the handler does, with the phases below it.
+  /// One node that calls the handler, with the phases below it.
   package func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode] {
     var node = planner.node(table, name, scope)
     let own: Set<String> = ["name", "kind", "phase", "on_failure"]
@@ -79,9 +80,9 @@ private struct HandlerAction: PhaseAction {
   let name: String
   let settings: [String: PlanValue]
 
-  var summary: String { "does what the program has for \(handler.kind)" }
+  var summary: String { "calls the program's handler of \(handler.kind)" }
 
-  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+  func enter(_ place: PhaseContext) throws(LBError) -> PhaseEntry {
     let stop = place.context.services.stop
     let phase = HandledPhase(name: name, settings: settings, result: place.result) {
       stop.raised != nil

@@ -47,7 +47,7 @@ struct PlanExecution: Sendable {
     var requests = try options.sampling.requests(workload: workload, scope: scope?.group)
     var unmeasured: String?
     requests.add {
-      let beside = configured.aimBeside()
+      let beside = configured.assignBackgroundTargets()
       unmeasured = beside.unmeasured
       return beside.targets
     }

@@ -1,7 +1,7 @@
 package import SampleModel
 import Synchronization
 
-/// A sink that remembers everything, and fails when told to.
+/// A sink that records all calls, and fails on request.
 package final class CollectingSink: SampleSink {
   /// One frame or record batch.
   package struct Frame: Sendable, Equatable {

@@ -40,7 +40,7 @@ package final class FakeSpawner: WorkloadSpawner {
 
   /// Nothing outlives a fake child but what will not die.
   package func killRemaining(
-    except known: Set<Int32>, sparingBeside: Bool, until limit: UInt64
+    except known: Set<Int32>, sparingBackground: Bool, until limit: UInt64
   ) -> Int {
     note("killRemaining")
     return 0

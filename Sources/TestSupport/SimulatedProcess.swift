@@ -54,7 +54,7 @@ package final class SimulatedProcess: Workload, Sendable {
   package var groupKilled: UInt64? { state.withLock { $0.groupKilled } }
   /// When it ended, nil while it lives.
   package var ended: UInt64? { state.withLock { $0.status == nil ? nil : $0.end?.time } }
-  /// Whether it was waited for behind its end.
+  /// Whether it was reaped after its end.
   package var isReaped: Bool { state.withLock { $0.isReaped } }
 
   private func live() {

@@ -37,7 +37,7 @@ package final class SimulatedSpawner: WorkloadSpawner {
 
   /// Nothing outlives its group.
   package func killRemaining(
-    except known: Set<Int32>, sparingBeside: Bool, until limit: UInt64
+    except known: Set<Int32>, sparingBackground: Bool, until limit: UInt64
   ) -> Int { 0 }
   /// No real process.
   package func children() -> Set<Int32> { [] }

@@ -72,8 +72,8 @@ package final class VirtualScheduler: VirtualTime {
 
   /// Runs `body` on a registered thread called `main`, and all threads that it starts to their end.
   ///
-  /// Throws what `body` throws, or `VirtualFailure`: then the threads stay where they are for ever.
-  /// Expectations belong behind the call, on what it gives: the thread is not the test's.
+  /// Throws what `body` throws, or `VirtualFailure`: then the threads stay blocked for ever.
+  /// Expectations belong after the call, on its result: the thread is not the test's.
   package func run<Answer>(_ body: @escaping () throws -> Answer) throws -> Answer {
     let task = VirtualTask(body)
     over.store(0)

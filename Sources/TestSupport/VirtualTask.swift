@@ -1,6 +1,6 @@
 /// The body of a simulated test with what became of it.
 final class VirtualTask<Answer>: @unchecked Sendable {
-  // Sendable: one thread runs the body, and whoever started it reads the result after its end.
+  // Sendable, since one thread runs the body and its starter reads the result after its end.
   private let body: () throws -> Answer
   private var result: Result<Answer, any Error>?
 

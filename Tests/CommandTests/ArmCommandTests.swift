@@ -99,7 +99,7 @@ import Testing
     let client = try #require(Client(path))
     for (request, words) in [
       (#"{"request":"stop"}"#, "no bracket is open"), (#"{"request":"strat"}"#, "mean start"),
-      ("start", "a request is an object"), (#"{"request":"mark"}"#, "mark needs a name"),
+      ("start", "not a request: expected an object"), (#"{"request":"mark"}"#, "mark needs a name"),
     ] {
       let reply = try client.ask(request)
       #expect(reply["ok"] as? Bool == false && reply["state"] as? String == "armed")

@@ -132,7 +132,8 @@ import Testing
     let expected = try median("perf.page-faults") / median("perf.task-clock") * 1e9
     #expect(try abs(median("perf.own_faults") / expected - 1) < 1e-12)
     let warnings = try #require(result["warnings"] as? [String])
-    #expect(warnings.contains { $0.contains("of the set mine") && $0.contains("none-such-event") })
+    #expect(
+      warnings.contains { $0.contains("perf: the set mine") && $0.contains("none-such-event") })
     let strict = try Command()(
       "run", "--config", folder.file("own.conf"), "--perf", "mine", "--require", "perf", "--",
       "/bin/true")
@@ -142,7 +143,7 @@ import Testing
   @Test(arguments: [
     ("[derived]\nbad = \"cycles / \"", "a formula of names"),
     ("[derived]\nbad = \"( cycles\"", "a formula of names"),
-    ("[fallback]\ncycles = \"instructions\"\ninstructions = \"cycles\"", "round in a circle"),
+    ("[fallback]\ncycles = \"instructions\"\ninstructions = \"cycles\"", "form a circle"),
     ("[fallback]\ncycles = \"no-such\"", "no event of this name"),
     ("[perf]\nmine = \"{cycles\"", "a { has no }"),
     ("[derived]\nrunning = \"cycles / instructions\"", "a column has this name"),

@@ -23,7 +23,7 @@ import Testing
     (["smaple"], 2, ["'smaple' is neither a subcommand", "did you mean sample"]),
     (
       ["--json-errors", "run", "--", "./x", "y"], 2,
-      ["options stand behind the command: lbsample run"]
+      ["options come after the command: lbsample run"]
     ),
     (["help", "nosuch"], 2, ["no command nosuch", "see 'lbsample --help'"]),
     (["help", "runs", "shwo"], 2, ["no command shwo; did you mean show?", "runs --help'"]),
@@ -83,8 +83,8 @@ import Testing
     (["99999999999"], 2, ["99999999999: too long"]),
     (["--cpu", "--output", "x", "--record", "./x"], 2, ["./x", "the same file"]),
     (["run", "--", "false"], 4, ["false exited with code 1"]),
-    (["run", "--cpu", "true"], 2, ["behind --"]),
-    (["run", "--cpu", "sleep", "1"], 2, ["behind --"]),
+    (["run", "--cpu", "true"], 2, ["after --"]),
+    (["run", "--cpu", "sleep", "1"], 2, ["after --"]),
     (["run", "-ar2", "--", "true"], 2, ["-ar2"]),
     (["runs", "show", "nothing"], 2, ["nothing"]),
     (["runs", "show", "/etc/passwd"], 2, ["/etc/passwd"]),

@@ -142,7 +142,7 @@ import Testing
 
   @Test func whatIsCountedOfAProcessIsNotCountedOfCPUs() throws {
     let outcome = try Command()("--perf", "cs", "-p", "1", "-C", "0", "--count", "1")
-    #expect(outcome.code == 2 && outcome.error.contains("choose one"), "\(outcome.error)")
+    #expect(outcome.code == 2 && outcome.error.contains("remove one of them"), "\(outcome.error)")
   }
 
   @Test func aChosenCountBringsItsTimes() throws {

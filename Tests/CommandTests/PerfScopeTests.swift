@@ -59,7 +59,7 @@ import Testing
     let outcome = try command.start(
       ["run", "--perf", "cs", "--perf-rotate"] + options + ["--", "/bin/true"]
     ).finish()
-    #expect(outcome.code == 2 && outcome.error.contains("by repetitions of a workload"))
+    #expect(outcome.code == 2 && outcome.error.contains("at each repetition of a workload"))
   }
 
   /// Each thread's own calls, of threads that were found before they made any.
@@ -104,9 +104,9 @@ import Testing
 
   @Test(arguments: [
     (["-G", "/no-such-group"], "there is no such control group"),
-    (["-G", "/", "-a"], "leave out -a"), (["--per-thread"], "not of CPUs"),
-    (["--per-thread", "-p", "1", "-G", "/"], "leave out -a and -p"),
-    (["--perf-rotate"], "an option of run"),
+    (["-G", "/", "-a"], "remove -a"), (["--per-thread"], "not of CPUs"),
+    (["--per-thread", "-p", "1", "-G", "/"], "remove -a and -p"),
+    (["--perf-rotate"], "use it with run"),
   ]) func whatDoesNotGoTogetherIsAUsageError(_ options: [String], _ words: String) throws {
     let command = try Command()
     let outcome = try command.start(["--perf", "cs", "--count", "1"] + options).finish()

@@ -404,7 +404,7 @@ import Testing
       """)
     let patience = word == "nothing" ? "100ms" : "20s"
     let running = try start(command, ["--ask", patience, "--plan", path])
-    #expect(running.wait { running.error.contains("go on without it?") })
+    #expect(running.wait { running.error.contains("continue without it?") })
     if word != "nothing" {
       let said = try command.start(
         ["approve", "--config", "/dev/null", "last"] + (word == "refuse" ? ["--refuse"] : [])
@@ -436,7 +436,7 @@ import Testing
       command = "true"
       """)
     let running = try start(command, ["--ask", "20s", "--plan", path])
-    #expect(running.wait { running.error.contains("go on without it?") })
+    #expect(running.wait { running.error.contains("continue without it?") })
     _ = try command("approve", "--config", "/dev/null", "last")
     let result = try result(running.finish())
     #expect(try phase(result, "below").status == .skipped)
@@ -608,7 +608,7 @@ import Testing
       """#, "x"
     ),
     (
-      "companions", [],
+      "coRunners", [],
       #"""
       kind = "parallel"
       [[phase.member]]

@@ -8,7 +8,7 @@ import Testing
     for places in 2...5 {
       var seen: [[Int]: Int] = [:]
       for round in 0..<2 * places {
-        let order = WorkloadOverhead.order(ofRound: round, places: places)
+        let order = WorkloadOverhead.order(ofRound: round, count: places)
         #expect(order.sorted() == Array(0..<places))
         for (place, who) in order.enumerated() { seen[[place, who], default: 0] += 1 }
       }
@@ -44,7 +44,7 @@ import Testing
       (["--workload"], 2, "--workload needs a command"),
       (["--workload", "--", "no-such-command"], 2, "no-such-command"),
       (["--workload", "--set", "cpu,nett", "--", "true"], 2, "net"),
-      (["--workload", "--set", "cpu", "--net", "--", "true"], 2, "one way"),
+      (["--workload", "--set", "cpu", "--net", "--", "true"], 2, "cannot be combined"),
       (["--workload", "-r", "2", "--", "true"], 2, "at least 6"),
       (["--workload", "-i", "x", "--", "true"], 2, "--interval x"),
       (["--workload", "--time", "1s", "--", "true"], 2, "--time"),

@@ -218,7 +218,7 @@ final class Lines {
         "cpu: cpu[1] appeared after the CSV header was written and is not in the output; use "
           + "--format ndjson or --record to keep it",
       ])
-    #expect(sink.strangerCount == 1)
+    #expect(sink.lateInstanceCount == 1)
     #expect(CSVSink.quoted("a,\"b") == "\"a,\"\"b\"")
   }
 
@@ -242,7 +242,7 @@ final class Lines {
         "1000001005,1000000000,0.5,0.5,,", "2000001005,2000000000,1,0,,",
         "3000001005,3000000000,0,1,0.3,0.7",
       ])
-    #expect(lines.notices.isEmpty && sink.strangerCount == 0)
+    #expect(lines.notices.isEmpty && sink.lateInstanceCount == 0)
   }
 
   /// What happened beside the samples is said once, whatever the columns are; what explains a frame

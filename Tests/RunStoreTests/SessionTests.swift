@@ -24,10 +24,10 @@ import Testing
 
   /// A bracket of five frames of two streams, 1 ms apart, with records and an event in its middle.
   private func record(
-    _ writer: RunWriter, behind earlier: Resumption, _ anchor: ClockAnchor
+    _ writer: RunWriter, resuming earlier: ResumePoint, _ anchor: ClockAnchor
   ) throws {
     let metric = MetricDescription("value", .count, .gauge, meaning: "a number")
-    let sink = StoreSink(writer, behind: earlier, now: { 0 })
+    let sink = StoreSink(writer, resuming: earlier, now: { 0 })
     try sink.begin(
       StreamMeta(
         interval: 1_000_000, streams: Self.streams, unavailable: [],
@@ -69,7 +69,7 @@ import Testing
     phase.status = .interrupted
     _ = try writer.addPhase(phase)
     try addAttempt(1, writer)
-    try record(writer, behind: Resumption(), Self.first)
+    try record(writer, resuming: ResumePoint(), Self.first)
     try end(writer)
   }
 
@@ -104,10 +104,10 @@ import Testing
   /// Goes on with the run, with the bracket of that number.
   private func resume(_ path: String, _ anchor: ClockAnchor, bracket: Int = 2) throws {
     let writer = try RunWriter(resuming: path)
-    let earlier = try writer.resumption()
+    let earlier = try writer.resumePoint()
     #expect(Int(earlier.brackets) == bracket - 1)
     try addAttempt(bracket, writer)
-    try record(writer, behind: earlier, anchor)
+    try record(writer, resuming: earlier, anchor)
     try end(writer)
   }
 

@@ -12,8 +12,8 @@ import Testing
     return policy
   }
 
-  private func finding(_ gate: String, passes: Bool) -> GateFinding {
-    GateFinding(gate: gate, severity: .block, message: gate, passes: passes)
+  private func finding(_ gate: String, isTransient: Bool) -> GateFinding {
+    GateFinding(gate: gate, severity: .block, message: gate, isTransient: isTransient)
   }
 
   /// How many attempts are made when each comes to the same.
@@ -79,10 +79,10 @@ import Testing
 
   @Test func disturbedRepetitionsAreRepeatedThreeTimes() {
     let policy = policy { $0.isIdempotent = true }
-    let noisy = AttemptVerdict(.completed, findings: [finding("foreign_cpu", passes: true)])
+    let noisy = AttemptVerdict(.completed, findings: [finding("foreign_cpu", isTransient: true)])
     #expect(attempts(policy, noisy) == 4)
     #expect(attempts(AttemptPolicy(), noisy) == 1, "it may have done something")
-    let lasting = AttemptVerdict(.completed, findings: [finding("own_cost", passes: false)])
+    let lasting = AttemptVerdict(.completed, findings: [finding("own_cost", isTransient: false)])
     #expect(attempts(policy, lasting) == 2, "what comes again comes again")
   }
 
@@ -113,7 +113,7 @@ import Testing
       $0.maximum = 7
     }
     var machine = AttemptMachine(policy)
-    let noisy = AttemptVerdict(.completed, findings: [finding("steal", passes: true)])
+    let noisy = AttemptVerdict(.completed, findings: [finding("steal", isTransient: true)])
     let turns = [noisy, .init(.failed), .init(.failed, failedToStart: true)]
     var turn = 0
     while case .again = machine.decide(turns[turn % 3]) { turn += 1 }
@@ -176,8 +176,8 @@ import Testing
         $0.overhead?.elapsedNanoseconds = wall
         $0.overhead?.processNanoseconds = wall / 4
       }
-      func gates(_ beside: UInt64?) -> [String] {
-        RepetitionGates.findings(short, GateLimits(), workloadCPUs: nil, beside: beside)
+      func gates(_ ownCPU: UInt64?) -> [String] {
+        RepetitionGates.findings(short, GateLimits(), workloadCPUs: nil, ownCPUNanoseconds: ownCPU)
           .map(\.gate).filter { $0 == "own_cost" }
       }
       #expect(gates(wall * 4 / 100).isEmpty)
@@ -340,6 +340,6 @@ import Testing
       context, executor: executor, collectors: FakeCollectors(spawner)
     ).run(session())
     #expect(result.status == status)
-    #expect(executor.places.map(\.attempt) == Array(1...count))
+    #expect(executor.attempts.map(\.attempt) == Array(1...count))
   }
 }

@@ -11,8 +11,8 @@ private final class Failing: RepetitionExecuting {
   init(_ phases: Set<String>) { self.phases = phases }
 
   func execute(
-    _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
-    beside: [any PhaseLease], began: (UInt32) throws(LBError) -> Void
+    _ place: AttemptID, _ context: RunContext, _ collectors: any CollectorLifecycle,
+    background: [any BackgroundTask], willOpen: (UInt32) throws(LBError) -> Void
   ) -> AttemptOutcome {
     executed.append(place.phase)
     return phases.contains(place.phase)
@@ -126,7 +126,7 @@ private struct NoFiles: PlanSource {
           "when", name: "w", ["condition": .text(condition)], phases: [command("inner")]),
       ])
       _ = planner.resolve(plan, in: PlanScope(RunSpecification(name: "t", command: [])))
-      return planner.problems.all.map { "\($0.place): \($0.message)" }
+      return planner.problems.all.map { "\($0.keyPath): \($0.message)" }
     }
     #expect(problems("load.wall_time < 2s and host.cpus > 1 and available.cpu").isEmpty)
     let slip = problems("host.cpus > 1 or laod.wall_time < 2s")

@@ -72,7 +72,7 @@ import Testing
   @Test func whatIsWaitedForIsNoFinding() {
     var limits = HostLimits()
     limits.severity = .block
-    limits.isWaitedFor = true
+    limits.waitsUntilQuiet = true
     for (gate, state) in Self.disturbances {
       let waitsFor = gate == "host.load" || gate == "host.foreign_cpu"
       #expect(HostGates.findings(state, limits).map(\.severity) == (waitsFor ? [] : [.block]))
@@ -98,7 +98,7 @@ import Testing
     let result = RunController(
       context, executor: executor, collectors: FakeCollectors(spawner)
     ).run(session())
-    #expect(executor.places.count == (severity == .block ? 0 : 1))
+    #expect(executor.attempts.count == (severity == .block ? 0 : 1))
     #expect(result.errors.map(\.category) == (severity == .block ? [.gate] : []))
     #expect(result.warnings.count == (severity == nil ? 0 : 2), "\(result.warnings)")
     if severity == .block {
@@ -190,7 +190,7 @@ import Testing
       try host.folder.write("a.host", line + "\n")
       let (restored, failures) = HostChanges.restore(note, host.roots)
       #expect(
-        restored.isEmpty && failures.first?.message.contains("no setting of this host") == true)
+        restored.isEmpty && failures.first?.message.contains("not a setting of this host") == true)
     }
     try host.folder.write("a.host", "\(host.aslr)\t0\n")
     #expect(unsafe chmod(note, 0o666) == 0)
@@ -199,7 +199,7 @@ import Testing
     #expect(unsafe chmod(note, 0o600) == 0 && chmod(host.folder.path, 0o777) == 0)
     #expect(HostChanges.restore(note, host.roots).failures.count == 1)
     let refused = #expect(throws: LBError.self) { try host.changes("b", ["aslr=0"]).apply() }
-    #expect(refused?.message.contains("others could change what is to be put back") == true)
+    #expect(refused?.message.contains("other users could change the values to restore") == true)
     #expect(unsafe chmod(host.folder.path, 0o700) == 0 && unlink(note) == 0)
     // A link, and a FIFO, which nobody opens.
     #expect(unsafe symlink(victim, note) == 0)

@@ -36,7 +36,7 @@ private func resolve(
   var scope = PlanScope(RunSpecification(name: "t", command: []))
   change(&scope)
   let root = planner.resolve(plan, in: scope)
-  return (root, planner.problems.all.map { "\($0.place): \($0.message)" })
+  return (root, planner.problems.all.map { "\($0.keyPath): \($0.message)" })
 }
 
 @Suite struct PlanTests {
@@ -82,11 +82,11 @@ private func resolve(
       (["phase": [["name": "a", "command": "x", "repetition": 3]]], "did you mean repetitions?"),
       (
         ["phase": [["name": "a", "command": "x", "validate": "soft"]]],
-        "validate is a key for the top of the plan"
+        "validate is valid only at the top of the plan: move it there"
       ),
       (["phase": [["name": "a", "command": "x", "repetitions": 0]]], "from 1 to 1000000"),
       (["phase": [["name": "a", "command": "x", "timeout": 5]]], "a duration in quotes"),
-      (["phase": [["name": "a", "command": "x", "interval": "5ms"]]], "for the top of the plan"),
+      (["phase": [["name": "a", "command": "x", "interval": "5ms"]]], "at the top of the plan"),
       (["phase": [["name": "a"]]], "needs a command"),
       (["phase": [["command": "x"]]], "a phase needs a name"),
       (["phase": [["name": "a", "command": "'x"]]], "its quotes closed"),
@@ -96,7 +96,7 @@ private func resolve(
       (["phase": [["name": "a", "kind": "include"]]], "needs a file"),
       (["phase": [["name": "a", "kind": "workload", "tool": "fioo"]]], "did you mean fio?"),
       (["phase": [["name": "a", "kind": "parallel"]]], "has to be measured"),
-      (["phase": [["name": "a", "command": "x", "on_failure": "c"]]], "no phase beside"),
+      (["phase": [["name": "a", "command": "x", "on_failure": "c"]]], "no phase in the same list"),
       (["phase": [["name": "a", "command": "x", "metrics": ["n=("]]]], "regular expression"),
       (["order": "mixed", "phase": [["name": "a", "command": "x"]]], "random:SEED"),
       ([:], "at least one phase"),
@@ -184,7 +184,7 @@ private func resolve(
       PhasePlan(name: "b", ["command": "x", "on_failure": "a"]),
     ])
     #expect(
-      resolve(falling).problems.contains { $0.contains("in a circle: start → a → b → a") })
+      resolve(falling).problems.contains { $0.contains("form a circle: start → a → b → a") })
   }
 
   @Test func elevenFallbacksAreTooMany() {
@@ -276,7 +276,7 @@ private func resolve(
     ])
     let node = try #require(resolve(plan).root).children[0]
     #expect(node.specification?.command == ["work"] && node.specification?.directory == "/tmp")
-    #expect(node.companions.map(\.summary) == ["noise: burn"])
+    #expect(node.coRunners.map(\.summary) == ["noise: burn"])
     func loads(_ members: PlanValue...) -> RunPlan {
       let measured: PlanValue = ["name": "work", "command": "work", "measured": true]
       return RunPlan(settings: [
@@ -289,7 +289,7 @@ private func resolve(
         loads(["command": "burn"], ["command": "burn", "directory": "/tmp"], ["command": "burn"])
       ).root
     ).children[0]
-    #expect(fresh.companions.map { $0.specification.workspace != nil } == [true, false, true])
+    #expect(fresh.coRunners.map { $0.specification.workspace != nil } == [true, false, true])
     #expect(fresh.specification?.workspace != nil)
     let torn = loads(["command": "burn", "directory": "/tmp", "workspace": "empty"])
     #expect(resolve(torn).problems.contains { $0.contains("a directory or a workspace, not both") })

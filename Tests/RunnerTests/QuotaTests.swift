@@ -50,7 +50,7 @@ import Testing
     let spawner = FakeSpawner()
     let context = try context(spawner, repetitions: 2) { $0.quota.bytes = 0 }
     var result = RunResult(runID: "t", name: "t", kind: "run", startUnixNanoseconds: 1)
-    var earlier = Resumption()
+    var earlier = ResumePoint()
     if isResumed {
       var phase = PhaseResult(name: "main", command: ["/bin/true"])
       phase.status = .interrupted
@@ -64,8 +64,8 @@ import Testing
       context, executor: executor, collectors: FakeCollectors(spawner))
     let ended = controller.run(
       RunSession(
-        result: result, store: nil, behind: earlier, clock: VirtualScheduler().source))
-    #expect(executor.places.isEmpty && ended.errors.map(\.category) == [.quota])
+        result: result, store: nil, resuming: earlier, clock: VirtualScheduler().source))
+    #expect(executor.attempts.isEmpty && ended.errors.map(\.category) == [.quota])
     let status: RunStatus = isResumed ? .interrupted : .failed
     #expect(ended.status == status && ended.phases.map(\.status) == [status])
     #expect(ended.errors[0].message.hasSuffix("start a new run with a larger --max-bytes"))

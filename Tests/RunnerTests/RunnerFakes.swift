@@ -78,16 +78,16 @@ final class FakeCollectors: CollectorLifecycle {
 /// An executor that gives what a test wrote down.
 final class FakeExecutor: RepetitionExecuting {
   var outcomes: [AttemptOutcome]
-  private(set) var places: [AttemptPlace] = []
-  var onExecute: (AttemptPlace) -> Void = { _ in }
+  private(set) var attempts: [AttemptID] = []
+  var onExecute: (AttemptID) -> Void = { _ in }
   init(_ outcomes: [AttemptOutcome]) { self.outcomes = outcomes }
 
   func execute(
-    _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
-    beside: [any PhaseLease], began: (UInt32) throws(LBError) -> Void
+    _ id: AttemptID, _ context: RunContext, _ collectors: any CollectorLifecycle,
+    background: [any BackgroundTask], willOpen: (UInt32) throws(LBError) -> Void
   ) -> AttemptOutcome {
-    places.append(place)
-    onExecute(place)
+    attempts.append(id)
+    onExecute(id)
     return outcomes.isEmpty ? outcome(.completed) : outcomes.removeFirst()
   }
 }

@@ -27,8 +27,8 @@ import Testing
   @Test func warmUpsComeFirstAndDoNotCount() throws {
     let (result, executor) = try run(
       [outcome(.failed, LBError(.workload, "cold"))], warmUps: 2)
-    #expect(executor.places.map(\.warmUp) == [true, true, false, false, false])
-    #expect(executor.places.map(\.repetition) == [1, 2, 1, 2, 3])
+    #expect(executor.attempts.map(\.warmUp) == [true, true, false, false, false])
+    #expect(executor.attempts.map(\.repetition) == [1, 2, 1, 2, 3])
     #expect(result.status == .completed, "a failed warm-up does not count")
     #expect(result.phases[0].repetitions.count == 5)
     #expect(result.errors.map(\.message) == ["cold"])
@@ -41,14 +41,14 @@ import Testing
   func aRunTakesTheWorstStatus(_ statuses: [RunStatus], _ expected: RunStatus) throws {
     let (result, executor) = try run(statuses.map { outcome($0) })
     #expect(result.status == expected)
-    #expect(executor.places.count == 3, "a failed repetition does not end the run")
+    #expect(executor.attempts.count == 3, "a failed repetition does not end the run")
     #expect(result.phases[0].status == expected)
   }
 
   @Test func aFatalErrorEndsTheRunAndStandsFirst() throws {
     let full = LBError(.resultPersistence, "disk full")
     let (result, executor) = try run([outcome(.completed), outcome(.failed, full, fatal: full)])
-    #expect(executor.places.count == 2)
+    #expect(executor.attempts.count == 2)
     #expect(result.status == .failed)
     #expect(result.errors == [full.located(phase: "main", repetition: 2, attempt: 1)])
   }
@@ -58,7 +58,7 @@ import Testing
     stop.context.signal = 2
     let (result, executor) = try run(
       [outcome(.interrupted, stop)], stopAt: 1, cooldown: 3_600_000_000_000)
-    #expect(executor.places.count == 1)
+    #expect(executor.attempts.count == 1)
     #expect(result.status == .interrupted)
     #expect(result.errors == [stop.located(phase: "main", repetition: 1, attempt: 1)])
   }
@@ -148,7 +148,7 @@ import Testing
     prepare(collectors)
     var began: [UInt32] = []
     let outcome = RepetitionExecutor().execute(
-      AttemptPlace(phase: "main", repetition: 1, warmUp: false, attempt: 1), context,
+      AttemptID(phase: "main", repetition: 1, warmUp: false, attempt: 1), context,
       collectors
     ) { bracket throws(LBError) in
       spawner.mark("began")
@@ -275,7 +275,7 @@ import Testing
       runID: "r", clock: VirtualScheduler().source,
       logger: Logger(label: "t", factory: { _ in SwiftLogNoOpLogHandler() }), store: nil,
       observer: { entry in seen.withLock { $0.append(entry) } })
-    let place = AttemptPlace(phase: "p", repetition: 2, warmUp: false, attempt: 3)
+    let place = AttemptID(phase: "p", repetition: 2, warmUp: false, attempt: 3)
     try journal.record(.notice, "kind", "message", at: place)
     let entry = try #require(seen.withLock { $0 }.first)
     #expect(entry.run == "r" && entry.phase == "p" && entry.repetition == 2)
@@ -378,13 +378,13 @@ import Testing
     #expect {
       _ = try value("n=took (.*)", in: "a\ntook long\n")
     } throws: {
-      ($0 as? LBError)?.message.contains("line 2 of the output matches, but long is no number")
+      ($0 as? LBError)?.message.contains("line 2 of the output matches, but long is not a number")
         == true
     }
     #expect {
       _ = try value("n=absent", in: "a\n", isWhole: false)
     } throws: {
-      ($0 as? LBError)?.message.contains("a part was cut away") == true
+      ($0 as? LBError)?.message.contains("a part before them is not kept") == true
     }
     for text in ["novalue", "=x", "a b=x", "a=(", "[u]=x"] {
       #expect(throws: WorkloadMetricError.self) { _ = try WorkloadMetric(text) { .pattern($0) } }

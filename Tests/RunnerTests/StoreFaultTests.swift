@@ -63,7 +63,7 @@ import Testing
     #expect(result.phases[0].repetitions.first?.attempts.first?.metrics == ["c.m": 7])
     // Only what comes at the very end lets the other repetitions be measured.
     let isLate = ["UPDATE ON phase", "INSERT ON summary", "UPDATE ON run"].contains(fault)
-    #expect(executor.places.count == (isLate ? 3 : 2))
+    #expect(executor.attempts.count == (isLate ? 3 : 2))
 
     try DatabaseQueue(path: path).write { try $0.execute(sql: "DROP TRIGGER fault") }
     let reader = try RunReader(path: path)
@@ -95,7 +95,7 @@ import Testing
       try context(spawner, store: store), plan: root, executor: executor,
       collectors: FakeCollectors(spawner)
     ).run(session(store))
-    #expect(executor.places.map(\.phase) == ["one", "two"])
+    #expect(executor.attempts.map(\.phase) == ["one", "two"])
     #expect(spawner.log.count { $0 == "spawn" } == 2, "one clean-up each: \(spawner.log)")
     #expect(result.errors.first?.category == .resultPersistence)
   }

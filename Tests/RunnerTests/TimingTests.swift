@@ -108,7 +108,7 @@ import Testing
 
   @Test(arguments: [
     (Int32?.none, "and was ended by signal 15; its samples are kept"),
-    (3, "and ended by itself at SIGTERM, with exit code 3; its samples are kept"),
+    (3, "and exited after SIGTERM with code 3; its samples are kept"),
   ]) func howATimeoutEndedIsSaid(_ code: Int32?, _ words: String) throws {
     let run = try RunnerSchedule {
       $0.timeout = 40 * Self.ms

@@ -1,8 +1,8 @@
 package import RunAnalysis
 import SampleModel
 
-/// A comparison as CSV: one row for each metric of each further side, all numbers in base units and
-/// shares, an empty cell where there is none.
+/// A comparison as CSV: one row per metric of each further side, with all numbers in base units and
+/// shares; a missing value is an empty cell.
 package enum ComparisonCSV {
   private static let header = [
     "base", "side", "design", "metric", "unit", "family", "base_count", "base_median",

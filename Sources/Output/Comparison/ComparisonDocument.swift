@@ -3,9 +3,10 @@ import SampleModel
 
 /// A comparison for programs; docs/reference/comparing.md describes every key.
 ///
-/// Every key is always there: what is not known is null, and `reasons` of its object says why.
+/// All keys are always present: an unknown value is null, and `reasons` of its object has the
+/// reason.
 package struct ComparisonDocument: Encodable {
-  /// Goes up where a key changes its meaning or goes; new keys leave it as it is.
+  /// Incremented when a key changes its meaning or is removed, not when a key is added.
   package static let schema = 1
 
   private let schema = Self.schema
@@ -17,7 +18,7 @@ package struct ComparisonDocument: Encodable {
   private let base: Side
   private let comparisons: [Pair]
 
-  /// A value that is written as null where there is none.
+  /// A value that is encoded as null when it is missing.
   struct Known<Value: Encodable>: Encodable {
     let value: Value?
 

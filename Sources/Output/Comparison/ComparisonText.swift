@@ -90,7 +90,7 @@ package struct ComparisonText {
         ComparisonWords.detectable(row), ComparisonWords.verdict(row, pair),
       ])
     }
-    // The last column is left-aligned by hand, and remarks stand behind it.
+    // The last column is left-aligned by hand, since remarks follow it.
     let width = cells.map { $0[6].count }.max() ?? 0
     for place in cells.indices {
       cells[place][6] += String(repeating: " ", count: width - cells[place][6].count)

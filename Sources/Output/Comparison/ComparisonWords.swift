@@ -1,9 +1,9 @@
 import RunAnalysis
 import SampleModel
 
-/// The cells of a comparison in words, for every form that a person reads.
+/// The cells of a comparison as text, for all formats for people.
 enum ComparisonWords {
-  /// A share with its sign, in percent: two digits behind the point below 10 %, one below 1,000 %.
+  /// A share with its sign, in percent: two decimals below 10 %, one below 1,000 %.
   static func percent(_ share: Double, signed: Bool = true) -> String {
     let percent = share * 100
     let places = percent.magnitude < 9.995 ? 2 : percent.magnitude < 999.95 ? 1 : 0
@@ -53,10 +53,10 @@ enum ComparisonWords {
   static let detectableLegend =
     "detectable: the smallest effect that these repetitions would show with a probability of 80 %"
 
-  /// Of a row that is undecided, where nothing says how many more would decide it.
+  /// The text of an undecided row without an estimate of how many more repetitions would decide it.
   static let noNumberIsEnough = "no number of repetitions is known to be enough"
 
-  /// The verdict, with which way it goes where that may be said.
+  /// The verdict, with the direction of the change where it is known.
   static func verdict(_ row: Comparison.Row, _ pair: Comparison.Pair) -> String {
     switch row.verdict {
     case .changed:
@@ -71,7 +71,7 @@ enum ComparisonWords {
     }
   }
 
-  /// Why a row says no more, and what would help; nil where there is nothing to say.
+  /// Why a row is undecided, and what would help; nil for other rows.
   static func remark(_ row: Comparison.Row) -> String? {
     let needs =
       row.needs.map { "about \(Counted.text($0, "more repetition")) a side" }
@@ -80,7 +80,7 @@ enum ComparisonWords {
     return parts.isEmpty ? nil : parts.joined(separator: ": ")
   }
 
-  /// A side in one line: what it was called, what it is, and how much of it there is.
+  /// A side in one line: its name, its run and phase, and the number of its repetitions.
   static func side(_ side: ComparedSide, count: Int?, _ design: Comparison.Design?) -> String {
     let phases = side.phases.map { "\($0.run):\($0.phase)" }
     let what = Counted.list(phases)
@@ -91,7 +91,7 @@ enum ComparisonWords {
     return text
   }
 
-  /// What the design is, and what it allows to be said.
+  /// The design, and the conclusions that it allows.
   static func design(_ pair: Comparison.Pair) -> String {
     switch pair.design {
     case .paired: "one run, repetitions in turns: \(Counted.text(pair.counts.a, "pair"))"
@@ -117,7 +117,7 @@ enum ComparisonWords {
     return "\(one.name): \(short(one.a)) → \(short(one.b))"
   }
 
-  /// What a reader has to know of a side.
+  /// Warnings about a side.
   static func note(_ note: Comparison.Note) -> String {
     switch note {
     case .leftOut(let side, let count, let reasons):
@@ -137,7 +137,7 @@ enum ComparisonWords {
     }
   }
 
-  /// Warnings of a pair: what its design hides, and what no record tells.
+  /// Warnings of a pair: limits of its design, and facts that were not recorded.
   static func warnings(_ pair: Comparison.Pair, _ base: ComparedSide) -> [String] {
     let runs = Set((base.phases + pair.other.phases).map(\.run))
     guard runs.count > 1 else { return [] }
@@ -147,7 +147,7 @@ enum ComparisonWords {
     ]
   }
 
-  /// A p value with two digits that say something.
+  /// A p value with two significant digits.
   static func probability(_ p: Double) -> String {
     if p >= 0.001 { return Readable.fixed(p, p >= 0.1 ? 2 : p >= 0.01 ? 3 : 4) }
     return p < 1e-6 ? "<0.000001" : Readable.fixed(p, 6)

@@ -9,21 +9,22 @@ package final class CSVSink: SampleSink {
   private var buffer = TextBuffer()
   private var columns: [ExactText: Int] = [:]
   private var order: [Column] = []
-  /// Where the values of each stream stand in a row, nil for those without a column.
-  private var places: [UInt16: [Int?]] = [:]
+  /// The cell of each value of each stream in a row; nil for values without a column.
+  private var cells: [UInt16: [Int?]] = [:]
   private var headerWritten = false
-  private var strangers = Set<String>()
-  /// What was said: each once.
-  private var told = Set<String>()
+  private var lateInstances = Set<String>()
+  /// Notices that were given: each is given once.
+  private var reported = Set<String>()
   /// Rows whose ticks are not complete, in order of their first frames.
   private var rows: [(frame: ReadFrame, cells: [DerivedValue])] = []
   private var limit = OpenRows.ofOneThread
   package private(set) var bytesWritten: UInt64 = 0
 
   /// Instances that came after the header and have no column.
-  package var strangerCount: Int { strangers.count }
+  package var lateInstanceCount: Int { lateInstances.count }
 
-  /// A sink that hands whole rows to `writer`, and says once what it cannot show to `notice`.
+  /// A sink that writes complete rows by `writer`, and reports once what it cannot show to
+  /// `notice`.
   package init(
     reader: StreamReader, style: CSVStyle = CSVStyle(), writer: @escaping TextWriter,
     notice: @escaping (String) -> Void
@@ -34,11 +35,10 @@ package final class CSVSink: SampleSink {
     self.notice = notice
   }
 
-  /// Gives the columns of these layouts, which come in the course of the stream, their places in
-  /// the header.
-  package func expect(_ layouts: [Layout]) { for layout in layouts { place(layout) } }
+  /// Adds the columns of layouts that will come in the course of the stream to the header.
+  package func expect(_ layouts: [Layout]) { for layout in layouts { addColumns(of: layout) } }
 
-  private func place(_ layout: Layout) {
+  private func addColumns(of layout: Layout) {
     for column in layout.shown where columns[ExactText(column.name)] == nil {
       columns[ExactText(column.name)] = order.count
       order.append(column)
@@ -51,29 +51,33 @@ package final class CSVSink: SampleSink {
     limit = OpenRows.limit(meta)
   }
 
-  /// Adds columns until the header is written; names what comes later.
+  /// Adds columns until the header is written; reports those that come later.
   package func layout(_ layout: Layout) throws(LBError) {
     reader.layout(layout)
-    if !headerWritten { place(layout) }
-    var fresh: [String] = []
+    if !headerWritten { addColumns(of: layout) }
+    var late: [String] = []
+    var isInstance = true
     for column in layout.shown where columns[ExactText(column.name)] == nil {
       let instance = "\(layout.collector)[\(column.instance)]"
-      let isNew = strangers.insert(instance).inserted
+      let isNew = lateInstances.insert(instance).inserted
       if column.instance.isEmpty {
-        if told.insert(column.name).inserted { fresh.append(column.name) }
+        if reported.insert(column.name).inserted {
+          late.append(column.name)
+          isInstance = false
+        }
       } else if isNew {
-        fresh.append(instance)
+        late.append(instance)
       }
     }
-    if let first = fresh.first, let last = fresh.last {
-      let kind = fresh.allSatisfy { $0.hasSuffix("]") } ? "instances" : "columns"
-      let what = fresh.count == 1 ? first : "\(fresh.count) \(kind) (\(first) … \(last))"
+    if let first = late.first, let last = late.last {
+      let kind = isInstance ? "instances" : "columns"
+      let what = late.count == 1 ? first : "\(late.count) \(kind) (\(first) … \(last))"
       notice(
         "\(layout.collector): \(what) appeared after the CSV header was written and "
-          + "\(fresh.count == 1 ? "is" : "are") not in the output; use --format ndjson or --record "
-          + "to keep \(fresh.count == 1 ? "it" : "them")")
+          + "\(late.count == 1 ? "is" : "are") not in the output; use --format ndjson or --record "
+          + "to keep \(late.count == 1 ? "it" : "them")")
     }
-    places[layout.stream] = layout.shown.map { columns[ExactText($0.name)] }
+    cells[layout.stream] = layout.shown.map { columns[ExactText($0.name)] }
   }
 
   /// Of an earlier frame, what later rates are counted from.
@@ -92,18 +96,18 @@ package final class CSVSink: SampleSink {
       rows.append((frame, Array(repeating: .absent, count: order.count)))
     }
     let row = known ?? rows.count - 1
-    for (place, value) in zip(places[header.stream] ?? [], frame.values) {
-      if let place { rows[row].cells[place] = value }
+    for (cell, value) in zip(cells[header.stream] ?? [], frame.values) {
+      if let cell { rows[row].cells[cell] = value }
     }
   }
 
-  /// Records have no place in a table of ticks (`RecordCSVSink`).
+  /// Ignored: `RecordCSVSink` writes records.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
 
-  /// Keeps the dates right, and says what happened.
+  /// Updates the clock for dates, and reports the event.
   package func event(_ event: SampleEvent) throws(LBError) {
     reader.event(event)
-    if event.kind != .clockAnchor, told.insert(event.message).inserted { notice(event.message) }
+    if event.kind != .clockAnchor, reported.insert(event.message).inserted { notice(event.message) }
   }
 
   /// Ends the row of every tick that is complete, and hands over.
@@ -152,10 +156,10 @@ package final class CSVSink: SampleSink {
     buffer.append(ascii: "\n")
   }
 
-  /// RFC 4180: quotes around what has a comma, a quote or a line break. Bytes that are no UTF-8
-  /// are written as `OSText.written` has them.
+  /// RFC 4180: quotes around a text with a comma, a quote or a line break. Bytes that are not UTF-8
+  /// are written by `OSText.written`.
   package static func quoted(_ text: String) -> String {
-    // By scalars: with an accent behind it a quote is another character, and still a quote.
+    // By scalars: a quote that a combining mark follows is another Character, but still a quote.
     let text = OSText.written(text)
     let scalars = text.unicodeScalars
     guard scalars.contains(where: { $0 == "," || $0 == "\"" || $0 == "\n" || $0 == "\r" }) else {

@@ -10,7 +10,7 @@ package struct CSVStyle: Sendable {
     case iso
   }
 
-  /// Where units stand.
+  /// Where units are written.
   package enum Units: String, Sendable, CaseIterable {
     /// Nowhere.
     case none
@@ -104,7 +104,7 @@ package final class RecordCSVSink: SampleSink {
   /// Samples are of no interest here.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {}
 
-  /// One row a record; a field that is not there is an empty cell.
+  /// Writes one row per record; a missing field is an empty cell.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
     guard let schema = schemas[header.stream] else { return }
     for row in 0..<rows.count / schema.fields.count {
@@ -132,7 +132,7 @@ package final class RecordCSVSink: SampleSink {
   /// Keeps the dates right.
   package func event(_ event: SampleEvent) throws(LBError) { reader.event(event) }
 
-  /// Hands over what there is.
+  /// Writes the buffered rows.
   package func commit(watermark: UInt64) throws(LBError) {
     guard !buffer.isEmpty else { return }
     try writer(buffer.bytes)

@@ -46,7 +46,7 @@ package final class NDJSONSink: SampleSink {
   /// Of an earlier frame, what later rates are counted from.
   package func pass(_ header: FrameHeader, _ values: Span<UInt64>) { reader.pass(header, values) }
 
-  /// One sample line; an absence is told once.
+  /// A sample line; an absence is reported once.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     try writeMeta()
     if let cause = reader.absence(header) {
@@ -80,7 +80,7 @@ package final class NDJSONSink: SampleSink {
     endLine()
   }
 
-  /// The windows of rates over another time than the line's, if there are any.
+  /// The windows of rates that differ from the line's window, if there are any.
   private func appendWindows(_ frame: ReadFrame) {
     guard !frame.windows.isEmpty else { return }
     buffer.key("windows_ns")
@@ -126,7 +126,7 @@ package final class NDJSONSink: SampleSink {
     appendEvent(kind: event.kind.rawValue, time: event.time, message: event.message)
   }
 
-  /// Hands over what there is.
+  /// Writes the buffered lines.
   package func commit(watermark: UInt64) throws(LBError) {
     try writeMeta()
     guard !buffer.isEmpty else { return }

@@ -8,7 +8,7 @@ package import SampleModel
 package enum OpenRows {
   /// With one thread a frame of another tick ends the row.
   package static let ofOneThread = 1
-  /// The most rows that wait for a slow thread: the oldest one is then written as it is.
+  /// Most rows that wait for a slow thread; beyond that the oldest one is written incomplete.
   package static let ofSeveralThreads = 1024
 
   /// Rows that may be open at once in this stream of frames.

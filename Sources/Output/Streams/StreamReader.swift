@@ -42,7 +42,7 @@ package struct StreamReader {
   private var anchors = AnchorTable()
   private var origin: UInt64?
   private var absences = Set<String>()
-  /// When an event last said of a collector what its file contents lack.
+  /// The time of the last event about what a collector's file lacks.
   private var explained: [Substring: UInt64] = [:]
   private let labels: [UInt32: BracketLabel]
   package private(set) var layouts: [UInt16: Layout] = [:]
@@ -120,12 +120,12 @@ package struct StreamReader {
     guard header.outcome != .complete, let layout = layouts[header.stream] else { return nil }
     let phrase = hasEnded(header, layout) ? "its processes have exited" : header.outcome.phrase
     let cause = "\(layout.collector): \(phrase)"
-    // An event of that very frame has said more.
+    // An event of the same frame has reported it already.
     let isExplained = explained[layout.collector[...]] == header.start
     return absences.insert(cause).inserted && !isExplained ? cause : nil
   }
 
-  /// Whether a frame has no values because the processes that it was about are gone: those of a
+  /// Whether a frame has no values because its processes have ended: those of a
   /// tree, or of events, whose columns have no instances as those of CPUs and control groups have.
   private func hasEnded(_ header: FrameHeader, _ layout: Layout) -> Bool {
     header.outcome == .absent && !isRun && ["tree", "perf"].contains(layout.collector)
@@ -143,7 +143,7 @@ package struct AnchorTable: Sendable {
   /// Adds an anchor; they come in order.
   package mutating func add(_ anchor: ClockAnchor) { anchors.append(anchor) }
 
-  /// Unix time by the last anchor at or before `monotonic`, or the first there is.
+  /// Unix time of `monotonic` by the last anchor at or before it, or by the first anchor.
   package func unixTime(of monotonic: UInt64) -> UInt64 {
     let anchor = anchors.last { $0.monotonic <= monotonic } ?? anchors.first
     return anchor?.unixTime(of: monotonic) ?? 0

@@ -15,7 +15,7 @@ package struct TextBuffer {
   /// Forgets the content, keeps the room.
   package mutating func clear() { bytes.removeAll(keepingCapacity: true) }
 
-  /// Appends text as it is.
+  /// Appends text unchanged.
   package mutating func append(_ text: String) { bytes.append(contentsOf: text.utf8) }
 
   /// Appends what another buffer holds.
@@ -58,7 +58,7 @@ package struct TextBuffer {
     }
   }
 
-  /// Appends `value` with `places` digits behind the point, rounded half away from zero.
+  /// Appends `value` with `places` decimals, rounded half away from zero.
   package mutating func append(fixed value: Double, places: Int) {
     var factor: UInt64 = 1
     for _ in 0..<places { factor *= 10 }
@@ -71,7 +71,7 @@ package struct TextBuffer {
     append(number: units / factor)
     guard places > 0 else { return }
     append(ascii: ".")
-    // One in front keeps the zeros behind the point.
+    // A 1 before them keeps leading zeros of the decimals.
     let start = bytes.count
     append(number: units % factor + factor)
     bytes.remove(at: start)
@@ -123,7 +123,7 @@ package struct TextBuffer {
       place += 1
     }
     if !value.isFinite || value.magnitude >= 999_999.5 { return append(exponential: number) }
-    // Whole numbers need no point; below a hundred of a larger unit, one digit behind it does.
+    // Whole numbers need no decimals; below a hundred of a larger unit there is one.
     append(fixed: value, places: value == value.rounded() || value.magnitude >= 99.95 ? 0 : 1)
     if let letter = prefixes.letter(place) { append(ascii: letter) }
   }

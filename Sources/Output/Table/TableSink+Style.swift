@@ -4,17 +4,18 @@ extension TableSink {
     package var width: Int
     /// Lines between two headings.
     package var pageRows: Int
-    /// The same two as the window has them now, nil where that is not known; asked for each row.
+    /// The current width and height of the window, nil where they are unknown; called for each row.
     package var window: (@Sendable () -> (width: Int, pageRows: Int)?)?
-    /// What stands for the missing part of a name that was cut.
+    /// The text in place of the missing part of a shortened name.
     package var ellipsis: Character = "…"
     package var colour: Bool
-    /// Whether each CPU has columns of its own.
+    /// Whether each CPU has columns.
     package var perCPU: Bool
-    /// Online CPUs, by which the time of all of them is a share of what they have together; nil:
-    /// as many as the layout of `cpu` lists. To be stated where it does not list all.
+    /// The number of online CPUs, by which the time of all CPUs is divided; nil: the number in the
+    /// layout of `cpu`. To be set where that does not list all CPUs.
     package var cpuCount: Int?
-    /// Collectors that were asked for by name: what has no columns of its own here gets some.
+    /// Collectors that the user has named: they get columns even without a fixed layout in the
+    /// table.
     package var named: Set<String> = []
     /// The columns themselves were chosen: all that are left are shown.
     package var showsAll = false

@@ -10,7 +10,7 @@ package final class TableSink: SampleSink {
     let source: Int
     let divisor: Int?
     let share: Int?
-    /// What a value is divided by beside that.
+    /// A further divisor of values.
     let parts: Double
     let beginsGroup: Bool
     let isIdle: Bool
@@ -28,14 +28,14 @@ package final class TableSink: SampleSink {
   private struct Row {
     let header: FrameHeader
     let time: UInt64
-    /// Its values by slot; by name as long as it is not known which are needed.
+    /// Its values by slot; by name until the columns are known.
     var values: [Double?]
     var early: [String: Double] = [:]
     /// Records that go below it.
     var below: [(kind: RecordLines, lines: [String])] = []
   }
 
-  /// Where the values of one stream stand that a row needs, and the slots that they go to.
+  /// The indexes of a stream's values that a row needs, and their slots.
   private struct Needed {
     var places: [Int] = []
     var slots: [Int] = []
@@ -49,7 +49,7 @@ package final class TableSink: SampleSink {
   private let clock: (UInt64) -> String
   private let clockWidth: Int
   private var buffer = TextBuffer()
-  /// The cells of a row, once it is known which columns there are.
+  /// The cells of a row, after the columns were chosen.
   private var shown: [Cell]?
   private var drawn: [DrawnCell] = []
   private var columns: [TableColumn] = []
@@ -105,7 +105,7 @@ package final class TableSink: SampleSink {
   /// Columns are chosen before the next row.
   private func chooseAnew() {
     guard shown != nil else { return }
-    // What was passed over has nothing to compare its next values with.
+    // After skipped frames there is no previous value for a rate.
     for stream in reader.layouts.keys where needed(of: stream) == nil { reader.forget(stream) }
     for place in rows.indices {
       for (name, slot) in slots { rows[place].early[name] = rows[place].values[slot] }
@@ -113,8 +113,8 @@ package final class TableSink: SampleSink {
     shown = nil
   }
 
-  /// Other columns fit a window that has another width; what they show was not read for the rows
-  /// that are open.
+  /// Chooses the columns again after the window's width has changed. Open rows have no values for
+  /// new columns.
   private func followWindow() {
     guard let window = style.window?() else { return }
     style.pageRows = window.pageRows
@@ -178,7 +178,7 @@ package final class TableSink: SampleSink {
     return rows.count - 1
   }
 
-  /// The busiest processes and flows stand below their row, each in a line with its time; other
+  /// The busiest processes and flows are shown below their row, each in a line with its time; other
   /// records are not shown.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
     guard let schema = schemas[header.stream], let kind = RecordLines(rawValue: schema.name),
@@ -203,7 +203,7 @@ package final class TableSink: SampleSink {
       lines.insert(heading, at: 0)
     }
     for (place, line) in lines.enumerated() {
-      // One that wraps would take two lines of the screen, and stand under no heading.
+      // A line that wraps would take two lines of the screen and not fit its heading.
       let line = TableView.cut(line, to: max(1, style.width), style.ellipsis)
       buffer.append((place == 0 && isFirst ? marked(line, "4") : line) + "\n")
     }
@@ -241,7 +241,7 @@ package final class TableSink: SampleSink {
     for (place, cell) in cells.enumerated() {
       let value = Self.value(of: cell, row.values)
       let isPartial = cell.share.map { (row.values[$0] ?? 1) < 1 } ?? false
-      // Most of what a host counts rests from one row to the next.
+      // Most counters do not change from one row to the next.
       if drawn[place].value != value || drawn[place].isPartial != isPartial {
         drawn[place] = draw(cell, value, isPartial)
       }
@@ -271,7 +271,7 @@ package final class TableSink: SampleSink {
     idle[header.stream] = Set(layout.columns.map(\.instance)).subtracting(busy)
   }
 
-  /// Decides which columns there are, and where their values stand.
+  /// Chooses the columns, and the slots of their values.
   private func prepare() -> [Cell] {
     let layouts = reader.layouts.values.sorted { $0.stream < $1.stream }
     let fitted = TableView.fit(
@@ -315,12 +315,12 @@ package final class TableSink: SampleSink {
       rows[place].early = [:]
     }
     hasHeading = false
-    tell(fitted, layouts)
+    reportShown(fitted, layouts)
     return cells
   }
 
-  /// Says once what is shown of all there is, and of each column that there is no room for it.
-  private func tell(
+  /// Reports once how many of all metrics are shown, and for which columns there is no room.
+  private func reportShown(
     _ fitted: (kept: [TableColumn], dropped: [TableColumn]), _ layouts: [Layout]
   ) {
     let count = fitted.kept.count + fitted.dropped.count

@@ -1,8 +1,8 @@
 import SampleModel
 
-/// What stands above the rows.
+/// The heading of the table.
 extension TableView {
-  /// What a metric's cells are in, beside the prefix that each has itself: a counter's are rates.
+  /// The unit of a metric's cells, to which each cell adds its prefix; counters are shown as rates.
   static func unit(_ metric: MetricDescription, _ format: CellFormat) -> String {
     let isLevel = metric.kind == .gauge
     switch (format, metric.unit) {
@@ -67,7 +67,7 @@ extension TableView {
       ? "\(ellipsis)\(name.suffix(width - 1))" : "\(name.prefix(width - 1))\(ellipsis)"
   }
 
-  /// In one line what a table that has not all columns shows; nil for one that has.
+  /// A line about the shown columns of a table that does not show all; nil for a complete one.
   static func glance(
     _ kept: [TableColumn], of count: Int, _ layouts: [Layout], isChosen: Bool
   ) -> String? {

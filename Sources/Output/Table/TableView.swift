@@ -44,8 +44,8 @@ package struct TableColumn: Sendable {
   /// The column that `source` is divided by: a time a second by requests a second is the time of
   /// one. Nothing is shown where there were none.
   package var divisor: String?
-  /// The column that says for how much of the time `source` was counted: what was not counted all
-  /// the time is marked.
+  /// The column with the share of the time in which `source` was counted. A value that was not
+  /// counted all the time is marked.
   package var share: String?
   package let format: CellFormat
   /// What its cells are in: `%`, `/s`, `B`; empty for a plain number.
@@ -161,8 +161,9 @@ package enum TableView {
   ]
 
   /// The table's columns for these layouts: instances in layout order, metrics in theirs. Within
-  /// a collector, an instance after the first is one rank more dispensable for each place. What was
-  /// asked for by name has columns in any case; `notice` is told where they are not all.
+  /// a collector, an instance after the first is one rank more dispensable for each place.
+  /// Collectors that the user has named always have columns; `notice` reports where some are left
+  /// out.
   package static func columns(
     of layouts: [Layout], _ style: TableSink.Style, idle: [UInt16: Set<String>] = [:],
     notice: (String) -> Void = { _ in }
@@ -241,7 +242,7 @@ package enum TableView {
     }
   }
 
-  /// A CPU's number stands for it; a control group, socket or node for itself.
+  /// The label of an instance: the number of a CPU; the name of a control group, socket or node.
   private static func eventGroup(_ instance: String) -> String {
     if ["all", ""].contains(instance) { return "events" }
     return UInt(instance) == nil ? instance : "cpu\(instance)"

@@ -6,7 +6,7 @@ package struct ComparedRepetition: Sendable {
   package let number: Int
   /// Its place among all brackets of its run; nil where that is not known.
   package let order: UInt64?
-  /// What it measured, in base units, by name.
+  /// Metrics in base units, by name.
   package let values: [String: Double]
   /// What disturbed it; empty for a clean one.
   package let contamination: [String]
@@ -53,7 +53,7 @@ package struct ComparedPhase: Sendable {
   package var units: [String: String]
   /// Of metrics that their source counts in steps, the step in base units.
   package var resolutions: [String: Double]
-  /// In the order in which differences of them are told.
+  /// In the order in which their differences are reported.
   package var facts: [ComparedFact]
   /// What the rules say of it.
   package var findings = PhaseFindings()
@@ -72,9 +72,9 @@ package struct ComparedPhase: Sendable {
   }
 }
 
-/// One side of a comparison: what it is called and what it is made of.
+/// One side of a comparison: its name and its repetitions.
 package struct ComparedSide: Sendable {
-  /// As it was asked for.
+  /// The side as the user named it.
   package let name: String
   package let phases: [ComparedPhase]
 
@@ -89,21 +89,21 @@ extension ComparedPhase {
   /// The sum of `user_time` and `system_time`.
   package static let cpuTime = "cpu_time"
 
-  /// What a metric did within a repetition follows from how long that took, or says what the metric
-  /// itself says: it is not compared. The greatest level of a repetition is.
+  /// Suffixes of extremes within a repetition. They depend on its length or repeat the metric, and
+  /// are not compared, except the greatest level.
   private static let within = [".rate.mean", ".rate.max", ".rate.p50", ".rate.p95", ".min"]
 
-  /// Settings that repeat what stands elsewhere among the facts.
+  /// Settings that repeat other facts.
   private static let repeated: Set = ["command.arguments", "plan.definition", "plan.commands"]
 
-  /// A stored run's phase. Of each repetition the last completed attempt stands for it, of those
-  /// that were not disturbed if there are any. `version` is that of the lbsample that measured.
+  /// A phase of a stored run. The value of a repetition is that of its last completed attempt, of
+  /// its last clean one if there is one. `version` is that of the lbsample that measured.
   package init(
     _ result: RunResult, _ phase: PhaseResult, version: String?, resolutions: [String: Double]
   ) {
     let counted = phase.repetitions.filter { !$0.warmUp }
     var units = Dictionary(phase.metrics.map { ($0.metric, $0.unit) }) { first, _ in first }
-    // These are the same in every file, and known where it has no summary.
+    // Units of these metrics are the same in every file, also without a summary.
     units.merge(RunSummary.ownUnits) { _, own in own }
     var repetitions: [ComparedRepetition] = []
     for repetition in counted {

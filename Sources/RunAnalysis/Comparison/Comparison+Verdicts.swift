@@ -57,7 +57,7 @@ private struct PairWork {
   var belowResolution: [String] = []
   /// All metrics that either side has.
   let names: Set<String>
-  /// By how much of the way from pair to pair the other side comes behind the base.
+  /// The lag of the other side after the base, as a share of the distance from pair to pair.
   private let lag: Double
 
   init(
@@ -100,9 +100,9 @@ private struct PairWork {
     }
   }
 
-  /// Takes a metric into its family, or says why it is in none. What is looked at here does not say
-  /// which values are of which side: so chance is none the greater (Bourgon, Gentleman and Huber,
-  /// PNAS 107, 2010).
+  /// Adds a metric to its family, or returns why it is in none. This filter does not depend on
+  /// which value belongs to which side, so that it does not increase the error rate (Bourgon,
+  /// Gentleman and Huber, PNAS 107, 2010).
   private mutating func add(_ row: Comparison.Row, otherUnit: String, _ resolution: Double) {
     var row = row
     let values = match.values(of: row.metric)
@@ -193,14 +193,14 @@ private struct PairWork {
       name: name, p: shift.p, floor: shift.floor, adjusted: shift.p)
   }
 
-  /// Tests by the estimate that is there, if any. `floor` is that of the rank test which may veto
-  /// it: what that would veto whatever the values are is no hypothesis.
+  /// Tests by the estimate, if there is one. `floor` is the smallest p of the rank test that may
+  /// veto the finding: a hypothesis that it always vetoes is not tested.
   private static func take(_ name: String, floor: Double, _ metric: inout ComparedMetric) {
     guard let estimate = metric.estimate else { return }
     metric.row.effect = metric.effect(
       estimate.estimate, estimate.interval(confidence: 0.95), estimate.interval(confidence: 0.9))
     guard floor <= Comparison.vetoAlpha else { return }
-    // Where nothing varies, t knows no bound: what chance can do at the most stands for it.
+    // Without any variation t is infinite: the smallest p of the rank test is used instead.
     let isBounded = estimate.standardError > 0 || estimate.estimate == 0
     guard isBounded else {
       let least = metric.floor
@@ -261,7 +261,7 @@ private struct PairWork {
     }
   }
 
-  /// Why a finding of the moderated t does not stand; nil where the rank test agrees.
+  /// Why a finding of the moderated t is rejected; nil where the rank test agrees.
   private static func veto(_ metric: ComparedMetric) -> String? {
     guard let rank = metric.rankTest(), let effect = metric.row.effect else {
       return "there is no rank test of it"
@@ -296,7 +296,7 @@ private struct PairWork {
   ) {
     let freedom = Double(metric.isPaired ? metric.count - 1 : metric.a.count + metric.b.count - 2)
     if let interval = shift.interval(confidence: 0.95), freedom > 0 {
-      // The interval is so many standard errors wide, of few values a little more.
+      // The half width of the interval in standard errors, larger for few values.
       let wide = 2 * StudentT.upperQuantile(0.025, freedom: freedom)
       metric.tellPower(
         standardError: (interval.high - interval.low) / wide, freedom: freedom, alpha: alpha,
@@ -317,7 +317,7 @@ private struct PairWork {
       margin: settings.margin, estimate: estimate.estimate)
   }
 
-  /// What has been found.
+  /// The findings.
   var pair: Comparison.Pair {
     let isPossible = others.isEmpty || others.contains { $0.row.test != nil }
     let lone = notComparable.sorted { $0.metric < $1.metric }

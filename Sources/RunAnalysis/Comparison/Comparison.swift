@@ -9,13 +9,14 @@ package struct Comparison: Sendable {
   /// One for each further side, against the first.
   package let pairs: [Pair]
 
-  /// What a comparison is asked to do.
+  /// The settings of a comparison.
   package struct Settings: Sendable {
     /// The chance of any false change in the primary family.
     package var alpha = 0.05
     /// The mean share of false ones among the changes of all other metrics.
     package var falseDiscoveryRate = 0.05
-    /// What is the same for practical purposes, as a share of the base.
+    /// The equivalence margin: differences below it are the same in practice, as a share of the
+    /// base.
     package var margin = 0.02
     /// Names, or patterns of names, of the primary family.
     package var primary = Self.standardPrimary
@@ -27,32 +28,33 @@ package struct Comparison: Sendable {
       RunSummary.wallTime, ComparedPhase.cpuTime, "workload.*",
     ]
 
-    /// What findings are held to, so that the rate is kept although the prior of the variances is
-    /// estimated from the same metrics, and they may not be distributed as it assumes.
+    /// The nominal level of findings. It is below the promised rate, since the prior of the
+    /// variances is estimated from the same metrics, which may not have the assumed distribution.
     var listedRate: Double { 0.8 * falseDiscoveryRate }
 
     /// The usual settings.
     package init() {}
   }
 
-  /// How the repetitions of two sides came about, which decides the test and what may be said.
+  /// The experimental design: how the repetitions of two sides were made. It decides the test and
+  /// the possible conclusions.
   package enum Design: String, Sendable {
     /// In turns within one run: the k-th of both are a pair.
     case paired
     /// Within one run, in an order that makes no pairs.
     case mixed
-    /// Within one run, one side behind the other.
+    /// Within one run, one side after the other.
     case sequential
     /// In two runs.
     case separate
-    /// In several runs on both sides, each of which stands for itself.
+    /// In several runs on both sides, each of which is one value.
     case runs
 
     /// Whether what the host did in the meantime, or between sessions, may look like an effect.
     package var isConfounded: Bool { self == .sequential || self == .separate }
   }
 
-  /// What is known of a metric on both sides.
+  /// A metric on both sides.
   package enum Verdict: String, Sendable, CaseIterable {
     case notComparable
     /// Proven, at the rate of its family.
@@ -97,7 +99,7 @@ package struct Comparison: Sendable {
     package let value: Double
     /// At 95 %; nil where so few values have none.
     package let interval: Statistics.Interval?
-    /// At 90 %, by which sides are the same.
+    /// The 90 % interval, which decides whether the sides are equivalent.
     package let narrow: Statistics.Interval?
   }
 
@@ -105,7 +107,7 @@ package struct Comparison: Sendable {
   package struct Test: Sendable, Equatable {
     package let name: String
     package let p: Double
-    /// The least p that so many values can have; nil where there is none.
+    /// The smallest p that is possible with this number of values; nil without a test.
     package let floor: Double?
     /// In the light of all others of its family: by Holm, or Benjamini and Hochberg.
     package var adjusted: Double
@@ -123,7 +125,7 @@ package struct Comparison: Sendable {
     /// The least effect that would have been found with a probability of 80 %, as `effect` counts.
     package var detectable: Double?
     package var verdict = Verdict.undecided
-    /// Why there is no other verdict.
+    /// The reason of the verdict.
     package var why: String?
     /// About how many more repetitions a side a decision takes; nil where it is made, or where no
     /// number of them would do.
@@ -143,18 +145,18 @@ package struct Comparison: Sendable {
     }
   }
 
-  /// A fact that is not the same on both sides; nil where one does not have it.
+  /// A fact that differs between the sides; nil where a side does not have it.
   package struct Difference: Sendable, Equatable {
     package let name: String
     package let a: String?
     package let b: String?
   }
 
-  /// What a reader has to know of a side.
+  /// Notes about a side.
   package enum Note: Sendable, Equatable {
     /// Repetitions that were left out since they were disturbed, and by what.
     case leftOut(side: String, count: Int, reasons: [String])
-    /// Disturbed ones that count all the same.
+    /// Contaminated repetitions that are included nevertheless.
     case contaminated(side: String, count: Int)
     /// Repetitions that did not complete.
     case failed(side: String, count: Int)
@@ -192,8 +194,8 @@ extension Comparison.Pair {
     rows.filter { $0.verdict == verdict && $0.isPrimary == primary }
   }
 
-  /// Whether a change of this row is for the better, where that may be said: a difference between
-  /// two sessions, or of one phase behind another, may be the host's.
+  /// Whether a change of this row is an improvement, where the design can tell: a difference
+  /// between two sessions, or of one phase after another, may come from the host.
   package func isBetter(_ row: Comparison.Row) -> Bool? {
     guard row.verdict == .changed, !design.isConfounded, let better = row.better,
       let effect = row.effect

@@ -103,7 +103,7 @@ struct ComparisonMatch {
     }
   }
 
-  /// How the repetitions came about, as their places in the run say.
+  /// The design of the repetitions, from their order in the run.
   private static func design(
     _ base: ComparedSide, _ other: ComparedSide
   ) -> Comparison.Design {
@@ -137,8 +137,8 @@ struct ComparisonMatch {
     return lastA < firstB || lastB < firstA ? .sequential : .mixed
   }
 
-  /// By how much of the way from one pair to the next `b` comes behind `a`, on average: a half
-  /// where two sides take turns, 0 where they are balanced (ABBA) or no pairs.
+  /// The mean lag of `b` after `a`, as a share of the distance from one pair to the next: 0.5 where
+  /// two sides take turns, 0 where they are balanced (ABBA) or not paired.
   var lag: Double {
     guard design == .paired, let before = a.first, let after = b.first, before.count > 1,
       let first = before.first?.order, let last = before.last?.order, last > first
@@ -156,7 +156,7 @@ struct ComparisonMatch {
     return (a.reduce(0) { $0 + $1.count }, b.reduce(0) { $0 + $1.count })
   }
 
-  /// What a metric was in all repetitions that have it.
+  /// The values of a metric in all repetitions that have it.
   func values(of metric: String) -> (a: [Double], b: [Double]) {
     (
       a.flatMap { $0.compactMap { $0.value(of: metric) } },
@@ -204,7 +204,7 @@ struct ComparisonMatch {
     }
   }
 
-  /// Facts that are not the same on both sides, in the order of the base.
+  /// Facts that differ between the sides, in the order of the base.
   static func differences(_ base: ComparedSide, _ other: ComparedSide) -> [Comparison.Difference] {
     var order: [String] = []
     func facts(_ side: ComparedSide) -> [String: [String]] {

@@ -5,7 +5,7 @@ struct ComparedMetric {
   var row: Comparison.Row
   let isRatio: Bool
   let isPaired: Bool
-  /// By how much of the way from pair to pair `b` comes behind `a`.
+  /// The lag of `b` after `a`, as a share of the distance from pair to pair.
   let lag: Double
   /// Logarithms, or values over `unit`.
   let a: [Double]
@@ -59,14 +59,14 @@ struct ComparedMetric {
     isPaired ? SignedRank.test(differences) : MannWhitney.test(a, b)
   }
 
-  /// The least p that a rank test of so many values can have.
+  /// The smallest p that a rank test of this number of values can have.
   var floor: Double {
     isPaired
       ? min(1, 2 * exp(-Double(a.count) * log(2)))
       : min(1, 2 * exp(Self.logChance(a.count, b.count)))
   }
 
-  /// The logarithm of one over the number of ways to tell the sides apart.
+  /// The logarithm of one over the number of possible assignments to the sides.
   private static func logChance(_ n: Int, _ m: Int) -> Double {
     let (n, m) = (Double(n), Double(m))
     return SpecialFunctions.logGamma(n + 1) + SpecialFunctions.logGamma(m + 1)
@@ -106,7 +106,7 @@ struct ComparedMetric {
       narrow: narrow.map(shown))
   }
 
-  /// What is the same for practical purposes, as the row counts; nil where the base is 0.
+  /// The equivalence margin in the scale of the row; nil where the base is 0.
   func bounds(_ margin: Double) -> Statistics.Interval? {
     if isRatio { return Statistics.Interval(low: -margin, high: margin) }
     guard let median = row.a?.median.magnitude, median > 0 else { return nil }
@@ -125,9 +125,9 @@ struct ComparedMetric {
     return (b.median - a.median).magnitude > resolution
   }
 
-  /// Whether half of this effect or more, on the test's scale, is what the values of both sides
-  /// drift by in the time from `a` to `b`: where one always comes behind the other, whatever rises
-  /// or falls steadily differs in every pair.
+  /// Whether the drift of both sides in the time from `a` to `b` explains half of this effect or
+  /// more, on the test's scale: where one side always comes after the other, a steady drift makes a
+  /// difference in every pair.
   func isDrift(_ effect: Double) -> Bool {
     guard isPaired, lag != 0, count > 2, let firstA = a.first, let lastA = a.last,
       let firstB = b.first, let lastB = b.last

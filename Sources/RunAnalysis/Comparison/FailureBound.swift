@@ -1,8 +1,8 @@
 package import SampleModel
 
-/// What `--fail-on` says: a bound that an effect must not lie beyond, or `primary`.
+/// A bound of `--fail-on`: a limit that an effect must not exceed, or `primary`.
 package struct FailureBound: Sendable, Equatable {
-  /// What is bounded.
+  /// The metric or metrics of the bound.
   package enum Subject: Sendable, Equatable {
     /// Any proven change of the primary family, but for the better.
     case primary
@@ -19,7 +19,7 @@ package struct FailureBound: Sendable, Equatable {
     case undecided(String)
   }
 
-  /// As it was written.
+  /// The bound as the user wrote it.
   package let text: String
   package let subject: Subject
 
@@ -72,7 +72,7 @@ package struct FailureBound: Sendable, Equatable {
 
   private func primary(_ pair: Comparison.Pair, _ side: String) -> Outcome {
     let changed = pair.rows(.changed, primary: true).filter { row in
-      // For the better is said where a direction is known, whatever the design.
+      // An improvement is recognised where the metric has a direction, with any design.
       guard let better = row.better, let effect = row.effect else { return true }
       return (effect.value < 0) != (better == .lower)
     }
@@ -85,13 +85,13 @@ package struct FailureBound: Sendable, Equatable {
       ? .kept : .undecided("\(side): \(Counted.list(open.map(\.metric))) undecided")
   }
 
-  /// The share as it was written: `2 %`.
+  /// The share as the user wrote it: `2 %`.
   private var shownShare: String {
     let number = text.dropLast().split { $0 == ">" || $0 == "<" }.last ?? ""
     return number.filter { $0 != " " } + " %"
   }
 
-  /// Why the table next to it does not say that the metric has changed.
+  /// Why the table does not show the metric as changed.
   private static func doubt(_ row: Comparison.Row) -> String {
     switch row.verdict {
     case .changed, .notComparable: ""

@@ -3,7 +3,7 @@
 /// Mathematical Statistics 34, 1963; Hollander and Wolfe, Nonparametric Statistical Methods, 3.2,
 /// 3.3, 4.2 and 4.3).
 ///
-/// Under ties, both are on the safe side: any way to break them would give a smaller p.
+/// With ties both are conservative: any way to break them would give a smaller p.
 package struct HodgesLehmann: Sendable {
   /// Most values of a side, and most differences of pairs: the pairs of them are all in memory.
   package static let greatestCount = 2000
@@ -53,7 +53,7 @@ package struct HodgesLehmann: Sendable {
     counts.twoSided(below: pairs.count { $0 < 0 }, above: pairs.count { $0 > 0 })
   }
 
-  /// The least p that so many values can have.
+  /// The smallest p that is possible with this number of values.
   package var floor: Double { counts.floor }
 
   /// The interval that encloses the shift with at least `confidence`; nil where so few values have

@@ -3,7 +3,7 @@ import Glibc
 /// What the variances of many metrics have in common: a scaled inverse chi-squared distribution,
 /// from which a metric's own variance comes.
 package struct VariancePrior: Sendable, Equatable {
-  /// Degrees of freedom that it is worth; infinite where all variances are the same, 0 for nothing.
+  /// The degrees of freedom of the prior; infinite where all variances are equal, 0 for no prior.
   package let freedom: Double
   /// The common variance.
   package let variance: Double
@@ -96,7 +96,7 @@ package struct TEstimate: Sendable, Equatable {
   }
 
   private static func moments(_ values: [Double]) -> (mean: Double, squares: Double) {
-    // From one of them, so that equal values have no spread, whatever rounding makes of their sum.
+    // Relative to one of the values, so that equal values have no spread despite rounding.
     let origin = values.first ?? 0
     let mean = origin + values.reduce(0) { $0 + ($1 - origin) } / Double(values.count)
     return (mean, values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) })
@@ -119,7 +119,7 @@ package struct TEstimate: Sendable, Equatable {
     }
   }
 
-  /// t; infinite where there is a difference without any spread.
+  /// The t statistic; infinite for a difference without any spread.
   package var statistic: Double {
     if standardError > 0 { return estimate / standardError }
     return estimate == 0 ? 0 : estimate > 0 ? .infinity : -.infinity

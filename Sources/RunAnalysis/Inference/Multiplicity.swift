@@ -1,4 +1,4 @@
-/// Adjustments of p values for how many were looked at. Each gives, in the order that it was given,
+/// Adjustments of p values for multiple tests. Each returns, in the order of its input,
 /// the least level at which a hypothesis would be rejected.
 package enum Multiplicity {
   /// Holm's: with these at or below α, the chance of any false rejection is at most α, however the
@@ -29,7 +29,7 @@ package enum Multiplicity {
   }
 }
 
-/// Whether two sides are the same for practical purposes, and what a test could have found.
+/// Equivalence of two sides, and the effect that a test could have found.
 package enum Equivalence {
   /// Whether an interval lies within these bounds. Of an interval at 1 - 2α this is the test of
   /// equivalence at α by two one-sided tests (Schuirmann, Journal of Pharmacokinetics and

@@ -5,7 +5,7 @@ import Glibc
 package struct NullCounts: Sendable {
   /// The greatest count.
   package let greatest: Int
-  /// P(count ≤ k) for each k; nil where the normal distribution stands for it.
+  /// P(count ≤ k) for each k; nil where the normal approximation is used.
   private let exact: [Double]?
   private let deviation: Double
 
@@ -81,7 +81,7 @@ package struct NullCounts: Sendable {
     min(1, 2 * cumulative(greatest - max(below, above)))
   }
 
-  /// The least two-sided p that there is.
+  /// The smallest possible two-sided p.
   package var floor: Double { min(1, 2 * cumulative(0)) }
 
   /// The largest k for which the k-th smallest and the k-th largest of all pairs enclose the shift
@@ -100,11 +100,11 @@ package struct NullCounts: Sendable {
   }
 }
 
-/// What a rank test found.
+/// The result of a rank test.
 package struct RankTest: Sendable, Equatable {
   /// Mann and Whitney's U of the second sample, or the sum of the positive ranks.
   package let statistic: Double
-  /// What it is where nothing differs.
+  /// The statistic without any difference.
   package let expected: Double
   /// Two-sided.
   package let p: Double
@@ -134,7 +134,7 @@ enum Ranks {
 
 /// Mann and Whitney's test of two samples.
 package enum MannWhitney {
-  /// Up to so many values a side, and without ties, the distribution is exact.
+  /// Up to this number of values a side the distribution is exact, if there are no ties.
   package static let exactLimit = 25
 
   /// Tests whether `b` tends to be above or below `a`. Exact without ties for few values, else by

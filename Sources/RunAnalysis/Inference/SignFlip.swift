@@ -2,10 +2,10 @@
 /// to have the other sign (Fisher, The Design of Experiments, 1935, 21; Pitman, Supplement to the
 /// Journal of the Royal Statistical Society 4, 1937).
 package enum SignFlip {
-  /// Up to so many differences every one of the 2ⁿ ways to give them signs is looked at.
+  /// Up to this number of differences all 2ⁿ combinations of signs are enumerated.
   package static let exactLimit = 16
 
-  /// Two-sided p of the sum of `differences`: the share of all ways to give them signs in which the
+  /// Two-sided p of the sum of `differences`: the share of all combinations of signs in which the
   /// sum is at least as far from 0. Above `exactLimit` an estimate from `draws` random ways, the
   /// same for each `seed`, which counts the ways that were found as one of them (Phipson and Smyth,
   /// Statistical Applications in Genetics and Molecular Biology 9, 2010). 1 without differences.

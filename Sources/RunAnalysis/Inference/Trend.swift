@@ -8,7 +8,7 @@ package struct MannKendall: Sendable, Equatable {
   /// Two-sided.
   package let p: Double
 
-  /// Up to so many values, and without ties, the distribution is exact.
+  /// Up to this number of values the distribution is exact, if there are no ties.
   package static let exactLimit = 50
 
   /// Tests `values` in order of time: exact without ties for few values, else by the normal
@@ -52,7 +52,7 @@ package struct MannKendall: Sendable, Equatable {
       }
       chances = next
     }
-    // So many inversions, or fewer, are as far from the middle.
+    // This number of inversions or fewer is at least as extreme.
     let all = count * (count - 1) / 2
     let most = (all - Int(distance)) / 2
     return min(1, 2 * chances[...most].reduce(0, +))
@@ -97,7 +97,7 @@ package enum ChangePoints {
     return found.sorted()
   }
 
-  /// Where the energy distance between what is before and what is behind is greatest.
+  /// The index at which the energy distance between the values before and after it is greatest.
   private static func best(_ series: [Double]) -> (place: Int, distance: Double)? {
     guard series.count >= 2 * leastPart else { return nil }
     var before = 0.0

@@ -80,31 +80,31 @@ extension RunWriter {
   }
 
   /// The rows of phases and of their repetitions, in order, and what numbers are taken.
-  package func resumption() throws(LBError) -> Resumption {
-    var resumption = Resumption()
+  package func resumePoint() throws(LBError) -> ResumePoint {
+    var resumePoint = ResumePoint()
     try write("reading what is there") { db in
       for phase in try Int64.fetchAll(db, sql: "SELECT id FROM phase ORDER BY id") {
-        resumption.phases.append(phase)
-        resumption.repetitions.append(
+        resumePoint.phases.append(phase)
+        resumePoint.repetitions.append(
           try Int64.fetchAll(
             db, sql: "SELECT id FROM repetition WHERE phase_id = ? ORDER BY id",
             arguments: [phase]))
       }
-      resumption.brackets =
+      resumePoint.brackets =
         try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM attempt") ?? 0
-      resumption.brackets = max(
-        resumption.brackets, try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM chunk") ?? 0)
+      resumePoint.brackets = max(
+        resumePoint.brackets, try UInt32.fetchOne(db, sql: "SELECT max(bracket) FROM chunk") ?? 0)
       for row in try Row.fetchAll(
         db, sql: "SELECT stream, name FROM collector WHERE stream IS NOT NULL")
       {
-        resumption.collectors[try row.value("stream")] = try row.value("name")
+        resumePoint.collectors[try row.value("stream")] = try row.value("name")
       }
       for row in try Row.fetchAll(
         db, sql: "SELECT stream, max(epoch) AS epoch FROM layout GROUP BY stream")
       {
-        resumption.epochs[try row.value("stream")] = try row.value("epoch")
+        resumePoint.epochs[try row.value("stream")] = try row.value("epoch")
       }
     }
-    return resumption
+    return resumePoint
   }
 }

@@ -19,7 +19,7 @@ package final class StoreSink: SampleSink {
   private static let youngest: UInt64 = 10_000_000_000
 
   private let writer: RunWriter
-  private let earlier: Resumption
+  private let resumePoint: ResumePoint
   private let now: () -> UInt64
   private var layouts: [UInt16: Layout] = [:]
   private var schemas: [UInt16: RecordSchema] = [:]
@@ -36,13 +36,14 @@ package final class StoreSink: SampleSink {
   /// When the tail was first written of what it holds and no row does.
   private var tailSince: UInt64?
 
-  /// A sink into `writer`'s file, behind what is there of an earlier session; `now` is
+  /// A sink into `writer`'s file, after the rows of earlier sessions; `now` is
   /// CLOCK_MONOTONIC.
   package init(
-    _ writer: RunWriter, behind earlier: Resumption = Resumption(), now: @escaping () -> UInt64
+    _ writer: RunWriter, resuming resumePoint: ResumePoint = ResumePoint(),
+    now: @escaping () -> UInt64
   ) {
     self.writer = writer
-    self.earlier = earlier
+    self.resumePoint = resumePoint
     self.now = now
   }
 
@@ -52,7 +53,7 @@ package final class StoreSink: SampleSink {
   package func begin(_ meta: StreamMeta) throws(LBError) {
     anchor = meta.anchor
     for schema in meta.records { schemas[schema.stream] = schema }
-    guard earlier.collectors.isEmpty else { return try beginAgain(meta) }
+    guard resumePoint.collectors.isEmpty else { return try beginAgain(meta) }
     try writer.write("recording the collectors") { db in
       for stream in meta.streams {
         try db.execute(
@@ -87,9 +88,9 @@ package final class StoreSink: SampleSink {
   private func beginAgain(_ meta: StreamMeta) throws(LBError) {
     var now: [UInt16: String] = [:]
     for stream in meta.streams { now[stream.stream] = stream.collector }
-    guard now == earlier.collectors else {
-      let lost = Set(earlier.collectors.values).subtracting(now.values).sorted()
-      let new = Set(now.values).subtracting(earlier.collectors.values).sorted()
+    guard now == resumePoint.collectors else {
+      let lost = Set(resumePoint.collectors.values).subtracting(now.values).sorted()
+      let new = Set(now.values).subtracting(resumePoint.collectors.values).sorted()
       throw LBError(
         .configuration,
         "the run was begun with other collectors: now without \(lost.joined(separator: ", ")), "
@@ -106,7 +107,7 @@ package final class StoreSink: SampleSink {
   }
 
   private func epoch(_ epoch: UInt32, of stream: UInt16) -> UInt32 {
-    earlier.epochs.isEmpty ? epoch : epoch &+ (earlier.epochs[stream] ?? 0)
+    resumePoint.epochs.isEmpty ? epoch : epoch &+ (resumePoint.epochs[stream] ?? 0)
   }
 
   /// Closes the open chunk of the stream's last epoch.
@@ -220,7 +221,7 @@ package final class StoreSink: SampleSink {
 
   private func append(_ header: FrameHeader, _ body: Span<UInt64>) {
     var header = header
-    header.bracket &+= earlier.brackets
+    header.bracket &+= resumePoint.brackets
     header.epoch = epoch(header.epoch, of: header.stream)
     if !chunksAreAhead, writer.tail.append(header, body) { return }
     takeTail()
@@ -253,8 +254,8 @@ package final class StoreSink: SampleSink {
   }
 }
 
-/// What an earlier session left in a run's file: the numbers behind which another one goes on.
-package struct Resumption: Sendable {
+/// The rows and numbers in a run's file at which another session continues.
+package struct ResumePoint: Sendable {
   /// Rows of the phases, and of the repetitions of each, in order.
   package var phases: [Int64] = []
   package var repetitions: [[Int64]] = []
@@ -265,6 +266,6 @@ package struct Resumption: Sendable {
   /// The highest epoch of each stream.
   var epochs: [UInt16: UInt32] = [:]
 
-  /// Nothing is there yet.
+  /// The beginning of a new run.
   package init() {}
 }

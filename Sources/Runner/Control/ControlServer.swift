@@ -3,67 +3,69 @@ package import LinuxSystem
 package import SampleModel
 import Sampler
 
-/// Who keeps what brackets gave.
-package protocol BracketKeeper: AnyObject {
-  /// A bracket has been opened.
-  func began(_ bracket: ControlState.Open) throws(LBError)
-  /// It has been closed: by its program, or because that vanished or a stop came.
-  func ended(
+/// Observes the brackets of a control server, for example to record them.
+package protocol BracketObserver: AnyObject {
+  /// A bracket is about to be opened.
+  func bracketOpens(_ bracket: ControlState.Open) throws(LBError)
+  /// A bracket was closed, by its program or, for the `reason`, without a request.
+  func bracketClosed(
     _ bracket: ControlState.Open, _ outcome: BracketOutcome, interruptedBy reason: String?
   ) throws(LBError)
-  /// A moment was marked.
+  /// A program marked a moment, within `bracket` or, for nil, between brackets.
   func marked(_ name: String, _ bracket: ControlState.Open?) throws(LBError)
 }
 
-/// An armed sampler that one program at a time opens and closes brackets of, over a socket.
-///
-/// A program that vanishes within a bracket closes it, as interrupted. Requests are served one
-/// after the other, on the sampling thread's CPU.
-package final class ControlServer {
-  /// How requests are read and replies are written.
-  package struct Language: Sendable {
-    package let read: @Sendable ([UInt8]) throws(LBError) -> ControlRequest
-    package let write: @Sendable (ControlReply) -> [UInt8]
+/// Encodes and decodes the messages of the control protocol.
+package struct ControlCodec: Sendable {
+  /// Reads a request; throws `configuration` where the line is none.
+  package let decode: @Sendable ([UInt8]) throws(LBError) -> ControlRequest
+  /// A reply as bytes, with its line feed.
+  package let encode: @Sendable (ControlReply) -> [UInt8]
 
-    /// A language of these two.
-    package init(
-      read: @escaping @Sendable ([UInt8]) throws(LBError) -> ControlRequest,
-      write: @escaping @Sendable (ControlReply) -> [UInt8]
-    ) {
-      self.read = read
-      self.write = write
-    }
+  /// A codec of these two functions.
+  package init(
+    decode: @escaping @Sendable ([UInt8]) throws(LBError) -> ControlRequest,
+    encode: @escaping @Sendable (ControlReply) -> [UInt8]
+  ) {
+    self.decode = decode
+    self.encode = encode
   }
+}
 
+/// Serves one program at a time, which opens and closes brackets of an armed sampler over a socket.
+///
+/// When the program vanishes within a bracket, the server closes the bracket as interrupted. It
+/// serves one request after the other, on the sampling thread's CPU.
+package final class ControlServer {
   private let socket: ControlSocket
   private let collectors: any CollectorLifecycle
   private let stop: StopFlag
   private let clock: TimeSource
-  private let language: Language
-  private let keeper: (any BracketKeeper)?
+  private let codec: ControlCodec
+  private let observer: (any BracketObserver)?
   private var state = ControlState()
-  /// What requests said that came before: a program asks for the same again and again.
-  private var known: [[UInt8]: ControlRequest] = [:]
-  private static let knownLimit = 16
+  /// Decoded requests by their bytes: a program sends the same ones again and again.
+  private var decodedRequests: [[UInt8]: ControlRequest] = [:]
+  private static let decodedLimit = 16
   private var client: ControlConnection?
   private var isDone = false
-  /// For the request that ends a bracket, and for the one that begins the next.
-  private var eagerness = (inside: Eagerness(), between: Eagerness())
+  /// One policy for the request that ends a bracket, one for the request that begins the next.
+  private var pollPolicy = (inside: BusyPollPolicy(), between: BusyPollPolicy())
 
   /// A server of `collectors`, which are armed, until `stop` is raised or a program disarms it.
   package init(
     _ socket: ControlSocket, collectors: any CollectorLifecycle, stop: StopFlag,
-    clock: TimeSource, language: Language, keeper: (any BracketKeeper)? = nil
+    clock: TimeSource, codec: ControlCodec, observer: (any BracketObserver)? = nil
   ) {
     self.socket = socket
     self.collectors = collectors
     self.stop = stop
     self.clock = clock
-    self.language = language
-    self.keeper = keeper
+    self.codec = codec
+    self.observer = observer
   }
 
-  /// Serves until it is disarmed or stopped; gives how many brackets were closed.
+  /// Serves until a program disarms it or a stop request; returns the number of closed brackets.
   package func serve() throws(LBError) -> Int {
     let here = CPUSet.allowed()
     pin(to: collectors.bracketCPU.map { CPUSet([$0]) })
@@ -73,45 +75,45 @@ package final class ControlServer {
         try serve(client)
         continue
       }
-      let ready = look(at: [
+      let ready = waitForInput([
         stop.pollDescriptor, client?.pollDescriptor ?? -1, socket.pollDescriptor,
         collectors.attentionDescriptor,
       ])
       if stop.raised != nil {
-        try leave("a stop was asked for")
+        try disconnect("a stop was requested")
         return state.closed
       }
       if ready.contains(3), let failure = collectors.failure {
-        try leave("\(failure)")
+        try disconnect("\(failure)")
         throw failure
       }
       if ready.contains(1), let client { try serve(client) }
-      if ready.contains(2) { welcome() }
+      if ready.contains(2) { acceptClient() }
     }
     return state.closed
   }
 
-  /// Those of `descriptors` that have something to read, looked for without sleeping at first where
-  /// that has paid.
-  private func look(at descriptors: [Int32]) -> [Int] {
+  /// Waits until some of `descriptors` are readable; returns their indexes. It polls before it
+  /// sleeps where that has paid so far.
+  private func waitForInput(_ descriptors: [Int32]) -> [Int] {
     guard client != nil else { return clock.wait(readable: descriptors, until: nil) }
-    let place =
-      state.open == nil ? \(inside: Eagerness, between: Eagerness).between : \.inside
-    let patience = eagerness[keyPath: place].patience()
-    guard patience > 0 else { return clock.wait(readable: descriptors, until: nil) }
-    let deadline = clock.deadline(in: patience)
+    let policy =
+      state.open == nil ? \(inside: BusyPollPolicy, between: BusyPollPolicy).between : \.inside
+    let pollTime = pollPolicy[keyPath: policy].pollTime()
+    guard pollTime > 0 else { return clock.wait(readable: descriptors, until: nil) }
+    let deadline = clock.deadline(in: pollTime)
     while true {
       let now = clock.monotonic()
       let ready = clock.wait(readable: descriptors, until: now)
       if !ready.isEmpty || now >= deadline {
-        eagerness[keyPath: place].note(!ready.isEmpty)
+        pollPolicy[keyPath: policy].record(requestCame: !ready.isEmpty)
         return ready.isEmpty ? clock.wait(readable: descriptors, until: nil) : ready
       }
     }
   }
 
-  /// Closes what is open.
-  private func leave(_ reason: String) throws(LBError) {
+  /// Closes the connection and an open bracket, which is interrupted for this reason.
+  private func disconnect(_ reason: String) throws(LBError) {
     client = nil
     guard state.open != nil else { return }
     _ = try closeBracket(reason)
@@ -120,18 +122,18 @@ package final class ControlServer {
   private func pin(to cpus: CPUSet?) {
     guard let cpus, !cpus.isEmpty else { return }
     do throws(SystemError) { try cpus.applyToThisThread() } catch {
-      // Only the bracket's own latency depends on it.
+      // Only the latency of opening and closing a bracket depends on it.
     }
   }
 
-  /// Takes the next program, unless one is there or it is not our user's.
-  private func welcome() {
+  /// Accepts a connection; refuses it if another program is connected or it is another user's.
+  private func acceptClient() {
     guard let connection = socket.accept() else { return }
     var reason: String?
     if connection.user != getuid(), connection.user != 0 {
       reason = "this sampler belongs to user \(getuid()), not to \(connection.user)"
     } else if client != nil {
-      reason = "another program is connected: one at a time"
+      reason = "another program is connected: only one at a time can be"
     }
     guard let reason else {
       client = connection
@@ -139,44 +141,51 @@ package final class ControlServer {
     }
     var reply = ControlReply("", clock.realtime(), state)
     reply.error = LBError(.configuration, reason)
-    _ = connection.send(language.write(reply))
+    _ = connection.send(codec.encode(reply))
   }
 
   private func serve(_ client: ControlConnection) throws(LBError) {
     switch client.next() {
     case .nothing: break
-    case .closed: try leave("the controlling program closed its connection before \"stop\"")
+    case .closed: try disconnect("the controlling program closed its connection before \"stop\"")
     case .tooLong:
       var reply = ControlReply("", clock.realtime(), state)
       reply.error = LBError(
-        .configuration, "a request has at most \(ControlConnection.lineLimit) bytes")
-      _ = client.send(language.write(reply))
-      try leave("its program sent what is no request")
+        .configuration,
+        "the request is too long: a request has at most \(ControlConnection.lineLimit) bytes")
+      _ = client.send(codec.encode(reply))
+      try disconnect("the controlling program sent a request that is too long")
     case .line(let bytes):
       let reply: ControlReply
       do throws(LBError) {
         reply = try answer(bytes)
       } catch {
-        // It ends the sampler; whoever asked is told before.
+        // The error ends the sampler: the program gets a reply first.
         var last = ControlReply("", clock.realtime(), state)
         last.error = error
-        _ = client.send(language.write(last))
+        _ = client.send(codec.encode(last))
         throw error
       }
-      if !client.send(language.write(reply)) { try leave("its program does not read") }
+      if !client.send(codec.encode(reply)) {
+        try disconnect("the controlling program does not read its replies")
+      }
     }
   }
 
   private func answer(_ bytes: [UInt8]) throws(LBError) -> ControlReply {
     let request: ControlRequest
     do throws(LBError) {
-      if let again = known[bytes] { request = again } else { request = try language.read(bytes) }
+      if let known = decodedRequests[bytes] {
+        request = known
+      } else {
+        request = try codec.decode(bytes)
+      }
     } catch {
       var reply = ControlReply("", clock.realtime(), state)
       reply.error = error
       return reply
     }
-    if known.count < Self.knownLimit { known[bytes] = request }
+    if decodedRequests.count < Self.decodedLimit { decodedRequests[bytes] = request }
     if let refusal = state.refusal(request) {
       var reply = ControlReply(request.word, clock.realtime(), state)
       reply.error = LBError(.configuration, refusal)
@@ -189,8 +198,8 @@ package final class ControlServer {
     var reply = ControlReply(request.word, clock.realtime(), state)
     switch request {
     case .start(let label):
-      // Before the opening sample: what is written is no part of the bracket.
-      try keeper?.began(ControlState.Open(number: collectors.nextBracket, label: label))
+      // Before the opening sample, so that the cost of recording lies outside the bracket.
+      try observer?.bracketOpens(ControlState.Open(number: collectors.nextBracket, label: label))
       state.opened(try collectors.start(), label: label)
       reply.bracket = state.open
     case .stop:
@@ -199,7 +208,7 @@ package final class ControlServer {
       if let account = reply.outcome?.account {
         reply.time = clock.realtime() &- (clock.monotonic() &- account.closeEnd)
       }
-    case .mark(let name): try keeper?.marked(name, state.open)
+    case .mark(let name): try observer?.marked(name, state.open)
     case .status: break
     case .disarm: isDone = true
     }
@@ -210,10 +219,10 @@ package final class ControlServer {
   private func closeBracket(_ reason: String?) throws(LBError) -> BracketOutcome? {
     guard let open = state.open else { return nil }
     let outcome = try collectors.stop()
-    // Whoever asks for a bracket wants its samples.
+    // A bracket without samples is of no use to the program: the failure ends the sampler.
     if let failure = outcome.failure { throw failure }
     state.ended()
-    try keeper?.ended(open, outcome, interruptedBy: reason)
+    try observer?.bracketClosed(open, outcome, interruptedBy: reason)
     return outcome
   }
 }

@@ -2,17 +2,17 @@ package import SampleModel
 
 /// What a program asks of an armed sampler.
 package enum ControlRequest: Sendable, Equatable {
-  /// Opens a bracket, with a name for it.
+  /// Opens a bracket with this label.
   case start(label: String)
-  /// Closes it.
+  /// Closes the open bracket.
   case stop
-  /// Notes a moment within or between brackets.
+  /// Records a moment, within a bracket or between two.
   case mark(name: String)
   case status
   /// Ends the sampler.
   case disarm
 
-  /// As it stands in requests and replies.
+  /// The word in requests and replies.
   package var word: String {
     switch self {
     case .start: "start"
@@ -26,52 +26,52 @@ package enum ControlRequest: Sendable, Equatable {
 
 /// Whether a bracket is open, and which requests that allows. Pure.
 package struct ControlState: Sendable, Equatable {
-  /// The bracket that is open.
+  /// An open bracket.
   package struct Open: Sendable, Equatable {
     package let number: UInt32
     package let label: String
   }
 
   package private(set) var open: Open?
-  /// Brackets that were closed.
+  /// The number of brackets that were closed.
   package private(set) var closed = 0
 
   /// No bracket yet.
   package init() {}
 
-  /// Why a request cannot be served now, nil when it can.
+  /// Why the state does not allow a request; nil when it does.
   package func refusal(_ request: ControlRequest) -> String? {
     switch (request, open) {
     case (.start, let open?):
-      "bracket \(open.number) (\(open.label)) is open: stop it before another one starts"
+      "bracket \(open.number) (\(open.label)) is open: stop it before you start another one"
     case (.stop, nil): "no bracket is open: start one first"
     case (.disarm, let open?): "bracket \(open.number) (\(open.label)) is open: stop it first"
     default: nil
     }
   }
 
-  /// A bracket was opened.
+  /// Records that a bracket was opened.
   package mutating func opened(_ number: UInt32, label: String) {
     open = Open(number: number, label: label)
   }
 
-  /// The open bracket was closed.
+  /// Records that the open bracket was closed.
   package mutating func ended() {
     open = nil
     closed += 1
   }
 }
 
-/// What the sampler answers to one request.
+/// The answer to one request.
 package struct ControlReply: Sendable {
-  /// The request's word, empty where it was none.
+  /// The request's word; empty where the line was no request.
   package var request: String
-  /// Unix time in nanoseconds: of a start and a stop that of the bracket's edge.
+  /// Unix time in nanoseconds; after a start or stop, the time of the bracket's edge.
   package var time: UInt64
   package var state: ControlState
-  /// Of a bracket that was opened or closed.
+  /// The bracket that was opened or closed.
   package var bracket: ControlState.Open?
-  /// Of a bracket that was closed.
+  /// The outcome of the bracket that was closed.
   package var outcome: BracketOutcome?
   package var error: LBError?
 

@@ -3,26 +3,26 @@ package import LinuxSystem
 import RunAnalysis
 import SampleModel
 
-/// What starting and ending a process takes of itself: the part of every repetition that is no
-/// workload's. Measured with a program that does nothing but exit, started as workloads are.
+/// The time of starting and ending a process, which is part of every repetition. It is measured
+/// with a program that only exits, started like a workload.
 ///
-/// It says what the wall time and the CPU time of a very short workload have beside its own, and
-/// makes numbers of several tools comparable: each one's own offset is taken off.
+/// It tells how much of the times of a very short workload is not the workload's own. Subtracting
+/// the offset of each tool makes results of several tools comparable.
 package struct StartOffset: Sendable, Equatable {
   /// Medians, in nanoseconds.
   package var wallNanoseconds: UInt64
   package var cpuNanoseconds: UInt64
 
-  /// So many starts have a median that moves by a few microseconds.
+  /// With 15 starts the median varies by a few microseconds.
   private static let starts = 15
 
-  /// An offset.
+  /// An offset with these medians.
   package init(wallNanoseconds: UInt64, cpuNanoseconds: UInt64) {
     self.wallNanoseconds = wallNanoseconds
     self.cpuNanoseconds = cpuNanoseconds
   }
 
-  /// As labels of a run.
+  /// The offset as labels of a run.
   package var labels: [String: String] {
     func text(_ nanoseconds: UInt64) -> String {
       "\(nanoseconds / 1000).\(nanoseconds / 100 % 10) µs"
@@ -33,8 +33,8 @@ package struct StartOffset: Sendable, Equatable {
     ]
   }
 
-  /// Measures it on `cpus`; nil where the program cannot be executed: no memory file may be, or
-  /// this is a processor that nobody wrote it for.
+  /// Measures the offset on `cpus`; nil where the program cannot be executed: memory files may not
+  /// be executed, or the program does not exist for this processor.
   package static func measure(
     _ spawner: any WorkloadSpawner, on cpus: CPUSet, from bracketCPU: Int?, clock: TimeSource
   ) -> StartOffset? {
@@ -46,7 +46,7 @@ package struct StartOffset: Sendable, Equatable {
         try measure(path, spawner, on: cpus, clock: clock)
       } ?? nil
     } catch {
-      // What keeps it from being started keeps the workload too, which has the words for it.
+      // If no process can be started, the workload cannot either, and its error has the reason.
       return nil
     }
   }
@@ -82,7 +82,7 @@ package struct StartOffset: Sendable, Equatable {
   private static func pin(_ cpus: CPUSet?) {
     guard let cpus, !cpus.isEmpty else { return }
     do throws(SystemError) { try cpus.applyToThisThread() } catch {
-      // The offset is the one from another CPU then.
+      // The offset is then measured from another CPU.
     }
   }
 }

@@ -4,43 +4,44 @@ import RunAnalysis
 package import SampleModel
 package import Sampler
 
-/// What sampling costs a workload: it is run without sampling and under each condition, in turn,
-/// with the same placement.
+/// Measures the cost of sampling for a workload: runs it without sampling and under each condition,
+/// in turn, on the same CPUs.
 package struct WorkloadOverhead {
-  /// Collectors at an interval.
+  /// A condition: a set of collectors at an interval.
   package struct Condition {
-    /// The collectors, as they were asked for.
+    /// The collectors, as the user named them.
     package let name: String
     package let interval: UInt64
-    /// Armed; sampling only while it is this condition's turn.
-    package let session: SamplerSession
+    /// An armed sampler, which samples only in this condition's runs.
+    package let sampler: SamplerSession
 
-    /// A condition.
-    package init(name: String, interval: UInt64, session: SamplerSession) {
+    /// A condition with an armed sampler.
+    package init(name: String, interval: UInt64, sampler: SamplerSession) {
       self.name = name
       self.interval = interval
-      self.session = session
+      self.sampler = sampler
     }
   }
 
-  /// What came of one condition. Times are medians, in nanoseconds; shares are of 1.
+  /// The result of one condition. Times are medians in nanoseconds; shares are of 1.
   package struct Result: Sendable, Hashable, Codable {
     package var collectors: String
     package var intervalNanoseconds: UInt64
     package var rounds: Int
     package var wallWithout: Double
     package var wallWith: Double
-    /// How much longer it took: median, its 95 % interval, and the least that would be found.
+    /// The slowdown of the wall time: median, its 95 % interval, and the smallest slowdown that
+    /// would be found.
     package var wallSlowdown: Double
     package var wallLow: Double
     package var wallHigh: Double
     package var wallDetectable: Double
-    /// The same of its CPU time, user and system; nil for a workload that used none.
+    /// The slowdown of the CPU time, user and system; nil for a workload without CPU time.
     package var cpuSlowdown: Double?
     package var cpuLow: Double?
     package var cpuHigh: Double?
     package var cpuDetectable: Double?
-    /// CPU time of sampling and drain, as a share of the time.
+    /// CPU time of the sampling threads and the drain, as a share of the elapsed time.
     package var ownShare: Double
   }
 
@@ -56,7 +57,7 @@ package struct WorkloadOverhead {
   private let spawner: any WorkloadSpawner
   private let clock: TimeSource
 
-  /// Throws `configuration` for a command that cannot be started. `stop` ends everything.
+  /// A measurement that `stop` ends. Throws `configuration` for a command that cannot be started.
   package init(
     _ specification: RunSpecification, _ conditions: [Condition], stop: StopFlag,
     spawner: any WorkloadSpawner = SystemSpawner(), clock: TimeSource = .system
@@ -69,29 +70,29 @@ package struct WorkloadOverhead {
     self.clock = clock
   }
 
-  /// The order of a round: each place is everybody's equally often, and neighbours change sides, so
-  /// that nothing that drifts is taken for a cost.
-  package static func order(ofRound round: Int, places: Int) -> [Int] {
-    let turned = (0..<places).map { ($0 + round) % places }
-    return round / places % 2 == 0 ? turned : turned.reversed()
+  /// The order of the `count` variants in a round: each variant has each position equally often,
+  /// and the order of neighbours alternates, so that drift is not mistaken for a cost.
+  package static func order(ofRound round: Int, count: Int) -> [Int] {
+    let rotated = (0..<count).map { ($0 + round) % count }
+    return round / count % 2 == 0 ? rotated : rotated.reversed()
   }
 
-  /// Runs the specification's warm-ups, then its repetitions as rounds of everything, and tells
-  /// `progress` how many rounds are done. Throws `workload` where it fails, `stopRequested`.
+  /// Runs the specification's warm-ups, then its repetitions as rounds of all conditions, and calls
+  /// `progress` with the number of completed rounds. Throws `workload` or `stopRequested`.
   package func measure(_ progress: (Int) -> Void) throws(LBError) -> [Result] {
     var without = Times()
     var with = Array(repeating: Times(), count: conditions.count)
     var own = Array(repeating: Overhead(), count: conditions.count)
     for _ in 0..<specification.warmUps { _ = try once(nil) }
     for round in 0..<specification.repetitions {
-      // The last place is that of no sampling.
-      for place in Self.order(ofRound: round, places: conditions.count + 1) {
-        let condition = place < conditions.count ? conditions[place] : nil
-        let (wall, cpu, overhead) = try once(condition?.session)
+      // The last variant is the one without sampling.
+      for variant in Self.order(ofRound: round, count: conditions.count + 1) {
+        let condition = variant < conditions.count ? conditions[variant] : nil
+        let (wall, cpu, overhead) = try once(condition?.sampler)
         if condition != nil {
-          with[place].wall.append(wall)
-          with[place].cpu.append(cpu)
-          own[place] = Overhead.merged([own[place], overhead].compactMap(\.self))
+          with[variant].wall.append(wall)
+          with[variant].cpu.append(cpu)
+          own[variant] = Overhead.merged([own[variant], overhead].compactMap(\.self))
         } else {
           without.wall.append(wall)
           without.cpu.append(cpu)
@@ -99,8 +100,8 @@ package struct WorkloadOverhead {
       }
       progress(round + 1)
     }
-    return try conditions.indices.map { place throws(LBError) in
-      try result(conditions[place], without, with[place], own[place])
+    return try conditions.indices.map { index throws(LBError) in
+      try result(conditions[index], without, with[index], own[index])
     }
   }
 
@@ -108,7 +109,9 @@ package struct WorkloadOverhead {
     _ condition: Condition, _ without: Times, _ with: Times, _ own: Overhead
   ) throws(LBError) -> Result {
     guard let wall = Slowdown(off: without.wall, on: with.wall) else {
-      throw LBError(.configuration, "at least six rounds are needed: fewer have no interval")
+      throw LBError(
+        .configuration,
+        "--repetitions: at least six rounds are needed: fewer have no 95 % interval")
     }
     let cpu = Slowdown(off: without.cpu, on: with.cpu)
     let sampling = own.samplingThreadNanoseconds.reduce(own.drainNanoseconds, +)
@@ -122,18 +125,19 @@ package struct WorkloadOverhead {
       ownShare: Double(sampling) / Double(max(1, own.elapsedNanoseconds)))
   }
 
-  /// Runs the workload once, sampled by `session` or not; gives its wall and its CPU time, and what
-  /// sampling took.
+  /// Runs the workload once, sampled by `sampler` or not sampled. Returns its wall and CPU time in
+  /// nanoseconds, and the overhead of sampling.
   private func once(
-    _ session: SamplerSession?
+    _ sampler: SamplerSession?
   ) throws(LBError) -> (wall: Double, cpu: Double, Overhead?) {
     let allowed = CPUSet.allowed()
     let cpus = specification.workloadCPUs ?? allowed
-    let (workload, pump): (any Workload, OutputPump)
+    let (workload, capture): (any Workload, OutputCapture)
     do throws(SystemError) {
-      (workload, pump) = try WorkloadLauncher.launch(
+      (workload, capture) = try WorkloadLauncher.launch(
         path, specification.command, specification, cpus: cpus,
-        drainCPUs: specification.workloadCPUs.map { allowed.subtracting($0) }, spawner, stop: stop,
+        captureCPUs: specification.workloadCPUs.map { allowed.subtracting($0) }, spawner,
+        stop: stop,
         clock: clock)
     } catch {
       throw LBError(
@@ -142,19 +146,19 @@ package struct WorkloadOverhead {
     }
     defer {
       workload.abandon()
-      _ = pump.finish(until: clock.deadline(in: StopCoordinator.limit))
+      _ = capture.finish(until: clock.deadline(in: StopCoordinator.limit))
     }
-    session?.prepare()
-    if let session { _ = try session.start() }
+    sampler?.prepare()
+    if let sampler { _ = try sampler.start() }
     let begin = clock.monotonic()
     workload.openGate()
     let ready = clock.wait(
       readable: [workload.exitPollDescriptor, stop.pollDescriptor], until: nil)
     let end = clock.monotonic()
-    // At its end too: what it left behind would disturb the next run.
+    // Also after its end: processes that it left running would disturb the next run.
     workload.signalGroup(SIGKILL)
-    let overhead = try session?.stop(sampling: ready.contains(0)).overhead
-    if let failure = session?.failure { throw failure }
+    let overhead = try sampler?.stop(sampling: ready.contains(0)).overhead
+    if let failure = sampler?.failure { throw failure }
     guard ready.contains(0) else {
       throw LBError.stopped(by: stop.raised ?? .requested)
     }
@@ -167,7 +171,7 @@ package struct WorkloadOverhead {
       let how =
         status?.signal.map { "by signal \($0)" } ?? "with exit code \(status?.code ?? -1)"
       throw LBError(
-        .workload, "\(specification.command[0]) ended \(how): its time says nothing",
+        .workload, "\(specification.command[0]) ended \(how): only successful runs are measured",
         context: ErrorContext(path: path))
     }
     return (

@@ -5,7 +5,7 @@ import RunStore
 package import SampleModel
 import Sampler
 
-/// `approve`: waits until a person says that the run may go on.
+/// `approve`: waits until a person approves that the run continues.
 struct ApprovePhase: PhaseKind {
   let name = "approve"
 
@@ -20,16 +20,16 @@ struct ApprovePhase: PhaseKind {
   }
 }
 
-/// Where a run that waits is told to go on.
+/// Approvals of runs that wait for them.
 package enum Approval {
-  /// A socket beside the run's file; its directory is held open, since its whole path may be longer
-  /// than a socket's address.
-  final class Place {
+  /// The socket beside the run's file. Its directory is held open and named by its descriptor,
+  /// since the whole path may be longer than a socket's address.
+  final class Address {
     let path: String
     private let directory: OwnedDescriptor
     private var socket: ControlSocket?
 
-    /// The place of the run in `file`.
+    /// The address of the run in `file`.
     init(ofRun file: String) throws(SystemError) {
       let slash = file.unicodeScalars.lastIndex(of: "/")
       let folder = slash.map { String(file[..<$0]) } ?? "."
@@ -38,10 +38,10 @@ package enum Approval {
       path = "/proc/self/fd/\(directory.number)/\(RunDirectory.approvalName(ofFile: name))"
     }
 
-    // The socket's name goes while its directory is still open.
+    // The socket removes its name, for which the directory must still be open.
     deinit { socket = nil }
 
-    /// Listens here for as long as this place is.
+    /// Listens at the address until it is deinitialised.
     func listen() throws(SystemError) -> ControlSocket {
       let socket = try ControlSocket(path: path)
       self.socket = socket
@@ -49,38 +49,40 @@ package enum Approval {
     }
   }
 
-  /// What may be said.
+  /// The possible answers.
   package enum Word: String, Sendable, CaseIterable {
     case approve
     case refuse
   }
 
-  /// Tells the run in `file`; gives its answer.
-  package static func tell(
+  /// Sends an answer to the run in `file`; returns the run's reply. Throws `configuration` where
+  /// the run does not wait, does not accept the answer or does not reply.
+  package static func send(
     _ word: Word, toRun file: String, clock: TimeSource = .system
   ) throws(LBError) -> String {
-    func cannot(_ error: SystemError) -> LBError {
+    func unsent(_ error: SystemError) -> LBError {
       let isWaiting = error.errno != ENOENT && error.errno != ECONNREFUSED
       return LBError(
         .configuration,
         isWaiting
-          ? "\(file) cannot be told: \(error)" : "\(file) does not wait for an approval now",
+          ? "\(file): the answer could not be sent: \(error)"
+          : "\(file) does not wait for an approval now",
         context: ErrorContext(path: file, errno: error.errno))
     }
-    let place: Place
+    let address: Address
     let connection: ControlConnection
     do throws(SystemError) {
-      place = try Place(ofRun: file)
-      connection = try ControlConnection(to: place.path)
+      address = try Address(ofRun: file)
+      connection = try ControlConnection(to: address.path)
     } catch {
-      throw cannot(error)
+      throw unsent(error)
     }
-    defer { withExtendedLifetime(place) {} }
-    let untaken = LBError(
+    defer { withExtendedLifetime(address) {} }
+    let notAccepted = LBError(
       .configuration,
-      "\(file) did not take it: somebody else's answer came first, or the run has ended",
+      "\(file) did not accept the answer: another answer came first, or the run has ended",
       context: ErrorContext(path: file))
-    guard connection.send(Array("\(word.rawValue)\n".utf8)) else { throw untaken }
+    guard connection.send(Array("\(word.rawValue)\n".utf8)) else { throw notAccepted }
     let deadline = clock.deadline(in: StopCoordinator.limit)
     while true {
       switch connection.next() {
@@ -92,31 +94,26 @@ package enum Approval {
         return text
       case .nothing:
         let ready = clock.wait(readable: [connection.pollDescriptor], until: deadline)
-        if ready.isEmpty { throw cannot(SystemError("waiting for its answer", errno: ETIMEDOUT)) }
-      case .tooLong, .closed: throw untaken
+        if ready.isEmpty { throw unsent(SystemError("waiting for the reply", errno: ETIMEDOUT)) }
+      case .tooLong, .closed: throw notAccepted
       }
     }
   }
 
-  /// How an answer begins that says no to who asked.
-  static let refusal = "not taken: "
+  /// The beginning of a reply to an answer that the run does not accept.
+  static let refusal = "not accepted: "
 }
 
-/// Waits for `lbsample approve RUN`, or for a word at the terminal; refuses when nobody says any.
+/// Waits for `lbsample approve RUN` or an answer at the terminal. The phase fails when no answer
+/// comes in time.
 package struct ApproveAction: PhaseAction {
   let message: String
   let limit: UInt64
 
-  /// The kind of event that an answer is.
+  /// The kind of the event that records an answer.
   static let event = "approval"
-  private static let yes = ": \(Approval.Word.approve.rawValue) by "
 
-  /// The question that was said yes to, by the event that says so.
-  static func approvedQuestion(in event: String) -> String? {
-    event.ranges(of: yes).last.map { String(event[..<$0.lowerBound]) }
-  }
-
-  /// Asks `message`; refused after `limit` nanoseconds.
+  /// Asks `message`; the phase fails after `limit` nanoseconds without an answer.
   package init(message: String, limit: UInt64) {
     self.message = message
     self.limit = limit
@@ -125,45 +122,45 @@ package struct ApproveAction: PhaseAction {
   /// What it does, for `--dry-run`.
   package var summary: String { "waits for approval, at most \(Durations.text(limit)): \(message)" }
 
-  /// Waits.
-  package func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
-    let question = "\(place.phase): \(message)"
-    if place.decided.approved.contains(question) {
-      try place.context.journal.record(
+  /// Waits for the answer. Throws `gate` where it is a refusal or does not come in time.
+  package func enter(_ phase: PhaseContext) throws(LBError) -> PhaseEntry {
+    let question = "\(phase.name): \(message)"
+    if phase.decisions.approved.contains(question) {
+      try phase.run.journal.record(
         .notice, "approval.held", "\(question): approved before the run was interrupted")
       return .proceed(nil)
     }
-    guard let file = place.context.store?.path else {
-      throw LBError(.gate, "\(message) Without a result file nobody can say so")
+    guard let file = phase.run.store?.path else {
+      throw LBError(
+        .gate, "\(question): a run without a result file cannot be approved; record it in a file")
     }
-    let own: Approval.Place
+    let address: Approval.Address
     let socket: ControlSocket
     do throws(SystemError) {
-      own = try Approval.Place(ofRun: file)
-      socket = try own.listen()
+      address = try Approval.Address(ofRun: file)
+      socket = try address.listen()
     } catch {
       throw LBError(
-        .internal, "no approval can be waited for: \(error)",
+        .internal, "\(question): the socket for the approval cannot be made: \(error)",
         context: ErrorContext(path: file, errno: error.errno))
     }
-    defer { withExtendedLifetime(own) {} }
-    let here = place.context.services.answers == nil ? "" : ", or yes or no here"
-    try place.waiting(
-      "\(question) (lbsample approve \(place.context.runID)\(here))")
-    let (word, who) = try wait(place, socket)
-    try place.context.journal.record(
-      .notice, Self.event, "\(question): \(word.rawValue) by \(who)")
-    guard word == .approve else {
-      throw LBError(.gate, "\(place.phase) was refused by \(who): \(message)")
+    defer { withExtendedLifetime(address) {} }
+    let here = phase.run.services.answers == nil ? "" : ", or yes or no here"
+    try phase.announceWait(
+      "\(question) (lbsample approve \(phase.run.runID)\(here))")
+    let answer = try wait(phase, socket, question)
+    try phase.run.journal.record(.notice, Self.event, answer.journalMessage)
+    guard answer.word == .approve else {
+      throw LBError(.gate, "\(phase.name) was refused by \(answer.author): \(message)")
     }
     return .proceed(nil)
   }
 
-  /// The first word that is said, and by whom.
+  /// Waits for the first answer to `question`.
   private func wait(
-    _ place: PhasePlace, _ socket: ControlSocket
-  ) throws(LBError) -> (Approval.Word, String) {
-    let services = place.context.services
+    _ phase: PhaseContext, _ socket: ControlSocket, _ question: String
+  ) throws(LBError) -> ApprovalAnswer {
+    let services = phase.run.services
     let clock = services.clock
     let deadline = clock.deadline(in: limit)
     var answers = services.answers
@@ -176,13 +173,15 @@ package struct ApproveAction: PhaseAction {
       }
       guard !ready.isEmpty else {
         throw LBError(
-          .gate, "\(place.phase): nobody approved within \(Durations.text(limit)): \(message)")
+          .gate, "\(phase.name): nobody approved within \(Durations.text(limit)): \(message)")
       }
       if ready.contains(2), let descriptor = answers {
-        switch Self.answer(descriptor) {
-        case .said(let word): return (word, "user \(getuid()) at the terminal")
+        switch Self.readAnswer(descriptor) {
+        case .word(let word):
+          return ApprovalAnswer(question: question, word, by: "user \(getuid()) at the terminal")
         case .other:
-          try place.waiting("\(place.phase): yes or no, or lbsample approve from elsewhere")
+          try phase.announceWait(
+            "\(phase.name): answer yes or no, or use lbsample approve in another terminal")
         case .ended: answers = nil
         }
       }
@@ -191,7 +190,7 @@ package struct ApproveAction: PhaseAction {
       let readable = [services.stop.pollDescriptor, connection.pollDescriptor]
       guard connection.user == 0 || connection.user == getuid() else {
         let refusal =
-          "\(Approval.refusal)the run is user \(getuid())'s, to be told by it or by root"
+          "\(Approval.refusal)only user \(getuid()), whose run it is, and root can approve it"
         _ = connection.send(Array("\(refusal)\n".utf8))
         continue
       }
@@ -200,20 +199,20 @@ package struct ApproveAction: PhaseAction {
         case .line(let line) = connection.next(),
         let word = Approval.Word(rawValue: String(decoding: line, as: UTF8.self))
       else { continue }
-      _ = connection.send(Array("\(place.context.runID): \(word.rawValue) noted\n".utf8))
-      return (word, "user \(connection.user)")
+      _ = connection.send(Array("\(phase.run.runID): \(word.rawValue) noted\n".utf8))
+      return ApprovalAnswer(question: question, word, by: "user \(connection.user)")
     }
   }
 
-  private enum Answer {
-    case said(Approval.Word)
+  private enum TerminalInput {
+    case word(Approval.Word)
     case other
-    /// There is nobody any more.
+    /// The terminal is closed.
     case ended
   }
 
-  /// One line of a terminal, or as much of it as comes at once.
-  private static func answer(_ descriptor: Int32) -> Answer {
+  /// Reads a line from the terminal, or the part of it that is there.
+  private static func readAnswer(_ descriptor: Int32) -> TerminalInput {
     var line = [UInt8](repeating: 0, count: 256)
     let count = unsafe line.withUnsafeMutableBytes {
       unsafe read(descriptor, $0.baseAddress, $0.count)
@@ -221,8 +220,8 @@ package struct ApproveAction: PhaseAction {
     guard count > 0 else { return .ended }
     let text = String(decoding: line.prefix(count), as: UTF8.self).lowercased()
     switch text.filter({ !$0.isWhitespace }) {
-    case "y", "yes", Approval.Word.approve.rawValue: return .said(.approve)
-    case "n", "no", Approval.Word.refuse.rawValue: return .said(.refuse)
+    case "y", "yes", Approval.Word.approve.rawValue: return .word(.approve)
+    case "n", "no", Approval.Word.refuse.rawValue: return .word(.refuse)
     default: return .other
     }
   }

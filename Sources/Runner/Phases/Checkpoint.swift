@@ -3,34 +3,38 @@ import LinuxSystem
 import Logging
 import SampleModel
 
-/// `checkpoint = "DIR"` of a phase: a copy of a directory, taken before the phase, that takes its
-/// place again where the phase fails.
+/// `checkpoint = "DIR"` of a phase: copies a directory before the phase, and restores it if the
+/// phase fails.
 struct CheckpointAction: PhaseAction {
   let directory: String
-  /// Whose files they are, and how many bytes of them are copied at most (`keep_limit`).
+  /// The user who copies the directory, and the limit of its size (`keep_limit`).
   let specification: RunSpecification
 
-  var summary: String { "keeps a copy of \(directory), put back where the phase fails" }
+  var summary: String { "copies \(directory), and restores it if the phase fails" }
 
-  /// Takes the copy; one that an earlier session of the run left is older, and stays.
-  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
+  /// Copies the directory. The copy of an earlier session of the run is kept: it is older.
+  func enter(_ phase: PhaseContext) throws(LBError) -> PhaseEntry {
     let checkpoint = Checkpoint(
-      directory, place.context.executing(specification), phase: place.phase)
-    try checkpoint.take(limit: specification.keepLimit)
+      directory, phase.run.executing(specification), phase: phase.name)
+    try checkpoint.make(limit: specification.keepLimit)
     return .proceed(checkpoint)
   }
 }
 
 extension PhaseNode {
-  /// The same behind a checkpoint of `directory`.
-  func checked(_ directory: String, _ table: PlanTable, _ scope: PlanScope) -> PhaseNode {
-    guard !lasts else {
+  /// A copy of the node that begins with a checkpoint of `directory`.
+  func withCheckpoint(
+    of directory: String, _ table: PlanTable, _ scope: PlanScope
+  ) -> PhaseNode {
+    guard !outlivesPhase else {
       table.problems.add(
-        table.at("checkpoint"), "what lasts beside other phases has no checkpoint: give it to them")
+        table.keyPath(of: "checkpoint"),
+        "a background phase cannot have a checkpoint: give it to the phases beside it")
       return self
     }
     var node = self
-    // A phase that a condition skips needs no copy; all else may already change something.
+    // After conditions, since a skipped phase needs no copy; before all actions that may change
+    // something.
     let first = node.actions.firstIndex { !($0 is ConditionAction) } ?? node.actions.count
     node.actions.insert(
       CheckpointAction(
@@ -40,19 +44,19 @@ extension PhaseNode {
   }
 }
 
-/// A copy of a directory.
-final class Checkpoint: PhaseLease {
+/// A copy of a directory, which is restored if the phase fails.
+final class Checkpoint: PhaseResource {
   private let directory: String
   private let context: RunContext
   private let phase: String
   private let files: PhaseFiles
   private let copy: String
-  /// A file beside the copy that says of which directory it is, for a later session.
+  /// A file beside the copy that names the copied directory, for a later session.
   private let origin: String
-  /// The directory that was copied: its path without links, and which one it is.
+  /// The copied directory: its path without links, and its identity.
   private var source: (path: String, identity: FileIdentity)?
 
-  /// Of `directory`, for a phase.
+  /// A checkpoint of `directory` for a phase.
   init(_ directory: String, _ context: RunContext, phase: String) {
     self.directory = directory
     self.context = context
@@ -62,31 +66,31 @@ final class Checkpoint: PhaseLease {
     origin = "\(copy).of"
   }
 
-  var failure: LBError? { nil }
-  func renew() throws(LBError) {}
-  func leave() -> LBError? { nil }
+  func stop() -> LBError? { nil }
 
-  /// Copies the directory. The copy has its name once it is whole.
-  func take(limit: UInt64) throws(LBError) {
+  /// Copies the directory, unless it has more than `limit` bytes. The copy gets its name when it is
+  /// complete.
+  func make(limit: UInt64) throws(LBError) {
     guard let real = Directories.real(directory), real != "/", Directories.isDirectory(real),
       let identity = Directories.identity(real)
-    else { throw failed("\(directory) is no directory that can be copied") }
+    else { throw failed("\(directory) is not a directory that can be copied") }
     source = (real, identity)
     let name = "\(identity.inode) \(real)"
     if Directories.isDirectory(copy) {
-      // Of a device the number may be another one since the host was started anew.
+      // Without the device number, which may be another one after a reboot.
       if let earlier = SmallFile.text(origin), earlier != name.trimmed {
         throw failed(
-          "\(directory) is not the directory that \(copy) was made of: put that back yourself, or "
-            + "remove it")
+          "\(directory) is not the directory of which \(copy) is a copy: restore it yourself, or "
+            + "remove the copy")
       }
-      return try note(.notice, "phase.checkpoint", "\(copy) is of an earlier session, and kept")
+      return try record(.notice, "phase.checkpoint", "\(copy) is of an earlier session, and kept")
     }
     guard !copy.begins(real + "/") else {
-      throw failed("the run's own files are in \(directory): keep them elsewhere (--runs-dir)")
+      throw failed("the run's own files are in \(directory): choose another --runs-dir")
     }
     guard Directories.bytes(real, limit: limit) <= limit else {
-      throw failed("\(directory) has more than \(Counted.text(limit, "byte")) (keep_limit)")
+      throw failed(
+        "\(directory) has more than \(Counted.text(limit, "byte")): increase keep_limit")
     }
     let draft = copy + ".new"
     let failure =
@@ -96,63 +100,63 @@ final class Checkpoint: PhaseLease {
     if let failure {
       _ = files.remove(draft)
       removeOrigin()
-      files.leave()
+      files.removeEmptyFolders()
       throw failed(failure.message)
     }
-    try note(.notice, "phase.checkpoint", "\(directory) is copied to \(copy)")
+    try record(.notice, "phase.checkpoint", "\(directory) is copied to \(copy)")
   }
 
-  /// Puts the copy back behind a failure, removes it behind a success, and leaves it to the next
-  /// session behind an interruption.
-  func settle(_ status: RunStatus) -> LBError? {
+  /// Restores the directory after a failure and removes the copy; after an interruption keeps the
+  /// copy for the next session.
+  func phaseEnded(_ status: RunStatus) -> LBError? {
     do throws(LBError) {
       switch status {
       case .completed: break
-      case .failed, .timeout: try putBack()
+      case .failed, .timeout: try restore()
       default:
-        return try saying("\(phase): interrupted; \(copy) has \(directory) as it was before")
+        try record(
+          .notice, "phase.checkpoint",
+          "interrupted; \(copy) has the content of \(directory) before the phase")
+        return nil
       }
     } catch {
       return error
     }
     let failure = files.remove(copy)
     removeOrigin()
-    files.leave()
+    files.removeEmptyFolders()
     return failure
   }
 
-  private func saying(_ message: String) throws(LBError) -> LBError? {
-    try context.journal.record(.notice, "phase.checkpoint", message)
-    return nil
-  }
-
-  private func putBack() throws(LBError) {
-    let real = try place()
+  private func restore() throws(LBError) {
+    let real = try checkedPath()
     guard Directories.isDirectory(copy) else {
-      throw failed("\(directory) cannot be put back: \(copy) is gone")
+      throw failed("\(directory) cannot be restored: its copy \(copy) was removed")
     }
     var failure = files.step("/usr/bin/find", ["find", real, "-mindepth", "1", "-delete"])
-    // What the workload left running may exchange it at any time.
+    // Checked again: a process that the workload left running may replace the directory.
     if failure == nil {
       failure = files.step(
-        "/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(copy)/.", try place()])
+        "/bin/cp", ["cp", "-a", "--reflink=auto", "--", "\(copy)/.", try checkedPath()])
     }
     if let failure {
-      throw failed("\(failure.message); \(copy) has what was in \(directory)")
+      throw failed("\(failure.message); \(copy) has the former content of \(directory)")
     }
-    try note(.warning, "phase.rollback", "\(directory) is as it was before the phase, which failed")
+    try record(
+      .warning, "phase.rollback",
+      "the phase failed; \(directory) has its content from before the phase again")
   }
 
-  /// Where the copied directory still is; throws where its path leads elsewhere by now: a link, or
-  /// a directory that took its place, is nothing to empty.
-  private func place() throws(LBError) -> String {
+  /// The path of the copied directory without links. Throws where it is another directory now: a
+  /// link, or a directory in its place, must not be emptied.
+  private func checkedPath() throws(LBError) -> String {
     guard let real = Directories.real(directory) else {
-      throw failed("\(directory) is gone; \(copy) has what was in it")
+      throw failed("\(directory) was removed; \(copy) has its former content")
     }
     guard real == source?.path, Directories.identity(real) == source?.identity else {
       throw failed(
-        "\(directory) is another directory now, which is left as it is; \(copy) has what was in "
-          + "the one before")
+        "\(directory) is another directory now, which stays unchanged; \(copy) has the content of "
+          + "the former one")
     }
     return real
   }
@@ -169,7 +173,7 @@ final class Checkpoint: PhaseLease {
 
   private func removeOrigin() { _ = unsafe unlink(origin.osCString) }
 
-  private func note(_ level: Logger.Level, _ kind: String, _ message: String) throws(LBError) {
+  private func record(_ level: Logger.Level, _ kind: String, _ message: String) throws(LBError) {
     try context.journal.record(level, kind, "\(phase): \(message)")
   }
 

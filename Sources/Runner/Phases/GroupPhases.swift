@@ -9,22 +9,22 @@ struct RepeatPhase: PhaseKind {
     node.order = planner.order(table) ?? node.order
     var matrix = ParameterMatrix()
     if let parameters = table.table("parameters") {
-      // The one that varies slowest first; without a word about it, by name.
+      // The parameter that varies slowest comes first; without `slowest_first` they go by name.
       let order = table.list("slowest_first") ?? []
       for key in order.filter(parameters.keys.contains)
         + parameters.keys.filter({ !order.contains($0) })
       {
         guard let values = Self.values(parameters, key) else { continue }
         if let wrong = matrix.add(.init(key, values)) {
-          table.problems.add(parameters.at(key), wrong)
+          table.problems.add(parameters.keyPath(of: key), wrong)
         }
       }
     }
     if matrix.parameters.isEmpty {
       table.problems.add(
-        table.place, "a repeat phase needs parameters: parameters = { n = [1, 2] }")
+        table.keyPath, "a repeat phase needs parameters: parameters = { n = [1, 2] }")
     }
-    // Read once for the problems, then resolved for each combination.
+    // Read here to report mistakes even without combinations.
     _ = table.tables("phase")
     node.children = matrix.combinations.flatMap { combination -> [PhaseNode] in
       if planner.isTooLarge { return [] }
@@ -47,7 +47,7 @@ struct RepeatPhase: PhaseKind {
         let values = ParameterMatrix.scan(from: from, to: to, step: number("step") ?? "1")
       else {
         parameters.problems.add(
-          parameters.at(key),
+          parameters.keyPath(of: key),
           "expected { from = 1, to = 9, step = 2 } that leads from one to the other")
         return nil
       }
@@ -66,14 +66,15 @@ struct WhenPhase: PhaseKind {
     if let text = table.text("condition") {
       do throws(Condition.Failure) {
         node.actions = [
-          ConditionAction(condition: try Condition(text), place: table.at("condition"))
+          ConditionAction(
+            condition: try Condition(text), keyPath: table.keyPath(of: "condition"))
         ]
       } catch {
-        table.problems.add(table.at("condition"), error.reason)
+        table.problems.add(table.keyPath(of: "condition"), error.reason)
       }
     } else {
       table.problems.add(
-        table.place, "a when phase needs a condition: condition = \"host.cpus >= 4\"")
+        table.keyPath, "a when phase needs a condition: condition = \"host.cpus >= 4\"")
     }
     node.children = planner.phases(of: table, in: scope)
     return [node]
@@ -91,7 +92,7 @@ struct IncludePhase: PhaseKind {
     inner.parameters.merge(given) { $1 }
     node.exports = table.texts("metrics") ?? [:]
     guard let file = table.text("file") else {
-      table.problems.add(table.place, "an include phase needs a file: file = \"other.toml\"")
+      table.problems.add(table.keyPath, "an include phase needs a file: file = \"other.toml\"")
       return []
     }
     let (before, problems) = (table.problems.usedParameters, table.problems.all.count)
@@ -100,7 +101,8 @@ struct IncludePhase: PhaseKind {
     let isSound = table.problems.all.count == problems
     for name in given.keys.sorted()
     where isSound && !table.problems.usedParameters.contains(name) {
-      table.problems.add("\(table.at("parameters")).\(name)", "nothing in \(file) uses {\(name)}")
+      table.problems.add(
+        "\(table.keyPath(of: "parameters")).\(name)", "nothing in \(file) uses {\(name)}")
     }
     table.problems.usedParameters.formUnion(before)
     return [node]
@@ -110,59 +112,60 @@ struct IncludePhase: PhaseKind {
 /// Executes a phase where a condition holds.
 struct ConditionAction: PhaseAction {
   let condition: Condition
-  /// Where it stands in the plan.
-  let place: String
+  /// Its key path in the plan.
+  let keyPath: String
 
-  /// What is said of a name that is none of these.
+  /// The message about a name that is none of these.
   static let expectation =
     "expected host.FACT, available.COLLECTOR, PHASE.METRIC or what an include gives, with blanks "
     + "around a comparison"
 
   var summary: String { "only when \(condition.text)" }
 
-  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
-    for name in condition.names { try Self.check(name, place) }
-    let outcome = condition.evaluate { Self.value($0, place) }
+  func enter(_ phase: PhaseContext) throws(LBError) -> PhaseEntry {
+    for name in condition.names { try Self.check(name, phase) }
+    let outcome = condition.evaluate { Self.value($0, phase) }
     if outcome.holds { return .proceed(nil) }
-    // A metric that a phase with others has not is a slip, or could not be measured.
+    // A metric that a measured phase does not have is misspelt or could not be measured: warn.
     let isUnknown = condition.names.contains { name in
-      Self.value(name, place) == nil
-        && place.result.phases.contains {
+      Self.value(name, phase) == nil
+        && phase.result.phases.contains {
           !$0.metrics.isEmpty && name.dropping($0.name + ".") != nil
         }
     }
     return .skip("condition \(condition.text) is false: \(outcome.reason)", warns: isUnknown)
   }
 
-  /// A fact or a collector that there is nowhere is a slip, and no reason to skip a phase.
-  private static func check(_ name: String, _ place: PhasePlace) throws(LBError) {
+  /// Throws for an unknown fact or collector: a typing mistake must not skip a phase.
+  private static func check(_ name: String, _ phase: PhaseContext) throws(LBError) {
     var problem: String?
-    if let fact = name.dropping("host."), place.result.host[fact] == nil {
-      let known = place.result.host.keys.sorted()
+    if let fact = name.dropping("host."), phase.result.host[fact] == nil {
+      let known = phase.result.host.keys.sorted()
       problem = "no such fact of the host\(Nearest.hint(Nearest.word(to: fact, in: known)))"
     } else if let collector = name.dropping("available."),
-      place.context.services.isAvailable(collector) == nil
+      phase.run.services.isAvailable(collector) == nil
     {
       problem = "no collector is called \(collector)"
-    } else if !name.contains("."), place.exports[name] == nil {
+    } else if !name.contains("."), phase.exports[name] == nil {
       problem = Self.expectation
     }
     if let problem {
       let named = name.shortened(to: 200)
-      throw LBError(.configuration, "\(place.phase): \(named): \(problem)")
+      throw LBError(.configuration, "\(phase.name): \(named): \(problem)")
     }
   }
 
-  /// `host.NAME`, `available.COLLECTOR`, a name that an include gave, or `PHASE.METRIC`.
-  private static func value(_ name: String, _ place: PhasePlace) -> Condition.Value? {
-    if let exported = place.exports[name] { return exported.map { .number($0) } }
-    if let fact = name.dropping("host.").flatMap({ place.result.host[$0] }) {
+  /// The value of `host.NAME`, `available.COLLECTOR`, a name that an include exports, or
+  /// `PHASE.METRIC`.
+  private static func value(_ name: String, _ context: PhaseContext) -> Condition.Value? {
+    if let exported = context.exports[name] { return exported.map { .number($0) } }
+    if let fact = name.dropping("host.").flatMap({ context.result.host[$0] }) {
       return Double(decimal: fact).map { .number($0) } ?? .text(fact)
     }
     if let collector = name.dropping("available.") {
-      return place.context.services.isAvailable(collector).map { .number($0 ? 1 : 0) }
+      return context.run.services.isAvailable(collector).map { .number($0 ? 1 : 0) }
     }
-    for phase in place.result.phases {
+    for phase in context.result.phases {
       guard let metric = name.dropping(phase.name + ".") else { continue }
       if let row = phase.metrics.first(where: { $0.metric == metric }) {
         return .number(row.median)
@@ -173,7 +176,7 @@ struct ConditionAction: PhaseAction {
 }
 
 extension String {
-  /// What is behind `prefix`, nil where it does not begin so.
+  /// The text after `prefix`; nil where it does not begin with that.
   fileprivate func dropping(_ prefix: String) -> String? {
     hasPrefix(prefix) ? String(dropFirst(prefix.count)) : nil
   }

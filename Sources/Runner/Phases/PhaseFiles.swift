@@ -6,13 +6,13 @@ import SampleModel
 /// The directory of a phase's own files, below `NAME.files` beside the run's file.
 struct PhaseFiles {
   private let context: RunContext
-  /// What asked for them, as it stands before messages.
+  /// The option that needs the files, for messages.
   private let option: String
   private let root: String
-  /// Where the phase's files are.
+  /// The directory of the phase's files.
   let folder: String
 
-  /// A phase's name as one component of a path: values of parameters may be anything.
+  /// A phase's name as one component of a path: values of parameters may hold any character.
   static func component(_ name: String) -> String {
     let plain = String(
       name.prefix(100).map { letter in
@@ -20,7 +20,7 @@ struct PhaseFiles {
           ? letter : "_"
       })
     if plain == name { return name }
-    // FNV-1a, so that two names do not become one.
+    // An FNV-1a hash, so that two names do not become the same component.
     let hash = name.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
       ($0 ^ UInt64($1)) &* 0x100_0000_01b3
     }
@@ -36,7 +36,8 @@ struct PhaseFiles {
     folder = "\(root)/\(Self.component(phase))"
   }
 
-  /// Runs a command, as the workload's user or as ourselves.
+  /// Runs a command as the workload's user or, if `isOurs`, as the user of lbsample. Returns why it
+  /// failed.
   func step(
     _ path: String, _ arguments: [String], isOurs: Bool = false
   ) -> LBError? {
@@ -46,24 +47,24 @@ struct PhaseFiles {
     var command = AuxiliaryCommand(
       "\(option): \(arguments[0])", path, arguments, specification,
       cpus: context.allowedCPUs)
-    if isOurs { command.atStop = .goesOn }
+    if isOurs { command.stopBehavior = .ignore }
     return command.run(context)
   }
 
-  /// Makes a directory in it that belongs to the workload's user; gives why it could not.
+  /// Makes a directory that belongs to the workload's user. Returns why it could not be made.
   func make(_ path: String) -> LBError? {
     let user = context.specification.user
     let owner = user.map { ["-o", "\($0.uid)", "-g", "\($0.gid)"] } ?? []
     return step("/usr/bin/install", ["install", "-d"] + owner + ["--", path], isOurs: true)
   }
 
-  /// Removes what is at `path` with all below it; gives why it could not.
+  /// Removes a directory with its content. Returns why it could not be removed.
   func remove(_ path: String) -> LBError? {
     step("/bin/rm", ["rm", "-rf", "--", path], isOurs: true)
   }
 
-  /// Removes the directories that are empty now.
-  func leave() {
+  /// Removes the phase's and the run's directories where they are empty.
+  func removeEmptyFolders() {
     _ = unsafe rmdir(folder.osCString)
     _ = unsafe rmdir(root.osCString)
   }

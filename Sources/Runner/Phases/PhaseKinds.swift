@@ -1,12 +1,12 @@
 extension PhaseRegistry {
-  /// The kinds that lbsample knows itself.
+  /// The kinds of lbsample.
   package static let standard = PhaseRegistry([
     CommandPhase(), ParallelPhase(), RepeatPhase(), WhenPhase(), IncludePhase(),
     BackgroundPhase(), ApprovePhase(),
     WorkloadPhase(adapters),
   ])
 
-  /// The benchmark tools that lbsample knows itself.
+  /// The benchmark tools whose reports lbsample can read.
   static let adapters: [any WorkloadAdapter] = [
     StressNgAdapter(), FioAdapter(), IperfAdapter(),
   ]

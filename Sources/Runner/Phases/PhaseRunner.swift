@@ -3,18 +3,17 @@ import Logging
 import RunAnalysis
 import SampleModel
 
-/// Executes phases: their actions, the repetitions of those that measure, what takes the place of
-/// one that failed.
+/// Executes phases: their actions, the repetitions of measured ones, and fallbacks.
 final class PhaseRunner {
   private let context: RunContext
   private let session: RunSession
   private let collectors: any CollectorLifecycle
   private let repetitions: RepetitionRunner
   private let progress: (RunProgress) -> Void
-  /// What includes give, nil where it was not measured.
+  /// Metrics by the names that `include` phases export; nil where they were not measured.
   private var exports: [String: Double?] = [:]
-  /// What was begun and lasts, in order.
-  private var leases: [any PhaseLease] = []
+  /// What phases began and has not ended, in order of beginning.
+  private var resources: [any PhaseResource] = []
 
   init(
     _ context: RunContext, _ session: RunSession, executor: any RepetitionExecuting,
@@ -30,52 +29,54 @@ final class PhaseRunner {
 
   private var isStopped: Bool { context.services.stop.raised != nil }
 
-  /// Executes a node with all below it; gives the error that ends the run, nil to go on. Errors
-  /// that do not say their phase are of this one.
-  func run(_ node: PhaseNode) throws(LBError) -> LBError? {
+  /// Executes a node with all nodes below it. Errors without a phase get this one.
+  func run(_ node: PhaseNode) throws(LBError) -> PhaseEnd {
     let outer = session.phase
     if !node.name.isEmpty { session.phase = node.name }
     defer { session.phase = outer }
     do throws(LBError) {
-      return try execute(node)?.located(phase: session.phase)
+      return PhaseEnd(try execute(node).error?.located(phase: session.phase))
     } catch {
       throw error.located(phase: session.phase)
     }
   }
 
-  private func execute(_ node: PhaseNode) throws(LBError) -> LBError? {
-    let fatal = try attempt(node)
-    guard let fallback = node.fallback?.node, !isStopped else { return fatal }
+  private func execute(_ node: PhaseNode) throws(LBError) -> PhaseEnd {
+    let end = try executeItself(node)
+    guard let fallback = node.fallback?.node, !isStopped else { return end }
     let names = node.names
     let failed = session.result.phases.indices.filter { index in
       let phase = session.result.phases[index]
       return names.contains(phase.name) && phase.replacedBy == nil
         && [.failed, .timeout].contains(phase.status)
     }
-    guard fatal != nil || !failed.isEmpty else { return nil }
-    if let fatal, RunSession.ending.contains(fatal.category) { return fatal }
-    if let fatal, !session.hasNoted(fatal) { session.note(fatal) }
-    let last = session.errors(of: names).last?.message ?? "no error was noted"
+    guard end.error != nil || !failed.isEmpty else { return .over }
+    if let error = end.error {
+      if RunSession.endingCategories.contains(error.category) { return end }
+      session.recordOnce(error)
+    }
+    let last = session.errors(of: names).last?.message ?? "no error was recorded"
     let message =
       "\(node.name) failed (\(last)); "
       + "\(fallback.name) takes its place"
     session.result.warnings.append(message)
-    try context.journal.record(.warning, "phase.fallback", message, error: fatal)
-    let failure = try run(fallback)
-    // Where it fails too, the errors of both are kept, those of the first one first.
-    guard failure == nil, session.errors(of: fallback.namesOfChain).isEmpty,
+    try context.journal.record(.warning, "phase.fallback", message, error: end.error)
+    let fallbackEnd = try run(fallback)
+    // If the fallback fails too, the errors of both are kept, those of the first phase first.
+    guard case .over = fallbackEnd, session.errors(of: fallback.namesOfChain).isEmpty,
       session.isComplete(fallback), !isStopped || !fallback.measured().isEmpty
-    else { return failure }
+    else { return fallbackEnd }
     for index in failed { try session.replace(index, by: fallback.name) }
-    session.withdrawErrors(of: names)
-    return nil
+    session.removeErrors(of: names)
+    return .over
   }
 
-  private func attempt(_ node: PhaseNode) throws(LBError) -> LBError? {
-    if isStopped { return nil }
-    // An earlier session has ended it: nothing is to be prepared for it again.
-    if node.specification != nil, session.isDone(node.name) { return nil }
-    let before = leases.count
+  /// Executes a node without its fallback.
+  private func executeItself(_ node: PhaseNode) throws(LBError) -> PhaseEnd {
+    if isStopped { return .over }
+    // An earlier session has ended the phase: nothing is prepared for it again.
+    if node.specification != nil, session.isDone(node.name) { return .over }
+    let before = resources.count
     do throws(LBError) {
       for action in node.actions {
         switch try enter(action, node) {
@@ -83,65 +84,69 @@ final class PhaseRunner {
           if warns { session.result.warnings.append("\(node.name): \(reason)") }
           try session.skip(node.unexecuted, because: reason)
           try context.journal.record(.notice, "phase.skipped", "\(node.name): \(reason)")
-          return nil
-        case .proceed(let lease): if let lease { leases.append(lease) }
+          return .over
+        case .proceed(let resource): if let resource { resources.append(resource) }
         }
       }
     } catch {
-      settle(from: before, node, error)
-      leave(downTo: before)
+      reportEnd(from: before, node, error)
+      stopResources(downTo: before)
       var failure = error
       failure.context.phase = node.name
       if node.specification != nil, !isStopped, error.category != .stopRequested {
         try session.fail(node.unexecuted, because: error.message)
       }
-      return failure
+      return .failed(failure)
     }
-    var fatal: LBError?
-    do throws(LBError) { fatal = try work(at: node) } catch { fatal = error }
-    settle(from: before, node, fatal)
-    if !node.lasts { leave(downTo: before) }
-    return fatal
+    // The resources of the phase are ended whatever happens; an error of the run's own fails it
+    // too.
+    var end = PhaseEnd.over
+    do throws(LBError) { end = try executeBody(of: node) } catch { end = .failed(error) }
+    reportEnd(from: before, node, end.error)
+    if !node.outlivesPhase { stopResources(downTo: before) }
+    return end
   }
 
-  /// What a node is for, once its actions are done.
-  private func work(at node: PhaseNode) throws(LBError) -> LBError? {
+  /// Executes the command or the children of a node, after its actions.
+  private func executeBody(of node: PhaseNode) throws(LBError) -> PhaseEnd {
     if node.specification != nil { return try measure([node], .sequential) }
-    let hooks = node.around.map { HookRunner(context.executing($0)) }
-    var fatal = hooks?.run(.setup)
-    do throws(LBError) {
-      if fatal == nil { fatal = try runList(node.children, node.order) }
-    } catch {
-      fatal = error
+    let hooks = node.listHooks.map { HookRunner(context.executing($0)) }
+    var end = PhaseEnd(hooks?.run(.setup))
+    if case .over = end {
+      do throws(LBError) { end = try runList(node.children, node.order) } catch {
+        end = .failed(error)
+      }
     }
-    if let failure = hooks?.run(.cleanup) { session.note(failure) }
+    if let failure = hooks?.run(.cleanup) { session.record(failure) }
     for (name, metric) in node.exports { exports[name] = .some(value(of: metric)) }
-    return fatal
+    return end
   }
 
   private func enter(_ action: any PhaseAction, _ node: PhaseNode) throws(LBError) -> PhaseEntry {
-    let place = PhasePlace(
-      context: context, phase: node.name, result: session.result, exports: exports,
-      decided: session.decided
+    let phase = PhaseContext(
+      run: context, name: node.name, result: session.result, exports: exports,
+      decisions: session.decisions
     ) { [self] message throws(LBError) in
-      try session.wait(true)
+      try session.setWaiting(true)
       collectors.suspend()
       try context.journal.record(.notice, "run.waiting", message, status: .waiting)
       progress(
-        RunProgress(phase: node.name, place: nil, total: 0, activity: .waiting(message)))
+        RunProgress(phase: node.name, attempt: nil, total: 0, activity: .waiting(message)))
     }
     let entry: PhaseEntry
     do throws(LBError) {
-      entry = try action.enter(place)
+      entry = try action.enter(phase)
     } catch {
-      do throws(LBError) { try session.wait(false) } catch let unsaved { session.note(unsaved) }
+      do throws(LBError) { try session.setWaiting(false) } catch let unsaved {
+        session.record(unsaved)
+      }
       throw error
     }
-    try session.wait(false)
+    try session.setWaiting(false)
     return entry
   }
 
-  /// `PHASE.METRIC` of what was measured: a median.
+  /// The median of `PHASE.METRIC`; nil where it was not measured.
   private func value(of name: String) -> Double? {
     for phase in session.result.phases where name.hasPrefix(phase.name + ".") {
       let metric = name.dropFirst(phase.name.count + 1)
@@ -150,69 +155,69 @@ final class PhaseRunner {
     return nil
   }
 
-  /// Tells what a node's actions began, from the `first` on, what became of the node.
-  private func settle(from first: Int, _ node: PhaseNode, _ fatal: LBError?) {
+  /// Reports the outcome of a node to the resources that it began, those from the `first` on.
+  private func reportEnd(from first: Int, _ node: PhaseNode, _ failure: LBError?) {
     let names = node.names
     let hasFailed = session.result.phases.contains {
       names.contains($0.name) && [.failed, .timeout].contains($0.status)
     }
     let status: RunStatus =
-      isStopped || session.isResumable(after: fatal)
-      ? .interrupted : fatal != nil || hasFailed ? .failed : .completed
-    for lease in leases[first...].reversed() {
-      if let failure = lease.settle(status) { session.note(failure) }
+      isStopped || session.isResumable(after: failure)
+      ? .interrupted : failure != nil || hasFailed ? .failed : .completed
+    for resource in resources[first...].reversed() {
+      if let failure = resource.phaseEnded(status) { session.record(failure) }
     }
   }
 
-  /// Ends what lasts, the last one first.
-  private func leave(downTo count: Int) {
-    while leases.count > count {
-      if let failure = leases.removeLast().leave() { session.note(failure) }
+  /// Stops the resources that were begun last, until `count` are left.
+  private func stopResources(downTo count: Int) {
+    while resources.count > count {
+      if let failure = resources.removeLast().stop() { session.record(failure) }
     }
   }
 
-  /// Phases of one list. What lasts of them ends with the list.
-  private func runList(_ nodes: [PhaseNode], _ order: RunOrder) throws(LBError) -> LBError? {
-    let before = leases.count
-    defer { leave(downTo: before) }
+  /// Executes the phases of one list. Servers among them end with the list.
+  private func runList(_ nodes: [PhaseNode], _ order: RunOrder) throws(LBError) -> PhaseEnd {
+    let before = resources.count
+    defer { stopResources(downTo: before) }
     var rest = nodes[...]
     while let first = rest.first, !isStopped {
       let mixed = order == .sequential ? rest.prefix(1) : rest.prefix(while: Self.isPlain)
-      let fatal = mixed.count > 1 ? try measure(Array(mixed), order) : try run(first)
-      if let fatal {
-        // Of phases that took turns none can be told to be over.
-        guard mixed.count == 1, try goesOn(behind: first, fatal) else { return fatal }
+      let end = mixed.count > 1 ? try measure(Array(mixed), order) : try run(first)
+      if let error = end.error {
+        // Phases whose repetitions took turns fail together.
+        guard mixed.count == 1, try continues(after: first, error) else { return end }
       }
       rest = rest.dropFirst(max(1, mixed.count))
     }
-    return nil
+    return .over
   }
 
-  /// Whether the phases behind one that failed are executed nevertheless.
-  private func goesOn(behind node: PhaseNode, _ fatal: LBError) throws(LBError) -> Bool {
+  /// Whether the run continues with the phases after one that failed.
+  private func continues(after node: PhaseNode, _ error: LBError) throws(LBError) -> Bool {
     let limit = context.specification.askLimit
-    var failure = Diagnosis.Failure(fatal)
-    failure.isMeasured = node.specification != nil && !node.lasts
+    var failure = FailurePolicy.Failure(error)
+    failure.isMeasured = node.specification != nil && !node.outlivesPhase
     failure.mayAsk = limit != nil
-    let remedy = session.diagnosis.remedy(for: failure, phase: node.name)
-    guard remedy == .skipPhase || remedy == .ask else { return false }
-    // Before anybody's answer: the first error decides how the run ends.
-    if !session.hasNoted(fatal) { session.note(fatal) }
-    if remedy == .ask {
+    let action = session.failurePolicy.action(after: failure, phase: node.name)
+    guard action == .skipPhase || action == .ask else { return false }
+    // Recorded before the answer to a question: the first error decides the exit code.
+    session.recordOnce(error)
+    if action == .ask {
       let question = ApproveAction(
-        message: "it failed (\(fatal.message)); go on without it?", limit: limit ?? 0)
+        message: "it failed (\(error.message)); continue without it?", limit: limit ?? 0)
       do throws(LBError) {
         _ = try enter(question, node)
       } catch {
-        session.note(error)
+        session.record(error)
         return false
       }
     }
     try context.journal.record(
-      .warning, "phase.skipped", "\(node.name) ends here: \(fatal.message)", error: fatal)
+      .warning, "phase.skipped", "\(node.name) ends here: \(error.message)", error: error)
     let known = Set(session.result.phases.map(\.name))
-    let left = Set(session.result.phases.filter { $0.status == .skipped }.map(\.name))
-    for below in node.measured(without: left)
+    let skipped = Set(session.result.phases.filter { $0.status == .skipped }.map(\.name))
+    for below in node.measured(without: skipped)
     where below.name != node.name && !known.contains(below.name) {
       try session.skip(
         below.unexecuted, because: "\(node.name) failed before it")
@@ -220,13 +225,14 @@ final class PhaseRunner {
     return true
   }
 
-  /// Whether a phase does nothing but measure, so that its repetitions can be mixed with others'.
+  /// Whether a phase has repetitions only, which can take turns with those of other phases.
   private static func isPlain(_ node: PhaseNode) -> Bool {
     node.specification != nil && node.actions.isEmpty && node.fallback == nil
   }
 
-  /// The repetitions of phases, in order. Their own `setup` and `cleanup` are around all of them.
-  private func measure(_ nodes: [PhaseNode], _ order: RunOrder) throws(LBError) -> LBError? {
+  /// Executes the repetitions of phases in this order, after the `setup` hooks and before the
+  /// `cleanup` hooks of all of them.
+  private func measure(_ nodes: [PhaseNode], _ order: RunOrder) throws(LBError) -> PhaseEnd {
     var measured: [MeasuredPhase] = []
     for node in nodes where !session.isDone(node.name) {
       guard let specification = node.specification else { continue }
@@ -237,23 +243,26 @@ final class PhaseRunner {
           node: node, index: index, context: context.executing(specification),
           specification: specification))
     }
-    guard !measured.isEmpty else { return nil }
-    var fatal: LBError?
-    for phase in measured where fatal == nil && !isStopped {
-      fatal = HookRunner(phase.context).run(.setup)?.located(phase: phase.node.name)
+    guard !measured.isEmpty else { return .over }
+    var failure: LBError?
+    for phase in measured where failure == nil && !isStopped {
+      failure = HookRunner(phase.context).run(.setup)?.located(phase: phase.node.name)
     }
-    do throws(LBError) {
-      if fatal == nil { fatal = try repetitions.run(measured, order, leases) }
-    } catch {
-      fatal = error
+    if failure == nil {
+      let background = resources.compactMap { $0 as? any BackgroundTask }
+      do throws(LBError) {
+        failure = try repetitions.run(measured, order, background).error
+      } catch {
+        failure = error
+      }
     }
     var unsaved: LBError?
     for phase in measured {
       if let failure = HookRunner(phase.context).run(.cleanup) {
-        session.note(failure.located(phase: phase.node.name))
+        session.record(failure.located(phase: phase.node.name))
       }
-      let isCutShort = isStopped || session.isResumable(after: fatal)
-      let status: RunStatus? = isCutShort ? .interrupted : fatal == nil ? nil : .failed
+      let isCutShort = isStopped || session.isResumable(after: failure)
+      let status: RunStatus? = isCutShort ? .interrupted : failure == nil ? nil : .failed
       do throws(LBError) {
         try session.endPhase(phase.index, status) {
           $0.summarise(
@@ -261,22 +270,22 @@ final class PhaseRunner {
             confidence: phase.specification.confidence)
         }
       } catch {
-        // The other phases are still to be cleaned up.
+        // The hooks of the other phases still have to run.
         unsaved = unsaved ?? error
       }
     }
-    guard let fatal, let unsaved else { return fatal ?? unsaved }
-    // The first one decides how the run ends.
-    if !session.hasNoted(fatal) { session.note(fatal) }
-    session.note(unsaved)
-    return fatal
+    guard let failure, let unsaved else { return PhaseEnd(failure ?? unsaved) }
+    // The first error decides the exit code.
+    session.recordOnce(failure)
+    session.record(unsaved)
+    return .failed(failure)
   }
 }
 
 /// A phase that is being measured.
 struct MeasuredPhase {
   var node: PhaseNode
-  /// Its place among the result's phases.
+  /// Its index among the result's phases.
   let index: Int
   var context: RunContext
   var specification: RunSpecification

@@ -3,7 +3,7 @@ import LinuxSystem
 package import SampleModel
 import Sampler
 
-/// How it is known that a server can be used.
+/// How lbsample finds out that a server is ready.
 enum Readiness: Sendable, Hashable {
   /// Something accepts connections at this TCP port of the loopback interface.
   case port(UInt16)
@@ -17,8 +17,8 @@ enum Readiness: Sendable, Hashable {
     }
   }
 
-  /// What is wrong where it is not so.
-  var complaint: String {
+  /// What is wrong while it is not ready.
+  var failureText: String {
     switch self {
     case .port(let port): "port \(port) did not answer"
     case .command(let command): "\(command) did not succeed"
@@ -26,7 +26,7 @@ enum Readiness: Sendable, Hashable {
   }
 }
 
-/// `background`: a process that lives beside the phases behind it, the server under test.
+/// `background`: a process that runs beside the phases after it, such as the server under test.
 struct BackgroundPhase: PhaseKind {
   let name = "background"
 
@@ -35,17 +35,17 @@ struct BackgroundPhase: PhaseKind {
     guard var specification = CommandPhase.specification(table, scope, planner) else { return [] }
     specification.command = table.command("command") ?? []
     if specification.command.isEmpty {
-      table.problems.add(table.place, "a background phase needs a command")
+      table.problems.add(table.keyPath, "a background phase needs a command")
     }
     CommandSettings.refuseRepetitions(of: table)
     CommandSettings.leaveTerminal(&specification, table)
-    // A server's words are what explains its end: kept, unless the phase itself says otherwise.
+    // The output of a server explains its failure: it is kept unless the phase has another setting.
     if table.value("workload_output") == nil { specification.output = .keep }
     let port = table.integer("ready_port", 1...65_535).map { Readiness.port(UInt16($0)) }
     let command = table.text("ready_command").map { Readiness.command($0) }
     if port != nil, command != nil {
       table.problems.add(
-        table.at("ready_command"), "ready_port and ready_command: only one of them")
+        table.keyPath(of: "ready_command"), "ready_port and ready_command: only one of them")
     }
     node.actions = [
       ProcessAction(
@@ -53,23 +53,23 @@ struct BackgroundPhase: PhaseKind {
         readyLimit: table.duration("ready_within") ?? 30_000_000_000, failsPhase: true,
         mayEnd: false)
     ]
-    node.lasts = true
+    node.outlivesPhase = true
     return [node]
   }
 }
 
-/// Keeps a process running beside what is measured.
+/// Runs a process beside what is measured.
 package struct ProcessAction: PhaseAction {
   package let title: String
   package var specification: RunSpecification
   let readiness: Readiness?
   /// Nanoseconds that it may take to become ready.
   let readyLimit: UInt64
-  /// Whether its failure is the phase's.
+  /// Whether its failure fails the phase.
   let failsPhase: Bool
   /// Whether it may end by itself, with success.
   let mayEnd: Bool
-  /// What measures it, nil where nothing does.
+  /// The target by which it is sampled; nil where it is not.
   var target: WorkloadTarget?
 
   /// What it starts, for `--dry-run`.
@@ -78,30 +78,34 @@ package struct ProcessAction: PhaseAction {
       + (readiness.map { ", ready when \($0.text)" } ?? "")
   }
 
-  /// Starts it and waits until it is ready.
-  package func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry {
-    let process = try BackgroundProcess(self, place.context)
-    guard let readiness else { return .proceed(process) }
-    try place.waiting("\(title): waiting until \(readiness.text)")
+  package func enter(_ phase: PhaseContext) throws(LBError) -> PhaseEntry {
+    .proceed(try start(phase))
+  }
+
+  /// Starts the process and waits until it is ready.
+  func start(_ phase: PhaseContext) throws(LBError) -> any BackgroundTask {
+    let process = try BackgroundProcess(self, phase.run)
+    guard let readiness else { return process }
+    try phase.announceWait("\(title): waiting until \(readiness.text)")
     do throws(LBError) {
       try process.wait(until: readiness, limit: readyLimit)
     } catch {
-      _ = process.leave()
+      _ = process.stop()
       throw error
     }
-    return .proceed(process)
+    return process
   }
 }
 
-/// A process that runs until it is told to end.
-final class BackgroundProcess: PhaseLease {
+/// A process that runs until it is stopped.
+final class BackgroundProcess: BackgroundTask {
   private static let probePeriod: UInt64 = 20_000_000
 
   private let action: ProcessAction
   private let context: RunContext
   private let path: String
   private var workload: (any Workload)?
-  private var pump: OutputPump?
+  private var capture: OutputCapture?
 
   /// Starts it.
   init(_ action: ProcessAction, _ context: RunContext) throws(LBError) {
@@ -114,12 +118,12 @@ final class BackgroundProcess: PhaseLease {
   private func start() throws(LBError) {
     let specification = action.specification
     do throws(SystemError) {
-      let (workload, pump) = try WorkloadLauncher.launch(
+      let (workload, capture) = try WorkloadLauncher.launch(
         path, specification.command, specification,
-        cpus: specification.workloadCPUs ?? context.allowedCPUs, drainCPUs: nil,
+        cpus: specification.workloadCPUs ?? context.allowedCPUs, captureCPUs: nil,
         context.services.spawner, stop: context.services.stop,
-        clock: context.services.clock, isBeside: true)
-      (self.workload, self.pump) = (workload, pump)
+        clock: context.services.clock, isBackground: true)
+      (self.workload, self.capture) = (workload, capture)
       action.target?.aim(at: workload.pid)
       workload.openGate()
     } catch {
@@ -135,7 +139,7 @@ final class BackgroundProcess: PhaseLease {
     return error
   }
 
-  /// Waits until it can be used.
+  /// Waits until it is ready, at most `limit` nanoseconds.
   func wait(until readiness: Readiness, limit: UInt64) throws(LBError) {
     let services = context.services
     let deadline = services.clock.deadline(in: limit)
@@ -148,7 +152,7 @@ final class BackgroundProcess: PhaseLease {
       if now < deadline, isReady(readiness, within: deadline - now) { return }
       if services.clock.monotonic() >= deadline {
         throw failure(
-          "is not ready: \(readiness.complaint) within \(Durations.text(limit)) (ready_within)")
+          "is not ready: \(readiness.failureText) within \(Durations.text(limit)) (ready_within)")
       }
       _ = services.clock.wait(
         readable: [services.stop.pollDescriptor, workload?.exitPollDescriptor ?? -1],
@@ -162,7 +166,7 @@ final class BackgroundProcess: PhaseLease {
     case .command(let command):
       var step = AuxiliaryCommand(
         "ready_command", shell: command, action.specification, cpus: context.allowedCPUs)
-      // One that hangs is asked again, and the process looked after, in between.
+      // Bounded, so that between two tries it is checked whether the process still runs.
       step.limit = min(limit, StopCoordinator.limit)
       return step.run(context) == nil
     }
@@ -172,14 +176,15 @@ final class BackgroundProcess: PhaseLease {
 
   var endDescriptor: Int32? { workload?.exitPollDescriptor }
 
-  /// It ended before it was told to, which it may.
-  var remark: String? {
+  /// A warning that it ended by itself before it was stopped, which it may.
+  var notice: String? {
     guard failure == nil, let status = workload?.peekExit() else { return nil }
-    let how = status.signal.map { "signal \($0)" } ?? "exit code \(status.code ?? -1)"
-    return "\(action.title) ended before what is measured did, by \(how)"
+    let how =
+      status.signal.map { "was ended by signal \($0)" }
+      ?? "ended with exit code \(status.code ?? -1)"
+    return "\(action.title) \(how) before the measured command had ended"
   }
 
-  /// It ended by itself.
   var failure: LBError? {
     guard let status = workload?.peekExit() else { return nil }
     if action.mayEnd, action.specification.ignoredFailures.accepts(status) || !action.failsPhase {
@@ -188,35 +193,35 @@ final class BackgroundProcess: PhaseLease {
     let how =
       status.signal.map { "was ended by signal \($0)" }
       ?? "exited with code \(status.code ?? -1)"
-    return failure("\(how) before the phases that need it had ended\(said)", status)
+    return failure("\(how) before the phases that need it had ended\(outputTail)", status)
   }
 
-  /// The end of what it wrote, once it is gone.
-  private var said: String {
-    guard let pump else { return "" }
-    let text = pump.finishLeaving(context.services).lastWords()
+  /// The last lines of its output after its end, for a message.
+  private var outputTail: String {
+    guard let capture else { return "" }
+    let text = capture.finishKeepingPipeOpen(context.services).lastLines()
     return text.isEmpty ? "" : ": \(text)"
   }
 
-  func renew() throws(LBError) {
-    _ = leave()
+  func restart() throws(LBError) {
+    _ = stop()
     try start()
     if let readiness = action.readiness { try wait(until: readiness, limit: action.readyLimit) }
   }
 
-  func leave() -> LBError? {
+  func stop() -> LBError? {
     guard let workload else { return nil }
     self.workload = nil
     action.target?.release()
-    // It may have ended and left others in its group.
+    // It may have ended and left other processes in its group.
     if workload.isGroupAlive {
       WorkloadLauncher.terminate(
         workload, grace: action.specification.grace, context.services)
     }
     workload.signalGroup(SIGKILL)
     let usage = context.stopping.close(action.title, workload.reap(until:))
-    _ = pump?.finishLeaving(context.services)
-    pump = nil
+    _ = capture?.finishKeepingPipeOpen(context.services)
+    capture = nil
     return usage == nil ? failure("still runs and cannot be ended") : nil
   }
 }

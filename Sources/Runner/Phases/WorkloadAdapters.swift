@@ -1,15 +1,16 @@
-/// A benchmark tool that is known: how it is started so that its report can be read, and what of
-/// that are metrics.
+/// A benchmark tool: how it is started so that its report can be read, and the metrics of the
+/// report.
 package protocol WorkloadAdapter: Sendable {
-  /// Its command, which is also its name in plans.
+  /// The command, which is also the tool's name in plans.
   var tool: String { get }
-  /// The whole command line for what a plan asks of it.
+  /// The whole command line, with the plan's arguments.
   func command(_ arguments: [String]) -> [String]
-  /// The numbers of its report.
+  /// The metrics of its report.
   var metrics: [WorkloadMetric] { get }
 }
 
-/// iperf3: throughput between two ends, by `--json`. Of UDP many versions have one sum for both.
+/// iperf3: throughput between two ends, from `--json`. Many versions have one sum for both ends of
+/// a UDP test.
 struct IperfAdapter: WorkloadAdapter {
   let tool = "iperf3"
   func command(_ arguments: [String]) -> [String] { [tool, "--json"] + arguments }
@@ -28,8 +29,7 @@ struct IperfAdapter: WorkloadAdapter {
   }
 }
 
-/// fio: storage, by `--output-format=json`; the numbers are those of the first job, or of all of
-/// them with `--group_reporting`, which is added.
+/// fio: storage, from `--output-format=json`; `--group_reporting` makes one report of all jobs.
 struct FioAdapter: WorkloadAdapter {
   let tool = "fio"
   func command(_ arguments: [String]) -> [String] {
@@ -47,9 +47,9 @@ struct FioAdapter: WorkloadAdapter {
   }
 }
 
-/// stress-ng: operations of its stressor, of several the last one's, by `--metrics-brief`; its
-/// lines are `stress-ng: metrc: [1] cpu  1234  1.00  0.99  0.00  1234.00  1246.46`, of earlier ones
-/// with `info:`.
+/// stress-ng: operations of its stressor (the last one of several), from `--metrics-brief`. A line
+/// is `stress-ng: metrc: [1] cpu  1234  1.00  0.99  0.00  1234.00  1246.46`; earlier versions have
+/// `info:` in place of `metrc:`.
 struct StressNgAdapter: WorkloadAdapter {
   let tool = "stress-ng"
   func command(_ arguments: [String]) -> [String] { [tool, "--metrics-brief"] + arguments }

@@ -1,18 +1,18 @@
 import LinuxSystem
 import SampleModel
 
-/// The settings of whatever executes a command: one reading for plans, phases and members.
+/// Reads the settings of a command from a plan, a phase or a member.
 package enum CommandSettings {
-  /// What stands beside a measured command leaves the terminal to that, unless it says itself that
-  /// it reads there.
+  /// Gives a background process no terminal, which belongs to the measured command, unless the
+  /// table itself has an `input`.
   static func leaveTerminal(_ specification: inout RunSpecification, _ table: PlanTable) {
     if specification.input == .inherit, table.value("input") == nil {
       specification.input = .null
     }
   }
 
-  /// Reads all of them but the command itself into `specification`, but for those that are
-  /// `pinned` by the command line.
+  /// Reads all settings except the command itself into `specification`, without those that the
+  /// command line has set (`pinned`).
   package static func apply(
     _ table: PlanTable, _ specification: inout RunSpecification, pinned: Set<String>
   ) {
@@ -28,7 +28,8 @@ package enum CommandSettings {
     let idle = table.duration("idle_timeout")
     if let idle, idle > 0, idle < ActivityWatch.shortestLimit {
       table.problems.add(
-        table.at("idle_timeout"), "at least 100ms: the kernel's CPU times move in steps of 10 ms")
+        table.keyPath(of: "idle_timeout"),
+        "at least 100ms: the kernel's CPU times move in steps of 10 ms")
     }
     take("idle_timeout", idle.map { $0 == 0 ? nil : $0 }, \.idleTimeout)
     take("cooldown_until_idle", table.duration("cooldown_until_idle"), \.quietLimit)
@@ -45,7 +46,7 @@ package enum CommandSettings {
     if let text = table.text("workload_output") {
       let output = WorkloadOutput(text)
       if output == nil {
-        table.problems.add(table.at("workload_output"), "expected keep, null or a file")
+        table.problems.add(table.keyPath(of: "workload_output"), "expected keep, null or a file")
       }
       take("workload_output", output, \.output)
     }
@@ -56,7 +57,7 @@ package enum CommandSettings {
     take("idempotent", table.boolean("idempotent"), \.attempts.isIdempotent)
     for key in ["retries", "idle_retries"] where !pinned.contains(key) {
       guard case .integer(let count)? = table.value(key) else { continue }
-      specification.attempts.askedFor = count > 0 ? table.at(key) : nil
+      specification.attempts.requestedAt = count > 0 ? table.keyPath(of: key) : nil
     }
     take(
       "max_repetitions", table.integer("max_repetitions", 1...1_000_000), \.maximumRepetitions)
@@ -64,7 +65,7 @@ package enum CommandSettings {
       let precision = Precision(text)
       if precision == nil {
         table.problems.add(
-          table.at("until"), "until is \(text): expected \"ci<=1%\" or \"ci(METRIC)<=1%\"")
+          table.keyPath(of: "until"), "until is \(text): expected \"ci<=1%\" or \"ci(METRIC)<=1%\"")
       }
       take("until", precision.map(Optional.some), \.until)
     }
@@ -81,7 +82,7 @@ package enum CommandSettings {
       let ignored = IgnoredFailures(text)
       if ignored == nil {
         table.problems.add(
-          table.at("ignore_failure"),
+          table.keyPath(of: "ignore_failure"),
           "ignore_failure is \(text): expected all, or exit codes such as \"1,2\"")
       }
       take("ignore_failure", ignored, \.ignoredFailures)
@@ -97,26 +98,28 @@ package enum CommandSettings {
     }
   }
 
-  /// What the settings of something measured are together, once all of them are known.
+  /// Checks the settings of a measured command against one another.
   static func checkMeasured(_ specification: RunSpecification, _ table: PlanTable) {
-    if let place = specification.attempts.askedFor, !specification.attempts.isIdempotent {
+    if let keyPath = specification.attempts.requestedAt, !specification.attempts.isIdempotent {
       table.problems.add(
-        place,
-        "retries need idempotent = true: a workload that has begun is executed again, if it can be")
+        keyPath,
+        "retries need idempotent = true: add it if the workload can safely be executed more than "
+          + "once")
     }
     if case .integer(1...)? = table.value("idle_retries"), specification.idleTimeout == nil {
       table.problems.add(
-        table.at("idle_retries"), "idle_retries has no effect without idle_timeout: add that")
+        table.keyPath(of: "idle_retries"),
+        "idle_retries has no effect without idle_timeout: add that")
     }
     guard specification.until != nil else { return }
     if let problem = Precision.problem(
       repetitions: specification.repetitions, most: specification.maximumRepetitions)
     {
-      table.problems.add(table.at("until"), "until needs \(problem)")
+      table.problems.add(table.keyPath(of: "until"), "until needs \(problem)")
     }
   }
 
-  /// Settings of repetitions, which a process that runs beside them has none of.
+  /// Settings of repetitions, which have no effect on a background process.
   private static let ofRepetitions =
     [
       "repetitions", "warmup", "cooldown", "cooldown_until_idle", "settle", "timeout",
@@ -124,11 +127,12 @@ package enum CommandSettings {
       "metrics", "metrics_json", "metric_missing",
     ] + Hook.allCases.map(\.rawValue)
 
-  /// Refuses what would have no effect on a process beside the repetitions.
+  /// Reports settings that have no effect on a background process.
   static func refuseRepetitions(of table: PlanTable) {
     for key in ofRepetitions where table.value(key) != nil {
       table.problems.add(
-        table.at(key), "\(key) has no effect on a process that runs beside what is measured")
+        table.keyPath(of: key),
+        "\(key) has no effect on a process that runs beside what is measured")
     }
   }
 
@@ -140,19 +144,20 @@ package enum CommandSettings {
       cpus.subtracting(CPUSet.allowed()).isEmpty
     else {
       table.problems.add(
-        table.at("cpus"), "cpus is \(text): expected a list of CPUs out of \(CPUSet.allowed())")
+        table.keyPath(of: "cpus"),
+        "cpus is \(text): expected a list of CPUs out of \(CPUSet.allowed())")
       return
     }
     if !pinned.contains("cpus") { specification.workloadCPUs = cpus }
   }
 
   private static func metrics(_ table: PlanTable) -> [WorkloadMetric] {
-    func read(_ key: String, _ place: (String) -> WorkloadMetric.Place) -> [WorkloadMetric] {
+    func read(_ key: String, _ source: (String) -> WorkloadMetric.Source) -> [WorkloadMetric] {
       (table.list(key) ?? []).compactMap { text in
         do throws(WorkloadMetricError) {
-          return try WorkloadMetric(text, place)
+          return try WorkloadMetric(text, source)
         } catch {
-          table.problems.add(table.at(key), "\(text): \(error.reason)")
+          table.problems.add(table.keyPath(of: key), "\(text): \(error.reason)")
           return nil
         }
       }

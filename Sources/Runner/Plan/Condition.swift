@@ -1,17 +1,17 @@
 import SampleModel
 
-/// When something of a plan happens: comparisons over facts of the host, what is available here,
-/// and what earlier phases measured, joined by `and` and `or`.
+/// A condition of a plan: comparisons of facts of the host, of available collectors and of metrics
+/// of earlier phases, joined by `and` and `or`.
 ///
 /// `host.cpus >= 4 and available.perf`, `not available.numa`, `load.wall_time < 2s`.
 package struct Condition: Sendable, Hashable {
-  /// What a name stands for.
+  /// The value of a name.
   package enum Value: Sendable, Hashable {
     case number(Double)
     case text(String)
   }
 
-  /// Why a text is no condition, in words.
+  /// Why a text is not a condition.
   package struct Failure: Error, Equatable {
     package let reason: String
   }
@@ -24,11 +24,11 @@ package struct Condition: Sendable, Hashable {
   }
 
   private static let comparisons = ["==", "!=", "<=", ">=", "<", ">"]
-  /// Characters of a condition.
+  /// Most characters of a condition.
   private static let limit = 4096
 
   package let text: String
-  /// One of these must hold, in each of which all must.
+  /// The condition holds if all terms of one of these lists hold.
   private let alternatives: [[Term]]
 
   /// Reads a condition.
@@ -72,8 +72,8 @@ package struct Condition: Sendable, Hashable {
     self.alternatives = alternatives
   }
 
-  /// Whether it may name something. What stands in square brackets, values of parameters and
-  /// instances of metrics, may be anything.
+  /// Whether a word can be a name. Any characters may stand in square brackets: values of
+  /// parameters and instances of metrics.
   private static func isName(_ word: Substring) -> Bool {
     guard let first = word.first, first.isLetter || first.isNumber || first == "_" || first == "-"
     else { return false }
@@ -89,10 +89,11 @@ package struct Condition: Sendable, Hashable {
     return true
   }
 
-  /// Every name in it.
+  /// All names in it.
   package var names: [String] { alternatives.flatMap { $0.map(\.left) } }
 
-  /// Whether it holds, and where not, why not: the terms that failed with what they saw.
+  /// Whether the condition holds, and if not, the reason: the terms that do not hold, with the
+  /// values of their names.
   package func evaluate(_ value: (String) -> Value?) -> (holds: Bool, reason: String) {
     var reasons: [String] = []
     for alternative in alternatives {
@@ -106,7 +107,7 @@ package struct Condition: Sendable, Hashable {
   private static func explain(_ term: Term, _ value: Value?) -> String {
     switch value {
     case nil: "\(term.left) is not there"
-    // Beside a duration it is one too: 1203296 is nothing to compare with 1s.
+    // Shown as a duration where it is compared with one: 1.2 ms, not 1203296.
     case .number(let number)
     where number >= 0 && Double(decimal: term.right) == nil && Durations.parse(term.right) != nil:
       "\(term.left) is \(Durations.rounded(UInt64(bounded: number)))"
@@ -125,7 +126,7 @@ package struct Condition: Sendable, Hashable {
         }
       return isThere != term.isNegated
     }
-    // What is not there compares with nothing, negated or not.
+    // A comparison with a missing value never holds, negated or not.
     guard let value else { return false }
     return compare(value, comparison, term.right) != term.isNegated
   }

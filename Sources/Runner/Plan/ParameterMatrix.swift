@@ -14,21 +14,21 @@ package struct ParameterMatrix: Sendable, Hashable {
     }
   }
 
-  /// More combinations than this are a slip, not a plan.
+  /// Most combinations.
   package static let limit = 10_000
 
   package private(set) var parameters: [Parameter] = []
 
-  /// Without parameters: one combination.
+  /// A matrix without parameters, which has one combination.
   package init() {}
 
-  /// Adds one; the last one added varies fastest. Gives what is wrong with it.
+  /// Adds a parameter; the last one varies fastest. Returns what is wrong with it, or nil.
   package mutating func add(_ parameter: Parameter) -> String? {
     guard Self.isName(parameter.name) else {
       return "\(parameter.name): a parameter's name has letters, digits, _ and -"
     }
     if parameters.contains(where: { $0.name == parameter.name }) {
-      return "the parameter \(parameter.name) is there twice"
+      return "the parameter \(parameter.name) is given twice"
     }
     if parameter.values.isEmpty { return "the parameter \(parameter.name) has no values" }
     let (count, overflow) = count.multipliedReportingOverflow(by: parameter.values.count)
@@ -41,7 +41,7 @@ package struct ParameterMatrix: Sendable, Hashable {
 
   private var count: Int { parameters.reduce(1) { $0 * $1.values.count } }
 
-  /// A name that may stand in braces.
+  /// Whether a text can be a parameter's name.
   package static func isName(_ text: String) -> Bool {
     !text.isEmpty
       && text.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "_" || $0 == "-") }
@@ -54,10 +54,11 @@ package struct ParameterMatrix: Sendable, Hashable {
     }
   }
 
-  /// `FROM`, `TO` and `STEP` of a scan as values: as many decimals as the most exact of them.
-  /// nil for a step that does not lead from one to the other, or too many values.
+  /// The values of a scan from `FROM` to `TO` by `STEP`, with as many decimals as FROM or STEP.
+  /// nil for texts that are no numbers, a step that does not lead from FROM to TO, or too many
+  /// values.
   package static func scan(from: String, to: String, step: String) -> [String]? {
-    // Plain decimals alone: of others it is not known how many places are meant.
+    // Only plain decimals: an exponent does not tell the number of decimals.
     for text in [from, to, step] {
       guard text.count <= 15, text.allSatisfy({ $0.isASCII && ($0.isNumber || "+-.".contains($0)) })
       else { return nil }
@@ -65,14 +66,14 @@ package struct ParameterMatrix: Sendable, Hashable {
     guard let first = Double(from), let last = Double(to), let width = Double(step), width != 0,
       (last - first) / width >= 0
     else { return nil }
-    // A last value that rounding leaves just beyond the end belongs to it.
+    // A last value that exceeds the end by a rounding error is included.
     let steps = ((last - first) / width * (1 + 1e-12) + 1e-9).rounded(.down)
     guard steps < Double(limit) else { return nil }
     let decimals =
       [from, step].map { text in
         text.firstIndex(of: ".").map { text.distance(from: $0, to: text.endIndex) - 1 } ?? 0
       }.max() ?? 0
-    // Beyond this a double does not tell two neighbouring values apart.
+    // Above 2^53 two neighbouring values are the same double.
     let largest = max(first.magnitude, last.magnitude)
     guard (0..<decimals).reduce(largest, { scaled, _ in scaled * 10 }) < 0x1p53 else { return nil }
     return (0...Int(bounded: steps)).map { fixed(first + Double($0) * width, decimals) }
@@ -88,22 +89,22 @@ package struct ParameterMatrix: Sendable, Hashable {
     return (units < 0 ? "-" : "") + padded.dropLast(decimals) + "." + padded.suffix(decimals)
   }
 
-  /// `text` with a parameter's value for each `{name}`, in one pass: values are not looked into.
+  /// `text` with a parameter's value for each `{name}`, in one pass: braces in values stay.
   package static func fill(_ text: String, _ parameters: [String: String]) -> String {
     guard !parameters.isEmpty, text.has("{") else { return text }
     var filled = ""
     var rest = text[...]
     while let open = rest.unicodeScalars.firstIndex(of: "{") {
       filled += rest[..<open]
-      let behind = rest[rest.unicodeScalars.index(after: open)...]
-      if let close = behind.unicodeScalars.firstIndex(of: "}"),
-        let value = parameters[String(behind[..<close])]
+      let after = rest[rest.unicodeScalars.index(after: open)...]
+      if let close = after.unicodeScalars.firstIndex(of: "}"),
+        let value = parameters[String(after[..<close])]
       {
         filled += value
-        rest = behind[behind.unicodeScalars.index(after: close)...]
+        rest = after[after.unicodeScalars.index(after: close)...]
       } else {
         filled += "{"
-        rest = behind
+        rest = after
       }
     }
     return filled + rest

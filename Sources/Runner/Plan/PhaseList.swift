@@ -1,38 +1,38 @@
 import SampleModel
 
-/// The tables of one list of phases, found by their names: a list may have very many.
+/// The tables of one list of phases, found by name: a list may have very many.
 struct PhaseList {
-  /// What a phase's table has, and where it stands.
-  typealias Table = (values: [String: PlanValue], place: String)
+  /// The values of a phase's table, and its key path.
+  typealias Table = (values: [String: PlanValue], keyPath: String)
 
   let tables: [Table]
-  /// The names that others fall back to.
-  let spares: Set<ExactText>
-  private let places: [ExactText: Int]
+  /// The names of phases that are fallbacks of others.
+  let fallbackNames: Set<ExactText>
+  private let indexes: [ExactText: Int]
 
   /// A list of these tables.
   init(_ tables: [Table]) {
     self.tables = tables
-    spares = Set(tables.compactMap { $0.values["on_failure"]?.plain.map(ExactText.init) })
-    var places: [ExactText: Int] = [:]
-    for (place, table) in tables.enumerated() {
-      guard let name = table.values["name"]?.plain.map(ExactText.init), places[name] == nil
+    fallbackNames = Set(tables.compactMap { $0.values["on_failure"]?.plain.map(ExactText.init) })
+    var indexes: [ExactText: Int] = [:]
+    for (index, table) in tables.enumerated() {
+      guard let name = table.values["name"]?.plain.map(ExactText.init), indexes[name] == nil
       else { continue }
-      places[name] = place
+      indexes[name] = index
     }
-    self.places = places
+    self.indexes = indexes
   }
 
   /// The first table of that name.
-  subscript(name: String) -> Table? { places[ExactText(name)].map { tables[$0] } }
+  subscript(name: String) -> Table? { indexes[ExactText(name)].map { tables[$0] } }
 
   /// All names, in order.
   var names: [String] { tables.compactMap { $0.values["name"]?.plain } }
 
-  /// The names that a phase which is no spare leads to by `on_failure`, over others too.
+  /// The names of fallbacks that a phase which is no fallback leads to, directly or over others.
   var reached: Set<ExactText> {
     var reached: Set<ExactText> = []
-    for one in tables where !spares.contains(ExactText(one.values["name"]?.plain ?? "")) {
+    for one in tables where !fallbackNames.contains(ExactText(one.values["name"]?.plain ?? "")) {
       var next = one.values["on_failure"]?.plain
       while let name = next, reached.insert(ExactText(name)).inserted {
         next = self[name]?.values["on_failure"]?.plain

@@ -1,41 +1,43 @@
 package import SampleModel
 
-/// A phase as it will be executed: resolved, with nothing left to look up.
+/// A phase of a resolved plan: it is executed without looking anything up.
 package struct PhaseNode: Sendable {
-  /// Its name, with the parameters that tell it apart: `load[threads=2]`.
+  /// Its name, with the parameters that distinguish it: `load[threads=2]`.
   package var name: String
   package var kind: String
   package var parameters: [String: String] = [:]
-  /// What is repeated and measured; nil for a phase that only has others below it.
+  /// The command that is repeated and measured; nil for a phase that only has phases below it.
   package var specification: RunSpecification?
-  /// Done before the phase, undone behind it in reverse.
+  /// Actions before the phase; what they began is ended after it, in reverse order.
   package var actions: [any PhaseAction] = []
-  /// Done before each attempt, undone behind it.
-  package var companions: [ProcessAction] = []
-  /// Whether what its actions began lasts until the end of the list that it stands in.
-  package var lasts = false
+  /// Processes that are started before each attempt and ended after it: the members of a `parallel`
+  /// phase that are not measured.
+  package var coRunners: [ProcessAction] = []
+  /// Whether what its actions began ends with the list of phases that it stands in, not with the
+  /// phase.
+  package var outlivesPhase = false
   package var children: [PhaseNode] = []
-  /// What its list is set up and cleaned up with, as a specification of these hooks alone.
-  package var around: RunSpecification?
+  /// The `setup` and `cleanup` hooks of the list of its children, with the settings to run them.
+  package var listHooks: RunSpecification?
   /// What a whole plan may use and change.
   package var bounds = PlanBounds()
   /// The order of its children's repetitions.
   package var order = RunOrder.sequential
   /// The phase that takes its place when it fails.
   package var fallback: Fallback?
-  /// Whether it is skipped where something turns out to be wrong with it.
+  /// Whether it is skipped if the plan has a mistake in it (`validate = "soft"`).
   package var isSoft = false
-  /// Names for metrics of the phases below it, by which later conditions know them.
+  /// Names by which later conditions refer to metrics of the phases below it.
   package var exports: [String: String] = [:]
 
-  /// The phases that may be measured in it, fallbacks too.
+  /// The measured phases in it, fallbacks included.
   package var everyMeasured: [PhaseNode] {
     (specification == nil ? [] : [self]) + children.flatMap(\.everyMeasured)
       + (fallback?.node.everyMeasured ?? [])
   }
 
-  /// The names of the node and of all that is below it, what may take their places too; without
-  /// what takes the node's own.
+  /// The names of the node and of all nodes below it, with their fallbacks; without the node's own
+  /// fallback.
   package var names: Set<String> {
     children.reduce(into: [name]) { names, child in
       names.formUnion(child.names)
@@ -43,31 +45,31 @@ package struct PhaseNode: Sendable {
     }
   }
 
-  /// The same with what may take the node's own place.
+  /// `names` with those of the node's own fallback.
   package var namesOfChain: Set<String> {
     names.union(fallback?.node.namesOfChain ?? [])
   }
 
-  /// The names of everything in it, fallbacks too.
+  /// The names of all nodes in it, fallbacks included.
   var everyName: Set<String> { namesOfChain }
 
-  /// The names that includes in it give metrics.
+  /// The names that `include` phases in it export.
   var everyExport: Set<String> {
     children.reduce(into: Set(exports.keys)) { $0.formUnion($1.everyExport) }
       .union(fallback?.node.everyExport ?? [])
   }
 
-  /// Everything that may be measured in it.
+  /// The specifications of all measured phases in it.
   package var specifications: [RunSpecification] { everyMeasured.compactMap(\.specification) }
 
-  /// Everything that is executed in it: what is measured, what runs beside it, servers.
+  /// All commands in it: measured ones, co-runners, servers.
   package var everyCommand: [RunSpecification] {
-    let beside = companions + actions.compactMap { $0 as? ProcessAction }
+    let beside = coRunners + actions.compactMap { $0 as? ProcessAction }
     return (specification.map { [$0] } ?? []) + beside.map(\.specification)
       + children.flatMap(\.everyCommand) + (fallback?.node.everyCommand ?? [])
   }
 
-  /// The same with another order of the repetitions of every list in it.
+  /// A copy with another order of the repetitions of every list in it.
   package func ordered(by order: RunOrder) -> PhaseNode {
     var node = self
     node.order = order
@@ -75,21 +77,20 @@ package struct PhaseNode: Sendable {
     return node
   }
 
-  /// The phases that will certainly be measured: not what a condition guards.
+  /// The phases that will certainly be measured: those without a condition.
   package var certain: [PhaseNode] {
     guard kind != "when" else { return [] }
     return (specification == nil ? [] : [self]) + children.flatMap(\.certain)
   }
 
-  /// The phases that are measured in it, without fallbacks and without what is below a phase of
-  /// these names.
+  /// The measured phases in it, without fallbacks and without those below a skipped phase.
   package func measured(without skipped: Set<String> = []) -> [PhaseNode] {
     if skipped.contains(name) { return [] }
     return (specification == nil ? [] : [self])
       + children.flatMap { $0.measured(without: skipped) }
   }
 
-  /// Counted repetitions and warm-ups in all; nil where that is not known beforehand.
+  /// The number of counted repetitions and warm-ups; nil where it is not known beforehand.
   package var planned: (repetitions: Int, warmUps: Int)? {
     if kind == "when" || fallback != nil || specification?.until != nil { return nil }
     var sum = (
@@ -103,13 +104,13 @@ package struct PhaseNode: Sendable {
     return sum
   }
 
-  /// The same where phases of these names are skipped, each for its reason.
+  /// A copy in which the phases of these names are skipped, each for its reason.
   package func skipping(_ reasons: [String: String]) -> PhaseNode {
     var node = self
     if let reason = reasons[name] {
       node.actions = [SkipAction(reason: reason)]
       node.specification = nil
-      node.companions = []
+      node.coRunners = []
       node.children = []
     }
     node.children = node.children.map { $0.skipping(reasons) }
@@ -117,99 +118,71 @@ package struct PhaseNode: Sendable {
     return node
   }
 
-  /// A phase that does nothing yet.
+  /// A phase without actions and command.
   package init(name: String, kind: String) {
     self.name = name
     self.kind = kind
   }
 
-  /// A phase that is executed only instead of another one.
+  /// A phase that is executed only in place of another one.
   package final class Fallback: Sendable {
     package let node: PhaseNode
 
-    /// A fallback.
+    /// A fallback to `node`.
     package init(_ node: PhaseNode) { self.node = node }
   }
 }
 
-/// Something that a phase does beside measuring.
+/// An action before a phase: it starts a process, checks a condition, waits for an approval.
 package protocol PhaseAction: Sendable {
   /// What it does, for `--dry-run`: `starts nc -lk 5201, ready when port 5201 answers`.
   var summary: String { get }
-  /// Does it. A stop request ends it with a `stopRequested` error.
-  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry
+  /// Performs the action. A stop request ends it with a `stopRequested` error.
+  func enter(_ phase: PhaseContext) throws(LBError) -> PhaseEntry
 }
 
-/// What an action led to.
+/// The result of an action.
 package enum PhaseEntry {
-  /// The phase is not to be executed, for this reason, which may be one to be warned of.
+  /// The phase is skipped for this reason; `warns`: the reason is also a warning of the run.
   case skip(String, warns: Bool = false)
-  /// It is; what was begun is ended by the lease.
-  case proceed((any PhaseLease)?)
+  /// The phase is executed; what the action began is ended through the resource.
+  case proceed((any PhaseResource)?)
 }
 
-/// Skips a phase of a soft plan, since something is wrong with it.
+/// Skips a phase of a soft plan that has a mistake.
 struct SkipAction: PhaseAction {
   let reason: String
 
   var summary: String { "skipped: \(reason)" }
 
-  func enter(_ place: PhasePlace) throws(LBError) -> PhaseEntry { .skip(reason) }
+  func enter(_ phase: PhaseContext) throws(LBError) -> PhaseEntry { .skip(reason) }
 }
 
-/// Something that an action began and that has to be ended.
-package protocol PhaseLease: AnyObject {
-  /// What it is called in messages.
-  var title: String { get }
-  /// Why it ended though nobody ended it; nil while all is well.
-  var failure: LBError? { get }
-  /// What is to be said of it though it has not failed.
-  var remark: String? { get }
-  /// Readable once it has ended, nil for what cannot end by itself.
-  var endDescriptor: Int32? { get }
-  /// Begins it again after a failure.
-  func renew() throws(LBError)
-  /// Told what became of its phase, before it is ended; gives what went wrong with what it does
-  /// about that.
-  func settle(_ status: RunStatus) -> LBError?
-  /// Ends it; gives what went wrong with that.
-  func leave() -> LBError?
-}
-
-extension PhaseLease {
-  /// Of what nobody named.
-  package var title: String { "what it needs" }
-  /// Nothing.
-  package var remark: String? { nil }
-  /// It does not end by itself.
-  package var endDescriptor: Int32? { nil }
-  /// Whatever became of the phase.
-  package func settle(_ status: RunStatus) -> LBError? { nil }
-}
-
-/// Where an action stands: the run, its phase, and what was measured so far.
-package struct PhasePlace {
-  package let context: RunContext
-  package let phase: String
+/// What an action of a phase works with: the run, the phase's name, and what was measured so far.
+package struct PhaseContext {
+  package let run: RunContext
+  /// The phase's name.
+  package let name: String
+  /// The result so far.
   package let result: RunResult
   /// Metrics by the names that `include` gave them, nil where they were not measured.
   package let exports: [String: Double?]
   /// What earlier sessions of the run decided.
-  package let decided: EarlierDecisions
-  /// Tells what is being waited for.
-  package let waiting: (String) throws(LBError) -> Void
+  package let decisions: ResumeDecisions
+  /// Announces what the action waits for.
+  package let announceWait: (String) throws(LBError) -> Void
 
-  /// A phase's place in a run.
+  /// The context of the phase `name` in `run`.
   package init(
-    context: RunContext, phase: String, result: RunResult, exports: [String: Double?] = [:],
-    decided: EarlierDecisions = EarlierDecisions(),
-    waiting: @escaping (String) throws(LBError) -> Void = { _ throws(LBError) in }
+    run: RunContext, name: String, result: RunResult, exports: [String: Double?] = [:],
+    decisions: ResumeDecisions = ResumeDecisions(),
+    announceWait: @escaping (String) throws(LBError) -> Void = { _ throws(LBError) in }
   ) {
-    self.context = context
-    self.phase = phase
+    self.run = run
+    self.name = name
     self.result = result
     self.exports = exports
-    self.decided = decided
-    self.waiting = waiting
+    self.decisions = decisions
+    self.announceWait = announceWait
   }
 }

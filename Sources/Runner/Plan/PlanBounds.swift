@@ -1,20 +1,21 @@
-/// What a plan says of the whole run: what it may use, and what it needs changed of the host.
+/// The settings of a plan for the whole run: its limits, its changes of the host, and what is
+/// sampled.
 package struct PlanBounds: Sendable, Hashable {
   package var quota = QuotaLimits()
-  /// Nanoseconds that a person has to answer, as `RunSpecification.askLimit`.
+  /// See `RunSpecification.askLimit`.
   package var askLimit: UInt64?
-  /// `NAME=VALUE`; only who starts the run can allow them.
+  /// `NAME=VALUE`; the user has to allow each of them.
   package var hostChanges: [String] = []
-  /// What is sampled, unless who starts the run says otherwise.
+  /// What is sampled, unless the user chooses it.
   package var sampling = PlanSampling()
 
-  /// What stands at the top of a plan alone.
+  /// Keys that are valid only at the top of a plan.
   static let keys: Set<String> = [
     "ask", "max_wall", "max_own_cpu", "max_bytes", "max_ring_memory", "max_retries", "set_host",
     "collectors", "perf", "packets", "interval", "validate",
   ]
 
-  /// No bounds.
+  /// No limits and no changes.
   package init() {}
 
   /// Reads them from a plan's own table.
@@ -31,7 +32,7 @@ package struct PlanBounds: Sendable, Hashable {
   }
 }
 
-/// What a plan says of what is sampled, in the words of the command line.
+/// A plan's choice of what is sampled, in the form of the command line's options.
 package struct PlanSampling: Sendable, Hashable {
   /// Names of collectors, `all` or `tree` among them.
   package var collectors: [String] = []
@@ -39,10 +40,10 @@ package struct PlanSampling: Sendable, Hashable {
   package var events: [String] = []
   /// Interfaces whose packets are counted.
   package var packets: String?
-  /// The time between two samples, as it is written.
+  /// The time between two samples, as text.
   package var interval: String?
 
-  /// Nothing said.
+  /// No choice.
   package init() {}
 
   /// Reads it from a plan's own table.
@@ -53,9 +54,9 @@ package struct PlanSampling: Sendable, Hashable {
     if table.duration("interval") != nil { interval = table.text("interval") }
   }
 
-  /// Reads the settings from a plan before it is resolved. Resolving the plan reports its mistakes.
+  /// Reads the choice from a plan before it is resolved. Resolving the plan reports mistakes.
   package init(_ plan: RunPlan) {
     self.init(
-      PlanTable(plan.settings, at: "", parameters: [:], problems: PlanProblems()))
+      PlanTable(plan.settings, keyPath: "", parameters: [:], problems: PlanProblems()))
   }
 }

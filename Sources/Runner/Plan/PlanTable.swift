@@ -1,93 +1,97 @@
 import SampleModel
 
-/// Something in a plan that is not right, and where it stands: `phase[2].repetitions`.
+/// A mistake in a plan.
 package struct PlanProblem: Sendable, Hashable {
-  package let place: String
+  /// The key path of the mistake: `phase[2].repetitions`.
+  package let keyPath: String
   package let message: String
 }
 
-/// Everything that is wrong with a plan, collected so that all of it is told at once.
+/// Collects the mistakes of a plan, so that all of them are reported at once.
 package final class PlanProblems {
   package private(set) var all: [PlanProblem] = []
-  /// What is wrong with phases of a soft plan, which are skipped.
+  /// Mistakes in phases of a soft plan, which are skipped.
   package private(set) var forgiven: [PlanProblem] = []
-  /// Parameters that were put into some text.
+  /// Parameters that were filled into some text.
   package var usedParameters = Set<String>()
 
-  /// Those of `all` and of `forgiven`, to find one among many.
+  /// The elements of `all` and of `forgiven`, to find duplicates.
   private var (known, knownForgiven) = (Set<PlanProblem>(), Set<PlanProblem>())
 
-  /// None yet.
+  /// No mistakes yet.
   package init() {}
 
-  /// Characters of a message: a value that somebody wrote may have many more.
+  /// Most characters of a message: it may contain a long value of the plan.
   private static let limit = 1000
-  /// Problems that are told. A short file may have a hundred thousand, and each takes time.
+  /// Most mistakes that are reported. A short file may have a hundred thousand, each of which takes
+  /// time.
   package static let most = 1000
 
-  /// Whether no more are told: nothing behind is worth a look.
+  /// Whether the limit is reached: the rest of the plan need not be read.
   package var isFull: Bool { all.count >= Self.most }
 
-  /// Adds one, in one line, whatever the values that it names hold.
-  package func add(_ place: String, _ message: String) {
+  /// Adds a mistake. Line feeds in its message are escaped.
+  package func add(_ keyPath: String, _ message: String) {
     guard !isFull else { return }
     let line = message.lines.joined(separator: "\\n")
-    let problem = PlanProblem(place: place, message: line.shortened(to: Self.limit))
+    let problem = PlanProblem(keyPath: keyPath, message: line.shortened(to: Self.limit))
     if known.insert(problem).inserted { all.append(problem) }
     if all.count == Self.most - 1 {
       all.append(
         PlanProblem(
-          place: "", message: "more problems may follow; only the first are listed"))
+          keyPath: "", message: "more problems may follow; only the first are listed"))
     }
   }
 
-  /// Forgives all but the first `count`; gives what they are, in words.
-  func forgive(behind count: Int) -> String {
-    let fresh = Array(all[count...])
-    all.removeLast(fresh.count)
-    known.subtract(fresh)
-    forgiven += fresh.filter { knownForgiven.insert($0).inserted }
-    return fresh.map(\.message).joined(separator: "; ")
+  /// Forgives all mistakes after the first `count`. Returns their messages as one text.
+  func forgive(after count: Int) -> String {
+    let recent = Array(all[count...])
+    all.removeLast(recent.count)
+    known.subtract(recent)
+    forgiven += recent.filter { knownForgiven.insert($0).inserted }
+    return recent.map(\.message).joined(separator: "; ")
   }
 
-  /// Takes all of that back.
+  /// Reports the forgiven mistakes after all.
   func forgiveNothing() {
     all += forgiven
     forgiven = []
   }
 }
 
-/// One table of a plan while it is read: typed, with parameters put in for `{name}`, and with every
-/// key that nobody asked for reported at the end.
+/// Reads one table of a plan: with types, with parameters filled in for `{name}`, and with every
+/// unknown key reported at the end.
 package final class PlanTable {
-  package let place: String
+  /// The key path of the table: `phase[2]`; empty for the plan itself.
+  package let keyPath: String
   package let parameters: [String: String]
   package let problems: PlanProblems
   private let values: [String: PlanValue]
   private var known: Set<String> = []
 
-  /// A table that stands at `place`.
+  /// The table at this key path.
   package init(
-    _ values: [String: PlanValue], at place: String, parameters: [String: String],
+    _ values: [String: PlanValue], keyPath: String, parameters: [String: String],
     problems: PlanProblems
   ) {
     self.values = values
-    self.place = place
+    self.keyPath = keyPath
     self.parameters = parameters
     self.problems = problems
   }
 
-  /// Where a key of this table stands.
-  package func at(_ key: String) -> String { place.isEmpty ? key : "\(place).\(key)" }
+  /// The key path of a key of this table.
+  package func keyPath(of key: String) -> String { keyPath.isEmpty ? key : "\(keyPath).\(key)" }
 
-  /// The value of a key, and that it is one.
+  /// The value of a key, which is a known key from now on.
   package func value(_ key: String) -> PlanValue? {
     known.insert(key)
     return values[key]
   }
 
   private func refuse(_ key: String, _ value: PlanValue, _ expected: String) {
-    problems.add(at(key), "\(key) is \(value.plain ?? value.form): expected \(expected)")
+    problems.add(
+      keyPath(of: key), "\(key) is \(value.plain ?? value.form): expected \(expected)")
   }
 
   private func typed<Value>(
@@ -99,7 +103,7 @@ package final class PlanTable {
     return result
   }
 
-  /// Text with its parameters put in.
+  /// Text with parameters filled in.
   package func text(_ key: String) -> String? {
     typed(key, "a string in quotes") { value in
       guard case .text(let text) = value else { return nil }
@@ -114,7 +118,7 @@ package final class PlanTable {
     }
   }
 
-  /// A whole number of a range; text with parameters may become one.
+  /// A whole number in a range, which may come from a text with parameters.
   package func integer(_ key: String, _ range: ClosedRange<Int>) -> Int? {
     typed(key, "a whole number from \(range.lowerBound) to \(range.upperBound)") { value in
       value.plain.flatMap { Int(filled($0)) }.flatMap { range.contains($0) ? $0 : nil }
@@ -129,7 +133,7 @@ package final class PlanTable {
         return Durations.parse(filled(text))
       }
     }
-    problems.add(at(key), "\(key) is \(text): \(excess)")
+    problems.add(keyPath(of: key), "\(key) is \(text): \(excess)")
     return nil
   }
 
@@ -157,7 +161,7 @@ package final class PlanTable {
     }
   }
 
-  /// A command: a list of its words, or one text that is split as a shell would, without a shell.
+  /// A command: a list of words, or a text that is split into words as by a shell.
   package func command(_ key: String) -> [String]? {
     typed(key, "a list of words, or text with its quotes closed") { value in
       if case .text(let text) = value {
@@ -182,26 +186,27 @@ package final class PlanTable {
   package func table(_ key: String) -> PlanTable? {
     typed(key, "a table") { value in
       guard case .table(let table) = value else { return nil }
-      return PlanTable(table, at: at(key), parameters: parameters, problems: problems)
+      return PlanTable(
+        table, keyPath: keyPath(of: key), parameters: parameters, problems: problems)
     }
   }
 
-  /// A list of tables, each with its place.
-  package func tables(_ key: String) -> [(values: [String: PlanValue], place: String)] {
+  /// A list of tables, each with its key path.
+  package func tables(_ key: String) -> [(values: [String: PlanValue], keyPath: String)] {
     let list = typed(key, "tables, each begun by [[\(key)]]") { value -> [PlanValue]? in
       if case .list(let list) = value { list } else { nil }
     }
     return (list ?? []).enumerated().compactMap { index, value in
-      let place = at("\(key)[\(index + 1)]")
+      let keyPath = self.keyPath(of: "\(key)[\(index + 1)]")
       guard case .table(let table) = value else {
-        problems.add(place, "\(key) is \(value.form): expected a table, begun by [[\(key)]]")
+        problems.add(keyPath, "\(key) is \(value.form): expected a table, begun by [[\(key)]]")
         return nil
       }
-      return (table, place)
+      return (table, keyPath)
     }
   }
 
-  /// `text` with the value of each parameter for `{name}`; braces around anything else stay.
+  /// `text` with the value of each parameter for `{name}`; other braces stay.
   package func filled(_ text: String) -> String {
     guard text.has("{") else { return text }
     for name in parameters.keys
@@ -211,36 +216,37 @@ package final class PlanTable {
     return ParameterMatrix.fill(text, parameters)
   }
 
-  /// The same table with other parameters: what is known of it stays with this one.
+  /// A copy with other parameters. Which keys are known stays with this table.
   package func filling(_ parameters: [String: String]) -> PlanTable {
-    PlanTable(values, at: place, parameters: parameters, problems: problems)
+    PlanTable(values, keyPath: keyPath, parameters: parameters, problems: problems)
   }
 
-  /// The names of all keys that are there.
+  /// The names of all keys of the table.
   package var keys: [String] { values.keys.sorted() }
 
-  /// Reports every key that was not asked for.
+  /// Reports every key that was not read.
   package func rejectTheRest() {
     for key in values.keys.sorted() where !known.contains(key) {
-      if !place.isEmpty, PlanBounds.keys.contains(key) {
-        problems.add(at(key), "\(key) is a key for the top of the plan")
+      if !keyPath.isEmpty, PlanBounds.keys.contains(key) {
+        problems.add(
+          keyPath(of: key), "\(key) is valid only at the top of the plan: move it there")
         continue
       }
       let nearest = Nearest.word(to: key, in: known.sorted())
-      problems.add(at(key), "unknown key \(key)\(Nearest.hint(nearest))")
+      problems.add(keyPath(of: key), "unknown key \(key)\(Nearest.hint(nearest))")
     }
   }
 }
 
 /// Command lines in one text.
 package enum CommandWords {
-  /// Words as a POSIX shell would split them: blanks, quotes and backslashes, and nothing of a
-  /// shell beyond that. nil where a quote is not closed or there is no word.
+  /// Splits a text as a POSIX shell does, with blanks, quotes and backslashes but without
+  /// expansions. nil where a quote is not closed or there is no word.
   package static func split(_ text: String) -> [String]? {
     var words: [String] = []
     var word: String?
     var quote: Unicode.Scalar?
-    // By scalars: with a combining mark behind it a blank or a quote is another character.
+    // By scalars: a blank or quote that a combining mark follows is another Character.
     var letters = text.unicodeScalars.makeIterator()
     while let letter = letters.next() {
       switch (quote, letter) {

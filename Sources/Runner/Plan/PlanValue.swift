@@ -13,7 +13,7 @@ public enum PlanValue: Sendable, Hashable {
   /// Values by key.
   case table([String: PlanValue])
 
-  /// As it stands in a command line: numbers and texts without quotes; nil of lists and tables.
+  /// The value as a word of a command line, without quotes; nil for lists and tables.
   package var plain: String? {
     switch self {
     case .boolean(let value): "\(value)"
@@ -25,7 +25,7 @@ public enum PlanValue: Sendable, Hashable {
     }
   }
 
-  /// The same with `fill` done to every text in it.
+  /// A copy with `fill` applied to every text in it.
   func filled(_ fill: (String) -> String) -> PlanValue {
     switch self {
     case .text(let text): .text(fill(text))
@@ -35,7 +35,7 @@ public enum PlanValue: Sendable, Hashable {
     }
   }
 
-  /// What it is, in words.
+  /// The type of the value in words.
   var form: String {
     switch self {
     case .boolean: "true or false"
@@ -48,10 +48,11 @@ public enum PlanValue: Sendable, Hashable {
 }
 
 extension PlanValue: Codable {
-  /// Decodes whatever is there.
+  /// Decodes a value of any type.
   public init(from decoder: any Decoder) throws {
     let value = try decoder.singleValueContainer()
-    // The first form that fits: a whole number is no boolean, and a number with a point no integer.
+    // The first type that fits: a whole number is not a boolean, a number with a point not an
+    // integer.
     if let boolean = Self.attempt({ try value.decode(Bool.self) }) {
       self = .boolean(boolean)
     } else if let integer = Self.attempt({ try value.decode(Int.self) }) {
@@ -71,7 +72,7 @@ extension PlanValue: Codable {
     do { return try decode() } catch { return nil }
   }
 
-  /// Encodes it as what it is.
+  /// Encodes the value as its own type.
   public func encode(to encoder: any Encoder) throws {
     var container = encoder.singleValueContainer()
     switch self {
@@ -99,7 +100,7 @@ extension PlanValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
   public init(booleanLiteral value: Bool) { self = .boolean(value) }
   /// A list.
   public init(arrayLiteral elements: PlanValue...) { self = .list(elements) }
-  /// A table; of a key that stands twice the last value counts.
+  /// A table; for a duplicate key the last value counts.
   public init(dictionaryLiteral elements: (String, PlanValue)...) {
     self = .table(Dictionary(elements, uniquingKeysWith: { $1 }))
   }

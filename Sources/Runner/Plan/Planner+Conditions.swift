@@ -1,7 +1,7 @@
 import SampleModel
 
 extension Planner {
-  /// A phase that there is nowhere is a slip, and no reason to skip what hangs on its metrics.
+  /// Reports conditions with unknown names of phases: a typing mistake must not skip a phase.
   func checkConditions(
     of node: PhaseNode, _ phases: Set<String>, _ exports: Set<String>
   ) -> PhaseNode {
@@ -9,7 +9,7 @@ extension Planner {
     for case let action as ConditionAction in node.actions {
       for name in action.condition.names where !exports.contains(name) {
         guard name.contains(".") else {
-          problems.add(action.place, "\(name): \(ConditionAction.expectation)")
+          problems.add(action.keyPath, "\(name): \(ConditionAction.expectation)")
           continue
         }
         let isOther = ["host.", "available."].contains { name.hasPrefix($0) }
@@ -22,12 +22,12 @@ extension Planner {
           repeated.isEmpty
           ? Nearest.hint(Nearest.word(to: phase, in: known))
           : "; there are \(Counted.list(repeated))"
-        problems.add(action.place, "\(name): no phase is called \(phase)\(hint)")
+        problems.add(action.keyPath, "\(name): no phase is called \(phase)\(hint)")
       }
     }
     var node = node
     if node.isSoft, problems.all.count > before {
-      node = node.skipping([node.name: problems.forgive(behind: before)])
+      node = node.skipping([node.name: problems.forgive(after: before)])
     }
     node.children = node.children.map { checkConditions(of: $0, phases, exports) }
     node.fallback = node.fallback.map {
@@ -38,8 +38,8 @@ extension Planner {
 
   /// Whether `name` is one of these phases with a point and something after it.
   private static func isMetric(_ name: String, of phases: Set<String>) -> Bool {
-    name.unicodeScalars.indices.contains { place in
-      name.unicodeScalars[place] == "." && phases.contains(String(name[..<place]))
+    name.unicodeScalars.indices.contains { index in
+      name.unicodeScalars[index] == "." && phases.contains(String(name[..<index]))
     }
   }
 }

@@ -1,35 +1,35 @@
 import LinuxSystem
 package import SampleModel
 
-/// What phases of one list share: settings that they inherit, and where they stand.
+/// What the phases of one list share: inherited settings and their position in the plan.
 package struct PlanScope: Sendable {
-  /// What a command of this list is unless it says otherwise.
+  /// The settings that a command of the list inherits.
   package var specification: RunSpecification
   package var parameters: [String: String] = [:]
-  /// The parameters of `repeat`, as they tell names apart: `[threads=2]`.
+  /// The parameters of `repeat` as a suffix of names: `[threads=2]`.
   package var suffix = ""
   /// The directory that an included file's path is relative to.
   package var directory: String?
   /// Files being included, outermost first.
   package var includes: [String] = []
-  /// Whether phases with mistakes are skipped, rather than the plan refused.
+  /// Whether phases with mistakes are skipped instead of the plan being refused.
   var isSoft = false
-  /// Lists of phases that this one is within, those of including plans among them.
+  /// The number of lists around this one, those of including plans included.
   var depth = 0
 
-  /// The scope of a plan's own list.
+  /// The scope of the plan's top list.
   package init(_ specification: RunSpecification) { self.specification = specification }
 }
 
-/// A kind of phase: turns its table into what is executed.
+/// A kind of phase, which turns a table into executable nodes.
 package protocol PhaseKind: Sendable {
-  /// The word behind `kind =`.
+  /// The value of `kind` in a plan.
   var name: String { get }
-  /// The phases that a table of this kind stands for. What is wrong goes to the table's problems.
+  /// The nodes of a table of this kind. Mistakes are added to the table's problems.
   func resolve(_ table: PlanTable, _ scope: PlanScope, _ planner: Planner) -> [PhaseNode]
 }
 
-/// The kinds of phases there are, by name.
+/// The known kinds of phases, by name.
 package struct PhaseRegistry: Sendable {
   private var kinds: [String: any PhaseKind] = [:]
 
@@ -38,7 +38,7 @@ package struct PhaseRegistry: Sendable {
     for kind in kinds { self.kinds[kind.name] = kind }
   }
 
-  /// Adds a kind, in the place of one of the same name.
+  /// Adds a kind; it replaces a kind of the same name.
   package mutating func register(_ kind: any PhaseKind) { kinds[kind.name] = kind }
 
   package var names: [String] { kinds.keys.sorted() }
@@ -46,35 +46,35 @@ package struct PhaseRegistry: Sendable {
   package subscript(_ name: String) -> (any PhaseKind)? { kinds[name] }
 }
 
-/// Where plan files come from.
+/// Reads plan files.
 package protocol PlanSource {
   /// The plan in a file.
   func plan(at path: String) throws(LBError) -> RunPlan
 }
 
-/// Resolves a plan: every phase with its settings, or everything that is wrong with it at once.
+/// Resolves a plan into nodes with all settings, or reports all of its mistakes at once.
 package final class Planner {
-  /// Phases that fall back to one another: no more than this.
+  /// Longest chain of fallbacks.
   static let fallbackLimit = 10
-  /// Plans that include one another: no deeper than this.
+  /// Deepest nesting of includes.
   static let includeLimit = 20
-  /// Plans that are included by one and by those that it includes: each time counts.
+  /// Most includes of a plan, those in included plans counted each time.
   static let includedLimit = 1000
-  /// Free ports that one plan may ask for.
+  /// Most free ports of a plan.
   static let portLimit = 100
-  /// Phases that are within one another: no deeper than this.
+  /// Deepest nesting of phases.
   static let depthLimit = 64
-  /// Phases of a whole plan: `repeat` within `repeat` soon makes more than anybody can wait for.
+  /// Most phases of a plan: nested `repeat` phases multiply.
   static let phaseLimit = 100_000
 
   package let problems = PlanProblems()
-  /// Settings that the command line gave: they go before the plan's.
+  /// Keys of settings that the command line has set; they take precedence over the plan.
   let pinned: Set<String>
   private let registry: PhaseRegistry
   private let source: any PlanSource
   private var names: Set<String> = []
   private var fallbackChain: [String] = []
-  /// Tables of phases that were resolved, and plans that were included, whatever their names.
+  /// The numbers of resolved phases and of included plans.
   private var resolved = 0
   private var included = 0
   private var plans: [ExactText: RunPlan] = [:]
@@ -89,12 +89,12 @@ package final class Planner {
     self.source = source
   }
 
-  /// The whole plan below one node; nil when something is wrong with it.
+  /// The whole plan below one node; nil if it has mistakes.
   package func resolve(_ plan: RunPlan, in scope: PlanScope) -> PhaseNode? {
     guard fits(plan) else { return nil }
     var root = PhaseNode(name: "", kind: "plan")
     let table = PlanTable(
-      plan.settings, at: "", parameters: scope.parameters, problems: problems)
+      plan.settings, keyPath: "", parameters: scope.parameters, problems: problems)
     root.bounds = PlanBounds(table)
     fill(&root, table, scope)
     if root.children.isEmpty, problems.all.isEmpty {
@@ -102,12 +102,12 @@ package final class Planner {
     }
     let (phases, exports) = (root.everyName, root.everyExport)
     root = checkConditions(of: root, phases, exports)
-    // Nothing but skipped phases: the plan as a whole is a mistake.
+    // If all phases are skipped, the plan is refused with their mistakes.
     if root.everyMeasured.isEmpty || isTooLarge { problems.forgiveNothing() }
     return problems.all.isEmpty ? root : nil
   }
 
-  /// Whether the phases that a plan adds are few enough, which is said before any is resolved.
+  /// Whether the phases that a plan adds are few enough. Checked before any of them is resolved.
   private func fits(_ plan: RunPlan) -> Bool {
     guard resolved <= Self.phaseLimit else { return false }
     let added = PlanSize(limit: Self.phaseLimit).count(plan.settings)
@@ -115,14 +115,14 @@ package final class Planner {
     return resolved <= Self.phaseLimit
   }
 
-  /// Says that the plan is too large, once, and that nothing more of it is resolved.
+  /// Reports once that the plan is too large; nothing more of it is resolved.
   private func refuseSize() {
     resolved = Self.phaseLimit + 1
     problems.add(
       "", "the plan has more than \(Self.phaseLimit) phases, with those of repeats and includes")
   }
 
-  /// Reads what a plan's own table has: settings for all its phases, and these.
+  /// Reads the table of a plan: settings for all its phases, and the phases.
   private func fill(_ node: inout PhaseNode, _ table: PlanTable, _ scope: PlanScope) {
     var scope = scope
     _ = table.text("name")
@@ -134,13 +134,13 @@ package final class Planner {
       }
       scope.parameters[name] = freePort(table).map { "\($0)" }
     }
-    // Those of the command line are the run's own; these are this list's.
+    // The hooks of the command line belong to the run; the table's belong to this list.
     scope.specification.hooks[.setup] = nil
     scope.specification.hooks[.cleanup] = nil
     CommandSettings.apply(table, &scope.specification, pinned: pinned)
-    var around = scope.specification
-    around.hooks = around.hooks.filter { $0.key == .setup || $0.key == .cleanup }
-    node.around = around.hooks.isEmpty ? nil : around
+    var listHooks = scope.specification
+    listHooks.hooks = listHooks.hooks.filter { $0.key == .setup || $0.key == .cleanup }
+    node.listHooks = listHooks.hooks.isEmpty ? nil : listHooks
     node.order = order(table) ?? node.order
     node.children = phases(of: table, in: scope)
     table.rejectTheRest()
@@ -149,7 +149,7 @@ package final class Planner {
   /// The names of `free_ports`. Each port is searched for with a socket of its own.
   private func portNames(_ table: PlanTable) -> [String] {
     let names = table.list("free_ports") ?? []
-    let place = table.at("free_ports")
+    let place = table.keyPath(of: "free_ports")
     guard names.count <= Self.portLimit else {
       problems.add(
         place, "free_ports has \(names.count) names: \(Self.portLimit) at most in one plan")
@@ -165,18 +165,19 @@ package final class Planner {
     do throws(SystemError) {
       return try TCPPort.free()
     } catch {
-      table.problems.add(table.at("free_ports"), "no free port is to be had: \(error)")
+      table.problems.add(table.keyPath(of: "free_ports"), "no free port was found: \(error)")
       return nil
     }
   }
 
-  /// The order that a table asks for, unless the command line has one.
+  /// The order of a table; nil without one.
   func order(_ table: PlanTable) -> RunOrder? {
     guard let text = table.text("order") else { return nil }
     let order = RunOrder(text)
     if order == nil {
       problems.add(
-        table.at("order"), "order is \(text): expected sequential, interleaved or random:SEED")
+        table.keyPath(of: "order"),
+        "order is \(text): expected sequential, interleaved or random:SEED")
     }
     return order
   }
@@ -188,19 +189,22 @@ package final class Planner {
     scope.depth += list.tables.isEmpty ? 0 : 1
     guard scope.depth <= Self.depthLimit else {
       problems.add(
-        table.at("phase"), "phases are more than \(Self.depthLimit) deep within one another")
+        table.keyPath(of: "phase"),
+        "phases are more than \(Self.depthLimit) deep within one another")
       return []
     }
     let reached = list.reached
     return list.tables.flatMap { one -> [PhaseNode] in
       if problems.isFull { return [] }
-      guard let name = one.values["name"]?.plain, list.spares.contains(ExactText(name)) else {
+      guard let name = one.values["name"]?.plain, list.fallbackNames.contains(ExactText(name))
+      else {
         return nodes(one, among: list, scope)
       }
       if !reached.contains(ExactText(name)) {
         problems.add(
-          "\(one.place).on_failure",
-          "\(name) falls back in a circle that no other phase leads to")
+          "\(one.keyPath).on_failure",
+          "\(name) and its fallbacks form a circle that no other phase leads to: remove an "
+            + "on_failure")
       }
       return []
     }
@@ -210,7 +214,7 @@ package final class Planner {
     _ one: PhaseList.Table, among list: PhaseList, _ scope: PlanScope
   ) -> [PhaseNode] {
     let table = PlanTable(
-      one.values, at: one.place, parameters: scope.parameters, problems: problems)
+      one.values, keyPath: one.keyPath, parameters: scope.parameters, problems: problems)
     guard scope.isSoft else { return nodes(table, among: list, scope) }
     let (before, taken) = (problems.all.count, names)
     let found = nodes(table, among: list, scope)
@@ -221,17 +225,17 @@ package final class Planner {
         return node
       }
     }
-    let name = (table.text("name") ?? table.place) + scope.suffix
+    let name = (table.text("name") ?? table.keyPath) + scope.suffix
     let node = PhaseNode(
-      name: taken.contains(name) ? table.place + scope.suffix : name,
+      name: taken.contains(name) ? table.keyPath + scope.suffix : name,
       kind: table.text("kind") ?? "command")
-    return [node.skipping([node.name: problems.forgive(behind: before)])]
+    return [node.skipping([node.name: problems.forgive(after: before)])]
   }
 
   private func nodes(
     _ table: PlanTable, among list: PhaseList, _ scope: PlanScope
   ) -> [PhaseNode] {
-    // Names do not count: phases of one name are a mistake, and many of them no less work.
+    // Counted by tables, not by names: phases with the same name cost as much time.
     guard !isTooLarge else { return [] }
     resolved += 1
     guard resolved <= Self.phaseLimit else {
@@ -242,17 +246,17 @@ package final class Planner {
     guard let kind = registry[word] else {
       let nearest = Nearest.word(to: word, in: registry.names)
       problems.add(
-        table.at("kind"),
+        table.keyPath(of: "kind"),
         "unknown kind \(word)\(Nearest.hint(nearest)); there are "
           + registry.names.joined(separator: ", "))
       return []
     }
-    let spare = table.text("on_failure")
+    let fallbackName = table.text("on_failure")
     let checkpoint = table.text("checkpoint")
     var nodes = kind.resolve(table, scope, self)
     table.rejectTheRest()
-    if let checkpoint { nodes = nodes.map { $0.checked(checkpoint, table, scope) } }
-    if let spare, let fallback = fallback(to: spare, table, among: list, scope) {
+    if let checkpoint { nodes = nodes.map { $0.withCheckpoint(of: checkpoint, table, scope) } }
+    if let fallbackName, let fallback = fallback(to: fallbackName, table, among: list, scope) {
       for index in nodes.indices { nodes[index].fallback = PhaseNode.Fallback(fallback) }
     }
     return nodes
@@ -261,21 +265,23 @@ package final class Planner {
   private func fallback(
     to name: String, _ table: PlanTable, among list: PhaseList, _ scope: PlanScope
   ) -> PhaseNode? {
-    let place = table.at("on_failure")
-    let own = table.text("name") ?? table.place
+    let keyPath = table.keyPath(of: "on_failure")
+    let own = table.text("name") ?? table.keyPath
     let chain = fallbackChain + [own]
     guard !chain.contains(name) else {
       problems.add(
-        place, "falls back in a circle: \((chain + [name]).joined(separator: " → "))")
+        keyPath, "fallbacks form a circle: \((chain + [name]).joined(separator: " → "))")
       return nil
     }
     guard chain.count <= Self.fallbackLimit else {
-      problems.add(place, "more than \(Self.fallbackLimit) phases fall back to one another")
+      problems.add(
+        keyPath, "a chain of fallbacks has more than \(Self.fallbackLimit) phases: shorten it")
       return nil
     }
     guard let target = list[name] else {
       let nearest = Nearest.word(to: name, in: list.names)
-      problems.add(place, "no phase beside this one is called \(name)\(Nearest.hint(nearest))")
+      problems.add(
+        keyPath, "no phase in the same list is called \(name)\(Nearest.hint(nearest))")
       return nil
     }
     fallbackChain = chain
@@ -283,18 +289,18 @@ package final class Planner {
     return nodes(target, among: list, scope).first
   }
 
-  /// A node with the table's name, made its own by the scope's parameters.
+  /// A node with the table's name and the scope's suffix.
   package func node(_ table: PlanTable, _ kind: String, _ scope: PlanScope) -> PhaseNode {
     let plain = table.text("name")
-    if plain == nil { problems.add(table.place, "a phase needs a name: name = \"…\"") }
+    if plain == nil { problems.add(table.keyPath, "a phase needs a name: name = \"…\"") }
     if let plain, !ParameterMatrix.isName(plain) {
       problems.add(
-        table.at("name"), "\(plain): a phase's name has letters, digits, _ and -")
+        table.keyPath(of: "name"), "\(plain): a phase's name has letters, digits, _ and -")
     }
-    var name = (plain ?? table.place) + scope.suffix
+    var name = (plain ?? table.keyPath) + scope.suffix
     if !names.insert(name).inserted {
       if let failed = fallbackChain.last {
-        // One spare may take the place of several.
+        // One phase may be the fallback of several.
         name += "[for=\(failed)\(scope.suffix)]"
         names.insert(name)
       } else {
@@ -303,7 +309,7 @@ package final class Planner {
           ? ""
           : " (if the file is included twice, use a parameter: \"\(plain ?? name)-{n}\")"
         problems.add(
-          table.at("name"), "the phase name \(name) is used twice; rename one\(hint)")
+          table.keyPath(of: "name"), "the phase name \(name) is used twice; rename one\(hint)")
       }
     }
     var node = PhaseNode(name: name, kind: kind)
@@ -311,7 +317,7 @@ package final class Planner {
     return node
   }
 
-  /// The plan in a file, which is read once however often it is included.
+  /// The plan in a file, which is read once even if it is included several times.
   private func plan(at path: String) throws(LBError) -> RunPlan {
     if let known = plans[ExactText(path)] { return known }
     let plan = try source.plan(at: path)
@@ -319,7 +325,7 @@ package final class Planner {
     return plan
   }
 
-  /// Another plan's phases, within this one's.
+  /// Resolves another plan's phases into `node`.
   package func include(
     _ file: String, _ table: PlanTable, into node: inout PhaseNode, _ scope: PlanScope
   ) {
@@ -327,19 +333,21 @@ package final class Planner {
     let named = isRelative ? scope.directory.map { "\($0)/\(file)" } ?? file : file
     let path = Directories.real(named) ?? named
     guard scope.includes.count < Self.includeLimit else {
-      problems.add(table.at("file"), "more than \(Self.includeLimit) plans include one another")
+      problems.add(
+        table.keyPath(of: "file"), "more than \(Self.includeLimit) plans include one another")
       return
     }
     guard !scope.includes.contains(path) else {
       problems.add(
-        table.at("file"),
+        table.keyPath(of: "file"),
         "includes itself: \((scope.includes + [path]).joined(separator: " → "))")
       return
     }
     included += 1
     guard included <= Self.includedLimit else {
       if included == Self.includedLimit + 1 {
-        problems.add(table.at("file"), "more than \(Self.includedLimit) plans are included")
+        problems.add(
+          table.keyPath(of: "file"), "more than \(Self.includedLimit) plans are included")
       }
       return
     }
@@ -350,14 +358,14 @@ package final class Planner {
       let plan = try self.plan(at: path)
       guard fits(plan) else { return }
       let settings = PlanTable(
-        plan.settings, at: "\(path):", parameters: inner.parameters, problems: problems)
+        plan.settings, keyPath: "\(path):", parameters: inner.parameters, problems: problems)
       let before = problems.all.count
       fill(&node, settings, inner)
       if node.children.isEmpty, problems.all.count == before, !isTooLarge {
-        problems.add(table.at("file"), "\(file) has no phases: add at least one [[phase]]")
+        problems.add(table.keyPath(of: "file"), "\(file) has no phases: add at least one [[phase]]")
       }
     } catch {
-      problems.add(table.at("file"), error.message)
+      problems.add(table.keyPath(of: "file"), error.message)
     }
   }
 }

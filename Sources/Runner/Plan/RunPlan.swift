@@ -1,4 +1,4 @@
-/// What a run does: phases in order, each of a kind that a handler knows.
+/// A plan: phases in order, each of a kind that lbsample or a handler defines.
 ///
 /// Its form is that of a plan file: `name`, `order`, settings that all phases inherit, and `phase`,
 /// a list of tables. Nothing of it is checked before it is resolved.

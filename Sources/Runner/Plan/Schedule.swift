@@ -1,12 +1,12 @@
 import RunAnalysis
 
-/// In which order the repetitions of several phases come.
+/// The order of the repetitions of several phases.
 public enum RunOrder: Sendable, Hashable {
   /// Each phase to its end before the next one.
   case sequential
   /// The first repetition of each, then the second of each, and so on.
   case interleaved
-  /// All mixed; the same seed gives the same order.
+  /// A random order; the same seed gives the same order.
   case random(seed: UInt64)
 
   /// Reads `sequential`, `interleaved`, `random` or `random:SEED`.
@@ -21,7 +21,7 @@ public enum RunOrder: Sendable, Hashable {
     }
   }
 
-  /// As it is written.
+  /// The order as text, as in a plan.
   package var text: String {
     switch self {
     case .sequential: "sequential"
@@ -33,17 +33,17 @@ public enum RunOrder: Sendable, Hashable {
 
 /// One repetition of one of several phases.
 package struct ScheduledRepetition: Sendable, Hashable {
-  /// Which of the phases.
+  /// The index of the phase.
   package let phase: Int
-  /// From 1; warm-ups are numbered apart.
+  /// From 1; warm-ups are numbered separately.
   package let repetition: Int
   package let warmUp: Bool
 }
 
-/// Orders of repetitions: pure.
+/// Schedules repetitions: pure.
 package enum Schedule {
-  /// Every repetition of phases with these counts, in order. Warm-ups of a phase come before its
-  /// counted repetitions, and where phases are mixed before all counted ones.
+  /// All repetitions of phases with these counts, in order. The warm-ups of a phase come before its
+  /// counted repetitions; where the phases take turns, all warm-ups come first.
   package static func repetitions(
     of counts: [(warmUps: Int, repetitions: Int)], _ order: RunOrder
   ) -> [ScheduledRepetition] {
@@ -64,7 +64,7 @@ package enum Schedule {
       for last in mixed.indices.dropFirst().reversed() {
         mixed.swapAt(last, random.index(below: last + 1))
       }
-      // Which repetition of its phase one is follows from when it comes.
+      // Numbered within the phase in the order of execution.
       var numbers = [Int](repeating: 0, count: counts.count)
       let counted = mixed.map { one in
         numbers[one.phase] += 1
@@ -77,6 +77,6 @@ package enum Schedule {
 
   private static func transposed(_ rows: [[ScheduledRepetition]]) -> [ScheduledRepetition] {
     let longest = rows.map(\.count).max() ?? 0
-    return (0..<longest).flatMap { place in rows.filter { place < $0.count }.map { $0[place] } }
+    return (0..<longest).flatMap { index in rows.filter { index < $0.count }.map { $0[index] } }
   }
 }

@@ -3,26 +3,28 @@ package import LinuxSystem
 package import SampleModel
 import Sampler
 
-/// A command that is not measured: what prepares, fills, tells, cleans up.
+/// A command that is not measured: a hook, a readiness check, a notification.
 package struct AuxiliaryCommand {
-  /// What errors call it: `--setup`.
+  /// Its name in errors: `--setup`.
   package var name: String
   package var path: String
   package var arguments: [String]
   /// Its user, environment and directory.
   package var specification: RunSpecification
   package var cpus: CPUSet
-  /// Nanoseconds that it may take, nil for no limit.
+  /// Nanoseconds after which it is ended; nil: no limit.
   package var limit: UInt64?
-  /// What a first stop request does to it; a second one always ends it.
-  package var atStop = AtStop.ends
+  /// What the first stop request does; the second one always ends the command.
+  package var stopBehavior = StopBehavior.end
 
-  /// Reactions to a stop request.
-  package enum AtStop: Sendable {
-    case ends
-    /// Ends, but where the stop came before it, as to what cleans up behind one.
-    case endsUnlessEarlier
-    case goesOn
+  /// Reactions to the first stop request.
+  package enum StopBehavior: Sendable {
+    /// The command is ended.
+    case end
+    /// The command is ended, unless it was started after the request: a clean-up.
+    case ignoreIfAlreadyStopping
+    /// The command continues.
+    case ignore
   }
 
   /// A shell command.
@@ -32,7 +34,7 @@ package struct AuxiliaryCommand {
     self.init(name, "/bin/sh", ["sh", "-c", command], specification, cpus: cpus)
   }
 
-  /// A command with its arguments, the name it is called by among them.
+  /// A command with its arguments, of which the first is its own name.
   package init(
     _ name: String, _ path: String, _ arguments: [String], _ specification: RunSpecification,
     cpus: CPUSet
@@ -46,36 +48,36 @@ package struct AuxiliaryCommand {
     self.cpus = cpus
   }
 
-  /// Runs it to its end, as a part of the run of `context`; gives why it failed.
+  /// Runs the command to its end, in the run of `context`. Returns why it failed, or nil.
   func run(_ context: RunContext) -> LBError? { run(context.services, context.stopping) }
 
-  /// The same outside of a run.
+  /// Runs the command to its end, outside of a run. Returns why it failed, or nil.
   package func run(_ services: RunServices, _ stopping: StopCoordinator) -> LBError? {
     let workload: any Workload
-    let pump: OutputPump
+    let capture: OutputCapture
     do throws(SystemError) {
-      (workload, pump) = try WorkloadLauncher.launch(
-        path, arguments, specification, cpus: cpus, drainCPUs: nil, services.spawner,
-        stop: services.stop, clock: services.clock, isBeside: true)
+      (workload, capture) = try WorkloadLauncher.launch(
+        path, arguments, specification, cpus: cpus, captureCPUs: nil, services.spawner,
+        stop: services.stop, clock: services.clock, isBackground: true)
     } catch {
       return failure("could not be started: \(error)")
     }
     let stop =
-      switch atStop {
-      case .ends: services.stop
-      case .endsUnlessEarlier: services.stop.raised == nil ? services.stop : services.kill
-      case .goesOn: services.kill
+      switch stopBehavior {
+      case .end: services.stop
+      case .ignoreIfAlreadyStopping: services.stop.raised == nil ? services.stop : services.kill
+      case .ignore: services.kill
       }
     workload.openGate()
     let interruption = wait(workload, stop, services.clock)
     if interruption != nil {
       WorkloadLauncher.terminate(workload, grace: specification.grace, services)
-      // Those of its group that took no notice of SIGTERM.
+      // For processes of its group that ignored SIGTERM.
       workload.signalGroup(SIGKILL)
     }
     let status = workload.peekExit()
     let usage = stopping.close(name, workload.reap(until:))
-    let output = pump.finishLeaving(services)
+    let output = capture.finishKeepingPipeOpen(services)
     switch interruption {
     case .tookTooLong: return failure("took too long and was ended", status)
     case .stopped: return .stopped(by: services.stop.raised ?? .requested, " during \(name)")
@@ -86,8 +88,8 @@ package struct AuxiliaryCommand {
       let how =
         status?.signal.map { "was ended by signal \($0)" }
         ?? "exited with code \(status?.code ?? -1)"
-      let said = output.lastWords()
-      return failure(said.isEmpty ? how : "\(how): \(said)", status)
+      let tail = output.lastLines()
+      return failure(tail.isEmpty ? how : "\(how): \(tail)", status)
     }
     return nil
   }
@@ -100,13 +102,13 @@ package struct AuxiliaryCommand {
     return error
   }
 
-  /// Why it is ended.
+  /// Why the command is ended.
   private enum Interruption {
     case tookTooLong
     case stopped
   }
 
-  /// Waits for its end; gives why it is to be ended before.
+  /// Waits for the command's end. Returns why it has to be ended, or nil.
   private func wait(
     _ workload: any Workload, _ stop: StopFlag, _ clock: TimeSource
   ) -> Interruption? {

@@ -1,6 +1,6 @@
 package import SampleModel
 
-/// Commands around a run's repetitions, as hyperfine names them: each is given to /bin/sh.
+/// Shell commands before and after repetitions, with the names that hyperfine uses.
 package enum Hook: String, Sendable, CaseIterable {
   /// Once before everything.
   case setup
@@ -12,23 +12,24 @@ package enum Hook: String, Sendable, CaseIterable {
   case cleanup
 }
 
-/// Runs the commands of hooks, as the workload's user, in its directory and environment.
+/// Runs hooks as the workload's user, in its directory and environment.
 package struct HookRunner {
   private static let cleanUpLimit: UInt64 = 60_000_000_000
 
   private let context: RunContext
 
-  /// Hooks of one run.
+  /// The hooks of a run.
   package init(_ context: RunContext) { self.context = context }
 
-  /// Runs the command of `hook`, if there is one; gives why it failed. A stop ends it. `cleanup`
-  /// comes behind a stop too, and has a minute, or what one repetition may take if that is more.
+  /// Runs the command of `hook`, if there is one. Returns why it failed, or nil. A stop request
+  /// ends it. `cleanup` runs after a stop request too; its limit is a minute, or the timeout of a
+  /// repetition if that is longer.
   package func run(_ hook: Hook) -> LBError? {
     guard let command = context.specification.hooks[hook] else { return nil }
     var step = AuxiliaryCommand(
       "--\(hook.rawValue)", shell: command, context.specification, cpus: context.allowedCPUs)
     if hook == .cleanup {
-      step.atStop = .endsUnlessEarlier
+      step.stopBehavior = .ignoreIfAlreadyStopping
       step.limit = max(Self.cleanUpLimit, context.specification.timeout ?? 0)
     }
     return step.run(context)

@@ -2,27 +2,26 @@ package import LinuxSystem
 import SampleModel
 import Synchronization
 
-/// Ends what a run has open, and knows which of its components have not answered.
+/// Ends the processes, groups and commands that a run has started, each within a time limit.
 ///
-/// Processes, groups and commands that a run has started are closed within a bound and acknowledge
-/// it. One that does not is named among the run's warnings, and the run ends all the same. (A
-/// sampling thread's own bound is the session's.)
+/// A component that does not end in time is named in the run's warnings, and the run ends
+/// nevertheless. (The sampler has its own limit for its threads.)
 package final class StopCoordinator: Sendable {
-  /// Nanoseconds that a component has to acknowledge its end.
+  /// Nanoseconds within which a component has to end.
   package static let limit: UInt64 = 5_000_000_000
 
   private let clock: TimeSource
   private let limit: UInt64
   private let unanswered = Mutex<[String]>([])
 
-  /// A coordinator of one run; tests shorten the `limit`.
+  /// The coordinator of a run; tests use a shorter `limit`.
   package init(clock: TimeSource, limit: UInt64 = StopCoordinator.limit) {
     self.clock = clock
     self.limit = limit
   }
 
-  /// Closes `component`: `body` ends it and gives what it acknowledged with, nil if it has not by
-  /// the deadline that it is given (CLOCK_MONOTONIC nanoseconds).
+  /// Closes `component`: `body` ends it and returns the result, or nil if it has not ended by the
+  /// deadline (CLOCK_MONOTONIC).
   package func close<Answer>(
     _ component: String, _ body: (_ deadline: UInt64) -> Answer?
   ) -> Answer? {
@@ -31,10 +30,10 @@ package final class StopCoordinator: Sendable {
     return answer
   }
 
-  /// Whether a component has not acknowledged its end.
+  /// Whether a component has not ended in time.
   var isUnanswered: Bool { unanswered.withLock { !$0.isEmpty } }
 
-  /// For each component that has not acknowledged its end, a warning; each is given once.
+  /// A warning for each component that has not ended in time; each is returned once.
   package func takeWarnings() -> [String] {
     unanswered.withLock { names in
       defer { names = [] }

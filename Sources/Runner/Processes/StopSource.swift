@@ -29,36 +29,36 @@ public final class StopSource: Sendable {
     }
   }
 
-  /// A source of these two requests: to stop, and to stop without grace.
+  /// A source with these flags: to stop, and to stop without grace.
   package init(stop: StopFlag, kill: StopFlag) {
     flag = stop
     last = kill
   }
 
-  /// Stops what runs with it, now and later.
+  /// Stops the runs that use this source, now and later.
   public func stop() {
     flag.raise()
     for one in adopted.withLock({ Array($0.values) }) { one.stop() }
   }
 
-  /// The same without grace: workloads that have not ended by now are killed.
+  /// Stops the runs without grace: workloads are killed at once.
   public func kill() {
     flag.raise()
     last.raise()
     for one in adopted.withLock({ Array($0.values) }) { one.kill() }
   }
 
-  /// From now on `other` stops with this one.
+  /// From now on `other` stops together with this source.
   package func adopt(_ other: StopSource) {
     adopted.withLock { $0[ObjectIdentifier(other)] = other }
     if last.raised != nil { other.kill() } else if isStopped { other.stop() }
   }
 
-  /// `other` does not any more.
+  /// From now on `other` does not stop together with this source.
   package func release(_ other: StopSource) {
     adopted.withLock { $0[ObjectIdentifier(other)] = nil }
   }
 
-  /// Whether it was asked to.
+  /// Whether a stop was requested.
   public var isStopped: Bool { flag.raised != nil }
 }

@@ -2,13 +2,14 @@ import Glibc
 import LinuxSystem
 package import SampleModel
 
-/// Checking that a command can be started before anything is.
+/// Finds commands before anything is started.
 package enum WorkloadCommand {
-  /// The path that the workload's own PATH and directory give for its command.
+  /// The path of the command, by the PATH and the directory of the workload. Throws `configuration`
+  /// where it cannot be executed.
   package static func resolve(_ specification: RunSpecification) throws(LBError) -> String {
     guard let command = specification.command.first, !command.isEmpty else {
       throw LBError(
-        .configuration, "no command to run: put it behind --, as in: lbsample run -- sleep 1")
+        .configuration, "no command to run: put it after --, as in: lbsample run -- sleep 1")
     }
     let searchPath =
       specification.environment.last { $0.begins("PATH=") }.flatMap { $0.halves("=")?.back }
@@ -27,7 +28,7 @@ package enum WorkloadCommand {
       case .unreachable(let path, EACCES):
         failure = LBError(
           .configuration,
-          "\(path): permission denied: a directory on the way to it may not be searched")
+          "\(path): permission denied: one of its directories may not be searched")
       case .unreachable(let path, let errno):
         failure = LBError(.configuration, "\(path): \(SystemError.words(errno)); check the path")
       case .notExecutable(let path):

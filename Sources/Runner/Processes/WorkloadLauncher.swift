@@ -2,15 +2,16 @@ import Glibc
 import LinuxSystem
 import SampleModel
 
-/// Starts a process at its gate, with its output drained: workloads, hooks, servers, loads.
+/// Starts processes that are held at their start gate, with captured output: workloads, hooks,
+/// servers, co-runners.
 enum WorkloadLauncher {
-  /// A process of `specification`'s user, environment, directory and input, to execute `path`: what
-  /// is measured, to which the terminal may be lent, or what stands beside that.
+  /// Starts a process that will execute `path` with the user, environment, directory and input of
+  /// `specification`. A measured process may get the terminal; `isBackground` is for all others.
   static func launch(
     _ path: String, _ arguments: [String], _ specification: RunSpecification,
-    cpus: CPUSet, drainCPUs: CPUSet?, _ spawner: any WorkloadSpawner, stop: StopFlag,
-    clock: TimeSource, isBeside: Bool = false, hasTerminal: Bool = false
-  ) throws(SystemError) -> (any Workload, OutputPump) {
+    cpus: CPUSet, captureCPUs: CPUSet?, _ spawner: any WorkloadSpawner, stop: StopFlag,
+    clock: TimeSource, isBackground: Bool = false, hasTerminal: Bool = false
+  ) throws(SystemError) -> (any Workload, OutputCapture) {
     let pipe = try Pipe()
     let input = try openInput(specification.input)
     let end = pipe.writeEnd.number
@@ -21,7 +22,7 @@ enum WorkloadLauncher {
     plan.cpus = cpus
     plan.directory = specification.directory
     plan.user = specification.user
-    plan.isBeside = isBeside
+    plan.isBeside = isBackground
     if hasTerminal { plan.foregroundTerminal = STDIN_FILENO }
     let workload: any Workload
     do throws(SpawnFailure) {
@@ -29,13 +30,13 @@ enum WorkloadLauncher {
     } catch {
       throw SystemError("starting it failed while \(error.step)", errno: error.errno)
     }
-    let pump = try OutputPump(
+    let capture = try OutputCapture(
       pipe.intoReadEnd(), limit: specification.outputLimit, passThrough: specification.showOutput,
-      cpus: drainCPUs, stop: stop, clock: clock)
-    return (workload, pump)
+      cpus: captureCPUs, stop: stop, clock: clock)
+    return (workload, capture)
   }
 
-  /// Where it is kept, the pipe that standard error has too.
+  /// Opens the destination of standard output; for `keep` it is the pipe of standard error.
   private static func openOutput(
     _ output: WorkloadOutput, pipe: Int32
   ) throws(SystemError) -> OwnedDescriptor {
@@ -52,7 +53,7 @@ enum WorkloadLauncher {
     return OwnedDescriptor(owning: copy)
   }
 
-  /// Opens the file of an output, and with `O_TRUNC` empties it.
+  /// Opens the file of an output to append to it.
   static func openFile(_ path: String, _ flags: Int32 = 0) throws(SystemError) -> OwnedDescriptor {
     try OwnedDescriptor(toWrite: path, O_APPEND | flags, mode: 0o666)
   }
@@ -65,15 +66,15 @@ enum WorkloadLauncher {
     }
   }
 
-  /// Ends a process group that has to go: SIGTERM, SIGKILL after `grace` or at a second stop
-  /// request. Returns once all of it is dead, or 5 s after SIGKILL.
+  /// Ends a process group: by SIGTERM, then by SIGKILL after `grace` nanoseconds or at the second
+  /// stop request. Returns when all of its processes are dead, or 5 s after SIGKILL.
   static func terminate(_ workload: any Workload, grace: UInt64, _ services: RunServices) {
     workload.signalGroup(SIGTERM)
     let clock = services.clock
     let deadline = clock.deadline(in: grace)
     let kill = services.kill.pollDescriptor
     var ready = clock.wait(readable: [workload.exitPollDescriptor, kill], until: deadline)
-    // Its first process may be gone long before those that it started: a shell, of its server.
+    // The first process may end long before others of the group: a shell that started a server.
     var pause: UInt64 = 1_000_000
     while ready == [0] {
       guard workload.isGroupAlive else { return }
@@ -89,7 +90,7 @@ enum WorkloadLauncher {
 }
 
 extension WorkloadOutput {
-  /// Bytes that the file of an output has; 0 where it goes elsewhere.
+  /// The size of the output's file in bytes; 0 for other destinations.
   var bytesInFile: UInt64 {
     var facts = stat()
     guard case .file(let path) = self, unsafe stat(path.osCString, &facts) == 0 else { return 0 }

@@ -2,75 +2,74 @@ package import LinuxSystem
 package import SampleModel
 import Synchronization
 
-/// What became of the search for metrics in an output.
+/// The outcome of a search for metrics in an output.
 package enum MetricSearch: Sendable {
   /// Each metric's number, or why there is none, in the order of the metrics.
   case ended([Result<Double, LBError>])
-  /// One took too long. Its thread searches on, and nothing can end it.
+  /// A pattern took too long. Its thread still searches, since a search cannot be cancelled.
   case abandoned(LBError)
-  /// A stop request ended the wait, with which the numbers are gone.
+  /// A stop request ended the wait; the numbers are lost.
   case stopped
 
-  /// What a thread finds. It holds all that it touches: nobody may be there any more when it comes
-  /// back.
-  private final class Finds: Sendable {
+  /// The results of a search thread. The thread may outlive the search and holds all that it uses.
+  private final class SearchState: Sendable {
     let results = Mutex<[Result<Double, LBError>]>([])
     let isOver: StopFlag
 
     init() throws(SystemError) { isOver = try StopFlag() }
   }
 
-  /// Nanoseconds that all metrics of an output may take for each MiB of it that is kept.
+  /// Nanoseconds for all metrics of an output, for each MiB of it that is kept.
   package static let limit: UInt64 = 10_000_000_000
 
-  /// Nanoseconds for what is found at once, after a stop.
-  private static let haste: UInt64 = 200_000_000
+  /// Nanoseconds for the search after a stop request.
+  private static let limitAfterStop: UInt64 = 200_000_000
 
-  /// Looks for `metrics` in `output`.
+  /// Searches `output` for `metrics`.
   ///
-  /// Before a pattern is found not to match a line, there may be more ways to try than anybody can
-  /// wait for. So patterns have a thread of their own, which is left behind at the `limit` or at a
-  /// stop. It takes real time, whatever clock the run has.
+  /// Matching a pattern by backtracking can take exponential time. Patterns are therefore matched
+  /// by a thread of their own, which is abandoned after `limit` or at a stop request. The limit is
+  /// real time, even where the run has a virtual clock.
   package static func run(
     _ metrics: [WorkloadMetric], in output: KeptOutput, stop: StopFlag, limit: UInt64 = Self.limit
   ) -> MetricSearch {
     guard metrics.contains(where: \.isPattern) else {
       return .ended(metrics.map { find($0, in: output) })
     }
-    let finds: Finds
+    let state: SearchState
     let thread: SystemThread
     do throws(SystemError) {
-      let mine = try Finds()
+      let new = try SearchState()
       thread = try SystemThread(name: "lb-metrics") {
         for metric in metrics {
           let result = Self.find(metric, in: output)
-          mine.results.withLock { $0.append(result) }
+          new.results.withLock { $0.append(result) }
         }
-        mine.isOver.raise()
+        new.isOver.raise()
       }
-      finds = mine
+      state = new
     } catch {
       let failure = LBError(
-        .outputParse, "--metric: no thread can be had to search the output: \(error)",
+        .outputParse, "--metric: a thread to search the output cannot be started: \(error)",
         context: ErrorContext(errno: error.errno))
       return .ended(metrics.map { _ in .failure(failure) })
     }
     let size = UInt64(output.head.count + output.tail.count)
-    let patience = limit.multipliedReportingOverflow(by: 1 + (size >> 20))
+    let allowance = limit.multipliedReportingOverflow(by: 1 + (size >> 20))
     let clock = TimeSource.system
-    let deadline = clock.deadline(in: patience.overflow ? .max : patience.partialValue)
-    let over = finds.isOver.pollDescriptor
+    let deadline = clock.deadline(in: allowance.overflow ? .max : allowance.partialValue)
+    let over = state.isOver.pollDescriptor
     if clock.wait(readable: [over, stop.pollDescriptor], until: deadline) == [1] {
-      _ = clock.wait(readable: [over], until: min(deadline, clock.deadline(in: haste)))
+      _ = clock.wait(readable: [over], until: min(deadline, clock.deadline(in: limitAfterStop)))
     }
-    if finds.isOver.raised != nil {
+    if state.isOver.raised != nil {
       thread.join()
-      return .ended(finds.results.withLock { $0 })
+      return .ended(state.results.withLock { $0 })
     }
     thread.detach()
     if stop.raised != nil { return .stopped }
-    let metric = metrics[min(finds.results.withLock { $0.count }, metrics.count - 1)]
-    return .abandoned(metric.tookTooLong(patience.partialValue))
+    let metric = metrics[min(state.results.withLock { $0.count }, metrics.count - 1)]
+    return .abandoned(metric.tookTooLong(allowance.partialValue))
   }
 
   private static func find(
@@ -87,16 +86,16 @@ package enum MetricSearch: Sendable {
 extension WorkloadMetric {
   /// Whether a regular expression is matched for it.
   fileprivate var isPattern: Bool {
-    if case .pattern = place { true } else { false }
+    if case .pattern = source { true } else { false }
   }
 
   fileprivate func tookTooLong(_ limit: UInt64) -> LBError {
     var text = ""
-    if case .pattern(let pattern) = place { text = " \(pattern)" }
+    if case .pattern(let pattern) = source { text = " \(pattern)" }
     return LBError(
       .outputParse,
-      "\(name): the pattern\(text) took too long: it was not matched with the output within "
-        + "\(Durations.text(limit)). A repetition of a repetition, as (a+)+, can be matched in "
-        + "endless ways: write a+, or name more of the line around the number")
+      "\(name): the pattern\(text) took too long: matching it with the output did not end within "
+        + "\(Durations.text(limit)). A repetition of a repetition such as (a+)+ takes exponential "
+        + "time: write a+, or match more of the text around the number")
   }
 }

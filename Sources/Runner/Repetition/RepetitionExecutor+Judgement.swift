@@ -2,7 +2,7 @@ import LinuxSystem
 import SampleModel
 
 extension RepetitionExecutor {
-  /// Says what an ending makes of the attempt.
+  /// Sets the attempt's status and error for an ending.
   func judge(
     _ ending: Ending, _ status: ExitStatus?, _ workload: any Workload,
     _ specification: RunSpecification, result: inout AttemptResult
@@ -15,11 +15,11 @@ extension RepetitionExecutor {
       return error
     }
     let name = specification.command[0]
-    // A workload may answer SIGTERM with an exit of its own, and one may be nobody's to end.
+    // A workload may exit by itself after SIGTERM; one of another user may not be signalled.
     let end =
       status.map { status in
         status.signal.map { "was ended by signal \($0)" }
-          ?? "ended by itself at SIGTERM, with exit code \(status.code ?? -1)"
+          ?? "exited after SIGTERM with code \(status.code ?? -1)"
       } ?? "could not be ended"
     switch ending {
     case .timedOut:

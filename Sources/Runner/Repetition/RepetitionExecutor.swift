@@ -3,27 +3,29 @@ import LinuxSystem
 package import SampleModel
 import Sampler
 
-/// One attempt's result with the workload's kept output and the bracket it was sampled in.
+/// The result of an attempt, with the kept output of the workload.
 package struct AttemptOutcome: Sendable {
   package var result: AttemptResult
   package var output: [UInt8]
-  /// An error that ends the whole run, not just this attempt.
+  /// An error that ends the phase, not only this attempt.
   package var fatal: LBError?
-  /// Whether the workload was let go.
+  /// Whether the workload passed its start gate.
   package var hasBegun = false
-  /// What the user should know of it.
-  package var notes: [String] = []
-  /// What ended the sampling, where none of it was required.
+  /// Warnings about the attempt.
+  package var notices: [String] = []
+  /// The error that ended the sampling, where no collector was required.
   package var lostSampling: LBError?
-  /// CPU time of ours while the workload ran, between gate and exit, but for the thread that waited
-  /// for it; nil where it did not exit by itself.
-  package var besideNanoseconds: UInt64?
-  /// Whether it was ended since it did nothing for as long as it may.
+  /// CPU time of lbsample between start gate and exit, without the thread that waited for the
+  /// workload; nil where the workload did not exit by itself.
+  package var ownCPUNanoseconds: UInt64?
+  /// Whether the idle timeout ended it.
   package var wasIdle = false
-  /// Whether its bracket was announced, but not opened.
+  /// Whether its bracket was recorded but not opened.
   package var isUnopened = false
+  /// Descendants that lived when the workload had ended.
+  fileprivate var outliving = 0
 
-  /// An outcome.
+  /// An outcome with this result.
   package init(result: AttemptResult, output: [UInt8] = [], fatal: LBError? = nil) {
     self.result = result
     self.output = output
@@ -31,201 +33,151 @@ package struct AttemptOutcome: Sendable {
   }
 }
 
-/// Executes one repetition and knows nothing of the loop around it.
+/// Executes attempts, independent of the loop around them.
 package protocol RepetitionExecuting: AnyObject {
-  /// Runs one attempt within a bracket of `collectors`. `began` is told the bracket's number before
-  /// its opening sample: what it writes is no part of the measurement. The attempt is ended when
-  /// something `beside` it fails, on which it leans.
+  /// Executes one attempt within a bracket of `collectors`. `willOpen` gets the bracket's number
+  /// before the opening sample, so that the cost of recording it lies outside the measurement. The
+  /// attempt is ended when a `background` task fails.
   func execute(
-    _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
-    beside: [any PhaseLease], began: (UInt32) throws(LBError) -> Void
+    _ id: AttemptID, _ context: RunContext, _ collectors: any CollectorLifecycle,
+    background: [any BackgroundTask], willOpen: (UInt32) throws(LBError) -> Void
   ) -> AttemptOutcome
 }
 
-/// Gate, opening sample, exec, exit, closing sample, reaping: in that order.
+/// Executes an attempt: start gate, opening sample, exec, exit, closing sample, reaping, in this
+/// order.
 package final class RepetitionExecutor: RepetitionExecuting {
-  /// An executor without state: each call stands for itself.
+  /// An executor; it has no state.
   package init() {}
 
   /// How the wait for the workload ended.
   enum Ending {
     case exited
     case timedOut
-    /// It did nothing for as long as it may.
+    /// The idle timeout passed.
     case idle
     case stopped(StopReason)
     case samplingFailed(LBError)
-    /// What it leans on is gone.
+    /// A background task failed.
     case abandoned(LBError)
   }
 
   /// See `RepetitionExecuting`.
   package func execute(
-    _ place: AttemptPlace, _ context: RunContext, _ collectors: any CollectorLifecycle,
-    beside: [any PhaseLease] = [], began: (UInt32) throws(LBError) -> Void
+    _ id: AttemptID, _ context: RunContext, _ collectors: any CollectorLifecycle,
+    background: [any BackgroundTask] = [], willOpen: (UInt32) throws(LBError) -> Void
   ) -> AttemptOutcome {
-    var result = AttemptResult(attempt: place.attempt)
+    var outcome = AttemptOutcome(result: AttemptResult(attempt: id.attempt))
     let services = context.services
     let children = context.specification.adoptsOrphans ? services.spawner.children() : []
     let workload: any Workload
-    let pump: OutputPump
-    // Before the workload has it.
+    let capture: OutputCapture
+    // Read before the workload gets the terminal.
     let foreground =
       context.specification.input == .inherit ? ForegroundGroup(of: STDIN_FILENO) : nil
     do throws(LBError) {
-      (workload, pump) = try spawn(context, hasTerminal: foreground != nil)
+      (workload, capture) = try spawn(context, hasTerminal: foreground != nil)
     } catch {
       foreground?.restore()
-      result.status = .failed
-      result.error = error
-      return AttemptOutcome(result: result, fatal: error)
+      outcome.result.status = .failed
+      outcome.result.error = error
+      outcome.fatal = error
+      return outcome
     }
     // A handshake with a thread on the same CPU costs a tenth of one across CPUs.
-    let here = CPUSet.allowed()
+    let allowed = CPUSet.allowed()
     pin(to: collectors.bracketCPU.map { CPUSet([$0]) })
-    defer { pin(to: here) }
+    defer { pin(to: allowed) }
 
-    var fatal: LBError?
-    var lostSampling: LBError?
-    var hasBegun = false
-    var isOpening = false
-    var wasIdle = false
-    var ownBeside: UInt64?
     do throws(LBError) {
       try confine(workload, context)
       collectors.aim(at: workload.pid)
-      // Nothing of ours stands between the opening sample and the gate.
-      try began(collectors.nextBracket)
-      isOpening = true
+      // Before the opening sample: between it and the start gate lbsample does no other work.
+      try willOpen(collectors.nextBracket)
+      outcome.isUnopened = true
       _ = try collectors.start()
-      isOpening = false
-      result.status = .running
-      let own = services.clock.othersCPU()
+      outcome.isUnopened = false
+      outcome.result.status = .running
+      let ownCPU = services.clock.othersCPU()
       let opened = services.clock.monotonic()
       workload.openGate()
-      hasBegun = true
+      outcome.hasBegun = true
       let ending = waitForEnd(
-        workload, pump, context, collectors, beside, since: opened)
+        workload, capture, context, collectors, background, since: opened)
       if case .exited = ending {
-        result.wallNanoseconds = services.clock.monotonic() - opened
-        ownBeside = services.clock.othersCPU().growth(since: own)
+        outcome.result.wallNanoseconds = services.clock.monotonic() - opened
+        outcome.ownCPUNanoseconds = services.clock.othersCPU().growth(since: ownCPU)
       }
-      if case .idle = ending { wasIdle = true }
-      fatal = try close(
-        ending, workload, context, collectors, opened: opened, result: &result,
-        lostSampling: &lostSampling)
+      if case .idle = ending { outcome.wasIdle = true }
+      try close(ending, workload, context, collectors, opened: opened, &outcome)
     } catch {
-      fatal = error
-      result.error = result.error ?? error
-      result.status = .failed
+      outcome.fatal = error
+      outcome.result.error = outcome.result.error ?? error
+      outcome.result.status = .failed
       workload.signalGroup(SIGKILL)
     }
-    // Counted before they are ended: those of the workload's group end with it.
-    let outliving =
-      context.specification.adoptsOrphans
-      ? services.spawner.remaining(
-        except: children.union([workload.pid]), sparingBeside: true) : 0
-    let refusal = workload.signalGroup(SIGKILL)
-    let name = context.specification.command[0]
-    if let usage = context.stopping.close(name, workload.reap(until:)) {
-      result.userNanoseconds = usage.userNanoseconds
-      result.systemNanoseconds = usage.systemNanoseconds
-      result.peakResidentBytes = usage.peakResidentBytes
-      result.voluntarySwitches = usage.voluntarySwitches
-      result.involuntarySwitches = usage.involuntarySwitches
-    } else {
-      let reason = refusal.map { SystemError.words($0) } ?? "it does not react to SIGKILL"
-      let unended = LBError(.workload, "\(name) still runs and cannot be ended: \(reason)")
-      // Sampling may be mended; nothing is measured beside this.
-      if fatal?.category == .metricCollection { fatal = nil }
-      fatal = fatal ?? unended
-      result.error = result.error ?? fatal
-    }
-    if let scope = services.scope, scope.isPopulated {
-      _ = context.stopping.close("the control group of \(name)") { deadline in
-        result.orphansKilled += scope.kill(until: deadline)
-        return scope.isPopulated ? nil : true
-      }
-    }
+    endProcesses(workload, context, children, &outcome)
     foreground?.restore()
-    if context.specification.adoptsOrphans {
-      _ = context.stopping.close("what \(name) left running") { deadline in
-        // What a server beside it has put into the background is the server's.
-        let killed = services.spawner.killRemaining(
-          except: children, sparingBeside: true, until: deadline)
-        result.orphansKilled = max(result.orphansKilled + killed, outliving)
-        return services.spawner.strays(except: children, sparingBeside: true).isEmpty ? true : nil
-      }
-    }
-    let kept = pump.finish(services)
-    let output = kept.bytes
-    result.outputBytes = kept.total
-    result.outputBytesKept = UInt64(output.count)
-    let notes = readMetrics(kept, context, result: &result, fatal: &fatal)
-    var outcome = AttemptOutcome(result: result, output: output, fatal: fatal)
-    outcome.notes = notes
-    outcome.hasBegun = hasBegun
-    outcome.lostSampling = lostSampling
-    outcome.besideNanoseconds = ownBeside
-    outcome.isUnopened = isOpening
-    outcome.wasIdle = wasIdle
+    endOrphans(context, children, &outcome)
+    let kept = capture.finish(services)
+    outcome.output = kept.bytes
+    outcome.result.outputBytes = kept.total
+    outcome.result.outputBytesKept = UInt64(outcome.output.count)
+    readMetrics(kept, context, &outcome)
     return outcome
   }
 
-  /// The workload's own metrics, of an attempt that went well; gives what was missing.
+  /// Reads the workload's own metrics from the output of a completed attempt.
   private func readMetrics(
-    _ output: KeptOutput, _ context: RunContext, result: inout AttemptResult,
-    fatal: inout LBError?
-  ) -> [String] {
-    guard result.status == .completed else { return [] }
+    _ output: KeptOutput, _ context: RunContext, _ outcome: inout AttemptOutcome
+  ) {
+    guard outcome.result.status == .completed else { return }
     let (specification, stop) = (context.specification, context.services.stop)
     let found: [Result<Double, LBError>]
     switch MetricSearch.run(specification.metrics, in: output, stop: stop) {
     case .ended(let results): found = results
     case .abandoned(let error):
-      // The search goes on and uses a CPU: nothing is measured beside it.
-      result.status = .failed
-      result.error = error
-      fatal = fatal ?? error
-      return []
+      // The search still uses a CPU, so that nothing can be measured beside it.
+      outcome.result.status = .failed
+      outcome.result.error = error
+      outcome.fatal = outcome.fatal ?? error
+      return
     case .stopped:
-      result.status = .interrupted
-      result.error = context.services.stopError
-      return []
+      outcome.result.status = .interrupted
+      outcome.result.error = context.services.stopError
+      return
     }
-    var notes: [String] = []
     for (metric, number) in zip(specification.metrics, found) {
       do throws(LBError) {
-        result.metrics[metric.name] = try number.get()
+        outcome.result.metrics[metric.name] = try number.get()
       } catch {
         var error = error
-        // The number may well stand in what went elsewhere.
+        // The number may stand in the output that is not kept.
         if specification.output != .keep {
           error.message += "; standard output is not kept (--workload-output keep)"
         }
         guard specification.requiresMetrics else {
-          notes.append(error.message)
+          outcome.notices.append(error.message)
           continue
         }
-        result.status = .failed
-        result.error = result.error ?? error
+        outcome.result.status = .failed
+        outcome.result.error = outcome.result.error ?? error
       }
     }
-    return notes
   }
 
   private func pin(to cpus: CPUSet?) {
     guard let cpus, !cpus.isEmpty else { return }
     do throws(SystemError) { try cpus.applyToThisThread() } catch {
-      // Only the bracket's own latency depends on it.
+      // Only the latency of opening and closing the bracket depends on it.
     }
   }
 
-  // MARK: Before the gate
+  // MARK: Before the start gate
 
   private func spawn(
     _ context: RunContext, hasTerminal: Bool
-  ) throws(LBError) -> (any Workload, OutputPump) {
+  ) throws(LBError) -> (any Workload, OutputCapture) {
     let specification = context.specification
     let command = specification.command
     func failure(_ message: String, errno: Int32? = nil) -> LBError {
@@ -236,13 +188,13 @@ package final class RepetitionExecutor: RepetitionExecuting {
     }
     let path = try WorkloadCommand.resolve(specification)
     do throws(SystemError) {
-      let own = specification.workloadCPUs.map { context.allowedCPUs.subtracting($0) }
+      let otherCPUs = specification.workloadCPUs.map { context.allowedCPUs.subtracting($0) }
       return try WorkloadLauncher.launch(
         path, command, specification, cpus: specification.workloadCPUs ?? context.allowedCPUs,
-        drainCPUs: own, context.services.spawner, stop: context.services.stop,
+        captureCPUs: otherCPUs, context.services.spawner, stop: context.services.stop,
         clock: context.services.clock, hasTerminal: hasTerminal)
     } catch {
-      // What was said of the run is wrong then, not the workload.
+      // A mistake in the options, not a failure of the workload.
       if error.errno == ENXIO, case .file(let input) = specification.input, error.path == input {
         throw LBError(
           .configuration, "--input \(input): \(error.reason)",
@@ -265,8 +217,9 @@ package final class RepetitionExecutor: RepetitionExecuting {
   // MARK: While it runs
 
   private func waitForEnd(
-    _ workload: any Workload, _ pump: OutputPump, _ context: RunContext,
-    _ collectors: any CollectorLifecycle, _ beside: [any PhaseLease], since opened: UInt64
+    _ workload: any Workload, _ capture: OutputCapture, _ context: RunContext,
+    _ collectors: any CollectorLifecycle, _ background: [any BackgroundTask],
+    since opened: UInt64
   ) -> Ending {
     let services = context.services
     let deadline = context.specification.timeout.map { limit in
@@ -276,17 +229,17 @@ package final class RepetitionExecutor: RepetitionExecuting {
     let own = [
       workload.exitPollDescriptor, services.stop.pollDescriptor, collectors.attentionDescriptor,
     ]
-    var others = beside.compactMap(\.endDescriptor)
+    var others = background.compactMap(\.endDescriptor)
     while true {
-      let next = [deadline, activity?.nextLook].compactMap { $0 }.min()
+      let next = [deadline, activity?.nextCheck].compactMap { $0 }.min()
       let ready = services.clock.wait(readable: own + others, until: next)
       if ready.isEmpty {
         let now = services.clock.monotonic()
         if let deadline, now >= deadline { return .timedOut }
-        let sign = ActivityWatch.Sign(
-          output: pump.bytesSeen &+ context.specification.output.bytesInFile,
+        let sample = ActivitySample(
+          output: capture.bytesSeen &+ context.specification.output.bytesInFile,
           cpuTicks: Descendants.cpuTicks(of: workload.pid))
-        if activity?.isIdle(sign, now: now) == true { return .idle }
+        if activity?.isIdle(sample, now: now) == true { return .idle }
         continue
       }
       if ready.contains(0) { return .exited }
@@ -294,9 +247,9 @@ package final class RepetitionExecutor: RepetitionExecuting {
       if ready.contains(2), let failure = collectors.failure { return .samplingFailed(failure) }
       let ended = ready.filter { $0 >= own.count }
       guard !ended.isEmpty else { continue }
-      if let failure = beside.lazy.compactMap(\.failure).first { return .abandoned(failure) }
-      // It may have ended; nobody waits for it twice.
-      for place in ended.sorted().reversed() { others.remove(at: place - own.count) }
+      if let failure = background.lazy.compactMap(\.failure).first { return .abandoned(failure) }
+      // A task that may end did so: its descriptor would be readable from now on.
+      for index in ended.sorted().reversed() { others.remove(at: index - own.count) }
     }
   }
 
@@ -304,54 +257,105 @@ package final class RepetitionExecutor: RepetitionExecuting {
     WorkloadLauncher.terminate(workload, grace: context.specification.grace, context.services)
   }
 
-  // MARK: After it
+  // MARK: After the workload
 
-  /// Takes the closing sample, at the right side of the workload's end, and judges the attempt.
+  /// Takes the closing sample, before or after the workload's end as the ending requires, and sets
+  /// the attempt's result.
   private func close(
     _ ending: Ending, _ workload: any Workload, _ context: RunContext,
-    _ collectors: any CollectorLifecycle, opened: UInt64, result: inout AttemptResult,
-    lostSampling: inout LBError?
-  ) throws(LBError) -> LBError? {
+    _ collectors: any CollectorLifecycle, opened: UInt64, _ outcome: inout AttemptOutcome
+  ) throws(LBError) {
     let clock = context.services.clock
-    var fatal: LBError?
-    let outcome: BracketOutcome
+    var samplingFailure: LBError?
+    let bracket: BracketOutcome
     switch ending {
     case .exited:
-      outcome = try collectors.stop()
+      bracket = try collectors.stop()
     case .timedOut, .idle, .abandoned:
       terminate(workload, context)
-      result.wallNanoseconds = clock.monotonic() - opened
-      outcome = try collectors.stop()
+      outcome.result.wallNanoseconds = clock.monotonic() - opened
+      bracket = try collectors.stop()
     case .stopped, .samplingFailed:
-      if case .samplingFailed(let error) = ending { fatal = error }
-      // The sample first: what the workload does with its SIGTERM is not the measurement.
+      if case .samplingFailed(let error) = ending { samplingFailure = error }
+      // The sample first: the workload's reaction to SIGTERM is not measured.
       do throws(LBError) {
-        outcome = try collectors.stop()
+        bracket = try collectors.stop()
       } catch {
-        // It is given its grace all the same.
+        // The workload gets its grace time nevertheless.
         terminate(workload, context)
-        throw fatal ?? error
+        throw samplingFailure ?? error
       }
       terminate(workload, context)
     }
-    let account = outcome.account
-    result.bracketNanoseconds = account.closeEnd - account.openStart
-    result.startUnixNanoseconds =
+    let account = bracket.account
+    outcome.result.bracketNanoseconds = account.closeEnd - account.openStart
+    outcome.result.startUnixNanoseconds =
       clock.realtime() &- (clock.monotonic() &- account.openStart)
-    result.ledger = account.ledger
-    result.overhead = outcome.isSampled ? account.overhead : nil
-    lostSampling = outcome.failure
-    result.metrics = outcome.metrics
+    outcome.result.ledger = account.ledger
+    outcome.result.overhead = bracket.isSampled ? account.overhead : nil
+    outcome.lostSampling = bracket.failure
+    outcome.result.metrics = bracket.metrics
     let status = workload.peekExit()
-    result.exitCode = status?.code
-    result.signal = status?.signal
+    outcome.result.exitCode = status?.code
+    outcome.result.signal = status?.signal
     var ending = ending
     if case .exited = ending, context.specification.input == .inherit, status?.signal == SIGINT {
-      // The terminal was the workload's: its Ctrl-C was meant for the whole run.
+      // The workload had the terminal: Ctrl-C reached it alone, but was meant for the run.
       context.services.stop.raise(reason: SIGINT)
       ending = .stopped(.signal(SIGINT))
     }
-    judge(ending, status, workload, context.specification, result: &result)
-    return fatal ?? collectors.failure
+    judge(ending, status, workload, context.specification, result: &outcome.result)
+    outcome.fatal = samplingFailure ?? collectors.failure
+  }
+
+  /// Ends and reaps the workload's process group and its control group.
+  private func endProcesses(
+    _ workload: any Workload, _ context: RunContext, _ children: Set<Int32>,
+    _ outcome: inout AttemptOutcome
+  ) {
+    let services = context.services
+    // Counted before they are ended: those of the workload's group end with it.
+    outcome.outliving =
+      context.specification.adoptsOrphans
+      ? services.spawner.remaining(
+        except: children.union([workload.pid]), sparingBackground: true) : 0
+    let refusal = workload.signalGroup(SIGKILL)
+    let name = context.specification.command[0]
+    if let usage = context.stopping.close(name, workload.reap(until:)) {
+      outcome.result.userNanoseconds = usage.userNanoseconds
+      outcome.result.systemNanoseconds = usage.systemNanoseconds
+      outcome.result.peakResidentBytes = usage.peakResidentBytes
+      outcome.result.voluntarySwitches = usage.voluntarySwitches
+      outcome.result.involuntarySwitches = usage.involuntarySwitches
+    } else {
+      let reason = refusal.map { SystemError.words($0) } ?? "it does not react to SIGKILL"
+      let unended = LBError(.workload, "\(name) still runs and cannot be ended: \(reason)")
+      // A run can recover from a failure of sampling, but cannot measure beside this process.
+      if outcome.fatal?.category == .metricCollection { outcome.fatal = nil }
+      outcome.fatal = outcome.fatal ?? unended
+      outcome.result.error = outcome.result.error ?? outcome.fatal
+    }
+    guard let scope = services.scope, scope.isPopulated else { return }
+    _ = context.stopping.close("the control group of \(name)") { deadline in
+      outcome.result.orphansKilled += scope.kill(until: deadline)
+      return scope.isPopulated ? nil : true
+    }
+  }
+
+  /// Kills and reaps descendants that outlived the workload's group.
+  private func endOrphans(
+    _ context: RunContext, _ children: Set<Int32>, _ outcome: inout AttemptOutcome
+  ) {
+    guard context.specification.adoptsOrphans else { return }
+    let spawner = context.services.spawner
+    let name = context.specification.command[0]
+    _ = context.stopping.close("what \(name) left running") { deadline in
+      // Descendants of a background task are spared: they belong to that.
+      let killed = spawner.killRemaining(
+        except: children, sparingBackground: true, until: deadline)
+      outcome.result.orphansKilled = max(
+        outcome.result.orphansKilled + killed, outcome.outliving)
+      return spawner.strays(except: children, sparingBackground: true).isEmpty ? true : nil
+    }
   }
 }

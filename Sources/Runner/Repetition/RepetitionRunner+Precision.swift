@@ -1,26 +1,26 @@
 import RunAnalysis
 import SampleModel
 
-/// Repetitions that are added until they are precise enough.
+/// Adds repetitions until a metric is precise enough (`--until`).
 extension RepetitionRunner {
-  /// Where a phase stands.
+  /// The progress of a phase.
   private struct State {
-    /// Its repetitions.
+    /// The number of its repetitions.
     var count: Int
     let looks: [Int]
     var isReached = false
-    /// Repetitions in a row that have not the metric, since they failed or did not print it: of
-    /// three it is not measured any more.
+    /// Consecutive repetitions without the metric, since they failed or did not print it. After
+    /// three no more are added.
     var without = 0
 
     func isOpen(upTo most: Int) -> Bool { !isReached && without < 3 && count < most }
   }
 
-  /// Adds repetitions, one of each phase in turn, until all are as precise as was asked for.
+  /// Adds repetitions, one of each phase in turn, until all phases are as precise as requested.
   func refine(
     _ phases: [MeasuredPhase],
-    _ execute: (ScheduledRepetition) throws(LBError) -> (goOn: Bool, fatal: LBError?)
-  ) throws(LBError) -> LBError? {
+    _ execute: (ScheduledRepetition) throws(LBError) -> RepetitionEnd
+  ) throws(LBError) -> PhaseEnd {
     var states = phases.map { phase in
       State(count: phase.specification.repetitions, looks: phase.specification.looks)
     }
@@ -32,7 +32,7 @@ extension RepetitionRunner {
       let (phase, state) = (phases[index], states[index])
       guard let until = phase.specification.until, state.looks.contains(state.count) else { return }
       let have = session.result.phases[phase.index].repetitions.count { !$0.warmUp }
-      // An earlier session has looked here, and more has been measured since.
+      // An earlier session has looked at this count and measured more since.
       guard have <= state.count else { return }
       states[index].isReached = until.isReached(
         by: measured(phase, until), looks: state.looks.count)
@@ -53,9 +53,13 @@ extension RepetitionRunner {
         guard let until = phases[index].specification.until else { continue }
         let known = measured(phases[index], until).count
         states[index].count += 1
-        let (goOn, fatal) = try execute(
-          ScheduledRepetition(phase: index, repetition: states[index].count, warmUp: false))
-        guard goOn, fatal == nil else { return fatal }
+        let next = ScheduledRepetition(
+          phase: index, repetition: states[index].count, warmUp: false)
+        switch try execute(next) {
+        case .next: break
+        case .stopped: return .over
+        case .failed(let error): return .failed(error)
+        }
         let isMissing = measured(phases[index], until).count == known
         states[index].without = isMissing ? states[index].without + 1 : 0
         look(index)
@@ -64,11 +68,12 @@ extension RepetitionRunner {
     for (index, phase) in phases.enumerated() {
       guard let until = phase.specification.until, !states[index].isReached else { continue }
       let reason =
-        states[index].without > 0 ? "; the last of them do not have it" : " (--max-repetitions)"
+        states[index].without > 0
+        ? "; the last repetitions do not have the metric" : " (--max-repetitions)"
       session.result.warnings.append(
         "\(phase.node.name): --until was not reached for \(until.metric) after "
           + "\(Counted.text(states[index].count, "repetition"))\(reason)")
     }
-    return nil
+    return .over
   }
 }

@@ -5,6 +5,16 @@ import RunAnalysis
 import RunStore
 import SampleModel
 
+/// How a repetition ended.
+enum RepetitionEnd {
+  /// The next repetition follows.
+  case next
+  /// A stop request came: no repetition follows.
+  case stopped
+  /// The error ends the phase.
+  case failed(LBError)
+}
+
 /// Executes the repetitions of one or several phases in order, each with as many attempts as its
 /// policy allows.
 struct RepetitionRunner {
@@ -23,54 +33,55 @@ struct RepetitionRunner {
     self.progress = progress
   }
 
-  /// All repetitions; gives the error that ends the run. `leases` are what they lean on.
+  /// Executes all repetitions. `background` are the processes that they need.
   func run(
-    _ phases: [MeasuredPhase], _ order: RunOrder, _ leases: [any PhaseLease]
-  ) throws(LBError) -> LBError? {
+    _ phases: [MeasuredPhase], _ order: RunOrder, _ background: [any BackgroundTask]
+  ) throws(LBError) -> PhaseEnd {
     var isFirst = true
-    func execute(_ next: ScheduledRepetition) throws(LBError) -> (goOn: Bool, fatal: LBError?) {
+    func execute(_ next: ScheduledRepetition) throws(LBError) -> RepetitionEnd {
       let phase = phases[next.phase]
       let services = phase.context.services
-      if session.isDone(next.repetition, warmUp: next.warmUp, phase: phase.index) {
-        return (true, nil)
-      }
-      let place = AttemptPlace(
+      if session.isDone(next.repetition, warmUp: next.warmUp, phase: phase.index) { return .next }
+      let first = AttemptID(
         phase: phase.node.name, repetition: next.repetition, warmUp: next.warmUp, attempt: 1)
       if !isFirst, phase.specification.cooldown > 0 {
-        tell(place, phase, .coolingDown)
-        if services.pause(phase.specification.cooldown) { return (false, nil) }
+        report(.coolingDown, first, phase)
+        if services.pause(phase.specification.cooldown) { return .stopped }
       }
-      try watchHost(place, phase, isFirst: isFirst)
+      try checkDrift(first, phase, isFirst: isFirst)
       isFirst = false
-      try awaitQuiet(place, phase)
-      if services.stop.raised != nil { return (false, nil) }
-      return (true, try repetition(place, phase, leases))
+      try awaitQuiet(first, phase)
+      if services.stop.raised != nil { return .stopped }
+      return try repetition(first, phase, background)
     }
     let counts = phases.map { ($0.specification.warmUps, $0.specification.repetitions) }
     for next in Schedule.repetitions(of: counts, order) {
-      let (goOn, fatal) = try execute(next)
-      guard goOn, fatal == nil else { return fatal }
+      switch try execute(next) {
+      case .next: continue
+      case .stopped: return .over
+      case .failed(let error): return .failed(error)
+      }
     }
     return try refine(phases, execute)
   }
 
-  /// Says what has changed of the host since the repetition before; before the `first` one of a
-  /// phase its own setup may have changed it.
-  private func watchHost(
-    _ place: AttemptPlace, _ phase: MeasuredPhase, isFirst: Bool
+  /// Warns of changes of the host since the repetition before. Before the `first` repetition of a
+  /// phase nothing is compared: the phase's own setup may have changed the host.
+  private func checkDrift(
+    _ id: AttemptID, _ phase: MeasuredPhase, isFirst: Bool
   ) throws(LBError) {
     let state = HostState.read(phase.context.services.roots)
     for finding in isFirst ? [] : HostGates.drift(from: session.hostState, to: state) {
-      try warn("gate.\(finding.gate)", finding.message, place, phase)
+      try warn("gate.\(finding.gate)", finding.message, id, phase)
     }
     session.hostState = state
   }
 
-  /// Waits until the host is quiet, if that was asked for.
-  private func awaitQuiet(_ place: AttemptPlace, _ phase: MeasuredPhase) throws(LBError) {
+  /// Waits until the host is quiet, if the run is to.
+  private func awaitQuiet(_ id: AttemptID, _ phase: MeasuredPhase) throws(LBError) {
     let specification = phase.specification
     guard specification.quietLimit > 0 else { return }
-    tell(place, phase, .awaitingQuiet)
+    report(.awaitingQuiet, id, phase)
     let outcome = QuietHost.wait(
       below: specification.quietShare, limit: specification.quietLimit, phase.context.services)
     switch outcome {
@@ -79,70 +90,74 @@ struct RepetitionRunner {
       try warn(
         "gate.quiet",
         "the host was not quiet within \(Durations.text(specification.quietLimit)): "
-          + "\(Int(bounded: share * 100)) % of the CPUs were busy", place, phase)
+          + "\(Int(bounded: share * 100)) % of the CPUs were busy", id, phase)
     case .unknown:
-      try warn("gate.quiet", "whether the host is quiet cannot be told", place, phase)
+      try warn(
+        "gate.quiet", "/proc/stat cannot be read: whether the host is quiet is not known", id, phase
+      )
     }
   }
 
-  private func tell(
-    _ place: AttemptPlace, _ phase: MeasuredPhase, _ activity: RunProgress.Activity
+  private func report(
+    _ activity: RunProgress.Activity, _ id: AttemptID, _ phase: MeasuredPhase
   ) {
     let specification = phase.specification
     progress(
       RunProgress(
-        phase: place.phase, place: place,
-        total: place.warmUp ? specification.warmUps : specification.repetitions,
+        phase: id.phase, attempt: id,
+        total: id.warmUp ? specification.warmUps : specification.repetitions,
         activity: activity))
   }
 
-  /// One repetition, with as many attempts as its policy allows.
+  /// Executes one repetition, whose `first` attempt has this identity, with as many attempts as its
+  /// policy allows.
   private func repetition(
-    _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease]
-  ) throws(LBError) -> LBError? {
+    _ first: AttemptID, _ phase: MeasuredPhase, _ background: [any BackgroundTask]
+  ) throws(LBError) -> RepetitionEnd {
+    func end(_ error: LBError?) -> RepetitionEnd { error.map { .failed($0) } ?? .next }
     let services = phase.context.services
-    let earlier = session.history(at: place, phase: phase.index)
+    let earlier = session.history(of: first, phase: phase.index)
     var machine = AttemptMachine(phase.specification.attempts, after: earlier)
     var made = 0
     var last = RunStatus.interrupted
     while true {
-      let place = AttemptPlace(
-        phase: place.phase, repetition: place.repetition, warmUp: place.warmUp,
+      let id = AttemptID(
+        phase: first.phase, repetition: first.repetition, warmUp: first.warmUp,
         attempt: earlier.count + made + 1)
-      let tried = try attempt(place, phase, leases, isFirst: made == 0)
+      let trial = attempt(id, phase, background, isFirst: made == 0)
       made += 1
-      guard let outcome = tried.outcome else {
+      guard let outcome = trial.outcome else {
         if made > 1 { try close(last, phase) }
-        return tried.failure
+        return end(trial.failure)
       }
-      // A measurement that was made stands, whatever becomes of its repetition.
+      // A completed attempt stays the repetition's result when a repeat of it fails.
       let standing: RunStatus? =
         last == .completed && outcome.result.status != .completed && outcome.fatal == nil
         ? .completed : nil
       if standing == nil { last = outcome.result.status }
-      let isFinal = services.stop.raised != nil || (tried.failure != nil && outcome.fatal == nil)
-      guard !isFinal, case .again(let pause, let reason) = machine.decide(tried.verdict),
-        outcome.fatal == nil || tried.verdict.failedToStart
+      let isFinal = services.stop.raised != nil || (trial.failure != nil && outcome.fatal == nil)
+      guard !isFinal, case .again(let pause, let reason) = machine.decide(trial.verdict),
+        outcome.fatal == nil || trial.verdict.failedToStart
       else {
         try session.end(outcome, phase: phase.index, standing: standing)
         if standing != nil, let error = outcome.result.error {
-          try warn("attempt.end", "\(error); the attempt before it stands", place, phase)
+          try warn("attempt.end", "\(error); the attempt before it stands", id, phase)
         }
-        return outcome.fatal ?? tried.failure
+        return end(outcome.fatal ?? trial.failure)
       }
       try session.end(outcome, phase: phase.index, another: true)
       let when = pause > 0 ? " in \(Durations.text(pause))" : ""
-      let message = "\(describe(place, isAttempt: true)) \(reason)\(when)"
-      try record("attempt.again", message, place, phase)
-      if pause > 0 { tell(place, phase, .waiting(message)) }
+      let message = "\(describe(id, isAttempt: true)) \(reason)\(when)"
+      try record("attempt.again", message, id, phase)
+      if pause > 0 { report(.waiting(message), id, phase) }
       if services.pause(pause) {
         try close(.interrupted, phase)
-        return nil
+        return .next
       }
     }
   }
 
-  /// Ends a repetition whose next attempt does not come.
+  /// Ends a repetition that gets no further attempt.
   private func close(_ last: RunStatus, _ phase: MeasuredPhase) throws(LBError) {
     let isStopped = phase.context.services.stop.raised != nil
     try session.closeRepetition(
@@ -150,144 +165,145 @@ struct RepetitionRunner {
       isStopped: isStopped)
   }
 
-  /// What an attempt came to.
-  private struct Tried {
-    /// nil where it was not begun.
+  /// The outcome of an attempt, with what decides about another one.
+  private struct AttemptTrial {
+    /// nil where the attempt was not begun.
     var outcome: AttemptOutcome?
     var verdict = AttemptVerdict(.skipped)
-    /// What ends the run, beside the outcome's own.
+    /// An error beside the outcome's own that ends the phase.
     var failure: LBError?
 
-    mutating func locate(at place: AttemptPlace) {
-      outcome?.locate(at: place)
-      failure = failure?.located(at: place)
+    mutating func locate(at id: AttemptID) {
+      outcome?.locate(at: id)
+      failure = failure?.located(at: id)
     }
   }
 
-  /// One attempt, with what it is allowed to use and where it works.
+  /// Executes one attempt within its quota and in its workspaces.
   private func attempt(
-    _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease], isFirst: Bool
-  ) throws(LBError) -> Tried {
+    _ id: AttemptID, _ phase: MeasuredPhase, _ background: [any BackgroundTask], isFirst: Bool
+  ) -> AttemptTrial {
     let store = phase.context.store
     let clock = phase.context.services.clock
     let reservation: Quota.Reservation
     do throws(Quota.Denial) {
       reservation = try session.quota.reserve(
-        place.phase, isRetry: !isFirst, elapsed: clock.monotonic() - session.began)
+        id.phase, isRetry: !isFirst, elapsed: clock.monotonic() - session.began)
     } catch {
-      return Tried(failure: error.error.located(at: place))
+      return AttemptTrial(failure: error.error.located(at: id))
     }
     let began = (time: clock.monotonic(), bytes: store?.bytesWritten ?? 0)
     var workspaces: [Workspace] = []
-    var tried: Tried
+    var trial: AttemptTrial
     do throws(LBError) {
       try session.host?.applyBeforeAttempt()
-      tried = try bracket(
-        place, try phase.furnished(at: place, &workspaces), leases, isFirst: isFirst)
+      trial = try bracket(
+        id, try phase.withWorkspaces(for: id, &workspaces), background, isFirst: isFirst)
     } catch {
-      tried = Tried(failure: error)
+      trial = AttemptTrial(failure: error)
     }
-    tried.locate(at: place)
-    let hasBegun = tried.outcome != nil
-    let failed = tried.failure != nil || tried.outcome?.result.status != .completed
-    for note in workspaces.compactMap({ $0.leave(failed: failed, hasBegun: hasBegun) }) {
-      do throws(LBError) { try warn("workspace", note, place, phase) } catch {
-        let error = error.located(at: place)
-        if tried.failure == nil { tried.failure = error } else { session.note(error) }
+    trial.locate(at: id)
+    let hasBegun = trial.outcome != nil
+    let failed = trial.failure != nil || trial.outcome?.result.status != .completed
+    for notice in workspaces.compactMap({
+      $0.removeUnlessKept(failed: failed, hasBegun: hasBegun)
+    }) {
+      do throws(LBError) { try warn("workspace", notice, id, phase) } catch {
+        let error = error.located(at: id)
+        if trial.failure == nil { trial.failure = error } else { session.record(error) }
       }
     }
     session.quota.settle(
       reservation,
       [
         .wall: clock.monotonic() - began.time,
-        .ownCPU: tried.outcome?.result.overhead?.processNanoseconds ?? 0,
-        // Its output is written when it is over.
+        .ownCPU: trial.outcome?.result.overhead?.processNanoseconds ?? 0,
+        // The output is written to the store after this.
         .bytes: (store?.bytesWritten ?? 0) - began.bytes
-          + UInt64(tried.outcome?.output.count ?? 0),
+          + UInt64(trial.outcome?.output.count ?? 0),
       ])
-    return tried
+    return trial
   }
 
-  /// The attempt itself, with its hooks and what runs beside it.
+  /// Executes the attempt itself, with its hooks and co-runners, and applies the gates.
   private func bracket(
-    _ place: AttemptPlace, _ phase: MeasuredPhase, _ leases: [any PhaseLease], isFirst: Bool
-  ) throws(LBError) -> Tried {
-    guard try SamplingRemedies.resume(collectors, session, phase.context, at: place) else {
-      return Tried()
+    _ id: AttemptID, _ phase: MeasuredPhase, _ background: [any BackgroundTask], isFirst: Bool
+  ) throws(LBError) -> AttemptTrial {
+    guard try SamplingRecovery.resume(collectors, session, phase.context, at: id) else {
+      return AttemptTrial()
     }
     let hooks = HookRunner(phase.context)
-    if let failure = hooks.run(.prepare) { return Tried(failure: failure) }
-    if phase.context.services.stop.raised != nil { return Tried() }
-    var beside: [any PhaseLease] = []
+    if let failure = hooks.run(.prepare) { return AttemptTrial(failure: failure) }
+    if phase.context.services.stop.raised != nil { return AttemptTrial() }
+    var coRunners: [any BackgroundTask] = []
     defer {
-      for lease in beside.reversed() {
-        if let failure = lease.leave() { session.note(failure.located(at: place)) }
+      for task in coRunners.reversed() {
+        if let failure = task.stop() { session.record(failure.located(at: id)) }
       }
     }
     do throws(LBError) {
-      for lease in leases {
-        guard let failure = lease.failure else { continue }
-        let message = "\(lease.title) was restarted; before: \(failure)"
-        try warn("background.renewed", message, place, phase)
-        try lease.renew()
+      for task in background {
+        guard let failure = task.failure else { continue }
+        let message = "\(task.title) was restarted; before: \(failure)"
+        try warn("background.renewed", message, id, phase)
+        try task.restart()
       }
-      let at = PhasePlace(context: phase.context, phase: place.phase, result: session.result)
-      for companion in phase.node.companions {
-        if case .proceed(let lease?) = try companion.enter(at) { beside.append(lease) }
-      }
+      let context = PhaseContext(run: phase.context, name: id.phase, result: session.result)
+      for action in phase.node.coRunners { coRunners.append(try action.start(context)) }
     } catch {
-      return Tried(failure: error)
+      return AttemptTrial(failure: error)
     }
+    let beside = background + coRunners
     if phase.specification.settle > 0 {
-      tell(place, phase, .settling)
-      if phase.context.services.pause(phase.specification.settle) { return Tried() }
+      report(.settling, id, phase)
+      if phase.context.services.pause(phase.specification.settle) { return AttemptTrial() }
     }
     if isFirst {
       try session.begin(
-        RepetitionResult(repetition: place.repetition, warmUp: place.warmUp), phase: phase.index)
+        RepetitionResult(repetition: id.repetition, warmUp: id.warmUp), phase: phase.index)
     }
-    tell(place, phase, .running)
+    report(.running, id, phase)
     try phase.context.journal.record(
-      .info, "repetition.start", describe(place), at: place, status: .running)
+      .info, "repetition.start", describe(id), at: id, status: .running)
     var outcome = executor.execute(
-      place, phase.context, collectors, beside: leases + beside
+      id, phase.context, collectors, background: beside
     ) { bracket throws(LBError) in
-      try session.beginAttempt(number: place.attempt, bracket: bracket)
+      try session.beginAttempt(number: id.attempt, bracket: bracket)
     }
-    outcome.locate(at: place)
+    outcome.locate(at: id)
     if outcome.result.status == .completed,
-      let failure = (leases + beside).lazy.compactMap(\.failure).first
+      let failure = beside.lazy.compactMap(\.failure).first
     {
       outcome.result.status = .failed
-      outcome.result.error = failure.located(at: place)
+      outcome.result.error = failure.located(at: id)
     }
-    let failure = hooks.run(.conclude)?.located(at: place)
-    if outcome.fatal != nil, let failure { session.note(failure) }
+    let failure = hooks.run(.conclude)?.located(at: id)
+    if outcome.fatal != nil, let failure { session.record(failure) }
     var limits = phase.specification.gates
-    // What runs beside it on purpose is no disturbance.
-    if !(leases + beside).isEmpty { limits.foreignCPU = nil }
+    // CPU time of background processes is intended.
+    if !beside.isEmpty { limits.foreignCPU = nil }
     let findings: [GateFinding]
-    let mayStart: Bool
+    let mayStartNextTime: Bool
     do throws(LBError) {
-      for remark in beside.compactMap(\.remark) {
-        try warn("background.end", remark, place, phase)
+      for notice in coRunners.compactMap(\.notice) {
+        try warn("background.end", notice, id, phase)
       }
-      mayStart = try SamplingRemedies.mendFailure(
-        of: &outcome, collectors, session, phase.context, at: place)
-      let hasRoom = try session.remedies.mend(
-        after: outcome.result, collectors, session, phase.context, at: place)
-      findings = try review(&outcome, limits, place, phase).map {
-        // With a larger ring it need not come again.
-        $0.gate == "drops" && hasRoom ? $0.passing : $0
+      mayStartNextTime = try SamplingRecovery.recoverAttempt(
+        &outcome, collectors, session, phase.context, at: id)
+      let hasGrown = try session.samplingRecovery.recover(
+        after: outcome.result, collectors, session, phase.context, at: id)
+      findings = try review(&outcome, limits, id, phase).map {
+        // With larger rings the next attempt may be without drops.
+        $0.gate == "drops" && hasGrown ? $0.transient : $0
       }
     } catch {
-      // What was measured is kept, whatever cannot be said of it.
-      if outcome.fatal != nil || failure != nil { session.note(error.located(at: place)) }
-      return Tried(
+      // The measurement is kept, even if its events cannot be recorded.
+      if outcome.fatal != nil || failure != nil { session.record(error.located(at: id)) }
+      return AttemptTrial(
         outcome: outcome, verdict: AttemptVerdict(outcome.result.status), failure: failure ?? error)
     }
     var verdict = AttemptVerdict(
-      outcome.result.status, failedToStart: mayStart, findings: findings)
+      outcome.result.status, failedToStart: mayStartNextTime, findings: findings)
     verdict.isIdle = outcome.wasIdle
     if let policy = phase.specification.retryPolicy,
       [.failed, .timeout].contains(outcome.result.status)
@@ -296,12 +312,12 @@ struct RepetitionRunner {
       let pause = policy.pause(after: earlier + [outcome.result])
       verdict.own = .init(pause: pause.map { UInt64(max(0, $0.wholeNanoseconds)) })
     }
-    return Tried(outcome: outcome, verdict: verdict, failure: failure)
+    return AttemptTrial(outcome: outcome, verdict: verdict, failure: failure)
   }
 
-  /// Says what is to be said of an attempt, and gives what disturbed it.
+  /// Applies the gates to an attempt and records its events; returns the gates' findings.
   private func review(
-    _ outcome: inout AttemptOutcome, _ limits: GateLimits, _ place: AttemptPlace,
+    _ outcome: inout AttemptOutcome, _ limits: GateLimits, _ id: AttemptID,
     _ phase: MeasuredPhase
   ) throws(LBError) -> [GateFinding] {
     let journal = phase.context.journal
@@ -309,64 +325,65 @@ struct RepetitionRunner {
       outcome.result.status == .completed
       ? RepetitionGates.findings(
         outcome.result, limits, workloadCPUs: phase.specification.workloadCPUs?.members,
-        beside: outcome.besideNanoseconds)
+        ownCPUNanoseconds: outcome.ownCPUNanoseconds)
       : []
-    let own = outcome.result.status == .completed ? phase.specification.ownGates : []
+    let custom = outcome.result.status == .completed ? phase.specification.customGates : []
     let findings =
       standard
-      + own.compactMap { gate in
+      + custom.compactMap { gate in
         gate.objection(to: outcome.result).map {
-          GateFinding(gate: gate.name, severity: .block, message: $0, passes: true)
+          GateFinding(gate: gate.name, severity: .block, message: $0, isTransient: true)
         }
       }
     outcome.result.contamination = findings.filter { $0.severity == .block }.map(\.message)
     for finding in findings {
       if finding.severity == .note {
-        try warn("gate.\(finding.gate)", finding.message, place, phase)
+        try warn("gate.\(finding.gate)", finding.message, id, phase)
         continue
       }
       try journal.record(
-        .warning, "gate.\(finding.gate)", "\(describe(place)): \(finding.message)", at: place)
+        .warning, "gate.\(finding.gate)", "\(describe(id)): \(finding.message)", at: id)
     }
     let result = outcome.result
     if let error = result.error {
       try journal.record(
-        .warning, "repetition.end", "\(error)", at: place, status: result.status, error: error)
+        .warning, "repetition.end", "\(error)", at: id, status: result.status, error: error)
     } else {
       try journal.record(
-        .info, "repetition.end", "\(describe(place)) \(result.status.rawValue)", at: place,
+        .info, "repetition.end", "\(describe(id)) \(result.status.rawValue)", at: id,
         status: result.status)
     }
-    for note in outcome.notes { try warn("workload.metric", note, place, phase) }
+    for notice in outcome.notices { try warn("workload.metric", notice, id, phase) }
     if result.orphansKilled > 0 {
       try warn(
         "workload.orphans",
         "\(result.orphansKilled) of the workload's descendants outlived it and were killed",
-        place, phase)
+        id, phase)
     }
     if !result.ledger.isExact {
-      throw LBError(.internal, "\(describe(place)): LEDGER MISMATCH, a bug: please report it")
+      throw LBError(.internal, "\(describe(id)): LEDGER MISMATCH, a bug: please report it")
     }
     return findings
   }
 
   private func warn(
-    _ kind: String, _ message: String, _ place: AttemptPlace, _ phase: MeasuredPhase
+    _ kind: String, _ message: String, _ id: AttemptID, _ phase: MeasuredPhase
   ) throws(LBError) {
-    try record(kind, "\(describe(place)): \(message)", place, phase)
+    try record(kind, "\(describe(id)): \(message)", id, phase)
   }
 
   private func record(
-    _ kind: String, _ warning: String, _ place: AttemptPlace, _ phase: MeasuredPhase
+    _ kind: String, _ warning: String, _ id: AttemptID, _ phase: MeasuredPhase
   ) throws(LBError) {
     session.result.warnings.append(warning)
-    try phase.context.journal.record(.warning, kind, warning, at: place)
+    try phase.context.journal.record(.warning, kind, warning, at: id)
   }
 
-  /// A repetition, and which attempt where it is not the first or this is about attempts.
-  private func describe(_ place: AttemptPlace, isAttempt: Bool = false) -> String {
-    let phase = place.phase == "main" ? "" : "\(place.phase): "
-    return phase + (place.warmUp ? "warm-up " : "repetition ") + "\(place.repetition)"
-      + (place.attempt > 1 || isAttempt ? ", attempt \(place.attempt)" : "")
+  /// The name of a repetition in messages; with the attempt's number if `isAttempt` or if it is not
+  /// the first one.
+  private func describe(_ id: AttemptID, isAttempt: Bool = false) -> String {
+    let phase = id.phase == "main" ? "" : "\(id.phase): "
+    return phase + (id.warmUp ? "warm-up " : "repetition ") + "\(id.repetition)"
+      + (id.attempt > 1 || isAttempt ? ", attempt \(id.attempt)" : "")
   }
 }

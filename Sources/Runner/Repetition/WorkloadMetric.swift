@@ -3,23 +3,23 @@ package import SampleModel
 
 /// A number that a workload prints.
 package struct WorkloadMetric: Sendable, Hashable {
-  /// Where it stands in the output.
-  package enum Place: Sendable, Hashable {
-    /// The first group of the last line that matches, or all that matches where it has no group.
+  /// How it is found in the output.
+  package enum Source: Sendable, Hashable {
+    /// The first capture group of the last matching line, or the whole match without a group.
     case pattern(String)
     /// A number in an output that is one JSON value: `jobs[0].read.iops`.
     case json(String)
-    /// The first of these places in JSON that there is: versions of a tool differ.
+    /// The first of these paths that exists: versions of a tool differ.
     case anyJSON([String])
   }
 
-  /// As results name it: `workload.` stands before it.
+  /// Its name in results: `workload.NAME`.
   package let name: String
   package let unit: String
-  package let place: Place
+  package let source: Source
 
-  /// Reads `NAME=PLACE` or `NAME[UNIT]=PLACE`; throws what is wrong with it, in words.
-  package init(_ text: String, _ place: (String) -> Place) throws(WorkloadMetricError) {
+  /// Reads `NAME=SOURCE` or `NAME[UNIT]=SOURCE`; throws the reason where the text is neither.
+  package init(_ text: String, _ source: (String) -> Source) throws(WorkloadMetricError) {
     guard let (front, back) = text.halves("="), !front.isEmpty else {
       throw WorkloadMetricError("expected NAME=… or NAME[UNIT]=…")
     }
@@ -34,25 +34,25 @@ package struct WorkloadMetric: Sendable, Hashable {
     else { throw WorkloadMetricError("a name has letters, digits and ._-") }
     self.name = "workload.\(name)"
     self.unit = String(unit)
-    self.place = place(back)
-    if case .pattern(let pattern) = self.place { _ = try Self.regex(pattern) }
-    if case .json(let path) = self.place, JSONPath(path) == nil {
+    self.source = source(back)
+    if case .pattern(let pattern) = self.source { _ = try Self.regex(pattern) }
+    if case .json(let path) = self.source, JSONPath(path) == nil {
       throw WorkloadMetricError("expected a path such as jobs[0].read.iops")
     }
   }
 
-  /// A metric that a tool of ours is known to print.
-  init(_ name: String, _ unit: String, _ place: Place) {
+  /// A metric of a tool that lbsample knows.
+  init(_ name: String, _ unit: String, _ source: Source) {
     self.name = "workload.\(name)"
     self.unit = unit
-    self.place = place
+    self.source = source
   }
 
-  /// The setting under which a result's configuration has what was asked for on the command line.
+  /// The key of a result's configuration with the metrics of the command line.
   package static let configurationKey = "workload.metrics"
 
-  /// The metrics of a value of that setting, by name and unit: a pattern may have the separator in
-  /// it, and what stands behind one is no metric then.
+  /// The names and units of the metrics in a value of that key. A pattern may contain the
+  /// separator; the text after it is then no metric and is left out.
   static func named(in setting: String) -> [(name: String, unit: String)] {
     setting.split(separator: "; ").compactMap { text in
       do throws(WorkloadMetricError) {
@@ -74,10 +74,11 @@ package struct WorkloadMetric: Sendable, Hashable {
     }
   }
 
-  /// Its value in what is kept of a workload's output; never one that may not be the output's last.
+  /// Its value in the kept part of a workload's output. Throws `outputParse` where there is none,
+  /// or where the last match may lie in the part that is not kept.
   package func value(in output: KeptOutput) throws(LBError) -> Double {
     do throws(WorkloadMetricError) {
-      switch place {
+      switch source {
       case .pattern(let pattern): return try Self.find(try Self.regex(pattern), in: output)
       case .json(let path): return try Self.find([path], in: output)
       case .anyJSON(let paths): return try Self.find(paths, in: output)
@@ -92,8 +93,8 @@ package struct WorkloadMetric: Sendable, Hashable {
   ) throws(WorkloadMetricError) -> Double {
     guard output.isWhole else {
       throw WorkloadMetricError(
-        "a part of the output is no JSON: \(output.head.count + output.tail.count) of its "
-          + "\(output.total) bytes are kept (run.output_limit)")
+        "only \(output.head.count + output.tail.count) of the \(output.total) bytes of the output "
+          + "are kept, which is not valid JSON: increase run.output_limit")
     }
     let text = String(decoding: output.bytes, as: UTF8.self)
     var first: WorkloadMetricError?
@@ -109,7 +110,7 @@ package struct WorkloadMetric: Sendable, Hashable {
     _ regex: Regex<AnyRegexOutput>, in output: KeptOutput
   ) throws(WorkloadMetricError) -> Double {
     let end = output.end
-    // By bytes: to a String the end of a line of DOS is one character, and no line feed.
+    // By bytes: in a String CR LF is one character, which is not equal to a line feed.
     let lines = end.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
     for (number, bytes) in lines.enumerated().reversed() {
       for part in Self.parts(of: bytes) {
@@ -122,21 +123,22 @@ package struct WorkloadMetric: Sendable, Hashable {
             match.output.count > 1
             ? "" : "; put parentheses around the number, as in x=([0-9.]+)"
           throw WorkloadMetricError(
-            "\(which) matches, but \(found ?? "nothing") is no number: \(line.prefix(200))\(hint)")
+            "\(which) matches, but \(found ?? "nothing") is not a number: "
+              + "\(line.prefix(200))\(hint)")
         }
         return value
       }
     }
     guard output.isWhole else {
       throw WorkloadMetricError(
-        "no line of the last \(end.count) bytes of the output matches, and of the "
-          + "\(output.total) bytes before them a part was cut away (run.output_limit)")
+        "no line in the last \(end.count) of the \(output.total) bytes of the output matches, and "
+          + "a part before them is not kept: increase run.output_limit")
     }
     throw WorkloadMetricError("no line of the output matches")
   }
 
-  /// What was written on one line of an output, the last first: a carriage return begins a line
-  /// of progress anew. The one that ends a line of DOS begins nothing.
+  /// The texts that were written on one line, the last one first: a progress display overwrites its
+  /// line after a carriage return. A carriage return at the end of the line belongs to CR LF.
   private static func parts(of line: ArraySlice<UInt8>) -> [ArraySlice<UInt8>] {
     let end = UInt8(ascii: "\r")
     let whole = line.last == end ? line.dropLast() : line
@@ -146,7 +148,9 @@ package struct WorkloadMetric: Sendable, Hashable {
   private static func find(
     _ path: String, in text: String
   ) throws(WorkloadMetricError) -> Double {
-    guard let path = JSONPath(path) else { throw WorkloadMetricError("\(path) is no path") }
+    guard let path = JSONPath(path) else {
+      throw WorkloadMetricError("\(path) is not a valid path")
+    }
     do throws(JSONPath.Failure) {
       return try path.number(in: text)
     } catch {

@@ -3,18 +3,18 @@ import LinuxSystem
 import RunStore
 import SampleModel
 
-/// A directory of its own for each attempt.
+/// A working directory that is made for each attempt.
 package struct WorkspacePlan: Sendable, Hashable {
-  /// What stands in it at the beginning.
+  /// Its content at the beginning.
   package enum Content: Sendable, Hashable {
     case empty
     /// A copy of a directory.
     case copy(String)
-    /// A git repository at a revision, its default branch without one.
+    /// A git repository at a revision, or at its default branch.
     case git(repository: String, revision: String?)
   }
 
-  /// Which directories are there afterwards.
+  /// Which directories are kept: all, those of attempts that failed, none.
   package enum Keep: String, Sendable, CaseIterable {
     case always
     case failure
@@ -30,7 +30,7 @@ package struct WorkspacePlan: Sendable, Hashable {
       return
     }
     let rest = text[text.unicodeScalars.index(text.startIndex, offsetBy: 4)...]
-    // An @ may stand in an address too: a revision has no slash before it is over.
+    // A URL may have an @ too; a revision has no slash and no colon.
     if let at = rest.unicodeScalars.lastIndex(of: "@"), !rest[at...].has("/"), !rest[at...].has(":")
     {
       content = .git(
@@ -49,22 +49,22 @@ struct Workspace {
   private let files: PhaseFiles
   let path: String
 
-  /// The directory of an attempt, below `NAME.files` beside the run's file, or that of a `member`
-  /// beside what is measured.
+  /// The directory of an attempt, or of a `member` that runs beside it, below `NAME.files` beside
+  /// the run's file.
   init(
-    _ plan: WorkspacePlan, _ context: RunContext, _ place: AttemptPlace, member: String? = nil
+    _ plan: WorkspacePlan, _ context: RunContext, _ id: AttemptID, member: String? = nil
   ) {
     self.plan = plan
     self.context = context
-    files = PhaseFiles(context, phase: place.phase, for: "--workspace")
-    let kind = place.warmUp ? "warmup" : "repetition"
-    let attempt = "\(kind)-\(place.repetition)-\(place.attempt)"
+    files = PhaseFiles(context, phase: id.phase, for: "--workspace")
+    let kind = id.warmUp ? "warmup" : "repetition"
+    let attempt = "\(kind)-\(id.repetition)-\(id.attempt)"
     path = "\(files.folder)/\(attempt)\(member.map { ".\(PhaseFiles.component($0))" } ?? "")"
   }
 
   /// Makes and fills it.
   func make() throws(LBError) {
-    // An attempt that was cut off before it began may have left one.
+    // An attempt that was interrupted may have left a directory.
     var failure = files.remove(path) ?? files.make(path)
     switch plan.content {
     case .empty: break
@@ -88,8 +88,8 @@ struct Workspace {
     return try WorkloadCommand.resolve(specification)
   }
 
-  /// Removes it unless it is kept; gives what is to be said of it.
-  func leave(failed: Bool, hasBegun: Bool) -> String? {
+  /// Removes the directory unless it is kept. Returns a warning, or nil.
+  func removeUnlessKept(failed: Bool, hasBegun: Bool) -> String? {
     let keep = context.specification.keep
     let isWanted = hasBegun && (keep == .always || (keep == .failure && failed))
     let limit = context.specification.keepLimit
@@ -98,32 +98,32 @@ struct Workspace {
       return failed ? "its working directory is kept: \(path)" : nil
     }
     if let failure = files.remove(path) { return failure.message }
-    files.leave()
+    files.removeEmptyFolders()
     return isWanted
-      ? "its working directory had more than \(limit) bytes and is not kept" : nil
+      ? "its working directory had more than \(limit) bytes (--keep-limit) and was not kept" : nil
   }
 }
 
 extension MeasuredPhase {
-  /// The same for one attempt, at work in directories of that attempt alone: one for the command,
-  /// and one for each beside it. They stand in `made` as soon as there may be something to remove.
-  func furnished(
-    at place: AttemptPlace, _ made: inout [Workspace]
+  /// A copy for one attempt with workspaces: one for the command and one for each co-runner. Each
+  /// is added to `made` before anything of it is made, so that the caller can remove it.
+  func withWorkspaces(
+    for id: AttemptID, _ made: inout [Workspace]
   ) throws(LBError) -> MeasuredPhase {
     var phase = self
     if let plan = specification.workspace {
-      let own = Workspace(plan, context, place)
-      made.append(own)
-      try own.make()
-      phase.context = context.executing(in: own.path)
+      let workspace = Workspace(plan, context, id)
+      made.append(workspace)
+      try workspace.make()
+      phase.context = context.executing(in: workspace.path)
     }
-    for (index, companion) in node.companions.enumerated() {
-      guard let plan = companion.specification.workspace else { continue }
-      let own = Workspace(
-        plan, context.executing(companion.specification), place, member: companion.title)
-      made.append(own)
-      try own.make()
-      phase.node.companions[index].specification.directory = own.path
+    for (index, coRunner) in node.coRunners.enumerated() {
+      guard let plan = coRunner.specification.workspace else { continue }
+      let workspace = Workspace(
+        plan, context.executing(coRunner.specification), id, member: coRunner.title)
+      made.append(workspace)
+      try workspace.make()
+      phase.node.coRunners[index].specification.directory = workspace.path
     }
     return phase
   }

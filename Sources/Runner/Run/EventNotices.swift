@@ -3,40 +3,40 @@ package import SampleModel
 import Sampler
 import Synchronization
 
-/// Logs what happens beside the samples, and keeps what changes the meaning of a run's numbers:
-/// cadences that were lengthened, readings without values. Each once, for the run's warnings.
-/// Changes of columns, which are hundreds where interfaces come and go, are counted.
+/// Logs the events of the sampling, and keeps those that change the meaning of a run's numbers
+/// (intervals that were lengthened, acquisitions without values) for the run's warnings, each once.
+/// Changes of columns are only counted: there are hundreds where interfaces come and go.
 package final class EventNotices: SampleSink {
   private static let kinds: Set<SampleEvent.Kind> = [.budget, .gap, .suspend]
-  /// More of them say no more.
+  /// Most messages that are kept.
   private static let limit = 20
 
-  // The drain writes, the controller reads at the end.
-  private let said = Mutex<[String]>([])
+  // Written by the drain, read by the controller at the end.
+  private let kept = Mutex<[String]>([])
   private let changes = Mutex<[String: Int]>([:])
   private let logger: Logger?
 
-  /// Notices that go to `logger` as well.
+  /// Notices that are also logged by `logger`.
   package init(_ logger: Logger? = nil) { self.logger = logger }
 
   package var bytesWritten: UInt64 { 0 }
 
-  /// In order, without repeats.
-  var messages: [String] { said.withLock { $0 } }
+  /// The kept messages in order, each once.
+  var messages: [String] { kept.withLock { $0 } }
 
   /// How often the columns of each collector have changed.
   var columnChanges: [String: Int] { changes.withLock { $0 } }
 
-  /// Nothing to prepare.
+  /// Ignored.
   package func begin(_ meta: StreamMeta) throws(LBError) {}
-  /// Columns say nothing here.
+  /// Ignored.
   package func layout(_ layout: Layout) throws(LBError) {}
-  /// Nor do values.
+  /// Ignored.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {}
-  /// Nor do records.
+  /// Ignored.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
 
-  /// Logs an event unless it is a mere reading of the clocks.
+  /// Logs an event, unless it is an anchor of the clocks.
   package func event(_ event: SampleEvent) throws(LBError) {
     if event.kind != .clockAnchor { logger?.notice("\(event.message)") }
     if Self.kinds.contains(event.kind) { keep(event.message) }
@@ -46,20 +46,20 @@ package final class EventNotices: SampleSink {
     }
   }
 
-  /// Logs and keeps a message that does not come from the sampling itself.
+  /// Logs and keeps a message that is no event of the sampling.
   func add(_ message: String) {
     if keep(message) { logger?.notice("\(message)") }
   }
 
-  /// Keeps a message, unless it was said before: then it gives false.
+  /// Keeps a message; returns false if it is known or the limit is reached.
   @discardableResult private func keep(_ message: String) -> Bool {
-    said.withLock { said in
-      guard said.count < Self.limit, !said.contains(message) else { return false }
-      said.append(message)
+    kept.withLock { kept in
+      guard kept.count < Self.limit, !kept.contains(message) else { return false }
+      kept.append(message)
       return true
     }
   }
 
-  /// Nothing waits.
+  /// Ignored: nothing is buffered.
   package func commit(watermark: UInt64) throws(LBError) {}
 }

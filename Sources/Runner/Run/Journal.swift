@@ -3,7 +3,7 @@ package import Logging
 package import RunStore
 package import SampleModel
 
-/// The run's events: each goes to the log, to the result file and to whoever watches.
+/// Records the events of a run: in the log, in the result file, and to an observer.
 package struct Journal: Sendable {
   private let runID: String
   private let clock: TimeSource
@@ -23,21 +23,22 @@ package struct Journal: Sendable {
     self.observer = observer
   }
 
-  /// Records one event; a store that refuses it says so through the run's own writes.
+  /// Records one event, with its attempt if it is about one. Throws `resultPersistence` where the
+  /// result file cannot be written.
   package func record(
-    _ level: Logger.Level, _ kind: String, _ message: String, at place: AttemptPlace? = nil,
+    _ level: Logger.Level, _ kind: String, _ message: String, at id: AttemptID? = nil,
     status: RunStatus? = nil, error: LBError? = nil
   ) throws(LBError) {
     var entry = JournalEntry(
       unixNanoseconds: clock.realtime(), level: level.rawValue, kind: kind, message: message,
-      run: runID, phase: place?.phase, repetition: place?.repetition, attempt: place?.attempt)
+      run: runID, phase: id?.phase, repetition: id?.repetition, attempt: id?.attempt)
     entry.status = status
     entry.error = error
     var metadata: Logger.Metadata = ["run": "\(runID)"]
-    if let place {
-      metadata["phase"] = "\(place.phase)"
-      metadata["repetition"] = "\(place.repetition)"
-      metadata["attempt"] = "\(place.attempt)"
+    if let id {
+      metadata["phase"] = "\(id.phase)"
+      metadata["repetition"] = "\(id.repetition)"
+      metadata["attempt"] = "\(id.attempt)"
     }
     logger.log(level: level, "\(kind): \(message)", metadata: metadata)
     observer?(entry)

@@ -2,7 +2,8 @@ import RunAnalysis
 package import RunStore
 package import SampleModel
 
-/// A run whose writer was killed has its attempts, and no summary of them until it is resumed.
+/// Summaries of a run whose writer was killed: its file has attempts, but no summary of them until
+/// it is resumed.
 extension RunReader {
   /// The run's result, with the summaries that its writer did not come to write made of the
   /// attempts. The file stays as it is. Of the attempts' metrics those that `passes`, if given,
@@ -21,13 +22,13 @@ extension RunReader {
     for entry in result.configuration where entry.key == WorkloadMetric.configurationKey {
       for metric in WorkloadMetric.named(in: entry.value) { units.add(metric.name, metric.unit) }
     }
-    for place in result.phases.indices where result.phases[place].lacksSummary(in: result) {
-      var own = units
-      let tool = result.phases[place].command.first
+    for index in result.phases.indices where result.phases[index].lacksSummary(in: result) {
+      var phaseUnits = units
+      let tool = result.phases[index].command.first
       for adapter in PhaseRegistry.adapters where adapter.tool == tool {
-        for metric in adapter.metrics { own.add(metric.name, metric.unit) }
+        for metric in adapter.metrics { phaseUnits.add(metric.name, metric.unit) }
       }
-      result.phases[place].summarise(own)
+      result.phases[index].summarise(phaseUnits)
     }
     result.promoteOnlySummary()
     return result
@@ -35,7 +36,7 @@ extension RunReader {
 }
 
 extension PhaseResult {
-  /// Whether completed attempts are in no summary: there is none, or it is from before the run was
+  /// Whether completed attempts are in no summary: there is none, or it was made before the run was
   /// resumed.
   fileprivate func lacksSummary(in run: RunResult) -> Bool {
     guard !metrics.isEmpty else { return hasCompleted }
@@ -50,7 +51,7 @@ extension PhaseResult {
     }
   }
 
-  /// Summarises it as at a run's end, with the units that the file has of its metrics.
+  /// Summarises it as at the end of a run, with the units in the file.
   fileprivate mutating func summarise(_ units: MetricUnits) {
     metrics = RunSummary.rows(
       of: self, unit: { units.unit(of: $0) ?? "" }, running: { units.share(of: $0) })

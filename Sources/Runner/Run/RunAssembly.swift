@@ -48,7 +48,7 @@ package struct RunObservers {
 /// is left as it was.
 package struct RunAssembly {
   private let record: RunRecord
-  private let collectors: CollectorSession
+  private let collectors: CollectorSet
   private let controller: RunController
   private let session: RunSession
 
@@ -60,10 +60,10 @@ package struct RunAssembly {
     _ record: RunRecord, _ configured: SessionConfiguration, _ services: RunServices,
     _ sampling: RunSampling, _ observers: RunObservers,
     remarks: [(kind: String, message: String)] = [],
-    decided: EarlierDecisions = EarlierDecisions(), allowed: CPUSet = .allowed()
+    decided: ResumeDecisions = ResumeDecisions(), allowed: CPUSet = .allowed()
   ) throws(LBError) {
     let store = record.writer.map { StoreSink($0, behind: record.earlier, now: Clock.monotonic) }
-    let collectors = CollectorSession(
+    let collectors = CollectorSet(
       sampling.configuration, requests: sampling.requests, workload: sampling.workload,
       remarks: sampling.remarks, sinks: (store.map { [$0] } ?? []) + sampling.sinks,
       logger: observers.logger)

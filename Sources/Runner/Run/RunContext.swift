@@ -2,19 +2,19 @@ package import LinuxSystem
 package import RunStore
 import SampleModel
 
-/// What every component of one run is handed, instead of long argument lists.
+/// What all components of one run share.
 package struct RunContext: Sendable {
   package let runID: String
   package private(set) var specification: RunSpecification
   package let services: RunServices
   package let store: RunWriter?
   package let journal: Journal
-  /// CPUs that this process was allowed at the start: what a workload without CPUs of its own gets.
+  /// The CPUs that this process was allowed at the start; workloads without `cpus` get them.
   package let allowedCPUs: CPUSet
-  /// Who ends what the run has open: its session's, once it is under way.
+  /// Ends the processes that the run has started; the session's own once the run has begun.
   package private(set) var stopping: StopCoordinator
 
-  /// The context of one run.
+  /// The context of the run `runID`.
   package init(
     runID: String, specification: RunSpecification, services: RunServices, store: RunWriter?,
     journal: Journal, allowedCPUs: CPUSet
@@ -28,21 +28,21 @@ package struct RunContext: Sendable {
     stopping = StopCoordinator(clock: services.clock)
   }
 
-  /// The same run while `session` is its state.
+  /// A copy for the session of the run.
   func during(_ session: RunSession) -> RunContext {
     var context = self
     context.stopping = session.stopping
     return context
   }
 
-  /// The same command in another directory.
+  /// A copy for the same command in another directory.
   func executing(in directory: String) -> RunContext {
     var specification = specification
     specification.directory = directory
     return executing(specification)
   }
 
-  /// The same run at another command.
+  /// A copy for another command.
   package func executing(_ specification: RunSpecification) -> RunContext {
     var context = self
     context.specification = specification
@@ -50,14 +50,16 @@ package struct RunContext: Sendable {
   }
 }
 
-/// Which attempt a component is at.
-package struct AttemptPlace: Sendable, Hashable {
+/// Identifies an attempt within a run.
+package struct AttemptID: Sendable, Hashable {
   package let phase: String
+  /// The number of the repetition, from 1; warm-ups are numbered separately.
   package let repetition: Int
   package let warmUp: Bool
+  /// The number of the attempt at the repetition, from 1.
   package let attempt: Int
 
-  /// One attempt's place in the run.
+  /// An attempt at a repetition of a phase.
   package init(phase: String, repetition: Int, warmUp: Bool, attempt: Int) {
     self.phase = phase
     self.repetition = repetition
@@ -67,19 +69,18 @@ package struct AttemptPlace: Sendable, Hashable {
 }
 
 extension AttemptOutcome {
-  /// Says the attempt's place in its errors.
-  mutating func locate(at place: AttemptPlace) {
-    result.error = result.error?.located(at: place)
-    fatal = fatal?.located(at: place)
-    lostSampling = lostSampling?.located(at: place)
+  /// Adds the attempt's identity to its errors.
+  mutating func locate(at id: AttemptID) {
+    result.error = result.error?.located(at: id)
+    fatal = fatal?.located(at: id)
+    lostSampling = lostSampling?.located(at: id)
   }
 }
 
 extension LBError {
-  /// The same error with the place of an attempt.
-  func located(at place: AttemptPlace) -> LBError {
+  /// The same error with the identity of an attempt.
+  func located(at id: AttemptID) -> LBError {
     located(
-      phase: place.phase, repetition: place.repetition, isWarmUp: place.warmUp,
-      attempt: place.attempt)
+      phase: id.phase, repetition: id.repetition, isWarmUp: id.warmUp, attempt: id.attempt)
   }
 }

@@ -4,15 +4,15 @@ import RunAnalysis
 import RunStore
 package import SampleModel
 
-/// Composes a run: the steps before its phases, its phases in order, the same steps' ends, its end.
+/// Executes a run: begins its steps, executes its phases in order, and ends the steps.
 ///
-/// It holds services and components, no state: that is the session's, made fresh for each run.
+/// It holds services and components; the state of the run is in its session.
 package struct RunController {
   private let context: RunContext
   private let executor: any RepetitionExecuting
   private let collectors: any CollectorLifecycle
   private let plan: PhaseNode
-  /// Told what is happening, for a progress line.
+  /// Called with the current activity, for a progress line.
   private let progress: (RunProgress) -> Void
 
   /// A controller of the run that `context` describes: of `plan`, or of its one command.
@@ -27,8 +27,8 @@ package struct RunController {
     self.progress = progress
   }
 
-  /// Runs everything. Whatever fails stands in the result, and what was measured is kept. While it
-  /// runs, the task's `StopSource.current` is the run's own.
+  /// Executes the run. Failures stand in the result, and measurements before them are kept. During
+  /// the run the task's `StopSource.current` is the run's own.
   package func run(_ session: RunSession) -> RunResult {
     StopSource.$current.withValue(context.services.stopSource) { execute(session) }
   }
@@ -38,7 +38,7 @@ package struct RunController {
     var fatal: LBError?
     do throws(LBError) {
       try context.journal.record(.info, "run.start", context.runID, status: .running)
-      for (kind, message) in session.remarks {
+      for (kind, message) in session.startNotices {
         try context.journal.record(.notice, kind, message)
       }
     } catch {
@@ -53,31 +53,34 @@ package struct RunController {
       let phases = PhaseRunner(
         context, session, executor: executor, collectors: collectors, progress: progress)
       do throws(LBError) {
-        fatal = try phases.run(plan)
+        fatal = try phases.run(plan).error
       } catch {
         fatal = error
       }
     }
-    if let fatal, !session.hasNoted(fatal) { session.note(fatal) }
+    if let fatal { session.recordOnce(fatal) }
     // Each step that was begun is ended, in reverse order. Its errors follow those of the phases.
     for step in begun.reversed() {
-      for failure in step.end(session) { session.note(failure) }
+      for failure in step.end(session) { session.record(failure) }
     }
     if let stop = context.services.stopError,
       !session.result.errors.contains(where: { $0.category == stop.category })
     {
-      session.note(stop)
+      session.record(stop)
     }
     do throws(LBError) {
       try finish(session, fatal)
     } catch {
-      session.note(error)
+      session.record(error)
     }
     return session.result
   }
 
-  /// Adds what the collectors say of the whole run.
-  package static func conclude(_ result: inout RunResult, _ collectors: any CollectorLifecycle) {
+  /// Adds the notices of the collectors to the run's warnings, and the changes of columns to its
+  /// labels.
+  package static func addCollectorSummary(
+    _ result: inout RunResult, _ collectors: any CollectorLifecycle
+  ) {
     result.unavailable = collectors.meta?.unavailable ?? []
     result.warnings += (collectors.meta?.notes ?? []) + collectors.notices
     let changes = collectors.columnChanges.sorted { $0.key < $1.key }
@@ -87,10 +90,10 @@ package struct RunController {
   }
 
   private func finish(_ session: RunSession, _ fatal: LBError?) throws(LBError) {
-    Self.conclude(&session.result, collectors)
+    Self.addCollectorSummary(&session.result, collectors)
     session.result.warnings += session.stopping.takeWarnings()
-    if let remark = context.services.spawner.remark { session.result.warnings.append(remark) }
-    session.notePrecision()
+    if let notice = context.services.spawner.notice { session.result.warnings.append(notice) }
+    session.reportMissingPrecision()
     let isCutShort =
       context.services.stop.raised != nil || session.isResumable(after: fatal)
     try session.end(
@@ -104,7 +107,7 @@ package struct RunController {
 }
 
 extension PhaseResult {
-  /// Summarises it, with the units that the collectors and the phase's own metrics have.
+  /// Summarises the phase, with the units of the collectors' and of the phase's own metrics.
   package mutating func summarise(
     _ collectors: any CollectorLifecycle, own: [WorkloadMetric] = [], confidence: Double = 0.95
   ) {
@@ -122,7 +125,7 @@ extension PhaseResult {
 }
 
 extension PhaseResult {
-  /// The same of what its completed attempts gave, which it does not have itself.
+  /// Summarises the phase from the metrics of its completed attempts, where it does not have those.
   package mutating func summarise(_ collectors: any CollectorLifecycle, of columns: MetricColumns) {
     let (units, shares) = (collectors.units, collectors.shares)
     metrics = RunSummary.rows(
@@ -131,7 +134,7 @@ extension PhaseResult {
 }
 
 extension PhaseNode {
-  /// Its place in the result before anything of it is executed.
+  /// The phase's result before it is executed.
   var unexecuted: PhaseResult {
     PhaseResult(
       name: name, command: specification?.command ?? [], kind: kind, parameters: parameters)
@@ -149,20 +152,20 @@ extension PhaseNode {
   }
 }
 
-/// What a run is doing now.
+/// The current activity of a run.
 package struct RunProgress: Sendable {
-  /// The kinds of thing it can be doing.
+  /// Kinds of activities.
   package enum Activity: Sendable, Hashable {
     case running
     case coolingDown
-    /// Until the host has little to do.
+    /// Waiting until the host is quiet.
     case awaitingQuiet
-    /// Until what was prepared has settled.
+    /// Pausing between the preparation of an attempt and its beginning.
     case settling
-    /// For something outside of the run.
+    /// Waiting for something outside of the run, described by the text.
     case waiting(String)
 
-    /// In words.
+    /// The activity in words.
     package var text: String {
       switch self {
       case .running: "running"
@@ -175,8 +178,9 @@ package struct RunProgress: Sendable {
   }
 
   package let phase: String
-  /// nil between repetitions.
-  package let place: AttemptPlace?
+  /// The current attempt; nil between repetitions.
+  package let attempt: AttemptID?
+  /// The number of repetitions, or of warm-ups, of the phase.
   package let total: Int
   package let activity: Activity
 }

@@ -2,23 +2,24 @@ package import LinuxSystem
 import SampleModel
 import Sampler
 
-/// What a run stands on: immutable, shared by its components, replaced in tests.
+/// The services that a run needs. They are immutable, shared by its components, and replaced in
+/// tests.
 package struct RunServices: Sendable {
   package let clock: TimeSource
   package let roots: MountRoots
   package let spawner: any WorkloadSpawner
-  /// What asks the run to stop: `StopSource.current` of all that it does.
+  /// The source of stop requests: `StopSource.current` during the run.
   package let stopSource: StopSource
-  /// The control group that workloads are put into, nil to leave them in ours.
+  /// The control group for workloads; nil: they stay in that of lbsample.
   package let scope: ControlGroupScope?
-  /// Whether a collector can be had here; nil for one that there is not.
+  /// Whether a collector is available on this host; nil for an unknown name.
   package let isAvailable: @Sendable (String) -> Bool?
-  /// Where a person answers: a terminal's descriptor, nil when nobody is there.
+  /// The descriptor of a terminal at which a person can answer questions, or nil.
   package let answers: Int32?
-  /// What is read on of outputs whose process has ended.
-  package let leftOutputs = LeftOutputs()
+  /// Outputs whose process has ended while others still write to them.
+  package let orphanedOutputs = OrphanedOutputs()
 
-  /// Services.
+  /// Services for one run.
   package init(
     clock: TimeSource, roots: MountRoots, spawner: any WorkloadSpawner, stopSource: StopSource,
     scope: ControlGroupScope? = nil, answers: Int32? = nil,
@@ -33,16 +34,16 @@ package struct RunServices: Sendable {
     self.stopSource = stopSource
   }
 
-  /// Raised by a first stop request.
+  /// Raised by the first stop request.
   package var stop: StopFlag { stopSource.flag }
-  /// Raised by a second one: no more grace.
+  /// Raised by the second stop request: processes are killed without grace.
   package var kill: StopFlag { stopSource.last }
-  /// What ends a run that was stopped.
+  /// The error of a run that was stopped, or nil.
   var stopError: LBError? {
     stop.raised.map { .runStopped(by: $0) }
   }
 
-  /// Waits for `nanoseconds` or a stop request; gives whether it was a stop.
+  /// Waits for `nanoseconds` or a stop request; returns whether a stop was requested.
   package func pause(_ nanoseconds: UInt64) -> Bool {
     guard stop.raised == nil else { return true }
     guard nanoseconds > 0 else { return false }
@@ -53,7 +54,7 @@ package struct RunServices: Sendable {
 }
 
 extension LBError {
-  /// What ends a run that was stopped.
+  /// The error of a run that was stopped.
   static func runStopped(by reason: StopReason) -> LBError {
     var error = stopped(by: reason, "; its results are kept")
     error.message = "the run was \(error.message)"
@@ -61,73 +62,73 @@ extension LBError {
   }
 }
 
-/// A child at its gate, as the executor needs it.
+/// A process that was started and is held at its start gate.
 package protocol Workload: AnyObject {
-  /// Its process.
   var pid: Int32 { get }
-  /// Lets it exec.
+  /// Opens the start gate: the process executes its command.
   func openGate()
-  /// Readable once it has exited; stays a zombie until reaped.
+  /// Readable once the process has exited. It stays a zombie until it is reaped.
   var exitPollDescriptor: Int32 { get }
-  /// How it ended, nil while it runs. Does not reap.
+  /// How it ended, nil while it runs. Does not reap it.
   func peekExit() -> ExitStatus?
-  /// Why it never became the command, if so. After the exit.
+  /// Why the command could not be executed, or nil; known after the exit.
   func execFailure() -> SpawnFailure?
-  /// Whether a process of its group lives, itself or another one.
+  /// Whether any process of its group lives.
   var isGroupAlive: Bool { get }
-  /// Signals its process group; gives the errno of a refusal.
+  /// Signals its process group; returns the errno of a failure.
   @discardableResult
   func signalGroup(_ signal: Int32) -> Int32?
-  /// Reaps it once it has exited; nil when it has not by `limit`.
+  /// Reaps the process once it has exited; nil when it has not by `limit` (CLOCK_MONOTONIC).
   func reap(until limit: UInt64) -> ResourceUsage?
-  /// Ends one that is not wanted any more.
+  /// Kills and reaps it.
   func abandon()
 }
 
 extension Workload {
-  /// It is alone in its group.
+  /// For a process that is alone in its group.
   package var isGroupAlive: Bool { peekExit() == nil }
 }
 
 extension GatedChild: Workload {}
 
-/// What starts workloads.
+/// Starts workloads, and ends their descendants.
 package protocol WorkloadSpawner: Sendable {
-  /// A child at its gate.
+  /// Starts a process that is held at its start gate.
   func spawn(_ plan: SpawnPlan) throws(SpawnFailure) -> any Workload
-  /// Kills and reaps what outlived the group, or only what was not begun by what stands beside it;
-  /// gives how many.
-  func killRemaining(except known: Set<Int32>, sparingBeside: Bool, until limit: UInt64) -> Int
-  /// How many such processes live, those below them included.
-  func remaining(except known: Set<Int32>, sparingBeside: Bool) -> Int
-  /// Those of them that are children of this process.
-  func strays(except known: Set<Int32>, sparingBeside: Bool) -> Set<Int32>
-  /// Present children of this process, but for what belongs to the spawner itself.
+  /// Kills and reaps descendants that outlived their group, except `known` ones and, if
+  /// `sparingBackground`, those of background processes. Returns their number.
+  func killRemaining(except known: Set<Int32>, sparingBackground: Bool, until limit: UInt64) -> Int
+  /// The number of such processes that live, with their descendants.
+  func remaining(except known: Set<Int32>, sparingBackground: Bool) -> Int
+  /// Such processes that are children of this process.
+  func strays(except known: Set<Int32>, sparingBackground: Bool) -> Set<Int32>
+  /// The children of this process, without those of the spawner itself.
   func children() -> Set<Int32>
-  /// What the user should know of how workloads are started.
-  var remark: String? { get }
+  /// A warning about how workloads are started, or nil.
+  var notice: String? { get }
 }
 
 extension WorkloadSpawner {
-  /// Nothing.
-  package var remark: String? { nil }
-  /// None.
-  package func remaining(except known: Set<Int32>, sparingBeside: Bool) -> Int { 0 }
-  /// All that are not known.
-  package func strays(except known: Set<Int32>, sparingBeside: Bool) -> Set<Int32> {
+  /// No warning.
+  package var notice: String? { nil }
+  /// No descendants.
+  package func remaining(except known: Set<Int32>, sparingBackground: Bool) -> Int { 0 }
+  /// All children that are not known.
+  package func strays(except known: Set<Int32>, sparingBackground: Bool) -> Set<Int32> {
     children().subtracting(known)
   }
 }
 
-/// Real processes.
+/// Starts real processes.
 package struct SystemSpawner: WorkloadSpawner {
-  /// nil where it cannot be had.
+  /// nil where it cannot be started; `refusal` is the reason.
   private let starter: WorkloadStarter?
   private let refusal: SystemError?
   private let mark: ProcessMark?
 
-  /// Real processes, begun by a starter: made before anything is armed, by the thread that runs
-  /// them. They carry `mark`, by which they are known again.
+  /// A spawner that starts processes through a starter process. It is made before anything is
+  /// armed, by the thread that starts workloads. The processes carry `mark`, by which a later
+  /// session finds them.
   package init(mark: ProcessMark? = nil) {
     self.mark = mark
     do throws(SystemError) {
@@ -139,40 +140,41 @@ package struct SystemSpawner: WorkloadSpawner {
     }
   }
 
-  /// Clones, or forks where that cannot be had.
+  /// Starts the process through the starter, or by fork without one.
   package func spawn(_ plan: SpawnPlan) throws(SpawnFailure) -> any Workload {
     var plan = plan
     plan.mark = plan.isBeside ? mark?.beside : mark?.measured
     return try GatedChild(plan, through: starter)
   }
 
-  /// That workloads are forked.
-  package var remark: String? {
+  /// A warning where workloads are forked.
+  package var notice: String? {
     guard let reason = refusal ?? starter?.failure else { return nil }
-    return "workloads were forked by lbsample itself, since the process that starts them cannot be "
-      + "had: \(reason); the time of a short one is longer by what its exec has to tear down"
+    return "workloads were forked by lbsample itself, since the process that starts them could not "
+      + "be started: \(reason); the time of a short workload includes the release of lbsample's "
+      + "memory at exec"
   }
 
-  /// By /proc/self/task/TID/children.
-  package func remaining(except known: Set<Int32>, sparingBeside: Bool) -> Int {
+  /// Counts by /proc/self/task/TID/children.
+  package func remaining(except known: Set<Int32>, sparingBackground: Bool) -> Int {
     Descendants.remaining(
-      except: known.union(own), sparing: sparingBeside ? mark?.beside : nil)
+      except: known.union(own), sparing: sparingBackground ? mark?.beside : nil)
   }
 
-  /// As the protocol says.
+  /// Finds them by /proc/self/task/TID/children.
   package func killRemaining(
-    except known: Set<Int32>, sparingBeside: Bool, until limit: UInt64
+    except known: Set<Int32>, sparingBackground: Bool, until limit: UInt64
   ) -> Int {
     Descendants.killRemaining(
-      except: known.union(own), sparing: sparingBeside ? mark?.beside : nil, until: limit)
+      except: known.union(own), sparing: sparingBackground ? mark?.beside : nil, until: limit)
   }
 
-  /// By /proc/self/task/TID/children, and the mark that they carry.
-  package func strays(except known: Set<Int32>, sparingBeside: Bool) -> Set<Int32> {
-    Descendants.strays(except: known.union(own), sparing: sparingBeside ? mark?.beside : nil)
+  /// Finds them by /proc/self/task/TID/children, and those of background processes by their mark.
+  package func strays(except known: Set<Int32>, sparingBackground: Bool) -> Set<Int32> {
+    Descendants.strays(except: known.union(own), sparing: sparingBackground ? mark?.beside : nil)
   }
 
-  /// By /proc/self/task/TID/children.
+  /// Reads /proc/self/task/TID/children.
   package func children() -> Set<Int32> { Descendants.children().subtracting(own) }
 
   private var own: Set<Int32> { starter.map { [$0.pid] } ?? [] }

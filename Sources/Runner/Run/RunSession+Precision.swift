@@ -1,10 +1,10 @@
 import RunAnalysis
 import SampleModel
 
-/// Metrics that are to become precise, though no repetition has them.
+/// Metrics of `--until` that no repetition has.
 extension RunSession {
-  /// The phase without the precision that was asked for of a metric that its repetitions have not:
-  /// no number of them would do.
+  /// The phase without its `until`, if its repetitions do not have the metric: more repetitions
+  /// would not help.
   func withoutUnknownMetric(_ phase: MeasuredPhase) -> MeasuredPhase {
     guard let until = phase.specification.until else { return phase }
     let known = RunSummary.names(in: result.phases[phase.index])
@@ -15,9 +15,9 @@ extension RunSession {
     return phase
   }
 
-  /// Says which metrics were to become precise that no repetition has: of the whole run an error,
-  /// of some of its phases a warning, since one setting holds for all of them.
-  func notePrecision() {
+  /// Reports metrics of `until` that repetitions do not have: an error where no phase has them, a
+  /// warning where some phases have them, since one setting may be for all phases.
+  func reportMissingPrecision() {
     let known = Set(result.phases.flatMap(RunSummary.names))
     for (metric, phases) in missingPrecision.sorted(by: { $0.key < $1.key }) {
       let names = phases.joined(separator: ", ")
@@ -27,7 +27,7 @@ extension RunSession {
             + "were added")
       } else {
         let hint = Nearest.hint(Nearest.word(to: metric, in: known.sorted()))
-        note(
+        record(
           LBError(
             .configuration,
             "--until ci(\(metric)): no repetition has the metric \(metric); the run ended without "

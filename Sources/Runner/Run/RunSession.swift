@@ -2,69 +2,68 @@ package import LinuxSystem
 package import RunStore
 package import SampleModel
 
-/// All mutable state of one run: made fresh for it, gone with it.
+/// The mutable state of one session of a run.
 package final class RunSession {
   package var result: RunResult
   private let store: RunWriter?
   private let clock: TimeSource
-  /// Who ends what the run has open.
+  /// Ends the processes that the run has started.
   package let stopping: StopCoordinator
-  /// What an earlier session left of the run.
-  private let earlier: Resumption
-  /// Whether repetitions that are over are in the file alone: as many may come as a program wants,
-  /// and it may stay for days.
+  /// The rows and numbers of the run's file at the beginning of this session.
+  private let resumePoint: ResumePoint
+  /// Whether repetitions that have ended are kept in the file only: a program may make any number
+  /// of brackets over many days.
   private let forgets: Bool
-  /// As what those ended, by their phase.
+  /// The statuses of forgotten repetitions, by phase.
   private var forgotten: [Int: Set<RunStatus>] = [:]
-  /// Errors of such repetitions that are kept; each stands with its attempt in the file.
+  /// Most errors of forgotten repetitions in the result; the file has them all, with the attempts.
   private static let errorsOfForgotten = 100
   private var phaseRows: [Int64]
   private var repetitionRow: Int64 = 0
-  /// The current repetition's place in its phase.
+  /// The index of the current repetition in its phase.
   private var repetition = 0
-  /// Where each repetition stands in its phase, and its row in the file.
-  private var known: [Place: (index: Int, row: Int64)] = [:]
+  /// The index of each repetition in its phase, and its row in the file.
+  private var known: [RepetitionID: (index: Int, row: Int64)] = [:]
 
-  private struct Place: Hashable {
+  private struct RepetitionID: Hashable {
     let phase: Int
     let repetition: Int
     let isWarmUp: Bool
   }
   private var attemptRow: Int64 = 0
   private var bracket: UInt32?
-  /// The phase under way: errors that do not say theirs are of it.
+  /// The phase that is being executed: errors without a phase get it.
   var phase: String?
   /// Whether this session has begun any repetition.
   private var hasMeasured = false
-  /// What `until` names though a phase's repetitions have it not, by metric.
+  /// Phases whose repetitions do not have the metric of their `until`, by that metric.
   var missingPrecision: [String: [String]] = [:]
-  /// What the run has used of what it may.
+  /// The limits of the run's resources, and their use.
   var quota = Quota(QuotaLimits())
-  /// What follows failures, and what has failed so far.
-  var diagnosis = Diagnosis()
-  var remedies = SamplingRemedies()
+  var failurePolicy = FailurePolicy()
+  var samplingRecovery = SamplingRecovery()
   /// CLOCK_MONOTONIC when this session began.
   let began: UInt64
   /// The wall clock at that moment.
   private let startedAt: UInt64
   /// CLOCK_MONOTONIC of the last checkpoint.
   private lazy var checkpointed = began
-  /// Nanoseconds between checkpoints at the least: each flushes to the disk twice, and the first
-  /// write behind it once more, all of which the next repetition or a stop has to wait for.
+  /// Least nanoseconds between checkpoints: each costs up to three flushes to the disk, for which
+  /// the next repetition or a stop waits.
   private static let checkpointPeriod: UInt64 = 10_000_000_000
   /// The changes that it has made to the host.
   var host: HostChanges?
-  /// What is to be said of the run at its start: a kind of event, and in words.
-  package var remarks: [(kind: String, message: String)] = []
-  /// What the sessions before this one decided.
-  package var decided = EarlierDecisions()
-  /// The host as it was at the last look.
+  /// Events to record at the start of the run.
+  package var startNotices: [(kind: String, message: String)] = []
+  /// The decisions of earlier sessions of the run.
+  package var decisions = ResumeDecisions()
+  /// The state of the host before the last repetition.
   var hostState = HostState()
 
-  /// The state of a run that has not begun. One that `forgets` keeps no repetition that is over:
-  /// each is in `store`.
+  /// The state of a session that has not begun. One that `forgets` keeps repetitions that have
+  /// ended in `store` only.
   package init(
-    result: RunResult, store: RunWriter?, behind earlier: Resumption = Resumption(),
+    result: RunResult, store: RunWriter?, resuming resumePoint: ResumePoint = ResumePoint(),
     clock: TimeSource, forgets: Bool = false
   ) {
     self.forgets = forgets && store != nil
@@ -74,60 +73,59 @@ package final class RunSession {
     stopping = StopCoordinator(clock: clock)
     began = clock.monotonic()
     startedAt = clock.realtime()
-    self.earlier = earlier
-    phaseRows = earlier.phases
+    self.resumePoint = resumePoint
+    phaseRows = resumePoint.phases
     for (phase, one) in result.phases.enumerated() {
       for (index, repetition) in one.repetitions.enumerated() {
-        let place = Place(
+        let id = RepetitionID(
           phase: phase, repetition: repetition.repetition, isWarmUp: repetition.warmUp)
-        let rows = phase < earlier.repetitions.count ? earlier.repetitions[phase] : []
-        known[place] = (index, index < rows.count ? rows[index] : 0)
+        let rows = phase < resumePoint.repetitions.count ? resumePoint.repetitions[phase] : []
+        known[id] = (index, index < rows.count ? rows[index] : 0)
       }
     }
   }
 
-  /// Says at the start what is wrong with phases that are skipped.
-  package func remark(mistakes: [String]) {
+  /// Records the mistakes of phases that are skipped, as warnings and as events at the start.
+  package func addPlanMistakes(_ mistakes: [String]) {
     for mistake in mistakes {
       result.warnings.append(mistake)
-      remarks.append(("plan.mistake", mistake))
+      startNotices.append(("plan.mistake", mistake))
     }
   }
 
   /// Whether an earlier session has begun a phase of the run.
-  var isResumed: Bool { !earlier.phases.isEmpty }
+  var isResumed: Bool { !resumePoint.phases.isEmpty }
 
-  /// Notes an error; the first one decides the exit code.
-  package func note(_ error: LBError) {
+  /// Adds an error to the result; the first one decides the exit code.
+  package func record(_ error: LBError) {
     result.errors.append(error.located(phase: phase))
   }
 
-  /// Whether an error has been noted.
-  func hasNoted(_ error: LBError) -> Bool {
-    result.errors.contains(error.located(phase: phase))
+  /// Adds an error to the result unless it is there.
+  func recordOnce(_ error: LBError) {
+    if !result.errors.contains(error.located(phase: phase)) { record(error) }
   }
 
-  /// What ends the run whatever could take a phase's place.
-  static let ending: Set<ErrorCategory> = [
+  /// Categories of errors that end the run even if the phase has a fallback.
+  static let endingCategories: Set<ErrorCategory> = [
     .resultPersistence, .stopRequested, .internal, .quota, .gate,
   ]
 
-  /// The errors of the phases of these names that another phase can make good, of earlier sessions
-  /// too.
+  /// The errors of these phases that a fallback can replace, those of earlier sessions included.
   func errors(of phases: Set<String>) -> [LBError] {
     result.errors.filter { Self.isOf(phases, $0) }
   }
 
-  /// Takes them back: another phase took the place of these.
-  func withdrawErrors(of phases: Set<String>) {
+  /// Removes those errors, after a fallback of the phases has succeeded.
+  func removeErrors(of phases: Set<String>) {
     result.errors.removeAll { Self.isOf(phases, $0) }
   }
 
   private static func isOf(_ phases: Set<String>, _ error: LBError) -> Bool {
-    error.context.phase.map(phases.contains) == true && !ending.contains(error.category)
+    error.context.phase.map(phases.contains) == true && !endingCategories.contains(error.category)
   }
 
-  /// Whether everything that is measured in `node` was, or need not be.
+  /// Whether all measured phases in `node` are completed, skipped or replaced by a fallback.
   func isComplete(_ node: PhaseNode) -> Bool {
     let skipped = Set(result.phases.filter { $0.status == .skipped }.map(\.name))
     let done = Set(
@@ -135,15 +133,15 @@ package final class RunSession {
     return node.measured(without: skipped).allSatisfy { done.contains($0.name) }
   }
 
-  /// Moves a status on, refusing what the table of transitions does not have.
+  /// Changes a status, if the table of transitions allows it.
   private func advance(_ status: inout RunStatus, to next: RunStatus) {
     guard status != next else { return }
     assert(status.mayBecome(next), "illegal transition from \(status) to \(next)")
     if status.mayBecome(next) { status = next }
   }
 
-  /// The run waits for something outside of it, or goes on.
-  func wait(_ isWaiting: Bool) throws(LBError) {
+  /// Sets the run's status to waiting or running.
+  func setWaiting(_ isWaiting: Bool) throws(LBError) {
     let next: RunStatus = isWaiting ? .waiting : .running
     if ![.running, .waiting].contains(result.status) { advance(&result.status, to: .running) }
     guard result.status != next else { return }
@@ -151,13 +149,13 @@ package final class RunSession {
     try store?.setRunStatus(next)
   }
 
-  /// Persists what its end says of the whole run as a label.
+  /// Writes the labels that are known at the end of the run.
   package func keepLabels() throws(LBError) {
     guard let changes = result.labels[RunResult.columnsLabel] else { return }
     try store?.setLabels([RunResult.columnsLabel: changes])
   }
 
-  /// Begins the run, if this is its first phase, and the phase; gives its place among them.
+  /// Begins a phase, and the run if it is the first one. Returns the phase's index in the result.
   @discardableResult
   package func begin(_ phase: PhaseResult) throws(LBError) -> Int {
     advance(&result.status, to: .running)
@@ -175,18 +173,18 @@ package final class RunSession {
     return index
   }
 
-  /// The place of a phase that an earlier session had begun.
+  /// The index of a phase that an earlier session had begun.
   private func earlierPhase(_ name: String) -> Int? {
-    result.phases.indices.prefix(earlier.phases.count).first { result.phases[$0].name == name }
+    result.phases.indices.prefix(resumePoint.phases.count).first { result.phases[$0].name == name }
   }
 
-  /// Whether what a run ended with lets it be gone on with: a quota that let one repetition begin,
-  /// in this session or in an earlier one, can let another one, since each session has it anew.
-  func isResumable(after fatal: LBError?) -> Bool {
-    fatal?.category == .quota && (hasMeasured || isResumed)
+  /// Whether a run that ended with this error can be resumed: each session has the whole quota, so
+  /// that one which let a repetition begin, in this session or in an earlier one, will let another.
+  func isResumable(after error: LBError?) -> Bool {
+    error?.category == .quota && (hasMeasured || isResumed)
   }
 
-  /// A phase that is not executed, and why.
+  /// Adds a phase that is not executed, with the reason.
   func skip(_ phase: PhaseResult, because reason: String) throws(LBError) {
     if earlierPhase(phase.name) != nil { return }
     var phase = phase
@@ -198,14 +196,14 @@ package final class RunSession {
     try store?.updatePhase(row, phase)
   }
 
-  /// A phase that could not be set up, and why.
+  /// Adds a phase that could not be set up, with the reason.
   func fail(_ phase: PhaseResult, because reason: String) throws(LBError) {
     let index = try begin(phase)
     result.phases[index].note = reason
     try endPhase(index, .failed)
   }
 
-  /// Adds the phases that a run did not come to before it ended.
+  /// Adds the phases that the run had not reached when it ended.
   func addUnreached(_ plan: PhaseNode) throws(LBError) {
     let skipped = Set(result.phases.filter { $0.status == .skipped }.map(\.name))
     let known = Set(result.phases.map(\.name))
@@ -223,9 +221,9 @@ package final class RunSession {
   package func begin(_ repetition: RepetitionResult, phase: Int? = nil) throws(LBError) {
     hasMeasured = true
     let phase = phase ?? result.phases.count - 1
-    let place = Place(
+    let id = RepetitionID(
       phase: phase, repetition: repetition.repetition, isWarmUp: repetition.warmUp)
-    if let known = known[place] {
+    if let known = known[id] {
       self.repetition = known.index
       advance(&result.phases[phase].repetitions[known.index].status, to: .running)
       repetitionRow = known.row
@@ -236,21 +234,21 @@ package final class RunSession {
     advance(&repetition.status, to: .running)
     repetitionRow = try store?.addRepetition(repetition, phase: phaseRows[phase]) ?? 0
     self.repetition = result.phases[phase].repetitions.count
-    if !forgets { known[place] = (self.repetition, repetitionRow) }
+    if !forgets { known[id] = (self.repetition, repetitionRow) }
     result.phases[phase].repetitions.append(repetition)
   }
 
-  /// Begins an attempt in a bracket.
+  /// Begins an attempt whose bracket has this number within the session.
   package func beginAttempt(number: Int, bracket: UInt32) throws(LBError) {
-    self.bracket = bracket &+ earlier.brackets
+    self.bracket = bracket &+ resumePoint.brackets
     attemptRow =
       try store?.addAttempt(
-        number: number, bracket: bracket &+ earlier.brackets, repetition: repetitionRow) ?? 0
+        number: number, bracket: bracket &+ resumePoint.brackets, repetition: repetitionRow) ?? 0
   }
 
-  /// Ends an attempt at the current repetition of a phase, by default the last one; unless there is
-  /// `another` one to come, the repetition too, as what an earlier attempt is `standing` as, or as
-  /// this one.
+  /// Ends an attempt at the current repetition of a phase, by default the last phase. Unless
+  /// `another` attempt follows, ends the repetition too, with the attempt's status or, where an
+  /// earlier attempt is its result, with the status `standing`.
   package func end(
     _ outcome: AttemptOutcome, phase: Int? = nil, another: Bool = false,
     standing: RunStatus? = nil
@@ -270,10 +268,10 @@ package final class RunSession {
     if !another {
       advance(&result.phases[phase].repetitions[repetition].status, to: status)
       let isKept = !forgets || result.errors.count < Self.errorsOfForgotten
-      if standing == nil, let error = outcome.result.error, isKept { note(error) }
+      if standing == nil, let error = outcome.result.error, isKept { record(error) }
     }
     if attemptRow == 0, repetitionRow != 0 {
-      // It failed before its bracket was opened.
+      // The attempt failed before its bracket was recorded.
       attemptRow =
         try store?.addAttempt(
           number: outcome.result.attempt, bracket: nil, repetition: repetitionRow) ?? 0
@@ -292,7 +290,7 @@ package final class RunSession {
     }
   }
 
-  /// Lets go of what is in the file.
+  /// Removes the ended repetitions of a phase, which are in the file, from memory.
   private func forget(_ phase: Int) {
     let over = result.phases[phase].repetitions.filter { !$0.warmUp }
     forgotten[phase, default: []].formUnion(over.map(\.status))
@@ -300,26 +298,26 @@ package final class RunSession {
     repetition = 0
   }
 
-  /// What the completed attempts of a phase gave, from the file.
+  /// The metrics of the completed attempts of a phase, from the file.
   package func metrics(ofPhase index: Int) throws(LBError) -> MetricColumns {
     try store?.metrics(ofPhase: phaseRows[index]) ?? MetricColumns()
   }
 
-  /// Ends the current repetition after attempts of which there will be no other.
+  /// Ends the current repetition after its last attempt.
   func closeRepetition(
     _ status: RunStatus, phase: Int, isStopped: Bool
   ) throws(LBError) {
     let attempts = result.phases[phase].repetitions[repetition].attempts
     advance(&result.phases[phase].repetitions[repetition].status, to: status)
-    // A stop is what ends it then; what the attempt says stands with the attempt.
-    if !isStopped, status != .completed, let error = attempts.last?.error { note(error) }
+    // After a stop the stop is the run's error; the attempt keeps its own.
+    if !isStopped, status != .completed, let error = attempts.last?.error { record(error) }
     if repetitionRow != 0 { try store?.setRepetitionStatus(repetitionRow, status) }
   }
 
-  /// Whether a repetition has come to its end in an earlier session.
+  /// Whether an earlier session has ended a repetition.
   func isDone(_ repetition: Int, warmUp: Bool, phase: Int) -> Bool {
-    guard phase < earlier.phases.count,
-      let index = known[Place(phase: phase, repetition: repetition, isWarmUp: warmUp)]?.index
+    guard phase < resumePoint.phases.count,
+      let index = known[RepetitionID(phase: phase, repetition: repetition, isWarmUp: warmUp)]?.index
     else { return false }
     return Self.isOver(result.phases[phase].repetitions[index].status)
   }
@@ -333,10 +331,11 @@ package final class RunSession {
     [.completed, .failed, .timeout, .skipped].contains(status)
   }
 
-  /// Attempts that have ended at a repetition, in earlier sessions too.
-  func history(at place: AttemptPlace, phase: Int) -> [AttemptResult] {
-    let place = Place(phase: phase, repetition: place.repetition, isWarmUp: place.warmUp)
-    return known[place].map { result.phases[phase].repetitions[$0.index].attempts } ?? []
+  /// The ended attempts at the repetition of an attempt, those of earlier sessions included.
+  func history(of attempt: AttemptID, phase: Int) -> [AttemptResult] {
+    let id = RepetitionID(
+      phase: phase, repetition: attempt.repetition, isWarmUp: attempt.warmUp)
+    return known[id].map { result.phases[phase].repetitions[$0.index].attempts } ?? []
   }
 
   /// Ends a phase with the worst status of its counted repetitions, or with `status`.
@@ -353,7 +352,7 @@ package final class RunSession {
     }
   }
 
-  /// Says which phase took the place of one that failed.
+  /// Records which phase took the place of one that failed.
   func replace(_ index: Int, by name: String) throws(LBError) {
     result.phases[index].replacedBy = name
     if phaseRows[index] != 0 {
@@ -361,7 +360,7 @@ package final class RunSession {
     }
   }
 
-  /// Ends the run with the worst status of what counts in it.
+  /// Ends the run with the worst status of its phases, without those that a fallback replaced.
   package func end(stopped: Bool, fatal: Bool, at time: UInt64) throws(LBError) {
     var status = RunStatus.worst(
       of: result.phases.filter { $0.replacedBy == nil }.map(\.status))
@@ -372,22 +371,25 @@ package final class RunSession {
       try endPhase(index, stopped ? .interrupted : status)
     }
     if result.status == .interrupted, fatal {
-      // It was gone on with, and came to nothing: that can be done again.
+      // A resumed session failed before its first phase: the run can be resumed again.
       status = .interrupted
     } else if [.pending, .interrupted].contains(result.status) {
       advance(&result.status, to: .running)
     }
     advance(&result.status, to: status)
-    // Whatever became of its errors: the exit code of a run that failed is not 0.
+    // A failed run without an error in its result would have exit code 0.
     if [.failed, .timeout].contains(status), result.errors.isEmpty {
       result.addErrorsOfRepetitions()
       if result.errors.isEmpty {
-        note(LBError(.internal, "the run is \(status.rawValue), and no error says why"))
+        record(
+          LBError(
+            .internal,
+            "the run is \(status.rawValue), but has no error: a bug of lbsample, please report it"))
       }
     }
     result.promoteOnlySummary()
     result.endUnixNanoseconds = time
-    // By a clock that nobody sets, as far as one session has seen it.
+    // By the monotonic clock, as far as this session has measured it.
     let before = startedAt.growth(since: result.startUnixNanoseconds)
     result.durationNanoseconds = before + clock.monotonic().growth(since: began)
   }

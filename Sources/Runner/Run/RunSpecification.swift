@@ -1,7 +1,7 @@
 package import LinuxSystem
 package import SampleModel
 
-/// What a run is asked to do: values only, fixed before it starts.
+/// The settings of a run, or of a command of it; fixed before the run starts.
 package struct RunSpecification: Sendable {
   package var name: String
   package var command: [String]
@@ -9,14 +9,15 @@ package struct RunSpecification: Sendable {
   package var warmUps = 0
   /// Nanoseconds between two repetitions.
   package var cooldown: UInt64 = 0
-  /// Nanoseconds that one attempt may take, nil for no limit.
+  /// Nanoseconds after which an attempt is ended; nil: no limit.
   package var timeout: UInt64?
-  /// Nanoseconds without output and without CPU time after which it is ended, nil for no limit.
+  /// Nanoseconds without output and without CPU time after which an attempt is ended; nil: no
+  /// limit.
   package var idleTimeout: UInt64?
-  /// Nanoseconds between what prepares an attempt and its bracket.
+  /// Nanoseconds between the preparation of an attempt and its bracket.
   package var settle: UInt64 = 0
-  /// Nanoseconds that are waited, before each repetition, until at most `quietShare` of the CPUs'
-  /// time is busy; 0 to go on at once.
+  /// Most nanoseconds to wait before each repetition until at most `quietShare` of the CPUs' time
+  /// is busy; 0: no wait.
   package var quietLimit: UInt64 = 0
   package var quietShare = 0.05
   /// Nanoseconds between SIGTERM and SIGKILL.
@@ -26,47 +27,48 @@ package struct RunSpecification: Sendable {
   package var environment: [String] = []
   package var directory: String?
   package var input = WorkloadInput.null
-  /// Where its standard output goes; its standard error is always kept.
+  /// The destination of its standard output; its standard error is always kept.
   package var output = WorkloadOutput.keep
   package var user: UserIdentity?
   package var ignoredFailures = IgnoredFailures.none
   package var labels: [String: String] = [:]
-  /// Bytes of the workload's output that are kept of each attempt.
+  /// Most bytes of the output of each attempt that are kept.
   package var outputLimit = 1 << 20
   package var showOutput = false
-  /// Commands around the repetitions.
+  /// Commands before and after the repetitions.
   package var hooks: [Hook: String] = [:]
-  /// Numbers that are read from the output of each attempt.
+  /// Metrics that are read from the output of each attempt.
   package var metrics: [WorkloadMetric] = []
   /// Whether an output without one of them fails the repetition.
   package var requiresMetrics = true
-  /// What of it is tried again.
+  /// When a repetition gets another attempt.
   package var attempts = AttemptPolicy()
-  /// What is looked at of the host before anything is begun.
+  /// The limits of the host before the run.
   package var host = HostLimits()
-  /// What a repetition has to keep to.
+  /// The limits of the gates of each attempt.
   package var gates = GateLimits()
-  /// Gates and a policy of the program's own.
-  package var ownGates: [any RepetitionGate] = []
+  /// Gates and a retry policy of the calling program.
+  package var customGates: [any RepetitionGate] = []
   package var retryPolicy: (any RetryPolicy)?
-  /// Repetitions are added until this is reached, up to `maximumRepetitions`.
+  /// Repetitions are added until this precision is reached, up to `maximumRepetitions`.
   package var until: Precision?
   package var maximumRepetitions = 100
-  /// Nanoseconds that a person has to say whether the run goes on behind a phase that failed and
-  /// that others may lean on; nil to end it unasked.
+  /// Nanoseconds to wait for a person's approval to continue after a phase failed that later phases
+  /// may need; nil: the run ends without asking.
   package var askLimit: UInt64?
-  /// A directory of its own for each attempt, nil to use `directory`.
+  /// A working directory that is made for each attempt; nil: all use `directory`.
   package var workspace: WorkspacePlan?
-  /// Which of these are kept.
+  /// Which workspaces are kept.
   package var keep = WorkspacePlan.Keep.failure
-  /// Bytes of one above which it is not kept, said.
+  /// Most bytes of a workspace or a checkpoint that is kept; a larger workspace is removed with a
+  /// warning.
   package var keepLimit: UInt64 = 1 << 30
-  /// What the whole run may use.
+  /// The limits of the whole run.
   package var quota = QuotaLimits()
   /// Settings of the host that are changed for the run.
   package var hostChanges: [HostChange] = []
-  /// Whether descendants that outlive the process group are adopted, killed and reaped. For a
-  /// process of our own only: it would take another program's children for the workload's.
+  /// Whether descendants that outlive the process group are adopted, killed and reaped. Only in a
+  /// process that has no other children: it would take those for the workload's.
   package var adoptsOrphans = true
   package var configuration: [ConfigurationEntry] = []
 
@@ -89,20 +91,20 @@ package struct RunSpecification: Sendable {
   }
 }
 
-/// What the workload reads.
+/// The standard input of the workload.
 package enum WorkloadInput: Sendable, Hashable {
   case null
   case inherit
   case file(String)
 }
 
-/// Where the workload's standard output goes.
+/// The destination of the workload's standard output.
 package enum WorkloadOutput: Sendable, Hashable {
-  /// Into the result, up to a limit.
+  /// The result, up to a limit.
   case keep
-  /// Nowhere: the workload writes to /dev/null.
+  /// /dev/null.
   case null
-  /// To the end of this file, which the run empties when it begins.
+  /// The end of this file, which the run truncates when it begins.
   case file(String)
 
   /// Reads `keep`, `null` or a path; nil for an empty one.
@@ -122,7 +124,7 @@ package enum IgnoredFailures: Sendable, Hashable {
   case all
   case codes(Set<Int32>)
 
-  /// Reads `all`, or exit codes such as `1,2`; 128 and its number for a signal, as a shell has it.
+  /// Reads `all`, or exit codes such as `1,2`; 128 + n stands for signal n, as in a shell.
   package init?(_ text: String) {
     if text == "all" {
       self = .all
@@ -134,7 +136,7 @@ package enum IgnoredFailures: Sendable, Hashable {
     self = .codes(Set(codes))
   }
 
-  /// Whether an end by this status is a success.
+  /// Whether this exit status is a success.
   package func accepts(_ status: ExitStatus) -> Bool {
     if status.code == 0 { return true }
     switch self {

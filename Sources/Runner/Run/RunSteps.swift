@@ -4,30 +4,30 @@ import Logging
 import RunStore
 import SampleModel
 
-/// A part of what a run does before its phases, and undoes behind them.
+/// A step of a run before its phases, with its counterpart after them.
 protocol RunStep {
-  /// Does it. What it throws ends the run before its phases.
+  /// Performs the step. An error that it throws ends the run before its phases.
   func begin(_ session: RunSession) throws(LBError)
-  /// Undoes it, whatever happened since, its own failure included; gives what went wrong with that.
+  /// Undoes the step, also after a failure of `begin`. Returns what went wrong with that.
   func end(_ session: RunSession) -> [LBError]
 }
 
 extension RunStep {
-  /// Nothing is left to undo.
+  /// Nothing to undo.
   func end(_ session: RunSession) -> [LBError] { [] }
 }
 
 /// The steps of each run.
 enum RunSteps {
-  /// In order of their beginning: what only looks goes before what changes something.
+  /// In order of their beginning: checks come before steps that change something.
   static func standard(
     _ context: RunContext, _ plan: PhaseNode, _ collectors: any CollectorLifecycle
   ) -> [any RunStep] {
     [
-      Remainders(context),
+      OrphanCleanup(context),
       HostInspection(context: context, plan: plan),
       QuotaStep(limits: context.specification.quota, collectors: collectors),
-      EarlierRemedies(context: context, collectors: collectors),
+      RecoveryReplay(context: context, collectors: collectors),
       OutputFiles(plan: plan),
       HostSettings(context: context),
       EmptiedOutputs(plan: plan),
@@ -36,37 +36,38 @@ enum RunSteps {
   }
 }
 
-/// Ends what hooks and phases left running. A server that a hook began may live as long as what it
-/// is for, which is over when all other steps have ended.
-private final class Remainders: RunStep {
+/// Ends processes that hooks and phases left running. A hook may have started a server, which must
+/// live until all other steps have ended.
+private final class OrphanCleanup: RunStep {
   private let context: RunContext
-  /// Children that this process had before.
-  private var strangers: Set<Int32> = []
+  /// Children that this process had before the run.
+  private var earlierChildren: Set<Int32> = []
 
   init(_ context: RunContext) { self.context = context }
 
   func begin(_ session: RunSession) {
-    if context.specification.adoptsOrphans { strangers = context.services.spawner.children() }
+    if context.specification.adoptsOrphans { earlierChildren = context.services.spawner.children() }
   }
 
   func end(_ session: RunSession) -> [LBError] {
-    defer { context.services.leftOutputs.close() }
+    defer { context.services.orphanedOutputs.close() }
     let spawner = context.services.spawner
-    guard context.specification.adoptsOrphans, !spawner.children().isSubset(of: strangers) else {
+    guard context.specification.adoptsOrphans, !spawner.children().isSubset(of: earlierChildren)
+    else {
       return []
     }
     var count = 0
     if context.stopping.isUnanswered {
-      // What cannot be ended has its name among the warnings, and was waited for.
-      count = spawner.killRemaining(except: strangers, sparingBeside: false, until: 0)
+      // A process that cannot be ended has been waited for, and is named in a warning.
+      count = spawner.killRemaining(except: earlierChildren, sparingBackground: false, until: 0)
     } else {
       _ = context.stopping.close("what the run left running") { deadline in
         count = spawner.killRemaining(
-          except: strangers, sparingBeside: false, until: deadline)
-        return spawner.children().isSubset(of: strangers) ? true : nil
+          except: earlierChildren, sparingBackground: false, until: deadline)
+        return spawner.children().isSubset(of: earlierChildren) ? true : nil
       }
     }
-    // What had ended by itself only had to be reaped.
+    // Processes that had ended by themselves were only reaped.
     guard count > 0 else { return [] }
     let warning =
       "\(count) \(count == 1 ? "process" : "processes") of hooks, ready_command or phases outlived "
@@ -81,14 +82,14 @@ private final class Remainders: RunStep {
   }
 }
 
-/// Says what is wrong with the host, which ends the run where that was asked for.
+/// Checks the host. Findings are warnings, or end the run if `gates.host` is `block`.
 private struct HostInspection: RunStep {
   let context: RunContext
   let plan: PhaseNode
 
   func begin(_ session: RunSession) throws(LBError) {
     var limits = context.specification.host
-    limits.isWaitedFor = plan.specifications.contains { $0.quietLimit > 0 }
+    limits.waitsUntilQuiet = plan.specifications.contains { $0.quietLimit > 0 }
     guard limits.severity != nil else { return }
     let state = HostState.watch(context.services, for: limits.window)
     let findings = HostGates.findings(state, limits)
@@ -104,7 +105,7 @@ private struct HostInspection: RunStep {
   }
 }
 
-/// Bounds what the run may use, and refuses rings that are larger already.
+/// Sets the run's quota, and ends the run if its rings are larger than their limit.
 private struct QuotaStep: RunStep {
   let limits: QuotaLimits
   let collectors: any CollectorLifecycle
@@ -121,19 +122,19 @@ private struct QuotaStep: RunStep {
   }
 }
 
-/// Does what earlier sessions of the run had to do about its sampling.
-private struct EarlierRemedies: RunStep {
+/// Applies the decisions of earlier sessions about sampling again.
+private struct RecoveryReplay: RunStep {
   let context: RunContext
   let collectors: any CollectorLifecycle
 
   func begin(_ session: RunSession) throws(LBError) {
     let limit = context.specification.quota.ringBytes.map { Int(clamping: $0) } ?? .max
-    try session.decided.apply(to: collectors, ringLimit: limit)
+    try session.decisions.apply(to: collectors, ringLimit: limit)
   }
 }
 
-/// Makes sure that the files that outputs go to can be written. They keep what they have: the run
-/// may still be refused.
+/// Checks that the files of --workload-output can be written. They keep their content, since the
+/// run may still be refused.
 private struct OutputFiles: RunStep {
   let plan: PhaseNode
 
@@ -158,8 +159,8 @@ private struct OutputFiles: RunStep {
   }
 }
 
-/// Empties the files that outputs go to, before anything is appended to them and once nothing can
-/// refuse the run any more; those of a resumed run keep what they have.
+/// Truncates the files of --workload-output, to which attempts append, once nothing can refuse the
+/// run any more. A resumed run keeps their content.
 private struct EmptiedOutputs: RunStep {
   let plan: PhaseNode
 
@@ -169,7 +170,7 @@ private struct EmptiedOutputs: RunStep {
   }
 }
 
-/// Changes what the run is to change of the host, and puts it back.
+/// Changes the host's settings for the run, and restores them.
 private struct HostSettings: RunStep {
   let context: RunContext
 
@@ -177,7 +178,10 @@ private struct HostSettings: RunStep {
     let changes = context.specification.hostChanges
     guard !changes.isEmpty else { return }
     guard let file = context.store?.path else {
-      throw LBError(.gate, "without a result file the host's settings could not be put back")
+      throw LBError(
+        .gate,
+        "the host's settings cannot be changed in a run without a result file: lbsample could not "
+          + "restore them after a kill")
     }
     let host = HostChanges(changes, context.services.roots, run: file, context.journal)
     session.host = host
@@ -189,7 +193,7 @@ private struct HostSettings: RunStep {
   }
 }
 
-/// The commands of `setup` and `cleanup`.
+/// Runs the hooks `setup` and `cleanup`.
 private struct RunHooks: RunStep {
   let hooks: HookRunner
 

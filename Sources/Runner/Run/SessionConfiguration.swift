@@ -2,22 +2,22 @@ import LinuxSystem
 package import SampleModel
 package import Sampler
 
-/// What a session is asked to do: the defaults, what was given over them and what the plan says,
-/// merged in this one place. What was given goes before the plan, the plan before a default.
+/// The configuration of a session: given settings, the plan's and defaults, merged. Given settings
+/// take precedence over the plan, the plan over defaults.
 package struct SessionConfiguration: Sendable {
   /// The run's own settings.
   package private(set) var specification: RunSpecification
-  /// The phases, each with its own.
+  /// The phases, each with its settings.
   package private(set) var plan: PhaseNode
-  /// What is to be said of phases that are skipped, as mistakes of a soft plan.
-  package private(set) var notes: [String]
+  /// The mistakes of phases of a soft plan, which are skipped.
+  package private(set) var planMistakes: [String]
 
-  /// Merges `given`, which was put over the defaults, with what `plan` says of the whole run. Of
-  /// the plan's changes to the host those count that its caller has allowed. Throws `configuration`
-  /// where a command cannot be found that will certainly be executed.
+  /// Merges `given`, which includes the defaults, with the plan's settings of the whole run.
+  /// `hostChanges` are the plan's changes of the host that the caller has allowed. Throws
+  /// `configuration` where the command of a phase without a condition cannot be found.
   package init(
     _ given: RunSpecification, plan: PhaseNode, hostChanges: [HostChange] = [],
-    notes: [String] = []
+    planMistakes: [String] = []
   ) throws(LBError) {
     var merged = given
     let (own, bounds) = (given.quota, plan.bounds)
@@ -36,24 +36,24 @@ package struct SessionConfiguration: Sendable {
     }
     specification = merged
     self.plan = plan
-    self.notes = notes
+    self.planMistakes = planMistakes
     try findCommands()
   }
 
-  /// Adds what is to stand in the result of how it was configured.
+  /// Adds an entry to the configuration in the result.
   package mutating func record(_ entry: ConfigurationEntry) {
     specification.configuration.append(entry)
   }
 
-  /// Gives each process beside the workload something that measures it: `PhaseNode.aimBeside`.
-  package mutating func aimBeside() -> (targets: [WorkloadTarget], unmeasured: String?) {
-    plan.aimBeside()
+  /// Gives each process beside the workload something that measures it: `PhaseNode.assignBackgroundTargets`.
+  package mutating func assignBackgroundTargets() -> (targets: [WorkloadTarget], unmeasured: String?) {
+    plan.assignBackgroundTargets()
   }
 
   /// Looks for the commands before anything is started; not for those that something in the run is
   /// yet to make: in a fresh directory, by a hook, behind a condition.
   private mutating func findCommands() throws(LBError) {
-    let makes = specification.hooks[.setup] != nil || plan.around?.hooks[.setup] != nil
+    let makes = specification.hooks[.setup] != nil || plan.listHooks?.hooks[.setup] != nil
     var missing: [String: String] = [:]
     for node in plan.certain {
       guard let specification = node.specification, specification.workspace == nil else { continue }
@@ -67,7 +67,7 @@ package struct SessionConfiguration: Sendable {
         failure.context.phase = node.name
         guard node.isSoft, plan.measured().count > missing.count + 1 else { throw failure }
         missing[node.name] = error.message
-        notes.append(failure.message)
+        planMistakes.append(failure.message)
       }
     }
     if !missing.isEmpty { plan = plan.skipping(missing) }

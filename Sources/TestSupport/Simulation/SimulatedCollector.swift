@@ -4,10 +4,10 @@ package import Sampler
 import Synchronization
 
 /// A collector of a simulated session: it decides by its plan's seed what each acquisition and each
-/// arming comes to, works in virtual time, and remembers everything that it gave.
+/// arming results in, works in virtual time, and records all acquisitions.
 ///
-/// The values of acquisition number n are `value(n, column)`: whoever receives a frame knows
-/// which acquisition it is of, and what every value must be.
+/// The values of acquisition number n are `value(n, column)`, so that a check can tell from a frame
+/// which acquisition it is, and what every value must be.
 package final class SimulatedCollector: Collector {
   private struct State {
     var random: SeededGenerator
@@ -26,7 +26,7 @@ package final class SimulatedCollector: Collector {
     var hangingArmings = 0
     var hangingPreparations = 0
     var hangs = 0
-    /// Sampling has begun: what was acquired before, for what it costs, is nobody's.
+    /// Sampling has begun: acquisitions before that, made to measure their cost, do not count.
     var isSampled = false
     /// Nothing hangs any more.
     var isCalm = false

@@ -124,7 +124,7 @@ extension SimulationCheck {
       expect(
         !bracket.hasClose || edges.last == .close,
         "\(name): \(stream.collector) has no closing edge")
-      // An opening edge that is taken again may come behind a tick.
+      // An opening edge that is taken again may come after a tick.
       let closing = edges.drop { $0 != .close }
       expect(
         closing.allSatisfy { $0 == .close }, "\(name): \(stream.collector): edges in disorder")

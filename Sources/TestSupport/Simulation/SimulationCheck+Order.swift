@@ -3,8 +3,8 @@ import SampleModel
 /// The order of delivery.
 extension SimulationCheck {
   /// One thread's records come in the order of their acquisitions. Over all threads, nothing comes
-  /// behind a commit that says that it has come; and beyond its watermark a pass delivers only
-  /// what it takes out of a ring that is nearly full.
+  /// after a commit that has confirmed it; and beyond its watermark a pass delivers only what it
+  /// takes out of a ring that is nearly full.
   mutating func checkOrder() {
     var starts: [Int: UInt64] = [:]
     var committed: UInt64 = 0
@@ -44,14 +44,14 @@ extension SimulationCheck {
     count("frames beyond a watermark", early.count)
     count("sessions out of order", isMerged ? 0 : 1)
     checkPressure(early)
-    // With rings that are nearly full, frames come early, and events behind them.
+    // With rings that are nearly full, frames come early, and events after them.
     if early.isEmpty, leftAlone.isEmpty, record.silentAt == nil {
       expect(isMerged, "frames are out of order")
       checkEvents()
     }
   }
 
-  /// The earliest start of what comes behind each call.
+  /// The earliest start of all that comes after each call.
   private func earliestStarts() -> [UInt64] {
     var earliest = UInt64.max
     var all: [UInt64] = []
@@ -99,7 +99,7 @@ extension SimulationCheck {
     }
   }
 
-  /// The rings that frames came out of too early were nearly full: with the words behind each that
+  /// The rings that frames came out of too early were nearly full: with the words after each that
   /// were there at its pass.
   private mutating func checkPressure(_ early: [(header: FrameHeader, now: UInt64)]) {
     guard !early.isEmpty else { return }

@@ -135,8 +135,8 @@ struct SimulationCheck {
     var wasUnpublished = false
     for acquisition in made {
       guard place < mine.count else {
-        // What ends after the drain has gone is nobody's any more, nor is what a thread that was
-        // given up had read but not published: the rest of its tick hung.
+        // Acquisitions that end after the drain has ended are not delivered, nor those that an
+        // abandoned thread had read but not published: the rest of its tick hung.
         let isLate = acquisition.end >= min(record.overAt, record.silentAt ?? .max)
         let isGivenUp = record.silentAt != nil || leftAlone.contains(threads[stream] ?? -1)
         if isLate || isGivenUp && !wasUnpublished {

@@ -6,8 +6,8 @@ import Synchronization
 
 /// Standard output and error, and what the terminal offers.
 enum Console {
-  /// Says something to the user, in one line, on standard error, unless nobody reads there for a
-  /// while: a remark must not keep a run from its end, nor many of them.
+  /// Writes a message to standard error, in one line. It is dropped if standard error has no reader
+  /// for a while: messages must not delay the end of a run.
   static func say(_ text: String, within milliseconds: Int32 = 200) {
     let wipe = hasProgress.withLock { $0 } ? ProgressLine.wipe : ""
     let whole = Array((wipe + text.shownInLine + "\n").utf8)
@@ -32,14 +32,15 @@ enum Console {
       do throws(SystemError) {
         try writeAll(part.span, to: STDERR_FILENO)
       } catch {
-        return true  // Nobody listens: there is nowhere left to say so.
+        // Standard error is closed: nothing can be reported.
+        return true
       }
       rest = rest.dropFirst(part.count)
     }
     return true
   }
 
-  /// Whether a line of progress stands on standard error: a remark takes its place.
+  /// Whether a line of progress stands on standard error: a message replaces it.
   static let hasProgress = Mutex(false)
 
   /// Standard error where it is a terminal.
@@ -231,9 +232,9 @@ final class TextDestination: Sendable {
     return Int(facts.st_size)
   }
 
-  /// Takes back what stands behind the last whole line of the part of `bytes` that was written.
+  /// Removes the incomplete last line from the part of `bytes` that was written.
   private func endLine(_ bytes: [UInt8], from before: Int, to after: Int) {
-    // Where others write to it as well, nobody knows whose the end is.
+    // Only if no other process has written to the file since.
     guard after > before, after - before <= bytes.count else { return }
     let part = bytes[..<(after - before)]
     let end = part.lastIndex(of: UInt8(ascii: "\n")).map { before + $0 + 1 } ?? before

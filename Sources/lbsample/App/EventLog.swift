@@ -8,7 +8,7 @@ import Synchronization
 /// everything in the log file.
 struct EventLog {
   let logger: Logger
-  /// The log file alone, for what the console is told anyway.
+  /// The logger of the file alone, for messages that the console gets anyway.
   private(set) var file: Logger?
 
   init(_ options: LogOptions) throws(LBError) {
@@ -43,7 +43,7 @@ struct EventLog {
   }
 }
 
-/// The file of --log-file, open as long as the process. What it cannot take is said once.
+/// The file of --log-file, open as long as the process. A failure to write is reported once.
 private final class LogFile: Sendable {
   private let path: String
   private let number: Int32

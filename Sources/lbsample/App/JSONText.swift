@@ -36,16 +36,16 @@ enum JSONText {
   private static func written(_ json: [UInt8]) -> [UInt8] {
     var all: [UInt8] = []
     all.reserveCapacity(json.count)
-    var place = 0
-    while place < json.count {
-      let start = place
-      place += 1
+    var index = 0
+    while index < json.count {
+      let start = index
+      index += 1
       if json[start] == UInt8(ascii: "\"") {
-        while place < json.count, json[place] != UInt8(ascii: "\"") {
-          place += json[place] == backslash ? 2 : 1
+        while index < json.count, json[index] != UInt8(ascii: "\"") {
+          index += json[index] == backslash ? 2 : 1
         }
-        place = min(place + 1, json.count)
-        all += literal(Array(json[start..<place]))
+        index = min(index + 1, json.count)
+        all += literal(Array(json[start..<index]))
       } else {
         all.append(json[start])
       }
@@ -58,20 +58,20 @@ enum JSONText {
   private static func literal(_ json: [UInt8]) -> [UInt8] {
     var all: [UInt8] = []
     var isOther = false
-    var place = 0
-    while place < json.count {
-      if let byte = OSText.rawByte(json, place) {
+    var index = 0
+    while index < json.count {
+      if let byte = OSText.rawByte(json, index) {
         all += Array("\\\(OSText.escape(byte))".utf8)
         isOther = true
-        place += 3
-      } else if json[place] == backslash, place + 1 < json.count {
-        let isOwn = json[place + 1] == backslash
-        if isOwn, OSText.spellsByte(json, place + 2) { isOther = true }
-        all += isOwn ? Array(repeating: backslash, count: 4) : [backslash, json[place + 1]]
-        place += 2
+        index += 3
+      } else if json[index] == backslash, index + 1 < json.count {
+        let isOwn = json[index + 1] == backslash
+        if isOwn, OSText.spellsByte(json, index + 2) { isOther = true }
+        all += isOwn ? Array(repeating: backslash, count: 4) : [backslash, json[index + 1]]
+        index += 2
       } else {
-        all.append(json[place])
-        place += 1
+        all.append(json[index])
+        index += 1
       }
     }
     return isOther ? all : json

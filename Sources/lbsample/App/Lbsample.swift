@@ -71,7 +71,7 @@ struct Lbsample: ParsableCommand {
   }
 
   private static func start() -> Never {
-    // A reader that is gone and a file that may not grow are errors of the write, not ends.
+    // A closed reader and a file at its size limit are errors of write(2), not reasons to end.
     signal(SIGPIPE, SIG_IGN)
     signal(SIGXFSZ, SIG_IGN)
     let arguments = rewritten(ProgramArguments.all)
@@ -96,9 +96,9 @@ struct Lbsample: ParsableCommand {
     "i", "c", "o", "p", "r", "w", "e", "C", "G", "L",
   ]
 
-  /// What the parser cannot express: `--ignore-failure` may stand without a value, the value of a
-  /// short option may follow it directly, as in `-r10`, and each collector has an option for its
-  /// interval (`--disk-interval`). Arguments after `--` are the workload's.
+  /// Rewrites what the parser does not support: `--ignore-failure` without a value, the value of a
+  /// short option directly after it, as in `-r10`, and an option for the interval of each collector
+  /// (`--disk-interval`). Arguments after `--` are the workload's.
   static func rewritten(_ arguments: [String]) -> [String] {
     var result: [String] = []
     var rest = arguments[...]
@@ -136,9 +136,9 @@ struct Lbsample: ParsableCommand {
 
   /// The command that the arguments name, with its options.
   ///
-  /// The subcommand alone is tried first: the parser looks through the whole tree several times
-  /// before it begins, which is a quarter of the time to the first sample. Whatever is wrong, and
-  /// whoever asks for help, goes through the tree, which has the right words.
+  /// The subcommand alone is tried first: the parser searches the whole tree several times before
+  /// it begins, which takes a quarter of the time to the first sample. Mistakes and help go through
+  /// the whole tree, which has the right messages.
   private static func parsed(_ arguments: [String]) throws -> any ParsableCommand {
     var rest = arguments[...]
     let named = configuration.subcommands.first { $0.configuration.commandName == arguments.first }
@@ -149,7 +149,7 @@ struct Lbsample: ParsableCommand {
     {
       do {
         let alone = try command.parseAsRoot(Array(rest))
-        // Help is a command of its own.
+        // With --help the parser returns another command.
         if type(of: alone) == command { return alone }
       } catch {
         // As above.
@@ -158,31 +158,31 @@ struct Lbsample: ParsableCommand {
     return try parseAsRoot(arguments)
   }
 
-  /// Refuses to explain what is no command, for which the parser would explain the whole.
+  /// Throws for help about an unknown command, for which the parser would show its general help.
   private static func checkHelp(_ arguments: [String]) throws(LBError) {
     guard arguments.first == "help" else { return }
     var commands = configuration.subcommands
-    var place = "lbsample"
+    var parent = "lbsample"
     for word in arguments.dropFirst() where !word.hasPrefix("-") && word != "help" {
       guard let command = commands.first(where: { $0.configuration.commandName == word }) else {
         let names = commands.compactMap { $0.configuration.commandName }
         throw LBError(
           .configuration,
           "no command \(word)\(Nearest.hint(Nearest.word(to: word, in: names))); "
-            + "see '\(place) --help'")
+            + "see '\(parent) --help'")
       }
       commands = command.configuration.subcommands
-      place += " \(word)"
+      parent += " \(word)"
     }
   }
 
-  /// What is wrong with a word where an interval or a command was expected.
+  /// The error of a word where an interval or a command was expected.
   static func misplaced(_ word: String) -> LBError {
     let commands = configuration.subcommands.compactMap { $0.configuration.commandName }
     guard !commands.contains(word) else {
       return LBError(
         .configuration,
-        "options stand behind the command: lbsample \(word) …; see 'lbsample help \(word)'")
+        "options come after the command: lbsample \(word) …; see 'lbsample help \(word)'")
     }
     return LBError(
       .configuration,
@@ -220,22 +220,22 @@ struct Lbsample: ParsableCommand {
         return report(LBError(.configuration, Lbsample.message(for: error)), asJSON: true)
       }
       if arguments.contains(where: { $0.has("\n") }) {
-        // Which of the lines are the parser's nobody can tell: without its usage it has one.
+        // An argument with a line feed may imitate lines of the parser: only its message is shown.
         Console.say("Error: \(Lbsample.message(for: error))")
       } else {
         for line in message.lines { Console.say(String(line)) }
       }
       if arguments.first == "run", message.lowercased().contains("unexpected argument") {
-        Console.say("Put the command behind --, as in: lbsample run --cpu -- ./workload")
+        Console.say("Put the command after --, as in: lbsample run --cpu -- ./workload")
       }
       if let typed = cluster(message, arguments) {
-        Console.say("It stands in \(typed): write each short option on its own, as in -a -r 2")
+        Console.say("The option is in \(typed): write short options separately, as in -a -r 2")
       }
       return ErrorCategory.configuration.exitCode
     }
   }
 
-  /// The letters written together out of which the parser took an option that nobody typed.
+  /// The argument with several letters, one of which the parser took for an unknown option.
   private static func cluster(_ message: String, _ arguments: [String]) -> String? {
     guard let start = message.range(of: "Unknown option '-")?.upperBound,
       let letter = message[start...].first, letter != "-"
@@ -245,13 +245,13 @@ struct Lbsample: ParsableCommand {
     }
   }
 
-  /// Whether the reader of standard output has closed it: it has what it wanted.
+  /// Whether the error is that the reader of standard output has closed it, which is no failure.
   static func isClosedOutput(_ failure: LBError) -> Bool {
     failure.category == .resultPersistence && failure.context.errno == EPIPE
       && failure.context.path == Console.outputName
   }
 
-  /// Prints an error and gives its exit code. A reader that closed its pipe wants no words.
+  /// Prints an error and returns its exit code. A closed standard output is not reported.
   static func report(_ failure: LBError, asJSON: Bool) -> Int32 {
     if isClosedOutput(failure) { return 0 }
     if asJSON {

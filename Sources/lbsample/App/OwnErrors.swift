@@ -2,8 +2,8 @@ import Glibc
 import LinuxSystem
 import SampleModel
 
-/// Calls `body`, turning a system's failure into ours. A limit of this process is nothing internal:
-/// whoever started it can raise it.
+/// Calls `body` and turns a system error into an `LBError`. A resource limit is no internal error:
+/// the user can raise it.
 func ownErrors<T>(_ body: () throws(SystemError) -> T) throws(LBError) -> T {
   do throws(SystemError) {
     return try body()

@@ -5,9 +5,9 @@ import Runner
 import SampleModel
 import Synchronization
 
-/// One line on a terminal that says what a run is doing: repetition k of n, for how long.
+/// A line on the terminal with the current activity of a run: repetition k of n, since when.
 final class ProgressLine: @unchecked Sendable {
-  // Sendable: the state is behind a mutex; the thread is ended by its owner.
+  // Sendable, since a mutex protects the state and the owner ends the thread.
   private struct State {
     var progress: RunProgress?
     var since: UInt64 = 0
@@ -54,9 +54,9 @@ final class ProgressLine: @unchecked Sendable {
     let state = state.withLock { $0 }
     guard let progress = state.progress else { return }
     var parts = progress.phase == "main" || progress.phase.isEmpty ? "" : "\(progress.phase): "
-    if let place = progress.place {
-      let kind = place.warmUp ? "warm-up" : "repetition"
-      parts += "\(kind) \(place.repetition) of \(max(place.repetition, progress.total)), "
+    if let attempt = progress.attempt {
+      let kind = attempt.warmUp ? "warm-up" : "repetition"
+      parts += "\(kind) \(attempt.repetition) of \(max(attempt.repetition, progress.total)), "
     }
     let elapsed = Double(Clock.monotonic() - state.since) / 1e9
     let line = "\(parts)\(progress.activity.text) \(Readable.fixed(elapsed, 1)) s"
@@ -76,7 +76,7 @@ final class ProgressLine: @unchecked Sendable {
     do throws(SystemError) {
       try writeAll(Array(text.utf8).span, to: STDERR_FILENO)
     } catch {
-      // The terminal is gone; the run goes on.
+      // The terminal is closed; the run continues.
     }
   }
 }

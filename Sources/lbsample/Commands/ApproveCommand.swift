@@ -4,14 +4,14 @@ import RunStore
 import Runner
 import SampleModel
 
-/// `lbsample approve`: lets a run that waits go on.
+/// `lbsample approve`: approves that a run which waits continues, or refuses it.
 struct ApproveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "approve",
-    abstract: "Approve or refuse the continuation of a run that waits for it.")
+    abstract: "Approve or refuse that a run which waits for approval continues.")
 
   @OptionGroup var options: RunOptions
-  @Flag(name: .customLong("refuse"), help: "Refuse it: the run ends with exit code 6.")
+  @Flag(name: .customLong("refuse"), help: "Refuse: the run ends with exit code 6.")
   var refuse = false
   @Argument(
     help: ArgumentHelp("A run's id, a unique prefix of one, last, or a file.", valueName: "run"))
@@ -19,7 +19,7 @@ struct ApproveCommand: ParsableCommand {
 
   func run() throws {
     let file = try options.directory().resolve(name)
-    let answer = try Approval.tell(refuse ? .refuse : .approve, toRun: file)
-    if !options.log.quiet { Console.say(answer) }
+    let reply = try Approval.send(refuse ? .refuse : .approve, toRun: file)
+    if !options.log.quiet { Console.say(reply) }
   }
 }

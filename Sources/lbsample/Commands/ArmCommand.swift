@@ -7,7 +7,7 @@ import Runner
 import SampleModel
 import Sampler
 
-/// `lbsample arm`: an armed sampler that another program brackets its own repetitions with.
+/// `lbsample arm`: an armed sampler, of which another program opens and closes brackets.
 struct ArmCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "arm",
@@ -17,22 +17,23 @@ struct ArmCommand: ParsableCommand {
         lbsample arm --control /run/user/1000/lb.sock --cpu --net
         lbsample arm --control lb.sock --interval 10ms --record brackets.lbsample
 
-      One JSON object a line each way over the Unix socket:
+      The program sends and receives one JSON object per line over the Unix socket:
         {"request":"start","label":"warm cache"}   {"request":"stop"}
         {"request":"mark","name":"half"}  {"request":"status"}  {"request":"disarm"}
-      Each is answered with "ok" and a time; stop with the bracket's metrics,
-      ledger and overhead. A program that vanishes closes its bracket.
+      Each reply has "ok" and a time; the reply to stop has the bracket's metrics,
+      ledger and overhead. When the program disconnects, its bracket is closed.
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
-  // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
+  // Not nested in another group: the time of the parser's own checks grows steeply with nesting.
   @OptionGroup(title: "Intervals") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Messages") var log: LogOptions
   @Option(
     name: .customLong("control"),
-    help: ArgumentHelp("The Unix socket to listen at; made for its owner alone.", valueName: "path")
-  )
+    help: ArgumentHelp(
+      "The Unix socket to create and listen at; only its owner and root can connect.",
+      valueName: "path"))
   var control: String
   @Option(
     name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
@@ -89,7 +90,7 @@ struct ArmCommand: ParsableCommand {
         configuration: settings.measuring + collectors.entries,
         logger: eventLog.logger)
     }
-    let session = CollectorSession(
+    let session = CollectorSet(
       configuration, requests: requests, sinks: recording.map { [$0.sink] } ?? [],
       logger: eventLog.logger)
     ResidentMemory.releaseProgram()
@@ -105,8 +106,7 @@ struct ArmCommand: ParsableCommand {
     for note in session.meta?.notes ?? [] where log.verbose { Console.say("lbsample: \(note)") }
     let server = ControlServer(
       socket, collectors: session, stop: stops.first, clock: TimeSource.system,
-      language: Self.language,
-      keeper: recording)
+      codec: Self.codec, observer: recording)
     if !log.quiet { Console.say("lbsample: armed: \(control)") }
     var failure: LBError?
     var count = 0
@@ -133,7 +133,7 @@ struct ArmCommand: ParsableCommand {
 
     private enum Key: String, CodingKey, CaseIterable { case request, label, name }
 
-    /// Any key, to name those that nobody knows.
+    /// Any key, to report unknown ones.
     private struct AnyKey: CodingKey {
       let stringValue: String
       var intValue: Int? { nil }
@@ -141,7 +141,7 @@ struct ArmCommand: ParsableCommand {
       init?(intValue: Int) { nil }
     }
 
-    /// Those members, if they are a request's and each is there once.
+    /// A request of these members; nil where one is unknown or given twice.
     init?(_ members: [(name: String, value: String)]) {
       var values: [Key: String] = [:]
       for member in members {
@@ -160,7 +160,7 @@ struct ArmCommand: ParsableCommand {
       where !known.contains(key.stringValue) {
         throw LBError(
           .configuration,
-          "a request has no \(key.stringValue)"
+          "unknown key \(key.stringValue) in a request"
             + Nearest.hint(Nearest.word(to: key.stringValue, in: known)))
       }
       let container = try decoder.container(keyedBy: Key.self)
@@ -171,29 +171,29 @@ struct ArmCommand: ParsableCommand {
     }
   }
 
-  /// The members of a JSON object of texts without escapes, as nearly every request is one; nil for
-  /// any other, which JSONDecoder reads, at ten times the cost.
+  /// The members of a JSON object of strings without escapes, which nearly every request is; nil
+  /// for any other text, which JSONDecoder reads at ten times the cost.
   private static func members(_ bytes: [UInt8]) -> [(name: String, value: String)]? {
     var found: [(String, String)] = []
-    var place = 0
+    var index = 0
     func character() -> UInt8? {
-      while place < bytes.count, bytes[place] == UInt8(ascii: " ") { place += 1 }
-      guard place < bytes.count else { return nil }
-      place += 1
-      return bytes[place - 1]
+      while index < bytes.count, bytes[index] == UInt8(ascii: " ") { index += 1 }
+      guard index < bytes.count else { return nil }
+      index += 1
+      return bytes[index - 1]
     }
     func text() -> String? {
       guard character() == UInt8(ascii: "\"") else { return nil }
-      let start = place
-      while place < bytes.count, bytes[place] != UInt8(ascii: "\"") {
-        guard (32..<127).contains(bytes[place]), bytes[place] != UInt8(ascii: "\\") else {
+      let start = index
+      while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+        guard (32..<127).contains(bytes[index]), bytes[index] != UInt8(ascii: "\\") else {
           return nil
         }
-        place += 1
+        index += 1
       }
-      guard place < bytes.count else { return nil }
-      place += 1
-      return String(decoding: bytes[start..<place - 1], as: UTF8.self)
+      guard index < bytes.count else { return nil }
+      index += 1
+      return String(decoding: bytes[start..<index - 1], as: UTF8.self)
     }
     guard character() == UInt8(ascii: "{") else { return nil }
     while true {
@@ -210,8 +210,8 @@ struct ArmCommand: ParsableCommand {
   }
 
   /// One JSON object a line, either way.
-  static let language = ControlServer.Language(
-    read: { bytes throws(LBError) in
+  static let codec = ControlCodec(
+    decode: { bytes throws(LBError) in
       let request: Request
       do {
         request =
@@ -221,8 +221,8 @@ struct ArmCommand: ParsableCommand {
         throw error
       } catch {
         throw LBError(
-          .configuration, "a request is an object such as {\"request\":\"start\",\"label\":\"one\"}"
-        )
+          .configuration,
+          "not a request: expected an object such as {\"request\":\"start\",\"label\":\"one\"}")
       }
       switch request.request {
       case "start": return .start(label: request.label ?? "")
@@ -231,7 +231,8 @@ struct ArmCommand: ParsableCommand {
       case "disarm": return .disarm
       case "mark":
         guard let name = request.name else {
-          throw LBError(.configuration, "mark needs a name")
+          throw LBError(
+            .configuration, "mark needs a name: {\"request\":\"mark\",\"name\":\"half\"}")
         }
         return .mark(name: name)
       default:
@@ -242,7 +243,7 @@ struct ArmCommand: ParsableCommand {
             + Nearest.hint(Nearest.word(to: request.request, in: known)))
       }
     },
-    write: { reply in
+    encode: { reply in
       ControlText.line(
         ControlText.Reply(
           request: reply.request, time: reply.time,

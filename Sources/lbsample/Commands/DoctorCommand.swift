@@ -5,11 +5,11 @@ import Output
 import PacketStatistics
 import SampleModel
 
-/// `lbsample doctor`: what this host permits, what not, and how to change that.
+/// `lbsample doctor`: which features this host permits, and how to permit others.
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Show what this host permits, what it does not, and how to change that.")
+    abstract: "Show which features this host permits, and how to permit the others.")
   @Option(
     name: .customLong("format"),
     help: ArgumentHelp("text or json.", valueName: "format"))
@@ -42,9 +42,9 @@ struct DoctorCommand: ParsableCommand {
   }
 }
 
-/// One thing that was looked at.
+/// A finding about one feature of the host.
 struct Finding: Encodable {
-  /// How it stands.
+  /// Whether the feature can be used.
   enum Verdict: String, Encodable {
     case fact, permitted, limited, denied, absent
 
@@ -66,7 +66,7 @@ struct Finding: Encodable {
   var fix: String?
 }
 
-/// The questions that doctor asks of a host.
+/// The checks of `doctor`.
 struct HostExamination {
   let roots: MountRoots
 
@@ -143,8 +143,8 @@ struct HostExamination {
     ]
   }
 
-  /// Of the levels of kernel.perf_event_paranoid the one that is in the way, and the command that
-  /// changes it (Documentation/admin-guide/perf-security.rst).
+  /// What kernel.perf_event_paranoid permits, and the commands that permit more
+  /// (Documentation/admin-guide/perf-security.rst).
   private func perf() -> [Finding] {
     let path = roots.proc("sys/kernel/perf_event_paranoid")
     let paranoid = SmallFile.text(path) ?? "unknown"
@@ -162,7 +162,7 @@ struct HostExamination {
         ? "a workload's events can be counted in user space only: context switches, migrations and "
           + "tracepoints are denied (perf_event_paranoid \(paranoid))"
         : "\(SystemError.words(errno)) (perf_event_paranoid \(paranoid))"
-      software.fix = PerfProbe.remedy(level: 1)
+      software.fix = PerfProbe.fix(level: 1)
     }
     var system = Finding(
       subject: "perf on CPUs", verdict: .permitted, detail: "-a, -C and -G count whole CPUs")
@@ -174,7 +174,7 @@ struct HostExamination {
       system.detail =
         "per-CPU counting not permitted: \(SystemError.words(errno)) "
         + "(perf_event_paranoid \(paranoid))"
-      system.fix = PerfProbe.remedy(level: 0)
+      system.fix = PerfProbe.fix(level: 0)
     }
     let cycles = PerfProbe(kernel, PerfEventAttributes(type: 0, config: 0))
       .refusal(process: 0, cpu: -1, excludingKernel: true)
@@ -200,7 +200,7 @@ struct HostExamination {
       fix: isReadable ? nil : "mount -t tracefs nodev /sys/kernel/tracing (as root)")
   }
 
-  /// What a process tree can be followed by, and whether a workload can have a group of its own.
+  /// The sources by which a process tree can be followed, and control groups for workloads.
   private func processes() -> [Finding] {
     let administrator = "sudo setcap cap_net_admin+ep \"$(command -v lbsample)\""
     let forks = refusal { () throws(SystemError) in _ = try ProcessConnector() }
@@ -210,11 +210,11 @@ struct HostExamination {
     return [
       Finding(
         subject: "fork events", verdict: forks == nil ? .permitted : .denied,
-        detail: forks ?? "the process connector tells of every new process",
+        detail: forks ?? "the process connector reports every new process",
         fix: forks == nil ? nil : administrator),
       Finding(
         subject: "exit records", verdict: exits == nil ? .permitted : .denied,
-        detail: exits ?? "taskstats tells of every process's end",
+        detail: exits ?? "taskstats reports the exit of every process",
         fix: exits == nil ? nil : administrator),
       Finding(
         subject: "control group", verdict: scope == nil ? .permitted : .denied,
@@ -291,7 +291,7 @@ struct HostExamination {
   }
 }
 
-/// One event that is opened to see whether it may be.
+/// Opens a performance event to find out whether that is permitted.
 struct PerfProbe {
   static let taskClock = PerfEventAttributes(type: 1, config: 1)
   static let contextSwitches = PerfEventAttributes(type: 1, config: 3)
@@ -304,7 +304,7 @@ struct PerfProbe {
     self.attributes = attributes
   }
 
-  /// Why it is refused, nil where it is not.
+  /// The errno with which the kernel refuses the event, or nil.
   func refusal(process: Int32, cpu: Int32, excludingKernel: Bool) -> Int32? {
     var attributes = attributes
     attributes.flags = excludingKernel ? [.disabled, .excludeKernel] : [.disabled]
@@ -315,7 +315,7 @@ struct PerfProbe {
   }
 
   /// The commands that permit what needs this level of kernel.perf_event_paranoid.
-  static func remedy(level: Int) -> String {
+  static func fix(level: Int) -> String {
     "sudo sysctl kernel.perf_event_paranoid=\(level), or sudo setcap cap_perfmon+ep "
       + "\"$(command -v lbsample)\""
   }

@@ -5,7 +5,7 @@ import RunStore
 import SampleModel
 import Sampler
 
-/// `lbsample export RUN`: a stored run's samples, as the live stream would have shown them.
+/// `lbsample export RUN`: the samples of a stored run, in the formats of the live stream.
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write the samples of a stored run.",
@@ -20,12 +20,12 @@ struct ExportCommand: ParsableCommand {
   @Option(
     name: .customLong("format"),
     help: ArgumentHelp(
-      "csv, ndjson, table, or lb: a directory (--output) as linux-benchmark-lib lays it out.",
+      "csv, ndjson, table, or lb: a directory (--output) in the layout of linux-benchmark-lib.",
       valueName: "format"))
   var format = "csv"
   @Flag(
     name: .customLong("raw"),
-    help: "Cumulative values in ns, bytes and counts instead of rates.")
+    help: "Write cumulative values in ns, bytes and counts instead of rates.")
   var raw = false
   @Option(
     name: .customLong("from"), parsing: .unconditional,
@@ -39,15 +39,15 @@ struct ExportCommand: ParsableCommand {
   var to: String?
   @Option(
     name: .customLong("repetition"), parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("Only these counted repetitions; may be repeated.", valueName: "n"))
+    help: ArgumentHelp("Write only these counted repetitions; may be repeated.", valueName: "n"))
   var repetitions: [Int] = []
   @Option(
     name: .customLong("phase"),
-    help: ArgumentHelp("Only these phases; may be repeated.", valueName: "name"))
+    help: ArgumentHelp("Write only these phases; may be repeated.", valueName: "name"))
   var phases: [String] = []
   @Option(
     name: .customLong("metric"),
-    help: ArgumentHelp("Only columns that match; may be repeated.", valueName: "glob"))
+    help: ArgumentHelp("Write only columns that match; may be repeated.", valueName: "glob"))
   var metrics: [String] = []
   @OptionGroup(title: "CSV") var csv: CSVOptions
   @Flag(name: .customLong("per-cpu"), help: "Show each CPU in the table.")
@@ -65,7 +65,7 @@ struct ExportCommand: ParsableCommand {
     try csv.check(format)
     if format == "lb" { return try exportSuite() }
     if raw, format == "table" {
-      throw LBError(.configuration, "--raw goes with csv or ndjson: the table shows rates")
+      throw LBError(.configuration, "--raw needs --format csv or ndjson: the table shows rates")
     }
     let reader = try options.open(runName)
     defer { reader.close() }
@@ -73,7 +73,7 @@ struct ExportCommand: ParsableCommand {
     files.writes("--output", output)
     files.reads("the run", reader.path)
     try files.check()
-    // The last line of ndjson has the accounts; no format has the attempts' metrics.
+    // The last line of ndjson needs the accounts; no format needs the attempts' metrics.
     let result = try reader.result(format == "ndjson" ? .accounts : [])
     let labels = RunLabels.brackets(result)
     var selection = RunReplay.Selection()
@@ -113,7 +113,7 @@ struct ExportCommand: ParsableCommand {
         file: nil, environment: [:], commandLine: [])
       var style = TableStyle.current(
         settings, perCPU: perCPU, isFile: output != nil,
-        // Of the host that was recorded: its layout may not list all CPUs.
+        // That of the recorded host: the layout may not list all CPUs.
         cpuCount: result.host["cpus"].flatMap { Int($0) })
       style.showsAll = !metrics.isEmpty
       let sink = TableSink(
@@ -127,7 +127,7 @@ struct ExportCommand: ParsableCommand {
         into: csv.sink(
           stream, of: layouts, writer: isShown ? shown : writer, notice: notice))
     }
-    // Also where there was nothing to write.
+    // Also if nothing was written.
     try destination.empty()
     if count == 0 {
       notice(
@@ -136,10 +136,10 @@ struct ExportCommand: ParsableCommand {
     try options.checkWhole(reader)
   }
 
-  /// A program gets every name as it is; a terminal would act on what is in some.
+  /// Whether names are escaped: a terminal would interpret control characters in them.
   private var isShown: Bool { output == nil && Console.outputIsTerminal }
 
-  /// What was chosen of the run, as it was said.
+  /// The chosen part of the run, as options.
   private var part: String {
     let chosen =
       [("--from", from), ("--to", to)].compactMap { name, value in value.map { "\(name) \($0)" } }
@@ -153,7 +153,7 @@ struct ExportCommand: ParsableCommand {
     }
     guard phases.isEmpty, repetitions.isEmpty else {
       throw LBError(
-        .configuration, "--format lb writes all repetitions: leave --phase and --repetition out")
+        .configuration, "--format lb writes all repetitions: remove --phase and --repetition")
     }
     let reader = try options.open(runName)
     defer { reader.close() }
@@ -162,7 +162,7 @@ struct ExportCommand: ParsableCommand {
     try options.checkWhole(reader)
   }
 
-  /// The attempts whose brackets are played.
+  /// The attempts whose brackets are written.
   private func attempts(_ result: RunResult, _ brackets: Set<UInt32>?) -> [AttemptResult] {
     result.phases.flatMap(\.repetitions).flatMap(\.attempts).filter { attempt in
       brackets.map { all in attempt.bracket.map(all.contains) ?? false } ?? true

@@ -55,25 +55,25 @@ extension OverheadCommand {
     let stops = try StopSignals()
     let folder = FileManager.default.temporaryDirectory
       .appendingPathComponent("lbsample-overhead-\(ProcessInfo.processInfo.processIdentifier)")
-    // Nobody else's, made before us or looked into.
+    // A new directory that no other user can read.
     try FileManager.default.createDirectory(
       at: folder, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
     var recordings: [Recording] = []
     var conditions: [WorkloadOverhead.Condition] = []
     defer {
-      for condition in conditions { condition.session.disarm() }
+      for condition in conditions { condition.sampler.disarm() }
       for recording in recordings { recording.discard() }
       do { try FileManager.default.removeItem(at: folder) } catch {
-        Console.say("lbsample: \(folder.path) is left behind: \(error.localizedDescription)")
+        Console.say("lbsample: \(folder.path) could not be removed: \(error.localizedDescription)")
       }
     }
     for set in try collectorSets() {
       for interval in intervals {
-        let (session, recording) = try arm(
+        let (sampler, recording) = try arm(
           set, interval, specification,
           path: folder.appendingPathComponent("\(conditions.count).lbsample").path)
         recordings.append(recording)
-        conditions.append(.init(name: set, interval: interval, session: session))
+        conditions.append(.init(name: set, interval: interval, sampler: sampler))
       }
     }
     let measurement = try WorkloadOverhead(specification, conditions, stop: stops.first)
@@ -83,7 +83,7 @@ extension OverheadCommand {
         Console.say("round \(round) of \(specification.repetitions)")
       }
     }
-    try tell(results)
+    try report(results)
   }
 
   private func specification() throws(LBError) -> RunSpecification {
@@ -111,7 +111,8 @@ extension OverheadCommand {
     let own = ((all ? ["all"] : []) + chosen.map(\.rawValue)).joined(separator: ",")
     guard !sets.isEmpty else { return [own.isEmpty ? "all" : own] }
     guard own.isEmpty else {
-      throw LBError(.configuration, "--set and flags of collectors: name them one way")
+      throw LBError(
+        .configuration, "--set cannot be combined with flags of collectors: remove one of them")
     }
     return sets
   }
@@ -137,19 +138,19 @@ extension OverheadCommand {
     let requests = try collectors.requests(settings, sampling.roots)
     let recording = try Recording(
       path: path, name: "overhead", interval: interval, host: [], configuration: [])
-    let session = SamplerSession(
+    let sampler = SamplerSession(
       configuration, requests: requests,
       sinks: [recording.sink])
     do throws(LBError) {
-      try session.arm()
+      try sampler.arm()
     } catch {
       recording.discard()
       throw error
     }
-    return (session, recording)
+    return (sampler, recording)
   }
 
-  private func tell(_ results: [WorkloadOverhead.Result]) throws {
+  private func report(_ results: [WorkloadOverhead.Result]) throws {
     if format == "ndjson" {
       for result in results {
         try Console.write(try JSONText.encode(result, pretty: false) + "\n")

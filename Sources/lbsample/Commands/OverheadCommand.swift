@@ -41,34 +41,38 @@ struct OverheadCommand: ParsableCommand {
     name: .customLong("format"), help: ArgumentHelp("text or ndjson.", valueName: "format"))
   var format = "text"
   @Flag(
-    name: .customLong("workload"), help: "Measure what sampling costs the command behind --.")
+    name: .customLong("workload"), help: "Measure how much sampling slows the command after --.")
   var isOfWorkload = false
   @Option(
     name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
     help: ArgumentHelp(
-      "Of --workload: intervals to sample at (default: 100ms).", valueName: "times"))
+      "With --workload: sampling intervals, such as 10ms,100ms (default: 100ms).",
+      valueName: "times"))
   var intervals: String?
   @Option(
     name: .customLong("set"),
     help: ArgumentHelp(
-      "Of --workload: a set of collectors, as in cpu,net; may be repeated.", valueName: "names"))
+      "With --workload: a set of collectors, such as cpu,net; may be repeated.",
+      valueName: "names"))
   var sets: [String] = []
   @Option(
     name: [.customShort("r"), .customLong("repetitions")], parsing: .unconditional,
-    help: ArgumentHelp("Of --workload: rounds of everything (default: 15).", valueName: "n"))
+    help: ArgumentHelp(
+      "With --workload: rounds, each with one run per condition (default: 15).", valueName: "n"))
   var repetitions: String?
   @Option(
     name: [.customShort("w"), .customLong("warmup")], parsing: .unconditional,
-    help: ArgumentHelp("Of --workload: runs before the first round (default: 1).", valueName: "n"))
+    help: ArgumentHelp(
+      "With --workload: runs before the first round (default: 1).", valueName: "n"))
   var warmUps: String?
   @Option(
     name: .customLong("workload-cpus"), parsing: .unconditional,
-    help: ArgumentHelp("Of --workload: CPUs that it may use.", valueName: "list"))
+    help: ArgumentHelp("With --workload: CPUs that the command may use.", valueName: "list"))
   var workloadCPUs: String?
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @Argument(
     parsing: .postTerminator,
-    help: ArgumentHelp("The command of --workload, behind --.", valueName: "command"))
+    help: ArgumentHelp("The command of --workload, after --.", valueName: "command"))
   var command: [String] = []
 
   func run() throws {
@@ -112,7 +116,7 @@ struct OverheadCommand: ParsableCommand {
       do throws(LBError) {
         cost = try CollectorCost.measure(collector, context, duration: duration)
       } catch {
-        // One that fails leaves the others theirs, but for the ones that were asked for.
+        // A failing collector is skipped, unless the user has named it.
         guard chosen.isEmpty else { throw error }
         Console.say("lbsample: skipping \(name): \(error)")
         continue

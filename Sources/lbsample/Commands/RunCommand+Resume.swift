@@ -2,7 +2,7 @@ import LinuxSystem
 import SampleModel
 
 extension RunCommand {
-  /// A run is gone on with as it was begun: everything else would be another run.
+  /// Throws for options that would change a resumed run, which keeps its own.
   func refuseOthers() throws(LBError) {
     let withValue: Set<String> = [
       "--resume", "--format", "--result", "--runs-dir", "--config", "--events", "--event-format",
@@ -16,7 +16,7 @@ extension RunCommand {
     while other == nil, let argument = rest.popFirst() {
       let name = String(argument.prefix { $0 != "=" })
       if withValue.contains(name) {
-        // Whatever it is, a value is no option: - is standard output.
+        // The next argument is the value, even if it begins with -: standard output.
         if name == argument { rest = rest.dropFirst() }
       } else if argument.hasPrefix("-"), !flags.contains(name) {
         other = argument

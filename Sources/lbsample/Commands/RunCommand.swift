@@ -13,7 +13,7 @@ import Sampler
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Bracket repetitions of a workload, and keep the result.",
+    abstract: "Measure repetitions of a workload, and keep the result.",
     discussion: """
       EXAMPLES
         lbsample run -- ./workload
@@ -29,14 +29,14 @@ struct RunCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
-  // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
+  // Not nested in another group: the time of the parser's own checks grows steeply with nesting.
   @OptionGroup(title: "Intervals") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Results") var store: StoreOptions
   @OptionGroup(title: "The workload") var workload: WorkloadOptions
   @OptionGroup(title: "Several commands") var plans: PlanOptions
   @OptionGroup(title: "Retries and repeats") var attempts: AttemptOptions
-  @OptionGroup(title: "Surroundings") var surroundings: SurroundingsOptions
+  @OptionGroup(title: "Workspace, limits and host") var environment: RunEnvironmentOptions
   @OptionGroup(title: "Events") var events: EventOptions
   @OptionGroup(title: "Messages") var log: LogOptions
 
@@ -51,7 +51,7 @@ struct RunCommand: ParsableCommand {
   var resultFile: String?
   @Argument(
     parsing: .postTerminator,
-    help: ArgumentHelp("The workload, behind --.", valueName: "command"))
+    help: ArgumentHelp("The workload, after --.", valueName: "command"))
   var command: [String] = []
 
   @Option(
@@ -81,28 +81,29 @@ struct RunCommand: ParsableCommand {
     try events.check()
     if let resume {
       try refuseOthers()
-      let record = try RunRecord.Earlier(resume, store, sampling, force: force)
+      let interrupted = try ResumableRun(resume, store, sampling, force: force)
       var files = NamedFiles()
       files.writes("--result", resultFile)
       files.writes("--events", events.events)
       files.writes("--log-file", log.logFile)
-      files.reads("--resume", record.path)
+      files.reads("--resume", interrupted.path)
       try files.check()
-      // Files that are named now are meant from here; the command goes on where it was.
-      let here = Directories.current
+      // The command continues in its former directory: files that are named now are relative to the
+      // current one.
+      let current = Directories.current
       func absolute(_ path: String?) -> String? {
-        path.map { $0 == "-" || $0.begins("/") ? $0 : "\(here)/\($0)" }
+        path.map { $0 == "-" || $0.begins("/") ? $0 : "\(current)/\($0)" }
       }
       let (resultFile, logFile) = (absolute(resultFile), absolute(log.logFile))
       let eventFile = absolute(events.events)
-      var again = try record.command()
+      var again = try interrupted.command()
       (again.format, again.resultFile, again.log) = (format, resultFile ?? again.resultFile, log)
       (again.log.logFile, again.endsLeftovers) = (logFile, endsLeftovers)
       if events.events != nil || events.notify != nil {
         again.events = events
         again.events.events = eventFile
       }
-      try again.execute(behind: record, force: force)
+      try again.execute(resuming: interrupted, force: force)
     } else {
       for (isGiven, option) in [(endsLeftovers, "--end-leftovers"), (force, "--force")]
       where isGiven {
@@ -112,8 +113,8 @@ struct RunCommand: ParsableCommand {
     }
   }
 
-  /// Runs what the options say, or what is missing of it in a run that was interrupted.
-  func execute(behind earlier: RunRecord.Earlier? = nil, force: Bool = false) throws {
+  /// Executes the run of these options, or the missing part of an interrupted run.
+  func execute(resuming interrupted: ResumableRun? = nil, force: Bool = false) throws {
     var command = self
     let planned = try plans.sampling()
     let origin = plans.plan ?? "command line"
@@ -127,12 +128,13 @@ struct RunCommand: ParsableCommand {
     let settings = try sampling.settings(
       collectors.overrides + (try cadences.overrides()) + interval + workload.overrides
         + attempts.overrides)
-    try command.execute(behind: earlier, force: force, settings, sampled: entries)
+    try command.execute(resuming: interrupted, force: force, settings, sampled: entries)
   }
 
-  /// The same with what the plan says of what is sampled, as these entries have it.
+  /// Executes the run with the merged settings. `sampled` are the entries of what is sampled, each
+  /// with its origin: the plan or the command line.
   private func execute(
-    behind earlier: RunRecord.Earlier?, force: Bool, _ settings: Settings,
+    resuming interrupted: ResumableRun?, force: Bool, _ settings: Settings,
     sampled: [ConfigurationEntry]
   ) throws {
     var configured = try resolve(settings, sampled)
@@ -149,7 +151,7 @@ struct RunCommand: ParsableCommand {
     let directory = RunsLocation.directory(store, settings)
     let clock = TimeSource.system
     let runID =
-      earlier?.result.runID
+      interrupted?.result.runID
       ?? RunDirectory.newRunID(
         name: specification.name, unixNanoseconds: clock.realtime(),
         random: .random(in: .min ... .max))
@@ -158,7 +160,7 @@ struct RunCommand: ParsableCommand {
     let requests = try collectors.requests(
       settings, sampling.roots, workload: target, scope: scope?.group
     ) {
-      let (targets, rest) = configured.aimBeside()
+      let (targets, rest) = configured.assignBackgroundTargets()
       unmeasured = rest
       return targets
     }
@@ -180,14 +182,14 @@ struct RunCommand: ParsableCommand {
       stopSource: StopSource(stop: stops.first, kill: stops.second), scope: scope,
       answers: isatty(STDIN_FILENO) == 1 && Console.errorIsTerminal ? STDIN_FILENO : nil,
       isAvailable: CollectorRegistry.availability(sampling.roots))
-    let told = try RunEvents(
-      events, services, isResumed: earlier != nil, user: specification.user)
+    let runEvents = try RunEvents(
+      events, services, isResumed: interrupted != nil, user: specification.user)
     let eventLog = try EventLog(log)
-    // Everything that may fail is opened before anything is armed or made.
+    // Files that may fail to open are opened before anything is armed or made.
     let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)
     defer { line.close() }
     try directory.create()
-    for line in try SurroundingsOptions.recoverHost(directory, sampling.roots) {
+    for line in try RunEnvironmentOptions.recoverHost(directory, sampling.roots) {
       Console.say("lbsample: \(line)")
     }
     var record =
@@ -197,10 +199,10 @@ struct RunCommand: ParsableCommand {
         interval: configuration.interval, now: clock.realtime(), sampling.roots)
     // Behind the record, which a live run does not give away: its processes are no leftovers.
     var leftovers: String?
-    if let earlier {
+    if let interrupted {
       do throws(LBError) {
         leftovers = try Leftovers.settle(
-          Leftovers.Origin(earlier, specification), for: .resume, isWanted: endsLeftovers,
+          Leftovers.Origin(interrupted, specification), for: .resume, isWanted: endsLeftovers,
           force: force, clock: clock, sampling.roots, stop: stops.first)
       } catch {
         record.abandon()
@@ -234,7 +236,7 @@ struct RunCommand: ParsableCommand {
     do throws(LBError) {
       assembly = try RunAssembly(
         record, configured, services, sampled, observers, remarks: remarks,
-        decided: earlier?.decisions ?? EarlierDecisions(), allowed: allowed)
+        decided: earlier?.decisions ?? ResumeDecisions(), allowed: allowed)
     } catch {
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
@@ -273,10 +275,10 @@ struct RunCommand: ParsableCommand {
     } catch let error as LBError {
       unwritten = error
     }
-    // A run that was stopped says so, whatever had failed before.
+    // The stop decides the exit code of a stopped run, whatever had failed before.
     let stop = result.errors.first { $0.category == .stopRequested }
     if let first = (result.status == .interrupted ? stop : nil) ?? result.errors.first {
-      // What was asked of the workload decides, whoever reads of it.
+      // The run's error decides the exit code, not one of writing the report.
       if let unwritten { _ = Lbsample.report(unwritten, asJSON: log.jsonErrors) }
       throw ExitCode(Lbsample.report(first, asJSON: log.jsonErrors))
     }
@@ -315,7 +317,7 @@ struct RunCommand: ParsableCommand {
 
   // MARK: What to do
 
-  /// The files that the command itself, and what it executes, write and read.
+  /// The files that lbsample and the workload write and read.
   private func files(of plan: PhaseNode) -> NamedFiles {
     var files = NamedFiles()
     files.writes("--result", resultFile)
@@ -330,7 +332,7 @@ struct RunCommand: ParsableCommand {
     return files
   }
 
-  /// How the command was called, so that a run can be gone on with.
+  /// The arguments and the directory of the command, with which the run can be resumed.
   private static func invocation(_ mask: EnvironmentMask) throws -> [ConfigurationEntry] {
     let arguments = Lbsample.rewritten(ProgramArguments.all)
     let own = mask.masked(arguments: Array(arguments.drop { $0 != "run" }.dropFirst()))
@@ -343,25 +345,25 @@ struct RunCommand: ParsableCommand {
     ]
   }
 
-  /// What the run is to do: the settings that all phases share, and the phases.
+  /// Resolves the options: the settings of all phases, and the phases.
   private func resolve(
     _ settings: Settings, _ sampled: [ConfigurationEntry]
   ) throws -> SessionConfiguration {
     var base = try workload.specification(settings, command: command, title: try plans.title())
-    try surroundings.apply(to: &base)
+    try environment.apply(to: &base)
     let mask = EnvironmentMask(settings["run.mask"])
     base.configuration +=
-      sampled + surroundings.entries + plans.entries + (try Self.invocation(mask))
+      sampled + environment.entries + plans.entries + (try Self.invocation(mask))
     try attempts.apply(settings, to: &base)
     let resolved = try plans.resolve(
       command, base: base, mask: mask,
-      pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned))
+      pinned: workload.pinned.union(attempts.pinned).union(environment.pinned))
     try attempts.check(resolved.root)
-    try surroundings.checkAllowed(resolved.root.bounds.hostChanges)
+    try environment.checkAllowed(resolved.root.bounds.hostChanges)
     var configuration = try SessionConfiguration(
       base, plan: resolved.root,
-      hostChanges: try surroundings.changes(resolved.root.bounds.hostChanges, "set_host"),
-      notes: resolved.mistakes)
+      hostChanges: try environment.changes(resolved.root.bounds.hostChanges, "set_host"),
+      planMistakes: resolved.mistakes)
     configuration.record(
       ConfigurationEntry(
         key: "plan.definition", value: resolved.definition,

@@ -8,7 +8,7 @@ import Runner
 import SampleModel
 import Sampler
 
-/// What `runs`, `export` and the like share: naming a run.
+/// Options of commands that read stored runs.
 struct RunOptions: ParsableArguments {
   @OptionGroup(title: "Results") var store: StoreOptions
   @OptionGroup(title: "Messages") var log: LogOptions
@@ -28,13 +28,13 @@ struct RunOptions: ParsableArguments {
     RunsLocation.directory(store, try settings())
   }
 
-  /// Ends with the code of a damaged file where part of the samples could not be read, which has
-  /// been said.
+  /// Throws the exit code of a damaged file if part of the samples could not be read, which has
+  /// been reported.
   func checkWhole(_ reader: RunReader) throws {
     if reader.damage != nil { throw ExitCode(ErrorCategory.resultPersistence.exitCode) }
   }
 
-  /// Opens the run called `run`, ending it first when its writer is gone.
+  /// Opens the run called `run`; marks it as interrupted if its writer has ended.
   func open(_ run: String) throws(LBError) -> RunReader {
     let path = try directory().resolve(run)
     let reader = try RunReader(path: path)
@@ -47,7 +47,7 @@ struct RunOptions: ParsableArguments {
   }
 }
 
-/// `lbsample runs`: what is stored.
+/// `lbsample runs`: stored runs.
 struct RunsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "runs", abstract: "List, show, bundle and remove stored runs.",
@@ -73,7 +73,7 @@ enum MetricGlobs {
         !longer.isEmpty
         ? "; instances stand in brackets: try \(longer.joined(separator: " or "))"
         : groups.contains(group) ? "" : Nearest.hint(Nearest.word(to: group, in: groups))
-      // A name without a group is the whole pattern.
+      // A name without a group is a pattern itself.
       let patterns = groups.map { names.contains($0) ? $0 : "\($0).*" }
       throw LBError(
         .configuration,
@@ -109,7 +109,7 @@ struct RunsRemove: ParsableCommand {
     for run in runs {
       let path = try directory.resolve(run)
       try RunsLocation.checkOwner(path, force: force, "it is left alone")
-      for line in try SurroundingsOptions.recoverHost(
+      for line in try RunEnvironmentOptions.recoverHost(
         ofRun: path, mounts.roots, isRequired: !force)
       {
         Console.say("lbsample: \(line)")
@@ -117,7 +117,7 @@ struct RunsRemove: ParsableCommand {
       if let note = try settleLeftovers(path), !options.log.quiet {
         Console.say("lbsample: \(note)")
       }
-      // Part of it may be gone though all of it could not be removed.
+      // Added first: part of the run may be removed even if `remove` fails.
       removed.append(path)
       try directory.remove(path)
       if !options.log.quiet { Console.say("removed \(path)") }
@@ -126,7 +126,7 @@ struct RunsRemove: ParsableCommand {
 }
 
 extension RunsRemove {
-  /// Sees to the processes that a killed run left running: without its file nobody could name them.
+  /// Handles processes that a killed run left running: without its file they could not be found.
   private func settleLeftovers(_ path: String) throws(LBError) -> String? {
     let origin: Leftovers.Origin?
     do throws(LBError) {
@@ -135,7 +135,7 @@ extension RunsRemove {
       guard try !reader.isBeingRecorded() else { return nil }
       origin = try Leftovers.Origin(reader)
     } catch {
-      // Nothing is known of the run. Whether its file can be removed is for the removal to say.
+      // The file cannot be read: the removal decides whether it can be removed.
       return nil
     }
     guard let origin else { return nil }
@@ -145,9 +145,10 @@ extension RunsRemove {
   }
 }
 
-/// Brackets of a run in order, with what they are called.
+/// The brackets of a run in order, with their labels.
 enum RunLabels {
-  /// Every attempt that was begun, in order of its bracket: phases may have taken turns.
+  /// The labels of all attempts with a bracket, in order of the brackets: phases may have taken
+  /// turns.
   static func brackets(_ result: RunResult) -> [(UInt32, BracketLabel)] {
     guard result.kind == "run" else { return [] }
     var labels: [(UInt32, BracketLabel)] = []
@@ -169,7 +170,7 @@ enum RunLabels {
   }
 }
 
-/// Words that an option takes.
+/// Checks the values of options for formats.
 enum Formats {
   static func check(
     _ format: String, of known: [String], option: String = "--format"

@@ -62,7 +62,7 @@ struct RunsList: ParsableCommand {
       return
     }
     guard !lines.isEmpty else {
-      // Those that cannot be read have been named.
+      // Files that cannot be read have been reported.
       guard files.isEmpty else { return }
       Console.say("lbsample: no runs in \(directory.path): lbsample run -- COMMAND makes one")
       return
@@ -76,21 +76,21 @@ struct RunsList: ParsableCommand {
           + (line.commands > 1 ? " (and \(line.commands - 1) more)" : ""),
       ])
     }
-    // The command is left-aligned by hand: it is the last column.
+    // The command is left-aligned by padding, since the last column is right-aligned.
     let width = rows.map { $0[5].count }.max() ?? 0
     for index in rows.indices {
       rows[index][5] += String(repeating: " ", count: width - rows[index][5].count)
     }
     var text = TextTable.lines(rows, leftColumns: 3)
-    for (place, line) in lines.enumerated() where !line.labels.isEmpty {
+    for (row, line) in lines.enumerated() where !line.labels.isEmpty {
       let labels = line.labels.sorted { $0.key < $1.key }
         .map { "\($0.key)=\($0.value)".shownInLine }
-      text[place + 1] += "  (" + labels.joined(separator: ", ") + ")"
+      text[row + 1] += "  (" + labels.joined(separator: ", ") + ")"
     }
     try Console.show(text.joined(separator: "\n") + "\n")
   }
 
-  /// Of what is not in the index.
+  /// Reads a file that is not in the index.
   private func read(_ file: String) throws(LBError) -> RunIndex.Reading {
     let reader = try RunReader(path: file)
     defer { reader.close() }

@@ -5,7 +5,7 @@ import PacketStatistics
 import SampleModel
 import Sampler
 
-/// `lbsample --packets-file FILE`: no host is sampled, the file's packets are.
+/// `lbsample --packets-file FILE`: samples the packets of a file, not the host.
 extension SampleCommand {
   /// Shows the packets of a savefile as if they were captured now, as fast as they can be read.
   func replay(_ path: String, _ plan: Plan) throws {
@@ -41,8 +41,8 @@ extension SampleCommand {
     if let failure = outcome.failure { throw failure }
   }
 
-  /// Says that the output was not read, and what its recording lacks for that.
-  func tellUnread(_ failure: LBError, _ recording: Recording? = nil, _ ledger: Ledger? = nil) {
+  /// Reports that the output was not read, and what the recording lacks for that.
+  func reportUnread(_ failure: LBError, _ recording: Recording? = nil, _ ledger: Ledger? = nil) {
     let path = failure.context.path ?? "output"
     var words = "lbsample: \(path): the reader stopped reading; rows are missing there"
     if let recording, let ledger, ledger.ring.dropped > 0 {

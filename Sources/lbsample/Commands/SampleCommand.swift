@@ -28,7 +28,7 @@ struct SampleCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
-  // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
+  // Not nested in another group: the time of the parser's own checks grows steeply with nesting.
   @OptionGroup(title: "Intervals") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
 
@@ -53,7 +53,7 @@ struct SampleCommand: ParsableCommand {
   var format: String?
   @Flag(
     name: .customLong("raw"),
-    help: "Cumulative values in ns, bytes and counts instead of rates.")
+    help: "Write cumulative values in ns, bytes and counts instead of rates.")
   var raw = false
   @Option(
     name: [.customShort("o"), .customLong("output")],
@@ -94,7 +94,7 @@ struct SampleCommand: ParsableCommand {
       try replay(file, plan)
       return
     }
-    // Signals are blocked before any other thread exists, so that all of them come to the reader.
+    // Signals are blocked before any other thread exists, so that only the signal reader gets them.
     let stops = try StopSignals(patience: Self.patience)
     let requests = try collectors.requests(plan.settings, sampling.roots)
     var configuration = try sampling.configuration(
@@ -110,15 +110,15 @@ struct SampleCommand: ParsableCommand {
     }
     let view = shown?.sink
     if let view { sinks.append(view) }
-    // The other two tell what happens beside the samples themselves.
+    // The table and CSV sinks report the events of the sampling themselves.
     if !(view is TableSink || view is CSVSink) { sinks.append(EventNotices(log.logger)) }
-    // Programs get what is new ten times a second. Eyes do with two, unless rows come so slowly
-    // that each can be shown at once.
+    // Programs get new rows ten times a second. For a person two times are enough, unless the rows
+    // are so rare that each can be shown at once.
     if let view {
       let rows: UInt64 = plan.interval >= 250_000_000 ? 250_000_000 : 450_000_000
       configuration.liveWithin = view is TableSink ? rows : 100_000_000
     }
-    // Everything that may fail is opened before anything is armed or made.
+    // Files that may fail to open are opened before anything is armed or made.
     let recording = try record.map { path throws(LBError) in
       try Recording(
         path: path, name: name, interval: plan.interval, host: host,
@@ -135,7 +135,7 @@ struct SampleCommand: ParsableCommand {
     } catch {
       recording?.discard()
       if let reason = stops.first.raised, error.context.errno == ECANCELED {
-        tellUnread(error)
+        reportUnread(error)
         if let recording {
           Console.say(
             "lbsample: \(recording.path): not kept: the stop came before the first sample, while "
@@ -160,16 +160,16 @@ struct SampleCommand: ParsableCommand {
     try sample(session, stop: stops.first, plan: plan, view: view, recording: recording)
   }
 
-  /// Nanoseconds that the end may take after a stop: what a sampling thread that hangs is waited
-  /// for, and a little more.
+  /// Nanoseconds that the end may take after a stop request: slightly more than the wait for a
+  /// sampling thread that hangs.
   private static let patience: UInt64 = 7_000_000_000
 
   private func sample(
     _ session: SamplerSession, stop: StopFlag, plan: Plan,
     view: (any SampleSink)?, recording: Recording?
   ) throws {
-    tell(session.meta)
-    if view is TableSink, let limit = plan.limit { tellOfRare(session.meta, limit) }
+    reportUnavailable(session.meta)
+    if view is TableSink, let limit = plan.limit { reportRareCollectors(session.meta, limit) }
     do throws(LBError) {
       let bracket = try session.start()
       try recording?.began(bracket: bracket)
@@ -186,11 +186,11 @@ struct SampleCommand: ParsableCommand {
       let isFree = plan.limit == nil
       let stopped = stopSignal.map { LBError.stopped(by: .signal($0)) }
       try recording?.ended(account, failure: failure, stopped: isFree ? nil : stopped)
-      // A reader that did not read until the stop gets no end line; the stop is what counts.
+      // A reader that did not read until the stop gets no end line; the stop decides the exit code.
       let isUnread = failure?.context.errno == ECANCELED && stopSignal != nil
       if let failure {
         guard isUnread else { throw failure }
-        tellUnread(failure, recording, account.ledger)
+        reportUnread(failure, recording, account.ledger)
       }
       if !isUnread, let view = view as? NDJSONSink {
         try view.end(ledger: account.ledger, overhead: account.overhead)
@@ -200,7 +200,7 @@ struct SampleCommand: ParsableCommand {
       if !account.ledger.isExact {
         throw LBError(.internal, LedgerText.mismatch)
       }
-      // A watch without an end is ended by Ctrl-C as meant; anything else was cut short.
+      // Ctrl-C is the normal end of sampling without a limit; otherwise it is an interruption.
       if let stopped, isUnread || !isFree || stopSignal != SIGINT { throw stopped }
     } catch {
       session.disarm()
@@ -210,8 +210,8 @@ struct SampleCommand: ParsableCommand {
     }
   }
 
-  /// Says once what was wished and could not be had.
-  private func tell(_ meta: StreamMeta?) {
+  /// Reports collectors that are not available, and notes of the sampling.
+  private func reportUnavailable(_ meta: StreamMeta?) {
     guard let meta, !log.quiet else { return }
     for missing in meta.unavailable {
       Console.say("lbsample: skipping \(missing.collector): \(missing.reason)")
@@ -224,9 +224,8 @@ struct SampleCommand: ParsableCommand {
     }
   }
 
-  /// A collector that is read too seldom for a row within `limit` samples would vanish without a
-  /// word.
-  private func tellOfRare(_ meta: StreamMeta?, _ limit: UInt64) {
+  /// Reports collectors with an interval that is too long for a value within `limit` samples.
+  private func reportRareCollectors(_ meta: StreamMeta?, _ limit: UInt64) {
     guard let meta, !log.quiet else { return }
     for stream in meta.streams
     where stream.cadence > limit && collectors.named.contains(stream.collector) {
@@ -290,7 +289,7 @@ struct SampleCommand: ParsableCommand {
     return limit
   }
 
-  /// The live view: none when only a recording is wanted and nobody watches.
+  /// The live view; nil for a recording without a terminal or other output.
   func view(
     _ settings: Settings, host: [(name: String, value: String)], stop: StopFlag,
     record: @escaping (String) -> Void = { _ in }
@@ -318,7 +317,7 @@ struct SampleCommand: ParsableCommand {
     }
     switch settings["sample.format"] {
     case "csv":
-      // A program gets every name as it is; a terminal would act on what is in some.
+      // Names are unchanged for a program; a terminal would interpret control characters in them.
       guard output == nil, Console.outputIsTerminal else {
         return try csv.sink(reader, writer: writer, notice: notice)
       }
@@ -333,7 +332,7 @@ struct SampleCommand: ParsableCommand {
     default:
       var style = TableStyle.current(
         settings, perCPU: perCPU(settings), isFile: output != nil,
-        // A choice of columns may leave CPUs out of the layout.
+        // With a choice of columns the layout may not have all CPUs.
         cpuCount: isWhole ? nil : TableStyle.cpuCount(sampling.roots))
       style.named = Set(collectors.named)
       style.showsAll = !collectors.only.isEmpty

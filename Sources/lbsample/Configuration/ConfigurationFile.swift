@@ -21,8 +21,8 @@ struct ConfigurationFile {
   private(set) var untold = 0
 
   /// The file that applies: `--config`, else ./collectors.conf, else the user's, else the host's;
-  /// nil when there is none. One that was found, rather than named, is believed only if nobody but
-  /// its owner (the caller or root) can change it.
+  /// nil when there is none. A file that was found, not named, is used only if no one but its owner
+  /// (the caller or root) can change it.
   static func find(explicit: String?, environment: [String: String]) throws(LBError) -> Self? {
     if let explicit { return try Self(TOMLFile(explicit, title: title), explicit) }
     let given = environment["XDG_CONFIG_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
@@ -37,8 +37,8 @@ struct ConfigurationFile {
 
   private static let title = "configuration file"
 
-  /// The file at `path`, opened once and judged by its descriptor; nil where there is none, and
-  /// where it is passed over, which is said.
+  /// The file at `path`, opened once and checked by its descriptor; nil where there is none, or
+  /// where it is ignored, which is reported.
   private static func found(_ path: String, _ flags: Int32) throws(LBError) -> Self? {
     let folder = Directories.folder(of: path)
     let file: OwnedDescriptor

@@ -2,12 +2,12 @@ import LinuxSystem
 import Runner
 import SampleModel
 
-/// Which values of a workload's environment are not written into result files: those of variables
-/// whose names tell that nobody else is to know them (`run.mask`).
+/// The values of a workload's environment that are not written into result files: those of
+/// variables whose names match patterns of secrets (`run.mask`).
 struct EnvironmentMask: Sendable {
-  /// What stands in the place of a value.
+  /// The text in place of a value.
   static let text = "***"
-  /// What tells a secret by its name.
+  /// Patterns of the names of secrets.
   static let standard =
     "*SECRET*,*TOKEN*,*PASSWORD*,*PASSWD*,*PASSPHRASE*,*CREDENTIAL*,*APIKEY*,*API_KEY*,"
     + "*ACCESS_KEY*,*PRIVATE_KEY*"
@@ -30,7 +30,7 @@ struct EnvironmentMask: Sendable {
     return "\(name)=\(Self.text)"
   }
 
-  /// The arguments of `run` as they may be written: what stands behind --env.
+  /// The arguments of `run` with the values of --env masked.
   func masked(arguments: [String]) -> [String] {
     var isValue = false
     var isOver = false
@@ -45,7 +45,7 @@ struct EnvironmentMask: Sendable {
     }
   }
 
-  /// A plan as it may be written: without what its tables `env` are not to tell.
+  /// A plan with the values of its `env` tables masked.
   func masked(plan: RunPlan) -> RunPlan { RunPlan(settings: masked(settings: plan.settings)) }
 
   private func masked(settings: [String: PlanValue]) -> [String: PlanValue] {
@@ -65,8 +65,8 @@ struct EnvironmentMask: Sendable {
     }
   }
 
-  /// The variables of a run that is gone on with: a value that was hidden is taken from our own
-  /// environment, which has to have it.
+  /// The variables of a resumed run: a masked value is taken from the environment of lbsample,
+  /// which must have it.
   static func restored(_ pairs: [String]) throws(LBError) -> [String] {
     let own = ProgramEnvironment.variables
     return try pairs.map { pair throws(LBError) -> String in

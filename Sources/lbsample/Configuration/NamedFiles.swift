@@ -18,7 +18,7 @@ struct NamedFiles {
   }
 
   /// Throws where one file has two uses that do not go together. Outputs of one option do: they are
-  /// written one behind the other.
+  /// written one after the other.
   func check() throws(LBError) {
     var users: [ExactText: (option: String, path: String)] = [:]
     for one in written {

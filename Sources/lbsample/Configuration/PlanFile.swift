@@ -5,7 +5,7 @@ import TOMLKit
 
 /// Plans as TOML files, and what is wrong with them by line.
 final class PlanFiles: PlanSource {
-  /// Lines of each file that was read, by the place of what stands there.
+  /// The line of each key path in each file that was read.
   private var lines: [String: [String: Int]] = [:]
   /// Every plan that was read, by its path.
   private(set) var plans: [String: RunPlan] = [:]
@@ -52,22 +52,23 @@ final class PlanFiles: PlanSource {
   func texts(_ problems: [PlanProblem], in path: String) -> [String] {
     problems.map { problem in
       var file = path
-      var place = problem.place
-      for included in lines.keys where place.hasPrefix("\(included):.") || place == "\(included):" {
+      var keyPath = problem.keyPath
+      for included in lines.keys
+      where keyPath.hasPrefix("\(included):.") || keyPath == "\(included):" {
         file = included
-        place = String(place.dropFirst(included.count + 2))
+        keyPath = String(keyPath.dropFirst(included.count + 2))
       }
-      return "\(file):\(line(of: place, in: file)): \(problem.message)"
+      return "\(file):\(line(of: keyPath, in: file)): \(problem.message)"
     }
   }
 
-  /// The line of a place, or of the nearest one around it.
-  private func line(of place: String, in file: String) -> Int {
-    var place = place
+  /// The line of a key path, or of the nearest table that contains it.
+  private func line(of keyPath: String, in file: String) -> Int {
+    var keyPath = keyPath
     while true {
-      if let line = lines[file]?[place] { return line }
-      guard let dot = place.lastIndex(of: ".") else { return 1 }
-      place = String(place[..<dot])
+      if let line = lines[file]?[keyPath] { return line }
+      guard let dot = keyPath.lastIndex(of: ".") else { return 1 }
+      keyPath = String(keyPath[..<dot])
     }
   }
 
@@ -92,8 +93,8 @@ final class PlanFiles: PlanSource {
         lines[section] = lines[section] ?? index + 1
       } else if let equals = content.firstIndex(of: "="), !content.hasPrefix("#") {
         let key = content[..<equals].description.trimmed
-        let place = section.isEmpty ? key : "\(section).\(key)"
-        lines[place] = lines[place] ?? index + 1
+        let keyPath = section.isEmpty ? key : "\(section).\(key)"
+        lines[keyPath] = lines[keyPath] ?? index + 1
       }
     }
     return lines

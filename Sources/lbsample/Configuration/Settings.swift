@@ -9,9 +9,9 @@ struct Settings {
   private var entries: [String: ConfigurationEntry] = [:]
   private static let told = Mutex<Set<String>>([])
 
-  /// Defaults, then the file, then the environment, then the command line; every problem of all
-  /// four is reported together. A variable that is no setting may be somebody else's: it is said
-  /// once.
+  /// Defaults, then the file, then the environment, then the command line; all mistakes in
+  /// them are reported together. A variable that is no setting may belong to another program: it is
+  /// reported once.
   init(
     file: ConfigurationFile?, environment: [String: String], commandLine: [(String, String, String)]
   ) throws(LBError) {
@@ -70,7 +70,7 @@ struct Settings {
       ? String(origin.dropFirst(prefix.count)) : "\(origin): \(name) ="
   }
 
-  /// All entries in the schema's order, the user's own behind them.
+  /// All entries in the schema's order, followed by those that the user defined.
   var all: [ConfigurationEntry] {
     let known = Set(SettingsSchema.keys.map(\.name))
     return SettingsSchema.keys.compactMap { entries[$0.name] }

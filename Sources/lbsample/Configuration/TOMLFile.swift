@@ -19,7 +19,7 @@ struct TOMLFile {
   init(_ path: String, title: String, ofAnyKind: Bool = true) throws(LBError) {
     let file: OwnedDescriptor
     do throws(SystemError) {
-      // A pipe, for instance: whoever names it knows what it is.
+      // A pipe, for instance, which the user has named.
       file =
         ofAnyKind
         ? try OwnedDescriptor(open: path, O_RDONLY) : try OwnedDescriptor(text: path)
@@ -84,7 +84,7 @@ struct TOMLScan {
   }
 
   private let bytes: [UInt8]
-  private var place = 0
+  private var index = 0
   private var line = 1
   /// Whether what follows is a key, or a header's name.
   private var isKey = true
@@ -108,9 +108,9 @@ struct TOMLScan {
     if String(validating: bytes, as: UTF8.self) == nil {
       throw Failure(line: lineThatIsNotUTF8(), reason: "not UTF-8: save the file as UTF-8 text")
     }
-    while place < bytes.count {
-      let byte = bytes[place]
-      place += 1
+    while index < bytes.count {
+      let byte = bytes[index]
+      index += 1
       switch byte {
       case UInt8(ascii: "\n"): endLine()
       case UInt8(ascii: "#"): skipToEndOfLine()
@@ -145,7 +145,7 @@ struct TOMLScan {
   }
 
   private mutating func skipToEndOfLine() {
-    while place < bytes.count, bytes[place] != UInt8(ascii: "\n") { place += 1 }
+    while index < bytes.count, bytes[index] != UInt8(ascii: "\n") { index += 1 }
   }
 
   private mutating func addName() throws(Failure) {
@@ -175,7 +175,7 @@ struct TOMLScan {
   /// apart and the end of the file the parser says what is wrong; anything else is an assertion of
   /// it, which ends the process.
   private func checkHeader() throws(Failure) {
-    var next = place
+    var next = index
     if next < bytes.count, bytes[next] == UInt8(ascii: "[") { next += 1 }
     while next < bytes.count, [UInt8(ascii: " "), UInt8(ascii: "\t")].contains(bytes[next]) {
       next += 1
@@ -186,7 +186,7 @@ struct TOMLScan {
       UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "-"),
       UInt8(ascii: "\""), UInt8(ascii: "'"), UInt8(ascii: "]"):
       return
-    case UInt8(ascii: "[") where bytes[place] != UInt8(ascii: "["): return
+    case UInt8(ascii: "[") where bytes[index] != UInt8(ascii: "["): return
     default:
       throw Failure(
         line: line,
@@ -213,49 +213,49 @@ struct TOMLScan {
         + "of a dotted key counts, each one of a header twice")
   }
 
-  /// Goes behind the end of a string whose first quote has been read.
+  /// Skips to the end of a string whose first quote has been read.
   private mutating func skipString(_ quote: UInt8, escapes: Bool) throws(Failure) {
-    let isLong = isQuote(quote, at: place) && isQuote(quote, at: place + 1)
-    if isLong { place += 2 }
-    while place < bytes.count {
-      let byte = bytes[place]
+    let isLong = isQuote(quote, at: index) && isQuote(quote, at: index + 1)
+    if isLong { index += 2 }
+    while index < bytes.count {
+      let byte = bytes[index]
       if byte == UInt8(ascii: "\n") {
-        // No short string goes on behind a line's end: the parser stops here.
+        // A short string ends at the end of its line: the parser stops here.
         guard isLong else { return }
         line += 1
       }
-      place += 1
+      index += 1
       if escapes, byte == UInt8(ascii: "\\") {
         try skipEscape()
       } else if byte == quote {
         guard isLong else { return }
-        guard isQuote(quote, at: place), isQuote(quote, at: place + 1) else { continue }
-        place += 2
+        guard isQuote(quote, at: index), isQuote(quote, at: index + 1) else { continue }
+        index += 2
         // Two more may stand before the three that end it.
-        for _ in 0..<2 where isQuote(quote, at: place) { place += 1 }
+        for _ in 0..<2 where isQuote(quote, at: index) { index += 1 }
         return
       }
     }
   }
 
-  private func isQuote(_ quote: UInt8, at place: Int) -> Bool {
-    place < bytes.count && bytes[place] == quote
+  private func isQuote(_ quote: UInt8, at index: Int) -> Bool {
+    index < bytes.count && bytes[index] == quote
   }
 
   private mutating func skipEscape() throws(Failure) {
-    guard place < bytes.count else { return }
+    guard index < bytes.count else { return }
     let digits =
-      switch bytes[place] {
+      switch bytes[index] {
       case UInt8(ascii: "x"): 2
       case UInt8(ascii: "u"): 4
       case UInt8(ascii: "U"): 8
       default: 0
       }
     // A backslash at a line's end is followed by that.
-    if bytes[place] == UInt8(ascii: "\n") { line += 1 }
-    place += 1
-    guard digits > 0, place + digits <= bytes.count,
-      bytes[place..<place + digits].allSatisfy({ $0 == UInt8(ascii: "0") })
+    if bytes[index] == UInt8(ascii: "\n") { line += 1 }
+    index += 1
+    guard digits > 0, index + digits <= bytes.count,
+      bytes[index..<index + digits].allSatisfy({ $0 == UInt8(ascii: "0") })
     else { return }
     throw Failure(
       line: line, reason: "NUL character in a string: neither a command nor a name can have one")

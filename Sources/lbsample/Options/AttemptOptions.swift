@@ -3,13 +3,13 @@ import LinuxSystem
 import Runner
 import SampleModel
 
-/// What is tried again, and until when repetitions are added.
+/// When a repetition gets another attempt, and when repetitions are added.
 struct AttemptOptions: ParsableArguments {
   @Flag(
     name: .customLong("idempotent"),
     help: ArgumentHelp(
-      "The workload may be executed again: after a failure (--retries), and where something "
-        + "disturbed a repetition ([gates] in collectors.conf)."))
+      "Allow the workload to be executed again: after a failure (--retries), and if a gate found "
+        + "that a repetition was disturbed ([gates] in collectors.conf)."))
   var idempotent = false
   @Option(
     name: .customLong("retries"), parsing: .unconditional,
@@ -25,18 +25,19 @@ struct AttemptOptions: ParsableArguments {
   @Option(
     name: .customLong("max-attempts"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Most attempts at one repetition: the first, retries and repeats together (default: 10).",
+      "Limit of attempts at one repetition: the first, retries and repeats together (default: 10).",
       valueName: "n"))
   var maximumAttempts: String?
   @Option(
     name: .customLong("until"), parsing: .unconditional,
     help: ArgumentHelp(
       "Add repetitions until the 95 % confidence interval of the median wall time, or of another "
-        + "metric, is that narrow.", valueName: "ci<=1%"))
+        + "metric, is at most this wide, relative to the median.", valueName: "ci<=1%"))
   var until: String?
   @Option(
     name: .customLong("max-repetitions"), parsing: .unconditional,
-    help: ArgumentHelp("Repetitions that --until may add up to (default: 100).", valueName: "n"))
+    help: ArgumentHelp(
+      "Limit of repetitions with --until (default: 100).", valueName: "n"))
   var maximumRepetitions: String?
   @Option(
     name: .customLong("ask"), parsing: .unconditional,
@@ -49,11 +50,11 @@ struct AttemptOptions: ParsableArguments {
   @Flag(
     name: .customLong("strict"),
     help: ArgumentHelp(
-      "End with exit code 6 if an attempt was contaminated or a warning was given (also about the "
-        + "host before the run)."))
+      "Exit with code 6 if an attempt was contaminated or a warning was given, warnings about the "
+        + "host before the run included."))
   var strict = false
 
-  /// Options that stand for settings.
+  /// Options that override settings: key, value, option.
   var overrides: [(String, String, String)] {
     let given: [(String, String?, String)] = [
       ("run.retries", retries, "--retries"),
@@ -64,7 +65,7 @@ struct AttemptOptions: ParsableArguments {
     return given.compactMap { key, value, option in value.map { (key, $0, option) } }
   }
 
-  /// What a plan must not change.
+  /// The keys of plans that options override.
   var pinned: Set<String> {
     let given: [(String, Bool)] = [
       ("idempotent", idempotent), ("retries", retries != nil),
@@ -74,7 +75,7 @@ struct AttemptOptions: ParsableArguments {
     return Set(given.filter(\.1).map(\.0))
   }
 
-  /// Refuses retries of what must not be executed again, and of what never comes to them.
+  /// Refuses retries of a workload that is not idempotent, and options without effect.
   func check(_ plan: PhaseNode) throws(LBError) {
     let measured = plan.everyMeasured.compactMap(\.specification)
     if let idleRetries, measured.allSatisfy({ $0.idleTimeout == nil }) {
@@ -106,7 +107,7 @@ struct AttemptOptions: ParsableArguments {
     }
   }
 
-  /// Puts policy and limits into a specification.
+  /// Sets the policy and the limits in a specification.
   func apply(_ settings: Settings, to specification: inout RunSpecification) throws(LBError) {
     var policy = AttemptPolicy()
     policy.isIdempotent = idempotent
@@ -119,7 +120,7 @@ struct AttemptOptions: ParsableArguments {
     else {
       throw LBError(
         .configuration,
-        "run.backoff = \(settings["run.backoff"]): expected lengths of time such as 0s,5s,15s")
+        "run.backoff = \(settings["run.backoff"]): expected durations such as 0s,5s,15s")
     }
     specification.attempts = policy
     var gates = GateLimits()

@@ -1,11 +1,12 @@
 import ArgumentParser
 import Runner
 
-/// Commands around the repetitions, as hyperfine names them.
+/// Shell commands before and after repetitions, with the names that hyperfine uses.
 struct HookOptions: ParsableArguments {
   @Option(
     name: .customLong("setup"),
-    help: ArgumentHelp("A shell command to run once before everything.", valueName: "command"))
+    help: ArgumentHelp(
+      "A shell command to run once, before the first repetition.", valueName: "command"))
   var setup: String?
   @Option(
     name: .customLong("prepare"),
@@ -20,10 +21,11 @@ struct HookOptions: ParsableArguments {
   @Option(
     name: .customLong("cleanup"),
     help: ArgumentHelp(
-      "A shell command to run once after everything, whatever happened.", valueName: "command"))
+      "A shell command to run once, after the last repetition, also after a failure.",
+      valueName: "command"))
   var cleanup: String?
 
-  /// Those that were given.
+  /// The given hooks.
   var given: [Hook: String] {
     let all: [(Hook, String?)] = [
       (.setup, setup), (.prepare, prepare), (.conclude, conclude), (.cleanup, cleanup),

@@ -205,7 +205,7 @@ struct CollectorOptions: ParsableArguments {
     options.topOrder = order
     options.perf = try events.choice(
       settings,
-      PerfOptions.Surroundings(
+      PerfContext(
         roots: roots, workload: workload, processes: options.processes, perThread: perThread,
         isStrict: require.contains("perf")))
     options.packets = try packets.choice(usually: workload == nil ? 0 : 10)

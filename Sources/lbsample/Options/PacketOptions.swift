@@ -2,19 +2,19 @@ import ArgumentParser
 import PacketStatistics
 import SampleModel
 
-/// Whose packets are counted, and how.
+/// Which packets are counted, and how.
 struct PacketOptions: ParsableArguments {
   @Option(
     name: .customLong("packets"),
     help: ArgumentHelp(
-      "Count the packets of these interfaces, such as eth0,lo; any: of all interfaces.",
+      "Count the packets of these interfaces, such as eth0,lo, or any for all interfaces.",
       valueName: "interfaces"))
   var interfaces: String?
   @Option(
     name: .customLong("packets-file"),
     help: ArgumentHelp(
-      "Count the packets of this pcap or pcapng file, at their recorded times; -: standard input "
-        + "(sample).", valueName: "file"))
+      "Count the packets of this pcap or pcapng file at their recorded times (sample only); - is "
+        + "standard input.", valueName: "file"))
   var file: String?
   @Option(
     name: .customLong("packets-filter"), parsing: .unconditional,
@@ -24,7 +24,7 @@ struct PacketOptions: ParsableArguments {
   var filter: String?
   @Option(
     name: .customLong("packets-snaplen"), parsing: .unconditional,
-    help: ArgumentHelp("Bytes of each packet to look at (default: 128).", valueName: "n"))
+    help: ArgumentHelp("Bytes of each packet to capture (default: 128).", valueName: "n"))
   var snapLength: String?
   @Option(
     name: .customLong("packets-sample"), parsing: .unconditional,
@@ -32,7 +32,7 @@ struct PacketOptions: ParsableArguments {
   var sampling: String?
   @Option(
     name: .customLong("packets-buffer"), parsing: .unconditional,
-    help: ArgumentHelp("Bytes of the kernel's buffer (default: 8388608).", valueName: "n"))
+    help: ArgumentHelp("Size of the kernel's buffer in bytes (default: 8388608).", valueName: "n"))
   var buffer: String?
   @Option(
     name: .customLong("packets-direction"), parsing: .unconditional,
@@ -50,11 +50,11 @@ struct PacketOptions: ParsableArguments {
   @Option(
     name: .customLong("packets-top"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Records of the flows and ports with most bytes (default: 10 in run, else 0).",
+      "Record the N flows and ports with the most bytes (default: 10 in run, else 0).",
       valueName: "n"))
   var top: String?
 
-  /// As they stand in a result's configuration.
+  /// The options as entries of a result's configuration.
   var entries: [(String, String)] {
     [
       ("collectors.packets", interfaces ?? ""), ("collectors.packets_filter", filter ?? ""),
@@ -65,7 +65,7 @@ struct PacketOptions: ParsableArguments {
     ]
   }
 
-  /// The capture that they ask for, nil for none; with so many flows where nothing is said.
+  /// The chosen capture, nil for none; with this many flows by default.
   func choice(usually flows: Int) throws(LBError) -> CaptureOptions? {
     guard let interfaces else {
       let other: [(String, Bool)] = [
@@ -90,7 +90,8 @@ struct PacketOptions: ParsableArguments {
       ("--packets-timestamp", timestamp != nil), ("--packets-promiscuous", isPromiscuous),
     ]
     if let option = live.first(where: \.1)?.0 {
-      throw LBError(.configuration, "\(option) is about live captures: not with --packets-file")
+      throw LBError(
+        .configuration, "\(option) is for live captures: remove it, or remove --packets-file")
     }
     return try read([], top: 0)
   }

@@ -5,7 +5,17 @@ import PerfEvents
 import SampleModel
 import Sampler
 
-/// Which performance events are counted, and of what, by perf's own letters.
+/// What the command knows about performance events beside their options.
+struct PerfContext {
+  let roots: MountRoots
+  let workload: WorkloadTarget?
+  let processes: [Int32]
+  let perThread: Bool
+  /// Whether an event that cannot be counted is an error.
+  let isStrict: Bool
+}
+
+/// Which performance events are counted, and for what, with the option letters of perf.
 struct PerfOptions: ParsableArguments {
   @Option(
     name: [.customShort("e"), .customLong("perf")],
@@ -15,7 +25,7 @@ struct PerfOptions: ParsableArguments {
   var lists: [String] = []
   @Flag(
     name: [.customShort("a"), .customLong("all-cpus")],
-    help: "Count events of everything, not of the workload alone (run).")
+    help: "Count the events of all processes on all CPUs, not only of the workload (run).")
   var allCPUs = false
   @Option(
     name: [.customShort("C"), .customLong("perf-cpus")], parsing: .unconditional,
@@ -23,46 +33,37 @@ struct PerfOptions: ParsableArguments {
   var cpus: String?
   @Option(
     name: [.customShort("G"), .customLong("perf-cgroups")],
-    help: ArgumentHelp("Count events of these control groups, each apart.", valueName: "paths"))
+    help: ArgumentHelp(
+      "Count events of these control groups, separately for each.", valueName: "paths"))
   var groups: String?
   @Flag(
     name: .customLong("perf-rotate"),
     help: "Count one group of events in each repetition, in turn (run).")
   var rotates = false
 
-  /// What is counted apart from the workload, by its option.
+  /// The options with which more than the workload is counted.
   private var scopeOptions: [String] {
     (allCPUs ? ["-a"] : []) + (cpus == nil ? [] : ["-C"]) + (groups == nil ? [] : ["-G"])
   }
 
-  /// What a caller knows beside these options.
-  struct Surroundings {
-    let roots: MountRoots
-    let workload: WorkloadTarget?
-    let processes: [Int32]
-    let perThread: Bool
-    /// Whether an event that cannot be counted is an error.
-    let isStrict: Bool
-  }
-
-  /// The events by name, over what this host offers; nil when none is asked for.
-  func choice(_ settings: Settings, _ around: Surroundings) throws(LBError) -> PerfChoice? {
+  /// The chosen events, resolved on this host; nil without --perf.
+  func choice(_ settings: Settings, _ context: PerfContext) throws(LBError) -> PerfChoice? {
     guard !lists.isEmpty else {
       if let option = (scopeOptions + (rotates ? ["--perf-rotate"] : [])).first {
         throw LBError(.configuration, "\(option) needs --perf EVENTS")
       }
       return nil
     }
-    let scope = try scope(around)
+    let scope = try scope(context)
     if rotates {
-      guard case .workload = scope, !around.perThread else {
+      guard case .workload = scope, !context.perThread else {
         throw LBError(
           .configuration,
-          "--perf-rotate goes by repetitions of a workload: it is an option of run, without -a, "
-            + "-C, -G, -p and --per-thread")
+          "--perf-rotate changes the events at each repetition of a workload: use it with run, "
+            + "without -a, -C, -G, -p and --per-thread")
       }
     }
-    if around.perThread {
+    if context.perThread {
       if case .system = scope {
         throw LBError(
           .configuration, "--per-thread counts the threads of a workload or of -p, not of CPUs")
@@ -72,14 +73,14 @@ struct PerfOptions: ParsableArguments {
           .configuration, "--per-thread counts the threads of a workload or of -p, not of -G")
       }
     }
-    let names = EventNames(settings, around.roots)
+    let names = EventNames(settings, context.roots)
     try names.check()
     var choice = PerfChoice(
-      groups: try names.groups(lists, isStrict: around.isStrict), scope: scope)
+      groups: try names.groups(lists, isStrict: context.isStrict), scope: scope)
     choice.notes = try names.leftOut(lists)
-    guard !around.isStrict || choice.notes.isEmpty else {
+    guard !context.isStrict || choice.notes.isEmpty else {
       throw LBError(
-        .collectorUnavailable, "it is required: " + choice.notes.joined(separator: "; "),
+        .collectorUnavailable, "perf is required: " + choice.notes.joined(separator: "; "),
         context: ErrorContext(collector: "perf"))
     }
     choice.formulas = settings.section("derived").map {
@@ -88,23 +89,23 @@ struct PerfOptions: ParsableArguments {
     choice.standIns = try names.standIns()
     choice.leastShare = Share.parse(settings["sampling.least_running"]) ?? 0
     choice.costLimit = Share.parse(settings["sampling.event_cost"])
-    choice.isStrict = around.isStrict
+    choice.isStrict = context.isStrict
     choice.rotates = rotates
-    choice.perThread = around.perThread
+    choice.perThread = context.perThread
     return choice
   }
 
-  private func scope(_ around: Surroundings) throws(LBError) -> PerfScope {
-    if groups != nil, allCPUs || !around.processes.isEmpty {
+  private func scope(_ context: PerfContext) throws(LBError) -> PerfScope {
+    if groups != nil, allCPUs || !context.processes.isEmpty {
       throw LBError(
         .configuration,
         "-G counts the events of control groups, on all CPUs or those of -C: "
-          + "leave out -a and -p")
+          + "remove -a and -p")
     }
-    if !around.processes.isEmpty, let option = scopeOptions.first {
+    if !context.processes.isEmpty, let option = scopeOptions.first {
       throw LBError(
         .configuration,
-        "-p counts the events of processes, \(option) those of CPUs: choose one")
+        "-p counts the events of processes, \(option) those of CPUs: remove one of them")
     }
     var chosen: CPUSet?
     if let cpus {
@@ -115,11 +116,11 @@ struct PerfOptions: ParsableArguments {
     }
     if let groups {
       let found = try groups.parts(",").map { path throws(LBError) in
-        guard let group = ControlGroup(String(path), around.roots) else {
+        guard let group = ControlGroup(String(path), context.roots) else {
           throw LBError(
             .configuration,
             "-G \(path): there is no such control group below "
-              + around.roots.sys("fs/cgroup"))
+              + context.roots.sys("fs/cgroup"))
         }
         return group
       }
@@ -129,18 +130,18 @@ struct PerfOptions: ParsableArguments {
       var seen = Set<String>()
       return .controlGroups(found.filter { seen.insert($0.name).inserted }, cpus: chosen)
     }
-    if !around.processes.isEmpty { return .processes(around.processes) }
-    if let workload = around.workload, !allCPUs, chosen == nil { return .workload(workload) }
+    if !context.processes.isEmpty { return .processes(context.processes) }
+    if let workload = context.workload, !allCPUs, chosen == nil { return .workload(workload) }
     return .system(chosen)
   }
 }
 
-/// The names of events as users write them, with sets and stand-ins of the configuration.
+/// Resolves names of events, with the sets and stand-ins of the configuration.
 struct EventNames {
   private let settings: Settings
   private let resolver: EventResolver
 
-  /// Names over what this host offers.
+  /// Names of the events of this host.
   init(_ settings: Settings, _ roots: MountRoots) {
     self.settings = settings
     resolver = EventResolver(EventSources(roots))
@@ -148,7 +149,7 @@ struct EventNames {
 
   private var sets: [(name: String, value: String)] { settings.section("perf") }
 
-  /// Names of one's own that are an event's, or a column's, would take its place.
+  /// Refuses names of sets and formulas that an event or a column has.
   func check() throws(LBError) {
     let columns = ["time_enabled", "time_running", "running"]
     for section in ["perf", "derived"] {
@@ -156,7 +157,7 @@ struct EventNames {
         let key = "\(section).\(name)"
         throw LBError(
           .configuration,
-          "\(settings.origin(key)): \(key): an event or a column has this name: choose another")
+          "\(settings.origin(key)): \(key): an event or a column has this name: choose another one")
       }
     }
   }
@@ -165,9 +166,8 @@ struct EventNames {
     lists.flatMap { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) }
   }
 
-  /// The groups that these lists make. A set is cut down to what this host knows the names of; an
-  /// event that this host keeps to itself is left out as long as there are others, unless all of
-  /// them have to be there.
+  /// The groups of these lists. Events of a set that this host does not know are left out. So are
+  /// events that this user may not look up, as long as there are others, unless `isStrict`.
   func groups(_ lists: [String], isStrict: Bool) throws(LBError) -> [[PerfEvent]] {
     var missing: [String] = []
     var parts: [String] = []
@@ -185,7 +185,7 @@ struct EventNames {
       throw LBError(
         .collectorUnavailable,
         "perf: none of these events is known here: "
-          + missing.joined(separator: ", ") + "; lbsample collectors --perf lists what is",
+          + missing.joined(separator: ", ") + "; lbsample collectors --perf lists the known ones",
         context: ErrorContext(collector: "perf"))
     }
     do throws(EventError) {
@@ -195,7 +195,7 @@ struct EventNames {
     }
   }
 
-  /// Why an event cannot be looked up here, though its name may be right; nil for any other.
+  /// Why this user may not look up an event whose name may be right; nil for any other event.
   private func hidden(_ word: String) -> String? {
     do throws(EventError) {
       _ = try resolver.groups(word)
@@ -213,10 +213,10 @@ struct EventNames {
     return LBError(
       .configuration,
       "\(option) \(error.text): \(error.reason)\(Nearest.hint(nearest)); "
-        + "lbsample collectors --perf lists what this host has")
+        + "lbsample collectors --perf lists the events of this host")
   }
 
-  /// What was left out of the sets in these lists.
+  /// Notes about the events of these lists that are left out.
   func leftOut(_ lists: [String]) throws(LBError) -> [String] {
     var notes: [String] = []
     for word in words(lists) {
@@ -227,12 +227,13 @@ struct EventNames {
       let unknown = try cut(set).unknown
       if unknown.isEmpty { continue }
       notes.append(
-        "perf: of the set \(word) this host does not know \(unknown.joined(separator: ", "))")
+        "perf: the set \(word) is without events that this host does not know: "
+          + unknown.joined(separator: ", "))
     }
     return notes
   }
 
-  /// A set's text without the names that this host does not know, and these.
+  /// A set's text without the names that this host does not know, and those names.
   private func cut(
     _ set: (name: String, value: String)
   ) throws(LBError) -> (known: String, unknown: [String]) {
@@ -263,7 +264,7 @@ struct EventNames {
     }
   }
 
-  /// Which event stands in for which.
+  /// The stand-ins of events, by the event's name.
   func standIns() throws(LBError) -> [String: PerfEvent] {
     let section = settings.section("fallback")
     var events: [String: PerfEvent] = [:]
@@ -274,7 +275,7 @@ struct EventNames {
         guard !path.contains(step) else {
           throw LBError(
             .configuration,
-            "\(settings.origin("fallback.\(name)")): the stand-ins go round in a circle: "
+            "\(settings.origin("fallback.\(name)")): the stand-ins form a circle: "
               + (path + [step]).joined(separator: ", then "))
         }
         path.append(step)

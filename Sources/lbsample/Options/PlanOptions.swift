@@ -14,24 +14,26 @@ struct PlanOptions: ParsableArguments {
   @Option(
     name: .customLong("command"), parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "A command in one text, split into words as a shell would, without a shell; may be repeated "
-        + "to compare several.", valueName: "command"))
+      "A command as one argument, split into words like by a shell but not run by one; may be "
+        + "repeated to compare several commands.", valueName: "command"))
   var commands: [String] = []
   @Option(
     name: [.customShort("L"), .customLong("parameter-list")], parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "Repeat everything with each value in place of {name}; may be repeated for all "
+      "Execute all repetitions with each value for {name} in the command; may be repeated, for all "
         + "combinations.",
       valueName: "name=a,b,c"))
   var lists: [String] = []
   @Option(
     name: .customLong("parameter-scan"), parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "Repeat everything with each number in place of {name}.", valueName: "name=from:to[:step]"))
+      "Execute all repetitions with each number of a range for {name} in the command.",
+      valueName: "name=from:to[:step]"))
   var scans: [String] = []
   @Option(
     name: .customLong("parameter"), parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("One value in place of {name}; may be repeated.", valueName: "name=value"))
+    help: ArgumentHelp(
+      "The value for {name} in the command or plan; may be repeated.", valueName: "name=value"))
   var single: [String] = []
   @Option(
     name: .customLong("order"), parsing: .unconditional,
@@ -42,7 +44,7 @@ struct PlanOptions: ParsableArguments {
   @Flag(name: .customLong("dry-run"), help: "Show what would be executed, and execute nothing.")
   var dryRun = false
 
-  /// What a run of this is called unless it is named: as its plan says, or after the plan's file.
+  /// The default name of a run with a plan: the plan's name, or that of its file.
   func title() throws(LBError) -> String? {
     guard let plan else { return nil }
     if case .text(let name)? = try PlanFiles().plan(at: plan).settings["name"] { return name }
@@ -50,7 +52,7 @@ struct PlanOptions: ParsableArguments {
     return file.hasSuffix(".toml") ? String(file.dropLast(5)) : file
   }
 
-  /// As it stands in a result's configuration.
+  /// The options as entries of a result's configuration.
   var entries: [ConfigurationEntry] {
     let given: [(String, [String])] = [
       ("plan.file", plan.map { [$0] } ?? []), ("plan.commands", commands),
@@ -65,13 +67,13 @@ struct PlanOptions: ParsableArguments {
   /// A plan with its phases.
   struct Resolved {
     let root: PhaseNode
-    /// All that it was made of, by which a later session knows it again.
+    /// All plan files as text. A resumed run must have the same.
     let definition: String
-    /// What is wrong with phases that are skipped.
+    /// The mistakes of phases that are skipped.
     let mistakes: [String]
   }
 
-  /// What the plan file says of what is sampled.
+  /// The plan's choice of what is sampled.
   func sampling() throws(LBError) -> PlanSampling {
     try plan.map { path throws(LBError) in
       PlanSampling(try PlanFiles().plan(at: path, ofAnyKind: true))
@@ -101,7 +103,7 @@ struct PlanOptions: ParsableArguments {
     var whole: RunPlan
     if let plan {
       let others = [
-        (command.isEmpty, "a command behind --"), (commands.isEmpty, "--command"),
+        (command.isEmpty, "a command after --"), (commands.isEmpty, "--command"),
         (lists.isEmpty, "--parameter-list"), (scans.isEmpty, "--parameter-scan"),
       ]
       if let other = others.first(where: { !$0.0 })?.1 {
@@ -139,13 +141,14 @@ struct PlanOptions: ParsableArguments {
     var given: [[String]] = command.isEmpty ? [] : [command]
     for text in commands {
       guard let words = CommandWords.split(text) else {
-        throw LBError(.configuration, "--command \(text): a quote is not closed, or it is empty")
+        throw LBError(
+          .configuration, "--command \(text): the text is empty, or a quote is not closed")
       }
       given.append(words)
     }
     guard !given.isEmpty else {
       throw LBError(
-        .configuration, "no command to run: put it behind --, as in: lbsample run -- sleep 1")
+        .configuration, "no command to run: put it after --, as in: lbsample run -- sleep 1")
     }
     var names: [String: Int] = [:]
     let phases = given.map { words in

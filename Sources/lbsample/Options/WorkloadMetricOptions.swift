@@ -2,27 +2,28 @@ import ArgumentParser
 import Runner
 import SampleModel
 
-/// Numbers that are read from the workload's output.
+/// Metrics that are read from the workload's output.
 struct WorkloadMetricOptions: ParsableArguments {
   @Option(
     name: .customLong("metric"),
     help: ArgumentHelp(
-      "Read a number from the workload's output by a regular expression, of the last line that "
-        + "matches its first group; may be repeated.", valueName: "name[unit]=regex"))
+      "Read a number from the workload's output by a regular expression: the first capture group "
+        + "in the last matching line. May be repeated.", valueName: "name[unit]=regex"))
   var metrics: [String] = []
   @Option(
     name: .customLong("metric-json"),
     help: ArgumentHelp(
-      "Read a number from an output that is JSON, as jobs[0].read.iops; may be repeated.",
+      "Read a number from JSON output by its path, such as jobs[0].read.iops; may be repeated.",
       valueName: "name[unit]=path"))
   var jsonMetrics: [String] = []
   @Option(
     name: .customLong("metric-missing"),
     help: ArgumentHelp(
-      "What an output without such a number means: fail, or note: a warning", valueName: "what"))
+      "If the output has no such number: fail the repetition (fail) or warn (note).",
+      valueName: "what"))
   var metricMissing = "fail"
 
-  /// What was asked for, as it stands in a result's configuration; nil for nothing.
+  /// The metrics as one text for a result's configuration; nil without metrics.
   var text: String? {
     metrics.isEmpty && jsonMetrics.isEmpty ? nil : (metrics + jsonMetrics).joined(separator: "; ")
   }
@@ -39,7 +40,7 @@ struct WorkloadMetricOptions: ParsableArguments {
     var seen = Set<String>()
     for metric in read where !seen.insert(metric.name).inserted {
       throw LBError(
-        .configuration, "\(metric.name) is named twice: give each metric a name of its own")
+        .configuration, "\(metric.name) is given twice: give each metric a different name")
     }
     return read
   }
@@ -53,10 +54,10 @@ struct WorkloadMetricOptions: ParsableArguments {
   }
 
   private static func metric(
-    _ text: String, _ option: String, _ place: (String) -> WorkloadMetric.Place
+    _ text: String, _ option: String, _ source: (String) -> WorkloadMetric.Source
   ) throws(LBError) -> WorkloadMetric {
     do throws(WorkloadMetricError) {
-      return try WorkloadMetric(text, place)
+      return try WorkloadMetric(text, source)
     } catch {
       throw LBError(.configuration, "\(option) \(text): \(error.reason)")
     }

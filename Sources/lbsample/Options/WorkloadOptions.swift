@@ -4,7 +4,7 @@ import LinuxSystem
 import Runner
 import SampleModel
 
-/// What is executed, how often, and as what.
+/// The workload: how often it is executed, and with which settings.
 struct WorkloadOptions: ParsableArguments {
   @Option(
     name: [.customShort("r"), .customLong("repetitions")], parsing: .unconditional,
@@ -40,7 +40,7 @@ struct WorkloadOptions: ParsableArguments {
   var idleTimeout: String?
   @Option(
     name: .customLong("timeout"), parsing: .unconditional,
-    help: ArgumentHelp("End a repetition that takes longer.", valueName: "time"))
+    help: ArgumentHelp("End a repetition that takes longer than this.", valueName: "time"))
   var timeout: String?
   @Option(
     name: .customLong("grace"), parsing: .unconditional,
@@ -48,7 +48,7 @@ struct WorkloadOptions: ParsableArguments {
   var grace: String?
   @Option(
     name: .customLong("name"),
-    help: ArgumentHelp("Name of the run (default: the command's).", valueName: "name"))
+    help: ArgumentHelp("Name of the run (default: that of the command).", valueName: "name"))
   var name: String?
   @Option(
     name: .customLong("label"),
@@ -77,13 +77,14 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("workload-output"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Where its standard output goes: keep (into the result), null or a file (default: keep). "
-        + "Standard error is kept.", valueName: "where"))
+      "Destination of the workload's standard output: keep (in the result), null or a file "
+        + "(default: keep). Standard error is always kept.", valueName: "where"))
   var output: String?
   @Option(
     name: .customLong("user"),
     help: ArgumentHelp(
-      "Run the workload as this user (default under sudo: who called sudo).", valueName: "user"))
+      "Run the workload as this user (default under sudo: the user who called sudo).",
+      valueName: "user"))
   var user: String?
   @Option(
     name: .customLong("ignore-failure"),
@@ -94,14 +95,14 @@ struct WorkloadOptions: ParsableArguments {
   var ignoreFailure: String?
   @Flag(
     name: .customLong("cgroup-scope"),
-    help: "Put the workload into a control group of its own, and sample that group.")
+    help: "Run the workload in a new control group, and sample that group.")
   var cgroupScope = false
   @Flag(name: .customLong("show-output"), help: "Pass the workload's output to standard error.")
   var showOutput = false
   @OptionGroup(title: "Around the repetitions") var hooks: HookOptions
   @OptionGroup(title: "The workload's own metrics") var own: WorkloadMetricOptions
 
-  /// Options that stand for settings, with these.
+  /// Options that override settings: key, value, option.
   var overrides: [(String, String, String)] {
     let given: [(String, String?, String)] = [
       ("run.repetitions", repetitions, "--repetitions"), ("run.warmup", warmUp, "--warmup"),
@@ -114,7 +115,7 @@ struct WorkloadOptions: ParsableArguments {
     return given.compactMap { key, value, option in value.map { (key, $0, option) } }
   }
 
-  /// What a plan must not change, since the command line says it: keys of plans.
+  /// The keys of plans that options override.
   var pinned: Set<String> {
     let given: [(String, Bool)] = [
       ("repetitions", repetitions != nil), ("warmup", warmUp != nil),
@@ -135,12 +136,13 @@ struct WorkloadOptions: ParsableArguments {
     let allowed = CPUSet.allowed()
     guard let cpus = CPUSet(list: list), !cpus.isEmpty, cpus.subtracting(allowed).isEmpty else {
       throw LBError(
-        .configuration, "--workload-cpus \(list): expected a list of CPUs out of \(allowed)")
+        .configuration,
+        "--workload-cpus \(list): expected a list of CPUs within \(allowed) (allowed)")
     }
     return cpus
   }
 
-  /// What one command of the run is unless a plan says otherwise.
+  /// The settings of the run's commands, which a plan may override.
   func specification(
     _ settings: Settings, command: [String], title: String?
   ) throws(LBError) -> RunSpecification {
@@ -202,7 +204,7 @@ struct WorkloadOptions: ParsableArguments {
     return specification
   }
 
-  /// What the command line says of how the workload is run: part of what was measured.
+  /// The options of the workload as entries of a result's configuration.
   private func entries(_ mask: EnvironmentMask) -> [ConfigurationEntry] {
     let variables = environment.map { mask.masked($0) }.joined(separator: " ")
     let given: [(String, String?)] = [
@@ -212,8 +214,8 @@ struct WorkloadOptions: ParsableArguments {
       ("workload.ignore_failure", ignoreFailure),
       (WorkloadMetric.configurationKey, own.text),
     ]
-    let around = Hook.allCases.map { ("workload.\($0.rawValue)", hooks.given[$0]) }
-    return (given + around).compactMap { key, value in
+    let hookEntries = Hook.allCases.map { ("workload.\($0.rawValue)", hooks.given[$0]) }
+    return (given + hookEntries).compactMap { key, value in
       value.map { ConfigurationEntry(key: key, value: $0, origin: "command line") }
     }
   }
@@ -229,8 +231,8 @@ struct WorkloadOptions: ParsableArguments {
     }
   }
 
-  /// Under sudo the workload belongs to the user who called it.
-  /// Who the workload is: who was asked for, of root by sudo who called it; nil for who we are.
+  /// The user of the workload: the named one or, under sudo, the one who called sudo; nil for the
+  /// user of lbsample.
   static func user(_ user: String?) throws(LBError) -> UserIdentity? {
     let caller = ProgramEnvironment.variables["SUDO_UID"]
     guard let wanted = user ?? (getuid() == 0 ? caller : nil) else { return nil }
@@ -244,7 +246,7 @@ struct WorkloadOptions: ParsableArguments {
     return identity
   }
 
-  /// Our environment as that user has it, with these variables.
+  /// lbsample's environment with that user's HOME, USER and LOGNAME and these variables.
   static func environment(
     of user: UserIdentity?, _ variables: [Variable]
   ) -> [String] {

@@ -32,7 +32,7 @@ enum PlanReport {
       command: node.specification?.command, repetitions: node.specification?.repetitions,
       warmUps: node.specification?.warmUps,
       order: node.children.isEmpty ? nil : node.order.text, actions: node.actions.map(\.summary),
-      beside: node.companions.map(\.summary), fallback: node.fallback?.node.name,
+      beside: node.coRunners.map(\.summary), fallback: node.fallback?.node.name,
       settings: Dictionary(
         node.specification.map { settings($0, run) } ?? [],
         uniquingKeysWith: { first, _ in first }),
@@ -50,7 +50,7 @@ enum PlanReport {
         + plan.order.text
     ]
     for hook in [Hook.setup, .cleanup] {
-      if let command = (plan.around ?? run).hooks[hook] {
+      if let command = (plan.listHooks ?? run).hooks[hook] {
         lines.append("\(hook.rawValue): \(command)")
       }
     }
@@ -78,9 +78,9 @@ enum PlanReport {
     return lines.map { $0.shownInLine + "\n" }.joined()
   }
 
-  /// Whether anything is waited for around what is measured.
+  /// Whether anything is waited for before or after what is measured.
   private static func waits(_ node: PhaseNode) -> Bool {
-    !node.actions.isEmpty || node.around?.hooks.isEmpty == false
+    !node.actions.isEmpty || node.listHooks?.hooks.isEmpty == false
       || node.children.contains(where: waits)
   }
 
@@ -163,7 +163,7 @@ enum PlanReport {
       lines.append("\(indent)  \(name): \(value)")
     }
     lines += node.actions.map { "\(indent)  \($0.summary)" }
-    lines += node.companions.map { "\(indent)  beside it \($0.summary)" }
+    lines += node.coRunners.map { "\(indent)  beside it \($0.summary)" }
     for child in node.children { lines += describe(child, run, depth: depth + 1) }
     if let fallback = node.fallback?.node {
       lines.append("\(indent)  if it fails:")

@@ -6,7 +6,7 @@ import SampleModel
 import Sampler
 
 /// The brackets of an armed sampler as the repetitions of one run.
-final class BracketRecording: BracketKeeper {
+final class BracketRecording: BracketObserver {
   let sink: StoreSink
   private let writer: RunWriter
   private let session: RunSession
@@ -41,7 +41,7 @@ final class BracketRecording: BracketKeeper {
     }
   }
 
-  func began(_ bracket: ControlState.Open) throws(LBError) {
+  func bracketOpens(_ bracket: ControlState.Open) throws(LBError) {
     count += 1
     var repetition = RepetitionResult(repetition: count, warmUp: false)
     repetition.label = bracket.label.isEmpty ? nil : bracket.label
@@ -49,7 +49,7 @@ final class BracketRecording: BracketKeeper {
     try session.beginAttempt(number: 1, bracket: bracket.number)
   }
 
-  func ended(
+  func bracketClosed(
     _ bracket: ControlState.Open, _ outcome: BracketOutcome, interruptedBy reason: String?
   ) throws(LBError) {
     var attempt = AttemptResult(attempt: 1)
@@ -68,18 +68,18 @@ final class BracketRecording: BracketKeeper {
   }
 
   func marked(_ name: String, _ bracket: ControlState.Open?) throws(LBError) {
-    let place = bracket.map { _ in
-      AttemptPlace(phase: "main", repetition: count, warmUp: false, attempt: 1)
+    let attempt = bracket.map { _ in
+      AttemptID(phase: "main", repetition: count, warmUp: false, attempt: 1)
     }
-    try journal.record(.info, "mark", name, at: place)
+    try journal.record(.info, "mark", name, at: attempt)
   }
 
-  /// The end of it all: the summary over the brackets, and one plain file.
+  /// Ends the recording: adds the summary over the brackets and converts the result into one file.
   func finish(
-    _ failure: LBError?, stopped: StopReason?, _ collectors: CollectorSession
+    _ failure: LBError?, stopped: StopReason?, _ collectors: CollectorSet
   ) throws(LBError) {
-    if let failure { session.note(failure) }
-    RunController.conclude(&session.result, collectors)
+    if let failure { session.record(failure) }
+    RunController.addCollectorSummary(&session.result, collectors)
     let metrics = try session.metrics(ofPhase: 0)
     try session.endPhase(0, stopped == nil ? failure.map { _ in .failed } : .interrupted) {
       $0.summarise(collectors, of: metrics)

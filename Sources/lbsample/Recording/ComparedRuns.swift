@@ -15,7 +15,7 @@ struct ComparedRuns {
   private let options: RunOptions
   /// What has been read, by path.
   private var runs: [ExactText: Stored] = [:]
-  /// Part of a file could not be read, which has been said.
+  /// Whether part of a file could not be read, which has been reported.
   private(set) var isDamaged = false
 
   init(_ options: RunOptions) { self.options = options }
@@ -35,7 +35,7 @@ struct ComparedRuns {
       .configuration,
       "\(texts[0]) is one side: name a second one, or one run whose phases are compared")
     guard Self.parts(of: texts[0]).count == 1 else { throw single }
-    let (run, named) = try place(texts[0])
+    let (run, named) = try parts(of: texts[0])
     guard named == nil else { throw single }
     let phases = measured(run.result)
     guard phases.count > 1 else {
@@ -72,8 +72,8 @@ struct ComparedRuns {
   }
 
   /// The run that a part names, and its phase if it names one.
-  private mutating func place(
-    _ text: String
+  private mutating func parts(
+    of text: String
   ) throws(LBError) -> (run: Stored, phase: String?) {
     guard !FileManager.default.fileExists(atPath: text), let colon = text.firstIndex(of: ":") else {
       return (try stored(text), nil)
@@ -85,7 +85,7 @@ struct ComparedRuns {
 
   /// A phase that is named, or the only one of its run.
   private mutating func phase(_ text: String) throws(LBError) -> ComparedPhase {
-    let (run, name) = try place(text)
+    let (run, name) = try parts(of: text)
     let result = run.result
     if let name {
       let known = result.phases.map(\.name)
@@ -110,7 +110,7 @@ struct ComparedRuns {
     return Self.compared(run, only)
   }
 
-  /// The phases with a completed repetition; says which have none.
+  /// The phases with a completed repetition; reports those without.
   private func measured(_ result: RunResult) -> [PhaseResult] {
     result.phases.filter { phase in
       let counted = phase.repetitions.filter { !$0.warmUp }

@@ -5,8 +5,8 @@ import Runner
 import SampleModel
 import Sampler
 
-/// What a run that was killed has left running: the processes that carry its mark, are of its users
-/// and have no living lbsample above them.
+/// Processes that a killed run has left running: they carry its mark, belong to its users and have
+/// no living lbsample as an ancestor.
 enum Leftovers {
   /// What ends of itself behind a kill has so long for that.
   private static let patience: UInt64 = 2_000_000_000
@@ -14,11 +14,11 @@ enum Leftovers {
   /// As many are named.
   private static let namedLimit = 8
 
-  /// The run that left them, and whose they may be.
+  /// The run that left them, and their possible users.
   struct Origin {
     let runID: String
-    /// The boot in which the run began, and when, by CLOCK_BOOTTIME; nil where its file does not
-    /// tell.
+    /// The boot in which the run began, and CLOCK_BOOTTIME of its beginning; nil where its file
+    /// does not have them.
     let boot: String?
     let start: UInt64?
     let users: Set<UInt32>
@@ -26,7 +26,7 @@ enum Leftovers {
     let grace: UInt64
 
     /// A run that is resumed.
-    init(_ earlier: RunRecord.Earlier, _ specification: RunSpecification) {
+    init(_ earlier: ResumableRun, _ specification: RunSpecification) {
       runID = earlier.result.runID
       boot = earlier.result.host["boot_id"]
       start = earlier.boottime
@@ -34,7 +34,7 @@ enum Leftovers {
       grace = specification.grace
     }
 
-    /// A run that is removed; nil of what is no run or came to its end by itself.
+    /// A run that is removed; nil for a recording or a run that ended by itself.
     init?(_ reader: RunReader) throws(LBError) {
       let result = try reader.result([])
       let isEnded = [.completed, .failed, .timeout].contains(result.status)
@@ -55,7 +55,7 @@ enum Leftovers {
     }
   }
 
-  /// What is done with their run.
+  /// What the command does with their run.
   enum Purpose: String {
     case resume
     case removal
@@ -72,9 +72,8 @@ enum Leftovers {
 
   private static let beside = "resumed beside processes of the previous session: "
 
-  /// Sees to it that nothing of that run runs on unknown to the user when it is resumed or removed:
-  /// what does is ended where that `isWanted`, else the command is refused unless by `force`. A
-  /// `stop` ends the waiting. Gives what is to be noted.
+  /// Handles leftovers before their run is resumed or removed: ends them if `isWanted`, otherwise
+  /// throws unless `force`. A `stop` ends the wait. Returns a message about them, or nil.
   static func settle(
     _ origin: Origin, for purpose: Purpose, isWanted: Bool, force: Bool, clock: TimeSource,
     _ roots: MountRoots, stop: StopFlag? = nil

@@ -4,22 +4,23 @@ import RunStore
 import SampleModel
 import Sampler
 
-/// A plain recording: one run of one phase with one repetition, whose bracket is the session.
+/// A recording: a run of one phase with one repetition, whose bracket is the whole sampling.
 final class Recording {
   let path: String
   let sink: StoreSink
   private let writer: RunWriter
-  private let session: Started
+  private let rows: RecordingRows
   private var result: RunResult
-  /// CLOCK_MONOTONIC when it was begun.
+  /// CLOCK_MONOTONIC when it began.
   private let start = Clock.monotonic()
 
-  private struct Started {
+  /// The rows of the phase and of the repetition in the file.
+  private struct RecordingRows {
     var phase: Int64
     var repetition: Int64
   }
   private var attempt: Int64 = 0
-  /// Whether there is a bracket in the file, and whether its end has been written or failed to be.
+  /// Whether the file has a bracket, and whether its end was written or could not be written.
   private var hasBegun = false
   private var isOver = false
 
@@ -41,40 +42,41 @@ final class Recording {
     sink = StoreSink(writer, now: Clock.monotonic)
     result = RunResult(runID: runID, name: name, kind: "sample", startUnixNanoseconds: now)
     do throws(LBError) {
-      session = try Self.begin(writer)
+      rows = try Self.begin(writer)
     } catch {
       writer.discard()
       throw error
     }
   }
 
-  private static func begin(_ writer: RunWriter) throws(LBError) -> Started {
+  private static func begin(_ writer: RunWriter) throws(LBError) -> RecordingRows {
     var phase = PhaseResult(name: "sample", command: [])
     phase.status = .running
     let row = try writer.addPhase(phase)
     var repetition = RepetitionResult(repetition: 1, warmUp: false)
     repetition.status = .running
-    let started = Started(
+    let rows = RecordingRows(
       phase: row, repetition: try writer.addRepetition(repetition, phase: row))
     try writer.checkpoint()
-    return started
+    return rows
   }
 
-  /// The session has started.
+  /// Records that sampling has begun, with this bracket.
   func began(bracket: UInt32) throws(LBError) {
     attempt = try writer.addAttempt(
-      number: 1, bracket: bracket, repetition: session.repetition)
+      number: 1, bracket: bracket, repetition: rows.repetition)
     hasBegun = true
   }
 
-  /// The session is over, maybe at a stop, which is an error unless it was to be ended by one:
-  /// records its account and closes the file.
+  /// Ends the recording: writes the account and closes the file. `stopped` is the error of a stop
+  /// request, nil where the sampling was to be ended by one.
   func ended(
     _ account: BracketAccount, failure: LBError?, stopped: LBError?
   ) throws(LBError) {
     isOver = true
     if let failure, failure.category == .resultPersistence, failure.context.path == path {
-      writer.close()  // The file has said what it could take; the error itself is the caller's.
+      // The file cannot be written; the caller reports the error.
+      writer.close()
       return
     }
     let status: RunStatus =
@@ -89,10 +91,10 @@ final class Recording {
     outcome.overhead = account.overhead
     outcome.error = failure
     try writer.finishAttempt(attempt, outcome, output: [])
-    try writer.setRepetitionStatus(session.repetition, status)
+    try writer.setRepetitionStatus(rows.repetition, status)
     var phase = PhaseResult(name: "sample", command: [])
     phase.status = status
-    try writer.updatePhase(session.phase, phase)
+    try writer.updatePhase(rows.phase, phase)
     result.status = status
     result.errors = [failure, stopped].compactMap { $0 }
     result.endUnixNanoseconds = clock.realtime()
@@ -105,14 +107,14 @@ final class Recording {
   /// Removes a file in which nothing was recorded.
   func discard() { writer.discard() }
 
-  /// Ends a recording that comes to no account: removes the file where no bracket was begun, else
-  /// leaves it as that of an interrupted run, with what it has.
+  /// Ends a recording without an account: removes the file where no bracket began, otherwise marks
+  /// it as interrupted.
   func abandon() {
     guard !isOver else { return }
     isOver = true
     guard hasBegun else { return discard() }
     do throws(LBError) { try writer.setRunStatus(.interrupted) } catch {
-      // A reader finds its writer gone, and says interrupted too.
+      // A reader finds that the writer has ended, and marks the file as interrupted too.
     }
     writer.close()
   }

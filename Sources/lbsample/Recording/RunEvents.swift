@@ -5,7 +5,7 @@ import Runner
 import SampleModel
 import Synchronization
 
-/// Who is told what a run does: a stream of events, a command.
+/// Where events of a run go: a file, a command.
 struct EventOptions: ParsableArguments {
   @Option(
     name: .customLong("events"),
@@ -16,19 +16,19 @@ struct EventOptions: ParsableArguments {
   @Option(
     name: .customLong("event-format"),
     help: ArgumentHelp(
-      "Format of the lines of --events: json, or lb, which puts LB_EVENT before each object "
-        + "(default: json).", valueName: "format"))
+      "Format of the lines of --events: json, or lb: with LB_EVENT before each object (default: "
+        + "json).", valueName: "format"))
   var eventFormat: String?
   @Option(
     name: .customLong("notify"),
     help: ArgumentHelp(
-      "Run this shell command when the run waits, when a repetition fails and at the end; it finds "
-        + "LBSAMPLE_EVENT, LBSAMPLE_RUN, LBSAMPLE_STATUS and LBSAMPLE_MESSAGE in its environment, "
-        + "and runs as the workload's user.",
+      "Run this shell command, as the workload's user, when the run waits, when a repetition fails "
+        + "and at the end. Its environment has LBSAMPLE_EVENT, LBSAMPLE_RUN, LBSAMPLE_STATUS and "
+        + "LBSAMPLE_MESSAGE.",
       valueName: "command"))
   var notify: String?
 
-  /// Refuses a format of events that nothing writes.
+  /// Throws for a format of events without a file.
   func check() throws(LBError) {
     guard let eventFormat else { return }
     try Formats.check(eventFormat, of: ["json", "lb"], option: "--event-format")
@@ -39,37 +39,37 @@ struct EventOptions: ParsableArguments {
   }
 }
 
-/// Tells of events. What cannot be told is said once, and the run goes on; a file that could not be
-/// written is its `failure`.
+/// Writes the events of a run to a file and runs the command of --notify. The first failure is
+/// reported and the run continues; `failure` is that of the file.
 final class RunEvents: Sendable {
-  /// What the command of --notify finds in its environment: no settings, so that it may call
+  /// The variables of the command of --notify. They are no settings, so that the command may call
   /// lbsample.
   static let variables: Set<String> = [
     "LBSAMPLE_EVENT", "LBSAMPLE_RUN", "LBSAMPLE_STATUS", "LBSAMPLE_MESSAGE",
   ]
 
-  /// Not even so long when the run was stopped.
-  private static let haste: UInt64 = 1_000_000_000
+  /// Nanoseconds for the command after a stop request.
+  private static let limitAfterStop: UInt64 = 1_000_000_000
 
   private let destination: TextDestination?
   private let prefix: String
   private let command: String?
-  /// Who it is, as the hooks are; nil for who we are.
+  /// The user who runs the command, as for hooks; nil for the user of lbsample.
   private let user: UserIdentity?
   private let services: RunServices
   private let hasFailed = Mutex(false)
   private let unwritten = Mutex<LBError?>(nil)
-  /// Why the events' file is not whole; nil where it is. A reader that is gone wanted no more.
+  /// Why the file of events is incomplete; nil where it is complete or its reader has closed it.
   var failure: LBError? { unwritten.withLock { $0 } }
 
-  /// Those that were asked for.
+  /// The destinations of these options.
   init(
     _ options: EventOptions, _ services: RunServices, isResumed: Bool, user: UserIdentity?
   ) throws(LBError) {
     self.services = services
     self.user = user
     destination = try options.events.map { path throws(LBError) in
-      // A run does not wait for who might want to know of it.
+      // A run does not wait for a reader of its events.
       try TextDestination(
         path: path, unless: services.stop, appending: isResumed, isReadAlready: true)
     }
@@ -77,8 +77,8 @@ final class RunEvents: Sendable {
     command = options.notify
   }
 
-  /// Tells of one event.
-  func tell(_ entry: JournalEntry) {
+  /// Writes one event, and runs the command if the event is one for it.
+  func emit(_ entry: JournalEntry) {
     if let destination {
       do {
         try destination.write(Array((prefix + (try JSONText.encode(entry)) + "\n").utf8))
@@ -105,21 +105,21 @@ final class RunEvents: Sendable {
       ])
     var step = AuxiliaryCommand("--notify", shell: command, specification, cpus: .allowed())
     let isStopped = services.stop.raised != nil
-    step.limit = isStopped ? Self.haste : StopCoordinator.limit
-    // A stop ends all but the last word of it.
-    if entry.kind == "run.end" { step.atStop = .goesOn }
+    step.limit = isStopped ? Self.limitAfterStop : StopCoordinator.limit
+    // A stop request ends every notification but that of the run's end.
+    if entry.kind == "run.end" { step.stopBehavior = .ignore }
     let before = services.spawner.children()
     if let failure = step.run(services, StopCoordinator(clock: services.clock)) {
       complain(failure.message)
     }
-    // What it leaves behind before the run's end is ended with what others do.
+    // Processes that it left running before the run's end are ended with those of hooks.
     if entry.kind == "run.end" { endRest(of: before) }
   }
 
   private func endRest(of before: Set<Int32>) {
-    defer { services.leftOutputs.close() }
+    defer { services.orphanedOutputs.close() }
     let count = services.spawner.killRemaining(
-      except: before, sparingBeside: false,
+      except: before, sparingBackground: false,
       until: services.clock.deadline(in: StopCoordinator.limit))
     guard count > 0 else { return }
     let (processes, were) = count == 1 ? ("process", "was") : ("processes", "were")
@@ -131,6 +131,6 @@ final class RunEvents: Sendable {
       defer { failed = true }
       return !failed
     }
-    if isFirst { Console.say("lbsample: \(message); the run goes on") }
+    if isFirst { Console.say("lbsample: \(message); the run continues") }
   }
 }

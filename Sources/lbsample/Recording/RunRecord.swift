@@ -11,66 +11,69 @@ extension RunRecord {
     let path: String
     let result: RunResult
     /// What was decided in it.
-    let decisions: EarlierDecisions
+    let decisions: ResumeDecisions
     /// When the run began, by CLOCK_BOOTTIME of the boot then; nil where its file does not tell.
     let boottime: UInt64?
 
-    /// The run called `name`; one of another user, whose command it would execute, only by `force`.
-    init(
-      _ name: String, _ store: StoreOptions, _ sampling: SamplingOptions, force: Bool
-    ) throws {
-      let settings = try sampling.settings([])
-      let found = try RunsLocation.directory(store, settings).resolve(name)
-      // The directory will be another one.
-      path = Directories.absolute(found)
-      try RunsLocation.checkOwner(path, force: force, "--resume would execute its command as you")
-      let reader = try RunReader(path: path)
-      defer { reader.close() }
-      _ = try reader.finishIfAbandoned()
-      if let damage = reader.damage { Console.say("lbsample: \(damage)") }
-      result = try reader.result()
-      boottime = reader.boottime(ofStart: result.startUnixNanoseconds)
-      decisions = EarlierDecisions(try reader.journal(run: result.runID))
-      guard result.kind == "run", !result.configuration.isEmpty else {
-        throw LBError(
-          .configuration, "\(path) was not made by 'lbsample run': it cannot be resumed")
-      }
-    }
-
-    private func entry(_ key: String) throws(LBError) -> String {
-      guard let entry = result.configuration.first(where: { $0.key == key }) else {
-        throw LBError(
-          .configuration, "\(path): \(key) is missing in its configuration: it cannot be resumed",
-          context: ErrorContext(path: path))
-      }
-      return entry.value
-    }
-
-    /// The command as it was given, in the directory where it was.
-    func command() throws -> RunCommand {
-      let arguments: [String]
-      do {
-        arguments = try JSONDecoder().decode(
-          [String].self, from: Data(try entry("command.arguments").utf8))
-      } catch let error as DecodingError {
-        throw LBError(
-          .configuration,
-          "\(path): its command.arguments are not a list of strings: it cannot be resumed",
-          context: ErrorContext(path: path), causes: ["\(error)"])
-      }
-      let directory = try entry("command.directory")
-      guard Directories.change(to: directory) else {
-        throw LBError(
-          .configuration, "\(directory): the directory where the run was started cannot be entered",
-          context: ErrorContext(path: directory))
-      }
-      var command = try RunCommand.parse(Lbsample.rewritten(arguments))
-      command.workload.environment = try EnvironmentMask.restored(command.workload.environment)
-      return command
+  /// The run called `name`. Resuming a run of another user needs `force`, since that user chose the
+  /// command.
+  init(
+    _ name: String, _ store: StoreOptions, _ sampling: SamplingOptions, force: Bool
+  ) throws {
+    let settings = try sampling.settings([])
+    let found = try RunsLocation.directory(store, settings).resolve(name)
+    // Absolute, since `command` changes the directory.
+    path = Directories.absolute(found)
+    try RunsLocation.checkOwner(path, force: force, "--resume would execute its command as you")
+    let reader = try RunReader(path: path)
+    defer { reader.close() }
+    _ = try reader.finishIfAbandoned()
+    if let damage = reader.damage { Console.say("lbsample: \(damage)") }
+    result = try reader.result()
+    boottime = reader.boottime(ofStart: result.startUnixNanoseconds)
+    decisions = ResumeDecisions(try reader.journal(run: result.runID))
+    guard result.kind == "run", !result.configuration.isEmpty else {
+      throw LBError(
+        .configuration, "\(path) was not made by 'lbsample run': it cannot be resumed")
     }
   }
 
-  /// Facts of the host without which numbers of two sessions are not comparable.
+  private func entry(_ key: String) throws(LBError) -> String {
+    guard let entry = result.configuration.first(where: { $0.key == key }) else {
+      throw LBError(
+        .configuration, "\(path): \(key) is missing in its configuration: it cannot be resumed",
+        context: ErrorContext(path: path))
+    }
+    return entry.value
+  }
+
+  /// The command with its arguments; changes to the directory in which it was started.
+  func command() throws -> RunCommand {
+    let arguments: [String]
+    do {
+      arguments = try JSONDecoder().decode(
+        [String].self, from: Data(try entry("command.arguments").utf8))
+    } catch let error as DecodingError {
+      throw LBError(
+        .configuration,
+        "\(path): its command.arguments are not a list of strings: it cannot be resumed",
+        context: ErrorContext(path: path), causes: ["\(error)"])
+    }
+    let directory = try entry("command.directory")
+    guard Directories.change(to: directory) else {
+      throw LBError(
+        .configuration, "\(directory): the directory where the run was started cannot be entered",
+        context: ErrorContext(path: directory))
+    }
+    var command = try RunCommand.parse(Lbsample.rewritten(arguments))
+    command.workload.environment = try EnvironmentMask.restored(command.workload.environment)
+    return command
+  }
+}
+
+/// The file of a run, a new one or that of an interrupted run that is resumed.
+struct RunRecord {
+  /// Facts of the host that must be equal for the results of two sessions to be comparable.
   private static let fingerprint = [
     "hostname", "kernel", "kernel_version", "machine", "cpu_model", "cpus_online", "cpus_allowed",
     "clocksource",
@@ -80,7 +83,8 @@ extension RunRecord {
   /// host any more, unless forced. Another boot of the host has another clock, by which the samples
   /// of this session are.
   init(
-    resuming before: Earlier, _ specification: RunSpecification, _ roots: MountRoots, force: Bool
+    resuming before: ResumableRun, _ specification: RunSpecification, _ roots: MountRoots,
+    force: Bool
   ) throws(LBError) {
     var differences = Self.differences(
       before.result.configuration, specification.configuration)
@@ -103,7 +107,7 @@ extension RunRecord {
     result.status = .interrupted
     result.interruptParts()
     result.phases.removeAll { $0.status == .pending }
-    // What stopped it then is not what may stop it now.
+    // These errors ended the earlier session only.
     result.errors.removeAll { [.stopRequested, .quota, .gate].contains($0.category) }
     result.warnings += differences.map { "resumed although \($0)" }
     try self.init(
@@ -113,7 +117,7 @@ extension RunRecord {
     )
   }
 
-  /// What decides about a beginning, not about what is measured.
+  /// Settings that may change, since they do not affect the measurement.
   private static let mayDiffer: Set<String> = [
     "command.arguments", "gates.host", "gates.host_window",
   ]
@@ -126,7 +130,7 @@ extension RunRecord {
     }
     let (old, new) = (values(before), values(now))
     return Set(old.keys).union(new.keys).sorted().compactMap { key in
-      // A run of an earlier version does not have every key there is.
+      // The run of an earlier version lacks keys that were added since.
       let before = old[key] ?? SettingsSchema.key(key)?.standard
       guard before.map(ExactText.init) != new[key].map(ExactText.init), !mayDiffer.contains(key)
       else { return nil }

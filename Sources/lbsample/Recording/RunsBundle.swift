@@ -43,12 +43,12 @@ struct RunsBundle: ParsableCommand {
       .appendingPathComponent("lbsample-\(UUID().uuidString)")
     defer {
       do { try FileManager.default.removeItem(at: staging) } catch {
-        Console.say("lbsample: \(staging.path) is left behind: \(error.localizedDescription)")
+        Console.say("lbsample: \(staging.path) could not be removed: \(error.localizedDescription)")
       }
     }
     let folder = staging.appendingPathComponent(name)
     do {
-      // Outputs of root's are nobody else's to read meanwhile.
+      // No other user may read the outputs of root's workloads in the meantime.
       try FileManager.default.createDirectory(
         at: staging, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
       try FileManager.default.createDirectory(

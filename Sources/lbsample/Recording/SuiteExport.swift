@@ -85,11 +85,11 @@ struct SuiteExport {
   private func write(
     _ attempt: AttemptResult, _ number: Int, _ workload: String, _ phase: PhaseResult
   ) throws {
-    let place = "\(directory)/\(workload)/rep\(number)"
-    do throws(SystemError) { try Directories.make(place) } catch {
+    let folder = "\(directory)/\(workload)/rep\(number)"
+    do throws(SystemError) { try Directories.make(folder) } catch {
       throw LBError(
-        .resultPersistence, "\(place): cannot create this directory: \(error.reason)",
-        context: ErrorContext(path: place, errno: error.errno))
+        .resultPersistence, "\(folder): cannot create this directory: \(error.reason)",
+        context: ErrorContext(path: folder, errno: error.errno))
     }
     let output = try attempt.bracket.map { try reader.output(bracket: $0) } ?? []
     let own = attempt.metrics.filter { $0.key.hasPrefix("workload.") }
@@ -101,12 +101,12 @@ struct SuiteExport {
       generatorResult: Generator(
         command: phase.command, returncode: attempt.exitCode, signal: attempt.signal,
         stdout: String(decoding: output, as: UTF8.self), metrics: own),
-      metrics: attempt.metrics, artifactsDirectory: place, success: attempt.status == .completed,
+      metrics: attempt.metrics, artifactsDirectory: folder, success: attempt.status == .completed,
       metricErrors: attempt.contamination,
       errorType: OrNull(value: attempt.error?.category.rawValue),
       error: OrNull(value: attempt.error.map { "\($0)" }),
       errorContext: OrNull(value: attempt.error?.context))
-    try save("\(place)/result.json", try JSONText.encode(outcome, pretty: true) + "\n")
+    try save("\(folder)/result.json", try JSONText.encode(outcome, pretty: true) + "\n")
     guard let bracket = attempt.bracket else { return }
     var selection = RunReplay.Selection()
     selection.brackets = [bracket]
@@ -123,7 +123,7 @@ struct SuiteExport {
   }
 
   private static func fileName(_ name: String) -> String {
-    // By scalars: with an accent behind it a slash is another character, and still a slash.
+    // By scalars: a slash that a combining mark follows is another Character, but still a slash.
     let foreign: Set<Unicode.Scalar> = ["/", " ", "\0"]
     var plain = String.UnicodeScalarView()
     for scalar in name.unicodeScalars {

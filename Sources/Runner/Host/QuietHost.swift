@@ -1,22 +1,22 @@
 import LinuxSystem
 import SampleModel
 
-/// Waiting until the host has little to do, so that a repetition begins like the others.
+/// Waits until the host is quiet, so that all repetitions begin under the same conditions.
 package enum QuietHost {
-  /// The time over which is judged: longer than two ticks of 10 ms by far.
+  /// Nanoseconds over which CPU usage is averaged: many clock ticks of 10 ms.
   private static let window: UInt64 = 200_000_000
 
-  /// What became of the wait.
+  /// How the wait ended.
   package enum Outcome: Sendable, Hashable {
     case quiet
-    /// It was not quiet in time: the share of the CPUs that was last busy.
+    /// The timeout passed; the share of CPU time that was last busy.
     case busy(Double)
     case stopped
-    /// The host does not say what its CPUs do.
+    /// /proc/stat cannot be read.
     case unknown
   }
 
-  /// Waits until at most `share` of all CPUs' time is busy, `limit` nanoseconds at most.
+  /// Waits until at most `share` of the time of all CPUs is busy, at most `limit` nanoseconds.
   package static func wait(
     below share: Double, limit: UInt64, _ services: RunServices
   ) -> Outcome {

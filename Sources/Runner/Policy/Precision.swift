@@ -2,11 +2,12 @@ import Glibc
 import RunAnalysis
 import SampleModel
 
-/// Until when repetitions are added: the confidence interval of a metric's median is narrow enough.
+/// The precision at which no more repetitions are added: the width of the confidence interval of a
+/// metric's median.
 package struct Precision: Sendable, Hashable {
-  /// The metric's name, as the summary has it.
+  /// The metric's name, as in the summary.
   package let metric: String
-  /// The width of its interval, from end to end, of its median.
+  /// The whole width of the interval, as a share of the median.
   package let width: Double
 
   /// Reads `ci<=1%` (of the wall time) or `ci(METRIC)<=1%`.
@@ -25,27 +26,27 @@ package struct Precision: Sendable, Hashable {
     self.width = width
   }
 
-  /// Looks at the most: each shares the 5 % that the interval may be wrong in.
+  /// Most interim looks: all looks share the error probability of 5 %.
   package static let mostLooks = 12
 
-  /// Below this many values a median has no 95 % interval.
+  /// Fewest values of which a median has a 95 % interval.
   package static let fewest = 6
 
-  /// What of these counts keeps any precision from being reached, as what is needed; nil where
-  /// nothing does.
+  /// What `until` needs, where no precision can be reached with these counts; nil where it can.
   package static func problem(repetitions: Int, most: Int) -> String? {
     if most < fewest {
       return "max_repetitions of at least \(fewest): fewer values have no 95 % interval"
     }
     return repetitions > most
-      ? "max_repetitions of at least repetitions (\(repetitions)): \(most) are less" : nil
+      ? "max_repetitions of at least repetitions (\(repetitions)), not \(most)" : nil
   }
 
-  /// The counts of repetitions at which it is looked whether they are enough, from `first` to
-  /// `last`: each half as many more as the one before, or more, so that there are few of them.
+  /// The counts of repetitions at which the precision is checked, from `first` to `last`: each at
+  /// least 1.5 times the one before, so that there are few of them.
   ///
-  /// Whoever looks at a 95 % interval after every repetition and stops at the first narrow one has
-  /// one that is wrong in more than 5 %. So the looks are counted beforehand and share it.
+  /// Stopping at the first narrow 95 % interval after any repetition would give intervals that miss
+  /// the median in more than 5 % of all cases. The looks are therefore fixed beforehand and share
+  /// the error probability (Bonferroni).
   package static func looks(from first: Int, to last: Int) -> [Int] {
     let first = max(first, fewest)
     guard last > first else { return [max(first, last)] }
@@ -57,10 +58,10 @@ package struct Precision: Sendable, Hashable {
     return counts
   }
 
-  /// What each of so many looks has to enclose the median with, so that all together do with 95 %.
+  /// The confidence of each of `count` looks with which all of them together have 95 %.
   package static func confidence(ofLooks count: Int) -> Double { 1 - 0.05 / Double(max(1, count)) }
 
-  /// Whether these values are enough, at one of so many looks.
+  /// Whether these values are precise enough, at one of `looks` looks.
   package func isReached(by values: [Double], looks: Int) -> Bool {
     let confidence = Self.confidence(ofLooks: looks)
     guard let median = Statistics.median(values), median != 0,
@@ -71,11 +72,11 @@ package struct Precision: Sendable, Hashable {
 }
 
 extension RunSpecification {
-  /// The looks at whether its repetitions are precise enough; none where that was not asked for.
+  /// The counts of repetitions at which the precision is checked; none without `until`.
   var looks: [Int] {
     until == nil ? [] : Precision.looks(from: repetitions, to: maximumRepetitions)
   }
 
-  /// What its summary's intervals enclose the median with at each look.
+  /// The confidence of the intervals in its summary.
   package var confidence: Double { Precision.confidence(ofLooks: looks.count) }
 }

@@ -3,43 +3,43 @@ import LinuxSystem
 import SampleModel
 import Synchronization
 
-/// What is kept of an output: its beginning and its end.
+/// The kept part of an output: its beginning and its end.
 package struct KeptOutput: Sendable, Hashable {
   package var head: [UInt8]
-  /// What came last; between it and the head the rest was cut away.
+  /// The end; what was between it and the head is not kept.
   package var tail: [UInt8]
-  /// Bytes that there were.
+  /// The number of bytes of the whole output.
   package var total: UInt64
 
-  /// All of an output.
+  /// A whole output.
   package init(_ whole: [UInt8]) {
     self.init(head: whole, tail: [], total: UInt64(whole.count))
   }
 
-  /// Parts of one.
+  /// The beginning and the end of an output with `total` bytes.
   package init(head: [UInt8], tail: [UInt8], total: UInt64) {
     self.head = head
     self.tail = tail
     self.total = total
   }
 
-  /// Whether nothing is missing.
+  /// Whether all of the output is kept.
   package var isWhole: Bool { UInt64(head.count + tail.count) == total }
 
-  /// Both parts, one behind the other.
+  /// The head followed by the tail.
   package var bytes: [UInt8] { head + tail }
 
-  /// Its last lines without a line that was cut, and whether all of it is there.
+  /// The whole output, or the complete lines of its tail.
   package var end: ArraySlice<UInt8> {
     if isWhole { return bytes[...] }
-    // A line of progress is begun anew by a carriage return, and may never end.
+    // A progress display overwrites its line after a carriage return and may have no line feed.
     let ends = [UInt8(ascii: "\n"), UInt8(ascii: "\r")]
     guard let start = tail.firstIndex(where: ends.contains) else { return [] }
     return tail[(start + 1)...]
   }
 
-  /// The last lines as text, no more than so many bytes.
-  func lastWords(_ limit: Int = 500) -> String {
+  /// The last lines as text, at most `limit` bytes.
+  func lastLines(_ limit: Int = 500) -> String {
     let all = isWhole ? bytes[...] : tail[...]
     var last = all.suffix(limit)
     if last.count < total, let start = last.dropLast().firstIndex(of: UInt8(ascii: "\n")) {
@@ -49,15 +49,15 @@ package struct KeptOutput: Sendable, Hashable {
   }
 }
 
-/// Drains a workload's output for as long as anything writes to it, keeping a bounded part: the
+/// Reads a workload's output as long as any process writes to it, and keeps a bounded part: the
 /// workload never waits for a full pipe.
-final class OutputPump: @unchecked Sendable {
-  // Sendable: the thread owns the buffers until `finish` has joined it.
+final class OutputCapture: @unchecked Sendable {
+  // Sendable, since the thread owns the buffers until `finish` has joined it.
   private let pipe: OwnedDescriptor
   private let headLimit: Int
   private let tailLimit: Int
   private let passThrough: Bool
-  /// Where that goes, if it is a terminal: one that is held (^S) keeps write(2) waiting for ever.
+  /// Standard error, if it is a terminal: a stopped one (Ctrl-S) would block write(2) for ever.
   private let terminal: PatientTerminal?
   private let cancel: StopFlag
   private let stop: StopFlag
@@ -65,17 +65,17 @@ final class OutputPump: @unchecked Sendable {
   private var thread: SystemThread?
   private var kept = KeptOutput([])
   private let seen = Atomic<UInt64>(0)
-  /// Whether nothing writes any more; written by the thread, read when it has ended.
+  /// Whether no process has the pipe open any more; written by the thread, read after its end.
   private var isAtEnd = false
-  /// Whether the output is read on to nowhere.
-  private var isLeft = false
+  /// Whether the rest of the output is read and discarded.
+  private var isOrphaned = false
 
-  /// Bytes that have come so far.
+  /// The number of bytes that were read so far.
   var bytesSeen: UInt64 { seen.load(ordering: .relaxed) }
 
-  /// Starts draining `pipe`, keeping `limit` bytes, half of its beginning and half
-  /// of its end; `cpus` keeps it off the workload's.
-  /// What is passed through waits for its reader, until `stop`.
+  /// Starts to read `pipe` on `cpus`, and keeps `limit` bytes, half of them from the beginning and
+  /// half from the end. With `passThrough` the output is also written to standard error, whose
+  /// reader is waited for until `stop`.
   init(
     _ pipe: consuming OwnedDescriptor, limit: Int, passThrough: Bool, cpus: CPUSet?, stop: StopFlag,
     clock: TimeSource
@@ -91,15 +91,15 @@ final class OutputPump: @unchecked Sendable {
     thread = try SystemThread(name: "lb-output", time: clock) { [unowned self] in
       if let cpus, !cpus.isEmpty {
         do throws(SystemError) { try cpus.applyToThisThread() } catch {
-          // It then shares the workload's CPUs: a cost, not a failure.
+          // The thread then shares the workload's CPUs, which is a cost and not a failure.
         }
       }
       drain()
     }
   }
 
-  /// Waits for the end of the output, at most until `limit` (CLOCK_MONOTONIC): a descendant that
-  /// escaped may hold the pipe open. Gives what was kept.
+  /// Waits for the end of the output, at most until `limit` (CLOCK_MONOTONIC), since a descendant
+  /// that escaped may hold the pipe open. Returns the kept output.
   func finish(until limit: UInt64) -> KeptOutput {
     guard let thread else { return kept }
     deadline = limit
@@ -110,25 +110,24 @@ final class OutputPump: @unchecked Sendable {
     return kept
   }
 
-  /// The same with the patience that is due: what was written is there at once, only its end may
-  /// not come, and a stop waits for nobody's.
+  /// Finishes with the default timeout of 200 ms, or 20 ms after a stop request.
   func finish(_ services: RunServices) -> KeptOutput {
-    let patience: UInt64 = services.stop.raised == nil ? 200_000_000 : 20_000_000
-    return finish(until: clock.deadline(in: patience))
+    let timeout: UInt64 = services.stop.raised == nil ? 200_000_000 : 20_000_000
+    return finish(until: clock.deadline(in: timeout))
   }
 
-  /// The same of a process that may leave others behind: where something writes on, it can, to
-  /// nowhere, until the outputs that are left are closed. It would be ended by SIGPIPE otherwise.
-  func finishLeaving(_ services: RunServices) -> KeptOutput {
+  /// Finishes, but keeps the pipe open for processes that still write to it: their output is read
+  /// and discarded until the orphaned outputs are closed. A closed pipe would end them by SIGPIPE.
+  func finishKeepingPipeOpen(_ services: RunServices) -> KeptOutput {
     let kept = finish(services)
-    if !isAtEnd, !isLeft {
-      isLeft = true
-      services.leftOutputs.adopt(self)
+    if !isAtEnd, !isOrphaned {
+      isOrphaned = true
+      services.orphanedOutputs.adopt(self)
     }
     return kept
   }
 
-  /// Reads on and keeps nothing, until the end or until it `isOver`.
+  /// Reads and discards the output until its end or until `isOver` is raised.
   fileprivate func discard(until isOver: StopFlag) {
     var chunk = [UInt8](repeating: 0, count: 1 << 16)
     while true {
@@ -141,14 +140,14 @@ final class OutputPump: @unchecked Sendable {
     }
   }
 
-  /// A thread that does that and keeps this pump while it does.
+  /// A thread that discards the output; it keeps this object alive.
   fileprivate func discarding(until isOver: StopFlag) throws(SystemError) -> SystemThread {
     try SystemThread(name: "lb-left", time: clock) { self.discard(until: isOver) }
   }
 
   private var deadline: UInt64 = 0
 
-  /// Keeps what came: first the head is filled, then the tail goes on for ever.
+  /// Appends bytes to the head until that is full, then to the tail.
   private func keep(_ bytes: ArraySlice<UInt8>) {
     let first = bytes.prefix(headLimit - kept.head.count)
     kept.head += first
@@ -158,7 +157,7 @@ final class OutputPump: @unchecked Sendable {
       return
     }
     kept.tail += rest
-    // Moved once for as many bytes as it holds.
+    // Trimmed only at twice its size, so that each byte is moved at most once.
     if kept.tail.count > 2 * tailLimit { kept.tail.removeFirst(kept.tail.count - tailLimit) }
   }
 
@@ -188,7 +187,7 @@ final class OutputPump: @unchecked Sendable {
         do throws(SystemError) {
           try writeAll(chunk.span.extracting(first: count), to: STDERR_FILENO, unless: stop)
         } catch {
-          // Nobody looks any more; what is kept is kept.
+          // Standard error has no reader any more; the output is still kept.
           hasReader = false
         }
       }
@@ -196,37 +195,38 @@ final class OutputPump: @unchecked Sendable {
   }
 }
 
-/// The outputs of what hooks and servers have left running: read on to nowhere until a run's end.
-package final class LeftOutputs: Sendable {
-  private struct One: Sendable {
+/// Outputs of processes that hooks and servers have left running. They are read and discarded until
+/// the end of the run.
+package final class OrphanedOutputs: Sendable {
+  private struct Reader: Sendable {
     let isOver: StopFlag
     let thread: SystemThread
   }
 
-  private let all = Mutex<[One]>([])
+  private let all = Mutex<[Reader]>([])
 
-  /// None yet.
+  /// No outputs.
   package init() {}
 
-  func adopt(_ pump: OutputPump) {
+  func adopt(_ capture: OutputCapture) {
     do throws(SystemError) {
       let isOver = try StopFlag()
-      let one = One(isOver: isOver, thread: try pump.discarding(until: isOver))
-      all.withLock { $0.append(one) }
+      let reader = Reader(isOver: isOver, thread: try capture.discarding(until: isOver))
+      all.withLock { $0.append(reader) }
     } catch {
-      // Without a thread the pipe closes: what writes to it ends, as it would behind a closed pipe.
+      // Without a thread the pipe is closed, and a process that writes to it gets SIGPIPE.
     }
   }
 
-  /// Reads no more of them.
+  /// Ends all readers.
   package func close() {
     let ended = all.withLock { all in
       defer { all = [] }
       return all
     }
-    for one in ended {
-      one.isOver.raise()
-      one.thread.join()
+    for reader in ended {
+      reader.isOver.raise()
+      reader.thread.join()
     }
   }
 }

@@ -1,43 +1,45 @@
 import SampleModel
 
-/// What is looked at of a host before a run, and what follows.
+/// The limits of the checks of a host before a run, and what a finding leads to.
 package struct HostLimits: Sendable, Hashable {
-  /// Whether a finding is noted or ends the run before it begins; nil to look at nothing.
+  /// `.note`: a finding is a warning; `.block`: it ends the run before it begins; nil: no checks.
   package var severity: GateFinding.Severity? = .note
-  /// Nanoseconds for which the host is watched; 0 to look at it only.
+  /// Nanoseconds for which the host is observed; 0: its state is read once.
   package var window: UInt64 = 0
-  /// CPU time of others, of one CPU; nil for no bound.
+  /// CPU time of other processes, as a share of one CPU; nil: no limit.
   package var foreignCPU: Double? = 0.1
-  /// Time that the hypervisor takes, of all CPUs; nil for no bound.
+  /// Time that the hypervisor takes, as a share of all CPUs; nil: no limit.
   package var steal: Double? = 0.02
 
-  /// Whether repetitions wait until the host is quiet: that it is not yet is no finding then.
-  package var isWaitedFor = false
+  /// Whether repetitions wait until the host is quiet: load before the run is no finding then.
+  package var waitsUntilQuiet = false
 
-  /// The standard limits.
+  /// The default limits.
   package init() {}
 }
 
-/// Looks at a host before a run and between its repetitions: pure. What it finds is noted unless
-/// the limits say otherwise; the gates behind each repetition judge what came of it.
+/// Checks a host before a run and between its repetitions: pure. The gates of each repetition
+/// decide whether the host disturbed it.
 package enum HostGates {
-  /// Clock sources that are read by a system call or slower, and not in user space.
+  /// Clock sources that are read by a system call or by slow hardware, not in user space.
   static let slowClocks: Set<String> = ["hpet", "acpi_pm", "jiffies", "refined-jiffies", "xen"]
 
-  /// Everything that makes measurements on this host worse than they could be.
+  /// The findings that make measurements on this host less precise.
   package static func findings(
     _ state: HostState, _ limits: HostLimits = HostLimits()
   ) -> [GateFinding] {
     guard let severity = limits.severity else { return [] }
     var found: [GateFinding] = []
     func note(_ gate: String, _ message: String) {
-      found.append(GateFinding(gate: gate, severity: severity, message: message, passes: true))
+      found.append(
+        GateFinding(gate: gate, severity: severity, message: message, isTransient: true))
     }
-    // The kernel accounts in ticks: two of them say nothing of one CPU, and as the errors of
-    // several have nothing to do with one another, their sum grows with the root of their number.
+    // The kernel counts CPU time in ticks: for one CPU two ticks are within the rounding error. The
+    // errors of several CPUs are independent, so that their sum grows with the square root of their
+    // number.
     let ticks = 2 * RepetitionGates.tick / Double(max(1, state.watched))
     let tolerance = ticks * Double(state.cpus ?? 1).squareRoot()
-    if let foreign = state.foreignCPU, let limit = limits.foreignCPU, !limits.isWaitedFor,
+    if let foreign = state.foreignCPU, let limit = limits.foreignCPU, !limits.waitsUntilQuiet,
       foreign > limit + tolerance
     {
       note(
@@ -56,31 +58,31 @@ package enum HostGates {
       note("host.throttling", "a CPU was throttled for its heat just before the run")
     }
     for zone in state.hotZones { note("host.temperature", zone) }
-    if let load = state.load, let cpus = state.cpus, !limits.isWaitedFor, load > Double(cpus) {
+    if let load = state.load, let cpus = state.cpus, !limits.waitsUntilQuiet, load > Double(cpus) {
       note(
         "host.load",
         "the load average before the run was \(load) on \(Counted.text(cpus, "CPU")); "
           + "--cooldown-until-idle TIME waits for a quiet host")
     }
-    let restless = state.governors.subtracting(["performance"]).sorted()
-    if !restless.isEmpty {
+    let others = state.governors.subtracting(["performance"]).sorted()
+    if !others.isEmpty {
       note(
         "host.governor",
-        "the CPUs' frequency moves: governor \(restless.joined(separator: ", ")) "
+        "the CPUs' frequency varies: governor \(others.joined(separator: ", ")) "
           + "(--set-host governor=performance)")
     }
     if let limit = state.frequencyLimit, limit < 0.99 {
       note(
         "host.frequency",
-        "a CPU is held at \(Int(bounded: limit * 100)) % of its highest frequency")
+        "a CPU is limited to \(Int(bounded: limit * 100)) % of its highest frequency")
     }
     if let clock = state.clockSource, slowClocks.contains(clock) {
-      note("host.clock", "the clock source is \(clock): reading the time is slow and coarse")
+      note("host.clock", "the clock source is \(clock), which is slow to read and coarse")
     }
     return found
   }
 
-  /// What has changed of a host so that repetitions before and behind it do not compare.
+  /// What has changed on a host so that repetitions before and after the change do not compare.
   package static func drift(from old: HostState, to new: HostState) -> [GateFinding] {
     var found: [GateFinding] = []
     func compare<Value: Equatable>(
@@ -91,7 +93,7 @@ package enum HostGates {
         GateFinding(
           gate: "host.drift", severity: .note,
           message: "the host has changed: \(what) was \(text(old)) and is \(text(new))",
-          passes: true))
+          isTransient: true))
     }
     compare("the number of its CPUs", old.cpus, new.cpus) { $0.map { "\($0)" } ?? "unknown" }
     compare("its clock source", old.clockSource, new.clockSource) { $0 ?? "unknown" }

@@ -1,34 +1,34 @@
 package import LinuxSystem
 import SampleModel
 
-/// What of a host matters before anything is measured on it.
+/// The state of a host, as far as it affects measurements.
 package struct HostState: Sendable, Hashable {
-  /// Processes that ran or wanted to, averaged over the last minute.
+  /// Processes that ran or were runnable, averaged over the last minute (proc(5), loadavg).
   package var load: Double?
   /// CPUs that are online.
   package var cpus: Int?
-  /// Where CLOCK_MONOTONIC comes from.
+  /// The clock source behind CLOCK_MONOTONIC.
   package var clockSource: String?
   /// Frequency governors in force.
   package var governors: Set<String> = []
-  /// The least share of its highest frequency that a CPU is held below.
+  /// The lowest frequency limit of a CPU, as a share of its highest frequency.
   package var frequencyLimit: Double?
-  /// Thermal zones that are as hot as the kernel lets them become before it slows something down.
+  /// Thermal zones at a temperature at which the kernel throttles: a message for each.
   package var hotZones: [String] = []
-  /// Nanoseconds for which the host was watched, 0 when it was only looked at.
+  /// Nanoseconds for which the host was observed; 0 when its state was only read.
   package var watched: UInt64 = 0
-  /// CPU time of others meanwhile, of one CPU.
+  /// CPU time that other processes used in that time, as a share of one CPU.
   package var foreignCPU: Double?
-  /// Time that a hypervisor took meanwhile, of all CPUs.
+  /// Time that a hypervisor took in that time, as a share of all CPUs.
   package var steal: Double?
-  /// Whether a CPU was throttled meanwhile for its heat.
+  /// Whether a CPU was throttled for its heat in that time.
   package var wasThrottled = false
 
-  /// Nothing known.
+  /// Nothing is known.
   package init() {}
 
-  /// Reads it, and how hot it is, and watches the host for `window` nanoseconds, or until a stop:
-  /// /proc/stat and thermal_throttle twice.
+  /// Reads the state and the thermal zones, then observes the host for `window` nanoseconds or
+  /// until a stop request: /proc/stat and thermal_throttle are read twice.
   static func watch(_ services: RunServices, for window: UInt64) -> HostState {
     var state = read(services.roots)
     state.hotZones = hotZones(services.roots)
@@ -85,7 +85,7 @@ package struct HostState: Sendable, Hashable {
     }
   }
 
-  /// Reads it: /proc/loadavg, and of /sys/devices/system cpu/online, cpufreq and clocksource.
+  /// Reads /proc/loadavg, and below /sys/devices/system cpu/online, cpufreq and clocksource.
   package static func read(_ roots: MountRoots) -> HostState {
     var state = HostState()
     state.load = SmallFile.text(roots.proc("loadavg"))?.split(separator: " ").first

@@ -1,6 +1,6 @@
 package import SampleModel
 
-/// What a run may use in all; nil for no bound.
+/// The limits of a run's resources; nil: no limit.
 package struct QuotaLimits: Sendable, Hashable {
   /// Nanoseconds from its start.
   package var wall: UInt64?
@@ -10,26 +10,26 @@ package struct QuotaLimits: Sendable, Hashable {
   package var bytes: UInt64?
   /// Bytes of all rings together.
   package var ringBytes: UInt64?
-  /// Attempts beyond the first ones.
+  /// Attempts after the first one of each repetition.
   package var retries: UInt64?
 
-  /// No bounds.
+  /// No limits.
   package init() {}
 }
 
-/// Reserves what the next attempt will use, and takes account of what it did use: pure.
+/// Reserves the resources of the next attempt, and counts what it has used: pure.
 ///
-/// The estimate is the most that an attempt at the same phase has used. What is reserved counts as
-/// used until it is settled, so that several at once never use more than there is.
+/// The estimate is the most that an attempt of the same phase has used. Reserved resources count as
+/// used until they are settled, so that several attempts never exceed the limit together.
 package struct Quota: Sendable {
-  /// What is bounded, by its option.
+  /// A limited resource, by its option.
   package enum Resource: String, Sendable, CaseIterable {
     case wall = "--max-wall"
     case ownCPU = "--max-own-cpu"
     case bytes = "--max-bytes"
     case retries = "--max-retries"
 
-    /// What there is none of, where none is left.
+    /// The resource in a message that none of it is left.
     fileprivate var name: String {
       switch self {
       case .wall: "time"
@@ -40,15 +40,15 @@ package struct Quota: Sendable {
     }
   }
 
-  /// Why an attempt may not begin.
+  /// The reason why an attempt may not begin.
   package struct Denial: Error, Sendable, Hashable {
     package let resource: Resource
     package let estimate: UInt64
     package let remaining: UInt64
-    /// Nothing has begun in this session: another one would come no further.
+    /// Whether no attempt has begun in this session: another session would not begin one either.
     package let isFirst: Bool
 
-    /// As an error that ends the run.
+    /// The error that ends the run.
     package var error: LBError {
       let option = resource.rawValue
       if isFirst {
@@ -57,7 +57,7 @@ package struct Quota: Sendable {
           "\(option) stops the run: no \(resource.name) is left before the first repetition of "
             + "this session; start a new run with a larger \(option)")
       }
-      // One of the smallest unit stands for an estimate that there is not yet.
+      // An estimate of 1 means that there is no estimate yet.
       guard resource != .retries, estimate > 1 else {
         return LBError(
           .quota,
@@ -69,7 +69,7 @@ package struct Quota: Sendable {
           + "\(text(remaining)) \(isOneByte ? "is" : "are") left; \(advice)")
     }
 
-    /// A session that goes on has the whole quota again, and cannot have another one.
+    /// A resumed session has the whole quota again, but cannot have another limit.
     private var advice: String {
       "continue with --resume, or start a new run with a larger \(resource.rawValue)"
     }
@@ -85,7 +85,7 @@ package struct Quota: Sendable {
     }
   }
 
-  /// Something reserved.
+  /// Reserved resources of an attempt.
   package struct Reservation: Sendable, Hashable {
     let number: Int
     let phase: String
@@ -98,7 +98,7 @@ package struct Quota: Sendable {
   private var estimates: [String: [Resource: UInt64]] = [:]
   private var count = 0
 
-  /// Nothing used yet.
+  /// These limits, of which nothing is used yet.
   package init(_ limits: QuotaLimits) {
     let given: [(Resource, UInt64?)] = [
       (.wall, limits.wall), (.ownCPU, limits.ownCPU), (.bytes, limits.bytes),
@@ -108,8 +108,8 @@ package struct Quota: Sendable {
       uniqueKeysWithValues: given.compactMap { one in one.1.map { (one.0, $0) } })
   }
 
-  /// What is left of a resource, reservations taken off; nil where it has no bound. The wall time
-  /// passes by itself: `elapsed` nanoseconds of it since the start.
+  /// What is left of a resource, without reservations; nil where it has no limit. Of the wall time
+  /// `elapsed` nanoseconds have passed since the start.
   package func remaining(_ resource: Resource, elapsed: UInt64 = 0) -> UInt64? {
     guard let limit = limits[resource] else { return nil }
     if resource == .wall { return limit > elapsed ? limit - elapsed : 0 }
@@ -118,7 +118,7 @@ package struct Quota: Sendable {
     return limit > taken ? limit - taken : 0
   }
 
-  /// Reserves what an attempt at `phase` is estimated to use.
+  /// Reserves the estimated resources of an attempt of `phase`. Throws where less is left.
   package mutating func reserve(
     _ phase: String, isRetry: Bool, elapsed: UInt64 = 0
   ) throws(Denial) -> Reservation {
@@ -139,7 +139,7 @@ package struct Quota: Sendable {
     return reservation
   }
 
-  /// Settles a reservation with what was used.
+  /// Settles a reservation with what the attempt has used.
   package mutating func settle(_ reservation: Reservation, _ actual: [Resource: UInt64]) {
     guard open.removeValue(forKey: reservation.number) != nil else { return }
     for (resource, amount) in actual {

@@ -3,9 +3,9 @@ package import LinuxSystem
 import Logging
 package import SampleModel
 
-/// A setting of the host that a run changes for its time.
+/// A setting of the host that a run changes and restores.
 package struct HostChange: Sendable, Hashable {
-  /// The settings that there are.
+  /// The settings that lbsample can change.
   package enum Name: String, Sendable, CaseIterable {
     /// Address space layout randomisation: 0, 1 or 2 (proc(5), randomize_va_space).
     case aslr
@@ -13,14 +13,15 @@ package struct HostChange: Sendable, Hashable {
     case governor
     /// Frequencies above the nominal one: on or off.
     case turbo
-    /// The page cache, dentries and inodes are dropped before each attempt: 1, 2 or 3.
+    /// Drop the page cache (1), dentries and inodes (2) or both (3) before each attempt (proc(5),
+    /// drop_caches).
     case dropCaches = "drop-caches"
   }
 
   package let name: Name
   package let value: String
 
-  /// Reads `aslr=0`; throws what is wrong with it, in words.
+  /// Reads `aslr=0`. Throws the reason where it is not a setting or not a value of it.
   package init(_ text: String) throws(HostChangeError) {
     let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
     let names = Name.allCases.map(\.rawValue)
@@ -47,13 +48,13 @@ package struct HostChange: Sendable, Hashable {
     self.value = value
   }
 
-  /// A setting, whatever it is to be.
+  /// A setting with an unchecked value.
   fileprivate init(_ name: Name, _ value: String) {
     self.name = name
     self.value = value
   }
 
-  /// The kernel's files that hold it here, with what they are to say.
+  /// The kernel's files that hold the setting on this host, each with the text to write.
   func files(_ roots: MountRoots) -> [(path: String, value: String)] {
     switch name {
     case .aslr: return [(roots.proc("sys/kernel/randomize_va_space"), value)]
@@ -63,7 +64,7 @@ package struct HostChange: Sendable, Hashable {
         roots.sys("devices/system/cpu/\($0)/cpufreq/scaling_governor")
       }.filter { unsafe access($0.osCString, F_OK) == 0 }.map { ($0, value) }
     case .turbo:
-      // intel_pstate says what is forbidden, the others what is permitted.
+      // intel_pstate's file disables turbo by 1, the other drivers' file enables it by 1.
       let pstate = roots.sys("devices/system/cpu/intel_pstate/no_turbo")
       if unsafe access(pstate.osCString, F_OK) == 0 {
         return [(pstate, value == "off" ? "1" : "0")]
@@ -74,42 +75,43 @@ package struct HostChange: Sendable, Hashable {
   }
 }
 
-/// Why a host change is none.
+/// Why a text is not a change of a setting.
 package struct HostChangeError: Error, Equatable {
   package let reason: String
 
   init(_ reason: String) { self.reason = reason }
 }
 
-/// Changes settings of the host, and puts them back whatever happens.
+/// Changes settings of the host and restores them, whatever happens.
 ///
-/// What a file said before is written beside the run, and flushed, before it is changed: after
-/// a SIGKILL the next run finds it and puts it back.
+/// The former values are written to a file beside the run's and flushed before a setting is
+/// changed: after a SIGKILL the next run finds that file and restores the settings.
 package final class HostChanges {
   private let changes: [HostChange]
   private let roots: MountRoots
   private let statePath: String
   private let journal: Journal
   private var isChanged = false
-  /// The files that are wanted as they are, locked (flock(2)) as long as the run needs them:
-  /// another run would take what this one has set for what was there before.
-  private var held: [Lock: Int32] = [:]
+  /// The kernel's files that the run needs unchanged, locked (flock(2)) until it ends: another run
+  /// would save this run's values as the former ones.
+  private var lockedFiles: [FileID: Int32] = [:]
   private var descriptors = DescriptorList()
   /// The file of former values, once it is open.
   private var state: Int32?
-  /// Those that nobody else may lock: one that was changed is not shared again under another name.
+  /// Files with an exclusive lock. Such a file is not locked in shared mode again under another
+  /// name.
   private var exclusive: Set<Int32> = []
 
-  /// A file by what it is: CPUs that share a frequency policy have one under several names.
-  private struct Lock: Hashable {
+  /// Identifies a file: CPUs that share a frequency policy have one file under several names.
+  private struct FileID: Hashable {
     let device: UInt64
     let number: UInt64
   }
 
-  /// The kind of event that a setting is which was put back.
+  /// The kind of the event that a setting was restored.
   package static let restored = "host.restore"
 
-  /// Changes of a run in `file`.
+  /// Changes for the run in `file`.
   package init(_ changes: [HostChange], _ roots: MountRoots, run file: String, _ journal: Journal) {
     self.changes = changes
     self.roots = roots
@@ -117,12 +119,12 @@ package final class HostChanges {
     statePath = Self.state(ofRun: file)
   }
 
-  /// Where the former values of a run's host are kept while it runs. What stands there is acted on
-  /// by root: it is believed only where nobody else can have written it (`Trust`), and of what it
-  /// says only the settings that there are, with values that they can have.
+  /// The path of the file of former values of a run. Root acts on its content: lbsample uses it
+  /// only if no other user can have written it (`Trust`), and of it only known settings with
+  /// possible values.
   package static func state(ofRun file: String) -> String { file + ".host" }
 
-  /// Applies those that last for the run.
+  /// Applies the changes that hold for the whole run.
   package func apply() throws(LBError) {
     for change in changes where change.name != .dropCaches {
       let files = change.files(roots)
@@ -133,7 +135,7 @@ package final class HostChanges {
     }
   }
 
-  /// Applies those that belong to each attempt.
+  /// Applies the changes that are made before each attempt.
   package func applyBeforeAttempt() throws(LBError) {
     for change in changes where change.name == .dropCaches {
       sync()
@@ -147,17 +149,17 @@ package final class HostChanges {
     }
   }
 
-  /// Opens it, once, and keeps it.
-  private func hold(_ path: String) throws(SystemError) -> Int32 {
+  /// Opens a file once and keeps it open.
+  private func keepOpen(_ path: String) throws(SystemError) -> Int32 {
     let file = try OwnedDescriptor(open: path, O_RDONLY)
     var facts = stat()
     guard unsafe fstat(file.number, &facts) == 0 else {
       throw SystemError("fstat", errno: errno, path: path)
     }
-    let lock = Lock(device: UInt64(facts.st_dev), number: UInt64(facts.st_ino))
-    if let known = held[lock] { return known }
+    let id = FileID(device: UInt64(facts.st_dev), number: UInt64(facts.st_ino))
+    if let known = lockedFiles[id] { return known }
     let number = descriptors.add(file)
-    held[lock] = number
+    lockedFiles[id] = number
     return number
   }
 
@@ -171,8 +173,9 @@ package final class HostChanges {
 
   private static func reason(_ error: SystemError) -> String {
     switch error.errno {
-    case EWOULDBLOCK: "another run needs \(error.path ?? "it") as it is: wait for its end"
-    case EACCES, EPERM, EROFS: "\(error); it takes root"
+    case EWOULDBLOCK:
+      "another run needs \(error.path ?? "this setting") unchanged: wait until that run has ended"
+    case EACCES, EPERM, EROFS: "\(error); run lbsample as root"
     default: "\(error)"
     }
   }
@@ -186,17 +189,17 @@ package final class HostChanges {
   private func set(_ path: String, to value: String, _ change: HostChange) throws(LBError) {
     let before: String
     do throws(SystemError) {
-      // Nobody is to change it meanwhile; several may want it as it is.
-      let file = try hold(path)
+      // A shared lock: several runs may need the same value, but none may change it.
+      let file = try keepOpen(path)
       if !exclusive.contains(file) { try Self.lock(file, path, LOCK_SH) }
       before = OSText.string(try SmallFile.read(path)).trimmed
       if before == value { return }
       try Self.lock(file, path, LOCK_EX)
       exclusive.insert(file)
-      // Nothing is noted of what may not be changed.
+      // Checked first: nothing is saved of a setting that may not be changed.
       _ = try OwnedDescriptor(open: path, O_WRONLY)
       if before.has("\n") || before.has("\t") {
-        throw SystemError("keeping what it says", errno: EINVAL, path: path)
+        throw SystemError("saving its value", errno: EINVAL, path: path)
       }
       let state = try openState()
       try writeAll(OSText.bytes("\(path)\t\(before)\n").span, to: state)
@@ -205,7 +208,7 @@ package final class HostChanges {
     } catch {
       throw refusal(change, error)
     }
-    // In front of the write: a run that is killed right behind it has its change in the journal.
+    // Before the write: if the run is killed right after it, the change stands in the journal.
     try journal.record(
       .notice, "host.change", "\(path): \(before) → \(value) (--allow \(change.name.rawValue))")
     do throws(SystemError) { try Self.write(value, path) } catch { throw refusal(change, error) }
@@ -217,7 +220,8 @@ package final class HostChanges {
     if let reason = Trust.problem(ofDirectory: Directories.folder(of: statePath)) {
       throw SystemError(
         "open", errno: EINVAL, path: statePath,
-        reason: "others could change what is to be put back (\(reason)); record elsewhere")
+        reason: "other users could change the values to restore (\(reason)); choose another "
+          + "--runs-dir")
     }
     let file: OwnedDescriptor
     let flags = O_WRONLY | O_APPEND | O_NOFOLLOW | O_NONBLOCK
@@ -235,7 +239,7 @@ package final class HostChanges {
     return number
   }
 
-  /// Whether a former value is one of a setting that there is here.
+  /// Whether a path is a setting of this host and the text a value that it can have.
   private static func isSetting(_ path: String, _ value: String, _ roots: MountRoots) -> Bool {
     HostChange.Name.allCases.contains { name in
       let files = HostChange(name, "").files(roots)
@@ -250,20 +254,21 @@ package final class HostChanges {
     }
   }
 
-  /// Puts everything back; gives what could not be.
+  /// Restores all settings. Returns an error for each that could not be restored; throws where the
+  /// journal cannot be written.
   package func restore() throws(LBError) -> [LBError] {
-    // They stay locked until they are as they were; whoever shares one has none of ours changed.
-    defer { (held, descriptors, exclusive, state) = ([:], DescriptorList(), [], nil) }
+    // The files stay locked until they have their former values.
+    defer { (lockedFiles, descriptors, exclusive, state) = ([:], DescriptorList(), [], nil) }
     guard isChanged else { return [] }
     let (restored, failures) = Self.restore(statePath, roots) { path throws(SystemError) in
-      try Self.lock(try hold(path), path, LOCK_EX)
+      try Self.lock(try keepOpen(path), path, LOCK_EX)
     }
     for line in restored { try journal.record(.notice, Self.restored, line) }
     return failures
   }
 
-  /// Puts back what a run that is gone had changed of this host; gives what was done, and what
-  /// could not be.
+  /// Restores the settings that a run which was killed had changed. Returns a message for each
+  /// setting that was restored, and an error for each that could not be.
   package static func restore(
     _ statePath: String, _ roots: MountRoots
   ) -> (restored: [String], failures: [LBError]) {
@@ -274,7 +279,7 @@ package final class HostChanges {
     }
   }
 
-  /// What stands in the file of former values; throws why it is not believed.
+  /// The content of the file of former values. Throws where other users can have written it.
   private static func formerValues(_ statePath: String) throws(SystemError) -> String {
     let file = try OwnedDescriptor(open: statePath, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
     let reason =
@@ -282,7 +287,8 @@ package final class HostChanges {
     if let reason {
       throw SystemError(
         "open", errno: EINVAL, path: statePath,
-        reason: "not believed: \(reason); look at it, and remove it")
+        reason: "not trusted: \(reason); check the values in it, restore them yourself and remove "
+          + "the file")
     }
     return OSText.string(try SmallFile.read(file, statePath))
   }
@@ -302,7 +308,7 @@ package final class HostChanges {
     }
     var restored: [String] = []
     var failures: [LBError] = []
-    // The last change first: a file that was changed twice gets its first value.
+    // The last change first, so that a file that was changed twice gets its first value.
     for line in text.parts("\n").reversed() {
       let parts = line.parts("\t", keepEmpty: true).map(String.init)
       guard parts.count == 2 else { continue }
@@ -310,7 +316,7 @@ package final class HostChanges {
         guard isSetting(parts[0], parts[1], roots) else {
           throw SystemError(
             "restore", errno: EINVAL, path: parts[0],
-            reason: "no setting of this host (nor of the --proc-root and --sys-root given)")
+            reason: "not a setting of this host, or not below --proc-root and --sys-root")
         }
         try lock(parts[0])
         try write(parts[1], parts[0])
@@ -318,7 +324,7 @@ package final class HostChanges {
       } catch {
         failures.append(
           LBError(
-            .gate, "\(parts[0]) cannot be put back to \(parts[1]): \(reason(error))",
+            .gate, "\(parts[0]) cannot be restored to \(parts[1]): \(reason(error))",
             context: ErrorContext(path: parts[0], errno: error.errno)))
       }
     }

@@ -1,32 +1,32 @@
 package import SampleModel
 
-/// What was found about a repetition that its reader should know.
-package struct GateFinding: Sendable, Hashable, Codable {
-  /// How much it weighs.
-  package enum Severity: String, Sendable, Codable {
-    /// It is said.
+/// What a gate found about an attempt, or about the host.
+package struct GateFinding: Sendable, Hashable {
+  /// What follows from a finding.
+  package enum Severity: String, Sendable {
+    /// It is reported only.
     case note
-    /// The repetition is contaminated.
+    /// It contaminates the attempt, or before a run ends it.
     case block
   }
 
   package let gate: String
   package let severity: Severity
   package let message: String
-  /// Whether it can be gone the next time: it lies in the host, not in the sampling.
-  package let passes: Bool
+  /// Whether the next attempt may be without it: its cause lies in the host, not in the sampling.
+  package let isTransient: Bool
 
-  /// The same, when it can be gone the next time.
-  var passing: GateFinding {
-    GateFinding(gate: gate, severity: severity, message: message, passes: true)
+  /// The same finding, as a transient one.
+  var transient: GateFinding {
+    GateFinding(gate: gate, severity: severity, message: message, isTransient: true)
   }
 
-  /// A finding.
-  package init(gate: String, severity: Severity, message: String, passes: Bool) {
+  /// A finding of `gate`.
+  package init(gate: String, severity: Severity, message: String, isTransient: Bool) {
     self.gate = gate
     self.severity = severity
     self.message = message
-    self.passes = passes
+    self.isTransient = isTransient
   }
 }
 
@@ -53,61 +53,64 @@ public struct GateLimits: Sendable, Hashable {
   /// The standard limits.
   public init() {}
 
-  fileprivate func finding(_ gate: String, passes: Bool, _ message: String) -> GateFinding {
+  fileprivate func finding(_ gate: String, isTransient: Bool, _ message: String) -> GateFinding {
     GateFinding(
-      gate: gate, severity: noted.contains(gate) ? .note : .block, message: message, passes: passes)
+      gate: gate, severity: noted.contains(gate) ? .note : .block, message: message,
+      isTransient: isTransient)
   }
 }
 
-/// Looks at what a repetition says of itself: pure.
+/// Checks an attempt by its own metrics and ledger: pure.
 package enum RepetitionGates {
-  /// Nanoseconds of a tick, which the kernel accounts CPU time in.
+  /// Nanoseconds of a clock tick, in which the kernel counts CPU time.
   static let tick: Double = 10_000_000
 
-  /// Nanoseconds on so many CPUs that say nothing: three ticks of one CPU, whose several states are
-  /// each accounted in them. As the errors of several CPUs have nothing to do with one another,
-  /// their sum grows with the root of their number.
+  /// Nanoseconds within the rounding error of `cpus` CPUs: three ticks for one CPU, whose states
+  /// are each rounded to ticks. The errors of several CPUs are independent, so that their sum grows
+  /// with the square root of their number.
   private static func tolerance(cpus: Int) -> Double { 3 * tick * Double(cpus).squareRoot() }
 
-  /// All gates.
+  /// The names of all gates.
   package static let names: Set<String> = [
     "deadlines", "drops", "running", "packets", "own_cost", "steal", "foreign_cpu", "throttling",
   ]
 
-  /// Everything that is found about a completed attempt, `beside` which so many nanoseconds of our
-  /// CPU time were used; nil where only the cost of its whole bracket is known.
+  /// The findings about a completed attempt. `ownCPUNanoseconds` is the CPU time that lbsample used
+  /// while the workload ran; nil where only the cost of the whole bracket is known.
   package static func findings(
-    _ attempt: AttemptResult, _ limits: GateLimits, workloadCPUs: [Int]?, beside: UInt64? = nil
+    _ attempt: AttemptResult, _ limits: GateLimits, workloadCPUs: [Int]?,
+    ownCPUNanoseconds: UInt64? = nil
   ) -> [GateFinding] {
-    samplingFindings(attempt, limits, beside) + hostFindings(attempt, limits, workloadCPUs)
+    samplingFindings(attempt, limits, ownCPUNanoseconds)
+      + hostFindings(attempt, limits, workloadCPUs)
   }
 
   private static func samplingFindings(
-    _ attempt: AttemptResult, _ limits: GateLimits, _ beside: UInt64?
+    _ attempt: AttemptResult, _ limits: GateLimits, _ ownCPUNanoseconds: UInt64?
   ) -> [GateFinding] {
     var found: [GateFinding] = []
-    func add(_ gate: String, passes: Bool, _ message: String) {
-      found.append(limits.finding(gate, passes: passes, message))
+    func add(_ gate: String, isTransient: Bool, _ message: String) {
+      found.append(limits.finding(gate, isTransient: isTransient, message))
     }
     let ticks = attempt.ledger.ticks
-    // One deadline more or less says nothing of a repetition that has few.
+    // Of few deadlines a single skipped one is a large share.
     if let limit = limits.skipped, ticks.deadlines > 0, ticks.skipped > 1 {
       let share = Double(ticks.skipped) / Double(ticks.deadlines)
       if share > limit {
-        add("deadlines", passes: false, "\(percent(share)) of the deadlines were skipped")
+        add("deadlines", isTransient: false, "\(percent(share)) of the deadlines were skipped")
       }
     }
     let dropped = attempt.ledger.ring.dropped
     if dropped > 0 {
       add(
-        "drops", passes: false,
+        "drops", isTransient: false,
         "\(Counted.text(dropped, "frame")) \(dropped == 1 ? "was" : "were") dropped since the ring "
           + "was full")
     }
     if let limit = limits.running {
       for (name, share) in attempt.metrics.sorted(by: { $0.key < $1.key })
       where name.hasPrefix("perf.running[") && share < limit {
-        add("running", passes: false, "\(name) is \(percent(share))")
+        add("running", isTransient: false, "\(name) is \(percent(share))")
       }
     }
     if let limit = limits.packetDrops {
@@ -115,18 +118,20 @@ package enum RepetitionGates {
       where name.hasPrefix("packets.dropped_socket[") {
         let received = attempt.metrics[name.replacing("dropped_socket", with: "received")] ?? 0
         if received > 0, dropped / received > limit {
-          add("packets", passes: true, "\(name): \(percent(dropped / received)) were not counted")
+          add(
+            "packets", isTransient: true,
+            "\(name): \(percent(dropped / received)) of the packets were dropped")
         }
       }
     }
-    // From clocks of threads, which count nanoseconds: there is nothing to tolerate. What opens and
-    // closes a bracket disturbs nobody, however large it is beside a short repetition.
+    // Thread clocks count nanoseconds: no tolerance is needed. The cost of opening and closing the
+    // bracket lies outside the workload's time and does not count.
     if let limit = limits.ownCost, let overhead = attempt.overhead {
       let wall = Double(max(1, attempt.wallNanoseconds ?? 0))
-      let share = beside.map { Double($0) / wall } ?? overhead.processFraction
+      let share = ownCPUNanoseconds.map { Double($0) / wall } ?? overhead.processFraction
       if share > limit {
         add(
-          "own_cost", passes: false,
+          "own_cost", isTransient: false,
           "lbsample used \(percent(share)) of one CPU while the workload ran "
             + "(gates.own_cost allows \(percent(limit)))")
       }
@@ -140,7 +145,7 @@ package enum RepetitionGates {
     guard attempt.bracketNanoseconds > 0 else { return [] }
     var found: [GateFinding] = []
     func add(_ gate: String, _ message: String) {
-      found.append(limits.finding(gate, passes: true, message))
+      found.append(limits.finding(gate, isTransient: true, message))
     }
     let wall = Double(attempt.bracketNanoseconds)
     let all = cpus(attempt)
@@ -171,17 +176,17 @@ package enum RepetitionGates {
       $0.hasPrefix("cpu.idle[") && $0 != "cpu.idle[all]"
     }.count
     guard listed == 0 else { return listed }
-    // Without a column for each CPU: all of the time that passed on them.
+    // Without a column for each CPU: the sum of all states, which is the time times their number.
     let states = ["user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal"]
     let total = states.compactMap { attempt.metrics["cpu.\($0)[all]"] }.reduce(0, +)
     return Int(bounded: total / Double(max(1, attempt.bracketNanoseconds)))
   }
 
-  /// Busy time on the workload's CPUs that is neither the workload's nor ours.
+  /// Busy time on the workload's CPUs that neither the workload nor lbsample used, in nanoseconds.
   private static func foreign(
     _ attempt: AttemptResult, _ workloadCPUs: [Int]?
   ) -> (time: Double, cpus: Int)? {
-    // Guest time is within user time, and what a hypervisor stole was nobody's here.
+    // User time includes guest time; stolen time was used by no process of this host.
     let states = ["user", "nice", "system", "irq", "softirq"]
     func busy(_ instance: String) -> Double? {
       guard attempt.metrics["cpu.user[\(instance)]"] != nil else { return nil }
@@ -204,7 +209,7 @@ package enum RepetitionGates {
     return (max(0, total - own - ours), max(1, cpus(attempt)))
   }
 
-  /// What the sampling threads that are pinned to these CPUs used of them.
+  /// CPU time of the sampling threads that are pinned to these CPUs, in nanoseconds.
   private static func sampling(_ attempt: AttemptResult, on cpus: [Int]) -> Double {
     let used = attempt.overhead?.samplingThreadNanoseconds ?? []
     return attempt.ledger.threads.reduce(0) { sum, thread in

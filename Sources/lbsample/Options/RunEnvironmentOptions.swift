@@ -4,18 +4,19 @@ import RunStore
 import Runner
 import SampleModel
 
-/// Where repetitions work, what they may use, and what is changed of the host for them.
-struct SurroundingsOptions: ParsableArguments {
+/// Workspaces, limits, and settings of the host for a run.
+struct RunEnvironmentOptions: ParsableArguments {
   @Option(
     name: .customLong("workspace"), parsing: .unconditional,
     help: ArgumentHelp(
-      "A working directory of its own for each attempt: empty, a copy of a directory, or a git "
-        + "repository.", valueName: "empty|dir|git:repo[@rev]"))
+      "Make a new working directory for each attempt: empty, a copy of a directory, or a clone of "
+        + "a git repository.", valueName: "empty|dir|git:repo[@rev]"))
   var workspace: String?
   @Option(
     name: .customLong("keep"), parsing: .unconditional,
     help: ArgumentHelp(
-      "When a workspace is kept: always, failure or never (default: failure).", valueName: "when"))
+      "Keep workspaces: always, failure (those of failed attempts) or never (default: failure).",
+      valueName: "when"))
   var keep: String?
   @Option(
     name: .customLong("keep-limit"), parsing: .unconditional,
@@ -49,8 +50,9 @@ struct SurroundingsOptions: ParsableArguments {
   @Option(
     name: .customLong("set-host"), parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "Change a setting of the host for the run and put it back: aslr=0, governor=NAME, turbo=off, "
-        + "drop-caches=3 (before each attempt). Each needs --allow.", valueName: "name=value"))
+      "Change a setting of the host for the run and restore it at the end: aslr=0, governor=NAME, "
+        + "turbo=off, drop-caches=3 (before each attempt). Each needs --allow.",
+      valueName: "name=value"))
   var hostChanges: [String] = []
   @Option(
     name: .customLong("allow"), parsing: .unconditionalSingleValue,
@@ -58,14 +60,14 @@ struct SurroundingsOptions: ParsableArguments {
       "Allow --set-host to change this setting; may be repeated.", valueName: "name"))
   var allowed: [String] = []
 
-  /// What a plan must not change.
+  /// The keys of plans that options override.
   var pinned: Set<String> {
     Set(
       [("workspace", workspace), ("keep", keep), ("keep_limit", keepLimit)].filter { $0.1 != nil }
         .map(\.0))
   }
 
-  /// As it stands in a result's configuration.
+  /// The options as entries of a result's configuration.
   var entries: [ConfigurationEntry] {
     let given: [(String, String?)] = [
       ("workload.workspace", workspace), ("workload.keep", keep),
@@ -79,7 +81,7 @@ struct SurroundingsOptions: ParsableArguments {
     }
   }
 
-  /// Puts all of it into a specification.
+  /// Sets the options in a specification.
   func apply(to specification: inout RunSpecification) throws(LBError) {
     for name in allowed where HostChange.Name(rawValue: name) == nil {
       let known = HostChange.Name.allCases.map(\.rawValue)
@@ -113,7 +115,7 @@ struct SurroundingsOptions: ParsableArguments {
     specification.hostChanges = try changes(hostChanges, "--set-host")
   }
 
-  /// What these texts would change of the host, each allowed.
+  /// The changes of the host in these texts. Throws where one is not allowed.
   func changes(
     _ texts: [String], _ source: String
   ) throws(LBError) -> [HostChange] {
@@ -133,7 +135,7 @@ struct SurroundingsOptions: ParsableArguments {
     return changes
   }
 
-  /// Refuses to allow what neither --set-host nor these texts of a plan would change.
+  /// Throws for an --allow without effect: neither --set-host nor the plan changes that setting.
   func checkAllowed(_ planned: [String]) throws(LBError) {
     let changed = Set((hostChanges + planned).map { $0.halves("=")?.front ?? $0 })
     for name in allowed where !changed.contains(name) {
@@ -161,17 +163,17 @@ struct SurroundingsOptions: ParsableArguments {
     return number
   }
 
-  /// Puts back what runs that were killed had changed of the host; says what it did.
+  /// Restores the settings that killed runs had changed on the host. Returns a message for each.
   static func recoverHost(
     _ directory: RunDirectory, _ roots: MountRoots
   ) throws(LBError) -> [String] {
-    var said: [String] = []
-    for file in try directory.files() { said += try recoverHost(ofRun: file, roots) }
-    return said
+    var messages: [String] = []
+    for file in try directory.files() { messages += try recoverHost(ofRun: file, roots) }
+    return messages
   }
 
-  /// Puts back what one run had changed, unless that is still alive. Where it `isRequired`, the run
-  /// is about to go, and what cannot be put back is an error.
+  /// Restores the settings that one run had changed, unless it still runs. If `isRequired`, because
+  /// the run is about to be removed, a setting that cannot be restored is an error.
   static func recoverHost(
     ofRun file: String, _ roots: MountRoots = MountRoots(), isRequired: Bool = false
   ) throws(LBError) -> [String] {
@@ -183,11 +185,11 @@ struct SurroundingsOptions: ParsableArguments {
     if try reader.isBeingRecorded() { return [] }
     let (restored, failures) = HostChanges.restore(state, roots)
     let run = RunDirectory.id(ofFile: file)
-    var said =
-      restored.map { "\($0), as before \(run) was killed" } + failures.map(\.message)
-    if let damage = reader.damage { said.append(damage) }
+    var messages =
+      restored.map { "\($0), as before run \(run), which was killed" } + failures.map(\.message)
+    if let damage = reader.damage { messages.append(damage) }
     do throws(LBError) {
-      // What was done to the host stands in the result of the run for which it was done.
+      // Recorded in the journal of the run that had changed the setting.
       for line in restored {
         try reader.add(
           JournalEntry(
@@ -197,9 +199,9 @@ struct SurroundingsOptions: ParsableArguments {
             attempt: nil))
       }
     } catch {
-      said.append(error.message)
+      messages.append(error.message)
     }
     if isRequired, let failure = failures.first { throw failure }
-    return said
+    return messages
   }
 }

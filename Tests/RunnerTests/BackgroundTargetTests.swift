@@ -17,7 +17,7 @@ private final class Recorder: ProcessFollower {
 }
 
 /// What lives beside workloads is measured under its own name.
-@Suite struct BesideTests {
+@Suite struct BackgroundTargetTests {
   private func resolve(_ phases: [PhasePlan]) throws -> PhaseNode {
     let planner = Planner(.standard, source: NoFiles())
     return try #require(
@@ -48,7 +48,7 @@ private final class Recorder: ProcessFollower {
         phases: [server("cache"), mix("mix", ["load", "db"])]),
       mix("other", ["load"]),
     ])
-    let (targets, unmeasured) = root.aimBeside()
+    let (targets, unmeasured) = root.assignBackgroundTargets()
     #expect(
       targets.map(\.name) == [
         "db", "spare", "cache[n=1]", "load", "mix[n=1]/db", "cache[n=2]", "mix[n=2]/db",
@@ -59,17 +59,17 @@ private final class Recorder: ProcessFollower {
 
   @Test func whatIsBeyondTheBoundIsNamed() throws {
     var root = try resolve((0..<34).map { server("s\($0)") } + [mix("mix", ["load"])])
-    let (targets, unmeasured) = root.aimBeside()
-    #expect(targets.count == PhaseNode.besideLimit && targets.last?.name == "s31")
+    let (targets, unmeasured) = root.assignBackgroundTargets()
+    #expect(targets.count == PhaseNode.backgroundTargetLimit && targets.last?.name == "s31")
     #expect(
       unmeasured
-        == "32 processes beside the workload are measured at most: not s32 and 2 more")
+        == "at most 32 processes beside the workload are measured: not s32 and 2 more")
   }
 
   /// It ends at once each time, and is begun again before each repetition.
   @Test func eachBeginningIsAimedAt() throws {
     var root = try resolve([server("db"), PhasePlan(name: "client", ["command": ["true"]])])
-    let target = try #require(root.aimBeside().targets.first)
+    let target = try #require(root.assignBackgroundTargets().targets.first)
     let spawner = FakeSpawner()
     target.follow(by: Recorder(spawner))
     var aims: [UInt32] = []

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Working directories, limits and events of runs.
-@Suite struct SurroundingsTests {
+@Suite struct RunEnvironmentTests {
   private func run(_ command: Command, _ arguments: [String]) throws -> Command.Outcome {
     try command.start(["run", "--cpu", "--config", "/dev/null"] + arguments).finish()
   }
@@ -87,7 +87,9 @@ import Testing
           "head -c 1000 /dev/zero > made",
         ])
       #expect(outcome.code == 0, "\(outcome.error)")
-      #expect(outcome.output.contains("had more than 999 bytes and is not kept") != isKept)
+      #expect(
+        outcome.output.contains("had more than 999 bytes (--keep-limit) and was not kept") != isKept
+      )
       #expect(try lists(command).count == (isKept ? 1 : 0))
     }
   }
@@ -188,7 +190,7 @@ import Testing
       decoding: FileManager.default.contents(atPath: told) ?? Data(), as: UTF8.self)
     #expect(lines == "repetition.end failed\nrepetition.end failed\nrun.end failed\n")
     let deaf = try run(command, ["--notify", "exit 5", "--", "true"])
-    #expect(deaf.code == 0 && deaf.error.contains("--notify exited with code 5; the run goes on"))
+    #expect(deaf.code == 0 && deaf.error.contains("--notify exited with code 5; the run continues"))
   }
 
   @Test func eventsMayHaveTheFormOfASuite() throws {

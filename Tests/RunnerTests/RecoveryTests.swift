@@ -8,113 +8,6 @@ import Synchronization
 import TestSupport
 import Testing
 
-@Suite struct DiagnosisTests {
-  /// A failure as a table has it.
-  struct Case: Sendable {
-    let category: ErrorCategory
-    var hasBegun = true
-    var isMeasured = true
-    var sampling = SamplingOutlook.whole
-    let remedy: Diagnosis.Remedy
-
-    func failure(mayAsk: Bool = false) -> Diagnosis.Failure {
-      var failure = Diagnosis.Failure(LBError(category, "it failed"))
-      (failure.hasBegun, failure.isMeasured) = (hasBegun, isMeasured)
-      (failure.mayAsk, failure.sampling) = (mayAsk, sampling)
-      return failure
-    }
-  }
-
-  @Test(arguments: [
-    Case(category: .metricCollection, hasBegun: false, remedy: .retry),
-    Case(category: .metricCollection, remedy: .abort),
-    Case(category: .metricCollection, sampling: .without("net"), remedy: .disable("net")),
-    Case(
-      category: .metricCollection, hasBegun: false, sampling: .without("net"),
-      remedy: .disable("net")),
-    Case(category: .metricCollection, sampling: .dispensable, remedy: .degrade),
-    Case(category: .metricCollection, hasBegun: false, sampling: .lost, remedy: .abort),
-    // What the sampling has to do with nothing decides nothing.
-    Case(category: .resultPersistence, sampling: .dispensable, remedy: .abort),
-    Case(category: .collectorUnavailable, hasBegun: false, remedy: .retry),
-    Case(category: .collectorUnavailable, remedy: .abort),
-    Case(category: .workload, remedy: .skipPhase),
-    Case(category: .workload, isMeasured: false, remedy: .abort),
-    Case(category: .outputParse, remedy: .skipPhase),
-    Case(category: .remoteExecution, remedy: .skipPhase),
-    Case(category: .configuration, remedy: .skipPhase),
-    Case(category: .configuration, isMeasured: false, remedy: .abort),
-    Case(category: .gate, remedy: .abort), Case(category: .quota, remedy: .abort),
-    Case(category: .stopRequested, remedy: .abort),
-    Case(category: .resultPersistence, remedy: .abort),
-    Case(category: .internal, remedy: .abort),
-  ]) func eachFailureHasItsRemedy(_ one: Case) {
-    var diagnosis = Diagnosis()
-    #expect(diagnosis.remedy(for: one.failure(), phase: "p") == one.remedy)
-  }
-
-  @Test func aPersonIsAskedWhereTheRunWouldEndAndNowhereElse() {
-    func remedy(
-      _ category: ErrorCategory, isMeasured: Bool, _ sampling: SamplingOutlook = .whole
-    ) -> Diagnosis.Remedy {
-      var diagnosis = Diagnosis()
-      let one = Case(
-        category: category, isMeasured: isMeasured, sampling: sampling, remedy: .ask)
-      return diagnosis.remedy(for: one.failure(mayAsk: true), phase: "p")
-    }
-    for category in [ErrorCategory.workload, .outputParse, .remoteExecution, .configuration] {
-      #expect(remedy(category, isMeasured: false) == .ask)
-      #expect(remedy(category, isMeasured: true) == .skipPhase)
-    }
-    #expect(remedy(.metricCollection, isMeasured: true) == .ask)
-    #expect(remedy(.metricCollection, isMeasured: true, .lost) == .ask)
-    #expect(remedy(.metricCollection, isMeasured: true, .dispensable) == .degrade)
-    #expect(remedy(.collectorUnavailable, isMeasured: false) == .ask)
-    for category in [ErrorCategory.gate, .quota, .stopRequested, .resultPersistence, .internal] {
-      #expect(remedy(category, isMeasured: false) == .abort)
-    }
-  }
-
-  @Test func remediesAreBoundedByPhaseAndByRun() {
-    let failure = Diagnosis.Failure(LBError(.workload, "it failed"))
-    var diagnosis = Diagnosis()
-    func remedies(_ phase: String, _ count: Int) -> [Diagnosis.Remedy] {
-      (0..<count).map { _ in diagnosis.remedy(for: failure, phase: phase) }
-    }
-    #expect(remedies("a", 3) == [.skipPhase, .skipPhase, .abort])
-    // Of a matrix any number may be impossible: nothing leans on them.
-    let others = (0..<100).flatMap { remedies("b\($0)", 2) }
-    #expect(others.allSatisfy { $0 == .skipPhase })
-    var begun = Diagnosis.Failure(LBError(.metricCollection, "it failed"))
-    begun.hasBegun = false
-    let again = (0..<6).flatMap { number in
-      (0..<2).map { _ in diagnosis.remedy(for: begun, phase: "c\(number)") }
-    }
-    #expect(again.prefix(10).allSatisfy { $0 == .retry } && again.suffix(2) == [.abort, .abort])
-    // A collector is given up once, which bounds that.
-    var gone = Diagnosis.Failure(LBError(.metricCollection, "it failed"))
-    gone.sampling = .without("net")
-    #expect(diagnosis.remedy(for: gone, phase: "a") == .disable("net"))
-  }
-
-  @Test func aCollectorIsGivenUpAtItsFifthFailureRunning() {
-    func ledger(_ gaps: UInt64) -> Ledger {
-      var line = CollectorLedger(collector: "net")
-      line.acquisitions = 3
-      line.gaps = ["malformed": gaps]
-      var thread = ThreadLedger(thread: 0, cpu: nil)
-      thread.collectors = [line]
-      return Ledger(threads: [thread])
-    }
-    var watch = CollectorWatch()
-    let failed = (0..<7).map { _ in watch.observe(ledger(3)) }
-    #expect(failed.map(\.count) == [0, 0, 0, 0, 1, 0, 0] && failed[4] == ["net"])
-    var lucky = CollectorWatch()
-    let gone = (0..<12).flatMap { lucky.observe(ledger($0 % 5 == 4 ? 2 : 3)) }
-    #expect(gone.isEmpty, "a value in between begins the count anew")
-  }
-}
-
 /// Every failure on its way through a run: to the result, the events, the exit code.
 @Suite struct FailurePathTests {
   private func run(
@@ -132,7 +25,7 @@ import Testing
     let executor = FakeExecutor(outcomes)
     let controller = RunController(
       context, plan: plan, executor: executor, collectors: collectors)
-    return (controller.run(session()), events, collectors, executor.places.count)
+    return (controller.run(session()), events, collectors, executor.attempts.count)
   }
 
   @Test(arguments: ErrorCategory.allCases)
@@ -187,16 +80,21 @@ import Testing
     #expect(try attempts([1], limit: 5000) == (2, []))
   }
 
-  @Test func whatEarlierSessionsMendedIsMendedAgain() throws {
-    func entry(_ kind: String, _ message: String) -> JournalEntry {
-      JournalEntry(
+  @Test func theDecisionsOfEarlierSessionsAreAppliedAgain() throws {
+    func entry(_ kind: String, _ message: String, collector: String? = nil) -> JournalEntry {
+      var entry = JournalEntry(
         unixNanoseconds: 1, level: "notice", kind: kind, message: message, run: "r", phase: nil,
         repetition: nil, attempt: nil)
+      entry.error = collector.map {
+        LBError(.metricCollection, "it failed", context: ErrorContext(collector: $0))
+      }
+      return entry
     }
-    let decisions = EarlierDecisions([
+    let decisions = ResumeDecisions([
       entry("ring.grown", "thread=0 dropped=7 from_bytes=4096 to_bytes=5120"),
       entry("ring.grown", "the ring could not be made: no memory"), entry("mark", "thread=1"),
-      entry("collector.disabled", "disk gave nothing in 5 attempts running: it is read no more"),
+      entry("collector.disabled", "whatever the message is", collector: "disk"),
+      entry("collector.disabled", "net: a message alone names no collector"),
       entry("approval", "go: really?: approve by user 0"),
       entry("approval", "stay: really?: refuse by user 0 at the terminal"),
     ])
@@ -211,13 +109,28 @@ import Testing
     #expect(small.grown.isEmpty, "the quota still holds")
   }
 
+  @Test func journalMessagesAreReadBackAsTheyWereWritten() {
+    let ring = GrownRing(RingGrowth(thread: 3, from: 4096, to: 5120), dropped: 17)
+    #expect(GrownRing(journalMessage: ring.journalMessage) == ring)
+    for text in ["", "thread=3", "thread=3 dropped=-1 from_bytes=1 to_bytes=2", "a=b=c"] {
+      #expect(GrownRing(journalMessage: text) == nil, "\(text)")
+    }
+    for question in ["go: really?", "", "x: refuse by user 1: approve by user 2", ": approve by "] {
+      for word in Approval.Word.allCases {
+        let answer = ApprovalAnswer(question: question, word, by: "user 0 at the terminal")
+        #expect(ApprovalAnswer(journalMessage: answer.journalMessage) == answer, "\(question)")
+      }
+    }
+    #expect(ApprovalAnswer(journalMessage: "approve by user 0") == nil)
+  }
+
   @Test func ringsAboveTheirQuotaAreRefusedBeforeAnythingRuns() throws {
     let (result, _, _, attempts) = try run([]) { $0.quota.ringBytes = 100 }
     #expect(attempts == 0 && result.errors.map(\.category) == [.quota])
     #expect(result.errors.first?.message.contains("need 4096 bytes, 100 are allowed") == true)
   }
 
-  @Test func aCollectorThatGivesNothingIsReadNoMore() throws {
+  @Test func aCollectorWithoutValuesIsDisabled() throws {
     var line = CollectorLedger(collector: "net")
     line.acquisitions = 2
     line.gaps = ["absent": 2]
@@ -228,7 +141,11 @@ import Testing
     let (result, events, collectors, _) = try run(
       Array(repeating: empty, count: 7), repetitions: 7, prospect: .without("net"))
     #expect(collectors.disabled == ["net"] && events.kinds.contains("collector.disabled"))
-    #expect(result.warnings.contains { $0.hasPrefix("net gave nothing in 5 attempts") })
+    #expect(
+      result.warnings.contains(
+        "net gave no values in 5 consecutive attempts; collector net is disabled"))
+    let entry = events.entries.withLock { $0.first { $0.kind == "collector.disabled" } }
+    #expect(entry?.error?.context.collector == "net", "by which a later session knows it")
     #expect(result.status == .completed)
   }
 
@@ -297,7 +214,7 @@ import Testing
       context: CollectorContext(roots: MountRoots()))
     configuration.lockMemory = false
     configuration.answerLimit = 1_000_000_000
-    let collectors = CollectorSession(
+    let collectors = CollectorSet(
       configuration, requests: [CollectorRequest(collector, required: hang.required)], sinks: [])
     try collectors.arm()
     defer {

@@ -4,24 +4,24 @@ import SampleModel
 import TestSupport
 import Testing
 
-/// Small decisions about what surrounds a repetition.
-@Suite struct RunSurroundingsTests {
+/// Activity of workloads, workspaces and other settings of the environment of a repetition.
+@Suite struct RunEnvironmentTests {
   @Test func aWorkloadIsIdleWhenNothingMovesForTheWholeLimit() {
-    func sign(_ output: UInt64, _ ticks: UInt64) -> ActivityWatch.Sign {
-      ActivityWatch.Sign(output: output, cpuTicks: ticks)
+    func sample(_ output: UInt64, _ ticks: UInt64) -> ActivitySample {
+      ActivitySample(output: output, cpuTicks: ticks)
     }
     let second: UInt64 = 1_000_000_000
     var watch = ActivityWatch(limit: 4 * second, now: 10 * second)
-    #expect(watch.nextLook == 11 * second)
+    #expect(watch.nextCheck == 11 * second)
     // What is first seen is a change; output or CPU time alone is one too.
-    let seen: [(UInt64, ActivityWatch.Sign, Bool)] = [
-      (11, sign(0, 0), false), (14, sign(0, 0), false), (15, sign(0, 0), true),
-      (16, sign(1, 0), false), (19, sign(1, 0), false), (19, sign(1, 1), false),
-      (22, sign(1, 1), false), (23, sign(1, 1), true),
+    let seen: [(UInt64, ActivitySample, Bool)] = [
+      (11, sample(0, 0), false), (14, sample(0, 0), false), (15, sample(0, 0), true),
+      (16, sample(1, 0), false), (19, sample(1, 0), false), (19, sample(1, 1), false),
+      (22, sample(1, 1), false), (23, sample(1, 1), true),
     ]
-    for (time, sign, isIdle) in seen {
-      #expect(watch.isIdle(sign, now: time * second) == isIdle, "at \(time) s")
-      #expect(watch.nextLook == (time + 1) * second)
+    for (time, sample, isIdle) in seen {
+      #expect(watch.isIdle(sample, now: time * second) == isIdle, "at \(time) s")
+      #expect(watch.nextCheck == (time + 1) * second)
     }
   }
 
