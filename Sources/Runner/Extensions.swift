@@ -82,12 +82,12 @@ private struct HandlerAction: PhaseAction {
 
   var summary: String { "calls the program's handler of \(handler.kind)" }
 
-  func enter(_ place: PhaseContext) throws(LBError) -> PhaseEntry {
-    let stop = place.context.services.stop
-    let phase = HandledPhase(name: name, settings: settings, result: place.result) {
+  func enter(_ phase: PhaseContext) throws(LBError) -> PhaseEntry {
+    let stop = phase.run.services.stop
+    let handled = HandledPhase(name: name, settings: settings, result: phase.result) {
       stop.raised != nil
     }
-    do { try handler.run(phase) } catch {
+    do { try handler.run(handled) } catch {
       throw error as? LBError ?? LBError(.workload, "\(name): \(error)")
     }
     return .proceed(nil)

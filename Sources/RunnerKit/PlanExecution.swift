@@ -57,7 +57,7 @@ struct PlanExecution: Sendable {
         workload: specification.workloadCPUs?.members,
         liveWithin: isWatched ? HostSampler.deliveryPeriod : nil),
       requests.requests, workload: workload)
-    sampling.remarks = unmeasured.map { [$0] } ?? []
+    sampling.notices = unmeasured.map { [$0] } ?? []
     sampling.sinks = [frames]
     let services = try services(roots, scope)
     let events = options.events
@@ -121,7 +121,7 @@ struct PlanExecution: Sendable {
     let whole = RunPlan(settings: plan.settings.values)
     guard let root = planner.resolve(whole, in: PlanScope(specification)) else {
       let problems = planner.problems.all.map {
-        $0.place.isEmpty ? $0.message : "\($0.place): \($0.message)"
+        $0.keyPath.isEmpty ? $0.message : "\($0.keyPath): \($0.message)"
       }
       throw LBError.listing(.configuration, problems)
     }
@@ -136,7 +136,7 @@ struct PlanExecution: Sendable {
     }
     return try SessionConfiguration(
       specification, plan: root,
-      notes: planner.problems.forgiven.map { "\($0.place): \($0.message)" })
+      planMistakes: planner.problems.forgiven.map { "\($0.keyPath): \($0.message)" })
   }
 
   private func specification() throws(LBError) -> RunSpecification {
@@ -151,7 +151,7 @@ struct PlanExecution: Sendable {
     specification.adoptsOrphans = false
     specification.labels = options.labels
     specification.outputLimit = options.outputLimit
-    specification.ownGates = options.gates
+    specification.customGates = options.gates
     specification.retryPolicy = options.retryPolicy
     specification.gates = options.gateLimits
     specification.host.foreignCPU = options.gateLimits.foreignCPU

@@ -308,9 +308,9 @@ struct RepetitionRunner {
     if let policy = phase.specification.retryPolicy,
       [.failed, .timeout].contains(outcome.result.status)
     {
-      let earlier = session.history(at: place, phase: phase.index)
+      let earlier = session.history(of: id, phase: phase.index)
       let pause = policy.pause(after: earlier + [outcome.result])
-      verdict.own = .init(pause: pause.map { UInt64(max(0, $0.wholeNanoseconds)) })
+      verdict.custom = .init(pause: pause.map { UInt64(max(0, $0.wholeNanoseconds)) })
     }
     return AttemptTrial(outcome: outcome, verdict: verdict, failure: failure)
   }

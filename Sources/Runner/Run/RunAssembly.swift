@@ -11,7 +11,7 @@ package struct RunSampling {
   /// The workload, whose tree and events are sampled.
   package var workload: WorkloadTarget
   /// What of the plan is not measured, in words.
-  package var remarks: [String] = []
+  package var notices: [String] = []
   /// What is fed beside the result file.
   package var sinks: [any SampleSink] = []
 
@@ -53,19 +53,19 @@ package struct RunAssembly {
   private let session: RunSession
 
   /// Arms what `sampling` asks for, and prepares the run of `configured` that is kept in `record`.
-  /// `remarks` are events of its start, each a kind and words; `decided` is what earlier sessions
-  /// decided. Throws `collectorUnavailable`, `configuration`, `metricCollection`,
+  /// `notices` are events of its start, each a kind and a message; `decisions` are those of earlier
+  /// sessions. Throws `collectorUnavailable`, `configuration`, `metricCollection`,
   /// `resultPersistence`, or `stopRequested` where a stop came first.
   package init(
     _ record: RunRecord, _ configured: SessionConfiguration, _ services: RunServices,
     _ sampling: RunSampling, _ observers: RunObservers,
-    remarks: [(kind: String, message: String)] = [],
-    decided: ResumeDecisions = ResumeDecisions(), allowed: CPUSet = .allowed()
+    notices: [(kind: String, message: String)] = [],
+    decisions: ResumeDecisions = ResumeDecisions(), allowed: CPUSet = .allowed()
   ) throws(LBError) {
-    let store = record.writer.map { StoreSink($0, behind: record.earlier, now: Clock.monotonic) }
+    let store = record.writer.map { StoreSink($0, resuming: record.resumePoint, now: Clock.monotonic) }
     let collectors = CollectorSet(
       sampling.configuration, requests: sampling.requests, workload: sampling.workload,
-      remarks: sampling.remarks, sinks: (store.map { [$0] } ?? []) + sampling.sinks,
+      notices: sampling.notices, sinks: (store.map { [$0] } ?? []) + sampling.sinks,
       logger: observers.logger)
     var begun = record
     do throws(LBError) {
@@ -94,10 +94,10 @@ package struct RunAssembly {
       context, plan: configured.plan, executor: RepetitionExecutor(), collectors: collectors,
       progress: observers.progress)
     session = RunSession(
-      result: begun.result, store: record.writer, behind: record.earlier, clock: services.clock)
-    session.remarks = remarks
-    session.remark(mistakes: configured.notes)
-    session.decided = decided
+      result: begun.result, store: record.writer, resuming: record.resumePoint, clock: services.clock)
+    session.startNotices = notices
+    session.addPlanMistakes(configured.planMistakes)
+    session.decisions = decisions
     self.record = record
     self.collectors = collectors
   }

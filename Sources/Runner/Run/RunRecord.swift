@@ -8,7 +8,7 @@ package struct RunRecord {
   /// nil where nothing is written.
   package let writer: RunWriter?
   /// What earlier sessions left in the file.
-  package let earlier: ResumePoint
+  package let resumePoint: ResumePoint
   package var result: RunResult
   /// What was between the session before and this one, in words; nil of a new run.
   package let interruption: String?
@@ -30,7 +30,7 @@ package struct RunRecord {
           repetitions: plan.planned?.repetitions, warmUps: plan.planned?.warmUps),
         host: host, configuration: specification.configuration, labels: specification.labels)
     }
-    earlier = ResumePoint()
+    resumePoint = ResumePoint()
     interruption = nil
     result = RunResult(
       runID: runID, name: specification.name, kind: "run", startUnixNanoseconds: now)
@@ -48,7 +48,7 @@ package struct RunRecord {
     self.writer = writer
     self.result = result
     self.interruption = interruption
-    earlier = try writer.resumePoint()
+    resumePoint = try writer.resumePoint()
     isNew = false
   }
 

@@ -13,7 +13,7 @@ import Sampler
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Measure repetitions of a workload, and keep the result.",
+    abstract: "Bracket repetitions of a workload, and keep the result.",
     discussion: """
       EXAMPLES
         lbsample run -- ./workload
@@ -29,14 +29,14 @@ struct RunCommand: ParsableCommand {
       """)
 
   @OptionGroup(title: "Collectors") var collectors: CollectorOptions
-  // Not nested in another group: the time of the parser's own checks grows steeply with nesting.
+  // Beside the others, not in one of them: the parser's own checks grow steeply with nesting.
   @OptionGroup(title: "Intervals") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Results") var store: StoreOptions
   @OptionGroup(title: "The workload") var workload: WorkloadOptions
   @OptionGroup(title: "Several commands") var plans: PlanOptions
   @OptionGroup(title: "Retries and repeats") var attempts: AttemptOptions
-  @OptionGroup(title: "Workspace, limits and host") var environment: RunEnvironmentOptions
+  @OptionGroup(title: "Surroundings") var surroundings: RunEnvironmentOptions
   @OptionGroup(title: "Events") var events: EventOptions
   @OptionGroup(title: "Messages") var log: LogOptions
 
@@ -51,7 +51,7 @@ struct RunCommand: ParsableCommand {
   var resultFile: String?
   @Argument(
     parsing: .postTerminator,
-    help: ArgumentHelp("The workload, after --.", valueName: "command"))
+    help: ArgumentHelp("The workload, behind --.", valueName: "command"))
   var command: [String] = []
 
   @Option(
@@ -81,29 +81,28 @@ struct RunCommand: ParsableCommand {
     try events.check()
     if let resume {
       try refuseOthers()
-      let interrupted = try ResumableRun(resume, store, sampling, force: force)
+      let record = try ResumableRun(resume, store, sampling, force: force)
       var files = NamedFiles()
       files.writes("--result", resultFile)
       files.writes("--events", events.events)
       files.writes("--log-file", log.logFile)
-      files.reads("--resume", interrupted.path)
+      files.reads("--resume", record.path)
       try files.check()
-      // The command continues in its former directory: files that are named now are relative to the
-      // current one.
-      let current = Directories.current
+      // Files that are named now are meant from here; the command goes on where it was.
+      let here = Directories.current
       func absolute(_ path: String?) -> String? {
-        path.map { $0 == "-" || $0.begins("/") ? $0 : "\(current)/\($0)" }
+        path.map { $0 == "-" || $0.begins("/") ? $0 : "\(here)/\($0)" }
       }
       let (resultFile, logFile) = (absolute(resultFile), absolute(log.logFile))
       let eventFile = absolute(events.events)
-      var again = try interrupted.command()
+      var again = try record.command()
       (again.format, again.resultFile, again.log) = (format, resultFile ?? again.resultFile, log)
       (again.log.logFile, again.endsLeftovers) = (logFile, endsLeftovers)
       if events.events != nil || events.notify != nil {
         again.events = events
         again.events.events = eventFile
       }
-      try again.execute(resuming: interrupted, force: force)
+      try again.execute(resuming: record, force: force)
     } else {
       for (isGiven, option) in [(endsLeftovers, "--end-leftovers"), (force, "--force")]
       where isGiven {
@@ -113,7 +112,7 @@ struct RunCommand: ParsableCommand {
     }
   }
 
-  /// Executes the run of these options, or the missing part of an interrupted run.
+  /// Runs what the options say, or what is missing of it in a run that was interrupted.
   func execute(resuming interrupted: ResumableRun? = nil, force: Bool = false) throws {
     var command = self
     let planned = try plans.sampling()
@@ -131,8 +130,7 @@ struct RunCommand: ParsableCommand {
     try command.execute(resuming: interrupted, force: force, settings, sampled: entries)
   }
 
-  /// Executes the run with the merged settings. `sampled` are the entries of what is sampled, each
-  /// with its origin: the plan or the command line.
+  /// The same with what the plan says of what is sampled, as these entries have it.
   private func execute(
     resuming interrupted: ResumableRun?, force: Bool, _ settings: Settings,
     sampled: [ConfigurationEntry]
@@ -185,7 +183,7 @@ struct RunCommand: ParsableCommand {
     let runEvents = try RunEvents(
       events, services, isResumed: interrupted != nil, user: specification.user)
     let eventLog = try EventLog(log)
-    // Files that may fail to open are opened before anything is armed or made.
+    // Everything that may fail is opened before anything is armed or made.
     let line = try ProgressLine(enabled: Console.errorIsTerminal && !log.quiet && !log.verbose)
     defer { line.close() }
     try directory.create()
@@ -193,7 +191,7 @@ struct RunCommand: ParsableCommand {
       Console.say("lbsample: \(line)")
     }
     var record =
-      try earlier.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
+      try interrupted.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
       ?? RunRecord(
         directory.file(ofRun: runID), runID, specification, plan, version: Lbsample.version,
         interval: configuration.interval, now: clock.realtime(), sampling.roots)
@@ -209,20 +207,20 @@ struct RunCommand: ParsableCommand {
         throw error
       }
     }
-    var remarks: [(kind: String, message: String)] = []
-    if let interruption = record.interruption { remarks.append(("run.resumed", interruption)) }
+    var notices: [(kind: String, message: String)] = []
+    if let interruption = record.interruption { notices.append(("run.resumed", interruption)) }
     if let leftovers {
-      remarks.append(("run.leftovers", leftovers))
+      notices.append(("run.leftovers", leftovers))
       if !endsLeftovers { record.result.warnings.append(leftovers) }
     }
     if let user = specification.user, workload.user == nil {
-      remarks.append(
+      notices.append(
         ("workload.user", "the workload runs as \(user.name), who called sudo (--user root)"))
     }
     var sampled = RunSampling(configuration, requests, workload: target)
-    if let unmeasured { sampled.remarks = [unmeasured] }
+    if let unmeasured { sampled.notices = [unmeasured] }
     var observers = RunObservers(logger: eventLog.logger)
-    observers.journal = { told.tell($0) }
+    observers.journal = { runEvents.emit($0) }
     observers.progress = { progress in
       line.show(progress)
       if case .waiting(let what) = progress.activity, !log.quiet { Console.say(what) }
@@ -235,20 +233,20 @@ struct RunCommand: ParsableCommand {
     let assembly: RunAssembly
     do throws(LBError) {
       assembly = try RunAssembly(
-        record, configured, services, sampled, observers, remarks: remarks,
-        decided: earlier?.decisions ?? ResumeDecisions(), allowed: allowed)
+        record, configured, services, sampled, observers, notices: notices,
+        decisions: interrupted?.decisions ?? ResumeDecisions(), allowed: allowed)
     } catch {
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
     }
-    for remark in remarks where remark.kind != "run.resumed" && !log.quiet {
-      Console.say("lbsample: \(remark.message)")
+    for notice in notices where notice.kind != "run.resumed" && !log.quiet {
+      Console.say("lbsample: \(notice.message)")
     }
     var result = assembly.run()
     line.close()
     if let note = assembly.close(&result) { Console.say("lbsample: \(note)") }
     try finish(result, report: report, settings.digest)
-    if let unwritten = told.failure { throw unwritten }
+    if let unwritten = runEvents.failure { throw unwritten }
   }
 
   private static func scope(
@@ -275,10 +273,10 @@ struct RunCommand: ParsableCommand {
     } catch let error as LBError {
       unwritten = error
     }
-    // The stop decides the exit code of a stopped run, whatever had failed before.
+    // A run that was stopped says so, whatever had failed before.
     let stop = result.errors.first { $0.category == .stopRequested }
     if let first = (result.status == .interrupted ? stop : nil) ?? result.errors.first {
-      // The run's error decides the exit code, not one of writing the report.
+      // What was asked of the workload decides, whoever reads of it.
       if let unwritten { _ = Lbsample.report(unwritten, asJSON: log.jsonErrors) }
       throw ExitCode(Lbsample.report(first, asJSON: log.jsonErrors))
     }
@@ -317,7 +315,7 @@ struct RunCommand: ParsableCommand {
 
   // MARK: What to do
 
-  /// The files that lbsample and the workload write and read.
+  /// The files that the command itself, and what it executes, write and read.
   private func files(of plan: PhaseNode) -> NamedFiles {
     var files = NamedFiles()
     files.writes("--result", resultFile)
@@ -332,7 +330,7 @@ struct RunCommand: ParsableCommand {
     return files
   }
 
-  /// The arguments and the directory of the command, with which the run can be resumed.
+  /// How the command was called, so that a run can be gone on with.
   private static func invocation(_ mask: EnvironmentMask) throws -> [ConfigurationEntry] {
     let arguments = Lbsample.rewritten(ProgramArguments.all)
     let own = mask.masked(arguments: Array(arguments.drop { $0 != "run" }.dropFirst()))
@@ -345,24 +343,24 @@ struct RunCommand: ParsableCommand {
     ]
   }
 
-  /// Resolves the options: the settings of all phases, and the phases.
+  /// What the run is to do: the settings that all phases share, and the phases.
   private func resolve(
     _ settings: Settings, _ sampled: [ConfigurationEntry]
   ) throws -> SessionConfiguration {
     var base = try workload.specification(settings, command: command, title: try plans.title())
-    try environment.apply(to: &base)
+    try surroundings.apply(to: &base)
     let mask = EnvironmentMask(settings["run.mask"])
     base.configuration +=
-      sampled + environment.entries + plans.entries + (try Self.invocation(mask))
+      sampled + surroundings.entries + plans.entries + (try Self.invocation(mask))
     try attempts.apply(settings, to: &base)
     let resolved = try plans.resolve(
       command, base: base, mask: mask,
-      pinned: workload.pinned.union(attempts.pinned).union(environment.pinned))
+      pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned))
     try attempts.check(resolved.root)
-    try environment.checkAllowed(resolved.root.bounds.hostChanges)
+    try surroundings.checkAllowed(resolved.root.bounds.hostChanges)
     var configuration = try SessionConfiguration(
       base, plan: resolved.root,
-      hostChanges: try environment.changes(resolved.root.bounds.hostChanges, "set_host"),
+      hostChanges: try surroundings.changes(resolved.root.bounds.hostChanges, "set_host"),
       planMistakes: resolved.mistakes)
     configuration.record(
       ConfigurationEntry(

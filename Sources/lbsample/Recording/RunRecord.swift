@@ -5,24 +5,22 @@ import RunStore
 import Runner
 import SampleModel
 
-extension RunRecord {
-  /// A run that was interrupted, as its file has it.
-  struct Earlier {
-    let path: String
-    let result: RunResult
-    /// What was decided in it.
-    let decisions: ResumeDecisions
-    /// When the run began, by CLOCK_BOOTTIME of the boot then; nil where its file does not tell.
-    let boottime: UInt64?
+/// A run that was interrupted, as its file has it.
+struct ResumableRun {
+  let path: String
+  let result: RunResult
+  /// What was decided in it.
+  let decisions: ResumeDecisions
+  /// When the run began, by CLOCK_BOOTTIME of the boot then; nil where its file does not tell.
+  let boottime: UInt64?
 
-  /// The run called `name`. Resuming a run of another user needs `force`, since that user chose the
-  /// command.
+  /// The run called `name`; one of another user, whose command it would execute, only by `force`.
   init(
     _ name: String, _ store: StoreOptions, _ sampling: SamplingOptions, force: Bool
   ) throws {
     let settings = try sampling.settings([])
     let found = try RunsLocation.directory(store, settings).resolve(name)
-    // Absolute, since `command` changes the directory.
+    // The directory will be another one.
     path = Directories.absolute(found)
     try RunsLocation.checkOwner(path, force: force, "--resume would execute its command as you")
     let reader = try RunReader(path: path)
@@ -47,7 +45,7 @@ extension RunRecord {
     return entry.value
   }
 
-  /// The command with its arguments; changes to the directory in which it was started.
+  /// The command as it was given, in the directory where it was.
   func command() throws -> RunCommand {
     let arguments: [String]
     do {
@@ -71,9 +69,8 @@ extension RunRecord {
   }
 }
 
-/// The file of a run, a new one or that of an interrupted run that is resumed.
-struct RunRecord {
-  /// Facts of the host that must be equal for the results of two sessions to be comparable.
+extension RunRecord {
+  /// Facts of the host without which numbers of two sessions are not comparable.
   private static let fingerprint = [
     "hostname", "kernel", "kernel_version", "machine", "cpu_model", "cpus_online", "cpus_allowed",
     "clocksource",
@@ -83,8 +80,7 @@ struct RunRecord {
   /// host any more, unless forced. Another boot of the host has another clock, by which the samples
   /// of this session are.
   init(
-    resuming before: ResumableRun, _ specification: RunSpecification, _ roots: MountRoots,
-    force: Bool
+    resuming before: ResumableRun, _ specification: RunSpecification, _ roots: MountRoots, force: Bool
   ) throws(LBError) {
     var differences = Self.differences(
       before.result.configuration, specification.configuration)
@@ -107,7 +103,7 @@ struct RunRecord {
     result.status = .interrupted
     result.interruptParts()
     result.phases.removeAll { $0.status == .pending }
-    // These errors ended the earlier session only.
+    // What stopped it then is not what may stop it now.
     result.errors.removeAll { [.stopRequested, .quota, .gate].contains($0.category) }
     result.warnings += differences.map { "resumed although \($0)" }
     try self.init(
@@ -117,7 +113,7 @@ struct RunRecord {
     )
   }
 
-  /// Settings that may change, since they do not affect the measurement.
+  /// What decides about a beginning, not about what is measured.
   private static let mayDiffer: Set<String> = [
     "command.arguments", "gates.host", "gates.host_window",
   ]
@@ -130,7 +126,7 @@ struct RunRecord {
     }
     let (old, new) = (values(before), values(now))
     return Set(old.keys).union(new.keys).sorted().compactMap { key in
-      // The run of an earlier version lacks keys that were added since.
+      // A run of an earlier version does not have every key there is.
       let before = old[key] ?? SettingsSchema.key(key)?.standard
       guard before.map(ExactText.init) != new[key].map(ExactText.init), !mayDiffer.contains(key)
       else { return nil }
