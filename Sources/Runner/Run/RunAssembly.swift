@@ -62,7 +62,7 @@ package struct RunAssembly {
     remarks: [(kind: String, message: String)] = [],
     decided: ResumeDecisions = ResumeDecisions(), allowed: CPUSet = .allowed()
   ) throws(LBError) {
-    let store = record.writer.map { StoreSink($0, behind: record.earlier, now: Clock.monotonic) }
+    let store = record.writer.map { StoreSink($0, resuming: record.earlier, now: Clock.monotonic) }
     let collectors = CollectorSet(
       sampling.configuration, requests: sampling.requests, workload: sampling.workload,
       remarks: sampling.remarks, sinks: (store.map { [$0] } ?? []) + sampling.sinks,
