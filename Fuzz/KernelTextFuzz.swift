@@ -22,19 +22,20 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
   let (first, second) = (Array(body[..<cut]), Array(body[cut...]))
   do throws(KernelTextError) {
     let text = KernelText(first.span)
-    let holes = try learn(text, grammar)
-    let template = TextTemplate(text, holes: holes)
-    let memory = template.memory()
-    let values = slowly(text, holes)
-    guard let own = read(first, template, memory) else {
+    let placeholders = try learn(text, grammar)
+    let template = TextTemplate(text, placeholders: placeholders)
+    let cache = template.makeCache()
+    let values = slowly(text, placeholders)
+    guard let own = read(first, template, cache) else {
       preconditionFailure("a text is not of its own shape")
     }
     precondition(own == values.map(\.value))
     precondition(Set(values.map(\.name)).count == values.count, "a name is there twice")
-    precondition(text.complaints(holes).isEmpty == !holes.contains(where: \.isUnreadable))
+    precondition(
+      text.complaints(placeholders).isEmpty == !placeholders.contains(where: \.isUnreadable))
     // Twice: what is remembered is no other way to the values.
     for _ in 0..<2 {
-      guard let next = read(second, template, memory) else { return 0 }
+      guard let next = read(second, template, cache) else { return 0 }
       let other = KernelText(second.span)
       var named: [String: UInt64] = [:]
       for (name, value) in slowly(other, try learn(other, grammar)) { named[name] = value }
@@ -47,31 +48,33 @@ public func fuzz(_ data: UnsafePointer<UInt8>, _ count: Int) -> Int32 {
 }
 
 private func read(
-  _ bytes: [UInt8], _ template: TextTemplate, _ memory: TextMemory
+  _ bytes: [UInt8], _ template: TextTemplate, _ cache: TemplateCache
 ) -> [UInt64]? {
   var values = [UInt64](repeating: 0, count: template.valueCount)
   var span = values.mutableSpan
   do throws(KernelTextError) {
-    try template.parse(bytes.span, into: &span, memory: memory)
+    try template.parse(bytes.span, into: &span, cache: cache)
     return values
   } catch {
     return nil
   }
 }
 
-extension TextHole {
+extension Placeholder {
   fileprivate var isUnreadable: Bool {
     if case .unreadable = content { true } else { false }
   }
 }
 
-/// The values of the holes, by splitting strings.
-private func slowly(_ text: KernelText, _ holes: [TextHole]) -> [(name: String, value: UInt64)] {
-  holes.compactMap { hole in
-    let words = text.string(hole.start..<hole.end).split { $0 == " " || $0 == "\t" }
+/// The values of the placeholders, by splitting strings.
+private func slowly(_ text: KernelText, _ placeholders: [Placeholder]) -> [(
+  name: String, value: UInt64
+)] {
+  placeholders.compactMap { placeholder in
+    let words = text.string(placeholder.start..<placeholder.end).split { $0 == " " || $0 == "\t" }
     let value: UInt64?
     let field: TextField
-    switch hole.content {
+    switch placeholder.content {
     case .number(let form, let one):
       field = one
       precondition(words.count == 1)
@@ -120,7 +123,7 @@ private func readByPlace(_ bytes: [UInt8]) {
   _ = ProcessMemory.scheduleValue(bytes.span, "total_numa_faults")
 }
 
-private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> [TextHole] {
+private func learn(_ text: KernelText, _ which: Int) throws(KernelTextError) -> [Placeholder] {
   switch which % grammars {
   case 0: try TextFormat.stat(text)
   case 1: try TextFormat.interfaces(text)

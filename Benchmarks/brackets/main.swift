@@ -80,7 +80,7 @@ do {
     // What grows at first (buffers, the allocator's arenas) has grown by then.
     if number == 100 { before = holdings() }
     if of == "workload" {
-      target.aim(at: getpid())
+      target.retarget(to: getpid())
       let called = Clock.monotonic()
       session.prepare()
       if number >= 100 { prepared.append(Clock.monotonic() - called) }

@@ -36,8 +36,8 @@
 static int argument_count;
 static char **argument_list;
 
-// glibc gives every constructor the arguments of main (elf/dl-init.c). The Swift runtime reads them
-// from /proc, which may not be there.
+// glibc passes the arguments of main to every constructor (elf/dl-init.c). The Swift runtime reads
+// them from /proc, which may be missing.
 __attribute__((constructor)) static void keep_arguments(int count, char **list, char **environment) {
   (void)environment;
   argument_count = count;
@@ -53,7 +53,7 @@ const char *lb_environment(int index) { return environ ? environ[index] : NULL; 
 int lb_hold_standard_descriptors(void) {
   for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
     if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF) continue;
-    // The lowest free number is this one. For reading alone: what is written to it is an error.
+    // The lowest free number is this one. Read-only: writing to it is an error.
     if (open("/dev/null", O_RDONLY) < 0) return errno;
   }
   return 0;
@@ -162,7 +162,7 @@ static int lb_release_segments(struct dl_phdr_info *object, size_t size, void *u
     uintptr_t end = object->dlpi_addr + segment->p_vaddr + segment->p_memsz;
     madvise((void *)start, end - start, MADV_DONTNEED);
   }
-  // The program is the first object; what it is linked to is left alone.
+  // The program is the first object; its libraries are not changed.
   return 1;
 }
 
@@ -208,7 +208,7 @@ int lb_memory_file(int64_t bytes) {
 }
 
 int lb_mirror(void *memory, size_t bytes, void *place) {
-  // An old length of 0 leaves a shared mapping where it is, and maps its pages once more (mremap(2)).
+  // An old length of 0 keeps a shared mapping, and maps its pages once more (mremap(2)).
   void *mirror = mremap(memory, 0, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, place);
   return mirror == MAP_FAILED ? errno : 0;
 }
@@ -222,7 +222,7 @@ int lb_signalfd(const int *signals, size_t count) {
   sigset_t set;
   sigemptyset(&set);
   for (size_t index = 0; index < count; index++) {
-    // A blocked signal is queued even when it is ignored: nohup's SIGHUP would come through.
+    // A blocked signal is queued even if it is ignored: nohup's SIGHUP would be delivered.
     struct sigaction present;
     if (sigaction(signals[index], NULL, &present) == 0 && present.sa_handler == SIG_IGN) continue;
     sigaddset(&set, signals[index]);
@@ -271,11 +271,11 @@ int lb_pidfd_open(int pid) {
 
 int lb_is_deserted(int fifo) {
   struct statfs system;
-  // A pipe without a name can be opened without a writer: its end has come.
+  // An unnamed pipe can be opened without a writer, at its end.
   if (fstatfs(fifo, &system) == 0 && system.f_type == PIPEFS_MAGIC) return 0;
   int ends[2];
   if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
-  // Takes nothing out, and tells an end (0) from a pause (EAGAIN), which poll(2) does not.
+  // Consumes nothing, and distinguishes the end (0) from a pause (EAGAIN), which poll(2) does not.
   ssize_t count = tee(fifo, ends[1], 1, SPLICE_F_NONBLOCK);
   close(ends[0]);
   close(ends[1]);
@@ -301,7 +301,7 @@ int lb_perf_task_clock(int pid) {
   attr.enable_on_exec = 1;
   long fd = syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
   if (fd < 0 && errno == EACCES) {
-    // perf_event_paranoid 2; the task clock runs in the kernel's time all the same.
+    // perf_event_paranoid 2; the task clock includes kernel time nevertheless.
     attr.exclude_kernel = 1;
     attr.exclude_hv = 1;
     fd = syscall(SYS_perf_event_open, &attr, pid, -1, -1, PERF_FLAG_FD_CLOEXEC);
@@ -406,7 +406,7 @@ int lb_read_timex(int64_t fields[LB_TIMEX_FIELDS]) {
   memset(&time, 0, sizeof time);
   int state = adjtimex(&time);
   if (state < 0) return -errno;
-  // Offset and jitter are in ns or in µs, as a status bit says: here always in ns.
+  // Offset and jitter are in ns or µs, by a status bit; returned in ns.
   int64_t unit = time.status & STA_NANO ? 1 : 1000;
   int64_t all[LB_TIMEX_FIELDS] = {
       time.offset * unit, time.freq,   time.maxerror, time.esterror, time.status, time.constant,
@@ -518,8 +518,8 @@ static void fail(int fd, int step) {
   _exit(127);
 }
 
-// Closes what is closed on exec, but for two. The kernel would do it at the exec only: a child at
-// its gate would hold locks and pipes of its parent's for as long as it waits there.
+// Closes descriptors with FD_CLOEXEC, except two. The kernel would do so only at the exec: until
+// then a child at its gate would keep locks and pipes of its parent.
 void lb_close_private(int keep, int keep_too) {
   int folder = open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (folder < 0) {
@@ -564,7 +564,7 @@ static void child(const struct lb_spawn *plan) {
   prctl(PR_SET_TIMERSLACK, 0, 0, 0, 0);
   if (descriptor_limit_raised) setrlimit(RLIMIT_NOFILE, &descriptor_limit);
   if (plan->mark != 0) {
-    // Where a hard limit is below it, the child goes without: it is looked for in vain then.
+    // If a hard limit is below it, the child has no mark, and cannot be found by it.
     struct rlimit locks;
     if (getrlimit(RLIMIT_LOCKS, &locks) == 0) {
       locks.rlim_cur = (rlim_t)plan->mark;
@@ -581,13 +581,13 @@ static void child(const struct lb_spawn *plan) {
   }
   if (plan->directory != NULL && chdir(plan->directory) < 0)
     fail(plan->status_fd, LB_SPAWN_DIRECTORY);
-  // Whoever loses its recorder unasked is told to end; set last, as a change of user clears it.
+  // The child gets SIGTERM if its recorder dies; set last, since a change of user clears it.
   prctl(PR_SET_PDEATHSIG, SIGTERM, 0, 0, 0);
   lb_close_private(plan->gate_fd, plan->status_fd);
   report(plan->status_fd, LB_SPAWN_READY, 0);
   char gate;
   ssize_t count;
-  // Not read(2): that would count among what the workload has read (/proc/PID/io).
+  // Not read(2), which would count as the workload's I/O (/proc/PID/io).
   do {
     count = recv(plan->gate_fd, &gate, 1, 0);
   } while (count < 0 && errno == EINTR);
@@ -639,8 +639,8 @@ pid_t lb_spawn_gated(const struct lb_spawn *plan) {
 
 enum { STARTER_DESCRIPTORS = 7 };
 
-// What a starter is asked for; descriptors come with it, the rest behind it: room for the pointers
-// of argv and envp, the mask, the groups, then the strings.
+// A request to a starter, with descriptors. The rest follows: room for the pointers of argv and
+// envp, the mask, the groups, then the strings.
 struct starter_request {
   uint64_t bytes;
   uint32_t arguments, variables;
@@ -664,7 +664,7 @@ static int transfer(int fd, char *bytes, size_t count, int sending) {
   return 0;
 }
 
-// The plan that a request and what came behind it make.
+// The plan of a request and the data after it.
 static struct lb_spawn read_plan(const struct starter_request *request, char *body,
                                  const int *descriptors) {
   char **argv = (char **)body;
@@ -711,8 +711,8 @@ static struct lb_spawn read_plan(const struct starter_request *request, char *bo
   return plan;
 }
 
-// Receives one request, clones for it, and answers with the child's pid or -errno; gives -1 when
-// nobody asks any more.
+// Receives one request, clones a child, and answers with its pid or -errno; returns -1 when the
+// socket is closed.
 static int serve_one(int fd) {
   struct starter_request request;
   union {
@@ -740,10 +740,11 @@ static int serve_one(int fd) {
   if (body == MAP_FAILED || transfer(fd, body, request.bytes, 0) < 0) return -1;
   if (received == expected) {
     struct lb_spawn plan = read_plan(&request, body, descriptors);
-    // As fork(2), but the child is our parent's, which waits for it, and the C library has no part.
+    // Like fork(2), but the child belongs to this process's parent, and the C library is not
+    // involved.
     answer = (int32_t)syscall(SYS_clone, CLONE_PARENT | SIGCHLD, 0, 0, 0, 0);
     if (answer == 0) {
-      // Where our parent is now, not where it was.
+      // The parent's present directory.
       if (fchdir(descriptors[5]) < 0) fail(plan.status_fd, LB_SPAWN_DIRECTORY);
       child(&plan);
     }
@@ -763,7 +764,7 @@ struct segments {
   int count;
 };
 
-// Notes the parts of a linked object's file that are mapped writable.
+// Records the writable mappings of a linked object's file.
 static int note_segments(struct dl_phdr_info *object, size_t size, void *context) {
   (void)size;
   struct segments *found = context;
@@ -780,8 +781,8 @@ static int note_segments(struct dl_phdr_info *object, size_t size, void *context
   return 0;
 }
 
-// Drops pages that were only read: a fork copies those of a writable mapping with it, and each
-// child would begin with a peak of memory that has them in it.
+// Drops pages that were only read: a fork copies those of a writable mapping, and they would count
+// in each child's peak of memory.
 static void drop_clean_pages(const struct segments *segments) {
   int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
   if (map < 0) return;
@@ -793,7 +794,7 @@ static void drop_clean_pages(const struct segments *segments) {
       ssize_t bytes = pread(map, entries, sizeof entries, (off_t)(at / page * sizeof entries[0]));
       if (bytes < (ssize_t)sizeof entries[0]) break;
       for (size_t entry = 0; entry < (size_t)bytes / sizeof entries[0] && at < end; entry++) {
-        // Present, and still the file's own: what is read again is the same.
+        // Present, and not modified: reading them again gives the same.
         if ((entries[entry] >> 63 & 1) && (entries[entry] >> 61 & 1))
           madvise((void *)at, page, MADV_DONTNEED);
         at += page;
@@ -832,7 +833,7 @@ pid_t lb_starter_fork(int *fd) {
   if (pid == 0) {
     close(ends[0]);
     drop_clean_pages(&segments);
-    // Every signal stays blocked: the terminal's are the workload's and ours.
+    // Every signal stays blocked: those of the terminal are for the workload and the parent.
     serve(ends[1], parent);
   }
   int error = errno;
@@ -910,7 +911,7 @@ int lb_starter_spawn(int fd, const struct lb_spawn *plan, pid_t *child) {
     } while (sent < 0 && errno == EINTR);
     int32_t answer = 0;
     struct pollfd entry = {.fd = fd, .events = POLLIN};
-    // Its answer takes microseconds: one that takes seconds does not come, as of a stopped process.
+    // An answer takes microseconds; after seconds the starter is stopped or dead.
     if (sent != sizeof request || transfer(fd, body, request.bytes, 1) < 0)
       failure = -EPIPE;
     else if (poll(&entry, 1, 5000) != 1)
@@ -926,9 +927,8 @@ int lb_starter_spawn(int fd, const struct lb_spawn *plan, pid_t *child) {
   return failure;
 }
 
-// The folder of a socket, locked until that listens: one that is bound and does not listen yet looks
-// stale, and of two who find one stale the second would remove what the first has made. -1 where it
-// cannot be had within a second.
+// The locked folder of a socket, until that listens: a bound socket that does not listen yet looks
+// stale, and another process would remove it. -1 if the lock is not available within a second.
 static int lock_folder(const char *path) {
   char folder[sizeof((struct sockaddr_un *)0)->sun_path];
   strcpy(folder, path);
@@ -947,7 +947,7 @@ static int lock_folder(const char *path) {
   return -1;
 }
 
-// Whether nobody listens at a socket's path. A queue that is full is somebody's, who is busy.
+// Whether a socket's path has no listener. A full queue belongs to a busy listener.
 static int is_stale(const struct sockaddr_un *address) {
   int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (probe < 0) return 0;
@@ -965,7 +965,7 @@ int lb_unix_listen(const char *path) {
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (fd < 0) return -errno;
   int folder = lock_folder(path);
-  // Before the name is there: nobody else can ever connect.
+  // Before the name exists, so that no other user can ever connect.
   if (fchmod(fd, 0600) < 0) goto failed;
   if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
     if (errno != EADDRINUSE) goto failed;
@@ -992,9 +992,9 @@ int lb_unix_connect(const char *path) {
   strcpy(address.sun_path, path);
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
-  // Where the queue of who listens is full, connect(2) waits as long as a send does.
-  struct timeval patience = {.tv_sec = 1};
-  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) == 0 &&
+  // If the listener's queue is full, connect(2) waits as long as a send.
+  struct timeval timeout = {.tv_sec = 1};
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) == 0 &&
       connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
     return fd;
   int error = errno;
@@ -1007,9 +1007,9 @@ int lb_tcp_connect(uint16_t port) {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd < 0) return -errno;
-  // Refused or taken at once, unless the queue of the one who listens is full.
-  struct timeval patience = {.tv_usec = 100000};
-  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0) {
+  // Refused or accepted immediately, unless the listener's queue is full.
+  struct timeval timeout = {.tv_usec = 100000};
+  if (setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) < 0) {
     int error = errno;
     close(fd);
     return -error;
@@ -1039,9 +1039,9 @@ int lb_unix_accept(int fd, uint32_t *uid) {
   if (connection < 0) return -errno;
   struct ucred peer = {.uid = (uid_t)-1};
   socklen_t length = sizeof peer;
-  struct timeval patience = {.tv_sec = 1};
+  struct timeval timeout = {.tv_sec = 1};
   if (getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &length) < 0 ||
-      setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience) < 0) {
+      setsockopt(connection, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout) < 0) {
     int error = errno;
     close(connection);
     return -error;

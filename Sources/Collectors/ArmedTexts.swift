@@ -3,31 +3,31 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// The armed half of every collector of kernel texts: open files, read from their starts into the
-/// ring. What stands in them is `TextDecoder`'s business.
+/// The armed half of every collector of kernel texts: open files, read from their beginning into
+/// the ring. `TextDecoder` parses them.
 @safe
 final class ArmedTexts: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
+  // Sendable: see the base class.
 
-  /// One open file, in as few bytes as a tick needs.
+  /// One open file, in the few bytes that a tick needs.
   struct File {
     let descriptor: Int32
     let delivery: RawBody.Delivery
-    /// Bytes to ask for: four times those of the first reading.
+    /// Bytes to request: four times those of the first reading.
     var request = Int32(RawBody.firstRequest)
-    /// It is a directory, of which the number of entries is read.
+    /// It is a directory whose number of entries is read.
     let isFolder: Bool
-    /// Where it can be replaced by another file: that one is read then, opened for each reading.
+    /// A watch, if another file can replace it: the new one is then opened for each reading.
     let watch: WatchedPath?
   }
 
-  /// Memory of its own rather than an array: a sampling thread then meets no exclusivity check.
+  /// Allocated memory rather than an array, to avoid exclusivity checks.
   private let files: UnsafeMutableBufferPointer<File>
   private let owned: DescriptorList
   private let paths: [String]
   private let allOnProc: Bool
 
-  /// Reads the sources that `owned` has open; `decoder` knows them.
+  /// Reads the open sources in `owned`; `decoder` decodes them.
   init(
     _ files: [File], owned: DescriptorList, paths: [String], isOnProc: Bool,
     decoder: TextDecoder, readingWords: Int, notes: [String]
@@ -46,7 +46,7 @@ final class ArmedTexts: ArmedCollector, @unchecked Sendable {
     for index in unsafe files.indices { unsafe Self.read(files[index], into: &body) }
   }
 
-  /// Bytes to ask for of a file that had `firstBytes`: what has grown by more is asked for in
+  /// Bytes to request of a file that first had `firstBytes`; the rest of a larger text is read in
   /// pieces.
   static func request(firstBytes: Int) -> Int32 {
     Int32(clamping: max(4096, (firstBytes * 4 + 4095) / 4096 * 4096))

@@ -4,16 +4,16 @@ import SampleModel
 import Sampler
 
 extension CollectorContext {
-  /// A file of PROC/net. It is a link to PROC/self/net, and `self` under a foreign mount is nobody
-  /// or somebody else: there, process 1 stands for the host.
+  /// A file of PROC/net, which links to PROC/self/net. Under a foreign mount `self` is missing or
+  /// another process, so process 1 is used there.
   func network(_ name: String) -> String {
     guard !roots.isOwnProc else { return roots.proc("net/\(name)") }
     let first = roots.proc("1/net/\(name)")
     return probeTextFile(first) == .available ? first : roots.proc("net/\(name)")
   }
 
-  /// Entries of a directory below the sys root that begin with `prefix` and go on with a number,
-  /// by that number.
+  /// Entries of a directory below the sys root that consist of `prefix` and a number, ordered by
+  /// number.
   func numbered(_ directory: String, _ prefix: String) -> [String] {
     directoryEntries(roots.sys(directory)).compactMap { entry -> (Int, String)? in
       guard entry.hasPrefix(prefix), let number = Int(entry.dropFirst(prefix.count)) else {
@@ -25,7 +25,7 @@ extension CollectorContext {
   }
 }
 
-/// `nr_hugepages`, read as a metric of the host's or an instance's state.
+/// A level of the host or an instance, such as `nr_hugepages`.
 func gauge(
   _ name: String, _ meaning: String, unit: MetricUnit = .count, scale: Scale = .identity,
   host: Bool = false, isSigned: Bool = false, resolution: UInt64? = nil
@@ -46,7 +46,7 @@ func counter(
     resolution: resolution, mayLag: mayLag, isSum: isSum, meaning: meaning)
 }
 
-/// Whether a kernel file can be opened and read here, as a collector's probe says it.
+/// Whether a kernel file can be opened and read, as the result of a probe.
 func probeTextFile(_ path: String) -> Availability {
   do throws(SystemError) {
     let bytes = try SmallFile.read(path)

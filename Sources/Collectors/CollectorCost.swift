@@ -2,27 +2,33 @@ import LinuxSystem
 package import SampleModel
 package import Sampler
 
-/// What one acquisition of a collector costs here, measured.
+/// The measured cost of one acquisition of a collector on this host.
 package struct CollectorCost: Sendable, Codable {
   package var collector: String
   package var columns: Int
   package var samples: Int
   package var systemCalls: UInt64
-  /// Bytes of the kernel's text that one acquisition reads, nil for a source that is no text.
+  /// Bytes of text that one acquisition reads, nil if the source is not text.
   package var bytes: Int?
   package var medianNanoseconds: UInt64
   package var p99Nanoseconds: UInt64
-  /// Median of reading the same text and leaving it: the kernel's rendering.
+  /// Median of reading the same text without decoding it: the kernel's part.
   package var readNanoseconds: UInt64?
   /// The shortest interval at which the median stays below a hundredth of a CPU.
   package var fastestInterval: UInt64
-  /// The interval at which it is read by default at the most often, 0 for any.
-  package var leastInterval: UInt64
-  /// The files that an acquisition reads, empty for a source that is a call.
+  /// The shortest interval at which it is read by default, in nanoseconds; 0 for any.
+  package var minimumInterval: UInt64
+  /// The files that an acquisition reads; empty if the source is a system call.
   package var sourcePaths: [String]
 
-  /// Arms `collector` and acquires for about `duration` nanoseconds, every other time only reading,
-  /// so that both meet the same host.
+  private enum CodingKeys: String, CodingKey {
+    case collector, columns, samples, systemCalls, bytes, medianNanoseconds, p99Nanoseconds
+    case readNanoseconds, fastestInterval, sourcePaths
+    case minimumInterval = "leastInterval"
+  }
+
+  /// Arms `collector` and acquires for about `duration` nanoseconds, alternating with reads only,
+  /// so that both are measured under the same conditions.
   package static func measure(
     _ collector: any Collector, _ context: CollectorContext, duration: UInt64
   ) throws(LBError) -> CollectorCost {
@@ -32,7 +38,7 @@ package struct CollectorCost: Sendable, Codable {
     var whole: [UInt64] = []
     var reads: [UInt64] = []
     let end = Clock.monotonic() + duration
-    // The bound keeps the cheapest sources from filling memory with times.
+    // Bounded, so that cheap sources do not fill memory with times.
     while whole.count < 20_000 {
       let start = Clock.monotonic()
       let outcome = acquisition.take()
@@ -55,7 +61,7 @@ package struct CollectorCost: Sendable, Codable {
       p99Nanoseconds: quantile(&whole, 99),
       readNanoseconds: reads.isEmpty ? nil : quantile(&reads, 50),
       fastestInterval: round(up: median * 100),
-      leastInterval: collector.description.leastInterval, sourcePaths: armed.sourcePaths)
+      minimumInterval: collector.description.minimumInterval, sourcePaths: armed.sourcePaths)
   }
 
   private static func quantile(_ times: inout [UInt64], _ percent: Int) -> UInt64 {

@@ -3,9 +3,9 @@ package import PacketStatistics
 import SampleModel
 package import Sampler
 
-/// How the collectors of one session are chosen to look at the host.
+/// Options of the collectors of one session.
 package struct CollectorOptions: Sendable {
-  /// CPUs to keep of per-CPU metrics, nil for all.
+  /// CPUs of per-CPU metrics, nil for all.
   package var cpus: CPUSet?
   /// A column for each CPU of each interrupt, rather than their sum.
   package var interruptsPerCPU = false
@@ -15,13 +15,13 @@ package struct CollectorOptions: Sendable {
   package var tree: WorkloadTarget?
   /// Processes to read on their own.
   package var processes: [Int32] = []
-  /// Whether the memory of the processes and the tree is walked.
+  /// Whether the memory of the processes and the tree is read.
   package var footprint = false
   /// Control groups to read.
   package var cgroups: [CgroupChoice] = []
   /// How many of the busiest processes to name, 0 for none.
   package var top = 0
-  /// By what they are chosen.
+  /// The order of the busiest processes.
   package var topOrder = TopOrder.cpu
   /// Rows about threads too.
   package var perThread = false
@@ -29,15 +29,15 @@ package struct CollectorOptions: Sendable {
   package var perf: PerfChoice?
   /// Interfaces of which packets are counted, and how.
   package var packets: CaptureOptions?
-  /// From where the interfaces' counters are read.
+  /// The source of the interfaces' counters.
   package var netSource = NetSource.auto
   /// Which block devices are read.
   package var disks = DiskChoice.disks
 
-  /// Everything.
+  /// The defaults.
   package init() {}
 
-  /// What of the collectors called `names` follows the workload, and so a process beside it.
+  /// Those of the collectors `names` that follow the workload, with `target` instead.
   private func following(_ names: [String], _ target: WorkloadTarget) -> [any Collector] {
     var found: [any Collector] = []
     if names.contains("tree"), tree?.isWorkload == true {
@@ -49,9 +49,8 @@ package struct CollectorOptions: Sendable {
     return found
   }
 
-  /// Requests for the processes beside the workload: what of `requests` follows the workload, at
-  /// the same intervals. Nothing of them is required. `targets` is asked only where there is
-  /// something.
+  /// Requests for the processes beside the workload: the collectors of `requests` that follow the
+  /// workload, at the same intervals, all optional. `targets` is evaluated only if there are any.
   package func besideRequests(
     _ requests: [CollectorRequest], _ targets: () -> [WorkloadTarget]
   ) -> [CollectorRequest] {
@@ -111,7 +110,7 @@ extension CollectorRegistry {
     ])
   }
 
-  /// Whether a collector can be had on this host; nil for a name that no collector has.
+  /// The availability of a collector on this host; nil for an unknown name.
   package static func availability(_ roots: MountRoots) -> @Sendable (String) -> Bool? {
     { name in
       guard let collector = host()[name] else { return nil }

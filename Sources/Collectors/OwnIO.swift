@@ -1,13 +1,13 @@
 import KernelText
 import SampleModel
 
-/// What a process itself has read and written. /proc/PID/io has what all children had that it has
-/// reaped, too, and their children; /proc/PID/task/TID/io has one living thread's own.
+/// A process's own I/O. /proc/PID/io includes that of all reaped descendants; /proc/PID/task/TID/io
+/// is that of one living thread.
 extension ProcessReader {
-  /// Takes the seven counters `io` of /proc/PID/io into `own`, whose seven were right before.
+  /// Updates the seven counters in `own` from `io`, those of /proc/PID/io.
   ///
-  /// Where no child was reaped in between, they grew by as much; else they are the sums over living
-  /// threads, so that what threads did which ended at the same time is missing.
+  /// If no child was reaped in between, they grew by the same amount; otherwise they are summed
+  /// over living threads, without threads that ended at the same time.
   func addOwnIO(
     _ io: ProcessCounters, since before: ProcessCounters, isReaper: Bool, threads: UInt64,
     of process: Int32, to own: inout ProcessCounters
@@ -24,7 +24,7 @@ extension ProcessReader {
     } else {
       numbers(process, "task") { addThreadIO(process, $0, to: &sum) }
     }
-    // What ended threads did is in `own` and no more in the sum.
+    // The I/O of ended threads is in `own` but not in the sum.
     for lane in CounterLane.io..<CounterLane.io + ProcessIO.count {
       own[lane] = max(own[lane], sum[lane])
     }
@@ -42,6 +42,6 @@ extension ProcessReader {
       }
     }
     sum &+= io
-    shut(&file)
+    closeDescriptor(&file)
   }
 }

@@ -2,8 +2,8 @@ import Glibc
 import KernelText
 import LinuxSystem
 
-/// Opens and reads the files of processes that are found while sampling: every buffer is there
-/// before, so nothing is allocated.
+/// Opens and reads the files of processes that are found while sampling, with buffers allocated in
+/// advance.
 @safe
 final class ProcessReader {
   private let folder: OwnedDescriptor
@@ -50,15 +50,15 @@ final class ProcessReader {
     return descriptor >= 0 ? descriptor : -errno
   }
 
-  /// Closes a descriptor that `open` gave; harmless for one that it did not.
-  func shut(_ descriptor: inout Int32) {
+  /// Closes a descriptor of `open`; has no effect on a failed one.
+  func closeDescriptor(_ descriptor: inout Int32) {
     guard descriptor >= 0 else { return }
     close(descriptor)
     calls &+= 1
     descriptor = -1
   }
 
-  /// Reads up to 64 KiB of an open file from `offset` on and hands them to `parse`; gives the
+  /// Reads up to 64 KiB of an open file from `offset` on and calls `parse` with them; returns the
   /// bytes read, or -errno.
   @inline(__always)
   func read<E: Error>(
@@ -72,17 +72,17 @@ final class ProcessReader {
     return count
   }
 
-  /// Hands each number of an open `children` file to `take`.
+  /// Calls `take` with each number of an open `children` file.
   func children(_ descriptor: Int32, _ take: (Int32) -> Void) {
     var offset = 0
     while true {
       var consumed = 0
       let count = read(descriptor, at: offset) { text in
         var position = 0
-        // A number that the buffer's end may have cut is left for the next read.
+        // A number at the buffer's end may be cut; it is read again.
         while let child = TextScanner.number(text, &position), position < text.count {
           take(Int32(truncatingIfNeeded: child))
-          // Behind the blank, where the kernel's own position is: it then goes on from there.
+          // After the blank: the kernel's own position, from which it continues.
           consumed = position + 1
         }
       }
@@ -91,7 +91,7 @@ final class ProcessReader {
     }
   }
 
-  /// An open `stat` of a process or thread, nil when it has gone or does not parse.
+  /// Reads an open `stat` of a process or thread; nil if it has ended or does not parse.
   func stat(_ descriptor: Int32) -> ProcessStat? {
     var stat: ProcessStat?
     _ = read(descriptor) { text in
@@ -100,25 +100,25 @@ final class ProcessReader {
     return stat
   }
 
-  /// Hands each child of each thread of `process` to `take`, which does not read: the kernel keeps
-  /// children by the thread that forked them.
+  /// Calls `take` with each child of each thread of `process`, since the kernel lists children by
+  /// the thread that forked them. `take` must not read.
   func childrenOfThreads(_ process: Int32, _ take: (Int32) -> Void) {
     numbers(process, "task") { thread in
       var file = open(process, "children", task: thread)
       if file >= 0 { children(file, take) }
-      shut(&file)
+      closeDescriptor(&file)
     }
   }
 
-  /// Hands each numeric name of PROC/`process`/`name` to `take`.
+  /// Calls `take` with each numeric name in PROC/`process`/`name`.
   func numbers(_ process: Int32, _ name: StaticString, _ take: (Int32) -> Void) {
     var descriptor = open(process, name, flags: O_RDONLY | O_DIRECTORY)
     guard descriptor >= 0 else { return }
     numbers(in: descriptor, take)
-    shut(&descriptor)
+    closeDescriptor(&descriptor)
   }
 
-  /// Hands each numeric name of an open directory to `take`, from its start.
+  /// Calls `take` with each numeric name in an open directory.
   func numbers(in descriptor: Int32, _ take: (Int32) -> Void) {
     lseek(descriptor, 0, SEEK_SET)
     calls &+= 1
@@ -132,14 +132,14 @@ final class ProcessReader {
         let length = Int(unsafe entries.loadUnaligned(fromByteOffset: offset + 16, as: UInt16.self))
         guard length >= 20, offset + length <= bytes else { return }
         var number: Int32 = 0
-        var place = offset + 19
-        while place < offset + length {
-          let digit = unsafe entries[place] &- 48
+        var position = offset + 19
+        while position < offset + length {
+          let digit = unsafe entries[position] &- 48
           guard digit < 10 else { break }
           number = number &* 10 &+ Int32(digit)
-          place += 1
+          position += 1
         }
-        if place < offset + length, unsafe entries[place] == 0, place > offset + 19 {
+        if position < offset + length, unsafe entries[position] == 0, position > offset + 19 {
           take(number)
         }
         offset += length
@@ -155,8 +155,8 @@ final class ProcessReader {
 
   private func append(_ name: StaticString, _ length: inout Int) {
     // Safe: names are literals of this folder's, far shorter than the buffer.
-    for place in 0..<name.utf8CodeUnitCount {
-      unsafe path[length] = CChar(bitPattern: name.utf8Start[place])
+    for offset in 0..<name.utf8CodeUnitCount {
+      unsafe path[length] = CChar(bitPattern: name.utf8Start[offset])
       length += 1
     }
   }
@@ -172,11 +172,11 @@ final class ProcessReader {
   }
 }
 
-/// The NUMA node of each CPU, looked up once.
+/// The NUMA node of each CPU, read once.
 struct NodeOfCPU {
   private let nodes: [UInt64]
 
-  /// By the node directories of sysfs; a host without them has node 0 alone.
+  /// Reads the node directories of sysfs; a host without them has only node 0.
   init(_ roots: MountRoots) {
     var nodes: [UInt64] = []
     for node in HostFacts.nodes(roots) {

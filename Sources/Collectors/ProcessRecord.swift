@@ -1,14 +1,14 @@
 import SampleModel
 
-/// One row about a process, a thread or an exit: what `tree` and `top` write beside their frames.
+/// One row about a process, a thread or an exit: the records of `tree` and `top`.
 struct ProcessRecord {
-  /// What the row is about.
+  /// The kind of row.
   enum Kind: UInt64 {
     case process = 0
     case thread
     /// The kernel's own record of a task's end.
     case exit
-    /// A process that was gone at a tick, as it was last seen.
+    /// A process that was found to have ended, with its last known values.
     case vanished
   }
 
@@ -35,7 +35,7 @@ struct ProcessRecord {
   var exitCode = RecordSchema.absent
   var elapsed = RecordSchema.absent
 
-  /// The row's words; cumulative values unless it says otherwise.
+  /// The row's fields; cumulative values unless noted.
   static let fields: [MetricDescription] = [
     gauge("kind", "0 process, 1 thread, 2 exit by the kernel's record, 3 gone, as last seen"),
     gauge("pid", "the process"),
@@ -67,10 +67,10 @@ struct ProcessRecord {
 
   /// Writes the row as number `row` of `rows`.
   func write(_ rows: inout MutableSpan<UInt64>, at row: Int) {
-    var place = row * Self.width
+    var index = row * Self.width
     func put(_ value: UInt64) {
-      rows[place] = value
-      place += 1
+      rows[index] = value
+      index += 1
     }
     put(kind.rawValue)
     put(UInt64(UInt32(bitPattern: pid)))

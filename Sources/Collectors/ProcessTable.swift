@@ -11,15 +11,20 @@ enum CounterLane {
   static let guest = 3
   static let minorFaults = 4
   static let majorFaults = 5
-  /// The seven of /proc/PID/io follow.
+  /// The first of the seven of /proc/PID/io.
   static let io = 6
+  static let readCharacters = 6
+  static let writtenCharacters = 7
+  static let readCalls = 8
+  static let writeCalls = 9
   static let readBytes = 10
   static let writeBytes = 11
+  static let cancelledWriteBytes = 12
 }
 
-/// One process of a tree, with its open files.
+/// The state of one process of a tree, with its open files.
 struct ProcessSlot {
-  /// 0 when the slot is free.
+  /// 0 if the slot is free.
   var pid: Int32 = 0
   var parent: Int32 = 0
   var stat: Int32 = -1
@@ -28,24 +33,24 @@ struct ProcessSlot {
   var children: Int32 = -1
   var descriptors: Int32 = -1
   var state: UInt8 = 0
-  /// It has ended, or is about to.
+  /// It has ended or is exiting.
   var isEnding = false
-  /// Its fork event came: another one with its pid means that it has ended.
+  /// Its fork event was received: another one with its PID means that it has ended.
   var isAnnounced = false
-  /// It was there before the tree was watched.
-  var isOld = false
-  /// It was found by walking /proc, and not looked at yet.
-  var isByWalk = false
-  /// A file of its was refused.
+  /// It existed before the tree was followed.
+  var predatesTracking = false
+  /// It was found by scanning /proc, and not read yet.
+  var foundByScan = false
+  /// Access to one of its files was refused.
   var isDenied = false
-  /// It was gone at the last reading, and its exit record has not come.
+  /// It had ended at the last reading, and its exit record has not arrived.
   var isMissing = false
-  /// Its last exit record has come: what is still there is a zombie, or about to be one.
+  /// Its last exit record has arrived: it is a zombie, or about to be one.
   var hasEnded = false
-  /// What it had used is being counted elsewhere, since it leaves.
+  /// Its usage is being moved elsewhere, since it is retired.
   var isLeaving = false
   /// It has changed since its last row.
-  var isNews = true
+  var isDirty = true
   var command: (UInt64, UInt64) = (0, 0)
   var processor: UInt64 = 0
   var threads: UInt64 = 0
@@ -54,40 +59,40 @@ struct ProcessSlot {
   var sharedPages: UInt64 = 0
   var dataPages: UInt64 = 0
   var openFiles: UInt64 = 0
-  /// As last read: its CPU time, and all else with that of the children which it has reaped.
+  /// Last reading: its own CPU time; all else includes reaped children.
   var now = ProcessCounters()
-  /// As last read, its own: without those children's.
+  /// Last reading without reaped children.
   var own = ProcessCounters()
-  /// Sums of the exit records of its threads: its own, too.
+  /// Sums of the exit records of its threads, without children.
   var recorded = ProcessCounters()
-  /// What children had that it has reaped, as far as they were seen.
+  /// Usage of reaped children, as far as they were observed.
   var reaped = ProcessCounters()
-  /// What children had that have gone since it was last read, and their own page faults.
+  /// Usage of children that ended since its last reading, and their own page faults.
   var gone = ProcessCounters()
   var goneFaults: UInt64 = 0
-  /// The pass of reading that it was last read in.
+  /// The number of the pass in which it was last read.
   var readPass: UInt64 = 0
-  /// Page faults of the children that it has reaped: as last read, and as of the last acquisition.
+  /// Page faults of reaped children: at the last reading, and at the last acquisition.
   var childFaults: UInt64 = 0
   var childFaultsBefore: UInt64 = 0
-  /// Nanoseconds that its reaped children used, as last read, and when it was first seen.
+  /// CPU nanoseconds of reaped children: at the last reading, and when it was first observed.
   var childTime: UInt64 = 0
   var childTimeBefore: UInt64 = 0
 
   var isOpen: Bool { stat >= 0 }
 }
 
-/// The processes of a tree by pid: slots of fixed number and a hash over them. Allocates when it
-/// is made and never again.
+/// The processes of a tree by PID: a fixed number of slots and a hash table. Allocates only in its
+/// initialiser.
 @safe
 final class ProcessTable {
   private let slots: UnsafeMutableBufferPointer<ProcessSlot>
   /// Slot number + 1 by hash of the pid, 0 for none; linear probing, twice as many as slots.
   private let index: UnsafeMutableBufferPointer<Int32>
   private let mask: Int
-  /// Slots from here on were never used.
+  /// The number of slots ever used.
   private(set) var high = 0
-  /// The chain of slots that were given back, by `parent`; -1 ends it.
+  /// The first free slot; `parent` links them, -1 ends the list.
   private var free: Int32 = -1
   private(set) var count = 0
 
@@ -107,19 +112,19 @@ final class ProcessTable {
     unsafe index.deallocate()
   }
 
-  /// The slot at `place`, below `high`.
-  subscript(place: Int) -> ProcessSlot {
+  /// The slot at `slotIndex`, below `high`.
+  subscript(slotIndex: Int) -> ProcessSlot {
     @inline(__always) get {
-      precondition(place < high)
-      return unsafe slots[place]
+      precondition(slotIndex < high)
+      return unsafe slots[slotIndex]
     }
     @inline(__always) _modify {
-      precondition(place < high)
-      yield unsafe &slots[place]
+      precondition(slotIndex < high)
+      yield unsafe &slots[slotIndex]
     }
   }
 
-  /// The slot of `pid`, nil when it is not in the tree.
+  /// The slot of `pid`, nil if it is not in the tree.
   func find(_ pid: Int32) -> Int? {
     var at = hash(pid)
     while true {
@@ -130,31 +135,31 @@ final class ProcessTable {
     }
   }
 
-  /// A fresh slot for `pid`, which is not in the tree; nil when all are taken.
+  /// A new slot for `pid`, which must not be in the tree; nil if the table is full.
   func add(_ pid: Int32) -> Int? {
-    let place: Int
+    let slotIndex: Int
     if free >= 0 {
-      place = Int(free)
-      free = unsafe slots[place].parent
+      slotIndex = Int(free)
+      free = unsafe slots[slotIndex].parent
     } else {
       guard unsafe high < slots.count else { return nil }
-      place = high
+      slotIndex = high
       high += 1
     }
-    unsafe slots[place] = ProcessSlot()
-    unsafe slots[place].pid = pid
+    unsafe slots[slotIndex] = ProcessSlot()
+    unsafe slots[slotIndex].pid = pid
     var at = hash(pid)
     while unsafe index[at] != 0 { at = (at + 1) & mask }
-    unsafe index[at] = Int32(place + 1)
+    unsafe index[at] = Int32(slotIndex + 1)
     count += 1
-    return place
+    return slotIndex
   }
 
-  /// Gives the slot back; its files are closed already.
-  func remove(_ place: Int) {
-    var at = unsafe hash(slots[place].pid)
-    while unsafe index[at] != Int32(place + 1) { at = (at + 1) & mask }
-    // What stands behind in the same run moves up, or a later search would end at the hole.
+  /// Frees the slot, whose files must be closed.
+  func remove(_ slotIndex: Int) {
+    var at = unsafe hash(slots[slotIndex].pid)
+    while unsafe index[at] != Int32(slotIndex + 1) { at = (at + 1) & mask }
+    // Moves following entries of the same run up, so that no later search ends at the free entry.
     var next = (at + 1) & mask
     while unsafe index[next] != 0 {
       let home = unsafe hash(slots[Int(index[next] - 1)].pid)
@@ -165,9 +170,9 @@ final class ProcessTable {
       next = (next + 1) & mask
     }
     unsafe index[at] = 0
-    unsafe slots[place].pid = 0
-    unsafe slots[place].parent = free
-    free = Int32(place)
+    unsafe slots[slotIndex].pid = 0
+    unsafe slots[slotIndex].parent = free
+    free = Int32(slotIndex)
     count -= 1
   }
 

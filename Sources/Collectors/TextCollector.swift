@@ -4,32 +4,32 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// A collector that is a list of kernel texts and the meaning of their fields.
+/// A collector defined by kernel texts and the metrics of their fields.
 protocol TextCollector: Collector {
   /// The texts to read, in layout order.
   func sources(_ context: CollectorContext) -> [TextSource]
-  /// What a field of a text is, nil for one that is left out.
+  /// The metric of a field, nil to leave it out.
   func metric(_ field: TextField) -> MetricDescription?
-  /// Whether an instance is wanted at all.
+  /// Whether a field's instance is wanted.
   func keeps(_ field: TextField) -> Bool
-  /// The column of a field, where its rule is not the metric's alone.
+  /// The column of a field, if it depends on more than its metric.
   func column(
     _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
   ) -> Column
-  /// Columns that are sums of others, where the texts have `instances`, wanted or not.
+  /// Columns that are sums of others; `instances` are all in the texts, wanted or not.
   func sums(
     of columns: [Column], _ instances: Set<String>, _ context: CollectorContext
   ) -> [SummedColumn]
 }
 
 extension TextCollector {
-  /// What the description has under the field's name.
+  /// The described metric with the field's name.
   func metric(_ field: TextField) -> MetricDescription? { described(field.name) }
 
   /// All instances.
   func keeps(_ field: TextField) -> Bool { true }
 
-  /// The metric at the field's instance.
+  /// The metric with the field's instance.
   func column(
     _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
   ) -> Column {
@@ -48,7 +48,7 @@ extension TextCollector {
     description.metrics.first { $0.name == name }
   }
 
-  /// Available where any source can be read; else what the first needed one says.
+  /// Available if any source can be read; otherwise the result of the first needed one.
   func probe(_ context: CollectorContext) -> Availability {
     var first: (availability: Availability, isNeeded: Bool)?
     for source in sources(context) where source.entries == nil {
@@ -67,7 +67,7 @@ extension TextCollector {
     try armTexts(context)
   }
 
-  /// Opens every source that is there, reads each once, and learns what it finds.
+  /// Opens every existing source, reads each once, and learns its template.
   func armTexts(_ context: CollectorContext) throws(LBError) -> ArmedTexts {
     let owned = DescriptorList()
     var files: [ArmedTexts.File] = []
@@ -83,7 +83,7 @@ extension TextCollector {
           : try OwnedDescriptor(open: source.path, RawDirectory.pathOnly)
         let isKernels = descriptor.isOnProc()
         isOnProc = isOnProc && isKernels
-        // Another file system's file (LXCFS, a fixture) may come in pieces of any size.
+        // Files of other file systems (LXCFS, fixtures) may be returned in pieces of any size.
         let delivery = source.delivery == .shortRecords && !isKernels ? .pieces : source.delivery
         let watch = descriptor.watch(source.path)
         if let watch { owned.keep(watch) }

@@ -4,25 +4,25 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// Turns the texts of one collector into values: each has its template, which the first reading
-/// that does not fit replaces by its own.
+/// Turns the texts of one collector into values by templates. A text that does not match its
+/// template gets a new one.
 ///
-/// The smallest unit fails: a file that cannot be read, or a field of it, has no column as long as
-/// that lasts, and is named once with its cause; all else goes on.
+/// Failures are confined: a file or field that cannot be read has no column until it can, and is
+/// reported once with its cause; all others continue.
 final class TextDecoder: RawDecoder {
-  /// What is known of one source.
+  /// The state of one source.
   private struct Part {
     let source: TextSource
-    /// Of the last text of another shape: its bytes and holes, for a template with other wishes.
+    /// The last learnt text with its placeholders, for a template of other columns.
     var text: KernelText?
-    var holes: [TextHole] = []
-    /// Why it has no values: an errno, 0 for a text without any.
+    var placeholders: [Placeholder] = []
+    /// Why it has no values: an errno, 0 for an empty text.
     var failure: Int32?
-    /// It was read, and nothing of it can be used.
+    /// It was read, and nothing in it can be used.
     var isUnusable = false
-    /// Its columns in the order of the holes, those that another source has too included.
+    /// Its columns in the order of the placeholders, including duplicates of other sources.
     var fields: [(field: TextField, column: Column)] = []
-    /// Columns that it has or had, also those whose words cannot be read: no other source has them.
+    /// Names of its present and past columns, also unreadable ones: no other source may have them.
     var names = Set<ExactText>()
     /// Instances in its text.
     var instances = Set<String>()
@@ -30,19 +30,18 @@ final class TextDecoder: RawDecoder {
     var wanted: [Bool] = []
     var reading: Reading?
     var firstSlot = 0
-    /// Its last text could be used, or was a list of nothing.
+    /// Its last text could be used, or was an empty list.
     var wasRead = false
   }
 
-  /// How a text is read: its shape, and what is remembered of the last one. A class: a reading then
-  /// costs one reference.
+  /// A text's template and its cache. A class: each reading then costs one reference.
   private final class Reading {
     let template: TextTemplate
-    let memory: TextMemory
+    let cache: TemplateCache
 
     init(_ template: TextTemplate) {
       self.template = template
-      memory = template.memory()
+      cache = template.makeCache()
     }
   }
 
@@ -51,19 +50,19 @@ final class TextDecoder: RawDecoder {
   private let known: [String: MetricDescription]
   private var parts: [Part]
   private var sums: [SummedColumn] = []
-  /// Instances that a text lists now, and did not list in an earlier reading.
+  /// Instances that are listed now and were not in an earlier reading.
   private var fresh = Set<String>()
-  /// Of what was learnt last: whether any source has a value.
+  /// Whether any source had a value when last learnt.
   private var hasValues = false
-  /// What was reported, so that nothing is reported twice.
+  /// Reported messages, so that none is repeated.
   private var reported = Set<String>()
-  /// What follows for the values of a file.
+  /// The consequence for the values of a file.
   static let leftOut =
     "; values from this file are left out until the file can be read again (reported once)"
-  /// Messages about one collector that are worth having.
+  /// The most messages about one collector.
   private static let reportLimit = 200
 
-  /// A decoder of `sources`, none of which was read.
+  /// A decoder of `sources`, before the first reading.
   init(_ collector: any TextCollector, _ context: CollectorContext, _ sources: [TextSource]) {
     self.collector = collector
     self.context = context
@@ -78,20 +77,20 @@ final class TextDecoder: RawDecoder {
     var outcome = Outcome.values
     let isKnown = parse(body)
     if !isKnown, learn(body) { outcome = .valuesOfNewColumns }
-    // A reading of nothing is known too, once it was met. What a text was learnt from it also
-    // parses; else it is our bug, and absent.
+    // An empty reading may be known too. A text that was just learnt must parse; otherwise it is an
+    // internal error, and absent.
     guard hasValues, isKnown || parse(body) else { return .gap(failure) }
     guard !sums.isEmpty else { return outcome }
-    for (place, sum) in sums.enumerated() {
+    for (index, sum) in sums.enumerated() {
       var total: UInt64 = 0
       for part in sum.parts { total &+= values[part] }
-      values[columns.count - sums.count + place] = total
+      values[columns.count - sums.count + index] = total
     }
     return outcome
   }
 
-  /// Whether any source has a value now. True also where no source has ever had one and at least
-  /// one is well-formed: a link whose speed the kernel reports as unknown.
+  /// Whether any source has a value. Also true if none ever had one and at least one is
+  /// well-formed: a link of unknown speed.
   private func findValues() -> Bool {
     parts.contains { part in
       part.failure == nil
@@ -101,7 +100,7 @@ final class TextDecoder: RawDecoder {
     }
   }
 
-  /// Why none has.
+  /// The outcome if none has.
   private var failure: AcquisitionOutcome {
     let needed = parts.filter(\.source.isNeeded)
     let failures = (needed.isEmpty ? parts : needed).compactMap(\.failure)
@@ -115,9 +114,9 @@ final class TextDecoder: RawDecoder {
 
   // MARK: Parsing
 
-  /// Parses every part by what is known of it; false when one is not as it is known.
+  /// Parses every part with its template; false if one does not match.
   private func parse(_ body: Span<UInt64>) -> Bool {
-    // Taken out of the property while spans of it are in use: nothing is copied.
+    // Moved out of the property while spans of it are used, without copying.
     var values = self.values
     self.values = []
     defer { self.values = values }
@@ -127,7 +126,7 @@ final class TextDecoder: RawDecoder {
   private func parse(_ body: Span<UInt64>, into values: inout [UInt64]) -> Bool {
     var next = RawParts()
     var all = values.mutableSpan
-    // One access of the property for all of them.
+    // One access of the property for all parts.
     let parts = parts
     for index in parts.indices {
       guard let part = next.next(of: body), parts[index].failure == Self.failure(of: part) else {
@@ -144,7 +143,7 @@ final class TextDecoder: RawDecoder {
       let fits = body.withBytes(of: part) { text in
         do throws(KernelTextError) {
           try reading.template.parse(
-            text, slack: RawParts.slack, into: &mine, memory: reading.memory)
+            text, slack: RawParts.slack, into: &mine, cache: reading.cache)
           return true
         } catch {
           return false
@@ -155,7 +154,7 @@ final class TextDecoder: RawDecoder {
     return true
   }
 
-  /// Why a part has no values: the errno of its read, 0 where it is empty.
+  /// Why a part has no values: the errno of its read, 0 if empty.
   @inline(__always)
   private static func failure(of part: RawParts.Part) -> Int32? {
     part.failure != 0 ? part.failure : part.bytes == 0 ? 0 : nil
@@ -163,7 +162,7 @@ final class TextDecoder: RawDecoder {
 
   // MARK: Learning
 
-  /// Learns the parts that are not as they were known; gives whether that makes other columns.
+  /// Learns the parts that do not match; returns whether the columns changed.
   private func learn(_ body: Span<UInt64>) -> Bool {
     var next = RawParts()
     for index in parts.indices {
@@ -178,14 +177,14 @@ final class TextDecoder: RawDecoder {
       }
       if parts[index].failure != failure { fail(index, failure) }
     }
-    // A frame of nothing keeps the columns that there were: they may come back.
+    // An empty frame keeps the columns, which may return.
     let isNothing = parts.allSatisfy { $0.failure != nil || $0.fields.isEmpty }
     let isOther = (columns.isEmpty || !isNothing) && arrange()
     hasValues = findValues()
     return isOther
   }
 
-  /// A source has no values any more, or for another reason.
+  /// Records a source's loss of values, or a new reason for it.
   private func fail(_ index: Int, _ failure: Int32) {
     let hadValues = parts[index].failure == nil && !parts[index].fields.isEmpty
     parts[index].failure = failure
@@ -200,12 +199,12 @@ final class TextDecoder: RawDecoder {
     if hadValues || failure == EACCES || failure == EPERM || failure == 0 {
       report(Self.loss(path, failure))
     }
-    // What is gone has perhaps made room for something else.
+    // A disappeared source may have been replaced by another one.
     if hadValues, [ENOENT, ENODEV, ENXIO, ESRCH].contains(failure) { wantsRearm = true }
   }
 
-  /// What is said of a source without values: one thing of all files of a process or device that is
-  /// gone.
+  /// The message for a source without values; the same for all files of an ended process or a
+  /// removed device.
   private static func loss(_ path: String, _ failure: Int32) -> String {
     let folder = path.parts("/", keepEmpty: true).dropLast()
     let process = folder.last.flatMap { UInt32($0) }
@@ -214,8 +213,8 @@ final class TextDecoder: RawDecoder {
     case ESRCH where process != nil, ENOENT where process != nil:
       return "process \(process ?? 0) has exited; its values are left out from now on"
     case ENODEV, ENXIO:
-      let place = folder.joined(separator: "/")
-      return "\(place): \(SystemError.words(failure)); values from its files left out"
+      let device = folder.joined(separator: "/")
+      return "\(device): \(SystemError.words(failure)); values from its files left out"
     default: return "\(path): \(SystemError.words(failure))\(leftOut)"
     }
   }
@@ -227,46 +226,46 @@ final class TextDecoder: RawDecoder {
   }
 
   private func learn(_ index: Int, _ bytes: Span<UInt8>) {
-    // What parses as it is known is known.
+    // A text that matches its template needs no learning.
     if parts[index].failure == nil, let template = parts[index].reading?.template {
       var values = [UInt64](repeating: 0, count: template.valueCount)
       var span = values.mutableSpan
       do throws(KernelTextError) {
-        return try template.parse(bytes, into: &span, memory: template.memory())
+        return try template.parse(bytes, into: &span, cache: template.makeCache())
       } catch {
-        // It has another shape now.
+        // The text has another shape.
       }
     }
     parts[index].isUnusable = false
     let source = parts[index].source
     let isFirst = parts[index].reading == nil
     let text = KernelText(bytes)
-    var holes: [TextHole] = []
+    var placeholders: [Placeholder] = []
     do throws(KernelTextError) {
-      holes = try source.learn(text)
-      for words in text.complaints(holes) {
+      placeholders = try source.learn(text)
+      for words in text.complaints(placeholders) {
         report("\(source.path), \(words); its value is left out (reported once)")
       }
     } catch {
-      // All of it is literal then: it is learnt anew when it changes.
+      // The whole text is literal, and learnt again when it changes.
       parts[index].isUnusable = true
       report("\(source.path)\(Self.words(error))\(Self.leftOut)")
     }
     let isList = source.listsFromFirstUse && parts[index].wasRead
     let before = parts[index].instances
     parts[index].text = text
-    parts[index].holes = holes
+    parts[index].placeholders = placeholders
     parts[index].failure = nil
     parts[index].reading = nil
     parts[index].fields = []
     parts[index].instances = []
-    for hole in holes {
-      guard let field = hole.named else { continue }
+    for placeholder in placeholders {
+      guard let field = placeholder.named else { continue }
       parts[index].instances.insert(field.instance)
       if isList, !before.contains(field.instance) { fresh.insert(field.instance) }
       guard let column = column(field) else { continue }
       parts[index].names.insert(ExactText(column.name))
-      if hole.field != nil { parts[index].fields.append((field, column)) }
+      if placeholder.field != nil { parts[index].fields.append((field, column)) }
     }
     parts[index].wasRead = !parts[index].isUnusable
     if source.namesInstances, !isFirst { wantsRearm = true }
@@ -280,7 +279,7 @@ final class TextDecoder: RawDecoder {
     }
   }
 
-  /// The column of a field, nil for one that is not wanted.
+  /// The column of a field, nil if unwanted.
   private func column(_ field: TextField) -> Column? {
     guard collector.keeps(field), let metric = known[field.name] ?? collector.metric(field) else {
       return nil
@@ -290,13 +289,13 @@ final class TextDecoder: RawDecoder {
     return context.filter.passes(column.name) ? column : nil
   }
 
-  /// Gives each part its columns, of which one that two texts have is read from the first, and its
-  /// template; gives whether the columns are others than before.
+  /// Assigns columns and templates to the parts; a column of two texts is read from the first.
+  /// Returns whether the columns changed.
   private func arrange() -> Bool {
     var names = Set<ExactText>()
     var all: [Column] = []
     for index in parts.indices {
-      // A value that cannot be read is none of another source's.
+      // An unreadable value is not taken from another source.
       defer { names.formUnion(parts[index].names) }
       guard parts[index].failure == nil else { continue }
       let wanted = parts[index].fields.map { names.insert(ExactText($0.column.name)).inserted }
@@ -313,7 +312,9 @@ final class TextDecoder: RawDecoder {
           mine.insert(field.field)
         }
         guard let text = parts[index].text else { continue }
-        let template = TextTemplate(text, holes: parts[index].holes) { mine.remove($0) != nil }
+        let template = TextTemplate(text, placeholders: parts[index].placeholders) {
+          mine.remove($0) != nil
+        }
         parts[index].reading = Reading(template)
       }
       parts[index].wanted = wanted
@@ -325,7 +326,7 @@ final class TextDecoder: RawDecoder {
     return true
   }
 
-  /// Every instance in the texts, including those that the user has filtered out.
+  /// Every instance in the texts, including filtered ones.
   private func instances() -> Set<String> {
     var instances = Set<String>()
     for part in parts where part.failure == nil { instances.formUnion(part.instances) }

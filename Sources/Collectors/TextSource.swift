@@ -5,24 +5,24 @@ import Sampler
 /// One kernel text that a collector reads.
 struct TextSource {
   let path: String
-  /// How the kernel hands it out.
+  /// How the kernel serves it.
   let delivery: RawBody.Delivery
-  /// The collector has nothing to say without it. Of the others, those that are there are read.
+  /// Whether the collector is unavailable without it. Other sources are optional.
   let isNeeded: Bool
-  /// It says which instances there are: when its shape changes, other files are to be opened.
+  /// Whether it lists the instances: when its shape changes, the collector is re-armed.
   let namesInstances: Bool
-  /// It lists what was used, each from its first use on, and may be empty.
+  /// Whether it lists things from their first use on, and may be empty.
   let listsFromFirstUse: Bool
-  /// For a directory, the field that its number of entries is; it has no text.
+  /// For a directory, the field of its number of entries.
   let entries: TextField?
   /// Finds and names the numbers.
-  let learn: (KernelText) throws(KernelTextError) -> [TextHole]
+  let learn: (KernelText) throws(KernelTextError) -> [Placeholder]
 
   /// A source at `path`.
   init(
     _ path: String, delivery: RawBody.Delivery = .whole, isNeeded: Bool = true,
     namesInstances: Bool = false, listsFromFirstUse: Bool = false,
-    learn: @escaping (KernelText) throws(KernelTextError) -> [TextHole]
+    learn: @escaping (KernelText) throws(KernelTextError) -> [Placeholder]
   ) {
     self.path = path
     self.delivery = delivery
@@ -40,7 +40,7 @@ struct TextSource {
     }
   }
 
-  /// A file whose change alone matters: it says which instances there are.
+  /// A file without values that lists the instances: only its changes matter.
   init(sentinel path: String, delivery: RawBody.Delivery = .whole) {
     self.init(path, delivery: delivery, isNeeded: false, namesInstances: true) {
       _ throws(KernelTextError) in []
@@ -59,7 +59,7 @@ struct TextSource {
   }
 }
 
-/// A column that is made of others: the sum of those at `parts`.
+/// A column that is the sum of those at `parts`.
 struct SummedColumn {
   let column: Column
   let parts: [Int]

@@ -4,11 +4,11 @@ import SampleModel
 package struct TextField: Sendable, Hashable {
   /// The kernel's field name: `MemFree`, `rx_bytes`.
   package let name: String
-  /// What it is of: `0`, `eth0`, `node1`, or empty for the host.
+  /// The instance: `0`, `eth0`, `node1`, or empty for the host.
   package let instance: String
-  /// What stands behind the number: `kB`, or nothing.
+  /// The text after the number: `kB`, or nothing.
   package let suffix: String
-  /// What a sum is made of, the CPUs whose counts are in it; or which device has the name.
+  /// The parts of a sum (its CPUs), or the device with that name (`Column.identity`).
   package let identity: String?
 
   /// The field `name` of `instance`.
@@ -21,8 +21,8 @@ package struct TextField: Sendable, Hashable {
     self.suffix = suffix
   }
 
-  /// Whether all of it is the same, its instance by its bytes: two names that Unicode calls equal
-  /// are two instances.
+  /// Compares instances by their bytes: two names that are canonically equivalent in Unicode are
+  /// two instances.
   package static func == (one: TextField, other: TextField) -> Bool {
     one.name == other.name && ExactText(one.instance) == ExactText(other.instance)
       && one.suffix == other.suffix && one.identity == other.identity
@@ -35,49 +35,47 @@ package enum NumberForm: UInt8, Sendable {
   case hexadecimal
   /// A decimal that may have a minus sign; the value is its two's complement.
   case signed
-  /// A decimal with up to two places behind the point; the value is in hundredths.
+  /// A decimal with up to two digits after the point; the value is in hundredths.
   case hundredths
-  /// A decimal of which 65535 and 4294967295 mean that the kernel does not know it (a link's
-  /// speed): these are not read.
+  /// A decimal in which 65535 and 4294967295 mean unknown (a link's speed): these are not read.
   case speed
-  /// A decimal that may have a minus sign, of which those below absolute zero, −273150, mean that
-  /// there is no reading (THERMAL_TEMP_INVALID is −274000): these are not read.
+  /// A decimal that may have a minus sign. Values below absolute zero, −273150, mean that there is
+  /// no reading (THERMAL_TEMP_INVALID is −274000): these are not read.
   case millidegrees
-  /// A decimal of which numbers from 2^62 on mean that there is no limit: these are not read.
-  /// Control groups of v1 say LONG_MAX rounded down to a page, file-nr LONG_MAX itself.
+  /// A decimal in which values from 2^62 on mean that there is no limit: these are not read.
+  /// Control groups of v1 have LONG_MAX rounded down to a page, file-nr has LONG_MAX itself.
   case limit
 }
 
-/// A place in a kernel text whose bytes change from one reading to the next.
-package struct TextHole: Sendable, Equatable {
-  /// What stands in it.
+/// A range of a kernel text whose bytes change between readings.
+package struct Placeholder: Sendable, Equatable {
+  /// The contents of a placeholder.
   package enum Content: Sendable, Equatable {
     /// One number that is one value.
     case number(NumberForm, TextField)
-    /// Several decimals, blanks between them, whose sum is one value.
+    /// Several decimals separated by blanks, whose sum is one value.
     case sum(count: Int, TextField)
-    /// A number that has no name, or one that an earlier number has: read over.
+    /// A number without a name, or with the name of an earlier one: skipped.
     case ignored
-    /// A known field whose value does not parse: it has no value here. With `expected`, words that
-    /// are no such numbers either may take the place of those that stand in it; else the text is
-    /// literal, and any change of it is a change of shape.
+    /// A known field whose value does not parse. With `expected`, other unparsable words may follow
+    /// at later readings; otherwise the text is literal, and any change of it is a change of shape.
     case unreadable(TextField)
-    /// Whatever stands up to the end of the line: read over.
+    /// The rest of the line: skipped.
     case restOfLine
-    /// A name in parentheses, up to the last closing one of the text, and one word behind it:
-    /// read over (the name and state of a process).
+    /// A name in parentheses, up to the last closing one of the text, and the next word: skipped
+    /// (name and state of a process).
     case nameAndWord
   }
 
   /// The first byte; for numbers, the first digit.
   package let start: Int
-  /// Behind the last byte.
+  /// The offset after the last byte.
   package let end: Int
   package let content: Content
-  /// The form of the numbers that would be readable in the place of unreadable ones.
+  /// The form of number that was expected, for an unreadable placeholder.
   package let expected: NumberForm?
 
-  /// A hole over `range`.
+  /// A placeholder over `range`.
   package init(_ range: Range<Int>, _ content: Content, expected: NumberForm? = nil) {
     start = range.lowerBound
     end = range.upperBound
@@ -85,13 +83,13 @@ package struct TextHole: Sendable, Equatable {
     self.expected = expected
   }
 
-  /// The field that stands here, also one whose value cannot be read.
+  /// The field, also if its value cannot be read.
   package var named: TextField? {
     if case .unreadable(let field) = content { return field }
     return field
   }
 
-  /// The field whose value stands here, nil where there is no value.
+  /// The field, nil if there is no value.
   package var field: TextField? {
     switch content {
     case .number(_, let field), .sum(_, let field): field
@@ -100,10 +98,10 @@ package struct TextHole: Sendable, Equatable {
   }
 }
 
-/// A kernel text while its shape is being learnt: lines and words with their places.
+/// A kernel text while its template is learnt, with the ranges of lines and words.
 ///
-/// Only arming uses it, so it may allocate. Learners find the numbers in it; all else becomes the
-/// literal text that later readings must have in the same place.
+/// Not used on the sampling path, so it may allocate. Grammars find the numbers; everything else
+/// becomes literal text that later readings must match.
 package struct KernelText: Sendable {
   package let bytes: [UInt8]
 
@@ -116,7 +114,7 @@ package struct KernelText: Sendable {
     package let words: [Range<Int>]
   }
 
-  /// The text `bytes`, read whole.
+  /// A complete text.
   package init(_ text: Span<UInt8>) {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.count)
@@ -124,7 +122,7 @@ package struct KernelText: Sendable {
     self.bytes = bytes
   }
 
-  /// The lines in order. The last one is whole with its newline or without.
+  /// The lines in order. The newline of the last one may be missing.
   package func lines() -> [Line] {
     var lines: [Line] = []
     var start = 0
@@ -160,7 +158,7 @@ package struct KernelText: Sendable {
     OSText.string(bytes[range])
   }
 
-  /// Whether `range` holds decimal digits and nothing else.
+  /// Whether `range` consists of decimal digits.
   package func isDecimal(_ range: Range<Int>) -> Bool {
     !range.isEmpty && bytes[range].allSatisfy { $0 &- 48 < 10 }
   }
@@ -172,7 +170,7 @@ package struct KernelText: Sendable {
     return first..<(end ?? range.upperBound)
   }
 
-  /// Whether a number of this form fills `range`, as `TextTemplate` reads it.
+  /// Whether `range` is one number of this form, as `TextTemplate` reads it.
   func isNumber(_ range: Range<Int>, _ form: NumberForm) -> Bool {
     guard !range.isEmpty, !TextScanner.isSeparator(bytes[range.lowerBound]) else { return false }
     let word = bytes.span.extracting(range)
@@ -180,25 +178,25 @@ package struct KernelText: Sendable {
     return TextScanner.number(word, &position, form) != nil && position == word.count
   }
 
-  /// Whether `range` is read over as one number, as `TextTemplate` does.
+  /// Whether `range` is one number, as `TextTemplate` skips it.
   func isSkipped(_ range: Range<Int>) -> Bool {
     let word = bytes.span.extracting(range)
     var position = 0
     return TextScanner.skipNumber(word, &position) && position == word.count
   }
 
-  /// The label that is word `index` of `line`, without its colon, and the words behind it. A
-  /// number may follow the colon without a blank: the kernel's columns overflow.
+  /// Word `index` of `line` as a label, without its colon, and the following words. A number may
+  /// follow the colon without a blank when the kernel's columns overflow.
   func labelled(
     _ line: Line, at index: Int = 0
   ) -> (label: Range<Int>, values: [Range<Int>]) {
     let word = line.words[index]
-    let behind = Array(line.words[(index + 1)...])
-    guard let colon = bytes[word].lastIndex(of: UInt8(ascii: ":")) else { return (word, behind) }
+    let following = Array(line.words[(index + 1)...])
+    guard let colon = bytes[word].lastIndex(of: UInt8(ascii: ":")) else { return (word, following) }
     let label = word.lowerBound..<colon
-    guard colon + 1 < word.upperBound else { return (label, behind) }
+    guard colon + 1 < word.upperBound else { return (label, following) }
     let first = bytes[colon + 1]
-    guard first &- 48 < 10 || first == UInt8(ascii: "-") else { return (word, behind) }
-    return (label, [colon + 1..<word.upperBound] + behind)
+    guard first &- 48 < 10 || first == UInt8(ascii: "-") else { return (word, following) }
+    return (label, [colon + 1..<word.upperBound] + following)
   }
 }

@@ -1,12 +1,12 @@
-/// Why a kernel text did not give its values: learning throws it where nothing of the text can be
-/// used, parsing where the text has not the learnt shape.
+/// Why a kernel text has no values: thrown by learning if nothing in the text can be used, and by
+/// parsing if the text does not match its template.
 ///
-/// A plain value: throwing it allocates nothing, so parsers may run on a sampling thread.
+/// A plain value: throwing it does not allocate.
 package enum KernelTextError: Error, Equatable {
-  /// The text ends before what its layout promises.
+  /// The text ends early.
   case truncated
-  /// Instances are not those of the layout.
+  /// The text does not match the template: instances changed.
   case layoutChanged
-  /// A line does not parse: its number and field, both from 1.
+  /// A line does not parse: line and field, both from 1.
   case malformed(line: Int32, field: Int32)
 }

@@ -1,7 +1,7 @@
-/// Texts about the memory of processes that are found while sampling, read without a learnt shape.
+/// Texts about the memory of processes found while sampling, parsed without a template.
 package enum ProcessMemory {
-  /// Labels of /proc/PID/smaps_rollup in the kernel's order, behind the line of the range; an empty
-  /// one for a line that is no size, and no more than 64. Throws where there is no size at all.
+  /// Labels of /proc/PID/smaps_rollup in the kernel's order, after the line of the range; empty for
+  /// a line that is not a size; at most 64. Throws if there is no size.
   package static func labels(_ text: KernelText) throws(KernelTextError) -> [String] {
     let labels = text.lines().dropFirst().prefix(64).map { line in
       guard !line.words.isEmpty else { return "" }
@@ -15,20 +15,20 @@ package enum ProcessMemory {
     return labels
   }
 
-  /// Hands the kibibytes of each of `count` lines of smaps_rollup to `take`, with their place, as
-  /// far as the line's bit is set in `sizes`.
+  /// Calls `take` with the index and the kibibytes of each of `count` lines of smaps_rollup whose
+  /// bit is set in `sizes`.
   @inline(__always)
   package static func rollup(
     _ text: Span<UInt8>, count: Int, sizes: UInt64, _ take: (Int, UInt64) -> Void
   ) throws(KernelTextError) {
     var position = 0
     TextScanner.skipLine(text, &position)
-    for place in 0..<count {
+    for index in 0..<count {
       guard position < text.count else { throw .truncated }
-      if sizes & 1 << UInt64(place) != 0 {
+      if sizes & 1 << UInt64(index) != 0 {
         while position < text.count, TextScanner.byte(text, position) != UInt8(ascii: ":") {
           guard TextScanner.byte(text, position) != TextScanner.newline else {
-            throw .malformed(line: Int32(place + 2), field: 1)
+            throw .malformed(line: Int32(index + 2), field: 1)
           }
           position += 1
         }
@@ -36,15 +36,15 @@ package enum ProcessMemory {
         guard position < text.count else { throw .truncated }
         guard let value = TextScanner.number(text, &position),
           TextScanner.isWordEnd(text, position)
-        else { throw .malformed(line: Int32(place + 2), field: 2) }
-        take(place, value)
+        else { throw .malformed(line: Int32(index + 2), field: 2) }
+        take(index, value)
       }
       TextScanner.skipLine(text, &position)
     }
   }
 
-  /// Adds up whole lines of /proc/PID/numa_maps: hands `take` each node with its kibibytes there.
-  /// Gives the bytes of whole lines; what is behind them belongs to the next read.
+  /// Calls `take` with each node and its kibibytes in complete lines of /proc/PID/numa_maps.
+  /// Returns the bytes of complete lines; the rest belongs to the next read.
   package static func placement(_ text: Span<UInt8>, _ take: (Int, UInt64) -> Void) -> Int {
     var start = 0
     while start < text.count {
@@ -58,7 +58,7 @@ package enum ProcessMemory {
     return start
   }
 
-  /// The line's `kernelpagesize_kB=4`, which stands behind its nodes.
+  /// The line's `kernelpagesize_kB=4`, which follows its nodes.
   private static func pageSize(_ text: Span<UInt8>, _ start: Int, _ end: Int) -> UInt64 {
     var equals = end - 1
     while equals > start, TextScanner.byte(text, equals) != UInt8(ascii: "=") { equals -= 1 }
@@ -88,22 +88,22 @@ package enum ProcessMemory {
     }
   }
 
-  /// The number behind `name` and a colon in /proc/PID/sched, nil where there is none.
+  /// The number after `name` and a colon in /proc/PID/sched, nil if there is none.
   package static func scheduleValue(_ text: Span<UInt8>, _ name: StaticString) -> UInt64? {
     var start = 0
     let length = name.utf8CodeUnitCount
     while start + length < text.count {
-      var place = 0
-      // Safe: a literal's own bytes.
-      while place < length,
-        unsafe name.utf8Start[place] == TextScanner.byte(text, start + place)
+      var index = 0
+      // Safe: within the literal.
+      while index < length,
+        unsafe name.utf8Start[index] == TextScanner.byte(text, start + index)
       {
-        place += 1
+        index += 1
       }
-      var position = start + place
-      if place == length {
+      var position = start + index
+      if index == length {
         TextScanner.skipBlanks(text, &position)
-        // Else it is another name that begins with this one.
+        // Otherwise it is another name with this prefix.
         if position < text.count, TextScanner.byte(text, position) == UInt8(ascii: ":") {
           position += 1
           return TextScanner.number(text, &position)

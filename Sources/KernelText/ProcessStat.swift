@@ -1,5 +1,5 @@
-/// What a tree sums of /proc/PID/stat, which is read by place: a process found while sampling has
-/// no shape to learn first (proc_pid_stat(5)).
+/// The fields of /proc/PID/stat that are summed over a tree (proc_pid_stat(5)). Parsed by position,
+/// since no template can be learnt for a process found while sampling.
 package struct ProcessStat: Sendable {
   /// `R`, `S`, `D`, `Z`, …
   package var state: UInt8 = 0
@@ -31,15 +31,15 @@ package struct ProcessStat: Sendable {
   /// Up to 16 bytes of the name between the parentheses, the first one lowest.
   package var command: (UInt64, UInt64) = (0, 0)
 
-  /// Whether it has ended, or is about to: what it used is being, or has been, reported.
+  /// Whether it has ended or is exiting: its usage is being, or was, reported.
   package var isEnding: Bool {
     let exiting: UInt64 = 0x4
     return flags & exiting != 0 || state == UInt8(ascii: "Z") || state == UInt8(ascii: "X")
   }
 
-  /// The fields of `text`, the whole file.
+  /// Parses the whole file.
   package init(_ text: Span<UInt8>) throws(KernelTextError) {
-    // A name may hold anything, parentheses and blanks too: the last one ends it.
+    // A name may contain any character: the last parenthesis ends it.
     var close = text.count - 1
     while close >= 0, TextScanner.byte(text, close) != UInt8(ascii: ")") { close -= 1 }
     var open = 0
@@ -47,9 +47,9 @@ package struct ProcessStat: Sendable {
     guard close > open, close + 3 < text.count,
       TextScanner.byte(text, close + 1) == TextScanner.space
     else { throw .truncated }
-    for place in 0..<min(16, close - open - 1) {
-      let byte = UInt64(TextScanner.byte(text, open + 1 + place)) << (UInt64(place & 7) * 8)
-      if place < 8 { command.0 |= byte } else { command.1 |= byte }
+    for index in 0..<min(16, close - open - 1) {
+      let byte = UInt64(TextScanner.byte(text, open + 1 + index)) << (UInt64(index & 7) * 8)
+      if index < 8 { command.0 |= byte } else { command.1 |= byte }
     }
     state = TextScanner.byte(text, close + 2)
     var position = close + 3
@@ -99,13 +99,13 @@ package struct ProcessStat: Sendable {
 package enum ProcessIO {
   package static let count = 7
 
-  /// Hands each of the seven to `take` with its place.
+  /// Calls `take` with the index and value of each of the seven counters.
   @inline(__always)
   package static func parse(
     _ text: Span<UInt8>, _ take: (Int, UInt64) -> Void
   ) throws(KernelTextError) {
     var position = 0
-    for place in 0..<count {
+    for index in 0..<count {
       while position < text.count, TextScanner.byte(text, position) != UInt8(ascii: ":") {
         position += 1
       }
@@ -113,9 +113,9 @@ package enum ProcessIO {
       guard let value = TextScanner.number(text, &position), TextScanner.isWordEnd(text, position)
       else {
         throw position >= text.count
-          ? .truncated : .malformed(line: Int32(place + 1), field: 2)
+          ? .truncated : .malformed(line: Int32(index + 1), field: 2)
       }
-      take(place, value)
+      take(index, value)
     }
   }
 }

@@ -1,14 +1,14 @@
-/// Single-pass scanning over the bytes of a kernel file. Every function is given the position and
-/// moves it; none reads at or past `text.count`.
+/// Single-pass scanning of a kernel text. Every function advances `position`; none reads at or past
+/// `text.count`.
 ///
-/// Eight bytes at a time where eight are left: a digit at a time costs a mispredicted branch for
-/// each number, which is more than the number itself.
+/// Reads eight bytes at a time if possible: a digit at a time costs a mispredicted branch for each
+/// number, more than the conversion itself.
 package enum TextScanner {
   package static let newline = UInt8(ascii: "\n")
   package static let space = UInt8(ascii: " ")
 
   /// Whether `byte` separates words: a blank, a tab, a carriage return, or the zero byte that some
-  /// kernels print behind a text.
+  /// kernels print after a text.
   @inline(__always)
   package static func isSeparator(_ byte: UInt8) -> Bool {
     byte == space || byte == 9 || byte == 13 || byte == 0
@@ -17,14 +17,14 @@ package enum TextScanner {
   /// The byte at `position`. Callers have checked `position < text.count`.
   @inline(__always)
   package static func byte(_ text: Span<UInt8>, _ position: Int) -> UInt8 {
-    // Safe: every caller stands behind a comparison with text.count.
+    // Safe: every caller has compared the position with text.count.
     unsafe text[unchecked: position]
   }
 
   /// Eight bytes from `position` on, the first one lowest. Callers have checked that they exist.
   @inline(__always)
   private static func word(_ text: Span<UInt8>, _ position: Int) -> UInt64 {
-    // Safe: every caller stands behind a comparison of position + 8 with text.count.
+    // Safe: every caller has compared position + 8 with text.count.
     unsafe text.withUnsafeBytes {
       UInt64(littleEndian: unsafe $0.loadUnaligned(fromByteOffset: position, as: UInt64.self))
     }
@@ -48,12 +48,12 @@ package enum TextScanner {
     }
   }
 
-  /// Reads a decimal number after blanks; nil where there is no digit or it exceeds 64 bits.
+  /// Reads a decimal number after blanks; nil without a digit, or above 64 bits.
   @inline(__always)
   package static func number(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
     if position < text.count, byte(text, position) == space {
       position += 1
-      // One blank is the rule between numbers, many are the rule before a right-aligned one.
+      // Usually one blank separates numbers; right-aligned ones have many.
       if position < text.count, byte(text, position) &- 48 >= 10 { skipBlanks(text, &position) }
     } else if position < text.count, byte(text, position) == 9 {
       skipBlanks(text, &position)
@@ -64,22 +64,21 @@ package enum TextScanner {
     let count = nonDigits(digits).trailingZeroBitCount >> 3
     guard count > 0 else { return nil }
     position += count
-    // The digits to the top: what comes in below them are leading zeros.
+    // Shifts the digits to the top; the zeros shifted in are leading zeros.
     let value = eightDigits(digits << UInt64(truncatingIfNeeded: (8 &- count) &* 8))
     if count < 8 || position < text.count && byte(text, position) &- 48 >= 10 { return value }
     return shortNumber(text, &position, value, 8)
   }
 
-  /// The number that the first digits of eight bytes make: those that a shift by `shift` bits
-  /// leaves.
+  /// The number of the first digits of eight bytes, those that remain after a shift by `shift`
+  /// bits.
   @inline(__always)
   static func firstDigits(of word: UInt64, shift: UInt64) -> UInt64 {
-    // What the shift brings in below the digits are leading zeros.
+    // The zeros shifted in are leading zeros.
     eightDigits((word ^ 0x3030_3030_3030_3030) &<< shift)
   }
 
-  /// The numbers that two times eight bytes make: digits, behind the last of which there are zeros
-  /// that a shift has brought in.
+  /// The numbers of two words of digits, shifted to the top like those of `firstDigits`.
   @inline(__always)
   static func numbers(_ one: UInt64, _ other: UInt64) -> SIMD2<UInt64> {
     let digits = SIMD2(one, other) & SIMD2(repeating: 0x0F0F_0F0F_0F0F_0F0F)
@@ -99,7 +98,7 @@ package enum TextScanner {
     ((digits & 0x7F7F_7F7F_7F7F_7F7F) &+ 0x7676_7676_7676_7676 | digits) & 0x8080_8080_8080_8080
   }
 
-  /// The number that eight bytes of 0 to 9 make, the first one lowest.
+  /// The number of eight bytes of 0 to 9, the first one lowest.
   @inline(__always)
   private static func eightDigits(_ digits: UInt64) -> UInt64 {
     let pairs = (digits &* (1 + 10 << 8)) >> 8 & 0x00FF_00FF_00FF_00FF
@@ -107,7 +106,7 @@ package enum TextScanner {
     return (fours &* (1 + 10_000 << 32)) >> 32
   }
 
-  /// Goes on with a number of which `already` digits gave `value`, a digit at a time.
+  /// Continues a number whose first `already` digits are `value`, a digit at a time.
   private static func shortNumber(
     _ text: Span<UInt8>, _ position: inout Int, _ value: UInt64, _ already: Int
   ) -> UInt64? {
@@ -131,7 +130,7 @@ package enum TextScanner {
     return count == 0 ? nil : value
   }
 
-  /// Reads a number of this form after blanks; nil where there is none or it exceeds 64 bits.
+  /// Reads a number of this form after blanks; nil if there is none, or above 64 bits.
   @inline(__always)
   package static func number(
     _ text: Span<UInt8>, _ position: inout Int, _ form: NumberForm
@@ -147,8 +146,7 @@ package enum TextScanner {
     }
   }
 
-  /// Reads the speed of a link, as `number`; nil for what stands for an unknown one: −1 as it
-  /// looks in 16 and in 32 bits.
+  /// Reads the speed of a link; nil if unknown: −1 in 16 or 32 bits.
   @inline(__always)
   package static func speed(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
     guard let value = number(text, &position), value != UInt64(UInt16.max),
@@ -157,14 +155,14 @@ package enum TextScanner {
     return value
   }
 
-  /// Reads a limit, as `number`; nil for what stands for none.
+  /// Reads a limit; nil if unlimited.
   @inline(__always)
   package static func limit(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
     guard let value = number(text, &position), value >> 62 == 0 else { return nil }
     return value
   }
 
-  /// Reads a hexadecimal number after blanks; nil where there is none or it exceeds 64 bits.
+  /// Reads a hexadecimal number after blanks; nil if there is none, or above 64 bits.
   @inline(__always)
   package static func hexadecimal(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
     skipBlanks(text, &position)
@@ -196,7 +194,7 @@ package enum TextScanner {
     return 0 &- value
   }
 
-  /// Reads a temperature, as `signed`; nil for what stands for none.
+  /// Reads a temperature, as `signed`; nil if it means no reading.
   @inline(__always)
   package static func millidegrees(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
     guard let value = signed(text, &position), Int64(bitPattern: value) >= -273_150 else {
@@ -205,7 +203,7 @@ package enum TextScanner {
     return value
   }
 
-  /// Reads a decimal number with up to two places behind its point, in hundredths.
+  /// Reads a decimal number with up to two digits after its point, in hundredths.
   @inline(__always)
   package static func hundredths(_ text: Span<UInt8>, _ position: inout Int) -> UInt64? {
     guard let whole = number(text, &position), whole <= .max / 100 - 1 else { return nil }
@@ -216,7 +214,7 @@ package enum TextScanner {
     while position < text.count {
       let digit = byte(text, position) &- 48
       guard digit < 10 else { break }
-      // A third place is below what the value holds.
+      // Further digits are below the resolution.
       value &+= UInt64(digit) &* unit
       unit /= 10
       position += 1
@@ -224,7 +222,7 @@ package enum TextScanner {
     return value
   }
 
-  /// Moves behind a number in any form, after blanks; false where there is none.
+  /// Skips blanks and a number in any form; false if there is none.
   @inline(__always)
   package static func skipNumber(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
     skipBlanks(text, &position)
@@ -237,8 +235,8 @@ package enum TextScanner {
     return position > first
   }
 
-  /// Moves behind the last closing parenthesis of the text; false where there is none. A name may
-  /// hold parentheses and newlines, and what follows it holds neither.
+  /// Skips to after the last closing parenthesis of the text; false if there is none. A name may
+  /// contain parentheses and newlines, and the rest of the text has neither.
   package static func skipName(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
     var close = text.count - 1
     while close >= position {
@@ -251,7 +249,7 @@ package enum TextScanner {
     return false
   }
 
-  /// Moves behind a word, after separators; false where there is none.
+  /// Skips separators and a word; false if there is none.
   package static func skipWord(_ text: Span<UInt8>, _ position: inout Int) -> Bool {
     while position < text.count, isSeparator(byte(text, position)) { position += 1 }
     let first = position
@@ -259,8 +257,8 @@ package enum TextScanner {
     return position > first
   }
 
-  /// Whether the `length` bytes of `literals` from `start` on stand in `text` at `position`.
-  /// `literals` has eight bytes more than its literals.
+  /// Whether `text` at `position` has the `length` bytes of `literals` from `start` on. `literals`
+  /// has eight bytes more than its literals.
   @inline(__always)
   package static func matches(
     _ literals: Span<UInt8>, _ start: Int, _ length: Int, _ text: Span<UInt8>, _ position: Int
@@ -280,7 +278,7 @@ package enum TextScanner {
         return true
       }
       let difference = word(literals, start + offset) ^ word(text, position + offset)
-      // Of the last word only the bytes that are left count.
+      // Only the remaining bytes of the last word count.
       let kept = left >= 8 ? difference : difference << UInt64(truncatingIfNeeded: (8 &- left) &* 8)
       if kept != 0 { return false }
       offset += 8
@@ -288,7 +286,7 @@ package enum TextScanner {
     return true
   }
 
-  /// Whether `text` agrees with a literal as far as it goes, and ends within it.
+  /// Whether `text` ends within a literal and agrees with it until then.
   package static func isCut(
     _ literals: Span<UInt8>, _ start: Int, _ length: Int, _ text: Span<UInt8>, _ position: Int
   ) -> Bool {
@@ -296,13 +294,14 @@ package enum TextScanner {
     return there < length && matches(literals, start, there, text, position)
   }
 
-  /// Moves behind the next newline, or to the end of the text: its last line is whole without one.
+  /// Skips to after the next newline, or to the end of the text, since its last newline may be
+  /// missing.
   @inline(__always)
   package static func skipLine(_ text: Span<UInt8>, _ position: inout Int) {
     position = min(newlineOrEnd(text, position) + 1, text.count)
   }
 
-  /// Whether a word ends at `position`: a separator or a newline stands there, or nothing.
+  /// Whether a word ends at `position`: at a separator, a newline or the end of the text.
   @inline(__always)
   package static func isWordEnd(_ text: Span<UInt8>, _ position: Int) -> Bool {
     guard position < text.count else { return true }
@@ -310,7 +309,7 @@ package enum TextScanner {
     return byte == newline || isSeparator(byte)
   }
 
-  /// Not zero where sixteen bytes have a newline.
+  /// Not zero if sixteen bytes contain a newline.
   @inline(__always)
   private static func newlines(_ words: SIMD2<UInt64>) -> SIMD2<UInt64> {
     let others = words ^ SIMD2(repeating: 0x0A0A_0A0A_0A0A_0A0A)
@@ -321,30 +320,30 @@ package enum TextScanner {
   /// Sixteen bytes from `position` on. Callers have checked that they exist.
   @inline(__always)
   private static func words(_ text: Span<UInt8>, _ position: Int) -> SIMD2<UInt64> {
-    // Safe: the caller stands behind a comparison of position + 32 with text.count.
+    // Safe: the caller has compared position + 32 with text.count.
     unsafe text.withUnsafeBytes {
       unsafe $0.loadUnaligned(fromByteOffset: position, as: SIMD2<UInt64>.self)
     }
   }
 
-  /// The place of the next newline from `from` on, or the end. By words rather than memchr(3),
-  /// whose pages of code nothing else of a tick is on.
+  /// The position of the next newline from `from` on, or the end. By words rather than memchr(3),
+  /// whose code pages a tick does not use otherwise.
   private static func newlineOrEnd(_ text: Span<UInt8>, _ from: Int) -> Int {
     let count = text.count
-    var place = from
-    while place + 32 <= count {
-      let found = newlines(words(text, place)) | newlines(words(text, place + 16))
+    var position = from
+    while position + 32 <= count {
+      let found = newlines(words(text, position)) | newlines(words(text, position + 16))
       if found[0] | found[1] != 0 { break }
-      place += 32
+      position += 32
     }
-    while place + 8 <= count {
-      // The lowest top bit that is set stands for the first newline (Hacker's Delight, 6-1).
-      let others = word(text, place) ^ 0x0A0A_0A0A_0A0A_0A0A
+    while position + 8 <= count {
+      // The lowest top bit set marks the first newline (Hacker's Delight, 6-1).
+      let others = word(text, position) ^ 0x0A0A_0A0A_0A0A_0A0A
       let zeros = (others &- 0x0101_0101_0101_0101) & ~others & 0x8080_8080_8080_8080
-      if zeros != 0 { return place + zeros.trailingZeroBitCount >> 3 }
-      place += 8
+      if zeros != 0 { return position + zeros.trailingZeroBitCount >> 3 }
+      position += 8
     }
-    while place < count, byte(text, place) != newline { place += 1 }
-    return place
+    while position < count, byte(text, position) != newline { position += 1 }
+    return position
   }
 }

@@ -1,10 +1,10 @@
 /// The learnt shape of a kernel text: literal bytes, and the numbers between them.
 ///
-/// Every table of /proc and /sys is one: what stood between the numbers when the shape was learnt
-/// must stand there again, else instances came or went. One pass, no allocation, linear in bytes.
-/// Where the numbers stand it has from a `TextMemory` as long as that holds.
+/// It describes all tables of /proc and /sys: the text between the numbers must be the same at each
+/// reading, otherwise instances were added or removed. Parsing is one pass without allocation,
+/// linear in bytes. A `TemplateCache` has the numbers' positions while they do not change.
 package struct TextTemplate: Sendable, Equatable {
-  /// Literal bytes to match, then blanks and numbers to read.
+  /// Literal bytes to match, then blanks and numbers.
   struct Step: Sendable, Equatable {
     enum Action: UInt8, Sendable {
       case decimals, hexadecimals, signed, millidegrees, hundredths, speeds, limits
@@ -12,21 +12,21 @@ package struct TextTemplate: Sendable, Equatable {
       case sum
       /// `count` numbers that are skipped.
       case skipNumbers
-      /// To behind the next newline.
+      /// Skips to the next line.
       case skipLine
-      /// As `skipLine`, from the end of a word.
+      /// As `skipLine`, but only at the end of a word.
       case skipRest
-      /// To behind the text's last closing parenthesis and one word more.
+      /// Skips the text's last closing parenthesis and the next word.
       case skipNameAndWord
-      /// `count` words, of which one at least is no number of the form `expected`.
+      /// Skips `count` words, of which at least one is not a number of the form `expected`.
       case skipUnreadable
-      /// Nothing: the literal was all.
+      /// No numbers after the literal.
       case end
 
-      /// Its numbers are such that a `TextMemory` knows.
+      /// Whether a `TemplateCache` has its numbers.
       var isOfDecimals: Bool { self == .decimals || self == .sum || self == .skipNumbers }
 
-      /// Several numbers one behind the other are one step.
+      /// Whether consecutive numbers are joined into one step.
       var joins: Bool {
         switch self {
         case .decimals, .hexadecimals, .signed, .millidegrees, .hundredths, .speeds, .limits,
@@ -38,63 +38,65 @@ package struct TextTemplate: Sendable, Equatable {
     }
     let literalLength: Int32
     var count: Int32
-    /// Bytes behind the literal in the learnt text.
+    /// Bytes after the literal in the learnt text.
     var learnt: Int32
     let action: Action
-    /// Without a blank before its first number, that would belong to the word before.
+    /// A blank is required: without it, the first number would belong to the previous word.
     var needsBlank = false
-    /// With a blank before its first number, that would not belong to the word before.
+    /// A blank is forbidden: with it, the first number would not belong to the previous word.
     var forbidsBlank = false
-    /// Of words that cannot be read, the form of those that could be.
+    /// The form of number expected in place of unreadable words.
     var expected = NumberForm.decimal
   }
 
   private let steps: [Step]
-  /// All literals one behind the other, with a word of padding for whole-word comparison.
+  /// All literals concatenated, with a word of padding for whole-word comparison.
   private let literals: [UInt8]
-  /// Values that `parse` writes.
+  /// The number of values that `parse` writes.
   package let valueCount: Int
 
-  /// The shape of `text` with these holes, in order of place; only fields that `wants` passes
-  /// become values, in the order of the holes.
+  /// The template of `text` with these placeholders, ordered by position. Only fields that `wants`
+  /// accepts become values, in the order of the placeholders.
   package init(
-    _ text: KernelText, holes: [TextHole], wants: (TextField) -> Bool = { _ in true }
+    _ text: KernelText, placeholders: [Placeholder], wants: (TextField) -> Bool = { _ in true }
   ) {
     var steps: [Step] = []
     var literals: [UInt8] = []
     var position = 0
     var values = 0
-    for hole in holes {
-      precondition(hole.start >= position, "holes are in order and do not overlap")
-      if case .unreadable = hole.content, Self.unreadableWords(hole, text) == nil { continue }
-      var literalEnd = hole.start
-      if hole.content != .restOfLine {
+    for placeholder in placeholders {
+      precondition(placeholder.start >= position, "placeholders are in order and do not overlap")
+      if case .unreadable = placeholder.content, Self.unreadableWords(placeholder, text) == nil {
+        continue
+      }
+      var literalEnd = placeholder.start
+      if placeholder.content != .restOfLine {
         while literalEnd > position, Self.isBlank(text.bytes[literalEnd - 1]) { literalEnd -= 1 }
       }
       let literal = text.bytes[position..<literalEnd]
-      let (action, count) = Self.action(of: hole, in: text, wants)
+      let (action, count) = Self.action(of: placeholder, in: text, wants)
       values += Self.values(of: action, count)
       if literal.isEmpty, var last = steps.last, last.action == action, action.joins {
         last.count += Int32(count)
-        last.learnt += Int32(hole.end - literalEnd)
+        last.learnt += Int32(placeholder.end - literalEnd)
         steps[steps.count - 1] = last
       } else {
         steps.append(
           Step(
             literalLength: Int32(literal.count), count: Int32(count),
-            learnt: Int32(hole.end - literalEnd), action: action,
-            needsBlank: literalEnd < hole.start && Self.mayGoOn(literal.last),
-            forbidsBlank: (action.joins || action == .sum) && literalEnd == hole.start
+            learnt: Int32(placeholder.end - literalEnd), action: action,
+            needsBlank: literalEnd < placeholder.start && Self.mayGoOn(literal.last),
+            forbidsBlank: (action.joins || action == .sum) && literalEnd == placeholder.start
               && Self.binds(literal.last),
-            expected: hole.expected ?? .decimal))
+            expected: placeholder.expected ?? .decimal))
         literals += literal
       }
-      position = hole.end
-      // What is read over reaches behind the newline.
-      if hole.content == .restOfLine { position = min(position + 1, text.bytes.count) }
+      position = placeholder.end
+      // A skipped rest of a line includes the newline.
+      if placeholder.content == .restOfLine { position = min(position + 1, text.bytes.count) }
     }
     var rest = text.bytes[position...]
-    // The last line may gain or lose its newline.
+    // The newline of the last line is optional.
     if rest.last == TextScanner.newline { rest.removeLast() }
     steps.append(
       Step(literalLength: Int32(rest.count), count: 0, learnt: 0, action: .end))
@@ -107,39 +109,40 @@ package struct TextTemplate: Sendable, Equatable {
 
   private static func isBlank(_ byte: UInt8) -> Bool { byte == TextScanner.space || byte == 9 }
 
-  /// Whether a digit behind `byte` would belong to its word: a label's colon ends one.
+  /// Whether a digit after `byte` would belong to the same word; a label's colon ends a word.
   private static func mayGoOn(_ byte: UInt8?) -> Bool {
     guard let byte else { return true }
     return !":\n\r\0".utf8.contains(byte)
   }
 
-  /// Whether a number directly behind `byte` is of its word, and one behind a blank would not be.
+  /// Whether a number directly after `byte` belongs to its word, but not after a blank.
   private static func binds(_ byte: UInt8?) -> Bool {
     byte.map { "=/(,".utf8.contains($0) } ?? false
   }
 
-  /// How many words an unreadable hole has, up to the end of one, nil where it stays literal:
-  /// others may stand there at each reading, and are not worth learning the text anew for.
-  private static func unreadableWords(_ hole: TextHole, _ text: KernelText) -> Int? {
-    let range = hole.start..<hole.end
-    guard hole.expected != nil, !range.isEmpty, !TextScanner.isWordEnd(text.bytes.span, hole.start),
-      TextScanner.isWordEnd(text.bytes.span, hole.end),
-      // A carriage return or a zero byte between numbers makes them unreadable: it stays literal.
+  /// The words of an unreadable placeholder, nil if it stays literal. Its words may change at each
+  /// reading without learning the text again.
+  private static func unreadableWords(_ placeholder: Placeholder, _ text: KernelText) -> Int? {
+    let range = placeholder.start..<placeholder.end
+    guard placeholder.expected != nil, !range.isEmpty,
+      !TextScanner.isWordEnd(text.bytes.span, placeholder.start),
+      TextScanner.isWordEnd(text.bytes.span, placeholder.end),
+      // A carriage return or a zero byte stays literal: it makes numbers unreadable.
       !text.bytes[range].contains(where: { $0 == TextScanner.newline || $0 == 13 || $0 == 0 })
     else { return nil }
     return text.words(in: range).count
   }
 
   private static func action(
-    of hole: TextHole, in text: KernelText, _ wants: (TextField) -> Bool
+    of placeholder: Placeholder, in text: KernelText, _ wants: (TextField) -> Bool
   ) -> (Step.Action, Int) {
-    switch hole.content {
+    switch placeholder.content {
     case .restOfLine:
-      hole.start == 0 || text.bytes[hole.start - 1] == TextScanner.newline
+      placeholder.start == 0 || text.bytes[placeholder.start - 1] == TextScanner.newline
         ? (.skipLine, 0) : (.skipRest, 0)
     case .nameAndWord: (.skipNameAndWord, 0)
     case .ignored: (.skipNumbers, 1)
-    case .unreadable: (.skipUnreadable, unreadableWords(hole, text) ?? 0)
+    case .unreadable: (.skipUnreadable, unreadableWords(placeholder, text) ?? 0)
     case .sum(let count, let field): (wants(field) ? .sum : .skipNumbers, count)
     case .number(let form, let field):
       switch form {
@@ -163,20 +166,20 @@ package struct TextTemplate: Sendable, Equatable {
     }
   }
 
-  /// Memory for `parse` to keep, of a text that was not read yet.
-  package func memory() -> TextMemory {
-    TextMemory(
+  /// An empty cache for `parse`.
+  package func makeCache() -> TemplateCache {
+    TemplateCache(
       steps.map {
         (Int($0.literalLength), $0.action.isOfDecimals ? Int($0.count) : 0, Int($0.learnt))
       })
   }
 
-  /// Writes `valueCount` values of a text of this shape. `memory` is the one that `memory()` gave,
-  /// and knows the last text, of which this is the faster the less has moved. Behind the text there
-  /// are `slack` bytes that may be read: without eight of them its last numbers are searched for
-  /// each time.
+  /// Writes `valueCount` values of a text of this shape. `cache` is the one that `cache()` gave,
+  /// has the positions in the last text: the fewer have changed, the faster. `slack` bytes after
+  /// the text are readable; with fewer than eight, the last numbers are parsed at each reading.
   package func parse(
-    _ text: Span<UInt8>, slack: Int = 0, into values: inout MutableSpan<UInt64>, memory: TextMemory
+    _ text: Span<UInt8>, slack: Int = 0, into values: inout MutableSpan<UInt64>,
+    cache: TemplateCache
   ) throws(KernelTextError) {
     precondition(values.count >= valueCount, "room for every value")
     let steps = steps.span
@@ -188,8 +191,8 @@ package struct TextTemplate: Sendable, Equatable {
       let step = steps[index]
       let length = Int(step.literalLength)
       if step.action.isOfDecimals {
-        if let known = memory.length(of: index, in: text, slack, at: position) {
-          slot = Self.recall(step, index, text, position, &values, slot, memory)
+        if let known = cache.length(of: index, in: text, slack, at: position) {
+          slot = Self.replay(step, index, text, position, &values, slot, cache)
           position += known
           literal += length
           continue
@@ -208,7 +211,7 @@ package struct TextTemplate: Sendable, Equatable {
       guard !step.forbidsBlank || !Self.isBlank(text, position) else { throw .layoutChanged }
       switch step.action {
       case .decimals, .sum, .skipNumbers:
-        slot = try Self.search(step, index, text, start, &position, &values, slot, memory)
+        slot = try Self.search(step, index, text, start, &position, &values, slot, cache)
       case .hexadecimals, .signed, .millidegrees, .hundredths, .speeds, .limits:
         for number in 0..<step.count {
           guard number == 0 || Self.isBlank(text, position),
@@ -240,35 +243,35 @@ package struct TextTemplate: Sendable, Equatable {
     position < text.count && isBlank(TextScanner.byte(text, position))
   }
 
-  /// The numbers of a step that is as it was at the last reading; gives the next slot.
+  /// Reads the numbers of a step whose positions are cached; returns the next slot.
   @inline(__always)
-  private static func recall(
+  private static func replay(
     _ step: Step, _ index: Int, _ text: Span<UInt8>, _ position: Int,
-    _ values: inout MutableSpan<UInt64>, _ slot: Int, _ memory: TextMemory
+    _ values: inout MutableSpan<UInt64>, _ slot: Int, _ cache: TemplateCache
   ) -> Int {
-    let first = memory.firstNumber(index)
-    let behind = first &+ Int(step.count)
+    let first = cache.firstNumber(index)
+    let end = first &+ Int(step.count)
     var number = first
     switch step.action {
     case .decimals:
       var slot = slot
       // Safe: the counts of all steps add up to valueCount, compared at the start.
-      while number &+ 1 < behind {
-        let both = memory.numbers(number, in: text, at: position)
+      while number &+ 1 < end {
+        let both = cache.numbers(number, in: text, at: position)
         unsafe values[unchecked: slot] = both[0]
         unsafe values[unchecked: slot &+ 1] = both[1]
         slot &+= 2
         number &+= 2
       }
-      if number < behind {
-        unsafe values[unchecked: slot] = memory.number(number, in: text, at: position)
+      if number < end {
+        unsafe values[unchecked: slot] = cache.number(number, in: text, at: position)
         slot &+= 1
       }
       return slot
     case .sum:
       var total: UInt64 = 0
-      while number < behind {
-        total &+= memory.number(number, in: text, at: position)
+      while number < end {
+        total &+= cache.number(number, in: text, at: position)
         number &+= 1
       }
       values[slot] = total
@@ -277,14 +280,14 @@ package struct TextTemplate: Sendable, Equatable {
     }
   }
 
-  /// The numbers of a step that has changed its shape since the last reading, one behind the other
-  /// from `position` on, and what there is to remember of the step, which began at `start`.
+  /// Parses the numbers of a step whose positions changed, from `position` on, and records the
+  /// step, which begins at `start`, in the cache.
   private static func search(
     _ step: Step, _ index: Int, _ text: Span<UInt8>, _ start: Int, _ position: inout Int,
-    _ values: inout MutableSpan<UInt64>, _ slot: Int, _ memory: TextMemory
+    _ values: inout MutableSpan<UInt64>, _ slot: Int, _ cache: TemplateCache
   ) throws(KernelTextError) -> Int {
-    let first = memory.firstNumber(index)
-    memory.forget(index)
+    let first = cache.firstNumber(index)
+    cache.invalidate(index)
     var slot = slot
     var total: UInt64 = 0
     for number in first..<first + Int(step.count) {
@@ -303,17 +306,17 @@ package struct TextTemplate: Sendable, Equatable {
           slot += 1
         }
       }
-      memory.note(number, start: digits - start, width: position - digits)
+      cache.setNumber(number, start: digits - start, width: position - digits)
     }
     if step.action == .sum {
       values[slot] = total
       slot += 1
     }
-    memory.learn(index, text, from: start, to: position)
+    cache.record(index, text, from: start, to: position)
     return slot
   }
 
-  /// Moves behind the words of a step that could not be read, and cannot be now either.
+  /// Skips the words of an unreadable step; throws if they are readable now.
   private static func skipUnreadable(
     _ step: Step, _ text: Span<UInt8>, _ position: inout Int
   ) throws(KernelTextError) {
@@ -327,9 +330,9 @@ package struct TextTemplate: Sendable, Equatable {
         throw position < text.count ? .layoutChanged : .truncated
       }
       let word = text.extracting(start..<position)
-      var behind = 0
-      let isNumber = TextScanner.number(word, &behind, step.expected) != nil
-      if !isNumber || behind != word.count { isReadable = false }
+      var end = 0
+      let isNumber = TextScanner.number(word, &end, step.expected) != nil
+      if !isNumber || end != word.count { isReadable = false }
     }
     if isReadable { throw .layoutChanged }
   }
@@ -348,7 +351,8 @@ package struct TextTemplate: Sendable, Equatable {
     }
   }
 
-  /// What a missing number at `position` means: the text ends there, or the line is not as known.
+  /// The error for a missing number at `position`: truncated at the end of the text, else
+  /// malformed.
   private static func failure(_ text: Span<UInt8>, _ position: Int) -> KernelTextError {
     guard position < text.count else { return .truncated }
     var line: Int32 = 1

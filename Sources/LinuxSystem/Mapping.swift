@@ -1,14 +1,14 @@
 import CLinux
 import Glibc
 
-/// Memory that its holder owns: placed on a NUMA node, faulted in, locked where allowed.
+/// Memory with one owner: bound to a NUMA node, faulted in, locked if permitted.
 @safe
 package final class Mapping: @unchecked Sendable {
-  // Sendable: the address and length never change; what lies in it is the user's business.
+  // Sendable: the address and length never change; users synchronise access to its contents.
 
-  /// What to ask of the kernel for a mapping.
-  package struct Wishes: Sendable {
-    /// The node to lie on, nil: wherever the first touch puts it.
+  /// Options of a mapping, fulfilled if the kernel permits.
+  package struct Options: Sendable {
+    /// The NUMA node, nil: that of the first touch.
     package var node: Int?
     package var hugePages = false
     package var locked = true
@@ -24,14 +24,14 @@ package final class Mapping: @unchecked Sendable {
   package let memory: UnsafeMutableRawBufferPointer
   /// Bytes that are locked: all or none.
   package let lockedBytes: Int
-  /// What was wished and could not be had, each with its reason.
+  /// Options that could not be fulfilled, each with its reason.
   package let notes: [String]
   private let base: UnsafeMutableRawPointer
   private let length: Int
 
-  /// Maps at least `bytes`, with an inaccessible page in front (a stack's guard) if asked.
+  /// Maps at least `bytes`, with an inaccessible page before them (a stack's guard) if `guardPage`.
   package init(
-    bytes: Int, purpose: String, wishes: Wishes, guardPage: Bool = false
+    bytes: Int, purpose: String, options: Options, guardPage: Bool = false
   ) throws(SystemError) {
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     let body = (bytes + page - 1) / page * page
@@ -45,19 +45,19 @@ package final class Mapping: @unchecked Sendable {
     if guardPage { _ = unsafe mprotect(base, page, PROT_NONE) }
     let usable = unsafe UnsafeMutableRawBufferPointer(start: base + front, count: body)
     unsafe memory = usable
-    // A fork would write-protect these pages, and each next write to one would fault; the child
-    // has no use for them. A stack it needs: fork(3) tidies up other threads' blocks at its top.
+    // A fork would write-protect these pages, and the next write to each would fault; the child
+    // does not need them. It needs stacks: fork(3) cleans up other threads' blocks at their top.
     if !guardPage { _ = unsafe madvise(base, length, Int32(MADV_DONTFORK)) }
-    (lockedBytes, notes) = unsafe Self.fulfil(wishes, usable, purpose)
+    (lockedBytes, notes) = unsafe Self.apply(options, usable, purpose)
   }
 
-  /// Maps at least `front` bytes and then `mirrored` bytes twice, one behind the other: a record
-  /// that begins in the first of the two goes on in the second, which is the same memory.
+  /// Maps at least `front` bytes and then `mirrored` bytes twice, one after the other: a record
+  /// that crosses the end of the first mapping continues in the second, which is the same memory.
   ///
-  /// The second mapping is faulted in as far as `reach`, which the longest record should not
-  /// exceed: beyond it a first write costs a minor fault.
+  /// The first `reach` bytes of the second mapping are faulted in: the size of the longest record.
+  /// Beyond them a first write costs a minor fault.
   package init(
-    front: Int, mirrored: Int, reach: Int, purpose: String, wishes: Wishes
+    front: Int, mirrored: Int, reach: Int, purpose: String, options: Options
   ) throws(SystemError) {
     let page = Int(sysconf(Int32(_SC_PAGESIZE)))
     let head = (front + page - 1) / page * page
@@ -67,7 +67,7 @@ package final class Mapping: @unchecked Sendable {
       let base = unsafe mmap(nil, head + 2 * body, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
       unsafe base != MAP_FAILED
     else { throw SystemError(failure, errno: errno) }
-    // Shared, so that its pages can be mapped twice; not of a file, whose size may be limited.
+    // Shared, so that its pages can be mapped twice; not a file, whose size may be limited.
     let isMapped =
       unsafe mmap(
         base, head + body, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0)
@@ -82,30 +82,30 @@ package final class Mapping: @unchecked Sendable {
     unsafe memory = UnsafeMutableRawBufferPointer(start: base, count: length)
     _ = unsafe madvise(base, length, Int32(MADV_DONTFORK))
     let once = unsafe UnsafeMutableRawBufferPointer(start: base, count: head + body)
-    (lockedBytes, notes) = unsafe Self.fulfil(wishes, once, purpose)
+    (lockedBytes, notes) = unsafe Self.apply(options, once, purpose)
     let second = unsafe UnsafeMutableRawBufferPointer(
       start: base + head + body, count: min(body, (reach + page - 1) / page * page))
-    for place in stride(from: 0, to: second.count, by: page) {
-      unsafe second.storeBytes(of: 0, toByteOffset: place, as: UInt8.self)
+    for offset in stride(from: 0, to: second.count, by: page) {
+      unsafe second.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
     }
   }
 
-  /// Places `memory`, faults it in and locks it, as wished; gives the locked bytes and what could
-  /// not be had.
-  private static func fulfil(
-    _ wishes: Wishes, _ memory: UnsafeMutableRawBufferPointer, _ purpose: String
+  /// Binds `memory`, faults it in and locks it according to `options`; returns the locked bytes and
+  /// the notes.
+  private static func apply(
+    _ options: Options, _ memory: UnsafeMutableRawBufferPointer, _ purpose: String
   ) -> (lockedBytes: Int, notes: [String]) {
     var notes: [String] = []
-    if wishes.hugePages,
+    if options.hugePages,
       unsafe madvise(memory.baseAddress, memory.count, Int32(MADV_HUGEPAGE)) != 0
     {
       notes.append("\(purpose): no huge pages: \(SystemError.words(errno))")
     }
-    if let node = wishes.node, let reason = unsafe NumaLibrary.place(memory, onNode: node) {
+    if let node = options.node, let reason = unsafe NumaLibrary.bind(memory, onNode: node) {
       notes.append("\(purpose): not placed on node \(node): \(reason)")
     }
     _ = unsafe memory.initializeMemory(as: UInt8.self, repeating: 0)
-    guard wishes.locked else { return (0, notes) }
+    guard options.locked else { return (0, notes) }
     if unsafe mlock(memory.baseAddress, memory.count) == 0 { return (memory.count, notes) }
     notes.append(
       "\(purpose) (\(memory.count / 1024) KiB) could not be locked in memory (RLIMIT_MEMLOCK): "

@@ -1,10 +1,10 @@
 import CLinux
 import SampleModel
 
-/// What the program was called with, as main(3) has it: without /proc too, which the Swift runtime
-/// reads them from.
+/// The program's arguments, as passed to main(3): the Swift runtime reads them from /proc, which
+/// may be missing.
 package enum ProgramArguments {
-  /// The arguments behind the program's name; also what of them is not UTF-8.
+  /// The arguments after the program's name, also those that are not UTF-8.
   package static var all: [String] {
     (1..<max(1, Int(lb_argument_count()))).map { index in
       // Safe: the index is below the count, and the list lives as long as the process.
@@ -13,9 +13,9 @@ package enum ProgramArguments {
   }
 }
 
-/// The environment that the program was started with, also what of it is not UTF-8.
+/// The program's environment, also entries that are not UTF-8.
 package enum ProgramEnvironment {
-  /// Its `NAME=value` entries, as they stand there.
+  /// Its `NAME=value` entries, in order.
   package static var entries: [String] {
     var entries: [String] = []
     // Safe: nothing changes the list, which ends with NULL.
@@ -25,7 +25,7 @@ package enum ProgramEnvironment {
     return entries
   }
 
-  /// The values by name; of one that stands there twice the first, as getenv(3) has it.
+  /// The values by name; the first of duplicates, as in getenv(3).
   package static var variables: [String: String] {
     var variables: [String: String] = [:]
     for entry in entries {

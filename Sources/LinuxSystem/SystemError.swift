@@ -1,14 +1,14 @@
 import Glibc
 
-/// A system call that failed: which, on what, and why.
+/// A failed system call: its name, path and errno.
 package struct SystemError: Error, Sendable, Equatable, CustomStringConvertible {
   package let call: String
   package let errno: Int32
   package let path: String?
-  /// The errno's own words, or better ones.
+  /// The errno's text, or a better one.
   package let reason: String
 
-  /// The failure of `call`; `errno` as the kernel gave it, in other words where `reason` has some.
+  /// The failure of `call` with `errno`; `reason` replaces the errno's text.
   package init(_ call: String, errno: Int32, path: String? = nil, reason: String? = nil) {
     self.call = call
     self.errno = errno

@@ -6,7 +6,7 @@ import SampleModel
   import CPcap
 
   extension PcapFunctions {
-    /// The link type, our own address there and the largest payload.
+    /// The link type, the interface's own address and its largest payload.
     func identity(
       _ interface: String, _ handle: Handle
     ) -> (LinkType, UInt64, Int) {
@@ -19,7 +19,7 @@ import SampleModel
       )
     }
 
-    /// Opens an interface for a capture. `notes` is told what it cannot do as asked. Throws
+    /// Opens an interface for a capture. Adds options that are unavailable to `notes`. Throws
     /// `collectorUnavailable` or `configuration`.
     func open(
       _ interface: String, _ options: CaptureOptions, _ notes: inout [String]
@@ -84,10 +84,11 @@ import SampleModel
           throw error
         }
       }
-      // ARPHRD_LOOPBACK: what goes out there comes in again, and libpcap would pass over the first.
+      // ARPHRD_LOOPBACK: outgoing packets come in again, and libpcap would skip the outgoing ones.
       let isLoopback = SmallFile.text("/sys/class/net/\(interface)/type") == "772"
       if isLoopback || options.direction == .in {
-        // SOL_PACKET, PACKET_IGNORE_OUTGOING (Linux 4.20): else they are received and thrown away.
+        // SOL_PACKET, PACKET_IGNORE_OUTGOING (Linux 4.20): otherwise they are received and
+        // discarded.
         var on: Int32 = 1
         _ = unsafe setsockopt(descriptor(handle), 263, 23, &on, 4)
       }

@@ -1,9 +1,8 @@
 import Synchronization
 
-/// What the sampling thread asks a capture for.
+/// A request of the sampling thread to a capture.
 ///
-/// Number and kind travel as one word: an answer is for the question that it was given to, and
-/// never for a newer one.
+/// Number and kind are one word, so an answer belongs to its question, never to a newer one.
 struct CaptureQuestion: AtomicRepresentable, Equatable {
   enum Kind: UInt32 {
     case none, open, tick

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import LinuxSystem
 
-/// An eventfd that is waited for beside one other descriptor.
+/// An eventfd that is polled together with another descriptor.
 final class CaptureWake: Sendable {
   private let descriptor: Int32
 

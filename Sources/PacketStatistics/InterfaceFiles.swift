@@ -1,10 +1,10 @@
 import LinuxSystem
 
-/// What the kernel says of one network device (sysfs-class-net), read without allocating.
+/// Files of one network device (sysfs-class-net), read without allocating.
 struct InterfaceFiles: ~Copyable {
-  /// IFF_UP and its like.
+  /// IFF_UP and other flags.
   let flags: NumberFile
-  /// How often its carrier went (Linux 4.16).
+  /// The number of carrier losses (Linux 4.16).
   let carrierLosses: NumberFile
   let dropped: NumberFile
   let missed: NumberFile

@@ -6,20 +6,20 @@ import Synchronization
 #if Pcap
   import CPcap
 
-  /// One interface's packets, counted on a thread of their own as they come.
+  /// Counts one interface's packets on a thread of its own.
   ///
-  /// The kernel hands over a block of packets when it is full or `timeout` after it began. A
-  /// snapshot for a time has every packet stamped up to it and none after: it waits until a later
-  /// packet comes, or until none can be under way any more.
+  /// The kernel delivers a block of packets when it is full or `timeout` after its start. A
+  /// snapshot for a time includes exactly the packets stamped until then: it waits for a later
+  /// packet, or until no earlier one can arrive.
   @safe
   package final class PacketCapture: @unchecked Sendable {
-    // Sendable: everything but the request, its answer and the flags belongs to the capture thread
-    // from `start` on; a snapshot is read behind its acknowledgement.
+    // Sendable: from `start` on everything belongs to the capture thread, except the request, its
+    // answer and the flags; a snapshot is read after its acknowledgement.
 
     private let options: CaptureOptions
     private let cpus: CPUSet
     package let interface: String
-    /// What the interface cannot do as asked.
+    /// Options that the interface does not support.
     package private(set) var notes: [String] = []
     private let functions: PcapFunctions
     private var handle: PcapFunctions.Handle?
@@ -30,7 +30,8 @@ import Synchronization
     private let questionTime = Atomic<UInt64>(0)
     private let ending = Atomic<Bool>(false)
     private let answered = FutexWord()
-    /// 1 once the capture thread has given up its privileges, or has not: then `refusal` says why.
+    /// 1 once the capture thread has dropped its privileges, or failed to: then `refusal` has the
+    /// reason.
     private let isConfined = FutexWord()
     private let refusal = Atomic<Int32>(0)
     private let confine: @Sendable (Set<Capabilities.Name>) -> Int32
@@ -43,7 +44,7 @@ import Synchronization
     private var rowCount = 0
     private var portCount = 0
 
-    // The capture thread's own.
+    // Used by the capture thread only.
     private var received: UInt64 = 0
     private var dropped: UInt64 = 0
     private var lastStats = pcap_stat()
@@ -51,13 +52,12 @@ import Synchronization
     private var carrierLosses: UInt64?
     private var reopenAt: UInt64 = 0
     private var files: InterfaceFiles
-    /// Time of the last tick that was answered.
+    /// The time of the last answered tick.
     private var answeredTime: UInt64 = 0
     private var late: UInt64 = 0
 
-    /// Opens the interface, to be counted on `cpus`; `confine` gives up the capture thread's other
-    /// privileges, and gives errno where it cannot. Throws `collectorUnavailable` or
-    /// `configuration`.
+    /// Opens the interface, to be counted on `cpus`; `confine` drops the capture thread's other
+    /// privileges, or returns the errno. Throws `collectorUnavailable` or `configuration`.
     package init(
       _ interface: String, _ options: CaptureOptions, cpus: CPUSet,
       confine: @escaping @Sendable (Set<Capabilities.Name>) -> Int32 = Capabilities.keepInThisThread
@@ -75,7 +75,7 @@ import Synchronization
       let handle = try unsafe functions.open(interface, options, &notes)
       unsafe self.handle = handle
       self.notes = notes
-      // What may throw comes before the snapshot, which no deinit would free.
+      // May throw, so before the snapshot, which no deinitialiser would free.
       do throws(SystemError) { wake = try CaptureWake() } catch {
         unsafe functions.close(handle)
         throw LBError(.collectorUnavailable, "packets: \(error)")
@@ -105,7 +105,7 @@ import Synchronization
 
     // MARK: The sampling thread's side
 
-    /// Starts to count, on a thread without privileges. Throws `collectorUnavailable`.
+    /// Starts counting on a thread without privileges. Throws `collectorUnavailable`.
     package func start() throws(LBError) {
       do throws(SystemError) {
         thread = try SystemThread(name: "lb-packets") { [unowned self] in main() }
@@ -119,22 +119,23 @@ import Synchronization
       throw LBError(
         .collectorUnavailable,
         "packets: the capture thread cannot give up its privileges (capset: "
-          + "\(SystemError.words(refusal))), and reads no packets of strangers with them",
+          + "\(SystemError.words(refusal))), and does not decode packets with them",
         context: ErrorContext(collector: "packets", errno: refusal))
     }
 
-    /// Asks for a snapshot at `time` (Unix time in nanoseconds): where a bracket begins, or at a
-    /// tick or its end.
+    /// Requests a snapshot at `time` (Unix time in nanoseconds): at the beginning of a bracket, at
+    /// a tick or at its end.
     package func ask(at time: UInt64, opensBracket: Bool) {
       asked &+= 1
       questionTime.store(time, ordering: .relaxed)
-      // Release: partner of the capture thread's acquire, which then sees the time.
+      // Release: pairs with the capture thread's acquire, which then sees the time.
       question.store(
         CaptureQuestion(number: asked, kind: opensBracket ? .open : .tick), ordering: .releasing)
       wake.signal()
     }
 
-    /// Waits for what was asked for; false where it does not come by `deadline` of CLOCK_MONOTONIC.
+    /// Waits for the requested snapshot; false if it does not arrive by `deadline`
+    /// (CLOCK_MONOTONIC).
     package func await(until deadline: UInt64) -> Bool {
       while true {
         let seen = answered.load()
@@ -147,7 +148,7 @@ import Synchronization
     /// Number `index` of the last answer.
     package func value(_ index: Int) -> UInt64 { unsafe snapshot[index] }
 
-    /// Writes the last answer's flows and ports from row `first` on; gives how many.
+    /// Writes the last answer's flows and ports from row `first` on; returns their number.
     package func write(_ words: inout MutableSpan<UInt64>, from first: Int) -> Int {
       let name = AddressText.words(interface)
       for row in 0..<rowCount {
@@ -172,18 +173,18 @@ import Synchronization
 
     // MARK: The capture thread's side
 
-    /// Longer than any packet stamped before it can be on its way.
-    private var patience: UInt64 { options.longestWait }
+    /// The most nanoseconds between a packet's time stamp and its delivery.
+    private var maximumDelay: UInt64 { options.longestWait }
 
     private func main() {
       do throws(SystemError) {
-        // Off the workload's CPUs, where the sampling threads are too.
+        // Not on the workload's CPUs: on those of the sampling threads.
         if !cpus.isEmpty { try cpus.applyToThisThread() }
       } catch {
-        // It counts wherever it runs.
+        // Counting works on any CPU.
       }
-      // What reads packets of strangers needs no more than to open its interface again, with the
-      // stamps that were asked for.
+      // A thread that decodes untrusted packets keeps only the capabilities to reopen its interface
+      // with the requested time stamps.
       let errno = confine(options.timestampType == nil ? [.netRaw] : [.netRaw, .netAdmin])
       refusal.store(errno, ordering: .releasing)
       isConfined.announce(1)
@@ -193,19 +194,19 @@ import Synchronization
         if asked.kind == .open { open(asked) }
         takeOut()
         var deadline: UInt64 = .max
-        // It may have been answered by a packet that came after its time.
+        // A later packet may have answered it already.
         let open = question.load(ordering: .acquiring)
         if open.kind == .tick {
           let time = questionTime.load(ordering: .relaxed)
           let now = Clock.realtime()
-          // A clock that was set back is no reason to wait for long.
-          if now >= time &+ patience || now &+ patience < time {
+          // Do not wait out a backward clock step.
+          if now >= time &+ maximumDelay || now &+ maximumDelay < time {
             answer(open)
           } else {
-            deadline = Clock.monotonic() &+ (time &+ patience &- now)
+            deadline = Clock.monotonic() &+ (time &+ maximumDelay &- now)
           }
         }
-        // A vanished interface is noticed when it is read: once a second, where nothing comes.
+        // Reading notices a removed interface: at least once a second.
         deadline = min(deadline, Clock.monotonic() &+ 1_000_000_000)
         if unsafe handle == nil { deadline = min(deadline, max(reopenAt, Clock.monotonic())) }
         let descriptor = unsafe handle.map { unsafe functions.descriptor($0) } ?? -1
@@ -213,16 +214,16 @@ import Synchronization
       }
     }
 
-    /// Begins a bracket before anything more is taken out: what is stamped before it is early, the
-    /// rest is within.
+    /// Begins a bracket before more packets are read: those stamped earlier are counted as early,
+    /// the others within it.
     private func open(_ asked: CaptureQuestion) {
       aggregator.open(at: questionTime.load(ordering: .relaxed))
       answer(asked)
-      // What is stamped before a bracket is counted before it, however late it comes.
+      // Packets stamped before a bracket are counted before it, however late they arrive.
       answeredTime = 0
     }
 
-    /// Counts what the kernel has handed over.
+    /// Counts the delivered packets.
     private func takeOut() {
       guard let handle = unsafe handle else {
         if Clock.monotonic() >= reopenAt { reopen() }
@@ -231,7 +232,7 @@ import Synchronization
       let own = unsafe Unmanaged.passUnretained(self).toOpaque()
       while true {
         if ending.load(ordering: .relaxed) { return }
-        // Some at a time: a flood must not keep it from being ended.
+        // In batches: the thread must be stoppable during a flood.
         let count = unsafe functions.dispatch(
           handle, 4096,
           { user, header, bytes in
@@ -252,7 +253,7 @@ import Synchronization
     @inline(__always)
     private func take(_ header: pcap_pkthdr, _ bytes: UnsafePointer<UInt8>?) {
       let time = PcapFunctions.time(header)
-      // Acquire: partner of `ask`, whose time is then the question's. A plain load on x86.
+      // Acquire: pairs with `ask`, whose time belongs to the question. A plain load on x86.
       let asked = question.load(ordering: .acquiring)
       if time <= answeredTime { late &+= 1 }
       if asked.kind != .none, time > questionTime.load(ordering: .relaxed) {
@@ -263,7 +264,7 @@ import Synchronization
         wireLength: Int(header.len), time: time)
     }
 
-    /// Copies the numbers as they stand, and says so.
+    /// Copies the present numbers, and acknowledges.
     private func answer(_ asked: CaptureQuestion) {
       aggregator.settle()
       countInterruptions()
@@ -288,13 +289,13 @@ import Synchronization
         var ports = portRows.mutableSpan
         portCount = aggregator.topPorts(&ports)
       }
-      // A question that was asked meanwhile stays, and is answered next.
+      // A newer question is kept, and answered next.
       _ = question.compareExchange(
         expected: asked, desired: .none, ordering: .acquiringAndReleasing)
       answered.announce(asked.number)
     }
 
-    /// The socket's own counts, which are 32 bits wide: received has those dropped in it.
+    /// The socket's own counts, 32 bits wide: received includes dropped ones.
     private func readStats() {
       guard let handle = unsafe handle else { return }
       var now = pcap_stat()
@@ -304,17 +305,17 @@ import Synchronization
       lastStats = now
     }
 
-    /// While an interface is down the capture just goes on, so the kernel is asked: it counts how
-    /// often a carrier went (sysfs-class-net, carrier_down_count, Linux 4.16).
+    /// While an interface is down the capture continues without notice, so the kernel's count of
+    /// carrier losses is read (sysfs-class-net, carrier_down_count, Linux 4.16).
     private func countInterruptions() {
       guard interface != "any" else { return }
       let now = files.carrierLosses.read() ?? 0
-      // A new interface of the same name begins anew.
+      // A new interface of the same name counts from zero.
       if let carrierLosses { interruptions &+= now >= carrierLosses ? now &- carrierLosses : now }
       carrierLosses = now
     }
 
-    /// Whether the interface is there and was not taken down: IFF_UP of its flags.
+    /// Whether the interface exists and is up (IFF_UP).
     private var isInterfaceUp: Bool {
       guard interface != "any" else { return true }
       return (files.flags.read() ?? 0) & 1 == 1
@@ -322,7 +323,7 @@ import Synchronization
 
     private static let reopenPause: UInt64 = 200_000_000
 
-    /// The interface went away or down: it is waited for.
+    /// Handles an interface that was removed or taken down: waits for it.
     private func interrupt() {
       readStats()
       if let handle = unsafe handle { unsafe functions.close(handle) }

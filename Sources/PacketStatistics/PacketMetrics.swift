@@ -1,8 +1,8 @@
 package import SampleModel
 
-/// What is told of packets: the schema for live captures and savefiles alike.
+/// The metrics of packets, for live captures and savefiles.
 package enum PacketMetrics {
-  /// The numbers behind `PacketCount`'s: what the capture itself says.
+  /// The numbers after those of `PacketCount`: statistics of the capture itself.
   package static let received = PacketCount.count
   package static let droppedSocket = received + 1
   package static let droppedInterface = received + 2
@@ -19,7 +19,7 @@ package enum PacketMetrics {
     MetricDescription(name, unit, kind, meaning: meaning)
   }
 
-  /// What packets have that are counted under the name of a layer.
+  /// The description of the packets counted as a layer.
   private static func layer(_ name: String) -> String {
     switch name {
     case "ethernet": "an Ethernet header"
@@ -82,9 +82,8 @@ package enum PacketMetrics {
     return list
   }()
 
-  /// What readers make of the counts of an interface, with its brackets: the totals as they would
-  /// be without drops. What the socket dropped had passed the filter; what the interface dropped
-  /// may not have.
+  /// Formulas over the counts of an interface: the totals without drops. Packets dropped by the
+  /// socket had passed the filter; those dropped by the interface may not have.
   package static func corrected(_ interface: String) -> [Formula] {
     func formula(_ name: String, _ meaning: String, _ unit: MetricUnit, _ text: String) -> Formula {
       let tokens = Expression.tokens(text).map { token in
@@ -126,11 +125,11 @@ package enum PacketMetrics {
   }
 }
 
-/// A row about a flow, or about a port with no addresses: what has most bytes in a bracket.
+/// A row about a flow, or about a port (without addresses): those with the most bytes in a bracket.
 package struct PacketRow: Sendable, Hashable {
   /// Words of an address as text: 39 letters at most.
   private static let addressWords = 5
-  /// The fields of a record row; those of one name make one text.
+  /// The fields of a record row; text fields of one name are joined.
   package static let fields: [MetricDescription] = {
     func field(_ name: String, _ unit: MetricUnit, _ meaning: String) -> MetricDescription {
       MetricDescription(name, unit, .gauge, meaning: meaning)
@@ -162,7 +161,7 @@ package struct PacketRow: Sendable, Hashable {
   /// A flow's row.
   package init(_ flow: FlowTable.Row) { self.flow = flow }
 
-  /// A port's row: in both directions and of all flows.
+  /// A port's row: both directions, all flows.
   package init(_ port: PacketAggregator.PortRow) {
     var key = FlowKey()
     key.rest = UInt64(port.port) << 48 | UInt64(port.protocolNumber) << 8
@@ -170,7 +169,7 @@ package struct PacketRow: Sendable, Hashable {
     isPort = true
   }
 
-  /// Writes it at row number `index`; allocates nothing.
+  /// Writes the row at number `index`. Allocates nothing.
   package func write(
     _ rows: inout MutableSpan<UInt64>, at index: Int, interface: (UInt64, UInt64)
   ) {
@@ -198,8 +197,8 @@ package struct PacketRow: Sendable, Hashable {
 
 /// Addresses as text in words of eight letters, the first one lowest; without allocating.
 package enum AddressText {
-  /// Writes an address of IP `version` into five words that are 0. IPv6 as RFC 5952 has it, but
-  /// that its zeros are not shortened beyond each group's own: every group is shown.
+  /// Writes an address of IP `version` into five words that are 0. IPv6 as in RFC 5952, but with
+  /// every group shown.
   package static func write(
     high: UInt64, low: UInt64, version: UInt8, _ words: inout MutableSpan<UInt64>, at base: Int
   ) {
@@ -234,11 +233,11 @@ package enum AddressText {
   /// The first 16 bytes of a name in two words.
   package static func words(_ name: String) -> (UInt64, UInt64) {
     var words: (UInt64, UInt64) = (0, 0)
-    for (place, letter) in OSText.bytes(name).prefix(16).enumerated() {
-      if place < 8 {
-        words.0 |= UInt64(letter) << UInt64(place * 8)
+    for (index, letter) in OSText.bytes(name).prefix(16).enumerated() {
+      if index < 8 {
+        words.0 |= UInt64(letter) << UInt64(index * 8)
       } else {
-        words.1 |= UInt64(letter) << UInt64((place - 8) * 8)
+        words.1 |= UInt64(letter) << UInt64((index - 8) * 8)
       }
     }
     return words

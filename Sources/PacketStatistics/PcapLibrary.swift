@@ -4,7 +4,7 @@ package import LinuxSystem
 #if Pcap
   import CPcap
 
-  /// The functions of libpcap that are used, as pcap(3PCAP) declares them.
+  /// The used functions of libpcap, as declared by pcap(3PCAP).
   @safe
   struct PcapFunctions: Sendable {
     typealias Handle = OpaquePointer
@@ -128,7 +128,7 @@ package import LinuxSystem
   }
 #endif
 
-/// libpcap, opened when first needed: others do not pay its start-up.
+/// libpcap, opened when first needed, so that other runs do not pay for its start-up.
 package enum PcapLibrary {
   #if Pcap
     static let functions: PcapFunctions? = {
@@ -138,7 +138,7 @@ package enum PcapLibrary {
     }()
   #endif
 
-  /// The library's own version line, or why there is none.
+  /// The library's version text, or why it is unavailable.
   package static func version() -> Result<String, SystemError> {
     #if Pcap
       guard let functions, let text = unsafe functions.version() else {
@@ -150,7 +150,7 @@ package enum PcapLibrary {
     #endif
   }
 
-  /// Whether a packet socket may be opened here: nil, or the errno.
+  /// The errno of opening a packet socket, nil if permitted.
   package static func captureRefusal() -> Int32? {
     let socket = Glibc.socket(AF_PACKET, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
     guard socket >= 0 else { return errno }

@@ -9,7 +9,7 @@ package final class Savefile {
   package struct Packet: Sendable {
     /// Of the interface that it was captured at.
     package var link: LinkType
-    /// Unix time in nanoseconds; that of the packet before where the file says none.
+    /// Unix time in nanoseconds; that of the previous packet if the file has none.
     package var time: UInt64
     package var wireLength: Int
     package var bytes: [UInt8]
@@ -23,11 +23,11 @@ package final class Savefile {
   #endif
   /// The link type of the first interface.
   package let link: LinkType
-  /// Packets that could not be read, and why the first of them could not.
+  /// Unreadable packets, and the reason for the first one.
   package private(set) var malformed: UInt64 = 0
   package private(set) var firstMalformation: String?
 
-  /// Opens `path`, `-` for standard input. Throws `configuration` where it is no savefile.
+  /// Opens `path`, `-` for standard input. Throws `configuration` if it is not a savefile.
   package init(_ path: String) throws(LBError) {
     self.path = path
     do {
@@ -41,7 +41,7 @@ package final class Savefile {
     link = reader.firstLink.map { LinkType($0) } ?? .ethernet
   }
 
-  /// Keeps only what passes an expression of pcap-filter(7).
+  /// Keeps only packets that pass an expression of pcap-filter(7).
   package func filter(_ expression: String) throws(LBError) {
     #if Pcap
       filter = try SavefileFilter(expression, link: reader.firstLink ?? 1)
@@ -50,8 +50,8 @@ package final class Savefile {
     #endif
   }
 
-  /// The next packet, nil at the end. One that cannot be read in a file that can is passed over and
-  /// counted; a damaged file ends with a `configuration` error that says so.
+  /// The next packet, nil at the end. An unreadable packet is skipped and counted; a damaged file
+  /// throws a `configuration` error.
   package func next() throws(LBError) -> Packet? {
     while true {
       switch try event() {
@@ -110,7 +110,7 @@ package final class Savefile {
   import CPcap
 
   extension PcapFunctions {
-    /// Unix time of a packet that was opened with a precision of nanoseconds.
+    /// Unix time of a packet of a capture with nanosecond precision.
     @inline(__always)
     static func time(_ header: pcap_pkthdr) -> UInt64 {
       UInt64(truncatingIfNeeded: header.ts.tv_sec) &* 1_000_000_000

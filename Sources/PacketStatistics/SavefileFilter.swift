@@ -3,14 +3,14 @@ import SampleModel
 #if Pcap
   import CPcap
 
-  /// An expression of pcap-filter(7), compiled for each link type that comes.
+  /// An expression of pcap-filter(7), compiled for each link type that occurs.
   @safe
   final class SavefileFilter {
     private let functions: PcapFunctions
     private let expression: String
     private var programs: [Int32: UnsafeMutablePointer<bpf_program>] = unsafe [:]
 
-    /// Compiles `expression` for `link`. Throws `configuration` where it is none.
+    /// Compiles `expression` for `link`. Throws `configuration` if it is invalid.
     init(_ expression: String, link: Int32) throws(LBError) {
       guard let functions = PcapLibrary.functions else {
         throw LBError(

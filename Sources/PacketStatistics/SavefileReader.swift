@@ -1,32 +1,32 @@
 import Glibc
 import LinuxSystem
 
-/// Packets out of a pcap or pcapng file, in order: both byte orders, any link type of each
+/// Reads packets of a pcap or pcapng file, in order: both byte orders, any link type of each
 /// interface, any resolution.
 ///
-/// Sources: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. libpcap reads no pcapng file whose
-/// interfaces differ in link type or snap length, and no time after 2038.
+/// Sources: draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. libpcap does not read pcapng files
+/// whose interfaces differ in link type or snap length, nor times after 2038.
 @safe
 final class SavefileReader {
-  /// One packet; its bytes are those that `bytes` gives until the next one is asked for.
+  /// One packet; `bytes` returns its bytes until the next call of `next`.
   struct Packet {
     var link: Int32
-    /// Unix time in nanoseconds; nil where the file says none (a Simple Packet Block).
+    /// Unix time in nanoseconds; nil if the file has none (a Simple Packet Block).
     var time: UInt64?
     var wireLength: Int
     fileprivate var offset: Int
     fileprivate(set) var count: Int
   }
 
-  /// What came next.
+  /// The next item of the file.
   enum Event {
     case packet(Packet)
-    /// A packet that cannot be read in a file that can: why.
+    /// An unreadable packet in a readable file, with the reason.
     case malformed(String)
     case end
   }
 
-  /// What makes the file unreadable from here on.
+  /// Damage that makes the rest of the file unreadable.
   struct Damage: Error {
     let reason: String
   }
@@ -37,26 +37,26 @@ final class SavefileReader {
     var resolution = SavefileResolution()
   }
 
-  /// Of a packet or a block: more is damage. Jumbo and segmentation super-frames are below 256 KiB,
-  /// captures of USB and D-Bus below 128 MiB.
+  /// The most bytes of a packet or a block; more is damage. Jumbo and segmentation super-frames are
+  /// below 256 KiB, captures of USB and D-Bus below 128 MiB.
   private static let longest = 128 << 20
-  /// Interfaces of one section.
+  /// The most interfaces of one section.
   private static let mostInterfaces = 1 << 16
   private static let sectionHeader: UInt32 = 0x0A0D_0D0A
 
   private let bytes: SavefileBytes
   private let isNextGeneration: Bool
   private var interfaces: [Interface] = []
-  /// Bytes of the last packet's record or block, to be passed over.
+  /// Bytes of the last packet's record or block, to be skipped.
   private var taken = 0
 
-  // Of a pcap file: bytes of a record's header, nanoseconds of the finer part of its time, and
-  // whether both lengths may stand the other way round.
+  // For a pcap file: bytes of a record's header, nanoseconds of the unit of its time's fraction,
+  // and whether both lengths may be swapped.
   private var recordHeader = 16
   private var unit: UInt64 = 1000
   private var minorVersion: UInt16 = 4
 
-  /// The link type of the first interface; nil where there is none before the packets.
+  /// The link type of the first interface; nil if there is none before the packets.
   var firstLink: Int32? { interfaces.first?.link }
 
   /// Reads the file's header.
@@ -83,7 +83,7 @@ final class SavefileReader {
       switch candidate {
       case 0xA1B2_C3D4: unit = 1000
       case 0xA1B2_3C4D: unit = 1
-      // Kuznetzov's: two more words a record (interface; protocol and packet type).
+      // Kuznetzov's format: two more words per record (interface; protocol and packet type).
       case 0xA1B2_CD34: (unit, recordHeader) = (1000, 24)
       default: continue
       }
@@ -105,7 +105,7 @@ final class SavefileReader {
     guard try bytes.fill(recordHeader) else { throw Damage(reason: "it ends within a header") }
     var count = Int(bytes.number(UInt32.self, at: 8))
     var length = Int(bytes.number(UInt32.self, at: 12))
-    // Before version 2.3 the lengths stood the other way round, and in it at some writers.
+    // Before version 2.3, and in 2.3 by some writers, the lengths are swapped.
     if minorVersion < 3 || minorVersion == 3 && count > length { swap(&count, &length) }
     guard count <= Self.longest else {
       throw Damage(reason: "a packet of \(count) bytes stands in it")
@@ -125,7 +125,7 @@ final class SavefileReader {
 
   // MARK: pcapng
 
-  /// Takes a section's header, which stands at the front: its byte order and no interface yet.
+  /// Reads a section's header: sets the byte order and removes all interfaces.
   private func readSection() throws {
     guard try bytes.fill(12) else { throw Damage(reason: "it ends within a section's header") }
     bytes.isSwapped = false
@@ -141,7 +141,7 @@ final class SavefileReader {
     taken = length
   }
 
-  /// The length of the block at the front, which is then available as a whole.
+  /// The length of the present block, which is then completely available.
   private func blockLength(atLeast least: Int) throws -> Int {
     guard try bytes.fill(8) else { throw Damage(reason: "it ends within a block's header") }
     let length = Int(bytes.number(UInt32.self, at: 4))
@@ -156,7 +156,7 @@ final class SavefileReader {
     return length
   }
 
-  /// Goes to the first interface or packet, so that the link type is known early.
+  /// Reads up to the first interface or packet, so that the link type is known early.
   private func findInterface() throws {
     while interfaces.isEmpty {
       bytes.drop(taken)
@@ -195,13 +195,13 @@ final class SavefileReader {
         taken = try blockLength(atLeast: 32)
         return packet(
           interface: Int(bytes.number(UInt32.self, at: 8)), hasTime: true, lengths: 20, at: 28)
-      // Names, statistics, secrets, whatever else there is.
+      // Names, statistics, secrets and others.
       default: taken = try blockLength(atLeast: 12)
       }
     }
   }
 
-  /// The packet of the block at the front; both lengths at `lengths`, or the one on the wire alone.
+  /// The packet of the present block; both lengths are at `lengths`, or only that on the wire.
   private func packet(
     interface number: Int, hasTime: Bool, lengths: Int?, at offset: Int
   ) -> Event {
@@ -257,14 +257,14 @@ final class SavefileReader {
 
   // MARK: Either
 
-  /// The next packet, or what stands in its place.
+  /// The next event.
   func next() throws -> Event {
     bytes.drop(taken)
     taken = 0
     return isNextGeneration ? try nextBlock() : try nextRecord()
   }
 
-  /// Calls `body` with the bytes of the packet that came last.
+  /// Calls `body` with the bytes of the last packet.
   func bytes(of packet: Packet, _ body: (UnsafeRawBufferPointer) -> Void) {
     unsafe bytes.bytes(at: packet.offset, count: packet.count, body)
   }

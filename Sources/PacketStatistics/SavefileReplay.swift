@@ -1,15 +1,15 @@
 package import SampleModel
 
-/// A savefile's packets as a stream of frames, on the packets' own clock.
+/// Replays a savefile's packets as a stream of frames, by the packets' clock.
 package struct SavefileReplay {
-  /// What came of it.
+  /// The outcome of a replay.
   package struct Outcome: Sendable, Hashable {
     package var packets: UInt64 = 0
     package var frames: UInt64 = 0
-    /// Packets that could not be read, and why the first of them could not.
+    /// Unreadable packets, and the reason for the first one.
     package var malformed: UInt64 = 0
     package var firstMalformation: String?
-    /// Why the file ended before its end, nil where it did not.
+    /// Why the file could not be read to its end, nil if it was.
     package var failure: LBError?
   }
 
@@ -19,8 +19,8 @@ package struct SavefileReplay {
   private let top: Int
   private let aggregator: PacketAggregator
 
-  /// A replay of `file` with a frame for each `interval` nanoseconds in which there were packets;
-  /// the columns' instance is `name`.
+  /// A replay of `file` with a frame for each `interval` nanoseconds that has packets; the columns'
+  /// instance is `name`.
   package init(_ file: Savefile, name: String, interval: UInt64, options: CaptureOptions) {
     self.file = file
     self.name = name
@@ -29,8 +29,8 @@ package struct SavefileReplay {
     aggregator = PacketAggregator(file.link, sampling: UInt64(options.sampling), allFlows: top > 0)
   }
 
-  /// Plays everything into `sinks`, or the first `limit` frames behind the opening one. What was
-  /// read of a damaged file is played too.
+  /// Replays everything into `sinks`, or the first `limit` frames after the opening one. Includes
+  /// the readable part of a damaged file.
   package func play(
     into sinks: [any SampleSink], limit: UInt64? = nil
   ) throws(LBError) -> Outcome {
@@ -66,7 +66,7 @@ package struct SavefileReplay {
         index &+= 1 &+ passed
         next &+= (passed &+ 1) &* interval
       }
-      // Files may have packets out of order; the stream goes on where it is.
+      // Packets may be out of order; the stream's time does not go back.
       last = max(last, packet.time)
       // A file may have packets of several interfaces.
       if packet.link != link {
@@ -104,7 +104,7 @@ package struct SavefileReplay {
             collector: "packets", stream: 0, name: "packet_flow", fields: PacketRow.fields,
             rowsPerTick: 2 * top)
         ],
-      // The packets' clock is the only one.
+      // There is only the packets' clock.
       anchor: ClockAnchor(monotonic: time, realtime: time, boottime: time), notes: [])
     for sink in sinks {
       try sink.begin(meta)
@@ -145,7 +145,7 @@ package struct SavefileReplay {
     var words = [UInt64](repeating: 0, count: all.count * PacketRow.words)
     var span = words.mutableSpan
     let interface = AddressText.words(name)
-    for (place, row) in all.enumerated() { row.write(&span, at: place, interface: interface) }
+    for (index, row) in all.enumerated() { row.write(&span, at: index, interface: interface) }
     return words
   }
 }

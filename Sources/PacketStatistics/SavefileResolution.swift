@@ -1,4 +1,4 @@
-/// What a pcapng interface counts its times in: if_tsresol and if_tsoffset.
+/// The unit of a pcapng interface's times: if_tsresol and if_tsoffset.
 ///
 /// Source: draft-ietf-opsawg-pcapng, 4.2 (Interface Description Block).
 struct SavefileResolution: Equatable {
@@ -8,10 +8,10 @@ struct SavefileResolution: Equatable {
   /// Seconds to add.
   var offset: Int64 = 0
 
-  /// The latest time there is: in the year 2262, where 63 bits of nanoseconds end.
+  /// The latest time: in the year 2262, where 63 bits of nanoseconds end.
   static let latest = UInt64(Int64.max)
 
-  /// Takes if_tsresol's byte: the highest bit says whether it is a power of two.
+  /// Parses if_tsresol's byte: the highest bit means a power of two.
   mutating func take(_ byte: UInt8) {
     isBinary = byte & 0x80 != 0
     exponent = byte & 0x7F
@@ -30,7 +30,7 @@ struct SavefileResolution: Equatable {
   /// Whole seconds, and nanoseconds of the rest.
   private func parts(_ units: UInt64) -> (seconds: UInt64, rest: UInt64)? {
     if isBinary {
-      // Beyond 64 bits of fraction all of it is less than a second.
+      // With a fraction of 64 or more bits, the whole value is less than a second.
       let seconds = exponent < 64 ? units >> UInt64(exponent) : 0
       let fraction = exponent < 64 ? units & ((1 << UInt64(exponent)) - 1) : units
       let product = fraction.multipliedFullWidth(by: 1_000_000_000)

@@ -1,7 +1,7 @@
 package import LinuxSystem
 import Synchronization
 
-/// What the page of one counter says (struct perf_event_mmap_page of linux/perf_event.h).
+/// A reading of one counter's user page (struct perf_event_mmap_page of linux/perf_event.h).
 package struct CounterReading: Sendable, Equatable {
   package var count: UInt64
   /// Nanoseconds.
@@ -9,7 +9,7 @@ package struct CounterReading: Sendable, Equatable {
   package var running: UInt64
 }
 
-/// The page through which the kernel lets a counter be read without a system call, on the CPU that
+/// The user page of a counter, through which it can be read without a system call, on the CPU that
 /// counts it.
 @safe
 package struct CounterPage {
@@ -34,7 +34,7 @@ package struct CounterPage {
   private static let userTime: UInt64 = 8
   private static let shortTime: UInt64 = 32
 
-  /// Readings that the kernel changed under our hands before the caller falls back to read(2).
+  /// Readings torn by updates of the kernel before the caller falls back to read(2).
   private static let tries = 64
 
   /// The page at `memory`, which outlives it.
@@ -52,15 +52,15 @@ package struct CounterPage {
     return load(Self.capabilities, as: UInt64.self) & both == both
   }
 
-  /// The counter now; nil when the kernel was writing all the while. Allocates nothing.
+  /// Reads the counter; nil if the kernel kept updating the page. Allocates nothing.
   @inline(__always)
   package func read(_ kernel: some PerfKernel) -> CounterReading? {
     // Safe: a naturally aligned word that the kernel writes as a whole.
     let sequence = unsafe (memory + Self.lock).assumingMemoryBound(to: Atomic<UInt32>.self)
     for _ in 0..<Self.tries {
-      // Acquiring: what is loaded below is not older than the sequence number.
+      // Acquiring: the following loads are not older than the sequence number.
       let before = unsafe sequence.pointee.load(ordering: .acquiring)
-      // The kernel takes them back, when the time stamp counter proves unstable.
+      // The kernel revokes them if the time stamp counter is unstable.
       guard isReadable else { return nil }
       let reading = readOnce(kernel)
       atomicMemoryFence(ordering: .acquiring)
@@ -78,12 +78,12 @@ package struct CounterPage {
       running: load(Self.timeRunning, as: UInt64.self))
     let since = nanoseconds(of: kernel.cycles())
     reading.enabled &+= since
-    // Without an index no counter holds the event now.
+    // Index 0: no hardware counter has the event now.
     guard index > 0 else { return reading }
     reading.running &+= since
     let width = UInt64(load(Self.width, as: UInt16.self))
     guard width > 0, width <= 64 else { return reading }
-    // A counter is narrower than 64 bits: its sign fills the rest.
+    // The counter is narrower than 64 bits: extend its sign.
     let unused = 64 - width
     let raw = kernel.counter(index &- 1) &<< unused
     reading.count &+= UInt64(bitPattern: Int64(bitPattern: raw) &>> Int64(unused))

@@ -1,11 +1,11 @@
-/// Why an event's name, as it was written, is none.
+/// Why an event's name is invalid.
 package struct EventError: Error, Equatable {
-  /// The part that is not understood.
+  /// The invalid part.
   package let text: String
   package let reason: String
-  /// It is well formed, and nothing here is called so.
+  /// It is well formed, but there is no such event on this host.
   package let isUnknownName: Bool
-  /// Whether there is such an event cannot be seen here, as without tracefs.
+  /// Whether the event exists cannot be determined on this host, e.g. without tracefs.
   package let isHidden: Bool
 
   /// `text` is refused for `reason`.

@@ -1,4 +1,4 @@
-/// A list of events as perf's users write it, cut into groups and names: `a,{b,c}:u,pmu/x,y/k`.
+/// A list of events in perf's syntax, split into groups and names: `a,{b,c}:u,pmu/x,y/k`.
 package struct EventList: Sendable, Equatable {
   /// Events that are scheduled together.
   package struct Group: Sendable, Equatable {
@@ -8,7 +8,7 @@ package struct EventList: Sendable, Equatable {
     /// Whether it was written in braces.
     package var isExplicit = false
 
-    /// As it is written.
+    /// Its text.
     package var text: String {
       let list = names.joined(separator: ",")
       return isExplicit ? "{\(list)}" + (modifiers.isEmpty ? "" : ":\(modifiers)") : list
@@ -17,7 +17,7 @@ package struct EventList: Sendable, Equatable {
 
   package let groups: [Group]
 
-  /// Cuts `text`; throws what is not balanced or empty.
+  /// Parses `text`; throws if it is unbalanced or empty.
   package init(_ text: String) throws(EventError) {
     var groups: [Group] = []
     var open: Group?
@@ -55,24 +55,24 @@ package struct EventList: Sendable, Equatable {
       }
       rest.removeFirst()
     }
-    guard open == nil else { throw EventError(text, "a { has no } behind it") }
+    guard open == nil else { throw EventError(text, "a { has no closing }") }
     guard !groups.isEmpty else { throw EventError(text, "no event is named") }
     self.groups = groups
   }
 
-  /// One name with its modifiers. Between the slashes of a PMU's event commas are its own.
+  /// Parses one name with its modifiers. Commas between the slashes of a PMU's event belong to it.
   private static func name(_ rest: inout Substring, of text: String) throws(EventError) -> String {
     var name = ""
     var isInside = false
     let isBreakpoint = rest.hasPrefix("mem:")
     while let next = rest.first {
       if !isInside, next == "," || next == "}" { break }
-      if !isInside, next == "{" { throw EventError(text, "a group begins behind a comma") }
+      if !isInside, next == "{" { throw EventError(text, "a group must follow a comma") }
       if next == "/", !isBreakpoint { isInside.toggle() }
       name.append(next)
       rest.removeFirst()
     }
-    guard !isInside else { throw EventError(name, "a / has no other one behind it") }
+    guard !isInside else { throw EventError(name, "a / has no closing /") }
     guard !name.isEmpty else { throw EventError(text, "an event has no name") }
     return name
   }

@@ -1,8 +1,8 @@
 package import LinuxSystem
 
-/// The letters behind an event's colon (perf-list(1), EVENT MODIFIERS), as perf takes them.
+/// The letters after an event's colon (perf-list(1), EVENT MODIFIERS), with perf's meaning.
 package enum EventModifiers {
-  /// `attributes` with the modifiers `letters`. Without any, guests are left out.
+  /// `attributes` with the modifiers `letters`. Without any, guests are excluded.
   package static func apply(
     _ letters: some StringProtocol, to attributes: inout PerfEventAttributes
   ) throws(EventError) {
@@ -19,7 +19,7 @@ package enum EventModifiers {
       case "u", "k", "h":
         if !choosesLevels { attributes.flags.formUnion(levels) }
         choosesLevels = true
-        // perf leaves guests out of user space alone.
+        // perf excludes guests for user space only.
         if letter == "u", !choosesMachines { attributes.flags.insert(.excludeGuest) }
         attributes.flags.remove(
           letter == "u" ? .excludeUser : letter == "k" ? .excludeKernel : .excludeHypervisor)

@@ -2,10 +2,10 @@ import Glibc
 package import LinuxSystem
 import SampleModel
 
-/// What the kernel offers to count: its PMUs (/sys/bus/event_source/devices) and tracepoints.
+/// The kernel's PMUs (/sys/bus/event_source/devices) and tracepoints.
 ///
-/// Documentation/ABI/testing/sysfs-bus-event_source-devices-format and -events. Reads files when
-/// asked and remembers nothing.
+/// Documentation/ABI/testing/sysfs-bus-event_source-devices-format and -events. Reads the files on
+/// each call.
 package struct EventSources: Sendable {
   private let roots: MountRoots
 
@@ -19,19 +19,19 @@ package struct EventSources: Sendable {
     roots.sys("bus/event_source/devices/\(unit)/\(name)")
   }
 
-  /// The number by which the kernel knows the PMU `unit`, nil when there is none of that name.
+  /// The kernel's number of the PMU `unit`, nil if there is none of that name.
   package func type(_ unit: String) -> UInt32? {
     SmallFile.text(file(unit, "type")).flatMap { UInt32($0) }
   }
 
-  /// Named events of a PMU, without their attributes' files.
+  /// Named events of a PMU, without the files of their attributes.
   package func events(_ unit: String) -> [String] {
     directoryEntries(file(unit, "events")).filter { name in
       ![".scale", ".unit", ".snapshot", ".per-pkg"].contains { name.hasSuffix($0) }
     }.sorted()
   }
 
-  /// What a named event stands for: `event=0x3c,umask=0x00`.
+  /// The definition of a named event: `event=0x3c,umask=0x00`.
   func definition(_ unit: String, _ event: String) -> String? {
     SmallFile.text(file(unit, "events/\(event)"))
   }
@@ -41,24 +41,24 @@ package struct EventSources: Sendable {
     SmallFile.text(file(unit, "format/\(term)")).flatMap { EventFormat($0) }
   }
 
-  /// The CPUs on which an uncore or energy PMU is opened, one for each socket or node; nil for one
-  /// that counts on every CPU.
+  /// The CPUs on which an uncore or energy PMU is opened, one for each socket or node; nil if it
+  /// counts on every CPU.
   package func cpuMask(_ unit: String) -> CPUSet? {
     SmallFile.text(file(unit, "cpumask")).flatMap { CPUSet(list: $0) }
   }
 
-  /// The CPUs of a core PMU, where they differ; nil for a PMU of all.
+  /// The CPUs of a core PMU of a hybrid processor; nil for a PMU of all CPUs.
   package func cpus(_ unit: String) -> CPUSet? {
     SmallFile.text(file(unit, "cpus")).flatMap { CPUSet(list: $0) }
   }
 
-  /// The core PMUs of a hybrid processor, none on one whose cores are alike.
+  /// The core PMUs of a hybrid processor; empty if all cores are alike.
   package var corePMUs: [String] {
     let cores = coreUnits
     return cores.count > 1 ? cores : []
   }
 
-  /// The PMUs of the cores: `cpu`, or those that say which CPUs are theirs.
+  /// The PMUs of the cores: `cpu`, or those with a list of CPUs.
   var coreUnits: [String] {
     units.filter { $0 == "cpu" || SmallFile.text(file($0, "cpus")) != nil }
   }
@@ -81,7 +81,7 @@ package struct EventSources: Sendable {
       .first { !directoryEntries($0).isEmpty }
   }
 
-  /// Why there are no tracepoints to look up, nil when there are.
+  /// Why tracepoints cannot be looked up, nil if they can.
   package var tracingIsMissing: String? {
     guard tracing == nil else { return nil }
     let path = roots.sys("kernel/tracing")
@@ -95,7 +95,7 @@ package struct EventSources: Sendable {
     return "the tracepoints cannot be read: mount -t tracefs nodev \(path) (as root)"
   }
 
-  /// The tracepoints that a pattern of `*` and `?` in either part names, sorted.
+  /// The tracepoints that match patterns of `*` and `?` in both parts, sorted.
   package func tracepoints(_ system: String, _ name: String) -> [String] {
     guard let tracing else { return [] }
     return directoryEntries(tracing).filter { Glob.matches(system, $0) }.flatMap { system in
@@ -104,7 +104,7 @@ package struct EventSources: Sendable {
     }.filter { tracepoint($0) != nil }.sorted()
   }
 
-  /// The number of the tracepoint `sched:sched_switch`, nil when there is none.
+  /// The number of a tracepoint such as `sched:sched_switch`, nil if there is none.
   package func tracepoint(_ name: String) -> UInt64? {
     guard let tracing else { return nil }
     let path = name.split(separator: ":").joined(separator: "/")
@@ -112,14 +112,14 @@ package struct EventSources: Sendable {
   }
 }
 
-/// Where a term's bits go in `perf_event_attr`.
+/// The position of a term's bits in `perf_event_attr`.
 struct EventFormat: Equatable {
-  /// Which of config, config1, config2, config3.
+  /// The number of config, config1, config2 or config3.
   let word: Int
-  /// From the value's lowest bit on.
+  /// In order, from the value's lowest bit on.
   let ranges: [ClosedRange<Int>]
 
-  /// The whole of a word.
+  /// A whole word.
   init(word: Int) {
     self.word = word
     ranges = [0...63]
@@ -151,7 +151,7 @@ struct EventFormat: Equatable {
     return width >= 64 ? .max : (1 << UInt64(width)) - 1
   }
 
-  /// The bits of `value`, where they belong.
+  /// The bits of `value` at their positions.
   func spread(_ value: UInt64) -> UInt64 {
     var rest = value
     var bits: UInt64 = 0

@@ -1,6 +1,6 @@
 package import LinuxSystem
 
-/// The events that perf knows on every machine (perf_event_open(2), perf-list(1)).
+/// The generic events of perf (perf_event_open(2), perf-list(1)).
 package enum GenericEvents {
   static let hardwareType: UInt32 = 0
   static let softwareType: UInt32 = 1
@@ -50,7 +50,7 @@ package enum GenericEvents {
   }
 
   /// The cache event called `name`: a cache, then an operation or a result or both, as in
-  /// `L1-dcache-load-misses`; loads and accesses where they are not named.
+  /// `L1-dcache-load-misses`; loads and accesses by default.
   package static func cache(_ name: some StringProtocol) -> PerfEventAttributes? {
     for (cache, words) in caches.enumerated() {
       for word in words where name == word || name.hasPrefix(word + "-") {
@@ -64,15 +64,15 @@ package enum GenericEvents {
   }
 
   private static func access(_ text: Substring) -> (operation: Int, result: Int)? {
-    func place(_ text: Substring, _ table: [[String]]) -> Int? {
+    func indexOf(_ text: Substring, _ table: [[String]]) -> Int? {
       table.firstIndex { $0.contains { $0 == text } }
     }
     if text.isEmpty { return (0, 0) }
-    if let operation = place(text, operations) { return (operation, 0) }
-    if let result = place(text, results) { return (0, result) }
+    if let operation = indexOf(text, operations) { return (operation, 0) }
+    if let result = indexOf(text, results) { return (0, result) }
     for (number, words) in operations.enumerated() {
       for word in words where text.hasPrefix(word + "-") {
-        if let result = place(text.dropFirst(word.count + 1), results) { return (number, result) }
+        if let result = indexOf(text.dropFirst(word.count + 1), results) { return (number, result) }
       }
     }
     return nil

@@ -3,27 +3,28 @@ package import SampleModel
 
 /// One event, ready to be opened.
 package struct PerfEvent: Sendable, Equatable {
-  /// As it was written, aliases kept: `cycles:u`, `cpu/event=0x3c/`.
+  /// The name as written, including aliases: `cycles:u`, `cpu/event=0x3c/`.
   package var name: String
   package var attributes: PerfEventAttributes
-  /// From the count to base units.
+  /// The factor from the count to base units.
   package var scale = Scale.identity
   package var unit = MetricUnit.count
   /// The CPUs that can count it, nil for all.
   package var cpus: CPUSet?
-  /// It is counted once for a socket or node, on one CPU of it, and never of a task.
+  /// It is counted once per socket or node, on one of its CPUs, and never for a task.
   package var isUncore = false
-  /// One of the cores' PMUs counts it.
+  /// A core PMU counts it.
   package var isOfCores = false
-  /// It happens in the kernel: with the kernel left out it would read 0 and mean nothing.
+  /// It occurs in the kernel only: without the kernel it would always be 0.
   package var happensInKernel = false
 
-  /// One of the two software clocks, which count kernel and user time whatever they are told.
+  /// Whether it is one of the two software clocks, which count kernel and user time regardless of
+  /// exclusions.
   package var isClock: Bool {
     attributes.type == GenericEvents.softwareType && attributes.config < 2
   }
 
-  /// Which part of the machine counts it: software, the cores, or another PMU by its number.
+  /// The unit that counts it: software, the cores, or another PMU by its number.
   package var counterUnit: UInt32 {
     switch attributes.type {
     case GenericEvents.softwareType, GenericEvents.tracepointType, GenericEvents.breakpointType:
@@ -35,26 +36,26 @@ package struct PerfEvent: Sendable, Equatable {
     }
   }
 
-  /// An event that counts ones, wherever it is opened.
+  /// An event with scale 1 on all CPUs.
   package init(name: String, attributes: PerfEventAttributes) {
     self.name = name
     self.attributes = attributes
   }
 }
 
-/// Turns the names that perf's users write into attributes, on what this host offers.
+/// Resolves perf's event names to attributes, with the PMUs of this host.
 package struct EventResolver: Sendable {
   private let sources: EventSources
 
   /// A resolver over these sources.
   package init(_ sources: EventSources) { self.sources = sources }
 
-  /// The events of a list in groups, which are read together: those that were written, and one for
-  /// all others that the same part of the machine counts. A name that stands for several events (a
-  /// pattern of tracepoints, a generic event on a hybrid processor) makes as many.
+  /// The events of a list in groups, which are read together: the explicit ones, and one for all
+  /// others of the same counting unit. A name may denote several events (a pattern of tracepoints,
+  /// a generic event on a hybrid processor).
   package func groups(_ text: String) throws(EventError) -> [[PerfEvent]] {
     var groups: [[PerfEvent]] = []
-    var places: [UInt32: Int] = [:]
+    var groupIndices: [UInt32: Int] = [:]
     for group in try EventList(text).groups {
       var events: [PerfEvent] = []
       for name in group.names { events += try self.events(name, also: group.modifiers) }
@@ -64,11 +65,11 @@ package struct EventResolver: Sendable {
       }
       for event in events {
         let counter = event.counterUnit
-        if let place = places[counter] {
+        if let index = groupIndices[counter] {
           // Sets of events overlap.
-          if !groups[place].contains(event) { groups[place].append(event) }
+          if !groups[index].contains(event) { groups[index].append(event) }
         } else {
-          places[counter] = groups.count
+          groupIndices[counter] = groups.count
           groups.append([event])
         }
       }
@@ -76,7 +77,7 @@ package struct EventResolver: Sendable {
     return groups
   }
 
-  /// The events that one name stands for, with the modifiers of its group.
+  /// The events of one name, with the modifiers of its group.
   package func events(
     _ written: String, also modifiers: String = ""
   ) throws(EventError) -> [PerfEvent] {
@@ -95,7 +96,7 @@ package struct EventResolver: Sendable {
       }
       var events: [PerfEvent] = []
       for core in cores {
-        // PERF_PMU_TYPE_SHIFT: which of the core PMUs is meant.
+        // PERF_PMU_TYPE_SHIFT: the core PMU.
         var attributes = generic.attributes
         attributes.config |= UInt64(sources.type(core) ?? 0) << 32
         var one = try event("\(core)/\(name)/\(letters)", attributes, letters, inKernel: false)
@@ -130,12 +131,12 @@ package struct EventResolver: Sendable {
     return events
   }
 
-  /// Names that mean something on some host, to guess what was meant.
+  /// Names valid on any host, for suggestions.
   package static let genericNames = (GenericEvents.software + GenericEvents.hardware).flatMap {
     $0
   }
 
-  /// Every name that `pattern` matches of what this host has, in the order of `perf list`.
+  /// Every name on this host that matches `pattern`, in the order of `perf list`.
   package func names(matching pattern: String) -> [(name: String, kind: String)] {
     func kept(_ names: [String], _ kind: String) -> [(name: String, kind: String)] {
       names.filter { Glob.matches(pattern, $0) }.map { ($0, kind) }
@@ -183,8 +184,8 @@ package struct EventResolver: Sendable {
   /// `mem:0x1000/8:rw:u` (HW_BREAKPOINT_R 1, W 2, X 4).
   private func breakpoint(_ written: String, _ modifiers: String) throws(EventError) -> PerfEvent {
     let parts = written.dropFirst(4).split(separator: ":", omittingEmptySubsequences: false)
-    let place = parts[0].split(separator: "/", omittingEmptySubsequences: false)
-    guard place.count <= 2, let address = Self.number(place[0]) else {
+    let range = parts[0].split(separator: "/", omittingEmptySubsequences: false)
+    guard range.count <= 2, let address = Self.number(range[0]) else {
       throw EventError(written, "expected mem:ADDRESS[/LENGTH][:rwx]")
     }
     var kind: UInt32 = 3
@@ -193,15 +194,15 @@ package struct EventResolver: Sendable {
       kind = 0
       for letter in parts[1] {
         guard let bit = ["r": 1, "w": 2, "x": 4][String(letter)] as UInt32?, kind & bit == 0 else {
-          throw EventError(written, "\(letter) is no access, or stands twice; there are r, w and x")
+          throw EventError(written, "\(letter) is not an access, or is repeated; use r, w and x")
         }
         kind |= bit
       }
     }
-    guard parts.count <= 3 else { throw EventError(written, "there is a colon too many") }
+    guard parts.count <= 3 else { throw EventError(written, "there is one colon too many") }
     if parts.count > 2 { letters = String(parts[2]) + letters }
     let usual: UInt64 = kind == 4 ? UInt64(MemoryLayout<Int>.size) : 4
-    guard let length = place.count == 2 ? Self.number(place[1]) : usual,
+    guard let length = range.count == 2 ? Self.number(range[1]) : usual,
       [1, 2, 4, 8].contains(length)
     else { throw EventError(written, "a watched length is 1, 2, 4 or 8") }
     var attributes = PerfEventAttributes(type: GenericEvents.breakpointType, config: 0)
@@ -211,7 +212,7 @@ package struct EventResolver: Sendable {
     return try event(written, attributes, letters, inKernel: false)
   }
 
-  /// An event that the cores' PMU names in sysfs, as `topdown-retiring`; none where it does not.
+  /// An event named by a core PMU in sysfs, such as `topdown-retiring`; none if there is none.
   private func ofCores(
     _ name: String, _ modifiers: String, _ written: String
   ) throws(EventError) -> [PerfEvent] {
@@ -225,7 +226,7 @@ package struct EventResolver: Sendable {
     return events
   }
 
-  /// `skl::MEM_LOAD_RETIRED.L3_MISS:u`: a vendor's event of a processor by libpfm4's names.
+  /// `skl::MEM_LOAD_RETIRED.L3_MISS:u`: a vendor's event by libpfm4's names.
   private func ofProcessor(
     _ written: String, _ modifiers: String
   ) throws(EventError) -> PerfEvent {
@@ -293,7 +294,7 @@ package struct EventResolver: Sendable {
     guard value <= format.maximum else {
       throw EventError(written, "\(key)=\(value) is larger than its field, \(format.maximum)")
     }
-    // A term that comes again replaces what it set.
+    // A repeated term replaces its earlier value.
     let mask = format.spread(.max)
     let bits = format.spread(value)
     switch format.word {
@@ -305,7 +306,7 @@ package struct EventResolver: Sendable {
   }
 
   private func unknown(_ written: String) -> EventError {
-    // `skl::NAME` is of a processor's model, which no mount of tracefs would make known.
+    // `skl::NAME` is an event of a processor's model, for which tracefs is irrelevant.
     let isTracepoint = written.contains(":") && !written.contains("::")
     if isTracepoint, let missing = sources.tracingIsMissing {
       return EventError(written, missing, isHidden: true)
@@ -313,7 +314,7 @@ package struct EventResolver: Sendable {
     return EventError(written, "no event of this name is known here", isUnknownName: true)
   }
 
-  /// A decimal, or a hexadecimal behind 0x.
+  /// A decimal number, or a hexadecimal one with 0x.
   private static func number(_ text: Substring) -> UInt64? {
     text.hasPrefix("0x") || text.hasPrefix("0X")
       ? UInt64(text.dropFirst(2), radix: 16) : UInt64(text)

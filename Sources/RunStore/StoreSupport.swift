@@ -4,12 +4,12 @@ import Glibc
 import SampleModel
 import Synchronization
 
-/// The descriptors that a database needs.
+/// Checks for the descriptors that a database needs.
 enum FreeDescriptors {
   /// SQLite's own files and libdispatch's descriptors for events and timers, with some to spare.
   static let needed = 16
 
-  /// Throws `resultPersistence` where so many are not free. Checked before the database is opened:
+  /// Throws `resultPersistence` if fewer are free. Checked before the database is opened:
   /// libdispatch, on whose queues it runs, ends the process (SIGILL) when it finds none.
   static func check(for path: String) throws(LBError) {
     var taken: [Int32] = []
@@ -31,13 +31,12 @@ enum FreeDescriptors {
   }
 }
 
-/// The thread that a database needs in the end.
+/// Checks for the thread that a database needs when it is closed.
 ///
-/// Letting go of a connection has libdispatch start one, and where none can be had libdispatch
-/// tries again each second, for ever.
+/// Releasing a connection makes libdispatch start a thread; if that fails, libdispatch tries again
+/// each second, forever.
 enum FreeThreads {
-  /// Throws `resultPersistence` where no thread can be started. Checked before the database is
-  /// opened.
+  /// Throws `resultPersistence` if no thread can be started. Checked before the database is opened.
   static func check(for path: String) throws(LBError) {
     let failure = start()
     guard failure != 0 else { return }
@@ -48,8 +47,8 @@ enum FreeThreads {
       context: ErrorContext(path: path, errno: failure))
   }
 
-  /// Called when a connection's owner goes: where there is no thread by now, the connection, closed
-  /// before or not, stays as long as the process.
+  /// Called by the deinitialiser of a connection's owner: if no thread can be started, the
+  /// connection is leaked.
   static func spare(_ queue: DatabaseQueue) {
     if start() != 0 { _ = unsafe Unmanaged.passRetained(queue) }
   }
@@ -63,9 +62,9 @@ enum FreeThreads {
   }
 }
 
-/// Database errors in our words.
+/// Messages for database errors.
 enum StoreFailure {
-  /// What is said behind the words for what does not fit together in a file.
+  /// The advice that follows a message of damage.
   static let damageAdvice = ". The file is damaged, or another program changed it"
 
   /// `error` as a resultPersistence error that names the file and, where it matters, the room.
@@ -145,8 +144,8 @@ struct DamagedRow: Error, CustomStringConvertible {
       let text = value.description
       return name == column || text.count > Self.shown ? nil : "\(name) \(text)"
     }
-    let place = cells.isEmpty ? "" : "\(cells.joined(separator: ", ")), "
-    description = "\(place)column \(column): \(reason)"
+    let prefix = cells.isEmpty ? "" : "\(cells.joined(separator: ", ")), "
+    description = "\(prefix)column \(column): \(reason)"
   }
 }
 
@@ -252,20 +251,20 @@ enum JSON {
     try JSONDecoder().decode(type, from: Data(text.utf8))
   }
 
-  /// Why a text could not be read, with the place in it.
+  /// Why a text could not be decoded, with the location in it.
   static func reason(_ error: any Error) -> String {
     let context: DecodingError.Context
     switch error as? DecodingError {
     case .dataCorrupted(let found), .typeMismatch(_, let found), .valueNotFound(_, let found):
       context = found
     case .keyNotFound(let key, let found):
-      return place(found.codingPath + [key]) + "is missing"
+      return location(found.codingPath + [key]) + "is missing"
     default: return "\(error)"
     }
-    return place(context.codingPath) + context.debugDescription
+    return location(context.codingPath) + context.debugDescription
   }
 
-  private static func place(_ path: [any CodingKey]) -> String {
+  private static func location(_ path: [any CodingKey]) -> String {
     path.isEmpty ? "" : path.map(\.stringValue).joined(separator: ".") + ": "
   }
 }
@@ -277,8 +276,8 @@ final class ByteCounter: Sendable {
   func add(_ bytes: UInt64) { total.wrappingAdd(bytes, ordering: .relaxed) }
 }
 
-/// A process told apart from a later one with the same number: /proc/PID/stat field 22, and the
-/// boot that it belongs to.
+/// A process, distinguished from a later one with the same PID: /proc/PID/stat field 22, and its
+/// boot.
 struct ProcessIdentity: Equatable {
   let pid: Int64
   let start: Int64
@@ -297,7 +296,7 @@ struct ProcessIdentity: Equatable {
   }
 
   private static func startTime(_ pid: Int64) -> Int64? {
-    // The command's name may hold spaces and brackets: fields are counted behind its end.
+    // The command's name may contain spaces and parentheses: fields are counted after its end.
     guard let text = text("/proc/\(pid)/stat"), let close = text.lastIndex(of: ")") else {
       return nil
     }
@@ -331,9 +330,9 @@ extension JournalEntry {
       columns += ", session"
       values += [session]
     }
-    let places = Array(repeating: "?", count: columns.split(separator: ",").count)
+    let marks = Array(repeating: "?", count: columns.split(separator: ",").count)
     try db.execute(
-      sql: "INSERT INTO main.journal (\(columns)) VALUES (\(places.joined(separator: ", ")))",
+      sql: "INSERT INTO main.journal (\(columns)) VALUES (\(marks.joined(separator: ", ")))",
       arguments: values)
   }
 }

@@ -55,7 +55,7 @@ struct PlanExecution: Sendable {
     var sampling = RunSampling(
       try options.sampling.configuration(
         workload: specification.workloadCPUs?.members,
-        liveWithin: isWatched ? HostSampler.deliveryPeriod : nil),
+        maximumDeliveryLatency: isWatched ? HostSampler.deliveryPeriod : nil),
       requests.requests, workload: workload)
     sampling.notices = unmeasured.map { [$0] } ?? []
     sampling.sinks = [frames]

@@ -16,7 +16,7 @@ public enum ErrorCategory: String, Sendable, Codable, CaseIterable {
   case remoteExecution
   /// A gate, or who was asked, ended the run.
   case gate
-  /// The run has used what it may use.
+  /// The run reached a quota.
   case quota
   /// A signal or a program stopped the run.
   case stopRequested
@@ -91,15 +91,15 @@ public struct LBSampleError: Error, Sendable, Hashable, Codable {
   public var category: ErrorCategory
   /// What, where, and what to do about it: one line, or as many as there are problems (`listing`).
   public var message: String
-  /// Where and in what it happened.
+  /// Where it happened.
   public var context: ErrorContext
   /// The chain of causes, nearest first.
   public var causes: [String]
   /// File and line that raised an `internal` error.
   public var origin: String?
 
-  /// An error; `internal` ones carry the place that raised them. A line feed in `message` or
-  /// `causes`, which comes with some name, becomes `\n`.
+  /// An error; `internal` ones carry the location that raised them. A line feed in `message` or
+  /// `causes`, which some name contains, becomes `\n`.
   public init(
     _ category: ErrorCategory, _ message: String, context: ErrorContext = ErrorContext(),
     causes: [String] = [], file: StaticString = #fileID, line: UInt = #line
@@ -124,8 +124,8 @@ public struct LBSampleError: Error, Sendable, Hashable, Codable {
     text.has("\n") ? text.parts("\n", keepEmpty: true).joined(separator: "\\n") : text
   }
 
-  /// The same error with its place in the run, as far as it does not say one: two errors of the
-  /// same words in two phases are two errors.
+  /// The error with its location in the run, unless it has one: equal messages in two phases are
+  /// two errors.
   package func located(
     phase: String?, repetition: Int? = nil, isWarmUp: Bool = false, attempt: Int? = nil
   ) -> LBError {
@@ -141,7 +141,7 @@ public struct LBSampleError: Error, Sendable, Hashable, Codable {
     return error
   }
 
-  /// The exit code, with SIGTERM told apart from SIGINT.
+  /// The exit code, which differs for SIGTERM and SIGINT.
   public var exitCode: Int32 {
     if category == .stopRequested, let signal = context.signal { return 128 + signal }
     return category.exitCode
@@ -158,7 +158,7 @@ extension ErrorCategory {
 extension LBError: CustomStringConvertible {
   /// The message, then each cause after a colon.
   public var description: String {
-    let place = origin.map { " (\($0))" } ?? ""
-    return ([message + place] + causes).joined(separator: ": ")
+    let location = origin.map { " (\($0))" } ?? ""
+    return ([message + location] + causes).joined(separator: ": ")
   }
 }

@@ -1,9 +1,9 @@
-/// Bins of numbers, sixteen for each doubling, so that the middle of one is within 3 % of all that
-/// is in it: zero has a bin of its own, negative numbers have those below it.
+/// Logarithmic bins, sixteen for each doubling: the middle of a bin is within 3 % of all numbers in
+/// it. Zero has a bin of its own; negative numbers have those below it.
 package enum LogBins {
   package static let perDoubling = 16
 
-  /// The bin of a finite number: its bits have its doubling in front of where it is in it.
+  /// The bin of a finite number: exponent and highest mantissa bits of its representation.
   package static func bin(_ number: Double) -> Int {
     let bin = Int(number.magnitude.bitPattern >> 48)
     return number < 0 ? -bin : bin

@@ -1,6 +1,6 @@
 public import Synchronization
 
-/// The reading end of a ring: one thread's, by type. Records are read where they lie.
+/// The reading end of a ring, owned by one thread. Records are read in place.
 @usableFromInline @safe
 package struct RingConsumer: ~Copyable {
   private let storage: RingStorage
@@ -10,8 +10,8 @@ package struct RingConsumer: ~Copyable {
   @usableFromInline let capacity: Int
   /// Index of the next record to read.
   @usableFromInline var tail: UInt64
-  /// The word that it stands for.
-  @usableFromInline var place: Int
+  /// Its offset in the ring, in words.
+  @usableFromInline var offset: Int
 
   init(storage: RingStorage) {
     self.storage = storage
@@ -19,36 +19,36 @@ package struct RingConsumer: ~Copyable {
     unsafe published = storage.published
     unsafe consumed = storage.consumed
     capacity = storage.capacity
-    place = storage.firstPlace
-    // Relaxed: this end alone moves the tail.
+    offset = storage.firstOffset
+    // Relaxed: only this end moves the tail.
     unsafe tail = storage.consumed.pointee.load(ordering: .relaxed)
   }
 
-  /// What is published and not passed, contiguous: whole records, the oldest first. The words stay
-  /// as they are until `release`.
+  /// Published records that were not passed, contiguous, the oldest first. The words do not change
+  /// until `release`.
   @inlinable @inline(__always)
   package borrowing func unread() -> UnsafeBufferPointer<UInt64> {
-    // Acquire: partner of the release in RingProducer.publish.
+    // Acquire: pairs with the release in RingProducer.publish.
     let head = unsafe published.pointee.load(ordering: .acquiring)
     let count = Int(truncatingIfNeeded: head &- tail)
-    // More than the ring holds is our bug, not the world's.
+    // More than the capacity would be an internal error.
     precondition(count >= 0 && count <= capacity, "more is published than the ring holds")
-    // Safe: the mapping goes on behind the capacity for another one.
-    return unsafe UnsafeBufferPointer(start: words + place, count: count)
+    // Safe: the mapping continues after the capacity for another one.
+    return unsafe UnsafeBufferPointer(start: words + offset, count: count)
   }
 
-  /// Passes the oldest `count` unread words. Their room is handed back at `release`.
+  /// Passes the oldest `count` unread words. `release` returns their room to the producer.
   @inlinable @inline(__always)
   package mutating func pass(_ count: Int) {
     tail &+= UInt64(truncatingIfNeeded: count)
-    place &+= count
-    if place >= capacity { place &-= capacity }
+    offset &+= count
+    if offset >= capacity { offset &-= capacity }
   }
 
-  /// Gives the room of everything passed so far back to the producer.
+  /// Returns the room of all passed records to the producer.
   @inlinable @inline(__always)
   package borrowing func release() {
-    // Release: partner of the acquire in RingProducer.refill.
+    // Release: pairs with the acquire in RingProducer.refill.
     unsafe consumed.pointee.store(tail, ordering: .releasing)
   }
 }

@@ -1,10 +1,10 @@
 public import Synchronization
 
-/// The writing end of a ring: one thread's, by type.
+/// The writing end of a ring, owned by one thread.
 ///
-/// Records are written in place: `reserve` gives the words, `commit` keeps as many of them as were
-/// used, and `publish` makes everything committed visible with one release store. What a record
-/// means, and how long it is, stands in its own words.
+/// Records are written in place: `reserve` returns the words, `commit` keeps those used, and
+/// `publish` makes everything committed visible with one release store. A record encodes its own
+/// length.
 @usableFromInline @safe
 package struct RingProducer: ~Copyable {
   private let storage: RingStorage
@@ -13,11 +13,11 @@ package struct RingProducer: ~Copyable {
   private let consumed: UnsafeMutablePointer<Atomic<UInt64>>
   /// Words of the ring.
   @usableFromInline package let capacity: Int
-  /// Index of the next record; runs ahead of what is published by what is committed.
+  /// Index of the next record: the published index plus the committed words.
   @usableFromInline var head: UInt64
-  /// The word that it stands for.
-  @usableFromInline var place: Int
-  /// Words that are free by the last tail that was seen: looked up again only when they run out.
+  /// Its offset in the ring, in words.
+  @usableFromInline var offset: Int
+  /// Free words by the last known tail, which is read again only when they run out.
   @usableFromInline var room: Int
 
   init(storage: RingStorage) {
@@ -26,27 +26,27 @@ package struct RingProducer: ~Copyable {
     unsafe published = storage.published
     unsafe consumed = storage.consumed
     capacity = storage.capacity
-    place = storage.firstPlace
+    offset = storage.firstOffset
     room = 0
-    // Relaxed: this end alone moves the head.
+    // Relaxed: only this end moves the head.
     unsafe head = storage.published.pointee.load(ordering: .relaxed)
     _ = refill()
   }
 
-  /// Words for the next record, contiguous; nil when there are fewer than `count` free. Never
-  /// waits. Nothing is taken before `commit`: of two calls the second gives the same words.
+  /// Contiguous words for the next record; nil if fewer than `count` are free. Never waits. Without
+  /// a `commit` in between, a second call returns the same words.
   @inlinable @inline(__always)
   package mutating func reserve(_ count: Int) -> UnsafeMutablePointer<UInt64>? {
     if room < count, refill() < count { return nil }
-    // Safe: the place is below the capacity, and the mapping goes on for another one.
-    return unsafe words + place
+    // Safe: the offset is below the capacity, and the mapping continues for another one.
+    return unsafe words + offset
   }
 
-  /// Words that `reserve` has room for without looking the tail up.
+  /// Words that `reserve` can return without reading the tail.
   @inlinable @inline(__always)
   package var reservable: Int { room }
 
-  /// Words that were committed so far, from where the ring's indices began.
+  /// The words committed so far, plus the initial index.
   package var written: UInt64 { head }
 
   /// Keeps the first `count` of the reserved words as a record.
@@ -54,23 +54,23 @@ package struct RingProducer: ~Copyable {
   package mutating func commit(_ count: Int) {
     room &-= count
     head &+= UInt64(truncatingIfNeeded: count)
-    place &+= count
-    if place >= capacity { place &-= capacity }
+    offset &+= count
+    if offset >= capacity { offset &-= capacity }
   }
 
   /// Makes all committed records visible.
   @inlinable @inline(__always)
   package func publish() {
-    // Release: partner of the acquire in RingConsumer.unread.
+    // Release: pairs with the acquire in RingConsumer.unread.
     unsafe published.pointee.store(head, ordering: .releasing)
   }
 
-  /// Looks up what the consumer has released; gives the words that are free. Out of line: a record
-  /// that finds room has no use for this code.
+  /// Reads what the consumer has released; returns the free words. Out of line: records that fit do
+  /// not need it.
   @inline(never) @usableFromInline
   package mutating func refill() -> Int {
-    // Acquire: partner of the release in RingConsumer.release, so that the consumer's reads of
-    // those words are over before they are overwritten.
+    // Acquire: pairs with the release in RingConsumer.release, so that the consumer has read those
+    // words before they are overwritten.
     let tail = unsafe consumed.pointee.load(ordering: .acquiring)
     room = capacity &- Int(truncatingIfNeeded: head &- tail)
     return room

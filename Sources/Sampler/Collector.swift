@@ -2,21 +2,21 @@ package import LinuxSystem
 public import SampleModel
 import Synchronization
 
-/// The static half of a collector: what it is, whether it can be had here, and how it is armed.
+/// The static half of a collector: its description, its availability on this host, and its arming.
 package protocol Collector: Sendable {
   /// The schema, source, privilege and cost.
   var description: CollectorDescription { get }
-  /// Whether it looks at something that must be named first: a process, a cgroup.
+  /// Whether a target must be named first: a process, a cgroup.
   var needsTarget: Bool { get }
-  /// Whether its samples wait for something, or may hang, and so need a sampling thread of their
+  /// Whether its samples wait for an event or may block, and so need a sampling thread of their
   /// own.
   var waits: Bool { get }
-  /// Nanoseconds that a sample of it waits for its source at most, where that is quiet; 0 for one
-  /// that answers at once.
+  /// The longest time that one sample waits for an idle source, in nanoseconds; 0 if its source
+  /// answers immediately.
   var longestWait: UInt64 { get }
-  /// Whether the kernel answers a reading of its files in /proc out of its own memory, at once and
-  /// on any CPU: then it need not be left to a thread that may be given up.
-  var cannotHang: Bool { get }
+  /// Whether its reads never block: the kernel serves its files in /proc from memory, on any CPU.
+  /// Such a collector may also be read on the controller's thread.
+  var isNonBlocking: Bool { get }
   /// Whether its source can be read here.
   func probe(_ context: CollectorContext) -> Availability
   /// Opens, sizes, allocates and checks that a first read parses. Everything expensive is here.
@@ -24,21 +24,21 @@ package protocol Collector: Sendable {
 }
 
 extension Collector {
-  /// The host as it is.
+  /// No target is needed.
   package var needsTarget: Bool { false }
-  /// It only reads.
+  /// Sampling does not block.
   package var waits: Bool { false }
-  /// It answers at once.
+  /// The source answers immediately.
   package var longestWait: UInt64 { 0 }
-  /// Who knows what its source waits for.
-  package var cannotHang: Bool { false }
+  /// Assumed to block unless the collector says otherwise.
+  package var isNonBlocking: Bool { false }
 }
 
-/// How many record rows one acquisition gave, and how many found no room.
+/// Record rows that one acquisition wrote, and those that were lost for lack of room.
 public struct RecordCount: Sendable {
   /// Rows written.
   public var rows: Int
-  /// Rows that found no room.
+  /// Rows lost for lack of room.
   public var lost: Int
 
   /// A count of rows and losses.
@@ -48,10 +48,11 @@ public struct RecordCount: Sendable {
   }
 }
 
-/// The armed half: holds descriptors and buffers, and acquires without allocating.
+/// The armed half of a collector: it holds descriptors and buffers, and acquires without
+/// allocating.
 ///
-/// An acquisition gives values (`sample`), or what it has read as it stands (`read`), which the
-/// drain's `decoder` turns into values.
+/// An acquisition gives values (`sample`), or unparsed bytes (`read`), which `decoder` turns into
+/// values on the drain.
 ///
 /// A class with overridable functions rather than an existential: the sampling thread calls it
 /// through an unmanaged reference, so that no reference is counted between start and stop.
@@ -61,50 +62,51 @@ open class ArmedCollector: @unchecked Sendable {
   /// The columns of this arming, in the order in which `sample` writes values; with a decoder,
   /// those of the first reading.
   package let columns: [Column]
-  /// What readers make of them, and the least share of the time that a count is scaled from.
+  /// Formulas over the columns, and the smallest share of time counted from which a multiplexed
+  /// count is still scaled up.
   package let formulas: [Formula]
-  package let leastShare: Double
-  /// The most that its acquisitions may cost of one CPU before they are made less often, unless its
-  /// interval was asked for; nil for no bound.
+  package let minimumRunningRatio: Double
+  /// The share of one CPU above which its interval is lengthened, unless the user chose the
+  /// interval; nil for no limit.
   package let costLimit: Double?
   /// The record that `sampleRecords` writes, nil for a collector of frames only.
   package let recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)?
-  /// What decodes its acquisitions in the drain; nil where they are values already.
+  /// Decodes its acquisitions on the drain; nil if they are values already.
   package let decoder: RawDecoder?
-  /// Words that a first reading took, for one with a decoder.
+  /// Words of the first acquisition, for a collector with a decoder.
   package let readingWords: Int
 
-  /// What of the source cannot be had here, and what stands in for it.
+  /// Parts of the source that are unavailable on this host, and their stand-ins.
   package let notes: [String]
 
-  /// Whether it has nothing to look at in the next bracket, and is not read in it. `prepare` says
-  /// so, between brackets.
+  /// Whether it has no target in the next bracket and is not read in it. Set by `prepare`, between
+  /// brackets.
   package final var isIdle = false
 
-  /// Which of a bracket's edges the next `sample` or `read` is, if any.
+  /// The edge of a bracket that the next `sample` or `read` takes, if any.
   package final var edge: BracketEdge {
     get { unsafe acquiredAt }
     set { unsafe acquiredAt = newValue }
   }
 
-  // Unchecked: the sampling thread alone uses it, at each acquisition, and for an instant.
+  // Unchecked: only the sampling thread accesses it, and accesses never overlap.
   @exclusivity(unchecked) private final var acquiredAt = BracketEdge.none
 
-  /// Whether it is one of them.
+  /// Whether the next acquisition is an edge.
   package final var isAtEdge: Bool { edge != .none }
 
   /// System calls of the last `sample`.
   package final var systemCallsOfSample: UInt64 = 0
 
-  /// An arming that samples values of these columns.
+  /// An armed collector that samples values of these columns.
   package init(
-    columns: [Column], formulas: [Formula] = [], leastShare: Double = 0,
+    columns: [Column], formulas: [Formula] = [], minimumRunningRatio: Double = 0,
     costLimit: Double? = nil, notes: [String] = [],
     recordFields: (name: String, fields: [MetricDescription], rowsPerTick: Int)? = nil
   ) {
     self.columns = columns
     self.formulas = formulas
-    self.leastShare = leastShare
+    self.minimumRunningRatio = minimumRunningRatio
     self.costLimit = costLimit
     self.notes = notes
     self.recordFields = recordFields
@@ -112,11 +114,12 @@ open class ArmedCollector: @unchecked Sendable {
     readingWords = 0
   }
 
-  /// An arming whose readings `decoder`, which knows a first one of `readingWords`, decodes.
+  /// An armed collector whose acquisitions `decoder` decodes; the first one took `readingWords`
+  /// words.
   package init(decoder: RawDecoder, readingWords: Int, notes: [String] = []) {
     columns = decoder.columns
     formulas = []
-    leastShare = 0
+    minimumRunningRatio = 0
     costLimit = nil
     recordFields = nil
     self.notes = notes
@@ -127,20 +130,20 @@ open class ArmedCollector: @unchecked Sendable {
   /// Whether `prepare` does anything.
   open var hasPreparation: Bool { false }
 
-  /// What can be done before an opening sample, while nothing is sampled: a new workload's files
-  /// and counters. With `layoutChanged` it is to be armed anew. An acquisition does what was not
-  /// done. Runs on the arming thread.
+  /// Prepares for the next opening sample, between brackets: opens a new workload's files and
+  /// counters. Return `.layoutChanged` to request re-arming. Work not done here is done by the next
+  /// acquisition. Runs on the arming thread.
   open func prepare() -> AcquisitionOutcome { .complete }
 
   /// One acquisition: writes a raw value for each column. Runs on the sampling thread: no
-  /// allocation, lock, string or logging. Values count only when the outcome is complete.
+  /// allocation, lock, string or logging. The values are used only if the outcome is complete.
   open func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     preconditionFailure("a collector without a decoder overrides sample")
   }
 
-  /// One acquisition of a collector with a decoder: appends what it reads to `body`, as `sample`
-  /// under the same rules. Whatever the sources answer stands in the body; `body.isCut` when they
-  /// had more than it has room for.
+  /// One acquisition of a collector with a decoder: appends the sources' contents, or the errors of
+  /// reading them, to `body`. The rules of `sample` hold. `body.isCut` is set if the room was too
+  /// small.
   open func read(into body: inout RawBody) {
     preconditionFailure("a collector with a decoder overrides read")
   }
@@ -148,18 +151,18 @@ open class ArmedCollector: @unchecked Sendable {
   /// Writes record rows after a complete `sample`; the span holds `rowsPerTick` of them.
   open func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount { RecordCount() }
 
-  /// Whether all that it reads is the kernel's proc file system, and not what a daemon answers in
-  /// its place (LXCFS) or another source.
+  /// Whether it reads only files of the kernel's proc file system: none that a daemon serves in its
+  /// place (LXCFS), and no other source.
   open var isOnProc: Bool { false }
 
   /// The files that an acquisition reads, in order.
   open var sourcePaths: [String] { [] }
 
-  /// Closes what arm opened. Called once, after the last sample.
+  /// Closes everything that `arm` opened. Called once, after the last sample.
   open func disarm() {}
 }
 
-/// The collectors that there are, by name.
+/// All collectors, by name.
 package struct CollectorRegistry: Sendable {
   package let collectors: [any Collector]
 
@@ -176,14 +179,14 @@ package struct CollectorRegistry: Sendable {
   }
 }
 
-/// What a collector is given to look at and to arm with.
+/// What collectors are probed and armed with: the kernel's trees and the column filter.
 package struct CollectorContext: Sendable {
   package let roots: MountRoots
-  /// Instances that the user left out or picked, by glob over `metric[instance]`.
+  /// The user's selection of columns, by globs over `metric[instance]`.
   package let filter: ColumnFilter
-  /// CPUs of the sampling threads, where a collector's own threads belong too.
+  /// CPUs of the sampling threads; a collector's own threads are pinned there too.
   package var samplingCPUs: [Int] = []
-  /// What is known of the sources under these roots.
+  /// Cached probe results for these roots.
   package let probes = ProbeCache()
 
   /// The kernel's trees and the columns that are wanted.
@@ -211,20 +214,20 @@ package struct ColumnFilter: Sendable, Hashable {
   }
 }
 
-/// What probes have found, for those who arm again and again.
+/// Caches probe results, for callers that arm repeatedly.
 ///
-/// Only what is conclusive is kept: that a source is there (arming it says if it is not any more,
-/// and then it is forgotten), and that this kernel has none. What a right, a module or a device
-/// decides is asked each time, and so is whatever looks at a target. It lives as long as its
-/// process, and so never longer than one boot of one kernel: in a file it would save at most the
-/// few milliseconds that all probes together take, and could be wrong in the next container.
+/// Only conclusive results are cached: that a source is available (removed again if arming fails),
+/// and that this kernel does not have it. Results that depend on privileges, modules or devices are
+/// not cached, nor are those of collectors with a target. The cache lives as long as its process,
+/// so never longer than one boot. A cache in a file would save a few milliseconds and could be
+/// wrong in the next container.
 package final class ProbeCache: Sendable {
   private let known = Mutex<[String: Availability]>([:])
 
-  /// Nothing is known.
+  /// An empty cache.
   package init() {}
 
-  /// What `collector`'s probe said, or says now.
+  /// The cached availability of `collector`, or the result of probing it now.
   package func availability(
     of collector: some Collector, _ context: CollectorContext
   ) -> Availability {
@@ -239,6 +242,6 @@ package final class ProbeCache: Sendable {
     return found
   }
 
-  /// It was said to be there, and could not be armed.
-  package func forget(_ collector: String) { known.withLock { $0[collector] = nil } }
+  /// Removes a collector that was found available and could not be armed.
+  package func invalidate(_ collector: String) { known.withLock { $0[collector] = nil } }
 }

@@ -30,7 +30,7 @@ public final class HostSampler: Sendable {
   public init(_ sampling: Sampling) throws(LBSampleError) {
     let deltas = BracketDeltas()
     let configuration = try sampling.configuration(
-      workload: nil, liveWithin: Self.deliveryPeriod)
+      workload: nil, maximumDeliveryLatency: Self.deliveryPeriod)
     let session = SamplerSession(
       configuration, requests: try sampling.requests().requests, sinks: [deltas, frameSink])
     try session.arm()

@@ -24,10 +24,10 @@ extension Sampling {
     }
   }
 
-  /// How to sample, `liveWithin` nanoseconds where somebody watches. `workload` are the CPUs of
-  /// what is measured. Throws `configuration`.
+  /// How to sample; `maximumDeliveryLatency` is in nanoseconds, nil without a live view. `workload`
+  /// are the CPUs of what is measured. Throws `configuration`.
   package func configuration(
-    workload: [Int]?, liveWithin: UInt64?
+    workload: [Int]?, maximumDeliveryLatency: UInt64?
   ) throws(LBError) -> SamplerConfiguration {
     let mounts = MountRoots(proc: procRoot, sys: sysRoot)
     let allowed = CPUSet.allowed()
@@ -59,7 +59,7 @@ extension Sampling {
     configuration.priority = try scheduling()
     configuration.budget = budget
     configuration.drainCPUs = measured.map { allowed.subtracting($0) }
-    configuration.liveWithin = liveWithin
+    configuration.maximumDeliveryLatency = maximumDeliveryLatency
     return configuration
   }
 
@@ -154,7 +154,7 @@ extension Sampling {
       var choice = PerfChoice(
         groups: try resolver.groups(events.joined(separator: ",")), scope: scope)
       // As sampling.least_running and sampling.event_cost have it in the command.
-      choice.leastShare = 0.01
+      choice.minimumRunningRatio = 0.01
       choice.costLimit = 0.05
       choice.perThread = perThread
       return choice

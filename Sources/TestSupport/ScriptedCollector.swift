@@ -24,7 +24,7 @@ package final class ScriptedCollector: Collector {
   }
 
   package let description: CollectorDescription
-  package let cannotHang: Bool
+  package let isNonBlocking: Bool
   package let longestWait: UInt64
   private let progress = Mutex(Progress())
   private let script: [Step]
@@ -53,7 +53,7 @@ package final class ScriptedCollector: Collector {
     name: String = "scripted", script: [Step] = [], instances: [[String]] = [["a", "b"]],
     records: Int = 0, recordName: String = "row", availability: Availability = .available,
     resolution: UInt64? = nil,
-    mayLag: Bool = false, cannotHang: Bool = false, scheduler: VirtualScheduler? = nil,
+    mayLag: Bool = false, isNonBlocking: Bool = false, scheduler: VirtualScheduler? = nil,
     duration: UInt64 = 0, refusals: Set<Int> = [], hangingArmings: Set<Int> = [],
     preparation: AcquisitionOutcome = .complete, hangingPreparation: Bool = false,
     idlePreparations: Set<Int> = [], longestWait: UInt64 = 0
@@ -66,7 +66,7 @@ package final class ScriptedCollector: Collector {
       duration == 0 && hangingArmings.isEmpty && !hangingPreparation || scheduler != nil,
       "these take virtual time")
     self.hangingArmings = hangingArmings
-    self.cannotHang = cannotHang
+    self.isNonBlocking = isNonBlocking
     self.scheduler = scheduler
     self.duration = duration
     self.refusals = refusals
@@ -139,7 +139,7 @@ package final class ScriptedCollector: Collector {
           : (name: script.recordName, fields: [number, row], rowsPerTick: script.records))
     }
 
-    override var isOnProc: Bool { script.cannotHang }
+    override var isOnProc: Bool { script.isNonBlocking }
 
     override var hasPreparation: Bool { true }
 

@@ -28,24 +28,24 @@ import Testing
     for source in collector.sources(context) where source.path != path {
       guard let bytes = try? SmallFile.read(source.path) else { continue }
       let text = KernelText(bytes.span)
-      let holes: [TextHole]
-      do throws(KernelTextError) { holes = try source.learn(text) } catch { continue }
+      let placeholders: [Placeholder]
+      do throws(KernelTextError) { placeholders = try source.learn(text) } catch { continue }
       var fields: [TextField] = []
-      let template = TextTemplate(text, holes: holes) { field in
+      let template = TextTemplate(text, placeholders: placeholders) { field in
         fields.append(field)
         return true
       }
       var numbers = [UInt64](repeating: 0, count: template.valueCount)
       var span = numbers.mutableSpan
-      try template.parse(bytes.span, into: &span, memory: template.memory())
+      try template.parse(bytes.span, into: &span, cache: template.makeCache())
       for (field, number) in zip(fields, numbers) where collector.keeps(field) {
         guard let metric = collector.metric(field) else { continue }
         let column = Column(
           collector: collector.description.prefix, metric: metric, instance: field.instance)
         values[column.name] = values[column.name] ?? number
       }
-      for hole in holes {
-        if case .unreadable(let field) = hole.content { unreadable.insert(field.name) }
+      for placeholder in placeholders {
+        if case .unreadable(let field) = placeholder.content { unreadable.insert(field.name) }
       }
     }
     return (values, unreadable)

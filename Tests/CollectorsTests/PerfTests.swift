@@ -56,7 +56,7 @@ import Testing
         SpawnPlan(
           path: "/bin/sh", arguments: ["sh", "-c", "while :; do :; done"], environment: [],
           input: null.number, output: null.number, error: null.number))
-      target.aim(at: child.pid)
+      target.retarget(to: child.pid)
       child.openGate()
       return child
     }
@@ -113,7 +113,7 @@ import Testing
     let target = WorkloadTarget()
     let workload = try #require(try armed("task-clock,page-faults", .workload(target), kernel))
     for _ in 0..<1000 {
-      target.aim(at: getpid())
+      target.retarget(to: getpid())
       #expect(sample(workload).0 == .complete)
       // Two counters, and one of each kind that keeps the kind in use.
       #expect(kernel.openCount == 4)

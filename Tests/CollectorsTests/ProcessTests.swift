@@ -135,7 +135,7 @@ import Testing
       return (acquisition.take(), acquisition.named)
     }
     let first = try server()
-    target.aim(at: first.pid)
+    target.retarget(to: first.pid)
     #expect(armed.prepare() == .complete && !armed.isIdle)
     #expect(sample(.open).0 == .complete)
     #expect(eventually { (sample(.none).1["tree.sum_exec_runtime[server]"] ?? 0) > 100_000_000 })
@@ -149,7 +149,7 @@ import Testing
     #expect(armed.prepare() == .complete && armed.isIdle)
 
     let second = try server()
-    target.aim(at: second.pid)
+    target.retarget(to: second.pid)
     #expect(sample(.none).0 == .absent && sample(.close).0 == .absent, "no two in one bracket")
     #expect(armed.prepare() == .complete && !armed.isIdle)
     let begun = sample(.open)
@@ -178,7 +178,7 @@ import Testing
     defer { first.disarm() }
     #expect(names(first).contains("tree.task_clock"))
     // No such process: perf_event_open(2) fails.
-    target.aim(at: 0x3fff_ffff)
+    target.retarget(to: 0x3fff_ffff)
     #expect(target.clockFailure?.errno == ESRCH)
     #expect(first.prepare() == .layoutChanged)
     #expect(sample(first) == nil, "an acquisition does not say 0 either")
@@ -191,7 +191,7 @@ import Testing
       root.signalGroup(SIGKILL)
       _ = root.reap(until: Clock.monotonic() + 1_000_000_000)
     }
-    target.aim(at: root.pid)
+    target.retarget(to: root.pid)
     #expect(target.clockFailure == nil && second.prepare() == .layoutChanged)
     let third = try collector.arm(context)
     defer { third.disarm() }

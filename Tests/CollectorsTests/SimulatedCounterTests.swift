@@ -44,7 +44,7 @@ import Testing
   private func levels(_ armed: ArmedCollector) throws -> [String: DerivedValue] {
     let layout = Layout(
       collector: "perf", stream: 0, epoch: 1, columns: armed.columns, formulas: armed.formulas,
-      leastShare: armed.leastShare)
+      minimumRunningRatio: armed.minimumRunningRatio)
     var derivation = Derivation(raw: true)
     derivation.layout(layout)
     let named = try values(armed)
@@ -230,7 +230,7 @@ import Testing
     let events = ["r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "ra", "rb", "rc"]
     let every = try PerfCollector(choice(events.joined(separator: ","), other)).arm(context)
     var choice = try choice(events.joined(separator: ","), kernel)
-    choice.leastShare = 0.1
+    choice.minimumRunningRatio = 0.1
     let armed = try PerfCollector(choice).arm(context)
     for kernel in [kernel, other] { kernel.advance(microseconds: 1000, steps: 24) }
     #expect(try levels(armed)["perf.r3[0]"] == .absent)
@@ -253,7 +253,7 @@ import Testing
     var armed = try collector.arm(context)
     var seen: [Set<String>] = []
     for _ in 0..<4 {
-      target.aim(at: getpid())
+      target.retarget(to: getpid())
       var values = [UInt64](repeating: 0, count: armed.columns.count)
       var span = values.mutableSpan
       if armed.sample(into: &span) == .layoutChanged {

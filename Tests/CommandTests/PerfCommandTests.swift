@@ -159,7 +159,7 @@ import Testing
 
   @Test(arguments: [
     ("cycels", "did you mean cycles"), ("page-fault", "did you mean page-faults"),
-    ("{a", "no } behind it"),
+    ("{a", "no closing }"),
     ("task-clock:q", "q is no modifier"),
   ]) func whatIsNoEventIsAUsageError(_ name: String, _ words: String) throws {
     let outcome = try Command()("--perf", name, "--count", "1")

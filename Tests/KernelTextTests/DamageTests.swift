@@ -3,26 +3,26 @@ import Testing
 
 /// What is damaged costs its own values, and nothing else its own.
 @Suite struct DamageTests {
-  private typealias Learn = (KernelText) throws(KernelTextError) -> [TextHole]
+  private typealias Learn = (KernelText) throws(KernelTextError) -> [Placeholder]
 
   /// The values of `text` and the names that have none, read with its own shape.
   private func read(_ text: String, _ learn: Learn) throws -> ([String: UInt64], Set<String>) {
     let bytes = Array(text.utf8)
     let kernelText = KernelText(bytes.span)
-    let holes = try learn(kernelText)
+    let placeholders = try learn(kernelText)
     var fields: [TextField] = []
-    let template = TextTemplate(kernelText, holes: holes) { field in
+    let template = TextTemplate(kernelText, placeholders: placeholders) { field in
       fields.append(field)
       return true
     }
     let numbers = try parse(template, bytes)
-    #expect(fields == holes.compactMap(\.field))
+    #expect(fields == placeholders.compactMap(\.field))
     var values: [String: UInt64] = [:]
     for (field, number) in zip(fields, numbers) {
       #expect(values.updateValue(number, forKey: name(field)) == nil, "\(field) is there twice")
     }
-    let unreadable = holes.compactMap { hole -> String? in
-      guard case .unreadable(let field) = hole.content else { return nil }
+    let unreadable = placeholders.compactMap { placeholder -> String? in
+      guard case .unreadable(let field) = placeholder.content else { return nil }
       return name(field)
     }
     return (values, Set(unreadable))
@@ -39,16 +39,18 @@ import Testing
     for kernel in kernels() {
       guard let text = fixture(kernel, grammar.path) else { continue }
       let whole = try grammar.values(text)
-      let holes = try grammar.learn(KernelText(text.span)).filter { $0.field != nil }
+      let placeholders = try grammar.learn(KernelText(text.span)).filter { $0.field != nil }
       let kinds = ["x", "-", "12z", "18446744073709551616000", "\u{1}", "é", "--5", "+5"]
-      for (turn, place) in stride(from: 0, to: holes.count, by: max(1, holes.count / 16))
-        .enumerated()
-      {
-        let hole = holes[place]
-        guard let field = hole.field else { continue }
+      for (turn, place) in stride(
+        from: 0, to: placeholders.count, by: max(1, placeholders.count / 16)
+      )
+      .enumerated() {
+        let placeholder = placeholders[place]
+        guard let field = placeholder.field else { continue }
         for damage in [kinds[turn % kinds.count], kinds[(turn + 3) % kinds.count]] {
-          let first = text[hole.start..<hole.end].firstIndex(of: 32) ?? hole.end
-          let copy = text[..<hole.start] + Array(damage.utf8) + text[first...]
+          let first =
+            text[placeholder.start..<placeholder.end].firstIndex(of: 32) ?? placeholder.end
+          let copy = text[..<placeholder.start] + Array(damage.utf8) + text[first...]
           let (values, unreadable) = try read(String(decoding: copy, as: UTF8.self), grammar.learn)
           var expected = whole
           expected[name(field)] = nil
@@ -256,7 +258,7 @@ import Testing
     #expect(throws: KernelTextError.self) { try speed("\n") }
     let known = KernelText(Array("1000\n".utf8).span)
     let template = TextTemplate(
-      known, holes: try TextFormat.linkSpeed(known, TextField("speed")))
+      known, placeholders: try TextFormat.linkSpeed(known, TextField("speed")))
     #expect(try parse(template, Array("40000\n".utf8)) == [40_000])
     for unknown in ["-1\n", "65535\n", "4294967295\n"] {
       #expect(throws: KernelTextError.self) { try parse(template, Array(unknown.utf8)) }

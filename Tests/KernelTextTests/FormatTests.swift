@@ -104,10 +104,10 @@ import Testing
   @Test func everyCPUOfAnInterrupt() throws {
     let text = Array("           CPU0       CPU2\n 26:          7         15  x  ttyS0\n".utf8)
     let kernelText = KernelText(text.span)
-    let holes = try TextFormat.interrupts(kernelText, perCPU: true)
-    #expect(try parse(TextTemplate(kernelText, holes: holes), text) == [7, 15])
+    let placeholders = try TextFormat.interrupts(kernelText, perCPU: true)
+    #expect(try parse(TextTemplate(kernelText, placeholders: placeholders), text) == [7, 15])
     #expect(
-      holes.map(\.content) == [
+      placeholders.map(\.content) == [
         .number(.decimal, TextField("count", of: "26:ttyS0@cpu0")),
         .number(.decimal, TextField("count", of: "26:ttyS0@cpu2")),
       ])
@@ -279,16 +279,16 @@ import Testing
   }
 
   private func values(
-    _ text: String, _ learn: (KernelText) throws(KernelTextError) -> [TextHole]
+    _ text: String, _ learn: (KernelText) throws(KernelTextError) -> [Placeholder]
   ) throws -> [String: UInt64] {
     let bytes = Array(text.utf8)
     let kernelText = KernelText(bytes.span)
-    let holes = try learn(kernelText)
-    let names = holes.compactMap { hole -> String? in
-      guard case .number(_, let field) = hole.content else { return nil }
+    let placeholders = try learn(kernelText)
+    let names = placeholders.compactMap { placeholder -> String? in
+      guard case .number(_, let field) = placeholder.content else { return nil }
       return "\(field.name)[\(field.instance)]"
     }
-    let numbers = try parse(TextTemplate(kernelText, holes: holes), bytes)
+    let numbers = try parse(TextTemplate(kernelText, placeholders: placeholders), bytes)
     return Dictionary(zip(names, numbers)) { first, _ in first }
   }
 

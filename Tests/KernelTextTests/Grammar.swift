@@ -5,12 +5,13 @@ import Testing
 /// One kernel text with the function that learns it.
 struct Grammar: Sendable, CustomTestStringConvertible {
   let path: String
-  let learn: @Sendable (KernelText) throws(KernelTextError) -> [TextHole]
+  let learn: @Sendable (KernelText) throws(KernelTextError) -> [Placeholder]
 
   var testDescription: String { path }
 
   init(
-    _ path: String, _ learn: @escaping @Sendable (KernelText) throws(KernelTextError) -> [TextHole]
+    _ path: String,
+    _ learn: @escaping @Sendable (KernelText) throws(KernelTextError) -> [Placeholder]
   ) {
     self.path = path
     self.learn = learn
@@ -66,12 +67,12 @@ struct Grammar: Sendable, CustomTestStringConvertible {
     return grammar
   }
 
-  /// The holes that are values, with the template.
+  /// The placeholders that are values, with the template.
   func template(_ text: [UInt8]) throws(KernelTextError) -> (TextTemplate, [TextField]) {
     let kernelText = KernelText(text.span)
-    let holes = try learn(kernelText)
+    let placeholders = try learn(kernelText)
     var fields: [TextField] = []
-    let template = TextTemplate(kernelText, holes: holes) { field in
+    let template = TextTemplate(kernelText, placeholders: placeholders) { field in
       fields.append(field)
       return true
     }
@@ -92,23 +93,23 @@ struct Grammar: Sendable, CustomTestStringConvertible {
 
 /// The values of `text`, read twice: whether it is remembered must not matter.
 func parse(_ template: TextTemplate, _ text: [UInt8]) throws(KernelTextError) -> [UInt64] {
-  let memory = template.memory()
-  let first = Result { () throws(KernelTextError) in try parse(template, text, memory) }
-  let second = Result { () throws(KernelTextError) in try parse(template, text, memory) }
+  let cache = template.makeCache()
+  let first = Result { () throws(KernelTextError) in try parse(template, text, cache) }
+  let second = Result { () throws(KernelTextError) in try parse(template, text, cache) }
   #expect(first == second)
   return try second.get()
 }
 
-/// The values of `text`, read with what `memory` has of an earlier one. Digits that stand behind it
+/// The values of `text`, read with what `cache` has of an earlier one. Digits that stand behind it
 /// are no part of its last number.
 func parse(
-  _ template: TextTemplate, _ text: [UInt8], _ memory: TextMemory
+  _ template: TextTemplate, _ text: [UInt8], _ cache: TemplateCache
 ) throws(KernelTextError) -> [UInt64] {
   var values = [UInt64](repeating: 0, count: template.valueCount)
   var span = values.mutableSpan
   let padded = text + Array("98765432".utf8)
   try template.parse(
-    padded.span.extracting(0..<text.count), slack: 8, into: &span, memory: memory)
+    padded.span.extracting(0..<text.count), slack: 8, into: &span, cache: cache)
   return values
 }
 

@@ -27,9 +27,11 @@ import Testing
     var random = SplitMix64(seed: 21)
     let first = Array("a 1 2 3 4 5 6 7 8\n".utf8)
     let shape = KernelText(first.span)
-    let holes = try TextFormat.rows(shape, (0..<8).map { "c\($0)" }, labelWords: 1) { _ in "a" }
-    let template = TextTemplate(shape, holes: holes)
-    let memory = template.memory()
+    let placeholders = try TextFormat.rows(shape, (0..<8).map { "c\($0)" }, labelWords: 1) { _ in
+      "a"
+    }
+    let template = TextTemplate(shape, placeholders: placeholders)
+    let cache = template.makeCache()
     var numbers = [UInt64](repeating: 0, count: 8)
     var blanks = [Int](repeating: 1, count: 8)
     for round in 0..<20_000 {
@@ -44,9 +46,9 @@ import Testing
       }
       let words = zip(blanks, numbers).map { String(repeating: " ", count: $0) + String($1) }
       let text = Array(("a" + words.joined() + "\n").utf8)
-      #expect(try parse(template, text, memory) == numbers)
+      #expect(try parse(template, text, cache) == numbers)
       // What was just remembered is no other way to the same numbers.
-      #expect(try parse(template, text, memory) == numbers)
+      #expect(try parse(template, text, cache) == numbers)
     }
   }
 
@@ -55,15 +57,15 @@ import Testing
   func whatIsRememberedHidesNoDamage(_ grammar: Grammar) throws {
     guard let text = fixture("6.18-2cpu", grammar.path) else { return }
     let (template, _) = try grammar.template(text)
-    let memory = template.memory()
+    let cache = template.makeCache()
     var random = SplitMix64(seed: 9)
     var differing = 0
     for _ in 0..<200 {
-      let whole = Result { () throws(KernelTextError) in try parse(template, text, memory) }
+      let whole = Result { () throws(KernelTextError) in try parse(template, text, cache) }
       let copy = damaged(text, &random)
-      let fresh = template.memory()
+      let fresh = template.makeCache()
       let unseen = Result { () throws(KernelTextError) in try parse(template, copy, fresh) }
-      let seen = Result { () throws(KernelTextError) in try parse(template, copy, memory) }
+      let seen = Result { () throws(KernelTextError) in try parse(template, copy, cache) }
       #expect(seen == unseen)
       if seen != whole { differing += 1 }
     }
@@ -139,22 +141,23 @@ import Testing
       let number = String("18446744073709551615".prefix(digits))
       for behind in ["", "\n", " kB\n", " next 1 2 3 4 5\n"] {
         let text = Array("name: \(number)\(behind)".utf8)
-        let hole = TextHole(6..<6 + digits, .number(.decimal, TextField("name")))
-        let template = TextTemplate(KernelText(text.span), holes: [hole])
+        let placeholder = Placeholder(6..<6 + digits, .number(.decimal, TextField("name")))
+        let template = TextTemplate(KernelText(text.span), placeholders: [placeholder])
         #expect(try parse(template, text) == [UInt64(number)])
       }
     }
     let text = Array("a 18446744073709551616\n".utf8)
-    let hole = TextHole(2..<22, .number(.decimal, TextField("a")))
-    let template = TextTemplate(KernelText(text.span), holes: [hole])
+    let placeholder = Placeholder(2..<22, .number(.decimal, TextField("a")))
+    let template = TextTemplate(KernelText(text.span), placeholders: [placeholder])
     #expect(throws: KernelTextError.malformed(line: 1, field: 2)) { try parse(template, text) }
   }
 
   @Test func signsFractionsAndHexadecimalsAreRead() throws {
     func read(_ text: String, _ form: NumberForm) throws -> UInt64? {
       let bytes = Array("\(text)\n".utf8)
-      let hole = TextHole(0..<text.utf8.count, .number(form, TextField("x")))
-      return try parse(TextTemplate(KernelText(bytes.span), holes: [hole]), bytes).first
+      let placeholder = Placeholder(0..<text.utf8.count, .number(form, TextField("x")))
+      return try parse(TextTemplate(KernelText(bytes.span), placeholders: [placeholder]), bytes)
+        .first
     }
     #expect(try read("-1", .signed) == UInt64(bitPattern: -1))
     #expect(try read("-9223372036854775808", .signed) == 1 << 63)
@@ -180,7 +183,7 @@ import Testing
   @Test func whatIsNotWantedIsReadOver() throws {
     let text = Array("cpu  1 2 3 4\ncpu0 5 6 7 8\nctxt 777\n".utf8)
     let kernelText = KernelText(text.span)
-    let template = TextTemplate(kernelText, holes: try TextFormat.stat(kernelText)) {
+    let template = TextTemplate(kernelText, placeholders: try TextFormat.stat(kernelText)) {
       $0.name == "system" || $0.name == "ctxt"
     }
     #expect(try parse(template, text) == [3, 7, 777])

@@ -44,9 +44,9 @@ import Testing
   @Test func theShapeOutlivesAChangeOfNameAndState() throws {
     let first = Self.stat("bash")
     let text = KernelText(first.span)
-    let holes = try TextFormat.processStat(text, of: "4711")
+    let placeholders = try TextFormat.processStat(text, of: "4711")
     let named = Set(["utime", "nice", "processor", "cguest_time"])
-    let template = TextTemplate(text, holes: holes) { named.contains($0.name) }
+    let template = TextTemplate(text, placeholders: placeholders) { named.contains($0.name) }
     for (name, state) in [
       ("bash", "S"), ("a) R (b", "R"), ("x", "D"), ("\u{1}", "!"), ("a\n(b)\n", "S"),
       ("a) R 1 \n(b", "R"),
@@ -63,9 +63,9 @@ import Testing
       "Cpus_allowed_list:\t0-1", "voluntary_ctxt_switches:\t12",
     ]
     let bytes = Array((lines.joined(separator: "\n") + "\n").utf8)
-    let holes = try TextFormat.processStatus(KernelText(bytes.span), of: "1")
-    let names = holes.compactMap { hole -> String? in
-      guard case .number(_, let field) = hole.content else { return nil }
+    let placeholders = try TextFormat.processStatus(KernelText(bytes.span), of: "1")
+    let names = placeholders.compactMap { placeholder -> String? in
+      guard case .number(_, let field) = placeholder.content else { return nil }
       return field.name
     }
     #expect(names == ["FDSize", "VmRSS", "voluntary_ctxt_switches"])
@@ -75,14 +75,14 @@ import Testing
     for name in ["a) R 1 \n(b", "x\nVmRSS: 5 kB", "("] {
       let first = Self.stat(name)
       let text = KernelText(first.span)
-      let holes = try TextFormat.processStat(text, of: "1")
-      let template = TextTemplate(text, holes: holes) {
+      let placeholders = try TextFormat.processStat(text, of: "1")
+      let template = TextTemplate(text, placeholders: placeholders) {
         ["utime", "num_threads"].contains($0.name)
       }
-      let memory = template.memory()
+      let cache = template.makeCache()
       let busy = String(decoding: first, as: UTF8.self).replacing(" 14 15 ", with: " 914 15 ")
       for (bytes, utime) in [(first, 14), (Array(busy.utf8), 914), (first, 14)] {
-        #expect(try parse(template, bytes, memory) == [UInt64(utime), 3])
+        #expect(try parse(template, bytes, cache) == [UInt64(utime), 3])
       }
     }
   }
@@ -92,13 +92,13 @@ import Testing
     let text = String(decoding: Self.stat("sh"), as: UTF8.self).replacing(
       " 16 17 ", with: " -3 -1 ")
     let bytes = Array(text.utf8)
-    let holes = try TextFormat.processStat(KernelText(bytes.span), of: "1")
-    let unreadable = holes.compactMap { hole -> String? in
-      guard case .unreadable(let field) = hole.content else { return nil }
+    let placeholders = try TextFormat.processStat(KernelText(bytes.span), of: "1")
+    let unreadable = placeholders.compactMap { placeholder -> String? in
+      guard case .unreadable(let field) = placeholder.content else { return nil }
       return field.name
     }
     #expect(unreadable == ["cutime", "cstime"])
-    #expect(holes.contains { $0.field?.name == "utime" })
+    #expect(placeholders.contains { $0.field?.name == "utime" })
     let stat = try ProcessStat(bytes.span)
     #expect(stat.userTicks == 14 && stat.childUserTicks &+ 3 == 0 && stat.threads == 3)
   }
@@ -108,24 +108,24 @@ import Testing
   func anyBlankSeparatesTheState(_ blank: String) throws {
     let bytes = Array("1 (a)\(blank)S\(blank)2 3".utf8)
     let text = KernelText(bytes.span)
-    let template = TextTemplate(text, holes: try TextFormat.processStat(text, of: "1"))
+    let template = TextTemplate(text, placeholders: try TextFormat.processStat(text, of: "1"))
     #expect(try parse(template, bytes) == [2, 3])
   }
 
   @Test func aShortStatHasTheFieldsThatItHas() throws {
     let bytes = Array("1 (a\nb) S 2 3 x".utf8)
-    let holes = try TextFormat.processStat(KernelText(bytes.span), of: "1")
-    #expect(holes.compactMap(\.field?.name) == ["ppid", "pgrp"])
-    #expect(holes.contains { $0.content == .unreadable(TextField("session", of: "1")) })
-    #expect(holes.contains { $0.content == .unreadable(TextField("utime", of: "1")) })
+    let placeholders = try TextFormat.processStat(KernelText(bytes.span), of: "1")
+    #expect(placeholders.compactMap(\.field?.name) == ["ppid", "pgrp"])
+    #expect(placeholders.contains { $0.content == .unreadable(TextField("session", of: "1")) })
+    #expect(placeholders.contains { $0.content == .unreadable(TextField("utime", of: "1")) })
   }
 
   @Test func aNameInStatusIsNoSize() throws {
     let text = "Name:\t5 kB\nVmRSS:\t  x kB\nVmHWM:\nThreads:7\nVmSize:\t12 kB\nFDSize:\t9 1\n"
     let bytes = Array(text.utf8)
-    let holes = try TextFormat.processStatus(KernelText(bytes.span), of: "1")
-    #expect(holes.compactMap(\.field?.name) == ["Threads", "VmSize", "FDSize"])
-    let template = TextTemplate(KernelText(bytes.span), holes: holes)
+    let placeholders = try TextFormat.processStatus(KernelText(bytes.span), of: "1")
+    #expect(placeholders.compactMap(\.field?.name) == ["Threads", "VmSize", "FDSize"])
+    let template = TextTemplate(KernelText(bytes.span), placeholders: placeholders)
     #expect(try parse(template, bytes) == [7, 12, 9])
     let other = text.replacing("5 kB", with: "a VmRSS: 7")
     #expect(try parse(template, Array(other.utf8)) == [7, 12, 9])

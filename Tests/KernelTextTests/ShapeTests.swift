@@ -4,10 +4,10 @@ import Testing
 /// When a text is of a learnt shape, and when it is not.
 @Suite struct ShapeTests {
   private func template(
-    _ text: String, _ learn: (KernelText) throws(KernelTextError) -> [TextHole]
+    _ text: String, _ learn: (KernelText) throws(KernelTextError) -> [Placeholder]
   ) throws -> TextTemplate {
     let kernelText = KernelText(Array(text.utf8).span)
-    return TextTemplate(kernelText, holes: try learn(kernelText))
+    return TextTemplate(kernelText, placeholders: try learn(kernelText))
   }
 
   /// Values are the same with the last newline or without, whichever the learnt text had.
@@ -20,9 +20,9 @@ import Testing
       #expect(try grammar.values(cut) == values, "\(kernel)/\(grammar.path)")
       for (learnt, other) in [(text, cut), (cut, text)] {
         let (template, fields) = try grammar.template(learnt)
-        let memory = template.memory()
+        let cache = template.makeCache()
         for copy in [learnt, other, other, learnt] {
-          let numbers = try parse(template, copy, memory)
+          let numbers = try parse(template, copy, cache)
           #expect(zip(fields, numbers).allSatisfy { values[name($0.0)] == $0.1 })
         }
         #expect(throws: KernelTextError.self) { try parse(template, text + [10, 10]) }
@@ -134,9 +134,9 @@ import Testing
       (.hexadecimal, "10000000000000000"), (.hundredths, "184467440737095517.00"),
     ] as [(NumberForm, String)] {
       let text = KernelText(Array("\(word) 7\n".utf8).span)
-      let holes = try TextFormat.row(text, ["a", "b"], form: form)
+      let placeholders = try TextFormat.row(text, ["a", "b"], form: form)
       #expect(
-        holes.map(\.content) == [.unreadable(TextField("a")), .number(form, TextField("b"))])
+        placeholders.map(\.content) == [.unreadable(TextField("a")), .number(form, TextField("b"))])
     }
   }
 }

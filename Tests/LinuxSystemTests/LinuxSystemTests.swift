@@ -125,13 +125,13 @@ private final class FutexBox: Sendable {
 
 @Suite struct MappingTests {
   @Test func whatCannotBeHadIsSaid() throws {
-    let plain = try Mapping(bytes: 10, purpose: "test", wishes: .init(locked: false))
+    let plain = try Mapping(bytes: 10, purpose: "test", options: .init(locked: false))
     #expect(plain.lockedBytes == 0)
     #expect(plain.notes.isEmpty)
     unsafe #expect(plain.memory.count >= 4096)
     unsafe #expect(plain.memory.allSatisfy { $0 == 0 })
     let nowhere = try Mapping(
-      bytes: 10, purpose: "test", wishes: .init(node: 9999, locked: false))
+      bytes: 10, purpose: "test", options: .init(node: 9999, locked: false))
     #expect(nowhere.notes.count == 1)
     #expect(nowhere.notes[0].contains("not placed on node 9999"))
   }

@@ -24,8 +24,8 @@ import Testing
     guard getuid() == 0 else { return }
     #expect(unsafe chmod(file, 0o644) == 0 && chown(file, 65534, 0) == 0)
     #expect(try problem(file) == "not owned by you or root")
-    #expect(Trust.stranger(owning: file) == 65534)
-    #expect(Trust.stranger(owning: fifo) == nil && Trust.stranger(owning: file + "x") == nil)
+    #expect(Trust.otherOwner(of: file) == 65534)
+    #expect(Trust.otherOwner(of: fifo) == nil && Trust.otherOwner(of: file + "x") == nil)
   }
 
   @Test func aDirectoryIsBelievedWithThoseAboveIt() throws {

@@ -113,8 +113,8 @@ import Testing
   @Test(arguments: [
     ("cycels", "no event of this name"), ("cycles:q", "q is no modifier"),
     ("cpu/evnt=1/", "no field called evnt"), ("cpu/event=0x100/", "larger than its field, 255"),
-    ("gpu/event=1/", "no PMU gpu"), ("cpu/event=1", "no other one behind it"),
-    ("{cycles", "no } behind it"), ("cycles}", "no { before it"), ("cycles,", "another event"),
+    ("gpu/event=1/", "no PMU gpu"), ("cpu/event=1", "no closing /"),
+    ("{cycles", "no closing }"), ("cycles}", "no { before it"), ("cycles,", "another event"),
     ("", "no event is named"), ("{{cycles}}", "cannot hold another"), ("mem:0x10/3:w", "1, 2, 4"),
     ("mem:zz", "expected mem:ADDRESS"), ("mem:0x10:ww", "stands twice"),
     ("cycles:pppp", "at most three p"), ("no:such", "no event of this name"),

@@ -88,7 +88,7 @@ import Testing
       "Sources/Collectors/ProcessReader.swift",
       "Sources/Collectors/ArmedTexts.swift",
       "Sources/KernelText/TextTemplate.swift", "Sources/KernelText/TextScanner.swift",
-      "Sources/KernelText/TextMemory.swift",
+      "Sources/KernelText/TemplateCache.swift",
     ]
     for file in hot {
       for line in try Self.text(file).split(separator: "\n") where line.contains("static let") {

@@ -52,7 +52,7 @@ import Testing
       try sink.layout(
         Layout(
           collector: name, stream: stream, epoch: 1, columns: columns,
-          formulas: [Formula(half, tokens: [columns[0].name, "/", "2"])], leastShare: 0.1))
+          formulas: [Formula(half, tokens: [columns[0].name, "/", "2"])], minimumRunningRatio: 0.1))
     }
     for index in 0..<4 as Range<UInt64> {
       for stream in 0...1 as ClosedRange<UInt16> {

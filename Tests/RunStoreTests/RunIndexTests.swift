@@ -266,7 +266,7 @@ import Testing
     }
     #expect(try names(one) && names(other))
     try directory.remove(one)
-    RunIndex.forget([one])
+    RunIndex.remove([one])
     #expect(try !names(one) && names(other))
     #expect(try list().opened.isEmpty, "the other one is still noted")
     try FileManager.default.removeItem(atPath: other)

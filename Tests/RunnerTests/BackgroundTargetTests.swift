@@ -54,7 +54,7 @@ private final class Recorder: ProcessFollower {
         "db", "spare", "cache[n=1]", "load", "mix[n=1]/db", "cache[n=2]", "mix[n=2]/db",
       ])
     #expect(unmeasured == nil)
-    #expect(targets.allSatisfy { $0.isWorkload && $0.pid == 0 && $0.aims == 0 })
+    #expect(targets.allSatisfy { $0.isWorkload && $0.pid == 0 && $0.generation == 0 })
   }
 
   @Test func whatIsBeyondTheBoundIsNamed() throws {
@@ -72,14 +72,14 @@ private final class Recorder: ProcessFollower {
     let target = try #require(root.assignBackgroundTargets().targets.first)
     let spawner = FakeSpawner()
     target.follow(by: Recorder(spawner))
-    var aims: [UInt32] = []
+    var generation: [UInt32] = []
     let executor = FakeExecutor([])
-    executor.onExecute = { _ in aims.append(target.aims) }
+    executor.onExecute = { _ in generation.append(target.generation) }
     root.children[1].specification?.repetitions = 3
     let controller = RunController(
       try context(spawner), plan: root, executor: executor, collectors: FakeCollectors(spawner))
     _ = controller.run(session())
-    #expect(aims == [2, 3, 4], "begun with its phase, and again")
+    #expect(generation == [2, 3, 4], "begun with its phase, and again")
     // At its gate, and let go before its number is another's.
     let life = ["spawn", "open", "gate", "close", "signal 9", "reap"]
     #expect(spawner.log.filter { $0 != "resume" } == life + life + life + life)

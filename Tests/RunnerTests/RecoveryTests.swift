@@ -213,7 +213,7 @@ import Testing
       interval: 3_600_000_000_000, cpus: [CPUSet.allowed().members[0]],
       context: CollectorContext(roots: MountRoots()))
     configuration.lockMemory = false
-    configuration.answerLimit = 1_000_000_000
+    configuration.responseTimeout = 1_000_000_000
     let collectors = CollectorSet(
       configuration, requests: [CollectorRequest(collector, required: hang.required)], sinks: [])
     try collectors.arm()

@@ -160,7 +160,7 @@ private func counts(
     let frames: [[UInt64]] = [[1000, 900, 5], [7, 0, 6], [8, 0, 7], [9, 20, 8], [9, 21, 8]]
     for (index, values) in frames.enumerated() {
       account.observe(values.span, at: UInt64(index))
-      named.append(account.resetPlaces)
+      named.append(account.resetColumns)
     }
     // The row of zero is believed when it grows from zero.
     #expect(named == [[], [0], [], [1], []])
@@ -288,7 +288,7 @@ private func counts(
     #expect(account.step(0) == 1 && account.sum(0) == 4)
     let isKept = life == .kept
     #expect(account.step(1) == (isKept ? 2999 : nil) && account.sum(1) == (isKept ? 4000 : nil))
-    #expect(account.resetPlaces == (isKept ? [] : [1]))
+    #expect(account.resetColumns == (isKept ? [] : [1]))
     account.observe([1004, 8950].span, at: 50)
     #expect(account.step(1) == 3950 && account.window(1) == nil)
     #expect(account.counts == counts(resets: isKept ? 0 : 1))
@@ -312,7 +312,7 @@ private func counts(
       var account = CounterAccount()
       account.layout(devices(life, ["a"], 1))
       account.open([1000].span, at: 0)
-      account.lose()
+      account.recordSourceLoss()
       account.observe([5000].span, at: 20)
       let grown: UInt64? = life == .row ? 4000 : nil
       #expect(account.step(0) == grown)

@@ -27,7 +27,7 @@ import Testing
 
   private static func virtual(_ scheduler: VirtualScheduler) -> VirtualSession {
     var virtual = VirtualSession(scheduler)
-    virtual.configuration.answerLimit = 50_000_000
+    virtual.configuration.responseTimeout = 50_000_000
     return virtual
   }
 
@@ -128,7 +128,7 @@ import Testing
       collector = hanging
       var outcome = Outcome()
       var virtual = VirtualSession(scheduler, interval: 3_600_000_000_000)
-      virtual.configuration.answerLimit = 50_000_000
+      virtual.configuration.responseTimeout = 50_000_000
       let session = try virtual.arm(
         [CollectorRequest(hanging), CollectorRequest(ScriptedCollector())], [outcome.sink])
       var began = scheduler.monotonic()

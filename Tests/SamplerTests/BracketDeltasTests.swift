@@ -17,7 +17,7 @@ private func layout(_ metrics: [MetricDescription], epoch: UInt32 = 1) -> Layout
 /// Gives frames to the differences and to the ledger's account alike.
 private struct Bracket {
   let deltas: BracketDeltas
-  let watch = StepWatch()
+  let watch = CounterResetTracker()
   var layout: Layout
   var number: UInt32 = 1
   var time: UInt64 = 0
@@ -378,7 +378,7 @@ private struct Bracket {
 
 @Suite struct StepWatchTests {
   @Test func framesOfTwoBracketsAreNotCompared() {
-    let watch = StepWatch()
+    let watch = CounterResetTracker()
     watch.layout(layout([wide]))
     for (bracket, value) in [(1, 100), (1, 90), (2, 5), (2, 7)] as [(UInt32, UInt64)] {
       let header = FrameHeader(stream: 0, epoch: 1, bracket: bracket, start: value, end: value)
@@ -389,7 +389,7 @@ private struct Bracket {
   }
 
   @Test func resetsAreNamedWithTheReadingThatProvesThem() {
-    let watch = StepWatch()
+    let watch = CounterResetTracker()
     let many = Layout(
       collector: "net", stream: 0, epoch: 1,
       columns: (0..<11).map { Column(collector: "net", metric: wide, instance: "\($0)") })
@@ -419,7 +419,7 @@ private struct Bracket {
 
   /// A device that came anew is a reset also where a new layout brought it.
   @Test func resetsOverLayoutsCount() {
-    let watch = StepWatch()
+    let watch = CounterResetTracker()
     let frames: [(epoch: UInt32, values: [UInt64])] = [
       (1, [100, 7]), (2, [8]), (1, [30, 9]), (1, [31, 9]),
     ]

@@ -95,7 +95,7 @@ import Testing
   @Test func whatMovesLessOftenThanAskedIsNamed() throws {
     let notes = try VirtualSession.run(seed: 1) { scheduler in
       var virtual = VirtualSession(scheduler)
-      virtual.configuration.intervalIsWish = true
+      virtual.configuration.isIntervalExplicit = true
       let session = try virtual.arm(
         [CollectorRequest(ScriptedCollector(resolution: 10_000_000))], [])
       defer { session.disarm() }

@@ -10,8 +10,8 @@ import Testing
   private static let seeds: [UInt64] = [1, 2, 3, 4, 5, 6]
 
   @Test(arguments: seeds, [true, false])
-  func theyAreTakenHereOnlyWhereNothingCanHang(seed: UInt64, cannotHang: Bool) throws {
-    let collector = ScriptedCollector(cannotHang: cannotHang)
+  func theyAreTakenHereOnlyWhereNothingCanHang(seed: UInt64, isNonBlocking: Bool) throws {
+    let collector = ScriptedCollector(isNonBlocking: isNonBlocking)
     let controller = try VirtualSession.run(seed: seed) { scheduler in
       let virtual = VirtualSession(scheduler, interval: 50_000_000)
       let session = try virtual.arm([CollectorRequest(collector)], [])
@@ -23,7 +23,7 @@ import Testing
       session.disarm()
       return pthread_self()
     }
-    #expect(collector.edgeThreads.contains(controller) == cannotHang)
+    #expect(collector.edgeThreads.contains(controller) == isNonBlocking)
     #expect(!collector.tickThreads.isEmpty && !collector.tickThreads.contains(controller))
   }
 
@@ -35,7 +35,7 @@ import Testing
       let sink = CollectingSink()
       let virtual = VirtualSession(scheduler, interval: 30_000_000)
       let session = try virtual.arm(
-        [CollectorRequest(ScriptedCollector(cannotHang: true))], [sink])
+        [CollectorRequest(ScriptedCollector(isNonBlocking: true))], [sink])
       _ = try session.start()
       _ = try session.stop(sampling: true)
       scheduler.sleep(pause)
@@ -51,9 +51,9 @@ import Testing
 
   /// What has nothing to look at in a bracket is not read in it: no frame, no gap, no value.
   @Test(arguments: seeds, [true, false])
-  func whatIsIdleIsNotReadUntilItIsThereAgain(seed: UInt64, cannotHang: Bool) throws {
-    let other = ScriptedCollector(name: "other", cannotHang: cannotHang)
-    let coming = ScriptedCollector(cannotHang: cannotHang, idlePreparations: [0, 2])
+  func whatIsIdleIsNotReadUntilItIsThereAgain(seed: UInt64, isNonBlocking: Bool) throws {
+    let other = ScriptedCollector(name: "other", isNonBlocking: isNonBlocking)
+    let coming = ScriptedCollector(isNonBlocking: isNonBlocking, idlePreparations: [0, 2])
     let (accounts, values, frames) = try VirtualSession.run(seed: seed) { scheduler in
       let sink = CollectingSink()
       let deltas = BracketDeltas()
@@ -88,7 +88,7 @@ import Testing
       let session = try virtual.arm(
         [
           CollectorRequest(
-            ScriptedCollector(cannotHang: true, scheduler: scheduler, duration: 7_000))
+            ScriptedCollector(isNonBlocking: true, scheduler: scheduler, duration: 7_000))
         ], [])
       _ = try session.start()
       // The controller's own work between the edges.

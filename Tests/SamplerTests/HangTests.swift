@@ -23,7 +23,7 @@ import Testing
     required: Bool, other: ScriptedCollector = ScriptedCollector()
   ) throws -> SamplerSession {
     var virtual = VirtualSession(scheduler, threads: 2)
-    virtual.configuration.answerLimit = 100_000_000
+    virtual.configuration.responseTimeout = 100_000_000
     return try virtual.arm(
       [CollectorRequest(hanging, required: required), CollectorRequest(other)], [sink])
   }
@@ -56,7 +56,7 @@ import Testing
       if isAlone {
         // Optional, but there is no other thread to go on with.
         var virtual = VirtualSession(scheduler)
-        virtual.configuration.answerLimit = 100_000_000
+        virtual.configuration.responseTimeout = 100_000_000
         session = try virtual.arm([CollectorRequest(hanging, required: false)], [outcome.sink])
       } else {
         session = try Self.session(scheduler, hanging, outcome.sink, required: true)
@@ -127,7 +127,7 @@ import Testing
       let hanging = HangingCollector(after: 3, time: scheduler.source)
       var outcome = Outcome()
       var virtual = VirtualSession(scheduler)
-      virtual.configuration.answerLimit = 5_000_000_000
+      virtual.configuration.responseTimeout = 5_000_000_000
       virtual.configuration.limit = 10
       let session = try virtual.arm([CollectorRequest(hanging)], [outcome.sink])
       _ = try session.start()

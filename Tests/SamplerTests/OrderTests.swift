@@ -50,7 +50,7 @@ import Testing
       let script = (0..<600).map { [TextScript.Reading.text(texts[$0 / 7 % 4])] }
       var virtual = VirtualSession(scheduler, threads: 2)
       // Slower than the drain's wake-ups: passes find frames of both sides of what they find out.
-      virtual.configuration.liveWithin = 10_000_000
+      virtual.configuration.maximumDeliveryLatency = 10_000_000
       let session = try virtual.arm(
         [
           CollectorRequest(
@@ -103,7 +103,7 @@ import Testing
   /// Samples by two threads into three live streams and a record, whose exports have to be the same
   /// bytes; gives the streams. `collectors` are armed, and `during` has the time of the session.
   private func recorded(
-    seed: UInt64, liveWithin: UInt64,
+    seed: UInt64, maximumDeliveryLatency: UInt64,
     _ collectors: @escaping @Sendable (VirtualScheduler) throws -> [CollectorRequest],
     _ during: @escaping @Sendable (VirtualScheduler) -> Void
   ) throws -> [Text] {
@@ -118,7 +118,7 @@ import Testing
           interval: 1_000_000, startUnixNanoseconds: scheduler.realtime()),
         host: [], configuration: [], labels: [:])
       var virtual = VirtualSession(scheduler, threads: 2)
-      virtual.configuration.liveWithin = liveWithin
+      virtual.configuration.maximumDeliveryLatency = maximumDeliveryLatency
       let session = try virtual.arm(
         collectors(scheduler),
         self.sinks(live) + [StoreSink(writer, now: scheduler.monotonic)])
@@ -145,7 +145,7 @@ import Testing
   /// while it is recorded is what the record is exported as, byte for byte.
   @Test(arguments: [1, 2, 3, 4] as [UInt64])
   func whatIsWrittenLiveIsWhatIsExported(seed: UInt64) throws {
-    let live = try recorded(seed: seed, liveWithin: 10_000_000) { scheduler in
+    let live = try recorded(seed: seed, maximumDeliveryLatency: 10_000_000) { scheduler in
       [
         CollectorRequest(
           ScriptedCollector(
@@ -178,7 +178,7 @@ import Testing
   @Test(arguments: [1, 2, 3, 4, 5, 6] as [UInt64])
   func aRowWaitsForTheLastSampleOfItsTick(seed: UInt64) throws {
     // Passes at every moment of a tick.
-    let live = try recorded(seed: seed, liveWithin: 1_300_000) { scheduler in
+    let live = try recorded(seed: seed, maximumDeliveryLatency: 1_300_000) { scheduler in
       func collector(_ name: String, _ duration: UInt64) -> CollectorRequest {
         CollectorRequest(
           ScriptedCollector(name: name, scheduler: scheduler, duration: duration), required: false)

@@ -7,7 +7,7 @@ import Testing
 @Suite struct ClockWatchTests {
   @Test func aStepASuspendAndASlewAreToldApart() {
     let clock = VirtualScheduler()
-    var watch = ClockWatch(clock: clock.source)
+    var watch = ClockJumpDetector(clock: clock.source)
     clock.advance(1_000_000_000)
     #expect(watch.check().isEmpty)
     clock.step(-3_600_000_000_000)

@@ -16,7 +16,7 @@ import Testing
       #expect(context.probes.availability(of: collector, context) == availability)
     }
     #expect(collector.probes == asked)
-    context.probes.forget("scripted")
+    context.probes.invalidate("scripted")
     _ = context.probes.availability(of: collector, context)
     #expect(collector.probes == asked + 1)
     // Of other roots nothing is known yet.

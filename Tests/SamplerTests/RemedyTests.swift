@@ -19,7 +19,7 @@ import Testing
   @Test(arguments: seeds)
   func whatIsSuspendedHoldsNothingAndIsArmedAnew(seed: UInt64) throws {
     let outcome = try VirtualSession.run(seed: seed, spurious: 0.1) { scheduler in
-      let first = ScriptedCollector(name: "first", cannotHang: true)
+      let first = ScriptedCollector(name: "first", isNonBlocking: true)
       let lost = ScriptedCollector(name: "lost", refusals: [2])
       var outcome = Suspension()
       func note() {

@@ -11,11 +11,14 @@ import Testing
   /// 30 µs of work each 400 µs: nothing is late, and the close waits for the acquisition that it
   /// has met.
   @Test(arguments: seeds, [true, false])
-  func everyDeadlineIsMetToTheNanosecond(seed: UInt64, cannotHang: Bool) throws {
+  func everyDeadlineIsMetToTheNanosecond(seed: UInt64, isNonBlocking: Bool) throws {
     let outcome = try VirtualSession.bracket(
       seed: seed, interval: 400_000, limit: nil, length: 4_010_000
     ) {
-      [CollectorRequest(ScriptedCollector(cannotHang: cannotHang, scheduler: $0, duration: 30_000))]
+      [
+        CollectorRequest(
+          ScriptedCollector(isNonBlocking: isNonBlocking, scheduler: $0, duration: 30_000))
+      ]
     }
     let ticks = outcome.account.ledger.ticks
     #expect(ticks.deadlines == 10 && ticks.onTime == 10 && ticks.late == 0 && ticks.skipped == 0)
@@ -38,13 +41,13 @@ import Testing
   /// 250 µs each of two collectors at an interval of 400 µs: of five deadlines three are on time
   /// (0, 100 and 200 µs behind: half an interval), one is late, and one is skipped.
   @Test(arguments: seeds, [true, false])
-  func latenessAndSkipsAreCountedAtTheirBounds(seed: UInt64, cannotHang: Bool) throws {
+  func latenessAndSkipsAreCountedAtTheirBounds(seed: UInt64, isNonBlocking: Bool) throws {
     let outcome = try VirtualSession.bracket(seed: seed, interval: 400_000, limit: 20) {
       scheduler in
       ["one", "two"].map {
         CollectorRequest(
           ScriptedCollector(
-            name: $0, cannotHang: cannotHang, scheduler: scheduler, duration: 250_000))
+            name: $0, isNonBlocking: isNonBlocking, scheduler: scheduler, duration: 250_000))
       }
     }
     let ticks = outcome.account.ledger.ticks
@@ -111,14 +114,14 @@ import Testing
 
   /// What a bracket of any length holds, whichever side of a deadline it ends on.
   @Test(arguments: [true, false])
-  func bracketsOfAnyLengthAreWholeAndExact(cannotHang: Bool) throws {
+  func bracketsOfAnyLengthAreWholeAndExact(isNonBlocking: Bool) throws {
     let (sink, accounts) = try VirtualSession.run(seed: 7, spurious: 0.1) { scheduler in
       let sink = CollectingSink()
       let virtual = VirtualSession(scheduler, interval: 400_000)
       let session = try virtual.arm(
         [
           CollectorRequest(
-            ScriptedCollector(cannotHang: cannotHang, scheduler: scheduler, duration: 30_000))
+            ScriptedCollector(isNonBlocking: isNonBlocking, scheduler: scheduler, duration: 30_000))
         ], [sink])
       var accounts: [(account: BracketAccount, base: UInt64, closing: UInt64)] = []
       var random = SeededGenerator(11)
@@ -152,11 +155,11 @@ import Testing
   }
 
   @Test(arguments: seeds, [true, false])
-  func bracketsOpenAndCloseWhateverTheInterval(seed: UInt64, cannotHang: Bool) throws {
+  func bracketsOpenAndCloseWhateverTheInterval(seed: UInt64, isNonBlocking: Bool) throws {
     let outcome = try VirtualSession.bracket(
       seed: seed, interval: 3_600_000_000_000, limit: nil, length: 5
     ) { _ in
-      [CollectorRequest(ScriptedCollector(cannotHang: cannotHang))]
+      [CollectorRequest(ScriptedCollector(isNonBlocking: isNonBlocking))]
     }
     #expect(outcome.frames.map(\.header.edge) == [.open, .close])
     #expect(outcome.frames.map(\.header.start) == [outcome.base, outcome.base + 5])
@@ -168,12 +171,12 @@ import Testing
   /// that had not come at the close are not counted.
   @Test(arguments: seeds, [0, 1_000_000, 20_500_000, 99_999_999] as [UInt64])
   func deadlinesWithNothingDueAreOnTimeAndNoFurther(seed: UInt64, length: UInt64) throws {
-    for cannotHang in [true, false] {
+    for isNonBlocking in [true, false] {
       let outcome = try VirtualSession.bracket(
         seed: seed, interval: 1_000_000, limit: nil, length: length
       ) { _ in
         [
-          CollectorRequest(ScriptedCollector(cannotHang: cannotHang), interval: 100_000_000)
+          CollectorRequest(ScriptedCollector(isNonBlocking: isNonBlocking), interval: 100_000_000)
         ]
       }
       var ticks = TickLedger()
@@ -187,11 +190,12 @@ import Testing
   /// Where every collector is disabled the thread is not woken until it is told something, and its
   /// deadlines are on time all the same.
   @Test(arguments: seeds, [true, false])
-  func aThreadWithNothingToReadSleeps(seed: UInt64, cannotHang: Bool) throws {
+  func aThreadWithNothingToReadSleeps(seed: UInt64, isNonBlocking: Bool) throws {
     let (accounts, points, frames) = try VirtualSession.run(seed: seed) { scheduler in
       let sink = CollectingSink()
       let session = try VirtualSession(scheduler).arm(
-        [CollectorRequest(ScriptedCollector(cannotHang: cannotHang), required: false)], [sink])
+        [CollectorRequest(ScriptedCollector(isNonBlocking: isNonBlocking), required: false)], [sink]
+      )
       _ = session.disable("scripted")
       let before = scheduler.points
       var accounts: [BracketAccount] = []
@@ -212,14 +216,14 @@ import Testing
   }
 
   @Test(arguments: [true, false])
-  func alignedDeadlinesFallOnTheWallClock(cannotHang: Bool) throws {
+  func alignedDeadlinesFallOnTheWallClock(isNonBlocking: Bool) throws {
     let phases = try VirtualSession.run(seed: 3) { scheduler -> [UInt64] in
       scheduler.step(123_456_789)
       let sink = CollectingSink()
       var virtual = VirtualSession(scheduler, interval: 10_000_000, limit: 5)
       virtual.configuration.aligned = true
       let session = try virtual.arm(
-        [CollectorRequest(ScriptedCollector(cannotHang: cannotHang))], [sink])
+        [CollectorRequest(ScriptedCollector(isNonBlocking: isNonBlocking))], [sink])
       _ = try session.start()
       virtual.waitUntilFinished(session)
       _ = try session.stop(sampling: false)

@@ -9,8 +9,8 @@ import Testing
   private static let seeds: [UInt64] = [1, 2, 3]
 
   @Test(arguments: seeds, [true, false])
-  func aLimitIsExactAndEveryAccountAddsUp(seed: UInt64, cannotHang: Bool) throws {
-    let collector = ScriptedCollector(cannotHang: cannotHang)
+  func aLimitIsExactAndEveryAccountAddsUp(seed: UInt64, isNonBlocking: Bool) throws {
+    let collector = ScriptedCollector(isNonBlocking: isNonBlocking)
     let outcome = try VirtualSession.bracket(seed: seed, limit: 100) { _ in
       [CollectorRequest(collector)]
     }
@@ -46,13 +46,13 @@ import Testing
   }
 
   @Test(arguments: seeds, [true, false])
-  func anEdgeIsTakenAgainAfterALayoutChange(seed: UInt64, cannotHang: Bool) throws {
+  func anEdgeIsTakenAgainAfterALayoutChange(seed: UInt64, isNonBlocking: Bool) throws {
     let deltas = BracketDeltas()
     let (frames, metrics) = try VirtualSession.run(seed: seed) { scheduler in
       let sink = CollectingSink()
       let collector = ScriptedCollector(
         script: [.gap(.layoutChanged), .value(100), .gap(.truncated), .value(250)],
-        instances: [["a"], ["a", "b"]], cannotHang: cannotHang)
+        instances: [["a"], ["a", "b"]], isNonBlocking: isNonBlocking)
       let virtual = VirtualSession(scheduler, interval: 3_600_000_000_000)
       let session = try virtual.arm([CollectorRequest(collector)], [sink, deltas])
       _ = try session.start()
@@ -98,12 +98,12 @@ import Testing
   }
 
   @Test(arguments: seeds, [true, false])
-  func severalThreadsAreMergedByAcquisitionTime(seed: UInt64, cannotHang: Bool) throws {
+  func severalThreadsAreMergedByAcquisitionTime(seed: UInt64, isNonBlocking: Bool) throws {
     let outcome = try VirtualSession.bracket(seed: seed, limit: 50, threads: 3) { scheduler in
       (0..<3).map {
         CollectorRequest(
           ScriptedCollector(
-            name: "c\($0)", cannotHang: cannotHang, scheduler: scheduler,
+            name: "c\($0)", isNonBlocking: isNonBlocking, scheduler: scheduler,
             duration: [90_000, 500, 400_000][$0]))
       } + [CollectorRequest(ScriptedCollector(name: "c3"))]
     }
@@ -173,14 +173,14 @@ import Testing
   /// A value that changes while the opening edge is being taken is the edge's or the first tick's,
   /// and never both or none.
   @Test(arguments: seeds, [true, false])
-  func valuesThatChangeAtTheOpeningEdgeAreCountedOnce(seed: UInt64, cannotHang: Bool) throws {
+  func valuesThatChangeAtTheOpeningEdgeAreCountedOnce(seed: UInt64, isNonBlocking: Bool) throws {
     let deltas = BracketDeltas()
     let frames = try VirtualSession.run(seed: seed) { scheduler in
       let sink = CollectingSink()
       // Another value at each acquisition, the edges included.
       let collector = ScriptedCollector(
         script: [.value(10), .value(11), .value(13), .value(16), .value(20)],
-        instances: [["a"]], cannotHang: cannotHang, scheduler: scheduler, duration: 900_000)
+        instances: [["a"]], isNonBlocking: isNonBlocking, scheduler: scheduler, duration: 900_000)
       let virtual = VirtualSession(scheduler)
       let session = try virtual.arm([CollectorRequest(collector)], [sink, deltas])
       _ = try session.start()
@@ -196,14 +196,14 @@ import Testing
 
   /// A bracket that was never closed, as behind a start that another thread's silence failed.
   @Test(arguments: [true, false])
-  func aStartWithoutAStopEndsWhatWasOpen(cannotHang: Bool) throws {
+  func aStartWithoutAStopEndsWhatWasOpen(isNonBlocking: Bool) throws {
     let (frames, account) = try VirtualSession.run(seed: 5, spurious: 0.1) { scheduler in
       let sink = CollectingSink()
       let virtual = VirtualSession(scheduler, interval: 500_000)
       let session = try virtual.arm(
         [
           CollectorRequest(
-            ScriptedCollector(cannotHang: cannotHang, scheduler: scheduler, duration: 10_000))
+            ScriptedCollector(isNonBlocking: isNonBlocking, scheduler: scheduler, duration: 10_000))
         ], [sink])
       for number in 1...40 as ClosedRange<UInt64> {
         _ = try session.start()

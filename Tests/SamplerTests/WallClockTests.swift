@@ -26,12 +26,12 @@ extension Tag {
 
   /// The kernel's clock, futexes and poll: the one test of the whole loop on them.
   @Test(.timeLimit(.minutes(1)), arguments: [true, false])
-  func aSessionRunsOnTheKernelsClock(cannotHang: Bool) throws {
+  func aSessionRunsOnTheKernelsClock(isNonBlocking: Bool) throws {
     let sink = CollectingSink()
     let session = SamplerSession(
       configuration(interval: 1_000_000, limit: 50, threads: 2),
       requests: [
-        CollectorRequest(ScriptedCollector(name: "one", cannotHang: cannotHang)),
+        CollectorRequest(ScriptedCollector(name: "one", isNonBlocking: isNonBlocking)),
         CollectorRequest(ScriptedCollector(name: "two")),
       ], sinks: [sink])
     try session.arm()
@@ -55,15 +55,15 @@ extension Tag {
   /// Everything that changes hands between threads, many times and at any moment: what the thread
   /// sanitizer is to see. Virtual time has one thread at a time.
   @Test(.timeLimit(.minutes(2)), arguments: [true, false])
-  func threadsShareNothingUnordered(cannotHang: Bool) throws {
+  func threadsShareNothingUnordered(isNonBlocking: Bool) throws {
     let sink = CollectingSink()
     var configuration = configuration(interval: 200_000, limit: nil, threads: 2)
-    configuration.liveWithin = 1_000_000
+    configuration.maximumDeliveryLatency = 1_000_000
     let changing = ScriptedCollector(
       name: "changing",
       script: (0..<600).map { $0 % 9 == 8 ? .gap(.layoutChanged) : .value(UInt64($0)) },
       instances: (1...40).map { count in (0..<count * 50).map { "\($0)" } },
-      cannotHang: cannotHang)
+      isNonBlocking: isNonBlocking)
     let session = SamplerSession(
       configuration,
       requests: [

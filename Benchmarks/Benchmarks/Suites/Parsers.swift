@@ -29,8 +29,10 @@ enum Texts {
 }
 
 func parserSuite() {
-  func list(_ text: KernelText) throws(KernelTextError) -> [TextHole] { try TextFormat.list(text) }
-  let texts: [(String, String, (KernelText) throws(KernelTextError) -> [TextHole])] = [
+  func list(_ text: KernelText) throws(KernelTextError) -> [Placeholder] {
+    try TextFormat.list(text)
+  }
+  let texts: [(String, String, (KernelText) throws(KernelTextError) -> [Placeholder])] = [
     ("stat-256", Texts.stat(256), TextFormat.stat),
     ("net-dev-64", Texts.interfaces(64), TextFormat.interfaces),
     ("meminfo", Texts.pairs(55), list),
@@ -42,16 +44,16 @@ func parserSuite() {
     ) { benchmark in
       let bytes = Array(text.utf8)
       let learnt = KernelText(bytes.span)
-      let template = TextTemplate(learnt, holes: try format(learnt))
+      let template = TextTemplate(learnt, placeholders: try format(learnt))
       var values = [UInt64](repeating: 0, count: template.valueCount)
-      let memory = template.memory()
+      let cache = template.makeCache()
       var span = values.mutableSpan
       // What is expected is not that of a text that was never read.
-      try template.parse(bytes.span, into: &span, memory: memory)
+      try template.parse(bytes.span, into: &span, cache: cache)
       var failure: KernelTextError?
       measured(benchmark) {
         do throws(KernelTextError) {
-          try template.parse(bytes.span, into: &span, memory: memory)
+          try template.parse(bytes.span, into: &span, cache: cache)
         } catch { failure = error }
       }
       benchmark.measurement(.bytes, bytes.count)

@@ -22,9 +22,8 @@
 #include <termios.h>
 #include <time.h>
 
-// What the sampling path calls is here, to be compiled into it, and asks the kernel itself: after
-// milliseconds of sleep each page of code that is met once more costs a microsecond, and libc has
-// five of them between a caller and its system call.
+// Inline system calls for the sampling path. After an idle period every extra code page costs about a
+// microsecond, and libc adds five between a caller and its system call.
 #if defined(__x86_64__)
 static inline long lb_syscall6(long number, long a, long b, long c, long d, long e, long f) {
   long result;
@@ -53,12 +52,12 @@ static inline long lb_syscall6(long number, long a, long b, long c, long d, long
   return x0;
 }
 #else
-// syscall(2), with -errno as the kernel gives it.
+// syscall(2), which returns -errno as the kernel does.
 long lb_syscall6(long number, long a, long b, long c, long d, long e, long f);
 #endif
 
-// clock_gettime(2) in nanoseconds. Here, since struct timespec is this module's or Glibc's for Swift,
-// whichever a compiler loads first.
+// clock_gettime(2) in nanoseconds. In C, since Swift may see struct timespec as a type of this module
+// or of Glibc.
 static inline uint64_t lb_clock(int clock) {
   struct timespec time;
   (void)clock_gettime(clock, &time);
@@ -75,14 +74,14 @@ long lb_pread(int fd, void *buffer, size_t count, int64_t offset);
 #endif
 // fstatfs(2): 1 for a file of proc(5), 0 for any other.
 int lb_is_on_proc(int fd);
-// fstatfs(2): 1 for a file of the kernel's own file systems, whose files nobody replaces; 0 for any
-// other.
+// fstatfs(2): 1 for a file of the kernel's own file systems, whose files are never replaced; 0 for
+// any other.
 int lb_is_kernel_text(int fd);
 // open(2) of a regular file for reading: its descriptor, or -errno.
 int lb_open_text(const char *path);
 // fstat(2): which file it is; 0 or -errno.
 int lb_identity(int fd, uint64_t *device, uint64_t *inode);
-// stat(2): 0 where path names that file, -ENOENT where it names another one, else -errno.
+// stat(2): 0 if that file is at path, -ENOENT if another one is, else -errno.
 int lb_names(const char *path, uint64_t device, uint64_t inode);
 
 // futex(2): FUTEX_WAIT_BITSET with an absolute CLOCK_MONOTONIC deadline (UINT64_MAX: none).
@@ -100,8 +99,8 @@ static inline long lb_futex_wait_until(const uint32_t *word, uint32_t expected,
 // futex(2): FUTEX_WAKE of every waiter.
 void lb_futex_wake_all(const uint32_t *word);
 
-// madvise(2), MADV_DONTNEED of the program's segments that cannot be written: they are mapped anew
-// from the page cache where they are met again. A debugger's breakpoints in them are forgotten.
+// madvise(2), MADV_DONTNEED of the program's segments that cannot be written: they are mapped
+// again from the page cache when used. A debugger's breakpoints in them are lost.
 void lb_release_program(void);
 
 // sched_setaffinity(2), sched_getaffinity(2) of the calling thread over a mask of 64-bit words.
@@ -121,20 +120,19 @@ int lb_argument_count(void);
 const char *lb_argument(int index);
 // An entry of environ(7), of those up to the first NULL.
 const char *lb_environment(int index);
-// Gives descriptors 0 to 2 that are closed to /dev/null, for reading: no file that is opened later gets
-// their numbers. 0 or errno.
+// Opens closed descriptors of 0 to 2 as /dev/null, for reading: no file opened later gets their
+// numbers. 0 or errno.
 int lb_hold_standard_descriptors(void);
 // pthread_setattr_default_np(3): new threads have stacks of at least so many bytes. 0 or errno.
 int lb_raise_thread_stacks(size_t bytes);
 // swapcontext(3): calls body in this thread, on a stack of its own. 0 or errno.
 int lb_call_on_stack(size_t bytes, void (*body)(void));
-// tee(2): 1 where a FIFO with a name that was opened for reading is empty and nobody writes to it,
-// else 0, or -errno.
+// tee(2): 1 if a named FIFO that was opened for reading is empty and has no writer, else 0, or -errno.
 int lb_is_deserted(int fifo);
 // memfd_create(2) with room for `bytes`: a descriptor or -errno.
 int lb_memory_file(int64_t bytes);
-// Maps the pages of shared `memory` a second time, at `place`. 0 or errno.
-int lb_mirror(void *memory, size_t bytes, void *place);
+// Maps the pages of shared `memory` a second time, at `target`. 0 or errno.
+int lb_mirror(void *memory, size_t bytes, void *target);
 // signalfd(2) over those of the signals that are not ignored, blocked in this thread first.
 int lb_signalfd(const int *signals, size_t count);
 // The next pending signal's number, 0 when there is none.
@@ -147,8 +145,8 @@ int lb_set_timer_slack(uint64_t ns);
 int lb_set_child_subreaper(int on);
 int lb_pidfd_open(int pid);
 int lb_terminal_size(int fd, uint16_t *columns, uint16_t *rows);
-// perf_event_open(2) of the software task clock of `pid` and all its descendants to be, from its
-// next exec on: a descriptor or -errno. Reading it gives eight bytes of nanoseconds.
+// perf_event_open(2) of the software task clock of `pid` and all its later descendants, from its
+// next exec on: a descriptor or -errno. Reading it returns eight bytes of nanoseconds.
 int lb_perf_task_clock(int pid);
 // The fields of perf_event_attr that counting needs; `flags` are LB_PERF_ bits.
 struct lb_perf_event {
@@ -174,22 +172,22 @@ enum {
 // perf_event_open(2) of a counting event, read as a group with its times: a descriptor or -errno.
 // `pid` is a control group's descriptor with LB_PERF_OF_CGROUP.
 int lb_perf_open(const struct lb_perf_event *event, int pid, int cpu, int group);
-// The page of an open event, through which its counter may be read where the kernel lets us
+// The page of an open event, through which its counter can be read if the kernel permits it
 // (mmap(2)): its address or NULL.
 void *lb_perf_map(int fd);
 void lb_perf_unmap(void *page);
-// rdpmc and rdtsc: 0 on processors that have other ways.
+// rdpmc and rdtsc: 0 on other processors.
 uint64_t lb_read_counter(uint32_t index);
 uint64_t lb_read_cycles(void);
-// The CPU that the caller runs on, -1 where it cannot be told.
+// The CPU that the caller runs on, -1 if unknown.
 int lb_current_cpu(void);
 // PERF_EVENT_IOC_ENABLE, DISABLE or RESET of a whole group: 0 or -errno.
 int lb_perf_enable_group(int fd);
-// A Unix stream socket of mode 0600 that listens at `path`, in place of one that nobody listens at
-// any more: a descriptor or -errno.
+// A Unix stream socket of mode 0600 that listens at `path`, replacing one without a listener:
+// a descriptor or -errno.
 int lb_unix_listen(const char *path);
-// The next connection and the user at its other end (SO_PEERCRED). It waits a second at most for
-// what is sent to be read. A descriptor or -errno.
+// The next connection and the user at its other end (SO_PEERCRED). Sending waits at most a second
+// for the peer to read. A descriptor or -errno.
 int lb_unix_accept(int fd, uint32_t *uid);
 // A connection to the Unix stream socket at `path`: a descriptor or -errno.
 int lb_unix_connect(const char *path);
@@ -200,25 +198,25 @@ int lb_tcp_free_port(uint16_t *port);
 // A bound, non-blocking netlink socket whose receive buffer has up to `receive_bytes`: a
 // descriptor or -errno.
 int lb_netlink_open(int protocol, uint32_t groups, int receive_bytes);
-// recv(2) of one message that the kernel itself sent: its bytes, 0 for one from somebody else,
+// recv(2) of one message that the kernel itself sent: its bytes, 0 for another sender's,
 // -EAGAIN when there is none, -ENOBUFS when some were lost.
 long lb_netlink_receive(int fd, void *buffer, size_t bytes);
-// adjtimex(2) that changes nothing: fields as the kernel has them, in the order of
-// LB_TIMEX_FIELDS; gives the clock's state or -errno.
+// adjtimex(2) without changes: the kernel's fields, in the order of LB_TIMEX_FIELDS. Returns the
+// clock's state or -errno.
 enum { LB_TIMEX_FIELDS = 16 };
 int lb_read_timex(int64_t fields[LB_TIMEX_FIELDS]);
 // statfs(2): block size, blocks, free, available, files, free files, read-only. 0 or -errno.
 int lb_read_statfs(const char *path, uint64_t fields[7]);
 // The device of the file system that `path` is in (stat(2)). 0 or -errno.
 int lb_device_of(const char *path, uint64_t *device);
-// Whether poll(2) says that a file of /proc has changed since it was opened or asked last.
+// Whether a file of /proc has changed since it was opened or last checked, by poll(2).
 int lb_has_changed(int fd);
 // O_PATH of open(2).
 extern const int lb_open_path;
 // getdents64(2) from the directory's current offset: bytes, 0 at the end, -errno.
 long lb_read_directory(int fd, void *buffer, size_t bytes);
-// Raises RLIMIT_NOFILE's soft limit to the hard one and gives it. A child of lb_spawn_gated gets
-// the former one back.
+// Raises RLIMIT_NOFILE's soft limit to the hard one and returns it. A child of lb_spawn_gated gets
+// the original one.
 uint64_t lb_raise_descriptor_limit(void);
 // capget(2): the effective set, or -errno.
 int lb_effective_capabilities(uint64_t *mask);
@@ -226,7 +224,7 @@ int lb_drop_inheritable_capabilities(void);
 // waitid(2) with WEXITED|WNOWAIT|WNOHANG: 1 exited (code/signal set), 0 still running, -errno.
 int lb_peek_exit(int pid, int *code, int *signal);
 
-// What the child of lb_spawn_gated does between fork and exec, all prepared by the caller.
+// The set-up of the child of lb_spawn_gated between fork and exec, all prepared by the caller.
 struct lb_spawn {
   const char *path;           // absolute, or relative to the child's directory
   char *const *argv;
@@ -245,8 +243,8 @@ struct lb_spawn {
   const gid_t *groups;
   size_t group_count;
   int foreground_fd;          // terminal whose foreground the child's group becomes, or -1
-  // What tells it and all that it starts from others: the soft RLIMIT_LOCKS, which Linux has not
-  // looked at since 2.4 and /proc/PID/limits shows. 0: none.
+  // The mark of it and its descendants: the soft RLIMIT_LOCKS, which Linux has ignored since 2.4
+  // and /proc/PID/limits shows. 0: none.
   uint64_t mark;
 };
 
@@ -265,7 +263,7 @@ enum lb_spawn_step {
 struct lb_spawn_report {
   int32_t step;
   int32_t error;
-  // With LB_SPAWN_READY: what the child has used so far, which is ours and not the workload's.
+  // With LB_SPAWN_READY: the child's usage so far, which does not count for the workload.
   int64_t user_us;
   int64_t system_us;
   int64_t peak_resident_kib;
@@ -283,17 +281,17 @@ int lb_set_terminal_modes(int fd, const struct termios *modes);
 // Returns the child's pid or -errno. A step that fails is reported on status_fd.
 pid_t lb_spawn_gated(const struct lb_spawn *plan);
 
-// Closes every descriptor from 3 on that is closed on exec, but for two. Async-signal-safe.
+// Closes every descriptor from 3 on that has FD_CLOEXEC, except two. Async-signal-safe.
 void lb_close_private(int keep, int keep_too);
 
-// Forks a starter: a process that does nothing but clone children for its parent, which then are
-// the parent's own (CLONE_PARENT). As it is forked while its parent is small, their exec has little
-// to tear down. It has every signal blocked, holds those of the parent's descriptors that stay open
-// on exec, ends when its socket closes, and is killed when the forking thread ends. Gives its pid
-// and the socket, or -errno.
+// Forks a starter: a process that only clones children for its parent, which then are the
+// parent's own (CLONE_PARENT). As it is forked while its parent is small, their exec has little to
+// tear down. It has every signal blocked, keeps the parent's descriptors without FD_CLOEXEC, ends
+// when its socket closes, and is killed when the forking thread ends. Returns its pid and the
+// socket, or -errno.
 pid_t lb_starter_fork(int *fd);
-// As lb_spawn_gated, by a starter: 0 and the child's pid, or -errno; with -EPIPE or -ETIMEDOUT the
-// starter is of no use any more.
+// As lb_spawn_gated, by a starter: 0 and the child's pid, or -errno; after -EPIPE or -ETIMEDOUT the
+// starter is unusable.
 int lb_starter_spawn(int fd, const struct lb_spawn *plan, pid_t *child);
 
 #endif

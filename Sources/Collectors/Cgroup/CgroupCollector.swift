@@ -4,11 +4,11 @@ package import LinuxSystem
 import SampleModel
 import Sampler
 
-/// Which control groups are read.
+/// A control group to read.
 package enum CgroupChoice: Sendable {
   /// A folder, or a path below the hierarchies' roots.
   case path(String)
-  /// One that was made for the workload.
+  /// The group made for the workload.
   case scope(ControlGroup)
 }
 
@@ -59,14 +59,14 @@ struct CgroupCollector: TextCollector {
       counter("memory.failcnt", "times that the limit was hit (v1)"),
     ].map(CgroupCollector.living))
 
-  /// A group that is made anew counts from zero; the block devices in it are listed from their
-  /// first use on (block/blk-cgroup.c).
+  /// A recreated group counts from zero; its block devices are listed from their first use on
+  /// (block/blk-cgroup.c).
   private static func living(_ metric: MetricDescription) -> MetricDescription {
     let isOfDevice = ["io.stat.", "blkio."].contains { metric.name.hasPrefix($0) }
     return metric.living(isOfDevice ? .firstUse : .source)
   }
 
-  /// What io.cost and io.latency say of a device's state.
+  /// Levels of a device from io.cost and io.latency.
   private static let deviceLevels: Set<String> = [
     "io.stat.cost.vrate", "io.stat.use_delay", "io.stat.delay_nsec", "io.stat.depth",
     "io.stat.avg_lat", "io.stat.win",
@@ -81,7 +81,7 @@ struct CgroupCollector: TextCollector {
     }
   }
 
-  /// Available when every group is in some hierarchy.
+  /// Available if every group is in some hierarchy.
   func probe(_ context: CollectorContext) -> Availability {
     guard !choices.isEmpty else {
       return .absent(reason: "--cgroup PATH is required")
@@ -180,7 +180,7 @@ struct CgroupCollector: TextCollector {
     }
   }
 
-  /// What the kernel's documentation (cgroup-v2.rst) says of families of fields.
+  /// The metrics of families of fields, from cgroup-v2.rst.
   func metric(_ field: TextField) -> MetricDescription? { Self.living(family(field.name)) }
 
   private func family(_ name: String) -> MetricDescription {
@@ -207,7 +207,7 @@ struct CgroupCollector: TextCollector {
     return counter(name, "see the controller's documentation")
   }
 
-  /// Fields of memory.stat that count what happened, rather than bytes in use.
+  /// Whether a field of memory.stat counts events, rather than bytes in use.
   private static func isEvent(_ name: String) -> Bool {
     let plain = name.hasPrefix("total_") ? String(name.dropFirst(6)) : name
     let families = [

@@ -3,8 +3,8 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// Connections that netfilter tracks, from /proc/sys/net/netfilter, and what each CPU did about
-/// them, from /proc/net/stat/nf_conntrack:
+/// Connections tracked by netfilter, from /proc/sys/net/netfilter, and counters of each CPU, from
+/// /proc/net/stat/nf_conntrack:
 ///
 /// ```
 /// entries  clashres found new invalid ignore delete chainlength insert insert_failed drop …
@@ -12,11 +12,10 @@ import Sampler
 /// ```
 /// Documentation/networking/nf_conntrack-sysctl.rst, net/netfilter/nf_conntrack_standalone.c.
 /// Minimum kernel 2.6.14 with nf_conntrack loaded. Privilege: none. Cost: three preads, the third
-/// growing with CPUs.
-/// It does not tell: more than the reader's network namespace. The instance is the CPU's place
+/// growing with CPUs. Limits: only the reader's network namespace. The instance is the CPU's index
 /// among the possible ones.
 struct ConntrackCollector: TextCollector {
-  /// Words of the kernel's header; what else a kernel has goes by its own name.
+  /// Columns by the kernel's header; others are named by the kernel.
   private static let counters = [
     "clashres": "clashes resolved", "found": "entries found", "invalid": "packets not tracked",
     "insert": "entries inserted", "insert_failed": "insertions refused",
@@ -53,7 +52,7 @@ struct ConntrackCollector: TextCollector {
   }
 
   func metric(_ field: TextField) -> MetricDescription? {
-    // `entries` stands in each CPU's line and is `count`.
+    // `entries` is the same as `count` in each CPU's line.
     field.name == "entries"
       ? nil : counter(field.name, "\(field.name) of nf_conntrack", width: 32)
   }

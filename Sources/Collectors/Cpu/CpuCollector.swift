@@ -10,11 +10,11 @@ import Sampler
 /// cpu  2482 0 1774 69406 508 0 26 37 0 0
 /// intr 98291 0 0 0 …
 /// ```
-/// Documentation/filesystems/proc.rst, 1.7. Minimum kernel 2.6.11 (steal); younger columns say
-/// so. Privilege: none. Cost: one pread, about 3 µs on two CPUs, growing with CPUs and interrupts.
-/// It does not tell: time is sampled at the kernel's tick unless it accounts precisely
-/// (CONFIG_VIRT_CPU_ACCOUNTING_GEN), so the user/system split of short bursts is coarse; guest
-/// time is contained in user.
+/// Documentation/filesystems/proc.rst, 1.7. Minimum kernel 2.6.11 (steal); later columns are noted.
+/// Privilege: none. Cost: one pread, about 3 µs on two CPUs, growing with CPUs and interrupts.
+/// Limits: the kernel samples time at its tick unless it accounts precisely
+/// (CONFIG_VIRT_CPU_ACCOUNTING_GEN), so the user/system split of short bursts is coarse; user
+/// includes guest time.
 struct CpuCollector: TextCollector {
   private static let younger = [
     "steal": "2.6.11", "guest": "2.6.24", "guest_nice": "2.6.33",
@@ -34,7 +34,7 @@ struct CpuCollector: TextCollector {
 
   private static let idling: Set<String> = ["idle", "iowait"]
 
-  /// The host-wide totals, with the names that keep them apart from the time columns.
+  /// The host-wide totals, named so that they differ from the time columns.
   private static let totals: [MetricDescription] = [
     // Sums over all possible CPUs of counts that are 32 bits wide, in part at least:
     // fs/proc/stat.c, arch/x86/kernel/irq.c. They fall by 2^32 when one of them wraps.
@@ -54,11 +54,11 @@ struct CpuCollector: TextCollector {
       meaning: "software interrupts since boot: the softirq line's total (2.6.31)"),
   ]
 
-  let cannotHang = true
+  let isNonBlocking = true
   let description: CollectorDescription
   private let onlyCPUs: CPUSet?
 
-  /// The collector; `cpus` picks some CPUs beside the line of all of them.
+  /// The collector; `cpus` selects CPUs besides the line of all.
   init(cpus: CPUSet? = nil) {
     onlyCPUs = cpus
     let tick = Scale(1_000_000_000, per: HostFacts.ticksPerSecond)
@@ -66,8 +66,8 @@ struct CpuCollector: TextCollector {
       let since = Self.younger[field].map { " (\($0))" } ?? ""
       return MetricDescription(
         field, .nanoseconds, .counter, scale: tick,
-        // kernel/time/tick-sched.c: the stretch for which a CPU has been idle goes from one of the
-        // two to the other when a request ends elsewhere. That is as long as requests take.
+        // kernel/time/tick-sched.c: an idle period moves from one of the two to the other when a
+        // disk request ends on another CPU; it is as long as requests take.
         mayStepBack: Self.idling.contains(field), stepBackLimit: HostFacts.ticksPerSecond,
         resolution: 1_000_000_000 / HostFacts.ticksPerSecond,
         meaning: (Self.meanings[field] ?? field) + since)
@@ -95,11 +95,11 @@ struct CpuCollector: TextCollector {
     return onlyCPUs.contains(cpu)
   }
 
-  /// The line of all CPUs has those that are offline (fs/proc/stat.c), so that it goes on when one
-  /// comes or goes. But their idle time is of another clock than that of the others, which begins
-  /// anew in kernels before 6.8 when the CPU comes back: it is a sum that goes on only as long as
-  /// the same CPUs are there. The host's totals are of all possible CPUs, and always go on.
-  /// The grammar says what each of them is made of.
+  /// The line of all CPUs includes offline ones (fs/proc/stat.c), so it continues when the set of
+  /// online CPUs changes. But the idle time of an offline CPU comes from another clock, which
+  /// restarts in kernels before 6.8 when the CPU returns: that sum continues only with the same
+  /// CPUs. The host's totals cover all possible CPUs, and always continue. The grammar gives the
+  /// parts of each sum.
   func column(
     _ metric: MetricDescription, _ field: TextField, _ context: CollectorContext
   ) -> Column {
@@ -109,25 +109,25 @@ struct CpuCollector: TextCollector {
       identity: metric.isSum ? "possible" : field.identity)
   }
 
-  /// On a host with several NUMA nodes, each node's time: the sum over its CPUs that are there.
+  /// On a host with several NUMA nodes, each node's time: the sum over its listed CPUs.
   func sums(
     of columns: [Column], _ instances: Set<String>, _ context: CollectorContext
   ) -> [SummedColumn] {
     let nodes = HostFacts.nodes(context.roots)
     guard nodes.count > 1 else { return [] }
-    var places: [String: Int] = [:]
-    for (place, column) in columns.enumerated() { places[column.name] = place }
+    var indices: [String: Int] = [:]
+    for (index, column) in columns.enumerated() { indices[column.name] = index }
     var sums: [SummedColumn] = []
     for node in nodes {
       let members = HostFacts.cpus(ofNode: node, context.roots)?.members ?? []
-      // One that is on its way out or in is listed a moment before or after its row goes or comes.
+      // A CPU that goes offline or online is listed slightly longer or shorter than its row.
       let cpus = members.filter { instances.contains("\($0)") }
       for metric in description.metrics where metric.extent == .instance {
         let column = Column(
           collector: "cpu", metric: metric, instance: "node\(node)", isSum: true,
           identity: TextFormat.numberList(Array(cpus)))
-        let parts = cpus.compactMap { places["cpu.\(metric.name)[\($0)]"] }
-        // Without one of its CPUs, which the user left out, a sum would be another's.
+        let parts = cpus.compactMap { indices["cpu.\(metric.name)[\($0)]"] }
+        // If the user filtered one of its CPUs, the node has no sum.
         guard !parts.isEmpty, parts.count == cpus.count, context.filter.passes(column.name) else {
           continue
         }

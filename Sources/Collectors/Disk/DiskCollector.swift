@@ -19,17 +19,17 @@ package enum DiskChoice: String, Sendable, CaseIterable {
 ///  254       0 vda 381167 50507 56957658 854804 160395 102264 18557080 91875 0 120264 962705 …
 /// ```
 /// Documentation/admin-guide/iostats.rst. Minimum kernel 2.6.25; discards 4.18, flushes 5.5.
-/// Privilege: none. Cost: one pread, 3 µs for ten devices.
-/// It does not tell: a request counts when it completes, and `io_ticks` moves by the kernel's tick:
-/// a rate over a shorter time can be above 100 %. The rate of `io_ticks` is the share of
-/// time with a request under way, which says little of a device that serves many at once.
+/// Privilege: none. Cost: one pread, 3 µs for ten devices. Limits: a request counts when it
+/// completes, and `io_ticks` advances by the kernel's tick: a rate over a shorter time can exceed
+/// 100 %. The rate of `io_ticks` is the share of time with a request in progress, which is no
+/// measure of utilisation for devices that serve many at once.
 struct DiskCollector: TextCollector {
   private static let meanings: [(verb: String, noun: String)] = [
     ("read", "reads"), ("write", "writes"), ("discard", "discards"), ("flush", "flushes"),
   ]
   private let choice: DiskChoice
 
-  let cannotHang = true
+  let isNonBlocking = true
   let description: CollectorDescription
 
   /// The collector of these devices.
@@ -54,7 +54,7 @@ struct DiskCollector: TextCollector {
     description = CollectorDescription(
       name: "disk", summary: "requests, bytes and times of block devices",
       source: "proc/diskstats", minimumKernel: "2.6.25", privilege: "none", cost: .cheap,
-      // A device that is there again is another one, or begins anew.
+      // A device that returns is another one, or counts from zero.
       metrics: metrics.map { $0.living(.row) })
   }
 

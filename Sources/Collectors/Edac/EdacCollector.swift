@@ -5,9 +5,9 @@ import Sampler
 
 /// Memory errors that the controllers corrected or could not, from EDAC in sysfs.
 ///
-/// Documentation/admin-guide/RAS/main.rst. Minimum kernel 2.6.16 with a driver for the
-/// controller. Privilege: none. Cost: a pread for each controller and attribute.
-/// It does not tell: which module, but for what the driver knows.
+/// Documentation/admin-guide/RAS/main.rst. Minimum kernel 2.6.16 with a driver for the controller.
+/// Privilege: none. Cost: a pread for each controller and attribute. Limits: names modules only as
+/// far as the driver does.
 struct EdacCollector: TextCollector {
   let description = CollectorDescription(
     name: "edac", summary: "memory errors, corrected and not",

@@ -6,8 +6,7 @@ import Sampler
 /// The random number generator's pool, from /proc/sys/kernel/random.
 ///
 /// Documentation/admin-guide/sysctl/kernel.rst. Minimum kernel 2.6. Privilege: none. Cost: two
-/// preads of 0.4 µs.
-/// It does not tell: much since 5.18, where the pool is full once it was initialised.
+/// preads of 0.4 µs. Limits: since 5.18 the pool is always full after initialisation.
 struct EntropyCollector: TextCollector {
   let description = CollectorDescription(
     name: "entropy", summary: "the random number generator's pool",

@@ -8,9 +8,8 @@ import Sampler
 /// ```
 /// 305	0	2466186
 /// ```
-/// Documentation/admin-guide/sysctl/fs.rst. Minimum kernel 2.6. Privilege: none. Cost: three
-/// preads of 0.4 µs.
-/// It does not tell: whose they are.
+/// Documentation/admin-guide/sysctl/fs.rst. Minimum kernel 2.6. Privilege: none. Cost: three preads
+/// of 0.4 µs. Limits: does not show their owners.
 struct FilesCollector: TextCollector {
   private static let rows = [
     (

@@ -3,11 +3,10 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// Room in the file systems that are mounted: statvfs(3), once for each device.
+/// Space of the mounted file systems: statvfs(3), once for each device.
 ///
-/// Network file systems are left out: their servers may not answer. What passes for a local one may
-/// hang all the same (a disk that is gone, FUSE behind fuseblk), and then holds a thread of its
-/// own.
+/// Network file systems are excluded: their servers may not answer. An apparently local one may
+/// hang too (a removed disk, FUSE with fuseblk), and then blocks only its own thread.
 struct FilesystemsCollector: Collector {
   let waits = true
   let description = CollectorDescription(
@@ -23,10 +22,10 @@ struct FilesystemsCollector: Collector {
       gauge("readonly", "1 where it is mounted read-only"),
     ])
 
-  /// Without a device of their own, and still places for files.
+  /// File systems without a block device that store files.
   private static let deviceless: Set<String> = ["tmpfs", "overlay", "zfs", "bcachefs", "btrfs"]
 
-  /// Available where the mounts are those that we see.
+  /// Available if the mounts are those of this process.
   func probe(_ context: CollectorContext) -> Availability {
     guard context.roots.isOwnProc else {
       return .absent(reason: "paths are this namespace\'s, not those of \(context.roots.proc)")
@@ -35,7 +34,7 @@ struct FilesystemsCollector: Collector {
       ? .absent(reason: "no local file system is mounted") : .available
   }
 
-  /// Takes the mounts as they are now.
+  /// Arms the present mounts.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     let availability = probe(context)
     guard availability == .available else {
@@ -43,7 +42,7 @@ struct FilesystemsCollector: Collector {
     }
     do throws(SystemError) {
       for _ in 0..<Self.attempts {
-        // Opened before the list is read: what is mounted in between is then seen as a change.
+        // Opened before the list is read, so that later mounts are noticed as a change.
         let mountinfo = try OwnedDescriptor(open: context.roots.proc("self/mountinfo"), O_RDONLY)
         var notes: [String] = []
         let readable = mounts(context).compactMap { path -> (path: String, device: UInt64)? in
@@ -54,7 +53,7 @@ struct FilesystemsCollector: Collector {
           if device == nil { notes.append("filesystems: \(path) refuses statvfs: left out") }
           return device.map { (path, $0) }
         }
-        // Whose devices these are is known of a list that stood still.
+        // The devices are valid only if the list did not change meanwhile.
         if KernelCalls.hasChanged(mountinfo.number) { continue }
         return ArmedFilesystems(
           readable, MountDecoder(readable.map(\.path), description.metrics, context.filter),
@@ -66,7 +65,7 @@ struct FilesystemsCollector: Collector {
     throw LBError(.collectorUnavailable, "filesystems: mounts come and go all the time")
   }
 
-  /// Readings of the list of mounts until one stands still meanwhile.
+  /// Attempts to read the list of mounts without a change meanwhile.
   private static let attempts = 10
 
   /// Mount points, the first of each device (proc_pid_mountinfo(5)).
@@ -80,7 +79,7 @@ struct FilesystemsCollector: Collector {
       guard words.count > 6, let dash = words.firstIndex(of: "-"), dash + 1 < words.count,
         local.contains(String(words[dash + 1]))
       else { continue }
-      // What is mounted over another hides it.
+      // A later mount hides an earlier one at the same path.
       let path = Self.plain(words[4])
       mounts.removeAll { ExactText($0.path) == ExactText(path) }
       mounts.append((path, words[2]))
@@ -89,7 +88,7 @@ struct FilesystemsCollector: Collector {
     return mounts.filter { devices.insert($0.device).inserted }.map(\.path)
   }
 
-  /// A path whose blanks stand as octal escapes.
+  /// A path with its octal escapes decoded.
   static func plain(_ path: Substring) -> String {
     var bytes: [UInt8] = []
     var rest = OSText.bytes(path)[...]
@@ -108,16 +107,16 @@ struct FilesystemsCollector: Collector {
   }
 }
 
-/// The use of each mounted file system, a part each, behind one that says whether mounts came or
-/// went. What does not answer, or is another file system than it was armed with, is an error.
+/// The use of each mounted file system, one part each, after a part with the change flag of the
+/// mounts. A file system that does not answer, or differs from the armed one, is an error.
 @safe
 private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
+  // Sendable: see the base class.
   private let mountinfo: OwnedDescriptor
-  /// C strings: opening the mount points would keep them from being unmounted.
+  /// C strings: open mount points could not be unmounted.
   private let paths: [UnsafeMutablePointer<CChar>]
   private let devices: [UInt64]
-  /// The mounts are others than it was armed with. For good: the kernel tells of a change once.
+  /// The mounts have changed since arming. Permanent: the kernel reports a change once.
   private var isOutdated = false
 
   init(
@@ -136,8 +135,7 @@ private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
   override func read(into body: inout RawBody) {
     let start = body.count
     read(into: &body, isOutdated: isOutdated)
-    // Asked last: what was unmounted before it was asked for its room has been told by then, and is
-    // asked once more who it is.
+    // Checked last: an unmount before statvfs is then reported, and the device is checked again.
     body.add(systemCalls: 1)
     if !isOutdated, KernelCalls.hasChanged(mountinfo.number) {
       isOutdated = true
@@ -153,7 +151,7 @@ private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
       let use = unsafe KernelCalls.fileSystem(paths[index])
       var isThere = use != nil
       if isOutdated {
-        // Where a mount was, statvfs(2) finds the file system below it.
+        // After an unmount, statvfs(2) returns the file system below.
         let device = unsafe KernelCalls.device(of: paths[index])
         isThere = isThere && device == devices[index]
       }
@@ -175,17 +173,17 @@ private final class ArmedFilesystems: ArmedCollector, @unchecked Sendable {
   }
 }
 
-/// Gives the use of those file systems that are there; one that is gone has no columns any more.
+/// Decodes the use of the present file systems; a removed one loses its columns.
 final class MountDecoder: RawDecoder {
   static let fields = 6
   private let mounts: [String]
   private let metrics: [MetricDescription]
   private let filter: ColumnFilter
-  /// By mount, whether it was there; and the slots of its metrics, -1 for what is not wanted.
+  /// By mount, whether it was present, and the slots of its metrics, -1 for filtered ones.
   private var isThere: [Bool]
   private var slots: [Int] = []
 
-  /// A decoder that takes all these mounts to be there; `metrics` in the order of a part's words.
+  /// A decoder that assumes that all mounts are present; `metrics` in the order of a part's words.
   init(_ mounts: [String], _ metrics: [MetricDescription], _ filter: ColumnFilter) {
     self.mounts = mounts
     self.metrics = metrics
@@ -219,7 +217,7 @@ final class MountDecoder: RawDecoder {
     return hasChanged ? .valuesOfNewColumns : .values
   }
 
-  /// Takes which mounts are there; gives whether the columns are others than before.
+  /// Updates the present mounts; returns whether the columns changed.
   private func learn(_ found: [Bool]) -> Bool {
     isThere = found
     var all: [Column] = []

@@ -4,10 +4,10 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// What processes really hold in memory, and on which NUMA nodes: page tables are walked for it,
-/// and the process waits for that when it maps memory meanwhile. So it is read seldom.
+/// Memory that processes really use, and its NUMA nodes. The kernel walks page tables for it, and
+/// the process waits if it maps memory meanwhile, so it is read rarely.
 ///
-/// The instance is the process number or `tree`; of a placement, `tree:node1`.
+/// The instance is the PID or `tree`; for a placement, `tree:node1`.
 struct FootprintCollector: Collector {
   let isWanted: Bool
   let tree: WorkloadTarget?
@@ -34,7 +34,7 @@ struct FootprintCollector: Collector {
       gauge("denied", "processes that may not be read"),
     ])
 
-  /// Available where a process is chosen and the kernel has the texts.
+  /// Available if a process is chosen and the kernel has the files.
   func probe(_ context: CollectorContext) -> Availability {
     guard isWanted, tree != nil || !processes.isEmpty else {
       return .absent(reason: "--process PID or --tree PID is required")
@@ -67,7 +67,16 @@ struct FootprintCollector: Collector {
 
 @safe
 private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
+  // Sendable: see the base class.
+
+  /// Values beside those of smaps_rollup, by the names of their metrics, in order.
+  private enum Sum: String, CaseIterable {
+    case pagesMigrated = "numa_pages_migrated"
+    case numaFaults = "total_numa_faults"
+    case processes
+    case denied
+  }
+
   private let tree: WorkloadTarget?
   private let processes: [Int32]
   private let reader: ProcessReader
@@ -75,13 +84,16 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
   /// Lines of smaps_rollup that are sizes, a bit each.
   private let sizes: UInt64
   private let nodes: [Int]
-  /// Of each value of an instance, its slot; -1 for what is not wanted.
+  /// The slot of each value of an instance, -1 for filtered ones.
   private let slots: [Int]
+  /// Values of an instance: those of the labels, then of `Sum`, then of the nodes.
   private let width: Int
-  /// The processes of one instance: a queue of fixed size.
+  /// The index of the first node's value.
+  private let firstNode: Int
   /// Start times of the roots, in the order of the instances; 0 before the first reading.
   private let starts: UnsafeMutableBufferPointer<UInt64>
-  private var aims: UInt32 = 0
+  private var generation: UInt32 = 0
+  /// The processes of one instance: a queue of fixed size.
   private let queue: UnsafeMutableBufferPointer<Int32>
   private let sums: UnsafeMutableBufferPointer<UInt64>
 
@@ -97,7 +109,7 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
     self.nodes = nodes
     var columns: [Column] = []
     var slots: [Int] = []
-    // What this kernel does not have must not read as nothing.
+    // Values that this kernel does not have must be absent, not 0.
     let schedule = SmallFile.text(context.roots.proc("self/sched")) ?? ""
     let hasMaps = SmallFile.text(context.roots.proc("self/numa_maps")) != nil
     func add(_ metric: MetricDescription, _ instance: String) {
@@ -105,7 +117,8 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
       let isThere =
         switch metric.name {
         case "placement": hasMaps
-        case "numa_pages_migrated", "total_numa_faults": schedule.contains("\n\(metric.name) ")
+        case Sum.pagesMigrated.rawValue, Sum.numaFaults.rawValue:
+          schedule.contains("\n\(metric.name) ")
         default: !metric.name.isEmpty
         }
       let isWanted = isThere && context.filter.passes(column.name)
@@ -114,7 +127,7 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
     }
     let known = Dictionary(
       uniqueKeysWithValues: collector.description.metrics.map { ($0.name, $0) })
-    let named = ["numa_pages_migrated", "total_numa_faults", "processes", "denied"]
+    let named = Sum.allCases.map(\.rawValue)
     let instances = (collector.tree == nil ? [] : ["tree"]) + processes.map { "\($0)" }
     for instance in instances {
       for label in labels {
@@ -128,12 +141,13 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
       }
     }
     self.slots = slots
-    width = labels.count + named.count + nodes.count
+    firstNode = labels.count + named.count
+    width = firstNode + nodes.count
     unsafe starts = .allocate(capacity: instances.count)
     unsafe starts.initialize(repeating: 0)
     for (index, pid) in processes.enumerated() {
-      let place = index + (collector.tree == nil ? 0 : 1)
-      unsafe starts[place] = ProcessIdentities.start(of: pid, context.roots) ?? 0
+      let instance = index + (collector.tree == nil ? 0 : 1)
+      unsafe starts[instance] = ProcessIdentities.start(of: pid, context.roots) ?? 0
     }
     unsafe queue = .allocate(capacity: 4096)
     unsafe queue.initialize(repeating: 0)
@@ -158,48 +172,58 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     reader.calls = 0
     var first = 0
-    var place = 0
+    var instance = 0
     defer { systemCallsOfSample = reader.calls }
-    // Of one that has gone a zero would look like a process that holds nothing.
+    // An ended process must be absent: 0 would mean that it uses no memory.
     if let tree {
-      if tree.aims != aims {
-        aims = tree.aims
+      if tree.generation != generation {
+        generation = tree.generation
         unsafe starts[0] = 0
       }
-      guard isSame(tree.pid, place) else { return .absent }
+      guard isSame(tree.pid, instance) else { return .absent }
       guard read(tree.pid, withDescendants: true) else { return failure }
       take(&first, &values)
-      place += 1
+      instance += 1
     }
     for pid in processes {
-      guard isSame(pid, place) else { return .absent }
+      guard isSame(pid, instance) else { return .absent }
       guard read(pid, withDescendants: false) else { return failure }
       take(&first, &values)
-      place += 1
+      instance += 1
     }
     return .complete
   }
 
-  /// Why nothing could be read.
-  private var failure: AcquisitionOutcome { unsafe sums[labelCount + 3] > 0 ? .denied : .absent }
+  /// The outcome if nothing could be read.
+  private var failure: AcquisitionOutcome { unsafe sums[index(.denied)] > 0 ? .denied : .absent }
 
-  /// Whether the number is still that of the process it was.
-  private func isSame(_ pid: Int32, _ place: Int) -> Bool {
+  /// Whether the PID still belongs to the same process.
+  private func isSame(_ pid: Int32, _ instance: Int) -> Bool {
     var file = reader.open(pid, "stat")
-    defer { reader.shut(&file) }
+    defer { reader.closeDescriptor(&file) }
     guard file >= 0, let start = reader.stat(file)?.startTicks else { return false }
-    if unsafe starts[place] == 0 { unsafe starts[place] = start }
-    return unsafe starts[place] == start
+    if unsafe starts[instance] == 0 { unsafe starts[instance] = start }
+    return unsafe starts[instance] == start
+  }
+
+  /// The index of a value in `sums`.
+  private func index(_ sum: Sum) -> Int {
+    switch sum {
+    case .pagesMigrated: labelCount
+    case .numaFaults: labelCount + 1
+    case .processes: labelCount + 2
+    case .denied: labelCount + 3
+    }
   }
 
   private func take(_ first: inout Int, _ values: inout MutableSpan<UInt64>) {
-    for place in 0..<width where slots[first + place] >= 0 {
-      values[slots[first + place]] = unsafe sums[place]
+    for value in 0..<width where slots[first + value] >= 0 {
+      values[slots[first + value]] = unsafe sums[value]
     }
     first += width
   }
 
-  /// Sums over a process, and over what is below it; false when none could be read.
+  /// Sums over a process, and its descendants if requested; false if none could be read.
   private func read(_ pid: Int32, withDescendants: Bool) -> Bool {
     unsafe sums.update(repeating: 0)
     unsafe queue[0] = pid
@@ -216,12 +240,12 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
         count += 1
       }
     }
-    return unsafe sums[labelCount + 2] > 0
+    return unsafe sums[index(.processes)] > 0
   }
 
   private func readOne(_ pid: Int32) {
     var rollup = reader.open(pid, "smaps_rollup")
-    defer { reader.shut(&rollup) }
+    defer { reader.closeDescriptor(&rollup) }
     var isRead = false
     let count =
       rollup < 0
@@ -236,36 +260,35 @@ private final class ArmedFootprint: ArmedCollector, @unchecked Sendable {
           isRead = false
         }
       }
-    if count == -Int(EACCES) || count == -Int(EPERM) { unsafe sums[labelCount + 3] &+= 1 }
-    // A kernel thread or one that has ended holds nothing.
+    if count == -Int(EACCES) || count == -Int(EPERM) { unsafe sums[index(.denied)] &+= 1 }
+    // A kernel thread or an ended process has no memory.
     guard isRead else { return }
-    unsafe sums[labelCount + 2] &+= 1
+    unsafe sums[index(.processes)] &+= 1
     var schedule = reader.open(pid, "sched")
     if schedule >= 0 {
       _ = reader.read(schedule) { text in
-        unsafe sums[labelCount] &+=
+        unsafe sums[index(.pagesMigrated)] &+=
           ProcessMemory.scheduleValue(text, "numa_pages_migrated") ?? 0
-        unsafe sums[labelCount + 1] &+=
+        unsafe sums[index(.numaFaults)] &+=
           ProcessMemory.scheduleValue(text, "total_numa_faults") ?? 0
       }
     }
-    reader.shut(&schedule)
-    place(pid)
+    reader.closeDescriptor(&schedule)
+    readPlacement(pid)
   }
 
-  /// Adds a process's pages by node. The text is as long as its map: read a buffer at a time, by
-  /// whole lines.
-  private func place(_ pid: Int32) {
+  /// Adds a process's pages by node. The text may be long: read in buffers of complete lines.
+  private func readPlacement(_ pid: Int32) {
     var maps = reader.open(pid, "numa_maps")
-    defer { reader.shut(&maps) }
+    defer { reader.closeDescriptor(&maps) }
     guard maps >= 0 else { return }
     var offset = 0
     while true {
       var consumed = 0
       let count = reader.read(maps, at: offset) { text in
         consumed = ProcessMemory.placement(text) { node, kibibytes in
-          guard let index = nodes.firstIndex(of: node) else { return }
-          unsafe sums[labelCount + 4 + index] &+= kibibytes
+          guard let number = nodes.firstIndex(of: node) else { return }
+          unsafe sums[firstNode + number] &+= kibibytes
         }
       }
       guard count > 0, consumed > 0 else { return }

@@ -3,13 +3,13 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// The clock of each CPU and how often heat throttled it, from cpufreq and thermal_throttle in
+/// The clock frequency of each CPU and its thermal throttling, from cpufreq and thermal_throttle in
 /// sysfs.
 ///
-/// Documentation/admin-guide/pm/cpufreq.rst. Minimum kernel 2.6. Privilege: none. Cost: a pread
-/// for each CPU and attribute, and for some drivers an interrupt of that CPU: read once a second
-/// by default.
-/// It does not tell: what the clock was between two readings; cycles per second of `perf` do.
+/// Documentation/admin-guide/pm/cpufreq.rst. Minimum kernel 2.6. Privilege: none. Cost: a pread for
+/// each CPU and attribute, and for some drivers an interrupt of that CPU: read once a second by
+/// default. Limits: does not show the frequency between two readings; cycles per second of `perf`
+/// do.
 struct FrequencyCollector: TextCollector {
   let description = CollectorDescription(
     name: "frequency", summary: "clock and thermal throttling of each CPU",

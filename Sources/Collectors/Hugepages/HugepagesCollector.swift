@@ -6,8 +6,8 @@ import Sampler
 /// Huge pages of each size, of the host and of each NUMA node, from sysfs.
 ///
 /// Documentation/admin-guide/mm/hugetlbpage.rst. Minimum kernel 2.6.27. Privilege: none. Cost: a
-/// pread for each size, node and attribute, 0.5 µs each.
-/// It does not tell: about transparent huge pages; `memory.AnonHugePages` and `vm.thp_*` do.
+/// pread for each size, node and attribute, 0.5 µs each. Limits: excludes transparent huge pages;
+/// see `memory.AnonHugePages` and `vm.thp_*`.
 struct HugepagesCollector: TextCollector {
   let description = CollectorDescription(
     name: "hugepages", summary: "huge pages of each size, of the host and of each node",

@@ -3,7 +3,7 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// How often each interrupt came, from /proc/interrupts:
+/// The count of each interrupt, from /proc/interrupts:
 ///
 /// ```
 ///            CPU0       CPU1
@@ -12,11 +12,11 @@ import Sampler
 /// ```
 /// Documentation/filesystems/proc.rst. Minimum kernel 2.6. Privilege: none. Cost: one pass over
 /// CPUs × lines, 33 µs on two CPUs and milliseconds on large hosts: read once a second by default.
-/// It does not tell: which CPU, unless each is asked for. Each CPU's count wraps at 32 bits, so
-/// that a sum may fall by 2^32: readers know it for a wrap.
+/// Limits: sums over the CPUs, unless one column for each is requested. Each CPU's count wraps at
+/// 32 bits, so a sum may fall by 2^32, which readers treat as a wrap.
 struct InterruptsCollector: TextCollector {
   private let perCPU: Bool
-  let cannotHang = true
+  let isNonBlocking = true
   let description: CollectorDescription
 
   /// The collector: a column a line, or one for each CPU of each line.

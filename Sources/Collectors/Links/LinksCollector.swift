@@ -5,11 +5,10 @@ import Sampler
 
 /// Speed, carrier and MTU of every network interface, from sysfs.
 ///
-/// Documentation/ABI/testing/sysfs-class-net. Minimum kernel 2.6; carrier_changes 3.15.
-/// Privilege: none. Cost: a pread for each interface and attribute; for some drivers `speed`
-/// asks the firmware: read once a second by default.
-/// It does not tell: a speed that the link does not have: without a carrier the column goes, and
-/// comes back with it, in a new layout.
+/// Documentation/ABI/testing/sysfs-class-net. Minimum kernel 2.6; carrier_changes 3.15. Privilege:
+/// none. Cost: a pread for each interface and attribute; for some drivers `speed` asks the
+/// firmware: read once a second by default. Limits: without a carrier a link has no speed: the
+/// column disappears, and returns with the carrier in a new layout.
 struct LinksCollector: TextCollector {
   let description = CollectorDescription(
     name: "links", summary: "speed, carrier and MTU of every network interface",
@@ -32,7 +31,7 @@ struct LinksCollector: TextCollector {
   func sources(_ context: CollectorContext) -> [TextSource] {
     let interfaces = directoryEntries(context.roots.sys("class/net"))
       .filter { $0 != "bonding_masters" }
-    // Where the table of interfaces changes its names, so do the columns here.
+    // A sentinel: the columns change with the names of interfaces.
     return [
       TextSource(
         context.network("dev"), delivery: .shortRecords, isNeeded: false, namesInstances: true

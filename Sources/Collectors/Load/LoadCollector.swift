@@ -9,10 +9,9 @@ import Sampler
 /// 0.04 0.97 1.56 1/79 31465
 /// ```
 /// Documentation/filesystems/proc.rst. Minimum kernel 2.6. Privilege: none. Cost: one pread, 0.5
-/// µs.
-/// It does not tell: more than every five seconds, when the kernel computes the averages.
+/// µs. Limits: the kernel computes the averages every five seconds.
 struct LoadCollector: TextCollector {
-  let cannotHang = true
+  let isNonBlocking = true
   let description = CollectorDescription(
     name: "load", summary: "load averages and numbers of threads", source: "proc/loadavg",
     minimumKernel: "2.6", privilege: "none", cost: .cheap, pace: .slow,

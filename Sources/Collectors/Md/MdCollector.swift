@@ -8,9 +8,9 @@ import Sampler
 /// ```
 /// 5120 / 104857600
 /// ```
-/// Documentation/admin-guide/md.rst. Minimum kernel 2.6.17. Privilege: none. Cost: a pread for
-/// each attribute, and one of /proc/partitions, which changes when arrays come and go.
-/// It does not tell: what is being done (sync_action), which is text.
+/// Documentation/admin-guide/md.rst. Minimum kernel 2.6.17. Privilege: none. Cost: a pread for each
+/// attribute, and one of /proc/partitions, which changes when arrays are added or removed. Limits:
+/// does not show the action (sync_action), which is text.
 struct MdCollector: TextCollector {
   private static let numbers = ["raid_disks", "degraded", "mismatch_cnt"]
 

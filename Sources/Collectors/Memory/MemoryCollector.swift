@@ -3,17 +3,17 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// Where the host's memory is, from /proc/meminfo:
+/// The use of the host's memory, from /proc/meminfo:
 ///
 /// ```
 /// MemTotal:       24684092 kB
 /// HugePages_Total:       0
 /// ```
 /// Documentation/filesystems/proc.rst. Minimum kernel 2.6; MemAvailable 3.14. Privilege: none.
-/// Cost: one pread, about 2 µs.
-/// It does not tell: per-CPU counters are folded in lazily, so levels may lag by some hundred kB.
+/// Cost: one pread, about 2 µs. Limits: per-CPU counters are added lazily, so levels may lag by
+/// some hundred kB.
 struct MemoryCollector: TextCollector {
-  let cannotHang = true
+  let isNonBlocking = true
   let description = CollectorDescription(
     name: "memory", summary: "where the host's memory is", source: "proc/meminfo",
     minimumKernel: "2.6", privilege: "none", cost: .cheap, isOpen: true,
@@ -52,11 +52,11 @@ struct MemoryCollector: TextCollector {
     ]
   }
 
-  /// What the description does not have, by its suffix: kibibytes or a plain count.
-  func metric(_ field: TextField) -> MetricDescription? { Self.passedOn(field) }
+  /// A metric for fields without a description, by suffix: kibibytes or a count.
+  func metric(_ field: TextField) -> MetricDescription? { Self.genericMetric(field) }
 
-  /// A field of a meminfo that has no description of its own.
-  static func passedOn(_ field: TextField) -> MetricDescription {
+  /// The metric of a field of a meminfo without a description.
+  static func genericMetric(_ field: TextField) -> MetricDescription {
     let isSize = field.suffix == "kB"
     return gauge(
       field.name, "\(field.name) of meminfo", unit: isSize ? .bytes : .count,

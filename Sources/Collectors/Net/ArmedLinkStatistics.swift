@@ -5,20 +5,21 @@ import Sampler
 
 /// From where the counters of network interfaces are read.
 package enum NetSource: String, Sendable, CaseIterable {
-  /// Binary in our own namespace with more than `NetCollector.manyInterfaces`, else the text.
+  /// Binary in this process's own namespace with more than `NetCollector.manyInterfaces`, else the
+  /// text.
   case auto
   case text
   case netlink
 }
 
-/// The counters of every interface out of rtnetlink, as the kernel lists them: a part for each
-/// interface, of its index and its counters, behind one that says whether a link came, went or
-/// changed meanwhile. `LinkDecoder` knows their names.
+/// The counters of every interface from rtnetlink in the kernel's order: one part for each
+/// interface, with its index and its counters, after a part with the change flag of the links.
+/// `LinkDecoder` adds the names.
 final class ArmedLinkStatistics: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
+  // Sendable: see the base class.
   private let links: LinkStatistics
 
-  /// Takes the interfaces as they are now; `metrics` in the order of /proc/net/dev.
+  /// Arms the present interfaces; `metrics` in the order of /proc/net/dev.
   init(_ context: CollectorContext, metrics: [MetricDescription]) throws(SystemError) {
     let links = try LinkStatistics()
     let (body, _) = RawBody.collect(atLeast: 0) { Self.read(links, into: &$0) }
@@ -34,13 +35,13 @@ final class ArmedLinkStatistics: ArmedCollector, @unchecked Sendable {
 
   private static func read(_ links: LinkStatistics, into body: inout RawBody) {
     let before = links.calls
-    // The news are looked for first: of a link that comes later the next reading knows.
-    let hasNews = links.hasNews()
-    body.words(1) { _ in hasNews ? 1 : 0 }
+    // Events are checked first: a later change is noticed by the next reading.
+    let hasLinkEvents = links.hasLinkEvents()
+    body.words(1) { _ in hasLinkEvents ? 1 : 0 }
     let mark = body.count
     let outcome = links.read(begin: { body.rewind(to: mark) }) { index, counter in
-      body.words(1 + LinkStatistics.counters) { place in
-        place == 0 ? UInt64(UInt32(bitPattern: index)) : counter(place - 1)
+      body.words(1 + LinkStatistics.counters) { word in
+        word == 0 ? UInt64(UInt32(bitPattern: index)) : counter(word - 1)
       }
     }
     if outcome != .complete {

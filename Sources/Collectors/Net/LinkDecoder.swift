@@ -2,51 +2,54 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// Turns rtnetlink's counters into the names and values of /proc/net/dev. A link that came, went or
-/// has another name makes another layout of the very reading that has it; one that was made anew
-/// under its name has another index, and its counters start anew.
+/// Turns rtnetlink's counters into the names and values of /proc/net/dev. An added, removed or
+/// renamed link changes the layout with the first reading that has the change; a recreated link has
+/// another index, and its counters restart.
 final class LinkDecoder: RawDecoder {
   private let metrics: [MetricDescription]
+  /// The counters that each metric sums.
+  private let counters: [[LinkCounter]]
   private let filter: ColumnFilter
-  /// Indices in the order in which the kernel lists them.
+  /// Indices in the kernel's order.
   private var indices: [Int32] = []
   private var names: [Int32: String] = [:]
-  /// Of each interface's columns, in the order of /proc/net/dev, the slot; -1 for what is not
-  /// wanted.
+  /// The slots of each interface's columns, in the order of `metrics`; -1 for filtered ones.
   private var slots: [Int] = []
-  private static let width = 16
 
   /// Interfaces of the last reading.
   var count: Int { indices.count }
 
-  /// A decoder that has seen no interface; `metrics` in the order of /proc/net/dev.
+  /// A decoder without interfaces; `metrics` in the order of /proc/net/dev.
   init(_ metrics: [MetricDescription], _ filter: ColumnFilter) {
     self.metrics = metrics
+    counters = metrics.map { Self.countersOfColumns[$0.name] ?? [] }
     self.filter = filter
     super.init()
   }
 
   override func decode(_ body: Span<UInt64>) -> Outcome {
     var parts = RawParts()
-    guard let news = parts.next(of: body), news.bytes == 8 else { return .gap(.malformed) }
-    var isKnown = body[news.start] == 0
+    guard let events = parts.next(of: body), events.bytes == 8 else { return .gap(.malformed) }
+    var isKnown = body[events.start] == 0
     let first = parts
-    var place = 0
+    var index = 0
     while let part = parts.next(of: body) {
       guard part.failure == 0 else { return .gap(.absent) }
       guard part.bytes == 8 * (1 + LinkStatistics.counters) else { return .gap(.malformed) }
-      if place >= indices.count || indices[place] != Self.index(body, part) { isKnown = false }
-      place += 1
+      if index >= indices.count || indices[index] != Self.index(body, part) { isKnown = false }
+      index += 1
     }
-    let hasChanged = (!isKnown || place != indices.count) && learn(body, first)
+    let hasChanged = (!isKnown || index != indices.count) && learn(body, first)
     parts = first
-    place = 0
+    index = 0
     while let part = parts.next(of: body) {
-      let slot = place * Self.width
-      for column in 0..<Self.width where slots[slot + column] >= 0 {
-        values[slots[slot + column]] = Self.value(column) { body[part.start + 1 + $0] }
+      let first = index * counters.count
+      for column in counters.indices where slots[first + column] >= 0 {
+        var sum: UInt64 = 0
+        for counter in counters[column] { sum &+= body[part.start + 1 + counter.rawValue] }
+        values[slots[first + column]] = sum
       }
-      place += 1
+      index += 1
     }
     return hasChanged ? .valuesOfNewColumns : .values
   }
@@ -55,8 +58,8 @@ final class LinkDecoder: RawDecoder {
     Int32(truncatingIfNeeded: body[part.start])
   }
 
-  /// Takes the interfaces of a reading and their present names; gives whether the columns are
-  /// others than before.
+  /// Updates the interfaces of a reading and their present names; returns whether the columns
+  /// changed.
   private func learn(_ body: Span<UInt64>, _ first: RawParts) -> Bool {
     indices = []
     var known: [Int32: String] = [:]
@@ -64,7 +67,7 @@ final class LinkDecoder: RawDecoder {
     while let part = parts.next(of: body) {
       let index = Self.index(body, part)
       indices.append(index)
-      // One that is gone by now had the name that was known last.
+      // A removed link keeps its last known name.
       let letters = LinkStatistics.name(of: index)
       known[index] = letters.map(Self.text) ?? names[index] ?? ""
     }
@@ -90,26 +93,18 @@ final class LinkDecoder: RawDecoder {
     OSText.string(bytes.indices.map { bytes[$0] }.prefix { $0 != 0 })
   }
 
-  /// Column number `column` of /proc/net/dev, as dev_seq_printf_stats adds it up
-  /// (net/core/net-procfs.c), out of rtnl_link_stats64's counters by place.
-  private static func value(_ column: Int, _ counter: (Int) -> UInt64) -> UInt64 {
-    switch column {
-    case 0: counter(2)
-    case 1: counter(0)
-    case 2: counter(4)
-    case 3: counter(6) &+ counter(15)
-    case 4: counter(14)
-    case 5: counter(10) &+ counter(11) &+ counter(12) &+ counter(13)
-    case 6: counter(21)
-    case 7: counter(8)
-    case 8: counter(3)
-    case 9: counter(1)
-    case 10: counter(5)
-    case 11: counter(7)
-    case 12: counter(18)
-    case 13: counter(9)
-    case 14: counter(17) &+ counter(16) &+ counter(20) &+ counter(19)
-    default: counter(22)
-    }
-  }
+  /// The counters of each column of /proc/net/dev, which dev_seq_printf_stats adds up
+  /// (net/core/net-procfs.c).
+  private static let countersOfColumns: [String: [LinkCounter]] = [
+    "rx_bytes": [.rxBytes], "rx_packets": [.rxPackets], "rx_errs": [.rxErrors],
+    "rx_drop": [.rxDropped, .rxMissedErrors], "rx_fifo": [.rxFIFOErrors],
+    "rx_frame": [.rxLengthErrors, .rxOverErrors, .rxCRCErrors, .rxFrameErrors],
+    "rx_compressed": [.rxCompressed], "rx_multicast": [.multicast],
+    "tx_bytes": [.txBytes], "tx_packets": [.txPackets], "tx_errs": [.txErrors],
+    "tx_drop": [.txDropped], "tx_fifo": [.txFIFOErrors], "tx_colls": [.collisions],
+    "tx_carrier": [
+      .txCarrierErrors, .txAbortedErrors, .txWindowErrors, .txHeartbeatErrors,
+    ],
+    "tx_compressed": [.txCompressed],
+  ]
 }

@@ -10,12 +10,11 @@ import Sampler
 ///     lo:    3193      29    0    0    0     0          0         0     3193      29 …
 /// ```
 /// net/core/net-procfs.c. Minimum kernel 2.6.35 (64-bit counters). Privilege: none. Cost: one
-/// pread, about 3 µs with four interfaces, growing with interfaces.
-/// It does not tell: it shows the network namespace of the reader. Under another --proc-root the
-/// namespace of that tree's process 1 is read. The text has no index: an interface that is made
-/// anew under its name between two readings is known by counters that fell, and taken for the old
-/// one if none did; --net-source netlink tells them apart. Some drivers update their counters only
-/// each second or so: `RefreshWatch` says so when it sees it.
+/// pread, about 3 µs with four interfaces, growing with interfaces. Limits: only the reader's
+/// network namespace; under another --proc-root that of process 1 there. The text has no index: an
+/// interface recreated under its name between two readings is recognised by falling counters only;
+/// --net-source netlink distinguishes them. Some drivers update their counters about once a second,
+/// which `StaleCounterDetector` reports.
 struct NetCollector: TextCollector {
   private static let meanings = [
     "rx_bytes": "bytes received", "rx_packets": "packets received",
@@ -32,7 +31,7 @@ struct NetCollector: TextCollector {
   /// 22 against 13 µs with 4 (two virtual CPUs, Linux 6.18).
   static let manyInterfaces = 16
 
-  let cannotHang = true
+  let isNonBlocking = true
   let description: CollectorDescription
   private let source: NetSource
 
@@ -48,12 +47,12 @@ struct NetCollector: TextCollector {
     description = CollectorDescription(
       name: "net", summary: "bytes, packets and errors of every network interface",
       source: "proc/net/dev", minimumKernel: "2.6.35", privilege: "none", cost: .cheap,
-      // An interface that is there again was made anew.
+      // An interface that returns was recreated.
       metrics: metrics.map { $0.living(.row) })
   }
 
-  /// By a fixed rule: the binary counters when asked for, or with many interfaces; only where the
-  /// reader's own namespace is meant.
+  /// Uses the binary counters if requested, or with many interfaces; only in the reader's own
+  /// namespace.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     let isOurs = context.roots.isOwnProc
     let count = isOurs ? directoryEntries(context.roots.sys("class/net")).count : 0

@@ -10,8 +10,8 @@ import Sampler
 /// proc3 22 0 71 3 1204 …
 /// ```
 /// fs/nfs, fs/nfsd/stats.c, net/sunrpc/stats.c. Minimum kernel 2.6 with the modules loaded.
-/// Privilege: none. Cost: one pread each.
-/// It does not tell: which export or mount. Instances are `client` and `server`.
+/// Privilege: none. Cost: one pread each. Limits: does not distinguish exports or mounts. Instances
+/// are `client` and `server`.
 struct NfsCollector: TextCollector {
   private static let network = [
     "net.packets", "net.udp_packets", "net.tcp_packets", "net.tcp_connections",
@@ -47,7 +47,7 @@ struct NfsCollector: TextCollector {
   /// The collector.
   init() {}
 
-  /// A count that is an unsigned int in the kernel (net/sunrpc/stats.c), or was in an older one.
+  /// A count that is an unsigned int in this or an earlier kernel (net/sunrpc/stats.c).
   private static func narrow(
     _ name: String, _ meaning: String, unit: MetricUnit = .count
   ) -> MetricDescription {

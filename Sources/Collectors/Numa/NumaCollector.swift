@@ -9,9 +9,8 @@ import Sampler
 /// Node 0 MemTotal:       24684092 kB
 /// numa_hit 312552100
 /// ```
-/// Documentation/admin-guide/numastat.rst. Minimum kernel 2.6. Privilege: none. Cost: three
-/// preads a node, 9 µs.
-/// It does not tell: who uses a node's memory.
+/// Documentation/admin-guide/numastat.rst. Minimum kernel 2.6. Privilege: none. Cost: three preads
+/// a node, 9 µs. Limits: does not show the users of a node's memory.
 struct NumaCollector: TextCollector {
   let description = CollectorDescription(
     name: "numa", summary: "memory, allocations and memory events of each NUMA node",
@@ -57,6 +56,6 @@ struct NumaCollector: TextCollector {
   /// meminfo names its fields in capitals, vmstat in lower case.
   func metric(_ field: TextField) -> MetricDescription? {
     field.name.first?.isUppercase == true
-      ? MemoryCollector.passedOn(field) : VmCollector.passedOn(field)
+      ? MemoryCollector.genericMetric(field) : VmCollector.genericMetric(field)
   }
 }

@@ -3,13 +3,14 @@ import PacketStatistics
 import SampleModel
 import Sampler
 
-/// Packets of interfaces, counted by what they are; their flows and ports as records.
+/// Packets of interfaces, counted by kind; flows and ports as records.
 struct PacketsCollector: Collector {
-  /// nil when none were asked for.
+  /// Nil if none were requested.
   let options: CaptureOptions?
   let needsTarget = true
   let waits = true
-  /// The kernel hands over a block of packets when it is full, or two timeouts after it began.
+  /// The kernel delivers a block of packets when it is full, or at most two timeouts after its
+  /// start.
   var longestWait: UInt64 { (options ?? CaptureOptions(interfaces: [])).longestWait }
 
   let description = CollectorDescription(
@@ -30,7 +31,7 @@ struct PacketsCollector: Collector {
     return options == nil ? .absent(reason: "--packets INTERFACE is required") : .available
   }
 
-  /// Opens every interface and starts to count.
+  /// Opens every interface and starts counting.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     #if Pcap
       return try ArmedPackets(options ?? CaptureOptions(interfaces: []), context)
@@ -42,11 +43,11 @@ struct PacketsCollector: Collector {
 
 #if Pcap
   private final class ArmedPackets: ArmedCollector, @unchecked Sendable {
-    // Sendable: as the base class says.
+    // Sendable: see the base class.
     private let captures: [PacketCapture]
-    /// For each column, its capture and the number there.
-    private let places: [(capture: Int, number: Int)]
-    private let patience: UInt64
+    /// For each column, its capture and its number in that capture.
+    private let columnsOfCaptures: [(capture: Int, number: Int)]
+    private let readTimeout: UInt64
     private let rowsPerCapture: Int
     private var hasAnswers = false
 
@@ -55,23 +56,23 @@ struct PacketsCollector: Collector {
       var columns: [Column] = []
       var formulas: [Formula] = []
       var notes: [String] = []
-      var places: [(capture: Int, number: Int)] = []
+      var columnsOfCaptures: [(capture: Int, number: Int)] = []
       for (index, interface) in options.interfaces.enumerated() {
         let capture = try PacketCapture(interface, options, cpus: CPUSet(context.samplingCPUs))
         captures.append(capture)
         notes += capture.notes
-        // Of what goes out alone, the socket drops what comes in too: libpcap parts them later.
+        // With direction `out`, the socket's drops include incoming packets: libpcap filters later.
         if options.direction != .out { formulas += PacketMetrics.corrected(interface) }
         for (number, column) in PacketMetrics.columns(interface).enumerated() {
           columns.append(column)
-          places.append((index, number))
+          columnsOfCaptures.append((index, number))
         }
       }
-      // With what is made of others, these are kept.
+      // Columns that formulas need are kept.
       let all = Layout(
         collector: "packets", stream: 0, epoch: 0, columns: columns, formulas: formulas)
       let kept = all.kept(context.filter.passes)
-      places = zip(places, kept).filter(\.1).map(\.0)
+      columnsOfCaptures = zip(columnsOfCaptures, kept).filter(\.1).map(\.0)
       (columns, formulas) = { ($0.columns, $0.formulas) }(all.choosing(context.filter.passes))
       for capture in captures {
         do throws(LBError) {
@@ -82,9 +83,9 @@ struct PacketsCollector: Collector {
         }
       }
       self.captures = captures
-      self.places = places
-      // An answer comes two timeouts after its time at the latest; the rest is the scheduler's.
-      patience = UInt64(options.timeout) * 3_000_000 + 200_000_000
+      self.columnsOfCaptures = columnsOfCaptures
+      // An answer arrives at most two timeouts late; the rest allows for scheduling.
+      readTimeout = UInt64(options.timeout) * 3_000_000 + 200_000_000
       rowsPerCapture = 2 * options.top
       super.init(
         columns: columns, formulas: formulas, notes: notes,
@@ -99,19 +100,20 @@ struct PacketsCollector: Collector {
     override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
       let time = Clock.realtime()
       for capture in captures { capture.ask(at: time, opensBracket: edge == .open) }
-      let deadline = Clock.monotonic() &+ patience
+      let deadline = Clock.monotonic() &+ readTimeout
       hasAnswers = true
       for capture in captures where !capture.await(until: deadline) { hasAnswers = false }
       systemCallsOfSample = UInt64(captures.count) * 2 + 2
       guard hasAnswers else { return .absent }
-      for slot in places.indices {
-        values[slot] = captures[places[slot].capture].value(places[slot].number)
+      for slot in columnsOfCaptures.indices {
+        values[slot] = captures[columnsOfCaptures[slot].capture].value(
+          columnsOfCaptures[slot].number)
       }
       return .complete
     }
 
     override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
-      // At its opening a bracket has no packets yet.
+      // There are no records at a bracket's opening.
       guard hasAnswers, edge != .open else { return RecordCount() }
       var count = 0
       for capture in captures { count += capture.write(&rows, from: count) }

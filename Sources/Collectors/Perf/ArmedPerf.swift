@@ -4,12 +4,12 @@ import PerfEvents
 import SampleModel
 import Sampler
 
-/// Open counters: one read for each group and place.
+/// Open counters: one read for each group and target.
 @safe
 final class ArmedPerf: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
+  // Sendable: see the base class.
 
-  /// What is counted, without references: an acquisition counts none.
+  /// What is counted, without references, so that an acquisition has no reference counting.
   private enum Subject {
     case cpus
     case processes
@@ -24,7 +24,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   private let kernel: any PerfKernel
   private let groups: [PerfPlan.Counters]
   private let attributes: [PerfEventAttributes]
-  /// The control groups' folders, which their counters are opened by.
+  /// Open folders of the control groups.
   private let plan: PerfPlan
   /// One descriptor for each event, the group's leader first; -1 while closed.
   private let descriptors: UnsafeMutableBufferPointer<Int32>
@@ -32,34 +32,34 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   private let pages: UnsafeMutableBufferPointer<UnsafeMutableRawPointer?>
   /// Number of events, both times, then a count for each event (PERF_FORMAT_GROUP).
   private let buffer: UnsafeMutableBufferPointer<UInt64>
-  /// Of all columns the words of this acquisition, and which of them are values.
+  /// The words of all columns, and which of them are values.
   private let words: UnsafeMutableBufferPointer<UInt64>
   private let kept: UnsafeMutableBufferPointer<Bool>
-  /// Which CPUs are online is looked at now and then: one that comes back makes a new layout.
+  /// Checks periodically which CPUs are online: a CPU that returns needs a new layout.
   private let online: OnlineWatch?
   private let watch: Unmanaged<OnlineWatch>?
-  /// Readings again of a group that loses a member meanwhile, and microseconds before each: an edge
-  /// is worth waiting for.
+  /// Retries of a group that loses a member during reading, and microseconds before each; more at
+  /// an edge.
   private static let retries = 4
   private static let retriesAtEdge = 100
   private static let pause: UInt32 = 50
-  /// How often the workload was aimed at when this was armed, if groups take turns.
-  private let turn: UInt32?
-  private var aims: UInt32 = 0
-  /// Of a process beside the workload, what opens its counters and closes them.
+  /// The target's generation when armed, if groups rotate.
+  private let rotationIndex: UInt32?
+  private var generation: UInt32 = 0
+  /// Opens and closes the counters of a process beside the workload.
   private let beside: BesideCounters?
   private let isBeside: Bool
   private let roots: MountRoots
-  /// Why the workload's counters could not be opened, 0 where they could.
+  /// The errno of opening the workload's counters, 0 if they are open.
   private var refusal: Int32 = 0
-  /// One of each of the workload's events, which counts nothing: the first of a kind to be opened
-  /// and the last to be closed make the kernel patch its code on every CPU, at each repetition.
-  private var keepers: [Int32] = []
-  /// The processes that are counted had ended at the last acquisition.
+  /// One disabled event of each kind: otherwise opening the first and closing the last event of a
+  /// kind make the kernel patch its code on every CPU (static keys), at each repetition.
+  private var staticKeyHolders: [Int32] = []
+  /// The counted processes had ended at the last acquisition.
   private var haveEnded = false
 
-  /// Opens the counters of `plan` now, those of a workload when it stands at its gate; those of a
-  /// process beside it are opened by `beside`.
+  /// Opens the counters of `plan` now, those of a workload when it waits at its start gate; those
+  /// of a process beside it are opened by `beside`.
   init(
     _ plan: PerfPlan, _ context: CollectorContext, beside: BesideCounters? = nil
   ) throws(LBError) {
@@ -92,7 +92,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     let chosen = layout.choosing(context.filter.passes)
     groups = counters
     attributes = plan.groups.flatMap { group in
-      plan.places(of: group[0]).flatMap { _ in
+      plan.targets(of: group[0]).flatMap { _ in
         group.enumerated().map { plan.attributes($1, isLeader: $0 == 0) }
       }
     }
@@ -108,9 +108,11 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     _ = unsafe self.kept.initialize(from: kept)
     online = isOfCPUs ? OnlineWatch(context) : nil
     unsafe watch = online.map { unsafe Unmanaged.passUnretained($0) }
-    var turn: UInt32?
-    if plan.choice.rotates, case .workload(let target) = scope { turn = max(1, target.aims) }
-    self.turn = turn
+    var rotationIndex: UInt32?
+    if plan.choice.rotates, case .workload(let target) = scope {
+      rotationIndex = max(1, target.generation)
+    }
+    self.rotationIndex = rotationIndex
     var notes = plan.notes
     if case .processes(let processes) = scope {
       let threads = Counted.text(PerfPlan.tasks(of: processes, context).count, "thread")
@@ -120,7 +122,8 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
           + "counter was already open")
     }
     super.init(
-      columns: chosen.columns, formulas: chosen.formulas, leastShare: plan.choice.leastShare,
+      columns: chosen.columns, formulas: chosen.formulas,
+      minimumRunningRatio: plan.choice.minimumRunningRatio,
       costLimit: isOfCPUs ? nil : plan.choice.costLimit, notes: isBeside ? [] : notes)
     if let beside {
       isIdle = true
@@ -138,7 +141,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
       return
     }
     if case .workload = scope {
-      keepers = plan.groups.joined().compactMap { event in
+      staticKeyHolders = plan.groups.joined().compactMap { event in
         var idle = event.attributes
         idle.flags.insert(.disabled)
         let descriptor = kernel.open(idle, process: 0, cpu: -1, leader: -1)
@@ -148,7 +151,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     }
     let refusal = open(workload: nil)
     guard refusal == 0 else {
-      shut()
+      closeDescriptors()
       throw LBError(
         .collectorUnavailable, "perf: opening the counters: \(SystemError.words(refusal))",
         context: ErrorContext(collector: "perf", errno: refusal))
@@ -168,24 +171,24 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
 
   override var hasPreparation: Bool { true }
 
-  /// Opens the counters of a workload that stands at its gate: counting begins with its exec.
+  /// Opens the counters of a workload that waits at its start gate: counting begins with its exec.
   override func prepare() -> AcquisitionOutcome {
-    guard let (number, pid) = aim else { return .complete }
+    guard let (number, pid) = currentTarget else { return .complete }
     if let beside {
       isIdle = pid == 0 || !isRunning(pid, roots)
-      if !isIdle, number != aims {
-        aims = number
-        refusal = unsafe beside.lend(to: descriptors)
+      if !isIdle, number != generation {
+        generation = number
+        refusal = unsafe beside.copyDescriptors(to: descriptors)
       }
       return .complete
     }
-    guard number != aims else { return .complete }
-    // Another group's turn is another layout.
-    if let turn, number != turn { return .layoutChanged }
-    aims = number
-    shut()
+    guard number != generation else { return .complete }
+    // Another group has another layout.
+    if let rotationIndex, number != rotationIndex { return .layoutChanged }
+    generation = number
+    closeDescriptors()
     refusal = open(workload: pid)
-    if refusal != 0 { shut() }
+    if refusal != 0 { closeDescriptors() }
     return .complete
   }
 
@@ -195,14 +198,14 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     switch subject {
     case .workload:
       if isBeside {
-        // Another process's counters are taken between brackets alone.
-        guard aims == aim?.number else { return .absent }
+        // The counters of another process are adopted only between brackets.
+        guard generation == currentTarget?.number else { return .absent }
       } else {
         guard prepare() == .complete else { return .layoutChanged }
       }
-      guard aims != 0 else { return .absent }
+      guard generation != 0 else { return .absent }
     case .processes:
-      // What they did up to their end still belongs to a frame, and to the bracket.
+      // Their counts up to the end belong to one more frame, and to the bracket.
       if haveEnded, !isAtEdge { return .absent }
       haveEnded = true
       for index in unsafe processes.indices {
@@ -218,20 +221,20 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     for index in groups.indices {
       let group = groups[index]
       if group.beginsTotal {
-        for place in 0..<2 + group.count { unsafe words[group.total + place] = 0 }
+        for word in 0..<2 + group.count { unsafe words[group.total + word] = 0 }
       }
-      // A task that ended before it could be opened.
+      // The task ended before it could be opened.
       if unsafe descriptors[group.first] < 0 { continue }
       let outcome = read(group, on: cpu, &calls)
       guard outcome == .complete else { return outcome }
-      // A CPU that went offline keeps its counts, and no time passes for them.
+      // The time enabled stopped: the CPU went offline.
       if group.word >= 0, unsafe words[group.word] == buffer[1], unsafe buffer[1] > 0 {
         return .layoutChanged
       }
-      for place in 0..<2 + group.count {
-        let value = unsafe buffer[place + 1]
-        if group.word >= 0 { unsafe words[group.word + place] = value }
-        unsafe words[group.total + place] &+= value
+      for word in 0..<2 + group.count {
+        let value = unsafe buffer[word + 1]
+        if group.word >= 0 { unsafe words[group.word + word] = value }
+        unsafe words[group.total + word] &+= value
       }
     }
     var slot = 0
@@ -242,31 +245,32 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     return .complete
   }
 
-  /// How often the workload was aimed at, and its process; nil where none is counted.
-  private var aim: (number: UInt32, pid: Int32)? {
-    unsafe target?._withUnsafeGuaranteedRef { ($0.aims, $0.pid) }
+  /// The target's generation and process; nil if there is no target.
+  private var currentTarget: (number: UInt32, pid: Int32)? {
+    unsafe target?._withUnsafeGuaranteedRef { ($0.generation, $0.pid) }
   }
 
   override func disarm() {
-    shut()
-    for keeper in keepers { kernel.close(keeper) }
-    keepers = []
+    closeDescriptors()
+    for keeper in staticKeyHolders { kernel.close(keeper) }
+    staticKeyHolders = []
   }
 
   // MARK: Reading
 
-  /// Times and counts of a group into the buffer: without a system call on the CPU that counts it.
+  /// Reads times and counts of a group into the buffer; without a system call on the CPU that
+  /// counts it.
   private func read(
     _ group: PerfPlan.Counters, on cpu: Int32, _ calls: inout UInt64
   ) -> AcquisitionOutcome {
-    if cpu == group.place.cpu, unsafe pages[group.first] != nil, readPages(group) {
+    if cpu == group.target.cpu, unsafe pages[group.first] != nil, readPages(group) {
       return .complete
     }
     // Safe: the buffer has room for the largest group.
     let room = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<(3 + group.count)])
     var got = unsafe kernel.read(descriptors[group.first], into: room)
     calls &+= 1
-    // A descendant is ending, its counts are being added to its parent's: it may need our CPU.
+    // A descendant is exiting while its counts are added to its parent's; it may need this CPU.
     var left = isAtEdge ? Self.retriesAtEdge : Self.retries
     while got == -Int(ECHILD), left > 0 {
       usleep(Self.pause)
@@ -282,33 +286,33 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   }
 
   private func readPages(_ group: PerfPlan.Counters) -> Bool {
-    for place in 0..<group.count {
-      guard let page = unsafe pages[group.first + place],
+    for number in 0..<group.count {
+      guard let page = unsafe pages[group.first + number],
         let reading = unsafe CounterPage(page).read(kernel)
       else { return false }
-      // The leader's times are the group's.
-      if place == 0 {
+      // The group's times are those of its leader.
+      if number == 0 {
         unsafe buffer[1] = reading.enabled
         unsafe buffer[2] = reading.running
       }
-      unsafe buffer[3 + place] = reading.count
+      unsafe buffer[3 + number] = reading.count
     }
     return true
   }
 
   // MARK: Opening
 
-  /// Opens every group: 0, or the first errno. An ended task is left closed. Allocates nothing.
+  /// Opens every group; returns 0 or the first errno. Ended tasks stay closed. Allocates nothing.
   private func open(workload: Int32?) -> Int32 {
     for index in groups.indices {
       let group = groups[index]
       for event in group.first..<group.first + group.count {
         let leader: Int32 = event == group.first ? -1 : unsafe descriptors[group.first]
         let descriptor = kernel.open(
-          attributes[event], process: workload ?? group.place.task, cpu: group.place.cpu,
+          attributes[event], process: workload ?? group.target.task, cpu: group.target.cpu,
           leader: leader)
         if descriptor == -ESRCH, workload == nil {
-          shut(group.first..<event)
+          closeDescriptors(group.first..<event)
           break
         }
         guard descriptor >= 0 else { return -descriptor }
@@ -318,7 +322,7 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     return 0
   }
 
-  /// Maps the pages of those groups of which every event can be read through one.
+  /// Maps the user pages of groups in which every event has one.
   private func mapPages() {
     for group in groups {
       let events = group.first..<group.first + group.count
@@ -339,9 +343,9 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
     }
   }
 
-  private func shut() { unsafe shut(descriptors.indices) }
+  private func closeDescriptors() { unsafe closeDescriptors(descriptors.indices) }
 
-  private func shut(_ events: Range<Int>) {
+  private func closeDescriptors(_ events: Range<Int>) {
     unmap(events)
     for index in events where unsafe descriptors[index] >= 0 {
       if !isBeside { unsafe kernel.close(descriptors[index]) }
@@ -350,19 +354,19 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
   }
 }
 
-/// Looks once a second whether the same CPUs are online as when it was made. Allocates nothing.
+/// Checks once a second whether the set of online CPUs has changed. Allocates nothing.
 @safe
 final class OnlineWatch {
   private let descriptor: OwnedDescriptor
-  /// The text as it was, and room to read it again.
+  /// The original text, and room to read it again.
   private let bytes: UnsafeMutableBufferPointer<UInt8>
   private var length = 0
   private var lookedAt: UInt64
   private static let period: UInt64 = 1_000_000_000
-  /// Of any host: a list of ranges.
+  /// Bytes of the list of ranges of any host.
   private static let room = 4096
 
-  /// Nil where the list of CPUs cannot be read.
+  /// Nil if the list of CPUs cannot be read.
   init?(_ context: CollectorContext) {
     do throws(SystemError) {
       descriptor = try OwnedDescriptor(
@@ -383,7 +387,7 @@ final class OnlineWatch {
     unsafe pread(descriptor.number, bytes.baseAddress.unsafelyUnwrapped + start, Self.room, 0)
   }
 
-  /// Whether a CPU came or went.
+  /// Whether a CPU was added or removed.
   func hasChanged(_ calls: inout UInt64) -> Bool {
     let now = Clock.monotonic()
     guard now &- lookedAt >= Self.period else { return false }
@@ -391,7 +395,7 @@ final class OnlineWatch {
     calls &+= 1
     let count = read(at: Self.room)
     guard count == length else { return count > 0 }
-    for place in 0..<max(0, count) where unsafe bytes[place] != bytes[Self.room + place] {
+    for index in 0..<max(0, count) where unsafe bytes[index] != bytes[Self.room + index] {
       return true
     }
     return false

@@ -5,18 +5,18 @@ import PerfEvents
 import SampleModel
 import Sampler
 
-/// Counters of each thread of some processes and their descendants: opened when the thread is found
-/// at an acquisition, a record each. The frame is that of counters which all of them inherit: it
-/// has what no record has, threads that come and go between two acquisitions.
+/// Counters of each thread of processes and their descendants, as records: opened when an
+/// acquisition finds the thread. The frame has inherited counters, which include threads that start
+/// and end between two acquisitions.
 @safe
 final class ArmedThreads: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
+  // Sendable: see the base class.
 
-  /// Rows of one acquisition, and threads at a time, at most.
+  /// The most rows of one acquisition, and threads at a time.
   private static let threadLimit = 1024
-  /// Processes looked through at one acquisition at most.
+  /// The most processes searched at one acquisition.
   private static let processLimit = 4096
-  /// Of a row, the words before those of the events.
+  /// The fields before those of the events.
   private static let leadingFields: [MetricDescription] = [
     gauge("pid", "the process"), gauge("tid", "the thread"),
     gauge("comm", "its name", unit: .text),
@@ -27,43 +27,43 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
       unit: .nanoseconds),
   ]
 
-  /// What is known of one thread beside its counts.
+  /// The state of one thread.
   private struct Thread {
     var process: Int32 = 0
     var command: (UInt64, UInt64) = (0, 0)
     var unseen: UInt64 = 0
     var isFound = false
     var hasEnded = false
-    var isNews = false
+    var isDirty = false
   }
 
-  /// Who counts all of them together.
+  /// The inherited counters of all threads.
   private let whole: ArmedPerf
   private let scope: PerfScope
   private let kernel: any PerfKernel
   private let reader: ProcessReader
-  /// Threads by their numbers.
+  /// Threads by TID.
   private let table: ProcessTable
   private let threads: UnsafeMutableBufferPointer<Thread>
-  /// Of each group its place among the events and their number.
+  /// For each group the index of its first event, and their number.
   private let groups: [(first: Int, count: Int)]
   private let attributes: [PerfEventAttributes]
-  /// Words of one thread: of each group both times and its counts.
+  /// Words of one thread: for each group both times and its counts.
   private let wordCount: Int
   /// For each thread its events' descriptors, -1 while closed, and its words.
   private let descriptors: UnsafeMutableBufferPointer<Int32>
   private let words: UnsafeMutableBufferPointer<UInt64>
   private let buffer: UnsafeMutableBufferPointer<UInt64>
   private let processes: UnsafeMutableBufferPointer<Int32>
-  private var aims: UInt32 = 0
-  /// Threads that could not be counted on their own at the last acquisition and the one before: for
-  /// want of room, or refused.
+  private var generation: UInt32 = 0
+  /// Threads that could not be counted separately at the last acquisition and the one before, for
+  /// lack of room or permission.
   private var missed = 0
   private var missedBefore = 0
-  /// Fewer threads at a time are not worth it.
+  /// The least useful limit of threads at a time.
   private static let fewest = 16
 
-  /// Opens the counters of the threads that there are; those of a workload at its gate.
+  /// Opens the counters of the present threads; those of a workload at its start gate.
   init(_ plan: PerfPlan, _ context: CollectorContext) throws(LBError) {
     scope = plan.choice.scope
     kernel = plan.kernel
@@ -99,7 +99,7 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
         context: ErrorContext(collector: "perf"))
     }
     let limit = min(Self.threadLimit, room)
-    // What may throw comes before the buffers: without `super.init` no deinit frees them.
+    // May throw, so before the buffers: without `super.init` no deinitialiser frees them.
     whole = try ArmedPerf(plan, context)
     table = ProcessTable(capacity: limit)
     unsafe threads = .allocate(capacity: limit)
@@ -113,7 +113,8 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     unsafe processes = .allocate(capacity: Self.processLimit)
     unsafe processes.initialize(repeating: 0)
     super.init(
-      columns: whole.columns, formulas: whole.formulas, leastShare: whole.leastShare,
+      columns: whole.columns, formulas: whole.formulas,
+      minimumRunningRatio: whole.minimumRunningRatio,
       costLimit: whole.costLimit,
       notes: whole.notes + [
         "perf: records of a thread begin at the sample that first finds the thread; unseen_time "
@@ -135,7 +136,7 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     unsafe processes.deallocate()
   }
 
-  /// Of each group both times, with its leader's name from the second group on, and its counts.
+  /// For each group both times (named with its leader from the second group on) and its counts.
   private static func fields(_ plan: PerfPlan) -> [MetricDescription] {
     plan.groups.enumerated().flatMap { number, group in
       PerfCollector.times.map { time in
@@ -148,13 +149,14 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
 
   override var hasPreparation: Bool { true }
 
-  /// A workload that stands at its gate: counting begins with its exec.
+  /// Opens the counters of a workload at its start gate: counting begins with its exec.
   override func prepare() -> AcquisitionOutcome {
     let outcome = whole.prepare()
-    guard outcome == .complete, case .workload(let target) = scope, target.aims != aims else {
+    guard outcome == .complete, case .workload(let target) = scope, target.generation != generation
+    else {
       return outcome
     }
-    aims = target.aims
+    generation = target.generation
     closeAll()
     add(target.pid, of: target.pid, isAtGate: true)
     return .complete
@@ -165,13 +167,14 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     missedBefore = missed
     missed = 0
     whole.edge = edge
-    let isNew = if case .workload(let target) = scope { target.aims != aims } else { false }
+    let isNew =
+      if case .workload(let target) = scope { target.generation != generation } else { false }
     guard prepare() == .complete else { return .layoutChanged }
     let outcome = whole.sample(into: &values)
-    // One that was just opened at its gate has no others yet.
+    // A workload at its start gate has no other threads.
     if outcome == .complete, !isNew {
       findThreads()
-      for place in 0..<table.high where table[place].pid != 0 { readThread(place) }
+      for index in 0..<table.high where table[index].pid != 0 { readThread(index) }
     }
     systemCallsOfSample = reader.calls &+ whole.systemCallsOfSample
     return outcome
@@ -180,22 +183,22 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
   override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
     var count = RecordCount()
     let width = Self.leadingFields.count + wordCount
-    for place in 0..<table.high where table[place].pid != 0 {
-      let thread = unsafe threads[place]
-      if thread.isNews || thread.hasEnded {
+    for index in 0..<table.high where table[index].pid != 0 {
+      let thread = unsafe threads[index]
+      if thread.isDirty || thread.hasEnded {
         let start = count.rows * width
         rows[start] = UInt64(UInt32(bitPattern: thread.process))
-        rows[start + 1] = UInt64(UInt32(bitPattern: table[place].pid))
+        rows[start + 1] = UInt64(UInt32(bitPattern: table[index].pid))
         rows[start + 2] = thread.command.0
         rows[start + 3] = thread.command.1
         rows[start + 4] = thread.hasEnded ? 1 : 0
         rows[start + 5] = thread.unseen
         for word in 0..<wordCount {
-          rows[start + Self.leadingFields.count + word] = unsafe words[place * wordCount + word]
+          rows[start + Self.leadingFields.count + word] = unsafe words[index * wordCount + word]
         }
         count.rows += 1
       }
-      if thread.hasEnded { release(place) }
+      if thread.hasEnded { release(index) }
     }
     count.lost = max(0, missed - missedBefore)
     return count
@@ -207,12 +210,12 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
   }
 
   private func closeAll() {
-    for place in 0..<table.high where table[place].pid != 0 { release(place) }
+    for index in 0..<table.high where table[index].pid != 0 { release(index) }
   }
 
   // MARK: Finding
 
-  /// Goes through the processes, their descendants and those of threads that are known.
+  /// Searches the processes, their descendants and those of known threads.
   private func findThreads() {
     var count = 0
     switch scope {
@@ -220,10 +223,10 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     case .processes(let roots): for root in roots { push(root, &count) }
     case .system, .controlGroups: return
     }
-    for place in 0..<table.high where table[place].pid != 0 {
-      unsafe threads[place].isFound = false
-      // Its parents may have gone, and its children be nobody else's.
-      unsafe push(threads[place].process, &count)
+    for index in 0..<table.high where table[index].pid != 0 {
+      unsafe threads[index].isFound = false
+      // Its parents may have ended, and its children may be found only through it.
+      unsafe push(threads[index].process, &count)
     }
     var next = 0
     while next < count {
@@ -233,38 +236,38 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
         add(thread, of: process, isAtGate: false)
         var file = reader.open(process, "children", task: thread)
         if file >= 0 { reader.children(file) { push($0, &count) } }
-        reader.shut(&file)
+        reader.closeDescriptor(&file)
       }
     }
-    for place in 0..<table.high where table[place].pid != 0 {
-      unsafe threads[place].hasEnded = !threads[place].isFound
+    for index in 0..<table.high where table[index].pid != 0 {
+      unsafe threads[index].hasEnded = !threads[index].isFound
     }
   }
 
   private func push(_ process: Int32, _ count: inout Int) {
-    for place in 0..<count where unsafe processes[place] == process { return }
+    for index in 0..<count where unsafe processes[index] == process { return }
     guard unsafe count < processes.count else { return }
     unsafe processes[count] = process
     count += 1
   }
 
   private func add(_ thread: Int32, of process: Int32, isAtGate: Bool) {
-    if let place = table.find(thread) {
-      unsafe threads[place].isFound = true
+    if let index = table.find(thread) {
+      unsafe threads[index].isFound = true
       return
     }
-    guard let place = table.add(thread) else {
+    guard let index = table.add(thread) else {
       missed += 1
       return
     }
-    for word in 0..<wordCount { unsafe words[place * wordCount + word] = 0 }
-    unsafe threads[place] = Thread()
-    unsafe threads[place].process = process
-    unsafe threads[place].isFound = true
-    let result = open(place, thread, isAtGate: isAtGate)
+    for word in 0..<wordCount { unsafe words[index * wordCount + word] = 0 }
+    unsafe threads[index] = Thread()
+    unsafe threads[index].process = process
+    unsafe threads[index].isFound = true
+    let result = open(index, thread, isAtGate: isAtGate)
     guard result == 0 else {
-      release(place)
-      // One that ended meanwhile is nobody's failure.
+      release(index)
+      // A thread that ended meanwhile is not a failure.
       if result != ESRCH { missed += 1 }
       return
     }
@@ -273,14 +276,14 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
     if file >= 0 {
       _ = reader.read(file) { text in
         var position = 0
-        unsafe threads[place].unseen = TextScanner.number(text, &position) ?? 0
+        unsafe threads[index].unseen = TextScanner.number(text, &position) ?? 0
       }
     }
-    reader.shut(&file)
+    reader.closeDescriptor(&file)
   }
 
-  private func open(_ place: Int, _ thread: Int32, isAtGate: Bool) -> Int32 {
-    let start = place * attributes.count
+  private func open(_ index: Int, _ thread: Int32, isAtGate: Bool) -> Int32 {
+    let start = index * attributes.count
     for group in groups {
       for event in group.first..<group.first + group.count {
         var wanted = attributes[event]
@@ -299,10 +302,10 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
 
   // MARK: Reading
 
-  private func readThread(_ place: Int) {
-    let start = place * attributes.count
-    var word = place * wordCount
-    var isNews = false
+  private func readThread(_ index: Int) {
+    let start = index * attributes.count
+    var word = index * wordCount
+    var isDirty = false
     for group in groups {
       let room = unsafe UnsafeMutableBufferPointer(rebasing: buffer[..<(3 + group.count)])
       let got = unsafe kernel.read(descriptors[start + group.first], into: room)
@@ -310,27 +313,27 @@ final class ArmedThreads: ArmedCollector, @unchecked Sendable {
       if got == (3 + group.count) * 8 {
         for number in 0..<2 + group.count {
           let value = unsafe buffer[1 + number]
-          if unsafe words[word + number] != value { isNews = true }
+          if unsafe words[word + number] != value { isDirty = true }
           unsafe words[word + number] = value
         }
       }
       word += 2 + group.count
     }
-    unsafe threads[place].isNews = isNews
-    guard isNews, unsafe !threads[place].hasEnded else { return }
-    // A thread may take another name at any time.
+    unsafe threads[index].isDirty = isDirty
+    guard isDirty, unsafe !threads[index].hasEnded else { return }
+    // A thread may change its name at any time.
     var file = unsafe reader.open(
-      threads[place].process, "stat", task: table[place].pid)
-    if file >= 0, let stat = reader.stat(file) { unsafe threads[place].command = stat.command }
-    reader.shut(&file)
+      threads[index].process, "stat", task: table[index].pid)
+    if file >= 0, let stat = reader.stat(file) { unsafe threads[index].command = stat.command }
+    reader.closeDescriptor(&file)
   }
 
-  private func release(_ place: Int) {
-    let start = place * attributes.count
+  private func release(_ index: Int) {
+    let start = index * attributes.count
     for event in start..<start + attributes.count where unsafe descriptors[event] >= 0 {
       unsafe kernel.close(descriptors[event])
       unsafe descriptors[event] = -1
     }
-    table.remove(place)
+    table.remove(index)
   }
 }

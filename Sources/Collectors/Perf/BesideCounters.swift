@@ -4,9 +4,9 @@ import PerfEvents
 import Sampler
 import Synchronization
 
-/// Counters of a process beside workloads, opened while it stands at its gate: they count from its
-/// exec on. They are open for as long as it lives, and longer than one arming of the collector that
-/// reads them: while the run waits for the process to be ready, nothing is armed.
+/// Counters of a process beside workloads, opened while it waits at its start gate: they count from
+/// its exec on. They stay open while the process lives, over several armings of the collector:
+/// while the run waits for the process to be ready, nothing is armed.
 final class BesideCounters: ProcessFollower {
   /// One event, in the order of its group.
   struct Event: Sendable, Equatable {
@@ -24,12 +24,12 @@ final class BesideCounters: ProcessFollower {
   private let kernel: any PerfKernel
   private let state = Mutex(State())
 
-  /// No counters yet.
+  /// Without counters.
   init(_ kernel: any PerfKernel) { self.kernel = kernel }
 
   deinit { close() }
 
-  /// Counts these events of processes from now on; false where others are being counted.
+  /// Counts these events for following processes; false if other events are counted already.
   func count(_ events: [Event]) -> Bool {
     state.withLock { state in
       if state.descriptors.isEmpty { state.events = events }
@@ -51,30 +51,30 @@ final class BesideCounters: ProcessFollower {
         if event.isLeader { leader = descriptor }
         state.descriptors.append(descriptor)
       }
-      if state.refusal != 0 { shut(&state) }
+      if state.refusal != 0 { closeDescriptors(&state) }
     }
   }
 
   func close() {
     state.withLock { state in
-      shut(&state)
+      closeDescriptors(&state)
       state.refusal = 0
     }
   }
 
-  private func shut(_ state: inout State) {
+  private func closeDescriptors(_ state: inout State) {
     for descriptor in state.descriptors { kernel.close(descriptor) }
     state.descriptors = []
   }
 
-  /// Lends what is open, to be read until the process goes; gives the errno of a refusal, or 0.
-  func lend(to descriptors: UnsafeMutableBufferPointer<Int32>) -> Int32 {
+  /// Copies the open descriptors, valid until the process ends; returns 0 or the errno of opening.
+  func copyDescriptors(to descriptors: UnsafeMutableBufferPointer<Int32>) -> Int32 {
     state.withLock { state in
       guard state.descriptors.count == descriptors.count else {
         return state.refusal == 0 ? ESRCH : state.refusal
       }
-      for (place, descriptor) in state.descriptors.enumerated() {
-        unsafe descriptors[place] = descriptor
+      for (index, descriptor) in state.descriptors.enumerated() {
+        unsafe descriptors[index] = descriptor
       }
       return 0
     }

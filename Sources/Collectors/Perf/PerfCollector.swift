@@ -4,22 +4,22 @@ import PerfEvents
 import SampleModel
 import Sampler
 
-/// Performance events, as perf(1) names them: counted, never sampled.
+/// Performance events with the names of perf(1): counted, never sampled.
 ///
 /// perf_event_open(2), Documentation/admin-guide/perf-security.rst. Minimum kernel 4.13, for groups
-/// that children inherit. Privilege: none for one's own workload's user space;
-/// the kernel and whole CPUs need CAP_PERFMON or a low kernel.perf_event_paranoid. Cost: one read
-/// for each group of a workload, which walks its live tasks and interrupts those that run; one for
-/// each group and CPU of the system.
-/// It does not tell: where. An event that a processor has no counter left for is counted part of
-/// the time: time_enabled and time_running say which part, and readers scale by it, as perf does.
+/// that children inherit. Privilege: none for one's own workload's user space; the kernel and whole
+/// CPUs need CAP_PERFMON or a low kernel.perf_event_paranoid. Cost: one read for each group of a
+/// workload, which walks its live tasks and interrupts those that run; one for each group and CPU
+/// of the system. Limits: does not locate events in code. If there are more events than hardware
+/// counters, each is counted for a part of the time (time_enabled and time_running), by which
+/// readers scale, as perf does.
 struct PerfCollector: Collector {
   let description: CollectorDescription
   private let choice: PerfChoice?
-  /// Of a process beside the workload, what counts it.
+  /// The counters of a process beside the workload.
   private let beside: BesideCounters?
 
-  /// The collector of these events, or of none.
+  /// The collector of the chosen events.
   init(_ choice: PerfChoice? = nil) {
     self.choice = choice
     var name = "perf"
@@ -50,7 +50,7 @@ struct PerfCollector: Collector {
   static let running = gauge(
     "running", "the share of its time for which a group was counted", unit: .ratio)
 
-  /// What a formula makes, by its name.
+  /// The metric of a formula.
   static func derived(_ name: String) -> MetricDescription {
     gauge(name, "made of events by the formula of that name", unit: .ratio)
   }
@@ -100,7 +100,7 @@ struct PerfCollector: Collector {
     guard needed <= limit else {
       throw LBError(
         .collectorUnavailable,
-        "perf: \(plan.events.count) events on \(plan.places(of: plan.events[0]).count) "
+        "perf: \(plan.events.count) events on \(plan.targets(of: plan.events[0]).count) "
           + "\(plan.isOfCPUs ? "CPUs" : "tasks") need \(plan.descriptorCount) descriptors and 64 "
           + "for the rest; RLIMIT_NOFILE is \(limit): raise it (ulimit -Hn), or name fewer of them",
         context: ErrorContext(collector: "perf"))
@@ -112,9 +112,9 @@ struct PerfCollector: Collector {
   }
 }
 
-/// Why the kernel refuses to count.
+/// Messages for refused events.
 enum PerfRefusal {
-  /// The commands that permit it: level 1 for tasks with the kernel's part, 0 for whole CPUs.
+  /// The commands that permit it: level 1 for tasks including the kernel, 0 for whole CPUs.
   static func fix(_ scope: PerfScope) -> String {
     let capability = "sudo setcap cap_perfmon+ep \"$(command -v lbsample)\""
     let level = "sudo sysctl kernel.perf_event_paranoid="
@@ -127,13 +127,13 @@ enum PerfRefusal {
     }
   }
 
-  /// The state of the sysctl that refuses.
+  /// The state of the refusing sysctl.
   static func paranoia(_ context: CollectorContext) -> String {
     let path = context.roots.proc("sys/kernel/perf_event_paranoid")
     return "kernel.perf_event_paranoid is \(SmallFile.text(path) ?? "not to be read")"
   }
 
-  /// What an errno of perf_event_open(2) says of one event.
+  /// The reason of a failed perf_event_open(2) for one event.
   static func reason(
     _ errno: Int32, _ event: PerfEvent, _ scope: PerfScope, _ context: CollectorContext
   ) -> String {

@@ -4,22 +4,22 @@ import SampleModel
 import Sampler
 
 extension PerfPlan {
-  /// One group at one place, with where its words go.
+  /// One group at one target, with the positions of its words.
   struct Counters {
-    let place: Place
-    /// Its first event among all, and how many there are.
+    let target: CountingTarget
+    /// The index of its first event among all, and their number.
     let first: Int
     let count: Int
-    /// Where its words begin: both times, then the counts; -1 without columns of its own.
+    /// The index of its first word: both times, then the counts; -1 without columns of its own.
     let word: Int
-    /// Where those of its sum begin.
+    /// The index of the first word of its sum.
     let total: Int
-    /// It is the first that is added to this sum.
+    /// Whether it is the first part of its sum.
     let beginsTotal: Bool
   }
 
-  /// All groups at all places in the order of reading, and the columns that they make: of each
-  /// group its sums, each before the places that it is made of.
+  /// All groups at all targets in the order of reading, and their columns: for each group its sums,
+  /// each before its targets.
   func counters() -> (counters: [Counters], columns: [Column]) {
     var counters: [Counters] = []
     var columns: [Column] = []
@@ -27,22 +27,22 @@ extension PerfPlan {
     for group in groups {
       let leader = group[0]
       for total in totals.indices {
-        let places = places(of: leader).filter { $0.total == total }
-        guard !places.isEmpty else { continue }
+        let targets = targets(of: leader).filter { $0.total == total }
+        guard !targets.isEmpty else { continue }
         let sum = columns.count
         let name = totals[total]
         columns += block(
           group, of: name, times: name.isEmpty ? leader.name : "\(leader.name)@\(name)")
-        for (number, place) in places.enumerated() {
+        for (number, target) in targets.enumerated() {
           var word = -1
           if hasOwnColumns {
             word = columns.count
-            let own = label(of: place, counting: leader)
+            let own = label(of: target, counting: leader)
             columns += block(group, of: own, times: "\(leader.name)@\(own)")
           }
           counters.append(
             Counters(
-              place: place, first: first, count: group.count, word: word, total: sum,
+              target: target, first: first, count: group.count, word: word, total: sum,
               beginsTotal: number == 0))
           first += group.count
         }
@@ -51,9 +51,9 @@ extension PerfPlan {
     return (counters, columns)
   }
 
-  private func label(of place: Place, counting event: PerfEvent) -> String {
-    guard event.isUncore, let mask = event.cpus else { return "\(place.cpu)" }
-    return topology.label(ofCPU: Int(place.cpu), amongst: mask.members)
+  private func label(of target: CountingTarget, counting event: PerfEvent) -> String {
+    guard event.isUncore, let mask = event.cpus else { return "\(target.cpu)" }
+    return topology.label(ofCPU: Int(target.cpu), amongst: mask.members)
   }
 
   private func block(_ group: [PerfEvent], of instance: String, times: String) -> [Column] {
@@ -64,8 +64,8 @@ extension PerfPlan {
       }
   }
 
-  /// What readers make of these columns: for how much of its time each group was counted, and each
-  /// formula wherever all of its events are.
+  /// The formulas over these columns: the share of time that each group was counted, and each
+  /// formula wherever all of its events are counted.
   func formulas(_ columns: [Column]) -> [Formula] {
     var instances: [String] = []
     var events: [String: Set<String>] = [:]
@@ -92,8 +92,8 @@ extension PerfPlan {
     return formulas
   }
 
-  /// A formula over the events of one instance: as they are named in it, and again for each
-  /// modifier or PMU that all of them have, as `IPC:u` of `instructions:u` and `cycles:u`.
+  /// A formula over the events of one instance: with the names in it, and again for each modifier
+  /// or PMU that all of them have, such as `IPC:u` of `instructions:u` and `cycles:u`.
   private func made(
     _ formula: PerfChoice.Formula, of events: Set<String>, _ instance: String
   ) -> [Formula] {
@@ -110,7 +110,7 @@ extension PerfPlan {
           tokens.append(token)
           continue
         }
-        // The clocks keep their name whatever is left out.
+        // The clocks keep their name whatever is excluded.
         guard let event = [around.text(token), token].first(where: events.contains),
           event == around.text(token) || GenericEvents.isClock(token)
         else { return nil }
@@ -127,37 +127,37 @@ extension PerfPlan {
     !["+", "-", "*", "/", "(", ")"].contains(token) && Double(token) == nil
   }
 
-  /// What stands around an event's name: a PMU and a slash, modifiers, a number.
+  /// The text around an event's name: a PMU and a slash, modifiers, a number.
   private struct Surroundings: Comparable {
     let before: Substring
-    let behind: Substring
+    let suffix: Substring
 
-    func text(_ name: String) -> String { before + name + behind }
+    func text(_ name: String) -> String { before + name + suffix }
 
     static func < (one: Self, other: Self) -> Bool { one.text("") < other.text("") }
   }
 
   private static func surroundings(of name: String, in event: String) -> Surroundings? {
     if event.hasPrefix(name) {
-      let behind = event.dropFirst(name.count)
-      let isWhole = behind.isEmpty || behind.first == ":" || behind.first == "#"
-      if isWhole { return Surroundings(before: "", behind: behind) }
+      let suffix = event.dropFirst(name.count)
+      let isWhole = suffix.isEmpty || suffix.first == ":" || suffix.first == "#"
+      if isWhole { return Surroundings(before: "", suffix: suffix) }
     }
     let parts = event.split(separator: "/", omittingEmptySubsequences: false)
     guard parts.count == 3, parts[1] == name else { return nil }
-    return Surroundings(before: parts[0] + "/", behind: "/" + parts[2])
+    return Surroundings(before: parts[0] + "/", suffix: "/" + parts[2])
   }
 }
 
-/// Which socket and node each CPU is in.
+/// The socket and node of each CPU.
 struct CPUTopology {
   private let roots: MountRoots
 
-  /// The topology of a host; read when it is asked for.
+  /// The topology of a host, read on demand.
   init(_ roots: MountRoots) { self.roots = roots }
 
-  /// What a CPU stands for that counts for others too: its socket where no other of `cpus` is in
-  /// it, else its node, else itself.
+  /// The label of a CPU that counts for others too: its socket if no other of `cpus` is in it, else
+  /// its node, else itself.
   func label(ofCPU cpu: Int, amongst cpus: [Int]) -> String {
     for (word, part) in [("socket", socket), ("node", node)] as [(String, (Int) -> Int?)] {
       guard let mine = part(cpu), !cpus.contains(where: { $0 != cpu && part($0) == mine }) else {
@@ -181,9 +181,9 @@ struct CPUTopology {
 }
 
 extension PerfEvent {
-  /// It takes a counter of a PMU, of which there are few.
+  /// Whether it needs one of the few counters of a PMU.
   var needsCounter: Bool {
-    // Of the dynamic types those of the cores: an uncore or free-running PMU says so by its mask.
+    // Dynamic types of cores only: uncore and free-running PMUs have a mask.
     switch attributes.type {
     case 0, 3, 4: true
     case 1, 2, 5: false
@@ -191,15 +191,15 @@ extension PerfEvent {
     }
   }
 
-  /// Whatever runs makes it move: cycles, instructions, branches, reference cycles.
+  /// Whether any code increments it: cycles, instructions, branches, reference cycles.
   var alwaysMoves: Bool {
     attributes.type == 0 && [0, 1, 4, 9].contains(attributes.config & 0xFFFF_FFFF)
   }
 
   var isContextSwitches: Bool { attributes.type == 1 && attributes.config == 3 }
 
-  /// The same event without the kernel and the hypervisor, named as perf would name it; nil for one
-  /// of the kernel alone. The software clocks take no notice, so theirs keep their name.
+  /// The event without the kernel and the hypervisor, with perf's name for it; nil for one of the
+  /// kernel only. The software clocks ignore this, so they keep their name.
   var inUserSpace: PerfEvent? {
     guard !attributes.flags.contains(.excludeUser) else { return nil }
     var event = self

@@ -4,25 +4,25 @@ import PerfEvents
 import SampleModel
 import Sampler
 
-/// Which groups are opened where, after each event was tried: what the kernel refuses is left out
-/// and named, and what stands in for it is counted under its own name.
+/// The groups to open and their targets, after a trial of each event: refused events are excluded
+/// and reported, and their stand-ins are counted under their own names.
 struct PerfPlan {
-  /// What a group is opened on: a CPU, or a task.
-  struct Place {
-    /// -1: every task; 0: the one that opens it; of a control group, its descriptor.
+  /// The CPU or task that a group is opened on.
+  struct CountingTarget {
+    /// -1: every task; 0: the opening task; for a control group, its descriptor.
     let task: Int32
     /// -1: any CPU.
     let cpu: Int32
-    /// Of `totals`, the one that it is part of.
+    /// The index of its sum in `totals`.
     let total: Int
   }
 
   private(set) var groups: [[PerfEvent]] = []
   private(set) var notes: [String]
-  /// Names that were refused for one reason make one note.
+  /// Refused events by reason: one note for each reason.
   private var refusals: [(reason: String, names: [String])] = []
-  private var places: [Place]
-  /// Instances of the sums over places.
+  private var targets: [CountingTarget]
+  /// Instances of the sums over targets.
   let totals: [String]
   private let folders = DescriptorList()
   let topology: CPUTopology
@@ -37,46 +37,52 @@ struct PerfPlan {
     topology = CPUTopology(context.roots)
     switch choice.scope {
     case .system(let chosen):
-      places = Self.cpus(chosen, context, &notes).map { Place(task: -1, cpu: $0, total: 0) }
+      targets = Self.cpus(chosen, context, &notes).map {
+        CountingTarget(task: -1, cpu: $0, total: 0)
+      }
       totals = ["all"]
     case .controlGroups(let controlGroups, let chosen):
       let cpus = Self.cpus(chosen, context, &notes)
       totals = controlGroups.map(\.name)
-      var places: [Place] = []
+      var targets: [CountingTarget] = []
       for (number, group) in controlGroups.enumerated() {
         let folder = folders.add(try Self.folder(of: group))
-        places += cpus.map { Place(task: folder, cpu: $0, total: number) }
+        targets += cpus.map { CountingTarget(task: folder, cpu: $0, total: number) }
       }
-      self.places = places
+      self.targets = targets
     case .processes(let processes):
-      places = Self.tasks(of: processes, context).map { Place(task: $0, cpu: -1, total: 0) }
+      targets = Self.tasks(of: processes, context).map {
+        CountingTarget(task: $0, cpu: -1, total: 0)
+      }
       totals = [""]
     case .workload(let target):
-      places = [Place(task: 0, cpu: -1, total: 0)]
+      targets = [CountingTarget(task: 0, cpu: -1, total: 0)]
       totals = [target.name ?? ""]
     }
     for group in choice.groups { add(group, context) }
-    keepWhatOpensAtOnce(context)
-    let standIns = callIn(context)
-    if !standIns.isEmpty { keepWhatOpensAtOnce(context) }
-    takeTurns()
-    tellApart()
-    // The trials took their time: look again at what there is to be opened now.
+    dropEventsThatDoNotFitTogether(context)
+    let standIns = addFallbacks(context)
+    if !standIns.isEmpty { dropEventsThatDoNotFitTogether(context) }
+    selectRotationGroup()
+    disambiguateNames()
+    // The trials take time: list the present tasks again.
     if case .processes(let processes) = choice.scope {
-      places = Self.tasks(of: processes, context).map { Place(task: $0, cpu: -1, total: 0) }
+      targets = Self.tasks(of: processes, context).map {
+        CountingTarget(task: $0, cpu: -1, total: 0)
+      }
     }
     notes += refusals.map { "perf: \($0.names.joined(separator: ", ")): \($0.reason)" }
     notes += standIns
   }
 
-  /// What was refused, with the reasons; empty when everything is counted.
+  /// The refused events with the reasons; empty if all are counted.
   var refused: String {
     refusals.map { "\($0.names.joined(separator: ", ")): \($0.reason)" }.joined(separator: "; ")
   }
 
-  // MARK: Places
+  // MARK: Targets
 
-  /// The chosen CPUs of those that are online.
+  /// The chosen online CPUs.
   private static func cpus(
     _ chosen: CPUSet?, _ context: CollectorContext, _ notes: inout [String]
   ) -> [Int32] {
@@ -103,7 +109,7 @@ struct PerfPlan {
     }
   }
 
-  /// The threads of processes and of all their descendants, as they are now.
+  /// The present threads of processes and all their descendants.
   static func tasks(of processes: [Int32], _ context: CollectorContext) -> [Int32] {
     var tasks: [Int32] = []
     var seen = Set<Int32>()
@@ -122,17 +128,17 @@ struct PerfPlan {
     return tasks
   }
 
-  /// Where an event is opened: an uncore one on the CPUs of its mask.
-  func places(of event: PerfEvent) -> [Place] {
-    guard isOfCPUs, let mask = event.cpus else { return places }
-    return places.filter { mask.members.contains(Int($0.cpu)) }
+  /// The targets of an event: an uncore one is opened on the CPUs of its mask.
+  func targets(of event: PerfEvent) -> [CountingTarget] {
+    guard isOfCPUs, let mask = event.cpus else { return targets }
+    return targets.filter { mask.members.contains(Int($0.cpu)) }
   }
 
   var events: [PerfEvent] { groups.flatMap { $0 } }
 
-  var descriptorCount: Int { events.reduce(0) { $0 + places(of: $1).count } }
+  var descriptorCount: Int { events.reduce(0) { $0 + targets(of: $1).count } }
 
-  /// Counters of CPUs, whatever runs there or of it one control group.
+  /// Whether CPUs are counted: everything on them, or one control group.
   var isOfCPUs: Bool {
     switch choice.scope {
     case .system, .controlGroups: true
@@ -140,14 +146,14 @@ struct PerfPlan {
     }
   }
 
-  /// Each CPU has columns of its own beside the sum.
+  /// Whether each CPU has columns besides the sum.
   var hasOwnColumns: Bool { if case .system = choice.scope { true } else { false } }
 
   // MARK: Groups
 
   private mutating func add(_ group: [PerfEvent], _ context: CollectorContext) {
     let usable = group.compactMap { accepted($0, context) }
-    // What is counted on different CPUs is no group.
+    // Events counted on different CPUs cannot share a group.
     var parts: [[PerfEvent]] = []
     for event in usable {
       if let part = parts.firstIndex(where: { $0[0].cpus == event.cpus }) {
@@ -165,8 +171,8 @@ struct PerfPlan {
     for part in parts { split(part) }
   }
 
-  /// As many events at a time as the kernel takes for a group: it knows how many the processor's
-  /// counters can hold at once.
+  /// Splits events into groups as large as the kernel accepts: it knows how many counters the
+  /// processor has.
   private mutating func split(_ group: [PerfEvent]) {
     var rest = group[...]
     var pieces: [[PerfEvent]] = []
@@ -183,35 +189,36 @@ struct PerfPlan {
         + "part is scaled on its own: \(words.joined(separator: " | "))")
   }
 
-  /// How many of these, from the first on, the kernel takes as one group.
+  /// The number of events, from the first on, that the kernel accepts as one group.
   private func groupLength(_ events: [PerfEvent]) -> Int {
-    guard let place = places(of: events[0]).first else { return 0 }
+    guard let target = targets(of: events[0]).first else { return 0 }
     var descriptors: [Int32] = []
     defer { for descriptor in descriptors { kernel.close(descriptor) } }
     for event in events {
       let descriptor = kernel.open(
-        attributes(event, isLeader: descriptors.isEmpty), process: place.task,
-        cpu: place.cpu, leader: descriptors.first ?? -1)
+        attributes(event, isLeader: descriptors.isEmpty), process: target.task,
+        cpu: target.cpu, leader: descriptors.first ?? -1)
       guard descriptor >= 0 else { break }
       descriptors.append(descriptor)
     }
     return descriptors.count
   }
 
-  /// Opens everything together at its first place: each may be had alone, and not all at once, as
-  /// more breakpoints than the processor has registers.
-  private mutating func keepWhatOpensAtOnce(_ context: CollectorContext) {
+  /// Opens all events together at their first target, and drops those that fail: events may be
+  /// available one by one but not all at once, such as more breakpoints than the processor has
+  /// registers.
+  private mutating func dropEventsThatDoNotFitTogether(_ context: CollectorContext) {
     var descriptors: [Int32] = []
     defer { for descriptor in descriptors { kernel.close(descriptor) } }
     var kept: [[PerfEvent]] = []
     for group in groups {
       var rest = group
-      while let place = rest.first.flatMap({ places(of: $0).first }) {
+      while let target = rest.first.flatMap({ targets(of: $0).first }) {
         var mine: [Int32] = []
         var refused: (index: Int, errno: Int32)?
         for (index, event) in rest.enumerated() {
           let descriptor = kernel.open(
-            attributes(event, isLeader: mine.isEmpty), process: place.task, cpu: place.cpu,
+            attributes(event, isLeader: mine.isEmpty), process: target.task, cpu: target.cpu,
             leader: mine.first ?? -1)
           guard descriptor >= 0 else {
             refused = (index, -descriptor)
@@ -232,15 +239,17 @@ struct PerfPlan {
     groups = kept
   }
 
-  /// Of each PMU's groups the one whose turn it is in this repetition, so that none is multiplexed.
-  private mutating func takeTurns() {
+  /// Selects one group of each PMU for this repetition, in rotation, so that none is multiplexed.
+  private mutating func selectRotationGroup() {
     guard choice.rotates, case .workload(let target) = choice.scope else { return }
     let units = groups.map { $0.first { $0.needsCounter }?.counterUnit }
-    let turn = Int(max(1, target.aims) - 1)
+    let rotationIndex = Int(max(1, target.generation) - 1)
     var kept: [[PerfEvent]] = []
     for (number, group) in groups.enumerated() {
       let rivals = units.indices.filter { units[$0] == units[number] }
-      if units[number] == nil || rivals[turn % rivals.count] == number { kept.append(group) }
+      if units[number] == nil || rivals[rotationIndex % rivals.count] == number {
+        kept.append(group)
+      }
     }
     if kept.count == groups.count {
       notes.append(
@@ -249,16 +258,16 @@ struct PerfPlan {
     groups = kept
   }
 
-  /// An event that stands in several groups is called `cycles#2` in the second: each has a count of
-  /// its own, over times of its own.
-  private mutating func tellApart() {
+  /// Renames an event of several groups to `cycles#2` in the second one: each has its own count and
+  /// times.
+  private mutating func disambiguateNames() {
     var seen: [String: Int] = [:]
     for group in groups.indices {
-      for place in groups[group].indices {
-        let name = groups[group][place].name
+      for index in groups[group].indices {
+        let name = groups[group][index].name
         seen[name, default: 0] += 1
         guard let number = seen[name], number > 1 else { continue }
-        groups[group][place].name = "\(name)#\(number)"
+        groups[group][index].name = "\(name)#\(number)"
         notes.append("perf: \(name) is counted in several groups: \(name)#\(number) is another one")
       }
     }
@@ -267,24 +276,24 @@ struct PerfPlan {
   // MARK: Refusals
 
   private mutating func refuse(_ event: PerfEvent, _ reason: String) {
-    if let place = refusals.firstIndex(where: { $0.reason == reason }) {
-      if !refusals[place].names.contains(event.name) { refusals[place].names.append(event.name) }
+    if let index = refusals.firstIndex(where: { $0.reason == reason }) {
+      if !refusals[index].names.contains(event.name) { refusals[index].names.append(event.name) }
     } else {
       refusals.append((reason, [event.name]))
     }
   }
 
-  /// For each event that was refused, the first of its stand-ins that is counted; what refuses one
-  /// of them is kept too. Gives the words for it.
-  private mutating func callIn(_ context: CollectorContext) -> [String] {
+  /// Adds the first available stand-in for each refused event; refused stand-ins are reported too.
+  /// Returns the notes.
+  private mutating func addFallbacks(_ context: CollectorContext) -> [String] {
     var calledIn: [(event: String, for: [String])] = []
     for name in refusals.flatMap(\.names) {
       var seen: Set<String> = [name]
       var next = choice.standIns[String(name.prefix { $0 != ":" })]
       while let event = next, seen.insert(event.name).inserted {
         if events.contains(where: { $0.name == event.name }) || takes(event, context) {
-          if let place = calledIn.firstIndex(where: { $0.event == event.name }) {
-            calledIn[place].for.append(name)
+          if let index = calledIn.firstIndex(where: { $0.event == event.name }) {
+            calledIn[index].for.append(name)
           } else {
             calledIn.append((event.name, [name]))
           }
@@ -301,15 +310,16 @@ struct PerfPlan {
 
   private mutating func takes(_ event: PerfEvent, _ context: CollectorContext) -> Bool {
     guard let event = accepted(event, context) else { return false }
-    // It may be counted already, in user space alone as this one.
+    // It may be counted already, also in user space only.
     if !events.contains(where: { $0.attributes == event.attributes }) { groups.append([event]) }
     return true
   }
 
-  /// The event as the kernel takes it: without the kernel's own part, under that name, where that
-  /// alone is permitted. What happens in the kernel would then be a silent zero.
+  /// The event as the kernel accepts it, nil if refused. If only user space is permitted, the event
+  /// excludes the kernel and is named accordingly; events that occur in the kernel only are
+  /// refused, as they would always be 0.
   private mutating func accepted(_ event: PerfEvent, _ context: CollectorContext) -> PerfEvent? {
-    guard let place = places(of: event).first else {
+    guard let target = targets(of: event).first else {
       refuse(
         event,
         isOfCPUs
@@ -320,38 +330,38 @@ struct PerfPlan {
       refuse(event, "counts whole sockets or nodes: choose -a")
       return nil
     }
-    var result = attempt(event, place)
-    guard result != 0 else { return moving(event) }
-    // Some PMUs know no guests and refuse to leave them out, as perf does unasked.
+    var result = attempt(event, target)
+    guard result != 0 else { return verifyCounts(event) }
+    // Some PMUs do not support guests and refuse to exclude them, as perf does by default.
     if result == EINVAL, event.attributes.flags.contains(.excludeGuest) {
       var plain = event
       plain.attributes.flags.subtract([.excludeGuest, .excludeHost])
-      if attempt(plain, place) == 0 { return moving(plain) }
+      if attempt(plain, target) == 0 { return verifyCounts(plain) }
     }
     if result == EACCES || result == EPERM, !event.happensInKernel,
       !event.attributes.flags.contains(.excludeKernel), let user = event.inUserSpace
     {
-      result = attempt(user, place)
+      result = attempt(user, target)
       if result == 0, !user.isClock {
         notes.append(
           "perf: \(event.name): the kernel's part is denied (\(PerfRefusal.paranoia(context))): "
             + "counted in user space, as \(user.name)")
       }
-      if result == 0 { return moving(user) }
+      if result == 0 { return verifyCounts(user) }
     }
     refuse(event, PerfRefusal.reason(result, event, choice.scope, context) + otherSource(of: event))
     return nil
   }
 
-  /// Where else a run shows what is refused.
+  /// Another metric with the same information as a refused event.
   private func otherSource(of event: PerfEvent) -> String {
     guard case .workload = choice.scope, event.isContextSwitches else { return "" }
     return "; voluntary_switches and involuntary_switches of each repetition (wait4) stand in"
   }
 
-  /// The event, if it counts here: some virtual machines open counters that never move.
-  private mutating func moving(_ event: PerfEvent) -> PerfEvent? {
-    // What counts the kernel or guests alone need not move in a trial.
+  /// The event, if it counts in a trial: some virtual machines open counters that never change.
+  private mutating func verifyCounts(_ event: PerfEvent) -> PerfEvent? {
+    // Events of the kernel or guests only need not count in a trial.
     guard event.needsCounter, !event.isUncore,
       event.attributes.flags.isDisjoint(with: [.excludeUser, .excludeHost])
     else { return event }
@@ -378,7 +388,7 @@ struct PerfPlan {
 
   // MARK: Opening
 
-  /// How an event is opened in this scope.
+  /// The attributes of an event in this scope.
   func attributes(_ event: PerfEvent, isLeader: Bool) -> PerfEventAttributes {
     var attributes = event.attributes
     if isLeader { attributes.flags.insert(.disabled) }
@@ -388,10 +398,10 @@ struct PerfPlan {
     return attributes
   }
 
-  /// Opens and closes an event: 0 or the errno.
-  private func attempt(_ event: PerfEvent, _ place: Place) -> Int32 {
+  /// Opens and closes an event; returns 0 or the errno.
+  private func attempt(_ event: PerfEvent, _ target: CountingTarget) -> Int32 {
     let descriptor = kernel.open(
-      attributes(event, isLeader: true), process: place.task, cpu: place.cpu, leader: -1)
+      attributes(event, isLeader: true), process: target.task, cpu: target.cpu, leader: -1)
     guard descriptor >= 0 else { return -descriptor }
     kernel.close(descriptor)
     return 0

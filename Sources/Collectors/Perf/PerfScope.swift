@@ -2,27 +2,27 @@ package import LinuxSystem
 package import PerfEvents
 package import Sampler
 
-/// What performance events are counted of.
+/// The scope of performance events.
 package enum PerfScope: Sendable {
-  /// Everything that runs on these CPUs, nil for all that are online.
+  /// Everything on these CPUs, nil for all online ones.
   case system(CPUSet?)
-  /// What runs in each of these control groups, on these CPUs.
+  /// Everything in each of these control groups, on these CPUs.
   case controlGroups([ControlGroup], cpus: CPUSet?)
-  /// Processes that run already: their threads and descendants, and what these will make.
+  /// Running processes: their present and future threads and descendants.
   case processes([Int32])
   /// The workload and all its descendants, from its exec on.
   case workload(WorkloadTarget)
 }
 
-/// Which events are counted, of what, and what is made of them.
+/// The events to count, their scope and formulas.
 package struct PerfChoice: Sendable {
-  /// A value that readers make of events that are counted together.
+  /// A value derived from events that are counted together.
   package struct Formula: Sendable {
     package let name: String
     /// Names of events, numbers and operators.
     package let tokens: [String]
 
-    /// `name` is what these tokens make.
+    /// A formula of these tokens, called `name`.
     package init(name: String, tokens: [String]) {
       self.name = name
       self.tokens = tokens
@@ -32,33 +32,33 @@ package struct PerfChoice: Sendable {
   /// Groups that are scheduled and read together.
   package let groups: [[PerfEvent]]
   package private(set) var scope: PerfScope
-  /// Who counts.
+  /// The kernel that counts.
   package let kernel: any PerfKernel
-  /// What is known before anything is opened.
+  /// Notes from before any event is opened.
   package var notes: [String] = []
   package var formulas: [Formula] = []
-  /// Which event is counted, under its own name, where another one cannot be.
+  /// The event counted, under its own name, in place of an unavailable one.
   package var standIns: [String: PerfEvent] = [:]
-  /// A count of a smaller share of the time than this is no value.
-  package var leastShare = 0.0
-  /// The most that reading may cost of one CPU before it is done less often; nil for no bound.
+  /// The smallest share of time counted from which a count is scaled up.
+  package var minimumRunningRatio = 0.0
+  /// The share of one CPU that reading may use before its interval is lengthened; nil for no limit.
   package var costLimit: Double?
-  /// An event that cannot be counted is an error.
+  /// Whether an unavailable event is an error.
   package var isStrict = false
-  /// One group is counted in each repetition, in turn.
+  /// Each repetition counts one group, in rotation.
   package var rotates = false
-  /// Threads are counted each on its own.
+  /// Each thread is counted separately.
   package var perThread = false
 
-  /// These groups of events, of `scope`.
+  /// Groups of events in `scope`.
   package init(groups: [[PerfEvent]], scope: PerfScope, kernel: any PerfKernel = LivePerfKernel()) {
     self.kernel = kernel
     self.groups = groups
     self.scope = scope
   }
 
-  /// The same events of a process beside the workload: all of them at once, and where they cannot
-  /// be counted it is the workload's that says so.
+  /// The same events for a process beside the workload, without rotation. Unavailable events are
+  /// reported by the workload's collector only.
   func beside(_ target: WorkloadTarget) -> PerfChoice {
     var choice = self
     choice.scope = .workload(target)

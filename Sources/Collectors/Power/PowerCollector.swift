@@ -3,13 +3,11 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// Energy that packages, cores and memory used, from RAPL through powercap in sysfs, in µJ.
+/// Energy used by packages, cores and memory, from RAPL through powercap in sysfs, in µJ.
 ///
 /// Documentation/power/powercap/powercap.rst. Minimum kernel 3.13. Privilege: root since 5.10.
-/// Cost: a pread for each zone.
-/// It does not tell: what a machine uses. The kernel's counter goes back to zero at
-/// max_energy_range_uj, after some minutes; here it goes on, and two such turns between two
-/// readings are one.
+/// Cost: a pread for each zone. Limits: not the energy of the whole machine. The kernel's counter
+/// wraps at max_energy_range_uj, after some minutes; two wraps between two readings count as one.
 struct PowerCollector: TextCollector {
   let description = CollectorDescription(
     name: "power", summary: "energy that packages, cores and memory used",
@@ -39,7 +37,7 @@ struct PowerCollector: TextCollector {
       range: range.flatMap { UInt64($0) })
   }
 
-  /// The zones' folders and how they are called here.
+  /// The zones' folders and instance names.
   private func zones(_ context: CollectorContext) -> [(folder: String, instance: String)] {
     directoryEntries(context.roots.sys("class/powercap")).filter { $0.contains(":") }.map { zone in
       let name = SmallFile.text(context.roots.sys("class/powercap/\(zone)/name")) ?? zone

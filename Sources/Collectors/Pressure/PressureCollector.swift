@@ -10,8 +10,8 @@ import Sampler
 /// full avg10=0.00 avg60=0.00 avg300=0.00 total=0
 /// ```
 /// Documentation/accounting/psi.rst. Minimum kernel 4.20 with CONFIG_PSI (irq 6.1). Privilege:
-/// none. Cost: a pread for each of three or four files, 0.8 µs each.
-/// It does not tell: `total` is exact; the averages are computed every two seconds.
+/// none. Cost: a pread for each of three or four files, 0.8 µs each. Limits: `total` is exact; the
+/// averages are computed every two seconds.
 struct PressureCollector: TextCollector {
   /// Nanoseconds between two computations of the averages (PSI_FREQ).
   static let averageInterval: UInt64 = 2_000_000_000

@@ -5,14 +5,14 @@ import SampleModel
 import Sampler
 import Synchronization
 
-/// Single processes, every number that the kernel has of them. The instance is the process number.
+/// Single processes, with all counters of the kernel. The instance is the PID.
 struct ProcessCollector: Collector {
   let processes: [Int32]
   let needsTarget = true
-  /// Who the numbers meant when they were looked at first.
+  /// The processes that the PIDs denoted first.
   private let identities: ProcessIdentities
 
-  /// Processes by number.
+  /// Processes by PID.
   init(processes: [Int32]) {
     self.processes = processes
     identities = ProcessIdentities()
@@ -84,7 +84,7 @@ struct ProcessCollector: Collector {
       gauge("fds", "open descriptors (Linux 6.2)"),
     ])
 
-  /// Available when each of the processes can be seen.
+  /// Available if each of the processes is visible.
   func probe(_ context: CollectorContext) -> Availability {
     guard !processes.isEmpty else {
       return .absent(reason: "--process PID is required")
@@ -96,7 +96,7 @@ struct ProcessCollector: Collector {
     return .available
   }
 
-  /// Opens every file of every process that may be read.
+  /// Opens every readable file of every process.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     for pid in processes where !identities.isSame(pid, context.roots) {
       throw LBError(
@@ -107,11 +107,11 @@ struct ProcessCollector: Collector {
   }
 }
 
-/// Processes by number and start time: a number alone is given again.
+/// Processes by PID and start time, since PIDs are reused.
 final class ProcessIdentities: Sendable {
   private let starts = Mutex<[Int32: UInt64]>([:])
 
-  /// Whether `pid` is the process that it was when this was asked first; one that is gone is.
+  /// Whether `pid` is the same process as at the first call; true if it has ended.
   func isSame(_ pid: Int32, _ roots: MountRoots) -> Bool {
     guard let start = Self.start(of: pid, roots) else { return true }
     return starts.withLock { starts in
@@ -121,7 +121,7 @@ final class ProcessIdentities: Sendable {
     }
   }
 
-  /// Clock ticks from boot to the start of `pid`, nil when it is gone.
+  /// Clock ticks from boot to the start of `pid`, nil if it has ended.
   static func start(of pid: Int32, _ roots: MountRoots) -> UInt64? {
     do throws(SystemError) {
       let bytes = try SmallFile.read(roots.proc("\(pid)/stat"))
@@ -165,7 +165,7 @@ private struct ProcessTexts: TextCollector {
     }
   }
 
-  /// What the description has, and every size of status.
+  /// The described metrics, and every size of status.
   func metric(_ field: TextField) -> MetricDescription? {
     if let known = described(field.name) { return known }
     guard field.suffix == "kB" else { return nil }

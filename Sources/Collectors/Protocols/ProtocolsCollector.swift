@@ -3,23 +3,22 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// What the IP protocols counted, from /proc/net/snmp, netstat and snmp6:
+/// Counters of the IP protocols, from /proc/net/snmp, netstat and snmp6:
 ///
 /// ```
 /// Tcp: RtoAlgorithm RtoMin … RetransSegs InErrs OutRsts InCsumErrors
 /// Tcp: 1 200 … 0 0 0 0
 /// ```
-/// RFC 1213, RFC 4293 and net/ipv4/proc.c. Minimum kernel 2.6. Privilege: none. Cost: three
-/// preads, 6, 15 and 5 µs (they fold the counters of every CPU).
-/// It does not tell: more than the reader's network namespace. IPv6 names begin with their
-/// protocol as the kernel writes them (`Ip6InReceives`).
+/// RFC 1213, RFC 4293 and net/ipv4/proc.c. Minimum kernel 2.6. Privilege: none. Cost: three preads,
+/// 6, 15 and 5 µs (they fold the counters of every CPU). Limits: only the reader's network
+/// namespace. IPv6 names begin with their protocol as the kernel writes them (`Ip6InReceives`).
 struct ProtocolsCollector: TextCollector {
   private static let levels: Set<String> = [
     "Ip.Forwarding", "Ip.DefaultTTL", "Tcp.RtoAlgorithm", "Tcp.RtoMin", "Tcp.RtoMax",
     "Tcp.MaxConn", "Tcp.CurrEstab", "MPTcpExt.MPCurrEstab",
   ]
 
-  let cannotHang = true
+  let isNonBlocking = true
   let description = CollectorDescription(
     name: "protocols", summary: "what IP, ICMP, TCP and UDP counted",
     source: "proc/net/{snmp,netstat,snmp6}", minimumKernel: "2.6", privilege: "none",

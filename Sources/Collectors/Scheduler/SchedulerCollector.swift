@@ -3,16 +3,16 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// The scheduler's own account of each CPU, from /proc/schedstat:
+/// The scheduler's statistics of each CPU, from /proc/schedstat:
 ///
 /// ```
 /// cpu0 0 0 2105 1023 1053 512 1198234567 123456789 1051
 /// domain0 MC 0f 3 12 11 0 …
 /// ```
 /// Documentation/scheduler/sched-stats.rst. Minimum kernel 2.6.10 with CONFIG_SCHEDSTATS.
-/// Privilege: none. Cost: one pread, growing with CPUs and their domains.
-/// It does not tell: why. Load balancing in each of a CPU's domains has instances such as
-/// `0.domain1`; versions of the file other than 15 to 17 have their domains read over.
+/// Privilege: none. Cost: one pread, growing with CPUs and their domains. Limits: does not show
+/// reasons. Load balancing in each of a CPU's domains has instances such as `0.domain1`; the
+/// domains of file versions other than 15 to 17 are skipped.
 struct SchedulerCollector: TextCollector {
   let description = CollectorDescription(
     name: "scheduler", summary: "time run, time waited and switches of each CPU",

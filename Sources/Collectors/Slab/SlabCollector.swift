@@ -8,9 +8,9 @@ import Sampler
 /// ```
 /// dentry 125850 127321 192 21 1 : tunables 0 0 0 : slabdata 6063 6063 0
 /// ```
-/// mm/slab_common.c, slabinfo(5). Minimum kernel 2.6. Privilege: root. Cost: hundreds of µs,
-/// with a lock on each cache: read every ten seconds by default.
-/// It does not tell: who allocated. Merged caches are under one name.
+/// mm/slab_common.c, slabinfo(5). Minimum kernel 2.6. Privilege: root. Cost: hundreds of µs, with a
+/// lock on each cache: read every ten seconds by default. Limits: does not show users. Merged
+/// caches have one name.
 struct SlabCollector: TextCollector {
   let description = CollectorDescription(
     name: "slab", summary: "the kernel's object caches", source: "proc/slabinfo",

@@ -8,11 +8,11 @@ import Sampler
 /// ```
 /// TCP: inuse 1 orphan 0 tw 0 alloc 1 mem 66
 /// ```
-/// net/ipv4/proc.c. Minimum kernel 2.6. Privilege: none. Cost: two preads, 0.7 µs each.
-/// It does not tell: states of connections; `mem` is in pages. Orphans and allocations are the
-/// host's, the rest is the reader's network namespace.
+/// net/ipv4/proc.c. Minimum kernel 2.6. Privilege: none. Cost: two preads, 0.7 µs each. Limits:
+/// does not show states of connections; `mem` is in pages. Orphans and allocations are those of the
+/// host, the rest of the reader's network namespace.
 struct SocketsCollector: TextCollector {
-  let cannotHang = true
+  let isNonBlocking = true
   let description = CollectorDescription(
     name: "sockets", summary: "sockets in use by protocol", source: "proc/net/sockstat{,6}",
     minimumKernel: "2.6", privilege: "none", cost: .cheap, pace: .slow, systemCallsPerSample: 2,

@@ -3,17 +3,17 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// How often each kind of software interrupt ran, from /proc/softirqs, summed over the CPUs:
+/// Counts of software interrupts by kind, from /proc/softirqs, summed over the CPUs:
 ///
 /// ```
 ///                     CPU0       CPU1
 ///        TIMER:     146028     169515
 /// ```
-/// Documentation/filesystems/proc.rst. Minimum kernel 2.6.31. Privilege: none. Cost: one pread,
-/// 1.3 µs on two CPUs, growing with possible CPUs.
-/// It does not tell: how long they took; that is `cpu.softirq`.
+/// Documentation/filesystems/proc.rst. Minimum kernel 2.6.31. Privilege: none. Cost: one pread, 1.3
+/// µs on two CPUs, growing with possible CPUs. Limits: does not show their time, which is
+/// `cpu.softirq`.
 struct SoftirqsCollector: TextCollector {
-  let cannotHang = true
+  let isNonBlocking = true
   let description = CollectorDescription(
     name: "softirqs", summary: "how often each kind of software interrupt ran",
     source: "proc/softirqs", minimumKernel: "2.6.31", privilege: "none", cost: .cheap,

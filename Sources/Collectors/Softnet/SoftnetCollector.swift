@@ -9,7 +9,7 @@ import Sampler
 /// 000014f3 00000000 00000001 00000000 … 00000001 00000000 00000000
 /// ```
 /// net/core/net-procfs.c. Minimum kernel 2.6. Privilege: none. Cost: one pread, 1.1 µs on two CPUs.
-/// It does not tell: which interface. The columns are 32 bits wide and wrap.
+/// Limits: does not distinguish interfaces. The columns are 32 bits wide and wrap.
 struct SoftnetCollector: TextCollector {
   private static let meanings = [
     "processed": "packets taken off the backlog or a driver",
@@ -20,7 +20,7 @@ struct SoftnetCollector: TextCollector {
     "flow_limit_count": "packets dropped by the flow limit (3.11)",
   ]
 
-  let cannotHang = true
+  let isNonBlocking = true
   let description: CollectorDescription
 
   /// The collector.

@@ -6,10 +6,9 @@ import Sampler
 /// Temperatures of sensors and thermal zones, from hwmon and thermal in sysfs, in thousandths of
 /// a degree.
 ///
-/// Documentation/hwmon/sysfs-interface.rst. Minimum kernel 2.6. Privilege: none. Cost: a pread
-/// for each sensor, and milliseconds on a slow bus: read once a second by default.
-/// It does not tell: how stale a driver's reading is. Sensors that are added later are seen at
-/// the next start.
+/// Documentation/hwmon/sysfs-interface.rst. Minimum kernel 2.6. Privilege: none. Cost: a pread for
+/// each sensor, and milliseconds on a slow bus: read once a second by default. Limits: does not
+/// show the age of a driver's reading. Sensors that are added later are found at the next start.
 struct TemperatureCollector: TextCollector {
   let description = CollectorDescription(
     name: "temperature", summary: "temperatures of sensors and thermal zones",

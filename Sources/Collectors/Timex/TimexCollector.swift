@@ -3,7 +3,7 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// How the kernel's clock is disciplined: adjtimex(2), which changes nothing here.
+/// The state of the kernel's clock discipline: adjtimex(2), without changes.
 struct TimexCollector: Collector {
   let description = CollectorDescription(
     name: "timex", summary: "how the system clock is disciplined", source: "adjtimex(2)",
@@ -61,12 +61,12 @@ struct TimexCollector: Collector {
   }
 
   private final class Armed: ArmedCollector, @unchecked Sendable {
-    // Sendable: as the base class says.
+    // Sendable: see the base class.
     private let slots: [Int]
 
     init(_ wanted: [Int], _ metrics: [MetricDescription]) {
       var slots = [Int](repeating: -1, count: metrics.count)
-      for (slot, place) in wanted.enumerated() { slots[place] = slot }
+      for (slot, index) in wanted.enumerated() { slots[index] = slot }
       self.slots = slots
       super.init(
         columns: wanted.map { Column(collector: "timex", metric: metrics[$0], instance: "") })
@@ -74,8 +74,8 @@ struct TimexCollector: Collector {
     }
 
     override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
-      let refusal = KernelCalls.timex { place, value in
-        if slots[place] >= 0 { values[slots[place]] = UInt64(bitPattern: value) }
+      let refusal = KernelCalls.timex { index, value in
+        if slots[index] >= 0 { values[slots[index]] = UInt64(bitPattern: value) }
       }
       return refusal == 0 ? .complete : .denied
     }

@@ -4,14 +4,14 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// By what the busiest processes are chosen.
+/// The order of the busiest processes.
 package enum TopOrder: String, Sendable, CaseIterable {
   case cpu, memory, io
 }
 
-/// The busiest processes of the host since the acquisition before, as records.
+/// The busiest processes of the host since the previous acquisition, as records.
 struct TopCollector: Collector {
-  /// How many, 0 when none were asked for.
+  /// Their number, 0 if not requested.
   let count: Int
   let order: TopOrder
   let needsTarget = true
@@ -27,7 +27,7 @@ struct TopCollector: Collector {
       gauge("unreadable", "processes of which the file to choose by was refused", host: true),
     ])
 
-  /// Available where /proc is the one that we run under: CPU clocks go by number.
+  /// Available if /proc is this process's own, since CPU clocks are opened by PID.
   func probe(_ context: CollectorContext) -> Availability {
     guard count > 0 else { return .absent(reason: "--top N is required") }
     guard context.roots.isOwnProc else {
@@ -36,7 +36,7 @@ struct TopCollector: Collector {
     return probeTextFile(context.roots.proc("stat"))
   }
 
-  /// Makes room for every process of the host.
+  /// Allocates room for every process of the host.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     do throws(SystemError) {
       return try ArmedTop(self, context)
@@ -49,13 +49,13 @@ struct TopCollector: Collector {
 }
 
 private final class ArmedTop: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
+  // Sendable: see the base class.
   private let count: Int
   private let order: TopOrder
   private let reader: ProcessReader
   private let folder: OwnedDescriptor
   private let table: ProcessTable
-  private let places: [Int]
+  private let metricIndices: [Int]
   private let page = UInt64(sysconf(Int32(_SC_PAGESIZE)))
   private let nodes: NodeOfCPU
   private var isFirst = true
@@ -71,15 +71,15 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
     folder = try OwnedDescriptor(open: context.roots.proc, O_RDONLY | O_DIRECTORY)
     table = ProcessTable(capacity: 1 << 15)
     nodes = NodeOfCPU(context.roots)
-    var places: [Int] = []
+    var metricIndices: [Int] = []
     var columns: [Column] = []
-    for (place, metric) in collector.description.metrics.enumerated() {
+    for (index, metric) in collector.description.metrics.enumerated() {
       let column = Column(collector: "top", metric: metric, instance: "")
       guard context.filter.passes(column.name) else { continue }
-      places.append(place)
+      metricIndices.append(index)
       columns.append(column)
     }
-    self.places = places
+    self.metricIndices = metricIndices
     super.init(
       columns: columns,
       recordFields: (name: "busiest", fields: ProcessRecord.fields, rowsPerTick: collector.count))
@@ -92,19 +92,19 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
     let now = Clock.monotonic()
     window = now &- lastTime
     lastTime = now
-    for place in 0..<table.high where table[place].pid != 0 { table[place].isMissing = true }
+    for index in 0..<table.high where table[index].pid != 0 { table[index].isMissing = true }
     reader.numbers(in: folder.number) { scan($0) }
     var total: UInt64 = 0
-    for place in 0..<table.high where table[place].pid != 0 {
-      if table[place].isMissing {
-        table.remove(place)
+    for index in 0..<table.high where table[index].pid != 0 {
+      if table[index].isMissing {
+        table.remove(index)
       } else {
-        total &+= table[place].own[CounterLane.cpu]
+        total &+= table[index].own[CounterLane.cpu]
       }
     }
     systemCallsOfSample = reader.calls
-    for slot in places.indices {
-      switch places[slot] {
+    for slot in metricIndices.indices {
+      switch metricIndices[slot] {
       case 0: values[slot] = UInt64(table.count)
       case 1: values[slot] = total
       default: values[slot] = unreadable
@@ -113,41 +113,42 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
     return .complete
   }
 
-  /// Takes one process's number to rank by: `recorded` is what it had before, `own` what it has.
+  /// Reads the number that one process is ranked by: `recorded` is the previous, `own` the present
+  /// one.
   private func scan(_ pid: Int32) {
     guard let cpu = Clock.cpuTime(ofProcess: pid) else { return }
     let known = table.find(pid)
-    guard let place = known ?? table.add(pid) else {
+    guard let index = known ?? table.add(pid) else {
       lost += 1
       return
     }
-    table[place].isMissing = false
-    // What is met for the first time had its use before, but for what began since.
-    table[place].recorded = known == nil ? ProcessCounters() : table[place].own
-    if table[place].recorded[CounterLane.cpu] > cpu { table[place].recorded = ProcessCounters() }
-    // On the first reading everybody's use is of before.
-    table[place].isOld = isFirst && order != .memory
-    table[place].own[CounterLane.cpu] = cpu
+    table[index].isMissing = false
+    // A process seen for the first time may have run before; its usage is counted from zero.
+    table[index].recorded = known == nil ? ProcessCounters() : table[index].own
+    if table[index].recorded[CounterLane.cpu] > cpu { table[index].recorded = ProcessCounters() }
+    // At the first reading all usage is from before.
+    table[index].predatesTracking = isFirst && order != .memory
+    table[index].own[CounterLane.cpu] = cpu
     switch order {
     case .cpu: break
-    case .memory: scanMemory(place, pid)
-    case .io: scanIO(place, pid)
+    case .memory: scanMemory(index, pid)
+    case .io: scanIO(index, pid)
     }
   }
 
-  private func scanMemory(_ place: Int, _ pid: Int32) {
+  private func scanMemory(_ index: Int, _ pid: Int32) {
     var file = reader.open(pid, "statm")
     guard file >= 0 else { return }
     _ = reader.read(file) { text in
       var position = 0
       guard TextScanner.skipNumber(text, &position) else { return }
-      table[place].residentPages = TextScanner.number(text, &position) ?? 0
+      table[index].residentPages = TextScanner.number(text, &position) ?? 0
     }
-    reader.shut(&file)
+    reader.closeDescriptor(&file)
   }
 
-  /// What it did itself: its children, too, are ranked, or were.
-  private func scanIO(_ place: Int, _ pid: Int32) {
+  /// Its own I/O: its children are ranked themselves.
+  private func scanIO(_ index: Int, _ pid: Int32) {
     var file = reader.open(pid, "io")
     guard file >= 0 else {
       unreadable &+= 1
@@ -163,22 +164,22 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
         isRead = false
       }
     }
-    reader.shut(&file)
+    reader.closeDescriptor(&file)
     var status = reader.open(pid, "stat")
     let stat = status >= 0 ? reader.stat(status) : nil
-    reader.shut(&status)
-    table[place].io = isRead ? 0 : -1
+    reader.closeDescriptor(&status)
+    table[index].io = isRead ? 0 : -1
     guard isRead, let stat else {
       unreadable &+= 1
       return
     }
-    var slot = table[place]
-    // Another process under the same number.
+    var slot = table[index]
+    // Another process with the same PID.
     if any(io .< slot.now) {
       slot.recorded = ProcessCounters()
       slot.now = ProcessCounters()
       slot.own = ProcessCounters()
-      slot.own[CounterLane.cpu] = table[place].own[CounterLane.cpu]
+      slot.own[CounterLane.cpu] = table[index].own[CounterLane.cpu]
       slot.childFaults = 0
     }
     let childFaults = stat.childMinorFaults &+ stat.childMajorFaults
@@ -187,21 +188,21 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
       of: pid, to: &slot.own)
     slot.childFaults = childFaults
     slot.now = io
-    table[place] = slot
+    table[index] = slot
   }
 
   override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
     var result = RecordCount(rows: 0, lost: lost)
-    // The first reading has nothing to compare with.
+    // The first reading has no differences.
     guard !isFirst || order == .memory else {
       isFirst = false
       return result
     }
     isFirst = false
-    for place in 0..<table.high { table[place].isNews = table[place].pid != 0 }
-    while result.rows < count, let place = busiest() {
-      table[place].isNews = false
-      guard let row = row(place) else { continue }
+    for index in 0..<table.high { table[index].isDirty = table[index].pid != 0 }
+    while result.rows < count, let index = busiest() {
+      table[index].isDirty = false
+      guard let row = row(index) else { continue }
       row.write(&rows, at: result.rows)
       result.rows += 1
     }
@@ -218,22 +219,22 @@ private final class ArmedTop: ArmedCollector, @unchecked Sendable {
     }
   }
 
-  /// The slot that did most, of those that are still in question; nil when the others did nothing.
+  /// The busiest remaining slot; nil if the others did nothing.
   private func busiest() -> Int? {
     var best: Int?
     var most: UInt64 = 0
-    for place in 0..<table.high where table[place].isNews && !table[place].isOld {
-      let amount = amount(table[place])
-      if amount > most { (best, most) = (place, amount) }
+    for index in 0..<table.high where table[index].isDirty && !table[index].predatesTracking {
+      let amount = amount(table[index])
+      if amount > most { (best, most) = (index, amount) }
     }
     return best
   }
 
-  /// The row of one: counters over the window, which is its `elapsed`.
-  private func row(_ place: Int) -> ProcessRecord? {
-    let slot = table[place]
+  /// The row of one process: counters over the window, which is its `elapsed`.
+  private func row(_ index: Int) -> ProcessRecord? {
+    let slot = table[index]
     var file = reader.open(slot.pid, "stat")
-    defer { reader.shut(&file) }
+    defer { reader.closeDescriptor(&file) }
     guard file >= 0, let stat = reader.stat(file) else { return nil }
     let difference = slot.own &- slot.recorded
     var row = ProcessRecord()

@@ -3,64 +3,63 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// Where what an ended process had used is counted.
+/// The accounting of ended processes.
 ///
-/// As it reaps a child the kernel adds the child's times, faults and I/O to the parent's, together
-/// with those of the children that this one had reaped; a child that ends while its parent ignores
-/// SIGCHLD goes without. So the tree's sum is that of the living and of zombies, each with what it
-/// has reaped, and of what ended without a heir in the tree. An exit record does not do for a sum:
-/// the kernel rounds its I/O down to KiB, and calls to 1,024.
+/// When a child is reaped, the kernel adds its times, faults and I/O, including those of its own
+/// reaped children, to the parent; not if the parent ignores SIGCHLD. So the tree's sum is that of
+/// living processes and zombies, each with its reaped children, plus that of processes which no
+/// member reaped. Exit records are not precise enough for sums: the kernel rounds their I/O down to
+/// KiB, and calls to 1,024.
 extension ArmedTree {
-  /// Takes the record of a task; `row` has been made of it.
-  func close(_ place: Int) {
+  /// Ends a member after its last exit record.
+  func close(_ index: Int) {
     exitCount &+= 1
-    table[place].hasEnded = true
-    if table[place].isMissing || !isThere(place) || isFinal(place) { leave(place) }
+    table[index].hasEnded = true
+    if table[index].isMissing || !isThere(index) || isFinal(index) { retire(index) }
   }
 
-  /// Whether this process is a zombie whose parent is outside the tree. Its counts cannot change
-  /// any more, and the process that adopts orphans may have very many such children.
-  private func isFinal(_ place: Int) -> Bool {
-    let slot = table[place]
+  /// Whether this process is a zombie whose parent is outside the tree. Its counts are final, and
+  /// the process that adopts orphans may have very many such children.
+  private func isFinal(_ index: Int) -> Bool {
+    let slot = table[index]
     return slot.state == UInt8(ascii: "Z") && slot.threads <= 1 && (exits == nil || slot.hasEnded)
       && table.find(slot.parent) == nil
   }
 
-  /// Whether an ended process still waits to be reaped; it is read then.
-  private func isThere(_ place: Int) -> Bool {
-    if table[place].isOpen { return refresh(place) }
-    open(place)
-    guard table[place].isOpen else { return false }
-    // Another one that was given its number lives.
-    if table[place].isEnding { return true }
-    table[place].now = ProcessCounters()
-    table[place].own = ProcessCounters()
-    table[place].childTime = 0
-    table[place].childFaults = 0
+  /// Whether an ended process was not reaped yet; reads it then.
+  private func isThere(_ index: Int) -> Bool {
+    if table[index].isOpen { return refresh(index) }
+    open(index)
+    guard table[index].isOpen else { return false }
+    // Otherwise the PID was reused.
+    if table[index].isEnding { return true }
+    table[index].now = ProcessCounters()
+    table[index].own = ProcessCounters()
+    table[index].childTime = 0
+    table[index].childFaults = 0
     return false
   }
 
-  /// What a member has reaped is in what it was just found to have used, and may still stand in the
-  /// table, as a zombie that was read at the last acquisition: it leaves before anything is made of
-  /// the member's numbers, or it would be there twice. Unless `everyone` is asked for, one whose
-  /// exit record is on its way waits for that.
-  func gather(_ place: Int, everyone: Bool) {
-    let pid = table[place].pid
+  /// A child reaped by this member is included in the member's last reading, and may still be in
+  /// the table as a zombie: it is retired first, otherwise it would be counted twice. Unless
+  /// `everyone`, children whose exit record is pending are kept.
+  func gather(_ index: Int, everyone: Bool) {
+    let pid = table[index].pid
     let wasOneGone = isOneGone
     for below in 0..<table.high
-    where below != place && table[below].pid != 0 && table[below].parent == pid
+    where below != index && table[below].pid != 0 && table[below].parent == pid
       && table[below].isOpen && !table[below].isLeaving
       && (everyone || exits == nil || table[below].hasEnded)
     {
-      if refresh(below) { table[below].readPass = pass } else { leave(below) }
+      if refresh(below) { table[below].readPass = pass } else { retire(below) }
     }
     isOneGone = wasOneGone
   }
 
-  /// A member is gone, or will not change any more: what it had used goes to the parent that may
-  /// have reaped it, until that is read, or stays in the sums.
-  func leave(_ place: Int) {
-    table[place].isLeaving = true
+  /// Retires a member that has ended or is final: its usage is assigned to the parent that may have
+  /// reaped it, until the parent is read, or is kept in the sums.
+  func retire(_ index: Int) {
+    table[index].isLeaving = true
     // The kernel announced this member's forks before it ended. They must be read now: once the
     // member has left the table, its children have no known parent. (With exit records this has
     // happened already: the records of its children come before its own.)
@@ -69,31 +68,31 @@ extension ArmedTree {
       takeForks()
       if forkCount != before { isOneGone = true }
     }
-    gather(place, everyone: true)
-    // A zombie's own numbers say what it has reaped of those.
-    if table[place].state == UInt8(ascii: "Z"), table[place].isOpen { refresh(place) }
-    // So does its last reading, if it cannot be read again: what it had reaped by then is in that.
-    if table[place].childFaults != table[place].childFaultsBefore { absorb(place) }
-    let slot = table[place]
+    gather(index, everyone: true)
+    // A zombie's own numbers include those that it reaped.
+    if table[index].state == UInt8(ascii: "Z"), table[index].isOpen { refresh(index) }
+    // Otherwise its last reading includes those reaped by then.
+    if table[index].childFaults != table[index].childFaultsBefore { absorb(index) }
+    let slot = table[index]
     if !slot.hasEnded { exitCount &+= 1 }
     var last = total(slot)
     last &+= slot.gone
     let cpu = max(slot.now[CounterLane.cpu], slot.recorded[CounterLane.cpu])
     retired[CounterLane.cpu] &+= cpu
-    // In a parent's `gone` it is the part of its CPU time that would be among the child times.
+    // In a parent's `gone` this is the part of its CPU time that would be in the child times.
     last[CounterLane.cpu] =
       cpu &+ slot.childTime &- slot.childTimeBefore &+ slot.gone[CounterLane.cpu]
-    if let heir = table.find(slot.parent), heir != place {
+    if let heir = table.find(slot.parent), heir != index {
       table[heir].gone &+= last
       table[heir].goneFaults &+= max(faults(slot.own), faults(slot.recorded))
       isOneGone = true
     } else {
       keep(last)
     }
-    release(place)
+    release(index)
   }
 
-  /// Nobody in the tree has it among what it reaped.
+  /// Keeps the usage of a process that no member reaped.
   private func keep(_ last: ProcessCounters) {
     orphaned &+= last[CounterLane.cpu]
     var last = last
@@ -105,54 +104,53 @@ extension ArmedTree {
     counters[CounterLane.minorFaults] &+ counters[CounterLane.majorFaults]
   }
 
-  /// What a member and those that it has reaped had used, as far as it is known.
+  /// The known usage of a member and its reaped children.
   func total(_ slot: ProcessSlot) -> ProcessCounters {
     let known = slot.recorded &+ slot.reaped
     return slot.now.replacing(with: known, where: known .> slot.now)
   }
 
-  /// Decides of a member that has just been read whether it has reaped the children that left
-  /// before: the page faults of reaped children grow with everything else. Of several that left
-  /// between two acquisitions, some reaped and some not, those which were not are missing from the
-  /// sums.
-  func absorb(_ place: Int) {
-    guard table[place].goneFaults > 0 || table[place].gone != ProcessCounters() else { return }
-    var gone = table[place].gone
-    if table[place].childFaults == table[place].childFaultsBefore, table[place].goneFaults > 0 {
+  /// Decides whether a member that was just read has reaped its retired children: the page faults
+  /// of reaped children then grew. If only some of several children were reaped between two
+  /// acquisitions, the others are missing from the sums.
+  func absorb(_ index: Int) {
+    guard table[index].goneFaults > 0 || table[index].gone != ProcessCounters() else { return }
+    var gone = table[index].gone
+    if table[index].childFaults == table[index].childFaultsBefore, table[index].goneFaults > 0 {
       keep(gone)
     } else {
       gone[CounterLane.cpu] = 0
-      table[place].reaped &+= gone
+      table[index].reaped &+= gone
     }
-    table[place].gone = ProcessCounters()
-    table[place].goneFaults = 0
+    table[index].gone = ProcessCounters()
+    table[index].goneFaults = 0
   }
 
-  /// Reads every member, parents first: a child that is there behind its parent's reading is not in
-  /// that. Where one was gone all are read again, a few times at most.
+  /// Reads every member, parents first: a child that still exists after its parent's reading is not
+  /// included in that. If a member had ended, all are read again, a few times at most.
   func readAll() {
     for _ in 0..<4 {
       isOneGone = false
       pass &+= 1
-      for place in 0..<table.high where table[place].pid != 0 { readFromAbove(place) }
+      for index in 0..<table.high where table[index].pid != 0 { readFromAbove(index) }
       let isOneMissing = isOneMissing
       self.isOneMissing = false
-      // What ended since the events were taken has its record by now, unless it was lost.
+      // Processes that ended since the events were taken have their records by now, unless lost.
       if isOneMissing { takeEvents() }
       if !isOneGone, !(isOneMissing && mustSweep) { break }
     }
     mustSweep = false
-    // Of a child that left behind its parent's last reading it is still to be decided.
-    for place in 0..<table.high
-    where table[place].pid != 0 && table[place].gone == ProcessCounters() {
-      table[place].childFaultsBefore = table[place].childFaults
+    // For a child that ended after its parent's last reading, this is undecided.
+    for index in 0..<table.high
+    where table[index].pid != 0 && table[index].gone == ProcessCounters() {
+      table[index].childFaultsBefore = table[index].childFaults
     }
   }
 
-  private func readFromAbove(_ place: Int) {
-    while table[place].pid != 0, table[place].readPass != pass {
-      var top = place
-      // A circle, of parents that were read at different times, has no top.
+  private func readFromAbove(_ index: Int) {
+    while table[index].pid != 0, table[index].readPass != pass {
+      var top = index
+      // Bounded: parents read at different times may form a cycle.
       for _ in 0..<64 {
         guard let above = table.find(table[top].parent), table[above].readPass != pass,
           above != top
@@ -165,37 +163,37 @@ extension ArmedTree {
   }
 
   /// Without exit records, a process counts as ended when it is first seen as a zombie.
-  private func noteZombie(_ place: Int) {
-    guard exits == nil, !table[place].hasEnded, table[place].state == UInt8(ascii: "Z"),
-      table[place].threads <= 1
+  private func noteZombie(_ index: Int) {
+    guard exits == nil, !table[index].hasEnded, table[index].state == UInt8(ascii: "Z"),
+      table[index].threads <= 1
     else { return }
-    table[place].hasEnded = true
+    table[index].hasEnded = true
     exitCount &+= 1
-    end(row(place, .vanished))
+    end(row(index, .vanished))
   }
 
-  private func readOrMiss(_ place: Int) {
-    if table[place].isOpen {
-      if refresh(place) {
-        noteZombie(place)
-        if isFinal(place) { leave(place) }
+  private func readOrMiss(_ index: Int) {
+    if table[index].isOpen {
+      if refresh(index) {
+        noteZombie(index)
+        if isFinal(index) { retire(index) }
         return
       }
     } else {
-      open(place)
-      // Opened, and read: a state of 0 was never seen.
-      if table[place].isOpen, table[place].state != 0 {
-        if !dropEnded(place) { noteZombie(place) }
+      open(index)
+      // Opened and read: a state of 0 was never read.
+      if table[index].isOpen, table[index].state != 0 {
+        if !dropEnded(index) { noteZombie(index) }
         return
       }
     }
-    // Its record is on its way, unless there are none or they were lost.
-    if exits != nil, !mustSweep, !table[place].isMissing, !table[place].hasEnded {
-      table[place].isMissing = true
+    // Its exit record is pending, unless there are none or they were lost.
+    if exits != nil, !mustSweep, !table[index].isMissing, !table[index].hasEnded {
+      table[index].isMissing = true
       isOneMissing = true
       return
     }
-    if table[place].isOpen, !table[place].hasEnded { end(row(place, .vanished)) }
-    leave(place)
+    if table[index].isOpen, !table[index].hasEnded { end(row(index, .vanished)) }
+    retire(index)
   }
 }

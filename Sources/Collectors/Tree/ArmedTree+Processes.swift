@@ -7,77 +7,79 @@ import Sampler
 extension ArmedTree {
   // MARK: Finding
 
-  /// Finds members below those that are known. New ones stand behind or in freed slots: passes
-  /// go on until one finds nothing.
+  /// Finds descendants of known members. New ones may be in earlier slots: repeats until a pass
+  /// finds none.
   func walk() {
     mustWalk = false
     var found = true
     while found {
       found = false
-      for place in 0..<table.high where table[place].pid != 0 && !table[place].hasEnded {
+      for index in 0..<table.high where table[index].pid != 0 && !table[index].hasEnded {
         let before = forkCount &+ processesLost
-        if !table[place].isOpen { open(place) }
-        guard table[place].isOpen, !dropEnded(place) else { continue }
-        let pid = table[place].pid
-        if table[place].threads > 1 {
-          reader.childrenOfThreads(pid) { adopt($0, parent: pid, isOld: isFirstWalk) }
+        if !table[index].isOpen { open(index) }
+        guard table[index].isOpen, !dropEnded(index) else { continue }
+        let pid = table[index].pid
+        if table[index].threads > 1 {
+          reader.childrenOfThreads(pid) { adopt($0, parent: pid, predatesTracking: isFirstWalk) }
         } else {
-          reader.children(table[place].children) { adopt($0, parent: pid, isOld: isFirstWalk) }
+          reader.children(table[index].children) {
+            adopt($0, parent: pid, predatesTracking: isFirstWalk)
+          }
         }
         if forkCount &+ processesLost != before { found = true }
-        // A full table finds nothing by walking on.
+        // With a full table, further passes are useless.
         if processesLost > 0 { found = false }
       }
     }
     isFirstWalk = false
   }
 
-  /// A process that was found by walking while it ended: its record has been counted, or was lost
-  /// and its time shows among its parent's children's. Counted again it would be there twice.
-  func dropEnded(_ place: Int) -> Bool {
-    guard exits != nil, table[place].isByWalk else { return false }
-    table[place].isByWalk = false
-    guard table[place].isEnding else { return false }
-    release(place)
+  /// Drops a process that was found by scanning while it ended: its record was counted already, or
+  /// it was lost and its time is included in its parent's children's.
+  func dropEnded(_ index: Int) -> Bool {
+    guard exits != nil, table[index].foundByScan else { return false }
+    table[index].foundByScan = false
+    guard table[index].isEnding else { return false }
+    release(index)
     forkCount &-= 1
     return true
   }
 
-  private func adopt(_ pid: Int32, parent: Int32, isOld: Bool) {
+  private func adopt(_ pid: Int32, parent: Int32, predatesTracking: Bool) {
     guard pid > 0, table.find(pid) == nil else { return }
     add(pid, parent: parent)
-    if let place = table.find(pid) {
-      table[place].isOld = isOld
-      table[place].isByWalk = true
+    if let index = table.find(pid) {
+      table[index].predatesTracking = predatesTracking
+      table[index].foundByScan = true
     }
   }
 
-  func open(_ place: Int) {
-    let pid = table[place].pid
-    table[place].stat = reader.open(pid, "stat")
-    guard table[place].stat >= 0 else { return }
-    table[place].io = reader.open(pid, "io")
-    table[place].statm = reader.open(pid, "statm")
-    table[place].children = reader.open(pid, "children", task: pid)
-    table[place].descriptors = reader.open(pid, "fd", flags: RawDirectory.pathOnly | O_DIRECTORY)
-    table[place].isDenied = table[place].io == -EACCES || table[place].io == -EPERM
-    refresh(place)
-    guard table[place].isOld else { return }
-    table[place].childTimeBefore = table[place].childTime
-    table[place].childFaultsBefore = table[place].childFaults
+  func open(_ index: Int) {
+    let pid = table[index].pid
+    table[index].stat = reader.open(pid, "stat")
+    guard table[index].stat >= 0 else { return }
+    table[index].io = reader.open(pid, "io")
+    table[index].statm = reader.open(pid, "statm")
+    table[index].children = reader.open(pid, "children", task: pid)
+    table[index].descriptors = reader.open(pid, "fd", flags: RawDirectory.pathOnly | O_DIRECTORY)
+    table[index].isDenied = table[index].io == -EACCES || table[index].io == -EPERM
+    refresh(index)
+    guard table[index].predatesTracking else { return }
+    table[index].childTimeBefore = table[index].childTime
+    table[index].childFaultsBefore = table[index].childFaults
   }
 
   // MARK: Reading
 
-  /// Reads a member's files; false when it is gone.
+  /// Reads a member's files; false if it has ended.
   @discardableResult
-  func refresh(_ place: Int) -> Bool {
-    let pid = table[place].pid
-    // Before the text, whose success says that the number still is this process's.
+  func refresh(_ index: Int) -> Bool {
+    let pid = table[index].pid
+    // Before the text, whose success proves that the PID is still this process's.
     let cpu = followsOwnProc ? Clock.cpuTime(ofProcess: pid) : nil
-    guard let stat = reader.stat(table[place].stat) else { return false }
-    let before = table[place].now
-    var own = table[place].own
+    guard let stat = reader.stat(table[index].stat) else { return false }
+    let before = table[index].now
+    var own = table[index].own
     own[CounterLane.user] = stat.userTicks &* tick
     own[CounterLane.system] = stat.systemTicks &* tick
     own[CounterLane.guest] = stat.guestTicks &* tick
@@ -92,37 +94,37 @@ extension ArmedTree {
     now[CounterLane.majorFaults] &+= stat.childMajorFaults
     for lane in CounterLane.io..<CounterLane.io + ProcessIO.count { now[lane] = before[lane] }
     let childFaults = stat.childMinorFaults &+ stat.childMajorFaults
-    if readIO(place, &now) {
+    if readIO(index, &now) {
       reader.addOwnIO(
-        now, since: before, isReaper: childFaults != table[place].childFaults,
+        now, since: before, isReaper: childFaults != table[index].childFaults,
         threads: stat.threads, of: pid, to: &own)
     }
-    refreshMemory(place)
-    table[place].now = now.replacing(with: before, where: before .> now)
-    if own != table[place].own { table[place].isNews = true }
-    table[place].own = own
-    let hasReaped = table[place].childFaults != childFaults
-    table[place].childFaults = childFaults
-    table[place].state = stat.state
-    table[place].isEnding = stat.isEnding
-    table[place].parent = stat.parent
-    table[place].command = stat.command
-    table[place].processor = stat.processor
-    table[place].threads = stat.threads
-    table[place].virtualSize = stat.virtualSize
-    table[place].residentPages = stat.residentPages
-    table[place].childTime = (stat.childUserTicks &+ stat.childSystemTicks) &* tick
-    if hasReaped { gather(place, everyone: false) }
-    absorb(place)
+    refreshMemory(index)
+    table[index].now = now.replacing(with: before, where: before .> now)
+    if own != table[index].own { table[index].isDirty = true }
+    table[index].own = own
+    let hasReaped = table[index].childFaults != childFaults
+    table[index].childFaults = childFaults
+    table[index].state = stat.state
+    table[index].isEnding = stat.isEnding
+    table[index].parent = stat.parent
+    table[index].command = stat.command
+    table[index].processor = stat.processor
+    table[index].threads = stat.threads
+    table[index].virtualSize = stat.virtualSize
+    table[index].residentPages = stat.residentPages
+    table[index].childTime = (stat.childUserTicks &+ stat.childSystemTicks) &* tick
+    if hasReaped { gather(index, everyone: false) }
+    absorb(index)
     return true
   }
 
-  /// Reads a member's I/O into its lanes; false where it is refused or does not parse.
-  private func readIO(_ place: Int, _ now: inout ProcessCounters) -> Bool {
-    guard table[place].io >= 0 else { return false }
+  /// Reads a member's I/O into its lanes; false if refused or unparsable.
+  private func readIO(_ index: Int, _ now: inout ProcessCounters) -> Bool {
+    guard table[index].io >= 0 else { return false }
     var io = now
     var isRead = false
-    let bytes = reader.read(table[place].io) { text in
+    let bytes = reader.read(table[index].io) { text in
       do throws(KernelTextError) {
         try ProcessIO.parse(text) { io[CounterLane.io + $0] = $1 }
         isRead = true
@@ -130,16 +132,16 @@ extension ArmedTree {
         isRead = false
       }
     }
-    // A process that became another user's refuses from now on.
-    if bytes == -Int(EACCES) { table[place].isDenied = true }
+    // A process that changed its user refuses access.
+    if bytes == -Int(EACCES) { table[index].isDenied = true }
     if isRead { now = io }
     return isRead
   }
 
-  private func refreshMemory(_ place: Int) {
-    if table[place].statm >= 0 {
+  private func refreshMemory(_ index: Int) {
+    if table[index].statm >= 0 {
       var pages: (shared: UInt64, data: UInt64) = (0, 0)
-      _ = reader.read(table[place].statm) { text in
+      _ = reader.read(table[index].statm) { text in
         var position = 0
         for field in 0..<6 {
           guard let value = TextScanner.number(text, &position) else { return }
@@ -147,53 +149,65 @@ extension ArmedTree {
           if field == 5 { pages.data = value }
         }
       }
-      table[place].sharedPages = pages.shared
-      table[place].dataPages = pages.data
+      table[index].sharedPages = pages.shared
+      table[index].dataPages = pages.data
     }
-    if table[place].descriptors >= 0 {
-      table[place].openFiles = reader.size(table[place].descriptors) ?? 0
+    if table[index].descriptors >= 0 {
+      table[index].openFiles = reader.size(table[index].descriptors) ?? 0
     }
   }
 
-  /// Sums what the members have used. What is with a parent that could not be read again in time is
-  /// missing for a moment: no sum falls.
+  /// Sums the usage of the members. Usage assigned to a parent that was not read again in time is
+  /// temporarily missing; no sum falls.
   func addUp() {
     var sum = retired
-    for place in 0..<table.high where table[place].pid != 0 {
-      var total = total(table[place])
-      if table[place].isMissing, table.find(table[place].parent) != nil {
-        // Its parent may have it already.
+    for index in 0..<table.high where table[index].pid != 0 {
+      var total = total(table[index])
+      if table[index].isMissing, table.find(table[index].parent) != nil {
+        // Its parent's reading may include it.
         total = ProcessCounters()
-        total[CounterLane.cpu] = self.total(table[place])[CounterLane.cpu]
+        total[CounterLane.cpu] = self.total(table[index])[CounterLane.cpu]
       }
       sum &+= total
     }
-    held = held.replacing(with: sum, where: sum .> held)
+    highWater = highWater.replacing(with: sum, where: sum .> highWater)
   }
 
-  /// The value of the metric at `place` of the description.
-  func value(_ place: Int) -> UInt64 {
-    switch place {
-    case 0..<CounterLane.io + ProcessIO.count: return held[place]
-    case 13: return clock
-    case 14: return forkCount
-    case 15: return exitCount
-    case 16:
+  /// The value of `metric` at this acquisition.
+  func value(_ metric: TreeMetric) -> UInt64 {
+    switch metric {
+    case .execRuntime: return highWater[CounterLane.cpu]
+    case .userTime: return highWater[CounterLane.user]
+    case .systemTime: return highWater[CounterLane.system]
+    case .guestTime: return highWater[CounterLane.guest]
+    case .minorFaults: return highWater[CounterLane.minorFaults]
+    case .majorFaults: return highWater[CounterLane.majorFaults]
+    case .readCharacters: return highWater[CounterLane.readCharacters]
+    case .writtenCharacters: return highWater[CounterLane.writtenCharacters]
+    case .readCalls: return highWater[CounterLane.readCalls]
+    case .writeCalls: return highWater[CounterLane.writeCalls]
+    case .readBytes: return highWater[CounterLane.readBytes]
+    case .writeBytes: return highWater[CounterLane.writeBytes]
+    case .cancelledWriteBytes: return highWater[CounterLane.cancelledWriteBytes]
+    case .taskClock: return clock
+    case .forks: return forkCount
+    case .exits: return exitCount
+    case .unseenTime:
       let cumulative = live { $0.childTime &- $0.childTimeBefore } &+ orphaned
       if cumulative > retired[CounterLane.cpu] {
         unseen = max(unseen, cumulative &- retired[CounterLane.cpu])
       }
       return unseen
-    case 17: return eventsLost
-    case 18: return processesLost
-    case 19: return live { Self.isDead($0) || !$0.isOpen ? 0 : 1 }
-    case 20: return live { Self.isDead($0) ? 0 : $0.threads }
-    case 21: return live { $0.virtualSize }
-    case 22: return live { $0.residentPages } &* page
-    case 23: return live { $0.sharedPages } &* page
-    case 24: return live { $0.dataPages } &* page
-    case 25: return live { $0.openFiles }
-    default: return live { $0.isDenied ? 1 : 0 }
+    case .eventsLost: return eventsLost
+    case .processesLost: return processesLost
+    case .processes: return live { Self.isDead($0) || !$0.isOpen ? 0 : 1 }
+    case .threads: return live { Self.isDead($0) ? 0 : $0.threads }
+    case .virtualSize: return live { $0.virtualSize }
+    case .residentSize: return live { $0.residentPages } &* page
+    case .sharedSize: return live { $0.sharedPages } &* page
+    case .dataSize: return live { $0.dataPages } &* page
+    case .openFiles: return live { $0.openFiles }
+    case .denied: return live { $0.isDenied ? 1 : 0 }
     }
   }
 
@@ -203,13 +217,13 @@ extension ArmedTree {
 
   private func live(_ amount: (ProcessSlot) -> UInt64) -> UInt64 {
     var sum: UInt64 = 0
-    for place in 0..<table.high where table[place].pid != 0 { sum &+= amount(table[place]) }
+    for index in 0..<table.high where table[index].pid != 0 { sum &+= amount(table[index]) }
     return sum
   }
 
   // MARK: Rows
 
-  /// Exits first, then the processes that have done something, then their threads.
+  /// Writes exits first, then changed processes, then their threads.
   func writeRows(_ rows: inout MutableSpan<UInt64>) -> RecordCount {
     var count = RecordCount(rows: 0, lost: rowsLost)
     func put(_ row: ProcessRecord) {
@@ -221,17 +235,17 @@ extension ArmedTree {
       count.rows += 1
     }
     for index in 0..<endedCount { put(ended[index]) }
-    for place in 0..<table.high {
-      guard table[place].pid != 0, table[place].isOpen, !table[place].hasEnded,
-        table[place].isNews
+    for index in 0..<table.high {
+      guard table[index].pid != 0, table[index].isOpen, !table[index].hasEnded,
+        table[index].isDirty
       else { continue }
-      table[place].isNews = false
-      put(row(place, .process))
+      table[index].isDirty = false
+      put(row(index, .process))
     }
     guard perThread else { return count }
-    for place in 0..<table.high
-    where table[place].pid != 0 && table[place].isOpen && !table[place].hasEnded {
-      let pid = table[place].pid
+    for index in 0..<table.high
+    where table[index].pid != 0 && table[index].isOpen && !table[index].hasEnded {
+      let pid = table[index].pid
       reader.numbers(pid, "task") { [self] thread in
         if let row = threadRow(pid, thread) { put(row) }
       }
@@ -239,8 +253,8 @@ extension ArmedTree {
     return count
   }
 
-  func row(_ place: Int, _ kind: ProcessRecord.Kind) -> ProcessRecord {
-    let slot = table[place]
+  func row(_ index: Int, _ kind: ProcessRecord.Kind) -> ProcessRecord {
+    let slot = table[index]
     var row = ProcessRecord()
     row.kind = kind
     row.pid = slot.pid
@@ -264,10 +278,10 @@ extension ArmedTree {
     return row
   }
 
-  /// What /proc/PID/task/TID says of one thread, nil when it is gone.
+  /// The row of one thread from /proc/PID/task/TID, nil if it has ended.
   private func threadRow(_ pid: Int32, _ thread: Int32) -> ProcessRecord? {
     var file = reader.open(pid, "stat", task: thread)
-    defer { reader.shut(&file) }
+    defer { reader.closeDescriptor(&file) }
     guard file >= 0, let stat = reader.stat(file) else { return nil }
     var row = ProcessRecord()
     row.kind = .thread
@@ -293,7 +307,7 @@ extension ArmedTree {
         row.runDelay = delay
       }
     }
-    reader.shut(&schedule)
+    reader.closeDescriptor(&schedule)
     return row
   }
 }

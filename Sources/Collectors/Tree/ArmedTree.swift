@@ -6,21 +6,21 @@ import Sampler
 
 /// Follows a process and its descendants.
 ///
-/// A member is found by the kernel's fork events where those are permitted, else by walking
-/// PROC/PID/task/TID/children at each acquisition. What a member that has ended had used is in the
-/// parent's that reaped it, or stays in `retired`; its CPU time, which is counted exactly, always
-/// does. The sums never fall.
+/// Members are found by the kernel's fork events if permitted, otherwise by scanning
+/// PROC/PID/task/TID/children at each acquisition. The usage of an ended member is included in the
+/// parent that reaped it, or kept in `retired`; its CPU time, which is exact, is always kept there.
+/// The sums never fall.
 ///
-/// A process beside the workload is always walked: another listener to every fork and exit of the
-/// host would cost the workload that forks. Its tree is not read while it does not run, and two
-/// processes of one name are two trees.
+/// The tree of a process beside the workload is always scanned: another listener for every fork and
+/// exit of the host would cost a workload that forks. It is not read while the process does not
+/// run, and two processes of one name are two trees.
 final class ArmedTree: ArmedCollector, @unchecked Sendable {
-  // Sendable: as the base class says.
+  // Sendable: see the base class.
 
-  /// Rows of one acquisition at most; exits beyond them are lost and counted.
+  /// The most rows of one acquisition; further exits are counted as lost.
   let rowLimit: Int
   private static let filesPerProcess = 5
-  /// Messages taken from the kernel at one acquisition at most.
+  /// The most messages taken from the kernel at one acquisition.
   private static let messageLimit = 65_536
 
   let target: WorkloadTarget
@@ -30,8 +30,8 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
   let reader: ProcessReader
   let table: ProcessTable
   let followsOwnProc: Bool
-  /// Of each column, the metric's place in `TreeCollector.metrics`.
-  let wanted: [Int]
+  /// The metric of each column.
+  let wanted: [TreeMetric]
   let tick: UInt64
   let page: UInt64
   let nodes: NodeOfCPU
@@ -40,27 +40,27 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
   var endedCount = 0
   var rowsLost = 0
 
-  private var aims: UInt32 = 0
-  /// Whether there is a column of the workload's task clock, unless a filter leaves it out.
+  private var generation: UInt32 = 0
+  /// Whether the workload's task clock is available.
   private let hasClock: Bool
-  /// Nanoseconds of it at this acquisition.
+  /// Nanoseconds of the task clock at this acquisition.
   var clock: UInt64 = 0
-  /// The walk that finds what was there before.
+  /// The first scan, which finds existing processes.
   var isFirstWalk = true
   var mustWalk = true
-  /// Exit records were lost: members without files are not waited for any more.
+  /// Exit records were lost: members without files are retired without waiting for theirs.
   var mustSweep = false
-  /// CPU time of members that are gone; of all else, what nobody in the tree has reaped.
+  /// Usage of ended members: CPU time of all, other counters of those that no member reaped.
   var retired = ProcessCounters()
-  /// The sums that were given last.
-  var held = ProcessCounters()
-  /// Counts the readings of all members.
+  /// The highest sums so far.
+  var highWater = ProcessCounters()
+  /// The number of passes of reading all members.
   var pass: UInt64 = 0
-  /// A member was found to be gone during this pass.
+  /// A member was found to have ended during this pass.
   var isOneGone = false
-  /// So was one whose exit record has not come.
+  /// A member was found to have ended whose exit record has not arrived.
   var isOneMissing = false
-  /// CPU of members that are gone: as known, and the part that no member's child times have.
+  /// CPU time of ended members that is not included in any member's child times.
   var orphaned: UInt64 = 0
   var unseen: UInt64 = 0
   var forkCount: UInt64 = 0
@@ -103,33 +103,34 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     self.connector = connector
     self.exits = exits
     let left = Self.leftOut(target, context, reader, &notes)
-    hasClock = !left.contains("task_clock")
-    var wanted: [Int] = []
+    hasClock = !left.contains(.taskClock)
+    var wanted: [TreeMetric] = []
     var columns: [Column] = []
-    for (place, metric) in TreeCollector.metrics.enumerated() where !left.contains(metric.name) {
-      let column = Column(collector: "tree", metric: metric, instance: target.name ?? "")
+    for metric in TreeMetric.allCases where !left.contains(metric) {
+      let column = Column(
+        collector: "tree", metric: metric.description, instance: target.name ?? "")
       guard context.filter.passes(column.name) else { continue }
-      wanted.append(place)
+      wanted.append(metric)
       columns.append(column)
     }
     self.wanted = wanted
     super.init(
-      // What is so of the workload's tree is said once.
+      // The notes of the workload's tree are given once.
       columns: columns, notes: isBeside ? [] : notes,
       recordFields: (name: "process", fields: ProcessRecord.fields, rowsPerTick: rowLimit))
     isIdle = isBeside
   }
 
-  /// Metrics that cannot be had of this tree, each named in the notes.
+  /// Metrics that are unavailable for this tree, with notes.
   private static func leftOut(
     _ target: WorkloadTarget, _ context: CollectorContext, _ reader: ProcessReader,
     _ notes: inout [String]
-  ) -> Set<String> {
-    var left = Set<String>()
+  ) -> Set<TreeMetric> {
+    var left = Set<TreeMetric>()
     let probe = target.isWorkload ? getpid() : target.pid
     var io = reader.open(probe, "io")
     if io < 0 || reader.read(io, { _ in }) <= 0 {
-      left.formUnion(TreeCollector.metrics[CounterLane.io..<CounterLane.io + 7].map(\.name))
+      left.formUnion(TreeMetric.allCases.filter(\.isIO))
       let errno = io < 0 ? -io : EACCES
       let fix =
         errno == EACCES || errno == EPERM
@@ -138,20 +139,20 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
         "tree: /proc/\(probe)/io: \(SystemError.words(errno)); the I/O of process \(probe) is "
           + "missing from the sums, which have no I/O columns\(fix)")
     }
-    reader.shut(&io)
+    reader.closeDescriptor(&io)
     var files = reader.open(getpid(), "fd", flags: RawDirectory.pathOnly | O_DIRECTORY)
-    if (reader.size(files) ?? 0) == 0 { left.insert("fds") }
-    reader.shut(&files)
+    if (reader.size(files) ?? 0) == 0 { left.insert(.openFiles) }
+    reader.closeDescriptor(&files)
     // A server has no fork and exit events: short-lived children cannot be counted.
-    if target.name != nil { left.formUnion(["events_lost", "forks", "exits"]) }
+    if target.name != nil { left.formUnion([.eventsLost, .forks, .exits]) }
     if !target.isWorkload || !context.roots.isOwnProc {
-      left.insert("task_clock")
+      left.insert(.taskClock)
     } else if let failure = target.clockFailure {
-      // Of this workload alone, as with too many open files.
-      left.insert("task_clock")
+      // For this workload only, e.g. with too many open files.
+      left.insert(.taskClock)
       notes.append("tree: the workload has no task-clock: \(failure)")
     } else if !TaskClock.isPermitted {
-      left.insert("task_clock")
+      left.insert(.taskClock)
       notes.append("tree: perf's task-clock is not permitted: the total is wait4's rusage")
     }
     return left
@@ -161,22 +162,22 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
 
   override var hasPreparation: Bool { true }
 
-  /// A workload without the clock that the last one had, or with one again, has other columns.
+  /// The columns change with the availability of the workload's task clock.
   override func prepare() -> AcquisitionOutcome {
     if target.name != nil {
       isIdle = !isRunning()
       if isIdle { return .complete }
     }
-    guard target.isWorkload, target.aims > 0, followsOwnProc else { return .complete }
+    guard target.isWorkload, target.generation > 0, followsOwnProc else { return .complete }
     if hasClock { return target.taskClock == nil ? .layoutChanged : .complete }
     return target.taskClock != nil && TaskClock.isPermitted ? .layoutChanged : .complete
   }
 
-  /// Whether the process beside the workload runs, with what is there of its tree found.
+  /// Whether the process beside the workload runs; finds its tree.
   private func isRunning() -> Bool {
     guard target.pid > 0 else { return false }
-    if target.aims != aims {
-      aims = target.aims
+    if target.generation != generation {
+      generation = target.generation
       begin()
     }
     guard let root = table.find(target.pid), refresh(root), !table[root].isEnding else {
@@ -188,18 +189,18 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
 
   override func sample(into values: inout MutableSpan<UInt64>) -> AcquisitionOutcome {
     reader.calls = 0
-    if hasClock, target.aims > 0 {
+    if hasClock, target.generation > 0 {
       reader.calls = 1
       guard let now = target.taskClock else { return .layoutChanged }
       clock = now
     }
     endedCount = 0
     rowsLost = 0
-    let aims = target.aims
-    if aims != self.aims {
-      // Of two processes no difference is made.
+    let generation = target.generation
+    if generation != self.generation {
+      // No differences between two processes.
       if target.name != nil, edge != .open { return .absent }
-      self.aims = aims
+      self.generation = generation
       begin()
     }
     takeEvents()
@@ -207,45 +208,45 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     readAll()
     addUp()
     systemCallsOfSample = reader.calls
-    // The last ones' ends still belong to a frame.
+    // The last ends belong to one more frame.
     guard table.count > 0 || endedCount > 0 || target.isWorkload else { return .absent }
-    for (slot, place) in wanted.enumerated() { values[slot] = value(place) }
+    for (slot, metric) in wanted.enumerated() { values[slot] = value(metric) }
     return .complete
   }
 
   override func disarm() {
-    for place in 0..<table.high where table[place].pid != 0 { release(place) }
+    for index in 0..<table.high where table[index].pid != 0 { release(index) }
   }
 
   override func sampleRecords(into rows: inout MutableSpan<UInt64>) -> RecordCount {
     writeRows(&rows)
   }
 
-  /// Forgets the tree before and takes the target as the root of a new one.
+  /// Begins a new tree with the target as its root.
   private func begin() {
-    for place in 0..<table.high where table[place].pid != 0 { release(place) }
+    for index in 0..<table.high where table[index].pid != 0 { release(index) }
     retired = ProcessCounters()
-    held = ProcessCounters()
+    highWater = ProcessCounters()
     (orphaned, unseen, forkCount, exitCount, eventsLost, processesLost) = (0, 0, 0, 0, 0, 0)
-    // What happened before concerns another tree.
+    // Discards events of the previous tree.
     for _ in 0..<Self.messageLimit { if connector?.next() == nil { break } }
     for _ in 0..<Self.messageLimit { if exits?.next() == nil { break } }
     guard let root = table.add(target.pid) else { return }
-    table[root].isOld = true
+    table[root].predatesTracking = true
     open(root)
     mustWalk = true
     isFirstWalk = true
   }
 
-  /// Takes forks, then exits. A record's process was announced before it could end, so forks are
-  /// read to the end again behind each batch of exits.
+  /// Takes forks, then exits. Forks are announced before exits, so all forks are read again after
+  /// each batch of exits.
   func takeEvents() {
     takeForks()
     for _ in 0..<Self.messageLimit { if !takeExit(forksFirst: true) { break } }
   }
 
-  /// Takes one exit record or loss; false when there is nothing more. Forks that came meanwhile are
-  /// read first where it is of an unknown process.
+  /// Takes one exit record or loss; false if there is none. If its process is unknown, pending
+  /// forks are read first.
   private func takeExit(forksFirst: Bool) -> Bool {
     guard let exits else { return false }
     reader.calls &+= 1
@@ -262,15 +263,15 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     return true
   }
 
-  /// A pid came again: its last bearer's record, and all before it, are in the queue already. The
-  /// forks of those whom they are about were announced before this one.
+  /// Handles a reused PID: the exit record of the previous process, and all before it, are in the
+  /// queue already, and their forks were announced before this one.
   private func endLastBearer(of pid: Int32) {
     for _ in 0..<Self.messageLimit {
-      guard let place = table.find(pid), !table[place].hasEnded, takeExit(forksFirst: false)
+      guard let index = table.find(pid), !table[index].hasEnded, takeExit(forksFirst: false)
       else { break }
     }
-    // Reaped, or without records, or with this one lost: what was last read of it stays.
-    if let place = table.find(pid) { leave(place) }
+    // Without its record, the last reading is kept.
+    if let index = table.find(pid) { retire(index) }
   }
 
   func takeForks() {
@@ -283,25 +284,25 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
         eventsLost &+= 1
         mustWalk = true
       case .fork(let parent, let child):
-        if let place = table.find(child), table[place].isAnnounced { endLastBearer(of: child) }
+        if let index = table.find(child), table[index].isAnnounced { endLastBearer(of: child) }
         if table.find(parent) != nil { add(child, parent: parent) }
-        if let place = table.find(child) { table[place].isAnnounced = true }
+        if let index = table.find(child) { table[index].isAnnounced = true }
       }
     }
   }
 
   func add(_ pid: Int32, parent: Int32) {
     guard table.find(pid) == nil else { return }
-    guard let place = table.add(pid) else {
+    guard let index = table.add(pid) else {
       processesLost &+= 1
       return
     }
-    table[place].parent = parent
+    table[index].parent = parent
     forkCount &+= 1
   }
 
   private func take(_ record: ExitRecord) {
-    guard let place = table.find(record.process) else { return }
+    guard let index = table.find(record.process) else { return }
     var counters = ProcessCounters()
     counters[CounterLane.cpu] = record.cpuNanoseconds
     counters[CounterLane.minorFaults] = record.minorFaults
@@ -313,7 +314,7 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     counters[CounterLane.io + 4] = record.readBytes
     counters[CounterLane.io + 5] = record.writeBytes
     counters[CounterLane.io + 6] = record.cancelledWriteBytes
-    table[place].recorded &+= counters
+    table[index].recorded &+= counters
     var row = ProcessRecord()
     row.kind = .exit
     row.pid = record.process
@@ -332,8 +333,8 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     row.exitCode = UInt64(record.exitCode)
     row.elapsed = record.elapsedNanoseconds
     end(row)
-    table[place].parent = record.parent
-    if record.isLast { close(place) }
+    table[index].parent = record.parent
+    if record.isLast { close(index) }
   }
 
   func end(_ row: ProcessRecord) {
@@ -345,12 +346,12 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
     endedCount += 1
   }
 
-  func release(_ place: Int) {
-    reader.shut(&table[place].stat)
-    reader.shut(&table[place].io)
-    reader.shut(&table[place].statm)
-    reader.shut(&table[place].children)
-    reader.shut(&table[place].descriptors)
-    table.remove(place)
+  func release(_ index: Int) {
+    reader.closeDescriptor(&table[index].stat)
+    reader.closeDescriptor(&table[index].io)
+    reader.closeDescriptor(&table[index].statm)
+    reader.closeDescriptor(&table[index].children)
+    reader.closeDescriptor(&table[index].descriptors)
+    table.remove(index)
   }
 }

@@ -6,8 +6,8 @@ import Sampler
 
 /// A process and all its descendants: their sums as frames, each of them and their ends as records.
 struct TreeCollector: Collector {
-  /// Nil where no process is chosen. Of a process beside the workload it names the instance, and
-  /// the collector is one of its own: `tree[server]`.
+  /// Nil if no process is chosen. A process beside the workload has a collector and instance of its
+  /// own: `tree[server]`.
   let target: WorkloadTarget?
   /// Rows about threads too.
   let perThread: Bool
@@ -28,55 +28,8 @@ struct TreeCollector: Collector {
       cost: .cheap, systemCallsPerSample: 6, metrics: TreeCollector.metrics)
   }
 
-  private static let tick = 1_000_000_000 / HostFacts.ticksPerSecond
-
-  /// In the order of `ArmedTree`'s values.
-  static let metrics: [MetricDescription] = [
-    counter(
-      "sum_exec_runtime", "CPU time of all processes, ended ones as far as they were seen",
-      unit: .nanoseconds, host: true),
-    counter(
-      "utime",
-      "user time; for an ended process that no process of the tree waited for, the value last read",
-      unit: .nanoseconds, host: true, resolution: tick),
-    counter(
-      "stime", "system time, as utime", unit: .nanoseconds, host: true, resolution: tick),
-    counter(
-      "guest_time", "time running a virtual CPU, within utime", unit: .nanoseconds, host: true,
-      resolution: tick),
-    counter("minflt", "page faults without I/O", host: true),
-    counter("majflt", "page faults with I/O", host: true),
-    counter(
-      "rchar", "bytes of read calls, each counted once however many processes were waited for",
-      unit: .bytes, host: true),
-    counter("wchar", "bytes of write calls", unit: .bytes, host: true),
-    counter("syscr", "read calls", host: true),
-    counter("syscw", "write calls", host: true),
-    counter("read_bytes", "bytes that storage delivered", unit: .bytes, host: true),
-    counter("write_bytes", "bytes handed to storage", unit: .bytes, host: true),
-    counter(
-      "cancelled_write_bytes", "bytes of written pages dropped before storage", unit: .bytes,
-      host: true),
-    counter(
-      "task_clock",
-      "CPU time by perf's inherited task-clock, from the workload's exec on, switches left out",
-      unit: .nanoseconds, host: true),
-    counter("forks", "processes that joined the tree", host: true),
-    counter("exits", "processes that left it", host: true),
-    counter(
-      "unseen_time", "CPU time known from its parents' cumulative child times alone",
-      unit: .nanoseconds, host: true, resolution: tick),
-    counter("events_lost", "times that the kernel's events or records overflowed", host: true),
-    counter("processes_lost", "processes that found no room in the table", host: true),
-    gauge("processes", "processes alive", host: true),
-    gauge("threads", "their threads", host: true),
-    gauge("vsize", "their address space", unit: .bytes, host: true),
-    gauge("rss", "their resident memory, shared pages in each", unit: .bytes, host: true),
-    gauge("shared", "resident memory backed by files or shared", unit: .bytes, host: true),
-    gauge("data", "private writable memory and stacks", unit: .bytes, host: true),
-    gauge("fds", "open descriptors (Linux 6.2)", host: true),
-    gauge("denied", "processes of which a file was refused", host: true),
-  ]
+  /// The metrics in the order of a layout.
+  static let metrics = TreeMetric.allCases.map(\.description)
 
   /// Available for a process that /proc shows.
   func probe(_ context: CollectorContext) -> Availability {
@@ -84,7 +37,7 @@ struct TreeCollector: Collector {
     return target.isWorkload ? .available : probeProcess(target.pid, context)
   }
 
-  /// Subscribes to what is permitted, then is ready to follow.
+  /// Subscribes to the permitted events.
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     guard let target else {
       throw LBError(.collectorUnavailable, "tree: --tree PID is required")
@@ -100,13 +53,13 @@ struct TreeCollector: Collector {
 }
 
 extension WorkloadTarget {
-  /// The name of the collector that looks at it: of a process beside the workload, one of its own.
+  /// The name of its collector: a process beside the workload has one of its own.
   func nameOfCollector(_ collector: String) -> String {
     name.map { "\(collector)[\($0)]" } ?? collector
   }
 }
 
-/// Whether a process is there, and not about to end.
+/// Whether a process exists and is not exiting.
 func isRunning(_ pid: Int32, _ roots: MountRoots) -> Bool {
   do throws(SystemError) {
     let bytes = try SmallFile.read(roots.proc("\(pid)/stat"))

@@ -3,18 +3,17 @@ import LinuxSystem
 import SampleModel
 import Sampler
 
-/// What the memory management does, from /proc/vmstat:
+/// Counters of memory management, from /proc/vmstat:
 ///
 /// ```
 /// nr_free_pages 1553741
 /// pgfault 98123
 /// ```
 /// mm/vmstat.c. Minimum kernel 2.6. Privilege: none. Cost: one pread, about 10 µs (it folds the
-/// counters of every CPU).
-/// It does not tell: what the names mean differs by version; those without a description here are
-/// passed on as the kernel has them.
+/// counters of every CPU). Limits: the meaning of names differs by version; fields without a
+/// description have the kernel's names.
 struct VmCollector: TextCollector {
-  let cannotHang = true
+  let isNonBlocking = true
   let description = CollectorDescription(
     name: "vm", summary: "faults, paging, reclaim, compaction and other memory events",
     source: "proc/vmstat", minimumKernel: "2.6", privilege: "none", cost: .moderate, isOpen: true,
@@ -29,8 +28,8 @@ struct VmCollector: TextCollector {
       counter("oom_kill", "processes killed for want of memory (4.13)", host: true),
       counter("pgsteal_kswapd", "pages reclaimed by kswapd", host: true),
       counter("pgsteal_direct", "pages reclaimed by who wanted memory", host: true),
-      counter("pgscan_kswapd", "pages looked at by kswapd", host: true),
-      counter("pgscan_direct", "pages looked at by who wanted memory", host: true),
+      counter("pgscan_kswapd", "pages scanned by kswapd", host: true),
+      counter("pgscan_direct", "pages scanned by allocating processes", host: true),
       counter("compact_stall", "waits for compaction", host: true),
       counter("thp_fault_alloc", "huge pages given at a fault", host: true),
       counter("numa_pages_migrated", "pages moved by automatic NUMA balancing", host: true),
@@ -50,23 +49,23 @@ struct VmCollector: TextCollector {
     ]
   }
 
-  func metric(_ field: TextField) -> MetricDescription? { Self.passedOn(field) }
+  func metric(_ field: TextField) -> MetricDescription? { Self.genericMetric(field) }
 
-  /// What is called `nr_` and still counts up for ever.
+  /// Fields called `nr_` that are counters.
   private static let events: Set<String> = [
     "nr_vmscan_write", "nr_vmscan_immediate_reclaim", "nr_dirtied", "nr_written",
     "nr_throttled_written", "nr_foll_pin_acquired", "nr_foll_pin_released", "nr_tlb_remote_flush",
     "nr_tlb_remote_flush_received", "nr_tlb_local_flush_all", "nr_tlb_local_flush_one",
   ]
 
-  /// Whether a field of a vmstat counts up for ever.
+  /// Whether a field of a vmstat is a counter.
   static func isEvent(_ name: String) -> Bool {
     name.hasPrefix("nr_") ? events.contains(name) : name != "workingset_nodes"
   }
 
-  /// A field of a vmstat that has no description of its own: levels are called `nr_`, but for what
-  /// mm/vmstat.c counts up for ever.
-  static func passedOn(_ field: TextField) -> MetricDescription {
+  /// The metric of a field of a vmstat without a description: `nr_` means a level, except for the
+  /// counters of mm/vmstat.c.
+  static func genericMetric(_ field: TextField) -> MetricDescription {
     let isLevel = !isEvent(field.name)
     let isHost = field.instance.isEmpty
     let meaning = "\(field.name) of vmstat" + (isLevel ? ", in pages unless it says otherwise" : "")

@@ -11,10 +11,9 @@ import Sampler
 /// Node 0, zone   Normal
 ///   pages free     1553741
 /// ```
-/// Documentation/filesystems/proc.rst. Minimum kernel 2.6. Privilege: none. Cost: two texts,
-/// some 30 µs, growing with nodes and CPUs: read once a second by default.
-/// It does not tell: the page sets of the CPUs, unless asked for. Pages in free lists of CPUs are
-/// not in `free_blocks`.
+/// Documentation/filesystems/proc.rst. Minimum kernel 2.6. Privilege: none. Cost: two texts, some
+/// 30 µs, growing with nodes and CPUs: read once a second by default. Limits: the page sets of the
+/// CPUs only if requested. Pages in free lists of CPUs are not in `free_blocks`.
 struct ZonesCollector: TextCollector {
   private let perCPU: Bool
   let description = CollectorDescription(
@@ -46,11 +45,11 @@ struct ZonesCollector: TextCollector {
   }
 
   func metric(_ field: TextField) -> MetricDescription? {
-    // Beside the fields of vmstat there are those of the zone's own: free, min, managed.
+    // Fields of vmstat, and those of the zone: free, min, managed.
     let isOfVmstat = ["nr_", "numa_", "workingset_", "pg", "thp_"].contains {
       field.name.hasPrefix($0)
     }
     return isOfVmstat && VmCollector.isEvent(field.name)
-      ? VmCollector.passedOn(field) : gauge(field.name, "\(field.name) of zoneinfo")
+      ? VmCollector.genericMetric(field) : gauge(field.name, "\(field.name) of zoneinfo")
   }
 }

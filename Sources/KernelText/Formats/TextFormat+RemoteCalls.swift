@@ -7,8 +7,8 @@ extension TextFormat {
     "fsstat", "fsinfo", "pathconf", "commit",
   ]
 
-  /// The client's version 4 procedures in the order of fs/nfs/nfs4xdr.c, as of Linux 4.13; further
-  /// ones, which came since, go by their number.
+  /// The client's version 4 procedures in the order of fs/nfs/nfs4xdr.c, as of Linux 4.13; later
+  /// ones are named by number.
   static let version4 = [
     "null", "read", "write", "commit", "open", "open_confirm", "open_noattr", "open_downgrade",
     "close", "setattr", "fsinfo", "renew", "setclientid", "setclientid_confirm", "lock", "lockt",
@@ -21,8 +21,8 @@ extension TextFormat {
     "seek", "allocate", "deallocate", "layoutstats", "clone",
   ]
 
-  /// The server's version 4 operations by number (RFC 7530, 8881, 7862, 8276); the first three are
-  /// none.
+  /// The server's version 4 operations by number (RFC 7530, 8881, 7862, 8276); the first three
+  /// numbers are unused.
   static let operations4 = [
     "", "", "", "access", "close", "commit", "create", "delegpurge", "delegreturn", "getattr",
     "getfh", "link", "lock", "lockt", "locku", "lookup", "lookupp", "nverify", "open", "openattr",
@@ -38,18 +38,18 @@ extension TextFormat {
     "removexattr",
   ]
 
-  /// `rpc 12034 2 12034` and the like by `named` lines, and `proc3 22 0 71 …` with the procedures
-  /// counted in front. What is not known is read over.
+  /// `rpc 12034 2 12034` and the like by `named` lines, and `proc3 22 0 71 …`, which begins with
+  /// the number of procedures. Unknown lines are skipped.
   package static func remoteCalls(
     _ text: KernelText, _ named: [String: [String]], of instance: String
-  ) throws(KernelTextError) -> [TextHole] {
+  ) throws(KernelTextError) -> [Placeholder] {
     let procedures = [
       "proc3": ("v3.", version3), "proc4": ("v4.", version4), "proc4ops": ("v4.", operations4),
     ]
-    var holes = HoleList(text)
+    var placeholders = PlaceholderList(text)
     for line in text.lines() {
       let label = line.words.first.map(text.string) ?? ""
-      // The server's proc4 has null and compound alone.
+      // The server's proc4 has only null and compound.
       let isCompound = label == "proc4" && line.words.count <= 4
       var names = isCompound ? ["v4.null", "v4.compound"] : named[label] ?? []
       var first = 1
@@ -63,12 +63,12 @@ extension TextFormat {
         }
       }
       guard !names.isEmpty else {
-        holes.readOver(line)
+        placeholders.skipRest(line)
         continue
       }
-      // How many a line has differs by version.
-      holes.columns(line, from: first, names, of: instance, least: 1)
+      // The number of fields differs by version.
+      placeholders.columns(line, from: first, names, of: instance, least: 1)
     }
-    return try holes.finished()
+    return try placeholders.finished()
   }
 }

@@ -6,8 +6,7 @@ extension TextFormat {
     "rq_cpu_time", "run_delay", "pcount",
   ]
 
-  /// What load balancing tells by the state of the CPU that asked for it. Version 17 has
-  /// lb_imbalance by kind.
+  /// The columns of load balancing for one state of the CPU. Version 17 has lb_imbalance by kind.
   private static func balancing(_ version: Int) -> [String] {
     let imbalance =
       version < 17
@@ -17,7 +16,7 @@ extension TextFormat {
       + ["lb_gained", "lb_hot_gained", "lb_nobusyq", "lb_nobusyg"]
   }
 
-  /// The columns of a domain line behind its CPUs. Version 16 has the busy CPU first.
+  /// The columns of a domain line after its CPUs. Version 16 has the busy CPU first.
   package static func domainColumns(version: Int) -> [String] {
     let states = version < 16 ? ["idle", "busy", "newly_idle"] : ["busy", "idle", "newly_idle"]
     return states.flatMap { state in balancing(version).map { "\(state).\($0)" } }
@@ -26,11 +25,11 @@ extension TextFormat {
       + ["ttwu_wake_remote", "ttwu_move_affine", "ttwu_move_balance"]
   }
 
-  /// `cpu0 0 0 9 9 9 9 9 9 9` and, of each of the CPU's domains, `domain0 [MC] 0f 1 2 …`: the name
-  /// came with version 17. A version that is not known has its domains read over, and one before
-  /// 15, whose columns are others, its CPUs too.
-  package static func schedule(_ text: KernelText) throws(KernelTextError) -> [TextHole] {
-    var holes = HoleList(text)
+  /// `cpu0 0 0 9 9 9 9 9 9 9` and, for each of the CPU's domains, `domain0 [MC] 0f 1 2 …`; the name
+  /// came with version 17. The domains of unknown versions are skipped, and the CPUs of versions
+  /// before 15, which have other columns.
+  package static func schedule(_ text: KernelText) throws(KernelTextError) -> [Placeholder] {
+    var placeholders = PlaceholderList(text)
     var version = 0
     var cpu: String?
     for line in text.lines() where !line.words.isEmpty {
@@ -43,18 +42,18 @@ extension TextFormat {
       } else if isCPU, version >= 15 || line.words.count == scheduleColumns.count + 1 {
         let number = String(label.dropFirst(3))
         cpu = number
-        holes.columns(
+        placeholders.columns(
           line, from: 1, scheduleColumns, of: number, least: scheduleColumns.count)
       } else if let cpu, label.hasPrefix("domain"), (15...17).contains(version) {
         let names = domainColumns(version: version)
-        holes.columns(
+        placeholders.columns(
           line, from: version < 17 ? 2 : 3, names, of: "\(cpu).\(label)", least: names.count)
       } else {
         // Domain lines that follow an unknown line belong to no known CPU: skip them.
         if !label.hasPrefix("domain") { cpu = nil }
-        holes.readOver(line)
+        placeholders.skipRest(line)
       }
     }
-    return try holes.finished()
+    return try placeholders.finished()
   }
 }

@@ -1,9 +1,9 @@
 import Glibc
 import SampleModel
 
-/// What stands where in the file system.
+/// Queries of files and directories.
 package enum Directories {
-  /// Whether anything is called `path`.
+  /// Whether `path` exists.
   package static func exists(_ path: String) -> Bool { unsafe access(path.osCString, F_OK) == 0 }
 
   /// Whether `path` can be read, by access(2).
@@ -11,21 +11,21 @@ package enum Directories {
     unsafe access(path.osCString, R_OK) == 0
   }
 
-  /// Why `path` cannot be read as a file, in the errno's words; nil where it can.
+  /// Why `path` cannot be read as a file (the errno's text); nil if it can.
   package static func reasonNotToRead(_ path: String) -> String? {
     if isDirectory(path) { return SystemError.words(EISDIR) }
     guard unsafe access(path.osCString, R_OK) != 0 else { return nil }
     return SystemError.words(errno)
   }
 
-  /// The working directory, `.` where it has no name any more.
+  /// The working directory, `.` if it was removed.
   package static var current: String {
     guard let found = unsafe getcwd(nil, 0) else { return "." }
     defer { unsafe free(found) }
     return unsafe OSText.string(cString: found)
   }
 
-  /// `path` from the root on.
+  /// `path` as an absolute path.
   package static func absolute(_ path: String) -> String {
     path.begins("/") ? path : "\(current)/\(path)"
   }
@@ -33,13 +33,13 @@ package enum Directories {
   /// Makes `path` the working directory; false where that fails.
   package static func change(to path: String) -> Bool { unsafe chdir(path.osCString) == 0 }
 
-  /// The directory that `path` is in, as far as it says: `.` for a name alone.
+  /// The directory part of `path`: `.` for a name alone.
   package static func folder(of path: String) -> String {
     guard let slash = path.unicodeScalars.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  /// Makes the directory `path` with what is missing above it.
+  /// Makes the directory `path` and its missing parents.
   package static func make(_ path: String) throws(SystemError) {
     if unsafe isDirectory(path) || mkdir(path.osCString, 0o777) == 0 { return }
     var failure = errno
@@ -52,7 +52,7 @@ package enum Directories {
     }
   }
 
-  /// `path` without links, dots and what is relative; nil where there is nothing.
+  /// The absolute path without links and dots; nil if `path` does not exist.
   package static func real(_ path: String) -> String? {
     guard let found = unsafe realpath(path.osCString, nil) else { return nil }
     defer { unsafe free(found) }
@@ -71,7 +71,7 @@ package enum Directories {
     return unsafe stat(path.osCString, &facts) == 0 && facts.st_mode & S_IFMT == S_IFREG
   }
 
-  /// Which file is at `path`, a link there not followed; nil where there is none.
+  /// The identity of the file at `path`, without following a link; nil if there is none.
   package static func identity(_ path: String) -> FileIdentity? {
     var facts = stat()
     guard unsafe lstat(path.osCString, &facts) == 0 else { return nil }
@@ -97,7 +97,7 @@ package enum Directories {
   }
 }
 
-/// What tells a file from another one that has come to its name.
+/// Identifies a file: another file of the same name has another identity.
 package struct FileIdentity: Sendable, Equatable {
   package let device: UInt64
   package let inode: UInt64

@@ -1,4 +1,4 @@
-/// Where the kernel's trees are mounted: handed in, never assumed.
+/// The mount points of the kernel's trees: always passed as arguments, never assumed.
 package struct MountRoots: Sendable, Hashable {
   package let proc: String
   package let sys: String
@@ -14,7 +14,7 @@ package struct MountRoots: Sendable, Hashable {
   /// `relative` below the sys root.
   package func sys(_ relative: String) -> String { sys + "/" + relative }
 
-  /// Whether this is the mount of the kernel we run on, seen from here.
+  /// Whether this is this process's own /proc.
   package var isOwnProc: Bool { proc == "/proc" }
 
   private static func plain(_ path: String) -> String {

@@ -2,11 +2,11 @@ import CLinux
 import Glibc
 import SampleModel
 
-/// An open descriptor that its holder owns: closed once, at the latest when it goes.
+/// An open descriptor with one owner: closed once, at the latest by its deinitialiser.
 package struct OwnedDescriptor: ~Copyable {
   package let number: Int32
 
-  /// Takes over `number`, which nobody else closes.
+  /// Takes ownership of `number`.
   package init(owning number: Int32) { self.number = number }
 
   /// open(2) with O_CLOEXEC added.
@@ -47,8 +47,8 @@ package struct OwnedDescriptor: ~Copyable {
     makeBlocking()
   }
 
-  /// Opens or makes what a user named for writing, with `flags` beside. A FIFO that nobody reads is
-  /// refused with ENXIO: no time limit or stop would end the wait for a reader.
+  /// Opens or creates a file that a user named for writing, with additional `flags`. A FIFO without
+  /// a reader is refused with ENXIO: no time limit or stop would end the wait for a reader.
   package init(toWrite path: String, _ flags: Int32, mode: UInt32) throws(SystemError) {
     let all = O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | flags
     let number = unsafe Glibc.open(path.osCString, all, mode)
@@ -71,7 +71,7 @@ package struct OwnedDescriptor: ~Copyable {
 
   deinit { _ = Glibc.close(number) }
 
-  /// From now on reading and writing wait, where only the opening was not to (O_NONBLOCK).
+  /// Clears O_NONBLOCK, which was needed for opening only.
   private borrowing func makeBlocking() {
     _ = fcntl(number, F_SETFL, fcntl(number, F_GETFL) & ~O_NONBLOCK)
   }
@@ -79,7 +79,7 @@ package struct OwnedDescriptor: ~Copyable {
   /// Closes now. Linux releases the number whatever close(2) says, so there is nothing to retry.
   package consuming func close() {}
 
-  /// Gives the number away unclosed.
+  /// Returns the number without closing it.
   package consuming func release() -> Int32 {
     let number = number
     discard self
@@ -89,8 +89,8 @@ package struct OwnedDescriptor: ~Copyable {
   /// Whether it is a file of proc(5), by fstatfs(2).
   package borrowing func isOnProc() -> Bool { lb_is_on_proc(number) == 1 }
 
-  /// What tells whether a path still names this file; nil for a file of the kernel's own file
-  /// systems (proc, sysfs, cgroup), which nobody replaces.
+  /// A watch for the replacement of this file at `path`; nil for files of the kernel's own file
+  /// systems (proc, sysfs, cgroup), which are never replaced.
   package borrowing func watch(_ path: String) -> WatchedPath? {
     var (device, inode): (UInt64, UInt64) = (0, 0)
     guard lb_is_kernel_text(number) != 1, unsafe lb_identity(number, &device, &inode) == 0 else {
@@ -101,7 +101,7 @@ package struct OwnedDescriptor: ~Copyable {
     }
   }
 
-  /// Whether `path` is a file of proc(5); false where it cannot be opened.
+  /// Whether `path` is a file of proc(5); false if it cannot be opened.
   package static func isOnProc(_ path: String) -> Bool {
     do throws(SystemError) { return try OwnedDescriptor(text: path).isOnProc() } catch {
       return false
@@ -123,7 +123,7 @@ package struct OwnedDescriptor: ~Copyable {
   }
 }
 
-/// A path, and the file that it named; `DescriptorList.keep` owns the path's memory.
+/// A path and the file at it; `DescriptorList.keep` owns the path's memory.
 @safe
 package struct WatchedPath {
   private let path: UnsafeMutablePointer<CChar>
@@ -136,41 +136,40 @@ package struct WatchedPath {
     self.inode = inode
   }
 
-  /// stat(2): whether the path names that file no more. Allocates nothing.
+  /// stat(2): whether another file is at the path now. Allocates nothing.
   package var isAnother: Bool {
-    // Safe: the path is there as long as the list that keeps it.
+    // Safe: the list keeps the path's memory.
     unsafe lb_names(path, device, inode) != 0
   }
 
-  /// open(2): the file that the path names now, to be closed by the caller; or -errno. Allocates
-  /// nothing.
+  /// open(2): the file at the path now, to be closed by the caller; or -errno. Allocates nothing.
   package func open() -> Int32 {
-    // Safe: as above.
+    // Safe: the list keeps the path's memory.
     unsafe lb_open_text(path)
   }
 
   fileprivate func free() { unsafe Glibc.free(path) }
 }
 
-/// Descriptors that are closed together, when the list goes.
+/// Descriptors that are closed together, at the latest by the deinitialiser.
 package final class DescriptorList {
   private var numbers: [Int32] = []
   private var watches: [WatchedPath] = []
 
-  /// None yet.
+  /// An empty list.
   package init() {}
 
-  /// Keeps what a watch needs for as long as the list is there.
+  /// Keeps a watch's memory as long as the list.
   package func keep(_ watch: WatchedPath) { watches.append(watch) }
 
-  /// Takes one over and gives its number.
+  /// Takes ownership of a descriptor and returns its number.
   package func add(_ descriptor: consuming OwnedDescriptor) -> Int32 {
     let number = descriptor.release()
     numbers.append(number)
     return number
   }
 
-  /// Closes them now. Harmless when that is done already.
+  /// Closes all. Has no effect if they are closed already.
   package func close() {
     for number in numbers { _ = Glibc.close(number) }
     numbers = []
@@ -184,9 +183,9 @@ package final class DescriptorList {
 
 /// Small whole files, read and written outside the sampling path.
 package enum SmallFile {
-  /// The bytes of `path`, a kernel's text; grows until the kernel gives no more. More than `limit`
-  /// are refused with EFBIG: a part would be taken for the whole. A file that the user named may be
-  /// `ofAnyKind`, a pipe for instance.
+  /// The bytes of `path`, a text of the kernel, read to its end. More than `limit` bytes are
+  /// refused with EFBIG, rather than truncated. A file that the user named may be `ofAnyKind`, such
+  /// as a pipe.
   package static func read(
     _ path: String, limit: Int = 1 << 24, ofAnyKind: Bool = false
   ) throws(SystemError) -> [UInt8] {
@@ -195,7 +194,7 @@ package enum SmallFile {
     return try read(file, path, limit: limit)
   }
 
-  /// The same of a file that is open, which is called `path`.
+  /// The bytes of an open file, whose name is `path`.
   package static func read(
     _ file: borrowing OwnedDescriptor, _ path: String, limit: Int = 1 << 24
   ) throws(SystemError) -> [UInt8] {
@@ -218,8 +217,8 @@ package enum SmallFile {
     return bytes
   }
 
-  /// The text of `path` without surrounding white space, nil when it cannot be read: for facts
-  /// of which absence is an answer.
+  /// The text of `path` without surrounding white space; nil if it cannot be read. For facts that
+  /// may be absent.
   package static func text(_ path: String) -> String? {
     do throws(SystemError) {
       let bytes = try read(path)
@@ -241,9 +240,9 @@ extension StringProtocol {
 
 /// Writes all of `bytes` to `descriptor`, over EINTR and short writes; waits where it must.
 ///
-/// With a `stop`, it waits for a reader that does not read only until that is raised and 100 ms
-/// more, then fails with ECANCELED. A descriptor that poll(2) calls writable takes PIPE_BUF bytes
-/// without waiting, so no more than that goes out at once.
+/// With a `stop`, waiting for a slow reader ends 100 ms after the flag was raised, with ECANCELED.
+/// A descriptor that is writable for poll(2) takes PIPE_BUF bytes without blocking, so no more than
+/// that is written at once.
 package func writeAll(
   _ bytes: Span<UInt8>, to descriptor: Int32, unless stop: StopFlag? = nil
 ) throws(SystemError) {
@@ -274,7 +273,7 @@ package func writeAll(
 }
 
 private func waitUntilWritable(_ descriptor: Int32, _ stop: StopFlag) -> Bool {
-  let patience: Int32 = 100
+  let stopTimeout: Int32 = 100
   while true {
     let isStopping = stop.raised != nil
     var entries = [
@@ -282,7 +281,7 @@ private func waitUntilWritable(_ descriptor: Int32, _ stop: StopFlag) -> Bool {
       pollfd(fd: isStopping ? -1 : stop.pollDescriptor, events: Int16(POLLIN), revents: 0),
     ]
     // Safe: the array's own count bounds the call.
-    let ready = unsafe poll(&entries, 2, isStopping ? patience : -1)
+    let ready = unsafe poll(&entries, 2, isStopping ? stopTimeout : -1)
     if entries[0].revents != 0 { return true }
     if ready == 0 && isStopping { return false }
   }

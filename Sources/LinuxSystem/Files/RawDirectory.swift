@@ -1,19 +1,20 @@
 import CLinux
 import Glibc
 
-/// How many descriptors this process may have open (RLIMIT_NOFILE).
+/// The limit of open descriptors (RLIMIT_NOFILE).
 package enum DescriptorLimit {
-  /// Raises the soft limit to the hard one and gives it. Workloads are started with what it was.
+  /// Raises the soft limit to the hard one and returns it. Workloads are started with the original
+  /// limit.
   package static func raise() -> Int { Int(clamping: lb_raise_descriptor_limit()) }
 }
 
 /// Calls on directories that Swift's Glibc does not have.
 package enum RawDirectory {
-  /// O_PATH of open(2): a name and a size, but nothing to read.
+  /// O_PATH of open(2): gives name and size, but cannot be read.
   package static let pathOnly: Int32 = lb_open_path
 
-  /// The size of an open directory: of /proc/PID/fd its entries, since Linux 6.2. Nil when it
-  /// cannot be had.
+  /// The size of an open directory; for /proc/PID/fd the number of entries, since Linux 6.2. Nil if
+  /// unavailable.
   package static func size(_ descriptor: Int32) -> UInt64? {
     var status = stat()
     guard unsafe fstat(descriptor, &status) == 0 else { return nil }

@@ -1,11 +1,11 @@
 import Glibc
 import SampleModel
 
-/// Whether what stands in the file system is to be believed: it is the caller's own or root's, and
-/// nobody else can change it.
+/// Whether a file can be trusted: it belongs to the caller or root, and no other user can change
+/// it.
 package enum Trust {
-  /// Why an open file is not, in words; nil where it is. It is judged by its descriptor: what has
-  /// its name may be exchanged at any time.
+  /// Why an open file cannot be trusted; nil if it can. Judged by its descriptor, since the file at
+  /// its path may be replaced at any time.
   package static func problem(of file: borrowing OwnedDescriptor) -> String? {
     var facts = stat()
     guard unsafe fstat(file.number, &facts) == 0 else { return "it cannot be examined" }
@@ -13,8 +13,8 @@ package enum Trust {
     return problem(facts)
   }
 
-  /// Why a directory is not, with those on the way to it; nil where all are. In one above it others
-  /// may make files of their own where the sticky bit keeps them from everybody else's (/tmp).
+  /// Why a directory or one of its parents cannot be trusted; nil if all can. A parent may be
+  /// writable by others if it has the sticky bit (/tmp).
   package static func problem(ofDirectory path: String) -> String? {
     guard let real = Directories.real(path) else { return "it is not there" }
     var isLast = true
@@ -36,9 +36,9 @@ package enum Trust {
     return facts.st_mode & 0o022 == 0 ? nil : "writable by group or others"
   }
 
-  /// The user whom the file at `path` belongs to where that is another one than the caller; nil
-  /// for the caller's own, and where there is none.
-  package static func stranger(owning path: String) -> UInt32? {
+  /// The owner of the file at `path`, if it is another user than the caller; nil otherwise, and if
+  /// there is no file.
+  package static func otherOwner(of path: String) -> UInt32? {
     var facts = stat()
     guard unsafe stat(path.osCString, &facts) == 0, facts.st_uid != geteuid() else { return nil }
     return facts.st_uid

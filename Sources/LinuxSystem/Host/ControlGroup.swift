@@ -4,7 +4,7 @@ import SampleModel
 /// One control group in every hierarchy that has it: the unified one (v2), and those of single
 /// controllers (v1) where a host is hybrid.
 package struct ControlGroup: Sendable, Hashable {
-  /// As results name it.
+  /// Its name in results.
   package let name: String
   /// Its folder in the unified hierarchy.
   package let unified: String?
@@ -28,8 +28,8 @@ package struct ControlGroup: Sendable, Hashable {
     return (exists("\(unified)/cgroup.controllers") ? unified : nil, controllers)
   }
 
-  /// The group at `path`: below the hierarchies' roots, or the folder itself; nil where no
-  /// hierarchy has it.
+  /// The group at `path`: below the hierarchies' roots, or the folder itself; nil if no hierarchy
+  /// has it.
   package init?(_ path: String, _ roots: MountRoots) {
     let mounts = Self.mounts(roots)
     var relative = path
@@ -40,7 +40,7 @@ package struct ControlGroup: Sendable, Hashable {
     while relative.begins("/") { relative.unicodeScalars.removeFirst() }
     while relative.unicodeScalars.last == "/" { relative.unicodeScalars.removeLast() }
     let below: (String) -> String = { relative.isEmpty ? $0 : "\($0)/\(relative)" }
-    // Never out of the hierarchy that was asked for.
+    // A path must not leave its hierarchy.
     guard !relative.parts("/").contains("..") else { return nil }
     unified = mounts.unified.map(below).flatMap { Self.exists("\($0)/cgroup.procs") ? $0 : nil }
     controllers = mounts.controllers.mapValues(below).filter { Self.exists("\($0.1)/cgroup.procs") }
@@ -66,7 +66,7 @@ package struct ControlGroup: Sendable, Hashable {
       let parts = line.parts(":", most: 3, keepEmpty: true)
       guard parts.count == 3 else { continue }
       let path = parts[2] == "/" ? "" : String(parts[2])
-      // A group above the namespace's root: out of the hierarchy that we see.
+      // A group above the namespace's root is not visible.
       guard !path.parts("/").contains("..") else { continue }
       if parts[1].isEmpty {
         unified = mounts.unified.map { $0 + path }
@@ -86,13 +86,13 @@ package struct ControlGroup: Sendable, Hashable {
   }
 }
 
-/// A control group made for one run's workload, below the one that this process is in: no limit
-/// that holds for us is left. It goes with its holder.
+/// A control group for one run's workload, below that of this process, so that its limits still
+/// apply. Removed by its deinitialiser.
 package final class ControlGroupScope: Sendable {
   package let group: ControlGroup
 
-  /// Makes the group `name` in the unified hierarchy, and where the host is hybrid in those of the
-  /// v1 controllers that let us.
+  /// Makes the group `name` in the unified hierarchy and, on a hybrid host, in those of the v1
+  /// controllers that permit it.
   package init(_ name: String, _ roots: MountRoots) throws(SystemError) {
     let own = ControlGroup.own(roots)
     guard let unified = own.unified else {
@@ -115,7 +115,7 @@ package final class ControlGroupScope: Sendable {
 
   deinit { remove() }
 
-  /// Why no group could be made below ours, nil when one could; makes none.
+  /// Why no group can be made below that of this process, nil if one can; makes none.
   package static func refusal(_ roots: MountRoots) -> String? {
     guard let unified = ControlGroup.own(roots).unified else {
       return "no unified control group at \(roots.sys("fs/cgroup"))"
@@ -142,7 +142,7 @@ package final class ControlGroupScope: Sendable {
   }
 
   /// Kills everything in it (cgroup.kill, Linux 5.14; else one by one) and waits until it is empty
-  /// or `limit` (CLOCK_MONOTONIC) has passed; gives how many were there.
+  /// or `limit` (CLOCK_MONOTONIC) has passed; returns the number of processes.
   package func kill(until limit: UInt64) -> Int {
     guard let unified = group.unified else { return 0 }
     let processes = Self.processes(SmallFile.text("\(unified)/cgroup.procs") ?? "")
@@ -157,13 +157,13 @@ package final class ControlGroupScope: Sendable {
     return processes.count
   }
 
-  /// The processes in a text of cgroup.procs. One of another namespace stands there as 0, by which
-  /// kill(2) means our own group.
+  /// The processes in a text of cgroup.procs, without 0: a process of another PID namespace, but
+  /// for kill(2) the caller's own group.
   static func processes(_ text: String) -> [Int32] {
     text.split(separator: "\n").compactMap { Int32($0) }.filter { $0 > 0 }
   }
 
-  /// Takes the empty group away. Zombies leave it a moment after they were reaped.
+  /// Removes the empty group. Reaped zombies leave it with a short delay.
   private func remove() {
     for folder in [group.unified].compactMap({ $0 }) + Array(Set(group.controllers.values)) {
       for _ in 0..<100 {

@@ -1,7 +1,7 @@
 import Glibc
 
-/// A shared library opened when first needed, so that a run without it does not pay its start-up
-/// and a host without it loses only what it gives.
+/// A shared library, opened when first needed: other runs do not pay for its start-up, and a host
+/// without it loses only its features.
 @safe
 package struct DynamicLibrary: @unchecked Sendable {
   // Sendable: dlsym is thread-safe and the handle is never closed.

@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// What a result says of the host it was made on: ordered names and values.
+/// Facts of the host for results, as ordered names and values.
 package enum HostFacts {
   /// Reads the facts: kernel, CPUs, NUMA, clocks, limits. Absent facts are left out.
   package static func read(_ roots: MountRoots) -> [(name: String, value: String)] {
@@ -40,7 +40,7 @@ package enum HostFacts {
     return facts
   }
 
-  /// NUMA nodes, in ascending order.
+  /// NUMA nodes in ascending order.
   package static func nodes(_ roots: MountRoots) -> [Int] {
     SmallFile.text(roots.sys("devices/system/node/online"))
       .flatMap { CPUSet(list: $0)?.members } ?? []
@@ -56,7 +56,7 @@ package enum HostFacts {
   package static func distances(ofNode node: Int, _ roots: MountRoots) -> [Int] {
     let text = SmallFile.text(roots.sys("devices/system/node/node\(node)/distance")) ?? ""
     let distances = text.split(separator: " ").map { Int($0) }
-    // Without one of them the others would be of other nodes.
+    // If one is missing, the others cannot be assigned to nodes.
     return distances.contains(nil) ? [] : distances.compactMap(\.self)
   }
 
@@ -74,7 +74,8 @@ package enum HostFacts {
     return nil
   }
 
-  /// Whether libnuma sees the nodes, CPUs and distances that sysfs shows: in words.
+  /// Compares the nodes, CPUs and distances of libnuma with those of sysfs; returns the result as a
+  /// text.
   package static func topologyCheck(_ roots: MountRoots) -> String {
     if let reason = NumaLibrary.unavailable { return "sysfs alone: \(reason)" }
     let nodes = nodes(roots)

@@ -1,7 +1,7 @@
-/// How busy all CPUs have been since the host was booted.
+/// CPU times of the host since boot.
 package enum HostLoad {
-  /// Ticks of /proc/stat's first line: busy ones, those of them that a hypervisor took, and all;
-  /// nil where it cannot be read, or one of the numbers is none.
+  /// Ticks of the first line of /proc/stat: busy, those of them stolen by a hypervisor, and all;
+  /// nil if it cannot be read or parsed.
   package static func ticks(
     _ roots: MountRoots
   ) -> (busy: UInt64, stolen: UInt64, total: UInt64)? {
@@ -27,12 +27,12 @@ package enum HostLoad {
 }
 
 extension Descendants {
-  /// CPU time of a process, everything below it, and what those had that they reaped, in ticks.
+  /// CPU time of a process, its descendants, and the children that they reaped, in ticks.
   package static func cpuTicks(of process: Int32) -> UInt64 {
     guard let text = SmallFile.text("/proc/\(process)/stat"),
       let close = text.lastIndex(of: ")")
     else { return 0 }
-    // Behind the name: state is field 3; utime, stime, cutime and cstime are 14 to 17.
+    // After the name: state is field 3; utime, stime, cutime and cstime are 14 to 17.
     let fields = text[text.index(after: close)...].split(separator: " ")
     let own = fields.dropFirst(11).prefix(4).compactMap { UInt64($0) }.reduce(0, &+)
     return children(of: "\(process)").reduce(own) { $0 &+ cpuTicks(of: $1) }

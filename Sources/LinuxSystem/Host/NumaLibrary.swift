@@ -4,7 +4,7 @@ import Glibc
   import CNuma
 #endif
 
-/// What is asked of libnuma.
+/// The functions of libnuma that lbsample uses.
 package enum NumaLibrary {
   #if Numa
     @safe
@@ -41,7 +41,7 @@ package enum NumaLibrary {
     }()
   #endif
 
-  /// Why libnuma is of no use here, nil when it works.
+  /// Why libnuma is unavailable, nil if it works.
   package static var unavailable: String? {
     #if Numa
       switch functions {
@@ -75,8 +75,8 @@ package enum NumaLibrary {
     #endif
   }
 
-  /// Binds `memory` to `node` before its first touch; gives the reason when it cannot.
-  static func place(_ memory: UnsafeMutableRawBufferPointer, onNode node: Int) -> String? {
+  /// Binds `memory` to `node` before its first touch; returns the reason if it fails.
+  static func bind(_ memory: UnsafeMutableRawBufferPointer, onNode node: Int) -> String? {
     #if Numa
       switch functions {
       case .closed(let reason): return reason

@@ -1,13 +1,13 @@
 import CLinux
 import Glibc
 
-/// What perf_event_open(2) is asked to count (linux/perf_event.h).
+/// The attributes of an event for perf_event_open(2) (linux/perf_event.h).
 package struct PerfEventAttributes: Sendable, Hashable {
-  /// What is left out, and how the count is kept.
+  /// Exclusions and modes of counting.
   package struct Flags: OptionSet, Sendable, Hashable {
     package let rawValue: UInt32
 
-    /// The flags of these bits.
+    /// Flags by their bits.
     package init(rawValue: UInt32) { self.rawValue = rawValue }
 
     package static let excludeUser = Flags(rawValue: UInt32(LB_PERF_EXCLUDE_USER))
@@ -17,9 +17,9 @@ package struct PerfEventAttributes: Sendable, Hashable {
     package static let excludeGuest = Flags(rawValue: UInt32(LB_PERF_EXCLUDE_GUEST))
     package static let excludeIdle = Flags(rawValue: UInt32(LB_PERF_EXCLUDE_IDLE))
     package static let pinned = Flags(rawValue: UInt32(LB_PERF_PINNED))
-    /// It does not count until it is enabled.
+    /// Does not count until enabled.
     package static let disabled = Flags(rawValue: UInt32(LB_PERF_DISABLED))
-    /// Children that the task makes later are counted with it.
+    /// Later children of the task are counted too.
     package static let inherit = Flags(rawValue: UInt32(LB_PERF_INHERIT))
     package static let enableOnExec = Flags(rawValue: UInt32(LB_PERF_ENABLE_ON_EXEC))
     /// The process is a control group's descriptor.
@@ -29,9 +29,9 @@ package struct PerfEventAttributes: Sendable, Hashable {
   /// The number of the PMU.
   package var type: UInt32
   package var config: UInt64
-  /// Of a breakpoint, its address.
+  /// The address of a breakpoint.
   package var config1: UInt64 = 0
-  /// Of a breakpoint, its length.
+  /// The length of a breakpoint.
   package var config2: UInt64 = 0
   package var config3: UInt64 = 0
   /// HW_BREAKPOINT_R, W and X.
@@ -47,8 +47,7 @@ package struct PerfEventAttributes: Sendable, Hashable {
   }
 }
 
-/// The kernel's side of performance events: the raw calls, and nothing above them. A simulated one
-/// can stand in for a host with a PMU.
+/// The raw system calls of performance events, which tests replace by a simulated PMU.
 package protocol PerfKernel: AnyObject, Sendable {
   /// perf_event_open(2) of `process` (-1: all) on `cpu` (-1: any) in the group of `leader` (-1: its
   /// own): a descriptor or -errno.
@@ -62,23 +61,23 @@ package protocol PerfKernel: AnyObject, Sendable {
   func read(_ leader: Int32, into words: UnsafeMutableBufferPointer<UInt64>) -> Int
   /// Closes a descriptor.
   func close(_ descriptor: Int32)
-  /// Maps the page of an open event through which it may be read, nil where there is none.
+  /// Maps the user page of an open event, through which it can be read; nil if unavailable.
   func map(_ descriptor: Int32) -> UnsafeMutableRawPointer?
-  /// Gives a page back.
+  /// Unmaps a page.
   func unmap(_ page: UnsafeMutableRawPointer)
-  /// The counter of this CPU that has this number.
+  /// Reads this CPU's counter of that number.
   func counter(_ index: UInt32) -> UInt64
   /// This CPU's time stamp counter.
   func cycles() -> UInt64
   /// The CPU that the caller runs on.
   func currentCPU() -> Int32
-  /// Does something for a while, for a trial of counters of this thread.
+  /// Runs for a short time, for a trial of this thread's counters.
   func exercise()
 }
 
-/// The kernel that runs. Nothing here allocates.
+/// The running kernel. Does not allocate.
 package final class LivePerfKernel: PerfKernel {
-  /// It has no state.
+  /// Without state.
   package init() {}
 
   /// perf_event_open(2).

@@ -2,8 +2,8 @@
   import CPfm
 #endif
 
-/// Events by the names that processor vendors give them, as `MEM_LOAD_RETIRED.L3_MISS`: from
-/// libpfm4, where lbsample was built with the trait Pfm and the library is installed.
+/// Events by the vendors' names, such as `MEM_LOAD_RETIRED.L3_MISS`: from libpfm4, if lbsample was
+/// built with the trait Pfm and the library is installed.
 package enum PfmLibrary {
   #if Pfm
     @safe
@@ -38,13 +38,13 @@ package enum PfmLibrary {
     }()
   #endif
 
-  /// What the vendor's event `name` is, nil where this processor has none of that name.
+  /// The attributes of the vendor's event `name`, nil if this processor has no such event.
   package static func attributes(ofEvent name: String) -> PerfEventAttributes? {
     #if Pfm
       guard let functions else { return nil }
       var attribute = perf_event_attr()
       var result: Int32 = -1
-      // Safe: both structures outlive the call, which is told their sizes.
+      // Safe: both structures outlive the call, and their sizes are passed.
       unsafe withUnsafeMutablePointer(to: &attribute) { attribute in
         var argument = unsafe pfm_perf_encode_arg_t()
         unsafe argument.attr = attribute
@@ -72,7 +72,7 @@ package enum PfmLibrary {
       for number in 0..<Int32(PFM_PMU_MAX.rawValue) {
         var unit = unsafe pfm_pmu_info_t()
         unsafe unit.size = MemoryLayout<pfm_pmu_info_t>.size
-        // Safe: the structure outlives the call, which is told its size.
+        // Safe: the structure outlives the call, and its size is passed.
         guard
           unsafe functions.unitInfo(pfm_pmu_t(rawValue: UInt32(number)), &unit)
             == PFM_SUCCESS, unsafe unit.is_present != 0,

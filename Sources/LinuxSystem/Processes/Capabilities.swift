@@ -1,6 +1,6 @@
 private import CLinux
 
-/// What a thread may do beyond others, capabilities(7). Each thread has its own.
+/// The capabilities(7) of a thread. Each thread has its own.
 package enum Capabilities {
   /// One capability by its number in linux/capability.h.
   package enum Name: UInt64, Sendable {
@@ -10,8 +10,8 @@ package enum Capabilities {
     case netRaw = 13
   }
 
-  /// Gives up all capabilities of this thread, and of what it starts, but those of `names` that it
-  /// has. Gives 0, or errno where the kernel (or a seccomp filter) refuses: then it has them all.
+  /// Drops all capabilities of this thread and its future children, except those in `names`.
+  /// Returns 0, or the errno if the kernel (or a seccomp filter) refuses: then none were dropped.
   package static func keepInThisThread(_ names: Set<Name>) -> Int32 {
     lb_keep_capabilities(names.reduce(UInt64(0)) { $0 | 1 << $1.rawValue })
   }

@@ -1,19 +1,19 @@
 import Glibc
 import SampleModel
 
-/// Finding the file that a command name means, as execvp(3) does.
+/// Finds the file of a command name, as execvp(3) does.
 package enum CommandPath {
   /// Why a command cannot be started.
   package enum Refusal: Error, Equatable, Sendable {
     case notFound(searched: String)
-    /// A command with a slash: nothing can be reached there, for this errno.
+    /// A command with a slash whose path cannot be resolved, with the errno.
     case unreachable(path: String, errno: Int32)
     case notExecutable(path: String)
     case isDirectory(path: String)
   }
 
-  /// The path to execute for `command`: itself when it has a slash, else the first executable
-  /// file of that name in `searchPath`. A relative path is meant from `directory`.
+  /// The path to execute for `command`: itself when it has a slash, else the first executable file
+  /// of that name in `searchPath`. A relative path is resolved from `directory`.
   package static func resolve(
     _ command: String, searchPath: String, directory: String?
   ) throws(Refusal) -> String {

@@ -22,15 +22,15 @@ package enum Descendants {
     return found
   }
 
-  /// The children of this process that are not in `known`, without those that carry the mark
-  /// `spared`: they belong to a server or a load, and came here when their parent ended.
+  /// The children of this process that are not in `known`, without those with the mark `spared`:
+  /// they belong to a server or a load, and were reparented when their parent ended.
   package static func strays(except known: Set<Int32>, sparing spared: UInt64?) -> Set<Int32> {
     let strays = children().subtracting(known)
     guard let spared else { return strays }
     return strays.filter { ProcessMark.number(of: $0) != spared }
   }
 
-  /// How many processes live among these strays and below them.
+  /// The number of living processes among these strays and their descendants.
   package static func remaining(except known: Set<Int32>, sparing spared: UInt64?) -> Int {
     var living = Set<Int32>()
     for stray in strays(except: known, sparing: spared) { add(stray, to: &living) }
@@ -42,8 +42,8 @@ package enum Descendants {
     for child in children(of: "\(process)") { add(child, to: &living) }
   }
 
-  /// Kills and reaps these strays, with their descendants, until none is left or `limit` passes;
-  /// gives how many were killed.
+  /// Kills and reaps these strays and their descendants, until none is left or `limit` passes;
+  /// returns how many were killed.
   package static func killRemaining(
     except known: Set<Int32>, sparing spared: UInt64?, until limit: UInt64
   ) -> Int {
@@ -76,7 +76,7 @@ package enum Descendants {
   }
 }
 
-/// Names in a directory but for the dot entries; empty when it cannot be read.
+/// Names in a directory without the dot entries; empty if it cannot be read.
 package func directoryEntries(_ path: String) -> [String] {
   guard let directory = unsafe opendir(path.osCString) else { return [] }
   defer { unsafe closedir(directory) }

@@ -1,12 +1,12 @@
 import CLinux
 import Glibc
 
-/// The smallest program there is: it exits, without a library, an interpreter or a page of data.
-/// It lies in memory, as nothing of the host's is as empty.
+/// The smallest possible program: it exits, without a library, an interpreter or a page of data. It
+/// is a file in memory (memfd_create(2)).
 package final class EmptyProgram {
   private let file: OwnedDescriptor
 
-  /// nil where a file of memory cannot be had, or for another processor.
+  /// Nil if the file cannot be made, or on an unsupported processor.
   package init?() {
     guard let code = Self.code else { return nil }
     let image = Self.image(of: code)
@@ -16,12 +16,13 @@ package final class EmptyProgram {
     do throws(SystemError) { try writeAll(image.span, to: file.number) } catch { return nil }
   }
 
-  /// Calls `body` with its path, which only processes that may look into this one can execute.
+  /// Calls `body` with its path, which only processes with access to this one's /proc/PID/fd can
+  /// execute.
   package func withPath<Result>(_ body: (String) throws -> Result) rethrows -> Result {
     try withExtendedLifetime(self) { try body("/proc/\(getpid())/fd/\(file.number)") }
   }
 
-  /// exit_group(0), or nothing for a processor that is not known here.
+  /// The code of exit_group(0); nil for an unsupported processor.
   private static var code: [UInt8]? {
     #if arch(x86_64)
       // mov $231, %eax; xor %edi, %edi; syscall
@@ -34,13 +35,13 @@ package final class EmptyProgram {
     #endif
   }
 
-  /// An ELF file (elf(5)) of one segment: its headers and the code behind them.
+  /// An ELF file (elf(5)) of one segment: headers, then code.
   private static func image(of code: [UInt8]) -> [UInt8] {
     var bytes: [UInt8] = []
     func add<Number: FixedWidthInteger>(_ numbers: Number...) {
       for number in numbers {
-        for place in 0..<Number.bitWidth / 8 {
-          bytes.append(UInt8(truncatingIfNeeded: number >> (8 * Number(place))))
+        for byte in 0..<Number.bitWidth / 8 {
+          bytes.append(UInt8(truncatingIfNeeded: number >> (8 * Number(byte))))
         }
       }
     }

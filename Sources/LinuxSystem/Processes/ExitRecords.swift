@@ -1,7 +1,7 @@
 import CLinux
 import Glibc
 
-/// What the kernel says of a task that has ended (taskstats).
+/// The kernel's record of a task that has ended (taskstats).
 package struct ExitRecord: Sendable {
   package var pid: Int32
   /// The process; the same as `pid` for its main thread, and before taskstats version 12.
@@ -37,15 +37,15 @@ package struct ExitRecord: Sendable {
 /// Source: Documentation/accounting/taskstats.rst; CONFIG_TASKSTATS. Needs CAP_NET_ADMIN in the
 /// host's own namespaces.
 package final class ExitRecords {
-  /// What came.
+  /// A received event.
   package enum Event {
     case exit(ExitRecord)
-    /// Records were lost, nobody knows how many.
+    /// An unknown number of records was lost.
     case lost
   }
 
   private let socket: NetlinkSocket
-  /// Behind the netlink and the generic netlink header.
+  /// The offset after the netlink and the generic netlink header.
   private static let attributes = 16 + 4
 
   /// Registers for the exits on `cpus`, a list of all possible ones.
@@ -60,7 +60,7 @@ package final class ExitRecords {
     try Self.awaitAcknowledgement(socket)
   }
 
-  /// The next record, nil when there is none. One system call a message.
+  /// The next record, nil if there is none. One system call per message.
   package func next() -> Event? {
     while true {
       switch socket.receive() {
@@ -76,9 +76,9 @@ package final class ExitRecords {
     guard
       let (start, bytes) = attribute(
         UInt16(TASKSTATS_TYPE_AGGR_PID), from: Self.attributes, to: length, length),
-      let (place, size) = attribute(
+      let (offset, size) = attribute(
         UInt16(TASKSTATS_TYPE_STATS), from: start, to: start + bytes, length),
-      let stats = socket.structure(taskstats(), at: place, bytes: size, length: length)
+      let stats = socket.structure(taskstats(), at: offset, bytes: size, length: length)
     else { return nil }
     let knowsProcess = stats.version >= 12
     let name = stats.ac_comm
@@ -120,7 +120,7 @@ package final class ExitRecords {
     return nil
   }
 
-  /// The number that the family has on this boot (nlctrl).
+  /// The family's number since this boot (nlctrl).
   private static func family(_ socket: NetlinkSocket) throws(SystemError) -> UInt16 {
     var payload: [UInt8] = [UInt8(CTRL_CMD_GETFAMILY), 1, 0, 0]
     NetlinkSocket.appendAttribute(
@@ -157,7 +157,7 @@ package final class ExitRecords {
     throw SystemError("registering for exit records", errno: ETIMEDOUT)
   }
 
-  /// Throws what an error message says; 0 is an acknowledgement.
+  /// Throws the error of an error message; 0 is an acknowledgement.
   private static func check(
     _ socket: NetlinkSocket, _ length: Int, call: String
   ) throws(SystemError) {

@@ -2,19 +2,19 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// The terminal's foreground process group, lent to a workload and taken back, with the modes that
-/// the terminal had.
+/// Gives the terminal's foreground to a workload's process group, and restores it with the
+/// terminal's modes.
 package struct ForegroundGroup: @unchecked Sendable {
-  // Sendable: values alone, of which termios is one of C's.
+  // Sendable: values only; termios is a C structure.
   private let terminal: Int32
   private let group: Int32
   private let modes: termios?
 
-  /// What is lent now: an end by force takes it back.
-  private static let lent = Mutex<ForegroundGroup?>(nil)
+  /// The present one, restored when the process is ended by force.
+  private static let active = Mutex<ForegroundGroup?>(nil)
 
-  /// Remembers that `terminal` is ours, before a workload gets it; nil when it is no terminal, or
-  /// is somebody else's: who runs in the background has nothing to lend.
+  /// Saves the state of `terminal` before a workload gets it; nil if it is not a terminal, or its
+  /// foreground is another process group.
   package init?(of terminal: Int32) {
     let group = lb_foreground_group(terminal)
     guard group > 0, group == getpgrp() else { return nil }
@@ -23,22 +23,22 @@ package struct ForegroundGroup: @unchecked Sendable {
     var modes = termios()
     self.modes = unsafe tcgetattr(terminal, &modes) == 0 ? modes : nil
     let this = self
-    Self.lent.withLock { $0 = this }
+    Self.active.withLock { $0 = this }
   }
 
-  /// Takes the terminal back, with the modes that it had.
+  /// Restores the foreground and the modes of the terminal.
   package func restore() {
-    Self.lent.withLock { $0 = nil }
+    Self.active.withLock { $0 = nil }
     takeBack()
   }
 
-  /// Takes back what is lent, where this process ends all at once.
+  /// Restores the terminal when this process ends abruptly.
   package static func reclaim() {
-    let lent = Self.lent.withLock { lent -> ForegroundGroup? in
-      defer { lent = nil }
-      return lent
+    let active = Self.active.withLock { active -> ForegroundGroup? in
+      defer { active = nil }
+      return active
     }
-    lent?.takeBack()
+    active?.takeBack()
   }
 
   private func takeBack() {

@@ -1,13 +1,14 @@
 import Glibc
 import SampleModel
 
-/// What a run that is over has left running. The mark alone does not tell: anyone can give it to a
-/// process, and the runs that are resumed from copies of one file have it in common.
+/// Finds processes that an ended run left running. The mark alone is not sufficient: any process
+/// can set it, and runs resumed from copies of one file share it.
 package struct LeftoverSearch: Sendable {
-  /// The start of a process is known to a tick, that of the run by another clock.
+  /// Nanoseconds of tolerance: the start of a process is known to a tick, that of the run by
+  /// another clock.
   private static let slack: UInt64 = 1_000_000_000
   private static let ownName = "lbsample"
-  /// So often the way up from a process is looked for, while processes on it come and go.
+  /// Attempts to find a process's ancestors, while some of them start and end.
   private static let tries = 4
 
   private let mark: ProcessMark
@@ -15,9 +16,9 @@ package struct LeftoverSearch: Sendable {
   private let earliest: UInt64
   private let program: String
 
-  /// Looks for processes that carry `mark`, whose real user is one of `users`, and that started at
-  /// `start` (CLOCK_BOOTTIME, nanoseconds) or later; nil where that is not known of this boot. An
-  /// lbsample is what executes `program`.
+  /// Searches for processes with the mark `mark`, whose real user is in `users`, and that started
+  /// at `start` (CLOCK_BOOTTIME, nanoseconds; nil if the run was before this boot) or later. A
+  /// process that executes `program` is an lbsample.
   package init(
     _ mark: ProcessMark, users: Set<UInt32>, since start: UInt64?,
     program: String = "/proc/self/exe"
@@ -30,7 +31,7 @@ package struct LeftoverSearch: Sendable {
     earliest = (since > Self.slack ? since - Self.slack : 0) / tick
   }
 
-  /// Those that are there now and have no living lbsample above them, in order of their numbers.
+  /// The processes found that have no living lbsample as an ancestor, ordered by PID.
   package var found: [Int32] {
     mark.carriers.filter { process in
       guard let state = ProcessState(of: process), state.start >= earliest,
@@ -40,7 +41,7 @@ package struct LeftoverSearch: Sendable {
     }
   }
 
-  /// The real user of a process; nil where it is gone.
+  /// The real user of a process; nil if it has ended.
   private static func user(of process: Int32) -> UInt32? {
     guard let text = SmallFile.text("/proc/\(process)/status") else { return nil }
     let name = "Uid:"
@@ -51,23 +52,23 @@ package struct LeftoverSearch: Sendable {
     return nil
   }
 
-  /// Whether an lbsample lives above a process: it is the reaper of all that its run has started.
-  /// Where the way up cannot be seen, one may be there.
+  /// Whether an lbsample is an ancestor of a process: it is the reaper of all processes of its run.
+  /// True if the ancestors cannot be determined.
   private func hasSampler(above process: Int32) -> Bool {
     for _ in 0..<Self.tries {
-      if let answer = look(above: process) { return answer }
+      if let answer = searchOnce(above: process) { return answer }
     }
     return true
   }
 
-  /// nil where a process on the way up is gone, or hidden.
-  private func look(above process: Int32) -> Bool? {
+  /// Nil if an ancestor has ended or is hidden.
+  private func searchOnce(above process: Int32) -> Bool? {
     var current = process
     var seen: Set<Int32> = []
     while seen.insert(current).inserted {
       if current != process, isSampler(current) { return true }
       guard let state = ProcessState(of: current) else {
-        // The first process of all has none above it, and may be hidden.
+        // PID 1 has no parent, and may be hidden.
         return current == 1 ? false : nil
       }
       // Zero: the parent is outside this PID namespace.
@@ -77,7 +78,7 @@ package struct LeftoverSearch: Sendable {
     return nil
   }
 
-  /// By the program, which may have another name, or by the name: another build is lbsample too.
+  /// By the executed file, or by the name, since another build is lbsample too.
   private func isSampler(_ process: Int32) -> Bool {
     var own = stat()
     var other = stat()
@@ -88,7 +89,7 @@ package struct LeftoverSearch: Sendable {
         return true
       }
     } else if errno == ENOENT {
-      // It is ending, or has ended: it has no program any more.
+      // It is ending or has ended, and has no program any more.
       return false
     }
     return SmallFile.text("/proc/\(process)/comm") == Self.ownName

@@ -1,16 +1,16 @@
 import CLinux
 import Glibc
 
-/// The kernel's process events (cn_proc): every fork of the host as it happens.
+/// The kernel's process events (cn_proc): every fork of the host.
 ///
 /// Source: linux/cn_proc.h; CONFIG_PROC_EVENTS. Needs CAP_NET_ADMIN, and the host's own PID
-/// namespace: elsewhere the kernel stays silent, which counts as a refusal here.
+/// namespace: elsewhere the kernel sends nothing, which is treated as a refusal.
 package final class ProcessConnector {
-  /// What came.
+  /// A received event.
   package enum Event {
     /// A new process; threads are left out.
     case fork(parent: Int32, child: Int32)
-    /// Events were lost: what is known must be checked against /proc.
+    /// Events were lost: the known processes must be checked against /proc.
     case lost
   }
 
@@ -19,7 +19,7 @@ package final class ProcessConnector {
   private static let eventOffset = 16 + 20
   private static let dataOffset = eventOffset + 16
 
-  /// Subscribes, and waits for the kernel's word that it did.
+  /// Subscribes, and waits for the kernel's acknowledgement.
   package init() throws(SystemError) {
     socket = try NetlinkSocket(
       family: NETLINK_CONNECTOR, groups: UInt32(CN_IDX_PROC), receiveBytes: 8 << 20)
@@ -47,7 +47,7 @@ package final class ProcessConnector {
     throw SystemError("process connector", errno: EPERM)
   }
 
-  /// The next fork or loss, nil when there is nothing more. One system call a message.
+  /// The next fork or loss, nil if there is none. One system call per message.
   package func next() -> Event? {
     while true {
       switch socket.receive() {

@@ -1,17 +1,17 @@
 import Glibc
 
-/// What tells the processes of one run from all others: whatever they start carries it too, also
-/// what leaves its session, loses its parent or writes over its arguments.
+/// Marks the processes of one run. All their descendants inherit it, even if they leave the
+/// session, are orphaned or overwrite their arguments.
 ///
-/// It is the soft limit of file locks (RLIMIT_LOCKS), which children inherit, which Linux has not
-/// looked at since version 2.4, and which /proc/PID/limits shows.
+/// It is the soft limit of file locks (RLIMIT_LOCKS), which children inherit, which Linux has
+/// ignored since version 2.4, and which /proc/PID/limits shows.
 package struct ProcessMark: Sendable, Hashable {
-  /// That of what is measured.
+  /// The mark of measured processes.
   package let measured: UInt64
-  /// That of what stands beside it: hooks, servers, loads.
+  /// The mark of processes beside them: hooks, servers, loads.
   package var beside: UInt64 { measured | 1 }
 
-  /// The mark of the run of that id.
+  /// The mark of the run with that id.
   package init(run: String) {
     let sum = run.utf8.reduce(0xcbf2_9ce4_8422_2325 as UInt64) {
       ($0 ^ UInt64($1)) &* 0x100_0000_01b3
@@ -20,7 +20,7 @@ package struct ProcessMark: Sendable, Hashable {
     measured = sum & 0x3fff_ffff_ffff_fffe | 1 << 62
   }
 
-  /// The processes that carry it, in order of their numbers, but for this one and those above it.
+  /// The processes with the mark, ordered by PID, without this one and its ancestors.
   package var carriers: [Int32] {
     let all = directoryEntries("/proc").compactMap { Int32($0) }
     let carriers = all.filter { process in
@@ -34,7 +34,7 @@ package struct ProcessMark: Sendable, Hashable {
     }.sorted()
   }
 
-  /// The number that a process carries as a mark; nil without one, and where it is gone.
+  /// The mark of a process; nil without one, and if it has ended.
   package static func number(of process: Int32) -> UInt64? {
     guard let text = SmallFile.text("/proc/\(process)/limits") else { return nil }
     let name = "Max file locks"
@@ -45,7 +45,7 @@ package struct ProcessMark: Sendable, Hashable {
   }
 }
 
-/// What /proc/PID/stat says of a process's place among others.
+/// Parent, group, session and start of a process from /proc/PID/stat.
 package struct ProcessState: Sendable, Hashable {
   package let isZombie: Bool
   package let parent: Int32
@@ -53,9 +53,9 @@ package struct ProcessState: Sendable, Hashable {
   /// When it started: CLOCK_BOOTTIME, in ticks (`HostFacts.ticksPerSecond`).
   package let start: UInt64
 
-  /// Of a process; nil where there is none.
+  /// The state of a process; nil if there is none.
   package init?(of process: Int32) {
-    // The name in parentheses may hold anything.
+    // The name in parentheses may contain any character.
     guard let text = SmallFile.text("/proc/\(process)/stat"),
       let close = text.utf8.lastIndex(of: UInt8(ascii: ")"))
     else { return nil }
@@ -70,7 +70,7 @@ package struct ProcessState: Sendable, Hashable {
     self.start = start
   }
 
-  /// This process and those above it.
+  /// This process and its ancestors.
   static var ancestry: Set<Int32> {
     var found: Set<Int32> = []
     var process = getpid()
@@ -80,7 +80,7 @@ package struct ProcessState: Sendable, Hashable {
     return found
   }
 
-  /// Whether a process of the group lives: zombies do not.
+  /// Whether the group has a process that is not a zombie.
   package static func isAlive(group: Int32) -> Bool {
     directoryEntries("/proc").lazy.compactMap { Int32($0) }.contains { process in
       guard let state = ProcessState(of: process) else { return false }

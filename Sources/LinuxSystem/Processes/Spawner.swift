@@ -2,9 +2,9 @@ import CLinux
 import Glibc
 import SampleModel
 
-/// What a child is started with; everything is prepared before the fork.
+/// The arguments of a child; everything is prepared before the fork.
 package struct SpawnPlan: Sendable {
-  /// The command and its arguments; `path` is what is executed.
+  /// The command and its arguments; `path` is executed.
   package var arguments: [String]
   package var path: String
   /// `NAME=value` entries.
@@ -17,9 +17,9 @@ package struct SpawnPlan: Sendable {
   package var user: UserIdentity?
   /// The terminal whose foreground the child's group becomes.
   package var foregroundTerminal: Int32?
-  /// Whether it stands beside what is measured.
+  /// Whether it runs beside the measured processes.
   package var isBeside = false
-  /// What it and all that it starts carry as a mark, nil for none.
+  /// The mark of the child and its descendants, nil for none.
   package var mark: UInt64?
 
   /// A child of `path` with the three standard descriptors.
@@ -41,7 +41,7 @@ package struct SpawnFailure: Error, Sendable, Equatable, CustomStringConvertible
   package let step: String
   package let errno: Int32
 
-  /// A step, in words that follow "while", and why it failed.
+  /// A step (a phrase that follows "while"), and the errno.
   package init(step: String, errno: Int32) {
     self.step = step
     self.errno = errno
@@ -64,13 +64,13 @@ package struct ExitStatus: Sendable, Equatable {
   }
 }
 
-/// What wait4(2) says of a reaped child and of its own reaped descendants.
+/// Resource usage from wait4(2) of a reaped child and its reaped descendants.
 package struct ResourceUsage: Sendable, Equatable {
   package var userNanoseconds: UInt64
   package var systemNanoseconds: UInt64
-  /// nil when the workload's own peak does not stand out from that of the process it began as.
+  /// Nil if the workload's peak does not exceed that of the forked process.
   package var peakResidentBytes: UInt64?
-  /// Context switches: it waited, or was preempted.
+  /// Context switches: voluntary ones, and preemptions.
   package var voluntarySwitches: UInt64
   package var involuntarySwitches: UInt64
 
@@ -87,19 +87,18 @@ package struct ResourceUsage: Sendable, Equatable {
   }
 }
 
-/// A forked child, set up and waiting at its gate until `openGate`; exec follows at once.
+/// A forked child, set up and waiting at its start gate; `openGate` lets it exec.
 package final class GatedChild {
   package let pid: Int32
   private var gate: OwnedDescriptor?
   private let status: OwnedDescriptor
   private let exitDescriptor: OwnedDescriptor
   private var reaped = false
-  /// What the child had used when it stood at its gate.
+  /// The child's usage when it reached its gate.
   private var atGate = ResourceUsage(
     userNanoseconds: 0, systemNanoseconds: 0, peakResidentBytes: 0)
 
-  /// Starts it, through `starter` where there is one, or else by fork, and waits until the child
-  /// stands at its gate.
+  /// Starts the child through `starter`, or by fork without one, and waits until it is at its gate.
   package init(
     _ plan: SpawnPlan, through starter: WorkloadStarter? = nil
   ) throws(SpawnFailure) {
@@ -109,13 +108,13 @@ package final class GatedChild {
     if let starter {
       begun = try Self.begin(plan, through: starter, gatePair, statusPipe)
       if begun == nil {
-        // A child that it began all the same stands at a gate that nobody opens.
+        // Another pair of pipes: a child that the starter began after all must not pass this gate.
         gatePair = try Self.pipe(SocketPair.init)
         statusPipe = try Self.pipe(Pipe.init)
       }
     }
     if begun == nil { begun = try Self.begin(plan, through: nil, gatePair, statusPipe) }
-    // A fork gives a child or throws.
+    // A fork returns a child or throws.
     pid = begun ?? 0
     let pidDescriptor = lb_pidfd_open(pid)
     exitDescriptor = OwnedDescriptor(owning: pidDescriptor)
@@ -145,7 +144,7 @@ package final class GatedChild {
     }
   }
 
-  /// Gives the child's pid; nil where the starter began none.
+  /// Returns the child's PID; nil if the starter could not start it.
   private static func begin(
     _ plan: SpawnPlan, through starter: WorkloadStarter?, _ gate: borrowing SocketPair,
     _ status: borrowing Pipe
@@ -153,8 +152,8 @@ package final class GatedChild {
     let (theirs, ours) = (gate.theirs.number, gate.ours.number)
     let (writeEnd, readEnd) = (status.writeEnd.number, status.readEnd.number)
 
-    // Safe: every C string and array outlives the start, which copies what the child needs into a
-    // process of its own, by fork or through the starter's socket.
+    // Safe: every C string and array outlives the start, which copies them into the child, by fork
+    // or through the starter's socket.
     let pid = unsafe withCStrings(plan.arguments) { argv in
       unsafe withCStrings(plan.environment) { envp in
         unsafe plan.path.osCString.withUnsafeBufferPointer { path in
@@ -194,8 +193,8 @@ package final class GatedChild {
     return pid == 0 ? nil : pid
   }
 
-  /// Lets the child exec. The opening sample has been taken. A child that was killed at its gate is
-  /// not there to be let go: its exit says so, and no SIGPIPE comes of it.
+  /// Lets the child exec, after the opening sample. If it was killed at its gate, this has no
+  /// effect, and causes no SIGPIPE.
   package func openGate() {
     guard let descriptor = gate?.number else { return }
     var byte: UInt8 = 1
@@ -209,7 +208,7 @@ package final class GatedChild {
   /// Readable once the child has exited; it stays a zombie until `reap`.
   package var exitPollDescriptor: Int32 { exitDescriptor.number }
 
-  /// How the child ended, nil while it runs. Does not reap (WNOWAIT).
+  /// The child's exit status, nil while it runs. Does not reap (WNOWAIT).
   package func peekExit() -> ExitStatus? {
     var code: Int32 = 0
     var signal: Int32 = 0
@@ -221,20 +220,20 @@ package final class GatedChild {
   /// After the exit: the exec failure that the child reported, if that is why it ended.
   package func execFailure() -> SpawnFailure? { nextReport() }
 
-  /// Sends `signal` to the child's process group; gives the errno when the kernel refuses (a
-  /// workload that changed its user may not be ours to signal any more).
+  /// Sends `signal` to the child's process group; returns the errno if the kernel refuses (a
+  /// workload that changed its user).
   @discardableResult
   package func signalGroup(_ signal: Int32) -> Int32? {
     guard kill(-pid, signal) == 0 else { return errno }
-    // What is stopped takes notice of SIGTERM only when it goes on.
+    // A stopped process handles SIGTERM only after SIGCONT.
     if signal == SIGTERM { kill(-pid, SIGCONT) }
     return nil
   }
 
-  /// Whether a process of its group lives, itself or one that it left there.
+  /// Whether its process group has a living process.
   package var isGroupAlive: Bool { peekExit() == nil || ProcessState.isAlive(group: pid) }
 
-  /// Reaps the child once it has exited; nil when it has not by `limit` (CLOCK_MONOTONIC).
+  /// Reaps the child once it has exited; nil if it has not by `limit` (CLOCK_MONOTONIC).
   package func reap(until limit: UInt64) -> ResourceUsage? {
     guard !reaped else { return nil }
     _ = Poll.wait(readable: [exitDescriptor.number], until: limit)
@@ -249,19 +248,19 @@ package final class GatedChild {
     return own(usage)
   }
 
-  /// The workload's own part of a usage: without what the child used before its gate. The split
-  /// into user and system is sampled, so what one cannot give is taken from the other.
+  /// The workload's own part of a usage, without that of the child before its gate. The split into
+  /// user and system time is sampled, so a negative rest of one is taken from the other.
   private func own(_ usage: rusage) -> ResourceUsage {
     let user = Self.nanoseconds(usage.ru_utime)
     let system = Self.nanoseconds(usage.ru_stime)
     let before = atGate.userNanoseconds + atGate.systemNanoseconds
     let total = user + system > before ? user + system - before : 0
     let ownUser = min(total, user > atGate.userNanoseconds ? user - atGate.userNanoseconds : 0)
-    // The peak survives the exec: one that is not above the child's at its gate may be ours. The
-    // kernel counts pages for each CPU and adds them up now and then: by so much it may be off.
+    // The peak survives the exec: unless it exceeds the child's at its gate, it may be that of the
+    // forked process. The kernel's count is approximate by a number of pages for each CPU.
     let peak = UInt64(usage.ru_maxrss) * 1024
     let standsOut = peak > (atGate.peakResidentBytes ?? 0) + 524_288
-    // It told what it had used, and then waited at the gate once.
+    // The child reported its usage, then waited once at the gate.
     let waits = atGate.voluntarySwitches + 1
     return ResourceUsage(
       userNanoseconds: ownUser, systemNanoseconds: total - ownUser,
@@ -270,9 +269,9 @@ package final class GatedChild {
       involuntarySwitches: UInt64(max(0, usage.ru_nivcsw - Int(atGate.involuntarySwitches))))
   }
 
-  /// Ends a child that is not wanted any more: it leaves at its gate, or is killed.
+  /// Ends an unneeded child: it exits at its gate, or is killed.
   package func abandon() {
-    // The number of one that is reaped may be a stranger's by now.
+    // The PID of a reaped child may belong to another process.
     guard !reaped else { return }
     gate = nil
     kill(pid, SIGKILL)
@@ -283,7 +282,7 @@ package final class GatedChild {
     UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_usec) * 1000
   }
 
-  /// The next report of the child: nil for readiness, or when exec closed the pipe.
+  /// The next report of the child; nil for readiness, or if exec closed the pipe.
   private func nextReport() -> SpawnFailure? {
     var report = lb_spawn_report()
     let size = MemoryLayout<lb_spawn_report>.size

@@ -5,25 +5,24 @@ import Synchronization
 /// A small process that starts workloads, which are children of this process all the same
 /// (CLONE_PARENT).
 ///
-/// A workload that is forked by a process with much locked memory pays for it: its exec tears the
-/// copied address space down, in the workload's own time, and its peak of resident memory cannot be
-/// below ours. So the starter is forked while this process is small: before anything is armed.
+/// If a process with much locked memory forks the workload, the workload's exec tears down the
+/// copied address space in the workload's own time, and its peak of resident memory is at least
+/// that of the parent. So the starter is forked while this process is small, before arming.
 ///
-/// It lives for as long as its owner and the thread that made it, and at most as long as this
-/// process.
+/// It ends with its owner, with the thread that made it, and with this process.
 package final class WorkloadStarter: Sendable {
-  /// Its process.
+  /// The starter's PID.
   package let pid: Int32
-  /// Our end of its socket, or why it is of no use any more.
+  /// This process's end of the socket, or why the starter is unusable.
   private enum State {
     case usable(Int32)
     case unusable(SystemError)
   }
   private let state: Mutex<State>
-  /// One that was made before anybody knew whether it will be needed, until it is taken.
+  /// A starter made in advance, until it is taken.
   private static let early = Mutex<WorkloadStarter?>(nil)
 
-  /// Forks it.
+  /// Forks the starter.
   package init() throws(SystemError) {
     var descriptor: Int32 = -1
     let result = unsafe lb_starter_fork(&descriptor)
@@ -34,8 +33,8 @@ package final class WorkloadStarter: Sendable {
 
   deinit { end() }
 
-  /// Makes one while this process is as small as it will ever be. Where it cannot be made, whoever
-  /// takes it makes another, and learns why not.
+  /// Makes a starter in advance, while this process is small. On failure, `take` tries again and
+  /// throws the error.
   package static func prepare() {
     do throws(SystemError) {
       let made = try WorkloadStarter()
@@ -45,7 +44,7 @@ package final class WorkloadStarter: Sendable {
     }
   }
 
-  /// The one that was prepared, for its first taker, or a new one.
+  /// The prepared starter, or a new one.
   package static func take() throws(SystemError) -> WorkloadStarter {
     let prepared = early.withLock { prepared -> WorkloadStarter? in
       defer { prepared = nil }
@@ -55,14 +54,14 @@ package final class WorkloadStarter: Sendable {
     return try WorkloadStarter()
   }
 
-  /// The child of that plan, at its gate; nil when the starter is of no use.
+  /// Starts the child of a plan, which waits at its gate; nil if the starter is unusable.
   func start(_ plan: UnsafePointer<lb_spawn>) -> Int32? {
     state.withLock { state in
       guard case .usable(let socket) = state else { return nil }
       var child: Int32 = 0
       let result = unsafe lb_starter_spawn(socket, plan, &child)
       guard result != 0 else { return child }
-      // A fork is refused then, too, and will say so.
+      // A fork fails then too, with its own error.
       if ![-EAGAIN, -ENOMEM, -EMFILE, -ENFILE].contains(result) {
         close(socket)
         kill(pid, SIGKILL)
@@ -72,20 +71,20 @@ package final class WorkloadStarter: Sendable {
     }
   }
 
-  /// Why it starts nothing any more, nil while it does.
+  /// Why the starter is unusable, nil while it works.
   package var failure: SystemError? {
     state.withLock { state in
       if case .unusable(let failure) = state { failure } else { nil }
     }
   }
 
-  /// Ends and reaps it.
+  /// Kills and reaps the starter.
   private func end() {
     state.withLock { state in
       if case .usable(let socket) = state { close(socket) }
       state = .unusable(SystemError("clone", errno: EPIPE))
     }
-    // It has nothing to lose, and may be stopped.
+    // SIGKILL, since it may be stopped.
     kill(pid, SIGKILL)
     var status: Int32 = 0
     var result: Int32

@@ -2,18 +2,18 @@ import CLinux
 import Glibc
 import SampleModel
 
-/// A Unix socket that listens for one program at a time, for its owner alone (mode 0600).
+/// A Unix socket that accepts one program at a time, of the owner only (mode 0600).
 package final class ControlSocket: Sendable {
   package let path: String
   private let descriptor: Int32
-  /// Which one was made: what has its name by the end may be another.
+  /// The identity of the socket: another one may have its path in the end.
   private let identity: FileIdentity?
 
-  /// Listens at `path`; a socket that nobody listens at any more is taken over.
+  /// Listens at `path`, replacing a socket without a listener.
   package init(path: String) throws(SystemError) {
-    // Without a name it would be one of the abstract ones, which no mode protects.
+    // An empty name is an abstract socket, which no mode protects.
     guard !path.isEmpty else { throw SystemError("listening", errno: EINVAL, reason: "no path") }
-    // Before any property is set: the deinit of a whole object would remove another one's socket.
+    // Before all properties are set: the deinitialiser would remove another process's socket.
     let number = unsafe lb_unix_listen(path.osCString)
     guard number >= 0 else { throw SystemError("listening", errno: -number, path: path) }
     self.path = path
@@ -26,10 +26,10 @@ package final class ControlSocket: Sendable {
     if identity != nil, Directories.identity(path) == identity { _ = unsafe unlink(path.osCString) }
   }
 
-  /// Readable when somebody connects.
+  /// Readable when a program connects.
   package var pollDescriptor: Int32 { descriptor }
 
-  /// The next connection with the user at its other end; nil when it has gone again.
+  /// The next connection with its peer's user; nil if it was closed already.
   package func accept() -> ControlConnection? {
     var user: UInt32 = 0
     let connection = unsafe lb_unix_accept(descriptor, &user)
@@ -38,20 +38,20 @@ package final class ControlSocket: Sendable {
   }
 }
 
-/// A program at the other end of a control socket.
+/// A connection of a control socket.
 package final class ControlConnection {
   private let descriptor: OwnedDescriptor
   package let user: UInt32
   private var pending: [UInt8] = []
-  /// Bytes of one line at most: what is longer is no request.
+  /// The most bytes of a line; a longer one is not a request.
   package static let lineLimit = 4096
 
-  /// What a look at the connection gave.
+  /// The result of reading the connection.
   package enum Event: Equatable {
     case line([UInt8])
     case tooLong
     case closed
-    /// No whole line yet.
+    /// No complete line yet.
     case nothing
   }
 
@@ -60,7 +60,7 @@ package final class ControlConnection {
     self.user = user
   }
 
-  /// Connects to the socket at `path`, as the program at its other end.
+  /// Connects to the socket at `path`, as a client.
   package init(to path: String) throws(SystemError) {
     let number = unsafe lb_unix_connect(path.osCString)
     guard number >= 0 else { throw SystemError("connecting", errno: -number, path: path) }
@@ -68,10 +68,10 @@ package final class ControlConnection {
     user = getuid()
   }
 
-  /// Readable when it says something.
+  /// Readable when data has arrived.
   package var pollDescriptor: Int32 { descriptor.number }
 
-  /// Whether a line is there already.
+  /// Whether a complete line was received.
   package var hasLine: Bool { pending.contains(UInt8(ascii: "\n")) }
 
   /// The next line without its end. Reads once unless there is one already.
@@ -92,8 +92,8 @@ package final class ControlConnection {
     return line.count > Self.lineLimit ? .tooLong : .line(line)
   }
 
-  /// Sends bytes; false when the other end has gone, or has not read all of them within a second,
-  /// however little of them it reads at a time.
+  /// Sends bytes; false if the peer closed the connection, or did not read all of them within a
+  /// second.
   package func send(_ bytes: [UInt8]) -> Bool {
     var rest = bytes[...]
     let deadline = Clock.monotonic() + 1_000_000_000

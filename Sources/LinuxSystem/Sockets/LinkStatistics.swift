@@ -1,33 +1,42 @@
 import CLinux
 import Glibc
 
+/// The counters of an interface by index in the kernel's `rtnl_link_stats64` (linux/if_link.h).
+package enum LinkCounter: Int {
+  case rxPackets, txPackets, rxBytes, txBytes, rxErrors, txErrors, rxDropped, txDropped
+  case multicast, collisions
+  case rxLengthErrors, rxOverErrors, rxCRCErrors, rxFrameErrors, rxFIFOErrors, rxMissedErrors
+  case txAbortedErrors, txCarrierErrors, txFIFOErrors, txHeartbeatErrors, txWindowErrors
+  case rxCompressed, txCompressed, rxNoHandler
+}
+
 /// The counters of every network interface in binary: rtnetlink's RTM_GETSTATS.
 ///
 /// Source: linux/if_link.h, `rtnl_link_stats64`; Linux 4.7. Needs no privilege; the interfaces are
 /// those of the caller's network namespace.
 package final class LinkStatistics {
-  /// What a reading came to.
+  /// The outcome of a reading.
   package enum Outcome {
     case complete
     case failed
   }
 
-  /// What one dump came to.
+  /// The outcome of one dump.
   private enum Dump {
     case complete
-    /// It is not of one time, or messages of it were lost: it is to be asked for again.
+    /// It is inconsistent, or messages were lost: request it again.
     case torn
     case failed
   }
 
   private let socket: NetlinkSocket
-  /// Tells of links that come, go or are renamed.
+  /// Receives events of links that are added, removed or renamed.
   private let events: NetlinkSocket
   private var request: [UInt8]
-  /// Whether the socket may hold the rest of a dump that was not read to its end.
-  private var holdsRest = false
-  /// Dumps that one reading asks for at the most, and messages of an abandoned one that are passed
-  /// over at the most: a dump of 32 KiB messages of 4 million interfaces.
+  /// Whether the socket may contain the rest of an unfinished dump.
+  private var hasUnreadDump = false
+  /// The most dumps requested for one reading, and the most messages discarded of an unfinished
+  /// one: a dump of 4 million interfaces in 32 KiB messages.
   private static let attempts = 3
   private static let restLimit = 1 << 16
   /// RTM_GETSTATS and RTM_NEWSTATS (linux/rtnetlink.h).
@@ -38,7 +47,7 @@ package final class LinkStatistics {
   /// 64-bit counters of an interface, in the kernel's order.
   package static let counters = 24
 
-  /// Opens both sockets and asks once, so that a kernel without the message says so here.
+  /// Opens both sockets and requests one dump, so that a kernel without the message fails here.
   package convenience init() throws(SystemError) {
     self.init(
       try NetlinkSocket(family: NETLINK_ROUTE, receiveBytes: 1 << 20, message: 1 << 15),
@@ -48,7 +57,7 @@ package final class LinkStatistics {
     }
   }
 
-  /// The counters that `socket` answers with, and what `events` tells of links.
+  /// Uses `socket` for the counters and `events` for the events of links.
   init(_ socket: NetlinkSocket, events: NetlinkSocket) {
     self.socket = socket
     self.events = events
@@ -60,10 +69,10 @@ package final class LinkStatistics {
       payload: payload)
   }
 
-  /// System calls since it was made.
+  /// System calls so far.
   package var calls: UInt64 { socket.calls &+ events.calls }
 
-  /// The name of an interface as 16 bytes, nil when there is none of that index. Allocates nothing.
+  /// The name of an interface as 16 bytes, nil if there is no such index. Allocates nothing.
   package static func name(of index: Int32) -> SIMD16<UInt8>? {
     var name = SIMD16<UInt8>()
     // Safe: IF_NAMESIZE is 16.
@@ -76,26 +85,25 @@ package final class LinkStatistics {
     return isThere ? name : nil
   }
 
-  /// Whether a link came, went or changed since this was asked last: its name, or what is no matter
-  /// here, as its carrier. Passes over everything that the kernel has sent.
-  package func hasNews() -> Bool {
-    var hasNews = false
+  /// Whether any link was added, removed or changed since the last call. Discards all pending
+  /// events. Other events (carrier changes) count too.
+  package func hasLinkEvents() -> Bool {
+    var hasLinkEvents = false
     while true {
       switch events.receive() {
-      case .nothing: return hasNews
-      // Nobody knows what was lost.
-      case .lost, .message: hasNews = true
+      case .nothing: return hasLinkEvents
+      // Lost events may have been changes.
+      case .lost, .message: hasLinkEvents = true
       }
     }
   }
 
-  /// Hands each interface's index to `take`, with a function from the place of a counter to its
-  /// value. Calls `begin` first, and again where the kernel's list changed under the dump or a part
-  /// of it was lost, so that it is asked for anew: what was taken before is void then. Allocates
-  /// nothing.
+  /// Calls `take` with each interface's index and a function that returns a counter's value. Calls
+  /// `begin` first, and again before a retry, if the kernel's list changed during the dump or
+  /// messages were lost: the values taken before are then void. Allocates nothing.
   package func read(begin: () -> Void, _ take: (Int32, (Int) -> UInt64) -> Void) -> Outcome {
     for _ in 0..<Self.attempts {
-      guard passRest(), socket.send(&request) else { return .failed }
+      guard discardUnreadDump(), socket.send(&request) else { return .failed }
       begin()
       switch dump(take) {
       case .complete: return .complete
@@ -106,22 +114,22 @@ package final class LinkStatistics {
     return .failed
   }
 
-  /// Passes over what is left of a dump that was not read to its end: the kernel begins no other
-  /// one before (EBUSY). False where it does not end.
-  private func passRest() -> Bool {
-    guard holdsRest else { return true }
+  /// Discards the rest of an unfinished dump: until then the kernel begins no other (EBUSY). False
+  /// if it does not end.
+  private func discardUnreadDump() -> Bool {
+    guard hasUnreadDump else { return true }
     for _ in 0..<Self.restLimit {
       if case .nothing = socket.receive() {
-        holdsRest = false
+        hasUnreadDump = false
         return true
       }
     }
     return false
   }
 
-  /// Reads the dump that was asked for last. Messages with another number are of one before it.
+  /// Reads the last requested dump. Messages with another sequence number belong to an earlier one.
   private func dump(_ take: (Int32, (Int) -> UInt64) -> Void) -> Dump {
-    holdsRest = true
+    hasUnreadDump = true
     var isTorn = false
     while true {
       let length: Int
@@ -144,7 +152,7 @@ package final class LinkStatistics {
         if flags & UInt16(NLM_F_DUMP_INTR) != 0 { isTorn = true }
         switch type {
         case UInt16(NLMSG_DONE):
-          holdsRest = false
+          hasUnreadDump = false
           return isTorn ? .torn : .complete
         case UInt16(NLMSG_OVERRUN): return .torn
         case Self.newStatistics:
@@ -155,21 +163,21 @@ package final class LinkStatistics {
     }
   }
 
-  /// Hands over the counters of the message at `start`; false where it has none.
+  /// Passes on the counters of the message at `start`; false if it has none.
   private func handOver(
     statisticsAt start: Int, size: Int, _ length: Int, _ take: (Int32, (Int) -> UInt64) -> Void
   ) -> Bool {
     guard let index = socket.value(Int32.self, at: start + Self.header + 4, length: length),
-      let place = statistics(
+      let offset = statistics(
         from: start + Self.header + Self.messageHeader, to: start + size, length)
     else { return false }
     take(index) { counter in
-      socket.value(UInt64.self, at: place + counter * 8, length: length) ?? 0
+      socket.value(UInt64.self, at: offset + counter * 8, length: length) ?? 0
     }
     return true
   }
 
-  /// Where the counters of a message stand, behind padding.
+  /// The offset of a message's counters, after padding.
   private func statistics(from start: Int, to end: Int, _ length: Int) -> Int? {
     var offset = start
     while offset + 4 <= end, let size = socket.value(UInt16.self, at: offset, length: length),

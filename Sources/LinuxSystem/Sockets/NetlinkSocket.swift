@@ -1,28 +1,28 @@
 import CLinux
 import Glibc
 
-/// A netlink(7) socket with a receive buffer of its own: opened and asked at arm time, read without
-/// waiting or allocating.
+/// A netlink(7) socket with its receive buffer: opened at arm time, read without waiting or
+/// allocating.
 @safe
 final class NetlinkSocket {
-  /// What there was to receive.
+  /// The result of receiving.
   enum Reception {
-    /// One message of the kernel; its bytes stand in `message`.
+    /// One message of the kernel; its bytes are in the buffer.
     case message(Int)
     case nothing
-    /// The socket's buffer was full: messages are gone, nobody knows how many.
+    /// The socket's buffer was full: an unknown number of messages was lost.
     case lost
   }
 
   private let descriptor: OwnedDescriptor
   private let buffer: UnsafeMutableRawBufferPointer
-  /// System calls that were made, waits aside.
+  /// System calls so far, without waits.
   private(set) var calls: UInt64 = 0
-  /// The number of the last request, which its answers carry.
+  /// The sequence number of the last request and its answers.
   private(set) var sequence: UInt32 = 0
 
   /// A socket of `family`, in the multicast `groups`, for up to `receiveBytes` of unread messages
-  /// (as far as the kernel lets us), of which each fits `message` bytes.
+  /// (up to the kernel's limit); the buffer holds `message` bytes.
   convenience init(
     family: Int32, groups: UInt32 = 0, receiveBytes: Int32, message: Int = 1 << 14
   ) throws(SystemError) {
@@ -31,7 +31,7 @@ final class NetlinkSocket {
     self.init(OwnedDescriptor(owning: number), message: message)
   }
 
-  /// A socket that is open, of whose messages each fits `message` bytes.
+  /// Uses an open socket; the buffer holds `message` bytes.
   init(_ descriptor: consuming OwnedDescriptor, message: Int = 1 << 14) {
     self.descriptor = descriptor
     unsafe buffer = .allocate(byteCount: message, alignment: 16)
@@ -40,7 +40,7 @@ final class NetlinkSocket {
 
   deinit { unsafe buffer.deallocate() }
 
-  /// The next message, if there is one.
+  /// Receives the next message, if there is one.
   func receive() -> Reception {
     while true {
       calls &+= 1
@@ -70,7 +70,7 @@ final class NetlinkSocket {
     return unsafe buffer.loadUnaligned(fromByteOffset: offset, as: type)
   }
 
-  /// As much of a `T` as the message has at `offset`, zeros behind: structures grow with the
+  /// As much of a `T` as the message has at `offset`, padded with zeros: structures grow with the
   /// kernel's version.
   @inline(__always)
   func structure<T: BitwiseCopyable>(_ blank: T, at offset: Int, bytes: Int, length: Int) -> T? {
@@ -86,14 +86,14 @@ final class NetlinkSocket {
     return value
   }
 
-  /// Sends one message with the next number: a header of this type around `payload`.
+  /// Sends one message with the next sequence number: a header of this type and `payload`.
   func send(type: UInt16, flags: UInt16, payload: [UInt8]) throws(SystemError) {
     var message = Self.message(type: type, flags: flags, payload: payload)
     guard send(&message) else { throw SystemError("netlink send", errno: errno) }
   }
 
-  /// Gives a message that was made before the next number, and sends it; false when it could not
-  /// be sent. Allocates nothing.
+  /// Sets the next sequence number in a prepared message and sends it; false if it could not be
+  /// sent. Allocates nothing.
   func send(_ message: inout [UInt8]) -> Bool {
     sequence &+= 1
     for byte in 0..<4 {
@@ -104,13 +104,13 @@ final class NetlinkSocket {
     return unsafe Glibc.send(descriptor.number, message, message.count, 0) == message.count
   }
 
-  /// A header of this type around `payload`.
+  /// A header of this type and `payload`.
   static func message(type: UInt16, flags: UInt16, payload: [UInt8]) -> [UInt8] {
     var message: [UInt8] = []
     append(UInt32(16 + payload.count), to: &message)
     append(type, to: &message)
     append(flags, to: &message)
-    // The number, which `send` sets, and the sender, which is the kernel's to set.
+    // The sequence number, set by `send`, and the sender, set by the kernel.
     append(UInt32(0), to: &message)
     append(UInt32(0), to: &message)
     return message + payload
@@ -126,7 +126,7 @@ final class NetlinkSocket {
   static func append<T: FixedWidthInteger>(_ value: T, to bytes: inout [UInt8]) {
     var rest = value
     for _ in 0..<MemoryLayout<T>.size {
-      // Netlink speaks the host's byte order; Linux on these machines is little-endian.
+      // Netlink uses the host's byte order; supported hosts are little-endian.
       bytes.append(UInt8(truncatingIfNeeded: rest))
       rest >>= 8
     }

@@ -1,6 +1,7 @@
 import Glibc
 
-/// Two connected stream sockets, closed on exec: a pipe whose writer can ask for no SIGPIPE.
+/// Two connected stream sockets, closed on exec: unlike a pipe, they can be written without
+/// SIGPIPE.
 struct SocketPair: ~Copyable {
   /// The end of this process.
   var ours: OwnedDescriptor

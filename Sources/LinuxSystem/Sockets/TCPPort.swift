@@ -2,10 +2,10 @@ import CLinux
 
 /// TCP ports of the loopback interface.
 package enum TCPPort {
-  /// Whether something accepts connections at `port`.
+  /// Whether a program accepts connections at `port`.
   package static func answers(_ port: UInt16) -> Bool { lb_tcp_connect(port) == 0 }
 
-  /// A port that nothing listens at now.
+  /// A port without a listener.
   package static func free() throws(SystemError) -> UInt16 {
     var port: UInt16 = 0
     let result = unsafe lb_tcp_free_port(&port)

@@ -1,6 +1,6 @@
 import CLinux
 
-/// A set of CPU numbers, as the kernel writes and takes it.
+/// A set of CPU numbers, in the kernel's formats.
 package struct CPUSet: Sendable, Hashable, CustomStringConvertible {
   /// CPU numbers are below this: CONFIG_NR_CPUS of the largest kernels.
   package static let limit = 8192
@@ -12,8 +12,8 @@ package struct CPUSet: Sendable, Hashable, CustomStringConvertible {
     for cpu in cpus { insert(cpu) }
   }
 
-  /// Reads the kernel's list form, `0-3,8`; nil when it is not one, or names a CPU that no kernel
-  /// has. Kernels before 3.x print a zero byte behind the newline of the list of nodes.
+  /// Parses the kernel's list form, `0-3,8`; nil if invalid, or for a CPU number above the limit.
+  /// Kernels before 3.x print a zero byte after the newline of the list of nodes.
   package init?(list: some StringProtocol) {
     self.init()
     let whole = String(list.prefix { $0 != "\0" }).trimmed

@@ -2,25 +2,25 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// Why something is to stop.
+/// The reason of a stop.
 package enum StopReason: Sendable, Hashable {
   case signal(Int32)
-  /// The program that runs it wants it.
+  /// The program requested it.
   case requested
 
-  /// The signal, nil where there was none.
+  /// The signal, nil without one.
   package var signal: Int32? {
     if case .signal(let number) = self { number } else { nil }
   }
 }
 
-/// A flag that threads raise and descriptors hear: eventfd(2). Once raised it stays raised.
+/// A flag that any thread can raise and poll(2) can wait for: eventfd(2). It stays raised.
 package final class StopFlag: Sendable {
   private let descriptor: Int32
-  /// A signal's number, -1 for a request without one; 0 while the flag is down.
+  /// The signal's number, -1 for a request without one; 0 while not raised.
   private let reason = Atomic<Int32>(0)
 
-  /// A flag that is down.
+  /// A flag that is not raised.
   package init() throws(SystemError) {
     descriptor = lb_eventfd()
     guard descriptor >= 0 else { throw SystemError("eventfd", errno: -descriptor) }
@@ -30,7 +30,7 @@ package final class StopFlag: Sendable {
 
   /// Raises the flag; the first reason stays.
   package func raise(_ reason: StopReason = .requested) {
-    // Acquire-release: partner of `raised`, so that what was written before is seen after.
+    // Acquire-release: pairs with `raised`, so that earlier writes are visible.
     _ = self.reason.compareExchange(
       expected: 0, desired: reason.signal ?? -1, ordering: .acquiringAndReleasing)
     var one: UInt64 = 1
@@ -40,7 +40,7 @@ package final class StopFlag: Sendable {
   /// Raises the flag because of a signal.
   package func raise(reason signal: Int32) { raise(.signal(signal)) }
 
-  /// The reason it was raised with, nil while it is down.
+  /// The reason, nil while not raised.
   package var raised: StopReason? {
     let value = reason.load(ordering: .acquiring)
     return value == 0 ? nil : value < 0 ? .requested : .signal(value)
@@ -50,7 +50,7 @@ package final class StopFlag: Sendable {
   package var pollDescriptor: Int32 { descriptor }
 }
 
-/// Signals as something to read: signalfd(2) over blocked signals.
+/// Reads blocked signals: signalfd(2).
 package final class SignalReader: Sendable {
   private let descriptor: Int32
 
@@ -65,7 +65,7 @@ package final class SignalReader: Sendable {
 
   deinit { close(descriptor) }
 
-  /// The next pending signal, nil when there is none.
+  /// The next pending signal, nil if there is none.
   package func next() -> Int32? {
     let signal = lb_read_signal(descriptor)
     return signal == 0 ? nil : signal
@@ -78,7 +78,7 @@ package final class SignalReader: Sendable {
 /// poll(2) over descriptors until one is readable or hung up, or an absolute deadline passes.
 package enum Poll {
   /// Indices of `descriptors` that are ready; empty at the deadline (CLOCK_MONOTONIC ns, nil:
-  /// none). Negative descriptors are passed over.
+  /// none). Negative descriptors are ignored.
   package static func wait(readable descriptors: [Int32], until deadline: UInt64?) -> [Int] {
     var entries = descriptors.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
     // Safe: the array's own count bounds the call.
@@ -88,7 +88,7 @@ package enum Poll {
 }
 
 extension Poll {
-  /// Whether `descriptor` can be written to, or its reader is gone, within so many milliseconds.
+  /// Whether `descriptor` becomes writable, or loses its reader, within the given milliseconds.
   package static func isWritable(_ descriptor: Int32, within milliseconds: Int32) -> Bool {
     var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
     return unsafe poll(&entry, 1, milliseconds) > 0
@@ -109,6 +109,7 @@ package struct Pipe: ~Copyable {
     writeEnd = OwnedDescriptor(owning: ends[1])
   }
 
-  /// Closes this process's writing end and gives the reading one: it ends when the child's does.
+  /// Closes this process's write end and returns the read end, which reaches its end when the child
+  /// closes its write end.
   package consuming func intoReadEnd() -> OwnedDescriptor { readEnd }
 }

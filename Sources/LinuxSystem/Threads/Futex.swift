@@ -7,7 +7,7 @@ package enum Futex {
   @inlinable package static var forever: UInt64 { .max }
 
   /// Waits while the word holds `expected`, until woken or until the absolute CLOCK_MONOTONIC
-  /// `deadline`. Wakes without cause are possible: the caller looks at the word again.
+  /// `deadline`. Spurious wake-ups are possible: the caller reads the word again.
   @inlinable @inline(__always)
   package static func wait(
     _ word: borrowing FutexWord, whileEqualTo expected: UInt32, until deadline: UInt64
@@ -39,15 +39,15 @@ package struct FutexWord: ~Copyable, @unchecked Sendable {
 
   deinit { unsafe UnsafeMutableRawPointer(atomic).deallocate() }
 
-  /// Loads; partner of `store`.
+  /// Loads with acquire order; pairs with `store`.
   @inlinable @inline(__always)
   package func load() -> UInt32 { unsafe atomic.pointee.load(ordering: .acquiring) }
-  /// Stores; partner of `load`.
+  /// Stores with release order; pairs with `load`.
   @inlinable @inline(__always)
   package func store(_ value: UInt32) { unsafe atomic.pointee.store(value, ordering: .releasing) }
-  /// Stores in one order with all such stores, for whoever then looks whether anybody waits.
+  /// Sequentially consistent store, for a check for waiters that follows it.
   @inlinable @inline(__always)
-  package func storeInOrder(_ value: UInt32) {
+  package func storeSequentiallyConsistent(_ value: UInt32) {
     unsafe atomic.pointee.store(value, ordering: .sequentiallyConsistent)
   }
   /// Stores and wakes every waiter.
@@ -55,15 +55,15 @@ package struct FutexWord: ~Copyable, @unchecked Sendable {
     store(value)
     Futex.wakeAll(self)
   }
-  /// Adds one. Acquire-release: partner of every other access.
+  /// Adds one. Acquire-release: pairs with every other access.
   package func increment() {
     _ = unsafe atomic.pointee.wrappingAdd(1, ordering: .acquiringAndReleasing)
   }
-  /// Stores `value` and gives what was there. Acquire-release, as a lock needs.
+  /// Stores `value` and returns the previous one. Acquire-release, as a lock needs.
   package func swap(_ value: UInt32) -> UInt32 {
     unsafe atomic.pointee.exchange(value, ordering: .acquiringAndReleasing)
   }
-  /// Stores `value` if `expected` is there. Acquire, as a lock needs.
+  /// Replaces `expected` by `value`; false if another value is stored. Acquire, as a lock needs.
   package func exchange(_ expected: UInt32, for value: UInt32) -> Bool {
     unsafe atomic.pointee.compareExchange(
       expected: expected, desired: value, ordering: .acquiring

@@ -1,12 +1,12 @@
-/// A word that threads wait on, and that others wake them by: a counter of wake-ups.
+/// A counter of wake-ups that threads can wait for.
 package final class Signal: Sendable {
   package let time: TimeSource
   private let word = FutexWord()
 
-  /// A count of none.
+  /// A signal without wake-ups.
   package init(_ time: TimeSource) { self.time = time }
 
-  /// Wakes whoever waits, or will wait since an earlier count.
+  /// Wakes all threads that wait, or will wait, for an earlier count.
   package func wake() {
     word.increment()
     time.wakeAll(word)

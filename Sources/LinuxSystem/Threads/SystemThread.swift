@@ -1,13 +1,13 @@
 import CLinux
 import Glibc
 
-/// How a thread asks to be scheduled.
+/// The scheduling policy and priority of a thread.
 package enum SchedulingPriority: Sendable, Hashable, CustomStringConvertible {
   case other
   case fifo(Int32)
   case roundRobin(Int32)
 
-  /// Reads `other`, `fifo:N` or `rr:N`; nil for anything else.
+  /// Parses `other`, `fifo:N` or `rr:N`; nil for anything else.
   package init?(_ text: String) {
     if text == "other" {
       self = .other
@@ -24,7 +24,7 @@ package enum SchedulingPriority: Sendable, Hashable, CustomStringConvertible {
     }
   }
 
-  /// As it is written on the command line.
+  /// The form of the command line.
   package var description: String {
     switch self {
     case .other: "other"
@@ -51,12 +51,12 @@ package enum SchedulingPriority: Sendable, Hashable, CustomStringConvertible {
   }
 }
 
-/// A real pthread with a name and, if given, a stack of its own.
+/// A pthread with a name and, if given, its own stack.
 @safe
 package final class SystemThread: @unchecked Sendable {
-  // Sendable: the handle is written once before anyone else sees it, and join is for the owner.
+  // Sendable: the handle is written once before it is shared, and only the owner joins.
 
-  /// What runs on the thread.
+  /// The function that runs on the thread.
   package typealias Body = @Sendable () -> Void
 
   private final class Start {
@@ -121,7 +121,7 @@ package final class SystemThread: @unchecked Sendable {
     }
   }
 
-  /// Nobody waits for the body to return, whenever that may be.
+  /// Detaches the thread: it is never joined.
   package func detach() {
     guard !joined else { return }
     joined = true
@@ -136,7 +136,7 @@ package final class SystemThread: @unchecked Sendable {
     pthread_join(handle, nil)
   }
 
-  /// prctl(PR_SET_TIMERSLACK) of the calling thread: how late the kernel may group its timers.
+  /// prctl(PR_SET_TIMERSLACK) of the calling thread: the delay allowed for grouping its timers.
   package static func setTimerSlack(nanoseconds: UInt64) throws(SystemError) {
     let result = lb_set_timer_slack(nanoseconds)
     guard result == 0 else { throw SystemError("prctl(PR_SET_TIMERSLACK)", errno: -result) }

@@ -1,18 +1,19 @@
 import Synchronization
 
-/// Time as a part of the program meets it: clocks, waiting and waking.
+/// A source of time: clocks, waiting and waking.
 ///
-/// The system's time is the kernel's own: one predictable branch in front of each call. A test puts
-/// a `VirtualTime` in its place, in which hours pass in microseconds and threads take turns.
+/// The system's time source uses the kernel, with one predictable branch before each call. Tests
+/// replace it by a `VirtualTime`, in which hours pass in microseconds and one thread runs at a
+/// time.
 @usableFromInline
 package struct TimeSource: Sendable {
   /// The kernel's clocks, futexes and poll(2).
   package static let system = TimeSource()
 
-  /// What tells the time in a test, nil for the kernel's.
+  /// The virtual time of a test, nil for the kernel's.
   @usableFromInline package let virtual: (any VirtualTime)?
 
-  /// The time that `virtual` tells, nil for the kernel's.
+  /// A source of virtual time, nil for the kernel's.
   package init(_ virtual: (any VirtualTime)? = nil) { self.virtual = virtual }
 
   /// CLOCK_MONOTONIC, nanoseconds.
@@ -22,8 +23,8 @@ package struct TimeSource: Sendable {
     return Clock.monotonic()
   }
 
-  /// CLOCK_MONOTONIC in so many nanoseconds; `UInt64.max`, which never comes, where that is beyond
-  /// what it can hold.
+  /// CLOCK_MONOTONIC after that many nanoseconds; `UInt64.max`, which is never reached, on
+  /// overflow.
   package func deadline(in nanoseconds: UInt64) -> UInt64 {
     let (sum, isBeyond) = monotonic().addingReportingOverflow(nanoseconds)
     return isBeyond ? .max : sum
@@ -33,7 +34,7 @@ package struct TimeSource: Sendable {
   @inlinable @inline(__always)
   package func realtime() -> UInt64 { virtual?.realtime() ?? Clock.realtime() }
 
-  /// CLOCK_BOOTTIME, nanoseconds; runs on through a suspend.
+  /// CLOCK_BOOTTIME, nanoseconds; includes suspends.
   package func boottime() -> UInt64 { virtual?.boottime() ?? Clock.boottime() }
 
   /// CPU time of the calling thread, nanoseconds.
@@ -47,7 +48,7 @@ package struct TimeSource: Sendable {
   package func othersCPU() -> UInt64 { processCPU() &- threadCPU() }
 
   /// Waits while `word` holds `expected`, until it is woken or until the absolute CLOCK_MONOTONIC
-  /// `deadline`, `UInt64.max` for none. It may return without cause: the caller looks at the word.
+  /// `deadline`, `UInt64.max` for none. It may return spuriously: the caller reads the word again.
   @inlinable @inline(__always)
   package func wait(
     _ word: borrowing FutexWord, whileEqualTo expected: UInt32, until deadline: UInt64
@@ -59,22 +60,22 @@ package struct TimeSource: Sendable {
     }
   }
 
-  /// Wakes every waiter of `word`, which was stored to before.
+  /// Wakes every waiter of `word`, after a store to it.
   @inlinable @inline(__always)
   package func wakeAll(_ word: borrowing FutexWord) {
     if let virtual { virtual.wakeAll(word) } else { Futex.wakeAll(word) }
   }
 
   /// Indices of `descriptors` that are readable or hung up; empty at the absolute CLOCK_MONOTONIC
-  /// `deadline`, nil for none. Negative descriptors are passed over.
+  /// `deadline`, nil for none. Negative descriptors are ignored.
   package func wait(readable descriptors: [Int32], until deadline: UInt64?) -> [Int] {
     virtual?.wait(readable: descriptors, until: deadline)
       ?? Poll.wait(readable: descriptors, until: deadline)
   }
 }
 
-/// What stands in for the kernel's time in a test. Threads that are started with it tell it where
-/// they begin and end, so that it can let one run at a time.
+/// The replacement of the kernel's time in tests. Threads report their start and end, so that one
+/// can run at a time.
 @usableFromInline
 package protocol VirtualTime: AnyObject, Sendable {
   /// CLOCK_MONOTONIC, nanoseconds.
@@ -93,13 +94,13 @@ package protocol VirtualTime: AnyObject, Sendable {
   func wakeAll(_ word: borrowing FutexWord)
   /// As `TimeSource.wait(readable:until:)`.
   func wait(readable descriptors: [Int32], until deadline: UInt64?) -> [Int]
-  /// A thread is about to be created by the calling one: gives the number that it goes by.
+  /// The calling thread is about to create a thread: returns its number.
   func threadWillStart(name: String) -> Int
-  /// The calling thread is the one of that number, and begins its body.
+  /// The calling thread has that number and begins its body.
   func threadBegins(_ number: Int)
   /// The body of the calling thread has returned.
   func threadEnds(_ number: Int)
-  /// Waits until the thread of that number has ended, or will without meeting virtual time again.
+  /// Waits until the thread of that number has ended, or will end without using virtual time again.
   func waitForEnd(_ number: Int)
 }
 
@@ -122,17 +123,17 @@ extension VirtualTime {
   package func wait(readable descriptors: [Int32], until deadline: UInt64?) -> [Int] {
     Poll.wait(readable: descriptors, until: deadline)
   }
-  /// Threads run as they like.
+  /// Threads are not controlled.
   package func threadWillStart(name: String) -> Int { 0 }
-  /// Threads run as they like.
+  /// Threads are not controlled.
   package func threadBegins(_ number: Int) {}
-  /// Threads run as they like.
+  /// Threads are not controlled.
   package func threadEnds(_ number: Int) {}
   /// The join itself waits.
   package func waitForEnd(_ number: Int) {}
 }
 
 extension FutexWord {
-  /// Tells this word from every other one that exists at the same time.
+  /// Identifies this word among all that exist at the same time.
   package var identity: UInt { unsafe UInt(bitPattern: address) }
 }

@@ -71,7 +71,7 @@ package struct StreamReader {
   }
 
   /// Frames of a stream were passed over: its next one is a baseline.
-  package mutating func forget(_ stream: UInt16) { derivation.forget(stream) }
+  package mutating func invalidate(_ stream: UInt16) { derivation.invalidate(stream) }
 
   /// Takes an event's anchor, if it has one.
   package mutating func event(_ event: SampleEvent) {

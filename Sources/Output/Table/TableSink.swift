@@ -106,7 +106,7 @@ package final class TableSink: SampleSink {
   private func chooseAnew() {
     guard shown != nil else { return }
     // After skipped frames there is no previous value for a rate.
-    for stream in reader.layouts.keys where needed(of: stream) == nil { reader.forget(stream) }
+    for stream in reader.layouts.keys where needed(of: stream) == nil { reader.invalidate(stream) }
     for place in rows.indices {
       for (name, slot) in slots { rows[place].early[name] = rows[place].values[slot] }
     }

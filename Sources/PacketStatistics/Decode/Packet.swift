@@ -17,7 +17,7 @@ package struct PacketLayers: OptionSet, Sendable, Hashable {
   package static let icmpv6 = PacketLayers(rawValue: 1 << 9)
   package static let sctp = PacketLayers(rawValue: 1 << 10)
   package static let gre = PacketLayers(rawValue: 1 << 11)
-  /// Something that is none of these, behind those that were understood.
+  /// Another protocol after the decoded ones.
   package static let other = PacketLayers(rawValue: 1 << 12)
 
   /// The names in order of their bits.
@@ -27,18 +27,18 @@ package struct PacketLayers: OptionSet, Sendable, Hashable {
   ]
 }
 
-/// What is wrong with a packet.
+/// The kinds of malformed packets.
 package enum Malformation: UInt8, Sendable, CaseIterable {
   /// It ends within a header, as it was on the wire.
   case truncated
-  /// A length that it states is longer than it is, or shorter than its header.
+  /// A stated length exceeds the packet, or is shorter than its header.
   case length
-  /// More IPv6 extension headers than any sender needs.
+  /// Too many IPv6 extension headers.
   case extensions
   /// More than eight VLAN tags.
   case vlanDepth
 
-  /// What it is, in words.
+  /// A description.
   package var meaning: String {
     switch self {
     case .truncated: "they end within a header"
@@ -59,7 +59,7 @@ package enum Malformation: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// How a packet's first bytes are to be read: link types of pcap(3PCAP).
+/// The link type of a packet (pcap(3PCAP)): the format of its first header.
 package enum LinkType: Sendable, Hashable {
   case ethernet
   /// Linux cooked, version 1: 16 bytes.
@@ -72,7 +72,7 @@ package enum LinkType: Sendable, Hashable {
   case null
   /// OpenBSD loopback: the same in network order.
   case loop
-  /// Anything else: counted and not looked into.
+  /// Any other: counted but not decoded.
   case other(Int32)
 
   /// The link type of a DLT or LINKTYPE number.
@@ -90,7 +90,7 @@ package enum LinkType: Sendable, Hashable {
   }
 }
 
-/// Who talks to whom: addresses, ports and protocol of one direction.
+/// Addresses, ports and protocol of one direction.
 package struct FlowKey: Sendable, Hashable {
   /// IPv4 addresses are in the low half of the low words, in host order.
   package var sourceHigh: UInt64 = 0
@@ -100,7 +100,7 @@ package struct FlowKey: Sendable, Hashable {
   /// From the highest: source port, destination port, 16 unused, protocol, IP version.
   package var rest: UInt64 = 0
 
-  /// Nobody.
+  /// An empty key.
   package init() {}
 
   package var sourcePort: UInt16 { UInt16(truncatingIfNeeded: rest >> 48) }
@@ -108,7 +108,7 @@ package struct FlowKey: Sendable, Hashable {
   package var protocolNumber: UInt8 { UInt8(truncatingIfNeeded: rest >> 8) }
   package var version: UInt8 { UInt8(truncatingIfNeeded: rest) }
 
-  /// Mixes all bits: the table's sets and tags are taken from its two ends.
+  /// Mixes all bits: the table takes sets and tags from both ends.
   @inline(__always)
   package var mixed: UInt64 {
     var hash = sourceLow &* 0x9E37_79B9_7F4A_7C15
@@ -121,27 +121,27 @@ package struct FlowKey: Sendable, Hashable {
   }
 }
 
-/// What was understood of one packet.
+/// The decoded headers of one packet.
 package struct Packet: Sendable, Hashable {
   package var layers: PacketLayers = []
   package var malformation: Malformation?
-  /// It was cut by the capture before what would have been looked at.
+  /// It was cut by the capture before the end of its headers.
   package var isCut = false
   package var isFragment = false
-  /// Whether it has addresses: `flow` says which.
+  /// Whether it has addresses, in `flow`.
   package var hasFlow = false
   package var flow = FlowKey()
   /// FIN, SYN, RST, PSH, ACK, URG from the lowest bit.
   package var tcpFlags: UInt8 = 0
   package var tcpWindow: UInt16 = 0
   package var tcpSequence: UInt32 = 0
-  /// Bytes behind the TCP header, by what IP says.
+  /// Bytes after the TCP header, by IP's length.
   package var tcpPayload: UInt32 = 0
   /// 0 to 4 of a cooked header: to us, broadcast, multicast, to others, from us.
   package var cookedType: UInt16?
   /// Ethernet's source address in the low 48 bits.
   package var sourceMAC: UInt64 = 0
 
-  /// Nothing understood yet.
+  /// Nothing decoded yet.
   package init() {}
 }

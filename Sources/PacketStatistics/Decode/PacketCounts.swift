@@ -1,4 +1,4 @@
-/// The numbers that packets are counted into: their order is that of the metrics.
+/// The indices of the counts, in the order of the metrics.
 package enum PacketCount {
   package static let packetsIn = 0
   package static let packetsOut = 1
@@ -12,7 +12,7 @@ package enum PacketCount {
   package static let rst = syn + 2
   package static let zeroWindow = syn + 3
   package static let retransmissions = syn + 4
-  /// Data of TCP whose flow was not known: it may be a retransmission or not.
+  /// TCP data of an unknown flow, which may be a retransmission.
   package static let unknownSequence = syn + 5
   package static let fragments = syn + 6
   package static let superframes = syn + 7
@@ -32,7 +32,7 @@ package enum PacketCount {
     "0-1us", "1-10us", "10-100us", "100us-1ms", "1-10ms", "10-100ms", "100ms-",
   ]
 
-  /// Without a branch that would be guessed wrong: RMON's bins are powers of two but for the ends.
+  /// Without a branch that would be mispredicted: RMON's bins are powers of two except at the ends.
   @inline(__always)
   static func sizeBin(_ length: Int) -> Int {
     let octets = length &+ 4
@@ -48,29 +48,30 @@ package enum PacketCount {
   }
 }
 
-/// Counts packets: decoded here, nothing kept of them. Allocates when made, and never again.
+/// Decodes and counts packets without keeping them. Allocates only in its initialiser.
 @safe
 package final class PacketAggregator {
   private var decoder: PacketDecoder
   package let flows: FlowTable
-  /// Our own address, by which what goes out is known; 0 where a header says it, or nothing does.
+  /// The interface's own address, which identifies outgoing packets; 0 if a header has the
+  /// direction, or it is unknown.
   private var ownMAC: UInt64
-  /// Frames longer than this are segmentation super-frames, to be split or already joined.
+  /// Longer frames are segmentation super-frames, not yet split or already joined.
   private var longest: Int
-  /// Whether all flows are followed, or only data of TCP, for its sequence.
+  /// Whether all flows are tracked, or only TCP data, for its sequence numbers.
   private let allFlows: Bool
-  /// Each how-manyth packet is decoded; all are counted.
+  /// Every `sampling`-th packet is decoded; all are counted.
   private let sampling: UInt64
   /// The counts, `PacketCount.count` of them.
   package let counts: UnsafeMutablePointer<UInt64>
-  /// What came too late for the bracket that it belongs before.
+  /// Counts of packets that belong before the present bracket and arrived late.
   private let early: UnsafeMutablePointer<UInt64>
   private var lastTime: UInt64 = 0
   private var untilDecoded: UInt64 = 0
-  /// Packets stamped before this belong before the current bracket.
+  /// Packets stamped earlier belong before the present bracket.
   private var boundary: UInt64 = 0
   private var hasEarly = false
-  /// A packet of which the flow is still to be found.
+  /// A packet whose flow was not looked up yet.
   private struct Waiting {
     var packet = Packet()
     var bytes: UInt64 = 0
@@ -78,8 +79,8 @@ package final class PacketAggregator {
   private static let batch = 32
   private let waiting: UnsafeMutablePointer<Waiting>
   private var waitingCount = 0
-  /// Packets and bytes of each combination of layers since `settle`, and which there were: one
-  /// addition each for a packet, rather than one for each of its layers.
+  /// Packets and bytes of each combination of layers since `settle`, and the combinations seen: one
+  /// addition for each packet, rather than for each of its layers.
   private let mixes: UnsafeMutablePointer<(packets: UInt64, bytes: UInt64)>
   private var seenMixes = [UInt16](repeating: 0, count: PacketAggregator.mixLimit)
   private var seenCount = 0
@@ -87,7 +88,7 @@ package final class PacketAggregator {
   /// Bytes by protocol and by the lower of both ports: TCP's, then UDP's.
   private let ports: UnsafeMutablePointer<UInt64>
 
-  /// Nothing counted yet.
+  /// Without counts.
   package init(
     _ link: LinkType, ownMAC: UInt64 = 0, mtu: Int = 1500, sampling: UInt64 = 1,
     flowBits: Int = 11, allFlows: Bool = true
@@ -96,7 +97,7 @@ package final class PacketAggregator {
     decoder = PacketDecoder(link)
     flows = FlowTable(bits: flowBits)
     self.ownMAC = ownMAC
-    // An Ethernet header and a VLAN tag beside the payload.
+    // An Ethernet header and a VLAN tag besides the payload.
     longest = mtu + 18
     self.sampling = max(1, sampling)
     unsafe counts = .allocate(capacity: PacketCount.count)
@@ -119,15 +120,15 @@ package final class PacketAggregator {
     unsafe ports.deallocate()
   }
 
-  /// From now on packets are another device's.
+  /// The following packets are another device's.
   package func identify(_ link: LinkType, ownMAC: UInt64, mtu: Int) {
     decoder = PacketDecoder(link)
     self.ownMAC = ownMAC
     longest = mtu + 18
   }
 
-  /// Begins a bracket at `time`: packets stamped before it that are still under way are counted
-  /// before the next one, and flows begin anew.
+  /// Begins a bracket at `time`: late packets with an earlier time stamp are counted before the
+  /// next one, and flows restart.
   package func open(at time: UInt64) {
     settle()
     mergeEarly()
@@ -136,11 +137,11 @@ package final class PacketAggregator {
     unsafe ports.update(repeating: 0, count: 2 << 16)
   }
 
-  /// Brings `counts` up to date. Before they are read.
+  /// Updates `counts`, before they are read.
   package func settle() {
     followWaiting()
-    for place in 0..<seenCount {
-      let mix = Int(seenMixes[place])
+    for index in 0..<seenCount {
+      let mix = Int(seenMixes[index])
       unsafe add(mixes[mix], of: PacketLayers(rawValue: UInt32(mix)), to: counts)
       unsafe mixes[mix] = (0, 0)
     }
@@ -161,7 +162,7 @@ package final class PacketAggregator {
     }
   }
 
-  /// Adds what came too late for the bracket before to what is counted.
+  /// Adds the counts of late packets of the previous bracket.
   package func mergeEarly() {
     guard hasEarly else { return }
     hasEarly = false
@@ -180,20 +181,20 @@ package final class PacketAggregator {
     let length = UInt64(truncatingIfNeeded: max(wireLength, bytes.count))
     unsafe into[PacketCount.sizes + PacketCount.sizeBin(Int(length))] &+= 1
     if lastTime != 0 {
-      // Packets of several CPUs may come out of order by a little.
+      // Packets of several CPUs may be slightly out of order.
       let gap = time > lastTime ? time &- lastTime : 0
       unsafe into[PacketCount.gaps + PacketCount.gapBin(gap)] &+= 1
     }
     lastTime = time
     if Int(length) > longest { unsafe into[PacketCount.superframes] &+= 1 }
-    // Where its flow will wait, if it has one: there is always room for one more.
+    // The slot for its flow: there is always room for one more.
     let slot = unsafe waiting + waitingCount
     unsafe slot.pointee.packet = Packet()
     if sampling > 1 {
       if untilDecoded > 0 {
         untilDecoded &-= 1
         unsafe into[PacketCount.notDecoded] &+= 1
-        // The direction is in the link header alone.
+        // The direction is only in the link header.
         unsafe decoder.decode(
           UnsafeRawBufferPointer(rebasing: bytes.prefix(20)), wireLength: wireLength,
           into: &slot.pointee.packet)
@@ -208,7 +209,7 @@ package final class PacketAggregator {
     if unsafe slot.pointee.packet.hasFlow, !isEarly,
       unsafe allFlows || slot.pointee.packet.tcpPayload > 0
     {
-      // A table that is larger than a cache answers several at once as fast as one.
+      // If the table exceeds the cache, several lookups at once take as long as one.
       unsafe slot.pointee.bytes = length
       waitingCount &+= 1
       if waitingCount == Self.batch { followWaiting() }
@@ -253,7 +254,7 @@ package final class PacketAggregator {
       if flags & 2 != 0 { unsafe into[PacketCount.syn] &+= 1 }
       if flags & 1 != 0 { unsafe into[PacketCount.fin] &+= 1 }
       if flags & 4 != 0 { unsafe into[PacketCount.rst] &+= 1 }
-      // A reset has no window to speak of.
+      // A reset has no meaningful window.
       if unsafe slot.pointee.packet.tcpWindow == 0, flags & 4 == 0 {
         unsafe into[PacketCount.zeroWindow] &+= 1
       }
@@ -261,8 +262,8 @@ package final class PacketAggregator {
   }
 
   private func followWaiting() {
-    for place in 0..<waitingCount {
-      let one = unsafe waiting + place
+    for index in 0..<waitingCount {
+      let one = unsafe waiting + index
       let (flow, bytes) = unsafe (one.pointee.packet.flow, one.pointee.bytes)
       let (sequence, isFragment) = unsafe (
         one.pointee.packet.tcpSequence, one.pointee.packet.isFragment
@@ -289,15 +290,16 @@ package final class PacketAggregator {
     package var port: UInt16
     package var bytes: UInt64
 
-    /// Of no port.
+    /// An empty row.
     package static let none = PortRow(protocolNumber: 0, port: 0, bytes: 0)
   }
 
-  /// Writes the ports with the most bytes, exactly counted, the most first; gives how many.
+  /// Writes the ports with the most bytes, counted exactly, in descending order; returns their
+  /// number.
   package func topPorts(_ rows: inout MutableSpan<PortRow>) -> Int {
     var filled = 0
-    for place in 0..<2 << 16 {
-      let bytes = unsafe ports[place]
+    for index in 0..<2 << 16 {
+      let bytes = unsafe ports[index]
       guard bytes > 0 else { continue }
       if filled == rows.count, filled == 0 || bytes <= rows[filled - 1].bytes { continue }
       var at = min(filled, rows.count - 1)
@@ -306,7 +308,7 @@ package final class PacketAggregator {
         at -= 1
       }
       rows[at] = PortRow(
-        protocolNumber: place < 1 << 16 ? 6 : 17, port: UInt16(place & 0xFFFF), bytes: bytes)
+        protocolNumber: index < 1 << 16 ? 6 : 17, port: UInt16(index & 0xFFFF), bytes: bytes)
       filled = min(filled + 1, rows.count)
     }
     return filled

@@ -1,9 +1,9 @@
-/// Reads the headers of one packet: pure, in one pass, without a loop that has no bound.
+/// Decodes the headers of one packet, in one pass with bounded loops.
 ///
 /// Sources: IEEE 802.3 and 802.1Q, RFC 791, 8200, 9293, 768, 2784; the cooked headers are those of
 /// https://www.tcpdump.org/linktypes.html.
 package struct PacketDecoder: Sendable {
-  /// More tags than this are taken for garbage.
+  /// A packet with more tags is malformed.
   static let vlanLimit = 8
   static let extensionLimit = 8
 
@@ -12,9 +12,8 @@ package struct PacketDecoder: Sendable {
   /// A decoder of packets that begin with `link`'s header.
   package init(_ link: LinkType) { self.link = link }
 
-  /// Reads `bytes`, the beginning of a packet that had `wireLength` bytes, into a packet of which
-  /// nothing is known yet. In its place rather than returned: a copy of what was written field by
-  /// field just now would have to wait for all of it.
+  /// Decodes `bytes`, the beginning of a packet of `wireLength` bytes, into an empty packet.
+  /// Written in place rather than returned: a copy would stall on the fields just stored.
   @inline(__always)
   package func decode(
     _ bytes: UnsafeRawBufferPointer, wireLength: Int, into packet: inout Packet
@@ -53,7 +52,7 @@ package struct PacketDecoder: Sendable {
     }
   }
 
-  /// An IP packet says itself of which version it is.
+  /// The version is in the IP header.
   private func version(_ reader: inout HeaderReader, _ packet: inout Packet) {
     guard reader.has(1, &packet) else { return }
     switch reader.byte(at: 0) >> 4 {
@@ -63,7 +62,7 @@ package struct PacketDecoder: Sendable {
     }
   }
 
-  /// What an EtherType announces.
+  /// Decodes the protocol of an EtherType.
   @inline(__always)
   private func network(
     _ first: UInt16, _ reader: inout HeaderReader, _ packet: inout Packet
@@ -96,7 +95,7 @@ package struct PacketDecoder: Sendable {
     guard reader.has(20, &packet) else { return }
     let header = Int(reader.byte(at: 0) & 15) * 4
     let total = Int(reader.half(at: 2))
-    // 0 is what a segmentation super-frame of 64 KiB or more has: the frame's own length holds.
+    // 0: a segmentation super-frame of 64 KiB or more; the frame's own length is valid.
     let length = total == 0 ? reader.remainingOnWire : total
     guard header >= 20, length >= header, length <= reader.remainingOnWire,
       reader.byte(at: 0) >> 4 == 4
@@ -122,7 +121,7 @@ package struct PacketDecoder: Sendable {
     packet.layers.insert(.ipv6)
     guard reader.has(40, &packet) else { return }
     let payload = Int(reader.half(at: 4))
-    // 0 is a jumbogram or a super-frame: the frame's own length holds.
+    // 0: a jumbogram or a super-frame; the frame's own length is valid.
     let length = payload == 0 ? reader.remainingOnWire : payload + 40
     guard length <= reader.remainingOnWire, reader.byte(at: 0) >> 4 == 6 else {
       packet.malformation = .length
@@ -195,7 +194,7 @@ package struct PacketDecoder: Sendable {
       guard isFirst, reader.hasWithin(8, &packet) else { return }
       ports(&reader, &packet)
       let length = Int(reader.half(at: 4))
-      // 0 is a jumbogram's; a fragment's first part states the length of the whole.
+      // 0: a jumbogram; the first fragment states the length of the whole datagram.
       if length != 0, length < 8 || !packet.isFragment && length > reader.end - reader.position {
         packet.malformation = .length
       }
@@ -225,27 +224,27 @@ package struct PacketDecoder: Sendable {
   }
 }
 
-/// A place in a packet: what is asked for is there, or the packet says why not.
+/// A read position in a packet, which records why data is missing.
 @safe
 private struct HeaderReader {
-  // Safe: fields are read behind a `has` that covers them, which debug builds check once more; the
-  // fuzzer runs it under the address sanitizer.
+  // Safe: fields are read after a `has` that covers them, which debug builds check again; the
+  // fuzzer runs under the address sanitizer.
   private let bytes: UnsafeRawBufferPointer
   private let wireLength: Int
   var position = 0
-  /// Where the IP packet ends on the wire; what follows is padding.
+  /// The end of the IP packet on the wire; padding follows.
   var end: Int
 
   init(bytes: UnsafeRawBufferPointer, wireLength: Int) {
     unsafe self.bytes = bytes
-    // What was captured was on the wire, whatever a savefile says.
+    // Captured bytes were on the wire, whatever a savefile states.
     self.wireLength = max(wireLength, bytes.count)
     end = self.wireLength
   }
 
   var remainingOnWire: Int { wireLength - position }
 
-  /// Whether `count` more bytes were captured; else what became of them.
+  /// Whether `count` more bytes were captured; otherwise records why not.
   @inline(__always)
   func has(_ count: Int, _ packet: inout Packet) -> Bool {
     if unsafe position + count <= bytes.count { return true }

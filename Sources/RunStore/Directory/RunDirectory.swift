@@ -1,11 +1,11 @@
 import Foundation
 package import SampleModel
 
-/// The directory of result files, and how a RUN is named.
+/// The directory of result files, and the resolution of RUN arguments.
 package struct RunDirectory: Sendable {
   package static let fileExtension = "lbsample"
   package let path: String
-  /// Whether it is in a home directory that the environment does not name.
+  /// Whether it is in a home directory that HOME does not name.
   private var isOfUnsetHome = false
 
   /// The directory at `path`.
@@ -26,19 +26,20 @@ package struct RunDirectory: Sendable {
     return directory
   }
 
-  /// An empty variable is none, and a relative path would be another place in each directory.
+  /// An empty variable counts as unset, and so does a relative path, which would depend on the
+  /// working directory.
   private static func isSet(_ home: String?) -> Bool { home?.hasPrefix("/") == true }
 
-  /// The home directory that the environment names, or else passwd(5).
+  /// The home directory from HOME, or else from passwd(5).
   package static func home(_ environment: [String: String]) -> String {
     if let home = environment["HOME"], isSet(home) { return home }
-    // Safe: the entry is copied before anybody else asks for one.
+    // Safe: the entry is copied before another call.
     let record = unsafe getpwuid(getuid())
     guard let home = unsafe record?.pointee.pw_dir else { return "/" }
     return unsafe String(cString: home)
   }
 
-  /// Makes the directory if it is not there.
+  /// Makes the directory if it does not exist.
   package func create() throws(LBError) {
     try StorePath.check(path)
     let failure = Self.make(path)
@@ -52,7 +53,7 @@ package struct RunDirectory: Sendable {
       context: ErrorContext(path: path, errno: failure), causes: [StoreFailure.reason(failure)])
   }
 
-  /// Makes a directory and what is missing above it; gives the errno of what went wrong, or 0.
+  /// Makes a directory and its missing parents; returns 0 or the errno.
   private static func make(_ path: String) -> Int32 {
     let reason = makeLast(path)
     guard reason == ENOENT, let slash = path.unicodeScalars.dropLast().lastIndex(of: "/"),
@@ -62,7 +63,7 @@ package struct RunDirectory: Sendable {
     return failure == 0 ? makeLast(path) : failure
   }
 
-  /// Makes a directory in one that is there. It may be there itself, or be made meanwhile.
+  /// Makes a directory in an existing one. It may exist already, or be made meanwhile.
   private static func makeLast(_ path: String) -> Int32 {
     if isDirectory(path) { return 0 }
     guard unsafe mkdir(path, 0o777) != 0 else {
@@ -73,8 +74,8 @@ package struct RunDirectory: Sendable {
     return isDirectory(path) ? 0 : reason
   }
 
-  /// Puts the name of what has been made on the disk: else a power failure may take the directory
-  /// with all that is flushed in it. Some file systems have no such thing, and lose nothing.
+  /// Flushes the directory entry of a new directory: otherwise a power failure may lose it with all
+  /// flushed files in it. Not supported by some file systems, which do not need it.
   private static func flush(folderOf path: String) {
     let slash = path.dropLast().lastIndex(of: "/")
     let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
@@ -89,8 +90,7 @@ package struct RunDirectory: Sendable {
     return unsafe stat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR
   }
 
-  /// Why the kernel does not let `path` be opened, which Foundation keeps to itself where it has no
-  /// words of its own for it; nil where it does.
+  /// Why `path` cannot be opened, nil if it can: Foundation hides some errnos.
   private static func reasonNotToOpen(_ path: String) -> String? {
     let number = unsafe open(path, O_RDONLY | O_CLOEXEC)
     if number >= 0 {
@@ -124,8 +124,8 @@ package struct RunDirectory: Sendable {
     "\(path)/\(runID).\(Self.fileExtension)"
   }
 
-  /// Files here, newest first by the time in their names' ids. No directory yet means no runs;
-  /// one that cannot be read is an error.
+  /// The files, newest first by the time in their ids. A missing directory means no runs; an
+  /// unreadable one is an error.
   package func files() throws(LBError) -> [String] {
     try StorePath.check(path)
     guard FileManager.default.fileExists(atPath: path) else {
@@ -160,12 +160,12 @@ package struct RunDirectory: Sendable {
     return UInt64(facts.st_mtim.tv_sec) * 1_000_000_000 + UInt64(facts.st_mtim.tv_nsec)
   }
 
-  /// When a run began, by its id; of a file of another name, when it was last written.
+  /// When a run began, by its id; for a file of another name, its last change.
   private static func stamp(_ name: String, _ change: UInt64) -> String {
     // The id ends in -YYYYMMDD-HHMMSS-xxxxxxxx.lbsample.
     let stamp = String(name.dropLast(fileExtension.count + 1).suffix(24).prefix(15))
-    let isTime = stamp.utf8.enumerated().allSatisfy { place, byte in
-      place == 8 ? byte == UInt8(ascii: "-") : (48...57).contains(byte)
+    let isTime = stamp.utf8.enumerated().allSatisfy { index, byte in
+      index == 8 ? byte == UInt8(ascii: "-") : (48...57).contains(byte)
     }
     if isTime, stamp.utf8.count == 15 { return stamp }
     let civil = CivilTime(unixSeconds: Int64(change / 1_000_000_000))
@@ -186,7 +186,7 @@ package struct RunDirectory: Sendable {
     }
     let files = try files()
     if run == "last" {
-      // Of a directory that several users have, one's own.
+      // In a directory of several users, only one's own files.
       if let newest = files.first(where: Self.isOwn) { return newest }
       throw LBError(
         .configuration, "there is no run in \(path) yet: lbsample run -- COMMAND makes one",
@@ -221,8 +221,8 @@ package struct RunDirectory: Sendable {
       ? String(name.dropLast(fileExtension.count + 1)) : name
   }
 
-  /// The name of the socket beside a run's file called `name` at which it waits for a word. A
-  /// socket's address takes 107 bytes, and a folder's descriptor stands before the name.
+  /// The name of the approval socket beside a run's file called `name`. A socket's address has at
+  /// most 107 bytes, with the folder's descriptor before the name.
   package static func approvalName(ofFile name: String) -> String {
     let plain = "\(name).approval"
     guard plain.utf8.count > 80 else { return plain }
@@ -232,7 +232,7 @@ package struct RunDirectory: Sendable {
     return "lbsample-\(String(sum, radix: 16)).approval"
   }
 
-  /// Removes a run's file with what belongs to it. Refuses one that is being written.
+  /// Removes a run's file and the files that belong to it. Refuses one that is being written.
   package func remove(_ file: String) throws(LBError) {
     let reader = try RunReader(path: file, mayLackTables: true)
     let isRecorded = try reader.isBeingRecorded()
@@ -250,7 +250,7 @@ package struct RunDirectory: Sendable {
       let own =
         ["-wal", "-shm", "-tail", "-wal.damaged", "-tail.damaged"].map { file + $0 }
         + [String(file[..<slash]) + Self.approvalName(ofFile: String(file[slash...]))]
-      // Working directories of attempts that were kept.
+      // Kept working directories of attempts.
       let base =
         file.hasSuffix(".\(Self.fileExtension)")
         ? String(file.dropLast(Self.fileExtension.count + 1)) : file

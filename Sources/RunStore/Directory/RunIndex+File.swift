@@ -1,21 +1,21 @@
 import Glibc
 import SampleModel
 
-/// The file of an index: its first line has the version of the format and the CRC-32C of what is
-/// behind it, which is a line for each run, in order of the names, of fields between tabs. In a
-/// field stand `\t`, `\n` and `\\` for a tab, the end of a line and a backslash.
+/// The file of an index: its first line has the version of the format and the CRC-32C of the rest,
+/// which is a line for each run, in order of the names, of fields separated by tabs. In a field,
+/// `\t`, `\n` and `\\` mean a tab, a line feed and a backslash.
 extension RunIndex {
   /// The name of the file.
   package static let fileName = ".index"
 
-  /// Bytes of the largest one.
+  /// The most bytes of an index.
   private static let limit = 64 << 20
-  /// Bytes of the longest line: of a run with a longer command nothing is noted.
+  /// The most bytes of a line: a run with a longer command has no entry.
   private static let lineLimit = 64 << 10
   private static let title = "lbsample index 2 "
   /// Digits of the checksum, and the end of the line.
   private static let titleBytes = title.utf8.count + 9
-  /// Fields in front of the labels, each of which is two more, and of the words of the command.
+  /// Fields before the labels (two each) and the words of the command.
   private static let fixedFields = 14
 
   /// A directory, if it is the caller's own.
@@ -35,7 +35,7 @@ extension RunIndex {
     deinit { Glibc.close(descriptor) }
   }
 
-  /// The entries of a directory's index; none where there is none that can be trusted.
+  /// The entries of a directory's index; empty without a trusted index.
   static func stored(in folder: String) -> [[UInt8]: Entry] {
     guard let bytes = read(in: folder) else { return [:] }
     return parsed(bytes) ?? [:]
@@ -48,13 +48,13 @@ extension RunIndex {
     guard descriptor >= 0 else { return nil }
     defer { Glibc.close(descriptor) }
     var facts = stat()
-    // Nobody else may have written it, nor have it under another name.
+    // No other user may have written it or linked it.
     guard unsafe fstat(descriptor, &facts) == 0, facts.st_mode & S_IFMT == S_IFREG,
       facts.st_uid == geteuid(), facts.st_mode & 0o022 == 0, facts.st_nlink == 1,
       facts.st_size > 0, facts.st_size <= limit
     else { return nil }
     let size = Int(facts.st_size)
-    // Safe: no more is read than there is room for, and as much is told as was read.
+    // Safe: the buffer's size bounds the read, and the count is that of the bytes read.
     let bytes = unsafe [UInt8](unsafeUninitializedCapacity: size) { buffer, initialized in
       var count = 0
       while count < size {
@@ -68,8 +68,8 @@ extension RunIndex {
     return bytes.count == size ? bytes : nil
   }
 
-  /// Puts an index of these entries in the place of the one that is there, if the directory is the
-  /// caller's own and there is room for it.
+  /// Replaces the index by one of these entries, if the directory is the caller's own and there is
+  /// room for it.
   static func write(_ entries: [[UInt8]: Entry], in folder: String) {
     guard let folder = OwnFolder(folder) else { return }
     let bytes = file(entries)
@@ -79,7 +79,7 @@ extension RunIndex {
     guard descriptor >= 0 else { return }
     let isWritten = write(bytes, descriptor)
     Glibc.close(descriptor)
-    // A link that has the name is replaced itself.
+    // A link of that name is itself replaced.
     guard isWritten,
       unsafe renameat(folder.descriptor, draft, folder.descriptor, fileName) == 0
     else {
@@ -89,16 +89,16 @@ extension RunIndex {
   }
 
   private static func write(_ bytes: [UInt8], _ descriptor: Int32) -> Bool {
-    var place = 0
-    while place < bytes.count {
-      let (from, count) = (place, bytes.count - place)
+    var offset = 0
+    while offset < bytes.count {
+      let (from, count) = (offset, bytes.count - offset)
       // Safe: the array's own length bounds the call.
       let written = unsafe bytes.withUnsafeBytes {
         unsafe Glibc.write(descriptor, $0.baseAddress?.advanced(by: from), count)
       }
       if written < 0, errno == EINTR { continue }
       guard written > 0 else { return false }
-      place += written
+      offset += written
     }
     return true
   }
@@ -158,7 +158,7 @@ extension RunIndex {
     }
   }
 
-  /// The entries in an index's bytes; nil where those are not exactly as they are written.
+  /// Parses an index; nil unless it is exactly in the written form.
   private static func parsed(_ bytes: [UInt8]) -> [[UInt8]: Entry]? {
     guard bytes.count >= titleBytes else { return nil }
     let body = Array(bytes[titleBytes...])
@@ -192,22 +192,22 @@ extension RunIndex {
       duration = UInt64(words[10])
       guard duration != nil else { return nil }
     }
-    let commandPlace = fixedFields + 2 * labelCount
+    let commandIndex = fixedFields + 2 * labelCount
     var labels: [String: String] = [:]
-    for place in stride(from: fixedFields, to: commandPlace, by: 2) {
-      labels[words[place]] = words[place + 1]
+    for index in stride(from: fixedFields, to: commandIndex, by: 2) {
+      labels[words[index]] = words[index + 1]
     }
     let overview = RunOverview(
       runID: words[6], kind: words[7], status: status, startUnixNanoseconds: start,
       durationNanoseconds: duration, completed: completed,
-      command: Array(words[commandPlace...]), commands: commands, labels: labels)
+      command: Array(words[commandIndex...]), commands: commands, labels: labels)
     guard overview.isOver else { return nil }
     let file = FileState(
       device: device, inode: inode, size: size, modified: modified, changed: changed)
     return (fields[0], Entry(file: file, overview: overview))
   }
 
-  /// A field as it was before it was written.
+  /// A field with its escapes decoded.
   private static func plain(_ field: ArraySlice<UInt8>) -> [UInt8]? {
     guard field.contains(backslash) else { return Array(field) }
     var plain: [UInt8] = []

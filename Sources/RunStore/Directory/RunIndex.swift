@@ -1,46 +1,45 @@
 import Glibc
 package import SampleModel
 
-/// What a list says of the runs in a directory that are over, noted in a file beside them: the next
-/// list opens only what is new or has changed since.
+/// A cache of overviews of ended runs, in a file in their directory: the next list opens only new
+/// or changed files.
 ///
-/// An entry is of a file as it was: with the same name, device, inode and size, and the same times
-/// of its last changes, it is the same file. Nothing is noted of a run that is not over, of a file
-/// that has its log or its tail beside it, and of other users' files: they are read each time. An
-/// index that is not as it should be is none, and one that cannot be written is not missed: it
-/// holds nothing that the files do not.
+/// An entry is valid for a file with the same name, device, inode, size and times of change. There
+/// are no entries for runs that have not ended, for files with a log or a tail beside them, and for
+/// files of other users: they are read each time. An invalid index is ignored, and a failure to
+/// write it has no consequence: it only has what the files have.
 package final class RunIndex {
-  /// What was read of a file.
+  /// The overview read from a file.
   package struct Reading {
     let overview: RunOverview
-    /// Whether the file says the same, and would say it again.
+    /// Whether the overview may be kept: it depends on the file only.
     let isKept: Bool
 
-    /// An overview; `isKept` where nothing but the file's contents is in it.
+    /// An overview; `isKept` if it depends on the file's contents only.
     package init(_ overview: RunOverview, isKept: Bool) {
       self.overview = overview
       self.isKept = isKept
     }
   }
 
-  /// One run: the file that it was read from, and what was read.
+  /// One run: the state of its file, and its overview.
   struct Entry: Equatable {
     let file: FileState
     let overview: RunOverview
   }
 
-  /// The tick by which file systems tell the times of changes, at most: that of FAT. Two changes
-  /// within one leave the same time.
+  /// The coarsest resolution of file times (FAT), in nanoseconds. Two changes within it have the
+  /// same time.
   private static let tick: Int64 = 2_000_000_000
 
   private let folder: String
   private let now: () -> Int64
-  /// By the bytes of the file's name: Unicode takes some names for equal that are not.
+  /// By the bytes of the file's name: some different names are canonically equivalent in Unicode.
   private var entries: [[UInt8]: Entry]
-  /// Whether they are not those of the index's file.
+  /// Whether they differ from the index's file.
   private var isChanged = false
 
-  /// The index of a directory as it is there; `now` is CLOCK_REALTIME in nanoseconds.
+  /// Reads the index of a directory; `now` is CLOCK_REALTIME in nanoseconds.
   package init(
     of directory: RunDirectory, now: @escaping () -> Int64 = { RunIndex.wallClock() }
   ) {
@@ -49,8 +48,8 @@ package final class RunIndex {
     entries = Self.stored(in: directory.path)
   }
 
-  /// What a list says of the run in `file`, a file of the directory: as noted, or else by `read`,
-  /// which opens the file and closes it again.
+  /// The overview of the run in `file`, a file of the directory: the valid entry, or else the
+  /// result of `read`, which opens and closes the file.
   package func overview(
     _ file: String, by read: (String) throws(LBError) -> Reading
   ) throws(LBError) -> RunOverview {
@@ -63,8 +62,8 @@ package final class RunIndex {
     }
     let time = now()
     let reading = try read(file)
-    // A change behind this reading must not look like none: it is more than a tick later than the
-    // last one.
+    // Only if the last change is older than the resolution of file times: a later change is then
+    // visible.
     guard let state, reading.isKept, reading.overview.isOver,
       max(state.modified, state.changed) < time - Self.tick, FileState(file) == state
     else { return reading.overview }
@@ -73,7 +72,7 @@ package final class RunIndex {
     return reading.overview
   }
 
-  /// Writes the index, if it has changed, with the entries of `files` alone.
+  /// Writes the index, if it has changed, with the entries of `files` only.
   package func save(of files: [String]) {
     let names = Set(files.map(Self.name))
     let gone = entries.keys.filter { !names.contains($0) }
@@ -83,9 +82,9 @@ package final class RunIndex {
     Self.write(entries, in: folder)
   }
 
-  /// Takes runs whose files were removed out of the indexes beside them: what they executed is
-  /// nobody's any more.
-  package static func forget(_ files: [String]) {
+  /// Removes runs whose files were removed from the indexes beside them, so that their commands are
+  /// not kept.
+  package static func remove(_ files: [String]) {
     for (folder, files) in Dictionary(grouping: files, by: Self.folder(of:)) {
       var entries = stored(in: folder)
       let count = entries.count
@@ -117,13 +116,13 @@ package final class RunIndex {
   }
 }
 
-/// By what a file is known not to have changed.
+/// The state of a file, to detect changes.
 struct FileState: Equatable {
   let device: UInt64
   let inode: UInt64
   let size: Int64
-  /// The last change of its contents, and the last change of anything of it, which nobody can set,
-  /// in nanoseconds since 1970.
+  /// The last change of its contents, and of its inode (which cannot be set), in nanoseconds since
+  /// 1970.
   let modified: Int64
   let changed: Int64
 
@@ -135,8 +134,8 @@ struct FileState: Equatable {
     self.changed = changed
   }
 
-  /// A result file as it is; nil of what is no regular file of the caller's, or has part of the run
-  /// beside it.
+  /// The state of a result file; nil if it is not a regular file of the caller, or has a log or
+  /// tail beside it.
   init?(_ file: String) {
     for suffix in ["-wal", "-journal", "-tail"] where unsafe access(file + suffix, F_OK) == 0 {
       return nil

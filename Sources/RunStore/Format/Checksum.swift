@@ -25,9 +25,9 @@ package enum Checksum {
     var position = 0
     while position + 8 <= bytes.count {
       var next: UInt32 = 0
-      for place in 0..<8 {
-        let carried = place < 4 ? UInt8(truncatingIfNeeded: value >> UInt32(place * 8)) : 0
-        next ^= tables[(7 - place) * 256 + Int(bytes[position + place] ^ carried)]
+      for index in 0..<8 {
+        let carried = index < 4 ? UInt8(truncatingIfNeeded: value >> UInt32(index * 8)) : 0
+        next ^= tables[(7 - index) * 256 + Int(bytes[position + index] ^ carried)]
       }
       value = next
       position += 8

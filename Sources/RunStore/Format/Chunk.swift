@@ -9,7 +9,7 @@ package import SampleModel
 package struct Chunk: Sendable, Equatable {
   fileprivate static let magic = Array("LBC1".utf8)
   fileprivate static let headerColumns = 5
-  /// Bounds that a reader holds a chunk to, whoever wrote it.
+  /// Limits for chunks of untrusted files.
   private static let maximumColumns = 1 << 20
   private static let maximumValues = 1 << 26
   static let maximumRows = 1 << 20
@@ -21,14 +21,14 @@ package struct Chunk: Sendable, Equatable {
   package private(set) var headers: [[UInt64]]
   package private(set) var values: [[UInt64]]
 
-  /// Why bytes are not a chunk.
+  /// The reason why bytes are not a chunk.
   package struct Malformed: Error, Equatable {
     package let reason: String
   }
 
   package var rowCount: Int { headers[0].count }
 
-  /// Reads a chunk's bytes back, trusting nothing in them.
+  /// Decodes a chunk from untrusted bytes.
   package init(
     decoding bytes: [UInt8], stream: UInt16, epoch: UInt32, bracket: UInt32
   ) throws(Malformed) {
@@ -47,7 +47,7 @@ package struct Chunk: Sendable, Equatable {
       let columns = try Varint.read(span, &position)
       guard rows <= UInt64(Self.maximumRows), valueRows <= rows,
         columns <= UInt64(Self.maximumColumns),
-        // Neither can overflow: both are checked by now.
+        // Cannot overflow: both were checked.
         valueRows * columns <= UInt64(Self.maximumValues)
       else { throw .header }
       var all: [[UInt64]] = []
@@ -71,7 +71,7 @@ package struct Chunk: Sendable, Equatable {
   /// CLOCK_MONOTONIC end of the last acquisition; 0 of none.
   var lastEnd: UInt64 { headers[3].last ?? 0 }
 
-  /// The same without the rows that end at `end` or before.
+  /// The chunk without the rows that end at `end` or before.
   func following(_ end: UInt64) -> Chunk {
     let rows = headers[3].prefix { $0 <= end }.count
     guard rows > 0 else { return self }
@@ -83,8 +83,8 @@ package struct Chunk: Sendable, Equatable {
     return rest
   }
 
-  /// Every frame in order with the place of its values in `rows`, which has them one frame behind
-  /// the other; the place of a gap is empty.
+  /// Every frame in order, with the range of its values in `rows`, where the frames are
+  /// concatenated; empty for a gap.
   package func frames() throws(LBError) -> (frames: [(FrameHeader, Range<Int>)], rows: [UInt64]) {
     var frames: [(FrameHeader, Range<Int>)] = []
     frames.reserveCapacity(rowCount)
@@ -101,12 +101,12 @@ package struct Chunk: Sendable, Equatable {
         kind: kind, outcome: outcome, edge: edge, stream: stream, epoch: epoch,
         bracket: bracket, deadlineIndex: headers[0][row], deadline: headers[1][row],
         start: headers[2][row], end: headers[3][row])
-      var place = 0..<0
+      var range = 0..<0
       if outcome == .complete, valueRow < valueRows {
-        place = valueRow * values.count..<(valueRow + 1) * values.count
+        range = valueRow * values.count..<(valueRow + 1) * values.count
         valueRow += 1
       }
-      frames.append((header, place))
+      frames.append((header, range))
     }
     return (frames, rows(valueRows))
   }
@@ -119,10 +119,10 @@ package struct Chunk: Sendable, Equatable {
     for start in stride(from: 0, to: width, by: 8) {
       for column in start..<min(start + 8, width) {
         let entries = values[column]
-        var place = column
+        var offset = column
         for row in 0..<count {
-          out[place] = entries[row]
-          place += width
+          out[offset] = entries[row]
+          offset += width
         }
       }
     }
@@ -132,7 +132,7 @@ package struct Chunk: Sendable, Equatable {
 
 /// A chunk under construction: its columns are encoded as they grow.
 ///
-/// A class, since the open chunks are changed in place with every frame.
+/// A class, since open chunks are modified in place with every frame.
 package final class ChunkBuilder {
   /// Rows after which a chunk is closed.
   package static let rowLimit = 512
@@ -179,7 +179,7 @@ package final class ChunkBuilder {
     }
   }
 
-  /// The chunk's bytes, as it is so far; `length` is a guess of how many.
+  /// The bytes of the chunk so far; `length` is an estimate of their number.
   package func encoded(expecting length: Int = 0) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(length + length / 8 + 256)

@@ -1,9 +1,9 @@
-/// Columns under construction, each to be DELTA_BINARY_PACKED: rows come in as they were sampled.
+/// Encodes columns as DELTA_BINARY_PACKED from rows.
 ///
-/// A block of 128 differences is encoded once, when it is full, so that an open chunk which is
-/// written again at each commit costs its last block alone. Until then rows stay as they came, and
-/// what a column has changed by is noted: most counters of a host stand still, and one that did for
-/// a block is not looked at again. The others are encoded eight at a time.
+/// A block of 128 differences is encoded once, when it is full, so that rewriting an open chunk at
+/// each commit costs only its last block. Until then rows are kept, with the bits that changed in
+/// each column: most counters of a host do not change, and need no encoding. The others are encoded
+/// eight at a time.
 package struct ColumnEncoder: Sendable {
   private static let tileColumns = 8
   private static let frontBytes = 64
@@ -19,7 +19,7 @@ package struct ColumnEncoder: Sendable {
   private var changes: [UInt64]
   /// The full blocks of each column.
   private var blocks: [[UInt8]]
-  /// One column's open block while the columns are written.
+  /// Buffer for one column's open block.
   private var block: [UInt8] = []
 
   /// `width` empty columns.
@@ -35,12 +35,13 @@ package struct ColumnEncoder: Sendable {
     if count == 0 {
       for column in row.indices { first.append(row[column]) }
     } else {
-      // Taken out of the properties: spans of two of them at once would be accesses of the whole.
+      // Copies of the properties: spans of two of them at once would be overlapping accesses to
+      // self.
       let earlier = rows
       var noted = changes
       changes = []
       var span = noted.mutableSpan
-      Self.note(row, after: earlier.span, in: &span)
+      Self.recordChanges(row, after: earlier.span, in: &span)
       changes = noted
     }
     // Safe: the buffer is read while the span lives.
@@ -62,9 +63,9 @@ package struct ColumnEncoder: Sendable {
     for column in 0..<width { changes[column] = 0 }
   }
 
-  /// Notes in which columns `row` differs from the last one.
+  /// Records the columns in which `row` differs from the last one.
   @inline(__always)
-  private static func note(
+  private static func recordChanges(
     _ row: Span<UInt64>, after rows: Span<UInt64>, in changes: inout MutableSpan<UInt64>
   ) {
     let last = rows.extracting(rows.count - row.count..<rows.count)
@@ -75,7 +76,7 @@ package struct ColumnEncoder: Sendable {
     }
   }
 
-  /// Appends each column's length as a varint and its bytes, as they are so far.
+  /// Appends each column's length as a varint and its bytes so far.
   package mutating func write(to bytes: inout [UInt8]) {
     guard count > 0 else {
       let empty = DeltaBinaryPacked.header(count: 0) + [0]
@@ -89,7 +90,7 @@ package struct ColumnEncoder: Sendable {
     self.block = []
     let isOpen = openDifferences > 0
     let prefix = DeltaBinaryPacked.header(count: count)
-    // A column's front is put together here: most columns are no more than that.
+    // Builds a column's header; most columns have nothing else.
     unsafe withUnsafeTemporaryAllocation(of: UInt8.self, capacity: Self.frontBytes) { front in
       forEachOpenBlock { column, differences in
         var open = 0
@@ -103,8 +104,8 @@ package struct ColumnEncoder: Sendable {
         let before = blocks[column].count
         let value = Varint.zigzag(Int64(bitPattern: first[column]))
         let length = prefix.count + Varint.bytes(value) + before + open
-        // Safe: two varints of ten bytes at most, the prefix and a block of zeros are less than the
-        // front has room for.
+        // Safe: two varints of at most ten bytes, the prefix and a block of zeros fit into the
+        // header's buffer.
         var used = unsafe Varint.store(UInt64(length), in: front, at: 0)
         for byte in prefix {
           unsafe front[used] = byte
@@ -132,13 +133,12 @@ package struct ColumnEncoder: Sendable {
 
   private var openDifferences: Int { width == 0 ? 0 : rows.count / width - 1 }
 
-  /// Calls `body` with each column and the differences that are not in a full block; with none
-  /// where all of them are 0.
+  /// Calls `body` with each column and its differences outside full blocks; nil if all are 0.
   private func forEachOpenBlock(_ body: (Int, Span<UInt64>?) -> Void) {
     let differences = openDifferences
     precondition(differences <= DeltaBinaryPacked.blockSize, "a full block is encoded at once")
     let rows = rows.span
-    // A column behind the other.
+    // Column by column.
     var memory = [UInt64](repeating: 0, count: Self.tileColumns * DeltaBinaryPacked.blockSize)
     var start = 0
     while start < width {
@@ -146,11 +146,11 @@ package struct ColumnEncoder: Sendable {
       let hasChanges = columns.contains { changes[$0] != 0 }
       var tile = memory.mutableSpan
       if hasChanges {
-        // With their number known the eight are read at once.
+        // With a constant number, eight columns are read at once.
         if columns.count == Self.tileColumns {
-          Self.turn(rows, width, start, differences, Self.tileColumns, &tile)
+          Self.transpose(rows, width, start, differences, Self.tileColumns, &tile)
         } else {
-          Self.turn(rows, width, start, differences, columns.count, &tile)
+          Self.transpose(rows, width, start, differences, columns.count, &tile)
         }
       }
       for column in columns {
@@ -167,18 +167,18 @@ package struct ColumnEncoder: Sendable {
 
   /// Writes the differences of `columns` columns from `start` on, each a block apart.
   @inline(__always)
-  private static func turn(
+  private static func transpose(
     _ rows: Span<UInt64>, _ width: Int, _ start: Int, _ differences: Int, _ columns: Int,
     _ tile: inout MutableSpan<UInt64>
   ) {
     precondition(start + columns <= width && (differences + 1) * width <= rows.count)
     precondition(columns <= tileColumns && differences <= DeltaBinaryPacked.blockSize)
     for row in 0..<differences {
-      let place = row &* width &+ start
+      let first = row &* width &+ start
       for column in 0..<columns {
         // Safe: the last row and the last column are within bounds, compared above.
         unsafe tile[unchecked: column &* DeltaBinaryPacked.blockSize &+ row] =
-          rows[unchecked: place &+ width &+ column] &- rows[unchecked: place &+ column]
+          rows[unchecked: first &+ width &+ column] &- rows[unchecked: first &+ column]
       }
     }
   }

@@ -8,7 +8,7 @@ package enum DeltaBinaryPacked {
   private static let miniblocks = 4
   private static let miniblockSize = 32
 
-  /// Why bytes are not such a column.
+  /// The reason why bytes are not such a column.
   package enum Malformed: Error, Equatable {
     case truncated
     case header
@@ -18,7 +18,7 @@ package enum DeltaBinaryPacked {
   /// The most bytes that one block takes: its least difference, four widths and 128 whole words.
   static let blockBytes = 10 + miniblocks + blockSize * 8
 
-  /// What stands before a column's first value, which is a zigzag varint.
+  /// The header before a column's first value, which is a zigzag varint.
   static func header(count: Int) -> [UInt8] {
     var bytes: [UInt8] = []
     for number in [blockSize, miniblocks, count] { Varint.append(UInt64(number), to: &bytes) }
@@ -53,7 +53,7 @@ package enum DeltaBinaryPacked {
         packedBytes += width * miniblockSize / 8
       }
       guard packedBytes > 0 else { return }
-      var place = bytes.count
+      var offset = bytes.count
       bytes.append(contentsOf: repeatElement(0, count: packedBytes))
       var span = bytes.mutableSpan
       for miniblock in 0..<miniblocks {
@@ -63,12 +63,12 @@ package enum DeltaBinaryPacked {
         let values = rest.extracting(first..<first + miniblockSize)
         // As many values as fill no more than a word are put together first.
         switch width {
-        case ...8: pack(values, by: 8, width: width, into: &span, at: place)
-        case ...16: pack(values, by: 4, width: width, into: &span, at: place)
-        case ...32: pack(values, by: 2, width: width, into: &span, at: place)
-        default: pack(values, by: 1, width: width, into: &span, at: place)
+        case ...8: pack(values, by: 8, width: width, into: &span, at: offset)
+        case ...16: pack(values, by: 4, width: width, into: &span, at: offset)
+        case ...32: pack(values, by: 2, width: width, into: &span, at: offset)
+        default: pack(values, by: 1, width: width, into: &span, at: offset)
         }
-        place += width * miniblockSize / 8
+        offset += width * miniblockSize / 8
       }
     }
   }
@@ -77,10 +77,10 @@ package enum DeltaBinaryPacked {
   @inline(__always)
   private static func pack(
     _ values: Span<UInt64>, by group: Int, width: Int, into bytes: inout MutableSpan<UInt8>,
-    at place: Int
+    at offset: Int
   ) {
     let step = width * group
-    var place = place
+    var offset = offset
     var word: UInt64 = 0
     var filled = 0
     // Safe: 32 values are read of 32, and their bits are whole bytes, a multiple of four, for which
@@ -96,15 +96,15 @@ package enum DeltaBinaryPacked {
         word |= piece &<< UInt64(filled)
         filled += step
         if filled >= 64 {
-          unsafe all.storeBytes(of: word.littleEndian, toByteOffset: place, as: UInt64.self)
-          place += 8
+          unsafe all.storeBytes(of: word.littleEndian, toByteOffset: offset, as: UInt64.self)
+          offset += 8
           filled -= 64
           word = filled == 0 ? 0 : piece &>> UInt64(step - filled)
         }
       }
       if filled > 0 {
         let half = UInt32(truncatingIfNeeded: word).littleEndian
-        unsafe all.storeBytes(of: half, toByteOffset: place, as: UInt32.self)
+        unsafe all.storeBytes(of: half, toByteOffset: offset, as: UInt32.self)
       }
     }
   }
@@ -154,13 +154,13 @@ package enum DeltaBinaryPacked {
   ) -> UInt64 {
     guard width > 0 else { return 0 }
     let bit = index * width
-    let place = from + bit >> 3
+    let offset = from + bit >> 3
     let shift = bit & 7
     // A value of up to 57 bits lies within eight bytes from its first one.
-    if width <= 57, place + 8 <= bytes.count {
+    if width <= 57, offset + 8 <= bytes.count {
       // Safe: the eight bytes are within the span.
       let word = unsafe bytes.withUnsafeBytes {
-        unsafe $0.loadUnaligned(fromByteOffset: place, as: UInt64.self)
+        unsafe $0.loadUnaligned(fromByteOffset: offset, as: UInt64.self)
       }
       return UInt64(littleEndian: word) >> UInt64(shift) & ((1 << UInt64(width)) - 1)
     }
@@ -192,20 +192,21 @@ enum Varint {
     bytes.append(UInt8(value))
   }
 
-  /// Stores `value` at `place` of memory that has room for ten bytes there; gives the place behind.
+  /// Stores `value` at `offset` of memory that has room for ten bytes there; returns the offset
+  /// after it.
   @unsafe
   @inline(__always)
   static func store(
-    _ value: UInt64, in bytes: UnsafeMutableBufferPointer<UInt8>, at place: Int
+    _ value: UInt64, in bytes: UnsafeMutableBufferPointer<UInt8>, at offset: Int
   ) -> Int {
-    var (value, place) = (value, place)
+    var (value, offset) = (value, offset)
     while value >= 128 {
-      unsafe bytes[place] = UInt8(truncatingIfNeeded: value) | 128
+      unsafe bytes[offset] = UInt8(truncatingIfNeeded: value) | 128
       value >>= 7
-      place += 1
+      offset += 1
     }
-    unsafe bytes[place] = UInt8(value)
-    return place + 1
+    unsafe bytes[offset] = UInt8(value)
+    return offset + 1
   }
 
   static func read(

@@ -1,12 +1,12 @@
 import GRDB
 
-/// Tables of earlier versions, as they are now.
+/// Presents tables of earlier versions in the present form.
 ///
-/// A reader changes nothing in a file: temporary views take the place of the tables that lack
-/// something. A writer adds it. Numbers alone do not say what a file has, since the tables of
-/// version 3 changed twice: what is there is asked for.
+/// A reader does not change a file: temporary views replace tables with missing columns. A writer
+/// adds the columns. The present columns are queried, since the version is not sufficient: the
+/// tables of version 3 changed twice.
 enum EarlierTables {
-  /// A column that came later: how it is declared, and what it holds where nobody wrote it.
+  /// A column added later: its declaration, and its value in earlier files.
   private struct Addition {
     let table: String
     let column: String
@@ -21,7 +21,7 @@ enum EarlierTables {
     }
   }
 
-  /// What came with versions 3 and 4.
+  /// Columns added by versions 3 and 4.
   private static let additions = [
     Addition("phase", "kind", "TEXT NOT NULL DEFAULT 'command'", "'command'"),
     Addition("phase", "parameters", "TEXT NOT NULL DEFAULT '{}'", "'{}'"),
@@ -40,14 +40,14 @@ enum EarlierTables {
     Addition("summary", "repetitions", "TEXT"),
   ]
 
-  /// Written anew where they lack something: their keys are others now, or rows are added to them
-  /// without the names of the columns. No other table refers to them.
+  /// Recreated if columns are missing: their keys changed, or rows are inserted without column
+  /// names. No other table refers to them.
   private static let rewritten = ["overhead", "summary"]
 
-  /// Those of version 6, of which an earlier file has one session.
+  /// Tables with sessions since version 6; an earlier file has one session.
   private static let ofSessions = ["anchor", "journal", "chunk"]
 
-  /// Views of files of versions 1 to 3 that version 4 has otherwise.
+  /// Views of files of versions 1 to 3 that version 4 changed.
   static let views = [
     """
     CREATE VIEW summaries AS
@@ -63,7 +63,7 @@ enum EarlierTables {
     """,
   ]
 
-  /// Version 1 described each column of a layout by itself; now there is a list of metrics.
+  /// Version 1 described each column of a layout separately; later versions have a list of metrics.
   private static let definition = """
     CASE WHEN json_type(definition, '$.columns') IS NULL THEN definition ELSE json_object(
       'collector', json_extract(definition, '$.collector'),
@@ -83,7 +83,7 @@ enum EarlierTables {
     try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
   }
 
-  /// Whether rows of the file say their session.
+  /// Whether rows of the file have a session.
   static func hasSessions(_ db: Database) throws -> Bool {
     try Bool.fetchOne(
       db,
@@ -92,8 +92,7 @@ enum EarlierTables {
         """) ?? false
   }
 
-  /// The session that rows are of that are added to the file now, nil where it has no column for
-  /// it.
+  /// The session of new rows, nil if the file has no column for it.
   static func lastSession(_ db: Database) throws -> Int64? {
     guard try hasSessions(db) else { return nil }
     return try Int64.fetchOne(db, sql: "SELECT max(id) FROM main.session") ?? 1
@@ -103,7 +102,7 @@ enum EarlierTables {
     try String.fetchAll(db, sql: "SELECT name FROM pragma_table_info('\(table)', 'main')")
   }
 
-  /// What each table lacks, in the order of `additions`.
+  /// The missing columns of each table, in the order of `additions`.
   private static func missing(_ db: Database) throws -> [(table: String, columns: [Addition])] {
     var found: [(table: String, columns: [Addition])] = []
     for addition in additions {
@@ -118,14 +117,14 @@ enum EarlierTables {
     return found
   }
 
-  /// Every column of a table, then what it lacks.
+  /// Every column of a table, then the missing ones.
   private static func whole(_ columns: [Addition]) -> String {
     (["*"] + columns.map { "\($0.value) AS \($0.column)" }).joined(separator: ", ")
   }
 
-  /// Shows this connection a file of an earlier version as one of this version. The file stays as
-  /// it is; what is written into it must name `main`. The views themselves pass over indexes:
-  /// whoever reads them cannot ask for that.
+  /// Makes a file of an earlier version look like one of this version to this connection. The file
+  /// is not changed; writes must name `main`. The views avoid indexes themselves, since their
+  /// readers cannot.
   static func show(_ db: Database) throws {
     var views: [(name: String, query: String)] = []
     if try version(db) < Schema.tablesVersion {
@@ -151,7 +150,7 @@ enum EarlierTables {
     }
   }
 
-  /// Makes the tables of a file of versions 1 to 3 those of version 4, which are `tables`.
+  /// Migrates the tables of a file of versions 1 to 3 to those of version 4, `tables`.
   static func migrate(_ db: Database, to tables: String) throws {
     let statements = tables.split(separator: ";").map {
       $0.drop { $0 == "\n" || $0 == " " }
@@ -169,7 +168,7 @@ enum EarlierTables {
         try db.execute(sql: String(statement))
       }
       let names = try self.columns(of: table, db).joined(separator: ", ")
-      // A summary of no phase is of nothing.
+      // A summary without a phase is dropped.
       let isOfPhase = table == "summary" ? "WHERE phase_id IS NOT NULL" : ""
       try db.execute(
         sql: """

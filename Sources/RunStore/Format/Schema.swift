@@ -5,20 +5,20 @@ import SampleModel
 /// The result file's tables and views. A change here is a new migration step, never an edit: a new
 /// file has `tables` and then every step, so that it is what an old one becomes.
 enum Schema {
-  /// "lbsm" as PRAGMA application_id, by which file(1) and we know the format.
+  /// "lbsm" as PRAGMA application_id, by which file(1) and lbsample recognise the format.
   static let applicationID = 0x6C62_736D
   /// PRAGMA user_version of this schema.
   static let version = tablesVersion + steps.count
-  /// The oldest one that can be read.
+  /// The oldest readable version.
   static let baseVersion = 1
-  /// The version of `tables`. What leads there from an older one is in `EarlierTables`.
+  /// The version of `tables`. `EarlierTables` migrates older ones.
   static let tablesVersion = 4
 
-  /// What leads from each version to the next one, from `tablesVersion` on. A file that is only
-  /// read stays as it is: `EarlierTables` shows it with the columns that it lacks.
+  /// The migrations from each version to the next one, from `tablesVersion` on. A file that is only
+  /// read is not changed: `EarlierTables` adds missing columns in views.
   private static let steps = [
-    // 5: where what an event of the journal is about stands, and its error; attempts by what they
-    // belong to; outputs apart, since all columns behind a blob are read through it.
+    // 5: status and error of journal entries; attempts by owner; outputs in a separate table, since
+    // columns after a blob are read through it.
     """
     ALTER TABLE journal ADD COLUMN status TEXT;
     ALTER TABLE journal ADD COLUMN error TEXT;
@@ -31,8 +31,8 @@ enum Schema {
     INSERT INTO output SELECT id, output FROM attempt WHERE output IS NOT NULL;
     ALTER TABLE attempt DROP COLUMN output;
     """,
-    // 6: the sessions of a run, each with the boot whose clocks its rows are by: CLOCK_MONOTONIC
-    // begins anew at each. Chunks by bracket, so that one bracket is found without the others.
+    // 6: the sessions of a run, each with the boot of its clocks, since CLOCK_MONOTONIC restarts at
+    // each boot. An index of chunks by bracket, to find one bracket without reading the others.
     """
     CREATE TABLE session (id INTEGER PRIMARY KEY, boot_id TEXT NOT NULL);
     INSERT INTO session SELECT 1, boot_id FROM run;
@@ -48,10 +48,10 @@ enum Schema {
     DROP INDEX chunk_by_stream;
     CREATE INDEX chunk_by_bracket ON chunk (stream, kind, bracket, session, first_ns);
     """,
-    // 7: what the tables hold in all, by which damage is noticed; and the CRC-32C of an output,
-    // which stands apart from it, since it would be read through it. For that a chunk's session
-    // stands in front of its data. Readers pass over all chunks to hold them against the seal, and
-    // find those of a bracket on the way: the index of them was for nothing then.
+    // 7: the seal of the tables, to detect damage; and the CRC-32C of an output, in a separate
+    // table, to avoid reading it through the output. For the same reason a chunk's session precedes
+    // its data. Readers scan all chunks to verify the seal and find those of a bracket meanwhile,
+    // so their index was dropped.
     """
     CREATE TABLE seal (
       name TEXT PRIMARY KEY, rows INTEGER NOT NULL, checksum INTEGER NOT NULL
@@ -74,9 +74,9 @@ enum Schema {
   /// The first version whose tables are sealed.
   private static let sealedVersion = 7
 
-  /// Throws unless a file is ours, of a version that can be read, with all tables of that and,
-  /// where those are sealed, as they were defined. Gives whether they are; where tables may be
-  /// missing nothing is held against a seal.
+  /// Throws unless a file is a result file of a readable version, with all its tables and, if
+  /// sealed, with their original definitions. Returns whether they are sealed; if tables may be
+  /// missing, nothing is verified.
   @discardableResult
   static func check(_ db: Database, _ path: String, mayLackTables: Bool) throws -> Bool {
     guard try Int.fetchOne(db, sql: "PRAGMA application_id") == applicationID else {
@@ -118,12 +118,12 @@ enum Schema {
     return true
   }
 
-  /// Every statement that has made a part of a file.
+  /// Every statement that creates a part of a file.
   private static let ours = Set(
     ([tables] + EarlierTables.views + steps).flatMap { $0.split(separator: ";") }
       .map { $0.trimmingCharacters(in: .whitespacesAndNewlines) })
 
-  /// A view or a trigger is a program that its maker has reading or writing execute.
+  /// Foreign views and triggers would execute code of the file's maker.
   private static func refuseForeign(_ db: Database, _ path: String) throws {
     let rows = try Row.fetchAll(
       db,
@@ -144,7 +144,7 @@ enum Schema {
     }
   }
 
-  /// Each once, though some were made anew.
+  /// Each name once, although some tables were recreated.
   private static func tableNames(ofVersion version: Int) -> [String] {
     let start = "CREATE TABLE "
     let lines = ([tables] + steps.prefix(max(0, version - tablesVersion))).flatMap {
@@ -156,7 +156,7 @@ enum Schema {
       .filter { known.insert($0).inserted }
   }
 
-  /// Brings a file to this version; gives whether it was of an earlier one, and is to be sealed.
+  /// Migrates a file to this version; returns whether it was of an earlier one, and must be sealed.
   static func migrate(_ db: Database) throws -> Bool {
     let found = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
     guard found < version else { return false }

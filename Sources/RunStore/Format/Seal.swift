@@ -2,28 +2,28 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// What a result file says of its own tables: of each the number of its rows, and the sum of a
-/// hash of each row. A bit that changed by itself anywhere in a value, a row that is gone and one
-/// that came from elsewhere are noticed by it before a number is shown.
+/// The seal of a result file: for each table the number of its rows and the sum of their hashes. It
+/// detects changed bits in values, missing rows and foreign rows before any value is shown.
 ///
-/// The rows of table `seal`: the name of a table, its `rows`, and as `checksum` the sum modulo
-/// 2^64 of `RowHash` over all columns; of a BLOB its length only, since chunks and outputs have a
-/// CRC-32C each, which is looked at when they are read. Under the name `sqlite_master` stand the
-/// definitions of the tables, indexes and views, without their places in the file.
+/// The rows of table `seal`: the name of a table, its `rows`, and as `checksum` the sum modulo 2^64
+/// of `RowHash` over all columns; of a BLOB its length only, since chunks and outputs have a
+/// CRC-32C each, which is verified when they are read. The name `sqlite_master` covers the
+/// definitions of the tables, indexes and views, without their root pages.
 ///
-/// While a run is written, triggers of the writer's own connection keep the seal true: it is part
-/// of each transaction, so that also a writer that is killed leaves a sealed file. A row costs some
-/// 3 µs more by it, on the drain's or the controller's thread.
+/// While a run is written, triggers of the writer's connection update the seal in each transaction,
+/// so that a killed writer leaves a sealed file too. This costs about 3 µs per row, on the drain's
+/// or the controller's thread.
 package enum Seal {
   static let table = "seal"
   /// The name under which the definitions are sealed.
   static let schema = "sqlite_master"
 
-  /// A row's hash, as `RowHash` has it.
+  /// A row's hash (`RowHash`).
   private static let hash = DatabaseFunction("seal_hash", pure: true) { values in
     Int64(bitPattern: RowHash.of(values))
   }
-  /// A sum with a hash added (1) or taken from it (-1), modulo 2^64: SQL's own would end in reals.
+  /// A sum with a hash added (1) or subtracted (-1), modulo 2^64: SQL's sum would overflow to
+  /// reals.
   private static let sum = DatabaseFunction("seal_sum", argumentCount: 3, pure: true) { values in
     guard let sum = Int64.fromDatabaseValue(values[0]),
       let sign = Int64.fromDatabaseValue(values[1]),
@@ -38,9 +38,9 @@ package enum Seal {
     case delete = "DELETE"
   }
 
-  /// What is done to the rows of a table once its file is made; `INSERT OR REPLACE` deletes too. To
-  /// those that are not listed anything may be done. A trigger takes 60 µs to make: the start of a
-  /// run waits for those that it needs, and for no others.
+  /// The kinds of changes to the rows of a table after its file is made; `INSERT OR REPLACE`
+  /// deletes too. Tables that are not listed may have all. Only the needed triggers are made: each
+  /// takes 60 µs at the start of a run.
   private static let changes: [String: [Change]] = [
     "configuration": [], "host": [], "run": [.update], "label": [.insert, .delete],
     "repetition": [.insert, .update], "attempt": [.insert, .update],
@@ -50,17 +50,17 @@ package enum Seal {
     "journal": [.insert], "summary": [.insert, .delete], "session": [.insert],
   ]
 
-  /// Gives a connection the functions; once, before anything else is done with it.
+  /// Adds the functions to a connection; once, before any other use.
   static func prepare(_ db: Database) {
     db.add(function: hash)
     db.add(function: sum)
   }
 
-  /// Has the seal follow what this connection writes from here on. Files of versions that have no
-  /// seal are left as they are.
+  /// Makes the seal follow all later writes of this connection. Files of versions without a seal
+  /// are not changed.
   static func arm(_ db: Database) throws {
     guard try db.tableExists(table) else { return }
-    // Without it a row that is replaced would not be taken off.
+    // Otherwise a replaced row would not be subtracted.
     var statements = ["PRAGMA recursive_triggers = ON"]
     for name in try tables(db) {
       let old = try values(of: name, db, in: "OLD.")
@@ -86,11 +86,11 @@ package enum Seal {
           """)
       }
     }
-    // At once: each changes the schema, after which the columns would be asked for anew.
+    // In one call: each changes the schema, after which the columns would be queried again.
     try db.execute(sql: statements.joined(separator: ";\n"))
   }
 
-  /// Seals all tables as they are: in a new file, and in one that was of an earlier version.
+  /// Seals the present tables: in a new file, and in a migrated one.
   static func renew(_ db: Database) throws {
     try sumOutputs(db)
     try db.execute(sql: "DELETE FROM \(table)")
@@ -102,7 +102,7 @@ package enum Seal {
     }
   }
 
-  /// Seals the tables of a file as they are, whoever changed them, for tests of what comes behind.
+  /// Seals the present tables of a file, for tests of the checks that follow.
   package static func renew(inFile path: String) throws(LBError) {
     var settings = Configuration()
     settings.busyMode = .timeout(5)
@@ -116,7 +116,7 @@ package enum Seal {
     }
   }
 
-  /// Throws unless tables of a file that has a seal hold what was sealed.
+  /// Throws unless the tables of a sealed file match their seals.
   static func check(_ names: [String], _ db: Database, _ path: String) throws {
     for name in names {
       let row = try Row.fetchOne(
@@ -153,8 +153,8 @@ package enum Seal {
         """)
   }
 
-  /// What stands in a table, in one pass of its own pages: an index may be damaged. Rows with a
-  /// number must be in its order, in which they are read.
+  /// The rows and sum of a table, in one pass of its own pages: an index may be damaged. Row ids
+  /// must be ascending, as they are read.
   private static func state(
     of name: String, _ db: Database
   ) throws -> (rows: Int, sum: Int64, isInOrder: Bool) {
@@ -178,7 +178,7 @@ package enum Seal {
     return (rows, sum, isInOrder)
   }
 
-  /// What of a row is sealed, as arguments of `seal_hash`.
+  /// The sealed values of a row, as arguments of `seal_hash`.
   private static func values(
     of name: String, _ db: Database, in row: String = ""
   ) throws -> String {
@@ -186,12 +186,12 @@ package enum Seal {
     return try db.columns(in: name).compactMap { column in
       let value = "\(row)\"\(column.name)\""
       guard column.type == "BLOB" else { return value }
-      // A chunk grows, and its old data need not be read for that: its CRC has the length too.
+      // Not of a chunk, which grows: its old data need not be read, and its CRC covers the length.
       return name == "chunk" ? nil : "length(\(value))"
     }.joined(separator: ", ")
   }
 
-  /// Gives outputs that have none their checksum.
+  /// Adds missing checksums of outputs.
   private static func sumOutputs(_ db: Database) throws {
     let rows = try Int64.fetchAll(
       db,
@@ -210,15 +210,15 @@ package enum Seal {
   }
 }
 
-/// A word that is made of a row's values, of their types as of their contents: a change of one
-/// value changes it for certain, any other one but for one in 2^64.
+/// A hash of a row's values and their types: a change of one value always changes it, any other
+/// change with probability 1 - 2^-64.
 struct RowHash {
   private var state: UInt64 = 0x9E37_79B9_7F4A_7C15
 
   static func of(_ values: [DatabaseValue]) -> UInt64 {
     var hash = RowHash()
     for value in values { hash.add(value) }
-    // Sums of these are compared: each bit of one depends on each bit of the state.
+    // Sums of hashes are compared, so each bit must depend on each bit of the state.
     hash.add(word: UInt64(values.count))
     let mixed = (hash.state ^ hash.state >> 33) &* 0xC4CE_B9FE_1A85_EC53
     return mixed ^ mixed >> 33
@@ -233,7 +233,7 @@ struct RowHash {
       add(word: UInt64(bitPattern: number))
     case .double(let number):
       add(word: 2)
-      // SQLite keeps a whole number as an integer, which has no zero below zero.
+      // SQLite stores a whole number as an integer, which has no negative zero.
       add(word: number == 0 ? 0 : number.bitPattern)
     case .string(let text):
       add(word: 3)

@@ -1,25 +1,25 @@
 import GRDB
 import SampleModel
 
-/// One session of a run: from its beginning, or from where it was gone on with, to where it ended.
+/// One session of a run: from its beginning, or from a resume, to its end.
 ///
-/// CLOCK_MONOTONIC begins anew at each boot. Readers have one time line for the whole run, which is
-/// the first session's clock: a session of another boot follows behind what was before it, as far
-/// away as the wall clock says.
+/// CLOCK_MONOTONIC restarts at each boot. Readers use one time line for the whole run, the first
+/// session's clock: a session of another boot follows the previous one at the distance of the wall
+/// clock.
 struct StoredSession {
   let id: Int64
-  /// What leads from its CLOCK_MONOTONIC to the run's time line, modulo 2^64.
+  /// The offset from its CLOCK_MONOTONIC to the run's time line, modulo 2^64.
   let offset: UInt64
   /// Its clocks, by the run's time line, in order.
   let anchors: [ClockAnchor]
 
-  /// Where its first and last samples stand by its own clock.
+  /// Its first and last samples by its own clock.
   private struct Extent {
     let first: UInt64
     let last: UInt64
   }
 
-  /// Tables that tell them.
+  /// The tables of sessions.
   static let tables = ["session", "anchor", "chunk"]
 
   /// The sessions of a run, in order.
@@ -38,18 +38,17 @@ struct StoredSession {
     let boots = try rows.map { try $0.value("boot_id") as String }
     let extents = try Set(boots).count > 1 ? measured(db) : [:]
     var sessions: [StoredSession] = []
-    // Where what was before ends, its last clocks, and the boot that those are of: a session that
-    // came to nothing has none.
+    // The end of the previous session, its last anchor and boot; a session without data has none.
     var end: UInt64 = 0
     var before: (anchor: ClockAnchor, boot: String)?
     var offset: UInt64 = 0
-    for (place, row) in rows.enumerated() {
+    for (index, row) in rows.enumerated() {
       let id: Int64 = try row.value("id")
       let own = anchors[id] ?? []
-      if let first = own.first, let (last, boot) = before, boot != boots[place] {
+      if let first = own.first, let (last, boot) = before, boot != boots[index] {
         let away = first.realtime > last.realtime ? first.realtime - last.realtime : 0
         let start = min(first.monotonic, extents[id]?.first ?? .max)
-        // A wall clock that was set back leads into what was before: behind it, then.
+        // If the wall clock was set back, the session follows directly after the previous one.
         let now = max(last.monotonic &+ away, end &+ 1 &+ (first.monotonic - start))
         offset = now &- first.monotonic
       }
@@ -59,7 +58,7 @@ struct StoredSession {
       }
       sessions.append(StoredSession(id: id, offset: offset, anchors: moved))
       end = max(end, extents[id].map { $0.last &+ offset } ?? 0, moved.last?.monotonic ?? 0)
-      if let anchor = moved.last { before = (anchor, boots[place]) }
+      if let anchor = moved.last { before = (anchor, boots[index]) }
     }
     return sessions
   }

@@ -2,36 +2,36 @@ import Foundation
 import GRDB
 import SampleModel
 
-/// What has been sampled since the open chunks were last saved, in a file beside the run's.
+/// The samples since the open chunks were last saved, in a file beside the run's.
 ///
-/// A second's samples only have to outlive this process. As rows they cost a statement and some
-/// pages for each stream; here they cost one write. What a row holds by now is skipped by whoever
-/// reads the tail.
+/// The samples of a second must survive this process. As rows they would cost a statement and
+/// several pages for each stream; here they cost one write. Readers of the tail skip samples that
+/// are in rows already.
 ///
-/// The file is a sequence of batches: six words (the letters `LBT2`, the run's, the generation, the
-/// number of words behind, the checksum of all of these, the end of the newest acquisition that
-/// rows held when the generation began), then messages, each a number of words followed by a frame
-/// header and its values. Batches of one generation stand one behind the other from the file's
-/// start, and behind the last one an empty one, which tells that there is no more: what stands
-/// behind that was left by an earlier generation. (Those of `LBT1`, which earlier versions wrote,
-/// have no empty one, no sixth word, and a checksum of the messages only.)
+/// The file is a sequence of batches: six words (the letters `LBT2`, the run's word, the
+/// generation, the number of following words, the checksum of all of these, the end of the newest
+/// acquisition in rows when the generation began), then messages, each a number of words followed
+/// by a frame header and its values. The batches of one generation follow one another from the
+/// file's start; an empty batch ends them, and the rest of the file is from earlier generations.
+/// (Batches of `LBT1`, of earlier versions, have no empty one, no sixth word, and a checksum of the
+/// messages only.)
 ///
-/// After a power failure the file may hold a generation whose predecessor is neither here nor in a
-/// row: the sixth word tells.
+/// After a power failure the file may have a generation whose predecessor is neither here nor in
+/// rows: the sixth word reveals that.
 ///
-/// A writer holds a lock on the file (flock(2)), which ends with its process, also where that has
-/// another number for whoever looks.
+/// A writer holds a lock on the file (flock(2)), which ends with its process, and is also visible
+/// from other PID namespaces.
 enum Tail {
   static let magic: UInt64 = 0x3254_424C  // "LBT2"
   private static let firstMagic: UInt64 = 0x3154_424C  // "LBT1"
   static let frontWords = 6
   private static let firstFrontWords = 5
-  /// Where in a front the checksum stands.
-  static let sumPlace = 4
-  /// Words after which everything is saved in rows, and the file written from its start again.
+  /// The index of the checksum in a batch's header.
+  static let sumOffset = 4
+  /// Words after which everything is saved in rows, and the file is written from its start again.
   static let generationWords = 128 << 10
 
-  /// Where the tail of the run in `path` is.
+  /// The path of the tail of the run in `path`.
   static func path(of path: String) -> String { path + "-tail" }
 
   /// The word of a run in each batch (FNV-1a of its id).
@@ -39,54 +39,53 @@ enum Tail {
     id.utf8.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
   }
 
-  /// A sum of words that tells a torn or damaged batch from a whole one: of all of it but the word
-  /// in front where the sum stands.
+  /// The checksum of a batch, over all words but its own: detects torn or damaged batches.
   static func checksum(ofBatch words: Span<UInt64>) -> UInt64 {
     let isFirst = words[0] == firstMagic
     var sum: UInt64 = 0x9E37_79B9_7F4A_7C15
     for index in words.indices
-    where isFirst ? index >= firstFrontWords : index != sumPlace {
+    where isFirst ? index >= firstFrontWords : index != sumOffset {
       sum = (sum ^ words[index]) &* 0xFF51_AFD7_ED55_8CCD
       sum ^= sum >> 32
     }
     return sum
   }
 
-  /// What stands in front of a batch's messages.
+  /// The header of a batch.
   private struct Front {
     let generation: UInt64
     /// Words of the messages.
     let length: UInt64
-    /// The end of the newest acquisition that was in rows when the generation began.
+    /// The end of the newest acquisition in rows when the generation began.
     let saved: UInt64
     let sum: UInt64
-    /// Where it stands, and where the messages begin.
-    let place: Int
+    /// Its offset, and that of its messages.
+    let offset: Int
     let body: Int
-    /// Whether an empty batch has to stand behind the last one.
+    /// Whether an empty batch must follow the last one.
     let hasEnd: Bool
 
-    /// The one at `place`, of the run with this word; nil where there is none.
-    init?(_ words: Span<UInt64>, at place: Int, ofRun run: UInt64) {
-      guard place + Tail.firstFrontWords <= words.count,
-        [Tail.magic, Tail.firstMagic].contains(words[place]), words[place + 1] == run
+    /// Reads the header at `offset`, of the run with this word; nil if there is none.
+    init?(_ words: Span<UInt64>, at offset: Int, ofRun run: UInt64) {
+      guard offset + Tail.firstFrontWords <= words.count,
+        [Tail.magic, Tail.firstMagic].contains(words[offset]), words[offset + 1] == run
       else { return nil }
-      hasEnd = words[place] == Tail.magic
-      body = place + (hasEnd ? Tail.frontWords : Tail.firstFrontWords)
+      hasEnd = words[offset] == Tail.magic
+      body = offset + (hasEnd ? Tail.frontWords : Tail.firstFrontWords)
       guard body <= words.count else { return nil }
-      self.place = place
-      generation = words[place + 2]
-      length = words[place + 3]
-      sum = words[place + Tail.sumPlace]
-      saved = hasEnd ? words[place + 5] : 0
+      self.offset = offset
+      generation = words[offset + 2]
+      length = words[offset + 3]
+      sum = words[offset + Tail.sumOffset]
+      saved = hasEnd ? words[offset + 5] : 0
     }
   }
 
-  /// What of the last samples is lost.
+  /// The loss of last samples.
   struct Loss {
-    /// Bytes of the tail that cannot be read: damaged, or of a layout that is in no row.
+    /// Unreadable bytes of the tail: damaged, or of a layout that is not in rows.
     var bytes = 0
-    /// Whether samples in front of those of the tail were in rows that are not there.
+    /// Whether samples before those of the tail were in rows that are missing.
     var lacksRows = false
   }
 
@@ -94,23 +93,23 @@ enum Tail {
   static func forEachMessage(
     in words: Span<UInt64>, _ body: (FrameHeader, Span<UInt64>) -> Void
   ) {
-    var place = 0
-    while place < words.count {
-      let length = words[place]
-      guard length <= UInt64(words.count - place - 1) else { return }
-      let message = words.extracting(place + 1..<place + 1 + Int(length))
+    var offset = 0
+    while offset < words.count {
+      let length = words[offset]
+      guard length <= UInt64(words.count - offset - 1) else { return }
+      let message = words.extracting(offset + 1..<offset + 1 + Int(length))
       if let header = FrameHeader(decoding: message) {
         body(header, message.extracting(FrameHeader.wordCount..<message.count))
       }
-      place += 1 + Int(length)
+      offset += 1 + Int(length)
     }
   }
 
-  /// A tail that is there, open for reading.
+  /// An existing tail, open for reading.
   struct File: ~Copyable {
     fileprivate let descriptor: Int32
 
-    /// The tail of the run in `path`; nil where there is none that is a plain file.
+    /// The tail of the run in `path`; nil if there is no regular file.
     init?(ofRunIn path: String) {
       let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
       descriptor = unsafe open(Tail.path(of: path), flags)
@@ -124,52 +123,52 @@ enum Tail {
 
     deinit { Foundation.close(descriptor) }
 
-    /// Whether a writer holds it. If not, nobody else takes it as long as this value lives.
+    /// Whether a writer holds its lock. If not, this value holds the lock.
     func isHeld() -> Bool { flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK }
   }
 
-  /// The messages of the newest generation in the file that are whole; how many words of it are
-  /// not: damaged ones, wherever they stand, or a last batch that was not written to its end; and
-  /// the end of the newest acquisition that was in rows when it began.
+  /// The complete messages of the newest generation in the file; the number of its unreadable words
+  /// (damaged ones, or an incomplete last batch); and the end of the newest acquisition in rows
+  /// when it began.
   static func messages(
     in words: Span<UInt64>, ofRun id: String
   ) -> (words: [UInt64], unread: Int, saved: UInt64) {
     let run = word(ofRun: id)
     var batches: [(front: Front, body: Range<Int>)] = []
-    var place = 0
-    while place < words.count {
-      guard let front = Front(words, at: place, ofRun: run),
+    var offset = 0
+    while offset < words.count {
+      guard let front = Front(words, at: offset, ofRun: run),
         front.length <= UInt64(words.count - front.body)
       else {
-        place += 1
+        offset += 1
         continue
       }
       let body = front.body..<front.body + Int(front.length)
-      guard checksum(ofBatch: words.extracting(place..<body.upperBound)) == front.sum else {
-        place += 1
+      guard checksum(ofBatch: words.extracting(offset..<body.upperBound)) == front.sum else {
+        offset += 1
         continue
       }
       batches.append((front, body))
-      place = body.upperBound
+      offset = body.upperBound
     }
     let newest = batches.map(\.front.generation).max() ?? 1
     var found: [UInt64] = []
     var (end, unread, saved) = (0, 0, 0 as UInt64)
     var isEnded = false
     for batch in batches where batch.front.generation == newest {
-      unread += batch.front.place - end
+      unread += batch.front.offset - end
       for index in batch.body { found.append(words[index]) }
       end = batch.body.upperBound
       saved = batch.front.saved
       isEnded = batch.body.isEmpty || !batch.front.hasEnd
     }
-    // Behind the last one there may be anything of earlier generations, but not of the first.
+    // After the last one there may be remains of earlier generations, but not with the first.
     if newest == 1 {
       unread += words.count - end
     } else if let front = Front(words, at: end, ofRun: run), front.generation == newest {
       unread += min(words.count - end, frontWords + Int(min(front.length, UInt64(generationWords))))
     }
-    // What ends it is missing: it was cut off there, or that is damaged too.
+    // The final batch is missing: the file was cut off, or that batch is damaged too.
     if unread == 0, !isEnded, !words.isEmpty { unread = frontWords }
     return (found, unread, saved)
   }
@@ -183,7 +182,7 @@ enum Tail {
     }
   }
 
-  /// What the tail holds and the rows of `db` do not, as chunks; with what is lost.
+  /// The samples of the tail that are not in the rows of `db`, as chunks; with the loss.
   static func chunks(
     ofRunIn path: String, _ db: Database
   ) throws -> (chunks: OpenChunks, loss: Loss) {
@@ -203,7 +202,7 @@ enum Tail {
       let bracket: UInt32
     }
     var saved: [Series: UInt64] = [:]
-    // Other sessions may have had another clock.
+    // Other sessions may have another clock.
     let session = try EarlierTables.lastSession(db) ?? 1
     var newest: UInt64 = 0
     for row in try Row.fetchAll(
@@ -236,15 +235,15 @@ enum Tail {
       let width =
         header.kind == .records
         ? schemas[header.stream] : widths[UInt64(header.stream) << 32 | UInt64(header.epoch)]
-      // A layout that was not committed any more, or whose log is gone.
+      // The layout was not committed, or its log is missing.
       guard let width, header.kind == .records || body.isEmpty || body.count == width else {
         unread += 1 + FrameHeader.wordCount + body.count
         return
       }
       chunks.append(header, body, columns: width)
     }
-    // Where rows hold all of it, and the run has come to its end, only the removal of the file was
-    // lost: what cannot be read of it any more is in rows too.
+    // If rows have all of it and the run has ended, only the removal of the file was lost:
+    // unreadable bytes are in rows too.
     let isInRows = chunks.chunks.isEmpty
     return (
       chunks,
@@ -254,11 +253,11 @@ enum Tail {
     )
   }
 
-  /// Tables from which it is told what of the tail stands in no row, and of which session it is.
+  /// Tables needed to determine the samples that are not in rows, and their session.
   static let tables = ["run", "session", "chunk", "layout", "record_schema"]
 
-  /// Saves what the tail holds as rows; gives what is lost. `letGo` follows when that is on the
-  /// disk. The seal of the file, where it has one, must be right, and follows.
+  /// Saves the tail's samples as rows; returns the loss. `letGo` must follow when the rows are
+  /// flushed. The file's seal, if any, must match, and is updated.
   static func absorb(ofRunIn path: String, _ db: Database) throws -> Loss {
     if try db.tableExists(Seal.table) {
       try Seal.check(tables, db, path)
@@ -269,11 +268,11 @@ enum Tail {
     return loss
   }
 
-  /// The name under which a tail is kept of which something could not be read.
+  /// The name under which an unreadable tail is kept.
   private static func aside(ofRunIn path: String) -> String { self.path(of: path) + ".damaged" }
 
-  /// The tail has been absorbed: removes it, or where bytes of it could not be read keeps it under
-  /// another name, which is given.
+  /// After `absorb`: removes the tail, or keeps it under another name, which is returned, if bytes
+  /// of it could not be read.
   @discardableResult
   static func letGo(ofRunIn path: String, _ loss: Loss) -> String? {
     guard loss.bytes > 0 else {
@@ -282,21 +281,21 @@ enum Tail {
     }
     let tail = self.path(of: path)
     let aside = self.aside(ofRunIn: path)
-    // An earlier one stays: the tail does too then.
+    // If there is an earlier copy, the tail is kept too.
     guard unsafe link(tail, aside) == 0 else { return tail }
     remove(ofRunIn: path)
     return aside
   }
 
-  /// Puts what the tail still holds of an ended run into its rows, and removes it once they are on
-  /// the disk. What cannot be saved stays where it is: every reader sees it there.
+  /// Saves the tail of an ended run as rows, and removes it once they are flushed. If it cannot be
+  /// saved it is kept, and readers use it.
   static func settle(ofRunIn path: String, _ queue: DatabaseQueue) {
     guard let file = File(ofRunIn: path), !file.isHeld() else { return }
     do {
       var loss = Loss()
       try queue.writeThrough { db in loss = try absorb(ofRunIn: path, db) }
-      // What is in rows is no loss any more: where another one is kept aside, this one may have
-      // stayed for what could not be read of it.
+      // Samples in rows are not lost. If another tail is kept aside, this one may have been kept
+      // for its unreadable bytes.
       guard loss.bytes > 0 || FileMark(self.aside(ofRunIn: path)) == nil else { return }
       letGo(ofRunIn: path, loss)
     } catch {

@@ -2,16 +2,16 @@ import Foundation
 import GRDB
 import SampleModel
 
-/// Whether a log that was left beside a result file is that file's own.
+/// Verifies that a log left beside a result file belongs to it.
 ///
-/// SQLite applies whatever log has the right name, and folds it into the file when the last
-/// connection that may write closes: one of another file, or an older one, would destroy a good
-/// file. So a connection that may only read, whose closing changes nothing, looks first.
+/// SQLite applies any log of the right name, and merges it into the file when the last writing
+/// connection closes: the log of another file, or an older one, would destroy a good file. So a
+/// read-only connection, which changes nothing when closed, checks first.
 enum LogCheck {
   /// Throws `resultPersistence` unless each table matches its seal with the log in view; files of
-  /// versions without a seal only have to have their tables. Where the file `isComplete`, any log
-  /// is refused. A log that is being written is not looked at. Gives whether the look succeeded:
-  /// where there is no room for the log's index it does not.
+  /// versions without a seal only need their tables. If the file `isComplete`, any log is refused.
+  /// A log that is being written is not checked. Returns whether the check was possible: it needs
+  /// room for the log's index.
   static func check(_ path: String, isComplete: Bool) throws(LBError) -> Bool {
     guard isLeft(path) else { return true }
     var settings = Configuration()
@@ -32,7 +32,7 @@ enum LogCheck {
     }
     defer {
       do { try queue.close() } catch {
-        // A statement is still in use somewhere: the connection goes with the process.
+        // A statement is still in use: the connection ends with the process.
       }
       FreeThreads.spare(queue)
     }
@@ -40,7 +40,7 @@ enum LogCheck {
     return true
   }
 
-  /// The same by a connection that is open.
+  /// The check by an open connection.
   static func check(
     _ queue: DatabaseQueue, _ path: String, isComplete: Bool
   ) throws(LBError) {
@@ -56,21 +56,21 @@ enum LogCheck {
       throw inView(StoreFailure.error(error, path: path, doing: "reading"), path)
     }
     guard isComplete else { return }
-    // An older log may hold every page that matters, and show the run as it once was.
+    // An older log may have all pages, and show an earlier state of the run.
     throw inView(
       LBError(
         .resultPersistence, "\(path): the file is complete by itself",
         context: ErrorContext(path: path)), path)
   }
 
-  /// Whether there is a log that nobody writes.
+  /// Whether there is a log without a writer.
   private static func isLeft(_ path: String) -> Bool {
     var facts = stat()
     guard unsafe stat(LogFile.path(of: path), &facts) == 0, facts.st_size > 0 else { return false }
     return Tail.File(ofRunIn: path)?.isHeld() != true
   }
 
-  /// What is wrong, and what to do where the log is the reason.
+  /// The error, with the remedy if the log is the cause.
   private static func inView(_ error: LBError, _ path: String) -> LBError {
     guard error.category == .resultPersistence else { return error }
     var error = error

@@ -2,22 +2,22 @@ import Foundation
 import SampleModel
 import Synchronization
 
-/// A result file that this process has open, while the value is there.
+/// Marks a result file as open in this process, during its lifetime.
 ///
-/// Closing a descriptor of a file gives up all locks that the process has on it (fcntl(2),
-/// F_SETLK), SQLite's among them: what stands beside a database is looked at by whoever opens it
-/// first, and before that.
+/// Closing any descriptor of a file releases all locks of the process on it (fcntl(2), F_SETLK),
+/// including those of SQLite. So the log beside a database is inspected only before the first
+/// opening.
 final class OpenFile: Sendable {
   private static let counts = Mutex<[FileMark: Int]>([:])
 
   private let mark: FileMark?
-  /// What of its log, which nobody writes any more, SQLite will not read.
+  /// Bytes of its abandoned log that SQLite will not read.
   let lostBytes: Int
-  /// Whether a log stands beside it, though the file itself says that it has none: it does so from
-  /// when its last log was folded in.
+  /// Whether a log is beside it, although the file states that it has none: set when its last log
+  /// was merged.
   let isComplete: Bool
 
-  /// The file at `path`, whose log is looked at unless it is opened as `new`.
+  /// The file at `path`, whose log is inspected unless it is `new`.
   init(_ path: String, new: Bool = false) {
     let mark = FileMark(path)
     self.mark = mark
@@ -43,22 +43,21 @@ final class OpenFile: Sendable {
   }
 }
 
-/// The write-ahead log beside a result file whose writer is gone.
+/// The write-ahead log beside a result file whose writer has ended.
 ///
-/// SQLite takes the frames of it up to the last commit in front of the first one that is not
-/// whole, and says nothing of those behind: a bit that changed would cost every later commit. Here
-/// they are found. https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+/// SQLite uses its frames up to the last commit before the first invalid one, and silently ignores
+/// the following: one changed bit would lose every later commit. This finds them.
+/// https://www.sqlite.org/fileformat2.html#the_write_ahead_log
 enum LogFile {
   private static let headerBytes = 32
   private static let frameHeaderBytes = 24
 
-  /// Where the log of the database in `path` is.
+  /// The path of the log of the database in `path`.
   static func path(of path: String) -> String { path + "-wal" }
 
-  /// Bytes of the log that were written and that SQLite will not read: damaged, behind damage, cut
-  /// off, or not written to the end. 0 where there is no log. For `OpenFile` only, which asks
-  /// before the database is opened: that forgets how far the log went. While it is written, the
-  /// answer means nothing.
+  /// Bytes of the log that SQLite will not read: damaged, after damage, cut off, or incomplete; 0
+  /// without a log. For `OpenFile` only, which calls it before the database is opened: opening
+  /// discards the log's length. Undefined while the log is written.
   static func lostBytes(ofDatabase path: String) -> Int {
     let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
     let descriptor = unsafe open(self.path(of: path), flags)
@@ -69,14 +68,14 @@ enum LogFile {
     let size = Int(facts.st_size)
     let index = Index(ofDatabase: path)
     guard let header = Header(bytes(descriptor, at: 0, headerBytes)) else {
-      // Nothing of it is read. It may be empty, or have been cut off.
+      // Nothing of it is usable. It may be empty, or cut off.
       let cut = index.map { (Int($0.frames) - Int($0.copied)) * ($0.pageBytes + frameHeaderBytes) }
       return max(size > headerBytes ? size : 0, cut ?? 0)
     }
     let frameBytes = frameHeaderBytes + header.pageBytes
     var (committed, count) = (0, 0)
     var sum = header.sum
-    /// The frame that ends what is whole.
+    /// The first frame after the valid ones.
     var first: [UInt8] = []
     while true {
       first = bytes(descriptor, at: headerBytes + count * frameBytes, frameBytes)
@@ -87,38 +86,37 @@ enum LogFile {
       count += 1
       if word(first, at: 4) > 0 { committed = count }
     }
-    // The index has how far the writer had committed.
+    // The index has the writer's last commit.
     if let index, index.salts == header.salts {
       return max(0, Int(index.frames) - committed) * frameBytes
     }
-    // Without it: behind the last commit may stand the beginning of a transaction that was never
-    // committed, and frames of earlier generations. What else stands there is lost.
+    // Without it: after the last commit there may be the beginning of an uncommitted transaction,
+    // and frames of earlier generations. Everything else there is lost.
     var (end, isLost) = (committed, false)
-    var place = count
+    var number = count
     while true {
-      let offset = headerBytes + place * frameBytes
+      let offset = headerBytes + number * frameBytes
       guard offset < size else { break }
-      place += 1
+      number += 1
       guard size - offset >= frameBytes else {
-        // Header and page are written one after the other: any other part of a frame was cut off.
-        if size - offset != frameHeaderBytes { (end, isLost) = (place, true) }
+        // Header and page are written separately: any other part of a frame was cut off.
+        if size - offset != frameHeaderBytes { (end, isLost) = (number, true) }
         break
       }
       let front = bytes(descriptor, at: offset, frameHeaderBytes)
       guard front.count == frameHeaderBytes else { break }
       if Array(front[8..<16]) == header.salts {
-        end = place
+        end = number
         if word(front, at: 4) > 0 { isLost = true }
-      } else if !header.isEarlier(front) || place == count + 1 && isWhole(first, sum, header) {
-        (end, isLost) = (place, true)
+      } else if !header.isEarlier(front) || number == count + 1 && isWhole(first, sum, header) {
+        (end, isLost) = (number, true)
       }
     }
     return isLost ? (end - committed) * frameBytes : 0
   }
 
-  /// Whether the database in `path` says that it has no log: by the versions of its format for
-  /// writing and for reading. For `OpenFile` only, as above.
-  /// https://www.sqlite.org/fileformat2.html#file_format_version_numbers
+  /// Whether the database in `path` states that it has no log, by its write and read versions. For
+  /// `OpenFile` only. https://www.sqlite.org/fileformat2.html#file_format_version_numbers
   static func isUnused(byDatabase path: String) -> Bool {
     let descriptor = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { return false }
@@ -127,15 +125,15 @@ enum LogFile {
     return front.count == 20 && front[18] == 1 && front[19] == 1
   }
 
-  /// Whether a frame has the sum of one behind `sum`. Its salts are not in that: they alone may be
+  /// Whether a frame's checksum continues `sum`. It does not cover the salts, which alone may be
   /// damaged.
   private static func isWhole(_ frame: [UInt8], _ sum: Sum, _ header: Header) -> Bool {
     frame.count == frameHeaderBytes + header.pageBytes
       && header.sum(of: frame, from: sum) == Sum(frame, at: 16)
   }
 
-  /// Copies the log, which goes into the file as far as it can be read, and gives the copy's name;
-  /// nil where there can be none.
+  /// Copies the log, whose readable part will be merged into the file, and returns the copy's name;
+  /// nil if it cannot be copied.
   static func keep(ofDatabase path: String) -> String? {
     let aside = self.path(of: path) + ".damaged"
     do {
@@ -153,38 +151,38 @@ enum LogFile {
 
     init() { (one, two) = (0, 0) }
 
-    /// The sums that stand at a place.
-    init(_ bytes: [UInt8], at place: Int) {
-      one = LogFile.word(bytes, at: place)
-      two = LogFile.word(bytes, at: place + 4)
+    /// The sums stored at an offset.
+    init(_ bytes: [UInt8], at offset: Int) {
+      one = LogFile.word(bytes, at: offset)
+      two = LogFile.word(bytes, at: offset + 4)
     }
 
-    /// Adds words, pairs of which `range` is made of.
+    /// Adds the pairs of words in `range`.
     mutating func add(_ bytes: [UInt8], _ range: Range<Int>, bigEndian: Bool) {
       let bytes = bytes.span
-      func word(_ place: Int) -> UInt32 {
+      func word(_ offset: Int) -> UInt32 {
         let word =
-          UInt32(bytes[place]) << 24 | UInt32(bytes[place + 1]) << 16
-          | UInt32(bytes[place + 2]) << 8 | UInt32(bytes[place + 3])
+          UInt32(bytes[offset]) << 24 | UInt32(bytes[offset + 1]) << 16
+          | UInt32(bytes[offset + 2]) << 8 | UInt32(bytes[offset + 3])
         return bigEndian ? word : word.byteSwapped
       }
-      for place in stride(from: range.lowerBound, to: range.upperBound, by: 8) {
-        one = one &+ word(place) &+ two
-        two = two &+ word(place + 4) &+ one
+      for offset in stride(from: range.lowerBound, to: range.upperBound, by: 8) {
+        one = one &+ word(offset) &+ two
+        two = two &+ word(offset + 4) &+ one
       }
     }
   }
 
-  /// What stands in front of a log.
+  /// The header of a log.
   private struct Header {
     let pageBytes: Int
-    /// What tells this generation's frames, as it stands there.
+    /// The salts of this generation's frames, as stored.
     let salts: [UInt8]
     let sum: Sum
     private let isBigEndian: Bool
     private let generation: UInt32
 
-    /// Nil for one that SQLite does not take.
+    /// Nil if SQLite does not accept it.
     init?(_ bytes: [UInt8]) {
       guard bytes.count == LogFile.headerBytes else { return nil }
       let magic = LogFile.word(bytes, at: 0)
@@ -202,7 +200,7 @@ enum LogFile {
       salts = Array(bytes[16..<24])
     }
 
-    /// The sum of a frame behind `before`.
+    /// The checksum of a frame after `before`.
     func sum(of frame: [UInt8], from before: Sum) -> Sum {
       var sum = before
       sum.add(frame, 0..<8, bigEndian: isBigEndian)
@@ -217,35 +215,35 @@ enum LogFile {
     }
   }
 
-  /// What the index beside the log (-shm), which a killed writer leaves too, says of it, in the
-  /// host's order. https://www.sqlite.org/walformat.html#the_wal_index_file_format
+  /// The contents of the index beside the log (-shm), which a killed writer leaves too, in the
+  /// host's byte order. https://www.sqlite.org/walformat.html#the_wal_index_file_format
   private struct Index {
     let pageBytes: Int
-    /// Frames up to the last commit, and how many of them are in the database too.
+    /// Frames up to the last commit, and those of them that are in the database too.
     let frames: UInt32
     let copied: UInt32
     let salts: [UInt8]
 
-    /// Nil where there is none, or one that is not whole.
+    /// Nil if it is missing or incomplete.
     init?(ofDatabase path: String) {
       let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
       let descriptor = unsafe open(path + "-shm", flags)
       guard descriptor >= 0 else { return nil }
       defer { Foundation.close(descriptor) }
       let bytes = LogFile.bytes(descriptor, at: 0, 100)
-      // The header stands there twice.
+      // The header is stored twice.
       guard bytes.count == 100, Array(bytes[..<48]) == Array(bytes[48..<96]), bytes[12] == 1
       else { return nil }
       let isBigEndian = UInt32(1).bigEndian == 1
-      func host(_ place: Int) -> UInt32 {
-        let word = LogFile.word(bytes, at: place)
+      func host(_ offset: Int) -> UInt32 {
+        let word = LogFile.word(bytes, at: offset)
         return isBigEndian ? word : word.byteSwapped
       }
       var sum = Sum()
       sum.add(bytes, 0..<40, bigEndian: isBigEndian)
       guard sum.one == host(40), sum.two == host(44) else { return nil }
       let half = host(12)
-      // 65536 does not fit into its two bytes: it is 1 there.
+      // 65536 does not fit two bytes: it is stored as 1.
       let size = Int(isBigEndian ? half & 0xFFFF : half >> 16)
       pageBytes = size & 0xFE00 | (size & 1) << 16
       frames = host(16)
@@ -254,9 +252,9 @@ enum LogFile {
     }
   }
 
-  private static func word(_ bytes: [UInt8], at place: Int) -> UInt32 {
-    UInt32(bytes[place]) << 24 | UInt32(bytes[place + 1]) << 16
-      | UInt32(bytes[place + 2]) << 8 | UInt32(bytes[place + 3])
+  private static func word(_ bytes: [UInt8], at offset: Int) -> UInt32 {
+    UInt32(bytes[offset]) << 24 | UInt32(bytes[offset + 1]) << 16
+      | UInt32(bytes[offset + 2]) << 8 | UInt32(bytes[offset + 3])
   }
 
   /// Up to `count` bytes of a file.

@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// What a list says of a run.
+/// An overview of a run for lists.
 package struct RunOverview: Sendable, Equatable {
   package var runID: String
   package var kind: String
@@ -11,17 +11,17 @@ package struct RunOverview: Sendable, Equatable {
   package var durationNanoseconds: UInt64?
   /// Counted repetitions that were completed.
   package var completed: Int
-  /// The first phase's command that there is.
+  /// The command of the first phase that has one.
   package var command: [String]
   /// Phases with a command.
   package var commands: Int
   /// The user's labels.
   package var labels: [String: String]
 
-  /// Whether the run has come to its end, and will not go on by itself.
+  /// Whether the run has ended, and will not continue by itself.
   var isOver: Bool { ![.pending, .running, .waiting].contains(status) }
 
-  /// Whether this is how a run's id, by which files and folders are named, may look.
+  /// Whether a text is a valid run id, by which files and folders are named.
   static func isID(_ text: String) -> Bool {
     !text.has("/") && !text.contains("\0")
       && (text.first.map { $0 != "." && $0 != "-" } ?? false)
@@ -29,7 +29,7 @@ package struct RunOverview: Sendable, Equatable {
 }
 
 extension RunOverview {
-  /// Tables from which it is read.
+  /// The tables of an overview.
   fileprivate static let tables = ["run", "phase", "repetition", "label"]
 
   private init(_ run: Row) throws {
@@ -48,7 +48,7 @@ extension RunOverview {
     (completed, command, commands, labels) = (0, [], 0, [:])
   }
 
-  /// The run of a file; nil where there is none.
+  /// The overview of a file; nil without a run.
   fileprivate static func read(_ db: Database) throws -> RunOverview? {
     let row = try Row.fetchOne(
       db, sql: "SELECT id, kind, status, start_unix_ns, duration_ns FROM run NOT INDEXED")
@@ -73,7 +73,7 @@ extension RunOverview {
 }
 
 extension RunReader {
-  /// What a list says of the run, from few tables: the others are not looked at.
+  /// The overview of the run, from few tables: the others are not read.
   package func overview() throws(LBError) -> RunOverview {
     let (path, isAbandoned) = (path, isUnmarkedlyAbandoned)
     return try read("reading the run", of: RunOverview.tables) { db in
@@ -83,7 +83,7 @@ extension RunReader {
     }
   }
 
-  /// The same for an index, which keeps what the file itself says.
+  /// The overview for an index, and whether it may be kept.
   package func reading() throws(LBError) -> RunIndex.Reading {
     let overview = try overview()
     return RunIndex.Reading(overview, isKept: !isUnmarkedlyAbandoned && damage == nil)

@@ -2,9 +2,9 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// What became of a run whose writer may be gone.
+/// Runs whose writer may have ended.
 extension RunReader {
-  /// Whether the run has not come to its end, as its file says: it runs, or waits for something.
+  /// Whether the run has not ended according to its file: it runs or waits.
   private func isOpen() throws(LBError) -> Bool {
     let status = try read("reading", of: ["run"]) { db in
       try String.fetchOne(db, sql: "SELECT status FROM run")
@@ -12,8 +12,8 @@ extension RunReader {
     return [RunStatus.pending, .running, .waiting].map(\.rawValue).contains(status)
   }
 
-  /// Whether somebody is at the run now, here or in another container, where its process has
-  /// another number: the lock of its tail tells.
+  /// Whether the run has a living writer, here or in another container: by the lock of its tail,
+  /// since PIDs differ there.
   package func isBeingRecorded() throws(LBError) -> Bool {
     guard try isOpen() else { return false }
     if try writerIsAlive() { return true }
@@ -22,10 +22,10 @@ extension RunReader {
     return isHeld
   }
 
-  /// Ends a run whose writer is gone: interrupted, one plain file. Gives whether it did.
+  /// Ends a run whose writer has ended: status interrupted, one plain file. Returns whether it did.
   package func finishIfAbandoned() throws(LBError) -> Bool {
     guard try isOpen(), try !writerIsAlive() else { return false }
-    // Held from here on, so that nobody takes it up meanwhile.
+    // Locked from here on, so that no other process resumes the run meanwhile.
     let file = Tail.File(ofRunIn: path)
     if let isHeld = file?.isHeld(), isHeld { return false }
     isUnmarkedlyAbandoned = true
@@ -35,27 +35,27 @@ extension RunReader {
     do {
       var loss = Tail.Loss()
       var isStillAbandoned = false
-      // On the disk before the tail goes.
+      // Flushed before the tail is removed.
       try queue.writeThrough { db in
-        // Somebody may have gone on with it meanwhile.
+        // Another process may have resumed it meanwhile.
         guard try !Self.writerIsAlive(db) else { return }
         loss = try Tail.absorb(ofRunIn: path, db)
         try db.execute(
           sql: "UPDATE run SET status = 'interrupted';" + Schema.interruptParts)
-        // For those who read the file later, and find neither log nor tail.
+        // For later readers, who find neither log nor tail.
         try Self.warn([lossOfLog, Self.words(loss)].compactMap(\.self), db)
         isStillAbandoned = true
       }
       isUnmarkedlyAbandoned = false
-      // Writing goes by parts of the file that no table has: nothing is taken for granted by it.
+      // Writing changes parts of the file outside tables: verify everything again.
       verified = []
       storedChunks = StoredChunks()
       guard isStillAbandoned else { return false }
-      note(loss, kept: Tail.letGo(ofRunIn: path, loss))
+      note(loss, keptAt: Tail.letGo(ofRunIn: path, loss))
     } catch let error as DatabaseError
       where [.SQLITE_FULL, .SQLITE_IOERR, .SQLITE_READONLY].contains(error.resultCode)
     {
-      // What is there can be read all the same; the status is told, if not kept.
+      // The contents can still be read; the status is reported even if it cannot be stored.
     } catch let error as LBError {
       throw error
     } catch {
@@ -64,14 +64,14 @@ extension RunReader {
     return true
   }
 
-  /// Takes note of what is lost of the last samples, and of where what cannot be read is kept.
-  func note(_ loss: Tail.Loss, kept place: String?) {
+  /// Records the loss of last samples, and the copy of the unreadable part.
+  func note(_ loss: Tail.Loss, keptAt copy: String?) {
     guard let words = Self.words(loss) else { return }
     let isKept = loss.bytes > 0
-    damages.append("\(path): \(words)" + (isKept ? place.map { "; kept in \($0)" } ?? "" : ""))
+    damages.append("\(path): \(words)" + (isKept ? copy.map { "; kept in \($0)" } ?? "" : ""))
   }
 
-  /// What is lost, in words; nil for nothing.
+  /// A message of the loss; nil for none.
   private static func words(_ loss: Tail.Loss) -> String? {
     var parts: [String] = []
     if loss.bytes > 0 {
@@ -95,27 +95,27 @@ extension RunReader {
     try db.execute(sql: "UPDATE run SET warnings = ?", arguments: [try JSON.text(warnings)])
   }
 
-  /// Of the log of a writer that is gone not everything can be read: says so, and keeps it, since
-  /// whoever closes the file puts into it what can, and removes it.
+  /// Records that the log of an ended writer is partly unreadable, and copies it, since closing the
+  /// file merges the readable part and removes the log.
   func keepLog(_ lost: Int) throws(LBError) {
     let isWritten: Bool = try read("reading its log") { db in
       guard try db.tableExists("run") else { return false }
       try verify(["run"], db)
       return try Self.writerIsAlive(db)
     }
-    // It goes on while it is looked at.
+    // The run is being continued.
     guard !isWritten else { return }
-    let place =
+    let copy =
       queue.configuration.readonly
       ? LogFile.path(of: path) : LogFile.keep(ofDatabase: path)
     let words =
       "\(Counted.text(lost, "byte")) of the file's log (-wal) cannot be read: it is damaged, cut "
       + "off or incomplete; what was recorded last is missing"
     lossOfLog = words
-    damages.append("\(path): \(words)" + (place.map { "; kept in \($0)" } ?? ""))
+    damages.append("\(path): \(words)" + (copy.map { "; kept in \($0)" } ?? ""))
   }
 
-  /// Adds to the journal of a run whose writer is gone what has become of it since.
+  /// Adds an entry to the journal of a run whose writer has ended.
   package func add(_ entry: JournalEntry) throws(LBError) {
     do {
       try queue.write { db in

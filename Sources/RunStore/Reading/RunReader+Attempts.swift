@@ -2,8 +2,8 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// What the rows of a table say of what they belong to. All are read in one pass of the table,
-/// since an index that is damaged would hide some.
+/// Values from the rows of a table, grouped by owner. All rows are read in one pass of the table,
+/// since a damaged index would hide some.
 final class Rows<Value> {
   private let table: String
   /// By owner.
@@ -19,11 +19,11 @@ final class Rows<Value> {
     }
   }
 
-  /// No rows of a table, which is not read.
+  /// No rows: the table is not read.
   init(none table: String) { self.table = table }
 
-  /// What `add` makes of the rows of a statement, by the number in column `owner`. A row is valid
-  /// until `add` returns: of rows that are kept GRDB looks for each column's place anew.
+  /// Reduces the rows of a statement with `add`, grouped by the number in column `owner`. A row is
+  /// valid until `add` returns: GRDB looks up the columns of kept rows again.
   init(
     of table: String, _ db: Database, _ sql: String, by owner: String, into none: Value,
     _ add: (inout Value, Row) throws -> Void
@@ -36,10 +36,10 @@ final class Rows<Value> {
     }
   }
 
-  /// What the rows of one owner say, in the order of the statement, once.
+  /// Removes and returns the value of one owner's rows.
   func take(_ owner: Int64) -> Value? { groups.removeValue(forKey: owner)?.value }
 
-  /// Throws where rows are of no owner: they would be missing without a word.
+  /// Throws if rows have no owner: otherwise they would be missing silently.
   func checkTaken(_ path: String) throws {
     let left = groups.values.reduce(0) { $0 + $1.rows }
     guard left > 0 else { return }
@@ -50,14 +50,14 @@ final class Rows<Value> {
   }
 }
 
-/// What the workload wrote, where it is kept.
+/// The stored outputs of the workload.
 struct Outputs {
-  /// PRAGMA data_version of what was looked at.
+  /// PRAGMA data_version at the last reading.
   fileprivate var version: Int?
   /// By bracket.
-  fileprivate var places: [UInt32: Place] = [:]
+  fileprivate var byBracket: [UInt32: StoredOutput] = [:]
 
-  fileprivate struct Place {
+  fileprivate struct StoredOutput {
     let attempt: Int64
     let kept: UInt64?
     let checksum: UInt32?
@@ -81,7 +81,7 @@ extension RunReader {
     let overheads = try Rows<Overhead>(
       of: "overhead", db, "SELECT * FROM overhead NOT INDEXED", by: "attempt_id", into: Overhead()
     ) { overhead, row in overhead = try Self.overhead(row, parts) }
-    // The outputs stay where they are: a blob's length stands before it.
+    // The outputs are not read: a blob's length precedes it.
     var outputs = Rows<UInt64>(none: "output")
     var kept = "length(output)"
     if try db.tableExists("output") {
@@ -120,7 +120,7 @@ extension RunReader {
   private static func metrics(
     _ db: Database, _ passes: (String) -> Bool
   ) throws -> Rows<[String: Double]> {
-    // Each attempt has the same names: one text for all of them, or none where it does not pass.
+    // Attempts have the same names: share the strings; nil for names that are not wanted.
     var names: [String: String?] = [:]
     return try Rows<[String: Double]>(
       of: "metric", db, "SELECT attempt_id, name, value FROM metric NOT INDEXED",
@@ -132,7 +132,7 @@ extension RunReader {
     }
   }
 
-  /// What an attempt's own row has.
+  /// The values of an attempt's own row.
   private static func attempt(_ row: Row) throws -> AttemptResult {
     var attempt = AttemptResult(attempt: try row.number("number"))
     attempt.bracket = try row.value("bracket")
@@ -191,26 +191,26 @@ extension RunReader {
   /// The workload's kept output of an attempt, its checksum verified.
   package func output(bracket: UInt32) throws(LBError) -> [UInt8] {
     let path = path
-    // One of version 4 has no table of its own for outputs, and no seal either.
+    // Version 4 has no separate table of outputs, and no seal.
     return try read("reading output", of: ["attempt", "output"]) { db in
-      // Another connection's commits change the version.
+      // Commits of another connection change the version.
       let version = try Int.fetchOne(db, sql: "PRAGMA data_version")
       if outputs.version != version {
         outputs = Outputs()
-        outputs.places = try Self.places(db)
+        outputs.byBracket = try Self.byBracket(db)
         outputs.version = version
       }
-      guard let place = outputs.places[bracket], let kept = place.kept else { return [] }
+      guard let stored = outputs.byBracket[bracket], let kept = stored.kept else { return [] }
       let isApart = try db.tableExists("output")
       let data = try Data.fetchOne(
         db,
         sql: isApart
           ? "SELECT data FROM output WHERE attempt_id = ?"
           : "SELECT output FROM attempt WHERE id = ?",
-        arguments: [place.attempt])
+        arguments: [stored.attempt])
       let bytes = data.map { Array($0) } ?? []
       guard UInt64(bytes.count) == kept,
-        place.checksum.map({ $0 == Checksum.crc32c(bytes) }) ?? true
+        stored.checksum.map({ $0 == Checksum.crc32c(bytes) }) ?? true
       else {
         throw LBError(
           .resultPersistence,
@@ -221,7 +221,7 @@ extension RunReader {
     }
   }
 
-  private static func places(_ db: Database) throws -> [UInt32: Outputs.Place] {
+  private static func byBracket(_ db: Database) throws -> [UInt32: Outputs.StoredOutput] {
     let isApart = try db.tableExists("output")
     let hasChecksum = try db.columns(in: "attempt").contains { $0.name == "output_checksum" }
     var lengths: [Int64: UInt64] = [:]
@@ -233,7 +233,7 @@ extension RunReader {
     {
       lengths[try row.value("id")] = try row.count("kept")
     }
-    var places: [UInt32: Outputs.Place] = [:]
+    var byBracket: [UInt32: Outputs.StoredOutput] = [:]
     for row in try Row.fetchAll(
       db,
       sql: """
@@ -247,10 +247,10 @@ extension RunReader {
       if hasChecksum, kept != nil, checksum == nil {
         throw DamagedRow(column: "output_checksum", row, reason: "empty")
       }
-      // Of two of one bracket, which no writer makes, the first one.
-      guard places[bracket] == nil else { continue }
-      places[bracket] = Outputs.Place(attempt: id, kept: kept, checksum: checksum)
+      // No writer makes two of one bracket; use the first.
+      guard byBracket[bracket] == nil else { continue }
+      byBracket[bracket] = Outputs.StoredOutput(attempt: id, kept: kept, checksum: checksum)
     }
-    return places
+    return byBracket
   }
 }

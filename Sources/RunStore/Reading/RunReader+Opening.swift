@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 import SampleModel
 
-/// What is looked at of a file before it is read as a result.
+/// Checks of a file before it is read as a result.
 extension RunReader {
   static func noResult(_ path: String, _ kind: String = "") -> LBError {
     LBError(
@@ -10,15 +10,15 @@ extension RunReader {
       context: ErrorContext(path: path))
   }
 
-  /// A FIFO or a device is no result, and the database would only say that it cannot be read.
+  /// Refuses FIFOs and devices with a clear error; that of the database would not name the cause.
   static func checkKind(_ path: String) throws(LBError) {
     var facts = stat()
     guard unsafe stat(path, &facts) == 0, facts.st_mode & S_IFMT != S_IFREG else { return }
     throw noResult(path, ": not a regular file")
   }
 
-  /// Whether the file begins as a database does: one that cannot be read at all, as some of /proc,
-  /// is none, and no fault of a disk.
+  /// Whether the file begins like a database: false for an unreadable file (some in /proc), which
+  /// is not a disk error.
   static func looksLikeDatabase(_ path: String) -> Bool {
     let descriptor = unsafe Foundation.open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
     guard descriptor >= 0 else { return false }
@@ -29,8 +29,8 @@ extension RunReader {
     return count == start.count && start.elementsEqual("SQLite format 3\0".utf8)
   }
 
-  /// Holds the log of a file against its seals where that could not be done before it was opened
-  /// for writing. Closed, the connection would fold in a log that does not fit: it stays instead.
+  /// Verifies the log of a file against its seals, if that was not possible before it was opened
+  /// for writing. On failure the connection stays open, since closing it would merge the wrong log.
   static func check(
     _ queue: DatabaseQueue, _ path: String, isComplete: Bool
   ) throws(LBError) {
@@ -43,10 +43,10 @@ extension RunReader {
     }
   }
 
-  /// A file that we may not write, or that is another user's, is read as it is, and so is one that
-  /// is to be opened `readonly`, since closing it changes nothing; any other is opened for writing:
-  /// a live log's shared-memory file is needed. Where there is no room for that one, the log is
-  /// read by this process alone, which keeps the index in its own memory.
+  /// A file that is not writable, belongs to another user, or is to be opened `readonly` is opened
+  /// read-only, so that closing it changes nothing. Any other is opened for writing, since a live
+  /// log needs its shared-memory file. Without room for that, the log is read with the index in
+  /// this process's memory.
   static func open(_ path: String, readonly: Bool = false) throws -> DatabaseQueue {
     var settings = Configuration()
     settings.busyMode = .timeout(5)

@@ -2,25 +2,25 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// Everything of a run but its samples.
+/// Everything of a run except its samples.
 extension RunReader {
-  /// What of each attempt is read that takes long where there are many: a run of 10,000 repetitions
-  /// has millions of values.
+  /// Optional parts of each attempt, which take long to read: a run of 10,000 repetitions has
+  /// millions of values.
   package struct Parts: OptionSet, Sendable {
     package let rawValue: Int
 
-    /// Those of a raw value.
+    /// The parts of a raw value.
     package init(rawValue: Int) { self.rawValue = rawValue }
 
     /// The values of its metrics.
     package static let metrics = Parts(rawValue: 1)
-    /// The accounts of its collectors and threads; those of its ticks are always read.
+    /// The accounts of collectors and threads; those of ticks are always read.
     package static let accounts = Parts(rawValue: 2)
     /// Everything.
     package static let all: Parts = [.metrics, .accounts]
   }
 
-  /// Tables from which a result is made; where they are asked for, those of `metrics` too.
+  /// The tables of a result; with `metrics`, further ones.
   private static let tables = [
     "run", "configuration", "host", "label", "collector", "phase", "repetition", "summary",
     "attempt", "output", "ledger", "overhead",
@@ -40,7 +40,7 @@ extension RunReader {
       var result = RunResult(
         runID: try row.value("id"), name: try row.value("name"), kind: try row.value("kind"),
         startUnixNanoseconds: try row.count("start_unix_ns"))
-      // Files and folders are named by it.
+      // The id is used in names of files and folders.
       guard RunOverview.isID(result.runID) else {
         throw DamagedRow(column: "id", row, reason: "it is not a run id")
       }
@@ -77,7 +77,7 @@ extension RunReader {
     }
   }
 
-  /// A number that is kept in SQLite's signed ones.
+  /// An unsigned number stored as SQLite's signed integer.
   static func unsigned(_ value: Int64?) -> UInt64? { value.map(UInt64.init(bitPattern:)) }
 
   static func status(_ row: Row) throws -> RunStatus {
@@ -129,7 +129,7 @@ extension RunReader {
   private static func summaries(_ db: Database) throws -> Rows<[(MetricSummary, Bool)]> {
     try Rows<[(MetricSummary, Bool)]>(
       of: "summary", db,
-      // A file of an earlier version may have one of no phase, which is of nothing.
+      // Files of earlier versions may have a summary without a phase, which is ignored.
       "SELECT * FROM summary NOT INDEXED WHERE phase_id IS NOT NULL ORDER BY position",
       by: "phase_id", into: []
     ) { summaries, row in
@@ -154,7 +154,7 @@ extension RunReader {
     }
   }
 
-  /// The run's labels alone.
+  /// Only the run's labels.
   package func labels() throws(LBError) -> [String: String] {
     try read("reading the labels") { db in
       var labels: [String: String] = [:]
@@ -165,8 +165,8 @@ extension RunReader {
     }
   }
 
-  /// The step in ns of each counter of time whose source counts in steps, as the kernel's ticks, by
-  /// the metric's full name.
+  /// The resolution in ns of each time counter whose source counts in steps, such as ticks, by the
+  /// metric's full name.
   package func steps() throws(LBError) -> [String: Double] {
     try layouts().reduce(into: [:]) { steps, layout in
       for column in layout.columns

@@ -2,14 +2,14 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// Where the chunks are that stand in rows. All of them are found in one pass of their table, since
-/// an index that is damaged would hide some.
+/// The locations of chunks in rows. All are found in one pass of their table, since a damaged index
+/// would hide some.
 struct StoredChunks {
-  /// PRAGMA data_version of what was looked at.
+  /// PRAGMA data_version at the last reading.
   fileprivate var version: Int?
   fileprivate var lists: [Origin: List] = [:]
 
-  /// What the chunks of a list are of.
+  /// The stream and kind of a list of chunks.
   fileprivate struct Origin: Hashable {
     let stream: UInt16
     let kind: UInt8
@@ -17,20 +17,20 @@ struct StoredChunks {
 
   /// The chunks of one stream and kind, in order of time.
   fileprivate struct List {
-    var places: [RunReader.ChunkPlace] = []
-    /// Which of them are of each bracket.
+    var locations: [RunReader.ChunkLocation] = []
+    /// Their indices by bracket.
     var ofBracket: [UInt32: [Int]] = [:]
 
-    mutating func add(_ place: RunReader.ChunkPlace, _ bracket: UInt32) {
-      ofBracket[bracket, default: []].append(places.count)
-      places.append(place)
+    mutating func add(_ location: RunReader.ChunkLocation, _ bracket: UInt32) {
+      ofBracket[bracket, default: []].append(locations.count)
+      locations.append(location)
     }
   }
 }
 
 /// The samples of a run.
 extension RunReader {
-  /// The chunks of the tail, which stand in no row.
+  /// The chunks of the tail, which are not in rows.
   func tailChunks() throws(LBError) -> [ChunkBuilder] {
     if let tail { return tail }
     let path = path
@@ -38,9 +38,9 @@ extension RunReader {
       try Tail.chunks(ofRunIn: path, $0)
     }
     let found = open.chunks.sorted { $0.firstStart < $1.firstStart }
-    // What a writer is writing is not there yet.
+    // The tail of a living writer is not read.
     if Tail.File(ofRunIn: path)?.isHeld() == false {
-      note(loss, kept: Tail.path(of: path))
+      note(loss, keptAt: Tail.path(of: path))
     }
     tail = found
     return found
@@ -59,20 +59,21 @@ extension RunReader {
     } + last
   }
 
-  /// Where a chunk is, and by which clock.
-  struct ChunkPlace: Equatable {
+  /// The location of a chunk, and the session of its clock.
+  struct ChunkLocation: Equatable {
     /// Negative in the tail.
     let id: Int64
     let session: Int64
   }
 
-  /// Where a stream's chunks of one kind are, in order of time, of these brackets or of all; those
-  /// of the tail come last. The rows are passed over once, however many brackets are asked for one
-  /// by one, unless somebody writes them meanwhile.
+  /// The locations of a stream's chunks of one kind in order of time, of these brackets or of all;
+  /// those of the tail come last. The rows are scanned once for all calls, unless another process
+  /// writes them meanwhile.
   func chunks(
     stream: UInt16, kind: FrameHeader.Kind, brackets: Set<UInt32>? = nil
-  ) throws(LBError) -> [ChunkPlace] {
-    // Before the rows: what moves into them meanwhile is then seen twice rather than not at all.
+  ) throws(LBError) -> [ChunkLocation] {
+    // Before the rows: samples that move into rows meanwhile are then found twice rather than
+    // missed.
     let tail = try tailChunks()
     let last = tail.indices.filter {
       tail[$0].stream == stream && tail[$0].kind == kind
@@ -82,18 +83,18 @@ extension RunReader {
     return try read("reading samples", of: ["chunk", "session"]) { db in
       try findChunks(db)
       let list = storedChunks.lists[origin] ?? StoredChunks.List()
-      var places = list.places
+      var locations = list.locations
       if let brackets {
-        // In the order of all: their numbers in the list are.
+        // Sorted indices keep the order of time.
         let wanted = brackets.flatMap { list.ofBracket[$0] ?? [] }.sorted()
-        places = wanted.map { list.places[$0] }
+        locations = wanted.map { list.locations[$0] }
       }
       let session = try last.isEmpty ? 1 : EarlierTables.lastSession(db) ?? 1
-      return places + last.map { ChunkPlace(id: -1 - Int64($0), session: session) }
+      return locations + last.map { ChunkLocation(id: -1 - Int64($0), session: session) }
     }
   }
 
-  /// Looks where the chunks are, if another connection has changed the file since the last look.
+  /// Finds the chunks, if another connection has changed the file since the last time.
   private func findChunks(_ db: Database) throws {
     let version = try Int.fetchOne(db, sql: "PRAGMA data_version")
     guard storedChunks.version != version else { return }
@@ -107,20 +108,20 @@ extension RunReader {
         """)
     while let row = try rows.next() {
       let id: Int64 = try row.value("id")
-      // Below zero are those of the tail.
+      // Negative ids are those of the tail.
       guard id > 0 else {
         throw DamagedRow(column: "id", row, reason: "no chunk has this number")
       }
       let origin = StoredChunks.Origin(
         stream: try row.value("stream"), kind: try row.value("kind"))
       let bracket: UInt32 = try row.value("bracket")
-      let place = ChunkPlace(id: id, session: try row.value("session"))
-      storedChunks.lists[origin, default: StoredChunks.List()].add(place, bracket)
+      let location = ChunkLocation(id: id, session: try row.value("session"))
+      storedChunks.lists[origin, default: StoredChunks.List()].add(location, bracket)
     }
     storedChunks.version = version
   }
 
-  /// One chunk, its checksum verified; of the tail's, what no row had that has been read.
+  /// One chunk, its checksum verified; of a tail's chunk, the part that was not in rows.
   func chunk(_ id: Int64) throws(LBError) -> Chunk {
     let path = path
     if id < 0 {

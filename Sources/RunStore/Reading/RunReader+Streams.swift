@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// What is known of the samples beside their values.
+/// Data about the samples besides their values.
 extension RunReader {
   /// The start of the first sample, on the run's time line.
   func firstStart() throws(LBError) -> UInt64 {
@@ -32,9 +32,9 @@ extension RunReader {
     try read("reading the clocks", of: StoredSession.tables) { db in try StoredSession.all(db) }
   }
 
-  /// CLOCK_BOOTTIME of the run's first boot at its start, of which `start` is the Unix time; nil
-  /// where the file has no clocks of the first session. By the clocks as they were read then:
-  /// whoever sets the wall clock later changes nothing.
+  /// CLOCK_BOOTTIME of the run's first boot at its start, of which `start` is the Unix time; nil if
+  /// the file has no clocks of the first session. Uses the clocks as read then: later changes of
+  /// the wall clock have no effect.
   package func boottime(ofStart start: UInt64) -> UInt64? {
     do throws(LBError) {
       guard let anchor = try sessions().first?.anchors.first else { return nil }
@@ -45,8 +45,8 @@ extension RunReader {
     }
   }
 
-  /// What happened beside the samples, as the sinks were told and in that order, the clocks read
-  /// together among it; entries of the runner are not. Times are those of the run's time line.
+  /// The events that the sinks received, in order, including clock anchors, without entries of the
+  /// runner. Times are those of the run's time line.
   func sampleEvents(_ sessions: [StoredSession]) throws(LBError) -> [SampleEvent] {
     let anchors = sessions.flatMap(\.anchors)
     guard let first = anchors.first else { return [] }
@@ -63,9 +63,9 @@ extension RunReader {
     }
     let own = Dictionary(
       sessions.map { ($0.id, $0.anchors) }, uniquingKeysWith: { known, _ in known })
-    var told = Set([first])
-    // A date says when by the clocks that were read together before it. Which those are, the order
-    // of the entries tells: behind a step of the wall clock there are dates twice.
+    var placed = Set([first])
+    // A date is converted by the clock anchor before it, which the order of the entries determines:
+    // after a step of the wall clock some dates exist twice.
     var latest = own.compactMapValues(\.first)
     var events: [SampleEvent] = []
     for row in rows {
@@ -80,7 +80,7 @@ extension RunReader {
       }
       if let read {
         latest[row.session] = read
-        told.insert(read)
+        placed.insert(read)
       }
       let anchor = read ?? known
       events.append(
@@ -88,10 +88,11 @@ extension RunReader {
           kind, time: anchor.monotonic &+ (unix &- anchor.realtime), message: row.message,
           anchor: read))
     }
-    for untold in anchors where !told.contains(untold) {
-      let place = events.firstIndex { $0.time > untold.monotonic } ?? events.count
+    for unplaced in anchors where !placed.contains(unplaced) {
+      let index = events.firstIndex { $0.time > unplaced.monotonic } ?? events.count
       events.insert(
-        SampleEvent(.clockAnchor, time: untold.monotonic, message: "", anchor: untold), at: place)
+        SampleEvent(.clockAnchor, time: unplaced.monotonic, message: "", anchor: unplaced),
+        at: index)
     }
     return events
   }
@@ -115,7 +116,7 @@ extension RunReader {
     }
   }
 
-  /// Collectors that were asked for and not there, in the order in which they were asked for.
+  /// Requested collectors that are unavailable, in the order of the request.
   func unavailable() throws(LBError) -> [StreamMeta.Unavailable] {
     try read("reading the collectors", of: ["collector"]) { db in
       try StreamMeta.Unavailable.all(db)
@@ -132,10 +133,10 @@ extension RunReader {
     try read("reading the layouts", of: ["layout"]) { db in try Layout.all(db) }
   }
 
-  /// The base units of every metric that was sampled.
+  /// The base units of every sampled metric.
   package func metricUnits() throws(LBError) -> MetricUnits { MetricUnits(try layouts()) }
 
-  /// The names of every metric that was sampled, what is derived from others too.
+  /// The names of every sampled metric, including derived ones.
   package func metricNames() throws(LBError) -> Set<String> {
     try layouts().reduce(into: []) { names, layout in
       names.formUnion(layout.columns.map(\.name))
@@ -145,7 +146,7 @@ extension RunReader {
 }
 
 extension StreamMeta.Unavailable {
-  /// Those of a run's file, in the order in which they were asked for.
+  /// Those of a run's file, in the order of the request.
   static func all(_ db: Database) throws -> [Self] {
     try Row.fetchAll(
       db, sql: "SELECT * FROM collector WHERE outcome <> 'available' ORDER BY position"

@@ -2,36 +2,36 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// Reads one run's file; never trusts it. What is read of a table is held against its seal first,
-/// once for each reader, and read in one pass of the table's own pages: an index that is damaged
-/// would hide rows.
+/// Reads one run's file, which is not trusted. Each table is verified against its seal once per
+/// reader, and read in one pass of its own pages: a damaged index would hide rows.
 package final class RunReader {
   package let path: String
   let queue: DatabaseQueue
   private let opened: OpenFile
-  /// The writer is gone and the file cannot be told so (a full disk, a read-only place).
+  /// The writer has ended and this cannot be stored in the file (a full disk, a read-only file
+  /// system).
   var isUnmarkedlyAbandoned = false
-  /// What of the last samples or of the log could not be read, and where it is kept, in words.
+  /// A message of the unreadable parts of tail and log, and their copies.
   package var damage: String? { damages.isEmpty ? nil : damages.joined(separator: "; ") }
   var damages: [String] = []
-  /// What of it is the log's, without the place.
+  /// The part about the log, without the copy's path.
   var lossOfLog: String?
-  /// Whether the file has a seal to be held against.
+  /// Whether the file has a seal.
   private var isSealed = false
-  /// The tables that were.
+  /// The verified tables.
   var verified: Set<String> = []
-  /// One of them was not what was sealed, or could not be read: the file is left as it is.
+  /// A table did not match its seal, or could not be read: the file is not changed.
   private var isDamaged = false
-  /// What the tail holds and no row did when it was first asked for.
+  /// The samples of the tail that were not in rows when first read.
   var tail: [ChunkBuilder]?
-  /// Where the rows that were read end, by what they are of.
+  /// The end of the rows read, by series.
   var readTo: [Series: UInt64] = [:]
-  /// The outputs that were there at the last look.
+  /// The outputs at the last reading.
   var outputs = Outputs()
-  /// The chunks that were there at the last look.
+  /// The chunks at the last reading.
   var storedChunks = StoredChunks()
 
-  /// What the acquisitions of a chunk follow one another in.
+  /// A series of consecutive acquisitions.
   struct Series: Hashable {
     let kind: FrameHeader.Kind
     let stream: UInt16
@@ -44,15 +44,15 @@ package final class RunReader {
     }
   }
 
-  /// Opens a result file, whether it is closed, being recorded, or was left by a killed writer. One
-  /// that lacks a table is refused, but where nothing is to be made of what is in it.
+  /// Opens a result file: closed, being recorded, or left by a killed writer. A file without some
+  /// table is refused, unless `mayLackTables`.
   package init(path: String, mayLackTables: Bool = false) throws(LBError) {
     try StorePath.check(existing: path)
     self.path = path
     try Self.checkKind(path)
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
-    // Before SQLite sees the log, of which it would leave out what it cannot read.
+    // Before SQLite opens the log, whose unreadable part it would ignore.
     let opened = OpenFile(path)
     self.opened = opened
     var isLookedAt = true
@@ -85,7 +85,7 @@ package final class RunReader {
 
   deinit { FreeThreads.spare(queue) }
 
-  /// Reads from `tables`, which hold what was sealed.
+  /// Reads from `tables`, after verifying their seals.
   func read<T>(
     _ doing: String, of tables: [String] = [], _ body: (Database) throws -> T
   ) throws(LBError) -> T {
@@ -101,7 +101,7 @@ package final class RunReader {
     }
   }
 
-  /// Throws unless tables hold what was sealed, of which each is looked at once.
+  /// Throws unless the tables match their seals; each is verified once.
   func verify(_ tables: [String], _ db: Database) throws {
     guard isSealed else { return }
     for table in tables where !verified.contains(table) {
@@ -115,13 +115,13 @@ package final class RunReader {
     }
   }
 
-  /// The same of tables that another connection has written to since they were looked at.
+  /// Verifies tables that another connection may have written to since they were verified.
   func verifyAgain(_ tables: [String], _ db: Database) throws {
     verified.subtract(tables)
     try verify(tables, db)
   }
 
-  /// PRAGMA integrity_check: `ok`, or what is wrong.
+  /// PRAGMA integrity_check: `ok`, or the errors.
   package func integrity() throws(LBError) -> String {
     try read("checking") { db in
       try String.fetchAll(db, sql: "PRAGMA integrity_check").joined(separator: "; ")
@@ -142,7 +142,8 @@ package final class RunReader {
     ).isAlive
   }
 
-  /// Closes the file; makes it one plain file when the run has ended and nobody else is there.
+  /// Closes the file; makes it one plain file if the run has ended and no other process has it
+  /// open.
   package func close() {
     var isOver = false
     do throws(LBError) {
@@ -151,19 +152,19 @@ package final class RunReader {
       }
       isOver = ![RunStatus.running, .waiting].map(\.rawValue).contains(status)
     } catch {
-      // Unreadable: there is nothing to finish.
+      // Unreadable: nothing to finish.
     }
     if isOver, !isDamaged, !queue.configuration.readonly {
       Tail.settle(ofRunIn: path, queue)
       PlainFile.settle(queue)
     } else {
       do { try queue.close() } catch {
-        // A statement is still in use somewhere: the connection goes with the process.
+        // A statement is still in use: the connection ends with the process.
       }
     }
   }
 
-  /// What of the last samples or of the log cannot be read, in words; nil where all of it can.
+  /// A message of the unreadable parts of tail and log; nil if all can be read.
   package func damageOfTail() throws(LBError) -> String? {
     _ = try tailChunks()
     return damage

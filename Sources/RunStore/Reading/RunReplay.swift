@@ -1,14 +1,14 @@
 package import SampleModel
 
-/// Plays a stored run back into a sink, as the drain would have: the same frames in the same
-/// order, so that the same sink writes the same numbers.
+/// Replays a stored run into a sink like the drain: the same frames in the same order, so that the
+/// same sink writes the same numbers.
 package struct RunReplay {
-  /// Which part of a run to play.
+  /// The part of a run to replay.
   package struct Selection: Sendable {
     /// Bounds on the run's time line, which is CLOCK_MONOTONIC of its first session.
     package var from: UInt64?
     package var to: UInt64?
-    /// Brackets to play, nil for all.
+    /// Brackets to replay, nil for all.
     package var brackets: Set<UInt32>?
     /// Whether a column is wanted.
     package var passes: @Sendable (String) -> Bool
@@ -32,13 +32,13 @@ package struct RunReplay {
     self.contents = contents
   }
 
-  /// A replay of another part of the same run. What is not of one part alone, such as layouts and
-  /// clocks, is read once for all that come from one replay: for what has ended.
+  /// A replay of another part of the same run, which must have ended. Common data such as layouts
+  /// and clocks are read once.
   package func selecting(_ selection: Selection) -> RunReplay {
     RunReplay(reader, selection, contents)
   }
 
-  /// What a replay needs beside the samples.
+  /// The data of a replay besides the samples.
   private struct Stored {
     let interval: UInt64
     let streams: [StreamMeta.Stream]
@@ -49,7 +49,7 @@ package struct RunReplay {
     let events: [SampleEvent]
   }
 
-  /// The same, once it has been read.
+  /// The data, once read.
   private final class Contents {
     private var stored: Stored?
 
@@ -69,16 +69,16 @@ package struct RunReplay {
   /// One stream's chunks of one kind, read one at a time.
   private final class Cursor {
     let reader: RunReader
-    /// What leads from a session's clock to the run's time line.
+    /// The offset from each session's clock to the run's time line.
     let offsets: [Int64: UInt64]
-    var pending: [RunReader.ChunkPlace]
-    /// The present chunk's frames or batches, with the places of their values in `rows`.
+    var pending: [RunReader.ChunkLocation]
+    /// The present chunk's frames or batches, with the ranges of their values in `rows`.
     var frames: [(FrameHeader, Range<Int>)] = []
     var rows: [UInt64] = []
     var next = 0
 
     init(
-      reader: RunReader, chunks: [RunReader.ChunkPlace], offsets: [Int64: UInt64]
+      reader: RunReader, chunks: [RunReader.ChunkLocation], offsets: [Int64: UInt64]
     ) {
       self.reader = reader
       self.offsets = offsets
@@ -87,14 +87,14 @@ package struct RunReplay {
 
     func peek() throws(LBError) -> FrameHeader? {
       while next >= frames.count {
-        guard let place = pending.popLast() else { return nil }
-        guard let offset = offsets[place.session] else {
+        guard let chunk = pending.popLast() else { return nil }
+        guard let offset = offsets[chunk.session] else {
           throw LBError(
             .resultPersistence,
-            "\(reader.path): data chunk \(place.id) is of session \(place.session), which is "
+            "\(reader.path): data chunk \(chunk.id) is of session \(chunk.session), which is "
               + "not in the file", context: ErrorContext(path: reader.path))
         }
-        (frames, rows) = try reader.chunk(place.id).frames()
+        (frames, rows) = try reader.chunk(chunk.id).frames()
         if offset != 0 { move(by: offset) }
         next = 0
       }
@@ -103,29 +103,29 @@ package struct RunReplay {
 
     private func move(by offset: UInt64) {
       for index in frames.indices {
-        // Where there is no deadline there is none by any clock.
+        // 0 means no deadline.
         if frames[index].0.deadline != 0 { frames[index].0.deadline &+= offset }
         frames[index].0.start &+= offset
         frames[index].0.end &+= offset
       }
     }
 
-    /// The next frame, or all rows of the next batch, of which each has the header; with the words
-    /// of a row.
+    /// The next frame, or all rows of the next batch, which have the same header; with the words of
+    /// a row.
     func take() -> (FrameHeader, Range<Int>, width: Int) {
-      var (header, place) = frames[next]
-      let width = place.count
+      var (header, range) = frames[next]
+      let width = range.count
       next += 1
-      guard header.kind == .records else { return (header, place, width) }
+      guard header.kind == .records else { return (header, range, width) }
       while next < frames.count, frames[next].0 == header {
-        place = place.lowerBound..<max(place.upperBound, frames[next].1.upperBound)
+        range = range.lowerBound..<max(range.upperBound, frames[next].1.upperBound)
         next += 1
       }
-      return (header, place, width)
+      return (header, range, width)
     }
   }
 
-  /// Start of the run's first sample, on the run's time line; 0 when it has none.
+  /// The start of the run's first sample, on the run's time line; 0 if it has none.
   package static func firstStart(_ reader: RunReader) throws(LBError) -> UInt64 {
     try reader.firstStart()
   }
@@ -135,8 +135,8 @@ package struct RunReplay {
     try reader.interval()
   }
 
-  /// The layouts of what is played, with the columns that are wanted: first those that the streams
-  /// began with, then what came later.
+  /// The layouts of the selection with the wanted columns: first the initial ones of the streams,
+  /// then later ones.
   package func layouts() throws(LBError) -> [Layout] {
     let all = try contents.read(reader).layouts.sorted {
       ($0.epoch > 1 ? 1 : 0, $0.stream, $0.epoch) < ($1.epoch > 1 ? 1 : 0, $1.stream, $1.epoch)
@@ -144,8 +144,8 @@ package struct RunReplay {
     return all.map(filtered)
   }
 
-  /// Plays the selection into `sink`; ends with a commit of everything. Gives how many frames and
-  /// batches of records lie in it.
+  /// Replays the selection into `sink`; ends with a commit of everything. Returns the number of its
+  /// frames and batches of records.
   @discardableResult
   package func play(into sink: any SampleSink) throws(LBError) -> Int {
     let stored = try contents.read(reader)
@@ -158,7 +158,7 @@ package struct RunReplay {
           + "is damaged",
         context: ErrorContext(path: reader.path))
     }
-    // What was known before the first sample stands in front.
+    // Notes from before the first sample come first.
     let notes = stored.events.prefix { $0.kind == .note && $0.time <= first.monotonic }
     var events = stored.events.dropFirst(notes.count)
     try sink.begin(
@@ -174,8 +174,8 @@ package struct RunReplay {
       announced[stream.stream] = 1
       try sink.layout(filtered(layout))
     }
-    // As the drain does before the first sample: these are the layouts that a stream begins with,
-    // those that follow are changes. A part of a run begins with those of its own start.
+    // Like the drain before the first sample: these are the initial layouts, later ones are
+    // changes. A part of a run begins with its own initial layouts.
     if selection.from == nil, selection.brackets == nil { try sink.commit(watermark: 0) }
     let cursors = try cursors(of: streams, stored.sessions)
     var hasBegun = false
@@ -183,15 +183,15 @@ package struct RunReplay {
     var edge: FrameHeader?
     var count = 0
     while let cursor = try earliest(cursors) {
-      // As the drain does: sinks end their rows, and hand over what they have.
+      // Like the drain: sinks end and output their rows.
       let isEarlier = isEarlier(cursor.frames[cursor.next].0)
       if !isEarlier, cursor.frames[cursor.next].0.deadline > committed,
-        let floor = try Self.floor(cursors, edge), floor > committed
+        let lowWatermark = try Self.lowWatermark(cursors, edge), lowWatermark > committed
       {
-        committed = floor
-        try sink.commit(watermark: floor)
+        committed = lowWatermark
+        try sink.commit(watermark: lowWatermark)
       }
-      let (header, place, width) = cursor.take()
+      let (header, range, width) = cursor.take()
       if header.edge != .none, !(edge?.isOfSameEdge(header) ?? false) {
         edge = header
       }
@@ -202,12 +202,12 @@ package struct RunReplay {
         count += 1
         while let event = events.first, event.time <= header.start {
           events.removeFirst()
-          // Of chosen brackets, what happened within them.
+          // With selected brackets, only events within them.
           let isWithin = selection.brackets == nil || hasBegun
           if isWithin, event.time >= selection.from ?? 0 {
             try sink.event(event)
           } else if let anchor = event.anchor {
-            // The clocks concern everything that follows.
+            // Clock anchors concern everything that follows.
             try sink.event(
               SampleEvent(.clockAnchor, time: event.time, message: "", anchor: anchor))
           }
@@ -222,29 +222,29 @@ package struct RunReplay {
       if header.kind == .records {
         if isEarlier { continue }
         let fields = schemas.first { $0.stream == header.stream }?.fields.count ?? 0
-        guard place.isEmpty || width == fields else {
+        guard range.isEmpty || width == fields else {
           throw LBError(
             .resultPersistence,
             "\(reader.path): a chunk of \(layout.collector) has rows of \(width) words, its "
               + "record schema has \(fields) fields", context: ErrorContext(path: reader.path))
         }
-        try sink.records(header, rows.span.extracting(place))
+        try sink.records(header, rows.span.extracting(range))
         continue
       }
-      // Whoever wrote it: a row has a value for each of its layout's columns, or none.
-      guard place.isEmpty || place.count == layout.columns.count else {
+      // Untrusted: a row must have a value for each of its layout's columns, or none.
+      guard range.isEmpty || range.count == layout.columns.count else {
         throw LBError(
           .resultPersistence,
-          "\(reader.path): a chunk of \(layout.collector) has \(place.count) columns, its layout "
+          "\(reader.path): a chunk of \(layout.collector) has \(range.count) columns, its layout "
             + "\(layout.columns.count)", context: ErrorContext(path: reader.path))
       }
       let key = Self.key(header.stream, header.epoch)
-      if chosen[key] == nil { chosen[key] = places(layout) }
-      if let chosen = chosen[key], chosen.count < layout.columns.count, !place.isEmpty {
-        let kept = chosen.map { rows[place.lowerBound + $0] }
+      if chosen[key] == nil { chosen[key] = columnIndices(layout) }
+      if let chosen = chosen[key], chosen.count < layout.columns.count, !range.isEmpty {
+        let kept = chosen.map { rows[range.lowerBound + $0] }
         try Self.give(header, kept.span, to: sink, isEarlier)
       } else {
-        try Self.give(header, rows.span.extracting(place), to: sink, isEarlier)
+        try Self.give(header, rows.span.extracting(range), to: sink, isEarlier)
       }
     }
     for event in events where selection.brackets == nil {
@@ -259,8 +259,8 @@ package struct RunReplay {
     UInt64(stream) << 32 | UInt64(epoch)
   }
 
-  /// Frames and records of every stream, in the order in which the drain takes what begins at the
-  /// same time: by thread, and there as it was written.
+  /// Frames and records of every stream; those that begin at the same time are ordered like in the
+  /// drain: by thread, then as written.
   private func cursors(
     of streams: [StreamMeta.Stream], _ sessions: [StoredSession]
   ) throws(LBError) -> [Cursor] {
@@ -278,17 +278,21 @@ package struct RunReplay {
     return cursors
   }
 
-  /// The earliest deadline of a frame that is still to come: no tick before it has any more. `edge`
-  /// is the first sample of the edge that was played last.
-  private static func floor(_ cursors: [Cursor], _ edge: FrameHeader?) throws(LBError) -> UInt64? {
-    var floor: UInt64?
+  /// The earliest deadline of the remaining frames: earlier ticks are complete. `edge` is the first
+  /// sample of the last replayed edge.
+  private static func lowWatermark(_ cursors: [Cursor], _ edge: FrameHeader?) throws(LBError)
+    -> UInt64?
+  {
+    var lowWatermark: UInt64?
     for cursor in cursors {
       guard let header = try cursor.peek() else { continue }
-      floor = min(floor ?? .max, header.deadline)
-      // One row, though each thread takes its sample of an edge in its own time.
-      if let edge, edge.isOfSameEdge(header) { floor = min(floor ?? .max, edge.deadline) }
+      lowWatermark = min(lowWatermark ?? .max, header.deadline)
+      // The samples of an edge are one row, although each thread takes its own at a different time.
+      if let edge, edge.isOfSameEdge(header) {
+        lowWatermark = min(lowWatermark ?? .max, edge.deadline)
+      }
     }
-    return floor
+    return lowWatermark
   }
 
   private func earliest(_ cursors: [Cursor]) throws(LBError) -> Cursor? {
@@ -306,8 +310,8 @@ package struct RunReplay {
       && header.start >= selection.from ?? 0 && header.start <= selection.to ?? .max
   }
 
-  /// Whether it is of a wanted bracket before the part that is shown: what that shows is counted
-  /// from it, as it was live.
+  /// Whether a frame belongs to a wanted bracket before the shown part, whose first rates are
+  /// counted from it, as in the live view.
   private func isEarlier(_ header: FrameHeader) -> Bool {
     (selection.brackets?.contains(header.bracket) ?? true) && header.start < selection.from ?? 0
   }
@@ -320,8 +324,8 @@ package struct RunReplay {
 
   private func filtered(_ layout: Layout) -> Layout { layout.choosing(selection.passes) }
 
-  /// The places of the columns that are wanted.
-  private func places(_ layout: Layout) -> [Int] {
+  /// The indices of the wanted columns.
+  private func columnIndices(_ layout: Layout) -> [Int] {
     layout.kept(selection.passes).enumerated().filter(\.element).map(\.offset)
   }
 }

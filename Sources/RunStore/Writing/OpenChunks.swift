@@ -21,7 +21,7 @@ struct OpenChunks {
   private var open: [Open?] = []
   private var full: [Open] = []
 
-  private static func place(_ stream: UInt16, _ kind: FrameHeader.Kind) -> Int {
+  private static func index(_ stream: UInt16, _ kind: FrameHeader.Kind) -> Int {
     Int(stream) << 1 | (kind == .records ? 1 : 0)
   }
 
@@ -29,9 +29,9 @@ struct OpenChunks {
   mutating func append(
     _ header: FrameHeader, _ body: Span<UInt64>, columns: @autoclosure () -> Int
   ) {
-    let place = Self.place(header.stream, header.kind)
-    while open.count <= place { open.append(nil) }
-    if let chunk = open[place]?.chunk {
+    let index = Self.index(header.stream, header.kind)
+    while open.count <= index { open.append(nil) }
+    if let chunk = open[index]?.chunk {
       if chunk.bracket == header.bracket, chunk.epoch == header.epoch,
         chunk.rowCount < ChunkBuilder.rowLimit
       {
@@ -43,14 +43,14 @@ struct OpenChunks {
       kind: header.kind, stream: header.stream, epoch: header.epoch, bracket: header.bracket,
       columns: columns())
     chunk.append(header, body)
-    open[place] = Open(chunk: chunk)
+    open[index] = Open(chunk: chunk)
   }
 
   /// What comes next of the stream goes into a new chunk.
   mutating func close(_ stream: UInt16, _ kind: FrameHeader.Kind) {
-    let place = Self.place(stream, kind)
-    guard place < open.count, let closed = open[place] else { return }
-    open[place] = nil
+    let index = Self.index(stream, kind)
+    guard index < open.count, let closed = open[index] else { return }
+    open[index] = nil
     if closed.isDirty { full.append(closed) }
   }
 
@@ -60,10 +60,10 @@ struct OpenChunks {
   func save(_ db: Database, session: Int64?) throws -> Saved {
     var saved = Saved()
     for chunk in full { _ = try Self.save(chunk, db, session, &saved) }
-    for (place, chunk) in open.enumerated() {
+    for (index, chunk) in open.enumerated() {
       guard let chunk, chunk.isDirty else { continue }
       let (row, bytes) = try Self.save(chunk, db, session, &saved)
-      saved.rows.append((place, row, bytes))
+      saved.rows.append((index, row, bytes))
     }
     return saved
   }
@@ -71,19 +71,19 @@ struct OpenChunks {
   /// Takes note of what has been saved, and forgets what will not grow any more.
   mutating func settle(_ saved: Saved) {
     full.removeAll(keepingCapacity: true)
-    for (place, row, bytes) in saved.rows {
-      guard var chunk = open[place] else { continue }
+    for (index, row, bytes) in saved.rows {
+      guard var chunk = open[index] else { continue }
       chunk.row = row
       chunk.bytes = bytes
       chunk.savedRows = chunk.chunk.rowCount
-      open[place] = bytes < ChunkBuilder.byteLimit ? chunk : nil
+      open[index] = bytes < ChunkBuilder.byteLimit ? chunk : nil
     }
   }
 
   /// What a transaction has written.
   struct Saved {
     fileprivate(set) var bytes = 0
-    fileprivate var rows: [(place: Int, row: Int64, bytes: Int)] = []
+    fileprivate var rows: [(index: Int, row: Int64, bytes: Int)] = []
   }
 
   /// Every chunk as it is.

@@ -1,7 +1,7 @@
 import GRDB
 import Glibc
 
-/// Which file a path names, so that another one under its name is told from it.
+/// The identity of the file at a path, to detect another file of that name.
 struct FileMark: Hashable {
   private let device: UInt64
   private let inode: UInt64
@@ -49,12 +49,11 @@ extension DatabaseQueue {
   }
 }
 
-/// Turning a WAL database into one plain file, when nobody else has it open.
+/// Turns a WAL database into one plain file, if no other process has it open.
 enum PlainFile {
-  /// Tries to; what fails here (a reader is attached) is finished by whoever closes last. If it
-  /// `isFlushed`, it waits until everything is on the disk, and calls `body` then: what only stood
-  /// for rows of the log until they were there can go. Gives why the log stays, where that is no
-  /// reader.
+  /// Merges the log if possible; if a reader is attached, the last one to close does. With
+  /// `isFlushed`, waits until everything is flushed, and then calls `body`, which may remove copies
+  /// of the log's rows. Returns why the log remains, unless because of a reader.
   @discardableResult
   static func settle(
     _ queue: DatabaseQueue, isFlushed: Bool = true, _ body: () -> Void = {}
@@ -62,7 +61,7 @@ enum PlainFile {
     var reason: String?
     do {
       try queue.writeWithoutTransaction { db in
-        // Where the log stays, closing the file may have to move what somebody else added to it.
+        // If the log remains, closing the file may have to move rows that another process added.
         defer { setSynchronous(1, db) }
         do {
           defer { body() }
@@ -83,7 +82,7 @@ enum PlainFile {
       reason = "\(error)"
     }
     do { try queue.close() } catch {
-      // A statement is still in use somewhere: the connection goes with the process.
+      // A statement is still in use: the connection ends with the process.
     }
     return reason
   }

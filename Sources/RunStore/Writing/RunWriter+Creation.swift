@@ -11,7 +11,8 @@ extension RunWriter {
       return
     }
     if errno == EEXIST { throw exists(path) }
-    // Some file systems have no second name for a file (FAT): there, what was free a moment ago is.
+    // Some file systems have no second name for a file (FAT): there, what was free a briefTimeout
+    // ago is.
     if [EPERM, ENOTSUP, ENOSYS].contains(errno), unsafe rename(draft, path) == 0 { return }
     let reason = errno
     throw LBError(
@@ -23,8 +24,8 @@ extension RunWriter {
   /// wrote and how it was called, and root's are of everything.
   static var mode: mode_t { geteuid() == 0 ? 0o600 : 0o644 }
 
-  /// Makes the empty file of a draft, which the database and what it puts beside it take their mode
-  /// from. Why it cannot be made the database says in its own words.
+  /// Makes the empty file of a draft, from which the database and the files beside it take their
+  /// mode from. Why it cannot be made the database says in its own words.
   static func reserve(_ draft: String) throws(LBError) {
     let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
     let descriptor = unsafe Foundation.open(draft, flags, mode)
@@ -41,17 +42,18 @@ extension RunWriter {
       context: ErrorContext(path: path, errno: EEXIST))
   }
 
-  /// Milliseconds that a lock of another program is waited for.
-  static let patience = 5000
-  /// Those where what is to be written can wait itself.
-  static let moment = 50
+  /// Milliseconds to wait for another program's lock.
+  static let busyTimeout = 5000
+  /// Milliseconds to wait for writes that can be postponed.
+  static let briefTimeout = 50
 
   static func openLog(_ path: String) throws -> DatabaseQueue {
     var settings = Configuration()
     settings.journalMode = .wal
-    settings.busyMode = .timeout(Double(patience) / 1000)
+    settings.busyMode = .timeout(Double(busyTimeout) / 1000)
     settings.prepareDatabase { db in
-      // Rows are only added: a cache of the usual 2 MB would fill with what nobody reads again.
+      // Rows are only added: the default cache of 2 MB would fill with pages that are never read
+      // again.
       try db.execute(
         sql: """
           PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA cache_size = -512;

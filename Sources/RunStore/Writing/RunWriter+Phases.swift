@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// Where run and phases stand, and what was measured in them.
+/// The status of the run and its phases, and their results.
 extension RunWriter {
   /// Persists a status as it changes.
   package func setRunStatus(_ status: RunStatus) throws(LBError) {
@@ -11,7 +11,7 @@ extension RunWriter {
     }
   }
 
-  /// Adds labels to the run, or gives them other values.
+  /// Adds labels to the run, or changes their values.
   package func setLabels(_ labels: [String: String]) throws(LBError) {
     try write("recording labels") { db in
       for (key, value) in labels {
@@ -21,7 +21,7 @@ extension RunWriter {
     }
   }
 
-  /// Persists where a phase stands, and its summaries.
+  /// Persists a phase's status and summaries.
   package func updatePhase(_ row: Int64, _ phase: PhaseResult) throws(LBError) {
     try write("recording a phase") { db in
       try db.execute(
@@ -48,7 +48,7 @@ extension RunWriter {
       ])
   }
 
-  /// What the completed attempts at a phase's counted repetitions gave, in their order.
+  /// The metrics of the completed attempts at a phase's counted repetitions, in order.
   package func metrics(ofPhase row: Int64) throws(LBError) -> MetricColumns {
     var columns = MetricColumns()
     let path = path
@@ -66,7 +66,7 @@ extension RunWriter {
           found += 1
         }
       }
-      // A tree that is damaged above its rows has all of them, and leads to some no more.
+      // A b-tree damaged above its leaves may hide rows.
       let rows = Set(attempts.map(\.row))
       let owners = try Int64.fetchCursor(db, sql: "SELECT attempt_id FROM metric NOT INDEXED")
       while let owner = try owners.next() {
@@ -81,8 +81,8 @@ extension RunWriter {
     return columns
   }
 
-  /// The completed attempts at a phase's counted repetitions, in order of those, each with the
-  /// number of its repetition.
+  /// The completed attempts at a phase's counted repetitions, in order, with the numbers of the
+  /// repetitions.
   private static func counted(
     ofPhase phase: Int64, _ db: Database
   ) throws -> [(row: Int64, number: Int)] {

@@ -2,22 +2,22 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// How a run is gone on with, and what an earlier session left of it.
+/// Resuming a run, and the state that an earlier session left.
 extension RunWriter {
-  /// What is known of a run that has been taken up.
+  /// The state of a resumed run.
   struct Resumed {
     var runID = ""
-    /// What is added from now on is of this session.
+    /// The number of the new session.
     var session: Int64 = 0
-    /// Whether the host was booted since the session before.
+    /// Whether the host was booted since the previous session.
     var isOfAnotherBoot = false
-    /// What of the tail could not be put into rows.
+    /// The loss of samples of the tail.
     var loss = Tail.Loss()
   }
 
-  /// Makes this process the writer of a run whose own is gone, brings the file to this version, and
-  /// begins another session. Nothing is changed in a file that does not hold what was sealed. The
-  /// tail can go when that is on the disk.
+  /// Makes this process the writer of a run whose writer has ended, migrates the file to this
+  /// version, and begins another session. A file that does not match its seals is not changed. The
+  /// tail can be removed once this is flushed.
   static func takeUp(_ db: Database, _ path: String) throws -> Resumed {
     if try Schema.check(db, path, mayLackTables: false) {
       try Seal.check(Seal.tables(db), db, path)
@@ -35,7 +35,7 @@ extension RunWriter {
         .configuration, "\(path) is being recorded by process \(last.pid); wait until it ends",
         context: ErrorContext(path: path))
     }
-    // One in another container has another number here: its lock tells.
+    // A writer in another container has another PID here, but its lock is visible.
     if let file = Tail.File(ofRunIn: path), file.isHeld() {
       throw LBError(
         .configuration, "\(path) is being recorded; wait until that ends",
@@ -51,7 +51,7 @@ extension RunWriter {
     try Seal.arm(db)
     let loss = try Tail.absorb(ofRunIn: path, db)
     try db.execute(sql: Schema.interruptParts)
-    // Phases that were never reached are found anew, by the plan as it is now.
+    // Pending phases are determined again from the present plan.
     try db.execute(sql: "DELETE FROM phase WHERE status = 'pending'")
     let own = ProcessIdentity.current()
     try db.execute(
@@ -67,8 +67,7 @@ extension RunWriter {
       isOfAnotherBoot: last.bootID != own.bootID, loss: loss)
   }
 
-  /// Throws where the pages of a file do not fit together: what is added to one would be lost, or
-  /// overwrite what is there.
+  /// Throws if the pages of a file are inconsistent: new rows could be lost, or overwrite others.
   static func checkPages(_ db: Database, _ path: String) throws {
     let found = try String.fetchAll(db, sql: "PRAGMA integrity_check(1)")
     guard found != ["ok"] else { return }

@@ -5,36 +5,36 @@ import Synchronization
 
 /// Writes one run into one file.
 ///
-/// The contract: what is committed survives the death of this process at any moment. The tables and
-/// the host's rows are in the main file from the beginning; samples come in the write-ahead log and
-/// reach the main file now and then between repetitions, and at the end.
+/// The contract: committed data survive the death of this process at any time. The tables and the
+/// host's rows are in the main file from the beginning; samples are written to the write-ahead log
+/// and moved to the main file occasionally between repetitions, and at the end.
 ///
-/// Of a power failure it survives as far as it has been flushed to the disk: when this value has
-/// been made (the empty run), at each checkpoint (what was committed before), and at the end,
-/// stopped or not (everything). What has not been flushed (synchronous=NORMAL) the kernel writes by
-/// itself, half a minute later by default. So that what it has written stays there, nothing is
-/// given up in one file before what takes its place in another has been flushed: samples in the
-/// tail, unless they are younger than ten seconds, and the log. What is left is then the run as it
-/// was at some moment, but for what the kernel had not written and the samples of ten seconds.
+/// A power failure loses data that were not flushed. Flushes happen when this value is made (the
+/// empty run), at each checkpoint (everything committed before), and at the end, stopped or not
+/// (everything). Other data (synchronous=NORMAL) are written by the kernel, by default after half a
+/// minute. Nothing is discarded in one file before its replacement in another is flushed: samples
+/// in the tail, unless younger than ten seconds, and the log. After a power failure the file has
+/// the run as at some earlier time, without data that the kernel had not written and up to ten
+/// seconds of samples.
 ///
-/// Calls may come from the drain and from the runner: they are serialised here.
+/// Called by the drain and the runner; calls are serialised.
 package final class RunWriter: @unchecked Sendable {
   // Sendable: the queue serialises; the path never changes.
   package let path: String
   package let runID: String
   private let queue: DatabaseQueue
-  /// The connection that made the file, closed. It is kept, since letting go of one has libdispatch
-  /// start threads, and a timer that fires each second from then on.
+  /// The closed connection that made the file. Kept, since its deinitialiser makes libdispatch
+  /// start threads, and a timer that fires each second.
   private let maker: DatabaseQueue?
   private let sizes = ByteCounter()
-  /// Of the drain.
+  /// Used by the drain.
   let tail: TailWriter
   private let isClosed = Atomic<Bool>(false)
-  /// Which file it writes.
+  /// The identity of the file.
   private let file: FileMark?
-  /// What this process adds is of this session of the run.
+  /// The session of this process.
   let session: Int64
-  /// Whether the host was booted since the session before.
+  /// Whether the host was booted since the previous session.
   package let isOfAnotherBoot: Bool
   private let opened: OpenFile
 
@@ -78,8 +78,8 @@ package final class RunWriter: @unchecked Sendable {
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
     guard !FileManager.default.fileExists(atPath: path) else { throw Self.exists(path) }
-    // Made under another name, which nobody else makes, and renamed: whoever sees the file finds
-    // the tables in it, at whatever moment this process dies.
+    // Made under another, unique name, and renamed: a visible file always has its tables, even if
+    // this process dies.
     let draft = "\(path).new-\(getpid())"
     try Self.reserve(draft)
     var made: FileMark?
@@ -93,7 +93,7 @@ package final class RunWriter: @unchecked Sendable {
       queue = try Self.openLog(path)
       try queue.write { db in try Seal.arm(db) }
     } catch {
-      // It did not exist before and holds nothing: what there is of it goes.
+      // The new file has no data: remove what exists of it.
       _ = unsafe Foundation.unlink(draft)
       _ = unsafe Foundation.unlink(draft + "-journal")
       made?.remove(path)
@@ -107,22 +107,22 @@ package final class RunWriter: @unchecked Sendable {
     if let maker { FreeThreads.spare(maker) }
   }
 
-  /// Opens the file of a run that has ended early, to go on with it. The process that wrote it must
-  /// be gone; from now on this one is its writer.
+  /// Opens the file of an interrupted run to resume it. Its writer must have ended; this process
+  /// becomes the writer.
   package init(resuming path: String) throws(LBError) {
     try StorePath.check(path)
     self.path = path
     maker = nil
     try FreeDescriptors.check(for: path)
     try FreeThreads.check(for: path)
-    // Whoever resumes a run has read its file before, and said what cannot be read of its log.
+    // The file was read before, and the loss of its log reported.
     let opened = OpenFile(path, new: true)
     self.opened = opened
     _ = try LogCheck.check(path, isComplete: opened.isComplete)
     do {
       queue = try Self.openLog(path)
       var found = Resumed()
-      // The tail is made anew behind this: what it held is on the disk in rows by then.
+      // The tail is recreated afterwards: its samples are flushed in rows by then.
       try queue.writeThrough { db in found = try RunWriter.takeUp(db, path) }
       runID = found.runID
       session = found.session
@@ -137,8 +137,8 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  /// Closes and removes a file that this writer made and in which nothing was recorded. What has
-  /// its name by now without being it stays.
+  /// Closes and removes a file of this writer without recorded data. Another file of its name is
+  /// kept.
   package func discard() {
     close(isDiscarded: true)
     file?.remove(path)
@@ -147,7 +147,7 @@ package final class RunWriter: @unchecked Sendable {
   /// Bytes of chunks and other blobs written so far.
   package var bytesWritten: UInt64 { sizes.value }
 
-  /// One transaction, which `isFlushed` has on the disk when this returns.
+  /// One transaction; with `isFlushed` it is on the disk when this returns.
   func write(
     _ doing: String, isFlushed: Bool = false, _ body: (Database) throws -> Void
   ) throws(LBError) {
@@ -166,18 +166,18 @@ package final class RunWriter: @unchecked Sendable {
   }
 
   /// The same, unless another program holds the file locked (BEGIN EXCLUSIVE) for more than a
-  /// moment. Returns whether it was done.
+  /// briefTimeout. Returns whether it was done.
   func writeIfFree(
     _ doing: String, isFlushed: Bool = false, _ body: (Database) throws -> Void
   ) throws(LBError) -> Bool {
     try checkPlace()
     do {
       return try queue.writeWithoutTransaction { db in
-        try db.execute(sql: "PRAGMA busy_timeout = \(Self.moment)")
+        try db.execute(sql: "PRAGMA busy_timeout = \(Self.briefTimeout)")
         let isDone = Result {
           try isFlushed ? db.flushing { try Self.transact(db, body) } : Self.transact(db, body)
         }
-        try db.execute(sql: "PRAGMA busy_timeout = \(Self.patience)")
+        try db.execute(sql: "PRAGMA busy_timeout = \(Self.busyTimeout)")
         return try isDone.get()
       }
     } catch {
@@ -199,7 +199,7 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  /// Throws where the path does not name the file any more that is written.
+  /// Throws if another file is at the path now.
   private func checkPlace() throws(LBError) {
     guard let file, !file.isAt(path) else { return }
     throw LBError(
@@ -214,7 +214,7 @@ package final class RunWriter: @unchecked Sendable {
 
   // MARK: Structure
 
-  /// Adds a phase; gives its row.
+  /// Adds a phase; returns its row.
   package func addPhase(_ phase: PhaseResult) throws(LBError) -> Int64 {
     var row: Int64 = 0
     try write("recording a phase") { db in
@@ -231,7 +231,7 @@ package final class RunWriter: @unchecked Sendable {
     return row
   }
 
-  /// Adds a repetition of a phase; gives its row.
+  /// Adds a repetition of a phase; returns its row.
   package func addRepetition(
     _ repetition: RepetitionResult, phase: Int64
   ) throws(LBError) -> Int64 {
@@ -251,8 +251,7 @@ package final class RunWriter: @unchecked Sendable {
     return row
   }
 
-  /// Adds an attempt under way in `bracket`, nil for one that did not come to its own; gives its
-  /// row.
+  /// Adds a running attempt in `bracket`, nil if none was opened; returns its row.
   package func addAttempt(
     number: Int, bracket: UInt32?, repetition: Int64
   ) throws(LBError) -> Int64 {
@@ -268,7 +267,7 @@ package final class RunWriter: @unchecked Sendable {
     return row
   }
 
-  /// Completes an attempt's row; one that is `unopened` has no bracket after all.
+  /// Completes an attempt's row; with `unopened` it has no bracket after all.
   package func finishAttempt(
     _ row: Int64, _ result: AttemptResult, output: [UInt8], unopened: Bool = false
   ) throws(LBError) {
@@ -300,7 +299,7 @@ package final class RunWriter: @unchecked Sendable {
           sql: "INSERT OR REPLACE INTO output VALUES (?, ?)", arguments: [row, Data(output)])
       }
       for (name, value) in result.metrics {
-        // A thousand and more of them: compiled once.
+        // Compiled once: there may be over a thousand.
         try db.cachedStatement(
           sql: "INSERT OR REPLACE INTO metric (attempt_id, name, value) VALUES (?, ?, ?)"
         ).execute(arguments: [row, name, value])
@@ -324,9 +323,9 @@ package final class RunWriter: @unchecked Sendable {
     try write("recording an event") { db in try entry.insert(db, session: session) }
   }
 
-  /// Moves what is committed from the log into the main file, as far as readers allow.
+  /// Moves committed data from the log into the main file, as far as readers permit.
   package func checkpoint() throws(LBError) {
-    // SQLite follows a null pointer where the file is closed.
+    // SQLite would dereference a null pointer if the file is closed.
     guard !isClosed.load(ordering: .relaxed) else { return }
     do {
       try queue.writeWithoutTransaction { db in _ = try db.checkpoint(.passive) }
@@ -335,8 +334,8 @@ package final class RunWriter: @unchecked Sendable {
     }
   }
 
-  /// The run's end: status, summary, errors; then one plain file unless a reader holds it. Gives
-  /// what is to be said of files that stay beside it.
+  /// Ends the run: status, summary, errors; then one plain file unless a reader has it open.
+  /// Returns messages about files that remain beside it.
   @discardableResult
   package func finish(_ result: RunResult) throws(LBError) -> String? {
     try write("recording the run's end") { db in
@@ -353,19 +352,18 @@ package final class RunWriter: @unchecked Sendable {
     return close()
   }
 
-  /// Closes the file, once. A reader that is still there keeps the log alive; the last one out
-  /// finishes it. Waits until everything is on the disk, also after a stop: pages of the log that
-  /// are moved without that are a damaged file where the power fails before the kernel has written
-  /// them. Only what `isDiscarded` is not waited for. Gives what is to be said where the log could
-  /// not be folded into the file.
+  /// Closes the file, once. A remaining reader keeps the log; the last reader merges it. Waits
+  /// until everything is flushed, also after a stop: otherwise a power failure during the merge
+  /// would damage the file. Does not wait if `isDiscarded`. Returns a message if the log could not
+  /// be merged.
   @discardableResult
   package func close(isDiscarded: Bool = false) -> String? {
     guard !isClosed.exchange(true, ordering: .relaxed) else { return nil }
     let hasAll = tail.finish()
-    // What no commit put into rows, for whatever reason, is still in the file.
+    // Samples that no commit put into rows are still in the tail.
     if !hasAll { Tail.settle(ofRunIn: path, queue) }
     let reason = PlainFile.settle(queue, isFlushed: !isDiscarded) { [path] in
-      // In rows, and these on the disk: it is not needed any more.
+      // All samples are in flushed rows: the tail is not needed any more.
       if hasAll { Tail.remove(ofRunIn: path) }
     }
     guard let reason else { return nil }

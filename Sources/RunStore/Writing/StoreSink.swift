@@ -2,20 +2,19 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// The drain's way into a run's file: what has come is committed within a second.
+/// The sink that writes into a run's file: samples are committed within a second.
 ///
-/// Samples go into the run's tail, and from there into chunks when the tail is full, when a second
-/// has more of them than it is for, and at a bracket's end. The open chunk of a stream is one row,
+/// Samples are written to the run's tail, and moved into chunks when the tail is full, when a
+/// second has too many for it, and at a bracket's end. The open chunk of a stream is one row,
 /// rewritten until it is full.
 package final class StoreSink: SampleSink {
-  /// Commits come at least this far apart, unless a bracket ends: the drain's passes may be more
-  /// frequent for other sinks' sake. With passes 450 ms apart this keeps within the second.
+  /// The minimum time between commits, unless a bracket ends: the drain's passes may be more
+  /// frequent for other sinks. With passes 450 ms apart, samples are committed within a second.
   private static let commitGap: UInt64 = 700_000_000
-  /// So long samples wait, in the tail and behind it in memory, while another program holds the
-  /// file locked.
-  private static let lockPatience: UInt64 = 60_000_000_000
-  /// What the tail has held for so long, the kernel may have written: its rows are flushed before
-  /// other samples take its place.
+  /// How long samples wait, in the tail and in memory, while another program keeps the file locked.
+  private static let lockTimeout: UInt64 = 60_000_000_000
+  /// Age from which the kernel may have written the tail's samples: their rows are flushed before
+  /// other samples replace them.
   private static let youngest: UInt64 = 10_000_000_000
 
   private let writer: RunWriter
@@ -24,16 +23,16 @@ package final class StoreSink: SampleSink {
   private var layouts: [UInt16: Layout] = [:]
   private var schemas: [UInt16: RecordSchema] = [:]
   private var chunks = OpenChunks()
-  /// Whether the chunks hold anything that neither their rows nor the tail do.
+  /// Whether the chunks have samples that are neither in rows nor in the tail.
   private var chunksAreAhead = false
   private var pendingLayouts: [Layout] = []
-  /// Each with the clocks that were read together last before it: they make its date.
+  /// Each with the last clock anchor before it, by which its date is computed.
   private var pendingEvents: [(event: SampleEvent, anchor: ClockAnchor?)] = []
   private var anchor: ClockAnchor?
   private var lastCommit: UInt64 = 0
-  /// Since when another program has held the file locked, nil where none does.
+  /// Since when another program has kept the file locked, nil if none does.
   private var lockedSince: UInt64?
-  /// When the tail was first written of what it holds and no row does.
+  /// When the oldest samples of the tail that are not in rows were written.
   private var tailSince: UInt64?
 
   /// A sink into `writer`'s file, after the rows of earlier sessions; `now` is
@@ -84,7 +83,7 @@ package final class StoreSink: SampleSink {
     }
   }
 
-  /// The same streams as before are needed: their layouts get new epochs.
+  /// Continues in a new session, which needs the same streams; their layouts get new epochs.
   private func beginAgain(_ meta: StreamMeta) throws(LBError) {
     var now: [UInt16: String] = [:]
     for stream in meta.streams { now[stream.stream] = stream.collector }
@@ -98,7 +97,7 @@ package final class StoreSink: SampleSink {
     }
     try writer.write("recording the clocks") { db in
       try insert(meta.anchor, db)
-      // What follows in the journal has its dates by these clocks.
+      // Dates of the following journal entries use this anchor.
       try insert(
         SampleEvent(
           .clockAnchor, time: meta.anchor.monotonic, message: "clocks read together",
@@ -112,7 +111,7 @@ package final class StoreSink: SampleSink {
 
   /// Closes the open chunk of the stream's last epoch.
   package func layout(_ layout: Layout) throws(LBError) {
-    // While what is in it has the columns that are known.
+    // Before the layout changes.
     takeTail()
     var layout = layout
     layout.epoch = epoch(layout.epoch, of: layout.stream)
@@ -131,24 +130,24 @@ package final class StoreSink: SampleSink {
     append(header, rows)
   }
 
-  /// Keeps the event for the next commit.
+  /// Queues the event for the next commit.
   package func event(_ event: SampleEvent) throws(LBError) {
     if let anchor = event.anchor { self.anchor = anchor }
     pendingEvents.append((event, anchor))
   }
 
-  /// Commits what has come since, once a second or at a bracket's end.
+  /// Commits new samples, once a second or at a bracket's end.
   package func commit(watermark: UInt64) throws(LBError) {
     let time = now()
     guard watermark == .max || time &- lastCommit >= Self.commitGap else { return }
     lastCommit = time
     let isEnd = watermark == .max
-    let hasNews = !pendingLayouts.isEmpty || !pendingEvents.isEmpty
+    let hasPending = !pendingLayouts.isEmpty || !pendingEvents.isEmpty
     let tail = writer.tail
     var written = 0
     if isEnd || chunksAreAhead { takeTail() }
-    if hasNews || chunksAreAhead { written += try save(at: time, isEnd: isEnd) }
-    // Nobody could make anything of frames whose layout is in no row.
+    if hasPending || chunksAreAhead { written += try save(at: time, isEnd: isEnd) }
+    // Frames are useless without a row of their layout.
     if pendingLayouts.isEmpty, tail.hasPending {
       if let bytes = tail.write() {
         written += bytes
@@ -161,7 +160,7 @@ package final class StoreSink: SampleSink {
     writer.count(bytes: written)
   }
 
-  /// Builds chunks from what the tail holds.
+  /// Builds chunks from the tail's samples.
   private func takeTail() {
     writer.tail.take { header, body in
       chunks.append(header, body, columns: columns(header))
@@ -169,12 +168,12 @@ package final class StoreSink: SampleSink {
     }
   }
 
-  /// Puts into rows what has been told and what the chunks are ahead by; gives the bytes. Before a
-  /// bracket's end all of it may wait for another program that holds the file.
+  /// Writes queued layouts and events and the new samples of chunks into rows; returns the bytes.
+  /// Except at a bracket's end this may be postponed while another program keeps the file locked.
   private func save(at time: UInt64, isEnd: Bool) throws(LBError) -> Int {
     var saved: OpenChunks.Saved?
     let doing = "recording samples"
-    let isOld = chunksAreAhead && tailSince.map { time &- $0 >= Self.youngest } ?? false
+    let isAged = chunksAreAhead && tailSince.map { time &- $0 >= Self.youngest } ?? false
     func put(_ db: Database) throws {
       for layout in pendingLayouts {
         try db.execute(
@@ -188,8 +187,8 @@ package final class StoreSink: SampleSink {
       saved = try chunks.save(db, session: writer.session)
     }
     if isEnd {
-      try writer.write(doing, isFlushed: isOld) { try put($0) }
-    } else if try !writer.writeIfFree(doing, isFlushed: isOld, { try put($0) }) {
+      try writer.write(doing, isFlushed: isAged) { try put($0) }
+    } else if try !writer.writeIfFree(doing, isFlushed: isAged, { try put($0) }) {
       try waitForLock()
       return 0
     }
@@ -206,12 +205,12 @@ package final class StoreSink: SampleSink {
     return saved.bytes
   }
 
-  /// Notes that the file is locked; throws where it has been for too long.
+  /// Records that the file is locked; throws if it has been for too long.
   private func waitForLock() throws(LBError) {
     let time = now()
     let since = lockedSince ?? time
     lockedSince = since
-    guard time &- since >= Self.lockPatience else { return }
+    guard time &- since >= Self.lockTimeout else { return }
     throw LBError(
       .resultPersistence,
       "\(writer.path): another program has kept the file locked for a minute, so recording has "

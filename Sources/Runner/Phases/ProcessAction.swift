@@ -124,7 +124,7 @@ final class BackgroundProcess: BackgroundTask {
         context.services.spawner, stop: context.services.stop,
         clock: context.services.clock, isBackground: true)
       (self.workload, self.capture) = (workload, capture)
-      action.target?.aim(at: workload.pid)
+      action.target?.retarget(to: workload.pid)
       workload.openGate()
     } catch {
       throw failure("could not be started: \(error)")

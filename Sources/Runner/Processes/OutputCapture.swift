@@ -58,7 +58,7 @@ final class OutputCapture: @unchecked Sendable {
   private let tailLimit: Int
   private let passThrough: Bool
   /// Standard error, if it is a terminal: a stopped one (Ctrl-S) would block write(2) for ever.
-  private let terminal: PatientTerminal?
+  private let terminal: TimedTerminal?
   private let cancel: StopFlag
   private let stop: StopFlag
   private let clock: TimeSource
@@ -84,7 +84,7 @@ final class OutputCapture: @unchecked Sendable {
     headLimit = limit - limit / 2
     tailLimit = limit / 2
     self.passThrough = passThrough
-    terminal = passThrough ? PatientTerminal(STDERR_FILENO) : nil
+    terminal = passThrough ? TimedTerminal(STDERR_FILENO) : nil
     self.stop = stop
     self.clock = clock
     cancel = try StopFlag()

@@ -138,7 +138,7 @@ package final class CollectorSet: CollectorLifecycle {
   package func arm() throws(LBError) { try sampler.arm() }
   /// Aims the collectors of the workload's tree, which then open their files and events.
   package func aim(at workload: Int32) {
-    self.workload?.aim(at: workload)
+    self.workload?.retarget(to: workload)
     // Where perf is not permitted at all, a notice was given when the collector was armed.
     if let failure = self.workload?.clockFailure, failure.isLackOfRoom || TaskClock.isPermitted,
       meta?.streams.contains(where: { $0.collector == "tree" }) == true
@@ -193,7 +193,7 @@ package final class CollectorSet: CollectorLifecycle {
   /// Depends on whether the sampling threads answer, and on the collector that the error names.
   package func outlook(after error: LBError) -> SamplingOutlook {
     let streams = meta?.streams ?? []
-    if sampler.isSilent { return streams.contains(where: \.required) ? .lost : .dispensable }
+    if sampler.isUnresponsive { return streams.contains(where: \.required) ? .lost : .dispensable }
     guard let name = error.context.collector,
       streams.contains(where: { $0.collector == name && !$0.required })
     else { return .whole }

@@ -62,7 +62,9 @@ package struct RunAssembly {
     notices: [(kind: String, message: String)] = [],
     decisions: ResumeDecisions = ResumeDecisions(), allowed: CPUSet = .allowed()
   ) throws(LBError) {
-    let store = record.writer.map { StoreSink($0, resuming: record.resumePoint, now: Clock.monotonic) }
+    let store = record.writer.map {
+      StoreSink($0, resuming: record.resumePoint, now: Clock.monotonic)
+    }
     let collectors = CollectorSet(
       sampling.configuration, requests: sampling.requests, workload: sampling.workload,
       notices: sampling.notices, sinks: (store.map { [$0] } ?? []) + sampling.sinks,
@@ -94,7 +96,8 @@ package struct RunAssembly {
       context, plan: configured.plan, executor: RepetitionExecutor(), collectors: collectors,
       progress: observers.progress)
     session = RunSession(
-      result: begun.result, store: record.writer, resuming: record.resumePoint, clock: services.clock)
+      result: begun.result, store: record.writer, resuming: record.resumePoint,
+      clock: services.clock)
     session.startNotices = notices
     session.addPlanMistakes(configured.planMistakes)
     session.decisions = decisions

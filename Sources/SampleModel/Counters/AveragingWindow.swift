@@ -1,7 +1,7 @@
 extension MetricDescription {
-  /// Nanoseconds over which the kernel itself has averaged a level when it is read, nil where it is
-  /// one of the moment: `avg10`, `avg60` and `avg300` of pressure, whoseever it is, and the load
-  /// averages. What is read before so much of a bracket has passed tells of what was before it.
+  /// Nanoseconds over which the kernel averages a level, nil if it does not: `avg10`, `avg60` and
+  /// `avg300` of every pressure file, and the load averages. A reading earlier in a bracket
+  /// includes time before the bracket.
   package var averagingWindow: UInt64? {
     guard kind == .gauge else { return nil }
     let last = name.split(separator: ".").last.map(String.init) ?? name
@@ -16,8 +16,8 @@ extension MetricDescription {
     }
   }
 
-  /// Whether a level is itself the most that there has been, as the kernel keeps it of a control
-  /// group: its mean over a bracket would say nothing.
+  /// Whether a level is a maximum so far, as the kernel keeps it for control groups: its mean over
+  /// a bracket would be meaningless.
   package var isPeak: Bool {
     kind == .gauge && (name.hasSuffix(".peak") || name.hasSuffix(".max_usage_in_bytes"))
   }

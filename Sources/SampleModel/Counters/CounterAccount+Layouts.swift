@@ -1,11 +1,11 @@
-/// What an account keeps from one layout to the next.
+/// The state that an account keeps over a change of layout.
 extension CounterAccount {
-  /// Takes a layout into force, continuing what was known of its columns. The one in force may be
-  /// given again, and so may one that was in force before.
+  /// Changes the layout, continuing known columns. The present layout or an earlier one may be
+  /// given again.
   package mutating func layout(_ next: Layout) {
     if let layout, layout.epoch == next.epoch, layout.columns == next.columns { return }
-    keep(nil)
-    putAway()
+    select(nil)
+    saveColumns()
     layout = next
     hasFrame = false
     rules = next.columns.map { ValueRule($0) }
@@ -20,12 +20,12 @@ extension CounterAccount {
     whole = known
     isSettled = false
     guard lastTime != nil || !dormant.isEmpty else { return }
-    for (place, column) in next.columns.enumerated() where !rules[place].isGauge {
+    for (index, column) in next.columns.enumerated() where !rules[index].isGauge {
       if let old = dormant.removeValue(forKey: ExactText(column.name)) {
-        resume(place, column, old)
+        resume(index, column, old)
       } else if column.startsAtZero, lastTime != nil, !started.contains(ExactText(column.name)) {
-        known[place] = true
-        whole[place] = isOpen
+        known[index] = true
+        whole[index] = isOpen
       }
     }
     if dormant.count > Self.dormantLimit {
@@ -35,25 +35,25 @@ extension CounterAccount {
     }
   }
 
-  private mutating func resume(_ place: Int, _ column: Column, _ old: Dormant) {
+  private mutating func resume(_ index: Int, _ column: Column, _ old: Dormant) {
     let isSame = column.identity == old.identity
-    // A sum over other parts is another one.
-    if rules[place].isSum, column.identity == nil || !isSame { return }
-    previous[place] = old.kept.value
-    base[place] = old.kept.base
-    known[place] = true
-    whole[place] = old.kept.isWhole
-    // Another device of that name counts from its own beginning.
+    // A sum over other parts does not continue.
+    if rules[index].isSum, column.identity == nil || !isSame { return }
+    previous[index] = old.kept.value
+    base[index] = old.kept.base
+    known[index] = true
+    whole[index] = old.kept.isWhole
+    // Another device of that name has its own count.
     if old.wasAway || !isSame {
-      renewed.insert(place)
+      renewed.insert(index)
       return
     }
-    if old.kept.time != lastTime { times[place] = old.kept.time }
-    if let suspect = old.suspect { suspects[place] = suspect }
+    if old.kept.time != lastTime { times[index] = old.kept.time }
+    if let suspect = old.suspect { suspects[index] = suspect }
   }
 
-  /// Moves what is known of the layout in force to `dormant`.
-  private mutating func putAway() {
+  /// Moves the state of the present layout's columns to `dormant`.
+  private mutating func saveColumns() {
     if let layout, let lastTime {
       noteAbsences(layout)
       if hasFrame {
@@ -61,23 +61,23 @@ extension CounterAccount {
           started.insert(ExactText(column.name))
         }
       }
-      for (place, column) in layout.columns.enumerated()
-      where known[place] && !rules[place].isGauge
-        && (!rules[place].isSum || column.identity != nil)
+      for (index, column) in layout.columns.enumerated()
+      where known[index] && !rules[index].isGauge
+        && (!rules[index].isSum || column.identity != nil)
       {
-        let kept = Kept(
-          value: previous[place], time: times[place] ?? lastTime, base: base[place],
-          isWhole: whole[place])
+        let kept = Snapshot(
+          value: previous[index], time: times[index] ?? lastTime, base: base[index],
+          isWhole: whole[index])
         dormant[ExactText(column.name)] = Dormant(
-          kept: kept, suspect: suspects[place],
+          kept: kept, suspect: suspects[index],
           row: column.metric.life == .kept ? nil : column.instance,
-          wasAway: renewed.contains(place), identity: column.identity)
+          wasAway: renewed.contains(index), identity: column.identity)
       }
     }
     clear()
   }
 
-  /// Rows that the layout in force lacked in a frame were away.
+  /// Marks rows that a frame of the present layout did not have as absent.
   private mutating func noteAbsences(_ layout: Layout) {
     guard hasFrame, dormant.contains(where: { $1.row != nil && !$1.wasAway }) else { return }
     let there = Set(layout.columns.map(\.instance))
@@ -86,12 +86,12 @@ extension CounterAccount {
     }
   }
 
-  /// The source is gone: what goes with it begins anew when it is there again.
-  package mutating func lose() {
+  /// The source disappeared: counters that end with it restart when it returns.
+  package mutating func recordSourceLoss() {
     guard let layout else { return }
-    for (place, column) in layout.columns.enumerated()
-    where column.metric.life.endsWithSource && known[place] && !rules[place].isGauge {
-      renewed.insert(place)
+    for (index, column) in layout.columns.enumerated()
+    where column.metric.life.endsWithSource && known[index] && !rules[index].isGauge {
+      renewed.insert(index)
       isSettled = false
     }
     for name in Array(dormant.keys) where dormant[name]?.row != nil {

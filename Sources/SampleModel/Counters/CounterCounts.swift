@@ -1,13 +1,13 @@
-/// How often counters did otherwise than grow.
+/// How often counters wrapped, were reset or stepped back.
 package struct CounterCounts: Sendable, Equatable {
-  /// Counters that reached the end of their range and went on from zero.
+  /// Counters that reached the end of their range and continued from zero.
   package var wraps: UInt64 = 0
-  /// Counters that fell further than their source steps back, and not by a wrap; and those of
-  /// devices that were away.
+  /// Counters that fell by more than their source may step back, without a wrap; and those of
+  /// devices that were absent.
   package var resets: UInt64 = 0
-  /// Counters that stepped back where their source is known to, or for one reading.
+  /// Counters that fell by no more than their source may step back, or for one reading.
   package var stepsBack: UInt64 = 0
 
-  /// None.
+  /// All counts zero.
   package init() {}
 }

@@ -1,14 +1,14 @@
-/// How a counter moved between two readings, by their two values alone.
+/// How a counter moved between two readings, judged by the two values alone.
 package enum CounterStep: Equatable {
   case forward(UInt64)
-  /// It reached the end of its range and went on from zero; the growth is the whole of both.
+  /// It reached the end of its range and continued from zero; the total growth.
   case wrapped(UInt64)
-  /// It fell no further than its source is known to step back.
+  /// It fell by no more than its source may step back.
   case back
-  /// It fell otherwise: what it counts was made anew, or was misread.
+  /// It fell otherwise: the counter was recreated, or misread.
   case reset
 
-  /// What it grew by: nothing when it stepped back, nil when it was reset.
+  /// The growth: 0 for a step back, nil for a reset.
   package var difference: UInt64? {
     switch self {
     case .forward(let difference), .wrapped(let difference): difference
@@ -22,11 +22,11 @@ package enum CounterStep: Equatable {
     self.init(from: old, to: new, rule: ValueRule(metric))
   }
 
-  /// The same by a column's rule.
+  /// The step by a column's rule.
   ///
-  /// A counter of a range wraps when it falls by more than half of it: between two readings it
-  /// grows by less than the other half. Any other fall is a reset. A fall to exactly zero is a wrap
-  /// only from near the end of the range: drivers that have no number yet give zero.
+  /// A counter with a range wraps if it falls by more than half of it: growth between two readings
+  /// is less than half of the range. Any other fall is a reset. A fall to exactly zero is a wrap
+  /// only near the end of the range: drivers without a number yet return zero.
   package init(from old: UInt64, to new: UInt64, rule: ValueRule) {
     guard new < old else {
       self = .forward(new - old)
@@ -37,8 +37,8 @@ package enum CounterStep: Equatable {
       self = .back
       return
     }
-    // A sum is greater than the range of its parts, of which several may wrap at once; a single
-    // counter beyond its range is wider than its metric says.
+    // A sum may exceed the range of its parts, of which several may wrap at once. A single counter
+    // beyond its range is wider than its metric declares.
     guard rule.modulus > 0, rule.isSum || old <= rule.modulus else {
       self = .reset
       return

@@ -1,29 +1,29 @@
-/// For how much of the time a count was kept: less than all of it where there are more events than
-/// the processor has counters.
+/// The share of time for which an event was counted: less than 1 if there are more events than
+/// hardware counters.
 package struct CountingShare: Sendable {
-  /// Nanoseconds for which it was to be counted, and was.
+  /// Nanoseconds for which it was enabled, and for which it was counted.
   package let enabled: UInt64
   package let running: UInt64
-  /// The least share of the time that a count is scaled from.
+  /// The smallest share from which a count is scaled up.
   package let least: Double
 
-  /// A share of two times.
+  /// The share of two times.
   package init(enabled: UInt64, running: UInt64, least: Double) {
     self.enabled = enabled
     self.running = running
     self.least = least
   }
 
-  /// The share of the times that `places` names, nil where one of them is not known.
-  init?(_ grown: [UInt64?], _ places: (enabled: Int, running: Int), least: Double) {
-    guard let enabled = grown[places.enabled], let running = grown[places.running] else {
+  /// The share of the times in the columns `columns`, nil if one of them is unknown.
+  init?(_ grown: [UInt64?], _ columns: (enabled: Int, running: Int), least: Double) {
+    guard let enabled = grown[columns.enabled], let running = grown[columns.running] else {
       return nil
     }
     self.init(enabled: enabled, running: running, least: least)
   }
 
-  /// What the count stands for, as perf scales it: nothing is known of what never ran, and too
-  /// little of what ran too seldom.
+  /// The count scaled to the whole time, as perf does; nil if it was not counted, or for less than
+  /// `least` of the time.
   package func corrected(_ value: Double) -> Double? {
     if running == enabled { return value }
     let share = Double(running) / Double(enabled)

@@ -1,20 +1,20 @@
-/// What must be known of a column to read its values, without its texts: a loop over thousands of
-/// columns then copies nothing that is counted by reference.
+/// The properties of a column that are needed to interpret its values, without strings: a loop over
+/// thousands of columns then copies no reference-counted values.
 package struct ValueRule: Sendable {
   package let isGauge: Bool
-  /// It counts nanoseconds.
+  /// The unit is nanoseconds.
   package let isTime: Bool
   package let scale: Scale
   let isSigned: Bool
-  /// It is a sum, of which several parts may wrap at once.
+  /// It is a sum; several of its parts may wrap at once.
   let isSum: Bool
-  /// The counter begins anew from zero after so many; 0 for one of 64 bits, which does not wrap.
+  /// The value after which the counter continues from zero; 0 for 64 bits, which do not wrap.
   let modulus: UInt64
   /// The most raw units by which the source may step back.
   let stepBack: UInt64
 
-  /// The rule of `metric`'s values, which begin anew at `range` if given, and are sums over
-  /// instances if `isSum`.
+  /// The rule of `metric`'s values, which wrap at `range` if given, and are sums over instances if
+  /// `isSum`.
   package init(_ metric: MetricDescription, range: UInt64? = nil, isSum: Bool = false) {
     isGauge = metric.kind == .gauge
     isTime = metric.unit == .nanoseconds
@@ -30,9 +30,9 @@ package struct ValueRule: Sendable {
     self.init(column.metric, range: column.range, isSum: column.isSum)
   }
 
-  /// One second of a time: kernel/time/tick-sched.c lets idle and iowait fall by at most the time
-  /// for which a CPU has been idle, which ends with a request of a disk. Of a count, as many raw
-  /// units as a second usually has ticks.
+  /// For times, one second: kernel/time/tick-sched.c lets idle and iowait fall by at most the
+  /// duration of an idle period, which ends with a disk request. For counts, the usual number of
+  /// ticks in a second.
   private static func usualStepBack(_ metric: MetricDescription) -> UInt64 {
     guard metric.unit == .nanoseconds else { return 100 }
     let (product, overflow) = metric.scale.denominator.multipliedReportingOverflow(
@@ -40,8 +40,8 @@ package struct ValueRule: Sendable {
     return overflow ? .max : max(1, product / metric.scale.numerator)
   }
 
-  /// Whether a wrap with this growth is likely even against what else is known: the counter was in
-  /// the last sixteenth of its range.
+  /// Whether a wrap with this growth is likely even if another counter was reset: the counter was
+  /// in the last sixteenth of its range.
   func isNearEnd(_ growth: UInt64) -> Bool { growth <= modulus / 16 }
 
   /// A raw level in base units.

@@ -1,6 +1,6 @@
 /// A point in time of CLOCK_MONOTONIC (clock_gettime(2)), the clock of every sample.
 ///
-/// It begins anew at each boot and does not advance while the host is suspended. On Linux
+/// It restarts at each boot and does not advance while the host is suspended. On Linux
 /// `SuspendingClock` is the same clock; its instants cannot be made from a number.
 public struct MonotonicInstant: InstantProtocol, Hashable, Sendable {
   /// Nanoseconds of CLOCK_MONOTONIC.

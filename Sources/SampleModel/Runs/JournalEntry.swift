@@ -16,9 +16,9 @@ public struct JournalEntry: Sendable, Hashable, Codable {
   public var repetition: Int?
   /// The attempt, from 1.
   public var attempt: Int?
-  /// Where what it is about stands now.
+  /// The status of its subject.
   public var status: RunStatus?
-  /// What went wrong, whole.
+  /// The whole error.
   public var error: LBSampleError?
 
   /// An event.

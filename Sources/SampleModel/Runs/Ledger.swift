@@ -6,7 +6,7 @@ public struct TickLedger: Sendable, Hashable, Codable {
   public var onTime: UInt64 = 0
   /// Acquisition began after that and before the next deadline.
   public var late: UInt64 = 0
-  /// Never taken.
+  /// Deadlines without an acquisition.
   public var skipped: UInt64 = 0
   /// Longest time from a deadline to its acquisition, in nanoseconds.
   package var latenessMaximum: UInt64 = 0
@@ -18,13 +18,13 @@ public struct TickLedger: Sendable, Hashable, Codable {
   public var isExact: Bool { deadlines == onTime &+ late &+ skipped }
 }
 
-/// The exact account of what went through one ring: `pushed = drained + dropped`.
+/// The exact account of one ring: `pushed = drained + dropped`.
 public struct RingLedger: Sendable, Hashable, Codable {
   /// Frames and record batches offered to the ring.
   public var pushed: UInt64 = 0
-  /// Those that the drain took out.
+  /// Those that the drain read.
   public var drained: UInt64 = 0
-  /// Those that found the ring full.
+  /// Those lost because the ring was full.
   public var dropped: UInt64 = 0
 
   /// An empty account.
@@ -34,7 +34,7 @@ public struct RingLedger: Sendable, Hashable, Codable {
   public var isExact: Bool { pushed == drained &+ dropped }
 }
 
-/// What became of one collector's acquisitions, and what they cost.
+/// The account of one collector's acquisitions and their cost.
 public struct CollectorLedger: Sendable, Hashable, Codable {
   /// The collector's name.
   public var collector: String
@@ -42,17 +42,17 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
   public var acquisitions: UInt64 = 0
   /// Acquisitions without values, by outcome word.
   public var gaps: [String: UInt64] = [:]
-  /// Counters that stepped back: where the kernel is known to let them, or to zero or by less than
-  /// half for one reading.
+  /// Counters that stepped back: as the kernel lets them, or to zero or by less than half for one
+  /// reading.
   public var stepsBack: UInt64 = 0
-  /// Counters that fell otherwise, and those of devices that were away.
+  /// Counters that fell otherwise, and those of devices that were absent.
   public var resets: UInt64 = 0
-  /// Counters that reached the end of their range and went on from zero; 0 in files of versions
-  /// that did not count them.
+  /// Counters that reached the end of their range and continued from zero; 0 in files of earlier
+  /// versions.
   public var wraps: UInt64 = 0
-  /// Record rows kept and lost.
+  /// Record rows delivered.
   public var records: UInt64 = 0
-  /// Record rows that found no room.
+  /// Record rows lost for lack of room.
   public var recordsLost: UInt64 = 0
   /// Time between acquisition start and end, summed, in nanoseconds.
   package var nanoseconds: UInt64 = 0
@@ -74,7 +74,7 @@ public struct CollectorLedger: Sendable, Hashable, Codable {
   /// An empty account of `collector`.
   package init(collector: String) { self.collector = collector }
 
-  /// Reads an account, also one of a version that did not count wraps.
+  /// Reads an account, also of an earlier version without wraps.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     collector = try container.decode(String.self, forKey: .collector)
@@ -108,8 +108,8 @@ public struct ThreadLedger: Sendable, Hashable, Codable {
     ticks = sum.ticks
     ring = sum.ring
     for line in other.collectors {
-      if let place = collectors.firstIndex(where: { $0.collector == line.collector }) {
-        collectors[place].add(line)
+      if let index = collectors.firstIndex(where: { $0.collector == line.collector }) {
+        collectors[index].add(line)
       } else {
         collectors.append(line)
       }
@@ -135,8 +135,8 @@ public struct Ledger: Sendable, Hashable, Codable {
   package static func merged(_ ledgers: [Ledger]) -> Ledger {
     var merged = Ledger()
     for thread in ledgers.flatMap(\.threads) {
-      if let place = merged.threads.firstIndex(where: { $0.thread == thread.thread }) {
-        merged.threads[place].add(thread)
+      if let index = merged.threads.firstIndex(where: { $0.thread == thread.thread }) {
+        merged.threads[index].add(thread)
       } else {
         merged.threads.append(thread)
       }
@@ -173,7 +173,7 @@ public struct Ledger: Sendable, Hashable, Codable {
   }
 }
 
-/// What lbsample itself cost over one bracket.
+/// The overhead of lbsample over one bracket.
 public struct Overhead: Sendable, Hashable, Codable {
   /// CPU time of each sampling thread, in nanoseconds (CLOCK_THREAD_CPUTIME_ID).
   package var samplingThreadNanoseconds: [UInt64] = []
@@ -187,12 +187,12 @@ public struct Overhead: Sendable, Hashable, Codable {
   public var memoryLocked: UInt64 = 0
   /// Resident memory of the process at the end, in bytes; nil where it cannot be read.
   public var memoryResident: UInt64?
-  /// What the brackets took, in nanoseconds of elapsed time: from the call of start until sampling
-  /// had begun.
+  /// Elapsed nanoseconds of the brackets from the call of start until sampling began.
   package var startNanoseconds: UInt64 = 0
-  /// From the call of stop until the closing samples were taken.
+  /// Elapsed nanoseconds of the brackets from the call of stop until the closing samples were
+  /// taken.
   package var stopNanoseconds: UInt64 = 0
-  /// Elapsed time that these costs were spread over, in nanoseconds.
+  /// Elapsed nanoseconds over which this overhead occurred.
   package var elapsedNanoseconds: UInt64 = 0
 
   /// The cost of several brackets together.

@@ -4,11 +4,11 @@ public struct AttemptResult: Sendable, Hashable, Codable {
   public var attempt: Int
   /// The number of its bracket in the result file, nil where none was opened.
   public var bracket: UInt32?
-  /// Where it stands.
+  /// The status.
   public var status: RunStatus
   /// Unix time in nanoseconds of the opening sample's start.
   package var startUnixNanoseconds: UInt64
-  /// From the gate's opening to the notice of the exit, in nanoseconds.
+  /// From the opening of the start gate until the exit is noticed, in nanoseconds.
   package var wallNanoseconds: UInt64?
   /// From the opening sample's start to the closing sample's end, in nanoseconds.
   package var bracketNanoseconds: UInt64
@@ -20,30 +20,29 @@ public struct AttemptResult: Sendable, Hashable, Codable {
   package var userNanoseconds: UInt64?
   /// System time.
   package var systemNanoseconds: UInt64?
-  /// Peak resident memory; nil when it does not stand out from the forked process's own.
+  /// Peak resident memory; nil if it does not exceed that of the forked process.
   public var peakResidentBytes: UInt64?
-  /// Context switches of the workload and its reaped descendants (wait4): it waited, at its gate
-  /// too.
+  /// Voluntary context switches of the workload and its reaped descendants (wait4), with those at
+  /// its start gate.
   public var voluntarySwitches: UInt64?
-  /// It was preempted.
+  /// Involuntary context switches (preemptions).
   public var involuntarySwitches: UInt64?
-  /// Differences of every counter over the bracket in base units, means by time of gauges, and
-  /// with `.max`, `.rate.max` and others behind their names what lies between.
+  /// By metric name, in base units: the differences of counters over the bracket, the time-weighted
+  /// means of gauges, and with suffixes such as `.max` and `.rate.max` the extremes in between.
   package var metrics: [String: Double]
   /// The exact account of ticks and frames.
   public var ledger: Ledger
   /// nil when the attempt was cut off before its account was made.
   public var overhead: Overhead?
-  /// Bytes of output that were kept, and that there were.
+  /// Bytes of output that were kept.
   public var outputBytesKept: UInt64
-  /// Bytes of output that there were.
+  /// Bytes of output in all.
   public var outputBytes: UInt64
   /// Why it did not complete.
   public var error: LBSampleError?
   /// Descendants that outlived the workload's process group and had to be killed.
   public var orphansKilled: Int
-  /// What disturbed it, so that its numbers say something else than the workload's; empty for a
-  /// clean one.
+  /// The disturbances that a gate found; empty for a clean attempt.
   public var contamination: [String]
 
   /// An attempt that has not been made.
@@ -65,16 +64,16 @@ public struct AttemptResult: Sendable, Hashable, Codable {
 public struct RepetitionResult: Sendable, Hashable, Codable {
   /// From 1; warm-ups are numbered apart.
   public var repetition: Int
-  /// Whether it does not count.
+  /// Whether it is a warm-up, which is not counted.
   public var warmUp: Bool
-  /// What it was called by the program that opened its bracket; nil of one that lbsample ran.
+  /// The label given by the program that opened its bracket; nil if lbsample ran it.
   public var label: String?
-  /// Where it stands.
+  /// The status.
   public var status: RunStatus
   /// Every attempt, in order.
   public var attempts: [AttemptResult]
 
-  /// The attempt that the repetition stands as, else its last one.
+  /// The attempt that decides the repetition's status, or the last one.
   package var standing: AttemptResult? {
     attempts.last { $0.status == status } ?? attempts.last
   }
@@ -90,13 +89,13 @@ public struct RepetitionResult: Sendable, Hashable, Codable {
 
 /// One phase of a run.
 public struct PhaseResult: Sendable, Hashable, Codable {
-  /// Its name, with the parameters that tell it apart: `load[threads=2]`.
+  /// Its name, with the parameters that distinguish it: `load[threads=2]`.
   public var name: String
   /// Its kind: `command`, `parallel`, …
   public var kind: String
   /// The parameters that it was executed with.
   public var parameters: [String: String]
-  /// Where it stands.
+  /// The status.
   public var status: RunStatus
   /// The command and its arguments.
   public var command: [String]
@@ -104,11 +103,11 @@ public struct PhaseResult: Sendable, Hashable, Codable {
   public var repetitions: [RepetitionResult]
   /// The summary over every completed attempt at a counted repetition, wall time first.
   public var metrics: [MetricSummary]
-  /// The same without the contaminated ones; empty where there were none.
+  /// The summary without contaminated attempts; empty if there were none.
   public var cleanMetrics: [MetricSummary]
-  /// Why it was skipped, or that the run ended before it: then it stands as `pending`.
+  /// Why it was skipped, or that the run ended before it (status `pending`).
   public var note: String?
-  /// The phase that took its place when it failed.
+  /// The fallback that was executed in its place.
   public var replacedBy: String?
 
   /// A phase that has not begun.
@@ -132,7 +131,7 @@ public struct MetricSummary: Sendable, Codable, Hashable {
   package var metric: String
   /// Its base unit.
   public var unit: String
-  /// Repetitions that it is made of.
+  /// The number of repetitions.
   public var count: Int
   /// The median over them.
   public var median: Double
@@ -142,14 +141,15 @@ public struct MetricSummary: Sendable, Codable, Hashable {
   public var maximum: Double
   /// Median absolute deviation from the median.
   public var medianAbsoluteDeviation: Double
-  /// Interval that encloses the median with at least 95 %, by the values' order; nil below six.
-  /// Where repetitions were added until one was narrow enough, it holds for all looks together.
+  /// The lower end of the confidence interval of the median, with at least 95 % by order
+  /// statistics; nil for fewer than six values. If repetitions were added until it was narrow
+  /// enough, it accounts for the repeated testing.
   package var medianLow: Double?
-  /// Upper end of it.
+  /// The upper end of that interval.
   package var medianHigh: Double?
-  /// The least share of its time for which it was counted, nil for what always is or always was.
+  /// The smallest share of time for which it was counted, nil if it was counted all the time.
   public var running: Double?
-  /// The repetitions that have it, nil when all have.
+  /// The repetitions with a value, nil if all have one.
   public var repetitions: [Int]?
 
   /// A summary row.
@@ -173,7 +173,7 @@ public struct MetricSummary: Sendable, Codable, Hashable {
 public struct ConfigurationEntry: Sendable, Codable, Hashable {
   /// The key, `section.name`.
   public var key: String
-  /// The value in force.
+  /// The value used.
   public var value: String
   /// `default`, `command line`, `environment`, or a file with its line.
   public var origin: String
@@ -186,7 +186,7 @@ public struct ConfigurationEntry: Sendable, Codable, Hashable {
   }
 }
 
-/// A run, whole: what `run --format json`, `--result` and `runs show` give.
+/// A whole run, as `run --format json`, `--result` and `runs show` write it.
 public struct RunResult: Sendable, Hashable, Codable {
   /// The run's id.
   public var runID: String
@@ -194,7 +194,7 @@ public struct RunResult: Sendable, Hashable, Codable {
   public var name: String
   /// `run` for bracketed repetitions, `sample` for a plain recording.
   public var kind: String
-  /// Where it stands.
+  /// The status.
   public var status: RunStatus
   /// The configuration as used.
   public var configuration: [ConfigurationEntry]
@@ -204,10 +204,10 @@ public struct RunResult: Sendable, Hashable, Codable {
   public var labels: [String: String]
   /// The phases, in order.
   public var phases: [PhaseResult]
-  /// The summary of the only phase that measured, wall time first; with several of them each has
-  /// its own.
+  /// The summary of the only phase that measured, wall time first; with several such phases, each
+  /// has its own.
   public var metrics: [MetricSummary]
-  /// Collectors that were asked for and not there.
+  /// Requested collectors that are unavailable.
   public var unavailable: [UnavailableCollector]
   /// Every error, the first deciding the exit code.
   public var errors: [LBSampleError]
@@ -219,9 +219,9 @@ public struct RunResult: Sendable, Hashable, Codable {
   package var endUnixNanoseconds: UInt64?
   /// From start to end.
   package var durationNanoseconds: UInt64?
-  /// The account of a `sample` recording; those of a run stand in its attempts.
+  /// The account of a `sample` recording; a run has one for each attempt.
   public var ledger: Ledger?
-  /// What lbsample itself cost.
+  /// The overhead of lbsample itself.
   public var overhead: Overhead?
   /// The result file, nil when nothing was persisted.
   public var file: String?
@@ -250,8 +250,8 @@ public struct RunResult: Sendable, Hashable, Codable {
     return phases.first { $0.name == phase }?.metrics ?? []
   }
 
-  /// Adds the errors of repetitions that failed where nobody came to note them: those of a run are
-  /// written at its end.
+  /// Adds errors of failed repetitions that were not recorded because the writer died: a run's
+  /// errors are written at its end.
   package mutating func addErrorsOfRepetitions() {
     for phase in phases where phase.replacedBy == nil {
       for repetition in phase.repetitions
@@ -266,7 +266,7 @@ public struct RunResult: Sendable, Hashable, Codable {
     }
   }
 
-  /// What ran when its writer died was interrupted.
+  /// Marks the parts that were running when the writer died as interrupted.
   package mutating func interruptParts() {
     func end(_ status: inout RunStatus) {
       if status == .running || status == .waiting { status = .interrupted }
@@ -279,7 +279,7 @@ public struct RunResult: Sendable, Hashable, Codable {
     }
   }
 
-  /// Makes the summary of the only phase that measured the run's.
+  /// Copies the summary of the only phase that measured to the run.
   package mutating func promoteOnlySummary() {
     let measured = phases.filter { !$0.metrics.isEmpty }
     metrics = measured.count == 1 ? measured[0].metrics : []
@@ -287,11 +287,11 @@ public struct RunResult: Sendable, Hashable, Codable {
 }
 
 extension RunResult {
-  /// The labels that say what an empty program takes: its wall time and its CPU time, which each
-  /// repetition has in it.
+  /// The labels with the wall time and CPU time of an empty program, which are part of each
+  /// repetition.
   package static let startWallLabel = "start.wall_time"
   package static let startCPULabel = "start.cpu_time"
-  /// The label that says how often the columns of which collectors changed: `cpu 1, net 12`.
+  /// The label with the number of changes of columns by collector: `cpu 1, net 12`.
   package static let columnsLabel = "columns.changed"
   /// Labels that are not the user's.
   package static let ownLabels: Set<String> = [startWallLabel, startCPULabel, columnsLabel]

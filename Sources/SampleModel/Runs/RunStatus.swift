@@ -1,4 +1,4 @@
-/// Where a run, a phase, a repetition or an attempt stands.
+/// The status of a run, a phase, a repetition or an attempt.
 public enum RunStatus: String, Sendable, Codable, CaseIterable {
   case pending
   case running
@@ -9,7 +9,7 @@ public enum RunStatus: String, Sendable, Codable, CaseIterable {
   case interrupted
   case skipped
 
-  /// The legal transitions: anything else is our bug.
+  /// The legal transitions; any other is an internal error.
   package static let transitions: [RunStatus: Set<RunStatus>] = [
     .pending: [.running, .skipped, .interrupted],
     .running: [.waiting, .completed, .failed, .timeout, .interrupted],

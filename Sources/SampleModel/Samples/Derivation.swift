@@ -1,18 +1,18 @@
-/// Turns raw frames into what readers see: scaled values, or rates over the measured interval.
+/// Turns raw frames into displayed values: scaled levels, or rates over the measured interval.
 ///
 /// A `CounterAccount` decides by how much each counter grew: its rules for wraps, steps back and
 /// resets are those of brackets and the ledger too. Columns are matched by name, so a new epoch
-/// continues what it shares with the layouts before it.
+/// continues the columns that it shares with earlier layouts.
 package struct Derivation: Sendable {
-  /// What one frame became.
+  /// The derived values of one frame.
   package struct Result: Sendable {
-    /// In the layout's column order, then its formulas, or of the asked places in their order;
-    /// empty for a frame without values.
+    /// In the order of the layout's columns, then of its formulas; or in the order of the requested
+    /// indices. Empty for a frame without values.
     package var values: [DerivedValue] = []
     /// Nanoseconds since this collector's previous complete acquisition, nil at the first.
     package var window: UInt64?
-    /// For rates over another time than `window`, by their place in `values`, that time: the
-    /// counter was not read, or misread, at the acquisition before. Empty as a rule.
+    /// The window of rates over another time than `window`, by index in `values`: the counter was
+    /// not read, or misread, at the previous acquisition. Usually empty.
     package var windows: [Int: UInt64] = [:]
 
     /// All values by the names of `layout`'s columns, without those that are absent.
@@ -34,21 +34,21 @@ package struct Derivation: Sendable {
 
   private struct Stream {
     let layout: Layout
-    /// How the values of each column are read.
+    /// The rule of each column.
     let rules: [ValueRule]
-    /// For each column, where the times of its count stand.
+    /// For each column, the indices of its times.
     let times: [(enabled: Int, running: Int)?]
     let formulas: FormulaSet
-    /// Whether a value is put together of several columns.
+    /// Whether any value depends on several columns.
     let isCombined: Bool
     var account: CounterAccount
     var bracket: UInt32
 
-    /// A stream that continues what `old` knows.
+    /// A stream that continues `old`.
     init(_ layout: Layout, after old: Stream?) {
       self.layout = layout
       rules = layout.columns.map { ValueRule($0) }
-      times = layout.timePlaces()
+      times = layout.timeColumns()
       formulas = FormulaSet(layout, times)
       isCombined = !formulas.isEmpty || times.contains { $0 != nil }
       account = old?.account ?? CounterAccount()
@@ -56,18 +56,18 @@ package struct Derivation: Sendable {
       bracket = old?.bracket ?? 0
     }
 
-    /// The values of one frame, as the derivation's `derive` says.
+    /// The derived values of one frame; see `Derivation.derive`.
     mutating func derive(
-      _ header: FrameHeader, _ values: Span<UInt64>, only places: [Int]?, raw: Bool
+      _ header: FrameHeader, _ values: Span<UInt64>, only indices: [Int]?, raw: Bool
     ) -> Result {
       guard header.epoch == layout.epoch, values.count == layout.columns.count else {
         return Result()
       }
-      // Of a new bracket: what came before is not comparable.
-      if header.edge == .open || header.bracket != bracket { account.forget() }
+      // Frames of different brackets are not comparable.
+      if header.edge == .open || header.bracket != bracket { account.invalidate() }
       bracket = header.bracket
-      // What is put together of several columns needs all of them.
-      let few = isCombined ? nil : places
+      // Values that depend on several columns need all of them.
+      let few = isCombined ? nil : indices
       var result = Result()
       result.window = account.lastTime.map { header.start &- $0 }
       if raw {
@@ -75,8 +75,7 @@ package struct Derivation: Sendable {
       } else {
         account.observe(values, at: header.start, only: few)
       }
-      // What the columns grew by, for the times of a count and for formulas; since they began where
-      // levels are shown.
+      // The growth of the columns, for the times of counts and for formulas; their values if `raw`.
       var grown: [UInt64?] = []
       if isCombined {
         grown = values.indices.map { raw ? values[$0] : account.step($0) }
@@ -94,31 +93,32 @@ package struct Derivation: Sendable {
       if !formulas.isEmpty {
         result.values += formulaValues(values, grown, raw: raw, window: result.window)
       }
-      if isCombined, let places {
+      if isCombined, let indices {
         let all = result
-        result.values = places.map { all.values[$0] }
+        result.values = indices.map { all.values[$0] }
         result.windows = [:]
-        for (step, place) in places.enumerated() { result.windows[step] = all.windows[place] }
+        for (step, index) in indices.enumerated() { result.windows[step] = all.windows[index] }
       }
       return result
     }
 
     private func level(_ value: UInt64, _ index: Int, _ grown: [UInt64?]) -> DerivedValue {
-      guard isCombined, let places = times[index] else {
+      guard isCombined, let indices = times[index] else {
         return Derivation.scaled(value, by: rules[index])
       }
-      return CountingShare(grown, places, least: layout.leastShare)?
+      return CountingShare(grown, indices, least: layout.minimumRunningRatio)?
         .corrected(value, rules[index]) ?? .absent
     }
 
     private func rate(_ index: Int, _ window: UInt64?, _ grown: [UInt64?]) -> DerivedValue {
       let own = account.hasOwnWindows ? account.window(index) ?? window : window
       let rate = Derivation.rate(account.step(index), rule: rules[index], window: own)
-      guard isCombined, let places = times[index] else { return rate }
-      return CountingShare(grown, places, least: layout.leastShare)?.corrected(rate) ?? .absent
+      guard isCombined, let indices = times[index] else { return rate }
+      return CountingShare(grown, indices, least: layout.minimumRunningRatio)?.corrected(rate)
+        ?? .absent
     }
 
-    /// The formulas' values. Amounts of another time than the frame's make none.
+    /// The formulas' values. Amounts over another window than the frame's give none.
     private func formulaValues(
       _ values: Span<UInt64>, _ grown: [UInt64?], raw: Bool, window: UInt64?
     ) -> [DerivedValue] {
@@ -127,10 +127,10 @@ package struct Derivation: Sendable {
         guard account.window(index) == nil else { return nil }
         return account.step(index).map { rules[index].scale.apply(Double($0)) }
       }
-      let all = formulas.values(amounts, grown: grown, least: layout.leastShare)
+      let all = formulas.values(amounts, grown: grown, least: layout.minimumRunningRatio)
       return zip(layout.formulas, all).map { formula, value in
         guard let value else { return .absent }
-        // An amount, as counters are, has a rate; a ratio of amounts is one.
+        // An amount has a rate, like a counter; a ratio is shown as it is.
         guard !raw, formula.column.metric.kind == .counter else { return .real(value) }
         guard let window, window > 0 else { return .absent }
         return .real(value * 1e9 / Double(window))
@@ -140,38 +140,38 @@ package struct Derivation: Sendable {
 
   /// Differences per second and scaled gauges when false; scaled cumulative values when true.
   package let raw: Bool
-  /// By the streams' numbers.
+  /// By stream number.
   private var streams: [Stream?] = []
 
-  /// A derivation that has seen nothing.
+  /// An empty derivation.
   package init(raw: Bool) { self.raw = raw }
 
-  /// Takes a new layout, keeping what is known of columns that it shares with those before it.
+  /// Changes a stream's layout, continuing the columns that it shares with earlier ones.
   package mutating func layout(_ layout: Layout) {
     let number = Int(layout.stream)
     while streams.count <= number { streams.append(nil) }
     streams[number] = Stream(layout, after: streams[number])
   }
 
-  /// Nothing is known any more of a stream's counters.
-  package mutating func forget(_ stream: UInt16) {
+  /// Discards the state of a stream's counters.
+  package mutating func invalidate(_ stream: UInt16) {
     let number = Int(stream)
     guard number < streams.count else { return }
-    streams[number]?.account.forget()
+    streams[number]?.account.invalidate()
   }
 
-  /// The derived values of one frame; of them those at `places` only, in that order, if given. A
-  /// frame of an epoch that is not in force, or one without values, gives none.
+  /// The derived values of one frame; with `only`, those at the given indices, in that order. Empty
+  /// for a frame without values, or of another epoch than the present one.
   package mutating func derive(
-    _ header: FrameHeader, _ values: Span<UInt64>, only places: [Int]? = nil
+    _ header: FrameHeader, _ values: Span<UInt64>, only indices: [Int]? = nil
   ) -> Result {
     let number = Int(header.stream)
     guard number < streams.count else { return Result() }
     guard header.outcome == .complete else {
-      if header.outcome == .absent { streams[number]?.account.lose() }
+      if header.outcome == .absent { streams[number]?.account.recordSourceLoss() }
       return Result()
     }
-    return streams[number]?.derive(header, values, only: places, raw: raw) ?? Result()
+    return streams[number]?.derive(header, values, only: indices, raw: raw) ?? Result()
   }
 
   private static func scaled(_ value: UInt64, by rule: ValueRule) -> DerivedValue {

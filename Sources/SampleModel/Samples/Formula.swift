@@ -1,12 +1,12 @@
-/// What is wrong with a formula, in words.
+/// An error in a formula.
 package struct FormulaError: Error, Equatable {
   package let reason: String
 }
 
 /// Arithmetic over named values: numbers, names, `+ - * /` and parentheses, by the usual order.
 ///
-/// Names hold what names of events hold, so operators stand between blanks:
-/// `1000 * branch-misses / instructions`.
+/// Names may have all characters of event names, so operators need blanks around them: `1000 *
+/// branch-misses / instructions`.
 package struct Expression: Sendable, Equatable {
   private enum Step: Sendable, Equatable {
     case number(Double)
@@ -23,7 +23,7 @@ package struct Expression: Sendable, Equatable {
   /// The tokens that are neither numbers nor names.
   package static let operators: Set<String> = ["+", "-", "*", "/", "(", ")"]
 
-  /// The tokens of a text: what stands between blanks, and parentheses.
+  /// The tokens of a text: separated by blanks; parentheses are tokens of their own.
   package static func tokens(_ text: String) -> [String] {
     var tokens: [String] = []
     var word = ""
@@ -39,7 +39,7 @@ package struct Expression: Sendable, Equatable {
     return word.isEmpty ? tokens : tokens + [word]
   }
 
-  /// The expression that these tokens make.
+  /// Parses tokens.
   package init(_ tokens: [String]) throws(FormulaError) {
     var rest = tokens[...]
     try sum(&rest, depth: 0)
@@ -74,27 +74,26 @@ package struct Expression: Sendable, Equatable {
     if token == "(" {
       guard depth < Self.deepest else { throw FormulaError(reason: "its parentheses are too deep") }
       try sum(&rest, depth: depth + 1)
-      guard rest.popFirst() == ")" else { throw FormulaError(reason: "a ( has no ) behind it") }
+      guard rest.popFirst() == ")" else { throw FormulaError(reason: "a ( has no matching )") }
     } else if Self.operators.contains(token) {
       throw FormulaError(reason: "a number or a name is missing before \(token)")
     } else if let number = Double(token), number.isFinite {
       steps.append(.number(number))
     } else {
-      let place = names.firstIndex(of: token) ?? names.count
-      if place == names.count { names.append(token) }
-      steps.append(.value(place))
+      let index = names.firstIndex(of: token) ?? names.count
+      if index == names.count { names.append(token) }
+      steps.append(.value(index))
     }
   }
 
-  /// Its value where `values` are those of `names`; nil where one is missing, or for a division by
-  /// zero.
+  /// Its value, with `values` for `names`; nil if one is missing, or for a division by zero.
   package func evaluate(_ values: [Double?]) -> Double? {
     var stack: [Double] = []
     for step in steps {
       switch step {
       case .number(let number): stack.append(number)
-      case .value(let place):
-        guard let value = values[place] else { return nil }
+      case .value(let index):
+        guard let value = values[index] else { return nil }
         stack.append(value)
       case .operation(let sign):
         guard let right = stack.popLast(), let left = stack.popLast() else { return nil }
@@ -110,7 +109,7 @@ package struct Expression: Sendable, Equatable {
   }
 }
 
-/// A value that readers make of others of the same frame, as instructions by cycles.
+/// A value derived from others of the same frame, such as instructions by cycles.
 package struct Formula: Sendable, Hashable {
   /// Its name and unit.
   public let column: Column
@@ -127,8 +126,8 @@ package struct Formula: Sendable, Hashable {
 /// The formulas of one layout, ready to be evaluated.
 struct FormulaSet: Sendable {
   private struct Part: Sendable {
-    let place: Int
-    /// Where the times of its count stand.
+    let index: Int
+    /// The indices of its times.
     let times: (enabled: Int, running: Int)?
   }
 
@@ -137,18 +136,18 @@ struct FormulaSet: Sendable {
     let parts: [Part]
   }
 
-  /// In the layout's order; nil for one that does not fit its layout.
+  /// In the layout's order; nil for a formula whose columns are missing.
   private let formulas: [Ready?]
 
   init(_ layout: Layout, _ times: [(enabled: Int, running: Int)?]) {
-    var places: [String: Int] = [:]
+    var indices: [String: Int] = [:]
     if !layout.formulas.isEmpty {
-      for (place, column) in layout.columns.enumerated() { places[column.name] = place }
+      for (index, column) in layout.columns.enumerated() { indices[column.name] = index }
     }
     formulas = layout.formulas.map { formula in
       guard let expression = Self.expression(formula.tokens) else { return nil }
       let parts = expression.names.compactMap { name in
-        places[name].map { Part(place: $0, times: times[$0]) }
+        indices[name].map { Part(index: $0, times: times[$0]) }
       }
       guard parts.count == expression.names.count else { return nil }
       return Ready(expression: expression, parts: parts)
@@ -161,11 +160,11 @@ struct FormulaSet: Sendable {
 
   var isEmpty: Bool { formulas.isEmpty }
 
-  /// Every formula over the amounts of the layout's columns, in base units, each for the whole of
-  /// its time: `grown` are raw amounts, of the times too.
+  /// Evaluates every formula over the amounts of the layout's columns in base units. `grown` are
+  /// raw amounts, including the times.
   ///
-  /// Counts of one group ran together, whatever part of the time; counts of several groups only if
-  /// each ran all the time.
+  /// Counts of one group are counted simultaneously; counts of several groups only if each was
+  /// counted all the time.
   func values(_ amounts: [Double?], grown: [UInt64?], least: Double) -> [Double?] {
     formulas.map { formula in
       guard let formula else { return nil }
@@ -180,31 +179,31 @@ struct FormulaSet: Sendable {
       }
       return formula.expression.evaluate(
         formula.parts.map { part in
-          guard let times = part.times else { return amounts[part.place] }
+          guard let times = part.times else { return amounts[part.index] }
           guard let share = CountingShare(grown, times, least: least) else { return nil }
-          return amounts[part.place].flatMap { share.corrected($0) }
+          return amounts[part.index].flatMap { share.corrected($0) }
         })
     }
   }
 }
 
 extension Layout {
-  /// What is shown of a stretch of time over which the columns came to `amounts`, in base units,
-  /// and their raw values grew by `grown`: counts for the whole of their time, then the formulas.
+  /// The totals over a period in which the columns amount to `amounts` in base units, and their raw
+  /// values grew by `grown`: counts scaled to the whole time, then the formulas.
   package func totals(_ amounts: [Double?], grown: [UInt64?]) -> [(Column, Double)] {
-    let times = timePlaces()
+    let times = timeColumns()
     var totals: [(Column, Double)] = []
-    for (place, column) in columns.enumerated() {
-      guard let amount = amounts[place] else { continue }
-      guard let times = times[place] else {
+    for (index, column) in columns.enumerated() {
+      guard let amount = amounts[index] else { continue }
+      guard let times = times[index] else {
         totals.append((column, amount))
         continue
       }
-      let share = CountingShare(grown, times, least: leastShare)
+      let share = CountingShare(grown, times, least: minimumRunningRatio)
       if let whole = share?.corrected(amount) { totals.append((column, whole)) }
     }
     for (formula, value) in zip(
-      formulas, FormulaSet(self, times).values(amounts, grown: grown, least: leastShare))
+      formulas, FormulaSet(self, times).values(amounts, grown: grown, least: minimumRunningRatio))
     {
       if let value { totals.append((formula.column, value)) }
     }

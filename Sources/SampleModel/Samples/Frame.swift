@@ -1,19 +1,20 @@
-/// What became of one acquisition.
+/// The outcome of one acquisition.
 @_documentation(visibility: internal)
 public enum AcquisitionOutcome: UInt8, Sendable, CaseIterable {
   case complete = 0
-  /// The kernel's text outgrew the buffer; the values are absent, and the buffer grows.
+  /// The kernel's text did not fit the buffer; the values are absent, and the buffer grows.
   case truncated
-  /// Instances came or went; the values are absent, and the next acquisition has a new layout.
+  /// Instances were added or removed; the values are absent, and the next acquisition has a new
+  /// layout.
   case layoutChanged
-  /// The source is gone.
+  /// The source disappeared.
   case absent
   /// The kernel refused the read.
   case denied
   /// A known line did not parse.
   case malformed
 
-  /// The outcome as people are told it.
+  /// The outcome for messages.
   package var phrase: String {
     switch self {
     case .complete: "complete"
@@ -25,7 +26,7 @@ public enum AcquisitionOutcome: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// The outcome in one word, as it stands in results.
+  /// The outcome in one word, as in results.
   package var word: String {
     switch self {
     case .complete: "complete"
@@ -38,7 +39,7 @@ public enum AcquisitionOutcome: UInt8, Sendable, CaseIterable {
   }
 }
 
-/// Which side of a bracket a frame stands on.
+/// The edge of a bracket that a frame belongs to.
 @_documentation(visibility: internal)
 public enum BracketEdge: UInt8, Sendable {
   case none = 0
@@ -62,11 +63,11 @@ public struct FrameHeader: Sendable, Equatable {
   /// Words of a header.
   @inlinable package static var wordCount: Int { 6 }
 
-  /// Of which kind it is.
+  /// The kind.
   public var kind: Kind
   /// The outcome in one word.
   public var outcome: AcquisitionOutcome
-  /// The side of the bracket, if any.
+  /// The edge of the bracket, if any.
   public var edge: BracketEdge
   /// Index within the session.
   public var stream: UInt16
@@ -78,9 +79,9 @@ public struct FrameHeader: Sendable, Equatable {
   public var deadlineIndex: UInt64
   /// The scheduled time.
   public var deadline: UInt64
-  /// When the acquisition began.
+  /// The start of the acquisition.
   public var start: UInt64
-  /// When it ended.
+  /// The end of the acquisition.
   public var end: UInt64
 
   /// A header of a frame that belongs to no deadline yet.
@@ -101,12 +102,13 @@ public struct FrameHeader: Sendable, Equatable {
     self.end = end
   }
 
-  /// Whether both are samples of one edge of one bracket, which each thread takes in its own time.
+  /// Whether both frames belong to the same edge of the same bracket, which each thread takes at
+  /// its own time.
   package func isOfSameEdge(_ other: FrameHeader) -> Bool {
     edge != .none && edge == other.edge && bracket == other.bracket
   }
 
-  /// Writes the header's words to the front of `words`.
+  /// Writes the header to the beginning of `words`.
   @inlinable @inline(__always)
   package func encode(into words: inout MutableSpan<UInt64>) {
     words[0] =
@@ -119,11 +121,11 @@ public struct FrameHeader: Sendable, Equatable {
     words[5] = end
   }
 
-  /// The acquisition start in the header in front of `words`.
+  /// The acquisition's start in the header at the beginning of `words`.
   @inlinable @inline(__always)
   package static func start(of words: Span<UInt64>) -> UInt64 { words[4] }
 
-  /// The header in front of `words`, nil when the words cannot be one.
+  /// The header at the beginning of `words`, nil if it is not valid.
   package init?(decoding words: Span<UInt64>) {
     guard words.count >= Self.wordCount,
       let kind = Kind(rawValue: UInt8(truncatingIfNeeded: words[0])),

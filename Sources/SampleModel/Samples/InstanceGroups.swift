@@ -1,8 +1,8 @@
-/// Which columns of a layout are of one instance, where an instance has narrow and wide counters: a
-/// wide one that fell says that a narrow one beside it was reset, and did not wrap.
+/// The instance of each column, for instances that have 64-bit and narrower counters: if a 64-bit
+/// one fell, a narrow one of that instance was reset and did not wrap.
 struct InstanceGroups: Sendable {
-  /// For each column the number of its instance, -1 for values of the host, which have nothing to
-  /// do with one another. Empty where no counters are narrow, or all of them.
+  /// For each column the number of its instance, -1 for values of the host, which are independent.
+  /// Empty if all counters are narrow, or none.
   private var numbers: [Int] = []
 
   /// No groups.
@@ -25,6 +25,6 @@ struct InstanceGroups: Sendable {
 
   var isEmpty: Bool { numbers.isEmpty }
 
-  /// The column's number; not of an empty value.
-  subscript(place: Int) -> Int { numbers[place] }
+  /// The column's number; not if `isEmpty`.
+  subscript(index: Int) -> Int { numbers[index] }
 }

@@ -6,32 +6,31 @@ package struct Column: Sendable, Hashable {
   public let instance: String
   /// `cpu.user[0]`.
   public let name: String
-  /// The instance of `time_enabled` and `time_running` that say for how much of the time this was
-  /// counted, nil for what always is.
+  /// The instance of `time_enabled` and `time_running` for this count, nil if it is always counted.
   public let times: String?
-  /// The value after which the counter begins anew from zero, where that is no power of two, as of
-  /// RAPL's energy; nil for one that wraps by its metric's width.
+  /// The value after which the counter continues from zero, if that is not a power of two (energy
+  /// of RAPL); nil if it wraps by its metric's width.
   public let range: UInt64?
-  /// It is a sum over instances, perhaps though its metric is none at single ones.
+  /// It is a sum over instances, even if its metric is not at single instances.
   public let isSum: Bool
-  /// What a sum is made of, such as the CPUs `0-3,5`, or which device is meant where another may be
-  /// given its name, such as `8:0`: the counter goes on from one layout to the next as long as this
-  /// is the same. Nil for a sum that begins anew with each layout, and where the name says it all.
+  /// The parts of a sum, such as the CPUs `0-3,5`, or the device (`8:0`) where another may get its
+  /// name. The counter continues in the next layout if this is equal. Nil for a sum that restarts
+  /// with each layout, and where the name is sufficient.
   public let identity: String?
-  /// A reading in which it was not listed is known: it counts from zero since then.
+  /// It was missing in a known reading, and counts from zero since then.
   public let startsAtZero: Bool
 
-  /// The name of the formula's column that says for how much of the time this was counted.
+  /// The name of the formula's column with the share of time for which this was counted.
   package var share: String? { times.map { "\(prefix).running[\($0)]" } }
 
-  /// The same, counting from zero since a reading in which it was not listed.
+  /// The column, counting from zero since a reading in which it was missing.
   package var startingAtZero: Column {
     Column(
       collector: prefix, metric: metric, instance: instance, times: times, range: range,
       isSum: isSum, identity: identity, startsAtZero: true)
   }
 
-  /// What stands before the first point of the name.
+  /// The name before its first point.
   fileprivate var prefix: String { String(name.prefix { $0 != "." }) }
 
   /// The column of `metric` at `instance` under its full name; a `range` of 0 is none.
@@ -53,8 +52,8 @@ package struct Column: Sendable, Hashable {
 }
 
 extension Column {
-  /// Whether all of it is the same, its names by their bytes: two names that Unicode calls equal
-  /// are two instances.
+  /// Compares names by their bytes: two names that are canonically equivalent in Unicode are two
+  /// instances.
   public static func == (one: Column, other: Column) -> Bool {
     ExactText(one.name) == ExactText(other.name)
       && ExactText(one.instance) == ExactText(other.instance) && one.metric == other.metric
@@ -65,7 +64,7 @@ extension Column {
 
 /// The ordered columns of one collector at one time.
 ///
-/// Hotplug makes a new layout with the next epoch; a column never changes its place within one.
+/// Hotplug makes a new layout with the next epoch; a column never changes its index within one.
 package struct Layout: Sendable, Hashable {
   /// The collector's name.
   public let collector: String
@@ -75,48 +74,49 @@ package struct Layout: Sendable, Hashable {
   public package(set) var epoch: UInt32
   /// The columns, in the order of a frame's values.
   public let columns: [Column]
-  /// What readers make of them.
+  /// The formulas over the columns.
   public let formulas: [Formula]
-  /// A count that was kept for a smaller share of the time than this is no value.
-  public let leastShare: Double
+  /// The smallest share of time counted from which a count is scaled up; below it, the value is
+  /// absent.
+  public let minimumRunningRatio: Double
 
   /// A layout of `collector`, the session's stream number `stream`.
   public init(
     collector: String, stream: UInt16, epoch: UInt32, columns: [Column],
-    formulas: [Formula] = [], leastShare: Double = 0
+    formulas: [Formula] = [], minimumRunningRatio: Double = 0
   ) {
     self.collector = collector
     self.stream = stream
     self.epoch = epoch
     self.columns = columns
     self.formulas = formulas
-    self.leastShare = leastShare
+    self.minimumRunningRatio = minimumRunningRatio
   }
 
-  /// What readers show: the columns, then what they make of them.
+  /// The columns shown: those of the frame, then those of the formulas.
   public var shown: [Column] { formulas.isEmpty ? columns : columns + formulas.map(\.column) }
 }
 
 extension Layout {
-  /// Where a column's time columns stand, nil where it has none.
-  package func timePlaces() -> [(enabled: Int, running: Int)?] {
+  /// For each column the indices of its time columns, nil without them.
+  package func timeColumns() -> [(enabled: Int, running: Int)?] {
     guard columns.contains(where: { $0.times != nil }) else {
       return Array(repeating: nil, count: columns.count)
     }
-    var places: [String: Int] = [:]
-    for (place, column) in columns.enumerated() {
-      places["\(column.metric.name)[\(column.instance)]"] = place
+    var indices: [String: Int] = [:]
+    for (index, column) in columns.enumerated() {
+      indices["\(column.metric.name)[\(column.instance)]"] = index
     }
     return columns.map { column in
-      guard let times = column.times, let enabled = places["time_enabled[\(times)]"],
-        let running = places["time_running[\(times)]"]
+      guard let times = column.times, let enabled = indices["time_enabled[\(times)]"],
+        let running = indices["time_running[\(times)]"]
       else { return nil }
       return (enabled, running)
     }
   }
 
-  /// Whether each column stays when those are chosen that `passes`: a count stays with its times,
-  /// and the parts of a formula with it.
+  /// Whether each column is kept if `passes` selects names: with a count its times are kept, and
+  /// with a formula its parts.
   package func kept(_ passes: (String) -> Bool) -> [Bool] {
     let parts = Set(formulas.filter { passes($0.column.name) }.flatMap(\.tokens))
     let kept = columns.map { passes($0.name) || parts.contains($0.name) }
@@ -129,22 +129,24 @@ extension Layout {
     }
   }
 
-  /// The layout of the columns and formulas that are chosen.
+  /// The layout of the selected columns and formulas.
   package func choosing(_ passes: (String) -> Bool) -> Layout {
     Layout(
       collector: collector, stream: stream, epoch: epoch,
       columns: zip(columns, kept(passes)).filter(\.1).map(\.0),
-      formulas: formulas.filter { passes($0.column.name) }, leastShare: leastShare)
+      formulas: formulas.filter { passes($0.column.name) }, minimumRunningRatio: minimumRunningRatio
+    )
   }
 }
 
 extension Layout: Codable {
-  /// Each metric once, and for each column its metric's place and its instance: a thousand devices
-  /// have a dozen metrics.
+  /// Each metric is stored once, and for each column its metric's index and its instance: a
+  /// thousand devices have a dozen metrics.
   private enum Key: String, CodingKey {
-    case collector, stream, epoch, prefix, metrics, metric, instance, times, formulas, leastShare
+    case collector, stream, epoch, prefix, metrics, metric, instance, times, formulas
+    case minimumRunningRatio = "leastShare"
     case ranges, sums, fresh
-    // The identities, under the name that they had when sums alone had one.
+    // The identities, under their old name, when only sums had one.
     case compositions, composition
   }
 
@@ -156,16 +158,16 @@ extension Layout: Codable {
 
   /// Writes the layout with each metric described once.
   public func encode(to encoder: any Encoder) throws {
-    var places: [MetricDescription: Int] = [:]
+    var indices: [MetricDescription: Int] = [:]
     var metrics: [MetricDescription] = []
     var metric: [Int] = []
     for column in columns {
-      let place = places[column.metric] ?? metrics.count
-      if place == metrics.count {
-        places[column.metric] = place
+      let index = indices[column.metric] ?? metrics.count
+      if index == metrics.count {
+        indices[column.metric] = index
         metrics.append(column.metric)
       }
-      metric.append(place)
+      metric.append(index)
     }
     var container = encoder.container(keyedBy: Key.self)
     try container.encode(collector, forKey: .collector)
@@ -175,7 +177,9 @@ extension Layout: Codable {
     try container.encode(metrics, forKey: .metrics)
     try container.encode(metric, forKey: .metric)
     try container.encode(columns.map(\.instance), forKey: .instance)
-    if leastShare > 0 { try container.encode(leastShare, forKey: .leastShare) }
+    if minimumRunningRatio > 0 {
+      try container.encode(minimumRunningRatio, forKey: .minimumRunningRatio)
+    }
     if !formulas.isEmpty {
       let stored = formulas.map {
         StoredFormula(metric: $0.column.metric, instance: $0.column.instance, tokens: $0.tokens)
@@ -193,18 +197,18 @@ extension Layout: Codable {
     try container.encode(columns.map(\.times), forKey: .times)
   }
 
-  /// Each identity once, and for each column its place, -1 for none; and the places of columns
-  /// that start at zero.
+  /// Stores each identity once, and for each column its index, -1 for none; also the indices of
+  /// columns that start at zero.
   private func encodeOrigins(_ container: inout KeyedEncodingContainer<Key>) throws {
     let fresh = columns.indices.filter { columns[$0].startsAtZero }
     if !fresh.isEmpty { try container.encode(fresh, forKey: .fresh) }
     guard columns.contains(where: { $0.identity != nil }) else { return }
-    var places: [String: Int] = [:]
+    var indices: [String: Int] = [:]
     var all: [String] = []
     let identity = columns.map { column -> Int in
       guard let parts = column.identity else { return -1 }
-      if let known = places[parts] { return known }
-      places[parts] = all.count
+      if let known = indices[parts] { return known }
+      indices[parts] = all.count
       all.append(parts)
       return all.count - 1
     }
@@ -212,13 +216,13 @@ extension Layout: Codable {
     try container.encode(identity, forKey: .composition)
   }
 
-  /// Most bytes of all columns' names, which repeat the prefix and the metric's name, and most
-  /// tokens of one formula: whoever wrote a file, reading it takes memory and time in proportion.
+  /// Limits for untrusted files: bytes of all columns' names, which repeat the prefix and the
+  /// metric's name, and tokens of one formula.
   private static let nameBytes = 1 << 28
   private static let formulaTokens = 1024
 
-  /// Reads what `encode` wrote; an index of no metric, lists of two lengths, and names or formulas
-  /// out of proportion are refused.
+  /// Reads a stored layout. Invalid indices, lists of different lengths, and names or formulas
+  /// above the limits are refused.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: Key.self)
     let prefix = try container.decode(String.self, forKey: .prefix)
@@ -274,13 +278,14 @@ extension Layout: Codable {
         Formula(
           Column(collector: prefix, metric: $0.metric, instance: $0.instance), tokens: $0.tokens)
       },
-      leastShare: try container.decodeIfPresent(Double.self, forKey: .leastShare) ?? 0)
+      minimumRunningRatio: try container.decodeIfPresent(Double.self, forKey: .minimumRunningRatio)
+        ?? 0)
   }
 }
 
-/// One field of a record row, as readers show it.
+/// One field of a record row, for display.
 package struct RecordValue: Sendable, Equatable {
-  /// What a field holds.
+  /// The value of a field.
   package enum Content: Sendable, Equatable {
     case number(UInt64)
     case text(String)
@@ -289,13 +294,13 @@ package struct RecordValue: Sendable, Equatable {
   package let name: String
   package let content: Content
 
-  /// The fields of row number `row` that are there; text fields of one name are joined.
+  /// The present fields of row number `row`; text fields of one name are joined.
   package static func read(
     _ rows: Span<UInt64>, row: Int, _ schema: RecordSchema
   ) -> [RecordValue] {
     var values: [RecordValue] = []
-    for (place, field) in schema.fields.enumerated() {
-      let word = rows[row * schema.fields.count + place]
+    for (index, field) in schema.fields.enumerated() {
+      let word = rows[row * schema.fields.count + index]
       guard field.unit == .text else {
         guard word != RecordSchema.absent else { continue }
         let number = field.scale.exactly(word) ?? word
@@ -308,7 +313,7 @@ package struct RecordValue: Sendable, Equatable {
         values.removeLast()
       }
       let bytes = (0..<8).map { UInt8(truncatingIfNeeded: word >> ($0 * 8)) }.prefix { $0 != 0 }
-      // A character may begin in one word and end in the next.
+      // A character may extend over two words.
       text = OSText.string(OSText.bytes(text) + bytes)
       values.append(RecordValue(name: field.name, content: .text(text)))
     }
@@ -318,17 +323,17 @@ package struct RecordValue: Sendable, Equatable {
 
 /// The fixed-width schema of one kind of record (a process, an exit, a flow).
 ///
-/// Records are rows about what comes and goes too fast for a layout. Each field is one 64-bit word;
-/// all ones: absent.
+/// Records are rows about things too short-lived for columns. Each field is one 64-bit word; all
+/// ones: absent.
 package struct RecordSchema: Sendable, Hashable, Codable {
-  /// The word that stands for a field that a row does not have.
+  /// The word of a field that a row does not have.
   public static let absent = UInt64.max
 
   /// The collector's name.
   public let collector: String
   /// Index of the collector within the session.
   public let stream: UInt16
-  /// What a row is about: `process`, `exit`, `flow`.
+  /// The kind of row: `process`, `exit`, `flow`.
   public let name: String
   /// The row's words, in order.
   public let fields: [MetricDescription]

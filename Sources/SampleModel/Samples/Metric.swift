@@ -1,8 +1,8 @@
 /// How a metric's value develops over time.
 public enum MetricKind: String, Sendable, Codable {
-  /// A cumulative count: readers take differences.
+  /// A cumulative count; rates are differences of it.
   case counter
-  /// A level at the time of acquisition: readers take it as it is.
+  /// A level at the time of acquisition.
   case gauge
   /// A fixed bin of a distribution, cumulative; each bin is an instance.
   case histogram
@@ -19,8 +19,8 @@ public enum MetricUnit: String, Sendable, Codable {
   case celsius = "Cel"
   case joules = "J"
   case bitsPerSecond = "bit/s"
-  /// Eight bytes of text, the first one lowest: in records alone, where fields of the same name
-  /// make one text.
+  /// Eight bytes of text, the first one lowest. Only in records, where fields of the same name form
+  /// one text.
   case text
 }
 
@@ -38,9 +38,8 @@ public struct Scale: Sendable, Hashable, Codable {
     self.denominator = denominator
   }
 
-  /// The factor that a decimal such as `2.3283064365386962890625e-10` stands for: its inverse where
-  /// that is a whole number, as of a power of two. Nil for what is no positive number or needs more
-  /// than 64 bits.
+  /// The factor of a decimal such as `2.3283064365386962890625e-10`, whose inverse may be a whole
+  /// number (a power of two). Nil if it is not a positive number, or needs more than 64 bits.
   package init?(decimal text: some StringProtocol) {
     guard let value = Double(text), value.isFinite, value > 0 else { return nil }
     if value >= 1, value == value.rounded(), value < 1e18 {
@@ -66,7 +65,7 @@ public struct Scale: Sendable, Hashable, Codable {
   /// The raw value is already in the base unit.
   public static let identity = Scale(1)
 
-  /// Reads a stored factor; one that is no positive rational is refused.
+  /// Reads a stored factor; it must be a positive rational.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     numerator = try container.decode(UInt64.self, forKey: .numerator)
@@ -85,8 +84,7 @@ public struct Scale: Sendable, Hashable, Codable {
 
   /// `raw` in base units when the result is a whole number that fits 64 bits, else nil.
   package func exactly(_ raw: UInt64) -> UInt64? {
-    // The product alone may need more than 64 bits: numerators are as large as a second has
-    // nanoseconds.
+    // The product may need more than 64 bits: numerators go up to 1e9.
     let product = raw.multipliedFullWidth(by: numerator)
     guard product.high < denominator else { return nil }
     let (quotient, remainder) = denominator.dividingFullWidth(product)
@@ -94,24 +92,24 @@ public struct Scale: Sendable, Hashable, Codable {
   }
 }
 
-/// How long an instance keeps its counters.
+/// The lifetime of an instance's counters.
 public enum CounterLife: String, Sendable, Codable {
-  /// As long as the host is up, also while they are not listed: CPUs, nodes, protocols.
+  /// While the host is up, also while not listed: CPUs, nodes, protocols.
   case kept
-  /// As long as its row is listed: a device that is there again is another one.
+  /// While its row is listed: a device that returns is another one.
   case row
-  /// The same, and not longer than its source can be read: a control group.
+  /// While its row is listed and its source is readable: a control group.
   case source
-  /// The same, and it is listed from its first use on: what was not listed before counts from 0.
+  /// Like `source`, and listed from its first use on: a new row counts from 0.
   case firstUse
 
-  /// Whether it ends when the source cannot be read.
+  /// Whether it ends when the source becomes unreadable.
   var endsWithSource: Bool { self == .source || self == .firstUse }
 }
 
 /// One row of a collector's schema.
 public struct MetricDescription: Sendable, Hashable, Codable {
-  /// What instances a metric has.
+  /// Whether a metric has instances.
   public enum Extent: String, Sendable, Codable {
     /// One value for the host: no bracket in the name.
     case host
@@ -131,24 +129,24 @@ public struct MetricDescription: Sendable, Hashable, Codable {
   public let width: UInt8
   /// Whether it has instances.
   public let extent: Extent
-  /// The kernel is known to let this counter step back a little; such a step reads as no change.
+  /// The kernel lets this counter fall by a small amount; such a step back counts as no change.
   public let mayStepBack: Bool
-  /// The most raw units by which it may step back, a greater fall being a reset; nil for those of
-  /// one second of a time, and 100 of anything else.
+  /// The most raw units by which it may step back; a greater fall is a reset. Nil for one second
+  /// for times, and 100 for others.
   public let stepBackLimit: UInt64?
   /// The raw value is a two's complement.
   public let isSigned: Bool
-  /// Nanoseconds between two changes at the least, nil where it may change at any time: the kernel
-  /// counts CPU time in ticks and brings averages up to date now and then.
+  /// The least time between two changes in nanoseconds, nil if it may change at any time: the
+  /// kernel counts CPU time in ticks and updates averages periodically.
   public let resolution: UInt64?
-  /// Its source may bring it up to date less often than it is read, as network drivers do: found
-  /// out while sampling.
+  /// Its source may update it less often than it is read, as network drivers do; detected while
+  /// sampling.
   public let mayLag: Bool
-  /// It is a sum of counters of `width` bits, of which one may wrap, or go with its CPU; or a count
-  /// that begins anew when it is armed. It goes on in another layout where its column is made of
-  /// the same parts (`Column.identity`).
+  /// It is a sum of counters of `width` bits, one of which may wrap or disappear with its CPU; or a
+  /// count that restarts when armed. It continues in another layout if its column has the same
+  /// parts (`Column.identity`).
   public let isSum: Bool
-  /// How long an instance keeps this counter.
+  /// The lifetime of this counter.
   public let life: CounterLife
   /// One line for `lbsample collectors`, with the kernel version a younger column came with.
   public let meaning: String
@@ -179,8 +177,8 @@ public struct MetricDescription: Sendable, Hashable, Codable {
 }
 
 extension MetricDescription {
-  /// Reads a stored description, also one of a version that did not know all of it; a width that
-  /// no counter has is refused.
+  /// Reads a stored description, also of an earlier version with fewer fields; an invalid width is
+  /// refused.
   public init(from decoder: any Decoder) throws {
     let container = try decoder.container(keyedBy: CodingKeys.self)
     let width = try container.decode(UInt8.self, forKey: .width)
@@ -200,14 +198,14 @@ extension MetricDescription {
       resolution: try container.decodeIfPresent(UInt64.self, forKey: .resolution),
       mayLag: try container.decodeIfPresent(Bool.self, forKey: .mayLag) ?? false,
       isSum: try container.decodeIfPresent(Bool.self, forKey: .isSum) ?? false,
-      // Of versions that did not know it, all were kept.
+      // Earlier versions had no lifetime: all were `kept`.
       life: try container.decodeIfPresent(CounterLife.self, forKey: .life) ?? .kept,
       meaning: try container.decode(String.self, forKey: .meaning))
   }
 }
 
 extension MetricDescription {
-  /// The same with another life.
+  /// The description with another lifetime.
   package func living(_ life: CounterLife) -> MetricDescription {
     MetricDescription(
       name, unit, kind, scale: scale, width: width, extent: extent, mayStepBack: mayStepBack,
@@ -230,8 +228,8 @@ package enum CostClass: String, Sendable, Codable {
   /// Hundreds of µs and thousands of values.
   case heavy
 
-  /// Nanoseconds between two acquisitions that are the least by default.
-  public var leastInterval: UInt64 {
+  /// The default minimum interval in nanoseconds.
+  public var minimumInterval: UInt64 {
     switch self {
     case .cheap: 0
     case .moderate: 500_000_000
@@ -241,17 +239,17 @@ package enum CostClass: String, Sendable, Codable {
   }
 }
 
-/// How fast what a collector tells changes: what stands for seconds is not read ten times in one.
+/// How fast a collector's values change: values that stay the same for seconds are read less often.
 package enum ChangePace: String, Sendable, Codable {
   /// At any time.
   case fast
-  /// Levels of the whole host that move over seconds: open files, room, averages.
+  /// Levels of the whole host that change over seconds: open files, free space, averages.
   case slow
-  /// What an administrator or a device's state sets.
+  /// Settings of an administrator or the state of a device.
   case setting
 
-  /// Nanoseconds between two acquisitions that are the least by default.
-  public var leastInterval: UInt64 {
+  /// The default minimum interval in nanoseconds.
+  public var minimumInterval: UInt64 {
     switch self {
     case .fast: 0
     case .slow: 1_000_000_000
@@ -272,9 +270,9 @@ package struct CollectorDescription: Sendable, Codable {
   public let source: String
   /// The first Linux version that has the source.
   public let minimumKernel: String
-  /// What the kernel asks for: `none` or a capability.
+  /// The privilege that the kernel requires: `none` or a capability.
   public let privilege: String
-  /// What one acquisition costs, roughly.
+  /// The cost class of one acquisition.
   public let cost: CostClass
   /// How fast its values change.
   public let pace: ChangePace
@@ -282,8 +280,8 @@ package struct CollectorDescription: Sendable, Codable {
   public let systemCallsPerSample: Int
   /// The schema, in layout order.
   public let metrics: [MetricDescription]
-  /// Whether the kernel's own list of fields is longer than `metrics` and differs by version: what
-  /// it has beyond them is passed on under its own name.
+  /// Whether the kernel has fields beyond `metrics`, which differ by version; those get columns
+  /// under their own names.
   public let isOpen: Bool
 
   /// A description; `metrics` in the order in which a layout lists them.
@@ -307,8 +305,8 @@ package struct CollectorDescription: Sendable, Codable {
 }
 
 extension CollectorDescription {
-  /// Nanoseconds between two acquisitions by default: what its cost asks for, or its pace.
-  public var leastInterval: UInt64 { max(cost.leastInterval, pace.leastInterval) }
+  /// The default minimum interval in nanoseconds, by cost and pace.
+  public var minimumInterval: UInt64 { max(cost.minimumInterval, pace.minimumInterval) }
 
   /// The source with paths from the root.
   package var sourceFromRoot: String {
@@ -318,17 +316,17 @@ extension CollectorDescription {
   }
 }
 
-/// What a probe found.
+/// The result of a probe.
 package enum Availability: Sendable, Equatable {
   case available
   /// The kernel is too old or built without it.
   case unsupported(reason: String)
-  /// The kernel has it and refuses us; `fix` is the command that changes that.
+  /// The kernel refuses access; `fix` is the command that grants it.
   case denied(reason: String, fix: String)
-  /// There is no such source here.
+  /// This host has no such source.
   case absent(reason: String)
 
-  /// The outcome in one word, as it stands in results.
+  /// The outcome in one word, as in results.
   public var word: String {
     switch self {
     case .available: "available"
@@ -338,13 +336,13 @@ package enum Availability: Sendable, Equatable {
     }
   }
 
-  /// Why it is not available, and what changes that.
+  /// Why it is unavailable, and the remedy.
   package var reasonAndFix: String {
     if case .denied(let reason, let fix) = self { return "\(reason); \(fix)" }
     return reason
   }
 
-  /// Why it is not available, empty when it is.
+  /// Why it is unavailable; empty if it is available.
   public var reason: String {
     switch self {
     case .available: ""

@@ -1,10 +1,9 @@
-/// Base units of what the brackets of a run measure, by name, as the layouts of its columns have
-/// them.
+/// Base units of the metrics of a run's brackets by name, from the layouts.
 package struct MetricUnits: Sendable, Equatable {
   private var units: [String: String] = [:]
   private var shares: [String: String] = [:]
 
-  /// Those of all columns of these layouts.
+  /// The units of all columns of these layouts.
   package init(_ layouts: [Layout]) {
     for layout in layouts {
       for column in layout.shown { units[column.name] = column.metric.unit.rawValue }
@@ -12,13 +11,12 @@ package struct MetricUnits: Sendable, Equatable {
     }
   }
 
-  /// Adds a metric that no layout has, such as one of the workload's own.
+  /// Adds a metric without a column, such as the workload's own.
   package mutating func add(_ name: String, _ unit: String) {
     if units[name] == nil { units[name] = unit }
   }
 
-  /// The unit of a metric, or of the range of a level or the rate of a counter by its suffix; nil
-  /// where nothing says it.
+  /// The unit of a metric, also with the suffix of a range or a rate; nil if unknown.
   package func unit(of name: String) -> String? {
     if let unit = units[name] { return unit }
     for suffix in [".rate.mean", ".rate.max", ".rate.p50", ".rate.p95"] {
@@ -34,6 +32,6 @@ package struct MetricUnits: Sendable, Equatable {
     return nil
   }
 
-  /// The name of the share of its time for which a metric was counted; nil for what always is.
+  /// The name of a metric's share of time counted; nil if it is always counted.
   package func share(of name: String) -> String? { shares[name] }
 }

@@ -1,6 +1,6 @@
-/// What a stream of frames is about: told to every sink before the first frame.
+/// A description of the session, given to every sink before the first frame.
 package struct StreamMeta: Sendable {
-  /// A collector that was asked for and is not there.
+  /// A requested collector that is unavailable, with the reason.
   package typealias Unavailable = UnavailableCollector
 
   /// How one collector is sampled in this session.
@@ -35,13 +35,13 @@ package struct StreamMeta: Sendable {
   public var interval: UInt64
   /// What is sampled.
   public var streams: [Stream]
-  /// Collectors that were asked for and not there.
+  /// Requested collectors that are unavailable.
   public var unavailable: [Unavailable]
   /// Record schemas.
   public var records: [RecordSchema]
   /// Pairs of clocks read together at arm time.
   public var anchor: ClockAnchor
-  /// What was wished and could not be had (huge pages, locked memory, a NUMA node), with reasons.
+  /// Requests that could not be fulfilled (huge pages, locked memory, a NUMA node), with reasons.
   public var notes: [String]
 
   /// A description of a stream of frames.
@@ -80,7 +80,7 @@ package struct ClockAnchor: Sendable, Hashable, Codable {
   }
 }
 
-/// Something that happened beside the samples.
+/// An event in the course of sampling.
 package struct SampleEvent: Sendable, Hashable, Codable {
   /// The kinds of event.
   public enum Kind: String, Sendable, Codable {
@@ -94,13 +94,13 @@ package struct SampleEvent: Sendable, Hashable, Codable {
     case budget
     case note
 
-    /// Whether an event of this kind has the clocks at its time with it.
+    /// Whether an event of this kind has an anchor.
     package var concernsClocks: Bool {
       self == .clockStep || self == .clockAnchor || self == .suspend
     }
   }
 
-  /// Of which kind it is.
+  /// The kind.
   public let kind: Kind
   /// CLOCK_MONOTONIC nanoseconds.
   public let time: UInt64
@@ -118,33 +118,32 @@ package struct SampleEvent: Sendable, Hashable, Codable {
   }
 }
 
-/// Where the drain delivers: a table, a stream, a result file.
+/// The destination of frames: a table, a stream, a result file.
 ///
 /// Calls come from the drain's thread, one at a time, in the order begin, then layouts, frames,
-/// records and events with a commit after each pass, then end. A thrown error takes this sink
-/// out of service and ends the session; the others go on.
+/// records and events with a commit after each pass, then end. A thrown error disables this sink
+/// and ends the session; the others continue.
 package protocol SampleSink: AnyObject {
   /// The stream is about to start.
   func begin(_ meta: StreamMeta) throws(LBError)
-  /// A collector's columns from now on; comes before the first frame of its epoch.
+  /// A collector's new columns, before the first frame of their epoch.
   func layout(_ layout: Layout) throws(LBError)
   /// One acquisition; `values` is empty unless the outcome is complete.
   func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError)
-  /// A frame that is not shown: it comes before the part of a stored run that is, and what is shown
-  /// is counted from it.
+  /// A frame before the part of a stored run that is shown; the first rates are counted from it.
   func pass(_ header: FrameHeader, _ values: Span<UInt64>)
   /// A batch of records: whole rows of the stream's schema.
   func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError)
-  /// Something beside the samples.
+  /// An event.
   func event(_ event: SampleEvent) throws(LBError)
-  /// Every frame that started before `watermark`, and every one of a deadline before it, has been
-  /// delivered: show and keep them.
+  /// All frames that started before `watermark`, and all of deadlines before it, have been
+  /// delivered: show and store them.
   func commit(watermark: UInt64) throws(LBError)
   /// Bytes handed to the outside so far.
   var bytesWritten: UInt64 { get }
 }
 
 extension SampleSink {
-  /// Nothing, of a sink that shows each frame by itself.
+  /// Ignored by a sink that shows each frame by itself.
   package func pass(_ header: FrameHeader, _ values: Span<UInt64>) {}
 }

@@ -1,13 +1,13 @@
 extension FixedWidthInteger {
-  /// The whole number nearest to `value`, or the nearest that there is: what a workload printed, or
-  /// a file says, may be beyond all of them. Of what is no number, 0.
+  /// The nearest integer to `value`, clamped to the type's range: a value from a workload or a file
+  /// may be beyond it. 0 for NaN.
   package init(bounded value: Double) {
     guard !value.isNaN else {
       self = 0
       return
     }
     let whole = value.rounded()
-    // The largest number may round to the first one that is too large.
+    // The largest integer may round up to one that is too large.
     if whole >= Double(Self.max) {
       self = .max
     } else if whole <= Double(Self.min) {
@@ -19,8 +19,8 @@ extension FixedWidthInteger {
 }
 
 extension Double {
-  /// The number that `text` is in decimal digits, with a point or an exponent; nil for anything
-  /// else that Swift would read, `0x1p4` and `inf` among it, and for what is beyond all numbers.
+  /// The number in decimal digits, with a point or an exponent; nil for other forms that Swift
+  /// accepts (`0x1p4`, `inf`), and for numbers out of range.
   package init?(decimal text: some StringProtocol) {
     let isDecimal = text.utf8.allSatisfy { byte in
       switch byte {
@@ -36,7 +36,7 @@ extension Double {
 }
 
 extension UInt64 {
-  /// What a count has grown by since it was `earlier`; 0 where it fell: two clocks that are read
-  /// one after the other, the wall clock and the kernel's idle time step back now and then.
+  /// The growth of a count since `earlier`; 0 if it fell: clocks read one after the other, the wall
+  /// clock and the kernel's idle time may step back.
   package func growth(since earlier: UInt64) -> UInt64 { self > earlier ? self - earlier : 0 }
 }

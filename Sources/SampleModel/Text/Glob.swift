@@ -1,4 +1,4 @@
-/// Shell patterns with `*` and `?`; brackets stand for themselves, as they do in metric names.
+/// Shell patterns with `*` and `?`; brackets are ordinary characters, since metric names have them.
 package enum Glob {
   /// Whether `pattern` matches the whole of `text`. Linear in practice: it backtracks to the last
   /// star only.

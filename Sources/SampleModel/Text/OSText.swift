@@ -1,13 +1,11 @@
 /// Text of the operating system as Swift text: arguments, paths and names are bytes there, and
 /// nothing makes them UTF-8.
 ///
-/// What is valid UTF-8 stands as it is. Each byte that belongs to no valid UTF-8 is one scalar of a
-/// private range, U+EF80 for 0x80 up to U+EFFF for 0xFF. Valid UTF-8 of a scalar of that range is
-/// taken for three such bytes. So two byte strings never give the same text, and `bytes` gives back
-/// exactly what `string` was made of.
+/// Valid UTF-8 is kept. Each other byte becomes one scalar of a private range, U+EF80 for 0x80 up
+/// to U+EFFF for 0xFF. Valid UTF-8 of a scalar of that range is treated as three such bytes. So two
+/// byte strings never give the same text, and `bytes` restores the exact bytes.
 ///
-/// A person sees such a byte as `\xff` (`shown`), and so does a program that reads a result
-/// (`written`).
+/// Such a byte is displayed (`shown`) and written to results (`written`) as `\xff`.
 package enum OSText {
   /// The scalar of the byte 0x80.
   private static let first: UInt32 = 0xEF80
@@ -19,22 +17,22 @@ package enum OSText {
     let all = Array(bytes)
     var text: [UInt8] = []
     text.reserveCapacity(all.count * 3)
-    var place = 0
-    while place < all.count {
-      let length = validLength(all, place)
+    var offset = 0
+    while offset < all.count {
+      let length = validLength(all, offset)
       if length == 0 {
-        let byte = all[place] & 0x7F
+        let byte = all[offset] & 0x7F
         text += [0xEE, 0xBE | byte >> 6, 0x80 | byte & 0x3F]
-        place += 1
+        offset += 1
       } else {
-        text += all[place..<place + length]
-        place += length
+        text += all[offset..<offset + length]
+        offset += length
       }
     }
     return String(decoding: text, as: UTF8.self)
   }
 
-  /// The text of a C string: the bytes in front of its NUL.
+  /// The text of a C string: the bytes before its NUL.
   package static func string(cString start: UnsafePointer<CChar>) -> String {
     var bytes: [UInt8] = []
     // Safe: the caller's string ends with a NUL.
@@ -44,8 +42,7 @@ package enum OSText {
     return string(bytes)
   }
 
-  /// The bytes that `text` was made of. Those of other text are its UTF-8, but for scalars of the
-  /// private range.
+  /// The bytes of `text`: its UTF-8, with scalars of the private range restored to bytes.
   package static func bytes(_ text: some StringProtocol) -> [UInt8] {
     var bytes = Array(text.utf8)
     guard bytes.contains(0xEE) else { return bytes }
@@ -64,25 +61,25 @@ package enum OSText {
     return bytes
   }
 
-  /// The byte that a scalar stands for, nil for one that stands for itself.
+  /// The byte of a scalar of the private range, nil for any other.
   package static func rawByte(_ scalar: Unicode.Scalar) -> UInt8? {
     guard scalar.value >= first, scalar.value < first + 0x80 else { return nil }
     return UInt8(scalar.value - first + 0x80)
   }
 
-  /// Whether `text` has a byte that is no UTF-8.
+  /// Whether `text` has a byte that is not valid UTF-8.
   package static func hasRawBytes(_ text: some StringProtocol) -> Bool {
     text.utf8.contains(0xEE) && text.unicodeScalars.contains { rawByte($0) != nil }
   }
 
-  /// `\xff`, as `byte` is written wherever it is read.
+  /// `byte` as `\xff`.
   package static func escape(_ byte: UInt8) -> String {
     (byte < 16 ? "\\x0" : "\\x") + String(byte, radix: 16)
   }
 
-  /// The text as CSV, JSON and YAML have it, so that different texts stay different. One that has a
-  /// byte that is no UTF-8, or that reads as if it had one (`\xff`, spelt out), is written with
-  /// `\xff` for each such byte and with each backslash doubled; any other as it is.
+  /// The text for CSV, JSON and YAML, such that different texts stay different. If it has an
+  /// invalid byte, or contains a literal `\xff`, each such byte is written as `\xff` and each
+  /// backslash is doubled; any other text is unchanged.
   package static func written(_ text: String) -> String {
     guard text.utf8.contains(where: { $0 == 0xEE || $0 == UInt8(ascii: "\\") }) else { return text }
     guard hasRawBytes(text) || spellsByte(Array(text.utf8)) else { return text }
@@ -96,34 +93,34 @@ package enum OSText {
     }
   }
 
-  /// Whether `\x80` to `\xff` stand in a text.
+  /// Whether a text contains a literal `\x80` to `\xff`.
   private static func spellsByte(_ text: [UInt8]) -> Bool {
-    text.indices.contains { place in
-      text[place] == UInt8(ascii: "\\") && spellsByte(text, place + 1)
+    text.indices.contains { offset in
+      text[offset] == UInt8(ascii: "\\") && spellsByte(text, offset + 1)
     }
   }
 
-  /// Whether `x80` to `xff`, what follows the backslash of such a byte, begin at `place` of a text.
-  package static func spellsByte(_ text: [UInt8], _ place: Int) -> Bool {
-    guard place + 2 < text.count, text[place] == UInt8(ascii: "x") else { return false }
+  /// Whether `x80` to `xff` (without the backslash) begins at `offset` of a text.
+  package static func spellsByte(_ text: [UInt8], _ offset: Int) -> Bool {
+    guard offset + 2 < text.count, text[offset] == UInt8(ascii: "x") else { return false }
     let digits = Array("0123456789abcdef".utf8)
-    return digits.dropFirst(8).contains(text[place + 1]) && digits.contains(text[place + 2])
+    return digits.dropFirst(8).contains(text[offset + 1]) && digits.contains(text[offset + 2])
   }
 
-  /// The byte that the private scalar at `place` of UTF-8 stands for; nil where none is.
-  package static func rawByte(_ text: [UInt8], _ place: Int) -> UInt8? {
-    guard text[place] == 0xEE, place + 2 < text.count, text[place + 1] | 1 == 0xBF else {
+  /// The byte of the private scalar at `offset` of UTF-8; nil if there is none.
+  package static func rawByte(_ text: [UInt8], _ offset: Int) -> UInt8? {
+    guard text[offset] == 0xEE, offset + 2 < text.count, text[offset + 1] | 1 == 0xBF else {
       return nil
     }
-    return 0x80 | (text[place + 1] & 1) << 6 | text[place + 2] & 0x3F
+    return 0x80 | (text[offset + 1] & 1) << 6 | text[offset + 2] & 0x3F
   }
 
-  /// Bytes of the scalar at `place`, 0 where no valid UTF-8 begins or one of the private range
+  /// The length of the scalar at `offset` in bytes; 0 for invalid UTF-8 and for the private range
   /// (Unicode 16, table 3-7).
-  private static func validLength(_ bytes: [UInt8], _ place: Int) -> Int {
-    if bytes[place] < 0x80 { return 1 }
+  private static func validLength(_ bytes: [UInt8], _ offset: Int) -> Int {
+    if bytes[offset] < 0x80 { return 1 }
     let (length, second): (Int, ClosedRange<UInt8>) =
-      switch bytes[place] {
+      switch bytes[offset] {
       case 0xC2...0xDF: (2, 0x80...0xBF)
       case 0xE0: (3, 0xA0...0xBF)
       case 0xED: (3, 0x80...0x9F)
@@ -133,27 +130,27 @@ package enum OSText {
       case 0xF4: (4, 0x80...0x8F)
       default: (0, 0...0)
       }
-    guard length > 0, place + length <= bytes.count, second.contains(bytes[place + 1]),
-      bytes[place + 2..<place + length].allSatisfy({ $0 & 0xC0 == 0x80 }),
-      rawByte(bytes, place) == nil
+    guard length > 0, offset + length <= bytes.count, second.contains(bytes[offset + 1]),
+      bytes[offset + 2..<offset + length].allSatisfy({ $0 & 0xC0 == 0x80 }),
+      rawByte(bytes, offset) == nil
     else { return 0 }
     return length
   }
 }
 
 extension StringProtocol {
-  /// The bytes that it stands for with a NUL behind, as system calls take paths and names.
+  /// Its bytes followed by a NUL, for paths and names in system calls.
   package var osCString: [CChar] {
     OSText.bytes(self).map { CChar(truncatingIfNeeded: $0) } + [0]
   }
 }
 
-/// Text that equals another one only if all its bytes do: to Swift, text with an accent and the
-/// same with a combining one are equal, and to the system they are two names. They hash alike.
+/// Text compared by its bytes: to Swift, a precomposed and a decomposed accent are equal; to the
+/// system they are two names. Both have the same hash.
 package struct ExactText: Hashable, Sendable {
   package let text: String
 
-  /// The text, to be told from others by its bytes.
+  /// A text to be compared by its bytes.
   package init(_ text: String) { self.text = text }
 
   /// Whether the bytes are the same.
@@ -162,23 +159,23 @@ package struct ExactText: Hashable, Sendable {
   }
 
   /// Names that Swift takes for another one of `names`, though their bytes differ, each with what
-  /// takes its place where names are the keys of a dictionary: of equal names the shortest, then
+  /// takes its index where names are the keys of a dictionary: of equal names the shortest, then
   /// the first by its bytes, stays, and the others have `\u{301}` for each scalar beyond ASCII. By
-  /// their places; empty as a rule.
+  /// their indices; empty as a rule.
   package static func apart(_ names: [String]) -> [Int: String] {
     var alike: [String: [Int]] = [:]
-    for (place, name) in names.enumerated() where !name.utf8.allSatisfy({ $0 < 0x80 }) {
-      alike[name, default: []].append(place)
+    for (index, name) in names.enumerated() where !name.utf8.allSatisfy({ $0 < 0x80 }) {
+      alike[name, default: []].append(index)
     }
     var replaced: [Int: String] = [:]
-    for places in alike.values where places.count > 1 {
-      let kept = places.map { names[$0] }.min {
+    for indices in alike.values where indices.count > 1 {
+      let kept = indices.map { names[$0] }.min {
         $0.utf8.count != $1.utf8.count
           ? $0.utf8.count < $1.utf8.count : $0.utf8.lexicographicallyPrecedes($1.utf8)
       }
       guard let kept else { continue }
-      for place in places where Self(names[place]) != Self(kept) {
-        replaced[place] = names[place].unicodeScalars.reduce(into: "") { text, scalar in
+      for index in indices where Self(names[index]) != Self(kept) {
+        replaced[index] = names[index].unicodeScalars.reduce(into: "") { text, scalar in
           if scalar.isASCII {
             text.unicodeScalars.append(scalar)
           } else {

@@ -1,21 +1,20 @@
 package import SampleModel
 import Synchronization
 
-/// Keeps the account of each stream from the opening to the closing frame of a bracket, for its
-/// exact differences: wraps between the edges count, and a reset makes a difference absent. Beside
-/// them, what levels and rates were in between (`LevelTracks`, `RateTracks`).
+/// Computes the exact differences of each stream's counters between the opening and the closing
+/// frame of a bracket: wraps in between are counted, and a reset makes the difference absent. It
+/// also summarises levels and rates in between (`LevelTracks`, `RateTracks`).
 package final class BracketDeltas: SampleSink {
-  /// What the value of a column comes from, as short as it gets: a bracket's differences are on the
-  /// way to the next repetition.
-  private struct Place: Sendable {
+  /// The minimum needed to compute a column's delta; this is on the latency path of `stop`.
+  private struct ColumnRule: Sendable {
     let name: String
     let rule: ValueRule
   }
 
   private struct Stream: Sendable {
     var layout: Layout
-    var places: [Place]
-    /// Its columns are all that is shown: no formulas, nothing counted in part.
+    var columns: [ColumnRule]
+    /// The layout has no formulas, and no counts of a part of the time.
     var isPlain: Bool
     var account = CounterAccount()
     var levels = LevelTracks()
@@ -23,20 +22,19 @@ package final class BracketDeltas: SampleSink {
     /// The brackets of the last complete opening frame, and of the last closing one, 0 for none.
     var opened: UInt32 = 0
     var closed: UInt32 = 0
-    /// The closing frame was complete: without it counters have no difference, and levels that were
-    /// read before are levels all the same.
+    /// The closing frame was complete. Counters need it for their difference; levels do not.
     var isWhole = false
-    /// A layout that comes into force with the first frame of its epoch.
+    /// A layout that takes effect with the first frame of its epoch.
     var next: Layout?
 
     init(_ layout: Layout) {
       self.layout = layout
-      places = []
+      columns = []
       isPlain = true
     }
 
     mutating func enforce(_ layout: Layout, _ isWorkloads: (Column) -> Bool) {
-      let old = places.isEmpty ? nil : self.layout
+      let old = columns.isEmpty ? nil : self.layout
       levels.enforce(layout, after: old) { column in
         guard ValueRule(column).isGauge else { return .none }
         if let window = column.metric.averagingWindow { return .after(window) }
@@ -45,7 +43,7 @@ package final class BracketDeltas: SampleSink {
       }
       rates.enforce(layout, after: old)
       self.layout = layout
-      places = layout.columns.map { Place(name: $0.name, rule: ValueRule($0)) }
+      columns = layout.columns.map { ColumnRule(name: $0.name, rule: ValueRule($0)) }
       isPlain = layout.formulas.isEmpty && layout.columns.allSatisfy { $0.times == nil }
       account.layout(layout)
       next = nil
@@ -56,7 +54,7 @@ package final class BracketDeltas: SampleSink {
       _ header: FrameHeader, _ values: Span<UInt64>, _ isWorkloads: (Column) -> Bool
     ) {
       if next?.epoch == header.epoch, let next { enforce(next, isWorkloads) }
-      guard header.epoch == layout.epoch, values.count == places.count else { return }
+      guard header.epoch == layout.epoch, values.count == columns.count else { return }
       if header.edge == .open {
         account.open(values, at: header.start)
         opened = header.bracket
@@ -65,11 +63,11 @@ package final class BracketDeltas: SampleSink {
         rates.take(header, account)
         return
       }
-      // Behind its closing frame a bracket has no more.
+      // Frames after the closing one do not belong to the bracket.
       guard closed != header.bracket || header.edge == .close else { return }
       if opened != header.bracket {
-        // What is left of an earlier bracket is no edge of this one.
-        account.forget()
+        // A previous bracket's opening sample is no edge of this one.
+        account.invalidate()
       }
       account.observe(values, at: header.start)
       levels.take(header, values)
@@ -79,15 +77,15 @@ package final class BracketDeltas: SampleSink {
 
     /// Takes a frame without values.
     mutating func miss(_ header: FrameHeader) {
-      if header.outcome == .absent { account.lose() }
+      if header.outcome == .absent { account.recordSourceLoss() }
       if header.edge == .close { (closed, isWhole) = (header.bracket, false) }
     }
   }
 
   private struct State: Sendable {
-    /// By their numbers.
+    /// By stream number.
     var streams: [Stream?] = []
-    /// Of every column of any layout so far: units, and the names of the shares of counts.
+    /// Units, and the names of the shares of counts, of the columns of every layout so far.
     var units: [String: String] = [:]
     var shares: [String: String] = [:]
     var newest: UInt32 = 0
@@ -95,13 +93,12 @@ package final class BracketDeltas: SampleSink {
     var hasForeign = false
   }
 
-  // The drain writes, the controller reads after a flush.
+  // Written by the drain, read by the controller after a flush.
   private let state = Mutex(State())
-  /// Whether a column is about a workload that lives between the edges alone.
+  /// Whether a column belongs to a workload that lives only between the edges.
   private let isWorkloads: @Sendable (Column) -> Bool
 
-  /// A sink that has seen nothing; `isWorkloads` says of which columns the edges of a bracket tell
-  /// nothing.
+  /// An empty sink; `isWorkloads` selects the columns whose readings at the edges are not used.
   package init(isWorkloads: @escaping @Sendable (Column) -> Bool = { _ in false }) {
     self.isWorkloads = isWorkloads
   }
@@ -111,8 +108,8 @@ package final class BracketDeltas: SampleSink {
   /// Nothing to prepare.
   package func begin(_ meta: StreamMeta) throws(LBError) {}
 
-  /// Remembers the columns. They come into force with their first frame, so that a bracket which
-  /// closed before keeps its differences.
+  /// Keeps the layout until its first frame, so that a bracket which closed before keeps its
+  /// differences.
   package func layout(_ layout: Layout) throws(LBError) {
     state.withLock { state in
       let number = Int(layout.stream)
@@ -127,7 +124,7 @@ package final class BracketDeltas: SampleSink {
     }
   }
 
-  /// Takes a frame into its stream's account.
+  /// Adds a frame to its stream's account.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     state.withLock { state in
       if header.edge != .none { state.newest = max(state.newest, header.bracket) }
@@ -143,7 +140,7 @@ package final class BracketDeltas: SampleSink {
 
   /// Records have no differences.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
-  /// Events do not matter here.
+  /// Events are ignored.
   package func event(_ event: SampleEvent) throws(LBError) {}
   /// Nothing to keep.
   package func commit(watermark: UInt64) throws(LBError) {}
@@ -151,20 +148,20 @@ package final class BracketDeltas: SampleSink {
   /// Units of every column seen, by name.
   package var units: [String: String] { state.withLock { $0.units } }
 
-  /// For each count that has times, the name of the share that they make.
+  /// For each count with a time counted, the name of its share.
   package var shares: [String: String] { state.withLock { $0.shares } }
 
-  /// Over the last bracket, in base units and in the order of streams and columns: each counter's
-  /// difference, each gauge's mean by time. A counter without both edges, or that was reset between
-  /// them, is left out, and so is a gauge of which no reading counts.
+  /// The last bracket's values in base units, in the order of streams and columns: each counter's
+  /// difference and each gauge's time-weighted mean. Left out: counters without both edges or with
+  /// a reset between them, and gauges without a usable reading.
   ///
-  /// A gauge that moved has its range under its own name with `.min` and `.max`; a counter that did
-  /// has `.rate.mean` and `.rate.max`, and read often enough `.rate.p50` and `.rate.p95`. Of names
-  /// that are equal to Swift and have other bytes all but one are escaped (`ExactText.apart`).
+  /// A gauge that changed also has `.min` and `.max`; a counter that changed also has `.rate.mean`
+  /// and `.rate.max` and, with enough readings, `.rate.p50` and `.rate.p95`. Of names that are
+  /// equal to Swift but differ in bytes, all but one are escaped (`ExactText.apart`).
   package func values() -> [(name: String, value: Double)] {
     state.withLock { state in
       var all: [(name: String, value: Double)] = []
-      all.reserveCapacity(state.streams.reduce(0) { $0 + ($1?.places.count ?? 0) })
+      all.reserveCapacity(state.streams.reduce(0) { $0 + ($1?.columns.count ?? 0) })
       for case let stream? in state.streams
       where stream.closed != 0 && stream.closed == state.newest {
         if stream.isPlain {
@@ -172,15 +169,15 @@ package final class BracketDeltas: SampleSink {
         } else {
           Self.appendTotals(stream, to: &all)
         }
-        for place in stream.places.indices {
-          Self.appendCourse(stream, place, to: &all, &state.units)
+        for index in stream.columns.indices {
+          Self.appendCourse(stream, index, to: &all, &state.units)
         }
       }
       // Results have the values by name, and Swift takes some names for one.
       if state.hasForeign {
-        for (place, name) in ExactText.apart(all.map(\.name)) {
-          state.units[name] = state.units[all[place].name]
-          all[place].name = name
+        for (index, name) in ExactText.apart(all.map(\.name)) {
+          state.units[name] = state.units[all[index].name]
+          all[index].name = name
         }
       }
       return all
@@ -195,9 +192,9 @@ package final class BracketDeltas: SampleSink {
   private static func append(
     _ stream: Stream, to all: inout [(name: String, value: Double)]
   ) {
-    for place in stream.places.indices {
-      if let amount = amount(stream, place) {
-        all.append((stream.places[place].name, amount))
+    for index in stream.columns.indices {
+      if let amount = amount(stream, index) {
+        all.append((stream.columns[index].name, amount))
       }
     }
   }
@@ -205,51 +202,51 @@ package final class BracketDeltas: SampleSink {
   private static func appendTotals(
     _ stream: Stream, to all: inout [(name: String, value: Double)]
   ) {
-    let amounts = stream.places.indices.map { amount(stream, $0) }
-    let grown = stream.places.indices.map { sum(stream, $0) }
+    let amounts = stream.columns.indices.map { amount(stream, $0) }
+    let grown = stream.columns.indices.map { sum(stream, $0) }
     for (column, value) in stream.layout.totals(amounts, grown: grown) {
       all.append((column.name, value))
     }
   }
 
   /// A gauge's mean, a counter's growth since the opening, in base units.
-  private static func amount(_ stream: Stream, _ place: Int) -> Double? {
-    let rule = stream.places[place].rule
-    if rule.isGauge { return level(stream, place).map { rule.scale.apply($0.mean) } }
-    return sum(stream, place).map { rule.scale.apply(Double($0)) }
+  private static func amount(_ stream: Stream, _ index: Int) -> Double? {
+    let rule = stream.columns[index].rule
+    if rule.isGauge { return level(stream, index).map { rule.scale.apply($0.mean) } }
+    return sum(stream, index).map { rule.scale.apply(Double($0)) }
   }
 
-  /// What a gauge did in the bracket that was closed last.
-  private static func level(_ stream: Stream, _ place: Int) -> LevelTracks.Level? {
-    stream.levels.bracket == stream.closed ? stream.levels.level(place) : nil
+  /// A gauge's summary in the bracket that was closed last.
+  private static func level(_ stream: Stream, _ index: Int) -> LevelTracks.Level? {
+    stream.levels.bracket == stream.closed ? stream.levels.level(index) : nil
   }
 
   /// A counter's growth from edge to edge.
-  private static func sum(_ stream: Stream, _ place: Int) -> UInt64? {
-    stream.isWhole ? stream.account.sum(place) : nil
+  private static func sum(_ stream: Stream, _ index: Int) -> UInt64? {
+    stream.isWhole ? stream.account.sum(index) : nil
   }
 
-  /// What lies between the edges. Counts of a part of the time have no rates: a reading scales
-  /// them by more than the bracket does.
+  /// Adds the range or the rates between the edges. Counts of a part of the time have no rates: a
+  /// single reading is scaled up by more than the bracket is.
   private static func appendCourse(
-    _ stream: Stream, _ place: Int, to all: inout [(name: String, value: Double)],
+    _ stream: Stream, _ index: Int, to all: inout [(name: String, value: Double)],
     _ units: inout [String: String]
   ) {
-    let (name, rule) = (stream.places[place].name, stream.places[place].rule)
+    let (name, rule) = (stream.columns[index].name, stream.columns[index].rule)
     func append(_ suffix: String, _ raw: Double, _ unit: String, _ factor: Double = 1) {
       let name = name + suffix
       if units[name] == nil { units[name] = unit }
       all.append((name, rule.scale.apply(raw) * factor))
     }
     if rule.isGauge {
-      guard let level = level(stream, place), level.least < level.most else { return }
+      guard let level = level(stream, index), level.least < level.most else { return }
       let unit = units[name] ?? ""
       append(".min", level.least, unit)
       append(".max", level.most, unit)
       return
     }
-    guard stream.isPlain, let sum = sum(stream, place),
-      let rate = stream.rates.rate(place, sum)
+    guard stream.isPlain, let sum = sum(stream, index),
+      let rate = stream.rates.rate(index, sum)
     else { return }
     // Time per time is a fraction; everything else is per second.
     let unit = rule.isTime ? "1" : (units[name] ?? "") + "/s"

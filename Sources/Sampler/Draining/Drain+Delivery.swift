@@ -4,27 +4,27 @@ import SampleModel
 import SampleRing
 import Synchronization
 
-/// What becomes of one record: decoded, counted, and handed to the sinks.
+/// Decodes one record, counts its gaps, and delivers it to the sinks.
 extension Drain {
-  /// What is known of one stream. A class: a record then costs one reference, and no copy.
+  /// The drain's state of one stream. A class: each record then costs one reference and no copy.
   final class Live {
-    /// Number of the arming that its records come from, and what decodes them.
+    /// The number of the arming that its records come from, and their decoder.
     var arming: UInt32 = 0
     var decoder: RawDecoder?
     var layout: Layout?
-    /// The layout's, 0 before there is one, and that of the last one that sinks were given.
+    /// The epoch of `layout` (0 before the first), and the last epoch that sinks received.
     var epoch: UInt32 = 0
     var announced: UInt32 = 0
-    let steps = StepWatch()
-    var refreshes = RefreshWatch()
+    let steps = CounterResetTracker()
+    var refreshes = StaleCounterDetector()
     /// Acquisitions that could not be decoded.
     var gaps = GapCounts()
-    /// Arming anew was tried last at this time, and failed then.
+    /// The time of the last attempt to re-arm.
     var rearmedAt: UInt64?
-    /// An acquisition asked for it, and it has not been begun yet.
+    /// An acquisition requested re-arming, which has not begun yet.
     var wantsRearm = false
     var rearmFailed = false
-    /// It is not armed anew any more: an arming of it hangs.
+    /// It is not re-armed any more: an arming hangs.
     var isGivenUp = false
   }
 
@@ -42,7 +42,7 @@ extension Drain {
       let decoder = decode(body, &header, live, source)
       header.epoch = live.epoch
       if let decoder, header.outcome == .complete {
-        // Taken out of the property: a span of it may not outlive an access.
+        // A copy of the reference: a span of the property may not outlive its access.
         let values = decoder.values
         deliver(header, values.span, live)
       } else {
@@ -68,11 +68,11 @@ extension Drain {
     }
     live[stream].arming = header.epoch
     live[stream].decoder = arming.armed.decoder
-    // Also of the one that it was armed with first: what it was measured by may have had others.
+    // The first arming too: the measurement at arm time may have changed its columns.
     let columns = arming.armed.decoder?.columns ?? arming.armed.columns
     change(header.stream, to: columns, at: header.start)
     if !retired.isEmpty {
-      // What closes its sources may wait for them.
+      // Closing a source may block.
       let isClosed = worker.submit(header.stream, isClosing: true) {
         for old in retired { old.armed.disarm() }
       }
@@ -81,8 +81,8 @@ extension Drain {
     return true
   }
 
-  /// Decodes what an acquisition has read; gives what has the values, and the header then has the
-  /// outcome.
+  /// Decodes an acquisition; returns the decoder that holds the values, and stores the outcome in
+  /// the header.
   private func decode(
     _ body: Span<UInt64>, _ header: inout FrameHeader, _ live: Live, _ source: Source
   ) -> RawDecoder? {
@@ -92,7 +92,7 @@ extension Drain {
       return nil
     }
     let outcome = decoder.decode(body)
-    // The cause before what follows from it.
+    // The cause comes before its consequences.
     if !decoder.messages.isEmpty {
       for message in decoder.messages { report(.gap, message, at: header.start) }
       decoder.messages = []
@@ -136,14 +136,14 @@ extension Drain {
     }
   }
 
-  /// The columns of a stream from now on, reported where they are others than before.
+  /// Changes the columns of a stream, and reports the change.
   private func change(_ stream: UInt16, to columns: [Column], at time: UInt64) {
     guard let (layout, change) = table.layout(stream, columns: columns), let change else { return }
     report(.layoutEpoch, "\(layout.collector): \(change)", at: time)
     use(layout)
   }
 
-  /// Takes a layout into force for what is decoded from now on.
+  /// Uses a layout for all records decoded from now on.
   func use(_ layout: Layout) {
     let live = live[Int(layout.stream)]
     live.layout = layout
@@ -152,8 +152,9 @@ extension Drain {
     live.refreshes.layout(layout)
   }
 
-  /// Gives the sinks the layout in force, unless they have it: just before its first frame, as a
-  /// stored run is played back. One that another has replaced before a frame came is never given.
+  /// Delivers the present layout to the sinks, unless they have it: just before its first frame, as
+  /// in the replay of a stored run. A layout that was replaced before its first frame is never
+  /// delivered.
   @inline(__always)
   func announceLayout(_ live: Live) {
     guard live.announced != live.epoch, let layout = live.layout else { return }
@@ -161,10 +162,10 @@ extension Drain {
     deliver { sink throws(LBError) in try sink.layout(layout) }
   }
 
-  // MARK: Arming anew
+  // MARK: Re-arming
 
-  /// Has a stream armed anew on the arming thread: once a second is enough for a source that does
-  /// not arm, or gives no values armed.
+  /// Re-arms a stream on the arming thread, at most once a second: a source may fail to arm, or
+  /// give no values afterwards.
   private func rearm(_ stream: UInt16, at now: UInt64) {
     let index = Int(stream)
     if let last = live[index].rearmedAt, now &- last < 1_000_000_000 { return }
@@ -185,7 +186,7 @@ extension Drain {
     if !isQueued { report(.note, "\(table.name(stream)): no thread can be created to re-arm it") }
   }
 
-  /// Reports what arming anew came to, and gives up what does not come back.
+  /// Reports the results of re-arming, and gives up streams whose arming hangs.
   func noteRearmings() {
     let ended = rearmings.withLock { rearmings in
       defer { rearmings = [] }
@@ -194,7 +195,8 @@ extension Drain {
     for (stream, failure) in ended {
       let index = Int(stream)
       if let failure {
-        // An arming's error begins with its collector. That its source is gone is known already.
+        // The error begins with the collector's name. A source that disappeared was reported
+        // already.
         let isGone = [ENOENT, ESRCH].contains(failure.context.errno)
         if !live[index].rearmFailed, !isGone { report(.gap, "\(failure)") }
         live[index].rearmFailed = true
@@ -204,19 +206,20 @@ extension Drain {
         source(of: stream)?.thread.announceMail()
       }
     }
-    if let stream = worker.overdue(answerLimit) {
+    if let stream = worker.overdue(responseTimeout) {
       live[Int(stream)].isGivenUp = true
       report(
         .gap,
-        "\(table.name(stream)): re-arming timed out after \(Durations.text(answerLimit)); sampling "
+        "\(table.name(stream)): re-arming timed out after \(Durations.text(responseTimeout)); sampling "
           + "continues with the files already open")
     }
   }
 
-  /// Reports something that the session has found out.
-  func note(_ message: String) { inTurn { report(.note, message) } }
+  /// Reports a note of the session.
+  func note(_ message: String) { withPassLock { report(.note, message) } }
 
-  /// Reports what threads changed to keep the budget, all of a pass together.
+  /// Reports the intervals that threads lengthened to keep the budget, all of one pass in one
+  /// event.
   func noteCadences() {
     var longer: [String] = []
     for source in sources {
@@ -225,54 +228,59 @@ extension Drain {
         guard cadence != source.cadences[index] else { continue }
         let isLonger = cadence > source.cadences[index]
         source.cadences[index] = cadence
-        // A new bracket begins as it was asked for.
+        // A new bracket begins with the configured intervals.
         guard isLonger else { continue }
         let name = table.name(source.thread.stream(index))
         longer.append("\(name) \(Durations.brief(cadence * source.interval))")
       }
     }
     guard !longer.isEmpty else { return }
-    // Without a budget it is a collector that has a limit of its own.
+    // Without a budget, the cause is a collector's own limit.
     let cause = budget > 0 ? "budget \(Share.text(budget))" : "the limit of what reading may cost"
     report(
       .budget, "\(cause) exceeded; intervals lengthened: " + longer.joined(separator: ", "))
   }
 
-  /// Reports sampling threads that have been at one deadline for longer than a collector may take.
+  /// Reports sampling threads that have been at one deadline for longer than the response timeout.
   func noteHangs() {
     let now = time.monotonic()
-    for source in sources where !source.thread.isLeftAlone.load(ordering: .acquiring) {
-      let floor = source.thread.floor.load(ordering: .acquiring)
+    for source in sources where !source.thread.isUnresponsive.load(ordering: .acquiring) {
+      let lowWatermark = source.thread.lowWatermark.load(ordering: .acquiring)
       let name = "sampling thread \(source.thread.index)"
-      guard floor == source.floor, floor <= now else {
+      guard lowWatermark == source.lowWatermark, lowWatermark <= now else {
         if source.hangs { report(.note, "\(name) answers again") }
         source.hangs = false
-        (source.floor, source.floorSince, source.passesAtFloor) = (floor, now, 0)
+        (source.lowWatermark, source.lowWatermarkSince, source.passesAtLowWatermark) = (
+          lowWatermark, now, 0
+        )
         continue
       }
-      source.passesAtFloor += 1
-      // Not at the first passes behind a SIGSTOP of this process.
-      guard !source.hangs, source.passesAtFloor > 4, now &- source.floorSince >= answerLimit else {
+      source.passesAtLowWatermark += 1
+      // Not in the first passes after a SIGSTOP of this process.
+      guard !source.hangs, source.passesAtLowWatermark > 4,
+        now &- source.lowWatermarkSince >= responseTimeout
+      else {
         continue
       }
       source.hangs = true
       let stream = source.thread.reading.load(ordering: .relaxed)
       report(
         .gap,
-        "\(name) has been blocked for \(Durations.text(answerLimit)) in collector "
+        "\(name) has been blocked for \(Durations.text(responseTimeout)) in collector "
           + "\(table.name(stream)); its values are left out until the read returns")
     }
   }
 
-  /// Forgets what it has counted of streams: a bracket that was not closed has no account. In turn.
-  func forgetCounts() {
+  /// Discards the counts of all streams: a bracket that was not closed has no account. With the
+  /// pass lock held.
+  func discardCounts() {
     for stream in live.indices {
       _ = takeGaps(stream)
       _ = takeSteps(stream)
     }
   }
 
-  /// Gives a ring two seconds of a stream's acquisitions again, when they have become longer.
+  /// Grows a ring to two seconds of a stream's acquisitions, after they became longer.
   private func fitRing(_ source: Source, _ stream: UInt16, bodyWords: Int) {
     guard
       let index = (0..<source.cadences.count).first(where: { source.thread.stream($0) == stream })
@@ -283,7 +291,8 @@ extension Drain {
     if bounded > source.ring.capacity { growRing(source, atLeast: bounded) }
   }
 
-  /// Gives the ring of a stream that was armed anew room for a few of its acquisitions. In turn.
+  /// Grows the ring of a re-armed stream to hold a few of its acquisitions. With the pass lock
+  /// held.
   func makeRoom(_ stream: UInt16) {
     guard let source = source(of: stream) else { return }
     let least = RingRecord.stride(FrameHeader.wordCount + table.bodyWords(stream)) * 4

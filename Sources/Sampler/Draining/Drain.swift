@@ -3,40 +3,42 @@ import SampleModel
 import SampleRing
 import Synchronization
 
-/// The ordinary thread that reads the rings, decodes what is raw, and hands frames to the sinks in
-/// the order in which their acquisitions began.
+/// The ordinary thread that reads the rings, decodes raw records, and delivers frames to the sinks
+/// in the order in which their acquisitions began.
 ///
-/// Records are read where they lie. A frame is delivered once no older one can come: every sampling
-/// thread states a floor below which all its frames are published. What waits for a slower thread
-/// waits in its ring; a ring that is nearly full is emptied in the order in which it was written.
+/// Records are read in place. A frame is delivered once no older one can come: every sampling
+/// thread has a low watermark, before which all its frames are published. Frames that wait for a
+/// slower thread wait in their ring; a ring that is nearly full is emptied in the order in which it
+/// was written.
 ///
-/// Whoever closes a bracket empties the rings itself, in `flush`: a handshake with the drain's
-/// thread on another CPU would cost more than that. The two take turns; sampling threads never
-/// wait for either.
+/// The thread that closes a bracket empties the rings itself, in `flush`: a handshake with the
+/// drain's thread on another CPU would cost more. The pass lock keeps the two apart; sampling
+/// threads never wait for it.
 final class Drain: @unchecked Sendable {
-  // Sendable: everything but the signal, the ceiling and the results in locks of their own is
-  // touched by whoever holds `turn`, or read after a flush.
+  // Sendable: accessed with `passLock` held, or after a flush, but for the signal, the maximum
+  // watermark and the results, which have locks of their own.
 
-  /// One ring's reading end with the thread that feeds it.
+  /// One ring's consumer, and the sampling thread that writes to it.
   final class Source {
     let thread: SamplingThread
     let interval: UInt64
     var consumer: RingConsumer
     var ring: RingStorage
-    /// A larger ring that the thread has not taken yet, with its reading end.
+    /// A larger ring that the thread has not adopted yet, and its consumer.
     var next: (handover: RingHandover, ring: RingStorage)?
     var nextConsumer: RingConsumer?
-    /// The larger ring was taken before this pass began.
+    /// The thread adopted the larger ring before this pass began.
     var isOutgrown = false
     /// Records read.
     var drained: UInt64 = 0
     /// Cadences as they were reported last.
     var cadences: [UInt64]
-    /// The thread's floor at the last pass, since when, and at how many passes.
-    var floor: UInt64 = .max
-    var floorSince: UInt64 = 0
-    var passesAtFloor = 0
-    /// It was reported to hang.
+    /// The thread's low watermark at the last pass, since when it has had that value, and for how
+    /// many passes.
+    var lowWatermark: UInt64 = .max
+    var lowWatermarkSince: UInt64 = 0
+    var passesAtLowWatermark = 0
+    /// The thread was reported to hang.
     var hangs = false
 
     init(_ thread: SamplingThread, _ ring: RingStorage, interval: UInt64) {
@@ -48,13 +50,13 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  /// Makes a ring of so many words for the thread of that number.
+  /// Makes a ring of `words` words for sampling thread `thread`.
   typealias RingMaker = @Sendable (_ thread: Int, _ words: Int) throws(SystemError) -> RingStorage
 
-  /// Where a pass is in one ring: what of it was published when it began.
+  /// The unread part of one ring, of what was published when the pass began.
   @safe private struct Cursor {
     let words: UnsafeBufferPointer<UInt64>
-    /// The start of the record at its front, UInt64.max without one.
+    /// The start time of the first record, UInt64.max without one.
     let start: UInt64
 
     init(_ words: UnsafeBufferPointer<UInt64>) {
@@ -63,7 +65,7 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  /// Words after which a pass gives room back to the producer.
+  /// Words after which a pass releases room to the producer.
   private static let portion = 16 << 10
 
   let signal: Signal
@@ -72,35 +74,35 @@ final class Drain: @unchecked Sendable {
   let sinks: [any SampleSink]
   private let period: UInt64
   let worker: ArmingWorker
-  let answerLimit: UInt64
-  /// What sampling may cost of a CPU, 0 without a bound.
+  let responseTimeout: UInt64
+  /// The share of one CPU that sampling may use, 0 without a limit.
   let budget: Double
   private let makeRing: RingMaker
   private(set) var sources: [Source] = []
   private var thread: SystemThread?
 
-  /// While an edge is being taken on several threads: nothing that starts later is delivered.
-  private let ceiling = Atomic<UInt64>(.max)
-  /// Held for a pass, by the drain's thread or by `flush`.
-  private let turn: TurnLock
+  /// While an edge is being taken on several threads: no frame that starts later is delivered.
+  private let maximumWatermark = Atomic<UInt64>(.max)
+  /// Held during a pass, by the drain's thread or by `flush`.
+  private let passLock: TicketLock
   private let ending = Atomic<Bool>(false)
-  /// When the last deadline of the bracket comes.
+  /// The time of the bracket's last deadline.
   let lastDeadline = Atomic<UInt64>(.max)
-  /// Every sampling thread has had its last deadline, or hangs when it has passed.
+  /// Every sampling thread has passed its last deadline, or hung at that time.
   let isOver = Atomic<Bool>(false)
   /// Raised when a sink failed or the sampling threads are all finished.
   let attention: StopFlag
   private let firstFailure: Guarded<LBError?>
-  /// What the arming thread has to report: a failure, or nil, by stream.
+  /// Results of the arming thread by stream: a failure, or nil for success.
   let rearmings: Guarded<[(stream: UInt16, failure: LBError?)]>
 
-  // Of whoever has its turn.
+  // Accessed with `passLock` held.
   var live: [Live] = []
   var events: [SampleEvent] = []
-  /// The first sample of the edge that was delivered last.
+  /// The first frame of the edge that was delivered last.
   var edge: FrameHeader?
   var sinkFailed: [Bool]
-  private var watch: ClockWatch
+  private var watch: ClockJumpDetector
   /// CPU time of the drain's thread and of flushes.
   private(set) var cpuNanoseconds: UInt64 = 0
 
@@ -115,14 +117,14 @@ final class Drain: @unchecked Sendable {
     self.period = period
     self.makeRing = makeRing
     time = configuration.time
-    answerLimit = configuration.answerLimit
+    responseTimeout = configuration.responseTimeout
     budget = configuration.budget ?? 0
-    turn = TurnLock(time)
+    passLock = TicketLock(time)
     firstFailure = Guarded(time, nil)
     rearmings = Guarded(time, [])
     attention = try StopFlag()
     sinkFailed = Array(repeating: false, count: sinks.count)
-    watch = ClockWatch(clock: time)
+    watch = ClockJumpDetector(clock: time)
   }
 
   /// The first error of a sink or of the drain itself.
@@ -131,16 +133,16 @@ final class Drain: @unchecked Sendable {
   /// Adds a thread's ring. Before `launch`.
   func add(_ source: Source) { sources.append(source) }
 
-  /// Puts a new ring in the place of that of thread `index`, which is parked, its ring drained.
+  /// Replaces the ring of thread `index`, which is parked and whose ring is drained.
   func replace(_ index: Int, _ ring: RingStorage) {
-    inTurn {
+    withPassLock {
       let old = sources[index]
       sources[index] = Source(old.thread, ring, interval: old.interval)
       sources[index].drained = old.drained
     }
   }
 
-  /// Starts the thread, kept to `cpus` if given.
+  /// Starts the thread, pinned to `cpus` if given.
   func launch(meta: StreamMeta, cpus: CPUSet?) throws(SystemError) {
     deliver { sink throws(LBError) in try sink.begin(meta) }
     for layout in table.layouts {
@@ -155,42 +157,42 @@ final class Drain: @unchecked Sendable {
           try cpus.applyToThisThread()
         } catch {
           let note = "the drain could not be moved to CPUs \(cpus): \(error)"
-          inTurn { report(.note, note) }
+          withPassLock { report(.note, note) }
         }
       }
       run()
     }
   }
 
-  /// Hands everything published so far to the sinks, committed, on the caller's thread.
-  func flush() { takeTurn() }
+  /// Delivers everything published so far to the sinks and commits it, on the caller's thread.
+  func flush() { timedPass() }
 
-  /// Calls `body` with the drain lock held: no pass runs meanwhile.
-  func inTurn<Value>(_ body: () -> Value) -> Value { turn.withLock(body) }
+  /// Calls `body` with the pass lock held.
+  func withPassLock<Value>(_ body: () -> Value) -> Value { passLock.withLock(body) }
 
-  /// Holds back every frame that starts later than now until `lift`. Returns the value of `body`,
-  /// called with the drain lock held.
+  /// Withholds every frame that starts later than now until `lift`. Returns the value of `body`,
+  /// called with the pass lock held.
   func hold<Value>(_ body: () -> Value) -> Value {
-    inTurn {
-      // Release: partner of the load in `pass`.
-      ceiling.store(time.monotonic(), ordering: .releasing)
+    withPassLock {
+      // Release: pairs with the load in `pass`.
+      maximumWatermark.store(time.monotonic(), ordering: .releasing)
       return body()
     }
   }
 
-  /// Delivers everything again.
-  func lift() { ceiling.store(.max, ordering: .releasing) }
+  /// Ends `hold`.
+  func lift() { maximumWatermark.store(.max, ordering: .releasing) }
 
-  private func takeTurn(isLast: Bool = false) {
-    inTurn {
+  private func timedPass(isLast: Bool = false) {
+    withPassLock {
       let before = time.threadCPU()
       pass(isLast: isLast)
       cpuNanoseconds &+= time.threadCPU() &- before
     }
   }
 
-  /// Ends the thread after a last pass, which waits for no sampling thread: nothing that was
-  /// published is kept back for one that hangs.
+  /// Ends the thread after a last pass, which waits for no sampling thread: everything published is
+  /// delivered even if a thread hangs.
   func shutDown() {
     guard let thread else { return }
     ending.store(true, ordering: .releasing)
@@ -215,14 +217,14 @@ final class Drain: @unchecked Sendable {
   }
 
   private func run() {
-    // A pass that somebody else asked for does not put off the next one.
+    // A pass on another thread's request does not delay the next periodic one.
     var next = time.monotonic() &+ period
     while true {
       let seen = signal.current()
       let isEnding = ending.load(ordering: .acquiring)
-      takeTurn(isLast: isEnding)
+      timedPass(isLast: isEnding)
       if isEnding { return }
-      let isOver = inTurn {
+      let isOver = withPassLock {
         !sources.isEmpty
           && sources.allSatisfy {
             $0.thread.finished.load(ordering: .acquiring)
@@ -241,29 +243,31 @@ final class Drain: @unchecked Sendable {
 
   // MARK: A pass
 
-  /// Reads what there is, in order of time, delivers it, and commits.
+  /// Delivers all complete records in order of time, and commits.
   private func pass(isLast: Bool) {
-    // The floors are read before the rings: what is below them is then in the rings.
-    var watermark = isLast ? .max : ceiling.load(ordering: .acquiring)
-    for source in sources where !isLast && !source.thread.isLeftAlone.load(ordering: .acquiring) {
-      watermark = min(watermark, source.thread.floor.load(ordering: .acquiring))
+    // The watermarks are read before the rings: all records before them are then in the rings.
+    var watermark = isLast ? .max : maximumWatermark.load(ordering: .acquiring)
+    for source in sources where !isLast && !source.thread.isUnresponsive.load(ordering: .acquiring)
+    {
+      watermark = min(watermark, source.thread.lowWatermark.load(ordering: .acquiring))
     }
     noteRearmings()
     noteCadences()
     noteHangs()
     events += watch.check()
-    let floor = min(watermark, deliverRecords(before: watermark))
+    let committed = min(watermark, deliverRecords(before: watermark))
     deliverEvents(upTo: watermark)
-    deliver { sink throws(LBError) in try sink.commit(watermark: floor) }
+    deliver { sink throws(LBError) in try sink.commit(watermark: committed) }
   }
 
   /// Delivers, in order of time over all rings, the records that are there now and start before
-  /// `watermark`. The producers go on meanwhile. Gives the earliest deadline of what is left: its
-  /// tick, whose other samples may start before the watermark, is not complete.
+  /// `watermark`. The producers keep writing meanwhile. Returns the earliest deadline of the
+  /// remaining records: that tick is not complete, since its other samples may start before the
+  /// watermark.
   private func deliverRecords(before watermark: UInt64) -> UInt64 {
     var cursors: [Cursor] = []
     for source in sources {
-      // Whether a larger ring was taken is looked up first: then this one is complete.
+      // Read before the ring: if a larger one was adopted, this one is complete.
       source.isOutgrown = source.next?.handover.isTaken.load(ordering: .acquiring) ?? false
       unsafe cursors.append(Cursor(source.consumer.unread()))
     }
@@ -294,8 +298,8 @@ final class Drain: @unchecked Sendable {
     return firstDeadline(cursors)
   }
 
-  /// The earliest deadline of the records at the fronts of the rings, UInt64.max without any. Those
-  /// of one edge have that of its first one.
+  /// The earliest deadline of the first records of the rings, UInt64.max without any. All frames of
+  /// an edge share the deadline of its first one.
   private func firstDeadline(_ cursors: [Cursor]) -> UInt64 {
     var first = UInt64.max
     for index in cursors.indices {
@@ -323,8 +327,8 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  /// Goes over to a larger ring as soon as the old one is done with: what is in it may be older
-  /// than what other rings hold.
+  /// Changes to a larger ring as soon as the old one is empty: its records may be older than those
+  /// of other rings.
   @inline(__always)
   private func changeRing(_ index: Int, _ cursors: inout [Cursor]) {
     let source = sources[index]
@@ -338,7 +342,7 @@ final class Drain: @unchecked Sendable {
     unsafe cursors[index] = Cursor(source.consumer.unread())
   }
 
-  /// Makes a ring of twice the size for a thread whose collectors read more than fits.
+  /// Doubles the ring of a thread whose acquisitions do not fit.
   func growRing(_ source: Source, atLeast least: Int = 0) {
     let words = RingStorage.capacity(atLeast: max(source.ring.capacity * 2, least))
     guard source.next == nil, words <= RingRecord.longest else { return }
@@ -353,8 +357,8 @@ final class Drain: @unchecked Sendable {
     }
   }
 
-  /// Delivers the events of up to `limit`, which come before the frames that start then: the order
-  /// in which a stored run is played back.
+  /// Delivers the events up to `limit`, before the frames that start at that time: the order in
+  /// which a stored run is replayed.
   func deliverEvents(upTo limit: UInt64) {
     guard !events.isEmpty else { return }
     let due = events.filter { $0.time <= limit }
@@ -363,8 +367,8 @@ final class Drain: @unchecked Sendable {
     for event in due { deliver { sink throws(LBError) in try sink.event(event) } }
   }
 
-  /// Delivers an event of the time of the frame that it concerns, at once, or has one of now wait
-  /// for the frames that began before.
+  /// Delivers an event immediately if it has the `time` of a frame; an event without a time is
+  /// queued until all earlier frames are delivered.
   func report(_ kind: SampleEvent.Kind, _ message: String, at time: UInt64? = nil) {
     let event = SampleEvent(kind, time: time ?? self.time.monotonic(), message: message)
     guard time != nil else {

@@ -1,32 +1,31 @@
 import SampleModel
 
-/// How the levels of a stream's gauges developed over a bracket: of each its least, its greatest
-/// and its mean by time.
+/// The gauges of a stream over a bracket: for each its minimum, maximum and time-weighted mean.
 ///
 /// The mean is that of the line through the readings (the trapezoid rule) from the first to the
-/// last of them: a level that rises or falls evenly gets its true mean, and of one that jumps
-/// between two readings, which nobody saw, the jump counts half-way. Holding each reading until the
-/// next would be off by half an interval to one side. Both edges of the bracket are readings like
-/// the others, but for the workload's own levels: at the opening it has not become its command yet,
-/// and at the close it is gone, so that only what was read in between counts. Levels that the
-/// kernel has averaged count from when as much of the bracket has passed as they look back over.
+/// last one. A level that changes linearly gets its true mean; a jump between two readings counts
+/// half-way. Holding each reading until the next would be biased by half an interval. Both edges of
+/// the bracket are readings like the others, except for the workload's own levels: at the opening
+/// it has not executed its command yet, and at the close it has ended, so only the readings in
+/// between count. Levels that the kernel averages count once the bracket has lasted as long as
+/// their averaging window.
 struct LevelTracks: Sendable {
   /// Which readings of a level count.
   enum Rule: Sendable, Equatable {
-    /// It is no gauge.
+    /// Not a gauge.
     case none
     case all
-    /// Between the edges.
+    /// Readings between the edges.
     case within
-    /// All, of which the greatest is what there is to say: the level is a peak itself.
+    /// All readings, of which the greatest is reported: the level is a peak itself.
     case peak
-    /// Those so many nanoseconds after the opening, and later.
+    /// Readings at least that many nanoseconds after the opening.
     case after(UInt64)
   }
 
   /// One gauge, in raw units.
   private struct Track {
-    /// When it was read first, and last.
+    /// The times of the first and the last reading.
     var first: UInt64 = .max
     var last: UInt64 = 0
     var level: Double = 0
@@ -35,7 +34,7 @@ struct LevelTracks: Sendable {
     var most: Double = 0
   }
 
-  /// What one gauge did, in raw units.
+  /// The summary of one gauge, in raw units.
   struct Level {
     var mean: Double
     var least: Double
@@ -51,11 +50,11 @@ struct LevelTracks: Sendable {
   private(set) var bracket: UInt32 = 0
   private var opened: UInt64 = 0
 
-  /// Takes a layout into force; what is known of a column stays by its name.
+  /// Changes the layout; the state of columns is kept by name.
   mutating func enforce(_ layout: Layout, after old: Layout?, _ rule: (Column) -> Rule) {
     var known: [ExactText: Track] = [:]
     if let old, tracks.count == old.columns.count {
-      for place in gauges { known[ExactText(old.columns[place].name)] = tracks[place] }
+      for index in gauges { known[ExactText(old.columns[index].name)] = tracks[index] }
     }
     rules = layout.columns.map(rule)
     isSigned = layout.columns.map(\.metric.isSigned)
@@ -63,15 +62,15 @@ struct LevelTracks: Sendable {
     tracks = layout.columns.map { known[ExactText($0.name)] ?? Track() }
   }
 
-  /// Takes a complete frame of the layout in force.
+  /// Adds a complete frame of the present layout.
   mutating func take(_ header: FrameHeader, _ values: Span<UInt64>) {
     if header.edge == .open || header.bracket != bracket {
       bracket = header.bracket
       opened = header.start
-      for place in gauges { tracks[place] = Track() }
+      for index in gauges { tracks[index] = Track() }
     }
-    for place in gauges {
-      switch rules[place] {
+    for index in gauges {
+      switch rules[index] {
       case .none: continue
       case .all, .peak: break
       case .within where header.edge != .none: continue
@@ -79,32 +78,32 @@ struct LevelTracks: Sendable {
       case .after(let span) where header.start &- opened < span: continue
       case .after: break
       }
-      let raw = values[place]
-      let level = isSigned[place] ? Double(Int64(bitPattern: raw)) : Double(raw)
-      if tracks[place].first == .max {
-        tracks[place] = Track(
+      let raw = values[index]
+      let level = isSigned[index] ? Double(Int64(bitPattern: raw)) : Double(raw)
+      if tracks[index].first == .max {
+        tracks[index] = Track(
           first: header.start, last: header.start, level: level, area: 0, least: level,
           most: level)
         continue
       }
-      tracks[place].area +=
-        (level + tracks[place].level) / 2 * Double(header.start &- tracks[place].last)
-      tracks[place].last = header.start
-      tracks[place].level = level
-      if level < tracks[place].least { tracks[place].least = level }
-      if level > tracks[place].most { tracks[place].most = level }
+      tracks[index].area +=
+        (level + tracks[index].level) / 2 * Double(header.start &- tracks[index].last)
+      tracks[index].last = header.start
+      tracks[index].level = level
+      if level < tracks[index].least { tracks[index].least = level }
+      if level > tracks[index].most { tracks[index].most = level }
     }
   }
 
-  /// What the gauge at `place` did, nil where none of its readings counts.
-  func level(_ place: Int) -> Level? {
-    let track = tracks[place]
+  /// The summary of the gauge at `index`, nil if none of its readings counts.
+  func level(_ index: Int) -> Level? {
+    let track = tracks[index]
     guard track.first != .max else { return nil }
-    if rules[place] == .peak {
+    if rules[index] == .peak {
       return Level(mean: track.most, least: track.most, most: track.most)
     }
     let span = Double(track.last &- track.first)
-    // Rounding must not bring a mean out of its range.
+    // Rounding must not move the mean out of its range.
     let mean =
       span > 0 && track.least < track.most
       ? min(max(track.area / span, track.least), track.most) : track.level

@@ -1,17 +1,17 @@
 public import SampleModel
 
-/// The drain's half of a collector whose acquisitions are raw: it knows the shape of what is read,
-/// and learns another one from the very reading that has it.
+/// The drain's half of a collector whose acquisitions are raw. It keeps templates of the texts, and
+/// learns a new one from the first acquisition that does not match.
 ///
-/// A class to be overridden, like `ArmedCollector`. It belongs to the drain once it is armed.
+/// A class to be overridden, like `ArmedCollector`. Used by the drain only, after arming.
 open class RawDecoder {
-  /// What one reading was.
+  /// The result of decoding one acquisition.
   public enum Outcome: Sendable, Equatable {
-    /// Values of the columns there were before.
+    /// Values of the same columns.
     case values
-    /// Values of other columns: `columns` has changed.
+    /// Values of new columns: `columns` has changed.
     case valuesOfNewColumns
-    /// No source had a value.
+    /// No source had any value.
     case gap(AcquisitionOutcome)
   }
 
@@ -19,24 +19,24 @@ open class RawDecoder {
   package internal(set) final var columns: [Column]
   /// The values that were decoded last, one for each column.
   package final var values: [UInt64]
-  /// What was found out since it was last taken: values that are absent, each with its cause.
+  /// Messages since the drain last took them: absent values with their causes.
   package final var messages: [String] = []
-  /// Sources came or went: what is open is no longer what there is.
+  /// Sources were added or removed: the collector must be re-armed.
   package final var wantsRearm = false
 
-  /// A decoder that has read `columns` so far.
+  /// A decoder whose acquisitions have had `columns`.
   package init(columns: [Column] = []) {
     self.columns = columns
     values = Array(repeating: 0, count: columns.count)
   }
 
-  /// Other columns from the reading on that is being decoded.
+  /// Replaces the columns, beginning with the present acquisition.
   package final func change(columns: [Column]) {
     self.columns = columns
     values = Array(repeating: 0, count: columns.count)
   }
 
-  /// Decodes one reading into `values`, which mean nothing where there is a gap.
+  /// Decodes one acquisition into `values`, which are undefined after a gap.
   open func decode(_ body: Span<UInt64>) -> Outcome {
     preconditionFailure("a decoder overrides decode")
   }

@@ -1,11 +1,11 @@
 import CLinux
 import Glibc
 
-/// What one acquisition reads, in the ring: a part for each source, each a word in front (the errno
-/// of the read above 48 bits of length), then the bytes, rounded up to whole words, and a word of
-/// zero: whoever parses may read eight bytes from any of them on.
+/// The contents of one acquisition, in the ring: one part for each source. A part is a header word
+/// (the errno of the read above 48 bits of length), the bytes, rounded up to whole words, and a
+/// zero word, so that a parser may read eight bytes at any position.
 ///
-/// It hands out no memory and ends where the room ends: what does not fit sets `isCut`.
+/// It never writes beyond its capacity: contents that do not fit set `isCut`.
 @safe
 public struct RawBody: ~Copyable {
   private let words: UnsafeMutablePointer<UInt64>
@@ -14,7 +14,7 @@ public struct RawBody: ~Copyable {
   package private(set) var count = 0
   /// System calls so far.
   package private(set) var systemCalls: UInt64 = 0
-  /// A source had more than there was room for: the whole body is of no use.
+  /// A source did not fit: the whole body is unusable.
   package private(set) var isCut = false
 
   /// Room for `capacity` words.
@@ -24,34 +24,33 @@ public struct RawBody: ~Copyable {
     self.capacity = capacity
   }
 
-  /// How the kernel hands a file out.
+  /// How the kernel serves reads of a file.
   package enum Delivery: UInt8, Sendable {
     /// Whole in one read: single_open files of /proc, attributes of sysfs.
     case whole
-    /// Records of a table, as many as fit the kernel's page (seq_file), each shorter than
-    /// `surelyWhole`: a first read below that had them all.
+    /// Records of a table, as many as fit a page of the kernel (seq_file), each shorter than
+    /// `shortReadLimit`: a first read below that limit is complete.
     case shortRecords
-    /// Pieces of any size, until a read gives nothing.
+    /// Pieces of any size, until a read returns 0.
     case pieces
   }
 
-  /// A page's room that is left behind a shorter first read: half the smallest page.
-  package static let surelyWhole = 2048
+  /// A first read shorter than this is complete: it left at least half of the smallest page unused.
+  package static let shortReadLimit = 2048
 
-  /// Bytes that are asked for where nothing is known of a file.
+  /// Bytes requested for a file of unknown size.
   package static let firstRequest = 65_536
 
-  /// Appends the text of `file` from its start on, asking for `request` bytes and, where that was
-  /// filled, for what follows. All the room that there is would be too much to ask for: the files
-  /// of /proc/sys allocate as much as they are asked for, and refuse above 4 MiB
-  /// (proc_sys_call_handler).
+  /// Appends the text of `file` from its beginning. Requests `request` bytes and, if they were
+  /// filled, the rest. Not all of the free room is requested: files of /proc/sys allocate the size
+  /// of the request, and refuse more than 4 MiB (proc_sys_call_handler).
   @inline(__always)
   package mutating func text(_ file: Int32, _ delivery: Delivery, request: Int = firstRequest) {
     guard count &+ 1 < capacity else {
       isCut = true
       return
     }
-    // Safe: the front's place and the slack's are below the capacity, and the reads end before it.
+    // Safe: header and slack are below the capacity, and the reads end before it.
     let front = unsafe words + count
     let start = unsafe UnsafeMutableRawPointer(front + 1)
     let room = (capacity &- count &- 2) &* 8
@@ -68,19 +67,19 @@ public struct RawBody: ~Copyable {
       }
       bytes &+= more
       if more == 0 || (delivery == .whole && more < most)
-        || (delivery == .shortRecords && bytes == more && bytes < Self.surelyWhole)
+        || (delivery == .shortRecords && bytes == more && bytes < Self.shortReadLimit)
       {
         break
       }
     }
-    // A full room may have cut the text.
+    // If the room was filled, the text may be cut.
     if bytes >= room { isCut = true }
     unsafe front.pointee = UInt64(truncatingIfNeeded: failure) &<< 48 | UInt64(bytes)
     count &+= 2 &+ (bytes &+ 7) / 8
     unsafe words[count &- 1] = 0
   }
 
-  /// Appends a part of `count` words, each as `value` says.
+  /// Appends a part of `count` words, whose values `value` returns by index.
   @inline(__always)
   package mutating func words(_ number: Int, _ value: (Int) -> UInt64) {
     guard count &+ 2 &+ number <= capacity else {
@@ -89,21 +88,21 @@ public struct RawBody: ~Copyable {
     }
     // Safe: all of them are below the capacity.
     unsafe words[count] = UInt64(number &* 8)
-    for place in 0..<number { unsafe words[count &+ 1 &+ place] = value(place) }
+    for index in 0..<number { unsafe words[count &+ 1 &+ index] = value(index) }
     count &+= 2 &+ number
     unsafe words[count &- 1] = 0
   }
 
-  /// Forgets what was appended behind `mark`, which `count` was before.
+  /// Removes what was appended after `mark`, an earlier `count`.
   package mutating func rewind(to mark: Int) {
     count = min(count, mark)
     isCut = false
   }
 
-  /// Counts system calls that were made for what was appended by `words`.
+  /// Adds system calls made for contents that `words` appended.
   package mutating func add(systemCalls more: UInt64) { systemCalls &+= more }
 
-  /// Appends one number that a call gave, or the errno that it failed with.
+  /// Appends the result of a system call, or the errno that it failed with.
   package mutating func number(_ value: UInt64, failure: Int32 = 0) {
     systemCalls &+= 1
     guard count + 3 <= capacity else {
@@ -119,7 +118,7 @@ public struct RawBody: ~Copyable {
 }
 
 extension RawBody {
-  /// The words that `read` appends, in as much room as they take. For arming and tests: it
+  /// The words that `read` appends, with the room that they need. For arming and tests: it
   /// allocates.
   package static func collect(
     atLeast count: Int, _ read: (inout RawBody) -> Void
@@ -135,34 +134,34 @@ extension RawBody {
         read(&body)
         (initialised, isCut, calls) = (body.count, body.isCut, body.systemCalls)
       }
-      // 64 MiB of text are more than any kernel file has.
+      // No kernel file has 64 MiB.
       if !isCut || room >= 1 << 23 { return (words, calls) }
       room *= 4
     }
   }
 }
 
-/// The parts of a body that an acquisition has read, one after the other.
+/// Iterates over the parts of a body.
 @safe
 package struct RawParts {
   /// One source's part.
   package struct Part {
-    /// 0, or the errno that the read failed with.
+    /// The errno of a failed read, or 0.
     package let failure: Int32
-    /// Its bytes, as places of the body.
+    /// The offsets of its bytes in the body.
     package let start: Int
     package let bytes: Int
   }
 
-  /// Bytes behind each part that are there to be read, and are none of it.
+  /// Readable bytes after each part that do not belong to it.
   package static let slack = 8
 
   private var next = 0
 
-  /// From the first part on.
+  /// Begins with the first part.
   package init() {}
 
-  /// The next part of `body`, nil at its end or where it is damaged.
+  /// The next part of `body`, nil at its end or if it is damaged.
   @inline(__always)
   package mutating func next(of body: Span<UInt64>) -> Part? {
     guard next < body.count else { return nil }
@@ -176,7 +175,7 @@ package struct RawParts {
 }
 
 extension Span<UInt64> {
-  /// Calls `body` with the bytes of a part, behind which `RawParts.slack` more may be read.
+  /// Calls `body` with the bytes of a part, after which `RawParts.slack` more bytes are readable.
   @inline(__always)
   package func withBytes<R, E>(
     of part: RawParts.Part, _ body: (Span<UInt8>) throws(E) -> R

@@ -3,17 +3,16 @@ package import SampleModel
 import SampleRing
 import Synchronization
 
-/// What a tick does with each collector that is due.
+/// Acquires one collector that is due.
 extension SamplingThread {
-  /// One acquisition of one collector, written where it stays in the ring; gives the time at its
-  /// end.
+  /// One acquisition of one collector, written in place into the ring; returns the time at its end.
   @inline(__always)
   func acquire(
     _ index: Int, edge: BracketEdge, deadlineIndex: UInt64, deadline: UInt64, at start: UInt64
   ) -> UInt64 {
     let state = unsafe streams.baseAddress.unsafelyUnwrapped + index
     let isRaw = unsafe state.pointee.isRaw
-    // Relaxed: it says where a thread hangs that does not answer, and orders nothing.
+    // Relaxed: only names the collector of a hanging thread, and orders nothing.
     reading.store(unsafe state.pointee.stream, ordering: .relaxed)
     pushed &+= 1
     guard let record = unsafe producer.pointee.reserve(Self.need(state)) else {
@@ -24,11 +23,11 @@ extension SamplingThread {
     var words = 0
     // Unmanaged: the stream table keeps the collector alive, and no reference to it is counted.
     if isRaw {
-      // A text may have grown by any amount: what the drain has released meanwhile is room too.
+      // The text may have grown by any amount: use the room that the drain released meanwhile.
       if unsafe producer.pointee.reservable * 2 < producer.pointee.capacity {
         _ = unsafe producer.pointee.refill()
       }
-      // Safe: the body ends where the free words do.
+      // Safe: the body ends with the free words.
       let free = unsafe min(producer.pointee.reservable, RingRecord.longest)
       var body = unsafe RawBody(room, capacity: free &- FrameHeader.wordCount)
       unsafe state.pointee.armed._withUnsafeGuaranteedRef {
@@ -38,7 +37,7 @@ extension SamplingThread {
       unsafe state.pointee.counts.systemCalls &+= body.systemCalls
       words = body.count
       if body.isCut {
-        // A ring that is full of other things will have room again; else it is too small.
+        // If the ring is full, room will be released; otherwise it is too small.
         guard unsafe producer.pointee.reservable * 2 >= producer.pointee.capacity else {
           dropped &+= 1
           return time.monotonic()
@@ -49,7 +48,7 @@ extension SamplingThread {
         unsafe state.pointee.bodyWords = words
       }
     } else {
-      // Safe: so many words are reserved.
+      // Safe: these words are reserved.
       var values = unsafe UnsafeMutableBufferPointer(start: room, count: state.pointee.bodyWords)
         .mutableSpan
       outcome = unsafe state.pointee.armed._withUnsafeGuaranteedRef {
@@ -79,9 +78,9 @@ extension SamplingThread {
     return end
   }
 
-  /// An acquisition for which the ring has no room: a ring that could hold two such is full, and
-  /// the acquisition is dropped. A smaller one has been outgrown by its text: a frame says so, for
-  /// the drain to make a larger one.
+  /// Handles an acquisition that does not fit. A ring that can hold two of them is full, and the
+  /// acquisition is dropped. A smaller ring is too small for the text: a truncated frame asks the
+  /// drain for a larger one.
   @inline(never)
   private func findNoRoom(
     _ state: UnsafeMutablePointer<StreamState>, _ edge: BracketEdge, _ deadlineIndex: UInt64,
@@ -103,8 +102,8 @@ extension SamplingThread {
     return start
   }
 
-  /// Words to reserve for the next acquisition: a text grows a little from one to the next, and
-  /// records find room whenever their frame does.
+  /// Words to reserve for the next acquisition, with slack for a text that grows, and with its
+  /// records.
   @inline(__always)
   private static func need(_ state: UnsafeMutablePointer<StreamState>) -> Int {
     let words = unsafe state.pointee.bodyWords
@@ -114,7 +113,7 @@ extension SamplingThread {
     return rows == 0 ? frame : frame &+ RingRecord.stride(FrameHeader.wordCount &+ rows)
   }
 
-  /// Writes the header and keeps the record.
+  /// Writes the header and commits the record.
   @inline(__always)
   private func finish(
     _ record: UnsafeMutablePointer<UInt64>, _ header: FrameHeader, isRaw: Bool, bodyWords: Int
@@ -128,18 +127,18 @@ extension SamplingThread {
     unsafe producer.pointee.commit(RingRecord.stride(length))
   }
 
-  /// Asks an armed collector for its records and keeps them as one batch; gives the time at its
+  /// Takes the records of an armed collector and commits them as one batch; returns the time at its
   /// end.
   private func acquireRecords(
     _ state: UnsafeMutablePointer<StreamState>, _ header: FrameHeader
   ) -> UInt64 {
     let rowWords = unsafe state.pointee.recordWords
     let room = unsafe rowWords * state.pointee.recordRows
-    // Reserved together with the frame's words.
+    // Reserved with the frame's words.
     guard
       let record = unsafe producer.pointee.reserve(RingRecord.stride(FrameHeader.wordCount + room))
     else { return header.end }
-    // Safe: so many words are reserved.
+    // Safe: these words are reserved.
     var rows = unsafe UnsafeMutableBufferPointer(
       start: record + FrameHeader.wordCount, count: room
     ).mutableSpan
@@ -160,24 +159,24 @@ extension SamplingThread {
   }
 }
 
-/// Acquisitions outside a session, one at a time: for what they cost, and for tests.
+/// Makes single acquisitions outside a session: to measure their cost, and for tests.
 package final class SingleAcquisition {
   private let armed: ArmedCollector
   /// The columns and values of the last one.
   package private(set) var columns: [Column]
   package private(set) var values: [UInt64]
-  /// Bytes of the kernel's text that it read, nil for a source that is no text.
+  /// Bytes of text read, nil if the source is not text.
   package private(set) var bytes: Int?
   package private(set) var systemCalls: UInt64 = 0
 
-  /// Acquisitions of `armed`, which nothing else uses meanwhile.
+  /// Acquisitions of `armed`, which must not be used elsewhere meanwhile.
   package init(_ armed: ArmedCollector) {
     self.armed = armed
     columns = armed.columns
     values = Array(repeating: 0, count: columns.count)
   }
 
-  /// Nanoseconds of one acquisition of `armed`: the median of a few, not the first.
+  /// Nanoseconds of one acquisition of `armed`: the median of several, without the first.
   static func cost(of armed: ArmedCollector, _ time: TimeSource) -> UInt64 {
     let acquisition = SingleAcquisition(armed)
     var times: [UInt64] = []
@@ -205,15 +204,14 @@ package final class SingleAcquisition {
     return .complete
   }
 
-  /// Reads what an acquisition reads and decodes nothing; false for a collector that samples
-  /// values.
+  /// Makes one acquisition without decoding it; false for a collector without a decoder.
   package func readOnly() -> Bool {
     guard armed.decoder != nil else { return false }
     _ = read()
     return true
   }
 
-  /// The values of the last one by the names of their columns.
+  /// The values of the last acquisition by column name.
   package var named: [String: UInt64] {
     Dictionary(zip(columns.map(\.name), values)) { first, _ in first }
   }

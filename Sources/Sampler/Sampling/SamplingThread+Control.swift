@@ -4,13 +4,13 @@ import Synchronization
 
 /// The controller's side of a sampling thread.
 extension SamplingThread {
-  /// What the controller wants next.
+  /// The controller's commands.
   enum Operation: UInt32 {
-    /// Takes the opening samples and goes on sampling.
+    /// Take the opening samples, then sample.
     case open
-    /// Samples: the opening ones were taken by the controller.
+    /// Sample: the controller has taken the opening samples.
     case sample
-    /// Takes the edge's failed collectors again, after they were armed anew.
+    /// Retry the collectors that failed at the edge, after they were re-armed.
     case retryEdge
     case close
     case park
@@ -19,19 +19,19 @@ extension SamplingThread {
     /// Bits of a command word below its number.
     static let bits: UInt32 = 3
 
-    /// What a command word says.
+    /// The operation in a command word.
     init(command: UInt32) {
       self = Operation(rawValue: command & ((1 << Self.bits) - 1)) ?? .park
     }
   }
 
-  /// Who may touch the streams, the ring's writing end and the ticks.
-  enum Turn: UInt8, AtomicRepresentable {
-    /// The controller: the thread is parked, or will be when its sleep is over.
+  /// The thread that may access the streams, the ring's producer and the ticks.
+  enum Owner: UInt8, AtomicRepresentable {
+    /// The controller: the sampling thread is parked, or will be after its sleep.
     case controller
-    /// The thread, which is sampling.
+    /// The sampling thread.
     case thread
-    /// Whoever takes it first: the thread sleeps until a deadline.
+    /// Free to take: the sampling thread sleeps until a deadline.
     case sleeping
   }
 
@@ -58,41 +58,42 @@ extension SamplingThread {
     }
   }
 
-  /// Opens a bracket: its opening samples are taken here and now where they cannot hang, or else
-  /// by the thread, which `awaitDone` waits for. While parked.
+  /// Opens a bracket while the thread is parked. Collectors that cannot block are sampled here;
+  /// otherwise the thread takes the opening samples, and `awaitDone` waits for it.
   func open(_ bracket: Bracket) {
     self.bracket = bracket
     edgeNanoseconds = 0
-    guard lendsEdges, readsProcOnly() else {
+    guard samplesEdgesOnCaller, readsProcOnly() else {
       send(.open)
       return
     }
     let before = time.threadCPU()
     openBracket()
-    // As the thread does before it sleeps: it may sleep already, and not look before the bracket
-    // is closed.
+    // Skip idle deadlines here too: the thread may stay asleep until the bracket is closed.
     passIdleTicks()
     let first = nextDeadline
-    floor.store(first, ordering: .releasing)
-    // The turn before the command: a thread that wakes at a deadline of the bracket before and
-    // takes the turn finds another bracket's number; one that finds the command can go on.
-    turn.store(.sleeping, ordering: .releasing)
+    lowWatermark.store(first, ordering: .releasing)
+    // Ownership is released before the command is stored: a thread that wakes at a deadline of the
+    // previous bracket and becomes the owner sees the new bracket's number; one that sees the
+    // command can start.
+    owner.store(.sleeping, ordering: .releasing)
     sent = next(.sample)
-    command.storeInOrder(sent)
-    // A sleep that ends by the first deadline need not be ended.
+    command.storeSequentiallyConsistent(sent)
+    // A sleep that ends before the first deadline need not be interrupted.
     if sleepsUntil.load(ordering: .sequentiallyConsistent) > first { time.wakeAll(command) }
     edgeNanoseconds = time.threadCPU() &- before
   }
 
-  /// Closes it, with closing samples if `sampling`: here where the thread sleeps and they cannot
-  /// hang, or else by the thread, which `awaitDone` waits for.
+  /// Closes the bracket, with closing samples if `sampling`. They are taken here if the thread
+  /// sleeps and no collector can block; otherwise by the thread, and `awaitDone` waits for it.
   func close(sampling: Bool) {
-    guard lendsEdges, awaited == nil, passTurn(from: .sleeping, to: .controller) else {
+    guard samplesEdgesOnCaller, awaited == nil, transferOwnership(from: .sleeping, to: .controller)
+    else {
       send(sampling ? .close : .park)
       return
     }
     guard readsProcOnly() else {
-      turn.store(.sleeping, ordering: .releasing)
+      owner.store(.sleeping, ordering: .releasing)
       send(sampling ? .close : .park)
       return
     }
@@ -101,8 +102,8 @@ extension SamplingThread {
     edgeNanoseconds &+= time.threadCPU() &- before
   }
 
-  /// Whether every source is a file of the kernel's proc file system, that of collectors that were
-  /// armed meanwhile too. For whoever has the turn.
+  /// Whether every source, also of collectors re-armed meanwhile, is a file of the kernel's proc
+  /// file system. On the owner's thread.
   private func readsProcOnly() -> Bool {
     openMail()
     return withStreams { streams in
@@ -115,20 +116,20 @@ extension SamplingThread {
     }
   }
 
-  /// Streams whose last edge needs another arming, with the numbers of their armings. For the
+  /// Streams that must be re-armed for their last edge, with the numbers of their armings. For the
   /// controller, at an edge.
   func failedEdges() -> [(stream: UInt16, arming: UInt32)] {
     var failed: [(stream: UInt16, arming: UInt32)] = []
     for index in unsafe streams.indices {
       let state = unsafe streams[index]
-      // A raw one is the drain's to decode: its edge is there.
+      // Raw acquisitions are complete here; the drain decodes them.
       if state.isDisabled || state.isRaw || !state.edgeOutcome.needsRearm { continue }
       failed.append((state.stream, state.edgeArming))
     }
     return failed
   }
 
-  /// Reads this stream no more. For the controller, while parked.
+  /// Disables this stream. For the controller, while parked.
   func disable(_ stream: UInt16) {
     for index in unsafe streams.indices where unsafe streams[index].stream == stream {
       unsafe streams[index].isDisabled = true
@@ -136,7 +137,7 @@ extension SamplingThread {
     }
   }
 
-  /// Reads this stream by `arming`, which outlives the thread's use of it, until another one comes.
+  /// Reads this stream with `arming`, which must outlive its use, until the next arming arrives.
   /// For the controller, while parked.
   func read(_ arming: Arming, of stream: UInt16) {
     openMail()
@@ -145,14 +146,14 @@ extension SamplingThread {
     }
   }
 
-  /// Takes the turn if it is at `from`.
+  /// Changes the owner from `from` to `to`; false if it is another.
   @inline(__always)
-  func passTurn(from: Turn, to: Turn) -> Bool {
-    // Acquire: partner of the release of whoever had it.
-    turn.compareExchange(expected: from, desired: to, ordering: .acquiring).exchanged
+  func transferOwnership(from: Owner, to: Owner) -> Bool {
+    // Acquire: pairs with the previous owner's release.
+    owner.compareExchange(expected: from, desired: to, ordering: .acquiring).exchanged
   }
 
-  /// Hands over `operation` without waiting.
+  /// Sends `operation` without waiting.
   func send(_ operation: Operation) {
     sent = next(operation)
     awaited = sent
@@ -164,7 +165,7 @@ extension SamplingThread {
     ((sent >> Operation.bits) &+ 1) << Operation.bits | operation.rawValue
   }
 
-  /// Waits until what was sent last is done; false when it is not within `limit` nanoseconds.
+  /// Waits until the last command is completed; false if it is not within `limit` nanoseconds.
   func awaitDone(within limit: UInt64) -> Bool {
     guard let awaited else { return true }
     guard awaitAcknowledged(awaited, until: time.monotonic() &+ limit) else { return false }
@@ -172,8 +173,8 @@ extension SamplingThread {
     return true
   }
 
-  /// Ends the thread and waits for it; false when it does not end within `limit` nanoseconds: it
-  /// then hangs in an acquisition, and everything that it uses must stay.
+  /// Ends the thread and waits for it; false if it does not end within `limit` nanoseconds: it then
+  /// hangs in an acquisition, and everything that it uses must be kept alive.
   func shutDown(within limit: UInt64) -> Bool {
     guard let thread else { return true }
     send(.exit)
@@ -197,22 +198,21 @@ extension SamplingThread {
 
   // MARK: Mail
 
-  /// Says that there is something in a mailbox. By any thread.
+  /// Signals that a mailbox is not empty. By any thread.
   func announceMail() {
-    // Release: partner of the exchange in `openMail`.
+    // Release: pairs with the exchange in `openMail`.
     hasMail.store(true, ordering: .releasing)
   }
 
-  /// Hands over a larger ring, which the caller keeps until it is taken. By the drain.
+  /// Hands over a larger ring, which the caller keeps alive until it is adopted. By the drain.
   func handOver(_ ring: RingHandover) {
     let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(ring).toOpaque())
     nextRing.store(address, ordering: .releasing)
     announceMail()
   }
 
-  /// Takes newly armed collectors and a larger ring into use. Allocates nothing: what was there
-  /// before waits in the stream table and in the drain. For whoever has the turn, with everything
-  /// published.
+  /// Adopts re-armed collectors and a larger ring. Allocates nothing: the previous ones are kept by
+  /// the stream table and the drain. On the owner's thread, with everything published.
   func openMail() {
     guard hasMail.exchange(false, ordering: .acquiring) else { return }
     for index in unsafe streams.indices {
@@ -224,12 +224,12 @@ extension SamplingThread {
     unsafe Unmanaged<RingHandover>.fromOpaque(pointer)._withUnsafeGuaranteedRef { ring in
       guard let next = ring.take() else { return }
       replaceRing(next, wakeFill: ring.wakeFill)
-      // Release: partner of the drain, for which the old ring is complete then.
+      // Release: pairs with the drain's acquire; the old ring is complete.
       ring.isTaken.store(true, ordering: .releasing)
     }
   }
 
-  /// Writes into another ring from now on. With everything published.
+  /// Replaces the ring. With everything published.
   func replaceRing(_ next: consuming RingProducer, wakeFill: Int) {
     unsafe producer.pointee = next
     unsafe wakeRoom = producer.pointee.capacity - wakeFill

@@ -6,44 +6,46 @@ import Synchronization
 
 /// One pinned thread that reads its collectors at absolute deadlines into its ring.
 ///
-/// It is parked, or it samples. A command moves it: the controller writes the parameters, stores
-/// the next command word and waits for the same in the acknowledged word. Between start and stop
-/// it waits in one futex call on the command word with the deadline, and makes no other system
-/// calls than its collectors', but for one that wakes a drain which is behind.
+/// It is parked or it samples. Commands change its state: the controller writes the parameters,
+/// stores the next command word and waits for the same value in the acknowledged word. Between
+/// start and stop it waits in one futex call on the command word with the deadline. Apart from that
+/// and its collectors' calls it makes one more system call, to wake a drain whose ring fills.
 ///
-/// The streams, the ring's end and the ticks belong to whoever holds `turn`, so that the
-/// controller can take an edge itself while the thread sleeps: two switches less for each.
+/// The streams, the ring's producer and the ticks belong to the thread that `owner` names, so that
+/// the controller can take an edge itself while the sampling thread sleeps: that saves two context
+/// switches.
 @safe
 final class SamplingThread: @unchecked Sendable {
-  // Sendable: parameters and results change hands at the command and acknowledged words and at
-  // `turn` only.
+  // Sendable: ownership of parameters and results changes only at the command word, the
+  // acknowledged word and `owner`.
 
   let index: Int
   let cpu: Int?
   let time: TimeSource
-  /// Set before `open`; read by the thread after the command word or with `turn`.
+  /// Set before `open`; read by the thread after the command word or as the owner.
   var bracket = Bracket()
   /// An `Operation` with the number of the command above it.
   let command = FutexWord()
-  /// The last command that was done.
+  /// The last command that was completed.
   let acknowledged = FutexWord(.max)
-  /// The controller's: the last command, and the last that an answer is awaited of.
+  /// The controller's: the last command sent, and the last one whose acknowledgement is awaited.
   var sent: UInt32 = 0
   var awaited: UInt32?
-  /// It has not answered: the session goes on without it, and looks again before each bracket.
-  let isLeftAlone = Atomic<Bool>(false)
+  /// The thread did not answer: the session continues without it, and checks again before each
+  /// bracket.
+  let isUnresponsive = Atomic<Bool>(false)
   var thread: SystemThread?
-  /// Who may touch what the thread and the controller share.
-  let turn = Atomic<Turn>(.controller)
-  /// The deadline of the sleep that the thread is in or has been in last; UInt64.max without one.
+  /// Which thread may access the state shared by the thread and the controller.
+  let owner = Atomic<Owner>(.controller)
+  /// The deadline of the present or last sleep; UInt64.max without one.
   let sleepsUntil = Atomic<UInt64>(.max)
-  /// Whether the controller may take edges itself: no collector of the thread can hang.
-  let lendsEdges: Bool
-  /// Of the thread's CPU time, for others to read.
+  /// Whether the controller takes edges itself: no collector of the thread can block.
+  let samplesEdgesOnCaller: Bool
+  /// The clock of the thread's CPU time, for other threads to read.
   private(set) var clock: clockid_t = 0
-  /// No frame that starts before this is still to come; UInt64.max while parked.
-  let floor = Atomic<UInt64>(.max)
-  /// The stream of the last acquisition that was begun.
+  /// All frames that start before this time are published; UInt64.max while parked.
+  let lowWatermark = Atomic<UInt64>(.max)
+  /// The stream of the last acquisition begun.
   let reading = Atomic<UInt16>(0)
   /// All deadlines up to the limit have passed.
   let finished = Atomic<Bool>(false)
@@ -51,38 +53,38 @@ final class SamplingThread: @unchecked Sendable {
   private let priority: SchedulingPriority
   private let drain: Signal
   let streams: UnsafeMutableBufferPointer<StreamState>
-  /// The first deadline index at which each stream is due again, UInt64.max for one that is
-  /// disabled, or has nothing to read in this bracket.
+  /// The index of each stream's next deadline, UInt64.max for a stream that is disabled or has
+  /// nothing to read in this bracket.
   let due: UnsafeMutableBufferPointer<UInt64>
   let mailboxes: [Mailbox]
-  /// Something is in a mailbox, or a larger ring is there.
+  /// A mailbox is not empty, or there is a larger ring.
   let hasMail = Atomic<Bool>(false)
-  /// A larger ring, unmanaged: the drain keeps it until it is taken.
+  /// A larger ring, unmanaged: the drain keeps it alive until it is adopted.
   let nextRing = Atomic<UInt>(0)
-  /// The ring's writing end, in memory of its own rather than a property: a tick then meets no
-  /// exclusivity check.
+  /// The ring's producer, in memory of its own rather than a property: this avoids exclusivity
+  /// checks in the tick.
   let producer: UnsafeMutablePointer<RingProducer>
-  /// Free words of the ring below which the drain is woken.
+  /// Free words of the ring at which the drain is woken.
   var wakeRoom: Int
-  /// Words that had been written when the drain was woken last, since it was behind.
+  /// Words written when the drain was last woken because the ring was filling.
   var wokenAt: UInt64?
   private let wakesEveryTick: Bool
-  /// Records offered to the ring, those dropped included, and those that found no room.
+  /// Records offered to the ring, and those of them that were dropped for lack of room.
   var pushed: UInt64 = 0
   var dropped: UInt64 = 0
-  /// The share of one CPU that the process may use, 0 for no bound.
+  /// The share of one CPU that the process may use, 0 for no limit.
   let budget: Double
-  /// Whether there is anything to keep: a budget, or a stream's own limit.
+  /// Whether a budget or a stream's own limit must be kept.
   private let hasBounds: Bool
   let cadences: CadenceBoard
   var checkedAt: UInt64 = 0
   var cpuAtCheck: UInt64 = 0
 
-  /// Filled in by the thread before it acknowledges.
+  /// Written by the thread before it acknowledges.
   private(set) var setupFailure: SystemError?
   private(set) var ticks = TickLedger()
-  /// CPU time of the thread from the opening to the closing edge, and of the controller for those
-  /// that it took.
+  /// CPU time of the thread from the opening to the closing edge, and of the controller for the
+  /// edges that it took.
   private var threadNanoseconds: UInt64 = 0
   var edgeNanoseconds: UInt64 = 0
   private(set) var openStart: UInt64 = 0
@@ -91,23 +93,23 @@ final class SamplingThread: @unchecked Sendable {
   var nextIndex: UInt64 = 1
   private var edge = BracketEdge.none
 
-  /// What a thread is made of.
+  /// The arguments of a thread's initialiser.
   struct Parts: ~Copyable {
     var streams: [StreamState]
     var mailboxes: [Mailbox]
     var producer: RingProducer
-    /// Words of the ring that may fill before the drain is woken.
+    /// Words in the ring at which the drain is woken.
     var wakeFill: Int
     var wakesEveryTick: Bool
     var budget: Double
-    var lendsEdges: Bool
+    var samplesEdgesOnCaller: Bool
   }
 
   init(
     index: Int, cpu: Int?, priority: SchedulingPriority, _ parts: consuming Parts, drain: Signal
   ) {
     budget = parts.budget
-    lendsEdges = parts.lendsEdges
+    samplesEdgesOnCaller = parts.samplesEdgesOnCaller
     hasBounds = parts.budget > 0 || parts.streams.contains { $0.costLimit > 0 }
     cadences = CadenceBoard(parts.streams.map(\.cadence))
     self.index = index
@@ -135,7 +137,7 @@ final class SamplingThread: @unchecked Sendable {
     unsafe producer.deallocate()
   }
 
-  /// What sampling cost since the bracket was opened. After `close`.
+  /// CPU time of sampling since the bracket was opened. After `close`.
   var cpuNanoseconds: UInt64 { threadNanoseconds &+ edgeNanoseconds }
 
   /// Records offered to and refused by the ring so far. For the controller, while parked.
@@ -149,7 +151,7 @@ final class SamplingThread: @unchecked Sendable {
     unsafe body(UnsafeBufferPointer(streams).span)
   }
 
-  // MARK: Whoever has the turn
+  // MARK: On the owner's thread
 
   func main() {
     do throws(SystemError) {
@@ -163,8 +165,8 @@ final class SamplingThread: @unchecked Sendable {
     while true {
       let current = command.load()
       if current == seen {
-        // In order with the command: either the controller sees that nothing but it ends this
-        // sleep, or the sleep does not begin.
+        // Sequentially consistent with the command word: either the controller sees that it must
+        // end this sleep, or the sleep does not begin.
         sleepsUntil.store(.max, ordering: .sequentiallyConsistent)
         time.wait(command, whileEqualTo: seen, until: Futex.forever)
         continue
@@ -174,15 +176,15 @@ final class SamplingThread: @unchecked Sendable {
       switch operation {
       case .open:
         openBracket()
-        turn.store(.sleeping, ordering: .releasing)
+        owner.store(.sleeping, ordering: .releasing)
       case .sample: break
       case .retryEdge: retryEdge()
       case .close, .park:
         closeBracket(sampling: operation == .close)
-        turn.store(.controller, ordering: .releasing)
+        owner.store(.controller, ordering: .releasing)
       case .exit: break
       }
-      // An opening edge that must be taken again is gone on from just as well.
+      // Sampling also begins after a retried opening edge.
       let isSampling =
         operation == .open || operation == .sample || operation == .retryEdge && edge == .open
       if operation != .sample { acknowledge(current) }
@@ -203,7 +205,7 @@ final class SamplingThread: @unchecked Sendable {
     _ = unsafe pthread_getcpuclockid(pthread_self(), &clock)
   }
 
-  /// Takes the opening edge. For whoever has the turn.
+  /// Takes the opening edge. On the owner's thread.
   func openBracket() {
     checkedAt = time.monotonic()
     if hasBounds { cpuAtCheck = time.processCPU() }
@@ -213,7 +215,7 @@ final class SamplingThread: @unchecked Sendable {
     cpuAtOpen = Clock.read(clock)
     openMail()
     for index in unsafe streams.indices {
-      // Every bracket begins as it was asked for: repetitions are to be alike.
+      // Every bracket begins with the configured cadences, so that repetitions are alike.
       unsafe streams[index].cadence = streams[index].askedCadence
       cadences[index] = unsafe streams[index].cadence
       unsafe streams[index].spent = 0
@@ -221,8 +223,8 @@ final class SamplingThread: @unchecked Sendable {
       unsafe streams[index].edgeOutcome = .complete
       unsafe due[index] = streams[index].isRead ? streams[index].cadence : .max
     }
-    // Relaxed: the drain's ceiling holds everything back until the edge has been taken.
-    floor.store(bracket.base, ordering: .relaxed)
+    // Relaxed: the drain's maximum watermark withholds all frames until the edge has been taken.
+    lowWatermark.store(bracket.base, ordering: .relaxed)
     openStart = time.monotonic()
     edge = .open
     takeEdge(onlyFailed: false, at: openStart)
@@ -230,12 +232,12 @@ final class SamplingThread: @unchecked Sendable {
 
   private func retryEdge() { takeEdge(onlyFailed: true, at: time.monotonic()) }
 
-  /// Takes the closing edge, if wanted, and ends the account. For whoever has the turn.
+  /// Takes the closing edge if `sampling`, and ends the account. On the owner's thread.
   func closeBracket(sampling: Bool) {
     let now = time.monotonic()
     let elapsed = (now &- bracket.base) / bracket.interval
     if nextIndex &- 1 > elapsed {
-      // Deadlines that nothing was due at were counted before they came.
+      // Idle deadlines were counted in advance.
       ticks.onTime &-= nextIndex &- 1 &- elapsed
       nextIndex = elapsed &+ 1
     }
@@ -246,8 +248,8 @@ final class SamplingThread: @unchecked Sendable {
       edge = .close
       takeEdge(onlyFailed: false, at: now)
     }
-    // Release: partner of the drain's acquire; all frames of the bracket are published.
-    floor.store(.max, ordering: .releasing)
+    // Release: pairs with the drain's acquire; all frames of the bracket are published.
+    lowWatermark.store(.max, ordering: .releasing)
     threadNanoseconds = Clock.read(clock) &- cpuAtOpen
   }
 
@@ -256,7 +258,7 @@ final class SamplingThread: @unchecked Sendable {
     var now = start
     for index in unsafe streams.indices where unsafe due[index] != .max {
       if onlyFailed, unsafe !streams[index].edgeOutcome.needsRearm { continue }
-      // An opening edge that is taken again comes behind the idle deadlines that were passed over.
+      // A retried opening sample is numbered after the idle deadlines already skipped.
       let passed = edge == .open ? 0 : nextIndex &- 1
       now = acquire(index, edge: edge, deadlineIndex: passed, deadline: start, at: now)
       unsafe streams[index].edgeOutcome = streams[index].lastOutcome
@@ -267,14 +269,14 @@ final class SamplingThread: @unchecked Sendable {
   }
 
   /// The sampling loop: returns when the command word no longer holds `seen`, when the controller
-  /// has taken over, or at the limit.
+  /// has taken ownership, or at the limit.
   private func sampleUntilCommanded(_ seen: UInt32) {
-    guard passTurn(from: .sleeping, to: .thread) else { return }
-    if sampleInTurn(seen) { turn.store(.sleeping, ordering: .releasing) }
+    guard transferOwnership(from: .sleeping, to: .thread) else { return }
+    if sampleAsOwner(seen) { owner.store(.sleeping, ordering: .releasing) }
   }
 
-  /// Gives whether the thread has the turn still.
-  private func sampleInTurn(_ seen: UInt32) -> Bool {
+  /// Returns whether the thread is still the owner.
+  private func sampleAsOwner(_ seen: UInt32) -> Bool {
     let number = bracket.number
     let base = bracket.base
     let interval = bracket.interval
@@ -282,11 +284,11 @@ final class SamplingThread: @unchecked Sendable {
     while nextIndex <= bracket.limit {
       passIdleTicks()
       var deadline = nextDeadline
-      // Release: partner of the drain's acquire: what starts before this is published.
-      floor.store(deadline, ordering: .releasing)
+      // Release: pairs with the drain's acquire; all frames that start before this are published.
+      lowWatermark.store(deadline, ordering: .releasing)
       if now < deadline {
         guard let woken = sleep(until: deadline, unless: seen, bracket: number) else {
-          return !lendsEdges
+          return !samplesEdgesOnCaller
         }
         now = woken
       } else if command.load() != seen {
@@ -294,7 +296,7 @@ final class SamplingThread: @unchecked Sendable {
       }
       if now &- deadline >= interval {
         let latest = (now &- base) / interval
-        // One behind the limit stands for "all of them".
+        // The limit plus one means that all deadlines have passed.
         let passed = latest > bracket.limit ? bracket.limit &+ 1 : latest
         ticks.skipped &+= passed &- nextIndex
         nextIndex = passed
@@ -304,13 +306,13 @@ final class SamplingThread: @unchecked Sendable {
       let lateness = now &- deadline
       if lateness &* 2 <= interval { ticks.onTime &+= 1 } else { ticks.late &+= 1 }
       ticks.latenessMaximum = max(ticks.latenessMaximum, lateness)
-      // Relaxed: a flag only; what it stands for is read in order.
+      // Relaxed: only a hint; `openMail` orders the contents.
       if hasMail.load(ordering: .relaxed) { openMail() }
       var hasGap = false
       for index in unsafe due.indices where unsafe due[index] <= nextIndex {
         let cadence = unsafe streams[index].cadence
         let next = unsafe due[index] &+ cadence
-        // Behind skipped deadlines the next multiple is further away.
+        // After skipped deadlines: the next multiple of the cadence.
         unsafe due[index] = next > nextIndex ? next : (nextIndex / cadence &+ 1) &* cadence
         now = acquire(index, edge: .none, deadlineIndex: nextIndex, deadline: deadline, at: now)
         if unsafe streams[index].lastOutcome.needsRearm { hasGap = true }
@@ -320,23 +322,23 @@ final class SamplingThread: @unchecked Sendable {
       nextIndex &+= 1
       if hasBounds, now &- checkedAt >= Self.checkInterval { keepBounds(now) }
       if wakesEveryTick || hasGap {
-        floor.store(base &+ nextIndex &* interval, ordering: .releasing)
+        lowWatermark.store(base &+ nextIndex &* interval, ordering: .releasing)
         drain.wake()
       } else if unsafe producer.pointee.reservable < wakeRoom {
         wakeIfBehind(base &+ nextIndex &* interval)
       }
     }
     ticks.deadlines = bracket.limit
-    // Release: partner of the drain's acquire; the last frames are published.
-    floor.store(.max, ordering: .releasing)
+    // Release: pairs with the drain's acquire; the last frames are published.
+    lowWatermark.store(.max, ordering: .releasing)
     finished.store(true, ordering: .releasing)
     drain.wake()
     return true
   }
 
-  /// Wakes the drain when the ring is really as full as it seems: once, and again for each further
-  /// sixteenth of it. Everything that starts before `next` is published: the drain is to take it
-  /// all.
+  /// Wakes the drain if the ring is still filling after the consumer's position was read again:
+  /// once, and again for each further sixteenth of the ring. All frames that start before `next`
+  /// are published, so the drain takes them all.
   @inline(never)
   private func wakeIfBehind(_ next: UInt64) {
     guard unsafe producer.pointee.refill() < wakeRoom else {
@@ -347,43 +349,44 @@ final class SamplingThread: @unchecked Sendable {
     let written = unsafe producer.pointee.written
     if let wokenAt, written &- wokenAt < UInt64(step) { return }
     wokenAt = written
-    floor.store(next, ordering: .releasing)
+    lowWatermark.store(next, ordering: .releasing)
     drain.wake()
   }
 
-  /// Sleeps, without the turn where edges are lent, and gives the time; nil, and still without it,
-  /// when a command has come or the controller has closed the bracket.
+  /// Sleeps until `deadline` and returns the time. Where the controller may take edges, ownership
+  /// is given up meanwhile. Nil, and without ownership, if a command came or the controller closed
+  /// the bracket.
   @inline(__always)
   private func sleep(
     until deadline: UInt64, unless seen: UInt32, bracket number: UInt32
   ) -> UInt64? {
     var now: UInt64
-    if lendsEdges {
-      // In order with the command, as when parked.
+    if samplesEdgesOnCaller {
+      // Sequentially consistent with the command word, as when parked.
       sleepsUntil.store(deadline, ordering: .sequentiallyConsistent)
-      turn.store(.sleeping, ordering: .releasing)
+      owner.store(.sleeping, ordering: .releasing)
     }
     repeat {
       time.wait(command, whileEqualTo: seen, until: deadline)
       if command.load() != seen { return nil }
       now = time.monotonic()
     } while now < deadline
-    guard lendsEdges else { return now }
-    guard passTurn(from: .sleeping, to: .thread) else { return nil }
+    guard samplesEdgesOnCaller else { return now }
+    guard transferOwnership(from: .sleeping, to: .thread) else { return nil }
     if command.load() == seen, bracket.number == number { return now }
-    // It is the next bracket's, whose command is on its way.
-    turn.store(.sleeping, ordering: .releasing)
+    // Woken into the next bracket, whose command has not been stored yet: give ownership back.
+    owner.store(.sleeping, ordering: .releasing)
     return nil
   }
 
-  /// CLOCK_MONOTONIC of the next deadline that is waited for; UInt64.max where there is none.
+  /// CLOCK_MONOTONIC of the next deadline; UInt64.max without one.
   @inline(__always)
   var nextDeadline: UInt64 {
     nextIndex == .max ? .max : bracket.base &+ nextIndex &* bracket.interval
   }
 
-  /// Deadlines at which nothing is due are slept through. The limit's own is waited for; without
-  /// one, and with every stream disabled, the thread sleeps until it is told something.
+  /// Skips deadlines at which nothing is due. The last one is waited for; without a limit, and with
+  /// every stream disabled, the thread sleeps until a command comes.
   @inline(__always)
   func passIdleTicks() {
     var earliest = bracket.limit

@@ -2,24 +2,24 @@ import Glibc
 import LinuxSystem
 import SampleModel
 
-/// Runs what may hang (arming, and all that it opens and asks) on a thread of its own, one job at a
-/// time. Callers wait for a job only up to a deadline.
+/// Runs jobs that may block (arming opens and reads files) on a thread of its own, one at a time.
+/// Callers wait for a job up to a deadline.
 ///
-/// A job that does not come back is given up with its thread, and the next one gets another thread.
-/// What such a job brings later is of no use to anybody: a job says itself what it then closes.
+/// A job that does not return in time is abandoned with its thread, and the next job gets a new
+/// thread. An abandoned job that returns later must close its own descriptors.
 final class ArmingWorker: Sendable {
   private struct Job {
     let stream: UInt16
-    /// It lets go of something, and is done whatever becomes of the others.
+    /// It closes something, and is done even if the stream's other jobs are abandoned.
     let isClosing: Bool
     let work: @Sendable () -> Void
   }
 
   private struct State {
     var queue: [Job] = []
-    /// The stream that is worked for, and since when.
+    /// The stream of the running job, and when the job began.
     var running: (stream: UInt16, since: UInt64)?
-    /// The thread that is in charge, by number; 0: none has been started.
+    /// The number of the present thread; 0: none has been started.
     var thread = 0
     var isEnding = false
   }
@@ -36,8 +36,8 @@ final class ArmingWorker: Sendable {
     done = Signal(time)
   }
 
-  /// Queues a job for `stream`; false when no thread can be had. One that is closing is done also
-  /// when the stream's other jobs are given up, or all are at the end.
+  /// Queues a job for `stream`; false if no thread can be created. A closing job is done even if
+  /// the stream's other jobs are abandoned, and at `shutDown`.
   func submit(
     _ stream: UInt16, isClosing: Bool = false, _ body: @escaping @Sendable () -> Void
   ) -> Bool {
@@ -52,21 +52,21 @@ final class ArmingWorker: Sendable {
     return true
   }
 
-  /// What became of a job that somebody waited for.
+  /// The outcome of a job.
   enum Outcome {
     case done
-    /// It has not come back in time, and was given up.
+    /// It did not return in time, and was abandoned.
     case overdue
-    /// A stop was requested meanwhile, and it was given up.
+    /// A stop was requested, and the job was abandoned.
     case stopped
-    /// No thread can be had to do it.
+    /// No thread could be created.
     case noThread
   }
 
-  /// A stop is looked for this often, in nanoseconds, while a job is waited for.
+  /// Nanoseconds between two checks for a stop while waiting for a job.
   private static let stopCheck: UInt64 = 20_000_000
 
-  /// Does a job for `stream` and waits for it, for up to `limit` nanoseconds or until `stop` is
+  /// Runs a job for `stream` and waits for it, for up to `limit` nanoseconds or until `stop` is
   /// raised.
   func run(
     _ stream: UInt16, within limit: UInt64, unless stop: StopFlag? = nil,
@@ -91,8 +91,8 @@ final class ArmingWorker: Sendable {
     }
   }
 
-  /// The stream whose job has run for more than `limit` nanoseconds, if there is one: it is given
-  /// up.
+  /// Abandons a job that has run for more than `limit` nanoseconds; returns its stream, nil if
+  /// there is none.
   func overdue(_ limit: UInt64) -> UInt16? {
     let running = state.withLock { $0.running }
     guard let running, time.monotonic() &- running.since > limit else { return nil }
@@ -107,7 +107,7 @@ final class ArmingWorker: Sendable {
     }
   }
 
-  /// Ends the thread when its job is done and what is to be closed is; waits for nothing.
+  /// Ends the thread after its present job and all closing jobs; does not wait.
   func shutDown() {
     state.withLock {
       $0.queue.removeAll { !$0.isClosing }
@@ -116,12 +116,12 @@ final class ArmingWorker: Sendable {
     work.wake()
   }
 
-  /// Leaves the running job to its thread, which ends behind it.
+  /// Abandons the running job; its thread ends after it.
   private func giveUp() {
     let needsThread = state.withLock { state in
       guard state.running != nil else { return false }
       state.running = nil
-      // Negative: no thread is in charge, and the next one has the next number.
+      // Negative: there is no present thread, and the next one gets the next number.
       state.thread = -state.thread
       guard !state.queue.isEmpty else { return false }
       state.thread = 1 - state.thread
@@ -133,7 +133,7 @@ final class ArmingWorker: Sendable {
   private func startThread() -> Bool {
     let number = state.withLock { $0.thread }
     do throws(SystemError) {
-      // Detached: it holds this object, and nothing else waits for it.
+      // Detached: the thread retains this object and is never joined.
       try SystemThread(name: "lb-arm", time: time) { [self] in main(number) }.detach()
       return true
     } catch {
@@ -170,7 +170,7 @@ final class ArmingWorker: Sendable {
   }
 }
 
-/// What a job of the arming thread answers to whoever waits for it, which may be nobody any more.
+/// The answer of a job of the arming thread; its caller may have stopped waiting.
 final class JobAnswer<Value>: Sendable {
   private struct State {
     var value: Value?
@@ -182,7 +182,7 @@ final class JobAnswer<Value>: Sendable {
 
   init(_ time: TimeSource) { state = Guarded(time, State()) }
 
-  /// The job begins; false when nobody waits for it any more.
+  /// The job begins; false if its caller stopped waiting.
   func begin() -> Bool {
     state.withLock { state in
       state.hasBegun = state.isAwaited
@@ -190,7 +190,7 @@ final class JobAnswer<Value>: Sendable {
     }
   }
 
-  /// The job's answer; false when nobody takes it.
+  /// Stores the job's answer; false if its caller stopped waiting.
   func give(_ value: sending Value) -> Bool {
     state.withLock { state in
       guard state.isAwaited else { return false }
@@ -199,7 +199,7 @@ final class JobAnswer<Value>: Sendable {
     }
   }
 
-  /// The answer, if it is there, and whether the job has begun. It is awaited no more.
+  /// Takes the answer, if there is one, and whether the job began; the caller stops waiting.
   func take() -> (value: Value?, hasBegun: Bool) {
     state.withLock { state in
       state.isAwaited = false
@@ -208,9 +208,9 @@ final class JobAnswer<Value>: Sendable {
   }
 }
 
-/// What a collector or thread that could not be armed is called.
+/// The messages for a collector or thread that could not be armed.
 enum ArmingFailure {
-  /// The outcome that a failed arming stands for.
+  /// The outcome of a failed arming.
   static func outcome(of error: LBError) -> String {
     switch error.context.errno {
     case EACCES, EPERM: "denied"
@@ -219,7 +219,7 @@ enum ArmingFailure {
     }
   }
 
-  /// The error that names a collector which was asked for and is not there.
+  /// The error for a required collector that is unavailable.
   static func unavailable(_ name: String, _ availability: Availability) -> LBError {
     LBError(
       .collectorUnavailable,
@@ -227,10 +227,10 @@ enum ArmingFailure {
       context: ErrorContext(collector: name))
   }
 
-  /// The error of a collector that was asked for and could not be armed.
+  /// The error for a required collector that could not be armed.
   static func ofRequired(_ name: String, _ error: LBError) -> LBError {
     var error = error
-    // What names the option already is as clear as can be.
+    // An error that names the option needs no prefix.
     guard !error.message.hasPrefix("--"), error.category != .stopRequested else { return error }
     let isLate = error.context.errno == ETIMEDOUT
     let isAbsent = error.category == .collectorUnavailable && !isLate
@@ -245,13 +245,13 @@ enum ArmingFailure {
     "add --optional \(name) to continue without it"
   }
 
-  /// An arming's error begins with its collector, which whoever reports it names.
+  /// Removes the collector's name from the beginning of an error that is reported with the name.
   static func withoutName(_ name: String, _ message: String) -> String {
     let prefix = "\(name): "
     return message.hasPrefix(prefix) ? String(message.dropFirst(prefix.count)) : message
   }
 
-  /// What to do about a thread that could not be set up.
+  /// The remedy for a thread that could not be set up.
   static func fix(_ error: SystemError) -> String {
     if error.call.hasPrefix("pthread_setschedparam") {
       return "real-time priority needs CAP_SYS_NICE: run as root, or: "
@@ -262,21 +262,21 @@ enum ArmingFailure {
   }
 }
 
-/// What is done between two brackets.
+/// Preparation between two brackets.
 extension SamplerSession {
-  /// Opens what belongs to the next bracket alone, so that its opening sample only reads. What
-  /// cannot be armed anew here is tried again at the edge. Not between `start` and `stop`.
+  /// Opens the sources of the next bracket's workload, so that its opening sample only reads. A
+  /// collector that cannot be re-armed here is retried at the edge. Not between `start` and `stop`.
   package func prepare() {
-    guard !isSilent else { return }
-    welcomeBack()
-    // A thread that is left alone may be reading.
+    guard !isUnresponsive else { return }
+    readmitThreads()
+    // An unresponsive thread may be reading.
     let busy = Set(
       (meta?.streams ?? []).filter { !canBeTouched($0.thread) }.map(\.stream))
     var rearmed = Set<UInt16>()
     for (stream, arming) in table.prepared(but: busy) where prepare(stream, arming) {
       rearmed.insert(stream)
       if let failure = rearm(
-        stream, after: arming.number, within: configuration.answerLimit)
+        stream, after: arming.number, within: configuration.responseTimeout)
       {
         edgeFailure = failure
       }
@@ -287,29 +287,29 @@ extension SamplerSession {
     }
   }
 
-  /// Prepares one stream on the arming thread; gives whether it is to be armed anew. One that does
-  /// not come back is read no more: it may be using its source for ever.
+  /// Prepares one stream on the arming thread; returns whether it must be re-armed. A stream whose
+  /// preparation hangs is disabled.
   private func prepare(_ stream: UInt16, _ arming: Arming) -> Bool {
     let answer = JobAnswer<AcquisitionOutcome>(time)
-    let limit = configuration.answerLimit
+    let limit = configuration.responseTimeout
     _ = worker.run(stream, within: limit) {
       guard answer.begin() else { return }
       let outcome = arming.armed.prepare()
       if !answer.give(outcome) { arming.armed.disarm() }
     }
     let (outcome, hasBegun) = answer.take()
-    // An acquisition does what was not begun.
-    guard outcome == nil, hasBegun, let place = meta?.streams.first(where: { $0.stream == stream })
+    // Work that was not begun is done by the next acquisition.
+    guard outcome == nil, hasBegun, let entry = meta?.streams.first(where: { $0.stream == stream })
     else { return outcome?.needsRearm ?? false }
-    threads[place.thread].disable(stream)
-    table.giveUp(stream, on: threads[place.thread])
+    threads[entry.thread].disable(stream)
+    table.giveUp(stream, on: threads[entry.thread])
     let message =
-      "\(place.collector): preparing the next bracket did not finish within "
+      "\(entry.collector): preparing the next bracket did not finish within "
       + "\(Durations.text(limit)): a source hangs; the collector is no longer read"
     drain?.note(message)
-    if place.required, lostFailure == nil {
+    if entry.required, lostFailure == nil {
       lostFailure = LBError(
-        .metricCollection, message, context: ErrorContext(collector: place.collector))
+        .metricCollection, message, context: ErrorContext(collector: entry.collector))
     }
     return false
   }

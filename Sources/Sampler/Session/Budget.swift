@@ -2,28 +2,28 @@ import LinuxSystem
 import SampleModel
 import Synchronization
 
-/// What sampling may cost, kept by lengthening cadences.
+/// Keeps the cost of sampling within a budget by lengthening cadences.
 ///
-/// The order, at arm time and while sampling: of the collectors without an interval of their own,
-/// the one that costs most a second is read half as often, again and again; when each of them is
-/// read no more than every `longest`, those with an interval of their own follow.
+/// At arm time and while sampling, the cadence of the collector that costs most a second is
+/// doubled, repeatedly. Collectors whose interval the user chose follow only when all others have
+/// reached `longest`.
 enum Budget {
-  /// No cadence is made longer than this.
+  /// The longest interval, in nanoseconds.
   static let longest: UInt64 = 60_000_000_000
-  /// What a tick costs beside the reading: the wake-up, the ring, and caches that have gone cold.
+  /// Nanoseconds of a tick besides reading: the wake-up, the ring, and cold caches.
   private static let wakeUp: UInt64 = 20_000
 
-  /// One collector of a plan.
+  /// One collector.
   struct Item {
     /// Nanoseconds of one acquisition.
     var cost: UInt64
     /// Deadlines between two acquisitions.
     var cadence: UInt64
-    /// Whether its interval was asked for.
+    /// Whether the user chose its interval.
     var isFixed: Bool
   }
 
-  /// The item to read half as often next, nil when all are as slow as they may be.
+  /// The item whose cadence is doubled next, nil if all have reached the longest interval.
   static func next(_ items: [Item], interval: UInt64) -> Int? {
     for isFixed in [false, true] {
       let mine = items.indices.filter {
@@ -39,14 +39,14 @@ enum Budget {
 
   private static func share(_ item: Item) -> Double { Double(item.cost) / Double(item.cadence) }
 
-  /// The share of one CPU that a plan costs.
+  /// The share of one CPU that the items cost.
   static func cost(_ items: [Item], interval: UInt64) -> Double {
-    // The thread wakes when something is due: as often as the most frequent of them.
+    // The thread wakes as often as the most frequent item.
     let ticks = items.map { 1 / Double($0.cadence) }.max() ?? 0
     return (items.reduce(0) { $0 + share($1) } + ticks * Double(wakeUp)) / Double(interval)
   }
 
-  /// Lengthens cadences until the plan costs at most `budget`, or cannot be made cheaper.
+  /// Lengthens cadences until the items cost at most `budget`, or cannot be made cheaper.
   static func fit(_ items: [Item], interval: UInt64, budget: Double) -> [Item] {
     var items = items
     while cost(items, interval: interval) > budget, let index = next(items, interval: interval) {
@@ -56,7 +56,7 @@ enum Budget {
   }
 }
 
-/// Cadences as a sampling thread has them now: written by it, read by the drain.
+/// The present cadences of a sampling thread: written by the thread, read by the drain.
 final class CadenceBoard: Sendable {
   private let cadences: [Cell]
 
@@ -77,10 +77,11 @@ final class CadenceBoard: Sendable {
 }
 
 extension SamplingThread {
-  /// Nanoseconds between two looks at what was spent.
+  /// Nanoseconds between two checks of the cost.
   static let checkInterval: UInt64 = 1_000_000_000
 
-  /// Keeps each stream to its own limit, then the process to its budget.
+  /// Lengthens the cadences of streams above their own limit, then of others while the process is
+  /// above its budget.
   func keepBounds(_ now: UInt64) {
     let elapsed = now &- checkedAt
     for index in unsafe streams.indices where unsafe streams[index].costLimit > 0 {
@@ -95,7 +96,7 @@ extension SamplingThread {
     for index in unsafe streams.indices { unsafe streams[index].spent = 0 }
   }
 
-  /// False when it is as slow as it may be, or has nothing to save.
+  /// Doubles a stream's cadence; false if it has reached the longest interval, or was not read.
   private func readHalfAsOften(_ index: Int) -> Bool {
     let cadence = unsafe streams[index].cadence &* 2
     guard unsafe streams[index].spent >= 2, cadence &* bracket.interval <= Budget.longest else {
@@ -108,8 +109,8 @@ extension SamplingThread {
     return true
   }
 
-  /// Compares what the process used since the last check with what it may, and reads what cost most
-  /// half as often, until what that saves would do; the next check sees whether it did.
+  /// Compares the CPU time since the last check with the budget, and doubles cadences in `Budget`'s
+  /// order until the expected savings suffice. The next check measures the effect.
   private func keepBudget(_ now: UInt64) {
     let cpu = time.processCPU()
     let used = cpu &- cpuAtCheck
@@ -118,9 +119,9 @@ extension SamplingThread {
     checkedAt = now
     var spent: UInt64 = 0
     for index in unsafe streams.indices { spent &+= unsafe streams[index].spent }
-    // A tenth of tolerance: what a second costs varies by more than that on a quiet host.
+    // A tolerance of a tenth: the cost of a second varies by more on a quiet host.
     var excess = Double(used) - Double(allowed) * 1.1
-    // Wake-ups and drain go with the readings: each pays its part of them.
+    // The cost of wake-ups and of the drain is attributed in proportion to reading.
     let factor = Double(used) / Double(max(1, spent))
     while excess > 0, spent > 0, let index = costliest() {
       let saved = unsafe streams[index].spent / 2
@@ -129,14 +130,14 @@ extension SamplingThread {
     }
   }
 
-  /// The stream to read half as often next, in `Budget`'s order; nil when all are slow.
+  /// The stream whose cadence is doubled next, in `Budget`'s order; nil if there is none.
   private func costliest() -> Int? {
     var worst: Int?
     var isWorstFixed = true
     var most: UInt64 = 0
     for index in unsafe streams.indices {
       let stream = unsafe streams[index]
-      // What was not read since the last check has nothing to save.
+      // Only streams read since the last check can save anything.
       guard stream.spent >= 2, stream.cadence &* 2 &* bracket.interval <= Budget.longest else {
         continue
       }

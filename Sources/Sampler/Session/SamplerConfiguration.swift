@@ -2,7 +2,7 @@ import Glibc
 package import LinuxSystem
 package import SampleModel
 
-/// How a session samples.
+/// The settings of a sampling session.
 package struct SamplerConfiguration: Sendable {
   /// Nanoseconds between two deadlines.
   package var interval: UInt64
@@ -11,23 +11,24 @@ package struct SamplerConfiguration: Sendable {
   /// CPUs of the sampling threads.
   package var cpus: [Int]
   package var priority: SchedulingPriority
-  /// CPUs that the drain is kept to, nil: wherever the process may run.
+  /// CPUs that the drain is pinned to, nil: all that the process may use.
   package var drainCPUs: CPUSet?
-  /// Where somebody watches, nanoseconds within which the drain delivers what was acquired; nil
-  /// where nobody does.
-  package var liveWithin: UInt64?
+  /// The maximum delivery latency for a live view, in nanoseconds; nil if there is none.
+  package var maximumDeliveryLatency: UInt64?
   /// Whether deadlines fall on multiples of the interval on the wall clock.
   package var aligned: Bool
-  /// The most that sampling may cost, as a share of one CPU; nil for no bound. Cadences are
-  /// lengthened to keep it, at arm time and while sampling.
+  /// The share of one CPU that sampling may use; nil for no limit. Cadences are lengthened to keep
+  /// it, at arm time and while sampling.
   package var budget: Double?
-  /// Whether the interval was asked for: metrics that move less often are then named.
-  package var intervalIsWish: Bool
+  /// Whether the user chose the interval: metrics that the source updates less often are then
+  /// reported.
+  package var isIntervalExplicit: Bool
   package var hugePages: Bool
   package var lockMemory: Bool
-  /// Nanoseconds that a sampling thread may take to answer before the session goes on without it.
-  package var answerLimit: UInt64
-  /// Raised when the session is to be given up while it is still being armed.
+  /// Nanoseconds after which a sampling thread that does not answer is unresponsive, and the
+  /// session continues without it.
+  package var responseTimeout: UInt64
+  /// Raised to abandon the session while it is being armed.
   package var stop: StopFlag?
   package var context: CollectorContext
   package var time: TimeSource
@@ -40,19 +41,19 @@ package struct SamplerConfiguration: Sendable {
     limit = nil
     priority = .other
     drainCPUs = nil
-    liveWithin = nil
+    maximumDeliveryLatency = nil
     aligned = false
     budget = nil
-    intervalIsWish = false
+    isIntervalExplicit = false
     hugePages = false
     lockMemory = true
-    answerLimit = 5_000_000_000
+    responseTimeout = 5_000_000_000
     stop = nil
     time = .system
   }
 }
 
-/// One collector that a session is asked for.
+/// A collector requested for a session.
 package struct CollectorRequest: Sendable {
   package let collector: any Collector
   /// Nanoseconds between two acquisitions, nil: the session's interval.
@@ -90,7 +91,7 @@ package struct BracketAccount: Sendable {
 }
 
 extension LBError {
-  /// What ends by a stop request, with `rest` behind who asked for it.
+  /// The error for a session ended by a stop request; `rest` follows the name of the requester.
   package static func stopped(by reason: StopReason, _ rest: String = "") -> LBError {
     let names = [SIGHUP: "SIGHUP", SIGINT: "SIGINT", SIGQUIT: "SIGQUIT", SIGTERM: "SIGTERM"]
     let who = reason.signal.map { names[$0] ?? "signal \($0)" } ?? "the program that runs it"

@@ -4,10 +4,10 @@ package import SampleModel
 import SampleRing
 import Synchronization
 
-/// What is done once, before anything is sampled: everything expensive.
+/// Arming: everything expensive is done once, before sampling.
 extension SamplerSession {
-  /// Probes, opens, sizes, allocates, starts the threads. Everything expensive is here. Where it
-  /// throws, nothing is left armed and no thread runs on, but one that hangs.
+  /// Probes, opens, sizes, allocates and starts the threads. If it throws, nothing is left armed
+  /// and no thread runs, except one that hangs.
   package func arm() throws(LBError) {
     do throws(LBError) {
       try armAll()
@@ -25,7 +25,7 @@ extension SamplerSession {
       throw LBError(
         .collectorUnavailable, "none of the selected collectors is available: \(reasons)")
     }
-    // Sources that have no value now may have one later; columns that are left out stay so.
+    // A source without values may have some later; filtered columns stay filtered.
     let isFiltered = configuration.context.filter != ColumnFilter()
     guard !isFiltered || table.layouts.contains(where: { !$0.columns.isEmpty }) else {
       let notes = table.notes
@@ -56,7 +56,7 @@ extension SamplerSession {
       let meta = StreamMeta(
         interval: configuration.interval, streams: streams, unavailable: unavailable,
         records: armed.compactMap { table.schema(UInt16($0.stream)) },
-        anchor: ClockWatch.read(time), notes: notes)
+        anchor: ClockJumpDetector.read(time), notes: notes)
       self.meta = meta
       try drain.launch(meta: meta, cpus: configuration.drainCPUs)
       drain.flush()
@@ -74,8 +74,8 @@ extension SamplerSession {
     }
   }
 
-  /// Patterns that chose nothing while others did: a slip, or a collector that was not selected. A
-  /// source without a value now may yet bring what one means.
+  /// Patterns that matched no column while others did: a typing error, or a collector that was not
+  /// selected. A source that has no values yet may still match later.
   private func unmatchedFilters() -> [String] {
     let names = table.layouts.flatMap(\.shown).map(\.name)
     return configuration.context.filter.only.filter { glob in
@@ -117,7 +117,7 @@ extension SamplerSession {
           reason = found.reasonAndFix
         }
       } catch {
-        configuration.context.probes.forget(name)
+        configuration.context.probes.invalidate(name)
         if request.required || error.category == .stopRequested {
           table.disarmAll()
           throw ArmingFailure.ofRequired(name, error)
@@ -136,23 +136,23 @@ extension SamplerSession {
     return armed
   }
 
-  /// What a collector's source came to.
+  /// The result of arming a collector.
   private enum Armable {
-    /// With the nanoseconds of one acquisition, where a budget asks for them.
+    /// With the nanoseconds of one acquisition, if there is a budget.
     case armed(ArmedCollector, cost: UInt64)
     case unavailable(Availability)
   }
 
-  /// Probes a collector, arms it and measures it, on the arming thread: one that does not come back
-  /// is named and left out.
+  /// Probes, arms and measures a collector on the arming thread. One that hangs is reported and
+  /// left out.
   private func arm(_ collector: any Collector) throws(LBError) -> Armable {
     let answer = JobAnswer<Result<Armable, LBError>>(time)
     let context = configuration.context
     let name = collector.description.name
-    // Waiting costs no CPU time.
+    // Waiting takes no CPU time.
     let isMeasured = configuration.budget != nil && !collector.waits
     let outcome = worker.run(
-      .max, within: configuration.answerLimit, unless: configuration.stop
+      .max, within: configuration.responseTimeout, unless: configuration.stop
     ) { [time] in
       guard answer.begin() else { return }
       var late: ArmedCollector?
@@ -173,13 +173,13 @@ extension SamplerSession {
       .collectorUnavailable,
       outcome == .noThread
         ? "\(name): no thread can be created to arm it; raise the limit of processes (ulimit -u)"
-        : "\(name): timed out after \(Durations.text(configuration.answerLimit)) opening its "
+        : "\(name): timed out after \(Durations.text(configuration.responseTimeout)) opening its "
           + "files; one of them blocks, or is very large",
       context: ErrorContext(collector: name, errno: outcome == .noThread ? nil : ETIMEDOUT))
   }
 
-  /// Words of one ring: two seconds of acquisitions, twice what a drain lets wait, and room for a
-  /// few of the largest.
+  /// Words of one ring: two seconds of acquisitions (twice the drain's period), and room for
+  /// several of the largest.
   private func ringWords(_ states: [StreamState]) -> Int {
     let ticks = max(2e9 / Double(configuration.interval), 8)
     var words = 0.0
@@ -189,14 +189,14 @@ extension SamplerSession {
       words += Double(frame) * (ticks / Double(state.cadence) + 4)
       let rows = state.recordWords * state.recordRows
       largest = max(largest, frame + rows)
-      // A tick full of records is the exception: beyond a share of the ring they are lost.
+      // Ticks full of records are rare: records beyond a share of the ring are lost.
       if rows > 0 { words += min(Double(rows) * ticks / Double(state.cadence), 262_144) }
     }
     let bounded = min(max(words, Double(Self.leastWords)), Double(Self.grownCapacity))
     return RingStorage.capacity(atLeast: max(Int(bounded), largest * 4))
   }
 
-  /// 64 KiB: a few hundred interfaces may come before the ring is outgrown.
+  /// 64 KiB: enough for several hundred new interfaces before the ring must grow.
   private static let leastWords = 8 << 10
 
   private func addThread(
@@ -217,7 +217,7 @@ extension SamplerSession {
     let ring = try Self.ring(index, words: ringWords(states), reach: reach, configuration)
     let stack = try Mapping(
       bytes: 1 << 18, purpose: "stack \(index)",
-      wishes: Mapping.Wishes(
+      options: Mapping.Options(
         node: Self.memoryNode(ofCPU: cpu, configuration), locked: configuration.lockMemory),
       guardPage: true)
     let thread = SamplingThread(
@@ -225,8 +225,10 @@ extension SamplerSession {
       SamplingThread.Parts(
         streams: states, mailboxes: mailboxes, producer: ring.takeProducer(),
         wakeFill: ring.capacity / 2,
-        wakesEveryTick: configuration.liveWithin.map { configuration.interval >= $0 } ?? false,
-        budget: configuration.budget ?? 0, lendsEdges: index == 0 && canLendEdges(armed)),
+        wakesEveryTick: configuration.maximumDeliveryLatency.map { configuration.interval >= $0 }
+          ?? false,
+        budget: configuration.budget ?? 0,
+        samplesEdgesOnCaller: index == 0 && canSampleEdgesOnCaller(armed)),
       drain: signal)
     notes += ring.memory.notes + stack.notes
     stacksLocked += UInt64(stack.lockedBytes)
@@ -240,22 +242,22 @@ extension SamplerSession {
     }
   }
 
-  /// Nine tenths of a second: with the commit itself, within the promised second.
+  /// Nine tenths of a second: with the commit, results are durable within the promised second.
   private static let recordingPeriod: UInt64 = 900_000_000
 
-  /// At longer intervals a live drain is woken by each tick and need not look by itself.
+  /// At longer intervals each tick wakes a live drain, which needs no period of its own.
   private var drainPeriod: UInt64 {
-    guard let period = configuration.liveWithin, configuration.interval < period else {
+    guard let period = configuration.maximumDeliveryLatency, configuration.interval < period else {
       return Self.recordingPeriod
     }
     return period
   }
 }
 
-/// How often each collector is read, and what of that is said.
+/// How often each collector is read, and the notes about it.
 extension SamplerSession {
-  /// Names the collectors that their cost makes slower than the session: rows without them would
-  /// otherwise be a riddle.
+  /// Notes the collectors whose cost class gives them a longer interval: otherwise empty cells
+  /// would be unexplained.
   func slowerByDefault(_ armed: [Armed]) -> [String] {
     let slower = armed.filter { $0.cadence > 1 && $0.request.interval == nil }.map {
       let interval = Durations.brief($0.cadence * configuration.interval)
@@ -268,35 +270,35 @@ extension SamplerSession {
     ]
   }
 
-  /// One collector of the session as it is going to be sampled.
+  /// An armed collector with its cadence.
   struct Armed {
     let stream: Int
     let request: CollectorRequest
     var cadence: UInt64
-    /// Nanoseconds of one acquisition, 0 where it was not measured.
+    /// Nanoseconds of one acquisition, 0 if it was not measured.
     let cost: UInt64
   }
 
-  /// Whether whoever opens and closes brackets can take the edges of these collectors itself: none
-  /// can hang, and the sampling thread has no priority that the edges should have too.
-  func canLendEdges(_ armed: [Armed]) -> Bool {
-    configuration.priority == .other && armed.allSatisfy { $0.request.collector.cannotHang }
+  /// Whether the controller may take the edges of these collectors itself: none can block, and the
+  /// sampling thread has ordinary priority.
+  func canSampleEdgesOnCaller(_ armed: [Armed]) -> Bool {
+    configuration.priority == .other && armed.allSatisfy { $0.request.collector.isNonBlocking }
   }
 
-  /// Who samples what: the collectors spread over a thread for each CPU, and those that wait each
-  /// on a thread of its own behind them.
+  /// Distributes the collectors over threads: those that do not wait over one thread for each CPU,
+  /// then one thread for each collector that waits.
   func shared(_ armed: [Armed]) -> [[Armed]] {
     let quick = armed.filter { !$0.request.collector.waits }
     let count = min(configuration.cpus.count, quick.count)
     var shares = Array(repeating: [Armed](), count: count)
-    for (place, one) in quick.enumerated() { shares[place % count].append(one) }
+    for (index, one) in quick.enumerated() { shares[index % count].append(one) }
     return shares + armed.filter { $0.request.collector.waits }.map { [$0] }
   }
 
-  /// The threads of those that wait take turns on the CPUs of the others.
+  /// Threads of waiting collectors are assigned to the same CPUs round-robin.
   func cpu(ofThread index: Int) -> Int { configuration.cpus[index % configuration.cpus.count] }
 
-  /// The cadences that keep the budget, by a few acquisitions of each collector; every change is
+  /// Fits the cadences to the budget, by the measured cost of each collector; every change is
   /// noted.
   func fit(_ armed: [Armed], _ notes: inout [String]) -> [Armed] {
     guard let budget = configuration.budget else { return armed }
@@ -327,9 +329,9 @@ extension SamplerSession {
     return result
   }
 
-  /// Names what moves less often than it was asked for.
+  /// Notes metrics that their source updates less often than the user's interval.
   func coarserThanAsked(_ armed: [Armed]) -> [String] {
-    guard configuration.intervalIsWish else { return [] }
+    guard configuration.isIntervalExplicit else { return [] }
     var coarse: [String] = []
     for layout in table.layouts {
       guard let one = armed.first(where: { $0.stream == Int(layout.stream) }) else { continue }
@@ -350,7 +352,7 @@ extension SamplerSession {
     ]
   }
 
-  /// Collectors whose source may be waited for longer than one of their intervals.
+  /// Notes collectors whose source may need longer than one interval to answer.
   private func slowerToAnswer(_ armed: [Armed]) -> [String] {
     armed.compactMap { one in
       let collector = one.request.collector
@@ -364,17 +366,17 @@ extension SamplerSession {
     }
   }
 
-  /// The time that deadlines are counted from: now, or such that they fall on multiples of the
+  /// The time from which deadlines are counted: now, or such that they fall on multiples of the
   /// interval on the wall clock.
   func openingBase() -> UInt64 {
-    let anchor = ClockWatch.read(time)
+    let anchor = ClockJumpDetector.read(time)
     guard configuration.aligned else { return time.monotonic() }
     return anchor.monotonic &- anchor.realtime % configuration.interval
   }
 
   func cadence(of request: CollectorRequest) throws(LBError) -> UInt64 {
     guard let interval = request.interval else {
-      let least = request.collector.description.leastInterval
+      let least = request.collector.description.minimumInterval
       return max(1, (least + configuration.interval - 1) / configuration.interval)
     }
     guard interval >= configuration.interval, interval % configuration.interval == 0 else {

@@ -3,13 +3,13 @@ package import SampleModel
 import SampleRing
 import Synchronization
 
-/// A ring that was given more room.
+/// A ring that was enlarged.
 package struct RingGrowth: Sendable, Hashable {
-  /// Number of the sampling thread.
+  /// The number of the sampling thread.
   package let thread: Int
-  /// Bytes of its ring before.
+  /// The ring's bytes before.
   package let from: Int
-  /// Bytes of its ring from now on.
+  /// The ring's bytes afterwards.
   package let to: Int
 
   /// A growth.
@@ -20,22 +20,22 @@ package struct RingGrowth: Sendable, Hashable {
   }
 }
 
-/// What is done about sampling that went wrong.
+/// Remedies for failed sampling.
 extension SamplerSession {
-  /// The most words that a ring grows to: 32 MiB.
+  /// The maximum capacity of a ring in words: 32 MiB.
   static let grownCapacity = 1 << 22
 
-  /// Gives the rings of `threads` a quarter more room from the next bracket on. A ring at its bound
-  /// stays as it is, as do all where they would have more than `limit` bytes together. Not between
-  /// `start` and `stop`; not of a thread that is left alone, which may be writing.
+  /// Enlarges the rings of `threads` by a quarter from the next bracket on. A ring at its maximum
+  /// is not changed; no ring is if all together would exceed `limit` bytes. Not between `start` and
+  /// `stop`. Skips unresponsive threads, which may be writing.
   package func growRings(
     of threads: [Int], limit: Int = .max
   ) throws(LBError) -> [RingGrowth] {
     guard let drain else { throw LBError(.internal, "growing rings before arm") }
     var grown: [RingGrowth] = []
-    welcomeBack()
+    readmitThreads()
     for index in threads where self.threads.indices.contains(index) && canBeTouched(index) {
-      let (old, isPending) = drain.inTurn {
+      let (old, isPending) = drain.withPassLock {
         (drain.sources[index].ring.capacity, drain.sources[index].next != nil)
       }
       let new = RingStorage.capacity(atLeast: old + old / 4)
@@ -60,14 +60,14 @@ extension SamplerSession {
   /// Bytes of all rings.
   package var ringBytes: Int {
     guard let drain else { return 0 }
-    return drain.inTurn { drain.sources.reduce(0) { $0 + $1.ring.byteCount } }
+    return drain.withPassLock { drain.sources.reduce(0) { $0 + $1.ring.byteCount } }
   }
 
-  /// Reads an optional collector no more and disarms it; false for one that is required, not
-  /// sampled, or of a thread that is left alone. Not between `start` and `stop`.
+  /// Disables an optional collector and disarms it; false if it is required, not sampled, or read
+  /// by an unresponsive thread. Not between `start` and `stop`.
   package func disable(_ collector: String) -> Bool {
-    welcomeBack()
-    guard !isSilent,
+    readmitThreads()
+    guard !isUnresponsive,
       let stream = meta?.streams.first(where: { $0.collector == collector && !$0.required }),
       !table.isOver(stream.stream), canBeTouched(stream.thread)
     else { return false }
@@ -77,11 +77,11 @@ extension SamplerSession {
     return true
   }
 
-  /// Lets go of what the collectors hold of the host, as long as nothing is sampled. Harmless when
-  /// that is done already; nothing is let go of that a thread may be reading.
+  /// Releases everything that the collectors hold open, until `resume`. Has no effect if suspended
+  /// already. Collectors that a thread may be reading are not released.
   package func suspend() {
-    guard suspended.isEmpty, isDrained, !isSilent else { return }
-    welcomeBack()
+    guard suspended.isEmpty, isDrained, !isUnresponsive else { return }
+    readmitThreads()
     for stream in (meta?.streams ?? []).reversed()
     where !table.isOver(stream.stream) && canBeTouched(stream.thread) {
       let arming = table.release(stream.stream, from: threads[stream.thread])
@@ -89,19 +89,19 @@ extension SamplerSession {
     }
   }
 
-  /// Whether a sampling thread is known to be parked, with everything that it has read delivered.
+  /// Whether a sampling thread is parked and all its frames are delivered.
   func canBeTouched(_ thread: Int) -> Bool {
-    !threads[thread].isLeftAlone.load(ordering: .relaxed)
+    !threads[thread].isUnresponsive.load(ordering: .relaxed)
   }
 
-  /// Arms anew what was suspended, each within the answer limit. Throws at the first collector that
-  /// cannot be, which it names: it stays suspended, as do those behind it, and nothing is started
-  /// as long as one does. Then call it again, or disable that one before. Nothing is touched that a
-  /// hanging thread may be reading.
+  /// Re-arms suspended collectors, each within the response timeout. Throws at the first failure;
+  /// that collector and the following ones stay suspended, and the session cannot start. Call it
+  /// again, or disable the collector first. Collectors that a hanging thread may be reading are not
+  /// touched.
   package func resume() throws(LBError) {
-    guard !isSilent else { return }
+    guard !isUnresponsive else { return }
     while let (stream, arming) = suspended.last {
-      guard var failure = rearm(stream, after: arming, within: configuration.answerLimit) else {
+      guard var failure = rearm(stream, after: arming, within: configuration.responseTimeout) else {
         suspended.removeLast()
         continue
       }
@@ -111,64 +111,67 @@ extension SamplerSession {
       failure.context.collector = name
       throw failure
     }
-    for thread in answering {
+    for thread in responsiveThreads {
       thread.announceMail()
       thread.openMail()
     }
   }
 
-  /// Ends whatever is being sampled without waiting for threads that may not answer: those park
-  /// when they come back. The session is of no more use but to be disarmed.
+  /// Ends sampling without waiting for threads that may not answer; such threads park later.
+  /// Afterwards the session can only be disarmed.
   package func abandon() {
-    isSilent = true
+    isUnresponsive = true
     for thread in threads.reversed() { thread.close(sampling: false) }
-    // What they have taken is delivered all the same.
+    // Frames already taken are still delivered.
     drain?.lift()
   }
 
-  /// Ends a bracket that was never closed: its threads are somewhere in their ticks.
+  /// Ends a bracket that was not closed: its threads are still sampling.
   func park(_ drain: Drain) throws(LBError) {
-    for thread in answering.reversed() { thread.close(sampling: false) }
-    try awaitAll(within: configuration.answerLimit)
+    for thread in responsiveThreads.reversed() { thread.close(sampling: false) }
+    try awaitAll(within: configuration.responseTimeout)
     drain.flush()
   }
 
-  /// The threads that are not left alone.
-  var answering: [SamplingThread] {
-    threads.filter { !$0.isLeftAlone.load(ordering: .relaxed) }
+  /// The threads that answer.
+  var responsiveThreads: [SamplingThread] {
+    threads.filter { !$0.isUnresponsive.load(ordering: .relaxed) }
   }
 
-  /// Takes threads that have answered meanwhile back into the session, with what they have read for
-  /// brackets that went on without them delivered. Not between `start` and `stop`.
-  func welcomeBack() {
+  /// Readmits unresponsive threads that have answered meanwhile, after delivering their late
+  /// frames. Not between `start` and `stop`.
+  func readmitThreads() {
     var isBack = false
-    for thread in threads where thread.isLeftAlone.load(ordering: .relaxed) {
+    for thread in threads where thread.isUnresponsive.load(ordering: .relaxed) {
       guard thread.awaitDone(within: 0) else { continue }
-      thread.isLeftAlone.store(false, ordering: .releasing)
+      thread.isUnresponsive.store(false, ordering: .releasing)
       isBack = true
     }
     if isBack { drain?.flush() }
   }
 
-  /// Waits for every thread's answer. One that gives none within `limit` nanoseconds is named:
-  /// where others are there and none of its collectors is required, it is left alone until it
-  /// answers, and else the session is of no more use but to be disarmed.
+  /// Waits for the acknowledgement of every thread. A thread that does not answer within `limit`
+  /// nanoseconds is reported. If there are others and none of its collectors is required, the
+  /// session continues without it until it answers; otherwise the session can only be disarmed.
   func awaitAll(within limit: UInt64) throws(LBError) {
-    for thread in answering.reversed() where !thread.awaitDone(within: isSilent ? 0 : limit) {
+    for thread in responsiveThreads.reversed()
+    where !thread.awaitDone(within: isUnresponsive ? 0 : limit) {
       let stream = thread.reading.load(ordering: .relaxed)
       let name = table.name(stream)
       let words =
         "sampling thread \(thread.index) has been blocked for \(Durations.text(limit)) in "
         + "collector \(name)"
       let mine = (meta?.streams ?? []).filter { $0.thread == thread.index }
-      if !isSilent, !mine.isEmpty, !mine.contains(where: \.required), answering.count > 1 {
-        thread.isLeftAlone.store(true, ordering: .releasing)
-        // Whenever it comes back, it waits for the next bracket.
+      if !isUnresponsive, !mine.isEmpty, !mine.contains(where: \.required),
+        responsiveThreads.count > 1
+      {
+        thread.isUnresponsive.store(true, ordering: .releasing)
+        // When it answers later, it waits for the next bracket.
         thread.send(.park)
         drain?.note(words + "; its values are left out until the read returns")
         continue
       }
-      isSilent = true
+      isUnresponsive = true
       throw LBError(.metricCollection, words, context: ErrorContext(collector: name))
     }
   }
@@ -178,14 +181,14 @@ extension SamplerSession {
     return NumaLibrary.node(ofCPU: cpu)
   }
 
-  /// A ring of so many words for thread number `index`; `reach`: as `Mapping` says.
+  /// A ring of `words` words for thread number `index`; for `reach` see `Mapping`.
   static func ring(
     _ index: Int, words: Int, reach: Int, _ configuration: SamplerConfiguration
   ) throws(SystemError) -> RingStorage {
     let cpu = configuration.cpus[index % configuration.cpus.count]
-    let wishes = Mapping.Wishes(
+    let options = Mapping.Options(
       node: memoryNode(ofCPU: cpu, configuration), hugePages: configuration.hugePages,
       locked: configuration.lockMemory)
-    return try RingStorage(words: words, reach: reach, purpose: "ring \(index)", wishes: wishes)
+    return try RingStorage(words: words, reach: reach, purpose: "ring \(index)", options: options)
   }
 }

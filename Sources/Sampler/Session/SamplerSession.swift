@@ -6,9 +6,8 @@ import Synchronization
 
 /// A set of collectors on their sampling threads, armed once and bracketed many times.
 ///
-/// Order of calls: `arm`, then `start` and `stop` in pairs, then `disarm`. What starts last stops
-/// first. `start` returns when the opening samples are taken, `stop` when everything up to the
-/// closing ones has reached the sinks.
+/// Order of calls: `arm`, then `start` and `stop` in pairs, then `disarm`. `start` returns when the
+/// opening samples are taken, `stop` when all frames up to the closing ones have reached the sinks.
 package final class SamplerSession {
   let configuration: SamplerConfiguration
   let requests: [CollectorRequest]
@@ -19,25 +18,25 @@ package final class SamplerSession {
   let worker: ArmingWorker
   var drain: Drain?
   var threads: [SamplingThread] = []
-  /// Bytes that are locked in memory beside the rings'.
+  /// Bytes locked in memory, without the rings.
   var stacksLocked: UInt64 = 0
-  /// The last bracket's.
+  /// The number of the last bracket.
   package private(set) var bracketNumber: UInt32 = 0
   private let resident = ResidentMemory()
   private var before = Baseline()
   var edgeFailure: LBError?
-  /// A required collector is read no more.
+  /// The error of a required collector that was disabled.
   var lostFailure: LBError?
-  /// A sampling thread has not answered: the session is of no more use but to be disarmed.
-  package internal(set) var isSilent = false
-  /// Streams that hold nothing of their source, until `resume`.
+  /// A sampling thread did not answer, and the session can only be disarmed.
+  package internal(set) var isUnresponsive = false
+  /// Streams whose sources are closed until `resume`.
   var suspended: [(stream: UInt16, arming: UInt32)] = []
-  /// Nothing was sampled since the drain last delivered everything.
+  /// All frames are delivered.
   var isDrained = false
   /// How long the last start took, in nanoseconds.
   private var startNanoseconds: UInt64 = 0
 
-  /// Counts at the start of a bracket, to take off at its end.
+  /// Counts at the start of a bracket, subtracted at its end.
   private struct Baseline: Sendable {
     var pushed: [UInt64] = []
     var drained: [UInt64] = []
@@ -47,7 +46,7 @@ package final class SamplerSession {
     var written: UInt64 = 0
   }
 
-  /// What was armed and what was not, after `arm`.
+  /// The streams armed, and the collectors that are unavailable, after `arm`.
   package internal(set) var meta: StreamMeta?
 
   /// A session that will feed `sinks`.
@@ -69,7 +68,8 @@ package final class SamplerSession {
   /// Readable when a sink failed or every deadline of the limit has passed. After `arm`.
   package var attentionDescriptor: Int32 { drain?.attention.pollDescriptor ?? -1 }
 
-  /// The first failure of a sink, or of a required collector for good or at this bracket's edge.
+  /// The first failure of a sink, or of a required collector (permanently, or at this bracket's
+  /// edge).
   package var failure: LBError? { sinkFailure ?? lostFailure ?? edgeFailure }
   /// The first failure of a sink.
   package var sinkFailure: LBError? { drain?.failure }
@@ -80,17 +80,17 @@ package final class SamplerSession {
       || threads.allSatisfy { $0.finished.load(ordering: .acquiring) }
   }
 
-  /// The first sampling thread's CPU: who opens and closes brackets runs there.
+  /// The first sampling thread's CPU: brackets are opened and closed there.
   package var bracketCPU: Int? { threads.first?.cpu }
 
   // MARK: Bracket
 
-  /// Takes the opening samples and begins to sample. Gives the bracket's number.
+  /// Takes the opening samples and starts sampling. Returns the bracket's number.
   package func start() throws(LBError) -> UInt32 {
     guard let drain, suspended.isEmpty else {
       throw LBError(.internal, "start before arm or resume")
     }
-    guard !isSilent else {
+    guard !isUnresponsive else {
       throw LBError(.metricCollection, "a sampling thread is blocked; nothing more can be sampled")
     }
     let called = time.monotonic()
@@ -98,9 +98,9 @@ package final class SamplerSession {
     isDrained = false
     bracketNumber += 1
     edgeFailure = nil
-    welcomeBack()
+    readmitThreads()
     before = drain.hold {
-      drain.forgetCounts()
+      drain.discardCounts()
       return counts(drain)
     }
     let bracket = SamplingThread.Bracket(
@@ -109,26 +109,26 @@ package final class SamplerSession {
     let last = configuration.limit.map { bracket.base &+ $0 &* configuration.interval }
     drain.lastDeadline.store(last ?? .max, ordering: .releasing)
     drain.isOver.store(false, ordering: .releasing)
-    // The first thread's edge may be taken here: the others take theirs meanwhile.
-    for thread in answering.reversed() { thread.open(bracket) }
-    try awaitAll(within: configuration.answerLimit)
-    try retryFailedEdges(within: configuration.answerLimit)
+    // In reverse: the first thread's edge may be taken here, while the others take theirs.
+    for thread in responsiveThreads.reversed() { thread.open(bracket) }
+    try awaitAll(within: configuration.responseTimeout)
+    try retryFailedEdges(within: configuration.responseTimeout)
     drain.lift()
     startNanoseconds = time.monotonic() - called
     return bracketNumber
   }
 
-  /// Takes the closing samples (unless `sampling` is false: the limit has been reached), drains
-  /// everything and gives the account.
+  /// Takes the closing samples (unless `sampling` is false: the limit was reached), drains
+  /// everything and returns the account.
   package func stop(sampling: Bool) throws(LBError) -> BracketAccount {
     guard let drain else { throw LBError(.internal, "stop before arm") }
     let called = time.monotonic()
     drain.hold {}
-    for thread in answering.reversed() { thread.close(sampling: sampling) }
-    try awaitAll(within: configuration.answerLimit)
+    for thread in responsiveThreads.reversed() { thread.close(sampling: sampling) }
+    try awaitAll(within: configuration.responseTimeout)
     if sampling { try retryFailedEdges(within: Self.closingPatience) }
     drain.lift()
-    let closeEnd = answering.map(\.closeEnd).max() ?? 0
+    let closeEnd = responsiveThreads.map(\.closeEnd).max() ?? 0
     let stopNanoseconds = time.monotonic() - called
     drain.flush()
     isDrained = true
@@ -138,24 +138,24 @@ package final class SamplerSession {
     return account
   }
 
-  /// Nanoseconds that a closing edge waits for a collector to be armed anew.
+  /// Nanoseconds that a closing edge waits for a collector to be re-armed.
   private static let closingPatience: UInt64 = 150_000_000
 
-  /// Threads, rings and collectors go, what came last first. Harmless when nothing is armed.
+  /// Ends threads, rings and collectors in reverse order. Has no effect if nothing is armed.
   package func disarm() {
-    welcomeBack()
+    readmitThreads()
     var hanging = false
     for thread in threads.reversed()
     where !thread.shutDown(
-      within: isSilent || thread.isLeftAlone.load(ordering: .relaxed)
-        ? 0 : configuration.answerLimit)
+      within: isUnresponsive || thread.isUnresponsive.load(ordering: .relaxed)
+        ? 0 : configuration.responseTimeout)
     {
       hanging = true
     }
     drain?.shutDown()
     worker.shutDown()
     if hanging {
-      // A thread that comes back still finds its ring and its descriptors: this session stays.
+      // The session is leaked: a hanging thread may still use its ring and descriptors.
       _ = unsafe Unmanaged.passRetained(self)
       return
     }
@@ -163,25 +163,25 @@ package final class SamplerSession {
     table.disarmAll()
   }
 
-  /// A collector whose layout changed just at an edge is armed anew and read again: without its
-  /// edge value a bracket would have no differences. One that cannot be armed stays a gap, which
-  /// the drain reports; for a required collector it is the bracket's failure.
+  /// Re-arms collectors whose layout changed at an edge, and reads them again: without an edge
+  /// value the bracket has no differences. If re-arming fails, the gap remains and the drain
+  /// reports it; for a required collector it is the bracket's failure.
   private func retryFailedEdges(within limit: UInt64) throws(LBError) {
     for _ in 0..<3 {
       var failed: [(stream: UInt16, arming: UInt32)] = []
-      for thread in answering { failed += thread.failedEdges() }
+      for thread in responsiveThreads { failed += thread.failedEdges() }
       if failed.isEmpty { return }
       for (stream, arming) in failed {
         guard let failure = rearm(stream, after: arming, within: limit) else { continue }
         let isRequired = meta?.streams.first { $0.stream == stream }?.required ?? true
         if isRequired, edgeFailure == nil { edgeFailure = failure }
       }
-      for thread in answering { thread.send(.retryEdge) }
-      try awaitAll(within: configuration.answerLimit)
+      for thread in responsiveThreads { thread.send(.retryEdge) }
+      try awaitAll(within: configuration.responseTimeout)
     }
   }
 
-  /// Arms a stream anew on the arming thread and waits for it, at the most for `limit` nanoseconds.
+  /// Re-arms a stream on the arming thread and waits for it, for up to `limit` nanoseconds.
   func rearm(_ stream: UInt16, after arming: UInt32, within limit: UInt64) -> LBError? {
     let failure = Box(Mutex<LBError?>(nil))
     let table = table
@@ -190,7 +190,7 @@ package final class SamplerSession {
         failure.value.withLock { $0 = error }
       }
     }
-    drain?.inTurn { drain?.makeRoom(stream) }
+    drain?.withPassLock { drain?.makeRoom(stream) }
     for thread in threads { thread.announceMail() }
     if outcome == .done { return failure.value.withLock { $0 } }
     return LBError(
@@ -209,20 +209,20 @@ package final class SamplerSession {
   }
 
   private func account(_ drain: Drain, closeEnd: UInt64) -> BracketAccount {
-    let after = drain.inTurn { counts(drain) }
+    let after = drain.withPassLock { counts(drain) }
     var ledger = Ledger()
     var overhead = Overhead()
     for (index, thread) in threads.enumerated()
-    where !thread.isLeftAlone.load(ordering: .relaxed) {
+    where !thread.isUnresponsive.load(ordering: .relaxed) {
       var line = ThreadLedger(thread: index, cpu: thread.cpu)
       line.ticks = thread.ticks
       line.ring.pushed = after.pushed[index] - before.pushed[index]
       line.ring.drained = after.drained[index] - before.drained[index]
       line.ring.dropped = after.dropped[index] - before.dropped[index]
       thread.withStreams { streams in
-        for place in streams.indices {
-          let stream = streams[place].stream
-          var collector = streams[place].counts.ledger(
+        for position in streams.indices {
+          let stream = streams[position].stream
+          var collector = streams[position].counts.ledger(
             collector: table.name(stream), decoding: drain.takeGaps(Int(stream)))
           let steps = drain.takeSteps(Int(stream))
           collector.stepsBack = steps.stepsBack
@@ -234,7 +234,7 @@ package final class SamplerSession {
       ledger.threads.append(line)
       overhead.samplingThreadNanoseconds.append(thread.cpuNanoseconds)
     }
-    let openStart = answering.map(\.openStart).min() ?? 0
+    let openStart = responsiveThreads.map(\.openStart).min() ?? 0
     overhead.drainNanoseconds = after.drainCPU - before.drainCPU
     overhead.processNanoseconds = after.processCPU - before.processCPU
     overhead.bytesWritten = after.written - before.written
@@ -247,13 +247,13 @@ package final class SamplerSession {
   }
 
   private func memoryLocked(_ drain: Drain) -> UInt64 {
-    drain.inTurn {
+    drain.withPassLock {
       drain.sources.reduce(stacksLocked) { $0 + UInt64($1.ring.memory.lockedBytes) }
     }
   }
 }
 
-/// A lock that closures may hold.
+/// A mutex that closures can capture.
 final class Box<Value: ~Copyable & Sendable>: Sendable {
   let value: Value
   init(_ value: consuming Value) { self.value = value }

@@ -2,27 +2,27 @@ import SampleModel
 import SampleRing
 import Synchronization
 
-/// What a sampling thread holds of one collector: plain values at a fixed address, what a tick
-/// needs first. The deadlines at which streams are due stand apart, in a line of their own.
+/// A sampling thread's state of one collector: plain values at a fixed address, those of a tick
+/// first. The streams' next deadlines are stored separately, in one cache line.
 @safe
 struct StreamState {
   /// The armed collector, unmanaged: the stream table keeps it alive.
   var armed: Unmanaged<ArmedCollector>
   let stream: UInt16
-  /// Whether the acquisitions are raw, for the drain to decode.
+  /// Whether acquisitions are raw, and the drain decodes them.
   var isRaw: Bool
-  /// Not read any more, at deadlines and at edges.
+  /// Not read any more.
   var isDisabled = false
   var lastOutcome = AcquisitionOutcome.complete
-  /// What the last edge gave, and of which arming: for the controller, while sampling goes on.
+  /// The outcome of the last edge and its arming, for the controller during sampling.
   var edgeOutcome = AcquisitionOutcome.complete
   /// Number of the arming.
   var arming: UInt32
   var edgeArming: UInt32 = 0
-  /// Words that a body has, or that a raw one had last.
+  /// The words of a body; of a raw one, those of the last.
   var bodyWords: Int
   var cadence: UInt64
-  /// Nanoseconds of its acquisitions since the budget was checked last.
+  /// Nanoseconds of its acquisitions since the last check of the budget.
   var spent: UInt64 = 0
   var counts = StreamCounts()
   /// Words of one record row, 0 for a collector of frames only.
@@ -30,12 +30,12 @@ struct StreamState {
   let recordRows: Int
   /// The cadence with which each bracket begins.
   let askedCadence: UInt64
-  /// Whether its interval was asked for: a budget lengthens it last.
+  /// Whether the user chose its interval: a budget lengthens it last.
   var isFixed = false
-  /// The most that its acquisitions may cost of one CPU, 0 for no bound of its own.
+  /// The share of one CPU that its acquisitions may use, 0 for no limit of its own.
   var costLimit = 0.0
 
-  /// The state of an arming of `stream`, whose record rows have `recordWords` words.
+  /// The state of a stream whose record rows have `recordWords` words.
   init(
     _ arming: Arming, stream: UInt16, cadence: UInt64, recordWords: Int, recordRows: Int
   ) {
@@ -50,10 +50,10 @@ struct StreamState {
     bodyWords = arming.bodyWords
   }
 
-  /// Whether there is anything to read of it in the next bracket.
+  /// Whether it is read in the next bracket.
   var isRead: Bool { unsafe !isDisabled && !armed._withUnsafeGuaranteedRef { $0.isIdle } }
 
-  /// Goes over to another arming.
+  /// Changes to another arming.
   mutating func take(_ next: Arming) {
     unsafe armed = .passUnretained(next.armed)
     arming = next.number
@@ -72,7 +72,7 @@ struct StreamCounts {
   /// Acquisitions without values, by outcome; the drain adds those that it could not decode.
   var gaps = GapCounts()
 
-  /// The counts as they stand in a ledger, with the gaps that the drain has found.
+  /// The counts for the ledger, with the gaps that the drain found.
   func ledger(collector: String, decoding: GapCounts) -> CollectorLedger {
     var ledger = CollectorLedger(collector: collector)
     ledger.acquisitions = acquisitions
@@ -96,7 +96,7 @@ struct GapCounts {
   private var denied: UInt64 = 0
   private var malformed: UInt64 = 0
 
-  /// The acquisitions of one outcome; of complete ones none is counted.
+  /// The acquisitions with one outcome; 0 for complete ones, which are not counted.
   subscript(_ outcome: AcquisitionOutcome) -> UInt64 {
     switch outcome {
     case .complete: 0
@@ -108,7 +108,7 @@ struct GapCounts {
     }
   }
 
-  /// Counts one.
+  /// Counts one acquisition.
   mutating func add(_ outcome: AcquisitionOutcome) {
     switch outcome {
     case .complete: break
@@ -121,7 +121,7 @@ struct GapCounts {
   }
 }
 
-/// One arming of a stream's collector, on its way to the sampling thread that uses it.
+/// One arming of a stream's collector, handed to its sampling thread.
 final class Arming: Sendable {
   let armed: ArmedCollector
   /// From 1, in the order in which the collector was armed.
@@ -132,39 +132,39 @@ final class Arming: Sendable {
     self.number = number
   }
 
-  /// Words of a body: one for each column, or what a first reading took.
+  /// Words of a body: one for each column, or those of the first acquisition.
   var bodyWords: Int { armed.decoder == nil ? armed.columns.count : armed.readingWords }
 }
 
-/// One slot through which an arming goes to the sampling thread: the newest wins.
+/// A slot that hands an arming to the sampling thread; a newer one replaces an older one.
 ///
-/// The stream table keeps every arming alive until a frame of it or a later one has come through
-/// the ring, so references travel unmanaged.
+/// The references are unmanaged: the stream table keeps every arming alive until a frame of it or
+/// of a later one came through the ring.
 final class Mailbox: Sendable {
   private let slot = Atomic<UInt>(0)
 
-  /// Puts an arming in, in place of one that was never fetched.
+  /// Stores an arming, replacing one that was not fetched.
   func put(_ arming: Arming) {
     let address = unsafe UInt(bitPattern: Unmanaged.passUnretained(arming).toOpaque())
-    // Release: partner of `fetch`, which must see the armed collector whole.
+    // Release: pairs with `fetch`, which must see the whole armed collector.
     slot.store(address, ordering: .releasing)
   }
 
-  /// Takes the arming out.
+  /// Removes and returns the arming.
   func fetch() -> Unmanaged<Arming>? {
-    // Acquire: partner of `put`.
+    // Acquire: pairs with `put`.
     let address = slot.exchange(0, ordering: .acquiring)
     guard let pointer = unsafe UnsafeRawPointer(bitPattern: address) else { return nil }
     return unsafe Unmanaged<Arming>.fromOpaque(pointer)
   }
 }
 
-/// A larger ring on its way to the sampling thread that is to write into it.
+/// A larger ring, handed to its sampling thread.
 final class RingHandover: @unchecked Sendable {
-  // Sendable: the producer changes hands at the mailbox flag, and `isTaken` says that it has.
+  // Sendable: the mailbox flag hands over the producer, and `isTaken` confirms it.
   private var producer: RingProducer?
   let wakeFill: Int
-  /// The thread writes into the new ring from now on, and has published all of the old one.
+  /// The thread uses the new ring, and has published all of the old one.
   let isTaken = Atomic<Bool>(false)
 
   init(_ producer: consuming RingProducer, wakeFill: Int) {
@@ -177,6 +177,6 @@ final class RingHandover: @unchecked Sendable {
 }
 
 extension AcquisitionOutcome {
-  /// Whether a new arming is the answer.
+  /// Whether re-arming may help.
   var needsRearm: Bool { self == .layoutChanged || self == .truncated || self == .malformed }
 }

@@ -2,28 +2,28 @@ import LinuxSystem
 import SampleModel
 import Synchronization
 
-/// The session's collectors with their armings and every layout that they have had. Shared by
-/// controller, drain and arming thread, never touched by a sampling thread. Nothing is armed,
-/// disarmed or read while its lock is held.
+/// The session's collectors with their armings and layouts. Used by the controller, the drain and
+/// the arming thread, never by a sampling thread. Nothing is armed, disarmed or read while its lock
+/// is held.
 final class StreamTable: Sendable {
   /// One collector of the session.
   private struct Entry {
     let collector: any Collector
     let mailbox = Mailbox()
     var current: Arming
-    /// Replaced, but perhaps still in use by the sampling thread.
+    /// Replaced armings that the sampling thread may still use.
     var outgoing: [Arming] = []
-    /// By epoch, the present one's last.
+    /// By epoch; the present one is the last.
     var layouts: [Layout]
     var nextEpoch: UInt32 = 2
     let schema: RecordSchema?
-    /// It is read no more, and disarmed.
+    /// It is disabled and disarmed.
     var isOver = false
   }
 
   private let entries: Guarded<[Entry]>
   private let context: CollectorContext
-  /// Layouts of a stream that are known again: one that comes and goes has its epoch back.
+  /// Layouts kept for each stream: a layout that returns gets its old epoch.
   private static let knownLayouts = 16
 
   init(context: CollectorContext, time: TimeSource) {
@@ -31,7 +31,7 @@ final class StreamTable: Sendable {
     entries = Guarded(time, [])
   }
 
-  /// Takes an armed collector as the next stream.
+  /// Adds an armed collector as the next stream.
   func add(_ collector: any Collector, _ armed: ArmedCollector) {
     entries.withLock { entries in
       let stream = UInt16(entries.count)
@@ -54,7 +54,7 @@ final class StreamTable: Sendable {
   ) -> Layout {
     Layout(
       collector: collector, stream: stream, epoch: epoch, columns: columns,
-      formulas: armed.formulas, leastShare: armed.leastShare)
+      formulas: armed.formulas, minimumRunningRatio: armed.minimumRunningRatio)
   }
 
   private func entry<R>(_ stream: UInt16, _ body: (inout Entry) -> R) -> R? {
@@ -71,10 +71,10 @@ final class StreamTable: Sendable {
   /// The record schema of a stream, nil for one of frames only.
   func schema(_ stream: UInt16) -> RecordSchema? { entry(stream) { $0.schema } ?? nil }
 
-  /// What the armed collectors say of their sources.
+  /// The armed collectors' notes.
   var notes: [String] { entries.withLock { $0.flatMap(\.current.armed.notes) } }
 
-  /// The most that a stream's acquisitions may cost of one CPU, 0 for no bound of its own.
+  /// The share of one CPU that a stream's acquisitions may use, 0 for no limit of its own.
   func costLimit(_ stream: Int) -> Double {
     entry(UInt16(stream)) { $0.current.armed.costLimit ?? 0 } ?? 0
   }
@@ -97,8 +97,8 @@ final class StreamTable: Sendable {
 
   // MARK: Layouts
 
-  /// The layout of a stream whose frames have `columns` from now on: the present one, one that it
-  /// had before, or a new one. With it, in words, what changed, nil where nothing did.
+  /// The layout of a stream with `columns`: the present one, an earlier one, or a new one. With a
+  /// text of the change, nil if there is none.
   func layout(_ stream: UInt16, columns: [Column]) -> (Layout, change: String?)? {
     entry(stream) { entry -> (Layout, String?)? in
       guard let present = entry.layouts.last else { return nil }
@@ -119,11 +119,12 @@ final class StreamTable: Sendable {
     } ?? nil
   }
 
-  /// Which instances, or else which values, came and went; nil where it is their order alone.
+  /// The instances (or else the columns) that were added and removed, as a text; nil if only the
+  /// order changed.
   private static func change(from old: [Column], to new: [Column]) -> String? {
     func instances(_ columns: [Column], but others: [Column]) -> [String] {
       let known = Set(others.map(\.instance))
-      // As in the names of their columns: `net[eth0]`, of the first column that each has.
+      // Named by the first column of each: `net[eth0]`.
       var names: [String: String] = [:]
       for column in columns where !known.contains(column.instance) {
         let name = "\(column.name.prefix { $0 != "." })[\(column.instance)]"
@@ -146,8 +147,8 @@ final class StreamTable: Sendable {
     return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
 
-  /// Which counters of the same name start anew: sums that are made of others than before, and
-  /// those of devices that are others; nil for none.
+  /// The counters of the same name that restart, as a text: sums whose parts changed, and counters
+  /// of devices that were replaced; nil for none.
   private static func renewed(from old: [Column], to new: [Column]) -> String? {
     var before: [ExactText: Column] = [:]
     for column in old { before[ExactText(column.name)] = column }
@@ -183,10 +184,10 @@ final class StreamTable: Sendable {
       : "columns changed (layout \(epoch)): \(change)"
   }
 
-  // MARK: Arming anew
+  // MARK: Re-arming
 
-  /// The arming of a stream that number `number` stands for. Those before it are out of use: they
-  /// are given too, to be disarmed.
+  /// The arming of a stream by number. Earlier ones are no longer used: they are returned too, to
+  /// be disarmed.
   func adopt(_ stream: UInt16, _ number: UInt32) -> (Arming, retired: [Arming])? {
     entry(stream) { entry -> (Arming, [Arming])? in
       guard let found = (entry.outgoing + [entry.current]).first(where: { $0.number == number })
@@ -197,15 +198,15 @@ final class StreamTable: Sendable {
     } ?? nil
   }
 
-  /// Arms a stream anew in the place of arming `number`; false when that has been done already.
-  /// What hangs here hangs the caller's thread.
+  /// Re-arms a stream in place of arming `number`; false if that was done already. May block the
+  /// caller's thread.
   func rearm(_ stream: UInt16, after number: UInt32) throws(LBError) -> Bool {
     guard let collector = entry(stream, { $0.current.number == number ? $0.collector : nil }) ?? nil
     else { return false }
     let armed = try collector.arm(context)
     let isTaken =
       entry(stream) { entry in
-        // Somebody else was faster, or gave it up.
+        // Another thread has replaced the arming, or disabled the stream.
         guard entry.current.number == number, !entry.isOver else { return false }
         let next = Arming(armed, number: number + 1)
         entry.outgoing.append(entry.current)
@@ -217,8 +218,7 @@ final class StreamTable: Sendable {
     return isTaken
   }
 
-  /// The armings of every stream but `exceptions` that have something to prepare for the next
-  /// bracket.
+  /// The armings, without `exceptions`, that prepare for the next bracket.
   func prepared(but exceptions: Set<UInt16>) -> [(stream: UInt16, arming: Arming)] {
     entries.withLock { entries in
       entries.enumerated().filter { !$1.isOver && !exceptions.contains(UInt16($0)) }
@@ -226,16 +226,16 @@ final class StreamTable: Sendable {
     }.filter { $0.1.armed.hasPreparation }
   }
 
-  // MARK: Letting go
+  // MARK: Releasing
 
-  /// Whether a stream is read no more.
+  /// Whether a stream is disabled.
   func isOver(_ stream: UInt16) -> Bool { entry(stream) { $0.isOver } ?? true }
 
-  /// What stands for a collector that holds nothing of its source: never read.
+  /// Placeholder for a released collector; never sampled.
   private static let nothing = ArmedCollector(columns: [])
 
-  /// Disarms and lets go of a stream, which `thread` reads no more until it is armed anew; gives
-  /// the number of what stands for it. Not while anything is sampled.
+  /// Disarms a stream, which `thread` does not read until it is re-armed; returns the placeholder's
+  /// number. Not during sampling.
   func release(_ stream: UInt16, from thread: SamplingThread) -> UInt32 {
     let released = entry(stream) { entry in
       let old = entry.outgoing + [entry.current]
@@ -251,8 +251,8 @@ final class StreamTable: Sendable {
     return released.next.number
   }
 
-  /// Gives up a stream whose present arming hangs, and is disarmed by whom it hangs for. Not while
-  /// anything is sampled.
+  /// Disables a stream whose present arming hangs; the hanging thread disarms it. Not during
+  /// sampling.
   func giveUp(_ stream: UInt16, on thread: SamplingThread) {
     let next = entry(stream) { entry in
       let next = Arming(Self.nothing, number: entry.current.number + 1)
@@ -264,13 +264,13 @@ final class StreamTable: Sendable {
     if let next { thread.read(next, of: stream) }
   }
 
-  /// Lets go of a stream for good.
+  /// Disables a stream permanently.
   func end(_ stream: UInt16, on thread: SamplingThread) {
     _ = entry(stream) { $0.isOver = true }
     _ = release(stream, from: thread)
   }
 
-  /// Disarms everything, last armed first.
+  /// Disarms everything, in reverse order.
   func disarmAll() {
     let all = entries.withLock { entries -> [Entry] in
       let all = entries

@@ -27,10 +27,10 @@ package final class SamplerSimulation {
       interval: plan.interval, cpus: Array(repeating: cpu, count: plan.threads),
       context: CollectorContext(roots: MountRoots(proc: "/nowhere", sys: "/nowhere")))
     configuration.limit = plan.limit
-    configuration.liveWithin = plan.liveWithin
+    configuration.maximumDeliveryLatency = plan.maximumDeliveryLatency
     configuration.aligned = plan.aligned
     configuration.budget = plan.budget
-    configuration.answerLimit = plan.answerLimit
+    configuration.responseTimeout = plan.responseTimeout
     configuration.lockMemory = false
     configuration.time = scheduler.source
     sink = SimulatedSink(scheduler, seed: plan.seed, works: plan.sinkWorks)
@@ -121,7 +121,7 @@ package final class SamplerSimulation {
       guard let isLeftOpen = bracket(isLast: number == plan.brackets) else { break }
       isOpen = isLeftOpen
     }
-    record.stays = session.isSilent || collectors.contains { $0.isHanging }
+    record.stays = session.isUnresponsive || collectors.contains { $0.isHanging }
     record.overAt = scheduler.monotonic()
     note("disarm, stays: \(record.stays)")
     session.disarm()
@@ -194,7 +194,7 @@ package final class SamplerSimulation {
     } catch {
       note("fails: \(error)")
       record.silentAt = record.silentAt ?? scheduler.monotonic()
-      if !session.isSilent { record.faults.append("a bracket fails: \(error)") }
+      if !session.isUnresponsive { record.faults.append("a bracket fails: \(error)") }
       if random.chance(0.5) { session.abandon() }
       return nil
     }

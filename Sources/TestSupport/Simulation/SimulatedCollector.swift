@@ -66,7 +66,7 @@ package final class SimulatedCollector: Collector {
   }
 
   package var waits: Bool { plan.waits }
-  package var cannotHang: Bool { plan.cannotHang && plan.hang == 0 }
+  package var isNonBlocking: Bool { plan.isNonBlocking && plan.hang == 0 }
 
   /// What column number `column` of acquisition `number` is.
   static func value(_ number: UInt64, _ column: Int) -> UInt64 {

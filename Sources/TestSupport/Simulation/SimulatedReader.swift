@@ -22,7 +22,7 @@ final class SimulatedReader: ArmedCollector, @unchecked Sendable {
       readingWords: (collector.columns[shape].count + 2) * 3)
   }
 
-  override var isOnProc: Bool { collector.cannotHang }
+  override var isOnProc: Bool { collector.isNonBlocking }
 
   override var hasPreparation: Bool { true }
 

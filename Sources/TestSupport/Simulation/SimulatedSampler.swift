@@ -21,7 +21,7 @@ final class SimulatedSampler: ArmedCollector, @unchecked Sendable {
       recordFields: rows == 0 ? nil : (name: "row", fields: [number, row], rowsPerTick: rows))
   }
 
-  override var isOnProc: Bool { collector.cannotHang }
+  override var isOnProc: Bool { collector.isNonBlocking }
 
   override var hasPreparation: Bool { true }
 

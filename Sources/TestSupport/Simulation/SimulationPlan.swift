@@ -8,7 +8,7 @@ package struct SimulationPlan: Sendable {
     var isRaw: Bool
     var required: Bool
     var waits: Bool
-    var cannotHang: Bool
+    var isNonBlocking: Bool
     /// Deadlines between two acquisitions; nil for no wish.
     var cadence: UInt64?
     /// Columns of each shape that the source takes; all differ.
@@ -31,10 +31,10 @@ package struct SimulationPlan: Sendable {
   let seed: UInt64
   var interval: UInt64
   var limit: UInt64?
-  var liveWithin: UInt64?
+  var maximumDeliveryLatency: UInt64?
   var aligned: Bool
   var budget: Double?
-  var answerLimit: UInt64
+  var responseTimeout: UInt64
   var threads: Int
   var brackets: Int
   var collectors: [Collector]
@@ -55,10 +55,10 @@ package struct SimulationPlan: Sendable {
     isCalm = random.chance(0.5)
     interval = random.pick([200_000, 1_000_000, 1_000_000, 20_000_000, 1_000_000_000])
     limit = random.chance(0.25) ? UInt64(1 + random.below(20)) : nil
-    liveWithin = random.chance(0.5) ? random.pick([1, 100_000_000, interval * 3]) : nil
+    maximumDeliveryLatency = random.chance(0.5) ? random.pick([1, 100_000_000, interval * 3]) : nil
     aligned = random.chance(0.2)
     budget = random.chance(0.1) ? random.pick([0.0001, 0.01, 0.3]) : nil
-    answerLimit = random.pick([20_000_000, 300_000_000, 5_000_000_000])
+    responseTimeout = random.pick([20_000_000, 300_000_000, 5_000_000_000])
     threads = 1 + random.below(3)
     brackets = 1 + random.below(4)
     collectors = []
@@ -94,7 +94,7 @@ package struct SimulationPlan: Sendable {
     ]
     return Collector(
       seed: seed, name: "c\(place)", isRaw: isRaw, required: required,
-      waits: random.chance(0.1), cannotHang: random.chance(0.4),
+      waits: random.chance(0.1), isNonBlocking: random.chance(0.4),
       cadence: random.chance(0.5) ? UInt64(1 + random.below(5)) : nil, widths: widths,
       rows: !isRaw && random.chance(0.25) ? 1 + random.below(20) : 0,
       works: random.pick(works), change: widths.count > 1 ? random.pick([0, 0.02, 0.2]) : 0,

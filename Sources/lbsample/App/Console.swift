@@ -44,10 +44,10 @@ enum Console {
   static let hasProgress = Mutex(false)
 
   /// Standard error where it is a terminal.
-  static let errorTerminal = PatientTerminal(STDERR_FILENO)
+  static let errorTerminal = TimedTerminal(STDERR_FILENO)
 
   /// Standard output where it is a terminal.
-  private static let outputTerminal = PatientTerminal(STDOUT_FILENO)
+  private static let outputTerminal = TimedTerminal(STDOUT_FILENO)
 
   /// What errors call standard output.
   static let outputName = "standard output"

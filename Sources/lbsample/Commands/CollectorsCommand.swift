@@ -90,8 +90,8 @@ struct CollectorsCommand: ParsableCommand {
       text += "  cost       \(description.cost.rawValue), "
       let calls = Counted.text(description.systemCallsPerSample, "system call")
       text += "about \(calls) per sample\n"
-      if description.leastInterval > 0 {
-        text += "  interval   \(Durations.text(description.leastInterval)) or longer by default\n"
+      if description.minimumInterval > 0 {
+        text += "  interval   \(Durations.text(description.minimumInterval)) or longer by default\n"
       }
       if description.isOpen {
         text += "  fields     these, plus any others found in the file\n"

@@ -105,7 +105,7 @@ struct RunsRemove: ParsableCommand {
   func run() throws {
     let directory = try options.directory()
     var removed: [String] = []
-    defer { RunIndex.forget(removed) }
+    defer { RunIndex.remove(removed) }
     for run in runs {
       let path = try directory.resolve(run)
       try RunsLocation.checkOwner(path, force: force, "it is left alone")

@@ -116,7 +116,7 @@ struct SampleCommand: ParsableCommand {
     // are so rare that each can be shown at once.
     if let view {
       let rows: UInt64 = plan.interval >= 250_000_000 ? 250_000_000 : 450_000_000
-      configuration.liveWithin = view is TableSink ? rows : 100_000_000
+      configuration.maximumDeliveryLatency = view is TableSink ? rows : 100_000_000
     }
     // Files that may fail to open are opened before anything is armed or made.
     let recording = try record.map { path throws(LBError) in

@@ -361,7 +361,7 @@ struct SamplingOptions: ParsableArguments {
       interval: settings.duration(key), cpus: cpus,
       context: CollectorContext(roots: roots, filter: filter))
     configuration.priority = SchedulingPriority(settings["sampling.priority"]) ?? .other
-    configuration.intervalIsWish = settings.origin(key) != "default"
+    configuration.isIntervalExplicit = settings.origin(key) != "default"
     configuration.budget = Share.parse(settings["sampling.budget"])
     configuration.aligned = settings.flag("sampling.align")
     configuration.hugePages = settings.flag("sampling.huge_pages")

@@ -87,7 +87,7 @@ struct PerfOptions: ParsableArguments {
       PerfChoice.Formula(name: $0.name, tokens: Expression.tokens($0.value))
     }
     choice.standIns = try names.standIns()
-    choice.leastShare = Share.parse(settings["sampling.least_running"]) ?? 0
+    choice.minimumRunningRatio = Share.parse(settings["sampling.least_running"]) ?? 0
     choice.costLimit = Share.parse(settings["sampling.event_cost"])
     choice.isStrict = context.isStrict
     choice.rotates = rotates

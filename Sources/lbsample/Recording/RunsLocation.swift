@@ -7,7 +7,7 @@ import SampleModel
 enum RunsLocation {
   /// Refuses a file of another user, unless by `force`; `reason` is what it would be used for.
   static func checkOwner(_ path: String, force: Bool, _ reason: String) throws(LBError) {
-    guard !force, let user = Trust.stranger(owning: path) else { return }
+    guard !force, let user = Trust.otherOwner(of: path) else { return }
     let name = UserIdentity(named: "\(user)").map { " (\($0.name))" } ?? ""
     throw LBError(
       .configuration,

@@ -1,12 +1,12 @@
 package import LinuxSystem
 package import SampleModel
 
-/// Notices a stepped wall clock and a suspend, and takes an anchor each minute.
-package struct ClockWatch {
-  /// A wall clock that moves against CLOCK_MONOTONIC by more than this was stepped. Slewing by
-  /// NTP stays below 500 parts per million, which is allowed for on top.
+/// Detects steps of the wall clock and suspends, and takes an anchor each minute.
+package struct ClockJumpDetector {
+  /// Nanoseconds of deviation from CLOCK_MONOTONIC above which the wall clock was stepped. Slewing
+  /// by NTP (below 500 parts per million) is allowed on top.
   static let stepThreshold: UInt64 = 5_000_000
-  /// A CLOCK_BOOTTIME that runs ahead by more than this was suspended.
+  /// Nanoseconds that CLOCK_BOOTTIME gains on CLOCK_MONOTONIC above which the host was suspended.
   static let suspendThreshold: UInt64 = 1_000_000
   static let anchorPeriod: UInt64 = 60_000_000_000
 
@@ -16,18 +16,18 @@ package struct ClockWatch {
   /// The latest reading.
   package var anchor: ClockAnchor { last }
 
-  /// A watch that begins now.
+  /// A detector that begins with the present time.
   package init(clock: TimeSource) {
     self.clock = clock
     last = Self.read(clock)
     lastAnchor = last.monotonic
   }
 
-  /// Readings further apart than this were torn by a preemption.
+  /// Nanoseconds above which the three readings were separated by a preemption.
   static let tightReading: UInt64 = 50_000
 
-  /// Reads the three clocks together: the tightest of up to eight tries, since a preemption
-  /// between two reads would look like a step or a suspend.
+  /// Reads the three clocks together, in the tightest of up to eight attempts: a preemption between
+  /// two reads would look like a step or a suspend.
   package static func read(_ clock: TimeSource) -> ClockAnchor {
     tightest(clock).anchor
   }
@@ -51,7 +51,7 @@ package struct ClockWatch {
     return best ?? (ClockAnchor(monotonic: 0, realtime: 0, boottime: 0), .max)
   }
 
-  /// Looks at the clocks; gives what happened since the last look.
+  /// Reads the clocks; returns the steps, suspends and anchors since the last check.
   package mutating func check() -> [SampleEvent] {
     let (now, spread) = Self.tightest(clock)
     guard spread <= Self.tightReading else { return [] }
@@ -70,7 +70,7 @@ package struct ClockWatch {
             + "(CLOCK_BOOTTIME advanced past CLOCK_MONOTONIC); nothing was sampled meanwhile",
           anchor: now))
     }
-    // A suspend moves the wall clock by what it lasted: that is no step.
+    // A suspend moves the wall clock by its duration: that is no step.
     let step = suspended ? wall - boot : wall
     if step.magnitude > Self.stepThreshold + slew {
       events.append(

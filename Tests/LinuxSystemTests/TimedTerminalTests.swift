@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Nobody waits long for who does not answer, read or let in.
-@Suite struct PatienceTests {
+@Suite struct TimedTerminalTests {
   private static let second: UInt64 = 1_000_000_000
 
   /// A terminal that nobody reads takes what it has room for.
@@ -19,7 +19,7 @@ import Testing
     }
     let end = ioctl(master, 0x5441, O_RDWR | O_NOCTTY | O_CLOEXEC)
     defer { close(end) }
-    let terminal = try #require(PatientTerminal(end))
+    let terminal = try #require(TimedTerminal(end))
     #expect(terminal.write(Array("a line\n".utf8), within: 0))
     let began = Clock.monotonic()
     #expect(!terminal.write([UInt8](repeating: 120, count: 1 << 20), within: 0))
@@ -27,7 +27,7 @@ import Testing
     #expect(Clock.monotonic() - began < Self.second)
     #expect(fcntl(end, F_GETFL) & O_NONBLOCK == 0, "that of others is as it was")
     let file = try OwnedDescriptor(open: "/dev/null", O_WRONLY)
-    #expect(PatientTerminal(file.number) == nil)
+    #expect(TimedTerminal(file.number) == nil)
   }
 
   /// However little is read at a time: all of it is to be read within a second.

@@ -1,12 +1,13 @@
 import Glibc
 
-/// A terminal that is written to without waiting longer than one says: one that is held (^S), or
-/// that nobody reads, takes nothing, and poll(2) calls it writable while it has room for one byte.
-package final class PatientTerminal: Sendable {
+/// A terminal that is written to with a time limit. A terminal that is stopped (^S) or not read
+/// accepts nothing, and is writable for poll(2) if it has room for one byte.
+package final class TimedTerminal: Sendable {
   private let descriptor: Int32
 
-  /// The terminal that is open as `number`; nil where that is none, or is another user's by now.
-  /// The flag is one of the open file, which others share: it is opened anew for it.
+  /// The terminal open as descriptor `number`; nil if it is not a terminal, or belongs to another
+  /// user by now. It is reopened, since O_NONBLOCK is a flag of the open file, which other
+  /// processes share.
   package init?(_ number: Int32) {
     guard isatty(number) == 1 else { return nil }
     let flags = O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC
@@ -16,15 +17,15 @@ package final class PatientTerminal: Sendable {
 
   deinit { close(descriptor) }
 
-  /// Writes `bytes`; false where it did not take all of them within so many milliseconds.
+  /// Writes `bytes`; false if they were not all accepted within the given milliseconds.
   @discardableResult
   package func write(_ bytes: [UInt8], within milliseconds: Int32) -> Bool {
     let deadline = Clock.monotonic() + UInt64(max(0, milliseconds)) * 1_000_000
     return write(bytes) { _ in Clock.monotonic() >= deadline } == 0
   }
 
-  /// Writes `bytes` as long as it takes, but once `stop` is raised gives up when the terminal takes
-  /// nothing for a tenth of a second. Returns whether it took all of them.
+  /// Writes `bytes` without a time limit; once `stop` is raised, gives up when the terminal accepts
+  /// nothing for a tenth of a second. Returns whether all were accepted.
   package func write(_ bytes: [UInt8], unless stop: StopFlag) -> Bool {
     do throws(SystemError) {
       try writeAll(bytes, unless: stop)
@@ -34,22 +35,22 @@ package final class PatientTerminal: Sendable {
     }
   }
 
-  /// The same with the reason of a failure: `ECANCELED` where it gave up for `stop`, else what
-  /// write(2) failed with.
+  /// Writes like `write(_:unless:)`, and throws the reason of a failure: `ECANCELED` after `stop`,
+  /// else the errno of write(2).
   package func writeAll(_ bytes: [UInt8], unless stop: StopFlag) throws(SystemError) {
-    let patience: UInt64 = 100_000_000
+    let stopTimeout: UInt64 = 100_000_000
     var taken = Clock.monotonic()
     let failure = write(bytes) { isMoving in
       let now = Clock.monotonic()
       if isMoving || stop.raised == nil { taken = now }
-      return now &- taken >= patience
+      return now &- taken >= stopTimeout
     }
     guard failure == 0 else { throw SystemError("write", errno: failure) }
   }
 
-  /// Writes until `isOver`, which is asked after each attempt that left a rest, with whether the
-  /// terminal took some of it. Returns 0 if the terminal took all, `ECANCELED` if `isOver` ended
-  /// it, else the errno of write(2).
+  /// Writes until `isOver` returns true. It is called after each incomplete attempt, with whether
+  /// the terminal accepted anything. Returns 0 if all was accepted, `ECANCELED` if `isOver` ended it,
+  /// else the errno of write(2).
   private func write(_ bytes: [UInt8], _ isOver: (Bool) -> Bool) -> Int32 {
     var rest = bytes[...]
     while true {
@@ -61,7 +62,7 @@ package final class PatientTerminal: Sendable {
       if rest.isEmpty { return 0 }
       if count < 0, errno != EAGAIN, errno != EINTR { return errno }
       guard !isOver(count > 0) else { return ECANCELED }
-      // Not poll(2), which may say at once that there is room.
+      // Not poll(2), which may report room immediately.
       if count <= 0 { _ = Poll.wait(readable: [], until: Clock.monotonic() + 5_000_000) }
     }
   }

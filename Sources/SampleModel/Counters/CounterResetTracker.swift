@@ -1,44 +1,44 @@
-/// Counts what the counters of one stream did otherwise than grow, for the ledger: steps back,
-/// resets and wraps, by the account that readers use too.
+/// Counts the steps back, resets and wraps of one stream's counters for the ledger, with the same
+/// account as readers.
 ///
-/// A class: to copy it, at each question about a frame, would cost more than the answer.
-package final class StepWatch {
+/// A class, so that it is never copied.
+package final class CounterResetTracker {
   private var account = CounterAccount()
   private var bracket: UInt32 = 0
   private var layout: Layout?
 
-  /// A watch that has seen nothing.
+  /// An empty tracker.
   package init() {}
 
-  /// Takes a layout into force for the frames that follow.
+  /// Uses a layout for the following frames.
   package func layout(_ layout: Layout) {
     self.layout = layout
     account.layout(layout)
   }
 
-  /// Takes one frame of the layout in force; frames of two brackets are not compared.
+  /// Observes one frame of the present layout; frames of different brackets are not compared.
   package func observe(_ header: FrameHeader, _ values: Span<UInt64>) {
     guard header.outcome == .complete else {
-      if header.outcome == .absent { account.lose() }
+      if header.outcome == .absent { account.recordSourceLoss() }
       return
     }
     if header.edge == .open || bracket != header.bracket {
-      account.forget()
+      account.invalidate()
       bracket = header.bracket
     }
     account.observe(values, at: header.start)
   }
 
-  /// Which counters the last complete frame has shown to be reset, in words; nil for none. Of a
-  /// closing frame also those that a later one might have taken back.
+  /// A message of the counters whose reset became final with the last complete frame, nil for none.
+  /// At a closing frame it includes resets that a later frame might have revoked.
   package func resets(_ header: FrameHeader) -> String? {
     let isClosing = header.edge == .close
-    guard !account.resetPlaces.isEmpty || isClosing, header.outcome == .complete, let layout else {
+    guard !account.resetColumns.isEmpty || isClosing, header.outcome == .complete, let layout else {
       return nil
     }
-    let places = Set(account.resetPlaces).union(isClosing ? account.suspectPlaces : [])
-    guard !places.isEmpty else { return nil }
-    let names = places.sorted().map { layout.columns[$0].name }
+    let columns = Set(account.resetColumns).union(isClosing ? account.suspectColumns : [])
+    guard !columns.isEmpty else { return nil }
+    let names = columns.sorted().map { layout.columns[$0].name }
     return "\(layout.collector): counter reset: \(Counted.list(names)) fell; this sample has no "
       + "rate for these columns, and an interval across the reset has no total (reported once for "
       + "each column)"
