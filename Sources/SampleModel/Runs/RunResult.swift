@@ -110,6 +110,8 @@ public struct PhaseResult: Sendable, Hashable, Codable {
   public var note: String?
   /// The phase that took its place when it failed.
   public var replacedBy: String?
+  /// With what it was measured; nil where that was not recorded.
+  public var provenance: PhaseProvenance?
 
   /// A phase that has not begun.
   public init(
