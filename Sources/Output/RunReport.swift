@@ -126,6 +126,9 @@ package enum RunReport {
   /// What a reader of a phase's repetitions should know.
   private static func notes(_ phase: PhaseResult) -> [String] {
     var lines: [String] = []
+    if let run = phase.provenance?.takenFrom {
+      lines.append("note     measured by \(run) and taken from it (--reuse)")
+    }
     for repetition in phase.repetitions {
       for attempt in repetition.attempts {
         let number = repetition.warmUp ? name(repetition) : "repetition \(name(repetition))"

@@ -1,34 +1,45 @@
 import LinuxSystem
 import Logging
 import RunAnalysis
+import RunStore
 import SampleModel
 
 /// Executes phases: their actions, the repetitions of those that measure, what takes the place of
 /// one that failed.
 final class PhaseRunner {
-  private let context: RunContext
-  private let session: RunSession
+  let context: RunContext
+  let session: RunSession
   private let collectors: any CollectorLifecycle
   private let repetitions: RepetitionRunner
-  private let progress: (RunProgress) -> Void
+  let progress: (RunProgress) -> Void
+  /// Where phases that were measured earlier are looked for.
+  let stored: StoredCells?
+  let inspection: CellInspection
+  /// Commands that have prepared the run and the lists under way.
+  private(set) var setups: [String]
   /// What includes give, nil where it was not measured.
   private var exports: [String: Double?] = [:]
   /// What was begun and lasts, in order.
-  private var leases: [any PhaseLease] = []
+  private(set) var leases: [any PhaseLease] = []
 
   init(
     _ context: RunContext, _ session: RunSession, executor: any RepetitionExecuting,
-    collectors: any CollectorLifecycle, progress: @escaping (RunProgress) -> Void
+    collectors: any CollectorLifecycle, stored: StoredCells?,
+    progress: @escaping (RunProgress) -> Void
   ) {
     self.context = context
     self.session = session
     self.collectors = collectors
+    self.stored = stored
     self.progress = progress
+    let stop = context.services.stop
+    inspection = CellInspection(ContentHashes()) { stop.raised != nil }
+    setups = context.specification.hooks[.setup].map { [$0] } ?? []
     repetitions = RepetitionRunner(
       session, executor: executor, collectors: collectors, progress: progress)
   }
 
-  private var isStopped: Bool { context.services.stop.raised != nil }
+  var isStopped: Bool { context.services.stop.raised != nil }
 
   /// Executes a node with all below it; gives the error that ends the run, nil to go on. Errors
   /// that do not say their phase are of this one.
@@ -108,6 +119,9 @@ final class PhaseRunner {
   private func work(at node: PhaseNode) throws(LBError) -> LBError? {
     if node.specification != nil { return try measure([node], .sequential) }
     let hooks = node.around.map { HookRunner(context.executing($0)) }
+    let setup = node.around?.hooks[.setup]
+    if let setup { setups.append(setup) }
+    defer { if setup != nil { setups.removeLast() } }
     var fatal = hooks?.run(.setup)
     do throws(LBError) {
       if fatal == nil { fatal = try runList(node.children, node.order) }
@@ -227,23 +241,28 @@ final class PhaseRunner {
 
   /// The repetitions of phases, in order. Their own `setup` and `cleanup` are around all of them.
   private func measure(_ nodes: [PhaseNode], _ order: RunOrder) throws(LBError) -> LBError? {
+    let open = nodes.filter { $0.specification != nil && !session.isDone($0.name) }
+    guard !open.isEmpty else { return nil }
+    let provenances = provenances(of: open, order)
+    if isStopped { return nil }
+    if try take(open, provenances) { return nil }
     var measured: [MeasuredPhase] = []
-    for node in nodes where !session.isDone(node.name) {
+    for (node, provenance) in zip(open, provenances) {
       guard let specification = node.specification else { continue }
-      let index = try session.begin(
-        node.unexecuted)
+      let index = try begin(node, provenance)
       measured.append(
         MeasuredPhase(
           node: node, index: index, context: context.executing(specification),
           specification: specification))
     }
-    guard !measured.isEmpty else { return nil }
     var fatal: LBError?
     for phase in measured where fatal == nil && !isStopped {
       fatal = HookRunner(phase.context).run(.setup)?.located(phase: phase.node.name)
     }
     do throws(LBError) {
-      if fatal == nil { fatal = try repetitions.run(measured, order, leases) }
+      if fatal == nil { fatal = try checkInputs(of: measured, order) }
+      if fatal == nil, !isStopped { fatal = try repetitions.run(measured, order, leases) }
+      if fatal == nil { try noteChanges(of: measured) }
     } catch {
       fatal = error
     }

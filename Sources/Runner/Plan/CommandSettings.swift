@@ -76,6 +76,15 @@ package enum CommandSettings {
     }
     take(
       "keep_limit", table.integer("keep_limit", 0...(.max)).map { UInt64($0) }, \.keepLimit)
+    specification.inputs += table.list("depends") ?? []
+    if let text = table.text("reuse") {
+      let age = ReuseAge.read(text)
+      if age == nil {
+        table.problems.add(
+          table.at("reuse"), "reuse is \(text): expected \(ReuseAge.expectation)")
+      }
+      take("reuse", age, \.reuse)
+    }
     if let text = table.text("cpus") { readCPUs(text, table, &specification, pinned) }
     if let text = table.text("ignore_failure") {
       let ignored = IgnoredFailures(text)
@@ -121,7 +130,7 @@ package enum CommandSettings {
     [
       "repetitions", "warmup", "cooldown", "cooldown_until_idle", "settle", "timeout",
       "idle_timeout", "retries", "idle_retries", "idempotent", "until", "max_repetitions",
-      "metrics", "metrics_json", "metric_missing",
+      "metrics", "metrics_json", "metric_missing", "depends", "reuse",
     ] + Hook.allCases.map(\.rawValue)
 
   /// Refuses what would have no effect on a process beside the repetitions.

@@ -176,7 +176,7 @@ package final class Planner {
     let order = RunOrder(text)
     if order == nil {
       problems.add(
-        table.at("order"), "order is \(text): expected sequential, interleaved or random:SEED")
+        table.at("order"), "order is \(text): expected \(RunOrder.expectation)")
     }
     return order
   }

@@ -11,13 +11,16 @@ package struct RunContext: Sendable {
   package let journal: Journal
   /// CPUs that this process was allowed at the start: what a workload without CPUs of its own gets.
   package let allowedCPUs: CPUSet
+  /// What decides about what is measured beside the settings; nil where nobody says so, by which no
+  /// measurement can be known again.
+  package let surroundings: CellSurroundings?
   /// Who ends what the run has open: its session's, once it is under way.
   package private(set) var stopping: StopCoordinator
 
   /// The context of one run.
   package init(
     runID: String, specification: RunSpecification, services: RunServices, store: RunWriter?,
-    journal: Journal, allowedCPUs: CPUSet
+    journal: Journal, allowedCPUs: CPUSet, surroundings: CellSurroundings? = nil
   ) {
     self.runID = runID
     self.specification = specification
@@ -25,6 +28,7 @@ package struct RunContext: Sendable {
     self.store = store
     self.journal = journal
     self.allowedCPUs = allowedCPUs
+    self.surroundings = surroundings
     stopping = StopCoordinator(clock: services.clock)
   }
 

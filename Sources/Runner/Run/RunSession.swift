@@ -5,7 +5,7 @@ package import SampleModel
 /// All mutable state of one run: made fresh for it, gone with it.
 package final class RunSession {
   package var result: RunResult
-  private let store: RunWriter?
+  let store: RunWriter?
   private let clock: TimeSource
   /// Who ends what the run has open.
   package let stopping: StopCoordinator
@@ -18,7 +18,7 @@ package final class RunSession {
   private var forgotten: [Int: Set<RunStatus>] = [:]
   /// Errors of such repetitions that are kept; each stands with its attempt in the file.
   private static let errorsOfForgotten = 100
-  private var phaseRows: [Int64]
+  var phaseRows: [Int64]
   private var repetitionRow: Int64 = 0
   /// The current repetition's place in its phase.
   private var repetition = 0
@@ -136,7 +136,7 @@ package final class RunSession {
   }
 
   /// Moves a status on, refusing what the table of transitions does not have.
-  private func advance(_ status: inout RunStatus, to next: RunStatus) {
+  func advance(_ status: inout RunStatus, to next: RunStatus) {
     guard status != next else { return }
     assert(status.mayBecome(next), "illegal transition from \(status) to \(next)")
     if status.mayBecome(next) { status = next }
@@ -176,7 +176,7 @@ package final class RunSession {
   }
 
   /// The place of a phase that an earlier session had begun.
-  private func earlierPhase(_ name: String) -> Int? {
+  func earlierPhase(_ name: String) -> Int? {
     result.phases.indices.prefix(earlier.phases.count).first { result.phases[$0].name == name }
   }
 

@@ -96,9 +96,9 @@ struct Lbsample: ParsableCommand {
     "i", "c", "o", "p", "r", "w", "e", "C", "G", "L",
   ]
 
-  /// What the parser cannot express: `--ignore-failure` may stand without a value, the value of a
-  /// short option may follow it directly, as in `-r10`, and each collector has an option for its
-  /// interval (`--disk-interval`). Arguments after `--` are the workload's.
+  /// What the parser cannot express: `--ignore-failure` and `--reuse` may stand without a value,
+  /// the value of a short option may follow it directly, as in `-r10`, and each collector has an
+  /// option for its interval (`--disk-interval`). Arguments after `--` are the workload's.
   static func rewritten(_ arguments: [String]) -> [String] {
     var result: [String] = []
     var rest = arguments[...]
@@ -116,6 +116,7 @@ struct Lbsample: ParsableCommand {
 
   private static func rewritten(_ argument: String) -> [String] {
     if argument == "--ignore-failure" { return ["--ignore-failure=all"] }
+    if argument == "--reuse" { return ["--reuse=any"] }
     if let (name, value) = marked(argument) { return [name, value] }
     let scalars = argument.unicodeScalars
     let value = scalars.dropFirst(2)

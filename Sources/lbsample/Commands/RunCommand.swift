@@ -227,7 +227,9 @@ struct RunCommand: ParsableCommand {
     ) { told.tell($0) }
     let context = RunContext(
       runID: runID, specification: specification, services: services, store: writer,
-      journal: journal, allowedCPUs: allowed)
+      journal: journal, allowedCPUs: allowed,
+      surroundings: CellSurroundings(
+        version: Lbsample.version, sampling.roots, hasScope: scope != nil))
     var result = record.result
     if let offset = StartOffset.measure(
       services.spawner, on: specification.workloadCPUs ?? allowed, from: session.bracketCPU,
@@ -250,9 +252,10 @@ struct RunCommand: ParsableCommand {
     }
     let controller = RunController(
       context, plan: plan, executor: RepetitionExecutor(), collectors: session,
+      stored: StoredCells(in: directory, except: runID),
       progress: { progress in
         line.show(progress)
-        if case .waiting(let what) = progress.activity, !log.quiet { Console.say(what) }
+        if let what = progress.activity.told, !log.quiet { Console.say(what) }
       })
     let runSession = RunSession(
       result: result, store: writer, behind: record.earlier, clock: services.clock)
@@ -348,6 +351,7 @@ struct RunCommand: ParsableCommand {
     for command in plan.everyCommand {
       if case .file(let path) = command.output { files.writes("--workload-output", path) }
       if case .file(let path) = command.input { files.reads("--input", path) }
+      for path in command.inputs { files.reads("--depends", path) }
     }
     return files
   }
@@ -375,9 +379,12 @@ struct RunCommand: ParsableCommand {
     base.configuration +=
       sampled + surroundings.entries + plans.entries + (try Self.invocation(mask))
     try attempts.apply(settings, to: &base)
+    try plans.apply(to: &base)
+    base.isMasked = { mask.hides($0) }
     let resolved = try plans.resolve(
       command, base: base, mask: mask,
-      pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned))
+      pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned)
+        .union(plans.pinned))
     try attempts.check(resolved.root)
     try surroundings.checkAllowed(resolved.root.bounds.hostChanges)
     var configuration = try SessionConfiguration(

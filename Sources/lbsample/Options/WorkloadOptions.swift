@@ -75,6 +75,12 @@ struct WorkloadOptions: ParsableArguments {
   )
   var input: String?
   @Option(
+    name: .customLong("depends"),
+    help: ArgumentHelp(
+      "Record the contents (SHA-256) of a file that the workload reads, as those of its executable "
+        + "are; may be repeated.", valueName: "file"))
+  var depends: [String] = []
+  @Option(
     name: .customLong("workload-output"), parsing: .unconditional,
     help: ArgumentHelp(
       "Where its standard output goes: keep (into the result), null or a file (default: keep). "
@@ -194,6 +200,7 @@ struct WorkloadOptions: ParsableArguments {
       }
       specification.input = input == "inherit" ? .inherit : .file(input)
     }
+    specification.inputs = depends
     guard let output = WorkloadOutput(settings["run.workload_output"]) else {
       throw LBError(
         .configuration,
@@ -215,6 +222,7 @@ struct WorkloadOptions: ParsableArguments {
       ("workload.input", input), ("workload.user", user),
       ("workload.environment", environment.isEmpty ? nil : variables),
       ("workload.ignore_failure", ignoreFailure),
+      ("workload.depends", depends.isEmpty ? nil : depends.joined(separator: "; ")),
       (WorkloadMetric.configurationKey, own.text),
     ]
     let around = Hook.allCases.map { ("workload.\($0.rawValue)", hooks.given[$0]) }
