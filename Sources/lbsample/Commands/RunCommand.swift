@@ -379,8 +379,7 @@ struct RunCommand: ParsableCommand {
     base.configuration +=
       sampled + surroundings.entries + plans.entries + (try Self.invocation(mask))
     try attempts.apply(settings, to: &base)
-    try plans.apply(to: &base)
-    base.isMasked = { mask.hides($0) }
+    try plans.apply(to: &base, mask)
     let resolved = try plans.resolve(
       command, base: base, mask: mask,
       pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned)

@@ -74,8 +74,12 @@ struct PlanOptions: ParsableArguments {
   /// What a plan must not change.
   var pinned: Set<String> { reuse == nil ? [] : ["reuse"] }
 
-  /// Sets how old earlier results may be that are taken.
-  func apply(to specification: inout RunSpecification) throws(LBError) {
+  /// Sets how old earlier results may be that are taken, and which variables not even have the hash
+  /// of their value written.
+  func apply(
+    to specification: inout RunSpecification, _ mask: EnvironmentMask
+  ) throws(LBError) {
+    specification.isMasked = { mask.hides($0) }
     guard let reuse else { return }
     guard let age = ReuseAge.read(reuse) else {
       throw LBError(.configuration, "--reuse=\(reuse): expected \(ReuseAge.expectation)")
