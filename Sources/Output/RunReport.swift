@@ -159,6 +159,9 @@ package enum RunReport {
   /// What a reader of a phase's repetitions should know.
   private static func notes(_ phase: PhaseResult, all: Bool) -> [String] {
     var lines: [String] = []
+    if let run = phase.provenance?.takenFrom {
+      lines.append("note     measured by \(run) and taken from it (--reuse)")
+    }
     for repetition in phase.repetitions {
       for attempt in repetition.attempts {
         let name = RepetitionLines.name(repetition)

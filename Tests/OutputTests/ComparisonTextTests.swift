@@ -73,6 +73,64 @@ import Testing
     #expect(chosen.contains("net.rx_bytes[eth0]") && !chosen.contains("wall_time "))
   }
 
+  @Test func contentsAndVariablesThatDifferAreTold() throws {
+    func side(_ name: String, _ run: String, _ facts: [(String, String)]) -> ComparedSide {
+      let repetitions = (1...4).map {
+        ComparedRepetition(number: $0, values: ["wall_time": Double($0)])
+      }
+      return ComparedSide(
+        name: name,
+        phases: [
+          ComparedPhase(
+            run: run, phase: "main", repetitions: repetitions,
+            facts: facts.map { ComparedFact($0.0, $0.1) })
+        ])
+    }
+    let a = side(
+      "a", "r1",
+      [
+        ("variable LANG", "1"), ("variable HOME", "1"), ("variable OLD", "1"),
+        ("variable KEY", "***"), ("executable", "sha256 aa /bin/x"),
+      ])
+    let b = side(
+      "b", "r2",
+      [
+        ("variable LANG", "2"), ("variable HOME", "1"), ("variable NEW", "1"),
+        ("variable KEY", "***"), ("executable", "sha256 bb /bin/x"),
+      ])
+    let text = ComparisonText(try Comparison(base: a, others: [b])).text
+    let lines = text.split(separator: "\n").map(String.init)
+    #expect(
+      lines.contains(
+        "differs  environment: other values of LANG; only A has OLD; A does not have NEW"))
+    #expect(lines.contains("differs  executable: sha256 aa /bin/x → sha256 bb /bin/x"))
+    #expect(lines.contains { $0.hasPrefix("unknown  whether input files changed") })
+    #expect(lines.contains { $0.hasPrefix("unknown  whether variables") && $0.hasSuffix(": KEY") })
+    #expect(!text.contains("HOME") && !text.contains("executables or input files"))
+  }
+
+  @Test func knownNoiseBetweenSessionsLetsTwoRunsBeSlower() throws {
+    func text(_ difference: Double) throws -> String {
+      let sessions = (0..<8).flatMap { place in
+        [1, 1 + difference].map {
+          SessionNoise.Session(identity: "\(place)", medians: ["wall_time": 1e9 * $0])
+        }
+      }
+      return ComparisonText(
+        try Comparison(
+          base: side("old", 1, "r1", 0), others: [side("new", 1.1, "r2", 1)],
+          noise: SessionNoise(sessions))
+      ).text
+    }
+    let quiet = try text(0.001)
+    #expect(quiet.contains("by 8 pairs of stored runs on this host, the median wall_time of two"))
+    let lines = quiet.split(separator: "\n")
+    #expect(lines.contains { $0.hasPrefix("wall_time") && $0.hasSuffix("slower") })
+    let loud = try text(0.2)
+    let wall = try #require(loud.split(separator: "\n").first { $0.hasPrefix("wall_time") })
+    #expect(wall.contains("changed") && wall.contains("two runs of the same differ by up to"))
+  }
+
   @Test func markdownKeepsItsTables() throws {
     let text = ComparisonText(try comparison(inTurns: true), all: true).markdown
     let rows = text.split(separator: "\n").filter { $0.hasPrefix("|") }

@@ -529,8 +529,8 @@ extension Comparison {
     #expect(
       compared.facts == [
         ComparedFact("command", "a b"), ComparedFact("parameter n", "1"),
+        ComparedFact("label who", "me"), ComparedFact("host kernel", "6.1"),
         ComparedFact("lbsample", "0.1.0"), ComparedFact("setting run.pin", "auto"),
-        ComparedFact("host kernel", "6.1"), ComparedFact("label who", "me"),
       ])
   }
 }

@@ -353,7 +353,7 @@ private func resolve(
 
   @Test func ordersHaveEveryRepetitionOnceAndWarmUpsFirst() {
     let counts = [(1, 3), (0, 2), (2, 4)]
-    for order in [RunOrder.sequential, .interleaved, .random(seed: 7)] {
+    for order in [RunOrder.sequential, .interleaved, .abba, .random(seed: 7)] {
       let all = Schedule.repetitions(of: counts, order)
       #expect(Set(all).count == 12 && all.count == 12)
       for phase in 0..<3 {
@@ -365,6 +365,9 @@ private func resolve(
     }
     let interleaved = Schedule.repetitions(of: [(0, 2), (0, 2)], .interleaved).map(\.phase)
     #expect(interleaved == [0, 1, 0, 1])
+    let turning = Schedule.repetitions(of: [(0, 3), (0, 2)], .abba)
+    #expect(turning.map(\.phase) == [0, 1, 1, 0, 0])
+    #expect(turning.map(\.repetition) == [1, 1, 2, 2, 3])
     let one = Schedule.repetitions(of: [(0, 9), (0, 9)], .random(seed: 7))
     #expect(one == Schedule.repetitions(of: [(0, 9), (0, 9)], .random(seed: 7)))
     #expect(one != Schedule.repetitions(of: [(0, 9), (0, 9)], .random(seed: 8)))

@@ -118,6 +118,7 @@ package struct ComparisonDocument: Encodable {
     let direction: Known<String>
     let needs: Known<Int>
     let why: Known<String>
+    let betweenSessions: Known<Double>
     let reasons: [String: String]
 
     init(_ row: Comparison.Row, _ pair: Comparison.Pair) {
@@ -135,6 +136,7 @@ package struct ComparisonDocument: Encodable {
       direction = Known(isBetter.map { $0 ? "better" : "worse" })
       needs = Known(row.needs)
       why = Known(row.why)
+      betweenSessions = ComparisonDocument.finite(row.betweenSessions?.deviation)
       reasons = Self.reasons(row, pair)
     }
 
@@ -170,9 +172,16 @@ package struct ComparisonDocument: Encodable {
         "direction", pair.isBetter(row) == nil,
         !isChanged
           ? "it is not proven to have changed"
-          : pair.design.isConfounded
-            ? "the host may have changed in the meantime"
+          : pair.design.isConfounded && !row.exceedsSessions
+            ? row.betweenSessions == nil
+              ? "the host may have changed in the meantime"
+              : "two runs of the same differ by as much on this host"
             : "no direction of it is known to be better")
+      note(
+        "betweenSessions", row.betweenSessions == nil,
+        pair.sessionPairs == nil
+          ? "the sides are not two runs"
+          : "fewer than \(SessionNoise.fewestPairs) pairs of stored runs of the same have it")
       note(
         "needs", row.needs == nil,
         row.verdict == .undecided
@@ -221,7 +230,8 @@ package struct ComparisonDocument: Encodable {
       design = pair.design.rawValue
       isConfounded = pair.design.isConfounded
       counts = Counts(base: pair.counts.a, side: pair.counts.b)
-      betweenSessions = Known(nil)
+      let wall = pair.rows.first { $0.metric == RunSummary.wallTime }?.betweenSessions
+      betweenSessions = ComparisonDocument.finite(wall?.deviation)
       differences = pair.differences.map {
         Difference(name: $0.name, base: Known($0.a), side: Known($0.b))
       }
@@ -236,7 +246,8 @@ package struct ComparisonDocument: Encodable {
       switch pair.design {
       case .paired, .mixed: reasons["betweenSessions"] = "one session"
       case .runs: reasons["betweenSessions"] = "the intervals have it in them"
-      case .sequential, .separate: break
+      case .separate: if wall != nil { reasons["betweenSessions"] = nil }
+      case .sequential: break
       }
       if pair.fewestForFindings == nil {
         reasons["fewestForFindings"] = "there are enough repetitions"

@@ -56,7 +56,7 @@ package struct ComparisonText {
       "\(letter)        " + ComparisonWords.side(pair.other, count: counts.b, pair.design),
       "design   \(ComparisonWords.design(pair))",
     ]
-    for one in pair.differences { lines.append("differs  \(ComparisonWords.difference(one))") }
+    for one in ComparisonWords.differences(pair.differences) { lines.append("differs  \(one)") }
     if pair.differences.isEmpty { lines.append("differs  nothing that is recorded") }
     for note in pair.notes { lines.append("note     \(ComparisonWords.note(note))") }
     for warning in ComparisonWords.warnings(pair, comparison.base) {
@@ -96,7 +96,7 @@ package struct ComparisonText {
       cells[place][6] += String(repeating: " ", count: width - cells[place][6].count)
     }
     var lines = TextTable.lines(cells, leftColumns: 1)
-    for (place, row) in rows.enumerated() where row.verdict != .changed {
+    for (place, row) in rows.enumerated() {
       if let remark = ComparisonWords.remark(row) { lines[place + 1] += " (\(remark))" }
     }
     return lines
@@ -139,8 +139,8 @@ package struct ComparisonText {
         "- \(letter): "
           + Self.code(ComparisonWords.side(pair.other, count: pair.counts.b, pair.design)))
       lines.append("- design: \(Self.escaped(ComparisonWords.design(pair)))")
-      for one in pair.differences {
-        lines.append("- differs: \(Self.code(ComparisonWords.difference(one)))")
+      for one in ComparisonWords.differences(pair.differences) {
+        lines.append("- differs: \(Self.code(one))")
       }
       for note in pair.notes { lines.append("- \(Self.escaped(ComparisonWords.note(note)))") }
       for warning in ComparisonWords.warnings(pair, comparison.base) {
@@ -173,7 +173,7 @@ package struct ComparisonText {
     ]
     for row in rows {
       var verdict = ComparisonWords.verdict(row, pair)
-      if row.verdict != .changed, let remark = ComparisonWords.remark(row) {
+      if let remark = ComparisonWords.remark(row) {
         verdict += " (\(remark))"
       }
       let cells =

@@ -1,3 +1,4 @@
+import Glibc
 import RunAnalysis
 import SampleModel
 
@@ -73,6 +74,10 @@ enum ComparisonWords {
 
   /// Why a row is undecided, and what would help; nil for other rows.
   static func remark(_ row: Comparison.Row) -> String? {
+    if row.verdict == .changed {
+      guard let bound = row.betweenSessions, !row.exceedsSessions else { return nil }
+      return "two runs of the same differ by up to \(percent(expm1(bound.reach), signed: false))"
+    }
     let needs =
       row.needs.map { "about \(Counted.text($0, "more repetition")) a side" }
       ?? (row.verdict == .undecided ? noNumberIsEnough : nil)
@@ -99,13 +104,62 @@ enum ComparisonWords {
     case .sequential:
       "one run, one phase after the other: a drift of the host shows up as a difference (lbsample "
         + "run --order interleaved avoids that)"
-    case .separate:
-      "two runs: the noise between sessions on this host is unknown, so a change may come from the "
-        + "host (compare several runs a side, or one run with --order interleaved)"
+    case .separate: separate(pair)
     case .runs:
       "\(pair.counts.a) and \(pair.counts.b) runs: each run counts as one value, so the intervals "
         + "include the noise between sessions"
     }
+  }
+
+  /// What is known of how much two runs differ by themselves.
+  private static func separate(_ pair: Comparison.Pair) -> String {
+    let wall = pair.rows.first { $0.metric == RunSummary.wallTime }?.betweenSessions
+    guard let wall else {
+      let found = pair.sessionPairs ?? 0
+      let known =
+        found > 0 ? " (\(Counted.text(found, "pair")) of stored runs, \(needed) needed)" : ""
+      return "two runs: the noise between sessions on this host is unknown\(known), so a change "
+        + "may come from the host (compare several runs a side, or one run with --order "
+        + "interleaved)"
+    }
+    return "two runs: by \(Counted.text(wall.pairs, "pair")) of stored runs on this host, the "
+      + "median wall_time of two runs of the same differs by up to "
+      + "\(percent(expm1(wall.reach), signed: false)) (95 %); a change that is no larger than "
+      + "that of its metric may come from the host"
+  }
+
+  private static let needed = SessionNoise.fewestPairs
+
+  /// What differs, one line a fact; of variables, whose values are not kept, their names alone.
+  static func differences(_ all: [Comparison.Difference]) -> [String] {
+    let start = ComparedFact.variable
+    let variables = all.filter { $0.name.hasPrefix(start) }
+    var lines: [String] = []
+    var isTold = false
+    for one in all {
+      guard one.name.hasPrefix(start) else {
+        lines.append(difference(one))
+        continue
+      }
+      if !isTold { lines.append(environment(variables)) }
+      isTold = true
+    }
+    return lines
+  }
+
+  private static func environment(_ variables: [Comparison.Difference]) -> String {
+    func names(_ filter: (Comparison.Difference) -> Bool) -> String? {
+      let found = variables.filter(filter).map {
+        String($0.name.dropFirst(ComparedFact.variable.count))
+      }
+      return found.isEmpty ? nil : Counted.list(found)
+    }
+    let parts = [
+      names { $0.a != nil && $0.b != nil }.map { "other values of \($0)" },
+      names { $0.b == nil }.map { "only A has \($0)" },
+      names { $0.a == nil }.map { "A does not have \($0)" },
+    ]
+    return "environment: " + parts.compactMap(\.self).joined(separator: "; ")
   }
 
   /// Facts that differ; long values are cut.
@@ -139,12 +193,32 @@ enum ComparisonWords {
 
   /// Warnings of a pair: limits of its design, and facts that were not recorded.
   static func warnings(_ pair: Comparison.Pair, _ base: ComparedSide) -> [String] {
-    let runs = Set((base.phases + pair.other.phases).map(\.run))
-    guard runs.count > 1 else { return [] }
-    return [
-      "whether executables or input files changed between the runs: their contents are not "
-        + "recorded"
-    ]
+    let phases = base.phases + pair.other.phases
+    guard Set(phases.map(\.origin)).count > 1 else { return [] }
+    func all(_ matches: (ComparedFact) -> Bool) -> Bool {
+      phases.allSatisfy { $0.facts.contains(where: matches) }
+    }
+    var warnings: [String] = []
+    if !all({ $0.name == ComparedFact.executable }) {
+      warnings.append(
+        "whether executables or input files changed between the runs: their contents are not "
+          + "recorded")
+    } else if !all({ $0.name.hasPrefix(ComparedFact.input) }) {
+      warnings.append(
+        "whether input files changed between the runs: run --depends FILE records the contents")
+    }
+    var masked: [String] = []
+    for fact in phases.flatMap(\.facts)
+    where fact.value == PhaseProvenance.hidden && fact.name.hasPrefix(ComparedFact.variable) {
+      let name = String(fact.name.dropFirst(ComparedFact.variable.count))
+      if !masked.contains(name) { masked.append(name) }
+    }
+    if !masked.isEmpty {
+      warnings.append(
+        "whether variables whose values are not recorded (run.mask) changed between the runs: "
+          + Counted.list(masked))
+    }
+    return warnings
   }
 
   /// A p value with two significant digits.

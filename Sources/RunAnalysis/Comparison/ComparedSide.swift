@@ -33,6 +33,17 @@ package struct ComparedFact: Sendable, Hashable {
   package let name: String
   package let value: String
 
+  /// The name of the fact that tells the executable's contents.
+  package static let executable = "executable"
+  /// How names of facts begin that tell an input's contents, and a variable's value.
+  package static let input = "input "
+  package static let variable = "variable "
+
+  /// Whether a fact of this name tells contents.
+  static func isOfContents(_ name: String) -> Bool {
+    name == executable || name.hasPrefix(input) || name.hasPrefix(variable)
+  }
+
   /// A fact.
   package init(_ name: String, _ value: String) {
     self.name = name
@@ -45,6 +56,8 @@ package struct ComparedPhase: Sendable {
   /// The run's id.
   package let run: String
   package let phase: String
+  /// The run that measured it, where `run` has taken it from another one.
+  package let origin: String
   /// Those that count and completed, in order of their numbers.
   package var repetitions: [ComparedRepetition]
   /// Counted repetitions that did not complete.
@@ -60,10 +73,12 @@ package struct ComparedPhase: Sendable {
 
   /// A phase.
   package init(
-    run: String, phase: String, repetitions: [ComparedRepetition], units: [String: String] = [:],
-    resolutions: [String: Double] = [:], facts: [ComparedFact] = []
+    run: String, phase: String, origin: String? = nil, repetitions: [ComparedRepetition],
+    units: [String: String] = [:], resolutions: [String: Double] = [:],
+    facts: [ComparedFact] = []
   ) {
     self.run = run
+    self.origin = origin ?? run
     self.phase = phase
     self.repetitions = repetitions
     self.units = units
@@ -106,18 +121,22 @@ extension ComparedPhase {
     // Units of these metrics are the same in every file, also without a summary.
     units.merge(RunSummary.ownUnits) { _, own in own }
     var repetitions: [ComparedRepetition] = []
+    let origin = phase.provenance?.takenFrom
     for repetition in counted {
       let completed = repetition.attempts.filter { $0.status == .completed }
       guard let standing = completed.last(where: { $0.contamination.isEmpty }) ?? completed.last
       else { continue }
+      // What was taken from another run has no bracket here; times tell its order within that run.
+      let order = standing.bracket.map { UInt64($0) }
       repetitions.append(
         ComparedRepetition(
-          number: repetition.repetition, order: standing.bracket.map { UInt64($0) },
+          number: repetition.repetition,
+          order: origin == nil ? order : standing.startUnixNanoseconds,
           values: Self.values(of: standing), contamination: standing.contamination))
     }
     units[Self.cpuTime] = "ns"
     self.init(
-      run: result.runID, phase: phase.name,
+      run: result.runID, phase: phase.name, origin: origin,
       repetitions: repetitions.sorted { $0.number < $1.number }, units: units,
       resolutions: resolutions, facts: Self.facts(result, phase, version))
     failed = counted.count - repetitions.count
@@ -147,17 +166,52 @@ extension ComparedPhase {
     for (name, value) in phase.parameters.sorted(by: { $0.key < $1.key }) {
       facts.append(ComparedFact("parameter \(name)", value))
     }
-    if let version { facts.append(ComparedFact("lbsample", version)) }
-    for entry in result.configuration where !repeated.contains(entry.key) {
-      facts.append(ComparedFact("setting \(entry.key)", entry.value))
-    }
-    for (name, value) in result.host.sorted(by: { $0.key < $1.key }) {
-      facts.append(ComparedFact("host \(name)", value))
-    }
+    if let provenance = phase.provenance { facts += Self.facts(provenance) }
     for (name, value) in result.labels.sorted(by: { $0.key < $1.key })
     where ![RunResult.startWallLabel, RunResult.startCPULabel].contains(name) {
       facts.append(ComparedFact("label \(name)", value))
     }
+    for (name, value) in result.host.sorted(by: { $0.key < $1.key }) {
+      facts.append(ComparedFact("host \(name)", value))
+    }
+    if let version { facts.append(ComparedFact("lbsample", version)) }
+    for entry in result.configuration where !repeated.contains(entry.key) {
+      facts.append(ComparedFact("setting \(entry.key)", entry.value))
+    }
     return facts
+  }
+
+  /// Variables, then files: of each value and of the contents of each file a hash.
+  private static func facts(_ provenance: PhaseProvenance) -> [ComparedFact] {
+    var facts = provenance.environment.sorted { $0.key < $1.key }.map {
+      ComparedFact(ComparedFact.variable + $0.key, $0.value)
+    }
+    func contents(_ hash: String) -> String { "sha256 \(hash.prefix(16))" }
+    if let file = provenance.executable, let hash = file.sha256 {
+      facts.append(ComparedFact(ComparedFact.executable, "\(contents(hash)) \(file.path)"))
+    }
+    for file in provenance.inputs {
+      facts.append(
+        ComparedFact(
+          ComparedFact.input + file.path, file.sha256.map(contents) ?? "cannot be read"))
+    }
+    return facts
+  }
+
+  /// What was measured and how, in one text that sessions of the same share; nil where the contents
+  /// of its executable are not known. Labels and variables may differ: the latter do between any
+  /// two logins.
+  package var identity: String? {
+    guard facts.contains(where: { $0.name == ComparedFact.executable }) else { return nil }
+    let others = ["label ", ComparedFact.variable]
+    let own = facts.filter { fact in
+      fact.name != "host boot_id" && !others.contains { fact.name.hasPrefix($0) }
+    }
+    return ([phase] + own.flatMap { [$0.name, $0.value] }).joined(separator: "\0")
+  }
+
+  /// Facts of the host on which it was measured, by which other runs are known to be of the same.
+  package var hostFacts: [ComparedFact] {
+    facts.filter { $0.name.hasPrefix("host ") && $0.name != "host boot_id" }
   }
 }

@@ -1,10 +1,12 @@
 package import SampleModel
 
 extension Comparison {
-  /// Compares each of `others` with `base`; notes call the sides by letters from A on. Throws where
-  /// sides cannot be compared at all.
+  /// Compares each of `others` with `base`; notes call the sides by letters from A on. `noise` is
+  /// what is known of how much runs of the same differ on their host. Throws where sides cannot be
+  /// compared at all.
   package init(
-    base: ComparedSide, others: [ComparedSide], settings: Settings = Settings()
+    base: ComparedSide, others: [ComparedSide], settings: Settings = Settings(),
+    noise: SessionNoise = SessionNoise([])
   ) throws(LBError) {
     var works: [PairWork] = []
     for (place, other) in others.enumerated() {
@@ -35,7 +37,7 @@ extension Comparison {
     }
     self.settings = settings
     self.base = base
-    pairs = works.map(\.pair)
+    pairs = works.map { $0.pair(noise) }
   }
 
   /// `A`, `B`, … `Z`, then numbers: what the sides are called.
@@ -317,19 +319,26 @@ private struct PairWork {
       margin: settings.margin, estimate: estimate.estimate)
   }
 
-  /// The findings.
-  var pair: Comparison.Pair {
+  /// What has been found, where runs of the same differ by `noise`.
+  func pair(_ noise: SessionNoise) -> Comparison.Pair {
+    let isOfSessions = match.design == .separate
+    func completed(_ row: Comparison.Row) -> Comparison.Row {
+      var row = row
+      if isOfSessions { row.betweenSessions = noise.bound(of: row.metric) }
+      return row
+    }
     let isPossible = others.isEmpty || others.contains { $0.row.test != nil }
     let lone = notComparable.sorted { $0.metric < $1.metric }
     return Comparison.Pair(
       other: other, design: match.design, counts: match.counts, differences: differences,
       notes: match.notes,
-      rows: primary.map(\.row) + lone.filter(\.isPrimary) + others.map(\.row)
+      rows: primary.map { completed($0.row) } + lone.filter(\.isPrimary) + others.map { completed($0.row) }
         + lone.filter { !$0.isPrimary },
       neverMoved: neverMoved, belowResolution: belowResolution,
       fewestForFindings: isPossible
         ? nil
-        : ComparedMetric.fewest(Comparison.vetoAlpha, isPaired: match.design == .paired))
+        : ComparedMetric.fewest(Comparison.vetoAlpha, isPaired: match.design == .paired),
+      sessionPairs: isOfSessions ? noise.pairs(of: RunSummary.wallTime) : nil)
   }
 }
 

@@ -1,3 +1,5 @@
+import Glibc
+
 /// What differs between sides of repetitions, with what could have been found.
 ///
 /// The repetition is the unit. A primary family is held to an error rate of 5 % by Holm's procedure
@@ -130,6 +132,18 @@ package struct Comparison: Sendable {
     /// About how many more repetitions a side a decision takes; nil where it is made, or where no
     /// number of them would do.
     package var needs: Int?
+    /// How much runs of the same differ in it on this host; nil where that is not known, or where
+    /// the sides are not two runs.
+    package var betweenSessions: SessionNoise.Bound?
+
+    /// Whether a difference between two runs is known to be more than what two runs of the same
+    /// differ by.
+    package var exceedsSessions: Bool {
+      guard let betweenSessions, let effect, effect.kind == .ratio, effect.value > -1 else {
+        return false
+      }
+      return log1p(effect.value).magnitude > betweenSessions.reach
+    }
 
     init(_ metric: String, _ unit: String, isPrimary: Bool) {
       self.metric = metric
@@ -185,6 +199,9 @@ package struct Comparison: Sendable {
     /// The fewest repetitions a side with which a change of metrics outside of the primary family
     /// can be found; nil where there were enough.
     package let fewestForFindings: Int?
+    /// Pairs of stored runs of the same on this host from which the noise between sessions is
+    /// known; nil where the sides are not two runs.
+    package let sessionPairs: Int?
   }
 }
 
@@ -194,10 +211,12 @@ extension Comparison.Pair {
     rows.filter { $0.verdict == verdict && $0.isPrimary == primary }
   }
 
-  /// Whether a change of this row is an improvement, where the design can tell: a difference
-  /// between two sessions, or of one phase after another, may come from the host.
+  /// Whether a change of this row is for the better, where that may be said: a difference of one
+  /// phase behind another may be the host's, and so may one between two sessions unless it exceeds
+  /// what two runs of the same are known to differ by.
   package func isBetter(_ row: Comparison.Row) -> Bool? {
-    guard row.verdict == .changed, !design.isConfounded, let better = row.better,
+    guard row.verdict == .changed, !design.isConfounded || row.exceedsSessions,
+      let better = row.better,
       let effect = row.effect
     else { return nil }
     return (effect.value < 0) == (better == .lower)

@@ -80,7 +80,7 @@ struct ComparisonMatch {
   private static func check(_ base: ComparedSide, _ other: ComparedSide) throws(LBError) {
     for side in [base, other] {
       var seen = Set<String>()
-      for one in side.phases where !seen.insert("\(one.run)\0\(one.phase)").inserted {
+      for one in side.phases where !seen.insert("\(one.origin)\0\(one.phase)").inserted {
         throw LBError(
           .configuration, "\(side.name): phase \(one.phase) of run \(one.run) is named twice")
       }
@@ -93,12 +93,11 @@ struct ComparisonMatch {
       }
     }
     for one in base.phases {
-      guard other.phases.contains(where: { $0.run == one.run && $0.phase == one.phase }) else {
-        continue
-      }
+      guard other.phases.contains(where: { $0.origin == one.origin && $0.phase == one.phase })
+      else { continue }
       throw LBError(
         .configuration,
-        "phase \(one.phase) of run \(one.run) is on both sides: a comparison needs two sets of "
+        "phase \(one.phase) of run \(one.origin) is on both sides: a comparison needs two sets of "
           + "repetitions")
     }
   }
@@ -110,7 +109,7 @@ struct ComparisonMatch {
     guard base.phases.count == 1, other.phases.count == 1, let a = base.phases.first,
       let b = other.phases.first
     else { return .runs }
-    guard a.run == b.run else { return .separate }
+    guard a.origin == b.origin else { return .separate }
     func orders(_ phase: ComparedPhase) -> [Int: UInt64] {
       Dictionary(
         phase.repetitions.compactMap { one in one.order.map { (one.number, $0) } }
@@ -218,8 +217,18 @@ struct ComparisonMatch {
       return facts
     }
     let (before, after) = (facts(base), facts(other))
+    // A file from before contents were recorded does not say that it had others.
+    let areRecorded = (base.phases + other.phases).allSatisfy { phase in
+      phase.facts.contains { ComparedFact.isOfContents($0.name) }
+    }
     return order.compactMap { name in
       guard before[name] != after[name] else { return nil }
+      let values = (before[name] ?? []) + (after[name] ?? [])
+      if ComparedFact.isOfContents(name),
+        !areRecorded || values.contains(PhaseProvenance.hidden)
+      {
+        return nil
+      }
       return Comparison.Difference(
         name: name, a: before[name]?.joined(separator: " / "),
         b: after[name]?.joined(separator: " / "))

@@ -69,6 +69,14 @@ enum Schema {
       checksum, data FROM earlier_chunk;
     DROP TABLE earlier_chunk;
     """,
+    // 8: with what a phase was measured, so that a later run can tell whether it would measure the
+    // same; and the run that measured it where that was another one.
+    """
+    CREATE TABLE provenance (
+      phase_id INTEGER PRIMARY KEY REFERENCES phase(id), key TEXT, unknown TEXT, taken_from TEXT,
+      executable TEXT, inputs TEXT NOT NULL, environment TEXT NOT NULL
+    );
+    """,
   ]
 
   /// The first version whose tables are sealed.

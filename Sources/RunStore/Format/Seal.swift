@@ -48,6 +48,7 @@ package enum Seal {
     "layout": [.insert, .delete], "record_schema": [.insert], "chunk": [.insert, .update],
     "ledger": [.insert, .delete], "overhead": [.insert, .delete], "anchor": [.insert, .delete],
     "journal": [.insert], "summary": [.insert, .delete], "session": [.insert],
+    "provenance": [.insert, .delete],
   ]
 
   /// Adds the functions to a connection; once, before any other use.

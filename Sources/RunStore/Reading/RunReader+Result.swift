@@ -65,6 +65,7 @@ extension RunReader {
       result.unavailable = try StreamMeta.Unavailable.all(db)
       let wanted: Parts = result.kind == "sample" ? .all : parts
       if wanted.contains(.metrics) { try verify(["metric"], db) }
+      if try db.tableExists("provenance") { try verify(["provenance"], db) }
       result.phases = try Self.phases(db, path, wanted, passes)
       if result.endUnixNanoseconds == nil { result.addErrorsOfRepetitions() }
       result.promoteOnlySummary()
@@ -105,6 +106,7 @@ extension RunReader {
       repetitions.append(repetition)
     }
     try attempts.checkTaken(path)
+    let provenances = try provenances(db)
     var phases: [PhaseResult] = []
     for row in try Row.fetchAll(db, sql: "SELECT * FROM phase ORDER BY id") {
       var phase = PhaseResult(
@@ -118,8 +120,10 @@ extension RunReader {
         if isClean { phase.cleanMetrics.append(summary) } else { phase.metrics.append(summary) }
       }
       phase.repetitions = repetitions.take(id) ?? []
+      phase.provenance = provenances.take(id) ?? nil
       phases.append(phase)
     }
+    try provenances.checkTaken(path)
     try repetitions.checkTaken(path)
     try summaries.checkTaken(path)
     return phases

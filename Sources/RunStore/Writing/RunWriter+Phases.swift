@@ -23,15 +23,17 @@ extension RunWriter {
 
   /// Persists a phase's status and summaries.
   package func updatePhase(_ row: Int64, _ phase: PhaseResult) throws(LBError) {
-    try write("recording a phase") { db in
-      try db.execute(
-        sql: "UPDATE phase SET status = ?, note = ?, replaced_by = ? WHERE id = ?",
-        arguments: [phase.status.rawValue, phase.note, phase.replacedBy, row])
-      try db.execute(sql: "DELETE FROM summary WHERE phase_id = ?", arguments: [row])
-      for (clean, rows) in [(false, phase.metrics), (true, phase.cleanMetrics)] {
-        for (position, summary) in rows.enumerated() {
-          try Self.insert(summary, phase: row, clean: clean, position: position, db)
-        }
+    try write("recording a phase") { db in try Self.update(row, phase, db) }
+  }
+
+  static func update(_ row: Int64, _ phase: PhaseResult, _ db: Database) throws {
+    try db.execute(
+      sql: "UPDATE phase SET status = ?, note = ?, replaced_by = ? WHERE id = ?",
+      arguments: [phase.status.rawValue, phase.note, phase.replacedBy, row])
+    try db.execute(sql: "DELETE FROM summary WHERE phase_id = ?", arguments: [row])
+    for (clean, rows) in [(false, phase.metrics), (true, phase.cleanMetrics)] {
+      for (position, summary) in rows.enumerated() {
+        try insert(summary, phase: row, clean: clean, position: position, db)
       }
     }
   }

@@ -32,6 +32,7 @@ struct CommandPhase: PhaseKind {
     specification.hooks = specification.hooks.mapValues(table.filled)
     specification.directory = specification.directory.map(table.filled)
     specification.environment = specification.environment.map(table.filled)
+    specification.inputs = specification.inputs.map(table.filled)
     CommandSettings.apply(table, &specification, pinned: planner.pinned)
     return specification
   }

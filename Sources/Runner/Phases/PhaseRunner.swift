@@ -1,33 +1,44 @@
 import LinuxSystem
 import Logging
 import RunAnalysis
+import RunStore
 import SampleModel
 
 /// Executes phases: their actions, the repetitions of measured ones, and fallbacks.
 final class PhaseRunner {
-  private let context: RunContext
-  private let session: RunSession
+  let context: RunContext
+  let session: RunSession
   private let collectors: any CollectorLifecycle
   private let repetitions: RepetitionRunner
-  private let progress: (RunProgress) -> Void
+  let progress: (RunProgress) -> Void
+  /// The stored runs in which phases that were measured earlier are searched.
+  let stored: StoredCells?
+  let inspection: CellInspection
+  /// The `setup` commands that prepared the run and the lists that are being executed.
+  private(set) var setups: [String]
   /// Metrics by the names that `include` phases export; nil where they were not measured.
   private var exports: [String: Double?] = [:]
   /// What phases began and has not ended, in order of beginning.
-  private var resources: [any PhaseResource] = []
+  private(set) var resources: [any PhaseResource] = []
 
   init(
     _ context: RunContext, _ session: RunSession, executor: any RepetitionExecuting,
-    collectors: any CollectorLifecycle, progress: @escaping (RunProgress) -> Void
+    collectors: any CollectorLifecycle, stored: StoredCells?,
+    progress: @escaping (RunProgress) -> Void
   ) {
     self.context = context
     self.session = session
     self.collectors = collectors
+    self.stored = stored
     self.progress = progress
+    let stop = context.services.stop
+    inspection = CellInspection(ContentHashes()) { stop.raised != nil }
+    setups = context.specification.hooks[.setup].map { [$0] } ?? []
     repetitions = RepetitionRunner(
       session, executor: executor, collectors: collectors, progress: progress)
   }
 
-  private var isStopped: Bool { context.services.stop.raised != nil }
+  var isStopped: Bool { context.services.stop.raised != nil }
 
   /// Executes a node with all nodes below it. Errors without a phase get this one.
   func run(_ node: PhaseNode) throws(LBError) -> PhaseEnd {
@@ -111,6 +122,9 @@ final class PhaseRunner {
   private func executeBody(of node: PhaseNode) throws(LBError) -> PhaseEnd {
     if node.specification != nil { return try measure([node], .sequential) }
     let hooks = node.listHooks.map { HookRunner(context.executing($0)) }
+    let setup = node.listHooks?.hooks[.setup]
+    if let setup { setups.append(setup) }
+    defer { if setup != nil { setups.removeLast() } }
     var end = PhaseEnd(hooks?.run(.setup))
     if case .over = end {
       do throws(LBError) { end = try runList(node.children, node.order) } catch {
@@ -233,17 +247,20 @@ final class PhaseRunner {
   /// Executes the repetitions of phases in this order, after the `setup` hooks and before the
   /// `cleanup` hooks of all of them.
   private func measure(_ nodes: [PhaseNode], _ order: RunOrder) throws(LBError) -> PhaseEnd {
+    let open = nodes.filter { $0.specification != nil && !session.isDone($0.name) }
+    guard !open.isEmpty else { return .over }
+    let provenances = provenances(of: open, order)
+    if isStopped { return .over }
+    if try take(open, provenances) { return .over }
     var measured: [MeasuredPhase] = []
-    for node in nodes where !session.isDone(node.name) {
+    for (node, provenance) in zip(open, provenances) {
       guard let specification = node.specification else { continue }
-      let index = try session.begin(
-        node.unexecuted)
+      let index = try begin(node, provenance)
       measured.append(
         MeasuredPhase(
           node: node, index: index, context: context.executing(specification),
           specification: specification))
     }
-    guard !measured.isEmpty else { return .over }
     var failure: LBError?
     for phase in measured where failure == nil && !isStopped {
       failure = HookRunner(phase.context).run(.setup)?.located(phase: phase.node.name)
@@ -251,7 +268,11 @@ final class PhaseRunner {
     if failure == nil {
       let background = resources.compactMap { $0 as? any BackgroundTask }
       do throws(LBError) {
-        failure = try repetitions.run(measured, order, background).error
+        failure = try checkInputs(of: measured, order)
+        if failure == nil, !isStopped {
+          failure = try repetitions.run(measured, order, background).error
+        }
+        if failure == nil { try noteChanges(of: measured) }
       } catch {
         failure = error
       }

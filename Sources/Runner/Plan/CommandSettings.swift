@@ -77,6 +77,15 @@ package enum CommandSettings {
     }
     take(
       "keep_limit", table.integer("keep_limit", 0...(.max)).map { UInt64($0) }, \.keepLimit)
+    specification.inputs += table.list("depends") ?? []
+    if let text = table.text("reuse") {
+      let age = ReuseAge.read(text)
+      if age == nil {
+        table.problems.add(
+          table.keyPath(of: "reuse"), "reuse is \(text): expected \(ReuseAge.expectation)")
+      }
+      take("reuse", age, \.reuse)
+    }
     if let text = table.text("cpus") { readCPUs(text, table, &specification, pinned) }
     if let text = table.text("ignore_failure") {
       let ignored = IgnoredFailures(text)
@@ -124,7 +133,7 @@ package enum CommandSettings {
     [
       "repetitions", "warmup", "cooldown", "cooldown_until_idle", "settle", "timeout",
       "idle_timeout", "retries", "idle_retries", "idempotent", "until", "max_repetitions",
-      "metrics", "metrics_json", "metric_missing",
+      "metrics", "metrics_json", "metric_missing", "depends", "reuse",
     ] + Hook.allCases.map(\.rawValue)
 
   /// Reports settings that have no effect on a background process.

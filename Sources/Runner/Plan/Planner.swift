@@ -176,8 +176,7 @@ package final class Planner {
     let order = RunOrder(text)
     if order == nil {
       problems.add(
-        table.keyPath(of: "order"),
-        "order is \(text): expected sequential, interleaved or random:SEED")
+        table.keyPath(of: "order"), "order is \(text): expected \(RunOrder.expectation)")
     }
     return order
   }

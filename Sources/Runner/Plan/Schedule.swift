@@ -6,14 +6,21 @@ public enum RunOrder: Sendable, Hashable {
   case sequential
   /// The first repetition of each, then the second of each, and so on.
   case interleaved
+  /// The order of `interleaved`, with every second round from the last phase to the first: A B B A.
+  /// A steady drift then affects all phases alike.
+  case abba
   /// A random order; the same seed gives the same order.
   case random(seed: UInt64)
 
-  /// Reads `sequential`, `interleaved`, `random` or `random:SEED`.
+  /// The words that are read, for messages.
+  package static let expectation = "sequential, interleaved, abba or random:SEED"
+
+  /// Reads `sequential`, `interleaved`, `abba`, `random` or `random:SEED`.
   package init?(_ text: String) {
     switch text {
     case "sequential": self = .sequential
     case "interleaved": self = .interleaved
+    case "abba": self = .abba
     case "random": self = .random(seed: 1)
     default:
       guard text.hasPrefix("random:"), let seed = UInt64(text.dropFirst(7)) else { return nil }
@@ -26,6 +33,7 @@ public enum RunOrder: Sendable, Hashable {
     switch self {
     case .sequential: "sequential"
     case .interleaved: "interleaved"
+    case .abba: "abba"
     case .random(let seed): "random:\(seed)"
     }
   }
@@ -58,6 +66,9 @@ package enum Schedule {
     case .sequential: return phases.flatMap { row($0, true) + row($0, false) }
     case .interleaved:
       return transposed(phases.map { row($0, true) }) + transposed(phases.map { row($0, false) })
+    case .abba:
+      return transposed(phases.map { row($0, true) })
+        + transposed(phases.map { row($0, false) }, turning: true)
     case .random(let seed):
       var mixed = phases.flatMap { row($0, false) }
       var random = SplitMix64(seed: seed)
@@ -75,8 +86,15 @@ package enum Schedule {
     }
   }
 
-  private static func transposed(_ rows: [[ScheduledRepetition]]) -> [ScheduledRepetition] {
+  /// The first of each row, then the second of each, and so on; where it is `turning`, every other
+  /// time from the last row to the first.
+  private static func transposed(
+    _ rows: [[ScheduledRepetition]], turning: Bool = false
+  ) -> [ScheduledRepetition] {
     let longest = rows.map(\.count).max() ?? 0
-    return (0..<longest).flatMap { index in rows.filter { index < $0.count }.map { $0[index] } }
+    return (0..<longest).flatMap { index in
+      let round = rows.filter { index < $0.count }.map { $0[index] }
+      return turning && index % 2 == 1 ? round.reversed() : round
+    }
   }
 }

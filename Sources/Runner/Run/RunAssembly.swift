@@ -1,6 +1,6 @@
 package import LinuxSystem
 package import Logging
-import RunStore
+package import RunStore
 package import SampleModel
 package import Sampler
 
@@ -54,13 +54,15 @@ package struct RunAssembly {
 
   /// Arms what `sampling` asks for, and prepares the run of `configured` that is kept in `record`.
   /// `notices` are events of its start, each a kind and a message; `decisions` are those of earlier
-  /// sessions. Throws `collectorUnavailable`, `configuration`, `metricCollection`,
+  /// sessions. Phases that a run in `stored` measured with the same settings, files and
+  /// `surroundings` are not measured again where their settings ask for it. Throws `collectorUnavailable`, `configuration`, `metricCollection`,
   /// `resultPersistence`, or `stopRequested` where a stop came first.
   package init(
     _ record: RunRecord, _ configured: SessionConfiguration, _ services: RunServices,
     _ sampling: RunSampling, _ observers: RunObservers,
     notices: [(kind: String, message: String)] = [],
-    decisions: ResumeDecisions = ResumeDecisions(), allowed: CPUSet = .allowed()
+    decisions: ResumeDecisions = ResumeDecisions(), allowed: CPUSet = .allowed(),
+    surroundings: CellSurroundings? = nil, stored: StoredCells? = nil
   ) throws(LBError) {
     let store = record.writer.map {
       StoreSink($0, resuming: record.resumePoint, now: Clock.monotonic)
@@ -91,10 +93,10 @@ package struct RunAssembly {
       observer: observers.journal)
     let context = RunContext(
       runID: runID, specification: configured.specification, services: services,
-      store: record.writer, journal: journal, allowedCPUs: allowed)
+      store: record.writer, journal: journal, allowedCPUs: allowed, surroundings: surroundings)
     controller = RunController(
       context, plan: configured.plan, executor: RepetitionExecutor(), collectors: collectors,
-      progress: observers.progress)
+      stored: stored, progress: observers.progress)
     session = RunSession(
       result: begun.result, store: record.writer, resuming: record.resumePoint,
       clock: services.clock)

@@ -11,13 +11,16 @@ package struct RunContext: Sendable {
   package let journal: Journal
   /// The CPUs that this process was allowed at the start; workloads without `cpus` get them.
   package let allowedCPUs: CPUSet
+  /// Facts outside the settings that decide what is measured; nil where they are unknown, so that no
+  /// earlier measurement can be recognised.
+  package let surroundings: CellSurroundings?
   /// Ends the processes that the run has started; the session's own once the run has begun.
   package private(set) var stopping: StopCoordinator
 
   /// The context of the run `runID`.
   package init(
     runID: String, specification: RunSpecification, services: RunServices, store: RunWriter?,
-    journal: Journal, allowedCPUs: CPUSet
+    journal: Journal, allowedCPUs: CPUSet, surroundings: CellSurroundings? = nil
   ) {
     self.runID = runID
     self.specification = specification
@@ -25,6 +28,7 @@ package struct RunContext: Sendable {
     self.store = store
     self.journal = journal
     self.allowedCPUs = allowedCPUs
+    self.surroundings = surroundings
     stopping = StopCoordinator(clock: services.clock)
   }
 

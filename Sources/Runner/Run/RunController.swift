@@ -1,7 +1,7 @@
 import LinuxSystem
 import Logging
 import RunAnalysis
-import RunStore
+package import RunStore
 package import SampleModel
 
 /// Executes a run: begins its steps, executes its phases in order, and ends the steps.
@@ -12,18 +12,22 @@ package struct RunController {
   private let executor: any RepetitionExecuting
   private let collectors: any CollectorLifecycle
   private let plan: PhaseNode
+  /// The stored runs in which phases that were measured earlier are searched; nil: measure all.
+  private let stored: StoredCells?
   /// Called with the current activity, for a progress line.
   private let progress: (RunProgress) -> Void
 
   /// A controller of the run that `context` describes: of `plan`, or of its one command.
   package init(
     _ context: RunContext, plan: PhaseNode? = nil, executor: any RepetitionExecuting,
-    collectors: any CollectorLifecycle, progress: @escaping (RunProgress) -> Void = { _ in }
+    collectors: any CollectorLifecycle, stored: StoredCells? = nil,
+    progress: @escaping (RunProgress) -> Void = { _ in }
   ) {
     self.context = context
     self.plan = plan ?? .only(context.specification)
     self.executor = executor
     self.collectors = collectors
+    self.stored = stored
     self.progress = progress
   }
 
@@ -51,7 +55,8 @@ package struct RunController {
     }
     if fatal == nil {
       let phases = PhaseRunner(
-        context, session, executor: executor, collectors: collectors, progress: progress)
+        context, session, executor: executor, collectors: collectors, stored: stored,
+        progress: progress)
       do throws(LBError) {
         fatal = try phases.run(plan).error
       } catch {
@@ -164,6 +169,8 @@ package struct RunProgress: Sendable {
     case settling
     /// Waiting for something outside of the run, described by the text.
     case waiting(String)
+    /// A phase was not measured: an earlier run has measured the same.
+    case taken(String)
 
     /// The activity in words.
     package var text: String {
@@ -172,7 +179,15 @@ package struct RunProgress: Sendable {
       case .coolingDown: "cooling down"
       case .awaitingQuiet: "waiting until the host is quiet"
       case .settling: "settling"
-      case .waiting(let what): what
+      case .waiting(let what), .taken(let what): what
+      }
+    }
+
+    /// A message that is printed once, with or without a progress line.
+    package var notice: String? {
+      switch self {
+      case .waiting(let what), .taken(let what): what
+      case .running, .coolingDown, .awaitingQuiet, .settling: nil
       }
     }
   }

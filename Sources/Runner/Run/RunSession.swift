@@ -5,7 +5,7 @@ package import SampleModel
 /// The mutable state of one session of a run.
 package final class RunSession {
   package var result: RunResult
-  private let store: RunWriter?
+  let store: RunWriter?
   private let clock: TimeSource
   /// Ends the processes that the run has started.
   package let stopping: StopCoordinator
@@ -18,7 +18,7 @@ package final class RunSession {
   private var forgotten: [Int: Set<RunStatus>] = [:]
   /// Most errors of forgotten repetitions in the result; the file has them all, with the attempts.
   private static let errorsOfForgotten = 100
-  private var phaseRows: [Int64]
+  var phaseRows: [Int64]
   private var repetitionRow: Int64 = 0
   /// The index of the current repetition in its phase.
   private var repetition = 0
@@ -134,7 +134,7 @@ package final class RunSession {
   }
 
   /// Changes a status, if the table of transitions allows it.
-  private func advance(_ status: inout RunStatus, to next: RunStatus) {
+  func advance(_ status: inout RunStatus, to next: RunStatus) {
     guard status != next else { return }
     assert(status.mayBecome(next), "illegal transition from \(status) to \(next)")
     if status.mayBecome(next) { status = next }
@@ -174,7 +174,7 @@ package final class RunSession {
   }
 
   /// The index of a phase that an earlier session had begun.
-  private func earlierPhase(_ name: String) -> Int? {
+  func earlierPhase(_ name: String) -> Int? {
     result.phases.indices.prefix(resumePoint.phases.count).first { result.phases[$0].name == name }
   }
 

@@ -71,6 +71,13 @@ package struct RunSpecification: Sendable {
   /// process that has no other children: it would take those for the workload's.
   package var adoptsOrphans = true
   package var configuration: [ConfigurationEntry] = []
+  /// Files that the workload reads, whose contents are recorded by their hashes.
+  package var inputs: [String] = []
+  /// How old, in nanoseconds, an earlier measurement of the same may be that is taken instead of
+  /// another one; nil to measure in any case.
+  package var reuse: UInt64?
+  /// Whether the value of a variable of this name is not to be written, not even as a hash.
+  package var isMasked: @Sendable (String) -> Bool = { _ in true }
 
   /// `name` as runs may be called, whose ids are names of files: letters and digits of ASCII, `.`,
   /// `_`, `+` and `-`, at most 64 of them, and neither `.` nor `-` in front.
@@ -89,6 +96,38 @@ package struct RunSpecification: Sendable {
     self.name = name
     self.command = command
   }
+}
+
+/// How old an earlier measurement may be that is taken instead of another one.
+package enum ReuseAge {
+  /// Nanoseconds of `any`, of `never` (nil), or of a duration such as `24h`; nil outside for any
+  /// other text.
+  package static func read(_ text: String) -> UInt64?? {
+    switch text {
+    case "any": .some(.max)
+    case "never": .some(nil)
+    default: Durations.parse(text).map { .some($0) }
+    }
+  }
+
+  /// As it is written.
+  package static func text(_ age: UInt64) -> String {
+    age == .max ? "any" : Durations.text(age)
+  }
+
+  /// For people, as `3 h`: in the largest unit, without a fraction.
+  package static func brief(_ age: UInt64) -> String {
+    let seconds = age / 1_000_000_000
+    switch seconds {
+    case ..<120: return "\(seconds) s"
+    case ..<7200: return "\(seconds / 60) min"
+    case ..<172_800: return "\(seconds / 3600) h"
+    default: return "\(seconds / 86400) days"
+    }
+  }
+
+  /// What is expected, in words.
+  package static let expectation = "a duration such as 24h, any, or never"
 }
 
 /// The standard input of the workload.

@@ -18,7 +18,9 @@ struct CompareCommand: ParsableCommand {
         lbsample compare main last --fail-on 'wall_time>2%'
 
       The first side is the base of all others. Repetitions that were taken in
-      turns (run --order interleaved) are compared in pairs.
+      turns (run --order interleaved or abba) are compared in pairs. Two runs
+      are called faster or slower only if they differ by more than stored
+      runs of the same command, contents, settings and host differ.
       """)
   @OptionGroup var options: RunOptions
   @Option(
@@ -88,7 +90,8 @@ struct CompareCommand: ParsableCommand {
     var stored = ComparedRuns(options)
     let read = try stored.sides(sides)
     let comparison = try Comparison(
-      base: read[0], others: Array(read.dropFirst()), settings: settings)
+      base: read[0], others: Array(read.dropFirst()), settings: settings,
+      noise: SessionRuns(try options.directory()).noise(of: read[0], among: read))
     if !metrics.isEmpty {
       let names = comparison.pairs.flatMap {
         $0.rows.map(\.metric) + $0.neverMoved + $0.belowResolution

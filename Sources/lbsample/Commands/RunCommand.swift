@@ -217,13 +217,15 @@ struct RunCommand: ParsableCommand {
       notices.append(
         ("workload.user", "the workload runs as \(user.name), who called sudo (--user root)"))
     }
+    let cellSurroundings = CellSurroundings(
+      version: Lbsample.version, sampling.roots, hasScope: scope != nil)
     var sampled = RunSampling(configuration, requests, workload: target)
     if let unmeasured { sampled.notices = [unmeasured] }
     var observers = RunObservers(logger: eventLog.logger)
     observers.journal = { runEvents.emit($0) }
     observers.progress = { progress in
       line.show(progress)
-      if case .waiting(let what) = progress.activity, !log.quiet { Console.say(what) }
+      if let what = progress.activity.notice, !log.quiet { Console.say(what) }
     }
     observers.armed = { meta throws(LBError) in
       try report?.empty()
@@ -234,7 +236,8 @@ struct RunCommand: ParsableCommand {
     do throws(LBError) {
       assembly = try RunAssembly(
         record, configured, services, sampled, observers, notices: notices,
-        decisions: interrupted?.decisions ?? ResumeDecisions(), allowed: allowed)
+        decisions: interrupted?.decisions ?? ResumeDecisions(), allowed: allowed,
+        surroundings: cellSurroundings, stored: StoredCells(in: directory, except: runID))
     } catch {
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
       throw error
@@ -326,6 +329,7 @@ struct RunCommand: ParsableCommand {
     for command in plan.everyCommand {
       if case .file(let path) = command.output { files.writes("--workload-output", path) }
       if case .file(let path) = command.input { files.reads("--input", path) }
+      for path in command.inputs { files.reads("--depends", path) }
     }
     return files
   }
@@ -353,9 +357,11 @@ struct RunCommand: ParsableCommand {
     base.configuration +=
       sampled + surroundings.entries + plans.entries + (try Self.invocation(mask))
     try attempts.apply(settings, to: &base)
+    try plans.apply(to: &base, mask)
     let resolved = try plans.resolve(
       command, base: base, mask: mask,
-      pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned))
+      pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned)
+        .union(plans.pinned))
     try attempts.check(resolved.root)
     try surroundings.checkAllowed(resolved.root.bounds.hostChanges)
     var configuration = try SessionConfiguration(

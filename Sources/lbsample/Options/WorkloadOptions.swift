@@ -75,6 +75,12 @@ struct WorkloadOptions: ParsableArguments {
   )
   var input: String?
   @Option(
+    name: .customLong("depends"),
+    help: ArgumentHelp(
+      "Record the contents (SHA-256) of a file that the workload reads, as those of its executable "
+        + "are; may be repeated.", valueName: "file"))
+  var depends: [String] = []
+  @Option(
     name: .customLong("workload-output"), parsing: .unconditional,
     help: ArgumentHelp(
       "Destination of the workload's standard output: keep (in the result), null or a file "
@@ -191,6 +197,7 @@ struct WorkloadOptions: ParsableArguments {
       }
       specification.input = input == "inherit" ? .inherit : .file(input)
     }
+    specification.inputs = depends
     guard let output = WorkloadOutput(settings["run.workload_output"]) else {
       throw LBError(
         .configuration,
@@ -212,6 +219,7 @@ struct WorkloadOptions: ParsableArguments {
       ("workload.input", input), ("workload.user", user),
       ("workload.environment", environment.isEmpty ? nil : variables),
       ("workload.ignore_failure", ignoreFailure),
+      ("workload.depends", depends.isEmpty ? nil : depends.joined(separator: "; ")),
       (WorkloadMetric.configurationKey, own.text),
     ]
     let hookEntries = Hook.allCases.map { ("workload.\($0.rawValue)", hooks.given[$0]) }

@@ -113,6 +113,8 @@ enum PlanReport {
     ] {
       if let most { found.append((name, "\(most)")) }
     }
+    if !one.inputs.isEmpty { found.append(("depends", one.inputs.joined(separator: ", "))) }
+    if let age = one.reuse { found.append(("reuse", ReuseAge.text(age))) }
     if one.attempts.retries > 0 { found.append(("retries", "\(one.attempts.retries)")) }
     if let workspace = one.workspace {
       let content =

@@ -1,0 +1,43 @@
+import Glibc
+package import LinuxSystem
+
+/// What a run is surrounded by that decides about what it measures, beside its settings.
+package struct CellSurroundings: Sendable, Hashable {
+  /// That of lbsample: another one may measure otherwise.
+  package var version: String
+  /// Facts of the host, `name=value`, without those that each boot has anew.
+  package var host: [String]
+  /// Who runs it.
+  package var user: UInt32
+  /// From which relative paths are meant.
+  package var directory: String
+  /// Whether workloads have a control group of their own.
+  package var hasScope: Bool
+
+  /// Surroundings that are given.
+  package init(
+    version: String, host: [String], user: UInt32, directory: String, hasScope: Bool
+  ) {
+    self.version = version
+    self.host = host
+    self.user = user
+    self.directory = directory
+    self.hasScope = hasScope
+  }
+
+  /// Those of this process.
+  package init(version: String, _ roots: MountRoots, hasScope: Bool) {
+    let facts = HostFacts.read(roots).filter { $0.name != "boot_id" }
+    self.init(
+      version: version, host: facts.map { "\($0.name)=\($0.value)" }, user: geteuid(),
+      directory: Directories.current, hasScope: hasScope)
+  }
+
+  /// As parts of a key.
+  package var parts: [CellKey.Part] {
+    [
+      CellKey.Part("version", [version]), CellKey.Part("host", host),
+      CellKey.Part("caller", ["\(user)"]), CellKey.Part("scope", ["\(hasScope)"]),
+    ]
+  }
+}
