@@ -140,7 +140,7 @@ import Testing
     let path = try folder.write("data", "1")
     let done = try run(1) { one in
       one.inputs = [path]
-      one.ownGates = [Rewriter(folder: folder)]
+      one.customGates = [Rewriter(folder: folder)]
     }
     #expect(done.executed.count == 2)
     #expect(done.result.warnings.contains { $0.contains("\(path) changed while it was measured") })

@@ -68,7 +68,7 @@ package struct CellInspection {
     found.environment = Self.environment(of: one)
     if !node.coRunners.isEmpty { problems.append("processes run beside it") }
     if position.hasServers { problems.append("a server of another phase runs beside it") }
-    if !one.ownGates.isEmpty || one.retryPolicy != nil {
+    if !one.customGates.isEmpty || one.retryPolicy != nil {
       problems.append("its program judges its repetitions by itself")
     }
     if surroundings == nil { problems.append("its program says nothing of its surroundings") }

@@ -93,7 +93,7 @@ extension CellKey {
   /// Fields that make other parts: the directory as a whole path, the contents of the inputs, and
   /// what makes a key impossible.
   package static let elsewhere: Set<String> = [
-    "directory", "inputs", "ownGates", "retryPolicy", "workspace",
+    "directory", "inputs", "customGates", "retryPolicy", "workspace",
   ]
 
   /// Fields that change nothing of what is measured: names, and what a run does around it.
