@@ -128,7 +128,7 @@ extension RunReader {
   }
 
   /// What an attempt's own row has.
-  private static func attempt(_ row: Row) throws -> AttemptResult {
+  static func attempt(_ row: Row) throws -> AttemptResult {
     var attempt = AttemptResult(attempt: try row.number("number"))
     attempt.bracket = try row.value("bracket")
     attempt.status = try status(row)

@@ -124,7 +124,7 @@ extension RunReader {
   }
 
   /// Summaries by the row of their phase, in order, and whether they are of clean attempts.
-  private static func summaries(_ db: Database) throws -> Rows<[(MetricSummary, Bool)]> {
+  static func summaries(_ db: Database) throws -> Rows<[(MetricSummary, Bool)]> {
     try Rows<[(MetricSummary, Bool)]>(
       of: "summary", db,
       // A file of an earlier version may have one of no phase, which is of nothing.
