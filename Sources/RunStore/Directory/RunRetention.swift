@@ -47,11 +47,11 @@ package struct RunRetention: Sendable, Equatable {
     let newestFirst = candidates.sorted {
       ($0.startUnixNanoseconds, $0.file) > ($1.startUnixNanoseconds, $1.file)
     }
-    var seen: [String: Int] = [:]
+    var seen: [ExactText: Int] = [:]
     var open: [Candidate] = []
     for candidate in newestFirst {
-      seen[candidate.name, default: 0] += 1
-      if let keep, seen[candidate.name] ?? 0 <= keep { continue }
+      seen[ExactText(candidate.name), default: 0] += 1
+      if let keep, seen[ExactText(candidate.name)] ?? 0 <= keep { continue }
       open.append(candidate)
     }
     open.reverse()
