@@ -12,7 +12,8 @@ struct RunCatalogue {
 
   /// Result files, newest first, whether they can be read or not.
   let files: [String]
-  /// Those that can be read, in that order. What cannot be read has been said.
+  /// Those that can be read, in that order. What cannot be read is named on standard
+  /// error.
   let entries: [Entry]
 
   /// Reads what is not in the index of `directory`, and writes that.
