@@ -56,9 +56,9 @@ package enum ChangePoints {
     return found.sorted { $0.place < $1.place }
   }
 
-  /// The split of `values` in which the parts are farthest apart: the first value of the later part,
-  /// and the scaled energy distance, mn / (m + n) · Ê, with the exponent 1. nil of values that are
-  /// all the same, and of fewer than two parts take.
+  /// The split of `values` in which the parts are farthest apart: the first value of the later
+  /// part, and the scaled energy distance, mn / (m + n) · Ê, with the exponent 1. nil of values that
+  /// are all the same, and of fewer than two parts take.
   package static func split(_ values: [Double]) -> (place: Int, distance: Double)? {
     guard values.allSatisfy(\.isFinite) else { return nil }
     var series = EnergySeries(values)
