@@ -23,7 +23,7 @@ package enum RunSummary {
   }
 
   /// The base units of what the executor itself knows of an attempt, by name.
-  static var ownUnits: [String: String] {
+  package static var ownUnits: [String: String] {
     Dictionary(own.map { ($0.name, $0.unit) }) { first, _ in first }
   }
 

@@ -189,7 +189,7 @@ package struct ComparisonText {
 
   /// Text that means itself, in a code span where nothing else means anything; a bar would end a
   /// table's cell there too.
-  private static func code(_ text: String) -> String {
+  static func code(_ text: String) -> String {
     let plain = text.map { character -> String in
       switch character {
       case "`": "'"
@@ -200,7 +200,7 @@ package struct ComparisonText {
     return "`\(plain)`"
   }
 
-  private static func escaped(_ text: String) -> String {
+  static func escaped(_ text: String) -> String {
     text.map { character in
       "\\`*_<>[]|#".contains(character)
         ? "\\\(character)" : character.isNewline ? " " : "\(character)"

@@ -76,7 +76,7 @@ package struct RunDirectory: Sendable {
 
   /// Flushes the directory entry of a new directory: otherwise a power failure may lose it with all
   /// flushed files in it. Not supported by some file systems, which do not need it.
-  private static func flush(folderOf path: String) {
+  static func flush(folderOf path: String) {
     let slash = path.dropLast().lastIndex(of: "/")
     let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     let number = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -122,6 +122,20 @@ package struct RunDirectory: Sendable {
   /// The file of a new run.
   package func file(ofRun runID: String) -> String {
     "\(path)/\(runID).\(Self.fileExtension)"
+  }
+
+  /// The name in a run's id, without `-YYYYMMDD-HHMMSS-<8 hex>`; an id of another form is the name.
+  package static func name(ofRun runID: String) -> String {
+    let end = Array(runID.utf8.suffix(25))
+    let isForm = end.enumerated().allSatisfy { index, byte in
+      switch index {
+      case 0, 9, 16: byte == UInt8(ascii: "-")
+      case 17...: (48...57).contains(byte) || (97...102).contains(byte)
+      default: (48...57).contains(byte)
+      }
+    }
+    guard isForm, runID.utf8.count > 25 else { return runID }
+    return String(decoding: runID.utf8.dropLast(25), as: UTF8.self)
   }
 
   /// The files, newest first by the time in their ids. A missing directory means no runs; an

@@ -12,11 +12,11 @@ extension RunIndex {
   private static let limit = 64 << 20
   /// The most bytes of a line: a run with a longer command has no entry.
   private static let lineLimit = 64 << 10
-  private static let title = "lbsample index 2 "
+  private static let title = "lbsample index 3 "
   /// Digits of the checksum, and the end of the line.
   private static let titleBytes = title.utf8.count + 9
   /// Fields before the labels (two each) and the words of the command.
-  private static let fixedFields = 14
+  private static let fixedFields = 15
 
   /// A directory, if it is the caller's own.
   private struct OwnFolder: ~Copyable {
@@ -135,7 +135,7 @@ extension RunIndex {
     var fields: [String] = [
       "\(file.device)", "\(file.inode)", "\(file.size)", "\(file.modified)", "\(file.changed)",
       run.runID, run.kind, run.status.rawValue, "\(run.startUnixNanoseconds)", duration,
-      "\(run.completed)", "\(run.commands)", "\(run.labels.count)",
+      "\(run.completed)", "\(run.commands)", run.host ?? "", "\(run.labels.count)",
     ]
     for (key, value) in run.labels.sorted(by: { $0.key < $1.key }) { fields += [key, value] }
     fields += run.command
@@ -184,7 +184,7 @@ extension RunIndex {
       let modified = Int64(words[4]), let changed = Int64(words[5]), RunOverview.isID(words[6]),
       let status = RunStatus(rawValue: words[8]), let start = UInt64(words[9]),
       let completed = Int(words[11]), let commands = Int(words[12]),
-      let labelCount = Int(words[13]),
+      let labelCount = Int(words[14]),
       (0...(words.count - fixedFields) / 2).contains(labelCount)
     else { return nil }
     var duration: UInt64?
@@ -200,7 +200,8 @@ extension RunIndex {
     let overview = RunOverview(
       runID: words[6], kind: words[7], status: status, startUnixNanoseconds: start,
       durationNanoseconds: duration, completed: completed,
-      command: Array(words[commandIndex...]), commands: commands, labels: labels)
+      command: Array(words[commandIndex...]), commands: commands,
+      host: words[13].isEmpty ? nil : words[13], labels: labels)
     guard overview.isOver else { return nil }
     let file = FileState(
       device: device, inode: inode, size: size, modified: modified, changed: changed)

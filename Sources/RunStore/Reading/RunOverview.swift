@@ -15,11 +15,16 @@ package struct RunOverview: Sendable, Equatable {
   package var command: [String]
   /// Phases with a command.
   package var commands: Int
+  /// The host's name; nil where the file has none.
+  package var host: String?
   /// The user's labels.
   package var labels: [String: String]
 
   /// Whether the run has ended, and will not continue by itself.
-  var isOver: Bool { ![.pending, .running, .waiting].contains(status) }
+  package var isOver: Bool { ![.pending, .running, .waiting].contains(status) }
+
+  /// The run's name: its id without the time and the number at its end.
+  package var name: String { RunDirectory.name(ofRun: runID) }
 
   /// Whether a text is a valid run id, by which files and folders are named.
   static func isID(_ text: String) -> Bool {
@@ -30,7 +35,7 @@ package struct RunOverview: Sendable, Equatable {
 
 extension RunOverview {
   /// The tables of an overview.
-  fileprivate static let tables = ["run", "phase", "repetition", "label"]
+  fileprivate static let tables = ["run", "phase", "repetition", "host", "label"]
 
   private init(_ run: Row) throws {
     runID = try run.value("id")
@@ -45,7 +50,7 @@ extension RunOverview {
     self.status = status
     startUnixNanoseconds = try run.count("start_unix_ns")
     durationNanoseconds = try run.countIfPresent("duration_ns")
-    (completed, command, commands, labels) = (0, [], 0, [:])
+    (completed, command, commands, host, labels) = (0, [], 0, nil, [:])
   }
 
   /// The overview of a file; nil without a run.
@@ -64,6 +69,8 @@ extension RunOverview {
       db, sql: "SELECT id, command FROM phase NOT INDEXED WHERE command <> '[]' ORDER BY id")
     overview.commands = commands.count
     overview.command = try commands.first?.json([String].self, "command") ?? []
+    overview.host = try String.fetchOne(
+      db, sql: "SELECT value FROM host NOT INDEXED WHERE name = 'hostname' AND value <> ''")
     for label in try Row.fetchAll(db, sql: "SELECT key, value FROM label NOT INDEXED") {
       let key: String = try label.value("key")
       if !RunResult.ownLabels.contains(key) { overview.labels[key] = try label.value("value") }

@@ -133,7 +133,7 @@ extension RunReader {
   }
 
   /// The values of an attempt's own row.
-  private static func attempt(_ row: Row) throws -> AttemptResult {
+  static func attempt(_ row: Row) throws -> AttemptResult {
     var attempt = AttemptResult(attempt: try row.number("number"))
     attempt.bracket = try row.value("bracket")
     attempt.status = try status(row)

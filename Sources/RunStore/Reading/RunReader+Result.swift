@@ -130,7 +130,7 @@ extension RunReader {
   }
 
   /// Summaries by the row of their phase, in order, and whether they are of clean attempts.
-  private static func summaries(_ db: Database) throws -> Rows<[(MetricSummary, Bool)]> {
+  static func summaries(_ db: Database) throws -> Rows<[(MetricSummary, Bool)]> {
     try Rows<[(MetricSummary, Bool)]>(
       of: "summary", db,
       // Files of earlier versions may have a summary without a phase, which is ignored.

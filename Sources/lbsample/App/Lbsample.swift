@@ -22,6 +22,7 @@ struct Lbsample: ParsableCommand {
         lbsample run -r 10 -- ./workload   bracket ten repetitions
         lbsample runs show last            what the last run measured
         lbsample compare main last         what changed against an earlier run
+        lbsample history sort              when the runs called sort changed
         lbsample export last --format csv  its samples
         lbsample doctor                    what this host permits
 
@@ -44,7 +45,7 @@ struct Lbsample: ParsableCommand {
     version: version,
     subcommands: [
       SampleCommand.self, RunCommand.self, ArmCommand.self, ApproveCommand.self, RunsCommand.self,
-      CompareCommand.self, ExportCommand.self,
+      CompareCommand.self, HistoryCommand.self, ExportCommand.self,
       CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self, ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)

@@ -50,8 +50,11 @@ struct RunOptions: ParsableArguments {
 /// `lbsample runs`: stored runs.
 struct RunsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "runs", abstract: "List, show, bundle and remove stored runs.",
-    subcommands: [RunsList.self, RunsShow.self, RunsBundle.self, RunsRemove.self],
+    commandName: "runs", abstract: "List, show, bundle, label, import and remove stored runs.",
+    subcommands: [
+      RunsList.self, RunsShow.self, RunsBundle.self, RunsLabel.self, RunsImport.self,
+      RunsRemove.self, RunsPrune.self,
+    ],
     defaultSubcommand: RunsList.self)
 }
 
@@ -104,44 +107,11 @@ struct RunsRemove: ParsableCommand {
 
   func run() throws {
     let directory = try options.directory()
-    var removed: [String] = []
-    defer { RunIndex.remove(removed) }
-    for run in runs {
-      let path = try directory.resolve(run)
-      try RunsLocation.checkOwner(path, force: force, "it is left alone")
-      for line in try RunEnvironmentOptions.recoverHost(
-        ofRun: path, mounts.roots, isRequired: !force)
-      {
-        Console.say("lbsample: \(line)")
-      }
-      if let note = try settleLeftovers(path), !options.log.quiet {
-        Console.say("lbsample: \(note)")
-      }
-      // Added first: part of the run may be removed even if `remove` fails.
-      removed.append(path)
-      try directory.remove(path)
-      if !options.log.quiet { Console.say("removed \(path)") }
-    }
-  }
-}
-
-extension RunsRemove {
-  /// Handles processes that a killed run left running: without its file they could not be found.
-  private func settleLeftovers(_ path: String) throws(LBError) -> String? {
-    let origin: Leftovers.Origin?
-    do throws(LBError) {
-      let reader = try RunReader(path: path)
-      defer { reader.close() }
-      guard try !reader.isBeingRecorded() else { return nil }
-      origin = try Leftovers.Origin(reader)
-    } catch {
-      // The file cannot be read: the removal decides whether it can be removed.
-      return nil
-    }
-    guard let origin else { return nil }
-    return try Leftovers.settle(
-      origin, for: .removal, isWanted: endsLeftovers, force: force, clock: TimeSource.system,
-      mounts.roots)
+    var removal = RunRemoval(
+      directory, mounts.roots, force: force, endsLeftovers: endsLeftovers,
+      isQuiet: options.log.quiet)
+    defer { RunIndex.remove(removal.touched) }
+    for run in runs { try removal.remove(try directory.resolve(run)) }
   }
 }
 

@@ -1,0 +1,169 @@
+import Foundation
+import GRDB
+package import SampleModel
+
+/// Bringing a result file from elsewhere into a directory of runs.
+extension RunDirectory {
+  /// Bytes that are copied at a time.
+  private static let piece = 1 << 20
+
+  /// Copies the result file `source` into this directory under its run's id, and gives the new
+  /// path. The copy is opened, all its tables are held against their seals and its pages against
+  /// one another, and it is on the disk before it has its name. `source` is only read, and a file
+  /// that is there already is not replaced.
+  package func add(copyOf source: String) throws(LBError) -> String {
+    try StorePath.check(existing: source)
+    try RunReader.checkKind(source)
+    for suffix in ["-wal", "-tail", "-journal"]
+    where FileManager.default.fileExists(atPath: source + suffix) {
+      throw LBError(
+        .configuration,
+        "\(source) has a file \(suffix) beside it: its run is not closed, and part of it is in "
+          + "there. 'lbsample runs show \(source)' closes a run that is over",
+        context: ErrorContext(path: source))
+    }
+    try create()
+    let draft = "\(path)/.import-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
+    defer {
+      for suffix in ["", "-wal", "-shm", "-tail", "-journal"] {
+        _ = unsafe Foundation.unlink(draft + suffix)
+      }
+    }
+    try Self.copy(source, to: draft)
+    let id: String
+    do throws(LBError) {
+      id = try Self.examine(draft)
+    } catch {
+      throw Self.renamed(error, draft, source)
+    }
+    let target = file(ofRun: id)
+    for suffix in ["", "-wal", "-tail", "-journal"]
+    where unsafe access(target + suffix, F_OK) == 0 {
+      throw Self.isStored(id, target + suffix, source)
+    }
+    try Self.flush(draft)
+    do throws(LBError) {
+      try RunWriter.move(draft, to: target)
+    } catch {
+      throw error.context.errno == EEXIST ? Self.isStored(id, target, source) : error
+    }
+    Self.flush(folderOf: target)
+    return target
+  }
+
+  private static func isStored(_ id: String, _ path: String, _ source: String) -> LBError {
+    LBError(
+      .configuration,
+      "\(source) is the run \(id), which is stored already: \(path) exists. Nothing is imported; "
+        + "'lbsample runs remove \(id)' removes the stored one",
+      context: ErrorContext(path: source))
+  }
+
+  /// The run's id, of a copy that is whole and whose run is over.
+  private static func examine(_ draft: String) throws(LBError) -> String {
+    let reader = try RunReader(path: draft)
+    defer { reader.close() }
+    if try reader.isBeingRecorded() {
+      throw LBError(
+        .configuration, "\(draft) is being recorded: import it when that has ended",
+        context: ErrorContext(path: draft))
+    }
+    try reader.verifyAll()
+    let integrity = try reader.integrity()
+    guard integrity == "ok" else {
+      throw LBError(
+        .resultPersistence, "\(draft): corrupt: its pages do not fit together",
+        context: ErrorContext(path: draft), causes: [String(integrity.prefix(200))])
+    }
+    _ = try reader.finishIfAbandoned()
+    return try reader.overview().runID
+  }
+
+  /// An error of the copy in words of its source.
+  private static func renamed(_ error: LBError, _ draft: String, _ source: String) -> LBError {
+    func plain(_ text: String) -> String {
+      text.split(separator: draft, omittingEmptySubsequences: false).joined(separator: source)
+    }
+    var context = error.context
+    context.path = source
+    return LBError(
+      error.category, plain(error.message), context: context, causes: error.causes.map(plain))
+  }
+
+  /// Copies the bytes of a regular file, which must not change meanwhile, into a new one.
+  private static func copy(_ source: String, to draft: String) throws(LBError) {
+    func failure(_ path: String, _ doing: String) -> LBError {
+      let reason = errno
+      return LBError(
+        .resultPersistence, "\(path): \(doing) failed: \(StoreFailure.reason(reason))",
+        context: ErrorContext(path: path, errno: reason))
+    }
+    // Not to wait for the writer of a FIFO that has taken its name.
+    let input = unsafe Foundation.open(source, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard input >= 0 else { throw failure(source, "opening") }
+    defer { _ = Foundation.close(input) }
+    var before = stat()
+    guard unsafe fstat(input, &before) == 0 else { throw failure(source, "reading") }
+    guard before.st_mode & S_IFMT == S_IFREG else {
+      throw RunReader.noResult(source, ": not a regular file")
+    }
+    try checkStart(input, source)
+    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+    let output = unsafe Foundation.open(draft, flags, RunWriter.mode)
+    guard output >= 0 else { throw failure(draft, "creating") }
+    defer { _ = Foundation.close(output) }
+    var buffer = [UInt8](repeating: 0, count: piece)
+    var place: off_t = 0
+    while true {
+      // Safe: the array's own length bounds both calls.
+      let count = unsafe pread(input, &buffer, buffer.count, place)
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw failure(source, "reading") }
+      guard count > 0 else { break }
+      var written = 0
+      while written < count {
+        let step = unsafe pwrite(
+          output, Array(buffer[written..<count]), count - written, place + off_t(written))
+        if step < 0, errno == EINTR { continue }
+        guard step > 0 else { throw failure(draft, "writing") }
+        written += step
+      }
+      place += off_t(count)
+    }
+    var after = stat()
+    guard unsafe fstat(input, &after) == 0, after.st_size == before.st_size,
+      after.st_mtim.tv_sec == before.st_mtim.tv_sec,
+      after.st_mtim.tv_nsec == before.st_mtim.tv_nsec, place == before.st_size
+    else {
+      throw LBError(
+        .configuration, "\(source) changed while it was copied: import it when nobody writes to it",
+        context: ErrorContext(path: source))
+    }
+  }
+
+  /// Refuses what does not begin as a database does, before anything is copied.
+  private static func checkStart(_ input: Int32, _ source: String) throws(LBError) {
+    var start = [UInt8](repeating: 0, count: 16)
+    // Safe: the array's own length bounds the call.
+    let count = unsafe pread(input, &start, start.count, 0)
+    if count == start.count, start.elementsEqual("SQLite format 3\0".utf8) { return }
+    // gzip's magic number (RFC 1952), with which a bundle begins.
+    guard count > 1, start[0] == 0x1F, start[1] == 0x8B else { throw RunReader.noResult(source) }
+    throw RunReader.noResult(
+      source,
+      ": it is compressed, as the archives of 'lbsample runs bundle' are, which hold no samples "
+        + "and cannot be imported. Have the run's own file (.\(fileExtension)) sent")
+  }
+
+  /// Puts a file's contents on the disk.
+  private static func flush(_ path: String) throws(LBError) {
+    let descriptor = unsafe Foundation.open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+    defer { if descriptor >= 0 { _ = Foundation.close(descriptor) } }
+    guard descriptor >= 0, fsync(descriptor) == 0 else {
+      let reason = errno
+      throw LBError(
+        .resultPersistence, "\(path): flushing failed: \(StoreFailure.reason(reason))",
+        context: ErrorContext(path: path, errno: reason))
+    }
+  }
+}

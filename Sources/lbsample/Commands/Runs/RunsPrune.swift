@@ -1,0 +1,212 @@
+import ArgumentParser
+import Foundation
+import LinuxSystem
+import Output
+import RunStore
+import SampleModel
+
+/// `lbsample runs prune`: removes old runs by number, age and size.
+struct RunsPrune: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "prune", abstract: "Remove old runs by number, age and size.",
+    discussion: """
+      With --keep N the newest N runs of each name stay, whatever the other
+      limits say. Of the others those go that are older than --older, and then
+      the oldest until no more than --max-bytes are left; with --keep alone all
+      of them go. Runs that are pending, running or waiting stay, and so do
+      other users' runs without --force.
+
+      EXAMPLES
+        lbsample runs prune --keep 20 --older 90d --dry-run
+        lbsample runs prune --max-bytes 10G --yes
+      """)
+  /// Runs that are named in a question.
+  private static let shown = 20
+
+  @OptionGroup var options: RunOptions
+  @OptionGroup(title: "Host") var mounts: MountOptions
+  @Option(
+    name: .customLong("keep"), parsing: .unconditional,
+    help: ArgumentHelp("Keep the newest N runs of each name.", valueName: "n"))
+  var keep: String?
+  @Option(
+    name: .customLong("older"), parsing: .unconditional,
+    help: ArgumentHelp("Remove runs that began longer ago, as 90d, 12h or 2w.", valueName: "age"))
+  var older: String?
+  @Option(
+    name: .customLong("max-bytes"), parsing: .unconditional,
+    help: ArgumentHelp(
+      "Remove the oldest runs until this much is left, as 10G or 500M (binary).",
+      valueName: "size"))
+  var maxBytes: String?
+  @Flag(name: .customLong("dry-run"), help: "List what would be removed, and remove nothing.")
+  var dryRun = false
+  @Flag(name: .customLong("yes"), help: "Remove without a question.")
+  var yes = false
+  @Flag(
+    name: .customLong("force"),
+    help: ArgumentHelp(
+      "Also remove runs of other users, runs whose --set-host cannot be undone, and runs that left "
+        + "processes running."))
+  var force = false
+  @Flag(
+    name: .customLong("end-leftovers"),
+    help: "First end the processes that a killed run left running.")
+  var endsLeftovers = false
+
+  /// A run that is to go, and the file that it was when that was decided.
+  private struct Chosen {
+    let run: RunRetention.Candidate
+    let file: SeenFile
+  }
+
+  func run() throws {
+    let retention = try retention()
+    let directory = try options.directory()
+    let chosen = try choose(retention, directory)
+    let sum = Self.sum(chosen)
+    guard !chosen.isEmpty else {
+      if !options.log.quiet { Console.say("lbsample: nothing to remove in \(directory.path)") }
+      return
+    }
+    if dryRun {
+      try Console.show(Self.table(chosen))
+      if !options.log.quiet { Console.say("would remove \(sum)") }
+      return
+    }
+    guard try yes || isAgreed(chosen, sum) else {
+      return Console.say("lbsample: nothing was removed")
+    }
+    try remove(chosen, directory)
+  }
+
+  private func retention() throws(LBError) -> RunRetention {
+    var retention = RunRetention()
+    retention.keep = try keep.map { text throws(LBError) in
+      try RunCatalogue.count(text, option: "--keep")
+    }
+    if let older {
+      guard let age = WrittenTimes.age(older) else {
+        throw LBError(
+          .configuration, "--older \(older): expected an age such as 90d, 12h or 2w")
+      }
+      let now = TimeSource.system.realtime()
+      retention.before = age < now ? now - age : 0
+    }
+    if let maxBytes {
+      guard let bytes = WrittenTimes.bytes(maxBytes) else {
+        throw LBError(
+          .configuration,
+          "--max-bytes \(maxBytes): expected a number of bytes such as 10G, 500M or 1.5T, in "
+            + "powers of 1024")
+      }
+      retention.bytes = bytes
+    }
+    guard retention != RunRetention() else {
+      throw LBError(
+        .configuration,
+        "runs prune has no limit to go by: give --keep N, --older AGE, --max-bytes SIZE or several "
+          + "of them")
+    }
+    return retention
+  }
+
+  private func choose(
+    _ retention: RunRetention, _ directory: RunDirectory
+  ) throws(LBError) -> [Chosen] {
+    var seen: [ExactText: SeenFile] = [:]
+    var candidates: [RunRetention.Candidate] = []
+    var others: UInt64 = 0
+    for entry in try RunCatalogue(directory).entries {
+      guard let file = SeenFile(entry.file), force || Trust.stranger(owning: entry.file) == nil
+      else { continue }
+      let bytes =
+        RunDirectory.bytes(ofRun: entry.file)
+        &+ Directories.bytes(RunDirectory.files(ofRun: entry.file), limit: .max)
+      guard entry.run.isOver else {
+        others &+= bytes
+        continue
+      }
+      seen[ExactText(entry.file)] = file
+      candidates.append(
+        RunRetention.Candidate(
+          file: entry.file, name: entry.run.name,
+          startUnixNanoseconds: entry.run.startUnixNanoseconds, bytes: bytes))
+    }
+    return retention.removed(candidates, others: others).compactMap { run in
+      seen[ExactText(run.file)].map { Chosen(run: run, file: $0) }
+    }
+  }
+
+  // MARK: Words
+
+  private static func sum(_ chosen: [Chosen]) -> String {
+    sum(chosen.count, chosen.reduce(0) { $0 &+ $1.run.bytes })
+  }
+
+  private static func sum(_ count: Int, _ bytes: UInt64) -> String {
+    "\(Counted.text(count, "run")) of \(Readable.bytes(Double(bytes))) in all "
+      + "(\(Counted.text(bytes, "byte")))"
+  }
+
+  private static func table(_ chosen: [Chosen]) -> String {
+    var rows = [["run", "started (UTC)", "size"]]
+    for one in chosen {
+      let time = CivilTime(unixSeconds: Int64(one.run.startUnixNanoseconds / 1_000_000_000))
+      rows.append([
+        RunDirectory.id(ofFile: one.run.file), time.text, Readable.bytes(Double(one.run.bytes)),
+      ])
+    }
+    return TextTable.lines(rows, leftColumns: 2).map { $0 + "\n" }.joined()
+  }
+
+  /// Asks on the terminal. Without one nobody can answer.
+  private func isAgreed(_ chosen: [Chosen], _ sum: String) throws(LBError) -> Bool {
+    guard isatty(STDIN_FILENO) == 1, Console.errorIsTerminal else {
+      throw LBError(
+        .configuration,
+        "runs prune would remove \(sum), and there is no terminal to ask on: --yes removes them, "
+          + "--dry-run lists them")
+    }
+    for line in Self.table(Array(chosen.prefix(Self.shown))).lines where !line.isEmpty {
+      Console.say(String(line))
+    }
+    if chosen.count > Self.shown {
+      Console.say("… and \(chosen.count - Self.shown) more: --dry-run lists all")
+    }
+    Console.say("remove \(sum)? Type yes or no:")
+    let answer = readLine()?.lowercased() ?? ""
+    return ["y", "yes"].contains(answer)
+  }
+
+  // MARK: Removal
+
+  /// Removes what can be removed, says how much that was, and throws the first failure.
+  private func remove(_ chosen: [Chosen], _ directory: RunDirectory) throws(LBError) {
+    var removal = RunRemoval(
+      directory, mounts.roots, force: force, endsLeftovers: endsLeftovers,
+      isQuiet: options.log.quiet)
+    var (count, bytes): (Int, UInt64) = (0, 0)
+    var failure: LBError?
+    for one in chosen {
+      do throws(LBError) {
+        guard one.file.isThere else {
+          throw LBError(
+            .configuration,
+            "\(one.run.file) is not the file any more that was looked at: it is left alone",
+            context: ErrorContext(path: one.run.file))
+        }
+        try removal.remove(one.run.file)
+        count += 1
+        bytes &+= one.run.bytes
+      } catch {
+        // The last one is reported as the command's own error.
+        if let failure { Console.say("lbsample: \(failure)") }
+        failure = error
+      }
+    }
+    RunIndex.remove(removal.touched)
+    if !options.log.quiet { Console.say("removed \(Self.sum(count, bytes))") }
+    if let failure { throw failure }
+  }
+}

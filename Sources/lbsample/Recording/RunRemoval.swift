@@ -1,0 +1,56 @@
+import LinuxSystem
+import RunStore
+import SampleModel
+
+/// Removes stored runs, each with what it had changed of the host and what it left running.
+struct RunRemoval {
+  let directory: RunDirectory
+  let roots: MountRoots
+  /// Whether runs go that are other users', whose host cannot be put back, or that left processes.
+  let force: Bool
+  /// Whether processes that a killed run left running are ended first.
+  let endsLeftovers: Bool
+  let isQuiet: Bool
+  /// Files that are gone, or of which a part may be.
+  private(set) var touched: [String] = []
+
+  init(
+    _ directory: RunDirectory, _ roots: MountRoots, force: Bool, endsLeftovers: Bool, isQuiet: Bool
+  ) {
+    self.directory = directory
+    self.roots = roots
+    self.force = force
+    self.endsLeftovers = endsLeftovers
+    self.isQuiet = isQuiet
+  }
+
+  /// Removes the run in the file at `path`.
+  mutating func remove(_ path: String) throws(LBError) {
+    try RunsLocation.checkOwner(path, force: force, "it is left alone")
+    for line in try RunEnvironmentOptions.recoverHost(ofRun: path, roots, isRequired: !force) {
+      Console.say("lbsample: \(line)")
+    }
+    if let note = try settleLeftovers(path), !isQuiet { Console.say("lbsample: \(note)") }
+    // Part of it may be gone though all of it could not be removed.
+    touched.append(path)
+    try directory.remove(path)
+    if !isQuiet { Console.say("removed \(path)") }
+  }
+
+  /// Sees to the processes that a killed run left running: without its file nobody could name them.
+  private func settleLeftovers(_ path: String) throws(LBError) -> String? {
+    let origin: Leftovers.Origin?
+    do throws(LBError) {
+      let reader = try RunReader(path: path)
+      defer { reader.close() }
+      guard try !reader.isBeingRecorded() else { return nil }
+      origin = try Leftovers.Origin(reader)
+    } catch {
+      // Nothing is known of the run. Whether its file can be removed is for the removal to say.
+      return nil
+    }
+    guard let origin else { return nil }
+    return try Leftovers.settle(
+      origin, for: .removal, isWanted: endsLeftovers, force: force, clock: TimeSource.system, roots)
+  }
+}
