@@ -54,9 +54,9 @@ extension CellKey {
   /// `indifferent`. A test holds the three lists to the fields that there are.
   package static func parts(of one: RunSpecification) -> [Part] {
     func text(_ value: some Any) -> String { String(describing: value) }
-    // Where a plan asks for retries is about its text.
+    // The position of the key in the plan decides nothing.
     var attempts = one.attempts
-    attempts.askedFor = nil
+    attempts.requestedAt = nil
     // A set has no order.
     var gates = one.gates
     gates.noted = []
@@ -80,7 +80,7 @@ extension CellKey {
       Part("ignoredFailures", ignored), Part("outputLimit", [text(one.outputLimit)]),
       Part("showOutput", [text(one.showOutput)]),
       Part("hooks", hooks.flatMap { [$0.key.rawValue, $0.value] }),
-      Part("metrics", one.metrics.flatMap { [$0.name, $0.unit, text($0.place)] }),
+      Part("metrics", one.metrics.flatMap { [$0.name, $0.unit, text($0.source)] }),
       Part("requiresMetrics", [text(one.requiresMetrics)]), Part("attempts", [text(attempts)]),
       Part("gates", [text(gates)] + one.gates.noted.sorted()), Part("until", [text(one.until)]),
       Part("maximumRepetitions", [text(one.maximumRepetitions)]),

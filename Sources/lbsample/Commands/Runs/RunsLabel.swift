@@ -27,7 +27,7 @@ struct RunsLabel: ParsableCommand {
   func run() throws {
     let set = try labels()
     let path = try options.directory().resolve(runName)
-    if let user = Trust.stranger(owning: path) {
+    if let user = Trust.otherOwner(of: path) {
       let name = UserIdentity(named: "\(user)").map { " (\($0.name))" } ?? ""
       throw LBError(
         .configuration,

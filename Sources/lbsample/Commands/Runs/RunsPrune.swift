@@ -118,7 +118,7 @@ struct RunsPrune: ParsableCommand {
     var candidates: [RunRetention.Candidate] = []
     var others: UInt64 = 0
     for entry in try RunCatalogue(directory).entries {
-      guard let file = SeenFile(entry.file), force || Trust.stranger(owning: entry.file) == nil
+      guard let file = SeenFile(entry.file), force || Trust.otherOwner(of: entry.file) == nil
       else { continue }
       let bytes =
         RunDirectory.bytes(ofRun: entry.file)
