@@ -162,7 +162,7 @@ import Testing
     var limits = GateLimits()
     limits.running = 0.5
     let found = RepetitionGates.findings(
-      attempt, limits, workloadCPUs: nil, beside: 900_000_000)
+      attempt, limits, workloadCPUs: nil, ownCPUNanoseconds: 900_000_000)
     #expect(Set(found.map(\.gate)) == RepetitionGates.names, "\(found.map(\.gate))")
     for one in found { #expect(GateNames.gate(of: one.message) == one.gate, "\(one.message)") }
     #expect(GateNames.gate(of: "something else") == "disturbed")

@@ -12,7 +12,7 @@ import Testing
     var node = PhaseNode(name: "load[n=1]", kind: "command")
     var one = RunSpecification(name: "t", command: ["work", "1"])
     var found = PhaseProvenance()
-    var place = CellInspection.Place()
+    var position = CellInspection.Position()
     var surroundings = CellSurroundings(
       version: "0.1.0", host: ["kernel=6.1", "cpus=2"], user: 1000, directory: "/here",
       hasScope: false)
@@ -26,15 +26,15 @@ import Testing
     }
 
     var key: CellKey {
-      CellInspection.key(node, one, found, place, surroundings, directory: directory)
+      CellInspection.key(node, one, found, position, surroundings, directory: directory)
     }
   }
 
   private static let changes: [(String, @Sendable (inout Cell) throws -> Void)] = [
     ("name", { $0.node.name = "load[n=2]" }), ("kind", { $0.node.kind = "workload" }),
     ("parameter", { $0.node.parameters["n"] = "2" }),
-    ("order", { $0.place.order = .abba }), ("mates", { $0.place.mates = ["load[n=1]", "b"] }),
-    ("setup of the run", { $0.place.setups = ["make"] }),
+    ("order", { $0.position.order = .abba }), ("mates", { $0.position.mates = ["load[n=1]", "b"] }),
+    ("setup of the run", { $0.position.setups = ["make"] }),
     ("directory", { $0.directory = "/there" }),
     ("executable", { $0.found.executable?.sha256 = "ab" }),
     ("executable's path", { $0.found.executable?.path = "/usr/bin/work" }),
@@ -99,7 +99,7 @@ import Testing
     other.one.name = "another run"
     other.one.labels = ["a": "b"]
     other.one.reuse = 5
-    other.one.attempts.askedFor = "phase[1].retries"
+    other.one.attempts.requestedAt = "phase[1].retries"
     other.one.configuration = [
       ConfigurationEntry(key: "command.arguments", value: "[]", origin: "command line"),
       ConfigurationEntry(key: "plan.definition", value: "{}", origin: "command line"),
@@ -142,7 +142,7 @@ import Testing
       change(&other)
       other.node.specification = other.one
       return inspection.provenance(
-        of: other.node, at: other.place, in: known ? other.surroundings : nil)
+        of: other.node, at: other.position, in: known ? other.surroundings : nil)
     }
     let whole = look { $0.one.inputs = [data] }
     #expect(whole.key?.count == 64 && whole.unknown == nil)
@@ -161,7 +161,7 @@ import Testing
     #expect(look({ $0.one.command = ["/bin/nosuch"] }).unknown?.contains("not there yet") == true)
     #expect(look({ $0.one.workspace = WorkspacePlan("empty") }).key == nil)
     #expect(look({ $0.one.input = .inherit }).key == nil)
-    #expect(look({ $0.place.hasServers = true }).key == nil)
+    #expect(look({ $0.position.hasServers = true }).key == nil)
     #expect(look({ _ in }, known: false).key == nil)
     #expect(inspection.changes(since: whole) == [])
     try folder.write("data", "abd")

@@ -66,7 +66,7 @@ import Testing
       stored: StoredCells(in: directory, except: id)
     ).run(session)
     try store.finish(result)
-    return Done(result: result, executed: executor.places.map(\.phase), events: events.kinds)
+    return Done(result: result, executed: executor.attempts.map(\.phase), events: events.kinds)
   }
 
   private func stored(_ number: Int) throws -> RunResult {
