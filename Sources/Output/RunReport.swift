@@ -68,8 +68,8 @@ package enum RunReport {
     }.count
     guard count > 0 else { return [] }
     return [
-      "(\(Counted.text(count, "metric")) in all: lbsample runs show \(name ?? result.runID) --all, or "
-        + "--metrics GLOB)"
+      "(\(Counted.text(count, "metric")) in all: lbsample runs show \(name ?? result.runID) --all, "
+        + "or --metrics GLOB)"
     ]
   }
 

@@ -27,8 +27,8 @@ public protocol MetricSource: Sendable {
   func open() throws -> sending any MetricReader
 }
 
-/// What a source opened: used by one thread at a time, the sampling thread as a rule. It need not be
-/// `Sendable`, since `open` gives it away.
+/// What a source opened: used by one thread at a time, the sampling thread as a rule. It need not
+/// be `Sendable`, since `open` gives it away.
 public protocol MetricReader: AnyObject {
   /// Writes one raw value a metric; false for a gap. On the sampling thread: it allocates nothing,
   /// locks nothing and waits for nothing.
@@ -43,8 +43,8 @@ extension MetricReader {
 }
 
 /// Receives every frame as it is drained: on the drain's thread, or on that which opens or closes a
-/// bracket. While it works no ring is emptied, so that a slow one loses frames; it must not call the
-/// sampler.
+/// bracket. While it works no ring is emptied, so that a slow one loses frames; it must not call
+/// the sampler.
 public protocol FrameReceiver: AnyObject, Sendable {
   /// One acquisition of one collector.
   func receive(_ frame: FrameSnapshot)

@@ -174,7 +174,9 @@ import Testing
     #expect(wall["unit"] as? String == "ns" && wall["count"] as? Int == 10)
     #expect(wall["median"] as? Double == 104.5e6)
     #expect(metrics.contains { $0["metric"] as? String == "vm.pgfault" })
-    let text = try command.start(["runs", "show", "old", "--config", "/dev/null"]).finish()
+    let text = try command.start([
+      "runs", "show", "old", "--config", "/dev/null", "--all",
+    ]).finish()
     #expect(text.output.contains("median's 95 % CI"), "\(text.output)")
     #expect(text.lines.contains { $0.hasPrefix("vm.pgfault ") }, "\(text.output)")
     let after = try Data(contentsOf: URL(fileURLWithPath: path))

@@ -4,7 +4,7 @@ import TestSupport
 import Testing
 
 /// A second signal ends the process within a second, whatever hangs.
-@Suite struct SecondSignalTests {
+@Suite(.serialized) struct SecondSignalTests {
   private static let hasPython = FileManager.default.isExecutableFile(atPath: "/usr/bin/python3")
 
   /// Who does not read, and what waits for that.

@@ -159,7 +159,7 @@ import Testing
     let metrics = try #require(pair["metrics"] as? [[String: Any]])
     let keys: Set = [
       "metric", "unit", "family", "better", "base", "side", "effect", "test", "detectable",
-      "verdict", "direction", "needs", "why", "reasons",
+      "verdict", "direction", "needs", "why", "reasons", "betweenSessions",
     ]
     for metric in metrics {
       #expect(Set(metric.keys) == keys)

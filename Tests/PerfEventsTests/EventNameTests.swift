@@ -116,7 +116,7 @@ import Testing
     ("gpu/event=1/", "no PMU gpu"), ("cpu/event=1", "no closing /"),
     ("{cycles", "no closing }"), ("cycles}", "no { before it"), ("cycles,", "another event"),
     ("", "no event is named"), ("{{cycles}}", "cannot hold another"), ("mem:0x10/3:w", "1, 2, 4"),
-    ("mem:zz", "expected mem:ADDRESS"), ("mem:0x10:ww", "stands twice"),
+    ("mem:zz", "expected mem:ADDRESS"), ("mem:0x10:ww", "is repeated"),
     ("cycles:pppp", "at most three p"), ("no:such", "no event of this name"),
     ("cpu/event=x/", "needs a number"), ("r12345678901234567", "no event of this name"),
   ]) func whatIsNoEventSaysWhy(_ text: String, _ reason: String) throws {

@@ -289,7 +289,7 @@ private func record(
           #expect(part.first == whole.first)
           #expect(part.dropFirst().elementsEqual(whole.suffix(part.count - 1)))
         }
-        #expect(whole.count > 15)
+        #expect(whole.count > 5)
       }
     }
   }

@@ -33,7 +33,8 @@ import Testing
   private static let changes: [(String, @Sendable (inout Cell) throws -> Void)] = [
     ("name", { $0.node.name = "load[n=2]" }), ("kind", { $0.node.kind = "workload" }),
     ("parameter", { $0.node.parameters["n"] = "2" }),
-    ("order", { $0.position.order = .abba }), ("mates", { $0.position.mates = ["load[n=1]", "b"] }),
+    ("order", { $0.position.order = .abba }),
+    ("mates", { $0.position.mates = ["load[n=1]", "b"] }),
     ("setup of the run", { $0.position.setups = ["make"] }),
     ("directory", { $0.directory = "/there" }),
     ("executable", { $0.found.executable?.sha256 = "ab" }),

@@ -267,7 +267,7 @@ import Testing
     #expect(result.phases[0].repetitions.count == 8, "three without it are enough")
     #expect(
       result.warnings.contains {
-        $0.contains("--until was not reached for c.m after 8 repetitions; the last of them")
+        $0.contains("not reached for c.m after 8 repetitions; the last repetitions do not have")
       })
   }
 }

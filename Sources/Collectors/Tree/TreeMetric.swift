@@ -52,7 +52,7 @@ enum TreeMetric: String, CaseIterable {
     case .userTime:
       counter(
         rawValue,
-        "user time; for an ended process that no process of the tree waited for, the value last read",
+        "user time; of an ended process that no process of the tree waited for, the last reading",
         unit: .nanoseconds, host: true, resolution: Self.tick)
     case .systemTime:
       counter(

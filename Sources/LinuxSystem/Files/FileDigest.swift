@@ -1,7 +1,7 @@
 import Glibc
 import SampleModel
 
-/// The SHA-256 of a file's contents, and by what it is known whether these are still the same.
+/// The SHA-256 of a file's contents, and the facts that tell whether the contents are unchanged.
 package struct FileDigest: Sendable, Hashable {
   /// 64 hexadecimal digits.
   package let hex: String

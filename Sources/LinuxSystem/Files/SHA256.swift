@@ -44,7 +44,7 @@ package struct SHA256: Sendable {
     var from = 0
     if !pending.isEmpty {
       from = min(Self.blockBytes - pending.count, bytes.count)
-      for place in 0..<from { pending.append(bytes[place]) }
+      for index in 0..<from { pending.append(bytes[index]) }
       guard pending.count == Self.blockBytes else { return }
       let block = pending
       pending = []
@@ -52,7 +52,7 @@ package struct SHA256: Sendable {
     }
     let blocks = (bytes.count - from) / Self.blockBytes
     if blocks > 0 { take(bytes, from: from, blocks: blocks) }
-    for place in (from + blocks * Self.blockBytes)..<bytes.count { pending.append(bytes[place]) }
+    for index in (from + blocks * Self.blockBytes)..<bytes.count { pending.append(bytes[index]) }
   }
 
   /// The hash of what was added, as 64 lower-case hexadecimal digits.

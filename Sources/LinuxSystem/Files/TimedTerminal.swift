@@ -49,8 +49,8 @@ package final class TimedTerminal: Sendable {
   }
 
   /// Writes until `isOver` returns true. It is called after each incomplete attempt, with whether
-  /// the terminal accepted anything. Returns 0 if all was accepted, `ECANCELED` if `isOver` ended it,
-  /// else the errno of write(2).
+  /// the terminal accepted anything. Returns 0 if all was accepted, `ECANCELED` if `isOver` ended
+  /// it, else the errno of write(2).
   private func write(_ bytes: [UInt8], _ isOver: (Bool) -> Bool) -> Int32 {
     var rest = bytes[...]
     while true {

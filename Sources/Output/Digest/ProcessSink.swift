@@ -95,7 +95,10 @@ package final class ProcessSink: SampleSink {
 
   /// Only records say of processes.
   package func layout(_ layout: Layout) throws(LBError) {}
+  /// Frames have no processes.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {}
+  /// Events do not change what was collected.
   package func event(_ event: SampleEvent) throws(LBError) {}
+  /// Records are counted as they arrive.
   package func commit(watermark: UInt64) throws(LBError) {}
 }

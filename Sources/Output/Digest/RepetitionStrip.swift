@@ -39,8 +39,8 @@ package struct RepetitionStrip {
     unit = result.phases.lazy.flatMap(\.metrics).first { $0.metric == metric }?.unit ?? ""
   }
 
-  /// For a program: a heading, then phase, repetition, attempt, value in its base unit, unit and the
-  /// gates that found it contaminated, with tabs between them.
+  /// For a program: a heading, then phase, repetition, attempt, value in its base unit, unit and
+  /// the gates that found it contaminated, with tabs between them.
   package var plain: String {
     var text = "phase\trepetition\tattempt\tvalue\tunit\tcontaminated\n"
     for (name, values) in phases {

@@ -332,7 +332,8 @@ private struct PairWork {
     return Comparison.Pair(
       other: other, design: match.design, counts: match.counts, differences: differences,
       notes: match.notes,
-      rows: primary.map { completed($0.row) } + lone.filter(\.isPrimary) + others.map { completed($0.row) }
+      rows: primary.map { completed($0.row) } + lone.filter(\.isPrimary)
+        + others.map { completed($0.row) }
         + lone.filter { !$0.isPrimary },
       neverMoved: neverMoved, belowResolution: belowResolution,
       fewestForFindings: isPossible

@@ -57,8 +57,8 @@ package enum ChangePoints {
   }
 
   /// The split of `values` in which the parts are farthest apart: the first value of the later
-  /// part, and the scaled energy distance, mn / (m + n) · Ê, with the exponent 1. nil of values that
-  /// are all the same, and of fewer than two parts take.
+  /// part, and the scaled energy distance, mn / (m + n) · Ê, with the exponent 1. nil of values
+  /// that are all the same, and of fewer than two parts take.
   package static func split(_ values: [Double]) -> (place: Int, distance: Double)? {
     guard values.allSatisfy(\.isFinite) else { return nil }
     var series = EnergySeries(values)

@@ -88,7 +88,7 @@ extension RunDirectory {
   }
 }
 
-/// Which file a path named when it was looked at.
+/// The file that a path named when it was read.
 package struct SeenFile: Sendable {
   /// The path.
   package let path: String

@@ -7,7 +7,7 @@ package import SampleModel
 /// read or told is not found. The keys of the newest `mostRuns` runs are read once, when they are
 /// first asked for.
 package final class StoredCells {
-  /// Runs that are looked at, the newest ones.
+  /// The number of runs that are read, the newest ones.
   package static let mostRuns = 500
 
   /// What was found: of each key that was asked for its phase, all of one run.
@@ -26,7 +26,7 @@ package final class StoredCells {
   }
 
   private let directory: RunDirectory
-  /// The run that asks: what it has itself is no earlier measurement.
+  /// The run that asks: its own phases are no earlier measurements.
   private let own: String
   private var runs: [Run]?
   /// What could not be read, in words.

@@ -15,7 +15,7 @@ package struct RunOverview: Sendable, Equatable {
   package var command: [String]
   /// Phases with a command.
   package var commands: Int
-  /// The host's name; nil where the file has none.
+  /// The host's name; nil where the file has none, or where the table of the host is damaged.
   package var host: String?
   /// The user's labels.
   package var labels: [String: String]
@@ -35,7 +35,7 @@ package struct RunOverview: Sendable, Equatable {
 
 extension RunOverview {
   /// The tables of an overview.
-  fileprivate static let tables = ["run", "phase", "repetition", "host", "label"]
+  fileprivate static let tables = ["run", "phase", "repetition", "label"]
 
   private init(_ run: Row) throws {
     runID = try run.value("id")
@@ -69,8 +69,6 @@ extension RunOverview {
       db, sql: "SELECT id, command FROM phase NOT INDEXED WHERE command <> '[]' ORDER BY id")
     overview.commands = commands.count
     overview.command = try commands.first?.json([String].self, "command") ?? []
-    overview.host = try String.fetchOne(
-      db, sql: "SELECT value FROM host NOT INDEXED WHERE name = 'hostname' AND value <> ''")
     for label in try Row.fetchAll(db, sql: "SELECT key, value FROM label NOT INDEXED") {
       let key: String = try label.value("key")
       if !RunResult.ownLabels.contains(key) { overview.labels[key] = try label.value("value") }
@@ -86,6 +84,14 @@ extension RunReader {
     return try read("reading the run", of: RunOverview.tables) { db in
       guard var overview = try RunOverview.read(db) else { throw Self.noRun(path) }
       if isAbandoned { overview.status = .interrupted }
+      do {
+        if isSealed { try Seal.check(["host"], db, path) }
+        overview.host = try String.fetchOne(
+          db, sql: "SELECT value FROM host NOT INDEXED WHERE name = 'hostname' AND value <> ''")
+      } catch let error as LBError where error.category == .resultPersistence {
+        // A run whose facts about the host are damaged is listed without its host.
+        overview.host = nil
+      }
       return overview
     }
   }

@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 package import SampleModel
 
-/// What was measured of a run, without what it is read with elsewhere: a history reads many files.
+/// The measurements of a run, without the rest of its result: a history reads many files.
 extension RunReader {
   /// Tables from which it is made, beside that of `metric`.
   private static let measuredTables = ["phase", "repetition", "attempt", "summary"]

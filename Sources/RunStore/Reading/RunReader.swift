@@ -17,7 +17,7 @@ package final class RunReader {
   /// The part about the log, without the copy's path.
   var lossOfLog: String?
   /// Whether the file has a seal.
-  private var isSealed = false
+  private(set) var isSealed = false
   /// The verified tables.
   var verified: Set<String> = []
   /// A table did not match its seal, or could not be read: the file is not changed.

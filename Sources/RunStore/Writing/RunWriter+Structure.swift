@@ -19,9 +19,9 @@ extension RunWriter {
     try write("recording a phase of an earlier run") { db in
       row = try Self.insert(phase, db)
       for repetition in phase.repetitions {
-        let place = try Self.insert(repetition, phase: row, db)
+        let rowID = try Self.insert(repetition, phase: row, db)
         for attempt in repetition.attempts {
-          let number = try Self.insert(attempt: attempt.attempt, nil, repetition: place, db)
+          let number = try Self.insert(attempt: attempt.attempt, nil, repetition: rowID, db)
           try Self.complete(number, attempt, [], unopened: true, db)
         }
       }

@@ -78,6 +78,7 @@ package struct ProcessAction: PhaseAction {
       + (readiness.map { ", ready when \($0.text)" } ?? "")
   }
 
+  /// Starts the process and waits until it is ready.
   package func enter(_ phase: PhaseContext) throws(LBError) -> PhaseEntry {
     .proceed(try start(phase))
   }

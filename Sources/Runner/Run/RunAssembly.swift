@@ -55,8 +55,9 @@ package struct RunAssembly {
   /// Arms what `sampling` asks for, and prepares the run of `configured` that is kept in `record`.
   /// `notices` are events of its start, each a kind and a message; `decisions` are those of earlier
   /// sessions. Phases that a run in `stored` measured with the same settings, files and
-  /// `surroundings` are not measured again where their settings ask for it. Throws `collectorUnavailable`, `configuration`, `metricCollection`,
-  /// `resultPersistence`, or `stopRequested` where a stop came first.
+  /// `surroundings` are not measured again where their settings ask for it. Throws
+  /// `collectorUnavailable`, `configuration`, `metricCollection`, `resultPersistence`, or
+  /// `stopRequested` where a stop came first.
   package init(
     _ record: RunRecord, _ configured: SessionConfiguration, _ services: RunServices,
     _ sampling: RunSampling, _ observers: RunObservers,

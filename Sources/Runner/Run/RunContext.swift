@@ -11,8 +11,8 @@ package struct RunContext: Sendable {
   package let journal: Journal
   /// The CPUs that this process was allowed at the start; workloads without `cpus` get them.
   package let allowedCPUs: CPUSet
-  /// Facts outside the settings that decide what is measured; nil where they are unknown, so that no
-  /// earlier measurement can be recognised.
+  /// Facts outside the settings that decide what is measured; nil where they are unknown, so that
+  /// no earlier measurement can be recognised.
   package let surroundings: CellSurroundings?
   /// Ends the processes that the run has started; the session's own once the run has begun.
   package private(set) var stopping: StopCoordinator

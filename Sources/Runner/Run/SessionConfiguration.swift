@@ -45,8 +45,11 @@ package struct SessionConfiguration: Sendable {
     specification.configuration.append(entry)
   }
 
-  /// Gives each process beside the workload something that measures it: `PhaseNode.assignBackgroundTargets`.
-  package mutating func assignBackgroundTargets() -> (targets: [WorkloadTarget], unmeasured: String?) {
+  /// Gives each process beside the workload something that measures it:
+  /// `PhaseNode.assignBackgroundTargets`.
+  package mutating func assignBackgroundTargets()
+    -> (targets: [WorkloadTarget], unmeasured: String?)
+  {
     plan.assignBackgroundTargets()
   }
 

@@ -39,8 +39,8 @@ public struct When: PlanPhase, Hashable {
   }
 }
 
-/// A process that lives beside the phases that follow it, such as a server. It ends with the list of
-/// phases that it stands in.
+/// A process that lives beside the phases that follow it, such as a server. It ends with the list
+/// of phases that it stands in.
 public struct Background: PlanPhase, ProcessSettings, Hashable {
   /// The settings so far.
   public var settings: PhaseSettings

@@ -55,7 +55,8 @@ extension MetricKey {
 }
 
 extension MetricKey {
-  /// Keys of the collector `tree`, from /proc/PID/{stat,io,statm,fd,task}, process connector, taskstats, perf task-clock.
+  /// Keys of the collector `tree`, from /proc/PID/{stat,io,statm,fd,task}, process connector,
+  /// taskstats, perf task-clock.
   public struct Tree: Sendable {
     /// CPU time of all processes, ended ones as far as they were seen, in ns.
     public var sumExecRuntime: MetricKey { MetricKey("tree", "sum_exec_runtime") }

@@ -109,7 +109,7 @@ public struct PhaseResult: Sendable, Hashable, Codable {
   public var note: String?
   /// The fallback that was executed in its place.
   public var replacedBy: String?
-  /// With what it was measured; nil where that was not recorded.
+  /// The contents and settings of the measurement; nil where they were not recorded.
   public var provenance: PhaseProvenance?
 
   /// A phase that has not begun.

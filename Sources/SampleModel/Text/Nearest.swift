@@ -4,8 +4,8 @@ package enum Nearest {
   /// words would take minutes.
   package static let limit = 1000
 
-  /// The known word with the fewest edits to `word`, if few enough for a typing error; nil also with
-  /// more known words or bytes than `limit`.
+  /// The known word with the fewest edits to `word`, if few enough for a typing error; nil also
+  /// with more known words or bytes than `limit`.
   package static func word(to word: String, in known: [String]) -> String? {
     guard known.count <= limit, word.utf8.count <= limit else { return nil }
     return known.map { ($0, distance(word, $0)) }

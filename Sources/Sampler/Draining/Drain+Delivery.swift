@@ -210,7 +210,8 @@ extension Drain {
       live[Int(stream)].isGivenUp = true
       report(
         .gap,
-        "\(table.name(stream)): re-arming timed out after \(Durations.text(responseTimeout)); sampling "
+        "\(table.name(stream)): re-arming timed out after "
+          + "\(Durations.text(responseTimeout)); sampling "
           + "continues with the files already open")
     }
   }

@@ -33,8 +33,7 @@ final class Drain: @unchecked Sendable {
     var drained: UInt64 = 0
     /// Cadences as they were reported last.
     var cadences: [UInt64]
-    /// The thread's low watermark at the last pass, since when it has had that value, and for how
-    /// many passes.
+    /// The thread's low watermark at the last pass, and since when and for how many passes.
     var lowWatermark: UInt64 = .max
     var lowWatermarkSince: UInt64 = 0
     var passesAtLowWatermark = 0

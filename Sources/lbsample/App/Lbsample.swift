@@ -97,9 +97,9 @@ struct Lbsample: ParsableCommand {
     "i", "c", "o", "p", "r", "w", "e", "C", "G", "L",
   ]
 
-  /// Rewrites what the parser does not support: `--ignore-failure` and `--reuse` without a value, the
-  /// value of a short option directly after it, as in `-r10`, and an option for the interval of each
-  /// collector (`--disk-interval`). Arguments after `--` are the workload's.
+  /// Rewrites what the parser does not support: `--ignore-failure` and `--reuse` without a value,
+  /// the value of a short option directly after it, as in `-r10`, and an option for the interval of
+  /// each collector (`--disk-interval`). Arguments after `--` are the workload's.
   static func rewritten(_ arguments: [String]) -> [String] {
     var result: [String] = []
     var rest = arguments[...]

@@ -191,7 +191,9 @@ struct RunCommand: ParsableCommand {
       Console.say("lbsample: \(line)")
     }
     var record =
-      try interrupted.map { try RunRecord(resuming: $0, specification, sampling.roots, force: force) }
+      try interrupted.map {
+        try RunRecord(resuming: $0, specification, sampling.roots, force: force)
+      }
       ?? RunRecord(
         directory.file(ofRun: runID), runID, specification, plan, version: Lbsample.version,
         interval: configuration.interval, now: clock.realtime(), sampling.roots)

@@ -65,7 +65,8 @@ struct YAMLText {
     yaml += repeatElement(UInt8(ascii: " "), count: 2 * level)
   }
 
-  /// A key with its colon. One of more than 1024 characters needs a question mark (YAML 1.2.2, 7.4).
+  /// A key with its colon. One of more than 1024 characters needs a question mark (YAML 1.2.2,
+  /// 7.4).
   private mutating func key(_ level: Int) {
     let start = yaml.count
     string()
@@ -76,8 +77,8 @@ struct YAMLText {
     yaml.append(UInt8(ascii: ":"))
   }
 
-  /// A number, true, false or null. YAML 1.1 knows an exponent by a point before it and a sign after
-  /// it.
+  /// A number, true, false or null. YAML 1.1 knows an exponent by a point before it and a sign
+  /// after it.
   private mutating func literal() {
     let start = index
     while index < json.count, !",]}".utf8.contains(json[index]) { index += 1 }
@@ -117,8 +118,8 @@ struct YAMLText {
     yaml.append(UInt8(ascii: "\""))
   }
 
-  /// The characters of a string in quotes, with an escape for each that YAML does not allow there or
-  /// takes for the end of a line (YAML 1.2.2, 5.1 and 5.4).
+  /// The characters of a string in quotes, with an escape for each that YAML does not allow there
+  /// or takes for the end of a line (YAML 1.2.2, 5.1 and 5.4).
   private mutating func quoted(_ text: ArraySlice<UInt8>) {
     guard text.contains(where: { [0x7F, 0xC2, 0xE2, 0xEF].contains($0) }) else {
       yaml += text

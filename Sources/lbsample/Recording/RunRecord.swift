@@ -80,7 +80,8 @@ extension RunRecord {
   /// host any more, unless forced. Another boot of the host has another clock, by which the samples
   /// of this session are.
   init(
-    resuming before: ResumableRun, _ specification: RunSpecification, _ roots: MountRoots, force: Bool
+    resuming before: ResumableRun, _ specification: RunSpecification, _ roots: MountRoots,
+    force: Bool
   ) throws(LBError) {
     var differences = Self.differences(
       before.result.configuration, specification.configuration)
