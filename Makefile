@@ -157,10 +157,11 @@ coverage:
 	Scripts/coverage .build 85 Runner Sampler
 
 # The package that shows how the libraries are used.
-examples: setup
+examples: build
 	swift build --package-path Examples/suite
 	Examples/suite/.build/debug/measure
 	Examples/suite/.build/debug/suite 2
+	Examples/sort-locales $(BINARY)
 
 # What of the documents is made from the command's own words: the man page, and the tables of the collectors; and
 # the lists of the libraries' public declarations.

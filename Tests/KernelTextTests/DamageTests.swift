@@ -160,6 +160,10 @@ import Testing
     }
     #expect(net.0 == ["rx_bytes[veth1]": 7, "rx_packets[veth1]": 8, "rx_bytes[lo]": 1])
     #expect(net.1.count == 29)
+    let odd = try read("a:b:7 8\nlo: x:y 1\n") { text throws(KernelTextError) in
+      try TextFormat.interfaces(text)
+    }
+    #expect(odd.0 == ["rx_bytes[a:b]": 7, "rx_packets[a:b]": 8, "rx_packets[lo]": 1])
     let tcp = try read("Udp: A B C\nUdp: 1 -5\nTcp: D\nIcmp: E\nIcmp: 6 7\n") {
       text throws(KernelTextError) in try TextFormat.namedPairs(text)
     }

@@ -82,13 +82,15 @@ struct SlowReading {
   private mutating func interfaces(_ text: [UInt8]) {
     for line in OSText.string(text).split(separator: "\n") {
       let line = String(line)
-      let colon = line.lastIndex(of: ":")
       let words = line.split { " \t\r\0".contains($0) }.map(String.init)
       guard let first = words.first else { continue }
-      let name = colon.map { line[..<$0].filter { !" \t\r\0".contains($0) } } ?? first
-      let behind = colon.map { line[line.index(after: $0)...] } ?? line.dropFirst(0)
-      var values = behind.split { " \t\r\0".contains($0) }.map(String.init)
-      if colon == nil { values.removeFirst() }
+      var values = Array(words.dropFirst())
+      var name = first
+      if let colon = first.unicodeScalars.lastIndex(of: ":") {
+        name = String(first.unicodeScalars[..<colon])
+        let glued = String(first.unicodeScalars[first.unicodeScalars.index(after: colon)...])
+        if !glued.isEmpty { values.insert(glued, at: 0) }
+      }
       for (column, word) in zip(TextFormat.interfaceColumns, values) {
         add("\(column)[\(name)]", word)
       }

@@ -113,14 +113,15 @@ extension TextFormat {
   package static func interfaces(_ text: KernelText) throws(KernelTextError) -> [Placeholder] {
     var placeholders = PlaceholderList(text)
     for (index, line) in text.lines().enumerated() where !line.words.isEmpty {
-      // An interface's name may contain anything but blanks and a slash: the last colon ends it.
-      let colon = text.bytes[line.range].lastIndex(of: UInt8(ascii: ":"))
+      // An interface's name may contain anything but blanks and a slash: the last colon of the first
+      // word ends it. Old kernels print no blank after the colon.
+      let colon = text.bytes[line.words[0]].lastIndex(of: UInt8(ascii: ":"))
       if colon == nil, index < 2 {
         if text.bytes[line.range].contains(UInt8(ascii: "|")) { placeholders.recognise() }
         continue
       }
       let end = colon ?? line.words[0].upperBound
-      let label = text.words(in: line.range.lowerBound..<end)
+      let label = text.words(in: line.words[0].lowerBound..<end)
       guard label.count == 1 else {
         placeholders.skipRest(line)
         continue
