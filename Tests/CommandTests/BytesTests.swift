@@ -70,7 +70,7 @@ import Yams
       "proc/net/dev",
       "Inter-| Receive\n face |bytes\n\u{EFFF}:\(numbers)\n\u{EFFE}:\(numbers)\n")
     let words = [
-      "--net", "--config", "/dev/null", "-i", "10ms", "-c", "2", "--proc-root",
+      "--net", "--config", "/dev/null", "-i", "50ms", "-c", "2", "--proc-root",
       command.folder.file("proc"), "--format",
     ]
     let csv = try command.start(words + ["csv"]).finish()

@@ -145,7 +145,7 @@ import Testing
     ("[derived]\nbad = \"( cycles\"", "a formula of names"),
     ("[fallback]\ncycles = \"instructions\"\ninstructions = \"cycles\"", "form a circle"),
     ("[fallback]\ncycles = \"no-such\"", "no event of this name"),
-    ("[perf]\nmine = \"{cycles\"", "a { has no }"),
+    ("[perf]\nmine = \"{cycles\"", "a { has no closing }"),
     ("[derived]\nrunning = \"cycles / instructions\"", "a column has this name"),
     ("[derived]\ncs = \"page-faults * 2\"", "an event or a column has this name"),
     ("[perf]\npage-faults = \"task-clock\"", "an event or a column has this name"),

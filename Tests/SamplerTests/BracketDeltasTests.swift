@@ -360,13 +360,14 @@ private struct Bracket {
     for _ in 0..<50 {
       let step = UInt64.random(in: 1...(1 << UInt64.random(in: 1...40)), using: &generator)
       let window = UInt64.random(in: 1_000_000...4_000_000_000, using: &generator)
+      let rate = Double(step) * 1e9 / Double(window)
+      guard (0x1p-4...0x1p44).contains(rate) else { continue }
       var bracket = try Bracket(
         layout([MetricDescription("n", .count, .counter, meaning: "")]))
       try bracket.frame([0], .open)
       for place in 1...30 as ClosedRange<UInt64> {
         try bracket.frame([step * place], place == 30 ? .close : .none, after: window)
       }
-      let rate = Double(step) * 1e9 / Double(window)
       let metrics = bracket.deltas.metrics()
       for name in ["c.n.rate.p50", "c.n.rate.p95"] {
         let found = try #require(metrics[name])

@@ -19,6 +19,8 @@ package final class ProcessSink: SampleSink {
   private var schemas: [UInt16: RecordSchema] = [:]
   private var used: [[UInt64: (name: String, time: Double)]]
   private var known: [UInt64: (at: UInt64, time: UInt64)] = [:]
+  /// Processes of a tree: `busiest` has the same CPU time of them.
+  private var ofTree: Set<UInt64> = []
 
   package var bytesWritten: UInt64 { 0 }
 
@@ -54,13 +56,16 @@ package final class ProcessSink: SampleSink {
     }
     guard let pid = numbers["pid"], let reading = numbers["sum_exec_runtime"] else { return }
     if kind == "busiest" {
-      guard let window = numbers["elapsed"] else { return }
+      guard !ofTree.contains(pid), let window = numbers["elapsed"] else { return }
       add(pid, name, Double(reading), from: time > window ? time - window : 0, to: time)
       return
     }
     // Threads are within their processes.
     guard numbers["kind"] != 1 else { return }
     let before = known[pid]
+    if ofTree.count < Self.mostKnown, ofTree.insert(pid).inserted {
+      for index in used.indices { used[index][pid] = nil }
+    }
     if before != nil || known.count < Self.mostKnown { known[pid] = (time, reading) }
     // A number may have been given to another process.
     guard let before, reading >= before.time, time > before.at else { return }

@@ -109,7 +109,9 @@ extension ComparedPhase {
   private static let within = [".rate.mean", ".rate.max", ".rate.p50", ".rate.p95", ".min"]
 
   /// Settings that repeat other facts.
-  private static let repeated: Set = ["command.arguments", "plan.definition", "plan.commands"]
+  private static let repeated: Set = [
+    "command.arguments", "plan.definition", "plan.commands", "plan.reuse",
+  ]
 
   /// A phase of a stored run. The value of a repetition is that of its last completed attempt, of
   /// its last clean one if there is one. `version` is that of the lbsample that measured.

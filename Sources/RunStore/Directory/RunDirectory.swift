@@ -228,6 +228,13 @@ package struct RunDirectory: Sendable {
     return unsafe stat(path, &facts) == 0 && facts.st_uid == geteuid()
   }
 
+  /// Whether a file is the caller's own, no link, and nobody else may write to it.
+  static func isOwnAlone(_ path: String) -> Bool {
+    var facts = stat()
+    return unsafe lstat(path, &facts) == 0 && facts.st_uid == geteuid()
+      && facts.st_mode & S_IFMT == S_IFREG && facts.st_mode & 0o022 == 0
+  }
+
   /// The run id in a file's name.
   package static func id(ofFile path: String) -> String {
     let name = path.parts("/").last.map(String.init) ?? path

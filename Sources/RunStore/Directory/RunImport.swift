@@ -76,7 +76,15 @@ extension RunDirectory {
         context: ErrorContext(path: draft), causes: [String(integrity.prefix(200))])
     }
     _ = try reader.finishIfAbandoned()
-    return try reader.overview().runID
+    // Every value that a reader shows, not the pages alone.
+    let id = try reader.result().runID
+    guard id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), id != "last" else {
+      throw LBError(
+        .resultPersistence,
+        "\(draft): corrupt: its run id, \(id.shownInLine), is none that lbsample makes",
+        context: ErrorContext(path: draft))
+    }
+    return id
   }
 
   /// An error of the copy in words of its source.

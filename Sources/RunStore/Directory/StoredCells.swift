@@ -29,6 +29,8 @@ package final class StoredCells {
   /// The run that asks: its own phases are no earlier measurements.
   private let own: String
   private var runs: [Run]?
+  /// Why the newest run with the keys of the last search was not taken; nil if no run has them.
+  package private(set) var refusal: String?
   /// What could not be read, in words.
   package private(set) var problems: [String] = []
 
@@ -41,6 +43,7 @@ package final class StoredCells {
   /// The newest run that has a phase of each of these keys, measured at most `age` nanoseconds
   /// before `now` (nanoseconds since 1970). nil where none has.
   package func find(_ keys: [String], age: UInt64, now: UInt64) -> Found? {
+    refusal = nil
     guard !keys.isEmpty, Set(keys).count == keys.count else { return nil }
     for run in known() {
       let names = keys.compactMap { run.phases[$0] }
@@ -62,9 +65,19 @@ package final class StoredCells {
     var phases: [PhaseResult] = []
     var first = UInt64.max
     for name in names {
-      guard let phase = result.phases.first(where: { $0.name == name }),
-        let start = Self.start(ofHit: phase), start <= now, now - start <= age
-      else { return nil }
+      guard let phase = result.phases.first(where: { $0.name == name }) else { return nil }
+      guard let start = Self.start(ofHit: phase) else {
+        let isDisturbed = phase.repetitions.flatMap(\.attempts).contains {
+          !$0.contamination.isEmpty
+        }
+        let reason = isDisturbed ? "are contaminated" : "did not all complete"
+        refusal = refusal ?? "the repetitions of \(result.runID) \(reason)"
+        return nil
+      }
+      guard start <= now, now - start <= age else {
+        refusal = refusal ?? "\(result.runID) is older than --reuse accepts"
+        return nil
+      }
       first = min(first, start)
       phases.append(phase)
     }
@@ -89,7 +102,7 @@ package final class StoredCells {
     var found: [Run] = []
     let files = noting { () throws(LBError) in try directory.files() } ?? []
     for file in files.prefix(Self.mostRuns)
-    where RunDirectory.id(ofFile: file) != own && RunDirectory.isOwn(file) {
+    where RunDirectory.id(ofFile: file) != own && RunDirectory.isOwnAlone(file) {
       let cells = noting { () throws(LBError) -> [(key: String, phase: String)] in
         let reader = try RunReader(path: file)
         defer { reader.close() }

@@ -43,6 +43,8 @@ extension RunReader {
       }
       try attempts.checkTaken(path)
       let summaries = try Self.summaries(db)
+      if try db.tableExists("provenance") { try verify(["provenance"], db) }
+      let provenances = try Self.provenances(db)
       var phases: [PhaseResult] = []
       for row in try Row.fetchAll(db, sql: "SELECT * FROM phase ORDER BY id") {
         var phase = PhaseResult(
@@ -50,6 +52,7 @@ extension RunReader {
           kind: try row.value("kind"))
         let id: Int64 = try row.value("id")
         phase.status = try Self.status(row)
+        phase.provenance = provenances.take(id) ?? nil
         for (summary, isClean) in summaries.take(id) ?? [] {
           if isClean { phase.cleanMetrics.append(summary) } else { phase.metrics.append(summary) }
         }

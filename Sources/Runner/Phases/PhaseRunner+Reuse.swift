@@ -43,7 +43,16 @@ extension PhaseRunner {
       session.result.warnings.append(message)
       try context.journal.record(.warning, "phase.unknown", message)
     }
-    guard let found else { return false }
+    guard let found else {
+      if let refusal = stored.refusal {
+        let names = Counted.list(nodes.map(\.name))
+        let message = "\(names): measured again: \(refusal)"
+        try context.journal.record(.notice, "phase.unknown", message)
+        progress(
+          RunProgress(phase: nodes[0].name, attempt: nil, total: 0, activity: .taken(message)))
+      }
+      return false
+    }
     for (phase, provenance) in zip(found.phases, provenances) {
       let phase = Self.taken(phase, provenance, from: found.run)
       let message =

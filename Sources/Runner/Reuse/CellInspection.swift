@@ -65,6 +65,9 @@ package struct CellInspection {
     case .null: break
     }
     found.inputs = inputs.map { file(absolute($0, from: directory), limit: .max) }
+    found.inputs += WrappedCommand.executables(of: one).map {
+      file(absolute($0, from: own), limit: ContentHashes.largestExecutable)
+    }
     found.environment = Self.environment(of: one)
     if !node.coRunners.isEmpty { problems.append("processes run beside it") }
     if position.hasServers { problems.append("a server of another phase runs beside it") }

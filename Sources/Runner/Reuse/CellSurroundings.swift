@@ -1,16 +1,20 @@
 import Glibc
 package import LinuxSystem
+import SampleModel
 
 /// What a run is surrounded by that decides about what it measures, beside its settings.
 package struct CellSurroundings: Sendable, Hashable {
   /// That of lbsample: another one may measure otherwise.
   package var version: String
-  /// Facts of the host, `name=value`, without those that each boot has anew.
+  /// Facts of the host, `name=value`, without those that change by themselves: the number of the
+  /// boot, and the sizes of the nodes' memory, which a hypervisor changes while the host runs.
   package var host: [String]
   /// Who runs it.
   package var user: UInt32
   /// From which relative paths are meant.
   package var directory: String
+  /// Resource limits and the mask of new files' modes, which workloads inherit.
+  package var limits: [String] = []
   /// Whether workloads have a control group of their own.
   package var hasScope: Bool
 
@@ -27,17 +31,25 @@ package struct CellSurroundings: Sendable, Hashable {
 
   /// Those of this process.
   package init(version: String, _ roots: MountRoots, hasScope: Bool) {
-    let facts = HostFacts.read(roots).filter { $0.name != "boot_id" }
+    let facts = HostFacts.read(roots).filter {
+      $0.name != "boot_id" && !$0.name.hasSuffix("_memory")
+    }
     self.init(
       version: version, host: facts.map { "\($0.name)=\($0.value)" }, user: geteuid(),
       directory: Directories.current, hasScope: hasScope)
+    // The mark of a run's processes is one of the limits (ProcessMark).
+    let lines = (SmallFile.text(roots.proc("self/limits")) ?? "").lines.map { String($0) }
+    limits = lines.filter { !$0.hasPrefix("Max file locks") }
+    let status = (SmallFile.text(roots.proc("self/status")) ?? "").lines.map { String($0) }
+    limits += status.filter { $0.hasPrefix("Umask:") }
   }
 
   /// As parts of a key.
   package var parts: [CellKey.Part] {
     [
       CellKey.Part("version", [version]), CellKey.Part("host", host),
-      CellKey.Part("caller", ["\(user)"]), CellKey.Part("scope", ["\(hasScope)"]),
+      CellKey.Part("limits", limits), CellKey.Part("caller", ["\(user)"]),
+      CellKey.Part("scope", ["\(hasScope)"]),
     ]
   }
 }

@@ -55,6 +55,8 @@ package final class RunSession {
   var host: HostChanges?
   /// Events to record at the start of the run.
   package var startNotices: [(kind: String, message: String)] = []
+  /// Files of --workload-output that this run has truncated.
+  var emptiedOutputs: Set<ExactText> = []
   /// The decisions of earlier sessions of the run.
   package var decisions = ResumeDecisions()
   /// The state of the host before the last repetition.

@@ -139,34 +139,57 @@ private struct OutputFiles: RunStep {
   let plan: PhaseNode
 
   func begin(_ session: RunSession) throws(LBError) {
-    try Self.open(plan)
+    for path in Self.paths(plan.everyCommand) { try Self.open(path) }
   }
 
-  /// Opens each of the files once, with `flags`.
-  static func open(_ plan: PhaseNode, _ flags: Int32 = 0) throws(LBError) {
-    var seen: Set<ExactText> = []
-    for specification in plan.everyCommand {
-      guard case .file(let path) = specification.output, seen.insert(ExactText(path)).inserted
+  /// The files to which these commands append, each once.
+  static func paths(_ commands: [RunSpecification]) -> [ExactText] {
+    var paths: [ExactText] = []
+    for specification in commands {
+      guard case .file(let path) = specification.output, !paths.contains(ExactText(path))
       else { continue }
-      do throws(SystemError) {
-        _ = try WorkloadLauncher.openFile(path, flags)
-      } catch {
-        throw LBError(
-          .configuration, "--workload-output \(path) cannot be opened: \(error.reason)",
-          context: ErrorContext(path: path, errno: error.errno))
-      }
+      paths.append(ExactText(path))
+    }
+    return paths
+  }
+
+  static func open(_ path: ExactText, _ flags: Int32 = 0) throws(LBError) {
+    let path = path.text
+    do throws(SystemError) {
+      _ = try WorkloadLauncher.openFile(path, flags)
+    } catch {
+      throw LBError(
+        .configuration, "--workload-output \(path) cannot be opened: \(error.reason)",
+        context: ErrorContext(path: path, errno: error.errno))
     }
   }
 }
 
-/// Truncates the files of --workload-output, to which attempts append, once nothing can refuse the
-/// run any more. A resumed run keeps their content.
+/// Truncates the files of --workload-output to which background processes append, once nothing can
+/// refuse the run any more. Those of measured phases are truncated when the phases begin
+/// (`RunSession.emptyOutputs`): a phase that is not executed keeps its file.
 private struct EmptiedOutputs: RunStep {
   let plan: PhaseNode
 
   func begin(_ session: RunSession) throws(LBError) {
-    guard !session.isResumed else { return }
-    try OutputFiles.open(plan, O_TRUNC)
+    let measured = OutputFiles.paths(plan.specifications)
+    let others = OutputFiles.paths(plan.everyCommand).filter { !measured.contains($0) }
+    try session.emptyOutputs(others)
+  }
+}
+
+extension RunSession {
+  /// Truncates files to which attempts append, each once in a run. A resumed run keeps their
+  /// content.
+  func emptyOutputs(_ paths: [ExactText]) throws(LBError) {
+    for path in paths where !isResumed && emptiedOutputs.insert(path).inserted {
+      try OutputFiles.open(path, O_TRUNC)
+    }
+  }
+
+  /// Truncates the files of measured phases that are about to be executed.
+  func emptyOutputs(of phases: [MeasuredPhase]) throws(LBError) {
+    try emptyOutputs(OutputFiles.paths(phases.flatMap { $0.node.everyCommand }))
   }
 }
 

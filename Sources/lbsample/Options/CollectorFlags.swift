@@ -64,7 +64,7 @@ struct CadenceOptions: ParsableArguments {
   /// The settings that these options stand for.
   func overrides() throws(LBError) -> [(String, String, String)] {
     try intervals.map { text throws(LBError) in
-      guard let (name, interval) = text.halves("=") else {
+      guard let (name, interval) = text.halves("="), !interval.isEmpty else {
         throw LBError(
           .configuration, "--interval-of \(text): expected COLLECTOR=TIME, such as disk=10s")
       }

@@ -15,6 +15,8 @@ struct RunCatalogue {
   /// Those that can be read, in that order. What cannot be read is named on standard
   /// error.
   let entries: [Entry]
+  /// Whether some of the files cannot be read.
+  let hasUnreadable: Bool
 
   /// Reads what is not in the index of `directory`, and writes that.
   init(_ directory: RunDirectory) throws(LBError) {
@@ -30,6 +32,7 @@ struct RunCatalogue {
     }
     index.save(of: files)
     self.entries = entries
+    hasUnreadable = entries.count < files.count
   }
 
   /// Of what is not in the index.

@@ -24,6 +24,7 @@ struct SessionRuns {
         side.phases.count == 1 && side.phases.contains { $0.origin != first.origin }
       })
     else { return SessionNoise([]) }
+    let identities = Set(([base] + sides).flatMap(\.phases).compactMap(\.identity))
     let compared = Set(([base] + sides).flatMap(\.phases).flatMap { [$0.run, $0.origin] })
     let files: [String]
     do throws(LBError) { files = try directory.files() } catch {
@@ -39,7 +40,7 @@ struct SessionRuns {
         continue
       }
     }
-    return SessionNoise(sessions)
+    return SessionNoise(sessions.filter { identities.contains($0.identity) })
   }
 
   /// Files of completed runs whose command several of them have, newest first.

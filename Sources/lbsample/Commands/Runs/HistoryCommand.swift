@@ -64,7 +64,8 @@ struct HistoryCommand: ParsableCommand {
   func run() throws {
     try Formats.check(format, of: ["text", "markdown", "json", "csv"])
     let directory = try options.directory()
-    var selection = try HistorySelection(try RunCatalogue(directory), name, directory)
+    let catalogue = try RunCatalogue(directory)
+    var selection = try HistorySelection(catalogue, name, directory)
     if let since {
       let now = TimeSource.system.realtime()
       selection.since(try RunCatalogue.moment(since, option: "--since", now: now))
@@ -79,7 +80,10 @@ struct HistoryCommand: ParsableCommand {
     let history = RunHistory(runs, phases: phases, settings: settings, metrics: filter.passes)
     try check(history, selection)
     try write(history, selection)
-    if isDamaged { throw ExitCode(ErrorCategory.resultPersistence.exitCode) }
+    // A file that cannot be read may be one of these runs.
+    if isDamaged || catalogue.hasUnreadable {
+      throw ExitCode(ErrorCategory.resultPersistence.exitCode)
+    }
   }
 
   /// Reads the runs, and says which cannot be read, or not as a whole.
@@ -95,6 +99,7 @@ struct HistoryCommand: ParsableCommand {
     // A level that stood still has no maximum of its own.
     let isWanted = { (name: String) in filter.passes(name) || filter.passes(name + ".max") }
     var leftOut = 0
+    var taken = 0
     for entry in selection.entries {
       do throws(LBError) {
         let reader = try RunReader(path: entry.file)
@@ -108,7 +113,13 @@ struct HistoryCommand: ParsableCommand {
         let result = RunResult(
           runID: run.runID, name: run.name, kind: run.kind,
           startUnixNanoseconds: run.startUnixNanoseconds)
-        let wanted = stored.filter { one in phase.map { Glob.matches($0, one.name) } ?? true }
+        let wanted = stored.filter { one in
+          one.provenance?.takenFrom == nil && (phase.map { Glob.matches($0, one.name) } ?? true)
+        }
+        // Its results are those of another run, which is in the history itself.
+        let copies = stored.count { $0.provenance?.takenFrom != nil }
+        taken += copies
+        if copies > 0, wanted.isEmpty { continue }
         let compared = wanted.map { one in
           RunHistory.Phase(
             ComparedPhase(result, one, version: nil, resolutions: [:]),
@@ -131,6 +142,10 @@ struct HistoryCommand: ParsableCommand {
       selection.notes.append(
         "left out: \(Counted.text(leftOut, "contaminated repetition")) (--contaminated includes "
           + "them)")
+    }
+    if taken > 0 {
+      selection.notes.append(
+        "left out: \(Counted.text(taken, "phase")) that --reuse took from another run")
     }
     return (runs, phases, isDamaged)
   }
