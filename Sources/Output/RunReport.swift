@@ -160,7 +160,8 @@ package enum RunReport {
   private static func notes(_ phase: PhaseResult, all: Bool) -> [String] {
     var lines: [String] = []
     if let run = phase.provenance?.takenFrom {
-      lines.append("note     measured by \(run) and taken from it (--reuse)")
+      lines.append(
+        "note     phase \(phase.name): results of run \(run), not measured again (--reuse)")
     }
     for repetition in phase.repetitions {
       for attempt in repetition.attempts {

@@ -14,7 +14,9 @@ enum StorePath {
   }
 
   /// The same, and for what is no file.
-  static func check(existing path: String) throws(LBError) {
+  static func check(
+    existing path: String, advice: String = "'lbsample runs list' shows those that exist"
+  ) throws(LBError) {
     try check(path)
     var facts = stat()
     guard unsafe stat(path, &facts) == 0 else {
@@ -22,7 +24,7 @@ enum StorePath {
       guard reason != EACCES else { throw denied(path) }
       let words = reason == ENOENT ? "no such result file" : StoreFailure.reason(reason)
       throw LBError(
-        .configuration, "\(path): \(words); 'lbsample runs list' shows those that exist",
+        .configuration, "\(path): \(words); \(advice)",
         context: ErrorContext(path: path, errno: reason))
     }
     guard facts.st_mode & S_IFMT != S_IFDIR else {

@@ -66,7 +66,7 @@ import Testing
     #expect(text.contains("two runs") && text.contains("contents are not recorded"))
     #expect(!text.contains("slower") && !text.contains("worse"))
     #expect(lines.contains { $0.hasPrefix("wall_time") && $0.hasSuffix("changed") })
-    #expect(text.contains("not comparable: 1, A does not have it"))
+    #expect(text.contains("not comparable: 1 (not measured in A)"))
     let all = ComparisonText(try comparison(inTurns: false), all: true).text
     #expect(all.contains("net.rx_bytes[eth0]") && !text.contains("net.rx_bytes[eth0]"))
     let chosen = ComparisonText(try comparison(inTurns: false)) { $0.hasPrefix("net.") }.text
@@ -123,12 +123,12 @@ import Testing
       ).text
     }
     let quiet = try text(0.001)
-    #expect(quiet.contains("by 8 pairs of stored runs on this host, the median wall_time of two"))
+    #expect(quiet.contains("in wall_time (95 %, from 8 pairs of stored runs)"))
     let lines = quiet.split(separator: "\n")
     #expect(lines.contains { $0.hasPrefix("wall_time") && $0.hasSuffix("slower") })
     let loud = try text(0.2)
     let wall = try #require(loud.split(separator: "\n").first { $0.hasPrefix("wall_time") })
-    #expect(wall.contains("changed") && wall.contains("two runs of the same differ by up to"))
+    #expect(wall.contains("changed") && wall.contains("identical runs differ by up to"))
   }
 
   @Test func markdownKeepsItsTables() throws {

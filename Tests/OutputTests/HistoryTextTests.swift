@@ -41,12 +41,12 @@ import Testing
     #expect(marked.count == 1 && marked[0].hasPrefix("sort-18 "), "\(marked)")
     #expect(marked[0].hasSuffix("+4.99 % (p = 0.0010)"), "\(marked)")
     #expect(lines.count { $0.hasPrefix("sort-") } == 30)
-    #expect(text.contains("changes: 1 (E-divisive, 999 permutations; of series without a change "))
+    #expect(text.contains("\n1 change (E-divisive, 999 permutations, false-positive rate at most "))
     #expect(!text.contains("wall_time of"))
     let two = HistoryText(history(phases: ["a", "b"]), title: "t").text
     #expect(two.contains("\nwall_time of a\n") && two.contains("\nwall_time of b\n"))
     let few = HistoryText(history(9), title: "t").text
-    #expect(few.hasSuffix("too few runs to find a change: that takes 10\n"))
+    #expect(few.hasSuffix("at least 10 runs are needed to find a change\n"))
     let still = HistoryText(history(17), title: "t").text
     #expect(still.contains("\nno change found (E-divisive"))
   }

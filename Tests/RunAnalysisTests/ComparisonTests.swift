@@ -179,8 +179,8 @@ extension Comparison {
       units: ["x.both": "bytes", "wall_time": "ns"])
     let comparison = try compare(a, b)
     #expect(comparison.row("x.one")?.verdict == .notComparable)
-    #expect(comparison.row("x.one")?.why == "only A has it")
-    #expect(comparison.row("x.two")?.why == "A does not have it")
+    #expect(comparison.row("x.one")?.why == "measured only in A")
+    #expect(comparison.row("x.two")?.why == "not measured in A")
     #expect(comparison.row("x.both")?.verdict == .notComparable)
     #expect(comparison.row("x.both")?.why?.contains("bytes") == true)
     #expect(comparison.row("wall_time")?.verdict != .notComparable)
@@ -469,8 +469,8 @@ extension Comparison {
     #expect(
       outcome
         == .exceeded(
-          "B: wall_time is beyond 2 % with its whole 95 % interval, though the verdict is "
-            + "undecided because so few repetitions cannot prove a change"))
+          "B's whole 95 % interval of wall_time is above 2 %, though the verdict is undecided "
+            + "because so few repetitions cannot prove a change"))
   }
 }
 

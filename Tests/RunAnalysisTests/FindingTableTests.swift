@@ -20,8 +20,8 @@ import Testing
   /// What a rule's section says, as words.
   private static func section(_ rule: FindingRule) -> String {
     let sample = rule.sample == .clean ? "" : " (contaminated ones too)"
-    let severity = "*\(rule.severity.rawValue)*, from \(rule.fewest) "
-    let repetitions = rule.fewest == 1 ? "repetition on" : "repetitions on"
+    let severity = "*\(rule.severity.rawValue)*, needs at least \(rule.fewest) "
+    let repetitions = rule.fewest == 1 ? "repetition" : "repetitions"
     let next = rule.next.map { line in
       let parts = line.components(separatedBy: ": ")
       return "- `\(parts[0])`: " + parts.dropFirst().joined(separator: ": ")

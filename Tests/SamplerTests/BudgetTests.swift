@@ -103,8 +103,8 @@ import Testing
     }
     #expect(
       notes == [
-        "sampled faster than the kernel updates them, so consecutive samples may not change: "
-          + "scripted.value (updated every 10ms)"
+        "some metrics change more slowly than they are sampled, so consecutive samples may be "
+          + "equal: scripted.value (updated every 10ms)"
       ])
   }
 

@@ -175,13 +175,13 @@ package struct ComparisonDocument: Encodable {
           : pair.design.isConfounded && !row.exceedsSessions
             ? row.betweenSessions == nil
               ? "the host may have changed in the meantime"
-              : "two runs of the same differ by as much on this host"
+              : "identical runs differ by as much on this host"
             : "no direction of it is known to be better")
       note(
         "betweenSessions", row.betweenSessions == nil,
         pair.sessionPairs == nil
           ? "the sides are not two runs"
-          : "fewer than \(SessionNoise.fewestPairs) pairs of stored runs of the same have it")
+          : "fewer than \(SessionNoise.fewestPairs) pairs of identical stored runs have it")
       note(
         "needs", row.needs == nil,
         row.verdict == .undecided
@@ -242,7 +242,7 @@ package struct ComparisonDocument: Encodable {
       neverMoved = pair.neverMoved.filter(passes)
       belowResolution = pair.belowResolution.filter(passes)
       fewestForFindings = Known(pair.fewestForFindings)
-      var reasons = ["betweenSessions": "how much runs of the same differ here is not known"]
+      var reasons = ["betweenSessions": "how much identical runs differ here is not known"]
       switch pair.design {
       case .paired, .mixed: reasons["betweenSessions"] = "one session"
       case .runs: reasons["betweenSessions"] = "the intervals have it in them"

@@ -114,14 +114,19 @@ package struct ComparisonText {
       counts.append("moved by less than two steps of their source: \(pair.belowResolution.count)")
     }
     let lone = pair.rows(.notComparable, primary: false)
-    if !lone.isEmpty { counts.append("not comparable: \(lone.count)") }
-    var lines = [counts.joined(separator: " · ")]
+    var lines: [String] = []
     var reasons: [String: Int] = [:]
     for row in lone { reasons[row.why ?? "", default: 0] += 1 }
     for (why, count) in reasons.sorted(by: { ($1.value, $0.key) < ($0.value, $1.key) }) {
-      lines.append("not comparable: \(count), \(why)")
+      lines.append("not comparable: \(count) (\(why))")
     }
-    return lines
+    if lines.count > 1 {
+      counts.append("not comparable: \(lone.count)")
+    } else {
+      counts += lines
+      lines = []
+    }
+    return [counts.joined(separator: " · ")] + lines
   }
 
   // MARK: Markdown

@@ -76,13 +76,13 @@ enum ComparisonWords {
   static func remark(_ row: Comparison.Row) -> String? {
     if row.verdict == .changed {
       guard let bound = row.betweenSessions, !row.exceedsSessions else { return nil }
-      return "two runs of the same differ by up to \(percent(expm1(bound.reach), signed: false))"
+      return "identical runs differ by up to \(percent(expm1(bound.reach), signed: false))"
     }
     let needs =
-      row.needs.map { "about \(Counted.text($0, "more repetition")) a side" }
+      row.needs.map { "add about \(Counted.text($0, "repetition")) per side" }
       ?? (row.verdict == .undecided ? noNumberIsEnough : nil)
     let parts = [row.why, needs].compactMap(\.self)
-    return parts.isEmpty ? nil : parts.joined(separator: ": ")
+    return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }
 
   /// A side in one line: its name, its run and phase, and the number of its repetitions.
@@ -122,10 +122,9 @@ enum ComparisonWords {
         + "may come from the host (compare several runs a side, or one run with --order "
         + "interleaved)"
     }
-    return "two runs: by \(Counted.text(wall.pairs, "pair")) of stored runs on this host, the "
-      + "median wall_time of two runs of the same differs by up to "
-      + "\(percent(expm1(wall.reach), signed: false)) (95 %); a change that is no larger than "
-      + "that of its metric may come from the host"
+    return "two runs: identical runs on this host differ by up to "
+      + "\(percent(expm1(wall.reach), signed: false)) in wall_time (95 %, from "
+      + "\(Counted.text(wall.pairs, "pair")) of stored runs); a smaller change may be noise"
   }
 
   private static let needed = SessionNoise.fewestPairs

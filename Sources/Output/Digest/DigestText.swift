@@ -25,7 +25,8 @@ package enum DigestText {
     return Readable.fixed(value, value < 10 ? 2 : value < 100 ? 1 : 0)
   }
 
-  private static func bytes(_ value: Double) -> String {
+  /// Bytes in the largest binary unit that fits, as `1.50 KiB`.
+  package static func bytes(_ value: Double) -> String {
     var value = value
     var unit = "B"
     for next in ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"] where value >= 1024 {

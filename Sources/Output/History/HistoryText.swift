@@ -112,15 +112,16 @@ package struct HistoryText {
     let chance = ComparisonWords.percent(settings.alpha, signed: false)
     let fewest = ChangePoints.fewest(alpha: settings.alpha)
     guard series.points.count >= fewest else {
-      return "too few runs to find a change: that takes \(fewest)"
+      return "at least \(fewest) runs are needed to find a change"
     }
     let test =
-      "E-divisive, \(settings.permutations) permutations; of series without a change at most "
-      + "\(chance) show one"
+      "E-divisive, \(settings.permutations) permutations, false-positive rate at most \(chance) per "
+      + "series"
     let unexamined =
       series.unexamined > 0
       ? "; not searched: the \(Counted.text(series.unexamined, "oldest run"))" : ""
-    let found = series.changes.isEmpty ? "no change found" : "changes: \(series.changes.count)"
+    let found =
+      series.changes.isEmpty ? "no change found" : Counted.text(series.changes.count, "change")
     return "\(found) (\(test)\(unexamined))"
   }
 

@@ -138,8 +138,8 @@ private struct PairWork {
     _ row: Comparison.Row, _ otherUnit: String, _ sample: (a: [Double], b: [Double])
   ) -> String? {
     if row.a == nil, row.b == nil { return "only repetitions that are left out have it" }
-    if row.b == nil { return "only A has it" }
-    if row.a == nil { return "A does not have it" }
+    if row.b == nil { return "measured only in A" }
+    if row.a == nil { return "not measured in A" }
     if row.unit != otherUnit { return "its unit is \(row.unit) of A and \(otherUnit) here" }
     if sample.a.isEmpty || sample.b.isEmpty { return "no pair of repetitions has it on both sides" }
     return nil
@@ -223,7 +223,7 @@ private struct PairWork {
     let alpha = settings.alpha / Double(max(1, count))
     for place in primary.indices {
       guard primary[place].row.test != nil, let value = adjusted.popFirst() else {
-        primary[place].row.why = "too few repetitions have it"
+        primary[place].row.why = "too few repetitions"
         continue
       }
       primary[place].row.test?.adjusted = value
@@ -256,7 +256,7 @@ private struct PairWork {
       let row = others[place].row
       if row.test == nil, row.verdict == .undecided {
         let fewest = ComparedMetric.fewest(Comparison.vetoAlpha, isPaired: match.design == .paired)
-        others[place].row.why = "too few repetitions have it"
+        others[place].row.why = "too few repetitions"
         others[place].row.needs = max(
           row.needs ?? 1, fewest - others[place].count)
       }

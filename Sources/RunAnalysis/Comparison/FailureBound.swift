@@ -122,9 +122,14 @@ package struct FailureBound: Sendable, Equatable {
     let isBeyond = isAbove ? low > share : high < share
     if isBeyond {
       return .exceeded(
-        "\(place) is beyond \(shownShare) with its whole 95 % interval\(Self.doubt(row))")
+        "\(side)'s whole 95 % interval of \(row.metric) is \(isAbove ? "above" : "below") "
+          + "\(shownShare)\(Self.doubt(row))")
     }
     let isWithin = isAbove ? high <= share : low >= share
-    return isWithin ? .kept : .undecided("\(place) may be beyond it, or not")
+    return isWithin
+      ? .kept
+      : .undecided(
+        "\(side)'s 95 % interval of \(row.metric) contains \(shownShare); more repetitions may "
+          + "decide")
   }
 }

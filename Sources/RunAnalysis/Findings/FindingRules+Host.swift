@@ -62,11 +62,9 @@ extension FindingRules {
         + "keep to some CPUs",
     ],
     about: """
-      Fires where the median CPU time of others on the CPUs that the workload may use is more \
-      than 10 % of one CPU, besides three clock ticks of 10 ms times the root of the number of \
-      CPUs: what the gate [`foreign_cpu`](../explanation/gates-and-statistics.md#gates) looks \
-      at, of the medians. This rule alone counts contaminated repetitions too, for others' CPU \
-      time is what contaminates them.
+      Fires where the median CPU time of other processes on the CPUs that the workload may use \
+      exceeds 10 % of one CPU plus a tolerance of 30 ms × √CPUs: the \
+      [`foreign_cpu`](../explanation/gates-and-statistics.md#gates) limit, applied to medians.
       """)
 
   static let runQueue = FindingRule(
@@ -151,7 +149,7 @@ extension FindingRules {
         ],
         [.init("missed_share", .atLeast, 0.1), .init("missed", .atLeast, 1000)],
         "{missed} of the pages that were allocated in a repetition ({missed_share}) lie on "
-          + "another NUMA node than was wished: the wished one was full"),
+          + "another NUMA node than requested: the requested one was full"),
     ],
     next: [
       "lbsample run --numa: free memory and allocations of each node",
@@ -160,7 +158,7 @@ extension FindingRules {
     about: """
       Fires where 10 % of the allocated pages or more, and 1000 or more in a repetition, were \
       allocated on another NUMA node than their process ran on (`numa.other_node` against \
-      `numa.local_node`), or on another one than was wished (`numa.numa_miss` against \
+      `numa.local_node`), or on another one than requested (`numa.numa_miss` against \
       `numa.numa_hit`). The counts are those of the whole host. Remote memory is slower by the \
       distance of the nodes.
       """)

@@ -12,7 +12,7 @@ extension RunDirectory {
   /// one another, and it is on the disk before it has its name. `source` is only read, and a file
   /// that is there already is not replaced.
   package func add(copyOf source: String) throws(LBError) -> String {
-    try StorePath.check(existing: source)
+    try StorePath.check(existing: source, advice: "check the path")
     try RunReader.checkKind(source)
     for suffix in ["-wal", "-tail", "-journal"]
     where FileManager.default.fileExists(atPath: source + suffix) {

@@ -136,10 +136,11 @@ package enum Seal {
       name == schema
       ? "the definitions of its tables do not match their checksum"
       : "table \(name) does not match its checksum"
+    let part = name == "journal" ? "the journal is" : "its numbers are"
     return LBError(
       .resultPersistence,
       "\(path): corrupt: \(what)\(StoreFailure.damageAdvice), "
-        + "so its numbers are not shown. Use a backup copy if you have one; "
+        + "so \(part) not shown. Use a backup copy if you have one; "
         + "'sqlite3 \(path) .recover' prints what can still be read of this file",
       context: ErrorContext(path: path))
   }

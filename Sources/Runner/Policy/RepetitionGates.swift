@@ -133,7 +133,7 @@ package enum RepetitionGates {
         add(
           "own_cost", isTransient: false,
           "lbsample used \(percent(share)) of one CPU while the workload ran "
-            + "(gates.own_cost allows \(percent(limit)))")
+            + "(gates.own_cost allows \(Share.text(limit).dropLast()) %)")
       }
     }
     return found

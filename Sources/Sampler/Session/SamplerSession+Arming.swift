@@ -347,7 +347,7 @@ extension SamplerSession {
     }
     guard !coarse.isEmpty else { return [] }
     return [
-      "sampled faster than the kernel updates them, so consecutive samples may not change: "
+      "some metrics change more slowly than they are sampled, so consecutive samples may be equal: "
         + coarse.joined(separator: ", ")
     ]
   }

@@ -13,7 +13,8 @@ import Sampler
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Bracket repetitions of a workload, and keep the result.",
+    abstract: "Run a workload repeatedly, sample it around and during each repetition, and keep "
+      + "the result.",
     discussion: """
       EXAMPLES
         lbsample run -- ./workload

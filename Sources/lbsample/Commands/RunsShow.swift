@@ -36,7 +36,8 @@ struct RunsShow: ParsableCommand {
     name: .customLong("sort"),
     help: ArgumentHelp(
       "Order of the table of --all or --metrics: name, median (by unit, the greatest first), or "
-        + "spread (MAD by median; of a recording, 95th percentile by median).", valueName: "order"))
+        + "spread (MAD divided by median; of a recording, 95th percentile by median).",
+      valueName: "order"))
   var sort: String?
   @Option(
     name: .customLong("plot"),
@@ -154,7 +155,8 @@ struct RunsShow: ParsableCommand {
       throw LBError(
         .configuration,
         "--plot \(metric): no completed repetition of this run has this metric"
-          + Nearest.hint(Nearest.word(to: metric, in: names)))
+          + Nearest.hint(Nearest.word(to: metric, in: names))
+          + "; 'lbsample runs show \(result.runID) --all' lists the metrics")
     }
     if Console.outputIsTerminal {
       try Console.show(strip.text(columns: Console.terminalSize().columns))

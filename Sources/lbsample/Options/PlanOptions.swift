@@ -46,8 +46,9 @@ struct PlanOptions: ParsableArguments {
     help: ArgumentHelp(
       "Take the results of a phase from the newest stored run that measured it with the same "
         + "command, environment, executable, --depends files, settings and host, instead of "
-        + "measuring it again: --reuse, or --reuse=24h for results that are no older. What is not "
-        + "known to be the same is measured.", valueName: "age"))
+        + "measuring it again: --reuse or --reuse=any (of any age), --reuse=24h (results that are "
+        + "no older) or --reuse=never (measure all). What is not known to be the same is "
+        + "measured.", valueName: "age"))
   var reuse: String?
   @Flag(name: .customLong("dry-run"), help: "Show what would be executed, and execute nothing.")
   var dryRun = false

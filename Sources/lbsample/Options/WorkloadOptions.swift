@@ -77,8 +77,8 @@ struct WorkloadOptions: ParsableArguments {
   @Option(
     name: .customLong("depends"),
     help: ArgumentHelp(
-      "Record the contents (SHA-256) of a file that the workload reads, as those of its executable "
-        + "are; may be repeated.", valueName: "file"))
+      "Record the SHA-256 of a file that the workload reads, so that compare and --reuse notice "
+        + "when it changes; may be repeated.", valueName: "file"))
   var depends: [String] = []
   @Option(
     name: .customLong("workload-output"), parsing: .unconditional,

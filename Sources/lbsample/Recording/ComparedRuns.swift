@@ -41,8 +41,10 @@ struct ComparedRuns {
     guard phases.count > 1 else {
       throw LBError(
         .configuration,
-        "\(run.result.runID) has \(Counted.text(phases.count, "phase")) with completed "
-          + "repetitions: name a second run to compare it with")
+        phases.isEmpty && [.pending, .running, .waiting].contains(run.result.status)
+          ? "\(run.result.runID): no repetition has completed yet; compare when the run has ended"
+          : "\(run.result.runID) has \(Counted.text(phases.count, "phase")) with completed "
+            + "repetitions: name a second run to compare it with")
     }
     return phases.map { phase in
       ComparedSide(name: phase.name, phases: [Self.compared(run, phase)])
@@ -118,7 +120,7 @@ struct ComparedRuns {
         repetition.attempts.contains { $0.status == .completed }
       }
       if !hasCompleted, !counted.isEmpty, !options.log.quiet {
-        Console.say("lbsample: no repetition of \(phase.name) completed: it is left out")
+        Console.say("lbsample: phase \(phase.name) is left out: none of its repetitions completed")
       }
       return hasCompleted
     }

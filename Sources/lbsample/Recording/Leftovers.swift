@@ -63,9 +63,11 @@ enum Leftovers {
     fileprivate var refusal: String {
       switch self {
       case .resume:
-        "--end-leftovers ends them before the run is resumed; --force resumes it beside them"
+        "Add --end-leftovers to end them first, or --force to resume the run and leave them "
+          + "running"
       case .removal:
-        "--end-leftovers ends them before the run is removed; --force removes it beside them"
+        "Add --end-leftovers to end them first, or --force to remove the run and leave them "
+          + "running"
       }
     }
   }
@@ -89,7 +91,8 @@ enum Leftovers {
       guard force else {
         throw LBError(
           .configuration,
-          "the interrupted run left processes running: \(names). \(purpose.refusal)")
+          "\(origin.runID): this interrupted run left processes running: \(names). "
+            + purpose.refusal)
       }
       return purpose == .resume ? beside + names : "processes of the run go on: \(names)"
     }

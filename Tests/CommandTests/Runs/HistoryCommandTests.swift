@@ -113,7 +113,7 @@ import Testing
     #expect(dry.code == 0 && dry.lines.count == 3, "\(dry.output)")
     #expect(try names(command) == all)
     let done = try run(command, "runs", "prune", "--keep", "2", "--older", "1d", "--yes")
-    #expect(done.code == 0 && done.error.contains("removed 2 runs of "), "\(done.error)")
+    #expect(done.code == 0 && done.error.contains("removed 2 runs ("), "\(done.error)")
     let kept = ["grep-20260105", "sort-20260104", "sort-20260103"]
     #expect(try names(command).map { String($0.prefix(13)) } == kept)
   }

@@ -57,7 +57,8 @@ struct HistoryCommand: ParsableCommand {
   var contaminated = false
   @Argument(
     help: ArgumentHelp(
-      "The name of runs (a run's id without date and number), or a label as key or key=value.",
+      "The name of runs (a run's id without the date, time and random suffix), or a label as key "
+        + "or key=value.",
       valueName: "name"))
   var name: String
 
@@ -225,8 +226,9 @@ struct HistorySelection {
       }
       throw LBError(
         .configuration,
-        "no run in \(directory.path) is called \(name) or has the label \(name)"
-          + Nearest.hint(Nearest.word(to: name, in: Set(known).sorted()))
+        "no run in \(directory.path) is called \(name) or has a label with the key \(name)"
+          + (Self.hint(name, catalogue)
+            ?? Nearest.hint(Nearest.word(to: name, in: Set(known).sorted())))
           + "; 'lbsample runs list' shows the runs")
     }
     entries.sort {
@@ -235,7 +237,16 @@ struct HistorySelection {
     keep("a recording without repetitions", "recordings without repetitions") {
       $0.kind == "run"
     }
-    keep("a run that is not over yet", "runs that are not over yet") { $0.isOver }
+    keep("a run that is still running", "runs that are still running") { $0.isOver }
+  }
+
+  /// A label that has `value`, for somebody who gave a label's value alone.
+  private static func hint(_ value: String, _ catalogue: RunCatalogue) -> String? {
+    for entry in catalogue.entries {
+      let keys = entry.run.labels.filter { $0.value == value }.map(\.key)
+      if let key = keys.min() { return "; try \(key)=\(value)" }
+    }
+    return nil
   }
 
   /// Leaves what passes, and notes what does not, as one or as several.
@@ -254,7 +265,9 @@ struct HistorySelection {
   /// Leaves those that began at that time or later.
   mutating func since(_ moment: UInt64) {
     entries.removeAll { $0.run.startUnixNanoseconds < moment }
-    if entries.isEmpty, reason.isEmpty { reason = "none began since then" }
+    guard entries.isEmpty, reason.isEmpty else { return }
+    let time = CivilTime(unixSeconds: Int64(moment / 1_000_000_000)).text
+    reason = "no run began at or after \(time) UTC"
   }
 
   /// Leaves those of this host.

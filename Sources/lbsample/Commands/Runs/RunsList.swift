@@ -46,6 +46,8 @@ struct RunsList: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "list", abstract: "List stored runs, newest first.",
     discussion: """
+      A run is listed if it passes all filters; --limit applies last.
+
       TIME is a UTC date (2026-01-31, 2026-01-31T12:30) or an age (90d, 12h, 2w).
       """)
   /// What `--sort` takes, each the greatest or the newest first, names from A on.

@@ -10,11 +10,11 @@ struct RunsPrune: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "prune", abstract: "Remove old runs by number, age and size.",
     discussion: """
-      With --keep N the newest N runs of each name stay, whatever the other
-      limits say. Of the others those go that are older than --older, and then
-      the oldest until no more than --max-bytes are left; with --keep alone all
-      of them go. Runs that are pending, running or waiting stay, and so do
-      other users' runs without --force.
+      --keep N always keeps the newest N runs of each name. Of the rest, runs
+      older than --older are removed, then the oldest until at most --max-bytes
+      remain; with --keep alone, all the rest. Runs that are pending, running
+      or waiting are kept, and so are other users' runs unless --force is
+      given.
 
       EXAMPLES
         lbsample runs prune --keep 20 --older 90d --dry-run
@@ -66,7 +66,9 @@ struct RunsPrune: ParsableCommand {
     let chosen = try choose(retention, directory)
     let sum = Self.sum(chosen)
     guard !chosen.isEmpty else {
-      if !options.log.quiet { Console.say("lbsample: nothing to remove in \(directory.path)") }
+      if !options.log.quiet {
+        Console.say("lbsample: nothing to remove in \(directory.path): the limits keep every run")
+      }
       return
     }
     if dryRun {
@@ -145,8 +147,7 @@ struct RunsPrune: ParsableCommand {
   }
 
   private static func sum(_ count: Int, _ bytes: UInt64) -> String {
-    "\(Counted.text(count, "run")) of \(Readable.bytes(Double(bytes))) in all "
-      + "(\(Counted.text(bytes, "byte")))"
+    "\(Counted.text(count, "run")) (\(DigestText.bytes(Double(bytes))) in total)"
   }
 
   private static func table(_ chosen: [Chosen]) -> String {
@@ -154,7 +155,7 @@ struct RunsPrune: ParsableCommand {
     for one in chosen {
       let time = CivilTime(unixSeconds: Int64(one.run.startUnixNanoseconds / 1_000_000_000))
       rows.append([
-        RunDirectory.id(ofFile: one.run.file), time.text, Readable.bytes(Double(one.run.bytes)),
+        RunDirectory.id(ofFile: one.run.file), time.text, DigestText.bytes(Double(one.run.bytes)),
       ])
     }
     return TextTable.lines(rows, leftColumns: 2).map { $0 + "\n" }.joined()
@@ -174,7 +175,7 @@ struct RunsPrune: ParsableCommand {
     if chosen.count > Self.shown {
       Console.say("… and \(chosen.count - Self.shown) more: --dry-run lists all")
     }
-    Console.say("remove \(sum)? Type yes or no:")
+    Console.say("Remove \(sum)? [yes/no]")
     let answer = readLine()?.lowercased() ?? ""
     return ["y", "yes"].contains(answer)
   }
@@ -193,7 +194,7 @@ struct RunsPrune: ParsableCommand {
         guard one.file.isThere else {
           throw LBError(
             .configuration,
-            "\(one.run.file) is not the file any more that was looked at: it is left alone",
+            "\(one.run.file) has been replaced since the runs were listed: it was not removed",
             context: ErrorContext(path: one.run.file))
         }
         try removal.remove(one.run.file)
@@ -206,7 +207,13 @@ struct RunsPrune: ParsableCommand {
       }
     }
     RunIndex.remove(removal.touched)
-    if !options.log.quiet { Console.say("removed \(Self.sum(count, bytes))") }
+    if !options.log.quiet {
+      let others = Counted.text(chosen.count - count, "run")
+      Console.say(
+        count > 0
+          ? "removed \(Self.sum(count, bytes))"
+          : "removed no run; \(others) could not be removed")
+    }
     if let failure { throw failure }
   }
 }
