@@ -246,6 +246,10 @@ struct MadeCase: CustomTestStringConvertible {
     run.metrics = ["tree.majflt": 50]
     run.contaminated = [1, 2, 3, 4]
     #expect(run.ids == [], "50,000 faults stand in those that are left out")
+    run.metrics["tree.majflt"] = 500
+    let part = run.findings.findings.first { $0.id == "memory-pressure" }?.template
+    #expect(part?.hasSuffix(" (from 3 clean repetitions of 7)") == true)
+    run.metrics["tree.majflt"] = 50
     run.contaminated = [1, 2, 3, 4, 5]
     #expect(run.ids == [])
     let reason = run.findings.unjudged.first { $0.id == "memory-pressure" }?.reason

@@ -124,9 +124,14 @@ struct FindingJudge {
         condition.holds(number.value)
       else { return .silent }
     }
+    // The digest includes the contaminated repetitions: the sentence says that this one does not.
+    let isPart = facts.repetitions < counted.repetitions
+    let word = facts.repetitions == 1 ? "repetition" : "repetitions"
+    let part =
+      isPart ? " (from \(facts.repetitions) clean \(word) of \(counted.repetitions))" : ""
     return .found(
       Finding(
-        id: rule.id, severity: rule.severity, template: one.sentence, instance: instance,
+        id: rule.id, severity: rule.severity, template: one.sentence + part, instance: instance,
         numbers: numbers, repetitions: facts.repetitions, next: rule.next))
   }
 
