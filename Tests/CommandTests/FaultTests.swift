@@ -11,6 +11,7 @@ import Testing
     (["--interval", "10 parsecs"], 2, ["--interval 10 parsecs: not a duration", "500ms"]),
     (["--count", "x"], 2, ["--count x", "whole number"]),
     (["--count", "0"], 2, ["--count 0"]),
+    (["--cpu", "--interval-of", "cpu="], 2, ["--interval-of cpu=: expected COLLECTOR=TIME"]),
     (["--cpu", "--interval-of", "cpu"], 2, ["--interval-of cpu: expected COLLECTOR=TIME"]),
     (["--interval-of", "memry=1s"], 2, ["unknown collector 'memry'; did you mean memory?"]),
     (["--vm", "--vm-interval=5x"], 2, ["--interval-of vm 5x: not a duration", "500ms"]),

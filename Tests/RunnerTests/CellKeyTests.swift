@@ -44,6 +44,7 @@ import Testing
     ("more inputs", { $0.found.inputs.append($0.found.inputs[0]) }),
     ("version", { $0.surroundings.version = "0.2.0" }),
     ("host", { $0.surroundings.host[0] = "kernel=6.2" }),
+    ("limits", { $0.surroundings.limits = ["Max open files 400"] }),
     ("caller", { $0.surroundings.user = 0 }), ("scope", { $0.surroundings.hasScope = true }),
     ("command", { $0.one.command[1] = "2" }),
     ("words", { $0.one.command = ["work 1"] }),
@@ -168,5 +169,18 @@ import Testing
     try folder.write("data", "abd")
     #expect(inspection.changes(since: whole) == [data])
     #expect(look({ $0.one.inputs = [data] }).key != whole.key)
+  }
+
+  /// A wrapper is the executable of a command; the program that it starts decides as much.
+  @Test func programsThatWrappersStartAreFound() throws {
+    var one = RunSpecification(
+      name: "t", command: ["env", "A=1", "-u", "B", "nice", "-n", "5", "sh", "-c", "sort x"])
+    one.environment = ["PATH=/usr/bin:/bin"]
+    let found = WrappedCommand.executables(of: one).map { $0.split(separator: "/").last ?? "" }
+    #expect(found == ["nice", "sh"])
+    one.command = ["sh", "-c", "env sort x"]
+    #expect(WrappedCommand.executables(of: one).isEmpty)
+    one.command = ["timeout", "5", "/no/such/program"]
+    #expect(WrappedCommand.executables(of: one).isEmpty)
   }
 }

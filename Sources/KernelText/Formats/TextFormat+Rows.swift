@@ -113,8 +113,8 @@ extension TextFormat {
   package static func interfaces(_ text: KernelText) throws(KernelTextError) -> [Placeholder] {
     var placeholders = PlaceholderList(text)
     for (index, line) in text.lines().enumerated() where !line.words.isEmpty {
-      // An interface's name may contain anything but blanks and a slash: the last colon of the first
-      // word ends it. Old kernels print no blank after the colon.
+      // An interface's name may contain anything but blanks and a slash: the last colon of the
+      // first word ends it. Old kernels print no blank after the colon.
       let colon = text.bytes[line.words[0]].lastIndex(of: UInt8(ascii: ":"))
       if colon == nil, index < 2 {
         if text.bytes[line.range].contains(UInt8(ascii: "|")) { placeholders.recognise() }

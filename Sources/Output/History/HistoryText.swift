@@ -115,8 +115,8 @@ package struct HistoryText {
       return "at least \(fewest) runs are needed to find a change"
     }
     let test =
-      "E-divisive, \(settings.permutations) permutations, false-positive rate at most \(chance) per "
-      + "series"
+      "E-divisive, \(settings.permutations) permutations, false-positive rate at most \(chance) "
+      + "per series"
     let unexamined =
       series.unexamined > 0
       ? "; not searched: the \(Counted.text(series.unexamined, "oldest run"))" : ""
