@@ -135,14 +135,16 @@ enum StoreFailure {
 struct DamagedRow: Error, CustomStringConvertible {
   let description: String
 
-  /// Characters of a value by which a row is known.
+  /// Bytes of a value by which a row is known.
   private static let shown = 32
 
   init(column: String, _ row: Row, reason: String) {
     // A row is known by its short values; a whole layout would hide the reason.
     let cells = row.compactMap { name, value -> String? in
+      if name == column { return nil }
+      if case .string(let text) = value.storage, text.utf8.count > Self.shown { return nil }
       let text = value.description
-      return name == column || text.count > Self.shown ? nil : "\(name) \(text)"
+      return text.utf8.count > Self.shown + 2 ? nil : "\(name) \(text)"
     }
     let prefix = cells.isEmpty ? "" : "\(cells.joined(separator: ", ")), "
     description = "\(prefix)column \(column): \(reason)"
@@ -152,10 +154,19 @@ struct DamagedRow: Error, CustomStringConvertible {
 /// Columns of rows that anybody may have changed: GRDB's subscripts end the program where a value
 /// is of another type.
 extension Row {
+  /// Bytes of a text that a reader takes, many times those of any that is written: a result has
+  /// several copies of it in memory.
+  static let longestText = 16 << 20
+
   /// The value of a column.
   func value<Value: DatabaseValueConvertible>(_ column: String) throws -> Value {
     do {
-      return try decode(forColumn: column)
+      let value: Value = try decode(forColumn: column)
+      if let text = value as? String, text.utf8.count > Self.longestText {
+        throw DamagedRow(
+          column: column, self, reason: "a text of \(text.utf8.count) bytes is too long")
+      }
+      return value
     } catch is RowDecodingError where hasColumn(column) {
       let value: DatabaseValue = self[column]
       throw DamagedRow(

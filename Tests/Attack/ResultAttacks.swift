@@ -125,7 +125,7 @@ enum ResultAttacks {
     (
       "many_repetitions",
       """
-      WITH RECURSIVE x(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM x WHERE n < 21000)
+      WITH RECURSIVE x(n) AS (SELECT 1000 UNION ALL SELECT n + 1 FROM x WHERE n < 6000)
         INSERT INTO repetition (id, phase_id, number, warm_up, status)
         SELECT n, 1, n, 0, 'completed' FROM x;
       INSERT INTO attempt (id, repetition_id, number, bracket, status, wall_ns)
