@@ -155,5 +155,5 @@ read_all() {
   any run --runs-dir . --resume run
   any runs remove --force --runs-dir . run.lbsample
   only run.lbsample run.lbsample-tail run.lbsample-wal run.lbsample-shm run.lbsample-journal json \
-    yaml csv ndjson table lb raw t.tgz
+    yaml csv ndjson table lb raw t.tgz .index
 }
