@@ -74,6 +74,22 @@ import Testing
     #expect(try script.isSeen(in: path, count: 40))
   }
 
+  /// A power failure may undo the removal of a log that was merged, and nothing else.
+  @Test func aMergedLogThatCameBackIsNoHindrance() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    let script = try recording(path, id: "one-20260101-000000-00000001")
+    var log = try SmallFile.read(path + "-wal")
+    script.writer.close()
+    try write(log, path + "-wal")
+    #expect(try script.isSeen(in: path, count: 20))
+    #expect(!FileManager.default.fileExists(atPath: path + "-wal"))
+    // Without its last frame the log shows an earlier state.
+    log.removeLast(4096 + 24)
+    try write(log, path + "-wal")
+    #expect(throws: LBError.self) { _ = try RunReader(path: path) }
+  }
+
   /// What a killed writer left, with the log of another run.
   @Test func aForeignLogOfAKilledRunChangesNothing() throws {
     let folder = try TemporaryFolder()

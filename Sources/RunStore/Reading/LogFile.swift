@@ -13,8 +13,8 @@ final class OpenFile: Sendable {
   private let mark: FileMark?
   /// Bytes of its abandoned log that SQLite will not read.
   let lostBytes: Int
-  /// Whether a log is beside it, although the file states that it has none: set when its last log
-  /// was merged.
+  /// Whether a log is beside it that would show something else, although the file states that it
+  /// has none: set when its last log was merged.
   let isComplete: Bool
 
   /// The file at `path`, whose log is inspected unless it is `new`.
@@ -28,7 +28,8 @@ final class OpenFile: Sendable {
         Tail.File(ofRunIn: path)?.isHeld() != true
       else { return (0, false) }
       return (
-        new ? 0 : LogFile.lostBytes(ofDatabase: path), LogFile.isUnused(byDatabase: path)
+        new ? 0 : LogFile.lostBytes(ofDatabase: path),
+        LogFile.isUnused(byDatabase: path) && !LogFile.isMerged(intoDatabase: path)
       )
     }
     (lostBytes, isComplete) = found
@@ -123,6 +124,60 @@ enum LogFile {
     defer { Foundation.close(descriptor) }
     let front = bytes(descriptor, at: 0, 20)
     return front.count == 20 && front[18] == 1 && front[19] == 1
+  }
+
+  /// Whether the database in `path` has each page that the log shows: the log was merged, and a
+  /// power failure undid its removal alone. The fields of page 1 that change with the end of the
+  /// log's use are not compared: versions, change counter and version-valid-for number. For
+  /// `OpenFile` only.
+  static func isMerged(intoDatabase path: String) -> Bool {
+    let flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC
+    let log = unsafe open(self.path(of: path), flags)
+    guard log >= 0 else { return false }
+    defer { Foundation.close(log) }
+    let database = unsafe open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC)
+    guard database >= 0 else { return false }
+    defer { Foundation.close(database) }
+    var facts = stat()
+    guard unsafe fstat(database, &facts) == 0, let header = Header(bytes(log, at: 0, headerBytes))
+    else { return false }
+    // The offset in the log of each page's last frame, of the frames that are committed.
+    var pages: [UInt32: Int] = [:]
+    var open: [UInt32: Int] = [:]
+    var size: UInt32 = 0
+    var (offset, sum) = (headerBytes, header.sum)
+    while true {
+      let frame = bytes(log, at: offset, frameHeaderBytes + header.pageBytes)
+      guard frame.count == frameHeaderBytes + header.pageBytes,
+        Array(frame[8..<16]) == header.salts
+      else { break }
+      let next = header.sum(of: frame, from: sum)
+      guard next == Sum(frame, at: 16) else { break }
+      sum = next
+      open[word(frame, at: 0)] = offset + frameHeaderBytes
+      if word(frame, at: 4) > 0 {
+        size = word(frame, at: 4)
+        pages.merge(open) { $1 }
+        open = [:]
+      }
+      offset += frame.count
+    }
+    guard !pages.isEmpty, off_t(size) * off_t(header.pageBytes) == facts.st_size else {
+      return false
+    }
+    return pages.allSatisfy { page, offset in
+      var shown = bytes(log, at: offset, header.pageBytes)
+      let own = bytes(database, at: (Int(page) - 1) * header.pageBytes, header.pageBytes)
+      guard page > 0, shown.count == own.count, shown.count == header.pageBytes else {
+        return false
+      }
+      if page == 1 {
+        for field in [18..<20, 24..<28, 92..<96] {
+          shown.replaceSubrange(field, with: own[field])
+        }
+      }
+      return shown == own
+    }
   }
 
   /// Whether a frame's checksum continues `sum`. It does not cover the salts, which alone may be
