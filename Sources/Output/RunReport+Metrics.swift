@@ -50,7 +50,7 @@ extension RunReport {
     var shown = rows.filter {
       all || isOnly || $0.metric.hasPrefix("workload.") || !$0.metric.contains(".")
     }.filter {
-      // What was asked for by name is said, and be it zero.
+      // A metric that was asked for by name is shown even if it is zero.
       all || $0.metric.hasPrefix("workload.")
         || ($0.minimum != 0 || $0.maximum != 0) && !isTimeOfCounting($0.metric)
     }

@@ -38,7 +38,9 @@ struct PlanExecution: Sendable {
     let runID = RunDirectory.newRunID(
       name: specification.name, unixNanoseconds: clock.realtime(),
       random: .random(in: .min ... .max))
-    let scope = try options.controlGroupScope ? controlGroup(runID, roots) : nil
+    let scope =
+      try options.controlGroupScope
+      ? ControlGroupScope(ofRun: runID, roots, askedBy: "controlGroupScope") : nil
     let frames = FrameSink()
     if let subscription = options.frames { frames.add(subscription) }
     frames.add(options.sampling.receivers)
@@ -88,20 +90,6 @@ struct PlanExecution: Sendable {
     return RunServices(
       clock: .system, roots: roots, spawner: SystemSpawner(), stopSource: stop, scope: scope,
       isAvailable: { sources.contains($0) ? true : isAvailable($0) })
-  }
-
-  private func controlGroup(
-    _ runID: String, _ roots: MountRoots
-  ) throws(LBError) -> ControlGroupScope {
-    do throws(SystemError) {
-      return try ControlGroupScope("lbsample-\(runID)", roots)
-    } catch {
-      throw LBError(
-        .configuration,
-        "controlGroupScope: no control group can be made for the workload: \(error); run as root, "
-          + "or under systemd-run --user --scope -p Delegate=yes",
-        context: ErrorContext(path: error.path, errno: error.errno))
-    }
   }
 
   // MARK: What to do

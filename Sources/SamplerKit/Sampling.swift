@@ -36,7 +36,7 @@ public struct Sampling: Sendable {
   public var interval: Duration
   /// Intervals of single collectors, which are not shorter than `interval`.
   public var intervals: [CollectorName: Duration] = [:]
-  /// Collectors without which the sampling goes on; all others are required.
+  /// Collectors that may be unavailable; all others are required.
   public var optional: Set<CollectorName> = []
   /// Performance events, as `--perf` takes them: `cycles`, `{cycles,instructions}`, `sched:*`. The
   /// sets of collectors.conf are the command's.

@@ -18,23 +18,6 @@ package struct ComparisonDocument: Encodable {
   private let base: Side
   private let comparisons: [Pair]
 
-  /// A value that is encoded as null when it is missing.
-  struct Known<Value: Encodable>: Encodable {
-    let value: Value?
-
-    init(_ value: Value?) { self.value = value }
-
-    func encode(to encoder: any Encoder) throws {
-      var container = encoder.singleValueContainer()
-      if let value { try container.encode(value) } else { try container.encodeNil() }
-    }
-  }
-
-  /// A number as JSON may have it.
-  private static func finite(_ number: Double?) -> Known<Double> {
-    Known(number.flatMap { $0.isFinite ? $0 : nil })
-  }
-
   struct Side: Encodable {
     struct Phase: Encodable {
       let run: String
@@ -68,9 +51,9 @@ package struct ComparisonDocument: Encodable {
 
     init(_ level: Comparison.Level) {
       count = level.count
-      median = ComparisonDocument.finite(level.median)
-      low = ComparisonDocument.finite(level.interval?.low)
-      high = ComparisonDocument.finite(level.interval?.high)
+      median = Known.finite(level.median)
+      low = Known.finite(level.interval?.low)
+      high = Known.finite(level.interval?.high)
     }
   }
 
@@ -83,9 +66,9 @@ package struct ComparisonDocument: Encodable {
 
     init(_ effect: Comparison.Effect) {
       kind = effect.kind.rawValue
-      value = ComparisonDocument.finite(effect.value)
-      low = ComparisonDocument.finite(effect.interval?.low)
-      high = ComparisonDocument.finite(effect.interval?.high)
+      value = Known.finite(effect.value)
+      low = Known.finite(effect.interval?.low)
+      high = Known.finite(effect.interval?.high)
       confidence = 0.95
     }
   }
@@ -98,9 +81,9 @@ package struct ComparisonDocument: Encodable {
 
     init(_ test: Comparison.Test) {
       name = test.name
-      p = ComparisonDocument.finite(test.p)
-      floor = ComparisonDocument.finite(test.floor)
-      adjusted = ComparisonDocument.finite(test.adjusted)
+      p = Known.finite(test.p)
+      floor = Known.finite(test.floor)
+      adjusted = Known.finite(test.adjusted)
     }
   }
 
@@ -130,13 +113,13 @@ package struct ComparisonDocument: Encodable {
       side = Known(row.b.map(Level.init))
       effect = Known(row.effect.map(Effect.init))
       test = Known(row.test.map(Test.init))
-      detectable = ComparisonDocument.finite(row.detectable)
+      detectable = Known.finite(row.detectable)
       verdict = row.verdict.rawValue
       let isBetter = pair.isBetter(row)
       direction = Known(isBetter.map { $0 ? "better" : "worse" })
       needs = Known(row.needs)
       why = Known(row.why)
-      betweenSessions = ComparisonDocument.finite(row.betweenSessions?.deviation)
+      betweenSessions = Known.finite(row.betweenSessions?.deviation)
       reasons = Self.reasons(row, pair)
     }
 
@@ -231,7 +214,7 @@ package struct ComparisonDocument: Encodable {
       isConfounded = pair.design.isConfounded
       counts = Counts(base: pair.counts.a, side: pair.counts.b)
       let wall = pair.rows.first { $0.metric == RunSummary.wallTime }?.betweenSessions
-      betweenSessions = ComparisonDocument.finite(wall?.deviation)
+      betweenSessions = Known.finite(wall?.deviation)
       differences = pair.differences.map {
         Difference(name: $0.name, base: Known($0.a), side: Known($0.b))
       }

@@ -5,20 +5,6 @@ package import SampleModel
 ///
 /// Every key is always there: what is not known is null, and `reason` says why.
 package enum DigestDocument {
-  /// A value that is written as null where there is none, or where JSON has none for it.
-  struct Known<Value: Encodable>: Encodable {
-    let value: Value?
-
-    func encode(to encoder: any Encoder) throws {
-      var container = encoder.singleValueContainer()
-      if let value { try container.encode(value) } else { try container.encodeNil() }
-    }
-  }
-
-  private static func finite(_ number: Double?) -> Known<Double> {
-    Known(value: number.flatMap { $0.isFinite ? $0 : nil })
-  }
-
   /// A row of a phase.
   package struct Row: Encodable {
     let phase: String
@@ -41,13 +27,13 @@ package enum DigestDocument {
       name = entry.row.name
       formula = entry.formula
       unit = entry.unit
-      better = Known(value: entry.row.better?.rawValue)
+      better = Known(entry.row.better?.rawValue)
       n = entry.count
-      median = finite(entry.median)
+      median = Known.finite(entry.median)
       let ends = entry.interval.map { [$0.low, $0.high] }
-      interval = Known(value: ends.flatMap { $0.allSatisfy(\.isFinite) ? $0 : nil })
-      spread = finite(entry.spread)
-      reason = Known(value: entry.reason)
+      interval = Known(ends.flatMap { $0.allSatisfy(\.isFinite) ? $0 : nil })
+      spread = Known.finite(entry.spread)
+      reason = Known(entry.reason)
     }
   }
 
@@ -82,15 +68,15 @@ package enum DigestDocument {
       name = entry.row.name
       formula = entry.formula
       unit = entry.unit
-      better = Known(value: entry.row.better?.rawValue)
+      better = Known(entry.row.better?.rawValue)
       n = entry.count
-      mean = finite(isThere ? entry.mean : nil)
-      percentile95 = finite(isThere ? entry.percentile95 : nil)
-      maximum = finite(isThere ? entry.maximum : nil)
-      maximumElapsedNanoseconds = Known(value: isThere ? entry.maximumElapsed : nil)
-      maximumUnixNanoseconds = Known(value: isThere ? entry.maximumUnix : nil)
+      mean = Known.finite(isThere ? entry.mean : nil)
+      percentile95 = Known.finite(isThere ? entry.percentile95 : nil)
+      maximum = Known.finite(isThere ? entry.maximum : nil)
+      maximumElapsedNanoseconds = Known(isThere ? entry.maximumElapsed : nil)
+      maximumUnixNanoseconds = Known(isThere ? entry.maximumUnix : nil)
       episodes = entry.episodeCount
-      reason = Known(value: isThere ? nil : "no collector of the recording has its metrics")
+      reason = Known(isThere ? nil : "no collector of the recording has its metrics")
     }
   }
 
@@ -131,11 +117,12 @@ package enum DigestDocument {
         rows: stretch.parts.map { part in
           let entry = digest.entries[part.row]
           return Stretch.Part(
-            key: entry.row.key, name: entry.row.name, unit: entry.unit, mean: finite(part.mean),
-            usual: finite(entry.median))
+            key: entry.row.key, name: entry.row.name, unit: entry.unit,
+            mean: Known.finite(part.mean),
+            usual: Known.finite(entry.median))
         },
         processes: (processes.indices.contains(place) ? processes[place] : []).map {
-          Stretch.Process(pid: $0.pid, name: $0.name, cpuNanoseconds: finite($0.time))
+          Stretch.Process(pid: $0.pid, name: $0.name, cpuNanoseconds: Known.finite($0.time))
         })
     }
   }

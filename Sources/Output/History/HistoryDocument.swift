@@ -8,8 +8,6 @@ package struct HistoryDocument: Encodable {
   /// Goes up where a key changes its meaning or goes; new keys leave it as it is.
   package static let schema = 1
 
-  private typealias Known = ComparisonDocument.Known
-
   private let schema = Self.schema
   private let title: String
   private let notes: [String]

@@ -5,7 +5,7 @@ import Glibc
 /// Sessions differ in what lasts as long as they do: the placement of memory, the layout of address
 /// spaces, frequencies, neighbours. Repetitions of one session do not show it.
 package struct SessionNoise: Sendable, Equatable {
-  /// Pairs of runs without which nothing is said of a metric.
+  /// The least number of pairs of runs from which the noise of a metric is estimated.
   package static let fewestPairs = 5
 
   /// One run's measurement of one thing.

@@ -2,7 +2,7 @@ package import SampleModel
 
 /// The digest of a phase: each row over the completed attempts at its counted repetitions.
 package struct Digest: Sendable, Equatable {
-  /// What a row came to.
+  /// A row with its values.
   package struct Entry: Sendable, Equatable {
     /// The row, with its own name also where it stands for one of several metrics.
     package let row: DigestRow

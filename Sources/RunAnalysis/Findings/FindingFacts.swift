@@ -70,7 +70,7 @@ struct FindingFacts {
     let allowed = pinned ?? run.host["cpus_allowed"].flatMap(cpus) ?? online
     values[workloadCPUs] = allowed.map { Double($0.count) }
     values["\(workloadCPUs)_root"] = allowed.map { Double($0.count).squareRoot() }
-    // Guest time is within user time, and what a hypervisor took was nobody's here.
+    // User time includes guest time. No process of this host used the time that a hypervisor took.
     func busy(_ instance: String) -> Double? {
       guard values["cpu.user[\(instance)]"] != nil else { return nil }
       return ["user", "nice", "system", "irq", "softirq"].compactMap {

@@ -1,5 +1,5 @@
-/// One thing that metrics can say of a run in words: when it is said, how, and what to look at
-/// next. `FindingRules.all` is the table of them.
+/// A rule for one finding: its condition, its sentence, and what to examine next.
+/// `FindingRules.all` is the table of them.
 package struct FindingRule: Sendable {
   /// How much a finding matters.
   package enum Severity: String, Sendable, Comparable, CaseIterable {
@@ -24,7 +24,7 @@ package struct FindingRule: Sendable {
 
   /// How the cases of a rule belong together.
   package enum Choice: Sendable {
-    /// Each is a reason of its own: the first that holds is told.
+    /// Each case is a reason by itself: the finding names the first that holds.
     case any
     /// They are the same from several sources, the best first: the first that can be judged
     /// decides.
@@ -84,8 +84,9 @@ package struct FindingRule: Sendable {
 
   /// One way in which a rule can hold.
   package struct Case: Sendable {
-    /// A metric whose instances are looked at one by one, as `net.rx_drop`; the one with the
-    /// greatest first number that holds is told. nil for a case without `[@]`.
+    /// A metric whose instances are judged one by one, such as `net.rx_drop`. Of the instances for
+    /// which the case holds, the finding names the one with the greatest first number. nil for a
+    /// case without `[@]`.
     package let each: String?
     package let numbers: [Number]
     /// All of them have to hold.

@@ -124,9 +124,9 @@ extension FindingRules {
     about: """
       Fires where a sampled control group (`--cgroup`, `--cgroup-scope`) was throttled in 5 % of \
       its periods or more: it had used up the CPU time that `cpu.max` allows \
-      (`cgroup.cpu.stat.nr_throttled`, `nr_periods`; version 1 too). Of several groups the one \
-      with most throttled periods is told. Its tasks stood still for the rest of each such \
-      period, on however many CPUs.
+      (`cgroup.cpu.stat.nr_throttled`, `nr_periods`; version 1 too). Of several groups the \
+      finding names the one with the most throttled periods. Its tasks stopped for the rest of \
+      each of these periods, on all CPUs.
       """)
 
   static let remoteMemory = FindingRule(
@@ -201,7 +201,7 @@ extension FindingRules {
       against `packets.received`), where an interface dropped 0.1 % of its packets or more and \
       10 or more in a repetition (`net.rx_drop`, `net.tx_drop`), or where the kernel's receive \
       path dropped 10 or more (`softnet.dropped`). It stays silent where less than half of the \
-      repetitions have so many drops. Interfaces also count packets of protocols that nobody \
-      asked for.
+      repetitions have that many drops. Interfaces also count packets of protocols for which no \
+      program listens.
       """)
 }

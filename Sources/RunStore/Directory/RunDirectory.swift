@@ -228,7 +228,7 @@ package struct RunDirectory: Sendable {
     return unsafe stat(path, &facts) == 0 && facts.st_uid == geteuid()
   }
 
-  /// Whether a file is the caller's own, no link, and nobody else may write to it.
+  /// Whether a file is a regular file of the caller that no other user may write to.
   static func isOwnAlone(_ path: String) -> Bool {
     var facts = stat()
     return unsafe lstat(path, &facts) == 0 && facts.st_uid == geteuid()

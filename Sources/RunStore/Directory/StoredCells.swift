@@ -3,9 +3,9 @@ package import SampleModel
 /// Looks in a directory of runs for phases that were measured under given keys (`--reuse`).
 ///
 /// Only the caller's own files are believed, only phases of which each counted repetition was
-/// completed without being disturbed, and only what was measured within `age`. Whatever cannot be
-/// read or told is not found. The keys of the newest `mostRuns` runs are read once, when they are
-/// first asked for.
+/// completed without being disturbed, and only what was measured within `age`. A cell that cannot
+/// be read is not found. The keys of the newest `mostRuns` runs are read once, when they are first
+/// asked for.
 package final class StoredCells {
   /// The number of runs that are read, the newest ones.
   package static let mostRuns = 500

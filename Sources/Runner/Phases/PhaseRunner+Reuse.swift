@@ -88,8 +88,8 @@ extension PhaseRunner {
     return taken
   }
 
-  /// Begins a phase. Where an earlier session has begun it otherwise, it has no key: nobody takes
-  /// it for a measurement of one thing. Other contents are warned of.
+  /// Begins a phase. If an earlier session began it with other settings or contents, the phase
+  /// gets no key, since its repetitions are not comparable; changed contents cause a warning.
   func begin(_ node: PhaseNode, _ provenance: PhaseProvenance) throws(LBError) -> Int {
     var phase = node.unexecuted
     phase.provenance = provenance

@@ -104,7 +104,7 @@ package struct CellInspection {
       ] + surroundings.parts + CellKey.parts(of: one))
   }
 
-  /// Names with the hashes of their values, but for those that nobody is to know.
+  /// Names with the hashes of their values; masked values have no hash.
   private static func environment(of one: RunSpecification) -> [String: String] {
     var found: [String: String] = [:]
     for pair in one.environment {

@@ -39,6 +39,6 @@ public struct PhaseProvenance: Sendable, Hashable, Codable {
   /// The executable, then the inputs.
   package var files: [File] { (executable.map { [$0] } ?? []) + inputs }
 
-  /// What stands in the place of the hash of a value that nobody is to know.
+  /// Replaces the hash of a masked value.
   package static let hidden = "***"
 }

@@ -19,10 +19,10 @@ enum Console {
     isUnread.withLock { $0 = !isTaken }
   }
 
-  /// Whether the last remark found nobody who read it in time.
+  /// Whether the last message was not read in time.
   private static let isUnread = Mutex(false)
 
-  /// Writes to a standard error that is no terminal; false where nobody read in time.
+  /// Writes to a standard error that is no terminal; false if it was not read in time.
   private static func tell(_ whole: [UInt8], within milliseconds: Int32) -> Bool {
     var rest = whole[...]
     while !rest.isEmpty {

@@ -202,7 +202,7 @@ struct Lbsample: ParsableCommand {
       return 0
     } catch let failure as LBError {
       let code = report(failure, asJSON: asJSON)
-      // Of an output that nobody read until the stop, the stop is what counts.
+      // A write that the stop ended is no failure of its own: the stop decides the exit code.
       guard failure.context.errno == ECANCELED, let stop = StopSignals.stop?.raised else {
         return code
       }

@@ -154,7 +154,9 @@ struct RunCommand: ParsableCommand {
       ?? RunDirectory.newRunID(
         name: specification.name, unixNanoseconds: clock.realtime(),
         random: .random(in: .min ... .max))
-    let scope = try workload.cgroupScope ? Self.scope(runID, sampling.roots) : nil
+    let scope =
+      try workload.cgroupScope
+      ? ControlGroupScope(ofRun: runID, sampling.roots, askedBy: "--cgroup-scope") : nil
     var unmeasured: String?
     let requests = try collectors.requests(
       settings, sampling.roots, workload: target, scope: scope?.group
@@ -253,20 +255,6 @@ struct RunCommand: ParsableCommand {
     if let note = assembly.close(&result) { Console.say("lbsample: \(note)") }
     try finish(result, report: report, settings.digest)
     if let unwritten = runEvents.failure { throw unwritten }
-  }
-
-  private static func scope(
-    _ runID: String, _ roots: MountRoots
-  ) throws(LBError) -> ControlGroupScope {
-    do throws(SystemError) {
-      return try ControlGroupScope("lbsample-\(runID)", roots)
-    } catch {
-      throw LBError(
-        .configuration,
-        "--cgroup-scope: no control group can be made for the workload: \(error); run as root, or "
-          + "under systemd-run --user --scope -p Delegate=yes",
-        context: ErrorContext(path: error.path, errno: error.errno))
-    }
   }
 
   /// Reports the end, and gives the exit code of the first error.

@@ -86,12 +86,8 @@ enum MetricGlobs {
   }
 }
 
-/// `lbsample runs remove RUN`.
-struct RunsRemove: ParsableCommand {
-  static let configuration = CommandConfiguration(
-    commandName: "remove", abstract: "Remove stored runs.")
-  @OptionGroup var options: RunOptions
-  @OptionGroup(title: "Host") var mounts: MountOptions
+/// What else `runs remove` and `runs prune` may remove.
+struct RemovalOptions: ParsableArguments {
   @Flag(
     name: .customLong("force"),
     help: ArgumentHelp(
@@ -102,16 +98,23 @@ struct RunsRemove: ParsableCommand {
     name: .customLong("end-leftovers"),
     help: "First end the processes that a killed run left running.")
   var endsLeftovers = false
+}
+
+/// `lbsample runs remove RUN`.
+struct RunsRemove: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "remove", abstract: "Remove stored runs.")
+  @OptionGroup var options: RunOptions
+  @OptionGroup(title: "Host") var mounts: MountOptions
+  @OptionGroup var removal: RemovalOptions
   @Argument(help: "Runs to remove: ids, unique prefixes of ids, last, or files.")
   var runs: [String]
 
   func run() throws {
     let directory = try options.directory()
-    var removal = RunRemoval(
-      directory, mounts.roots, force: force, endsLeftovers: endsLeftovers,
-      isQuiet: options.log.quiet)
-    defer { RunIndex.remove(removal.touched) }
-    for run in runs { try removal.remove(try directory.resolve(run)) }
+    var removed = RunRemoval(directory, mounts.roots, removal, isQuiet: options.log.quiet)
+    defer { RunIndex.remove(removed.touched) }
+    for run in runs { try removed.remove(try directory.resolve(run)) }
   }
 }
 

@@ -130,7 +130,7 @@ enum Leftovers {
   private static func signal(_ processes: [Int32], _ number: Int32) {
     for process in processes {
       kill(process, number)
-      // What is stopped takes notice only when it goes on.
+      // A stopped process handles the signal only once it is continued.
       if number == SIGTERM { kill(process, SIGCONT) }
     }
   }

@@ -6,7 +6,8 @@ import SampleModel
 struct RunRemoval {
   let directory: RunDirectory
   let roots: MountRoots
-  /// Whether runs go that are other users', whose host cannot be put back, or that left processes.
+  /// Whether to remove also runs of other users, runs whose host settings cannot be restored, and
+  /// runs that left processes.
   let force: Bool
   /// Whether processes that a killed run left running are ended first.
   let endsLeftovers: Bool
@@ -15,12 +16,12 @@ struct RunRemoval {
   private(set) var touched: [String] = []
 
   init(
-    _ directory: RunDirectory, _ roots: MountRoots, force: Bool, endsLeftovers: Bool, isQuiet: Bool
+    _ directory: RunDirectory, _ roots: MountRoots, _ options: RemovalOptions, isQuiet: Bool
   ) {
     self.directory = directory
     self.roots = roots
-    self.force = force
-    self.endsLeftovers = endsLeftovers
+    force = options.force
+    endsLeftovers = options.endsLeftovers
     self.isQuiet = isQuiet
   }
 
@@ -37,7 +38,7 @@ struct RunRemoval {
     if !isQuiet { Console.say("removed \(path)") }
   }
 
-  /// Sees to the processes that a killed run left running: without its file nobody could name them.
+  /// Handles the processes that a killed run left running: without its file they cannot be found.
   private func settleLeftovers(_ path: String) throws(LBError) -> String? {
     let origin: Leftovers.Origin?
     do throws(LBError) {

@@ -240,7 +240,7 @@ struct HistorySelection {
     keep("a run that is still running", "runs that are still running") { $0.isOver }
   }
 
-  /// A label that has `value`, for somebody who gave a label's value alone.
+  /// A hint where `value` is the value of a label, given without its key.
   private static func hint(_ value: String, _ catalogue: RunCatalogue) -> String? {
     for entry in catalogue.entries {
       let keys = entry.run.labels.filter { $0.value == value }.map(\.key)

@@ -43,16 +43,7 @@ struct RunsPrune: ParsableCommand {
   var dryRun = false
   @Flag(name: .customLong("yes"), help: "Remove without a question.")
   var yes = false
-  @Flag(
-    name: .customLong("force"),
-    help: ArgumentHelp(
-      "Also remove runs of other users, runs whose --set-host cannot be undone, and runs that left "
-        + "processes running."))
-  var force = false
-  @Flag(
-    name: .customLong("end-leftovers"),
-    help: "First end the processes that a killed run left running.")
-  var endsLeftovers = false
+  @OptionGroup var removal: RemovalOptions
 
   /// A run that is to go, and the file that it was when that was decided.
   private struct Chosen {
@@ -120,7 +111,8 @@ struct RunsPrune: ParsableCommand {
     var candidates: [RunRetention.Candidate] = []
     var others: UInt64 = 0
     for entry in try RunCatalogue(directory).entries {
-      guard let file = SeenFile(entry.file), force || Trust.otherOwner(of: entry.file) == nil
+      guard let file = SeenFile(entry.file),
+        removal.force || Trust.otherOwner(of: entry.file) == nil
       else { continue }
       let bytes =
         RunDirectory.bytes(ofRun: entry.file)
@@ -184,9 +176,7 @@ struct RunsPrune: ParsableCommand {
 
   /// Removes what can be removed, says how much that was, and throws the first failure.
   private func remove(_ chosen: [Chosen], _ directory: RunDirectory) throws(LBError) {
-    var removal = RunRemoval(
-      directory, mounts.roots, force: force, endsLeftovers: endsLeftovers,
-      isQuiet: options.log.quiet)
+    var removed = RunRemoval(directory, mounts.roots, removal, isQuiet: options.log.quiet)
     var (count, bytes): (Int, UInt64) = (0, 0)
     var failure: LBError?
     for one in chosen {
@@ -197,7 +187,7 @@ struct RunsPrune: ParsableCommand {
             "\(one.run.file) has been replaced since the runs were listed: it was not removed",
             context: ErrorContext(path: one.run.file))
         }
-        try removal.remove(one.run.file)
+        try removed.remove(one.run.file)
         count += 1
         bytes &+= one.run.bytes
       } catch {
@@ -206,7 +196,7 @@ struct RunsPrune: ParsableCommand {
         failure = error
       }
     }
-    RunIndex.remove(removal.touched)
+    RunIndex.remove(removed.touched)
     if !options.log.quiet {
       let others = Counted.text(chosen.count - count, "run")
       Console.say(
