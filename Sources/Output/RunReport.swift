@@ -156,6 +156,10 @@ package enum RunReport {
       + text.joined(separator: ", ")
   }
 
+  /// Notes on contaminated repetitions that are shown without --all: the table of repetitions has
+  /// the gates of all of them.
+  private static let mostNotes = 4
+
   /// What a reader of a phase's repetitions should know.
   private static func notes(_ phase: PhaseResult, all: Bool) -> [String] {
     var lines: [String] = []
@@ -174,10 +178,10 @@ package enum RunReport {
         }
       }
     }
-    if !all, lines.count > RepetitionLines.few {
-      let rest = lines.count - RepetitionLines.few
+    if !all, lines.count > mostNotes {
+      let rest = lines.count - mostNotes
       lines.removeLast(rest)
-      lines.append("note     \(Counted.text(rest, "more contamination")): --all")
+      lines.append("note     \(rest) more notes on contaminated repetitions: --all")
     }
     let cut = phase.repetitions.flatMap(\.attempts).filter { $0.outputBytesKept < $0.outputBytes }
     if let most = cut.max(by: { $0.outputBytes < $1.outputBytes }) {
