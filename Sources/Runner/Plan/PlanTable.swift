@@ -145,6 +145,22 @@ package final class PlanTable {
     }
   }
 
+  /// The value of a setting as text that its type accepts; nil where there is none or a wrong one.
+  func setting(_ setting: Setting) -> String? {
+    guard let key = setting.planKey else { return nil }
+    let found: String? =
+      switch setting.type {
+      case .integer(let range), .optionalInteger(let range): integer(key, range).map { "\($0)" }
+      case .duration, .limit, .optionalDuration: duration(key).map(Durations.text)
+      case .boolean: boolean(key).map { "\($0)" }
+      case .choice(let words): choice(key, words)
+      default: text(key)
+      }
+    guard let found, !setting.type.accepts(found) else { return found }
+    problems.add(keyPath(of: key), "\(key) is \(found): \(setting.type.complaint(found))")
+    return nil
+  }
+
   /// `true` or `false`.
   package func boolean(_ key: String) -> Bool? {
     typed(key, "true or false, without quotes") { value in

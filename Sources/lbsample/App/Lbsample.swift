@@ -97,9 +97,9 @@ struct Lbsample: ParsableCommand {
     "i", "c", "o", "p", "r", "w", "e", "C", "G", "L",
   ]
 
-  /// Rewrites what the parser does not support: `--ignore-failure` and `--reuse` without a value,
-  /// the value of a short option directly after it, as in `-r10`, and an option for the interval of
-  /// each collector (`--disk-interval`). Arguments after `--` are the workload's.
+  /// Rewrites what the parser does not support: options without their value (`--reuse`), the value
+  /// of a short option directly after it, as in `-r10`, and an option for the interval of each
+  /// collector (`--disk-interval`). Arguments after `--` are the workload's.
   static func rewritten(_ arguments: [String]) -> [String] {
     var result: [String] = []
     var rest = arguments[...]
@@ -116,8 +116,9 @@ struct Lbsample: ParsableCommand {
   }
 
   private static func rewritten(_ argument: String) -> [String] {
-    if argument == "--ignore-failure" { return ["--ignore-failure=all"] }
-    if argument == "--reuse" { return ["--reuse=any"] }
+    if argument.begins("--"), let value = SettingsSchema.bareOptions[String(argument.dropFirst(2))] {
+      return ["\(argument)=\(value)"]
+    }
     if let (name, value) = marked(argument) { return [name, value] }
     let scalars = argument.unicodeScalars
     let value = scalars.dropFirst(2)

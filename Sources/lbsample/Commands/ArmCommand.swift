@@ -35,11 +35,7 @@ struct ArmCommand: ParsableCommand {
       "The Unix socket to create and listen at; only its owner and root can connect.",
       valueName: "path"))
   var control: String
-  @Option(
-    name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
-    help: ArgumentHelp("Time between two samples of a bracket (default: 100ms).", valueName: "time")
-  )
-  var interval: String?
+  @Option("run.interval") var interval: Given?
   @Option(
     name: .customLong("record"),
     help: ArgumentHelp("Record the brackets into this new result file.", valueName: "file"))
@@ -55,9 +51,7 @@ struct ArmCommand: ParsableCommand {
         .configuration,
         "--packets-file cannot be used with arm; use: lbsample --packets-file FILE")
     }
-    var overrides = collectors.overrides + (try cadences.overrides())
-    if let interval { overrides.append(("run.interval", interval, "--interval")) }
-    let settings = try sampling.settings(overrides)
+    let settings = try sampling.settings(try cadences.overrides() + Given.all(of: self))
     let requests = try collectors.requests(settings, sampling.roots)
     var configuration = try sampling.configuration(
       settings, interval: "run.interval",

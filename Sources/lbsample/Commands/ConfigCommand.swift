@@ -29,7 +29,7 @@ struct ConfigShow: ParsableCommand {
     try Formats.check(format, of: ["text", "json"])
     let environment = ProgramEnvironment.variables
     let file = try ConfigurationFile.find(explicit: config, environment: environment)
-    let settings = try Settings(file: file, environment: environment, commandLine: [])
+    let settings = try Settings(file: file, environment: environment)
     if format == "json" {
       try Console.write(try JSONText.encode(settings.all, pretty: true) + "\n")
       return
@@ -49,7 +49,7 @@ struct ConfigCheck: ParsableCommand {
   func run() throws {
     let environment = ProgramEnvironment.variables
     let found = try ConfigurationFile.find(explicit: file, environment: environment)
-    _ = try Settings(file: found, environment: environment, commandLine: [])
+    _ = try Settings(file: found, environment: environment)
     let name = found?.path ?? "no file: the defaults"
     Console.say("\(name): valid")
   }

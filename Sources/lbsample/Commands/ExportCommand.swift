@@ -110,7 +110,7 @@ struct ExportCommand: ParsableCommand {
         ledger: .merged(played.map(\.ledger)), overhead: .merged(played.compactMap(\.overhead)))
     case "table":
       let settings = try Settings(
-        file: nil, environment: [:], commandLine: [])
+        file: nil, environment: [:])
       var style = TableStyle.current(
         settings, perCPU: perCPU, isFile: output != nil,
         // That of the recorded host: the layout may not list all CPUs.

@@ -45,7 +45,7 @@ extension OverheadCommand {
     let intervals = try (intervals ?? Self.defaultInterval).split(separator: ",").map {
       text throws(LBError) in
       guard let interval = Durations.parse(String(text)),
-        interval >= SettingsSchema.shortestInterval
+        interval >= Setting.shortestInterval
       else {
         throw LBError(
           .configuration, "--interval \(text): expected lengths of time such as 10ms,100ms")
@@ -129,9 +129,8 @@ extension OverheadCommand {
       )
     }
     let collectors = try CollectorOptions.parse(words.map { "--\($0)" })
-    let settings = try sampling.settings([
-      ("sample.interval", "\(interval)ns", "--interval")
-    ])
+    let settings = try sampling.settings(
+      Given.all(of: sampling) + [Given("sample.interval", "\(interval)ns")])
     let configuration = try sampling.configuration(
       settings, interval: "sample.interval", filter: ColumnFilter(only: [], except: []),
       workload: specification.workloadCPUs)

@@ -124,10 +124,10 @@ struct RunCommand: ParsableCommand {
       given.contains(entry)
         ? entry : ConfigurationEntry(key: entry.key, value: entry.value, origin: origin)
     }
-    let interval = planned.interval.map { [("run.interval", $0, "--plan \(origin)")] } ?? []
+    let interval =
+      planned.interval.map { [Given("run.interval", $0, option: "--plan \(origin)")] } ?? []
     let settings = try sampling.settings(
-      collectors.overrides + (try cadences.overrides()) + interval + workload.overrides
-        + attempts.overrides)
+      try cadences.overrides() + interval + Given.all(of: self))
     try command.execute(resuming: interrupted, force: force, settings, sampled: entries)
   }
 
@@ -345,14 +345,15 @@ struct RunCommand: ParsableCommand {
     var base = try workload.specification(settings, command: command, title: try plans.title())
     try surroundings.apply(to: &base)
     let mask = EnvironmentMask(settings["run.mask"])
+    let all = Given.all(of: self)
     base.configuration +=
-      sampled + surroundings.entries + plans.entries + (try Self.invocation(mask))
-    try attempts.apply(settings, to: &base)
-    try plans.apply(to: &base, mask)
+      sampled + Given.entries(all, of: ["workload", "quota"]) + surroundings.entries
+      + plans.entries + (try Self.invocation(mask))
+    try attempts.checkPrecision(base)
+    base.isMasked = { mask.hides($0) }
     let resolved = try plans.resolve(
       command, base: base, mask: mask,
-      pinned: workload.pinned.union(attempts.pinned).union(surroundings.pinned)
-        .union(plans.pinned))
+      pinned: workload.pinned.union(Given.planKeys(all)))
     try attempts.check(resolved.root)
     try surroundings.checkAllowed(resolved.root.bounds.hostChanges)
     var configuration = try SessionConfiguration(

@@ -21,7 +21,7 @@ struct RunOptions: ParsableArguments {
   func settings() throws(LBError) -> Settings {
     let environment = ProgramEnvironment.variables
     let file = try ConfigurationFile.find(explicit: config, environment: environment)
-    return try Settings(file: file, environment: environment, commandLine: [])
+    return try Settings(file: file, environment: environment)
   }
 
   func directory() throws(LBError) -> RunDirectory {

@@ -32,12 +32,7 @@ struct SampleCommand: ParsableCommand {
   @OptionGroup(title: "Intervals") var cadences: CadenceOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
 
-  @Option(
-    name: [.customShort("i"), .customLong("interval")], parsing: .unconditional,
-    help: ArgumentHelp(
-      "Sampling interval, such as 10ms; a bare number is seconds (default: 1s).", valueName: "time")
-  )
-  var interval: String?
+  @Option("sample.interval") var interval: Given?
   @Option(
     name: [.customShort("c"), .customLong("count")], parsing: .unconditional,
     help: ArgumentHelp(
@@ -47,10 +42,7 @@ struct SampleCommand: ParsableCommand {
     name: .customLong("duration"), parsing: .unconditional,
     help: ArgumentHelp("End after this time.", valueName: "time"))
   var duration: String?
-  @Option(
-    name: .customLong("format"),
-    help: ArgumentHelp("table, csv or ndjson (default: table).", valueName: "format"))
-  var format: String?
+  @Option("sample.format") var format: Given?
   @Flag(
     name: .customLong("raw"),
     help: "Write cumulative values in ns, bytes and counts instead of rates.")
@@ -240,13 +232,13 @@ struct SampleCommand: ParsableCommand {
   // MARK: What to do
 
   private func plan() throws(LBError) -> Plan {
-    var overrides = collectors.overrides + (try cadences.overrides())
+    var given = try cadences.overrides()
     var count = self.count
     if let word = intervalAndCount.first {
       guard Durations.parse(word) != nil || Durations.excess(word) != nil else {
         throw Lbsample.misplaced(word)
       }
-      overrides.append(("sample.interval", word, "interval"))
+      given.append(Given("sample.interval", word, option: "interval"))
     }
     if intervalAndCount.count > 2 {
       throw LBError(
@@ -254,10 +246,8 @@ struct SampleCommand: ParsableCommand {
         "unexpected argument '\(intervalAndCount[2])': at most an interval and a count are "
           + "accepted, as in 'lbsample 1 5'")
     }
-    if let interval { overrides.append(("sample.interval", interval, "--interval")) }
     if intervalAndCount.count > 1 { count = count ?? intervalAndCount[1] }
-    if let format { overrides.append(("sample.format", format, "--format")) }
-    let settings = try sampling.settings(overrides)
+    let settings = try sampling.settings(given + Given.all(of: self))
     let interval = settings.duration("sample.interval")
     return Plan(
       settings: settings, interval: interval, limit: try limit(count, interval: interval))

@@ -7,10 +7,6 @@ import SampleModel
 struct EnvironmentMask: Sendable {
   /// The text in place of a value.
   static let text = "***"
-  /// Patterns of the names of secrets.
-  static let standard =
-    "*SECRET*,*TOKEN*,*PASSWORD*,*PASSWD*,*PASSPHRASE*,*CREDENTIAL*,*APIKEY*,*API_KEY*,"
-    + "*ACCESS_KEY*,*PRIVATE_KEY*"
 
   private let patterns: [String]
 

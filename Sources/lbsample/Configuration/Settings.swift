@@ -13,10 +13,10 @@ struct Settings {
   /// them are reported together. A variable that is no setting may belong to another program: it is
   /// reported once.
   init(
-    file: ConfigurationFile?, environment: [String: String], commandLine: [(String, String, String)]
+    file: ConfigurationFile?, environment: [String: String], commandLine: [Given] = []
   ) throws(LBError) {
     var problems: [String] = []
-    for key in SettingsSchema.keys {
+    for key in SettingsSchema.all {
       entries[key.name] = ConfigurationEntry(
         key: key.name, value: key.standard, origin: "default")
     }
@@ -39,8 +39,8 @@ struct Settings {
       }
       set(key.name, value, "environment \(name)", &problems)
     }
-    for (name, value, option) in commandLine {
-      set(name, value, "command line \(option)", &problems)
+    for given in commandLine {
+      set(given.name, given.text, "command line \(given.option)", &problems)
     }
     guard problems.isEmpty else {
       let told = Array(problems.prefix(PlanProblems.most))
@@ -53,26 +53,26 @@ struct Settings {
   private mutating func set(
     _ name: String, _ value: String, _ origin: String, _ problems: inout [String]
   ) {
-    guard let key = SettingsSchema.key(name) else { return }
+    guard let key = SettingsSchema.setting(name) else { return }
     guard key.type.accepts(value) else {
-      problems.append(
-        "\(Self.place(origin, name)) \(value.isEmpty ? "(empty)" : value): "
-          + key.type.complaint(value))
+      problems.append("\(Self.place(origin, key, value)): \(key.type.complaint(value))")
       return
     }
     entries[name] = ConfigurationEntry(key: name, value: value, origin: origin)
   }
 
-  /// What has the value: an option by its own name, a key with where it stands.
-  private static func place(_ origin: String, _ name: String) -> String {
+  /// A value with what has it: an option by its own name, a key with where it stands.
+  private static func place(_ origin: String, _ key: Setting, _ value: String) -> String {
+    let shown = value.isEmpty ? "(empty)" : value
     let prefix = "command line "
-    return origin.hasPrefix(prefix)
-      ? String(origin.dropFirst(prefix.count)) : "\(origin): \(name) ="
+    guard origin.hasPrefix(prefix) else { return "\(origin): \(key.name) = \(shown)" }
+    let option = origin.dropFirst(prefix.count)
+    return key.option?.bare == nil ? "\(option) \(shown)" : "\(option)=\(shown)"
   }
 
-  /// All entries in the schema's order, followed by those that the user defined.
+  /// All entries of the file's keys in the schema's order, followed by those that the user defined.
   var all: [ConfigurationEntry] {
-    let known = Set(SettingsSchema.keys.map(\.name))
+    let known = Set(SettingsSchema.all.map(\.name))
     return SettingsSchema.keys.compactMap { entries[$0.name] }
       + entries.values.filter { !known.contains($0.key) }.sorted { $0.key < $1.key }
   }
@@ -90,9 +90,6 @@ struct Settings {
     return entry.value
   }
 
-  /// A key as messages name it, with where its value came from.
-  func place(_ name: String) -> String { Self.place(origin(name), name) }
-
   /// Where a key's value came from.
   func origin(_ name: String) -> String { entries[name]?.origin ?? "default" }
 
@@ -100,7 +97,16 @@ struct Settings {
   func integer(_ name: String) -> Int { Int(self[name]) ?? 0 }
   func flag(_ name: String) -> Bool { self[name] == "true" }
 
-  func list(_ name: String) -> [String] {
-    self[name].parts(",").map { $0.trimmed }.filter { !$0.isEmpty }
+  func share(_ name: String) -> Double? { Share.parse(self[name]) }
+  func list(_ name: String) -> [String] { SettingType.parts(self[name]) }
+
+  /// Sets all settings of runs in a specification, each by its declaration.
+  func apply(to specification: inout RunSpecification) {
+    for setting in Setting.ofRuns {
+      let text = self[setting.name]
+      // What no one gives, and has no default, stays as the specification has it.
+      if text.isEmpty, setting.standard.isEmpty { continue }
+      setting.apply(text, to: &specification)
+    }
   }
 }

@@ -1,22 +1,11 @@
 import RunAnalysis
+import Runner
 import SampleModel
 
 /// What collectors.conf says of the digest: its rows, in order.
 extension SettingsSchema {
-  static let digestKeys: [SettingKey] = DigestDefinition.standardTexts.map { key, text in
-    SettingKey("digest.\(key)", .digestRow, text, "a row of the digest; empty: left out")
-  }
-}
-
-extension SettingType {
-  /// What is wrong with a text that is to be a row of the digest; nil of one that is.
-  static func digestComplaint(_ text: String) -> String? {
-    do throws(DigestRowError) {
-      _ = try DigestRow(key: "", text)
-      return nil
-    } catch {
-      return error.reason
-    }
+  static let digestKeys: [Setting] = DigestDefinition.standardTexts.map { key, text in
+    Setting("digest.\(key)", .digestRow, text, "A row of the digest; empty: left out.")
   }
 }
 

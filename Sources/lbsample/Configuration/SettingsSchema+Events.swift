@@ -1,4 +1,4 @@
-import Sampler
+import Runner
 
 /// What collectors.conf says of performance events: sets, formulas and stand-ins. Each section
 /// takes keys of the user's own beside these, and so does `[digest]`.
@@ -8,40 +8,40 @@ extension SettingsSchema {
     "perf": .text, "derived": .formula, "fallback": .text, "digest": .digestRow,
   ]
 
-  static let eventKeys: [SettingKey] = sets + formulas + standIns
+  static let eventKeys: [Setting] = sets + formulas + standIns
 
-  private static let sets: [SettingKey] = [
-    SettingKey(
+  private static let sets: [Setting] = [
+    Setting(
       "perf.basic", .text,
       "task-clock,context-switches,cpu-migrations,page-faults,"
-        + "cycles,instructions,branches,branch-misses", "events of --perf basic"),
-    SettingKey(
+        + "cycles,instructions,branches,branch-misses", "Events of --perf basic."),
+    Setting(
       "perf.cache", .text,
       "{cache-references,cache-misses},{L1-dcache-loads,L1-dcache-load-misses},"
-        + "{LLC-loads,LLC-load-misses}", "events of --perf cache"),
-    SettingKey(
+        + "{LLC-loads,LLC-load-misses}", "Events of --perf cache."),
+    Setting(
       "perf.tlb", .text, "{dTLB-loads,dTLB-load-misses},{iTLB-loads,iTLB-load-misses}",
-      "events of --perf tlb"),
-    SettingKey(
+      "Events of --perf tlb."),
+    Setting(
       "perf.topdown", .text,
       "{slots,topdown-retiring,topdown-bad-spec,topdown-fe-bound,topdown-be-bound},"
         + "{topdown-total-slots,topdown-slots-issued,topdown-slots-retired,"
-        + "topdown-fetch-bubbles,topdown-recovery-bubbles}", "events of --perf topdown"),
-    SettingKey(
+        + "topdown-fetch-bubbles,topdown-recovery-bubbles}", "Events of --perf topdown."),
+    Setting(
       "perf.memory", .text,
       "minor-faults,major-faults,{LLC-load-misses,LLC-store-misses},node-load-misses",
-      "events of --perf memory"),
-    SettingKey(
+      "Events of --perf memory."),
+    Setting(
       "perf.energy", .text,
       "power/energy-pkg/,power/energy-cores/,power/energy-ram/,power/energy-psys/",
-      "events of --perf energy, with -a"),
-    SettingKey(
+      "Events of --perf energy, with -a."),
+    Setting(
       "perf.scheduler", .text,
       "context-switches,cpu-migrations,sched:sched_switch,sched:sched_wakeup,"
-        + "sched:sched_migrate_task", "events of --perf scheduler"),
+        + "sched:sched_migrate_task", "Events of --perf scheduler."),
   ]
 
-  private static let formulas: [SettingKey] = [
+  private static let formulas: [Setting] = [
     ("IPC", "instructions / cycles"), ("GHz", "cycles / task-clock"),
     ("branch_miss_ratio", "branch-misses / branches"),
     ("branch_misses_per_1000", "1000 * branch-misses / instructions"),
@@ -55,23 +55,23 @@ extension SettingsSchema {
     ("page_faults_per_cpu_second", "1000000000 * page-faults / task-clock"),
     ("context_switches_per_cpu_second", "1000000000 * context-switches / task-clock"),
   ].map { name, formula in
-    SettingKey("derived.\(name)", .formula, formula, "perf.\(name), where its events are counted")
+    Setting("derived.\(name)", .formula, formula, "perf.\(name), where its events are counted.")
   }
 
-  private static let standIns: [SettingKey] = [
+  private static let standIns: [Setting] = [
     ("cycles", "ref-cycles"), ("cpu-cycles", "ref-cycles"), ("ref-cycles", "task-clock"),
     ("instructions", "task-clock"),
   ].map { name, other in
-    SettingKey("fallback.\(name)", .text, other, "stands in for \(name), under its own name")
+    Setting("fallback.\(name)", .text, other, "Stands in for \(name), under its own name.")
   }
 
   /// A key that is not in the table, of a section that takes any; nil for any other.
-  static func ownKey(_ name: String) -> SettingKey? {
+  static func ownKey(_ name: String) -> Setting? {
     let parts = name.split(separator: ".", maxSplits: 1)
     guard parts.count == 2, let type = openSections[String(parts[0])], isOwnName(parts[1]) else {
       return nil
     }
-    return SettingKey(name, type, "", "of your own")
+    return Setting(name, type, "", "Of your own.")
   }
 
   /// What TOML takes as a key without quotes.

@@ -62,7 +62,7 @@ struct CadenceOptions: ParsableArguments {
     CollectorFlag.allCases.map(\.rawValue) + TargetedCollector.allCases.map(\.rawValue)
 
   /// The settings that these options stand for.
-  func overrides() throws(LBError) -> [(String, String, String)] {
+  func overrides() throws(LBError) -> [Given] {
     try intervals.map { text throws(LBError) in
       guard let (name, interval) = text.halves("="), !interval.isEmpty else {
         throw LBError(
@@ -75,7 +75,7 @@ struct CadenceOptions: ParsableArguments {
           "--interval-of \(text): unknown collector '\(name)'\(Nearest.hint(nearest)); "
             + "run 'lbsample collectors' for the list")
       }
-      return (SettingsSchema.interval(of: name), interval, Self.option(name))
+      return Given(SettingsSchema.interval(of: name), interval, option: Self.option(name))
     }
   }
 

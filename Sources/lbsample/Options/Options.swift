@@ -7,7 +7,7 @@ import SampleModel
 import Sampler
 
 /// Which collectors: the same for every command that samples.
-struct CollectorOptions: ParsableArguments {
+struct CollectorOptions: ParsableArguments, SettingFlags {
   @Flag(help: "Sample this collector.")
   var chosen: [CollectorFlag] = []
   @Flag(
@@ -16,10 +16,7 @@ struct CollectorOptions: ParsableArguments {
       "All available collectors of the whole host, each at its default interval; not those that "
         + "need a name (--process, --tree, --footprint, --cgroup, --top, --perf, --packets)."))
   var all = false
-  @Flag(
-    name: .customLong("per-cpu"),
-    help: "Show each CPU in the table (sample and export; no effect in run).")
-  var perCPU = false
+  @Flag("collectors.per_cpu") var perCPU: Bool
   @Option(
     name: .customLong("cpus"), parsing: .unconditional,
     help: ArgumentHelp("Keep only these CPUs of per-CPU metrics.", valueName: "list"))
@@ -64,18 +61,8 @@ struct CollectorOptions: ParsableArguments {
     name: .customLong("per-thread"),
     help: "Records of each thread of the tree; events of each thread.")
   var perThread = false
-  @Option(
-    name: .customLong("disk-devices"),
-    help: ArgumentHelp(
-      "Devices of disk: disks, partitions (and disks), or all (loop and RAM disks too).",
-      valueName: "which"))
-  var diskDevices: String?
-  @Option(
-    name: .customLong("net-source"),
-    help: ArgumentHelp(
-      "Source of net: text (/proc/net/dev), netlink, or auto (netlink with more than 16 "
-        + "interfaces).", valueName: "which"))
-  var netSource: String?
+  @Option("collectors.disk_devices") var diskDevices: Given?
+  @Option("collectors.net_source") var netSource: Given?
   @Option(
     name: .customLong("only"),
     help: ArgumentHelp(
@@ -107,15 +94,7 @@ struct CollectorOptions: ParsableArguments {
       + (top != nil ? ["top"] : []) + (events.lists.isEmpty ? [] : ["perf"])
   }
 
-  var overrides: [(String, String, String)] {
-    var list: [(String, String, String)] = []
-    if perCPU { list.append(("collectors.per_cpu", "true", "--per-cpu")) }
-    if let diskDevices {
-      list.append(("collectors.disk_devices", diskDevices, "--disk-devices"))
-    }
-    if let netSource { list.append(("collectors.net_source", netSource, "--net-source")) }
-    return list
-  }
+  var flags: [(name: String, isGiven: Bool)] { [("collectors.per_cpu", perCPU)] }
 
   /// The choice of columns, as it stands in a result's configuration.
   var entries: [ConfigurationEntry] {
@@ -233,7 +212,7 @@ struct CollectorOptions: ParsableArguments {
       let isNamed = named.contains(name) || require.contains(name)
       requests.append(
         CollectorRequest(
-          collector, interval: try interval(of: name, settings),
+          collector, interval: interval(of: name, settings),
           required: isNamed && !optional.contains(name)))
     }
     try checkOnly(known, requests)
@@ -263,19 +242,9 @@ struct CollectorOptions: ParsableArguments {
     throw LBError(.configuration, "\(option) \(text): expected \(words)")
   }
 
-  private func interval(of name: String, _ settings: Settings) throws(LBError) -> UInt64? {
+  private func interval(of name: String, _ settings: Settings) -> UInt64? {
     let key = SettingsSchema.interval(of: name)
-    guard SettingsSchema.key(key) != nil, !settings[key].isEmpty else { return nil }
-    guard let interval = Durations.parse(settings[key]),
-      interval >= SettingsSchema.shortestInterval
-    else {
-      throw LBError(
-        .configuration,
-        "\(settings.place(key)) \(settings[key]): "
-          + SettingType.duration(minimum: SettingsSchema.shortestInterval)
-          .complaint(settings[key]))
-    }
-    return interval
+    return SettingsSchema.key(key).flatMap { _ in Durations.parse(settings[key]) }
   }
 }
 
@@ -302,27 +271,11 @@ struct MountOptions: ParsableArguments {
 }
 
 /// How to sample: the same for every command that samples.
-struct SamplingOptions: ParsableArguments {
-  @Option(
-    name: .customLong("pin"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "CPUs to pin the sampling threads to: auto, node, or a CPU list.", valueName: "placement"))
-  var pin: String?
-  @Option(
-    name: .customLong("priority"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "Scheduling policy of the sampling threads: other, fifo:N or rr:N.", valueName: "policy"))
-  var priority: String?
-  @Flag(
-    name: .customLong("align"),
-    help: "Align deadlines to wall-clock multiples of the interval.")
-  var align = false
-  @Option(
-    name: .customLong("budget"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "CPU budget for sampling, as a percentage of one CPU, such as 0.5%; intervals are lengthened "
-        + "to meet it.", valueName: "percentage"))
-  var budget: String?
+struct SamplingOptions: ParsableArguments, SettingFlags {
+  @Option("sampling.pin") var pin: Given?
+  @Option("sampling.priority") var priority: Given?
+  @Flag("sampling.align") var align: Bool
+  @Option("sampling.budget") var budget: Given?
   @OptionGroup var mounts: MountOptions
   @Option(
     name: .customLong("config"),
@@ -330,24 +283,16 @@ struct SamplingOptions: ParsableArguments {
       "Use this configuration file instead of the default one.", valueName: "file"))
   var config: String?
 
-  var overrides: [(String, String, String)] {
-    var list: [(String, String, String)] = []
-    if let pin { list.append(("sampling.pin", pin, "--pin")) }
-    if let priority { list.append(("sampling.priority", priority, "--priority")) }
-    if let budget { list.append(("sampling.budget", budget, "--budget")) }
-    if align { list.append(("sampling.align", "true", "--align")) }
-    return list
-  }
+  var flags: [(name: String, isGiven: Bool)] { [("sampling.align", align)] }
 
   var roots: MountRoots { mounts.roots }
 
-  /// The settings in force with these command-line overrides.
-  func settings(_ overrides: [(String, String, String)]) throws(LBError) -> Settings {
+  /// The settings in force with what the command line gives them.
+  func settings(_ given: [Given]) throws(LBError) -> Settings {
     try mounts.check()
     let environment = ProgramEnvironment.variables
     let file = try ConfigurationFile.find(explicit: config, environment: environment)
-    return try Settings(
-      file: file, environment: environment, commandLine: self.overrides + overrides)
+    return try Settings(file: file, environment: environment, commandLine: given)
   }
 
   /// The sampler's configuration from the settings, of which `key` is the interval.
@@ -362,7 +307,7 @@ struct SamplingOptions: ParsableArguments {
       context: CollectorContext(roots: roots, filter: filter))
     configuration.priority = SchedulingPriority(settings["sampling.priority"]) ?? .other
     configuration.isIntervalExplicit = settings.origin(key) != "default"
-    configuration.budget = Share.parse(settings["sampling.budget"])
+    configuration.budget = settings.share("sampling.budget")
     configuration.aligned = settings.flag("sampling.align")
     configuration.hugePages = settings.flag("sampling.huge_pages")
     configuration.lockMemory = settings.flag("sampling.lock_memory")
@@ -373,11 +318,7 @@ struct SamplingOptions: ParsableArguments {
 
 /// Where results live.
 struct StoreOptions: ParsableArguments {
-  @Option(
-    name: .customLong("runs-dir"),
-    help: ArgumentHelp(
-      "Directory of result files (default: $XDG_DATA_HOME/lbsample/runs).", valueName: "dir"))
-  var runsDirectory: String?
+  @Option("run.runs_dir") var runsDirectory: Given?
 }
 
 /// How much is said on standard error.

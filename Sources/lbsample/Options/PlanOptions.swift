@@ -41,15 +41,7 @@ struct PlanOptions: ParsableArguments {
       "Order of several commands' repetitions: sequential, interleaved (A B A B), abba (A B B A) "
         + "or random:SEED (default: sequential).", valueName: "order"))
   var order: String?
-  @Option(
-    name: .customLong("reuse"),
-    help: ArgumentHelp(
-      "Take the results of a phase from the newest stored run that measured it with the same "
-        + "command, environment, executable, --depends files, settings and host, instead of "
-        + "measuring it again: --reuse or --reuse=any (of any age), --reuse=24h (results that are "
-        + "no older) or --reuse=never (measure all). What is not known to be the same is "
-        + "measured.", valueName: "age"))
-  var reuse: String?
+  @Option("plan.reuse") var reuse: Given?
   @Flag(name: .customLong("dry-run"), help: "Show what would be executed, and execute nothing.")
   var dryRun = false
 
@@ -67,27 +59,11 @@ struct PlanOptions: ParsableArguments {
       ("plan.file", plan.map { [$0] } ?? []), ("plan.commands", commands),
       ("plan.parameter_lists", lists), ("plan.parameter_scans", scans),
       ("plan.parameters", single), ("plan.order", order.map { [$0] } ?? []),
-      ("plan.reuse", reuse.map { [$0] } ?? []),
+      ("plan.reuse", reuse.map { [$0.text] } ?? []),
     ]
     return given.filter { !$0.1.isEmpty }.map {
       ConfigurationEntry(key: $0.0, value: $0.1.joined(separator: "; "), origin: "command line")
     }
-  }
-
-  /// What a plan must not change.
-  var pinned: Set<String> { reuse == nil ? [] : ["reuse"] }
-
-  /// Sets how old earlier results may be that are taken, and which variables not even have the hash
-  /// of their value written.
-  func apply(
-    to specification: inout RunSpecification, _ mask: EnvironmentMask
-  ) throws(LBError) {
-    specification.isMasked = { mask.hides($0) }
-    guard let reuse else { return }
-    guard let age = ReuseAge.read(reuse) else {
-      throw LBError(.configuration, "--reuse=\(reuse): expected \(ReuseAge.expectation)")
-    }
-    specification.reuse = age
   }
 
   /// A plan with its phases.

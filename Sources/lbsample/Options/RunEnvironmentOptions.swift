@@ -6,47 +6,14 @@ import SampleModel
 
 /// Workspaces, limits, and settings of the host for a run.
 struct RunEnvironmentOptions: ParsableArguments {
-  @Option(
-    name: .customLong("workspace"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "Make a new working directory for each attempt: empty, a copy of a directory, or a clone of "
-        + "a git repository.", valueName: "empty|dir|git:repo[@rev]"))
-  var workspace: String?
-  @Option(
-    name: .customLong("keep"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "Keep workspaces: always, failure (those of failed attempts) or never (default: failure).",
-      valueName: "when"))
-  var keep: String?
-  @Option(
-    name: .customLong("keep-limit"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "Largest workspace that is kept, in bytes (default: 1073741824).", valueName: "n"))
-  var keepLimit: String?
-  @Option(
-    name: .customLong("max-wall"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "Limit of the run's wall time: begin no repetition that would exceed it, estimated from the "
-        + "repetitions before.", valueName: "time"))
-  var wall: String?
-  @Option(
-    name: .customLong("max-own-cpu"), parsing: .unconditional,
-    help: ArgumentHelp("Limit of the CPU time of lbsample itself.", valueName: "time"))
-  var ownCPU: String?
-  @Option(
-    name: .customLong("max-bytes"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "Limit of the samples and output that the run keeps, in bytes.", valueName: "n"))
-  var bytes: String?
-  @Option(
-    name: .customLong("max-ring-memory"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "Limit of the memory of all rings of samples together, in bytes.", valueName: "n"))
-  var ringBytes: String?
-  @Option(
-    name: .customLong("max-retries"), parsing: .unconditional,
-    help: ArgumentHelp("Limit of retries and repeats in the whole run.", valueName: "n"))
-  var retries: String?
+  @Option("workload.workspace") var workspace: Given?
+  @Option("workload.keep") var keep: Given?
+  @Option("workload.keep_limit") var keepLimit: Given?
+  @Option("quota.wall") var wall: Given?
+  @Option("quota.own_cpu") var ownCPU: Given?
+  @Option("quota.bytes") var bytes: Given?
+  @Option("quota.ring_memory") var ringBytes: Given?
+  @Option("quota.retries") var retries: Given?
   @Option(
     name: .customLong("set-host"), parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
@@ -60,25 +27,14 @@ struct RunEnvironmentOptions: ParsableArguments {
       "Allow --set-host to change this setting; may be repeated.", valueName: "name"))
   var allowed: [String] = []
 
-  /// The keys of plans that options override.
-  var pinned: Set<String> {
-    Set(
-      [("workspace", workspace), ("keep", keep), ("keep_limit", keepLimit)].filter { $0.1 != nil }
-        .map(\.0))
-  }
-
-  /// The options as entries of a result's configuration.
+  /// The changes of the host as entries of a result's configuration.
   var entries: [ConfigurationEntry] {
-    let given: [(String, String?)] = [
-      ("workload.workspace", workspace), ("workload.keep", keep),
-      ("workload.keep_limit", keepLimit), ("quota.wall", wall),
-      ("quota.own_cpu", ownCPU), ("quota.bytes", bytes), ("quota.ring_memory", ringBytes),
-      ("quota.retries", retries),
-      ("host.changes", hostChanges.isEmpty ? nil : hostChanges.joined(separator: " ")),
-    ]
-    return given.compactMap { key, value in
-      value.map { ConfigurationEntry(key: key, value: $0, origin: "command line") }
-    }
+    hostChanges.isEmpty
+      ? []
+      : [
+        ConfigurationEntry(
+          key: "host.changes", value: hostChanges.joined(separator: " "), origin: "command line")
+      ]
   }
 
   /// Sets the options in a specification.
@@ -91,14 +47,6 @@ struct RunEnvironmentOptions: ParsableArguments {
           + Nearest.hint(Nearest.word(to: name, in: known))
           + "; there are \(known.joined(separator: ", "))")
     }
-    specification.workspace = workspace.map { WorkspacePlan($0) }
-    if let keep {
-      guard let when = WorkspacePlan.Keep(rawValue: keep) else {
-        throw LBError(.configuration, "--keep \(keep): expected always, failure or never")
-      }
-      specification.keep = when
-    }
-    if let bytes = try number(keepLimit, "--keep-limit") { specification.keepLimit = bytes }
     if case .copy(let source)? = specification.workspace?.content,
       !Directories.isDirectory(source)
     {
@@ -107,11 +55,6 @@ struct RunEnvironmentOptions: ParsableArguments {
         "--workspace \(source): no such directory; expected empty, a directory to copy, or "
           + "git:REPO")
     }
-    specification.quota.wall = try time(wall, "--max-wall")
-    specification.quota.ownCPU = try time(ownCPU, "--max-own-cpu")
-    specification.quota.bytes = try number(bytes, "--max-bytes")
-    specification.quota.ringBytes = try number(ringBytes, "--max-ring-memory")
-    specification.quota.retries = try number(retries, "--max-retries")
     specification.hostChanges = try changes(hostChanges, "--set-host")
   }
 
@@ -144,23 +87,6 @@ struct RunEnvironmentOptions: ParsableArguments {
         "--allow \(name): has no effect without --set-host \(name)=VALUE: add that, or set_host to "
           + "the plan")
     }
-  }
-
-  private func time(_ text: String?, _ option: String) throws(LBError) -> UInt64? {
-    guard let text else { return nil }
-    guard let time = Durations.parse(text), time > 0 else {
-      let reason = Durations.excess(text) ?? "expected a duration such as 10m"
-      throw LBError(.configuration, "\(option) \(text): \(reason)")
-    }
-    return time
-  }
-
-  private func number(_ text: String?, _ option: String) throws(LBError) -> UInt64? {
-    guard let text else { return nil }
-    guard let number = UInt64(text) else {
-      throw LBError(.configuration, "\(option) \(text): expected a whole number")
-    }
-    return number
   }
 
   /// Restores the settings that killed runs had changed on the host. Returns a message for each.

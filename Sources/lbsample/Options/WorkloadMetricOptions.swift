@@ -16,12 +16,7 @@ struct WorkloadMetricOptions: ParsableArguments {
       "Read a number from JSON output by its path, such as jobs[0].read.iops; may be repeated.",
       valueName: "name[unit]=path"))
   var jsonMetrics: [String] = []
-  @Option(
-    name: .customLong("metric-missing"),
-    help: ArgumentHelp(
-      "If the output has no such number: fail the repetition (fail) or warn (note).",
-      valueName: "what"))
-  var metricMissing = "fail"
+  @Option("output.metric_missing") var metricMissing: Given?
 
   /// The metrics as one text for a result's configuration; nil without metrics.
   var text: String? {
@@ -43,14 +38,6 @@ struct WorkloadMetricOptions: ParsableArguments {
         .configuration, "\(metric.name) is given twice: give each metric a different name")
     }
     return read
-  }
-
-  /// Whether an output without one of them fails its repetition.
-  func areRequired() throws(LBError) -> Bool {
-    guard ["fail", "note"].contains(metricMissing) else {
-      throw LBError(.configuration, "--metric-missing \(metricMissing): expected fail or note")
-    }
-    return metricMissing == "fail"
   }
 
   private static func metric(

@@ -114,9 +114,9 @@ extension RunRecord {
     )
   }
 
-  /// What decides about a beginning, not about what is measured.
+  /// What decides about a beginning or a place, not about what is measured.
   private static let mayDiffer: Set<String> = [
-    "command.arguments", "gates.host", "gates.host_window",
+    "command.arguments", "gates.host", "gates.host_window", "run.runs_dir",
   ]
 
   private static func differences(

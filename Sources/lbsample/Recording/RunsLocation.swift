@@ -16,7 +16,7 @@ enum RunsLocation {
   }
 
   static func directory(_ options: StoreOptions, _ settings: Settings) -> RunDirectory {
-    if let given = options.runsDirectory { return RunDirectory(path: given) }
+    if let given = options.runsDirectory { return RunDirectory(path: given.text) }
     let configured = settings["run.runs_dir"]
     return configured.isEmpty
       ? .standard(environment: ProgramEnvironment.variables)

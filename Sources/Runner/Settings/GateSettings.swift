@@ -1,0 +1,66 @@
+import SampleModel
+
+/// The settings of gates: `[gates]` in collectors.conf.
+extension Setting {
+  static let ofGates: [Setting] = [
+    Setting(
+      "gates.host", .choice(["note", "block", "off"]), "note",
+      "What follows where the host is not fit to measure on before a run (load, others' CPU time, "
+        + "steal, heat, throttling, frequency, clock source): note (a warning), block (the run "
+        + "ends with exit code 6 before it begins) or off."
+    )
+    .sets(.other { $1.host.severity = GateFinding.Severity(rawValue: $0) }),
+    Setting(
+      "gates.host_window", .duration(minimum: 0), "200ms",
+      "Time for which the host is watched before a run; 0s: it is only looked at."
+    )
+    .sets(.time(\.host.window)),
+    Setting(
+      "gates.noted", .words(RepetitionGates.names.sorted()), "",
+      "Gates of a repetition whose findings are noted and contaminate nothing, such as "
+        + "\"steal,foreign_cpu\"."
+    )
+    .sets(.other { $1.gates.noted = Set(SettingType.parts($0)) }),
+    share("skipped", "10%", "Skipped deadlines, of all.").sets(.share(\.gates.skipped)),
+    share("running", "", "Least share of its time for which each event must be counted.")
+      .sets(.share(\.gates.running)),
+    share("own_cost", "5%", "lbsample's own CPU time while the workload runs, of one CPU.")
+      .sets(.share(\.gates.ownCost)),
+    share(
+      "foreign_cpu", "10%", "CPU time of other processes on the workload's CPUs, of one CPU."
+    )
+    .sets(
+      .other {
+        $1.gates.foreignCPU = Share.parse($0)
+        $1.host.foreignCPU = $1.gates.foreignCPU
+      }),
+    share("steal", "2%", "Share of time that the hypervisor took.")
+      .sets(
+        .other {
+          $1.gates.steal = Share.parse($0)
+          $1.host.steal = $1.gates.steal
+        }),
+    share(
+      "packet_drops", "1%", "Packets that a capture lost, of all that passed its filter."
+    )
+    .sets(.share(\.gates.packetDrops)),
+    Setting(
+      "gates.throttling", .boolean, "true", "Whether thermal throttling contaminates."
+    )
+    .sets(.flag(\.gates.throttling)),
+    share(
+      "quiet", "5%",
+      "A host is quiet if its CPUs are busy for at most this share (run.cooldown_until_idle)."
+    )
+    .sets(.other { $1.quietShare = Share.parse($0) ?? 1 }),
+    Setting(
+      "gates.repeats", .integer(0...1000), "3",
+      "Repeats of a contaminated repetition, with --idempotent."
+    )
+    .sets(.count(\.attempts.contaminatedRepeats)),
+  ]
+
+  private static func share(_ gate: String, _ standard: String, _ meaning: String) -> Setting {
+    Setting("gates.\(gate)", .share, standard, meaning)
+  }
+}
