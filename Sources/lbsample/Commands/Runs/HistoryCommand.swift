@@ -75,7 +75,8 @@ struct HistoryCommand: ParsableCommand {
     if let last { selection.last(try RunCatalogue.count(last, option: "--last")) }
     try selection.check()
     let filter = ColumnFilter(only: metrics.isEmpty ? [RunSummary.wallTime] : metrics)
-    let (runs, phases, isDamaged) = read(&selection, filter)
+    let stored = Set(catalogue.entries.map(\.run.runID))
+    let (runs, phases, isDamaged) = read(&selection, filter, stored: stored)
     var settings = RunHistory.Settings()
     settings.includesContaminated = contaminated
     let history = RunHistory(runs, phases: phases, settings: settings, metrics: filter.passes)
@@ -87,9 +88,10 @@ struct HistoryCommand: ParsableCommand {
     }
   }
 
-  /// Reads the runs, and says which cannot be read, or not as a whole.
+  /// Reads the runs, and says which cannot be read, or not as a whole. `stored` has the ids of all
+  /// that there are.
   private func read(
-    _ selection: inout HistorySelection, _ filter: ColumnFilter
+    _ selection: inout HistorySelection, _ filter: ColumnFilter, stored all: Set<String>
   ) -> (runs: [RunHistory.Run], phases: [[RunHistory.Phase]], isDamaged: Bool) {
     var runs: [RunHistory.Run] = []
     var phases: [[RunHistory.Phase]] = []
@@ -101,6 +103,7 @@ struct HistoryCommand: ParsableCommand {
     let isWanted = { (name: String) in filter.passes(name) || filter.passes(name + ".max") }
     var leftOut = 0
     var taken = 0
+    var copied: Set<[String]> = []
     for entry in selection.entries {
       do throws(LBError) {
         let reader = try RunReader(path: entry.file)
@@ -114,11 +117,13 @@ struct HistoryCommand: ParsableCommand {
         let result = RunResult(
           runID: run.runID, name: run.name, kind: run.kind,
           startUnixNanoseconds: run.startUnixNanoseconds)
-        let wanted = stored.filter { one in
-          one.provenance?.takenFrom == nil && (phase.map { Glob.matches($0, one.name) } ?? true)
+        // Results of another run stand here for it alone where it is not stored any more, and once.
+        let own = stored.filter { one in
+          guard let source = one.provenance?.takenFrom else { return true }
+          return !all.contains(source) && copied.insert([source, one.name]).inserted
         }
-        // Its results are those of another run, which is in the history itself.
-        let copies = stored.count { $0.provenance?.takenFrom != nil }
+        let wanted = own.filter { one in phase.map { Glob.matches($0, one.name) } ?? true }
+        let copies = stored.count - own.count
         taken += copies
         if copies > 0, wanted.isEmpty { continue }
         let compared = wanted.map { one in
