@@ -14,6 +14,8 @@ enum SettingType {
   case text
   /// A share in percent, or nothing.
   case share
+  /// A share of one CPU in percent, of which a host may have many, or nothing.
+  case cpuShare
   /// One of these words.
   case choice([String])
   /// Names of collectors.
@@ -48,6 +50,8 @@ enum SettingType {
     case .boolean: "true or false"
     case .text: "text"
     case .share: "a percentage above 0% and up to 100%, with the % sign, such as 0.5%"
+    case .cpuShare:
+      "a percentage of one CPU above 0% and up to 100000%, with the % sign, such as 150%"
     case .formula:
       "a formula of names and numbers with blanks around + - * /, such as instructions / cycles"
     case .digestRow: "a row \(DigestRow.form), or nothing"
@@ -68,6 +72,7 @@ enum SettingType {
     case .text, .collectors: true
     case .choice(let words): words.contains(text)
     case .share: text.isEmpty || Share.parse(text) != nil
+    case .cpuShare: text.isEmpty || Share.parse(text, most: Share.mostCPUs) != nil
     case .formula: Self.isFormula(text)
     case .digestRow: text.isEmpty || Self.digestComplaint(text) == nil
     case .placement: Placement(text) != nil
@@ -243,11 +248,12 @@ enum SettingsSchema {
       "gates.running", .share, "",
       "the least share of its time for which events are counted; empty: no such gate"),
     SettingKey(
-      "gates.own_cost", .share, "5%",
+      "gates.own_cost", .cpuShare, "5%",
       "lbsample's own CPU time while the workload runs, of one CPU; empty: no such gate"),
     SettingKey(
-      "gates.foreign_cpu", .share, "10%",
-      "others' CPU time on the workload's CPUs, of one CPU; empty: no such gate"),
+      "gates.foreign_cpu", .cpuShare, "10%",
+      "others' CPU time on the workload's CPUs, of one CPU (150%: one and a half CPUs); empty: no "
+        + "such gate"),
     SettingKey(
       "gates.steal", .share, "2%", "share of time that the hypervisor took; empty: no such gate"),
     SettingKey(
