@@ -79,6 +79,26 @@ import Testing
     #expect(removed(RunRetention(before: 2, bytes: 15), all) == ["a1", "b1", "a2"])
   }
 
+  /// c3 has phases that a1 measured, and b2 those of b1.
+  @Test func whatMeasuredPhasesOfARunThatStaysStaysWithIt() {
+    let all = [candidate("a", 1), candidate("b", 1), candidate("b", 2), candidate("c", 3)]
+    func removed(_ retention: RunRetention) -> [[String]] {
+      let sources: [ExactText: Set<ExactText>] = [
+        ExactText("c3"): [ExactText("a1"), ExactText("gone")],
+        ExactText("b2"): [ExactText("b1")],
+      ]
+      let (removed, kept) = retention.removed(all, sources: sources)
+      return [removed.map(\.file), kept.map(\.file)]
+    }
+    #expect(removed(RunRetention(before: 3)) == [["b1", "b2"], ["a1"]])
+    #expect(removed(RunRetention(before: 2)) == [[], ["a1", "b1"]])
+    #expect(removed(RunRetention(bytes: 0)) == [["a1", "b1", "b2", "c3"], []])
+    // In place of what stays, what is newer goes.
+    #expect(removed(RunRetention(bytes: 30)) == [["b2"], ["a1", "b1"]])
+    #expect(removed(RunRetention(keep: 1)) == [[], ["b1"]])
+    #expect(removed(RunRetention()) == [[], []])
+  }
+
   @Test func aNameIsTheIdWithoutItsEnd() {
     #expect(RunDirectory.name(ofRun: Self.id) == "a-b")
     #expect(RunDirectory.name(ofRun: "x-20260101-000000-0000000A") == "x-20260101-000000-0000000A")

@@ -16,6 +16,8 @@ import Testing
   private static let labels = ["branch": "ma\tin", "a=b": ""]
   private static let command = ["sh", "-c", "a\tb\nc\\d\\t é", ""]
 
+  private static let sources = ["a-20250101-000000-00000001", "b-20250101-000000-00000001"]
+
   /// A run that was completed; gives its file.
   @discardableResult
   private func run(_ number: Int, _ status: RunStatus = .completed) throws -> String {
@@ -26,7 +28,15 @@ import Testing
       identity: RunWriter.Identity(
         runID: id, name: "i", kind: "run", version: "0", interval: 1_000_000,
         startUnixNanoseconds: UInt64(number)), host: [], configuration: [], labels: Self.labels)
-    let phase = try writer.addPhase(PhaseResult(name: "main", command: Self.command))
+    var main = PhaseResult(name: "main", command: Self.command)
+    main.provenance = PhaseProvenance()
+    main.provenance?.takenFrom = Self.sources[0]
+    let phase = try writer.addPhase(main)
+    for (name, source) in [("again", Self.sources[0]), ("other", Self.sources[1])] {
+      main.name = name
+      main.provenance?.takenFrom = source
+      _ = try writer.addPhase(main)
+    }
     let row = try writer.addRepetition(
       RepetitionResult(repetition: 1, warmUp: false), phase: phase)
     try writer.setRepetitionStatus(row, .completed)
@@ -85,6 +95,7 @@ import Testing
     #expect(first.opened == files)
     #expect(first.shown.values.allSatisfy { $0.command == Self.command && $0.completed == 1 })
     #expect(first.shown.values.allSatisfy { $0.labels == Self.labels })
+    #expect(first.shown.values.allSatisfy { $0.sources == Self.sources })
     #expect(try mode(indexFile) == 0o600)
     let second = try list()
     #expect(second.opened.isEmpty && second.shown == first.shown)

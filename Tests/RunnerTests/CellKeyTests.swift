@@ -1,3 +1,4 @@
+import Foundation
 import LinuxSystem
 import SampleModel
 import TestSupport
@@ -22,6 +23,7 @@ import Testing
       node.parameters = ["n": "1"]
       one.environment = ["PATH=/bin", "LANG=C"]
       found.executable = PhaseProvenance.File(path: "/bin/work", sha256: "aa")
+      one.inputs = ["/data"]
       found.inputs = [PhaseProvenance.File(path: "/data", sha256: "bb")]
     }
 
@@ -42,6 +44,13 @@ import Testing
     ("input", { $0.found.inputs[0].sha256 = "bc" }),
     ("input's name", { $0.found.inputs[0].path = "/other" }),
     ("more inputs", { $0.found.inputs.append($0.found.inputs[0]) }),
+    (
+      "another named input",
+      {
+        $0.one.inputs.append("/more")
+        $0.found.inputs.append(PhaseProvenance.File(path: "/more", sha256: "bb"))
+      }
+    ),
     ("version", { $0.surroundings.version = "0.2.0" }),
     ("host", { $0.surroundings.host[0] = "kernel=6.2" }),
     ("limits", { $0.surroundings.limits = ["Max open files 400"] }),
@@ -169,6 +178,34 @@ import Testing
     try folder.write("data", "abd")
     #expect(inspection.changes(since: whole) == [data])
     #expect(look({ $0.one.inputs = [data] }).key != whole.key)
+  }
+
+  @Test func howFilesAreNamedIsNoMiss() throws {
+    let folder = try TemporaryFolder()
+    let data = try folder.write("data", "abc")
+    let other = try folder.write("other", "abc")
+    try FileManager.default.createSymbolicLink(
+      atPath: folder.file("link"), withDestinationPath: "data")
+    let inspection = CellInspection(ContentHashes()) { false }
+    func key(_ inputs: [String], input: String = "other", in directory: String = ".") -> String? {
+      var cell = Cell()
+      cell.one.command = ["/bin/sh"]
+      (cell.one.inputs, cell.one.input, cell.one.directory) = (inputs, .file(input), directory)
+      cell.one.configuration = [("depends", inputs[0]), ("input", input), ("directory", directory)]
+        .map { ConfigurationEntry(key: "workload.\($0)", value: $1, origin: "command line") }
+      cell.node.specification = cell.one
+      cell.surroundings.directory = folder.path
+      return inspection.provenance(of: cell.node, at: cell.position, in: cell.surroundings).key
+    }
+    let first = try #require(key(["data"]))
+    for path in ["./data", "link", data, "\(folder.path)//./data"] {
+      #expect(key([path]) == first, "\(path)")
+    }
+    #expect(key(["data"], input: other, in: folder.path) == first)
+    #expect(key(["data", "other"]) == key([other, "data", "./data"]))
+    #expect(key(["data", "other"]) != first && key(["other"], input: "data") != first)
+    try folder.write("data", "abd")
+    #expect(key(["data"]) != first && key(["data"]) == key([data]))
   }
 
   /// A wrapper is the executable of a command; the program that it starts decides as much.

@@ -173,6 +173,9 @@ package enum DigestText {
         lines.append("         processes: \(texts.joined(separator: ", "))")
       }
     }
+    lines.append(
+      "busy: means of each row over its own episode, which may be shorter; of processes over the "
+        + "stretch")
     return lines
   }
 

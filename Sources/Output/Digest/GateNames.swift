@@ -4,7 +4,9 @@ package enum GateNames {
     ("deadlines", "of the deadlines were skipped"), ("drops", "dropped since the ring"),
     ("running", "perf.running["), ("packets", "packets.dropped_socket["),
     ("own_cost", "lbsample used "), ("steal", "the hypervisor took "),
-    ("foreign_cpu", "others used "), ("throttling", "throttle_count"),
+    ("foreign_cpu", "other processes used "), ("throttling", "throttle_count"),
+    // As earlier versions wrote it.
+    ("foreign_cpu", "others used "),
   ]
 
   /// The gate's name; `disturbed` for a reason of a program or another version.

@@ -11,7 +11,16 @@ enum RepetitionLines {
   /// The lines of a phase; a line for each repetition where all are asked for.
   static func lines(_ phase: PhaseResult, all: Bool) -> [String] {
     guard !phase.repetitions.isEmpty else { return [] }
-    return all || phase.repetitions.count <= few ? table(phase) : quantiles(phase)
+    return (all || phase.repetitions.count <= few ? table(phase) : quantiles(phase))
+      + repeated(phase)
+  }
+
+  /// Names the repetitions of which another attempt is not shown.
+  private static func repeated(_ phase: PhaseResult) -> [String] {
+    let repeated = phase.repetitions.filter { $0.attempts.count > 1 }
+    guard !repeated.isEmpty else { return [] }
+    let names = some(repeated.map { "\(name($0)) (\($0.attempts.count) attempts)" })
+    return ["executed again: \(names); shown is the last attempt with the repetition's status"]
   }
 
   /// "3", or "warm-up 1".

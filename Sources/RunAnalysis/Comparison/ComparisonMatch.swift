@@ -35,12 +35,14 @@ struct ComparisonMatch {
     var a = usable(base, names.a)
     var b = usable(other, names.b)
     for (side, lists) in [(base, a), (other, b)] where lists.allSatisfy(\.isEmpty) {
+      guard side.phases.contains(where: { !$0.repetitions.isEmpty }) else {
+        throw LBError(
+          .configuration, "\(side.name): no repetition completed, so there is nothing to compare")
+      }
       throw LBError(
-        .configuration,
-        side.phases.contains { !$0.repetitions.isEmpty }
-          ? "\(side.name): all repetitions are contaminated, so none is left to compare. To "
-            + "compare them anyway, add --contaminated"
-          : "\(side.name): no repetition completed, so there is nothing to compare")
+        .gate,
+        "\(side.name): all repetitions are contaminated, so none is left to compare. To compare "
+          + "them anyway, add --contaminated")
     }
     design = Self.design(base, other)
     switch design {
@@ -62,7 +64,7 @@ struct ComparisonMatch {
     }
     if design == .paired, a.allSatisfy(\.isEmpty) {
       throw LBError(
-        .configuration,
+        .gate,
         "\(base.name) and \(other.name): each pair has a contaminated repetition, so none is left "
           + "to compare. To compare them anyway, add --contaminated")
     }

@@ -91,6 +91,9 @@ package struct DigestRow: Sendable, Equatable {
             + "with blanks around + - * /")
       }
     }
+    for name in rules.flatMap(\.expression.names) {
+      if let reason = DigestName.complaint(name) { throw DigestRowError(reason: reason) }
+    }
     if parts[1] == "*", rules.count != 1 || rules[0].expression.onlyName == nil {
       throw DigestRowError(
         reason: "a row that is called * is one row for each metric: expected one pattern of "
@@ -148,6 +151,25 @@ package enum DigestName {
   /// Whether a name is a time that every repetition has.
   package static func isTime(_ name: String) -> Bool {
     name == bracketTime || name == RunSummary.wallTime
+  }
+
+  /// The names that every repetition has, without those of collectors and of the workload.
+  private static let own = Set(RunSummary.ownUnits.keys).union([bracketTime])
+
+  /// What is wrong with a name in a formula; nil of one that a metric may have.
+  static func complaint(_ name: String) -> String? {
+    func isOperand(_ part: String) -> Bool {
+      guard !own.contains(part) else { return true }
+      let halves = part.split(separator: ".", maxSplits: 1, omittingEmptySubsequences: false)
+      return halves.count == 2 && halves.allSatisfy { !$0.isEmpty } && Double(part) == nil
+    }
+    if let sign = Expression.gluedOperator(in: name, isOperand) {
+      return "\(name) is one name: the \(sign) in it needs a blank before and behind it"
+    }
+    guard !own.contains(name), !isPattern(name), !name.prefix(while: { $0 != "[" }).contains(".")
+    else { return nil }
+    return "\(name) is no metric: names are COLLECTOR.FIELD, workload.NAME, "
+      + own.sorted().joined(separator: ", ")
   }
 
   /// Whether a name stands for several metrics.

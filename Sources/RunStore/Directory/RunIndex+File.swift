@@ -12,11 +12,12 @@ extension RunIndex {
   private static let limit = 64 << 20
   /// The most bytes of a line: a run with a longer command has no entry.
   private static let lineLimit = 64 << 10
-  private static let title = "lbsample index 3 "
+  private static let title = "lbsample index 4 "
   /// Digits of the checksum, and the end of the line.
   private static let titleBytes = title.utf8.count + 9
-  /// Fields before the labels (two each) and the words of the command.
-  private static let fixedFields = 15
+  /// Fields before the labels (two each), the runs that phases were taken from, and the words of
+  /// the command.
+  private static let fixedFields = 16
 
   /// A directory, if it is the caller's own.
   private struct OwnFolder: ~Copyable {
@@ -136,9 +137,10 @@ extension RunIndex {
       "\(file.device)", "\(file.inode)", "\(file.size)", "\(file.modified)", "\(file.changed)",
       run.runID, run.kind, run.status.rawValue, "\(run.startUnixNanoseconds)", duration,
       "\(run.completed)", "\(run.commands)", run.host ?? "", "\(run.labels.count)",
+      "\(run.sources.count)",
     ]
     for (key, value) in run.labels.sorted(by: { $0.key < $1.key }) { fields += [key, value] }
-    fields += run.command
+    fields += run.sources + run.command
     for field in fields {
       line.append(tab)
       append(field.utf8, to: &line)
@@ -184,24 +186,27 @@ extension RunIndex {
       let modified = Int64(words[4]), let changed = Int64(words[5]), RunOverview.isID(words[6]),
       let status = RunStatus(rawValue: words[8]), let start = UInt64(words[9]),
       let completed = Int(words[11]), let commands = Int(words[12]),
-      let labelCount = Int(words[14]),
-      (0...(words.count - fixedFields) / 2).contains(labelCount)
+      let labelCount = Int(words[14]), let sourceCount = Int(words[15]),
+      (0...(words.count - fixedFields) / 2).contains(labelCount),
+      (0...words.count - fixedFields - 2 * labelCount).contains(sourceCount)
     else { return nil }
     var duration: UInt64?
     if !words[10].isEmpty {
       duration = UInt64(words[10])
       guard duration != nil else { return nil }
     }
-    let commandIndex = fixedFields + 2 * labelCount
+    let sourceIndex = fixedFields + 2 * labelCount
+    let commandIndex = sourceIndex + sourceCount
     var labels: [String: String] = [:]
-    for index in stride(from: fixedFields, to: commandIndex, by: 2) {
+    for index in stride(from: fixedFields, to: sourceIndex, by: 2) {
       labels[words[index]] = words[index + 1]
     }
     let overview = RunOverview(
       runID: words[6], kind: words[7], status: status, startUnixNanoseconds: start,
       durationNanoseconds: duration, completed: completed,
       command: Array(words[commandIndex...]), commands: commands,
-      host: words[13].isEmpty ? nil : words[13], labels: labels)
+      host: words[13].isEmpty ? nil : words[13], labels: labels,
+      sources: Array(words[sourceIndex..<commandIndex]))
     guard overview.isOver else { return nil }
     let file = FileState(
       device: device, inode: inode, size: size, modified: modified, changed: changed)

@@ -1,11 +1,12 @@
 import Foundation
-import SampleModel
+package import SampleModel
 
 /// Which runs of a directory may go, by their number, age and size.
 ///
 /// A run is kept while any limit that is set keeps it: of each name the newest `keep` stay
 /// whatever their age and size. Of the others those go that are older than `before`, and then the
-/// oldest until no more than `bytes` are left. With `keep` alone, all others go.
+/// oldest until no more than `bytes` are left. With `keep` alone, all others go. A run that measured
+/// phases of one that stays (`--reuse`) stays with it: it has their samples.
 package struct RunRetention: Sendable, Equatable {
   /// A run that is over.
   package struct Candidate: Sendable, Equatable {
@@ -41,9 +42,31 @@ package struct RunRetention: Sendable, Equatable {
     self.bytes = bytes
   }
 
-  /// The candidates that go, oldest first. `others` are the bytes of runs that are not over: they
-  /// count, and stay.
-  package func removed(_ candidates: [Candidate], others: UInt64 = 0) -> [Candidate] {
+  /// The candidates that go, oldest first, and whether others stay only since runs that stay have
+  /// phases of theirs. `others` are the bytes of runs that are not over: they count, and stay. Of
+  /// each file `sources` has those of the runs that measured phases of it.
+  package func removed(
+    _ candidates: [Candidate], others: UInt64 = 0, sources: [ExactText: Set<ExactText>]
+  ) -> (removed: [Candidate], sources: [Candidate]) {
+    var kept: Set<ExactText> = []
+    while true {
+      let removed = removed(candidates, others: others, but: kept)
+      let gone = Set(removed.map { ExactText($0.file) })
+      var needed: Set<ExactText> = []
+      for (file, own) in sources where !gone.contains(file) { needed.formUnion(own) }
+      needed.formIntersection(gone)
+      guard !needed.isEmpty else {
+        return (removed, candidates.filter { kept.contains(ExactText($0.file)) })
+      }
+      kept.formUnion(needed)
+    }
+  }
+
+  /// The candidates that go, oldest first, without those that stay in any case, which count as any
+  /// other.
+  package func removed(
+    _ candidates: [Candidate], others: UInt64 = 0, but kept: Set<ExactText> = []
+  ) -> [Candidate] {
     let newestFirst = candidates.sorted {
       ($0.startUnixNanoseconds, $0.file) > ($1.startUnixNanoseconds, $1.file)
     }
@@ -52,6 +75,7 @@ package struct RunRetention: Sendable, Equatable {
     for candidate in newestFirst {
       seen[ExactText(candidate.name), default: 0] += 1
       if let keep, seen[ExactText(candidate.name)] ?? 0 <= keep { continue }
+      if kept.contains(ExactText(candidate.file)) { continue }
       open.append(candidate)
     }
     open.reverse()

@@ -19,6 +19,9 @@ package struct RunOverview: Sendable, Equatable {
   package var host: String?
   /// The user's labels.
   package var labels: [String: String]
+  /// The runs that measured phases of it, which it took from them (`--reuse`), in order of their
+  /// ids; none where that table is damaged.
+  package var sources: [String]
 
   /// Whether the run has ended, and will not continue by itself.
   package var isOver: Bool { ![.pending, .running, .waiting].contains(status) }
@@ -50,7 +53,7 @@ extension RunOverview {
     self.status = status
     startUnixNanoseconds = try run.count("start_unix_ns")
     durationNanoseconds = try run.countIfPresent("duration_ns")
-    (completed, command, commands, host, labels) = (0, [], 0, nil, [:])
+    (completed, command, commands, host, labels, sources) = (0, [], 0, nil, [:], [])
   }
 
   /// The overview of a file; nil without a run.
@@ -92,8 +95,22 @@ extension RunReader {
         // A run whose facts about the host are damaged is listed without its host.
         overview.host = nil
       }
+      overview.sources = try Self.sources(db, isSealed: isSealed, path)
       return overview
     }
+  }
+
+  private static func sources(
+    _ db: Database, isSealed: Bool, _ path: String
+  ) throws -> [String] {
+    guard try db.tableExists("provenance") else { return [] }
+    do {
+      if isSealed { try Seal.check(["provenance"], db, path) }
+    } catch let error as LBError where error.category == .resultPersistence {
+      return []
+    }
+    let sql = "SELECT DISTINCT taken_from FROM provenance NOT INDEXED WHERE taken_from <> ''"
+    return try String.fetchAll(db, sql: sql).filter(RunOverview.isID).sorted()
   }
 
   /// The overview for an index, and whether it may be kept.

@@ -135,13 +135,7 @@ extension PhaseRunner {
       let files = session.result.phases[phase.index].provenance?.inputs ?? []
       // Whoever opens standard input for the workload has its own words for what is wrong with it.
       for file in files.prefix(phase.specification.inputs.count) where file.sha256 == nil {
-        let what =
-          Directories.isDirectory(file.path)
-          ? "is a directory, not a file" : "cannot be read as a regular file"
-        return LBError(
-          .configuration,
-          "\(phase.node.name): --depends \(file.path): \(what); check the path",
-          context: ErrorContext(path: file.path))
+        return CellInspection.refusal(of: file.path, in: phase.node.name)
       }
     }
     return nil

@@ -69,6 +69,19 @@ package struct PhaseNode: Sendable {
       + children.flatMap(\.everyCommand) + (fallback?.node.everyCommand ?? [])
   }
 
+  /// What is wrong with an input of the phase that is measured first; nil where a command, a
+  /// process or a condition comes before it, which may make the file or skip the phase.
+  func firstMistakeInInputs(in directory: String) -> LBError? {
+    guard actions.isEmpty, coRunners.isEmpty, listHooks?.hooks[.setup] == nil else { return nil }
+    if let one = specification {
+      guard one.hooks[.setup] == nil else { return nil }
+      return one.inputs.lazy.compactMap {
+        CellInspection.mistake(in: $0.begins("/") ? $0 : "\(directory)/\($0)", of: name)
+      }.first
+    }
+    return children.first?.firstMistakeInInputs(in: directory)
+  }
+
   /// A copy with another order of the repetitions of every list in it.
   package func ordered(by order: RunOrder) -> PhaseNode {
     var node = self

@@ -160,7 +160,8 @@ package enum RepetitionGates {
     {
       add(
         "foreign_cpu",
-        "others used \(percent(foreign.time / wall)) of a CPU on the workload's CPUs")
+        "other processes used \(percent(foreign.time / wall)) of one CPU on the workload's CPUs "
+          + "(gates.foreign_cpu allows \(Share.text(limit).dropLast()) %)")
     }
     if limits.throttling {
       let throttled = attempt.metrics.filter {

@@ -34,10 +34,7 @@ package struct CellInspection {
     var found = PhaseProvenance()
     guard let one = node.specification else { return found }
     let directory = surroundings?.directory ?? Directories.current
-    func absolute(_ path: String, from directory: String) -> String {
-      path.begins("/") ? path : "\(directory)/\(path)"
-    }
-    let own = absolute(one.directory ?? directory, from: directory)
+    let own = Self.real(one.directory ?? directory, from: directory)
     var problems: [String] = []
     func file(_ path: String, limit: UInt64) -> PhaseProvenance.File {
       do throws(FileDigest.Refusal) {
@@ -53,7 +50,7 @@ package struct CellInspection {
       problems.append("it works in a workspace, whose contents are not known")
     }
     do throws(LBError) {
-      let path = absolute(try WorkloadCommand.resolve(one), from: own)
+      let path = Self.absolute(try WorkloadCommand.resolve(one), from: own)
       found.executable = file(path, limit: ContentHashes.largestExecutable)
     } catch {
       problems.append("its executable is not there yet")
@@ -64,9 +61,9 @@ package struct CellInspection {
     case .inherit: problems.append("it reads the standard input of lbsample")
     case .null: break
     }
-    found.inputs = inputs.map { file(absolute($0, from: directory), limit: .max) }
+    found.inputs = inputs.map { file(Self.real($0, from: directory), limit: .max) }
     found.inputs += WrappedCommand.executables(of: one).map {
-      file(absolute($0, from: own), limit: ContentHashes.largestExecutable)
+      file(Self.absolute($0, from: own), limit: ContentHashes.largestExecutable)
     }
     found.environment = Self.environment(of: one)
     if !node.coRunners.isEmpty { problems.append("processes run beside it") }
@@ -83,6 +80,33 @@ package struct CellInspection {
     return found
   }
 
+  private static func absolute(_ path: String, from directory: String) -> String {
+    path.begins("/") ? path : "\(directory)/\(path)"
+  }
+
+  /// The one path of a file or directory, however it is named; as it is named where there is none.
+  private static func real(_ path: String, from directory: String) -> String {
+    let whole = absolute(path, from: directory)
+    return Directories.real(whole) ?? whole
+  }
+
+  /// What is wrong with a file of `--depends`; nil where it can be read.
+  static func mistake(in path: String, of phase: String) -> LBError? {
+    guard !Directories.isRegularFile(path) || !Directories.isReadable(path) else { return nil }
+    return refusal(of: path, in: phase)
+  }
+
+  /// The error of a phase one of whose inputs cannot be read.
+  static func refusal(of path: String, in phase: String) -> LBError {
+    let what =
+      Directories.isDirectory(path)
+      ? "is a directory, not a file"
+      : Directories.exists(path) ? "cannot be read as a regular file" : "does not exist"
+    return LBError(
+      .configuration, "\(phase): --depends \(path): \(what); check the path",
+      context: ErrorContext(path: path))
+  }
+
   /// Everything that a later measurement of the same phase is held against.
   package static func key(
     _ node: PhaseNode, _ one: RunSpecification, _ found: PhaseProvenance, _ position: Position,
@@ -92,6 +116,10 @@ package struct CellInspection {
       files.flatMap { [$0.path, $0.sha256 ?? ""] }
     }
     let parameters = node.parameters.sorted { $0.key < $1.key }
+    // The order in which inputs are named decides nothing, nor whether one is named twice.
+    let named = Dictionary(
+      found.inputs.prefix(one.inputs.count).map { ($0.path, $0) }, uniquingKeysWith: { $1 })
+    let inputs = named.values.sorted { $0.path < $1.path }
     return CellKey(
       [
         CellKey.Part("phase", [node.name, node.kind]),
@@ -100,7 +128,8 @@ package struct CellInspection {
         CellKey.Part("setups", position.setups),
         CellKey.Part("directory", [directory]),
         CellKey.Part("executable", contents(found.executable.map { [$0] } ?? [])),
-        CellKey.Part("inputs", contents(found.inputs)),
+        CellKey.Part("inputs", contents(inputs)),
+        CellKey.Part("others", contents(Array(found.inputs.dropFirst(one.inputs.count)))),
       ] + surroundings.parts + CellKey.parts(of: one))
   }
 

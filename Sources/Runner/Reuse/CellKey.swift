@@ -74,7 +74,7 @@ extension CellKey {
       Part("settle", [text(one.settle)]), Part("quietLimit", [text(one.quietLimit)]),
       Part("quietShare", [text(one.quietShare)]), Part("grace", [text(one.grace)]),
       Part("workloadCPUs", one.workloadCPUs.map { [$0.description] } ?? []),
-      Part("environment", one.environment), Part("input", [text(one.input)]),
+      Part("environment", one.environment), Part("input", [kind(of: one.input)]),
       Part("output", [text(one.output)]),
       Part("user", one.user.map { ["\($0.uid)", "\($0.gid)", text($0.groups)] } ?? []),
       Part("ignoredFailures", ignored), Part("outputLimit", [text(one.outputLimit)]),
@@ -90,6 +90,15 @@ extension CellKey {
     ]
   }
 
+  /// What the workload reads: how the path of a file is written decides nothing.
+  private static func kind(of input: WorkloadInput) -> String {
+    switch input {
+    case .null: "null"
+    case .inherit: "inherit"
+    case .file: "file"
+    }
+  }
+
   /// Fields that make other parts: the directory as a whole path, the contents of the inputs, and
   /// what makes a key impossible.
   package static let elsewhere: Set<String> = [
@@ -102,10 +111,13 @@ extension CellKey {
   ]
 
   /// The settings that decide about what is measured. How the command line was written, the plan
-  /// whose phases are resolved, and where results go do not; retries and pauses of one phase are
-  /// parts of their own.
+  /// whose phases are resolved, and where results go do not; retries and pauses of one phase, and
+  /// the files and directories that are named, are parts of their own.
   private static func configuration(_ entries: [ConfigurationEntry]) -> [String] {
-    let others = ["command.", "plan.", "sample.", "run.runs_dir", "run.mask", "gates.host"]
+    let others = [
+      "command.", "plan.", "sample.", "run.runs_dir", "run.mask", "gates.host", "workload.depends",
+      "workload.input", "workload.directory",
+    ]
     return entries.filter { entry in !others.contains { entry.key.hasPrefix($0) } }
       .map { "\($0.key)=\($0.value)" }.sorted()
   }

@@ -74,6 +74,13 @@ package struct RunAssembly {
       logger: observers.logger)
     var begun = record
     do throws(LBError) {
+      // Known before anything is armed, unless what is executed first may make the file.
+      if record.resumePoint.phases.isEmpty, configured.specification.hooks[.setup] == nil,
+        let mistake = configured.plan.firstMistakeInInputs(
+          in: surroundings?.directory ?? Directories.current)
+      {
+        throw mistake
+      }
       try collectors.arm()
       try observers.armed(collectors.meta)
       let cpus = configured.specification.workloadCPUs ?? allowed

@@ -100,13 +100,13 @@ package struct RunSpecification: Sendable {
 
 /// How old an earlier measurement may be that is taken instead of another one.
 package enum ReuseAge {
-  /// Nanoseconds of `any`, of `never` (nil), or of a duration such as `24h`; nil outside for any
-  /// other text.
+  /// Nanoseconds of `any`, of `never` (nil), or of a duration above 0 such as `24h`; nil outside for
+  /// any other text.
   package static func read(_ text: String) -> UInt64?? {
     switch text {
     case "any": .some(.max)
     case "never": .some(nil)
-    default: Durations.parse(text).map { .some($0) }
+    default: Durations.parse(text).flatMap { $0 > 0 ? .some($0) : nil }
     }
   }
 
@@ -127,7 +127,7 @@ package enum ReuseAge {
   }
 
   /// What is expected, in words.
-  package static let expectation = "a duration such as 24h, any, or never"
+  package static let expectation = "a duration above 0 such as 24h, any, or never"
 }
 
 /// The standard input of the workload.

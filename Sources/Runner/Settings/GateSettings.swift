@@ -24,14 +24,18 @@ extension Setting {
     share("skipped", "10%", "Skipped deadlines, of all.").sets(.share(\.gates.skipped)),
     share("running", "", "Least share of its time for which each event must be counted.")
       .sets(.share(\.gates.running)),
-    share("own_cost", "5%", "lbsample's own CPU time while the workload runs, of one CPU.")
-      .sets(.share(\.gates.ownCost)),
-    share(
-      "foreign_cpu", "10%", "CPU time of other processes on the workload's CPUs, of one CPU."
+    Setting(
+      "gates.own_cost", .cpuShare, "5%",
+      "lbsample's own CPU time while the workload runs, of one CPU."
+    )
+    .sets(.other { $1.gates.ownCost = Share.parse($0, most: Share.mostCPUs) }),
+    Setting(
+      "gates.foreign_cpu", .cpuShare, "10%",
+      "CPU time of other processes on the workload's CPUs, of one CPU (150%: one and a half CPUs)."
     )
     .sets(
       .other {
-        $1.gates.foreignCPU = Share.parse($0)
+        $1.gates.foreignCPU = Share.parse($0, most: Share.mostCPUs)
         $1.host.foreignCPU = $1.gates.foreignCPU
       }),
     share("steal", "2%", "Share of time that the hypervisor took.")

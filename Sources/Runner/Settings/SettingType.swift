@@ -20,6 +20,8 @@ package enum SettingType: Sendable {
   case text
   /// A share in percent, or nothing.
   case share
+  /// A share of one CPU in percent, of which a host may have many, or nothing.
+  case cpuShare
   /// One of these words.
   case choice([String])
   /// Some of these words, with commas between, or nothing.
@@ -73,6 +75,8 @@ package enum SettingType: Sendable {
     case .boolean: "true or false"
     case .text: "text"
     case .share: "a percentage above 0% and up to 100%, with the % sign, such as 0.5%"
+    case .cpuShare:
+      "a percentage of one CPU above 0% and up to 100000%, with the % sign, such as 150%"
     case .formula:
       "a formula of names and numbers with blanks around + - * /, such as instructions / cycles"
     case .digestRow: "a row \(DigestRow.form), or nothing"
@@ -97,7 +101,7 @@ package enum SettingType: Sendable {
     case .integer(let range): "\(range.lowerBound)–\(range.upperBound)"
     case .optionalInteger(let range): "\(range.lowerBound)–\(range.upperBound) or empty"
     case .boolean: "true, false"
-    case .share: "percentage or empty"
+    case .share, .cpuShare: "percentage or empty"
     case .choice(let words): words.joined(separator: ", ")
     case .words: "names or empty"
     case .collectors: "names"
@@ -127,6 +131,7 @@ package enum SettingType: Sendable {
     case .choice(let words): words.contains(text)
     case .words(let words): Self.parts(text).allSatisfy(words.contains)
     case .share: text.isEmpty || Share.parse(text) != nil
+    case .cpuShare: text.isEmpty || Share.parse(text, most: Share.mostCPUs) != nil
     case .formula: Self.isFormula(text)
     case .digestRow: text.isEmpty || Self.digestComplaint(text) == nil
     case .placement: Placement(text) != nil

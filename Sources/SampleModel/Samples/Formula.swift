@@ -39,6 +39,25 @@ package struct Expression: Sendable, Equatable {
     return word.isEmpty ? tokens : tokens + [word]
   }
 
+  /// The operator in a name that is several operands without blanks between them, as in `a/b`: all
+  /// parts are numbers or pass `isOperand`. Nil for any other name. What stands in brackets is not
+  /// looked at.
+  package static func gluedOperator(
+    in name: String, _ isOperand: (String) -> Bool
+  ) -> Character? {
+    let outside = name.prefix { $0 != "[" }
+    for sign in ["+", "-", "*", "/"] as [Character] {
+      let parts = outside.split(separator: sign, omittingEmptySubsequences: false).map {
+        String($0)
+      }
+      guard parts.count > 1, parts.contains(where: isOperand) else { continue }
+      // A number behind a hyphen may belong to the name.
+      let areOperands = parts.allSatisfy { isOperand($0) || sign != "-" && Double($0) != nil }
+      if areOperands { return sign }
+    }
+    return nil
+  }
+
   /// Parses tokens.
   package init(_ tokens: [String]) throws(FormulaError) {
     var rest = tokens[...]

@@ -1,9 +1,12 @@
-/// Parses and formats shares of one CPU.
+/// Parses and formats shares: of a whole, or of one CPU, of which a host may have many.
 package enum Share {
-  /// 0.005 of `0.5%`; nil for anything else.
-  package static func parse(_ text: String) -> Double? {
+  /// The most CPUs that a share of one CPU may be, 100,000 %.
+  package static let mostCPUs = 1000.0
+
+  /// 0.005 of `0.5%`; nil for anything else, and above `most`.
+  package static func parse(_ text: String, most: Double = 1) -> Double? {
     guard text.hasSuffix("%"), let percent = Double(decimal: text.dropLast()), percent > 0,
-      percent <= 100
+      percent <= 100 * most
     else { return nil }
     return percent / 100
   }

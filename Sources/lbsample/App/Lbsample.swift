@@ -39,7 +39,8 @@ struct Lbsample: ParsableCommand {
         6    the host gate (gates.host = block) or a quota stopped the run, an
              approval was refused or timed out, a setting of --set-host could not
              be changed or put back, --strict found contaminated attempts or
-             warnings, or a bound of compare --fail-on is exceeded
+             warnings, all repetitions of a side of compare, or of history, are
+             contaminated, or a bound of compare --fail-on is exceeded
         130  stopped by SIGINT, 143 by SIGTERM; results are kept
       """,
     version: version,

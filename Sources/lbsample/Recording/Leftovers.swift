@@ -80,20 +80,12 @@ enum Leftovers {
     _ origin: Origin, for purpose: Purpose, isWanted: Bool, force: Bool, clock: TimeSource,
     _ roots: MountRoots, stop: StopFlag? = nil
   ) throws(LBError) -> String? {
-    let boot = SmallFile.text(roots.proc("sys/kernel/random/boot_id"))
-    let search = LeftoverSearch(
-      ProcessMark(run: origin.runID), users: origin.users,
-      since: boot != nil && boot == origin.boot ? origin.start : nil)
+    let search = search(origin, roots)
     var left = wait(search, Self.patience, clock, stop)
     guard !left.isEmpty else { return nil }
     let names = text(left)
     guard isWanted else {
-      guard force else {
-        throw LBError(
-          .configuration,
-          "\(origin.runID): this interrupted run left processes running: \(names). "
-            + purpose.refusal)
-      }
+      guard force else { throw refusal(origin, purpose, names) }
       return purpose == .resume ? beside + names : "processes of the run go on: \(names)"
     }
     signal(left, SIGTERM)
@@ -110,6 +102,29 @@ enum Leftovers {
           + "signal these processes, or SIGKILL has not taken effect on them yet")
     }
     return "ended the processes that the previous session left running: \(names)"
+  }
+
+  /// Why a run is not removed without being told what to do with its leftovers; nil where it has
+  /// none. Ends nothing.
+  static func hindrance(
+    of origin: Origin, clock: TimeSource, _ roots: MountRoots
+  ) -> LBError? {
+    let left = wait(search(origin, roots), Self.patience, clock, nil)
+    return left.isEmpty ? nil : refusal(origin, .removal, text(left))
+  }
+
+  private static func refusal(_ origin: Origin, _ purpose: Purpose, _ names: String) -> LBError {
+    LBError(
+      .configuration,
+      "\(origin.runID): this interrupted run left processes running: \(names). "
+        + purpose.refusal)
+  }
+
+  private static func search(_ origin: Origin, _ roots: MountRoots) -> LeftoverSearch {
+    let boot = SmallFile.text(roots.proc("sys/kernel/random/boot_id"))
+    return LeftoverSearch(
+      ProcessMark(run: origin.runID), users: origin.users,
+      since: boot != nil && boot == origin.boot ? origin.start : nil)
   }
 
   /// Waits until nothing is found, at most so long or until a stop; gives what still is.

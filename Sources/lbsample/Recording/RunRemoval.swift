@@ -38,19 +38,27 @@ struct RunRemoval {
     if !isQuiet { Console.say("removed \(path)") }
   }
 
-  /// Handles the processes that a killed run left running: without its file they cannot be found.
-  private func settleLeftovers(_ path: String) throws(LBError) -> String? {
-    let origin: Leftovers.Origin?
+  /// Why the run in the file at `path` would not be removed for what it left running; nil where it
+  /// would be. Changes nothing.
+  func hindrance(of path: String) -> LBError? {
+    guard !force, !endsLeftovers, let origin = origin(path) else { return nil }
+    return Leftovers.hindrance(of: origin, clock: TimeSource.system, roots)
+  }
+
+  private func origin(_ path: String) -> Leftovers.Origin? {
     do throws(LBError) {
       let reader = try RunReader(path: path)
       defer { reader.close() }
-      guard try !reader.isBeingRecorded() else { return nil }
-      origin = try Leftovers.Origin(reader)
+      return try reader.isBeingRecorded() ? nil : try Leftovers.Origin(reader)
     } catch {
       // Nothing is known of the run. Whether its file can be removed is for the removal to say.
       return nil
     }
-    guard let origin else { return nil }
+  }
+
+  /// Handles the processes that a killed run left running: without its file they cannot be found.
+  private func settleLeftovers(_ path: String) throws(LBError) -> String? {
+    guard let origin = origin(path) else { return nil }
     return try Leftovers.settle(
       origin, for: .removal, isWanted: endsLeftovers, force: force, clock: TimeSource.system, roots)
   }

@@ -9,7 +9,8 @@ import Testing
   /// Stores a run that began so many days after 2026-01-01, with this wall time in milliseconds.
   private func store(
     _ command: Command, day: Int, name: String = "sort", wall: UInt64 = 100,
-    host: String? = nil, labels: [String: String] = [:], status: RunStatus = .completed
+    host: String? = nil, labels: [String: String] = [:], status: RunStatus = .completed,
+    takenFrom source: String? = nil
   ) throws {
     let folder = command.folder.file("data/lbsample/runs")
     try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
@@ -23,7 +24,11 @@ import Testing
         runID: id, name: name, kind: "run", version: "0.1.0", interval: 1_000_000,
         startUnixNanoseconds: start),
       host: [(name: "hostname", value: host ?? hostname)], configuration: [], labels: labels)
-    let phase = PhaseResult(name: "main", command: [name])
+    var phase = PhaseResult(name: "main", command: [name])
+    if let source {
+      phase.provenance = PhaseProvenance()
+      phase.provenance?.takenFrom = source
+    }
     let phaseRow = try writer.addPhase(phase)
     var repetition = RepetitionResult(repetition: 1, warmUp: false)
     repetition.status = .completed
@@ -116,6 +121,29 @@ import Testing
     #expect(done.code == 0 && done.error.contains("removed 2 runs ("), "\(done.error)")
     let kept = ["grep-20260105", "sort-20260104", "sort-20260103"]
     #expect(try names(command).map { String($0.prefix(13)) } == kept)
+  }
+
+  @Test func whatMeasuredPhasesOfARunThatStaysIsNotPruned() throws {
+    let command = try Command()
+    try store(command, day: 0, wall: 70)
+    try store(command, day: 1, wall: 80)
+    let source = try #require(try names(command).last)
+    try store(command, day: 2, wall: 70, takenFrom: source)
+    try store(command, day: 3, wall: 70, takenFrom: source)
+    let done = try run(command, "runs", "prune", "--keep", "2", "--yes")
+    #expect(done.code == 0 && done.error.contains("kept as sources of --reuse: \(source)"))
+    #expect(done.error.contains("removed 1 run ("), "\(done.error)")
+    func days() throws -> [String] {
+      let csv = try run(command, "history", "sort", "--format", "csv")
+      return csv.lines.dropFirst().map {
+        $0.description.firstMatch(of: #/202601../#).map {
+          String($0.output)
+        } ?? ""
+      }
+    }
+    #expect(try days() == ["20260101"], "what was taken is no value of its own")
+    #expect(try run(command, "runs", "remove", source).code == 0)
+    #expect(try days() == ["20260103"], "but stands for the run that is gone, once")
   }
 
   @Test func aRunIsImportedAndLabelled() throws {

@@ -75,11 +75,12 @@ struct HistoryCommand: ParsableCommand {
     if let last { selection.last(try RunCatalogue.count(last, option: "--last")) }
     try selection.check()
     let filter = ColumnFilter(only: metrics.isEmpty ? [RunSummary.wallTime] : metrics)
-    let (runs, phases, isDamaged) = read(&selection, filter)
+    let stored = Set(catalogue.entries.map(\.run.runID))
+    let (runs, phases, leftOut, isDamaged) = read(&selection, filter, stored: stored)
     var settings = RunHistory.Settings()
     settings.includesContaminated = contaminated
     let history = RunHistory(runs, phases: phases, settings: settings, metrics: filter.passes)
-    try check(history, selection)
+    try check(history, selection, leftOut: leftOut)
     try write(history, selection)
     // A file that cannot be read may be one of these runs.
     if isDamaged || catalogue.hasUnreadable {
@@ -87,10 +88,13 @@ struct HistoryCommand: ParsableCommand {
     }
   }
 
-  /// Reads the runs, and says which cannot be read, or not as a whole.
+  /// Reads the runs, and says which cannot be read, or not as a whole. `stored` has the ids of all
+  /// that there are.
   private func read(
-    _ selection: inout HistorySelection, _ filter: ColumnFilter
-  ) -> (runs: [RunHistory.Run], phases: [[RunHistory.Phase]], isDamaged: Bool) {
+    _ selection: inout HistorySelection, _ filter: ColumnFilter, stored all: Set<String>
+  ) -> (
+    runs: [RunHistory.Run], phases: [[RunHistory.Phase]], leftOut: Int, isDamaged: Bool
+  ) {
     var runs: [RunHistory.Run] = []
     var phases: [[RunHistory.Phase]] = []
     var isDamaged = false
@@ -101,6 +105,7 @@ struct HistoryCommand: ParsableCommand {
     let isWanted = { (name: String) in filter.passes(name) || filter.passes(name + ".max") }
     var leftOut = 0
     var taken = 0
+    var copied: Set<[String]> = []
     for entry in selection.entries {
       do throws(LBError) {
         let reader = try RunReader(path: entry.file)
@@ -114,11 +119,13 @@ struct HistoryCommand: ParsableCommand {
         let result = RunResult(
           runID: run.runID, name: run.name, kind: run.kind,
           startUnixNanoseconds: run.startUnixNanoseconds)
-        let wanted = stored.filter { one in
-          one.provenance?.takenFrom == nil && (phase.map { Glob.matches($0, one.name) } ?? true)
+        // Results of another run stand here for it alone where it is not stored any more, and once.
+        let own = stored.filter { one in
+          guard let source = one.provenance?.takenFrom else { return true }
+          return !all.contains(source) && copied.insert([source, one.name]).inserted
         }
-        // Its results are those of another run, which is in the history itself.
-        let copies = stored.count { $0.provenance?.takenFrom != nil }
+        let wanted = own.filter { one in phase.map { Glob.matches($0, one.name) } ?? true }
+        let copies = stored.count - own.count
         taken += copies
         if copies > 0, wanted.isEmpty { continue }
         let compared = wanted.map { one in
@@ -148,11 +155,14 @@ struct HistoryCommand: ParsableCommand {
       selection.notes.append(
         "left out: \(Counted.text(taken, "phase")) that --reuse took from another run")
     }
-    return (runs, phases, isDamaged)
+    return (runs, phases, leftOut, isDamaged)
   }
 
-  /// Throws where nothing, or too much, is there to be shown.
-  private func check(_ history: RunHistory, _ selection: HistorySelection) throws(LBError) {
+  /// Throws where nothing, or too much, is there to be shown. So many contaminated repetitions are
+  /// `leftOut`.
+  private func check(
+    _ history: RunHistory, _ selection: HistorySelection, leftOut: Int
+  ) throws(LBError) {
     guard history.series.count <= Self.most else {
       throw LBError(
         .configuration,
@@ -160,21 +170,29 @@ struct HistoryCommand: ParsableCommand {
           + "match; history shows \(Self.most) at most. Narrow the pattern")
     }
     for glob in metrics where !history.series.contains(where: { Glob.matches(glob, $0.metric) }) {
+      guard leftOut == 0 || !history.series.isEmpty else { break }
       let newest = history.runs.last?.run ?? "RUN"
       throw LBError(
         .configuration,
-        "--metric \(glob): no completed repetition of these runs has such a metric; 'lbsample runs "
-          + "show \(newest) --all' lists those of the newest")
+        "--metric \(glob): no completed repetition of these runs has such a metric"
+          + (leftOut > 0 ? " (--contaminated includes those that are contaminated)" : "")
+          + "; 'lbsample runs show \(newest) --all' lists those of the newest")
     }
     guard history.series.isEmpty else { return }
+    guard leftOut == 0 else {
+      let which = metrics.isEmpty ? "" : ", of --metric \(metrics.joined(separator: " --metric "))"
+      throw LBError(
+        .gate,
+        "\(selection.title): no run has a completed repetition that is not contaminated\(which); "
+          + "--contaminated includes the \(Counted.text(leftOut, "contaminated repetition"))")
+    }
     if let phase, !history.runs.isEmpty {
       throw LBError(
         .configuration, "--phase \(phase): no phase of these runs that has values matches")
     }
     throw LBError(
       .configuration,
-      "\(selection.title): no run has a completed repetition"
-        + (contaminated ? "" : " that is not contaminated"))
+      "\(selection.title): no run has a completed repetition")
   }
 
   private func write(_ history: RunHistory, _ selection: HistorySelection) throws(LBError) {

@@ -13,8 +13,8 @@ struct RunsPrune: ParsableCommand {
       --keep N always keeps the newest N runs of each name. Of the rest, runs
       older than --older are removed, then the oldest until at most --max-bytes
       remain; with --keep alone, all the rest. Runs that are pending, running
-      or waiting are kept, and so are other users' runs unless --force is
-      given.
+      or waiting are kept, and so are runs that measured phases of a run that
+      is kept (--reuse), and other users' runs unless --force is given.
 
       EXAMPLES
         lbsample runs prune --keep 20 --older 90d --dry-run
@@ -54,23 +54,36 @@ struct RunsPrune: ParsableCommand {
   func run() throws {
     let retention = try retention()
     let directory = try options.directory()
-    let chosen = try choose(retention, directory)
+    var removal = RunRemoval(directory, mounts.roots, removal, isQuiet: options.log.quiet)
+    let (chosen, hindrance) = hindered(try choose(retention, directory), removal)
     let sum = Self.sum(chosen)
-    guard !chosen.isEmpty else {
-      if !options.log.quiet {
+    if chosen.isEmpty {
+      if hindrance == nil, !options.log.quiet {
         Console.say("lbsample: nothing to remove in \(directory.path): the limits keep every run")
       }
-      return
-    }
-    if dryRun {
+    } else if dryRun {
       try Console.show(Self.table(chosen))
       if !options.log.quiet { Console.say("would remove \(sum)") }
-      return
+    } else if try yes || isAgreed(chosen, sum) {
+      try remove(chosen, &removal)
+    } else {
+      Console.say("lbsample: nothing was removed")
     }
-    guard try yes || isAgreed(chosen, sum) else {
-      return Console.say("lbsample: nothing was removed")
+    if let hindrance { throw hindrance }
+  }
+
+  /// Those that can go, for what they left running; names the others, the last of which is given.
+  private func hindered(
+    _ chosen: [Chosen], _ removal: RunRemoval
+  ) -> (chosen: [Chosen], hindrance: LBError?) {
+    var last: LBError?
+    let free = chosen.filter { one in
+      guard let hindrance = removal.hindrance(of: one.run.file) else { return true }
+      if let last { Console.say("lbsample: \(last)") }
+      last = hindrance
+      return false
     }
-    try remove(chosen, directory)
+    return (free, last)
   }
 
   private func retention() throws(LBError) -> RunRetention {
@@ -110,7 +123,12 @@ struct RunsPrune: ParsableCommand {
     var seen: [ExactText: SeenFile] = [:]
     var candidates: [RunRetention.Candidate] = []
     var others: UInt64 = 0
+    var sources: [ExactText: Set<ExactText>] = [:]
     for entry in try RunCatalogue(directory).entries {
+      if !entry.run.sources.isEmpty {
+        sources[ExactText(entry.file)] = Set(
+          entry.run.sources.map { ExactText(directory.file(ofRun: $0)) })
+      }
       guard let file = SeenFile(entry.file),
         removal.force || Trust.otherOwner(of: entry.file) == nil
       else { continue }
@@ -127,7 +145,14 @@ struct RunsPrune: ParsableCommand {
           file: entry.file, name: entry.run.name,
           startUnixNanoseconds: entry.run.startUnixNanoseconds, bytes: bytes))
     }
-    return retention.removed(candidates, others: others).compactMap { run in
+    let (removed, kept) = retention.removed(candidates, others: others, sources: sources)
+    if !kept.isEmpty, !options.log.quiet {
+      let names = kept.map { RunDirectory.id(ofFile: $0.file) }
+      Console.say(
+        "lbsample: kept as sources of --reuse: \(Counted.list(names)) (runs that stay have phases "
+          + "that were measured there)")
+    }
+    return removed.compactMap { run in
       seen[ExactText(run.file)].map { Chosen(run: run, file: $0) }
     }
   }
@@ -175,8 +200,7 @@ struct RunsPrune: ParsableCommand {
   // MARK: Removal
 
   /// Removes what can be removed, says how much that was, and throws the first failure.
-  private func remove(_ chosen: [Chosen], _ directory: RunDirectory) throws(LBError) {
-    var removed = RunRemoval(directory, mounts.roots, removal, isQuiet: options.log.quiet)
+  private func remove(_ chosen: [Chosen], _ removal: inout RunRemoval) throws(LBError) {
     var (count, bytes): (Int, UInt64) = (0, 0)
     var failure: LBError?
     for one in chosen {
@@ -187,7 +211,7 @@ struct RunsPrune: ParsableCommand {
             "\(one.run.file) has been replaced since the runs were listed: it was not removed",
             context: ErrorContext(path: one.run.file))
         }
-        try removed.remove(one.run.file)
+        try removal.remove(one.run.file)
         count += 1
         bytes &+= one.run.bytes
       } catch {
@@ -196,7 +220,7 @@ struct RunsPrune: ParsableCommand {
         failure = error
       }
     }
-    RunIndex.remove(removed.touched)
+    RunIndex.remove(removal.touched)
     if !options.log.quiet {
       let others = Counted.text(chosen.count - count, "run")
       Console.say(
