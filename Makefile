@@ -14,7 +14,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
 BINARY = .build/release/lbsample
 
 .PHONY: sample build test test-numa fuzz attack stops power-loss simulate simulate-address simulate-comparisons setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
-  coverage examples docs
+  coverage examples docs screens
 
 sample: build
 	$(BINARY) --cpu --net --count 5
@@ -173,6 +173,10 @@ docs: build
 	Scripts/reference $(BINARY) docs/reference/collectors.md
 	swift build $(TRAITS) --target RunnerKit
 	Scripts/interface .build/debug
+
+# The pictures of README.md, from what the command prints. On a host with nothing else to do.
+screens: build
+	Scripts/screens $(BINARY) docs/images
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests Fuzz Benchmarks Examples
