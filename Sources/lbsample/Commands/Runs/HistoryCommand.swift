@@ -159,12 +159,14 @@ struct HistoryCommand: ParsableCommand {
         "--metric \(metrics.joined(separator: " --metric ")): \(history.series.count) metrics "
           + "match; history shows \(Self.most) at most. Narrow the pattern")
     }
+    let clean =
+      contaminated ? "" : " that is not contaminated (--contaminated includes the others)"
     for glob in metrics where !history.series.contains(where: { Glob.matches(glob, $0.metric) }) {
       let newest = history.runs.last?.run ?? "RUN"
       throw LBError(
         .configuration,
-        "--metric \(glob): no completed repetition of these runs has such a metric; 'lbsample runs "
-          + "show \(newest) --all' lists those of the newest")
+        "--metric \(glob): these runs have no completed repetition\(clean) with such a metric; "
+          + "'lbsample runs show \(newest) --all' lists those of the newest")
     }
     guard history.series.isEmpty else { return }
     if let phase, !history.runs.isEmpty {
@@ -173,8 +175,7 @@ struct HistoryCommand: ParsableCommand {
     }
     throw LBError(
       .configuration,
-      "\(selection.title): no run has a completed repetition"
-        + (contaminated ? "" : " that is not contaminated"))
+      "\(selection.title): no run has a completed repetition\(clean)")
   }
 
   private func write(_ history: RunHistory, _ selection: HistorySelection) throws(LBError) {
