@@ -14,7 +14,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
 BINARY = .build/release/lbsample
 
 .PHONY: sample build test test-numa fuzz attack stops power-loss simulate simulate-address simulate-comparisons setup install uninstall bench bench-check compare compare-start compare-stores format lint tsan \
-  coverage examples docs
+  coverage examples docs screens
 
 sample: build
 	$(BINARY) --cpu --net --count 5
@@ -87,7 +87,9 @@ setup:
 install: build
 	install -D -m 755 $(BINARY) $(DESTDIR)$(PREFIX)/bin/lbsample
 	install -D -m 644 collectors.conf $(DESTDIR)$(PREFIX)/share/lbsample/collectors.conf
-	install -D -m 644 Documentation/lbsample.1 $(DESTDIR)$(PREFIX)/share/man/man1/lbsample.1
+	install -d $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 644 Documentation/*.1 $(DESTDIR)$(PREFIX)/share/man/man1
+	install -m 644 Documentation/*.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
 	$(BINARY) --generate-completion-script bash \
@@ -99,7 +101,8 @@ install: build
 
 uninstall:
 	rm -f $(DESTDIR)$(PREFIX)/bin/lbsample $(DESTDIR)$(PREFIX)/share/lbsample/collectors.conf \
-	  $(DESTDIR)$(PREFIX)/share/man/man1/lbsample.1 \
+	  $(patsubst Documentation/%.1,$(DESTDIR)$(PREFIX)/share/man/man1/%.1,$(wildcard Documentation/*.1)) \
+	  $(patsubst Documentation/%.5,$(DESTDIR)$(PREFIX)/share/man/man5/%.5,$(wildcard Documentation/*.5)) \
 	  $(DESTDIR)$(PREFIX)/share/bash-completion/completions/lbsample \
 	  $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_lbsample \
 	  $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/lbsample.fish
@@ -163,13 +166,17 @@ examples: build
 	Examples/suite/.build/debug/suite 2
 	Examples/sort-locales $(BINARY)
 
-# What of the documents is made from the command's own words: the man page, and the tables of the collectors; and
-# the lists of the libraries' public declarations.
+# What of the documents is made from the command's own words: the man pages (with docs/reference), and the tables of
+# the collectors; and the lists of the libraries' public declarations. `.ci/run` checks that all are current.
 docs: build
-	Scripts/manual $(BINARY) Documentation/lbsample.1
+	Scripts/manual $(BINARY) Documentation
 	Scripts/reference $(BINARY) docs/reference/collectors.md
 	swift build $(TRAITS) --target RunnerKit
 	Scripts/interface .build/debug
+
+# The pictures of README.md, from what the command prints. On a host with nothing else to do.
+screens: build
+	Scripts/screens $(BINARY) docs/images
 
 format:
 	swift format --in-place --recursive Package.swift Sources Tests Fuzz Benchmarks Examples

@@ -126,10 +126,9 @@ import Testing
     "--output-format",
   ]
 
-  /// The options of the man page, which is made from the command's own help.
+  /// The options of the man pages, which are made from the command's own help.
   private static func manual() throws -> Set<String> {
-    let page = try RepositoryTests.text("Documentation/lbsample.1")
-      .replacingOccurrences(of: "\\-", with: "-")
+    let page = try RepositoryTests.manual()
     var options: Set<String> = ["--help", "--version"]
     for line in page.split(separator: "\n") where line.hasPrefix("\\fB-") {
       for part in line.components(separatedBy: "\\fB").dropFirst() {

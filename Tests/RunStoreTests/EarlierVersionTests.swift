@@ -194,6 +194,9 @@ import Testing
     let (path, new) = (folder.file("old.lbsample"), folder.file("new.lbsample"))
     try make(path, name)
     let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    let views = try structure(path).parts.filter { part in
+      ["runs.", "repetitions.", "summaries."].contains { part.hasPrefix($0) }
+    }
     try check(path, name)
     #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == bytes, "it is only read")
     #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path) == ["old.lbsample"])
@@ -212,6 +215,7 @@ import Testing
     let (one, other) = (try structure(path), try structure(new))
     #expect(one.version == other.version)
     #expect(one.parts == other.parts, "an old file becomes what a new one is")
+    #expect(views.count > 30 && views.isSubset(of: one.parts), "views keep their columns")
   }
 
   /// A writer of that version was killed: its end is added to the file as it is.
