@@ -56,8 +56,10 @@ package final class TableSink: SampleSink {
   private var slots: [String: Int] = [:]
   private var schemas: [UInt16: RecordSchema] = [:]
   package private(set) var bytesWritten: UInt64 = 0
-  /// Takes rows as values; nothing is written then.
-  package var receiver: (any TableReceiver)?
+  /// Takes rows as values, with all columns; nothing is written then.
+  package var receiver: (any TableReceiver)? {
+    didSet { if receiver != nil { (style.width, style.window) = (.max, nil) } }
+  }
 
   /// A table. `clock` formats Unix nanoseconds as wall-clock time, always in the same width.
   /// `notice` receives messages for every user, `detail` those for `--verbose`.

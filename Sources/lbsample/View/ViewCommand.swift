@@ -71,7 +71,7 @@ struct ViewCommand: ParsableCommand {
       let browser = TableBrowser(
         StoredView(
           replay, selection, stretches: stretches, interval: interval, columns: columns,
-          style: Self.unlimited(style), stream: stream, clock: clock,
+          style: style, stream: stream, clock: clock,
           isStopped: { stops.first.raised != nil }),
         columns: columns,
         marks: try ViewMarks.all(replay, result, stretches, labels: labels).filter {
@@ -117,13 +117,6 @@ struct ViewCommand: ParsableCommand {
     let from = max(selection.from ?? 0, first - min(first, interval))
     let to = min(selection.to ?? .max, last)
     return from <= to ? from...to : nil
-  }
-
-  /// All columns: the view shows those that fit, and the others on request.
-  private static func unlimited(_ style: TableSink.Style) -> TableSink.Style {
-    var style = style
-    (style.width, style.pageRows, style.window) = (.max, .max, nil)
-    return style
   }
 
   private func writeTable(
