@@ -66,6 +66,8 @@ package struct RunSeries: Sendable {
   package let originUnix: UInt64
   /// The clocks in order of time, which turn dates into times.
   package let anchors: [ClockAnchor]
+  /// What processes used of the CPUs, most of it first; empty without records of processes.
+  package let processes: [ProcessBand]
 
   /// The series of a name.
   package subscript(name: String) -> Series? { series.first { $0.name == name } }

@@ -49,6 +49,7 @@ package final class SeriesSink: SampleSink {
   private var events: [SampleEvent] = []
   private var eventsLeftOut = 0
   private var anchors: [ClockAnchor] = []
+  private var processes: ProcessUse
   private var interval: UInt64 = 0
   private let origin: UInt64
 
@@ -64,6 +65,7 @@ package final class SeriesSink: SampleSink {
     self.origin = origin
     self.mostSeries = mostSeries
     self.isWhole = isWhole
+    processes = ProcessUse(grid)
     reader = StreamReader(raw: false, origin: origin)
     for (place, segment) in grid.segments.enumerated() {
       for bracket in segment.stretch.brackets { places[bracket, default: []].append(place) }
@@ -74,6 +76,7 @@ package final class SeriesSink: SampleSink {
   package func begin(_ meta: StreamMeta) throws(LBError) {
     reader.begin(meta)
     anchors.append(meta.anchor)
+    processes.begin(meta)
     interval = meta.interval
     for stream in meta.streams { cadences[stream.stream] = max(1, stream.cadence) }
     for note in meta.notes { keep(SampleEvent(.note, time: origin, message: note)) }
@@ -140,7 +143,7 @@ package final class SeriesSink: SampleSink {
 
   /// Takes a frame's values into its bucket.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
-    guard let bucket = bucket(of: header) else { return }
+    guard let bucket = segment(of: header)?.bucket(at: header.start) else { return }
     find(header)
     let frame = reader.read(header, values)
     guard var stream = streams.removeValue(forKey: header.stream) else { return }
@@ -164,11 +167,11 @@ package final class SeriesSink: SampleSink {
     }
   }
 
-  private func bucket(of header: FrameHeader) -> Int? {
+  private func segment(of header: FrameHeader) -> TimeGrid.Segment? {
     guard let candidates = places[header.bracket], let first = candidates.first else { return nil }
     // A recording has a stretch for each session, all of the same bracket.
     let place = candidates.last { grid.segments[$0].stretch.start <= header.start } ?? first
-    return grid.segments[place].bucket(at: header.start)
+    return grid.segments[place]
   }
 
   private func thin(_ stream: inout Stream, _ column: Int) {
@@ -252,8 +255,11 @@ package final class SeriesSink: SampleSink {
 
   // MARK: Others
 
-  /// Records have no series.
-  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
+  /// Takes the CPU time of processes.
+  package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
+    guard let segment = segment(of: header) else { return }
+    processes.take(header, rows, in: segment)
+  }
 
   /// Takes clocks, and keeps what happened.
   package func event(_ event: SampleEvent) throws(LBError) {
@@ -284,6 +290,6 @@ package final class SeriesSink: SampleSink {
       grid: grid, series: series, gaps: gaps, gapsLeftOut: gapsLeftOut,
       seriesLeftOut: leftOut.count, events: events, eventsLeftOut: eventsLeftOut,
       interval: interval, origin: origin, originUnix: reader.unixTime(of: origin),
-      anchors: anchors)
+      anchors: anchors, processes: processes.bands())
   }
 }

@@ -45,7 +45,7 @@ struct Lbsample: ParsableCommand {
     version: version,
     subcommands: [
       SampleCommand.self, RunCommand.self, ArmCommand.self, ApproveCommand.self, RunsCommand.self,
-      CompareCommand.self, HistoryCommand.self, ExportCommand.self,
+      CompareCommand.self, HistoryCommand.self, ExportCommand.self, ReportCommand.self,
       CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self, ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)
