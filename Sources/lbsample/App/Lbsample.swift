@@ -46,7 +46,9 @@ struct Lbsample: ParsableCommand {
     version: version,
     subcommands: [
       SampleCommand.self, RunCommand.self, ArmCommand.self, ApproveCommand.self, RunsCommand.self,
-      CompareCommand.self, HistoryCommand.self, ExportCommand.self, ViewCommand.self,
+      CompareCommand.self, HistoryCommand.self, ExportCommand.self, ReportCommand.self,
+      ViewCommand.self, CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self,
+      ConfigCommand.self,
       CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self, ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)
