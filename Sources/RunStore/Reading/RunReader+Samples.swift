@@ -64,7 +64,6 @@ extension RunReader {
     /// Negative in the tail.
     let id: Int64
     let session: Int64
-    let bracket: UInt32
     /// The start of its first acquisition and the end of its last one, by its session's clock.
     let first: UInt64
     let last: UInt64
@@ -97,7 +96,7 @@ extension RunReader {
       return locations
         + last.map { index in
           ChunkLocation(
-            id: -1 - Int64(index), session: session, bracket: tail[index].bracket,
+            id: -1 - Int64(index), session: session,
             first: tail[index].firstStart, last: tail[index].lastEnd)
         }
     }
@@ -125,7 +124,7 @@ extension RunReader {
         stream: try row.value("stream"), kind: try row.value("kind"))
       let bracket: UInt32 = try row.value("bracket")
       let location = ChunkLocation(
-        id: id, session: try row.value("session"), bracket: bracket,
+        id: id, session: try row.value("session"),
         first: UInt64(bitPattern: try row.value("first_ns")),
         last: UInt64(bitPattern: try row.value("last_ns")))
       storedChunks.lists[origin, default: StoredChunks.List()].add(location, bracket)

@@ -1,6 +1,6 @@
 package import SampleModel
 
-/// Where samples lie in time, and which chunks a part of a run needs.
+/// Which chunks a part of a run needs, and what lies between its samples.
 extension RunReplay {
   /// Chunks before a selection that its first rates are counted from.
   private static let chunksBefore = 2
@@ -24,47 +24,6 @@ extension RunReplay {
       }
     }
     return before + needed
-  }
-
-  /// A stretch of time with samples of one bracket.
-  package struct Stretch: Sendable, Hashable {
-    package let bracket: UInt32
-    /// The start of its first acquisition, on the run's time line.
-    package let first: UInt64
-    /// The end of its last one.
-    package let last: UInt64
-  }
-
-  /// The selected brackets' stretches of time with samples, in order of their starts; within a
-  /// bracket, stretches that are further apart than `gap` nanoseconds are told apart.
-  package func stretches(gap: UInt64) throws(LBError) -> [Stretch] {
-    let (streams, sessions) = (try reader.streams(), try reader.sessions())
-    let offsets = Dictionary(
-      sessions.map { ($0.id, $0.offset) }, uniquingKeysWith: { known, _ in known })
-    var all: [Stretch] = []
-    for stream in streams {
-      let chunks = try reader.chunks(
-        stream: stream.stream, kind: .frame, brackets: selection.brackets)
-      for chunk in chunks {
-        let offset = offsets[chunk.session] ?? 0
-        let (first, last) = (chunk.first &+ offset, chunk.last &+ offset)
-        guard first <= last else { continue }
-        all.append(Stretch(bracket: chunk.bracket, first: first, last: last))
-      }
-    }
-    all.sort { ($0.bracket, $0.first, $0.last) < ($1.bracket, $1.first, $1.last) }
-    var joined: [Stretch] = []
-    for stretch in all {
-      if let before = joined.last, before.bracket == stretch.bracket,
-        stretch.first <= before.last || stretch.first - before.last <= gap
-      {
-        joined[joined.count - 1] = Stretch(
-          bracket: before.bracket, first: before.first, last: max(before.last, stretch.last))
-      } else {
-        joined.append(stretch)
-      }
-    }
-    return joined.sorted { ($0.first, $0.bracket) < ($1.first, $1.bracket) }
   }
 
   /// What happened in the course of the sampling, without the clocks' anchors, on the run's time

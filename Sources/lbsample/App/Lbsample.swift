@@ -49,7 +49,6 @@ struct Lbsample: ParsableCommand {
       CompareCommand.self, HistoryCommand.self, ExportCommand.self, ReportCommand.self,
       ViewCommand.self, CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self,
       ConfigCommand.self,
-      CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self, ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)
 

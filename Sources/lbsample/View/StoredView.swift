@@ -41,13 +41,13 @@ final class StoredView: ViewSource {
   private let style: TableSink.Style
   private let stream: StreamReader
   private let clock: (UInt64) -> String
-  private let stretches: [RunReplay.Stretch]
+  private let stretches: [RunReader.SampledStretch]
   /// Whether the view is to end.
   private let isStopped: () -> Bool
 
   /// The rows of a replay's selection, in these columns; `stream` reads them.
   init(
-    _ replay: RunReplay, _ selection: RunReplay.Selection, stretches: [RunReplay.Stretch],
+    _ replay: RunReplay, _ selection: RunReplay.Selection, stretches: [RunReader.SampledStretch],
     interval: UInt64, columns: ViewColumns, style: TableSink.Style, stream: StreamReader,
     clock: @escaping (UInt64) -> String, isStopped: @escaping () -> Bool
   ) {
@@ -111,11 +111,11 @@ final class StoredView: ViewSource {
 
   func sampled(from key: UInt64) -> UInt64? {
     // Deadlines are before their samples, by less than an interval.
-    stretches.filter { $0.last >= key }.map { max(key, $0.first - min($0.first, interval)) }.min()
+    stretches.filter { $0.end >= key }.map { max(key, $0.start - min($0.start, interval)) }.min()
   }
 
   func sampled(before key: UInt64) -> UInt64? {
-    stretches.filter { $0.first - min($0.first, interval) < key }.map { min(key, $0.last &+ 1) }
+    stretches.filter { $0.start - min($0.start, interval) < key }.map { min(key, $0.end &+ 1) }
       .max()
   }
 }
@@ -127,7 +127,7 @@ enum ViewMarks {
 
   /// The lines of a run, in order.
   static func all(
-    _ replay: RunReplay, _ result: RunResult, _ stretches: [RunReplay.Stretch],
+    _ replay: RunReplay, _ result: RunResult, _ stretches: [RunReader.SampledStretch],
     labels: [UInt32: BracketLabel]
   ) throws(LBError) -> [ViewEntry] {
     var dates = AnchorTable()
@@ -145,7 +145,7 @@ enum ViewMarks {
       }
       let text = "\(text(label)): \(words[stretch.bracket] ?? "no result")"
       return ViewEntry(
-        key: stretch.first, time: dates.unixTime(of: stretch.first),
+        key: stretch.start, time: dates.unixTime(of: stretch.start),
         .text(text.shortened(to: textLimit).shownInLine, .repetition))
     }
     return (events + beginnings).enumerated().sorted {

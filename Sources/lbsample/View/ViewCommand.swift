@@ -64,7 +64,9 @@ struct ViewCommand: ParsableCommand {
     style.named = Set(chosen.map(\.rawValue))
     style.showsAll = !only.isEmpty
     let replay = RunReplay(reader, selection: selection)
-    let stretches = try replay.stretches(gap: 4 * max(interval, 250_000_000))
+    let stretches = try reader.sampledStretches().filter { stretch in
+      selection.brackets?.contains(stretch.bracket) ?? true
+    }.sorted { ($0.start, $0.bracket) < ($1.start, $1.bracket) }
     if let terminal, let signals, let keys = Self.keys(stretches, selection, interval) {
       let columns = ViewColumns()
       let clock = Console.clock(interval: interval)
@@ -108,9 +110,9 @@ struct ViewCommand: ParsableCommand {
 
   /// The keys of the rows; nil where there are none.
   private static func keys(
-    _ stretches: [RunReplay.Stretch], _ selection: RunReplay.Selection, _ interval: UInt64
+    _ stretches: [RunReader.SampledStretch], _ selection: RunReplay.Selection, _ interval: UInt64
   ) -> ClosedRange<UInt64>? {
-    guard let first = stretches.map(\.first).min(), let last = stretches.map(\.last).max() else {
+    guard let first = stretches.map(\.start).min(), let last = stretches.map(\.end).max() else {
       return nil
     }
     // A deadline is before its samples.
