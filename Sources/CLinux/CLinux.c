@@ -624,6 +624,60 @@ int lb_set_terminal_modes(int fd, const struct termios *modes) {
   return result;
 }
 
+// MARK: The guarded terminal
+
+static struct {
+  int fd;
+  struct termios modes;
+  char bytes[128];
+  size_t count;
+  // 1: to be restored.
+  int is_guarded;
+} guarded;
+
+static const int fatal_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGABRT, SIGFPE, SIGTRAP};
+enum { FATAL_SIGNALS = sizeof fatal_signals / sizeof fatal_signals[0] };
+static struct sigaction unguarded[FATAL_SIGNALS];
+
+void lb_restore_terminal(void) {
+  int was_guarded = 1;
+  if (!__atomic_compare_exchange_n(&guarded.is_guarded, &was_guarded, 0, 0, __ATOMIC_ACQ_REL,
+                                   __ATOMIC_ACQUIRE))
+    return;
+  int saved = errno;
+  // A terminal that takes nothing is not waited for: the descriptor does not block.
+  ssize_t written = write(guarded.fd, guarded.bytes, guarded.count);
+  (void)written;
+  (void)lb_set_terminal_modes(guarded.fd, &guarded.modes);
+  errno = saved;
+}
+
+static void on_fatal_signal(int number) {
+  lb_restore_terminal();
+  // As it would have ended.
+  for (size_t index = 0; index < FATAL_SIGNALS; index++)
+    if (fatal_signals[index] == number) (void)sigaction(number, &unguarded[index], NULL);
+  (void)raise(number);
+}
+
+void lb_guard_terminal(int fd, const struct termios *modes, const char *bytes, size_t count) {
+  static int is_prepared;
+  guarded.fd = fd;
+  guarded.modes = *modes;
+  guarded.count = count < sizeof guarded.bytes ? count : sizeof guarded.bytes;
+  memcpy(guarded.bytes, bytes, guarded.count);
+  __atomic_store_n(&guarded.is_guarded, 1, __ATOMIC_RELEASE);
+  if (is_prepared) return;
+  is_prepared = 1;
+  struct sigaction action;
+  memset(&action, 0, sizeof action);
+  action.sa_handler = on_fatal_signal;
+  action.sa_flags = SA_NODEFER | SA_ONSTACK;
+  for (size_t index = 0; index < FATAL_SIGNALS; index++)
+    (void)sigaction(fatal_signals[index], &action, &unguarded[index]);
+  (void)atexit(lb_restore_terminal);
+}
+
 pid_t lb_spawn_gated(const struct lb_spawn *plan) {
   sigset_t all, before;
   sigfillset(&all);

@@ -81,7 +81,7 @@ package enum FindingLines {
   }
 
   /// Sentences about the findings of one side only, which are called by these letters.
-  static func text(
+  package static func text(
     _ a: ComparedSide, _ letterA: String, _ b: ComparedSide, _ letterB: String
   ) -> [String] {
     func lines(_ list: [OfSide], _ own: String, _ other: String) -> [String] {

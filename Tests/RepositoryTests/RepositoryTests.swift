@@ -66,7 +66,7 @@ import Testing
     let core = [
       "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "PerfEvents", "Sampler",
       "Collectors",
-      "RunAnalysis", "Output", "Runner",
+      "RunAnalysis", "Output", "Report", "Runner",
     ]
     for module in core {
       for file in try Self.files(below: "Sources/\(module)", suffix: ".swift") {

@@ -277,6 +277,12 @@ int lb_set_foreground_group(int fd, pid_t group);
 // tcsetattr(3) at once, with SIGTTOU blocked: 0 or -errno.
 int lb_set_terminal_modes(int fd, const struct termios *modes);
 
+// From now on a fatal signal (a trap, an abort) and exit(3) write these bytes to the terminal and set
+// its modes before the process ends; one terminal at a time. Of `bytes` it keeps the first 128.
+void lb_guard_terminal(int fd, const struct termios *modes, const char *bytes, size_t count);
+// Does so now, if it was not done since lb_guard_terminal. Async-signal-safe.
+void lb_restore_terminal(void);
+
 // fork(2); the child sets itself up, reports LB_SPAWN_READY, waits at the gate, then execs.
 // Returns the child's pid or -errno. A step that fails is reported on status_fd.
 pid_t lb_spawn_gated(const struct lb_spawn *plan);

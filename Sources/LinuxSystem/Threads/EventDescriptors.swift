@@ -50,6 +50,34 @@ package final class StopFlag: Sendable {
   package var pollDescriptor: Int32 { descriptor }
 }
 
+/// Wakes a thread that waits with poll(2), any number of times: eventfd(2).
+package final class WakeUp: Sendable {
+  private let descriptor: Int32
+
+  /// Nothing has happened yet.
+  package init() throws(SystemError) {
+    descriptor = lb_eventfd()
+    guard descriptor >= 0 else { throw SystemError("eventfd", errno: -descriptor) }
+  }
+
+  deinit { close(descriptor) }
+
+  /// Makes the descriptor readable. Never waits.
+  package func wake() {
+    var one: UInt64 = 1
+    _ = unsafe write(descriptor, &one, 8)
+  }
+
+  /// Makes the descriptor unreadable; to be called before looking for what has happened.
+  package func clear() {
+    var count: UInt64 = 0
+    _ = unsafe read(descriptor, &count, 8)
+  }
+
+  /// Readable since the first `wake` after `clear`.
+  package var pollDescriptor: Int32 { descriptor }
+}
+
 /// Reads blocked signals: signalfd(2).
 package final class SignalReader: Sendable {
   private let descriptor: Int32

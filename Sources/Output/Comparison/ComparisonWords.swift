@@ -1,9 +1,9 @@
 import Glibc
-import RunAnalysis
+package import RunAnalysis
 import SampleModel
 
 /// The cells of a comparison as text, for all formats for people.
-enum ComparisonWords {
+package enum ComparisonWords {
   /// A share with its sign, in percent: two decimals below 10 %, one below 1,000 %.
   static func percent(_ share: Double, signed: Bool = true) -> String {
     let percent = share * 100
@@ -28,37 +28,37 @@ enum ComparisonWords {
   }
 
   /// A side's median.
-  static func level(_ level: Comparison.Level?, _ unit: String) -> String {
+  package static func level(_ level: Comparison.Level?, _ unit: String) -> String {
     level.map { $0.median < 0 ? amount($0.median, unit) : RunReport.value($0.median, unit) } ?? "-"
   }
 
   /// The effect alone.
-  static func effect(_ row: Comparison.Row) -> String {
+  package static func effect(_ row: Comparison.Row) -> String {
     row.effect.map { number($0.value, $0.kind, row.unit) } ?? "-"
   }
 
   /// The effect's 95 % interval.
-  static func interval(_ row: Comparison.Row) -> String {
+  package static func interval(_ row: Comparison.Row) -> String {
     guard let effect = row.effect, let interval = effect.interval else { return "-" }
     return number(interval.low, effect.kind, row.unit) + " … "
       + number(interval.high, effect.kind, row.unit)
   }
 
   /// What could have been found.
-  static func detectable(_ row: Comparison.Row) -> String {
+  package static func detectable(_ row: Comparison.Row) -> String {
     guard let effect = row.effect, let least = row.detectable else { return "-" }
     return number(least, effect.kind, row.unit, signed: false)
   }
 
   /// What the column of it means.
-  static let detectableLegend =
+  package static let detectableLegend =
     "detectable: the smallest effect that these repetitions would show with a probability of 80 %"
 
   /// The text of an undecided row without an estimate of how many more repetitions would decide it.
   static let noNumberIsEnough = "no number of repetitions is known to be enough"
 
   /// The verdict, with the direction of the change where it is known.
-  static func verdict(_ row: Comparison.Row, _ pair: Comparison.Pair) -> String {
+  package static func verdict(_ row: Comparison.Row, _ pair: Comparison.Pair) -> String {
     switch row.verdict {
     case .changed:
       switch pair.isBetter(row) {
@@ -73,7 +73,7 @@ enum ComparisonWords {
   }
 
   /// Why a row is undecided, and what would help; nil for other rows.
-  static func remark(_ row: Comparison.Row) -> String? {
+  package static func remark(_ row: Comparison.Row) -> String? {
     if row.verdict == .changed {
       guard let bound = row.betweenSessions, !row.exceedsSessions else { return nil }
       return "identical runs differ by up to \(percent(expm1(bound.reach), signed: false))"
@@ -86,7 +86,9 @@ enum ComparisonWords {
   }
 
   /// A side in one line: its name, its run and phase, and the number of its repetitions.
-  static func side(_ side: ComparedSide, count: Int?, _ design: Comparison.Design?) -> String {
+  package static func side(_ side: ComparedSide, count: Int?, _ design: Comparison.Design?)
+    -> String
+  {
     let phases = side.phases.map { "\($0.run):\($0.phase)" }
     let what = Counted.list(phases)
     var text = side.name == what ? what : "\(side.name) = \(what)"
@@ -97,7 +99,7 @@ enum ComparisonWords {
   }
 
   /// The design, and the conclusions that it allows.
-  static func design(_ pair: Comparison.Pair) -> String {
+  package static func design(_ pair: Comparison.Pair) -> String {
     switch pair.design {
     case .paired: "one run, repetitions in turns: \(Counted.text(pair.counts.a, "pair"))"
     case .mixed: "one run, repetitions in mixed order: two samples"
@@ -130,7 +132,7 @@ enum ComparisonWords {
   private static let needed = SessionNoise.fewestPairs
 
   /// What differs, one line a fact; of variables, whose values are not kept, their names alone.
-  static func differences(_ all: [Comparison.Difference]) -> [String] {
+  package static func differences(_ all: [Comparison.Difference]) -> [String] {
     let start = ComparedFact.variable
     let variables = all.filter { $0.name.hasPrefix(start) }
     var lines: [String] = []
@@ -171,7 +173,7 @@ enum ComparisonWords {
   }
 
   /// Warnings about a side.
-  static func note(_ note: Comparison.Note) -> String {
+  package static func note(_ note: Comparison.Note) -> String {
     switch note {
     case .leftOut(let side, let count, let reasons):
       "left out of \(side): \(Counted.text(count, "contaminated repetition")) "
@@ -191,7 +193,7 @@ enum ComparisonWords {
   }
 
   /// Warnings of a pair: limits of its design, and facts that were not recorded.
-  static func warnings(_ pair: Comparison.Pair, _ base: ComparedSide) -> [String] {
+  package static func warnings(_ pair: Comparison.Pair, _ base: ComparedSide) -> [String] {
     let phases = base.phases + pair.other.phases
     guard Set(phases.map(\.origin)).count > 1 else { return [] }
     func all(_ matches: (ComparedFact) -> Bool) -> Bool {
@@ -227,7 +229,7 @@ enum ComparisonWords {
   }
 
   /// `changed 23 of 412 that moved`, and what chance has part in it.
-  static func findings(
+  package static func findings(
     _ pair: Comparison.Pair, _ settings: Comparison.Settings
   ) -> String {
     let others = pair.rows.filter { !$0.isPrimary }

@@ -147,7 +147,8 @@ package enum DigestText {
   /// Parts of a busy stretch that are named.
   private static let parts = 4
 
-  private static func busy(
+  /// Its busy stretches, a line each with the processes below it; nothing where there are none.
+  package static func busy(
     _ digest: RecordingDigest, _ processes: [[RecordingDigest.Process]]
   ) -> [String] {
     let stretches = digest.stretches

@@ -9,7 +9,7 @@ package struct Sparkline: Sendable, Equatable {
     /// Digits from 0, the least value, to 9, the greatest: for a file, a pipe or any terminal.
     case digits
 
-    fileprivate var levels: [Character] { Array(self == .blocks ? "▁▂▃▄▅▆▇█" : "0123456789") }
+    var levels: [Character] { Array(self == .blocks ? "▁▂▃▄▅▆▇█" : "0123456789") }
   }
 
   /// The marks, one for each value; where these do not fit, one for several neighbours.

@@ -152,7 +152,7 @@ package struct AnchorTable: Sendable {
 
 extension MetricDescription {
   /// The unit of its values, or of a counter's rates: time by time is a ratio.
-  func shownUnit(isRate: Bool) -> String {
+  package func shownUnit(isRate: Bool) -> String {
     guard isRate, kind != .gauge else { return unit.rawValue }
     return unit == .nanoseconds ? MetricUnit.ratio.rawValue : unit.rawValue + "/s"
   }

@@ -2,21 +2,6 @@ package import SampleModel
 
 /// The live table: grouped headings once a screen, a row a tick, units scaled, colour by meaning.
 package final class TableSink: SampleSink {
-  /// One cell of each row. Names are looked up once: a row is put together without them.
-  private struct Cell {
-    let format: CellFormat
-    let width: Int
-    /// Slots of the row's values.
-    let source: Int
-    let divisor: Int?
-    let share: Int?
-    /// A further divisor of values.
-    let parts: Double
-    let beginsGroup: Bool
-    let isIdle: Bool
-    let isLoss: Bool
-  }
-
   /// A cell as it stood in the last row.
   private struct DrawnCell {
     var value: Double?
@@ -50,7 +35,7 @@ package final class TableSink: SampleSink {
   private let clockWidth: Int
   private var buffer = TextBuffer()
   /// The cells of a row, after the columns were chosen.
-  private var shown: [Cell]?
+  private var shown: [TableCell]?
   private var drawn: [DrawnCell] = []
   private var columns: [TableColumn] = []
   /// What those need of each stream's values: most of them the table does not show.
@@ -71,6 +56,10 @@ package final class TableSink: SampleSink {
   private var slots: [String: Int] = [:]
   private var schemas: [UInt16: RecordSchema] = [:]
   package private(set) var bytesWritten: UInt64 = 0
+  /// Takes rows as values, with all columns; nothing is written then.
+  package var receiver: (any TableReceiver)? {
+    didSet { if receiver != nil { (style.width, style.window) = (.max, nil) } }
+  }
 
   /// A table. `clock` formats Unix nanoseconds as wall-clock time, always in the same width.
   /// `notice` receives messages for every user, `detail` those for `--verbose`.
@@ -185,23 +174,28 @@ package final class TableSink: SampleSink {
       header.edge == .none || reader.isRun && header.edge == .close
     else { return }
     let place = self.rows.lastIndex { OpenRows.isSameTick($0.header, header) }
-    let time = clock(place.map { self.rows[$0].time } ?? reader.unixTime(of: header.start))
+    let unix = place.map { self.rows[$0].time } ?? reader.unixTime(of: header.start)
+    let time = clock(unix)
     let lines = kind.lines(rows, schema).map { "\(time) \($0)" }
     if let place {
       self.rows[place].below.append((kind, lines))
+    } else if let receiver {
+      receiver.lines(headed(kind, lines), at: header.start, time: unix)
     } else {
       append(kind, lines)
     }
+  }
+
+  /// Lines of records below their heading.
+  private func headed(_ kind: RecordLines, _ lines: [String]) -> [String] {
+    ["time" + String(repeating: " ", count: clockWidth - 3) + kind.heading] + lines
   }
 
   /// Records, under their heading where this screen has none yet.
   private func append(_ kind: RecordLines, _ lines: [String]) {
     var lines = lines
     let isFirst = headed.insert(kind).inserted
-    if isFirst {
-      let heading = "time" + String(repeating: " ", count: clockWidth - 3) + kind.heading
-      lines.insert(heading, at: 0)
-    }
+    if isFirst { lines = headed(kind, lines) }
     for (place, line) in lines.enumerated() {
       // A line that wraps would take two lines of the screen and not fit its heading.
       let line = TableView.cut(line, to: max(1, style.width), style.ellipsis)
@@ -213,7 +207,9 @@ package final class TableSink: SampleSink {
   /// Says what happened beside the samples.
   package func event(_ event: SampleEvent) throws(LBError) {
     reader.event(event)
-    if event.kind != .clockAnchor { notice(event.message) }
+    guard event.kind != .clockAnchor else { return }
+    receiver?.event(event)
+    notice(event.message)
   }
 
   /// Shows the row of every tick that is complete.
@@ -230,6 +226,14 @@ package final class TableSink: SampleSink {
     followWindow()
     let cells = shown ?? prepare()
     let row = rows.removeFirst()
+    if let receiver {
+      receiver.row(
+        TableRow(
+          header: row.header, time: row.time, values: cells.map { $0.value(row.values) },
+          partial: cells.indices.filter { cells[$0].isPartial(row.values) },
+          below: row.below.flatMap { headed($0.kind, $0.lines) }))
+      return
+    }
     if !hasHeading || linesSinceHeading >= style.pageRows { appendHeading() }
     linesSinceHeading += 1
     // Taken out, so that not each cell meets a check of exclusive access.
@@ -239,8 +243,8 @@ package final class TableSink: SampleSink {
     swap(&drawn, &self.drawn)
     line.append(clock(row.time))
     for (place, cell) in cells.enumerated() {
-      let value = Self.value(of: cell, row.values)
-      let isPartial = cell.share.map { (row.values[$0] ?? 1) < 1 } ?? false
+      let value = cell.value(row.values)
+      let isPartial = cell.isPartial(row.values)
       // Most counters do not change from one row to the next.
       if drawn[place].value != value || drawn[place].isPartial != isPartial {
         drawn[place] = draw(cell, value, isPartial)
@@ -251,13 +255,6 @@ package final class TableSink: SampleSink {
     swap(&drawn, &self.drawn)
     buffer.append(ascii: "\n")
     for (kind, lines) in row.below { append(kind, lines) }
-  }
-
-  private static func value(of cell: Cell, _ values: [Double?]) -> Double? {
-    guard let value = values[cell.source] else { return nil }
-    guard let divisor = cell.divisor else { return value / cell.parts }
-    guard let count = values[divisor], count > 0 else { return nil }
-    return value / count
   }
 
   private func noteIdle(_ header: FrameHeader, _ values: Span<UInt64>) {
@@ -272,7 +269,7 @@ package final class TableSink: SampleSink {
   }
 
   /// Chooses the columns, and the slots of their values.
-  private func prepare() -> [Cell] {
+  private func prepare() -> [TableCell] {
     let layouts = reader.layouts.values.sorted { $0.stream < $1.stream }
     let fitted = TableView.fit(
       TableView.columns(of: layouts, style, idle: idle, notice: tellOnce), width: style.width,
@@ -288,14 +285,8 @@ package final class TableSink: SampleSink {
     var group: String?
     let cells = fitted.kept.map { column in
       defer { group = column.group }
-      // The line of all CPUs adds their times up: 100 % is what all of them have.
-      let isOfAll = column.format == .percent && column.source.hasSuffix("[all]")
-      return Cell(
-        format: column.format, width: column.width,
-        source: slot(column.source), divisor: column.divisor.map(slot),
-        share: column.share.map(slot), parts: isOfAll ? Double(cpuCount) : 1,
-        beginsGroup: column.group != group, isIdle: column.source.hasPrefix("cpu.idle"),
-        isLoss: ["drp in", "err in"].contains(column.heading))
+      return TableCell(
+        column, beginsGroup: column.group != group, cpuCount: cpuCount, place: slot)
     }
     shown = cells
     drawn = cells.map { draw($0, nil, false) }
@@ -315,6 +306,7 @@ package final class TableSink: SampleSink {
       rows[place].early = [:]
     }
     hasHeading = false
+    receiver?.columns(columns)
     reportShown(fitted, layouts)
     return cells
   }
@@ -361,34 +353,9 @@ package final class TableSink: SampleSink {
     style.colour ? "\u{1b}[\(mark)m\(line)\u{1b}[0m" : line
   }
 
-  /// A cell with the space in front of it.
-  private func draw(_ cell: Cell, _ value: Double?, _ isPartial: Bool) -> DrawnCell {
-    var number = TextBuffer()
-    if let value {
-      if isPartial { number.append(ascii: "~") }
-      cell.format.append(value, to: &number)
-    } else {
-      number.append(ascii: "-")
-    }
-    var text = TextBuffer()
-    if cell.beginsGroup { text.append(" |") }
-    text.append(spaces: 1 + max(0, cell.width - number.bytes.count))
-    let colour = style.colour ? value.flatMap { Self.colour(of: $0, cell) } : nil
-    if let colour { text.append("\u{1b}[\(colour)m") }
-    text.append(number)
-    if colour != nil { text.append("\u{1b}[0m") }
-    return DrawnCell(value: value, isPartial: isPartial, text: text)
-  }
-
-  /// Nothing is dim, a busy share is yellow, a nearly full one or any loss is red.
-  private static func colour(of value: Double, _ cell: Cell) -> String? {
-    switch cell.format {
-    case _ where value == 0: "2"
-    case .percent where !cell.isIdle && value >= 0.9: "31"
-    case .percent where !cell.isIdle && value >= 0.5: "33"
-    case _ where cell.isLoss: "31"
-    case .bytes where value >= 1_048_576: "36"
-    default: nil
-    }
+  private func draw(_ cell: TableCell, _ value: Double?, _ isPartial: Bool) -> DrawnCell {
+    DrawnCell(
+      value: value, isPartial: isPartial,
+      text: cell.text(value, isPartial: isPartial, colour: style.colour))
   }
 }

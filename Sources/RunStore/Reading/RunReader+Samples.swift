@@ -64,6 +64,9 @@ extension RunReader {
     /// Negative in the tail.
     let id: Int64
     let session: Int64
+    /// The start of its first acquisition and the end of its last one, by its session's clock.
+    let first: UInt64
+    let last: UInt64
   }
 
   /// The locations of a stream's chunks of one kind in order of time, of these brackets or of all;
@@ -90,7 +93,12 @@ extension RunReader {
         locations = wanted.map { list.locations[$0] }
       }
       let session = try last.isEmpty ? 1 : EarlierTables.lastSession(db) ?? 1
-      return locations + last.map { ChunkLocation(id: -1 - Int64($0), session: session) }
+      return locations
+        + last.map { index in
+          ChunkLocation(
+            id: -1 - Int64(index), session: session,
+            first: tail[index].firstStart, last: tail[index].lastEnd)
+        }
     }
   }
 
@@ -103,7 +111,7 @@ extension RunReader {
     let rows = try Row.fetchCursor(
       db,
       sql: """
-        SELECT id, stream, kind, bracket, session FROM chunk NOT INDEXED
+        SELECT id, stream, kind, bracket, session, first_ns, last_ns FROM chunk NOT INDEXED
           ORDER BY session, first_ns, id
         """)
     while let row = try rows.next() {
@@ -115,7 +123,10 @@ extension RunReader {
       let origin = StoredChunks.Origin(
         stream: try row.value("stream"), kind: try row.value("kind"))
       let bracket: UInt32 = try row.value("bracket")
-      let location = ChunkLocation(id: id, session: try row.value("session"))
+      let location = ChunkLocation(
+        id: id, session: try row.value("session"),
+        first: UInt64(bitPattern: try row.value("first_ns")),
+        last: UInt64(bitPattern: try row.value("last_ns")))
       storedChunks.lists[origin, default: StoredChunks.List()].add(location, bracket)
     }
     storedChunks.version = version

@@ -27,6 +27,57 @@ extension RunReader {
     return starts.min() ?? 0
   }
 
+  /// Where a run was sampled: of each bracket of each session the start of its first acquisition
+  /// and the end of its last one, on the run's time line.
+  package struct SampledStretch: Sendable, Equatable {
+    package let bracket: UInt32
+    package let start: UInt64
+    package let end: UInt64
+  }
+
+  /// All of the run, in order of sessions and brackets.
+  package func sampledStretches() throws(LBError) -> [SampledStretch] {
+    let tail = try tailChunks()
+    let sessions = try sessions()
+    struct Key: Hashable {
+      let session: Int64
+      let bracket: UInt32
+    }
+    var extents: [Key: (UInt64, UInt64)] = [:]
+    func add(_ key: Key, _ start: UInt64, _ end: UInt64) {
+      let known = extents[key] ?? (start, end)
+      extents[key] = (min(known.0, start), max(known.1, end))
+    }
+    let stored = try read("reading the clocks", of: ["chunk"]) { db in
+      try Row.fetchAll(
+        db,
+        sql: """
+          SELECT session, bracket, min(first_ns) AS first, max(last_ns) AS last
+            FROM chunk NOT INDEXED GROUP BY session, bracket
+          """
+      ).map { row in
+        (
+          Key(session: try row.value("session"), bracket: try row.value("bracket")),
+          UInt64(bitPattern: try row.value("first")), UInt64(bitPattern: try row.value("last"))
+        )
+      }
+    }
+    for (key, start, end) in stored { add(key, start, end) }
+    for chunk in tail {
+      let key = Key(session: sessions.last?.id ?? 1, bracket: chunk.bracket)
+      add(key, chunk.firstStart, chunk.lastEnd)
+    }
+    let offsets = Dictionary(
+      sessions.map { ($0.id, $0.offset) }, uniquingKeysWith: { known, _ in known })
+    return extents.sorted {
+      ($0.key.session, $0.key.bracket) < ($1.key.session, $1.key.bracket)
+    }.map { key, extent in
+      let offset = offsets[key.session] ?? 0
+      return SampledStretch(
+        bracket: key.bracket, start: extent.0 &+ offset, end: extent.1 &+ offset)
+    }
+  }
+
   /// The sessions of the run, in order.
   func sessions() throws(LBError) -> [StoredSession] {
     try read("reading the clocks", of: StoredSession.tables) { db in try StoredSession.all(db) }

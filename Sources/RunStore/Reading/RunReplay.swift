@@ -12,13 +12,17 @@ package struct RunReplay {
     package var brackets: Set<UInt32>?
     /// Whether a column is wanted.
     package var passes: @Sendable (String) -> Bool
+    /// Of each stream's data before `from`, only the last chunks are read: enough for the rates that
+    /// follow, but for a column that was absent for longer. The time of a replay then depends on the
+    /// selection's length, not on its place in the run.
+    package var isSeeking = false
 
     /// Everything.
     package init() { passes = { _ in true } }
   }
 
-  private let reader: RunReader
-  private let selection: Selection
+  let reader: RunReader
+  let selection: Selection
   private let contents: Contents
 
   /// A replay of the selected part.
@@ -269,8 +273,9 @@ package struct RunReplay {
     var cursors: [Cursor] = []
     for stream in streams.sorted(by: { ($0.thread, $0.stream) < ($1.thread, $1.stream) }) {
       for kind in [FrameHeader.Kind.frame, .records] {
-        let chunks = try reader.chunks(
-          stream: stream.stream, kind: kind, brackets: selection.brackets)
+        let chunks = needed(
+          try reader.chunks(stream: stream.stream, kind: kind, brackets: selection.brackets),
+          offsets)
         guard !chunks.isEmpty else { continue }
         cursors.append(Cursor(reader: reader, chunks: chunks, offsets: offsets))
       }

@@ -9,6 +9,12 @@ enum Console {
   /// Writes a message to standard error, in one line. It is dropped if standard error has no reader
   /// for a while: messages must not delay the end of a run.
   static func say(_ text: String, within milliseconds: Int32 = 200) {
+    let isHeld = held.withLock { held in
+      guard held != nil else { return false }
+      if (held?.count ?? 0) < heldLimit { held?.append(text) }
+      return true
+    }
+    guard !isHeld else { return }
     let wipe = hasProgress.withLock { $0 } ? ProgressLine.wipe : ""
     let whole = Array((wipe + text.shownInLine + "\n").utf8)
     // After a stop, and where the last remark was not read, nothing waits long.
@@ -17,6 +23,22 @@ enum Console {
       isUnread.withLock { $0 } ? 0 : isHurried ? min(milliseconds, 200) : milliseconds
     let isTaken = errorTerminal?.write(whole, within: patience) ?? tell(whole, within: patience)
     isUnread.withLock { $0 = !isTaken }
+  }
+
+  /// Messages that wait while a view has the terminal; nil while none has it.
+  private static let held = Mutex<[String]?>(nil)
+  private static let heldLimit = 1000
+
+  /// Keeps messages until `release`: they would be written over a view.
+  static func hold() { held.withLock { $0 = $0 ?? [] } }
+
+  /// Says the messages that were kept.
+  static func release() {
+    let messages = held.withLock { held in
+      defer { held = nil }
+      return held ?? []
+    }
+    for message in messages { say(message) }
   }
 
   /// Whether the last message was not read in time.

@@ -24,6 +24,7 @@ struct Lbsample: ParsableCommand {
         lbsample compare main last         what changed against an earlier run
         lbsample history sort              when the runs called sort changed
         lbsample export last --format csv  its samples
+        lbsample view last                 its table, on the whole screen
         lbsample doctor                    what this host permits
 
       Data goes to standard output, everything else to standard error.
@@ -46,8 +47,9 @@ struct Lbsample: ParsableCommand {
     version: version,
     subcommands: [
       SampleCommand.self, RunCommand.self, ArmCommand.self, ApproveCommand.self, RunsCommand.self,
-      CompareCommand.self, HistoryCommand.self, ExportCommand.self,
-      CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self, ConfigCommand.self,
+      CompareCommand.self, HistoryCommand.self, ExportCommand.self, ReportCommand.self,
+      ViewCommand.self, CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self,
+      ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)
 

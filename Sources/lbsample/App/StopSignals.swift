@@ -55,6 +55,8 @@ final class StopSignals: Sendable {
   private static func give(up first: StopFlag) {
     let signal = first.raised?.signal ?? SIGTERM
     ForegroundGroup.reclaim()
+    RawTerminal.giveBack()
+    Console.release()
     Console.say(
       "lbsample: ended by force after signal \(signal): a file or a reader does not answer")
     _exit(128 + signal)

@@ -27,24 +27,7 @@ struct ExportCommand: ParsableCommand {
     name: .customLong("raw"),
     help: "Write cumulative values in ns, bytes and counts instead of rates.")
   var raw = false
-  @Option(
-    name: .customLong("from"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "Skip samples before this time, counted from the first sample.", valueName: "time"))
-  var from: String?
-  @Option(
-    name: .customLong("to"), parsing: .unconditional,
-    help: ArgumentHelp(
-      "Skip samples after this time, counted from the first sample.", valueName: "time"))
-  var to: String?
-  @Option(
-    name: .customLong("repetition"), parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("Write only these counted repetitions; may be repeated.", valueName: "n"))
-  var repetitions: [Int] = []
-  @Option(
-    name: .customLong("phase"),
-    help: ArgumentHelp("Write only these phases; may be repeated.", valueName: "name"))
-  var phases: [String] = []
+  @OptionGroup(title: "Part of the run") var part: PartOptions
   @Option(
     name: .customLong("metric"),
     help: ArgumentHelp("Write only columns that match; may be repeated.", valueName: "glob"))
@@ -77,13 +60,8 @@ struct ExportCommand: ParsableCommand {
     let result = try reader.result(format == "ndjson" ? .accounts : [])
     let labels = RunLabels.brackets(result)
     var selection = RunReplay.Selection()
-    selection.brackets = try brackets(labels, result)
     let origin = try RunReplay.firstStart(reader)
-    selection.from = try moment(from, "--from", origin)
-    selection.to = try moment(to, "--to", origin)
-    if let from = selection.from, let to = selection.to, from > to {
-      throw LBError(.configuration, "--from is later than --to")
-    }
+    try part.choose(&selection, labels, result, origin: origin)
     try MetricGlobs.check(metrics, try reader.metricNames())
     let filter = ColumnFilter(only: metrics)
     selection.passes = { filter.passes($0) }
@@ -131,7 +109,7 @@ struct ExportCommand: ParsableCommand {
     try destination.empty()
     if count == 0 {
       notice(
-        "no sample lies in \(part); --from and --to count from the first sample of the run")
+        "no sample lies in \(part.words); --from and --to count from the first sample of the run")
     }
     try options.checkWhole(reader)
   }
@@ -139,19 +117,11 @@ struct ExportCommand: ParsableCommand {
   /// Whether names are escaped: a terminal would interpret control characters in them.
   private var isShown: Bool { output == nil && Console.outputIsTerminal }
 
-  /// The chosen part of the run, as options.
-  private var part: String {
-    let chosen =
-      [("--from", from), ("--to", to)].compactMap { name, value in value.map { "\(name) \($0)" } }
-      + phases.map { "--phase \($0)" } + repetitions.map { "--repetition \($0)" }
-    return chosen.isEmpty ? "the run" : chosen.joined(separator: " ")
-  }
-
   private func exportSuite() throws {
     guard let output else {
       throw LBError(.configuration, "--format lb writes a directory: name it with --output DIR")
     }
-    guard phases.isEmpty, repetitions.isEmpty else {
+    guard part.phases.isEmpty, part.repetitions.isEmpty else {
       throw LBError(
         .configuration, "--format lb writes all repetitions: remove --phase and --repetition")
     }
@@ -167,44 +137,5 @@ struct ExportCommand: ParsableCommand {
     result.phases.flatMap(\.repetitions).flatMap(\.attempts).filter { attempt in
       brackets.map { all in attempt.bracket.map(all.contains) ?? false } ?? true
     }
-  }
-
-  private func moment(
-    _ text: String?, _ option: String, _ origin: UInt64
-  ) throws(LBError) -> UInt64? {
-    guard let text else { return nil }
-    guard let time = Durations.parse(text) else {
-      let reason = Durations.excess(text) ?? "expected a duration such as 10s"
-      throw LBError(.configuration, "\(option) \(text): \(reason)")
-    }
-    let (moment, overflow) = origin.addingReportingOverflow(time)
-    return overflow ? .max : moment
-  }
-
-  private func brackets(
-    _ labels: [(UInt32, BracketLabel)], _ result: RunResult
-  ) throws(LBError) -> Set<UInt32>? {
-    guard !repetitions.isEmpty || !phases.isEmpty else { return nil }
-    let known = result.phases.map(\.name).filter { name in labels.contains { $0.1.phase == name } }
-    if let absent = phases.first(where: { !known.contains($0) }) {
-      throw LBError(
-        .configuration,
-        "--phase \(absent): "
-          + (known.isEmpty
-            ? "\(result.runID) has no phases"
-            : "run \(result.runID) has samples of \(known.joined(separator: ", "))")
-          + Nearest.hint(Nearest.word(to: absent, in: known)))
-    }
-    let labels = labels.filter { phases.isEmpty || phases.contains($0.1.phase) }
-    guard !repetitions.isEmpty else { return Set(labels.map(\.0)) }
-    let matching = labels.filter { !$0.1.warmUp && repetitions.contains($0.1.repetition) }
-    let found = Set(matching.map(\.1.repetition))
-    if let absent = repetitions.first(where: { !found.contains($0) }) {
-      let there = Set(labels.filter { !$0.1.warmUp }.map(\.1.repetition)).count
-      throw LBError(
-        .configuration,
-        "--repetition \(absent): run \(result.runID) has \(Counted.text(there, "repetition"))")
-    }
-    return Set(matching.map(\.0))
   }
 }

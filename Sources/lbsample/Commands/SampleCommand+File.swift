@@ -10,6 +10,10 @@ extension SampleCommand {
   /// Shows the packets of a savefile as if they were captured now, as fast as they can be read.
   func replay(_ path: String, _ plan: Plan) throws {
     let options = try collectors.packets.ofFile()
+    guard !isView else {
+      throw LBError(
+        .configuration, "--view follows this host, and --packets-file reads a file: remove one")
+    }
     guard collectors.named.isEmpty, !collectors.all, record == nil else {
       throw LBError(
         .configuration,

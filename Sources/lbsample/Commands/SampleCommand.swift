@@ -19,6 +19,7 @@ struct SampleCommand: ParsableCommand {
         lbsample 1 5
         lbsample --cpu --per-cpu --interval 100ms --duration 10s --format ndjson
         lbsample --all --record host.lbsample --duration 1h
+        lbsample --view --cpu --disk
 
       The first row comes after one interval, with rates over that interval.
       Counters become rates per second. CPU time is a fraction of one CPU:
@@ -43,6 +44,10 @@ struct SampleCommand: ParsableCommand {
     help: ArgumentHelp("End after this time.", valueName: "time"))
   var duration: String?
   @Option("sample.format") var format: Given?
+  @Flag(
+    name: .customLong("view"),
+    help: "Show the table on the whole screen, with the history of each column; q quits, h helps.")
+  var isView = false
   @Flag(
     name: .customLong("raw"),
     help: "Write cumulative values in ns, bytes and counts instead of rates.")
@@ -87,6 +92,9 @@ struct SampleCommand: ParsableCommand {
       return
     }
     // Signals are blocked before any other thread exists, so that only the signal reader gets them.
+    let live =
+      isView
+      ? try LiveView(clock: Console.clock(interval: plan.interval), isQuiet: log.quiet) : nil
     let stops = try StopSignals(patience: Self.patience)
     let requests = try collectors.requests(plan.settings, sampling.roots)
     var configuration = try sampling.configuration(
@@ -102,6 +110,7 @@ struct SampleCommand: ParsableCommand {
     }
     let view = shown?.sink
     if let view { sinks.append(view) }
+    if let table = view as? TableSink { live?.take(over: table) }
     // The table and CSV sinks report the events of the sampling themselves.
     if !(view is TableSink || view is CSVSink) { sinks.append(EventNotices(log.logger)) }
     // Programs get new rows ten times a second. For a person two times are enough, unless the rows
@@ -149,7 +158,7 @@ struct SampleCommand: ParsableCommand {
     log.logger.info("sampling started: \(names), every \(Durations.brief(plan.interval))")
     log.record(session.meta)
     defer { log.logger.info("sampling ended") }
-    try sample(session, stop: stops.first, plan: plan, view: view, recording: recording)
+    try sample(session, stop: stops.first, plan: plan, view: view, live, recording: recording)
   }
 
   /// Nanoseconds that the end may take after a stop request: slightly more than the wait for a
@@ -158,18 +167,23 @@ struct SampleCommand: ParsableCommand {
 
   private func sample(
     _ session: SamplerSession, stop: StopFlag, plan: Plan,
-    view: (any SampleSink)?, recording: Recording?
+    view: (any SampleSink)?, _ live: LiveView?, recording: Recording?
   ) throws {
     reportUnavailable(session.meta)
     if view is TableSink, let limit = plan.limit { reportRareCollectors(session.meta, limit) }
     do throws(LBError) {
       let bracket = try session.start()
       try recording?.began(bracket: bracket)
-      while true {
-        _ = Poll.wait(
-          readable: [stop.pollDescriptor, session.attentionDescriptor], until: nil)
-        if stop.raised != nil { break }
-        if session.failure != nil || session.isFinished { break }
+      let isOver = { session.failure != nil || session.isFinished }
+      if let live {
+        try live.run(
+          tableStyle(plan.settings), unless: stop, attention: session.attentionDescriptor,
+          isOver: isOver)
+      } else {
+        repeat {
+          _ = Poll.wait(
+            readable: [stop.pollDescriptor, session.attentionDescriptor], until: nil)
+        } while stop.raised == nil && !isOver()
       }
       let stopSignal = stop.raised?.signal
       let account = try session.stop(sampling: stopSignal != nil && session.failure == nil)
@@ -247,6 +261,12 @@ struct SampleCommand: ParsableCommand {
           + "accepted, as in 'lbsample 1 5'")
     }
     if intervalAndCount.count > 1 { count = count ?? intervalAndCount[1] }
+    if isView, output != nil || raw || format?.text ?? "table" != "table" {
+      throw LBError(
+        .configuration,
+        "--view shows the table on a terminal: remove --format, --raw and --output, or --view")
+    }
+    if isView { given.append(Given("sample.format", "table", option: "--view")) }
     let settings = try sampling.settings(given + Given.all(of: self))
     let interval = settings.duration("sample.interval")
     return Plan(
@@ -320,17 +340,21 @@ struct SampleCommand: ParsableCommand {
         reader: reader, host: host, configuration: settings.measuring + collectors.entries,
         writer: writer)
     default:
-      var style = TableStyle.current(
-        settings, perCPU: perCPU(settings), isFile: output != nil,
-        // With a choice of columns the layout may not have all CPUs.
-        cpuCount: isWhole ? nil : TableStyle.cpuCount(sampling.roots))
-      style.named = Set(collectors.named)
-      style.showsAll = !collectors.only.isEmpty
       return TableSink(
-        reader: reader, style: style,
+        reader: reader, style: tableStyle(settings),
         clock: Console.clock(interval: settings.duration("sample.interval")), writer: writer,
         notice: notice, detail: isVerbose ? notice : record)
     }
+  }
+
+  private func tableStyle(_ settings: Settings) -> TableSink.Style {
+    var style = TableStyle.current(
+      settings, perCPU: perCPU(settings), isFile: output != nil,
+      // With a choice of columns the layout may not have all CPUs.
+      cpuCount: isWhole ? nil : TableStyle.cpuCount(sampling.roots))
+    style.named = Set(collectors.named)
+    style.showsAll = !collectors.only.isEmpty
+    return style
   }
 
   /// Whether no column is left out.

@@ -1,0 +1,161 @@
+/// Reading the page's data, numbers as text, and elements.
+extension ReportScript {
+  static let core = #"""
+    const data = JSON.parse(document.getElementById('data').textContent);
+    const runs = data.runs;
+
+    // An element with properties and children; every text is a text node.
+    function make(tag, properties, ...children) {
+      const element = document.createElement(tag);
+      for (const [name, value] of Object.entries(properties || {})) {
+        if (name in element && name !== 'list') element[name] = value;
+        else element.setAttribute(name, value);
+      }
+      element.append(...children);
+      return element;
+    }
+
+    function bytes(text) {
+      const raw = atob(text);
+      const out = new Uint8Array(raw.length);
+      for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
+      return out;
+    }
+
+    // Least, median and greatest of each bucket. state: 0 empty, 1 absent, 2 with values.
+    function envelope(text, count) {
+      const raw = bytes(text), view = new DataView(raw.buffer);
+      const low = new Float32Array(count).fill(NaN), mid = low.slice(), high = low.slice();
+      const state = new Uint8Array(count);
+      let place = 0, bucket = 0, last = -1;
+      while (place < raw.length) {
+        const kind = raw[place] >> 5;
+        let length = (raw[place++] & 31) + 1;
+        if (length === 32) {
+          let shift = 1, byte;
+          do {
+            byte = raw[place++];
+            length += (byte & 127) * shift;
+            shift *= 128;
+          } while (byte & 128);
+        }
+        for (let i = 0; i < length && bucket < count; i++, bucket++) {
+          if (kind === 0) continue;
+          if (kind === 1) { state[bucket] = 1; continue; }
+          state[bucket] = 2;
+          if (kind === 4) {
+            low[bucket] = low[last]; mid[bucket] = mid[last]; high[bucket] = high[last];
+          } else {
+            low[bucket] = view.getFloat32(place, true);
+            place += 4;
+            if (kind === 3) {
+              mid[bucket] = view.getFloat32(place, true);
+              high[bucket] = view.getFloat32(place + 4, true);
+              place += 8;
+            } else mid[bucket] = high[bucket] = low[bucket];
+          }
+          last = bucket;
+        }
+      }
+      return {low, mid, high, state};
+    }
+
+    // 64-bit numbers; NaN where there is none.
+    const doubles = text => {
+      const raw = bytes(text), view = new DataView(raw.buffer), out = [];
+      for (let i = 0; i + 8 <= raw.length; i += 8) out.push(view.getFloat64(i, true));
+      return out;
+    };
+
+    // Series of a run by name, decoded when first needed.
+    for (const [number, run] of runs.entries()) {
+      run.number = number;
+      run.buckets = run.segments && run.segments.length ? run.segments.at(-1).b[1] : 0;
+      run.byName = new Map();
+      for (const [name, unit, stream, meaning, text, times, values] of run.series || []) {
+        const one = {name, unit, stream, run, meaning: run.meanings[meaning], times, values};
+        Object.defineProperty(one, 'data', {
+          get() { return this.kept || (this.kept = envelope(text, run.buckets)); },
+        });
+        run.byName.set(name, one);
+      }
+      run.centre = new Float64Array(run.buckets);
+      run.segmentOf = new Uint16Array(run.buckets);
+      for (const [place, segment] of (run.segments || []).entries()) {
+        const [start, end] = segment.t, [first, behind] = segment.b;
+        for (let b = first; b < behind; b++) {
+          run.centre[b] = start + (end - start) * (b - first + 0.5) / (behind - first);
+          run.segmentOf[b] = place;
+        }
+      }
+      // Buckets within a gap of a stream: no line crosses them.
+      run.broken = new Map();
+      for (const [place, [start, end]] of (run.gaps || []).entries()) {
+        const stream = run.gapStreams[place];
+        if (!run.broken.has(stream)) run.broken.set(stream, new Uint8Array(run.buckets));
+        const broken = run.broken.get(stream);
+        for (let b = 0; b < run.buckets; b++)
+          if (run.centre[b] > start && run.centre[b] < end) broken[b] = 1;
+      }
+    }
+    const sampled = runs.filter(run => run.buckets > 0);
+    const several = runs.length > 1;
+    const label = (run, text) => several ? `${run.letter}: ${text}` : text;
+
+    // Numbers as people read them.
+    const digits = value => {
+      if (value === 0) return '0';
+      const size = Math.abs(value);
+      if (size >= 1e15 || size < 1e-6) return value.toExponential(2);
+      const places = Math.max(0, Math.min(9, 3 - Math.floor(Math.log10(size))));
+      const text = value.toFixed(size >= 1000 ? (Number.isInteger(value) ? 0 : 1) : places);
+      return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
+    };
+    function scaled(value, step, names) {
+      let place = 0;
+      while (Math.abs(value) >= step * 0.9995 && place < names.length - 1) {
+        value /= step;
+        place++;
+      }
+      return digits(Number(value.toPrecision(4))) + (names[place] ? ' ' + names[place] : '');
+    }
+    function shown(value, unit) {
+      if (!Number.isFinite(value)) return '–';
+      const binary = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+      switch (unit) {
+      case '1': return digits(Number((value * 100).toPrecision(4))) + ' %';
+      case 'bytes': return scaled(value, 1024, binary);
+      case 'bytes/s': return scaled(value, 1024, binary) + '/s';
+      case 'ns': return scaled(value, 1000, ['ns', 'µs', 'ms', 's']);
+      case 'count': return digits(Number(value.toPrecision(6)));
+      case 'count/s': return scaled(value, 1000, ['', 'k', 'M', 'G', 'T']) + '/s';
+      case 'J/s': return digits(Number(value.toPrecision(4))) + ' W';
+      default: return scaled(value, 1000, ['', 'k', 'M', 'G', 'T']) + (unit ? ' ' + unit : '');
+      }
+    }
+    const seconds = (ms, places = 3) => (ms / 1000).toFixed(places) + ' s';
+
+    // Round numbers between two ends.
+    function ticks(low, high, most) {
+      const span = high - low;
+      if (!(span > 0)) return [low];
+      const rough = span / most, power = 10 ** Math.floor(Math.log10(rough));
+      const step = [1, 2, 5, 10].map(one => one * power).find(one => one >= rough);
+      const out = [];
+      for (let tick = Math.ceil(low / step) * step; tick <= high + step * 1e-9; tick += step)
+        out.push(Math.abs(tick) < step * 1e-9 ? 0 : tick);
+      return out;
+    }
+
+    const median = values => {
+      const sorted = values.slice().sort((a, b) => a - b), middle = sorted.length >> 1;
+      if (!sorted.length) return NaN;
+      return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+    };
+    const quantile = (values, share) => {
+      const sorted = values.slice().sort((a, b) => a - b);
+      return sorted[Math.max(1, Math.ceil(share * sorted.length)) - 1];
+    };
+
+    """#
+}

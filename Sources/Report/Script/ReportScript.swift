@@ -1,0 +1,6 @@
+/// The page's script: plain JavaScript of ours, in one function.
+enum ReportScript {
+  static let text =
+    "'use strict';(()=>{\n" + core + charts + views + areas + panels + repetitions + page
+    + "})();\n"
+}

@@ -1,0 +1,109 @@
+import ArgumentParser
+import Foundation
+import LinuxSystem
+import Output
+import Report
+import RunAnalysis
+import SampleModel
+
+/// `lbsample report RUN … -o FILE`: one HTML page.
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report", abstract: "Write one HTML page about stored runs.",
+    discussion: """
+      EXAMPLES
+        lbsample report last -o report.html
+        lbsample report main last -o report.html --open
+        lbsample report host.lbsample -o host.html --full 'cpu.user[all]'
+
+      The page is one file that needs no network and no server. Of several
+      runs, the first one is the base of the comparison.
+      """)
+  @OptionGroup var options: RunOptions
+  @Option(
+    name: [.customShort("o"), .customLong("output")],
+    help: ArgumentHelp(
+      "Write to this file; required if standard output is a terminal.", valueName: "file"))
+  var output: String?
+  @Flag(name: .customLong("open"), help: "Open the page in a browser (xdg-open).")
+  var opens = false
+  @Option(
+    name: .customLong("full"),
+    help: ArgumentHelp(
+      "Keep every sample of these metrics, beside least, median and greatest of buckets of time; "
+        + "may be repeated. The page may then be larger than 10 MB.", valueName: "glob"))
+  var full: [String] = []
+  @Argument(
+    help: ArgumentHelp("Runs: ids, unique prefixes of them, last, or files.", valueName: "run"))
+  var runNames: [String] = ["last"]
+
+  /// Runs that a page can have: they are told apart by letters.
+  private static let mostRuns = 26
+
+  func run() throws {
+    guard output != nil && output != "-" || !Console.outputIsTerminal else {
+      throw LBError(.configuration, "report writes a page: name its file with -o report.html")
+    }
+    if opens, output == nil || output == "-" {
+      throw LBError(.configuration, "--open opens a file: name it with -o report.html")
+    }
+    guard runNames.count <= Self.mostRuns else {
+      throw LBError(
+        .configuration, "\(runNames.count) runs: a page has at most \(Self.mostRuns)")
+    }
+    let definition = try options.settings().digest
+    var read = try ReportedRuns(options, names: runNames, full: full, definition)
+    var files = NamedFiles()
+    files.writes("--output", output)
+    for path in read.paths { files.reads("the run", path) }
+    try files.check()
+    let (comparison, incomparable) = try compared()
+    let destination = try TextDestination(path: output)
+    try destination.write(read.page(comparison, incomparable: incomparable))
+    if !options.log.quiet {
+      for notice in read.notices { Console.say("lbsample: \(notice)") }
+    }
+    if opens, let output { try open(output) }
+    if let failure = read.failure { throw failure }
+    if read.isDamaged { throw ExitCode(ErrorCategory.resultPersistence.exitCode) }
+  }
+
+  /// The runs as `compare` compares them, or the phases of a single one; nil, and why, where they
+  /// cannot be compared.
+  private func compared() throws -> (Comparison?, incomparable: String?) {
+    do throws(LBError) {
+      var stored = ComparedRuns(options)
+      let sides = try stored.sides(runNames)
+      let comparison = try Comparison(
+        base: sides[0], others: Array(sides.dropFirst()), settings: Comparison.Settings(),
+        noise: SessionRuns(try options.directory()).noise(of: sides[0], among: sides))
+      return (comparison, nil)
+    } catch {
+      guard error.category == .configuration else { throw error }
+      return (nil, runNames.count > 1 ? "Not compared: \(error.message)" : nil)
+    }
+  }
+
+  private func open(_ path: String) throws {
+    let variables = ProgramEnvironment.variables
+    let program: String
+    do {
+      program = try CommandPath.resolve(
+        "xdg-open", searchPath: variables["PATH"] ?? "/usr/bin:/bin", directory: nil)
+    } catch {
+      throw LBError(
+        .configuration,
+        "--open: xdg-open is not in PATH (package xdg-utils); the page is \(path)")
+    }
+    let browser = Process()
+    browser.executableURL = URL(fileURLWithPath: program)
+    browser.arguments = [path.begins("-") ? "./\(path)" : path]
+    try browser.run()
+    browser.waitUntilExit()
+    guard browser.terminationStatus == 0 else {
+      throw LBError(
+        .configuration,
+        "--open: xdg-open ended with \(browser.terminationStatus); the page is \(path)")
+    }
+  }
+}
