@@ -150,8 +150,8 @@ compare: build
 # Ring and sampling threads under the thread sanitizer, on the kernel's clock: threads that take turns in
 # virtual time have no races.
 tsan: setup
-	swift build --build-tests --sanitize thread --scratch-path .build-tsan
-	Scripts/test --sanitize thread --scratch-path .build-tsan \
+	LBSAMPLE_TESTED=SampleRing,Sampler swift build --build-tests --sanitize thread --scratch-path .build-tsan
+	LBSAMPLE_TESTED=SampleRing,Sampler Scripts/test --sanitize thread --scratch-path .build-tsan \
 	  --filter 'SampleRingTests|SamplerTests.WallClockTests'
 
 # The tests, and the line coverage of the modules that decide: Runner and Sampler at least 85 %.

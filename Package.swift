@@ -67,6 +67,10 @@ let tested = [
   "RunAnalysis", "Runner", "Output", "Report", "SamplerKit", "RunnerKit",
 ]
 
+/// Tests of these modules alone (names with commas between), without the programs that serve other
+/// tests: a build for a sanitizer that few tests run under.
+let only = Context.environment["LBSAMPLE_TESTED"]?.split(separator: ",").map(String.init)
+
 let package = Package(
   name: "lbsample",
   products: [
@@ -104,7 +108,7 @@ let package = Package(
     ),
   ]
     + modules.map { .target(name: $0.name, dependencies: $0.dependencies) }
-    + tested.map { name in
+    + tested.filter { only?.contains($0) ?? true }.map { name in
       .testTarget(
         name: "\(name)Tests",
         dependencies: [
@@ -113,39 +117,41 @@ let package = Package(
           .target(name: "CPfm", condition: .when(traits: ["Pfm"])),
         ] + tested.map { .target(name: $0) })
     }
-    + [
-      .testTarget(
-        name: "CommandTests",
-        dependencies: [
-          "lbsample", "workload", "brackets", "TestSupport", "LinuxSystem", "RunStore",
-          "SampleModel", .product(name: "Yams", package: "Yams"),
-          .product(name: "GRDB", package: "GRDB.swift"),
-        ]),
-      // What the tests run and the users never see.
-      .executableTarget(name: "workload", path: "Tests/Workload"),
-      .executableTarget(
-        name: "attack",
-        dependencies: [
-          "LinuxSystem", "RunStore", "SampleModel", "TestSupport",
-          .product(name: "GRDB", package: "GRDB.swift"),
-        ], path: "Tests/Attack", exclude: ["cases"]),
-      .executableTarget(
-        name: "simulate", dependencies: ["LinuxSystem", "TestSupport"], path: "Tests/Simulation"),
-      .executableTarget(
-        name: "brackets",
-        dependencies: ["SampleModel", "LinuxSystem", "PerfEvents", "Sampler", "Collectors"],
-        path: "Benchmarks/brackets"),
-      .executableTarget(
-        name: "packets", dependencies: ["LinuxSystem", "PacketStatistics"],
-        path: "Benchmarks/packets"),
-      .executableTarget(
-        name: "rates", dependencies: ["SampleModel", "LinuxSystem", "SampleRing", "RunStore"],
-        path: "Benchmarks/rates"),
-      .executableTarget(
-        name: "comparisons", dependencies: ["SampleModel", "RunAnalysis", "TestSupport"],
-        path: "Benchmarks/comparisons"),
-      .testTarget(name: "RepositoryTests"),
-    ],
+    + (only != nil
+      ? []
+      : [
+        .testTarget(
+          name: "CommandTests",
+          dependencies: [
+            "lbsample", "workload", "brackets", "TestSupport", "LinuxSystem", "RunStore",
+            "SampleModel", .product(name: "Yams", package: "Yams"),
+            .product(name: "GRDB", package: "GRDB.swift"),
+          ]),
+        // What the tests run and the users never see.
+        .executableTarget(name: "workload", path: "Tests/Workload"),
+        .executableTarget(
+          name: "attack",
+          dependencies: [
+            "LinuxSystem", "RunStore", "SampleModel", "TestSupport",
+            .product(name: "GRDB", package: "GRDB.swift"),
+          ], path: "Tests/Attack", exclude: ["cases"]),
+        .executableTarget(
+          name: "simulate", dependencies: ["LinuxSystem", "TestSupport"], path: "Tests/Simulation"),
+        .executableTarget(
+          name: "brackets",
+          dependencies: ["SampleModel", "LinuxSystem", "PerfEvents", "Sampler", "Collectors"],
+          path: "Benchmarks/brackets"),
+        .executableTarget(
+          name: "packets", dependencies: ["LinuxSystem", "PacketStatistics"],
+          path: "Benchmarks/packets"),
+        .executableTarget(
+          name: "rates", dependencies: ["SampleModel", "LinuxSystem", "SampleRing", "RunStore"],
+          path: "Benchmarks/rates"),
+        .executableTarget(
+          name: "comparisons", dependencies: ["SampleModel", "RunAnalysis", "TestSupport"],
+          path: "Benchmarks/comparisons"),
+        .testTarget(name: "RepositoryTests"),
+      ]),
   swiftLanguageModes: [.v6]
 )
 
