@@ -23,7 +23,7 @@ final class TextDecoder: RawDecoder {
     /// Its columns in the order of the placeholders, including duplicates of other sources.
     var fields: [(field: TextField, column: Column)] = []
     /// Names of its present and past columns, also unreadable ones: no other source may have them.
-    var names = Set<ExactText>()
+    var names = Set<String>()
     /// Instances in its text.
     var instances = Set<String>()
     /// Which of the columns are its own.
@@ -264,7 +264,7 @@ final class TextDecoder: RawDecoder {
       parts[index].instances.insert(field.instance)
       if isList, !before.contains(field.instance) { fresh.insert(field.instance) }
       guard let column = column(field) else { continue }
-      parts[index].names.insert(ExactText(column.name))
+      parts[index].names.insert(column.name)
       if placeholder.field != nil { parts[index].fields.append((field, column)) }
     }
     parts[index].wasRead = !parts[index].isUnusable
@@ -292,13 +292,13 @@ final class TextDecoder: RawDecoder {
   /// Assigns columns and templates to the parts; a column of two texts is read from the first.
   /// Returns whether the columns changed.
   private func arrange() -> Bool {
-    var names = Set<ExactText>()
+    var names = Set<String>()
     var all: [Column] = []
     for index in parts.indices {
       // An unreadable value is not taken from another source.
       defer { names.formUnion(parts[index].names) }
       guard parts[index].failure == nil else { continue }
-      let wanted = parts[index].fields.map { names.insert(ExactText($0.column.name)).inserted }
+      let wanted = parts[index].fields.map { names.insert($0.column.name).inserted }
       parts[index].firstSlot = all.count
       for (field, isWanted) in zip(parts[index].fields, wanted) where isWanted {
         all.append(field.column)

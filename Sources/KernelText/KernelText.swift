@@ -4,7 +4,7 @@ import SampleModel
 package struct TextField: Sendable, Hashable {
   /// The kernel's field name: `MemFree`, `rx_bytes`.
   package let name: String
-  /// The instance: `0`, `eth0`, `node1`, or empty for the host.
+  /// The instance: `0`, `eth0`, `node1`, or empty for the host; by `OSText.distinct`.
   package let instance: String
   /// The text after the number: `kB`, or nothing.
   package let suffix: String
@@ -17,15 +17,8 @@ package struct TextField: Sendable, Hashable {
   ) {
     self.identity = identity
     self.name = name
-    self.instance = instance
+    self.instance = OSText.distinct(instance)
     self.suffix = suffix
-  }
-
-  /// Compares instances by their bytes: two names that are canonically equivalent in Unicode are
-  /// two instances.
-  package static func == (one: TextField, other: TextField) -> Bool {
-    one.name == other.name && ExactText(one.instance) == ExactText(other.instance)
-      && one.suffix == other.suffix && one.identity == other.identity
   }
 }
 

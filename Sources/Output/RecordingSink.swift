@@ -70,7 +70,7 @@ package final class RecordingSink: SampleSink {
   private var interval: UInt64 = 0
   private var cadences: [UInt16: UInt64] = [:]
   private var tracks: [Track] = []
-  private var known: [ExactText: Int] = [:]
+  private var known: [String: Int] = [:]
   /// The track of each value of each stream; nil for a metric that is not kept.
   private var trackIndexes: [UInt16: [Int?]] = [:]
   private var omittedMetrics = Set<String>()
@@ -95,14 +95,14 @@ package final class RecordingSink: SampleSink {
     reader.layout(layout)
     let usual = interval &* (cadences[layout.stream] ?? 1)
     trackIndexes[layout.stream] = layout.shown.enumerated().map { index, column in
-      if let known = known[ExactText(column.name)] { return known }
+      if let known = known[column.name] { return known }
       guard tracks.count < Self.limit else {
         omittedMetrics.insert(column.name)
         return nil
       }
       // A value that a formula computes from counters is not a rate itself.
       let isRate = index < layout.columns.count && column.metric.kind != .gauge
-      known[ExactText(column.name)] = tracks.count
+      known[column.name] = tracks.count
       tracks.append(
         Track(
           name: column.name, unit: column.metric.shownUnit(isRate: isRate),

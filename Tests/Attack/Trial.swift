@@ -116,7 +116,7 @@ final class Trial {
     for scalar in text.unicodeScalars {
       switch scalar.value {
       case 9, 10: continue
-      case 0..<32, 127..<160, 0x202A...0x202E, 0x2066...0x2069:
+      case 0..<32, 127..<160, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x206F, 0xFEFF:
         return ["\(name) has the character \(String(scalar.value, radix: 16))"]
       default: continue
       }

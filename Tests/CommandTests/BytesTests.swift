@@ -90,6 +90,56 @@ import Yams
     #expect(table.output.contains(#"\xff"#) && table.output.contains(#"\xfe"#), "\(table.output)")
   }
 
+  /// Two interfaces whose names Unicode calls equal, in everything that is made of a run of them.
+  @Test func namesThatUnicodeCallsEqualStayTwoEverywhere() throws {
+    let command = try Command()
+    let (first, second) = ("net.rx_bytes[\u{E9}]", #"net.rx_bytes[e\xcc\x81]"#)
+    let text = try lines(
+      command,
+      #"""
+      mkdir -p proc/net; seven=$(printf ' 7%.0s' $(seq 15))
+      both() { printf '\u00e9: %s%s\ne\u0301: %s%s\n' $1 "$seven" $2 "$seven" > proc/net/dev; }
+      export -f both; export seven LC_ALL=C.UTF-8
+      for name in a b; do
+        both 1000 2000
+        $0 run --config /dev/null --name $name --net --proc-root proc --format json -- \
+          bash -c 'both 2024 4048' 2> err > $name.json || cat err
+      done
+      $0 export a --format csv | head -n 1
+      $0 export a --format ndjson | grep -m 1 '"edge":"close"'
+      $0 export a --format table | head -n 1
+      $0 runs show a --metrics $'net.rx_bytes[e\u0301]' | grep rx_bytes
+      $0 runs show a | grep received
+      $0 compare a b --metric 'net.rx_bytes[*]' --format json | grep rx_bytes
+      """#)
+    func line(_ start: String) throws -> String {
+      try #require(text.first { $0.hasPrefix(start) }, "\(text)")
+    }
+    for (name, growth) in [(first, 1024.0), (second, 2048.0)] {
+      let header = try line("time_ns").split(separator: ",")
+      #expect(header.count { $0 == name } == 1, "\(header)")
+      // Bytes by which it grew within the one repetition.
+      for run in ["a", "b"] {
+        let result = try JSONSerialization.jsonObject(
+          with: Data(contentsOf: URL(fileURLWithPath: command.folder.file("\(run).json"))))
+        let phase = ((result as? [String: Any])?["phases"] as? [[String: Any]])?.first
+        let summary = (phase?["metrics"] as? [[String: Any]])?.first {
+          $0["metric"] as? String == name
+        }
+        #expect(summary?["median"] as? Double == growth && summary?["unit"] as? String == "bytes")
+      }
+      let quoted = "\"\(name.replacingOccurrences(of: #"\"#, with: #"\\"#))\""
+      #expect(text.count { $0.hasPrefix(quoted) } == 1, "comparison: \(text)")
+    }
+    let sample = try JSONSerialization.jsonObject(with: Data(try line("{").utf8))
+    let values = (sample as? [String: Any])?["values"] as? [String: Any]
+    #expect(values?.count == 32 && values?[second] != nil)
+    #expect(try line("|").split(separator: "|").count == 2)
+    // Its own bytes find it; the digest has the sum of both.
+    #expect(try line(second).contains("2.0K"))
+    #expect(text.contains { $0.contains("received") && $0.contains("3.00 KiB") }, "\(text)")
+  }
+
   @Test func aControlGroupIsSampledByItsTrueName() throws {
     let command = try Command()
     for (name, text) in [

@@ -27,7 +27,7 @@ import Yams
   private static let words = [
     "true", "No", "null", "~", ".inf", "1e5", "0x1F", "12:30", "2026-11-28", "<<", "=", "- a",
     "a: b", "a #b", "", " a", "a ", "cpu.user[0]", "/x", "\u{7F}\u{85}\u{9F}",
-    "\u{2028}\u{FEFF}\u{FFFF}",
+    "\u{2028}\u{FEFF}\u{FFFF}\u{200B}\u{202E}\u{E0041}",
     "\0\r\t\n\u{1B}", "é😀\u{308}", #"\"'"#, String(repeating: "k", count: 5000),
   ]
 

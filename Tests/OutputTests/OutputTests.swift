@@ -53,12 +53,14 @@ final class Lines {
 
 @Suite struct TextTests {
   @Test func jsonStringsAreEscaped() throws {
-    let nasty = "a\"b\\c\n\t\r\u{1}\u{1f}é漢😀/"
+    let nasty = "a\"b\\c\n\t\r\u{1}\u{1f}é漢😀/\u{7F}\u{9B}\u{2028}\u{202E}\u{FEFF}\u{E0041}"
     var buffer = TextBuffer()
     buffer.append(json: nasty)
     let value = try JSONSerialization.jsonObject(
       with: Data(buffer.bytes), options: .fragmentsAllowed)
     #expect(value as? String == nasty)
+    let text = String(decoding: buffer.bytes, as: UTF8.self)
+    #expect(text.shownInLine == text && text.contains(#"é漢😀/\u007f\u009b\u2028"#), "\(text)")
   }
 
   @Test func numbersAreExactAndShort() {
@@ -788,7 +790,7 @@ final class Lines {
     let layout = Layout(
       collector: "net", stream: 0, epoch: 1,
       columns: names.map { Column(collector: "net", metric: bytesIn, instance: $0) })
-    let headings = [#"\xff"#, #"\xfe"#, #"\\xff"#, "\u{E9}", "e\u{301}", ",\u{301}"].map {
+    let headings = [#"\xff"#, #"\xfe"#, #"\\xff"#, "\u{E9}", #"e\xcc\x81"#, ",\u{301}"].map {
       "net.rx_bytes[\($0)]"
     }
     let lines = Lines()

@@ -102,10 +102,29 @@ import Testing
       Column(collector: "net", metric: metric, instance: $0)
     }
     #expect(columns[0] != columns[1] && columns[0] == columns[0])
+    #expect(columns[1].name.shown == #"net.rx_bytes[e\xcc\x81]"#)
+    #expect(MetricKey("net.rx_bytes[e\u{301}]").rawValue == columns[1].name)
     #expect(ExactText("\u{E9}") != ExactText("e\u{301}"))
-    let names = ["net[e\u{301}]", "a", "net[\u{E9}]", "a", "net[\u{E9}]", "\u{E8}"]
-    #expect(ExactText.apart(names) == [0: "net[e\\u{301}]"])
-    #expect(ExactText.apart(["\u{212B}", "A\u{30A}", "\u{C5}"]).count == 2)
-    #expect(ExactText.apart(["b", "b"]).isEmpty)
+  }
+
+  /// Names of other bytes are never equal, and have their bytes back; names that need no
+  /// other form stay readable, those of scripts with combining marks too.
+  @Test func distinctNamesAreNeverEqual() {
+    let alike = [
+      ["\u{C5}", "\u{212B}", "A\u{30A}"], ["\u{1100}\u{1161}", "\u{AC00}"],
+      ["a\u{323}\u{307}", "a\u{307}\u{323}", "\u{1EA1}\u{307}", "\u{227}\u{323}"],
+    ]
+    for names in alike {
+      #expect(Set(names).count == 1)
+      let distinct = names.map { OSText.distinct($0) }
+      #expect(Set(distinct).count == names.count)
+      for (name, one) in zip(names, distinct) {
+        #expect(OSText.bytes(one) == Array(name.utf8) && OSText.distinct(one) == one)
+        #expect(OSText.distinct("\u{EFFF}\(one)") == "\u{EFFF}\(one)")
+      }
+    }
+    for name in ["eth0", "\u{E9}", "ข้อมูล", "বাংলা", "\u{91C}\u{93C}", "\u{EFFF}", "\u{301}x"] {
+      #expect(Array(OSText.distinct(name).utf8) == Array(name.utf8))
+    }
   }
 }

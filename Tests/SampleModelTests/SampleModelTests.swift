@@ -124,6 +124,27 @@ private func header(_ start: UInt64, epoch: UInt32 = 1, edge: BracketEdge = .non
     #expect("\u{1B}[2J\u{7F}\r\u{9B}x\u{202E}".shown == "\\u{1B}[2J\\u{7F}\\r\\u{009B}x\\u{202E}")
   }
 
+  /// Everything that Foundation's tables call a control or format character, and what else is
+  /// invisible or ends a line for some reader.
+  @Test func whatIsNotPrintedIsShownByItsNumber() {
+    for value in UInt32(0)...0x10FFFF {
+      guard let scalar = Unicode.Scalar(value) else { continue }
+      if CharacterSet.controlCharacters.contains(scalar) {
+        #expect(scalar.isUnprinted, "\(value)")
+      }
+    }
+    let others: [Unicode.Scalar] = [
+      "\u{85}", "\u{34F}", "\u{115F}", "\u{2028}", "\u{2029}", "\u{3164}", "\u{FE0F}", "\u{FEFF}",
+    ]
+    for scalar in others { #expect(scalar.isUnprinted, "\(scalar.value)") }
+    for scalar in " aé漢😀…│±×ำ्\u{301}\u{E0B0}".unicodeScalars {
+      #expect(!scalar.isUnprinted, "\(scalar.value)")
+    }
+    #expect("a\u{200B}b\u{2029}".shown == "a\\u{200B}b\\u{2029}")
+    let tag: Unicode.Scalar = "\u{E0041}"
+    #expect(tag.jsonEscape == "\\udb40\\udc41" && Unicode.Scalar("\n").jsonEscape == "\\u000a")
+  }
+
   @Test func aNameStaysWithinItsLine() {
     #expect("a\tb\r\nc\u{1B} é".shownInLine == "a\\tb\\r\\nc\\u{1B} é")
     #expect("\n".shownInLine.shownInLine == "\\n", "what is escaped is not escaped again")

@@ -64,8 +64,8 @@ private struct Bracket {
     var bracket = try Bracket(Layout(collector: "c", stream: 0, epoch: 1, columns: columns))
     try bracket.frame([10, 20], .open)
     try bracket.frame([11, 25], .close)
-    #expect(bracket.metrics == ["c.narrow[\u{E9}]": 1, "c.narrow[e\\u{301}]": 5])
-    #expect(bracket.deltas.units["c.narrow[e\\u{301}]"] == "count")
+    #expect(bracket.metrics == ["c.narrow[\u{E9}]": 1, "c.narrow[e\u{EFCC}\u{EF81}]": 5])
+    #expect(bracket.deltas.units["c.narrow[e\u{EFCC}\u{EF81}]"] == "count")
   }
 
   /// Of a source that has nothing more at the end, as of a workload that is gone, the levels that

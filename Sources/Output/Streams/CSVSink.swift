@@ -7,7 +7,7 @@ package final class CSVSink: SampleSink {
   private let notice: (String) -> Void
   private let style: CSVStyle
   private var buffer = TextBuffer()
-  private var columns: [ExactText: Int] = [:]
+  private var columns: [String: Int] = [:]
   private var order: [Column] = []
   /// The cell of each value of each stream in a row; nil for values without a column.
   private var cells: [UInt16: [Int?]] = [:]
@@ -39,8 +39,8 @@ package final class CSVSink: SampleSink {
   package func expect(_ layouts: [Layout]) { for layout in layouts { addColumns(of: layout) } }
 
   private func addColumns(of layout: Layout) {
-    for column in layout.shown where columns[ExactText(column.name)] == nil {
-      columns[ExactText(column.name)] = order.count
+    for column in layout.shown where columns[column.name] == nil {
+      columns[column.name] = order.count
       order.append(column)
     }
   }
@@ -57,7 +57,7 @@ package final class CSVSink: SampleSink {
     if !headerWritten { addColumns(of: layout) }
     var late: [String] = []
     var isInstance = true
-    for column in layout.shown where columns[ExactText(column.name)] == nil {
+    for column in layout.shown where columns[column.name] == nil {
       let instance = "\(layout.collector)[\(column.instance)]"
       let isNew = lateInstances.insert(instance).inserted
       if column.instance.isEmpty {
@@ -77,7 +77,7 @@ package final class CSVSink: SampleSink {
           + "\(late.count == 1 ? "is" : "are") not in the output; use --format ndjson or --record "
           + "to keep \(late.count == 1 ? "it" : "them")")
     }
-    cells[layout.stream] = layout.shown.map { columns[ExactText($0.name)] }
+    cells[layout.stream] = layout.shown.map { columns[$0.name] }
   }
 
   /// Of an earlier frame, what later rates are counted from.

@@ -131,16 +131,16 @@ package struct TextBuffer {
   private static func isPlain(_ text: Span<UInt8>) -> Bool {
     for index in text.indices {
       let byte = text[index]
-      // 0xEE begins what may stand for a byte that is no UTF-8.
-      if byte < 32 || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") || byte == 0xEE {
+      // Beyond ASCII it may not be printed, or stand for a byte that is not UTF-8.
+      if byte < 32 || byte >= 0x7F || byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") {
         return false
       }
     }
     return true
   }
 
-  /// Appends a JSON string with its quotes (RFC 8259, 7); bytes that are no UTF-8 as
-  /// `OSText.written` has them.
+  /// Appends a JSON string with its quotes (RFC 8259, 7), with escapes for what is not printed;
+  /// bytes that are not UTF-8 as `OSText.written` has them.
   package mutating func append(json text: String) {
     append(ascii: "\"")
     // Nearly every text is such that nothing in it needs a backslash.
@@ -151,18 +151,15 @@ package struct TextBuffer {
       return
     }
     bytes.removeLast(bytes.count - start)
-    for byte in OSText.written(text).utf8 {
-      switch byte {
-      case UInt8(ascii: "\""): append("\\\"")
-      case UInt8(ascii: "\\"): append("\\\\")
-      case UInt8(ascii: "\n"): append("\\n")
-      case UInt8(ascii: "\t"): append("\\t")
-      case UInt8(ascii: "\r"): append("\\r")
-      case 0..<32:
-        append("\\u00")
-        append(ascii: byte < 16 ? "0" : "1")
-        append(String(byte % 16, radix: 16))
-      default: bytes.append(byte)
+    for scalar in OSText.written(text).unicodeScalars {
+      switch scalar {
+      case "\"": append("\\\"")
+      case "\\": append("\\\\")
+      case "\n": append("\\n")
+      case "\t": append("\\t")
+      case "\r": append("\\r")
+      case _ where scalar.isUnprinted: append(scalar.jsonEscape)
+      default: bytes.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
       }
     }
     append(ascii: "\"")

@@ -6,6 +6,10 @@ package import SampleModel
 extension RunDirectory {
   /// Bytes that are copied at a time.
   private static let piece = 1 << 20
+  /// How the names of drafts begin: no run's file does.
+  private static let draftStart = ".import-"
+  /// What SQLite, and readers, may make beside a file; the file itself last.
+  private static let draftSuffixes = ["-wal", "-shm", "-tail", "-journal", ""]
 
   /// Copies the result file `source` into this directory under its run's id, and gives the new
   /// path. The copy is opened, all its tables are held against their seals and its pages against
@@ -23,13 +27,13 @@ extension RunDirectory {
         context: ErrorContext(path: source))
     }
     try create()
-    let draft = "\(path)/.import-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
+    removeAbandonedDrafts()
+    let (draft, lock) = try newDraft()
     defer {
-      for suffix in ["", "-wal", "-shm", "-tail", "-journal"] {
-        _ = unsafe Foundation.unlink(draft + suffix)
-      }
+      Self.removeDraft(draft)
+      _ = Foundation.close(lock)
     }
-    try Self.copy(source, to: draft)
+    try Self.copy(source, to: draft, lock)
     let id: String
     do throws(LBError) {
       id = try Self.examine(draft)
@@ -49,6 +53,46 @@ extension RunDirectory {
     }
     Self.flush(folderOf: target)
     return target
+  }
+
+  /// A new empty file, which is locked as long as it is open: nobody else removes it.
+  private func newDraft() throws(LBError) -> (path: String, descriptor: Int32) {
+    while true {
+      let draft =
+        "\(path)/\(Self.draftStart)" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
+      let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+      let output = unsafe Foundation.open(draft, flags, RunWriter.mode)
+      guard output >= 0 else {
+        let reason = errno
+        throw LBError(
+          .resultPersistence, "\(draft): creating failed: \(StoreFailure.reason(reason))",
+          context: ErrorContext(path: draft, errno: reason))
+      }
+      // Another import may have taken it for abandoned before it was locked.
+      var facts = stat()
+      _ = flock(output, LOCK_EX)
+      if unsafe fstat(output, &facts) == 0, facts.st_nlink > 0 { return (draft, output) }
+      _ = Foundation.close(output)
+    }
+  }
+
+  private static func removeDraft(_ draft: String) {
+    for suffix in draftSuffixes { _ = unsafe Foundation.unlink(draft + suffix) }
+  }
+
+  /// Removes the drafts of imports that were killed: the caller's own files that nobody has locked.
+  private func removeAbandonedDrafts() {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    for name in names where name.begins(Self.draftStart) {
+      // Only the number, not what stands beside a draft.
+      let number = name.dropFirst(Self.draftStart.count)
+      let draft = "\(path)/\(name)"
+      guard UInt64(number, radix: 16) != nil, Self.isOwnAlone(draft) else { continue }
+      let descriptor = unsafe Foundation.open(draft, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+      guard descriptor >= 0 else { continue }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { Self.removeDraft(draft) }
+      _ = Foundation.close(descriptor)
+    }
   }
 
   private static func isStored(_ id: String, _ path: String, _ source: String) -> LBError {
@@ -98,8 +142,11 @@ extension RunDirectory {
       error.category, plain(error.message), context: context, causes: error.causes.map(plain))
   }
 
-  /// Copies the bytes of a regular file, which must not change meanwhile, into a new one.
-  private static func copy(_ source: String, to draft: String) throws(LBError) {
+  /// Copies the bytes of a regular file, which must not change meanwhile, into a draft that is open
+  /// as `output`.
+  private static func copy(
+    _ source: String, to draft: String, _ output: Int32
+  ) throws(LBError) {
     func failure(_ path: String, _ doing: String) -> LBError {
       let reason = errno
       return LBError(
@@ -116,10 +163,6 @@ extension RunDirectory {
       throw RunReader.noResult(source, ": not a regular file")
     }
     try checkStart(input, source)
-    let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    let output = unsafe Foundation.open(draft, flags, RunWriter.mode)
-    guard output >= 0 else { throw failure(draft, "creating") }
-    defer { _ = Foundation.close(output) }
     var buffer = [UInt8](repeating: 0, count: piece)
     var place: off_t = 0
     while true {

@@ -126,7 +126,7 @@ extension RunReader {
       of: "metric", db, "SELECT attempt_id, name, value FROM metric NOT INDEXED",
       by: "attempt_id", into: [:]
     ) { metrics, row in
-      let name: String = try row.value("name")
+      let name = OSText.distinct(try row.value("name"))
       if names[name] == nil { names[name] = .some(passes(name) ? name : nil) }
       if let kept = names[name] ?? nil { metrics[kept] = try row.real("value") }
     }

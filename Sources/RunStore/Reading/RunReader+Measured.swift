@@ -73,7 +73,7 @@ extension RunReader {
       of: "metric", db, "SELECT attempt_id, name, value FROM metric NOT INDEXED",
       by: "attempt_id", into: [:]
     ) { metrics, row in
-      let name: String = try row.value("name")
+      let name = OSText.distinct(try row.value("name"))
       let isKnown = known[name] ?? isWanted(name)
       known[name] = isKnown
       if isKnown { metrics[name] = try row.real("value") }

@@ -138,7 +138,7 @@ extension RunReader {
       by: "phase_id", into: []
     ) { summaries, row in
       var summary = MetricSummary(
-        metric: try row.value("metric"), unit: try row.value("unit"),
+        metric: OSText.distinct(try row.value("metric")), unit: try row.value("unit"),
         count: try row.number("count"),
         median: try row.real("median"),
         minimum: try row.real("minimum"), maximum: try row.real("maximum"),

@@ -21,9 +21,9 @@ extension CounterAccount {
     isSettled = false
     guard lastTime != nil || !dormant.isEmpty else { return }
     for (index, column) in next.columns.enumerated() where !rules[index].isGauge {
-      if let old = dormant.removeValue(forKey: ExactText(column.name)) {
+      if let old = dormant.removeValue(forKey: column.name) {
         resume(index, column, old)
-      } else if column.startsAtZero, lastTime != nil, !started.contains(ExactText(column.name)) {
+      } else if column.startsAtZero, lastTime != nil, !started.contains(column.name) {
         known[index] = true
         whole[index] = isOpen
       }
@@ -58,7 +58,7 @@ extension CounterAccount {
       noteAbsences(layout)
       if hasFrame {
         for column in layout.columns where column.startsAtZero {
-          started.insert(ExactText(column.name))
+          started.insert(column.name)
         }
       }
       for (index, column) in layout.columns.enumerated()
@@ -68,7 +68,7 @@ extension CounterAccount {
         let kept = Snapshot(
           value: previous[index], time: times[index] ?? lastTime, base: base[index],
           isWhole: whole[index])
-        dormant[ExactText(column.name)] = Dormant(
+        dormant[column.name] = Dormant(
           kept: kept, suspect: suspects[index],
           row: column.metric.life == .kept ? nil : column.instance,
           wasAway: renewed.contains(index), identity: column.identity)

@@ -75,7 +75,7 @@ package struct CounterAccount: Sendable {
   /// The last readings of counters that are below their high-water mark.
   private var below: [Int: UInt64] = [:]
   /// Counters without a column in the present layout, by column name.
-  var dormant: [ExactText: Dormant] = [:]
+  var dormant: [String: Dormant] = [:]
   /// The columns that are processed; nil for all.
   private var selectedColumns: [Int]?
   private var isOpening = false
@@ -84,7 +84,7 @@ package struct CounterAccount: Sendable {
   /// A frame of the present layout was observed.
   var hasFrame = false
   /// Columns that start at zero and were in a frame since the account was invalidated.
-  var started = Set<ExactText>()
+  var started = Set<String>()
   /// Counters whose device was absent: their next reading belongs to another device.
   var renewed = Set<Int>()
   /// The columns whose reset became final with the last frame.

@@ -14,16 +14,16 @@ public struct MetricKey: RawRepresentable, Hashable, Sendable, Codable, Comparab
   public let rawValue: String
 
   /// The key of this name.
-  public init(rawValue: String) { self.rawValue = rawValue }
+  public init(rawValue: String) { self.rawValue = OSText.distinct(rawValue) }
   /// The key of this name.
-  public init(_ name: String) { rawValue = name }
+  public init(_ name: String) { self.init(rawValue: name) }
   /// The key of this name.
-  public init(stringLiteral value: String) { rawValue = value }
+  public init(stringLiteral value: String) { self.init(rawValue: value) }
 
   /// The metric `name` of a collector, of `instance` where one is named.
   public init(_ collector: CollectorName, _ name: String, instance: String? = nil) {
     let metric = "\(collector.rawValue).\(name)"
-    rawValue = instance.map { "\(metric)[\($0)]" } ?? metric
+    self.init(rawValue: instance.map { "\(metric)[\($0)]" } ?? metric)
   }
 
   /// The metric without its instance: `cpu.user` of `cpu.user[0]`.

@@ -138,7 +138,7 @@ package struct Formula: Sendable, Hashable {
   /// A column of these tokens.
   public init(_ column: Column, tokens: [String]) {
     self.column = column
-    self.tokens = tokens
+    self.tokens = tokens.map(OSText.distinct)
   }
 }
 

@@ -14,9 +14,9 @@ struct InstanceGroups: Sendable {
     guard counters.contains(where: { $0.modulus == 0 }),
       counters.contains(where: { $0.modulus > 0 })
     else { return }
-    var known = [ExactText(""): -1]
+    var known = ["": -1]
     numbers = layout.columns.map { column in
-      let instance = ExactText(column.instance)
+      let instance = column.instance
       if let number = known[instance] { return number }
       known[instance] = known.count
       return known.count - 1

@@ -2,7 +2,8 @@
 package struct Column: Sendable, Hashable {
   /// What is measured.
   public let metric: MetricDescription
-  /// `all`, `0`, `eth0`, … or empty for a value of the host.
+  /// `all`, `0`, `eth0`, … or empty for a value of the host. Names of other bytes are not equal
+  /// (`OSText.distinct`).
   public let instance: String
   /// `cpu.user[0]`.
   public let name: String
@@ -39,26 +40,15 @@ package struct Column: Sendable, Hashable {
     range: UInt64? = nil, isSum: Bool = false, identity: String? = nil,
     startsAtZero: Bool = false
   ) {
-    self.times = times
+    self.times = times.map(OSText.distinct)
     self.isSum = isSum || metric.isSum
     self.identity = identity
     self.startsAtZero = startsAtZero
     self.range = range == 0 ? nil : range
     self.metric = metric
-    self.instance = instance
-    name =
-      instance.isEmpty ? "\(collector).\(metric.name)" : "\(collector).\(metric.name)[\(instance)]"
-  }
-}
-
-extension Column {
-  /// Compares names by their bytes: two names that are canonically equivalent in Unicode are two
-  /// instances.
-  public static func == (one: Column, other: Column) -> Bool {
-    ExactText(one.name) == ExactText(other.name)
-      && ExactText(one.instance) == ExactText(other.instance) && one.metric == other.metric
-      && one.times == other.times && one.range == other.range && one.isSum == other.isSum
-      && one.identity == other.identity && one.startsAtZero == other.startsAtZero
+    self.instance = OSText.distinct(instance)
+    let name = "\(collector).\(metric.name)"
+    self.name = instance.isEmpty ? name : "\(name)[\(self.instance)]"
   }
 }
 

@@ -1,3 +1,7 @@
+// `_nfc` is the standard library's own normalisation, by which it compares texts; Foundation on Linux
+// uses it in the same way.
+@_spi(_Unicode) import Swift
+
 /// Text of the operating system as Swift text: arguments, paths and names are bytes there, and
 /// nothing makes them UTF-8.
 ///
@@ -40,6 +44,19 @@ package enum OSText {
       unsafe bytes.append(UInt8(truncatingIfNeeded: start[bytes.count]))
     }
     return string(bytes)
+  }
+
+  /// A name that is equal to no other name of other bytes: to Swift, and to readers of JSON that
+  /// normalise, a precomposed and a decomposed accent are one name, to the system they are two.
+  /// A text in Unicode's normal form C (UAX 15) is kept; in another, each byte beyond ASCII is
+  /// treated as one that is not UTF-8. `bytes` restores the exact bytes of either.
+  package static func distinct(_ text: String) -> String {
+    guard !text.utf8.allSatisfy({ $0 < 0x80 }), !text._nfc.elementsEqual(text.unicodeScalars)
+    else { return text }
+    return bytes(text).reduce(into: "") { name, byte in
+      let value = byte < 0x80 ? UInt32(byte) : first + UInt32(byte & 0x7F)
+      if let scalar = Unicode.Scalar(value) { name.unicodeScalars.append(scalar) }
+    }
   }
 
   /// The bytes of `text`: its UTF-8, with scalars of the private range restored to bytes.
@@ -156,34 +173,5 @@ package struct ExactText: Hashable, Sendable {
   /// Whether the bytes are the same.
   package static func == (one: Self, other: Self) -> Bool {
     one.text.utf8.elementsEqual(other.text.utf8)
-  }
-
-  /// Names that Swift takes for another one of `names`, though their bytes differ, each with what
-  /// takes its index where names are the keys of a dictionary: of equal names the shortest, then
-  /// the first by its bytes, stays, and the others have `\u{301}` for each scalar beyond ASCII. By
-  /// their indices; empty as a rule.
-  package static func apart(_ names: [String]) -> [Int: String] {
-    var alike: [String: [Int]] = [:]
-    for (index, name) in names.enumerated() where !name.utf8.allSatisfy({ $0 < 0x80 }) {
-      alike[name, default: []].append(index)
-    }
-    var replaced: [Int: String] = [:]
-    for indices in alike.values where indices.count > 1 {
-      let kept = indices.map { names[$0] }.min {
-        $0.utf8.count != $1.utf8.count
-          ? $0.utf8.count < $1.utf8.count : $0.utf8.lexicographicallyPrecedes($1.utf8)
-      }
-      guard let kept else { continue }
-      for index in indices where Self(names[index]) != Self(kept) {
-        replaced[index] = names[index].unicodeScalars.reduce(into: "") { text, scalar in
-          if scalar.isASCII {
-            text.unicodeScalars.append(scalar)
-          } else {
-            text += "\\u{\(String(scalar.value, radix: 16))}"
-          }
-        }
-      }
-    }
-    return replaced
   }
 }

@@ -1,7 +1,7 @@
 extension StringProtocol {
-  /// The text escaped for a terminal or a log: control characters, and those that change the
-  /// direction of writing, are shown by number, as in `\u{1B}`, and a byte that is not valid UTF-8
-  /// (`OSText`) as `\xff`. Line feeds and tabs are kept.
+  /// The text escaped for a terminal or a log: what is not printed (`isUnprinted`) is shown by
+  /// number, as in `\u{1B}`, and a byte that is not valid UTF-8 (`OSText`) as `\xff`. Line feeds
+  /// and tabs are kept.
   package var shown: String { escaped(where: \.isControlling) }
 
   /// The text escaped for one line: as `shown`, with line feeds and tabs as `\n` and `\t`.
@@ -64,15 +64,27 @@ extension StringProtocol {
 }
 
 extension Unicode.Scalar {
-  /// C0 and C1 controls but line feed and tab, DEL, the marks of Unicode's bidirectional algorithm
-  /// (UAX 9), and scalars for bytes (`OSText`).
-  fileprivate var isControlling: Bool {
-    switch value {
-    case 9, 10: false
-    case 0...31, 127...159, 0x61C, 0x200E, 0x200F, 0x202A...0x202E, 0x2066...0x2069,
-      0xEF80...0xEFFF:
-      true
-    default: false
+  /// Whether a terminal, a browser or a reader of lines obeys it, or shows nothing: controls (C0,
+  /// DEL, C1), marks of direction and of no width, separators of lines and paragraphs, fillers,
+  /// selectors of variants. By Unicode's general category and Default_Ignorable_Code_Point.
+  package var isUnprinted: Bool {
+    guard value >= 127 else { return value < 32 }
+    switch properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator: return true
+    default: return properties.isDefaultIgnorableCodePoint
     }
+  }
+
+  /// Its escape in JSON (RFC 8259, 7): `\u2028`, beyond 16 bits a pair of surrogates.
+  package var jsonEscape: String {
+    String(self).utf16.map { unit in
+      let digits = String(unit, radix: 16)
+      return "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
+    }.joined()
+  }
+
+  /// What is escaped of a text of several lines.
+  fileprivate var isControlling: Bool {
+    value != 9 && value != 10 && (isUnprinted || OSText.rawByte(self) != nil)
   }
 }

@@ -89,8 +89,6 @@ package final class BracketDeltas: SampleSink {
     var units: [String: String] = [:]
     var shares: [String: String] = [:]
     var newest: UInt32 = 0
-    /// Some name has more than ASCII.
-    var hasForeign = false
   }
 
   // Written by the drain, read by the controller after a flush.
@@ -118,9 +116,6 @@ package final class BracketDeltas: SampleSink {
       state.streams[number]?.next = layout
       for column in layout.shown { state.units[column.name] = column.metric.unit.rawValue }
       for column in layout.columns { state.shares[column.name] = column.share }
-      state.hasForeign =
-        state.hasForeign
-        || layout.columns.contains { !$0.instance.utf8.allSatisfy { $0 < 0x80 } }
     }
   }
 
@@ -156,8 +151,7 @@ package final class BracketDeltas: SampleSink {
   /// a reset between them, and gauges without a usable reading.
   ///
   /// A gauge that changed also has `.min` and `.max`; a counter that changed also has `.rate.mean`
-  /// and `.rate.max` and, with enough readings, `.rate.p50` and `.rate.p95`. Of names that are
-  /// equal to Swift but differ in bytes, all but one are escaped (`ExactText.apart`).
+  /// and `.rate.max` and, with enough readings, `.rate.p50` and `.rate.p95`.
   package func values() -> [(name: String, value: Double)] {
     state.withLock { state in
       var all: [(name: String, value: Double)] = []
@@ -171,13 +165,6 @@ package final class BracketDeltas: SampleSink {
         }
         for index in stream.columns.indices {
           Self.appendCourse(stream, index, to: &all, &state.units)
-        }
-      }
-      // Results have the values by name, and Swift takes some names for one.
-      if state.hasForeign {
-        for (index, name) in ExactText.apart(all.map(\.name)) {
-          state.units[name] = state.units[all[index].name]
-          all[index].name = name
         }
       }
       return all

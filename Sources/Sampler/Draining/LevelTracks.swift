@@ -52,14 +52,14 @@ struct LevelTracks: Sendable {
 
   /// Changes the layout; the state of columns is kept by name.
   mutating func enforce(_ layout: Layout, after old: Layout?, _ rule: (Column) -> Rule) {
-    var known: [ExactText: Track] = [:]
+    var known: [String: Track] = [:]
     if let old, tracks.count == old.columns.count {
-      for index in gauges { known[ExactText(old.columns[index].name)] = tracks[index] }
+      for index in gauges { known[old.columns[index].name] = tracks[index] }
     }
     rules = layout.columns.map(rule)
     isSigned = layout.columns.map(\.metric.isSigned)
     gauges = rules.indices.filter { rules[$0] != .none }
-    tracks = layout.columns.map { known[ExactText($0.name)] ?? Track() }
+    tracks = layout.columns.map { known[$0.name] ?? Track() }
   }
 
   /// Adds a complete frame of the present layout.

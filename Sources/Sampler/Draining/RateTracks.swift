@@ -61,13 +61,13 @@ struct RateTracks: Sendable {
 
   /// Changes the layout; the state of columns is kept by name.
   mutating func enforce(_ layout: Layout, after old: Layout?) {
-    var known: [ExactText: Track] = [:]
+    var known: [String: Track] = [:]
     if let old, tracks.count == old.columns.count {
       for (column, track) in zip(old.columns, tracks) where track.histogram >= 0 {
-        known[ExactText(column.name)] = track
+        known[column.name] = track
       }
     }
-    tracks = layout.columns.map { known[ExactText($0.name)] ?? Track() }
+    tracks = layout.columns.map { known[$0.name] ?? Track() }
     for index in groups.indices { groups[index].columns = [] }
     groupOf = Array(repeating: -1, count: tracks.count)
     for (index, column) in layout.columns.enumerated() where column.metric.kind != .gauge {

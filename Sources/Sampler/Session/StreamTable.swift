@@ -150,10 +150,10 @@ final class StreamTable: Sendable {
   /// The counters of the same name that restart, as a text: sums whose parts changed, and counters
   /// of devices that were replaced; nil for none.
   private static func renewed(from old: [Column], to new: [Column]) -> String? {
-    var before: [ExactText: Column] = [:]
-    for column in old { before[ExactText(column.name)] = column }
+    var before: [String: Column] = [:]
+    for column in old { before[column.name] = column }
     let others = new.filter { column in
-      guard column.metric.kind == .counter, let known = before[ExactText(column.name)] else {
+      guard column.metric.kind == .counter, let known = before[column.name] else {
         return false
       }
       return known.identity != column.identity

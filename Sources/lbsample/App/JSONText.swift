@@ -11,18 +11,17 @@ enum JSONText {
     return String(decoding: written(Array(text.utf8)), as: UTF8.self)
   }
 
-  /// JSON with an escape for each character that a terminal obeys or does not show: C1 controls,
-  /// separators of lines, marks of direction and of no width. In JSON they stand in strings alone.
+  /// JSON with an escape for each character that is not printed. Beyond ASCII they stand in
+  /// strings alone.
   private static func escapedControls(_ json: String) -> String {
-    guard json.utf8.contains(where: { $0 == 0xC2 || $0 == 0xE2 || $0 == 0xEF }) else { return json }
+    guard json.utf8.contains(where: { $0 >= 0x7F }) else { return json }
     var result = ""
     result.reserveCapacity(json.utf8.count)
     for scalar in json.unicodeScalars {
-      switch scalar.value {
-      case 0x7F...0x9F, 0x200B...0x200F, 0x2028...0x202E, 0x2060...0x2069, 0xFEFF:
-        let digits = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - digits.utf8.count) + digits
-      default: result.unicodeScalars.append(scalar)
+      if scalar.value >= 0x7F, scalar.isUnprinted {
+        result += scalar.jsonEscape
+      } else {
+        result.unicodeScalars.append(scalar)
       }
     }
     return result

@@ -1,3 +1,5 @@
+import SampleModel
+
 /// A JSON document as YAML in block style, which both YAML 1.1 and 1.2 read as the same values.
 ///
 /// A library for YAML takes ten times as long for a run of 10,000 repetitions. The source is the
@@ -118,21 +120,22 @@ struct YAMLText {
     yaml.append(UInt8(ascii: "\""))
   }
 
-  /// The characters of a string in quotes, with an escape for each that YAML does not allow there
-  /// or takes for the end of a line (YAML 1.2.2, 5.1 and 5.4).
+  /// The characters of a string in quotes, with an escape for each that is not printed, that YAML
+  /// does not allow there, or takes for the end of a line (YAML 1.2.2, 5.1 and 5.4).
   private mutating func quoted(_ text: ArraySlice<UInt8>) {
-    guard text.contains(where: { [0x7F, 0xC2, 0xE2, 0xEF].contains($0) }) else {
+    guard text.contains(where: { $0 >= 0x7F }) else {
       yaml += text
       return
     }
     for scalar in String(decoding: text, as: UTF8.self).unicodeScalars {
-      switch scalar.value {
-      case 0x7F...0x9F, 0x2028, 0x2029, 0xFEFF, 0xFFFE, 0xFFFF:
-        let digits = String(scalar.value, radix: 16)
-        let padding = String(repeating: "0", count: 4 - digits.utf8.count)
-        yaml += Array("\\u\(padding)\(digits)".utf8)
-      default: yaml += Array(String(scalar).utf8)
+      guard scalar.isUnprinted || scalar.value == 0xFFFE || scalar.value == 0xFFFF else {
+        yaml += Array(String(scalar).utf8)
+        continue
       }
+      let digits = String(scalar.value, radix: 16)
+      let (letter, length) = scalar.value > 0xFFFF ? ("U", 8) : ("u", 4)
+      let padding = String(repeating: "0", count: length - digits.utf8.count)
+      yaml += Array("\\\(letter)\(padding)\(digits)".utf8)
     }
   }
 
