@@ -55,9 +55,11 @@ struct Settings {
   ) {
     guard let key = SettingsSchema.key(name) else { return }
     guard key.type.accepts(value) else {
+      let place = Self.place(origin, name)
+      // As the option is written: --interval-of NAME=TIME.
+      let link = place.hasPrefix("--interval-of ") ? "=" : " "
       problems.append(
-        "\(Self.place(origin, name)) \(value.isEmpty ? "(empty)" : value): "
-          + key.type.complaint(value))
+        "\(place)\(link)\(value.isEmpty ? "(empty)" : value): " + key.type.complaint(value))
       return
     }
     entries[name] = ConfigurationEntry(key: name, value: value, origin: origin)

@@ -120,7 +120,8 @@ struct AttemptOptions: ParsableArguments {
     else {
       throw LBError(
         .configuration,
-        "run.backoff = \(settings["run.backoff"]): expected durations such as 0s,5s,15s")
+        "\(settings.place("run.backoff")) \(settings["run.backoff"]): expected durations such as "
+          + "0s,5s,15s")
     }
     specification.attempts = policy
     var gates = GateLimits()
@@ -136,8 +137,9 @@ struct AttemptOptions: ParsableArguments {
       let hint = Nearest.hint(Nearest.word(to: unknown, in: RepetitionGates.names.sorted()))
       throw LBError(
         .configuration,
-        "gates.noted = \(settings["gates.noted"]): no gate is called \(unknown)\(hint); there are "
-          + RepetitionGates.names.sorted().joined(separator: ", "))
+        "\(settings.place("gates.noted")) \(settings["gates.noted"]): no gate is called "
+          + "\(unknown)\(hint); there are " + RepetitionGates.names.sorted().joined(separator: ", ")
+      )
     }
     specification.gates = gates
     specification.host.severity = GateFinding.Severity(rawValue: settings["gates.host"])
@@ -160,7 +162,8 @@ struct AttemptOptions: ParsableArguments {
       specification.until = precision
       let repetitions = settings.integer("run.repetitions")
       if let problem = Precision.problem(
-        repetitions: repetitions, most: specification.maximumRepetitions)
+        repetitions: repetitions, most: specification.maximumRepetitions,
+        names: ("--max-repetitions", "--repetitions"))
       {
         throw LBError(.configuration, "--until \(until) needs \(problem)")
       }
