@@ -1,7 +1,7 @@
 // How often comparisons find what is not there, how often they find what is, and what intervals
-// cover, for simulated repetitions: comparisons [COUNT]
+// cover, for simulated repetitions, as one table in Markdown: comparisons [COUNT]
 //
-// Ends with code 1 where a promise of the comparison is not kept.
+// Ends with code 1 where a target is missed.
 import Glibc
 import RunAnalysis
 import TestSupport
@@ -29,6 +29,18 @@ enum Kind: String, CaseIterable {
   case counts
   case mixed = "all of these"
   case drift = "shared drift"
+}
+
+/// How the repetitions of both sides are taken.
+enum Design: String, CaseIterable {
+  case inTurns = "in turns"
+  case twoRuns = "two runs"
+  /// Of which each is a session: what lasts as long as one differs between them by 1 %.
+  case severalRuns = "5 + 5 runs"
+
+  /// Runs a side, and repetitions of each.
+  var runs: Int { self == .severalRuns ? 5 : 1 }
+  var repetitions: Int { self == .severalRuns ? 3 : 10 }
 }
 
 /// One metric's distribution.
@@ -70,10 +82,11 @@ struct Source {
   var resolution: Double? { kind == .ticks ? 1e7 : nil }
 }
 
-/// Two sides of `count` repetitions, in turns or in two runs.
+/// Two sides of one design.
 struct Simulation {
   let kind: Kind
-  let isPaired: Bool
+  let design: Design
+  /// Repetitions of each run.
   let count: Int
   let metrics: Int
   /// So many metrics beside the primary ones are `factor` times as large on the other side.
@@ -84,6 +97,14 @@ struct Simulation {
   var primaryFactor = 1.0
   /// The primary metrics' spread; nil for that of the others.
   var primarySpread: Double?
+
+  /// Repetitions of a design, `count` or as many as it usually has.
+  init(_ kind: Kind, _ design: Design, count: Int? = nil, metrics: Int) {
+    self.kind = kind
+    self.design = design
+    self.count = count ?? design.repetitions
+    self.metrics = metrics
+  }
 
   static func name(_ place: Int) -> String { "c\(place % 10).m\(place)" }
 
@@ -96,43 +117,52 @@ struct Simulation {
     let others = (0..<metrics).map { place in
       (name: Self.name(place), source: Source(kind, place, &noise))
     }
-    var drift = 0.0
-    var sides: [[ComparedRepetition]] = [[], []]
-    for number in 1...count {
-      for side in 0...1 {
-        drift += kind == .drift ? 0.01 * noise.normal() : 0
-        var values: [String: Double] = [:]
-        values.reserveCapacity(primary + metrics)
-        for (place, one) in primaries.enumerated() {
-          let factor = side == 1 && place == 0 ? primaryFactor : 1
-          if let primarySpread {
-            values[one.name] = 1e9 * factor * (1 + primarySpread * noise.normal())
-          } else {
-            values[one.name] = one.source.value(factor, drift: drift, &noise)
-          }
-        }
-        for (place, one) in others.enumerated() {
-          let factor = side == 1 && place < changed ? self.factor : 1
-          values[one.name] = one.source.value(factor, drift: drift, &noise)
-        }
-        sides[side].append(
-          ComparedRepetition(
-            number: number, order: isPaired ? UInt64(2 * number + side) : nil, values: values))
-      }
-    }
     let steps = Dictionary(
       others.compactMap { one in one.source.resolution.map { (one.name, $0) } }
     ) { first, _ in first }
-    func side(_ place: Int) -> ComparedSide {
-      ComparedSide(
-        name: "\(place)",
-        phases: [
+    var drift = 0.0
+    var phases: [[ComparedPhase]] = [[], []]
+    for run in 1...design.runs {
+      // What lasts as long as a session does, of each metric on each side.
+      let sessions = (0...1).map { _ in
+        (0..<primary + metrics).map { _ in
+          design == .severalRuns ? exp(0.01 * noise.normal()) : 1
+        }
+      }
+      var repetitions: [[ComparedRepetition]] = [[], []]
+      for number in 1...count {
+        for side in 0...1 {
+          drift += kind == .drift ? 0.01 * noise.normal() : 0
+          var values: [String: Double] = [:]
+          values.reserveCapacity(primary + metrics)
+          for (place, one) in primaries.enumerated() {
+            let factor = (side == 1 && place == 0 ? primaryFactor : 1) * sessions[side][place]
+            if let primarySpread {
+              values[one.name] = 1e9 * factor * (1 + primarySpread * noise.normal())
+            } else {
+              values[one.name] = one.source.value(factor, drift: drift, &noise)
+            }
+          }
+          for (place, one) in others.enumerated() {
+            let factor =
+              (side == 1 && place < changed ? self.factor : 1) * sessions[side][primary + place]
+            values[one.name] = one.source.value(factor, drift: drift, &noise)
+          }
+          repetitions[side].append(
+            ComparedRepetition(
+              number: number, order: design == .inTurns ? UInt64(2 * number + side) : nil,
+              values: values))
+        }
+      }
+      for side in 0...1 {
+        phases[side].append(
           ComparedPhase(
-            run: isPaired ? "r" : "r\(place)", phase: "p\(place)", repetitions: sides[place],
-            resolutions: steps)
-        ])
+            run: design == .inTurns ? "r" : "r\(side)-\(run)",
+            phase: design == .inTurns ? "p\(side)" : "p", repetitions: repetitions[side],
+            resolutions: steps))
+      }
     }
-    return [side(0), side(1)]
+    return phases.enumerated().map { ComparedSide(name: "\($0)", phases: $1) }
   }
 
   /// What their comparison says; nil where it is refused, which is told.
@@ -171,21 +201,18 @@ struct Tally {
   }
 }
 
-func padded(_ text: String, _ width: Int) -> String {
-  text + String(repeating: " ", count: max(0, width - text.count))
-}
-
 func percent(_ share: Double) -> String { "\((share * 1000).rounded() / 10) %" }
 
-/// Prints a row.
-func row(_ cells: [String], holds: Bool = true) {
-  let widths = [24, 14, 20, 18, 18, 14]
-  let line = zip(cells, widths).map { padded($0, $1) }.joined(separator: "")
-  print(line + (holds ? "" : " NOT KEPT"))
-}
+/// Whether every target is met.
+var areMet = true
 
-/// Whether every promise is kept.
-var isKept = true
+/// Prints a row: what was simulated, what came of it, and whether that is the target.
+@MainActor
+func row(_ what: String, _ result: String, _ target: String, met isMet: Bool) {
+  print("| \(what) | \(result) | \(target) | \(isMet ? "met" : "MISSED") |")
+  areMet = areMet && isMet
+  fflush(nil)
+}
 
 let count = CommandLine.arguments.dropFirst().first.flatMap { Int($0) } ?? 1000
 guard count > 0 else {
@@ -193,16 +220,15 @@ guard count > 0 else {
   exit(2)
 }
 /// At 5 %, with two standard deviations of chance: of 1,000 no more than 63.
-let most =
-  0.05 * Double(count) + 2 * (0.05 * 0.95 * Double(count)).squareRoot()
+let most = Int(0.05 * Double(count) + 2 * (0.05 * 0.95 * Double(count)).squareRoot())
 
-print("\(count) comparisons of 10 + 10 repetitions over 500 metrics\n")
-row(["values", "design", "primary changed", "any finding", "false share", "found"])
+print("| \(count) simulated comparisons | result | target | |\n|---|---|---|---|")
 for kind in Kind.allCases {
-  for isPaired in kind == .drift ? [true] : [true, false] {
+  // A drift of the host is a difference between two runs: such a comparison says so.
+  for design in Design.allCases where kind != .drift || design == .inTurns {
     var same = Tally()
     var different = Tally()
-    var simulation = Simulation(kind: kind, isPaired: isPaired, count: 10, metrics: 500)
+    var simulation = Simulation(kind, design, metrics: 500)
     for seed in 0..<count {
       if let comparison = simulation.comparison(seed: UInt64(seed)) {
         same.add(comparison, changed: 0)
@@ -215,23 +241,23 @@ for kind in Kind.allCases {
         different.add(comparison, changed: 50)
       }
     }
-    let share = different.falseShares / Double(max(1, different.comparisons))
-    let isRight =
-      same.comparisons == count && Double(same.withPrimary) <= most
-      && Double(same.withFinding) <= most && share <= 0.05
+    let name = "500 metrics, \(kind.rawValue), \(design.rawValue)"
     row(
-      [
-        kind.rawValue, isPaired ? "in turns" : "two runs", "\(same.withPrimary)",
-        "\(same.withFinding)", percent(share),
-        percent(different.found / Double(max(1, different.comparisons))),
-      ], holds: isRight)
-    isKept = isKept && isRight
+      "\(name): the same twice",
+      "\(same.withPrimary) with a primary change, \(same.withFinding) with any other",
+      "at most \(most) each",
+      met: same.comparisons == count && max(same.withPrimary, same.withFinding) <= most)
+    let share = different.falseShares / Double(max(1, different.comparisons))
+    let found = different.found / Double(max(1, different.comparisons))
+    row(
+      "\(name): 50 are 30 % more",
+      "\(percent(share)) of the findings false, "
+        + "\(percent(found)) of the 50 found", "at most 5 % false", met: share <= 0.05)
   }
 }
 
-print("\na change of 2 % under noise of 1 %, 10 + 10 repetitions in turns\n")
 for (primary, least) in [(1, 0.95), (3, 0.85)] {
-  var simulation = Simulation(kind: .normal, isPaired: true, count: 10, metrics: 0)
+  var simulation = Simulation(.normal, .inTurns, metrics: 0)
   simulation.primary = primary
   simulation.primarySpread = 0.01
   simulation.primaryFactor = 1.02
@@ -242,11 +268,11 @@ for (primary, least) in [(1, 0.95), (3, 0.85)] {
     }
   }
   let found = Double(tally.withWallTime) / Double(max(1, tally.comparisons))
-  row(["\(primary) primary", "in turns", "found in \(percent(found))"], holds: found >= least)
-  isKept = isKept && found >= least
+  row(
+    "2 % more under noise of 1 %, \(primary) primary, in turns", "found in \(percent(found))",
+    "at least \(percent(least))", met: found >= least)
 }
 
-print("\nwhat 95 % intervals cover, of 10 times as many samples\n")
 let draws = 10 * count
 /// With two standard deviations of chance.
 let leastCovered = 0.95 - 2 * (0.05 * 0.95 / Double(draws)).squareRoot()
@@ -269,24 +295,27 @@ for size in [6, 8, 10, 20] {
       HodgesLehmann(from: a.map { log($0) }, to: b.map { log($0) })?.interval(), shift)
     medians += covers(Statistics.medianInterval(a), 1)
   }
-  for (name, covered) in [("pairs", paired), ("two samples", unpaired), ("median", medians)] {
+  for (name, covered) in [
+    ("the effect, \(size) pairs", paired), ("the effect, \(size) + \(size)", unpaired),
+    ("a median of \(size)", medians),
+  ] {
     let share = Double(covered) / Double(draws)
-    row(["\(name), n = \(size)", "", percent(share)], holds: share >= leastCovered)
-    isKept = isKept && share >= leastCovered
+    row(
+      "95 % interval of \(name)", "covers in \(percent(share)) of \(draws)",
+      "at least \(percent(leastCovered))", met: share >= leastCovered)
   }
 }
 
-print("\n2,000 metrics of 100 + 100 repetitions\n")
-for isPaired in [true, false] {
-  var large = Simulation(kind: .mixed, isPaired: isPaired, count: 100, metrics: 2000)
+for design in [Design.inTurns, .twoRuns] {
+  var large = Simulation(.mixed, design, count: 100, metrics: 2000)
   large.changed = 500
   large.factor = 1.3
   let sides = large.sides(seed: 3_000_000)
   let start = ContinuousClock.now
   let comparison = large.comparison(of: sides)
   let time = ContinuousClock.now - start
-  let isRight = comparison != nil && time < .seconds(2)
-  row([isPaired ? "in turns" : "two runs", "", "\(time)"], holds: isRight)
-  isKept = isKept && isRight
+  row(
+    "2,000 metrics of 100 + 100 repetitions, \(design.rawValue)", "\(time)", "below 2 s",
+    met: comparison != nil && time < .seconds(2))
 }
-exit(isKept ? 0 : 1)
+exit(areMet ? 0 : 1)

@@ -47,9 +47,7 @@ extension RunReport {
     _ phase: PhaseResult, of run: String, all: Bool, isOnly: Bool, sort: MetricOrder?
   ) -> [String] {
     let rows = ownRows(phase)
-    var shown = rows.filter {
-      all || isOnly || $0.metric.hasPrefix("workload.") || !$0.metric.contains(".")
-    }.filter {
+    var shown = rows.filter { all || isOnly || isOfWorkload($0.metric) }.filter {
       // A metric that was asked for by name is shown even if it is zero.
       all || $0.metric.hasPrefix("workload.")
         || ($0.minimum != 0 || $0.maximum != 0) && !isTimeOfCounting($0.metric)
@@ -100,6 +98,11 @@ extension RunReport {
         "~ counted for part of the time, and scaled: \(marks.joined(separator: ", ")) at the least")
     }
     return lines + partial(shown)
+  }
+
+  /// Whether a metric is of the workload or of its processes, not of the host.
+  static func isOfWorkload(_ metric: String) -> Bool {
+    !metric.contains(".") || metric.hasPrefix("workload.") || metric.hasPrefix("tree.")
   }
 
   /// A phase's metrics without what levels and rates did within a repetition.

@@ -224,7 +224,7 @@ import Testing
     #expect((try pair(kept)["counts"] as? [String: Int]) == ["base": 10, "side": 10])
     let none = try run(command, "old", "bad")
     let words = "all repetitions are contaminated, so none is left to compare"
-    #expect(none.code == 2 && none.error.contains(words), "\(none.error)")
+    #expect(none.code == 6 && none.error.contains(words), "\(none.error)")
     #expect(none.error.contains("add --contaminated"), "\(none.error)")
     #expect(try run(command, "old", "bad", "--contaminated").code == 0)
   }

@@ -14,7 +14,7 @@ import Testing
     (["--cpu", "--interval-of", "cpu="], 2, ["--interval-of cpu=: expected COLLECTOR=TIME"]),
     (["--cpu", "--interval-of", "cpu"], 2, ["--interval-of cpu: expected COLLECTOR=TIME"]),
     (["--interval-of", "memry=1s"], 2, ["unknown collector 'memry'; did you mean memory?"]),
-    (["--vm", "--vm-interval=5x"], 2, ["--interval-of vm 5x: not a duration", "500ms"]),
+    (["--vm", "--vm-interval=5x"], 2, ["--interval-of vm=5x: not a duration", "500ms"]),
     (["--cpu", "--vm-interval", "2s"], 2, ["add --vm, or remove --interval-of vm"]),
     (["--duration", "1ms"], 2, ["--duration 1ms: shorter than one interval (1s)"]),
     (["--budget", "200%"], 2, ["--budget 200%: expected a percentage above 0%"]),

@@ -544,7 +544,8 @@ import Testing
     let phase = try #require(try result(outcome).phases.first)
     let attempts = phase.repetitions[0].attempts
     #expect(attempts.count == 4, "three more")
-    #expect(attempts.allSatisfy { $0.contamination.contains { $0.contains("other processes used") } })
+    let words = "other processes used"
+    #expect(attempts.allSatisfy { $0.contamination.contains { $0.contains(words) } })
     #expect(phase.metrics[0].count == 4 && phase.cleanMetrics.isEmpty)
   }
 

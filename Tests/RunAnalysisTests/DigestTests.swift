@@ -156,10 +156,27 @@ import Testing
     ("t; *; ns; lower; a + b", "a row that is called * is one row for each metric"),
     ("t; w; ns; lower" + String(repeating: "; a", count: 9), "9 formulas; expected at most 8"),
     ("t; w; ns; lower; " + String(repeating: "a", count: 2000), "longer than 2000 bytes"),
+    ("t; w; ns; lower; a/b", "a/b is no metric: names are COLLECTOR.FIELD, workload.NAME, "),
+    ("t; w; ns; lower; cpu_time / wall_time", "cpu_time is no metric"),
+    ("t; w; ns; lower; wall_time/2", "the / in it needs a blank before and behind it"),
+    ("t; w; ns; lower; 2*wall_time", "the * in it needs a blank"),
+    ("t; w; ns; lower; net.rx_bytes[lo] / ( net.rx-net.tx )", "the - in it needs a blank"),
+    ("t; w; ns; lower; workload.a+workload.b", "the + in it needs a blank"),
   ]) func whatIsWrongWithARowIsSaid(_ text: String, _ words: String) {
     #expect {
       _ = try DigestRow(key: "x", text)
     } throws: { ($0 as? DigestRowError)?.reason.contains(words) == true }
+  }
+}
+
+/// Names that look like arithmetic, and are names.
+@Suite struct DigestNameTests {
+  @Test(arguments: [
+    "perf.L1-dcache-loads", "perf.cpu/cycles/", "workload.a-2", "workload.*", "*.rx_bytes",
+    "net.rx_*", "cgroup.cpu.stat.usage[/a/b-c.d]", "bracket_time", "pressure.io.*.total",
+  ]) func namesKeepTheirOperators(_ name: String) throws {
+    let row = try DigestRow(key: "x", "t; w; ns; lower; 2 * \(name)")
+    #expect(row.rules[0].expression.names == [name])
   }
 }
 

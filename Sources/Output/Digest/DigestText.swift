@@ -88,11 +88,12 @@ package enum DigestText {
     rows.map { "\($0.group): \($0.name)" }.joined(separator: "; ")
   }
 
-  /// Whether a row is of the workload itself rather than of a collector.
+  /// Whether a row is of the workload itself, or of the tree of its processes, rather than of the
+  /// host.
   private static func isOwn(_ entry: Digest.Entry) -> Bool {
     entry.row.rules.contains { rule in
       rule.text == entry.formula
-        && rule.expression.names.allSatisfy { $0.hasPrefix("workload.") || !$0.contains(".") }
+        && rule.expression.names.allSatisfy(RunReport.isOfWorkload)
     }
   }
 

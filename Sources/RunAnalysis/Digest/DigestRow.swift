@@ -91,13 +91,13 @@ package struct DigestRow: Sendable, Equatable {
             + "with blanks around + - * /")
       }
     }
-    for name in rules.flatMap(\.expression.names) {
-      if let reason = DigestName.complaint(name) { throw DigestRowError(reason: reason) }
-    }
     if parts[1] == "*", rules.count != 1 || rules[0].expression.onlyName == nil {
       throw DigestRowError(
         reason: "a row that is called * is one row for each metric: expected one pattern of "
           + "metrics, such as workload.*, as its only formula")
+    }
+    for name in rules.flatMap(\.expression.names) {
+      if let reason = DigestName.complaint(name) { throw DigestRowError(reason: reason) }
     }
     self.key = key
     group = parts[0]

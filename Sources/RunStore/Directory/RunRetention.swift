@@ -5,8 +5,8 @@ package import SampleModel
 ///
 /// A run is kept while any limit that is set keeps it: of each name the newest `keep` stay
 /// whatever their age and size. Of the others those go that are older than `before`, and then the
-/// oldest until no more than `bytes` are left. With `keep` alone, all others go. A run that measured
-/// phases of one that stays (`--reuse`) stays with it: it has their samples.
+/// oldest until no more than `bytes` are left. With `keep` alone, all others go. A run that
+/// measured phases of one that stays (`--reuse`) stays with it: it has their samples.
 package struct RunRetention: Sendable, Equatable {
   /// A run that is over.
   package struct Candidate: Sendable, Equatable {

@@ -32,13 +32,17 @@ package struct Precision: Sendable, Hashable {
   /// Fewest values of which a median has a 95 % interval.
   package static let fewest = 6
 
-  /// What `until` needs, where no precision can be reached with these counts; nil where it can.
-  package static func problem(repetitions: Int, most: Int) -> String? {
+  /// What `until` needs, where no precision can be reached with these counts, by the `names` of the
+  /// two settings; nil where it can.
+  package static func problem(
+    repetitions: Int, most: Int,
+    names: (most: String, repetitions: String) = ("max_repetitions", "repetitions")
+  ) -> String? {
     if most < fewest {
-      return "max_repetitions of at least \(fewest): fewer values have no 95 % interval"
+      return "\(names.most) of at least \(fewest): fewer values have no 95 % interval"
     }
     return repetitions > most
-      ? "max_repetitions of at least repetitions (\(repetitions)), not \(most)" : nil
+      ? "\(names.most) of at least \(names.repetitions) (\(repetitions)), not \(most)" : nil
   }
 
   /// The counts of repetitions at which the precision is checked, from `first` to `last`: each at

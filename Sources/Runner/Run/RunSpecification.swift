@@ -100,8 +100,8 @@ package struct RunSpecification: Sendable {
 
 /// How old an earlier measurement may be that is taken instead of another one.
 package enum ReuseAge {
-  /// Nanoseconds of `any`, of `never` (nil), or of a duration above 0 such as `24h`; nil outside for
-  /// any other text.
+  /// Nanoseconds of `any`, of `never` (nil), or of a duration above 0 such as `24h`; nil outside
+  /// for any other text.
   package static func read(_ text: String) -> UInt64?? {
     switch text {
     case "any": .some(.max)

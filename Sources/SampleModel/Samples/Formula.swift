@@ -40,8 +40,8 @@ package struct Expression: Sendable, Equatable {
   }
 
   /// The operator in a name that is several operands without blanks between them, as in `a/b`: all
-  /// parts are numbers or pass `isOperand`. Nil for any other name. What stands in brackets is not
-  /// looked at.
+  /// parts are numbers or pass `isOperand`. Nil for any other name. What stands in brackets decides
+  /// nothing.
   package static func gluedOperator(
     in name: String, _ isOperand: (String) -> Bool
   ) -> Character? {

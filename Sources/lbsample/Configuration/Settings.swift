@@ -67,7 +67,9 @@ struct Settings {
     let prefix = "command line "
     guard origin.hasPrefix(prefix) else { return "\(origin): \(key.name) = \(shown)" }
     let option = origin.dropFirst(prefix.count)
-    return key.option?.bare == nil ? "\(option) \(shown)" : "\(option)=\(shown)"
+    // As the option is written: --reuse=AGE, --interval-of NAME=TIME.
+    let isJoined = key.option?.bare != nil || option.hasPrefix("--interval-of ")
+    return isJoined ? "\(option)=\(shown)" : "\(option) \(shown)"
   }
 
   /// All entries of the file's keys in the schema's order, followed by those that the user defined.

@@ -57,7 +57,8 @@ struct AttemptOptions: ParsableArguments, SettingFlags {
   func checkPrecision(_ specification: RunSpecification) throws(LBError) {
     guard let until else { return }
     if let problem = Precision.problem(
-      repetitions: specification.repetitions, most: specification.maximumRepetitions)
+      repetitions: specification.repetitions, most: specification.maximumRepetitions,
+      names: ("--max-repetitions", "--repetitions"))
     {
       throw LBError(.configuration, "--until \(until.text) needs \(problem)")
     }

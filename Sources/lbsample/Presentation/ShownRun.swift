@@ -4,7 +4,12 @@ import SampleModel
 
 /// A run for programs: its result, what the rules find in it, and beside them what a recording has
 /// and the journal.
+///
+/// docs/reference/run-json.md describes every key.
 struct ShownRun: Encodable {
+  /// Goes up when a key goes or changes its meaning.
+  private static let schema = 1
+
   let result: RunResult
   let findings: RunFindings
   /// The digest's rows of a run; those of a recording are in `recorded`. nil where it is not shown.
@@ -27,11 +32,14 @@ struct ShownRun: Encodable {
     self.journal = journal
   }
 
-  private enum Key: CodingKey { case findings, findingsNotJudged, digest, busy, recording, journal }
+  private enum Key: CodingKey {
+    case schema, findings, findingsNotJudged, digest, busy, recording, journal
+  }
 
   func encode(to encoder: any Encoder) throws {
     try result.encode(to: encoder)
     var container = encoder.container(keyedBy: Key.self)
+    try container.encode(Self.schema, forKey: .schema)
     if result.kind != "sample" {
       try container.encode(FindingDocument.all(findings), forKey: .findings)
       try container.encode(UnjudgedDocument.all(findings), forKey: .findingsNotJudged)
