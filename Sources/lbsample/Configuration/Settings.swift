@@ -63,7 +63,7 @@ struct Settings {
     entries[name] = ConfigurationEntry(key: name, value: value, origin: origin)
   }
 
-  /// What has the value: an option by its own name, a key with where it stands.
+  /// The origin of a value: an option by its own name, a key with its file and line.
   private static func place(_ origin: String, _ name: String) -> String {
     let prefix = "command line "
     return origin.hasPrefix(prefix)
