@@ -3,7 +3,7 @@ import SampleModel
 
 /// Findings in words, for every place that shows them.
 package enum FindingLines {
-  /// Lines of one phase that a report has at the most.
+  /// The most lines of one phase that a report has.
   package static let most = 5
 
   /// The lines of a phase below its summary, the most severe first; empty where nothing is found.
@@ -24,7 +24,7 @@ package enum FindingLines {
   /// A finding's sentence with its numbers and their units.
   package static func sentence(_ finding: Finding) -> String {
     var sentence = ""
-    // What is filled in is not looked at again: an instance may have braces in its name.
+    // Inserted values are not searched for braces: an instance may have braces in its name.
     for (place, part) in finding.template.parts("{", keepEmpty: true).enumerated() {
       guard place > 0 else {
         sentence += part

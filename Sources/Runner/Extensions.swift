@@ -5,7 +5,7 @@ public import SampleModel
 public protocol PhaseHandler: Sendable {
   /// The value of `kind` in a plan, in the place of a kind of the same name.
   var kind: String { get }
-  /// Does what the phase is for, before the phases below it. What it throws fails the phase: an
+  /// Does what the phase is for, before the phases below it. An error fails the phase: an
   /// `LBSampleError` as it is, any other error as one of the category `workload`.
   func run(_ phase: HandledPhase) throws
 }

@@ -9,7 +9,7 @@ import SamplerKit
 /// children. It installs no signal handler, and never ends the process.
 extension Plan {
   /// Executes the plan on a thread of its own, which ends with the run. Cancelling the task stops
-  /// the run, which then gives what it has, as interrupted.
+  /// the run, which then returns its results so far, as interrupted.
   ///
   /// Throws `configuration`, `collectorUnavailable` or `resultPersistence` where nothing was
   /// started; no file is left then.

@@ -2,8 +2,8 @@ public import Runner
 public import SampleModel
 public import SamplerKit
 
-/// What a run is, beside its phases: what is sampled, where it is kept, what it may use, and
-/// who watches it.
+/// The options of a run, beside its phases: what is sampled, where the result is kept, its limits,
+/// and who receives its events.
 public struct RunOptions: Sendable {
   /// What workloads, servers and hooks have of an environment, before their own variables.
   public enum Environment: Sendable, Hashable {

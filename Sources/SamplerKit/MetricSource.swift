@@ -20,10 +20,9 @@ package import Sampler
 public protocol MetricSource: Sendable {
   /// The first part of its metrics' names; no other collector's.
   var name: String { get }
-  /// What it measures, in the order in which its reader writes.
+  /// The metrics, in the order in which the reader writes their values.
   var metrics: [MetricDescription] { get }
-  /// Opens and allocates everything that reading needs. What it throws makes the source
-  /// unavailable.
+  /// Opens and allocates everything that reading needs. An error makes the source unavailable.
   func open() throws -> sending any MetricReader
 }
 

@@ -154,7 +154,7 @@ package final class SimulatedPerf: PerfKernel {
   /// Pages that are mapped.
   package var pageCount: Int { state.withLock { $0.pages.count } }
 
-  /// The next `count` looks at a page find it being written.
+  /// The next `count` readings of a page find it being written.
   package func tear(_ count: Int) { state.withLock { $0.tornReads = count } }
 
   /// Reads a group in the order in which its events were opened.

@@ -15,7 +15,7 @@ package struct VirtualFailure: Error, CustomStringConvertible, Equatable {
   package let kind: Kind
   /// The seed that makes it happen again.
   package let seed: UInt64
-  /// One line a thread: its name and what it waits for.
+  /// One line a thread: its name and its wait.
   package let threads: [String]
   /// The last scheduling decisions, oldest first.
   package let decisions: [String]

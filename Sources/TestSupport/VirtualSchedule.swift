@@ -14,7 +14,7 @@ struct VirtualSchedule {
     case stay
     /// It gives the token to this thread.
     case pass(to: VirtualThread)
-    /// All wait, and outside processes may end that: it looks at these descriptors for a while.
+    /// All wait, and outside processes may end that: these descriptors are polled for a while.
     case look([Int32], until: UInt64)
     /// Every thread has ended.
     case finish

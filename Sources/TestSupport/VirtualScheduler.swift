@@ -33,7 +33,7 @@ package final class VirtualScheduler: VirtualTime {
     /// Scheduling points after which threads are taken to keep each other busy for ever.
     package var pointLimit = 10_000_000
     /// Real nanoseconds without a scheduling point after which the test is ended.
-    package var patience: UInt64 = 30_000_000_000
+    package var timeout: UInt64 = 30_000_000_000
     /// CLOCK_MONOTONIC at the start.
     package var monotonic: UInt64 = 1_000_000_000
     /// CLOCK_REALTIME at the start.
@@ -104,10 +104,10 @@ package final class VirtualScheduler: VirtualTime {
     var since = Clock.monotonic()
     while over.load() == 0 {
       let now = Clock.monotonic()
-      Futex.wait(over, whileEqualTo: 0, until: now + min(options.patience / 4, 1_000_000_000))
+      Futex.wait(over, whileEqualTo: 0, until: now + min(options.timeout / 4, 1_000_000_000))
       let points = points
       if points != seen { (seen, since) = (points, now) }
-      if now - since > options.patience, over.load() == 0 {
+      if now - since > options.timeout, over.load() == 0 {
         schedule.withLock { schedule in _ = schedule.fail(.stall) }
         return
       }
@@ -201,7 +201,7 @@ package final class VirtualScheduler: VirtualTime {
     _ = meet(.wake)
   }
 
-  /// Looks at once; then waits, looking again whenever another thread has run.
+  /// Polls at once; then waits, and polls again whenever another thread has run.
   package func wait(readable descriptors: [Int32], until deadline: UInt64?) -> [Int] {
     guard meet(.look) else { return waitUnregistered(descriptors, until: deadline) }
     while true {

@@ -1,7 +1,7 @@
 import Glibc
 import LinuxSystem
 
-/// One thread as the scheduler knows it: what it waits for, and the word on which it is parked.
+/// One thread as the scheduler knows it: its wait, and the word on which it is parked.
 final class VirtualThread: @unchecked Sendable {
   // Sendable: the scheduler's lock guards all but the word, which is atomic.
 
@@ -53,7 +53,7 @@ final class VirtualThread: @unchecked Sendable {
     deadline = .max
   }
 
-  /// Its name and what it waits for, at `now`.
+  /// Its name and its wait, at `now`.
   func report(now: UInt64) -> String {
     let until = deadline == .max ? "" : ", at most for \(deadline &- now) ns"
     return switch condition {

@@ -19,6 +19,10 @@ struct Command {
     }
   }
 
+  /// The folder of the repository.
+  static let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent().deletingLastPathComponent().path
+
   /// The executable beside the test bundle.
   static let path: String = {
     let bundle = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()

@@ -225,7 +225,7 @@ struct VirtualSchedulerTests {
 
   @Test func aThreadThatReallyBlocksIsAStall() {
     var options = VirtualScheduler.Options()
-    options.patience = 20_000_000
+    options.timeout = 20_000_000
     let scheduler = VirtualScheduler(options)
     let table = Table()
     let failure = #expect(throws: VirtualFailure.self) {

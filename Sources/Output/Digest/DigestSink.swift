@@ -180,7 +180,7 @@ package final class DigestSink: SampleSink {
     feed.distribution.addToMean(value * feed.factor, over: feed.window)
   }
 
-  /// Processes are looked at by `ProcessSink`.
+  /// `ProcessSink` reads the records of processes.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {}
   /// Keeps the dates right.
   package func event(_ event: SampleEvent) throws(LBError) { reader.event(event) }

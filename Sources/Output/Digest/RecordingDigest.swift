@@ -4,7 +4,7 @@ package import RunAnalysis
 package struct RecordingDigest: Sendable {
   /// One row.
   package struct Entry: Sendable {
-    /// The row, with its own name also where it stands for one of several metrics.
+    /// The row; one that was expanded has the name of its metric.
     package let row: DigestRow
     /// The base unit of all amounts; of counters, a second.
     package let unit: String

@@ -23,8 +23,8 @@ package final class CSVSink: SampleSink {
   /// Instances that came after the header and have no column.
   package var lateInstanceCount: Int { lateInstances.count }
 
-  /// A sink that writes complete rows by `writer`, and reports once what it cannot show to
-  /// `notice`.
+  /// A sink that writes complete rows by `writer`, and reports once to `notice` which columns it
+  /// cannot show.
   package init(
     reader: StreamReader, style: CSVStyle = CSVStyle(), writer: @escaping TextWriter,
     notice: @escaping (String) -> Void

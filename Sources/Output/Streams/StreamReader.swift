@@ -70,7 +70,7 @@ package struct StreamReader {
     derivation.layout(layout)
   }
 
-  /// Frames of a stream were passed over: its next one is a baseline.
+  /// Frames of a stream were skipped: its next one is a baseline.
   package mutating func invalidate(_ stream: UInt16) { derivation.invalidate(stream) }
 
   /// Takes an event's anchor, if it has one.

@@ -40,7 +40,7 @@ package struct FailureBound: Sendable, Equatable {
     subject = .metric(metric, isAbove: text[sign] == ">", share: percent / 100)
   }
 
-  /// Looks at every pair; one outcome a pair that is concerned. Throws for a metric that no pair
+  /// One outcome for each pair that the bound concerns. Throws for a metric that no pair
   /// has.
   package func outcomes(_ comparison: Comparison) throws(LBError) -> [Outcome] {
     guard case .metric(let name, let isAbove, let share) = subject else {

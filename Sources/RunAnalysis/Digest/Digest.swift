@@ -4,7 +4,7 @@ package import SampleModel
 package struct Digest: Sendable, Equatable {
   /// A row with its values.
   package struct Entry: Sendable, Equatable {
-    /// The row, with its own name also where it stands for one of several metrics.
+    /// The row; one that was expanded has the name of its metric.
     package let row: DigestRow
     /// The base unit of all amounts.
     package let unit: String
@@ -103,7 +103,7 @@ private struct AttemptValues {
     }
   }
 
-  /// The row itself, or one for each metric that it stands for.
+  /// The row itself, or one for each metric that its pattern matches.
   func expanded(_ row: DigestRow) -> [DigestRow] {
     guard row.isOfEach else { return [row] }
     return DigestName.metrics(row.rules[0].expression.names[0], among: names, known)

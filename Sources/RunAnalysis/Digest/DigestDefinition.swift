@@ -43,7 +43,7 @@ package struct DigestDefinition: Sendable, Equatable {
     return more > less
   }
 
-  /// Whether any row is made of this metric, or of what it was at least or at most.
+  /// Whether any row is made of this metric, or of its minimum or maximum.
   package func uses(_ metric: String) -> Bool {
     names(metric) || names(metric + ".max") || names(metric + ".min")
   }

@@ -9,8 +9,8 @@ package struct DigestRowError: Error, Equatable {
 ///
 /// Its text is `group; name; unit; better; formula`, and any number of further formulas: the first
 /// one whose metrics are there is used. A formula is an `Expression` over names of metrics; a name
-/// with `*` or `?` is the sum of all metrics that match. `name` is `*` in a row that stands for one
-/// row for each metric that its only pattern matches.
+/// with `*` or `?` is the sum of all metrics that match. If `name` is `*`, the
+/// row is expanded into one for each metric that its only pattern matches.
 package struct DigestRow: Sendable, Equatable {
   /// A formula with its text.
   package struct Rule: Sendable, Equatable {
@@ -38,7 +38,7 @@ package struct DigestRow: Sendable, Equatable {
   package let key: String
   /// The heading that it stands under.
   package let group: String
-  /// What it is called; `*` for one row a metric.
+  /// The name of the row; `*` for one row a metric.
   package let name: String
   /// The base unit of its values in a repetition; empty: that of its metric.
   package let unit: String
@@ -47,7 +47,7 @@ package struct DigestRow: Sendable, Equatable {
   /// In order of preference; one at least.
   package let rules: [Rule]
 
-  /// Whether it stands for one row for each metric that matches.
+  /// Whether it is expanded into a row for each metric that matches.
   package var isOfEach: Bool { name == "*" }
 
   /// The row that a text describes.
@@ -123,8 +123,8 @@ package struct DigestRow: Sendable, Equatable {
     rules = [rule]
   }
 
-  /// The row of one metric of those that a row for each of them stands for; nil where the metric's
-  /// name is no name of a formula, as one with a blank in it.
+  /// The row of one metric that the pattern of this row matches; nil if a formula cannot have the
+  /// name of that metric, such as one with a blank.
   package func row(of metric: String) -> DigestRow? {
     do throws(FormulaError) {
       let rule = try Rule(metric)
@@ -172,7 +172,7 @@ package enum DigestName {
       + own.sorted().joined(separator: ", ")
   }
 
-  /// Whether a name stands for several metrics.
+  /// Whether a name may match several metrics.
   package static func isPattern(_ name: String) -> Bool {
     name.contains { $0 == "*" || $0 == "?" }
   }
@@ -193,7 +193,7 @@ package enum MetricCourse {
     ".rate.mean", ".rate.max", ".rate.p50", ".rate.p95", ".min", ".max",
   ]
 
-  /// The metric of which this name says what it was within a repetition; nil for any other name.
+  /// The metric whose minimum, maximum or other statistic this name is; nil for any other name.
   package static func base(of name: String) -> String? {
     endings.first { name.hasSuffix($0) }.map { String(name.dropLast($0.utf8.count)) }
   }

@@ -1,4 +1,4 @@
-/// Stretches of time in which a row of a recording's digest was far above what it usually was.
+/// Stretches of time in which a row of a recording's digest was far above its usual level.
 ///
 /// A value is high above the row's threshold (`threshold(…)`), and an episode is at least
 /// `leastValues` values in a row that are high. Of each row the `most` longest are kept.
@@ -38,7 +38,7 @@ package struct Episodes: Sendable {
   /// What is high for a row of these quantiles by time: halfway from the median to the 95th
   /// percentile where that is at least 1.5 times the median, for then the row is busy for more than
   /// a twentieth of the time; else halfway from the 95th percentile to the maximum where that is
-  /// 1.5 times it; nil where the row is never that far above what it usually is.
+  /// 1.5 times it; nil if the row is never that far above its usual level.
   package static func threshold(
     median: Double, percentile95: Double, maximum: Double
   ) -> Double? {

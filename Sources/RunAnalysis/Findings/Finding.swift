@@ -45,7 +45,7 @@ package struct Finding: Sendable, Hashable {
   }
 }
 
-/// A rule that could not be judged: nothing is known of what it looks for.
+/// A rule that could not be judged, because metrics that it needs are missing.
 package struct UnjudgedRule: Sendable, Hashable {
   /// The rule's name.
   package let id: String

@@ -124,7 +124,7 @@ struct FindingFacts {
 
   // MARK: Names in formulas
 
-  /// What a name stands for.
+  /// The value of a name.
   enum Value: Equatable {
     case known(Double)
     /// No repetition has it.

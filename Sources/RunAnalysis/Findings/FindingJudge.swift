@@ -10,7 +10,7 @@ struct FindingJudge {
 
   /// nil for a phase in which no counted repetition completed.
   init?(_ run: RunResult, _ phase: PhaseResult) {
-    // As in summaries: every completed attempt stands for itself, so that repeating what was
+    // As in summaries, every completed attempt counts, so that repeating what was
     // disturbed cannot flatter.
     let attempts = phase.repetitions.filter { !$0.warmUp }.flatMap { $0.attempts }.filter {
       $0.status == .completed

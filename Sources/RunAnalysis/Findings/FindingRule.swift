@@ -113,7 +113,7 @@ package struct FindingRule: Sendable {
   package let sample: Sample
   package let choice: Choice
   package let cases: [Case]
-  /// Options or commands of lbsample that show more, each with what it shows.
+  /// Options or commands of lbsample that show more, each followed by a description.
   package let next: [String]
   /// Condition and meaning, for docs/reference/findings.md, which a test holds to it.
   package let about: String

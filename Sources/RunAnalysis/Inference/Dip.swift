@@ -9,7 +9,7 @@ package struct Dip: Sendable, Equatable {
   package let statistic: Double
   /// What the dip of a uniform sample of that size exceeds with a probability of 1 %. Of all
   /// unimodal distributions the uniform one has the largest dips, so that the false positive rate
-  /// is 1 % at the most: simulated, 0.2 % for normal and 0.3 % for exponential values of ten.
+  /// is at most 1 %: simulated, 0.2 % for normal and 0.3 % for exponential values of ten.
   package let limit: Double
 
   /// Whether two groups, or more, are proven.

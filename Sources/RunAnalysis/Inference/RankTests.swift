@@ -91,7 +91,7 @@ package struct NullCounts: Sendable {
     guard greatest > 0, cumulative(0) <= tail else { return nil }
     var low = 1
     var high = greatest / 2 + 1
-    // cumulative(low - 1) is at most the tail's, cumulative(high - 1) is above it or not looked at.
+    // cumulative(low - 1) is at most the tail's, cumulative(high - 1) is above it or not computed.
     while high - low > 1 {
       let middle = (low + high) / 2
       if cumulative(middle - 1) <= tail { low = middle } else { high = middle }

@@ -219,7 +219,7 @@ package final class ControlServer {
   private func closeBracket(_ reason: String?) throws(LBError) -> BracketOutcome? {
     guard let open = state.open else { return nil }
     let outcome = try collectors.stop()
-    // A bracket without samples is of no use to the program: the failure ends the sampler.
+    // A program cannot use a bracket without samples: the failure ends the sampler.
     if let failure = outcome.failure { throw failure }
     state.ended()
     try observer?.bracketClosed(open, outcome, interruptedBy: reason)

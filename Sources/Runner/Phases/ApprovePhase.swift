@@ -119,7 +119,7 @@ package struct ApproveAction: PhaseAction {
     self.limit = limit
   }
 
-  /// What it does, for `--dry-run`.
+  /// A description for `--dry-run`.
   package var summary: String { "waits for approval, at most \(Durations.text(limit)): \(message)" }
 
   /// Waits for the answer. Throws `gate` where it is a refusal or does not come in time.
@@ -186,7 +186,7 @@ package struct ApproveAction: PhaseAction {
         }
       }
       guard ready.contains(1), let connection = socket.accept() else { continue }
-      let patience = clock.deadline(in: StopCoordinator.limit)
+      let deadline = clock.deadline(in: StopCoordinator.limit)
       let readable = [services.stop.pollDescriptor, connection.pollDescriptor]
       guard connection.user == 0 || connection.user == getuid() else {
         let refusal =
@@ -195,7 +195,7 @@ package struct ApproveAction: PhaseAction {
         continue
       }
       guard
-        clock.wait(readable: readable, until: patience).contains(1),
+        clock.wait(readable: readable, until: deadline).contains(1),
         case .line(let line) = connection.next(),
         let word = Approval.Word(rawValue: String(decoding: line, as: UTF8.self))
       else { continue }

@@ -112,7 +112,7 @@ extension PhaseRunner {
     return index
   }
 
-  /// Looks at the files again that phases need, once their own `setup` has run: an input that is
+  /// Checks again the files that phases need, once their own `setup` has run: an input that is
   /// not there is an error.
   func checkInputs(
     of phases: [MeasuredPhase], _ order: RunOrder
@@ -133,7 +133,7 @@ extension PhaseRunner {
     }
     for phase in phases {
       let files = session.result.phases[phase.index].provenance?.inputs ?? []
-      // Whoever opens standard input for the workload has its own words for what is wrong with it.
+      // The code that opens standard input for the workload reports what is wrong with it.
       for file in files.prefix(phase.specification.inputs.count) where file.sha256 == nil {
         return CellInspection.refusal(of: file.path, in: phase.node.name)
       }

@@ -72,7 +72,7 @@ package struct ProcessAction: PhaseAction {
   /// The target by which it is sampled; nil where it is not.
   var target: WorkloadTarget?
 
-  /// What it starts, for `--dry-run`.
+  /// A description for `--dry-run`.
   package var summary: String {
     "\(title): \(specification.command.joined(separator: " "))"
       + (readiness.map { ", ready when \($0.text)" } ?? "")

@@ -148,7 +148,7 @@ package struct PhaseNode: Sendable {
 
 /// An action before a phase: it starts a process, checks a condition, waits for an approval.
 package protocol PhaseAction: Sendable {
-  /// What it does, for `--dry-run`: `starts nc -lk 5201, ready when port 5201 answers`.
+  /// A description for `--dry-run`: `starts nc -lk 5201, ready when port 5201 answers`.
   var summary: String { get }
   /// Performs the action. A stop request ends it with a `stopRequested` error.
   func enter(_ phase: PhaseContext) throws(LBError) -> PhaseEntry

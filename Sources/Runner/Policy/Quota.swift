@@ -17,7 +17,7 @@ package struct QuotaLimits: Sendable, Hashable {
   package init() {}
 }
 
-/// Reserves the resources of the next attempt, and counts what it has used: pure.
+/// Reserves the resources of the next attempt, and counts those that were used: pure.
 ///
 /// The estimate is the most that an attempt of the same phase has used. Reserved resources count as
 /// used until they are settled, so that several attempts never exceed the limit together.

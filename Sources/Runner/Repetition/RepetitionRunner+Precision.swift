@@ -32,7 +32,7 @@ extension RepetitionRunner {
       let (phase, state) = (phases[index], states[index])
       guard let until = phase.specification.until, state.looks.contains(state.count) else { return }
       let have = session.result.phases[phase.index].repetitions.count { !$0.warmUp }
-      // An earlier session has looked at this count and measured more since.
+      // An earlier session has evaluated the condition at this count and measured more since.
       guard have <= state.count else { return }
       states[index].isReached = until.isReached(
         by: measured(phase, until), looks: state.looks.count)

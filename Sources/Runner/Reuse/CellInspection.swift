@@ -1,7 +1,7 @@
 import LinuxSystem
 package import SampleModel
 
-/// Looks at what phases are about to be measured with.
+/// Reads the executables and inputs that phases are about to be measured with.
 package struct CellInspection {
   private let hashes: ContentHashes
   private let isStopped: () -> Bool

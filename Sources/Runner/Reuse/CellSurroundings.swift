@@ -2,7 +2,7 @@ import Glibc
 package import LinuxSystem
 import SampleModel
 
-/// What a run is surrounded by that decides about what it measures, beside its settings.
+/// The state of caller and host that, beside its settings, decides the results of a run.
 package struct CellSurroundings: Sendable, Hashable {
   /// That of lbsample: another one may measure otherwise.
   package var version: String

@@ -33,8 +33,8 @@ package struct RunObservers {
   package var journal: @Sendable (JournalEntry) -> Void = { _ in }
   /// Receives what is happening, for a progress line.
   package var progress: (RunProgress) -> Void = { _ in }
-  /// Called once everything is armed, before anything is started: what it throws ends the run as a
-  /// failed arming does.
+  /// Called once everything is armed, before anything is started. An error ends the run as a failed
+  /// arming does.
   package var armed: (StreamMeta?) throws(LBError) -> Void = { _ throws(LBError) in }
 
   /// No observer but `logger`.

@@ -163,7 +163,7 @@ package enum IgnoredFailures: Sendable, Hashable {
   case all
   case codes(Set<Int32>)
 
-  /// Reads `all`, or exit codes such as `1,2`; 128 + n stands for signal n, as in a shell.
+  /// Reads `all`, or exit codes such as `1,2`; 128 + n means signal n, as in a shell.
   package init?(_ text: String) {
     if text == "all" {
       self = .all

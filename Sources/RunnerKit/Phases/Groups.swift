@@ -68,7 +68,7 @@ public struct Background: PlanPhase, ProcessSettings, Hashable {
   }
 }
 
-/// Waits until somebody answers `lbsample approve RUN`; a run that is refused ends.
+/// Waits for `lbsample approve RUN`; a run that is refused ends.
 public struct Approval: PlanPhase, Hashable {
   /// The settings so far.
   public var settings: PhaseSettings

@@ -2,7 +2,7 @@ import Runner
 
 /// One phase of a plan: what `Plan` and the groups are built of.
 public protocol PlanPhase: Sendable {
-  /// What it says, its kind and name among it.
+  /// The settings, the kind and the name among them.
   var settings: PhaseSettings { get set }
 }
 

@@ -146,7 +146,7 @@ package final class SamplerSimulation {
     for probability in [0.3, 0.1] where random.chance(probability) {
       note("prepare")
       session.prepare()
-      // What it hangs in is used no more.
+      // A collector that hangs is used no more.
       for collector in collectors where collector.isHangingPrepared {
         let name = collector.plan.name
         record.disabled[name] = record.disabled[name] ?? session.bracketNumber + 1

@@ -8,7 +8,7 @@ package struct SimulatedAcquisition: Sendable {
   package let shape: Int
   /// The edge that it was made at.
   package let edge: BracketEdge
-  /// What it says of itself.
+  /// The outcome that it reports.
   package let outcome: AcquisitionOutcome
   /// A raw reading that found no room for all of it.
   package let isCut: Bool

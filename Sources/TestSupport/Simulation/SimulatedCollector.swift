@@ -155,7 +155,7 @@ package final class SimulatedCollector: Collector {
   /// Counts a disarming.
   func countDisarming() { state.withLock { $0.disarmings += 1 } }
 
-  /// The session has done what it must not.
+  /// Notes a violation of the collector protocol by the session.
   func fault(_ words: String) { state.withLock { $0.faults.append("\(plan.name): \(words)") } }
 
   /// Whether the source has another shape than `shape`.
@@ -196,7 +196,7 @@ package final class SimulatedCollector: Collector {
   /// Whether a preparation hangs.
   var isHangingPrepared: Bool { state.withLock { $0.hangingPreparations > 0 } }
 
-  // MARK: What it knows
+  // MARK: Its knowledge
 
   /// All acquisitions so far.
   var acquisitions: [SimulatedAcquisition] { state.withLock { $0.acquisitions } }

@@ -3,8 +3,8 @@ import SampleModel
 /// The order of delivery.
 extension SimulationCheck {
   /// One thread's records come in the order of their acquisitions. Over all threads, nothing comes
-  /// after a commit that has confirmed it; and beyond its watermark a pass delivers only what it
-  /// takes out of a ring that is nearly full.
+  /// after a commit that has confirmed it; and beyond its watermark a pass delivers only records of
+  /// a ring that is nearly full.
   mutating func checkOrder() {
     var starts: [Int: UInt64] = [:]
     var committed: UInt64 = 0

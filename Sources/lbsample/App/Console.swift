@@ -19,9 +19,9 @@ enum Console {
     let whole = Array((wipe + text.shownInLine + "\n").utf8)
     // After a stop, and where the last remark was not read, nothing waits long.
     let isHurried = StopSignals.stop?.raised != nil
-    let patience =
+    let limit =
       isUnread.withLock { $0 } ? 0 : isHurried ? min(milliseconds, 200) : milliseconds
-    let isTaken = errorTerminal?.write(whole, within: patience) ?? tell(whole, within: patience)
+    let isTaken = errorTerminal?.write(whole, within: limit) ?? tell(whole, within: limit)
     isUnread.withLock { $0 = !isTaken }
   }
 
@@ -167,7 +167,7 @@ final class TextDestination: Sendable {
   private let hasOld: Mutex<Bool>
   let path: String
 
-  /// Standard output, or a new file at `path`. An existing one keeps what it has until `empty` or
+  /// Standard output, or a new file at `path`. An existing one keeps its contents until `empty` or
   /// the first `write`: a command that is refused before leaves it as it was.
   /// A `stop` ends the wait for a reader that does not read, and for the first one of a FIFO, which
   /// without a stop, or where it `isReadAlready`, has to be there. A new file that is a `result` is

@@ -19,8 +19,8 @@ final class StopSignals: Sendable {
   private let thread: SystemThread
 
   /// Blocks the signals in this thread, which must be the only one, and listens from another.
-  /// `patience`: nanoseconds that the end may take after the first request.
-  init(patience: UInt64? = nil) throws(LBError) {
+  /// `endLimit`: nanoseconds that the end may take after the first request.
+  init(endLimit: UInt64? = nil) throws(LBError) {
     let signals = try ownErrors { () throws(SystemError) in
       try SignalReader([SIGINT, SIGTERM, SIGHUP, SIGQUIT])
     }
@@ -42,7 +42,7 @@ final class StopSignals: Sendable {
           let now = Clock.monotonic()
           if first.raised == nil {
             first.raise(reason: signal)
-            deadline = patience.map { now + $0 }
+            deadline = endLimit.map { now + $0 }
           } else {
             second.raise(reason: signal)
             deadline = min(deadline ?? .max, now + 1_000_000_000)

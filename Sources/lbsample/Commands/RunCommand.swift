@@ -270,7 +270,7 @@ struct RunCommand: ParsableCommand {
     // A run that was stopped says so, whatever had failed before.
     let stop = result.errors.first { $0.category == .stopRequested }
     if let first = (result.status == .interrupted ? stop : nil) ?? result.errors.first {
-      // What was asked of the workload decides, whoever reads of it.
+      // The result of the workload decides, whether or not its report could be written.
       if let unwritten { _ = Lbsample.report(unwritten, asJSON: log.jsonErrors) }
       throw ExitCode(Lbsample.report(first, asJSON: log.jsonErrors))
     }
@@ -309,7 +309,7 @@ struct RunCommand: ParsableCommand {
 
   // MARK: What to do
 
-  /// The files that the command itself, and what it executes, write and read.
+  /// The files that the command itself, and the programs that it executes, write and read.
   private func files(of plan: PhaseNode) -> NamedFiles {
     var files = NamedFiles()
     files.writes("--result", resultFile)
@@ -325,7 +325,7 @@ struct RunCommand: ParsableCommand {
     return files
   }
 
-  /// How the command was called, so that a run can be gone on with.
+  /// How the command was called, so that a run can be resumed.
   private static func invocation(_ mask: EnvironmentMask) throws -> [ConfigurationEntry] {
     let arguments = Lbsample.rewritten(ProgramArguments.all)
     let own = mask.masked(arguments: Array(arguments.drop { $0 != "run" }.dropFirst()))

@@ -95,7 +95,7 @@ struct SampleCommand: ParsableCommand {
     let live =
       isView
       ? try LiveView(clock: Console.clock(interval: plan.interval), isQuiet: log.quiet) : nil
-    let stops = try StopSignals(patience: Self.patience)
+    let stops = try StopSignals(endLimit: Self.endLimit)
     let requests = try collectors.requests(plan.settings, sampling.roots)
     var configuration = try sampling.configuration(
       plan.settings, interval: "sample.interval",
@@ -163,7 +163,7 @@ struct SampleCommand: ParsableCommand {
 
   /// Nanoseconds that the end may take after a stop request: slightly more than the wait for a
   /// sampling thread that hangs.
-  private static let patience: UInt64 = 7_000_000_000
+  private static let endLimit: UInt64 = 7_000_000_000
 
   private func sample(
     _ session: SamplerSession, stop: StopFlag, plan: Plan,

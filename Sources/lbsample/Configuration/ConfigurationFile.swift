@@ -27,7 +27,8 @@ struct ConfigurationFile {
     if let explicit { return try Self(TOMLFile(explicit, title: title), explicit) }
     let given = environment["XDG_CONFIG_HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil }
     let user = given ?? RunDirectory.home(environment) + "/.config"
-    // Whoever may write here may have put a link here; at home one keeps links to such files.
+    // Another user who may write here may have put a link here. At home one keeps links to such
+    // files.
     if let here = try found("collectors.conf", O_NOFOLLOW) { return here }
     for path in ["\(user)/lbsample/collectors.conf", "/etc/lbsample/collectors.conf"] {
       if let file = try found(path, 0) { return file }

@@ -61,7 +61,7 @@ struct Settings {
     entries[name] = ConfigurationEntry(key: name, value: value, origin: origin)
   }
 
-  /// A value with what has it: an option by its own name, a key with where it stands.
+  /// A value with its origin: an option by its own name, a key with its file and line.
   private static func place(_ origin: String, _ key: Setting, _ value: String) -> String {
     let shown = value.isEmpty ? "(empty)" : value
     let prefix = "command line "

@@ -7,7 +7,7 @@ import TOMLKit
 ///
 /// The parser is of C++ and its texts are C strings: it ends a file at the first NUL byte, cuts a
 /// string at an escaped one, and ends the process where keys nest too deep or a header has no name.
-/// So the text is looked at before it gets it.
+/// So the text is checked before the parser gets it.
 struct TOMLFile {
   /// Bytes that a file may have.
   static let limit = 1 << 20

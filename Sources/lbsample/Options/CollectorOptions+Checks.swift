@@ -1,7 +1,7 @@
 import LinuxSystem
 import SampleModel
 
-/// Options that would change nothing: whoever gives one means something by it.
+/// Options that would change nothing are refused: the caller expects an effect.
 extension CollectorOptions {
   /// Refuses an interval of a collector that is not among `chosen`, an order without --top, threads
   /// of nothing where there is no workload either, and CPUs that the host cannot have.

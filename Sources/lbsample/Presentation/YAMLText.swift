@@ -23,7 +23,7 @@ struct YAMLText {
 
   private init(json: [UInt8]) { self.json = json }
 
-  /// Writes the next value; what it contains is indented by two blanks for each `level`.
+  /// Writes the next value; its members are indented by two blanks for each `level`.
   private mutating func value(level: Int, after front: Front) {
     switch json[index] {
     case UInt8(ascii: "{"), UInt8(ascii: "["): members(level: level, after: front)

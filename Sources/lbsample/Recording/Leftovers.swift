@@ -9,7 +9,7 @@ import Sampler
 /// no living lbsample as an ancestor.
 enum Leftovers {
   /// What ends of itself behind a kill has so long for that.
-  private static let patience: UInt64 = 2_000_000_000
+  private static let timeout: UInt64 = 2_000_000_000
   private static let period: UInt64 = 20_000_000
   /// As many are named.
   private static let namedLimit = 8
@@ -51,7 +51,7 @@ enum Leftovers {
       let caller = try WorkloadOptions.user(nil)
       users = Set([geteuid(), (named ?? caller)?.uid].compactMap(\.self))
       let grace = value("run.grace") ?? SettingsSchema.key("run.grace")?.standard
-      self.grace = grace.flatMap(Durations.parse) ?? Leftovers.patience
+      self.grace = grace.flatMap(Durations.parse) ?? Leftovers.timeout
     }
   }
 
@@ -81,7 +81,7 @@ enum Leftovers {
     _ roots: MountRoots, stop: StopFlag? = nil
   ) throws(LBError) -> String? {
     let search = search(origin, roots)
-    var left = wait(search, Self.patience, clock, stop)
+    var left = wait(search, Self.timeout, clock, stop)
     guard !left.isEmpty else { return nil }
     let names = text(left)
     guard isWanted else {

@@ -44,7 +44,7 @@ struct RunCatalogue {
     return try reader.reading()
   }
 
-  /// The Unix nanoseconds that a TIME means; `option` is where it stands.
+  /// The Unix nanoseconds that the TIME of `option` means.
   static func moment(_ text: String, option: String, now: UInt64) throws(LBError) -> UInt64 {
     guard let moment = WrittenTimes.moment(text, now: now) else {
       throw LBError(

@@ -2,7 +2,8 @@ import LinuxSystem
 import RunStore
 import SampleModel
 
-/// Removes stored runs, each with what it had changed of the host and what it left running.
+/// Removes stored runs, restores the settings of the host that they changed, and ends the processes
+/// that they left running.
 struct RunRemoval {
   let directory: RunDirectory
   let roots: MountRoots

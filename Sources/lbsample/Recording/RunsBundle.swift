@@ -33,7 +33,7 @@ struct RunsBundle: ParsableCommand {
     let reader = try options.open(runName)
     defer { reader.close() }
     let result = try reader.summarised()
-    // Whoever wrote the file chose its id: it becomes a name here, and must not be more than that.
+    // The writer of the file chose its id: it becomes a name here, and must not be more than that.
     let name = Self.component(result.runID)
     let target = output ?? "\(name).tar.gz"
     let archive = try Self.create(target)

@@ -5,7 +5,8 @@ import SampleModel
 
 /// Where result files are.
 enum RunsLocation {
-  /// Refuses a file of another user, unless by `force`; `reason` is what it would be used for.
+  /// Refuses a file of another user, unless by `force`; `reason` says what the file is
+  /// for.
   static func checkOwner(_ path: String, force: Bool, _ reason: String) throws(LBError) {
     guard !force, let user = Trust.otherOwner(of: path) else { return }
     let name = UserIdentity(named: "\(user)").map { " (\($0.name))" } ?? ""

@@ -220,7 +220,7 @@ struct HistoryCommand: ParsableCommand {
 /// The runs that a history is of, oldest first.
 struct HistorySelection {
   private(set) var entries: [RunCatalogue.Entry]
-  /// What it is a history of.
+  /// The name or label of the runs.
   private(set) var title: String
   /// What is not in it.
   var notes: [String] = []

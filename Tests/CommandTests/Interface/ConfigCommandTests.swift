@@ -91,9 +91,7 @@ import Testing
   }
 
   @Test func theShippedConfigurationIsTheDefault() throws {
-    let shipped = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("collectors.conf").path
+    let shipped = "\(Command.repository)/collectors.conf"
     #expect(try values(shipped) == values("/dev/null"))
     var section = ""
     var keys: Set<String> = []

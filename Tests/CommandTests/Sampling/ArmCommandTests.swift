@@ -68,9 +68,7 @@ import Testing
   }
 
   @Test func aPythonProgramBracketsAThousandTimes() throws {
-    let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent()
-      .appendingPathComponent("Examples/brackets.py").path
+    let script = "\(Command.repository)/Examples/brackets.py"
     guard FileManager.default.isExecutableFile(atPath: "/usr/bin/python3") else {
       try Test.cancel("there is no python3 here")
     }

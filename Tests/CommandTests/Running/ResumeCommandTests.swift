@@ -349,8 +349,7 @@ import Testing
   @Test(arguments: ["run", "remove"]) func theHostIsPutBackAfterAKill(by next: String) throws {
     let command = try Command()
     // A host of its own: the real one is everybody's.
-    let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().appendingPathComponent("Fixtures/6.18-2cpu/proc").path
+    let fixtures = "\(Command.repository)/Tests/Fixtures/6.18-2cpu/proc"
     let proc = command.folder.file("proc")
     try FileManager.default.copyItem(atPath: fixtures, toPath: proc)
     try FileManager.default.createDirectory(

@@ -653,8 +653,7 @@ import Testing
 
   @Test func theExampleRuns() throws {
     let command = try Command()
-    let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-      .deletingLastPathComponent().deletingLastPathComponent().path
+    let root = Command.repository
     let outcome = try start(
       command, ["--plan", "\(root)/Examples/plan.toml", "-r", "1", "-w", "0", "--chdir", root]
     ).finish()

@@ -5,11 +5,8 @@ import Testing
 
 /// What the documents say of the command, against the command itself.
 @Suite struct DocumentCommandTests {
-  private static let root =
-    "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-
   private static func text(_ path: String) throws -> String {
-    try String(contentsOfFile: "\(root)/\(path)", encoding: .utf8)
+    try String(contentsOfFile: "\(Command.repository)/\(path)", encoding: .utf8)
   }
 
   /// Command lines of a document's fences `sh` and `console`, each in one piece; in `console` they
@@ -99,7 +96,7 @@ import Testing
   @Test func everyCommandLineOfTheDocumentsHasOptionsThatThereAre() throws {
     let options = try Self.options()
     let documents =
-      try FileManager.default.subpathsOfDirectory(atPath: "\(Self.root)/docs")
+      try FileManager.default.subpathsOfDirectory(atPath: "\(Command.repository)/docs")
       .filter { $0.hasSuffix(".md") }.map { "docs/\($0)" } + ["README.md"]
     var count = 0
     for document in documents.sorted() {
