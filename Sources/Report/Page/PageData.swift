@@ -264,7 +264,7 @@ struct PageData {
   // MARK: Comparison
 
   /// Rows of which the effect is drawn.
-  private static let mostEffects = 40
+  private static let mostEffects = 25
 
   private func append(_ comparison: Comparison, to json: inout TextBuffer) {
     json.key("effects")
@@ -272,9 +272,17 @@ struct PageData {
     for pair in comparison.pairs {
       json.element()
       json.append(ascii: "[")
-      let rows = pair.rows.filter { row in
+      let all = pair.rows.filter { row in
         (row.isPrimary || row.verdict == .changed) && row.effect?.kind == .ratio
       }
+      // The primary ones, then the largest.
+      let rows =
+        all.filter(\.isPrimary)
+        + all.filter { !$0.isPrimary }.sorted {
+          ($1.effect?.value.magnitude ?? 0, $0.metric) < (
+            $0.effect?.value.magnitude ?? 0, $1.metric
+          )
+        }
       for row in rows.prefix(Self.mostEffects) {
         guard let effect = row.effect, effect.value.isFinite else { continue }
         json.element()

@@ -30,7 +30,8 @@ enum ReportStyle {
     caption { text-align: left; color: var(--soft); padding: .2rem 0; }
     th, td { padding: .2rem .7rem .2rem 0; text-align: left; font-weight: normal;
       vertical-align: top; border-bottom: 1px solid var(--line); max-width: 34rem;
-      overflow-wrap: anywhere; }
+      overflow-wrap: break-word; }
+    tbody th { min-width: 8rem; }
     thead th { font-weight: 600; background: var(--back); position: sticky; top: 0;
       white-space: nowrap; }
     th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }

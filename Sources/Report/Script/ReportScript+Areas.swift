@@ -10,7 +10,7 @@ extension ReportScript {
         this.legends();
       }
       hue(place) { return place; }
-      dash(place) { return dashes[place % dashes.length]; }
+      dash(place) { return dashOf(place); }
       paint() {
         const {pen, colour, width} = this.begin();
         const run = this.runs[0], {centre} = run;

@@ -1,6 +1,8 @@
 /// Figures: a canvas with axes, a legend, a caption in words and a table behind it.
 extension ReportScript {
   static let charts = #"""
+    // Beyond eight the colours repeat, each with other dashes.
+    const dashOf = place => dashes[(place + Math.floor(place / 8)) % dashes.length];
     const dashes = [[], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 2, 1, 2], [1, 3], [10, 2, 2, 2]];
     const palettes = {
       light: ['#0060a8', '#c04a00', '#007a5a', '#a03a80', '#8a6a00', '#2a9fd0', '#5b5b5b', '#b00020'],
@@ -107,7 +109,7 @@ extension ReportScript {
         const y = value => bottomEdge - (value - low) / (high - low || 1) * (bottomEdge - top);
         pen.textAlign = 'right';
         pen.textBaseline = 'middle';
-        for (const tick of ticks(low, high, Math.max(2, (bottomEdge - top) / 34))) {
+        for (const tick of ticks(low, high, Math.max(2, (bottomEdge - top) / 34), unit)) {
           pen.strokeStyle = colour.grid;
           pen.lineWidth = 1;
           pen.beginPath();

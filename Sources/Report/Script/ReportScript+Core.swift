@@ -135,12 +135,13 @@ extension ReportScript {
     }
     const seconds = (ms, places = 3) => (ms / 1000).toFixed(places) + ' s';
 
-    // Round numbers between two ends.
-    function ticks(low, high, most) {
+    // Round numbers between two ends: of bytes in powers of two.
+    function ticks(low, high, most, unit = '') {
       const span = high - low;
       if (!(span > 0)) return [low];
       const rough = span / most, power = 10 ** Math.floor(Math.log10(rough));
-      const step = [1, 2, 5, 10].map(one => one * power).find(one => one >= rough);
+      const step = unit.startsWith('bytes') && rough >= 1 ? 2 ** Math.ceil(Math.log2(rough))
+        : [1, 2, 5, 10].map(one => one * power).find(one => one >= rough * 0.999999);
       const out = [];
       for (let tick = Math.ceil(low / step) * step; tick <= high + step * 1e-9; tick += step)
         out.push(Math.abs(tick) < step * 1e-9 ? 0 : tick);

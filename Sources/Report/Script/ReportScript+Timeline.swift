@@ -181,7 +181,7 @@ extension ReportScript {
       // In charts of several runs the metric has the colour, and the run the dashes.
       hue(place) { return several ? this.lines[place].metric : place; }
       dash(place) {
-        return dashes[(several ? this.lines[place].series.run.number : place) % dashes.length];
+        return dashOf(several ? this.lines[place].series.run.number : place);
       }
       describe() {
         const parts = this.lines.slice(0, 4).map(({series, text}) => {
