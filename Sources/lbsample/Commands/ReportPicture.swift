@@ -16,7 +16,7 @@ struct PictureOptions: ParsableArguments {
   @OptionGroup(title: "Part of the run (--format svg)") var part: PartOptions
 
   /// Whether any of these is given.
-  var isChosen: Bool { !metrics.isEmpty || part.words != PartOptions().words }
+  var isChosen: Bool { !metrics.isEmpty || !part.isWhole }
 
   /// The picture of a run.
   func picture(of reader: RunReader) throws(LBError) -> [UInt8] {
@@ -49,7 +49,7 @@ struct PictureOptions: ParsableArguments {
 
   private func title(_ result: RunResult) -> String {
     let host = result.host["hostname"].map { " on \($0)" } ?? ""
-    return result.runID + host + (part.words == PartOptions().words ? "" : ", \(part.words)")
+    return result.runID + host + (part.isWhole ? "" : ", \(part.words)")
   }
 
   /// The stretches of the selection.
