@@ -15,13 +15,15 @@ extension TableBrowser {
     }
     if window.entries.isEmpty { cursor += try window.readEarlier() }
     cursor = max(0, min(cursor, window.entries.count - 1))
+    top = cursor
     trim()
     isFollowing = false
   }
 
-  /// Moves by lines.
-  func move(by count: Int) throws(LBError) {
+  /// Moves by lines; the screen follows where `scrolls`, else it stays as long as it can.
+  func move(by count: Int, scrolls: Bool = false) throws(LBError) {
     isFollowing = false
+    let below = cursor - top
     var wanted = cursor + count
     while wanted < 0 {
       let more = try window.readEarlier()
@@ -36,6 +38,7 @@ extension TableBrowser {
       wanted -= trim()
     }
     cursor = max(0, min(wanted, window.entries.count - 1))
+    if scrolls { top = cursor - below }
     if isLive, count > 0, cursor == window.entries.count - 1 { isFollowing = true }
   }
 

@@ -233,7 +233,7 @@ extension TableBrowser {
     let keys = shownKeys
     let length = Double(keys.upperBound - keys.lowerBound)
     let share = length > 0 ? Double(entry.key - min(entry.key, keys.lowerBound)) / length : 1
-    parts.append("\(Int((min(1, share) * 100).rounded(.down)))%")
+    parts.append("\(Int((min(1, share) * 100).rounded()))%")
     if let label = style.label(entry.bracket) { parts.append(label.shownInLine) }
     return parts
   }

@@ -15,6 +15,7 @@ struct ReportCommand: ParsableCommand {
         lbsample report last -o report.html
         lbsample report main last -o report.html --open
         lbsample report host.lbsample -o host.html --full 'cpu.user[all]'
+        lbsample report last --format svg --metric 'cpu.*[all]' -o cpu.svg
 
       The page is one file that needs no network and no server. Of several
       runs, the first one is the base of the comparison.
@@ -33,6 +34,12 @@ struct ReportCommand: ParsableCommand {
       "Keep every sample of these metrics, beside least, median and greatest of buckets of time; "
         + "may be repeated. The page may then be larger than 10 MB.", valueName: "glob"))
   var full: [String] = []
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp(
+      "html, or svg: charts of some metrics as a picture for a document.", valueName: "format"))
+  var format = "html"
+  @OptionGroup(title: "Pictures") var picture: PictureOptions
   @Argument(
     help: ArgumentHelp("Runs: ids, unique prefixes of them, last, or files.", valueName: "run"))
   var runNames: [String] = ["last"]
@@ -41,6 +48,12 @@ struct ReportCommand: ParsableCommand {
   private static let mostRuns = 26
 
   func run() throws {
+    try Formats.check(format, of: ["html", "svg"])
+    if format == "svg" { return try writePicture() }
+    guard !picture.isChosen else {
+      throw LBError(
+        .configuration, "--metric and the part of the run choose what --format svg draws: add it")
+    }
     guard output != nil && output != "-" || !Console.outputIsTerminal else {
       throw LBError(.configuration, "report writes a page: name its file with -o report.html")
     }

@@ -24,6 +24,9 @@ struct PartOptions: ParsableArguments {
     help: ArgumentHelp("Only these phases; may be repeated.", valueName: "name"))
   var phases: [String] = []
 
+  /// Whether no part is chosen.
+  var isWhole: Bool { from == nil && to == nil && repetitions.isEmpty && phases.isEmpty }
+
   /// The chosen part as options.
   var words: String {
     let chosen =
