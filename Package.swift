@@ -42,6 +42,7 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
     ]
   ),
   ("Output", ["SampleModel", "RunAnalysis"]),
+  ("Exchange", ["SampleModel", "RunStore", "LinuxSystem"]),
   (
     "SamplerKit",
     [
@@ -63,7 +64,7 @@ let tested = [
   "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "PerfEvents", "PacketStatistics",
   "Sampler", "Collectors",
   "RunStore",
-  "RunAnalysis", "Runner", "Output", "SamplerKit", "RunnerKit",
+  "RunAnalysis", "Runner", "Output", "Exchange", "SamplerKit", "RunnerKit",
 ]
 
 let package = Package(
@@ -95,7 +96,7 @@ let package = Package(
       name: "lbsample",
       dependencies: [
         "CLinux", "SampleModel", "LinuxSystem", "PerfEvents", "PacketStatistics", "Sampler",
-        "Collectors", "RunStore", "RunAnalysis", "Runner", "Output",
+        "Collectors", "RunStore", "RunAnalysis", "Runner", "Output", "Exchange",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "TOMLKit", package: "TOMLKit"),

@@ -118,7 +118,7 @@ enum SettingsSchema {
         "sample.interval", .duration(minimum: shortestInterval), "1s",
         "time between two samples of `lbsample sample`"),
       SettingKey(
-        "sample.format", .choice(["table", "csv", "ndjson"]), "table",
+        "sample.format", .choice(OutputFormat.names(of: .live)), "table",
         "what `lbsample sample` writes to standard output"),
       SettingKey(
         "sample.colour", .choice(["auto", "always", "never"]), "auto",
