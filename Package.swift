@@ -43,6 +43,7 @@ let modules: [(name: String, dependencies: [Target.Dependency])] = [
   ),
   ("Output", ["SampleModel", "RunAnalysis"]),
   ("Report", ["SampleModel", "RunAnalysis", "Output", "LinuxSystem"]),
+  ("Exchange", ["SampleModel", "RunStore", "LinuxSystem"]),
   (
     "SamplerKit",
     [
@@ -64,7 +65,7 @@ let tested = [
   "SampleModel", "KernelText", "SampleRing", "LinuxSystem", "PerfEvents", "PacketStatistics",
   "Sampler", "Collectors",
   "RunStore",
-  "RunAnalysis", "Runner", "Output", "Report", "SamplerKit", "RunnerKit",
+  "RunAnalysis", "Runner", "Output", "Report", "Exchange", "SamplerKit", "RunnerKit",
 ]
 
 /// Tests of these modules alone (names with commas between), without the programs that serve other
@@ -100,7 +101,7 @@ let package = Package(
       name: "lbsample",
       dependencies: [
         "CLinux", "SampleModel", "LinuxSystem", "PerfEvents", "PacketStatistics", "Sampler",
-        "Collectors", "RunStore", "RunAnalysis", "Runner", "Output", "Report",
+        "Collectors", "RunStore", "RunAnalysis", "Runner", "Output", "Report", "Exchange",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
         .product(name: "Logging", package: "swift-log"),
         .product(name: "TOMLKit", package: "TOMLKit"),

@@ -3,22 +3,6 @@ package import SampleModel
 /// Where finished text goes: a descriptor, a file, a test's array.
 package typealias TextWriter = ([UInt8]) throws(LBError) -> Void
 
-/// Which repetition a bracket is, for the streams of a run.
-package struct BracketLabel: Sendable, Hashable {
-  package let phase: String
-  package let repetition: Int
-  package let warmUp: Bool
-  package let attempt: Int
-
-  /// The label of one attempt.
-  package init(phase: String, repetition: Int, warmUp: Bool, attempt: Int) {
-    self.phase = phase
-    self.repetition = repetition
-    self.warmUp = warmUp
-    self.attempt = attempt
-  }
-}
-
 /// One frame as every reader of a stream sees it: derived, dated, and worth showing.
 package struct ReadFrame {
   package var layout: Layout
@@ -130,23 +114,6 @@ package struct StreamReader {
   private func hasEnded(_ header: FrameHeader, _ layout: Layout) -> Bool {
     header.outcome == .absent && !isRun && ["tree", "perf"].contains(layout.collector)
       && layout.columns.contains { $0.instance.isEmpty }
-  }
-}
-
-/// Clock anchors in order of time.
-package struct AnchorTable: Sendable {
-  private var anchors: [ClockAnchor] = []
-
-  /// No anchors yet: dates are zero.
-  package init() {}
-
-  /// Adds an anchor; they come in order.
-  package mutating func add(_ anchor: ClockAnchor) { anchors.append(anchor) }
-
-  /// Unix time of `monotonic` by the last anchor at or before it, or by the first anchor.
-  package func unixTime(of monotonic: UInt64) -> UInt64 {
-    let anchor = anchors.last { $0.monotonic <= monotonic } ?? anchors.first
-    return anchor?.unixTime(of: monotonic) ?? 0
   }
 }
 

@@ -109,6 +109,34 @@ package enum DeltaBinaryPacked {
     }
   }
 
+  /// Appends a whole column.
+  package static func append(_ values: Span<UInt64>, to bytes: inout [UInt8]) {
+    for number in [blockSize, miniblocks, values.count] {
+      Varint.append(UInt64(number), to: &bytes)
+    }
+    Varint.append(values.isEmpty ? 0 : Varint.zigzag(Int64(bitPattern: values[0])), to: &bytes)
+    guard values.count > 1 else { return }
+    var deltas = [UInt64](repeating: 0, count: blockSize)
+    var done = 1
+    while done < values.count {
+      let count = min(blockSize, values.count - done)
+      var union: UInt64 = 0
+      var out = deltas.mutableSpan
+      for index in 0..<count {
+        // Safe: `done + count` is at most the number of values, and `done` at least 1.
+        let delta = unsafe values[unchecked: done &+ index] &- values[unchecked: done &+ index &- 1]
+        unsafe out[unchecked: index] = delta
+        union |= delta
+      }
+      if union == 0 {
+        bytes.append(contentsOf: repeatElement(0, count: blockOfZeros))
+      } else {
+        appendBlock(deltas.span.extracting(0..<count), to: &bytes)
+      }
+      done += count
+    }
+  }
+
   /// Decodes a column of at most `limit` values, checking every length.
   package static func decode(
     _ bytes: Span<UInt8>, limit: Int
@@ -175,61 +203,5 @@ package enum DeltaBinaryPacked {
       at += step
     }
     return value
-  }
-}
-
-/// Unsigned LEB128 and zigzag, as Parquet and Protocol Buffers have them.
-enum Varint {
-  /// Bytes that `append` appends.
-  static func bytes(_ value: UInt64) -> Int { (70 - (value | 1).leadingZeroBitCount) / 7 }
-
-  static func append(_ value: UInt64, to bytes: inout [UInt8]) {
-    var value = value
-    while value >= 128 {
-      bytes.append(UInt8(truncatingIfNeeded: value) | 128)
-      value >>= 7
-    }
-    bytes.append(UInt8(value))
-  }
-
-  /// Stores `value` at `offset` of memory that has room for ten bytes there; returns the offset
-  /// after it.
-  @unsafe
-  @inline(__always)
-  static func store(
-    _ value: UInt64, in bytes: UnsafeMutableBufferPointer<UInt8>, at offset: Int
-  ) -> Int {
-    var (value, offset) = (value, offset)
-    while value >= 128 {
-      unsafe bytes[offset] = UInt8(truncatingIfNeeded: value) | 128
-      value >>= 7
-      offset += 1
-    }
-    unsafe bytes[offset] = UInt8(value)
-    return offset + 1
-  }
-
-  static func read(
-    _ bytes: Span<UInt8>, _ position: inout Int
-  ) throws(DeltaBinaryPacked.Malformed) -> UInt64 {
-    var value: UInt64 = 0
-    var shift: UInt64 = 0
-    while true {
-      guard position < bytes.count else { throw .truncated }
-      guard shift < 64 else { throw .header }
-      let byte = bytes[position]
-      position += 1
-      value |= UInt64(byte & 127) << shift
-      if byte < 128 { return value }
-      shift += 7
-    }
-  }
-
-  static func zigzag(_ value: Int64) -> UInt64 {
-    UInt64(bitPattern: (value << 1) ^ (value >> 63))
-  }
-
-  static func unzigzag(_ value: UInt64) -> Int64 {
-    Int64(bitPattern: value >> 1) ^ -Int64(bitPattern: value & 1)
   }
 }

@@ -5,7 +5,7 @@ package struct ValueRule: Sendable {
   /// The unit is nanoseconds.
   package let isTime: Bool
   package let scale: Scale
-  let isSigned: Bool
+  package let isSigned: Bool
   /// It is a sum; several of its parts may wrap at once.
   let isSum: Bool
   /// The value after which the counter continues from zero; 0 for 64 bits, which do not wrap.

@@ -174,7 +174,8 @@ package struct Derivation: Sendable {
     return streams[number]?.derive(header, values, only: indices, raw: raw) ?? Result()
   }
 
-  private static func scaled(_ value: UInt64, by rule: ValueRule) -> DerivedValue {
+  /// A level, or a cumulative value, in base units: whole where it is.
+  package static func scaled(_ value: UInt64, by rule: ValueRule) -> DerivedValue {
     if rule.isSigned, value >> 63 == 1 { return .real(rule.level(value)) }
     return rule.scale.exactly(value).map(DerivedValue.integer)
       ?? .real(rule.scale.apply(Double(value)))

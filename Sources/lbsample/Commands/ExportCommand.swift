@@ -5,7 +5,8 @@ import RunStore
 import SampleModel
 import Sampler
 
-/// `lbsample export RUN`: the samples of a stored run, in the formats of the live stream.
+/// `lbsample export RUN`: the samples of a stored run, in the formats of the live stream or of other
+/// tools.
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write the samples of a stored run.",
@@ -14,14 +15,13 @@ struct ExportCommand: ParsableCommand {
         lbsample export last --format csv > run.csv
         lbsample export last --format ndjson --repetition 3 --metric 'cpu.*[all]'
         lbsample export host.lbsample --format table --from 10s --to 20s
+        lbsample export last --format parquet --output tables
         lbsample export last --format lb --output results
       """)
   @OptionGroup var options: RunOptions
   @Option(
     name: .customLong("format"),
-    help: ArgumentHelp(
-      "csv, ndjson, table, or lb: a directory (--output) in the layout of linux-benchmark-lib.",
-      valueName: "format"))
+    help: ArgumentHelp(OutputFormat.help(of: .stored), valueName: "format"))
   var format = "csv"
   @Flag(
     name: .customLong("raw"),
@@ -33,19 +33,23 @@ struct ExportCommand: ParsableCommand {
     help: ArgumentHelp("Write only columns that match; may be repeated.", valueName: "glob"))
   var metrics: [String] = []
   @OptionGroup(title: "CSV") var csv: CSVOptions
+  @OptionGroup(title: "Parquet") var tables: TableOptions
   @Flag(name: .customLong("per-cpu"), help: "Show each CPU in the table.")
   var perCPU = false
   @Option(
     name: [.customShort("o"), .customLong("output")],
-    help: ArgumentHelp("Write to this file instead of standard output.", valueName: "file"))
+    help: ArgumentHelp(
+      "Write to this file instead of standard output; with parquet and lb, a new directory.",
+      valueName: "file"))
   var output: String?
   @Argument(
     help: ArgumentHelp("A run's id, a unique prefix of one, last, or a file.", valueName: "run"))
   var runName = "last"
 
   func run() throws {
-    try Formats.check(format, of: ["csv", "ndjson", "table", "lb"])
+    try Formats.check(format, of: OutputFormat.names(of: .stored))
     try csv.check(format)
+    try tables.check(format, hasOutput: output != nil)
     if format == "lb" { return try exportSuite() }
     if raw, format == "table" {
       throw LBError(.configuration, "--raw needs --format csv or ndjson: the table shows rates")
@@ -56,16 +60,12 @@ struct ExportCommand: ParsableCommand {
     files.writes("--output", output)
     files.reads("the run", reader.path)
     try files.check()
+    if format == "parquet" { return try exportTables(reader) }
     // The last line of ndjson needs the accounts; no format needs the attempts' metrics.
     let result = try reader.result(format == "ndjson" ? .accounts : [])
-    let labels = RunLabels.brackets(result)
-    var selection = RunReplay.Selection()
+    let labels = result.bracketLabels()
+    let selection = try selection(reader, result)
     let origin = try RunReplay.firstStart(reader)
-    try part.choose(&selection, labels, result, origin: origin)
-    try MetricGlobs.check(metrics, try reader.metricNames())
-    let filter = ColumnFilter(only: metrics)
-    selection.passes = { filter.passes($0) }
-
     let destination = try TextDestination(path: output)
     let writer: TextWriter = { bytes throws(LBError) in try destination.write(bytes) }
     let shown: TextWriter = { bytes throws(LBError) in
@@ -112,6 +112,17 @@ struct ExportCommand: ParsableCommand {
         "no sample lies in \(part.words); --from and --to count from the first sample of the run")
     }
     try options.checkWhole(reader)
+  }
+
+  /// The part of the run that the options select.
+  func selection(_ reader: RunReader, _ result: RunResult) throws(LBError) -> RunReplay.Selection {
+    var selection = RunReplay.Selection()
+    try part.choose(
+      &selection, result.bracketLabels(), result, origin: try RunReplay.firstStart(reader))
+    try MetricGlobs.check(metrics, try reader.metricNames())
+    let filter = ColumnFilter(only: metrics)
+    selection.passes = { filter.passes($0) }
+    return selection
   }
 
   /// Whether names are escaped: a terminal would interpret control characters in them.

@@ -118,31 +118,6 @@ struct RunsRemove: ParsableCommand {
   }
 }
 
-/// The brackets of a run in order, with their labels.
-enum RunLabels {
-  /// The labels of all attempts with a bracket, in order of the brackets: phases may have taken
-  /// turns.
-  static func brackets(_ result: RunResult) -> [(UInt32, BracketLabel)] {
-    guard result.kind == "run" else { return [] }
-    var labels: [(UInt32, BracketLabel)] = []
-    for phase in result.phases {
-      for repetition in phase.repetitions {
-        for attempt in repetition.attempts {
-          guard let bracket = attempt.bracket else { continue }
-          labels.append(
-            (
-              bracket,
-              BracketLabel(
-                phase: phase.name, repetition: repetition.repetition, warmUp: repetition.warmUp,
-                attempt: attempt.attempt)
-            ))
-        }
-      }
-    }
-    return labels.sorted { $0.0 < $1.0 }
-  }
-}
-
 /// Checks the values of options for formats.
 enum Formats {
   static func check(

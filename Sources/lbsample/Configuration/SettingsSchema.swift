@@ -37,7 +37,7 @@ enum SettingsSchema {
     )
     .option("interval", short: "i", "time"),
     Setting(
-      "sample.format", .choice(["table", "csv", "ndjson"]), "table",
+      "sample.format", .choice(OutputFormat.names(of: .live)), "table",
       "What lbsample sample writes to standard output: table, csv or ndjson."
     )
     .option("format", "format"),

@@ -109,7 +109,7 @@ enum Leftovers {
   static func hindrance(
     of origin: Origin, clock: TimeSource, _ roots: MountRoots
   ) -> LBError? {
-    let left = wait(search(origin, roots), Self.patience, clock, nil)
+    let left = wait(search(origin, roots), Self.timeout, clock, nil)
     return left.isEmpty ? nil : refusal(origin, .removal, text(left))
   }
 

@@ -1,5 +1,3 @@
-import SampleModel
-
 /// Bytes of text under construction. Numbers never depend on a locale.
 package struct TextBuffer {
   package private(set) var bytes: [UInt8] = []
