@@ -25,7 +25,6 @@ struct TableFile {
   /// Names as a file may have them, no two of which are equal: bytes that are no UTF-8 are written
   /// as `OSText.written` has them.
   static func names(_ names: [String]) -> [String] {
-    let apart = ExactText.apart(names)
-    return names.enumerated().map { OSText.written(apart[$0] ?? $1) }
+    names.map { OSText.written(OSText.distinct($0)) }
   }
 }

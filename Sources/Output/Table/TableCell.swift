@@ -1,3 +1,5 @@
+import SampleModel
+
 /// One cell of each row of the table. Names are looked up once: a row is put together without them.
 package struct TableCell: Sendable {
   let format: CellFormat

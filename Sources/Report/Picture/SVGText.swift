@@ -1,3 +1,5 @@
+import SampleModel
+
 import Output
 
 /// SVG under construction: XML whose texts are escaped, whatever they are made of.

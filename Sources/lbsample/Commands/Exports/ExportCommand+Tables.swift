@@ -37,7 +37,7 @@ extension ExportCommand {
     }
     if summary.samples.rows == 0 {
       Console.say(
-        "lbsample: no sample lies in \(part); --from and --to count from the first sample of the "
+        "lbsample: no sample lies in \(part.words); --from and --to count from the first sample of the "
           + "run")
     }
     try options.checkWhole(reader)
