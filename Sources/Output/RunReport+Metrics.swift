@@ -95,7 +95,7 @@ extension RunReport {
     }
     if !marks.isEmpty {
       lines.append(
-        "~ counted for part of the time, and scaled: \(marks.joined(separator: ", ")) at the least")
+        "~ counted for part of the time, and scaled: at least \(marks.joined(separator: ", "))")
     }
     return lines + partial(shown)
   }

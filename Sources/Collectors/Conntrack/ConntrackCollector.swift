@@ -22,7 +22,7 @@ struct ConntrackCollector: TextCollector {
     "drop": "packets dropped for want of room", "early_drop": "entries dropped for newer ones",
     "icmp_error": "malformed ICMP packets", "expect_new": "expectations added",
     "expect_create": "expected connections that came", "expect_delete": "expectations deleted",
-    "search_restart": "searches begun anew", "chaintoolong": "insertions refused, chain too long",
+    "search_restart": "searches restarted", "chaintoolong": "insertions refused, chain too long",
   ]
 
   let description = CollectorDescription(

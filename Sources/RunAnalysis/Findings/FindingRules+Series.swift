@@ -17,7 +17,7 @@ extension FindingRules {
         [.init("excess", .above, 0), .init("apart", .atLeast, 0.02)],
         "the wall times of {repetitions} repetitions fall into two groups: {lower_count} around "
           + "{lower} and {upper_count} around {upper}, {apart} more (dip {dip}, by chance above "
-          + "{limit} in 1 % of runs at the most)")
+          + "{limit} in at most 1 % of runs)")
     ],
     next: [
       "lbsample runs show RUN --format json: all metrics of each repetition",

@@ -145,8 +145,8 @@ enum Schema {
         let (type, name): (String, String) = (try row.value("type"), try row.value("name"))
         throw LBError(
           .resultPersistence,
-          "\(path): not as lbsample writes it: it has the \(type) \(name). It is not read: whoever "
-            + "made that could have anything executed",
+          "\(path): not as lbsample writes it: it has the \(type) \(name). It is not read: "
+            + "the maker of that could have anything executed",
           context: ErrorContext(path: path))
       }
     }

@@ -168,9 +168,9 @@ final class StreamTable: Sendable {
     let parts = [
       sums.isEmpty
         ? nil
-        : "sums that start anew because their \(changed) changed: \(Counted.list(sums))",
+        : "sums that restart because their \(changed) changed: \(Counted.list(sums))",
       devices.isEmpty
-        ? nil : "other devices under the same names, which start anew: \(Counted.list(devices))",
+        ? nil : "other devices of the same names, which restart: \(Counted.list(devices))",
     ].compactMap { $0 }
     return parts.isEmpty ? nil : parts.joined(separator: "; ")
   }

@@ -69,8 +69,8 @@ enum PlanReport {
       let most = duration(limits.reduce(pauses, +))
       lines.append(
         !run.hooks.isEmpty || waits(plan) || all.contains(where: takesMore)
-          ? "\(most) if each repetition takes its limit; hooks, more attempts and repetitions, and "
-            + "whatever else is waited for come on top"
+          ? "\(most) if each repetition takes its limit; hooks, waits, and further attempts and "
+            + "repetitions take more"
           : "at most \(most) by its limits")
     } else {
       lines.append("no time limit is set: --timeout limits each repetition")
