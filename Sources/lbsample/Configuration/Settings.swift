@@ -55,11 +55,7 @@ struct Settings {
   ) {
     guard let key = SettingsSchema.key(name) else { return }
     guard key.type.accepts(value) else {
-      let place = Self.place(origin, name)
-      // As the option is written: --interval-of NAME=TIME.
-      let link = place.hasPrefix("--interval-of ") ? "=" : " "
-      problems.append(
-        "\(place)\(link)\(value.isEmpty ? "(empty)" : value): " + key.type.complaint(value))
+      problems.append("\(Self.written(origin, name, value)): " + key.type.complaint(value))
       return
     }
     entries[name] = ConfigurationEntry(key: name, value: value, origin: origin)
@@ -70,6 +66,13 @@ struct Settings {
     let prefix = "command line "
     return origin.hasPrefix(prefix)
       ? String(origin.dropFirst(prefix.count)) : "\(origin): \(name) ="
+  }
+
+  /// A value with what has it, an option as it is written: `--interval-of disk=1x`.
+  private static func written(_ origin: String, _ name: String, _ value: String) -> String {
+    let place = place(origin, name)
+    let link = place.hasPrefix("--interval-of ") ? "=" : " "
+    return place + link + (value.isEmpty ? "(empty)" : value)
   }
 
   /// All entries in the schema's order, followed by those that the user defined.
@@ -94,6 +97,9 @@ struct Settings {
 
   /// A key as messages name it, with where its value came from.
   func place(_ name: String) -> String { Self.place(origin(name), name) }
+
+  /// A key with its value, as messages name it.
+  func written(_ name: String) -> String { Self.written(origin(name), name, self[name]) }
 
   /// Where a key's value came from.
   func origin(_ name: String) -> String { entries[name]?.origin ?? "default" }

@@ -120,7 +120,7 @@ struct AttemptOptions: ParsableArguments {
     else {
       throw LBError(
         .configuration,
-        "\(settings.place("run.backoff")) \(settings["run.backoff"]): expected durations such as "
+        "\(settings.written("run.backoff")): expected durations such as "
           + "0s,5s,15s")
     }
     specification.attempts = policy
@@ -137,7 +137,7 @@ struct AttemptOptions: ParsableArguments {
       let hint = Nearest.hint(Nearest.word(to: unknown, in: RepetitionGates.names.sorted()))
       throw LBError(
         .configuration,
-        "\(settings.place("gates.noted")) \(settings["gates.noted"]): no gate is called "
+        "\(settings.written("gates.noted")): no gate is called "
           + "\(unknown)\(hint); there are " + RepetitionGates.names.sorted().joined(separator: ", ")
       )
     }

@@ -271,7 +271,7 @@ struct CollectorOptions: ParsableArguments {
     else {
       throw LBError(
         .configuration,
-        "\(settings.place(key)) \(settings[key]): "
+        "\(settings.written(key)): "
           + SettingType.duration(minimum: SettingsSchema.shortestInterval)
           .complaint(settings[key]))
     }
