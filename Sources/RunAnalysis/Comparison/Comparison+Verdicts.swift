@@ -28,12 +28,13 @@ extension Comparison {
     }
     let values = works.flatMap { $0.others.compactMap { $0.row.test?.p } }
     let rates = Multiplicity.benjaminiHochberg(values)
-    let found = rates.count { $0 <= settings.listedRate }
+    let listed = settings.listedRate(ofRuns: works.contains { $0.match.design == .runs })
+    let found = rates.count { $0 <= listed }
     // What one more would have needed.
-    let reached = settings.listedRate * min(1, Double(found + 1) / Double(max(1, values.count)))
+    let reached = listed * min(1, Double(found + 1) / Double(max(1, values.count)))
     var left = rates[...]
     for place in works.indices {
-      works[place].decideOthers(&left, alpha: reached, settings)
+      works[place].decideOthers(&left, listed: listed, alpha: reached, settings)
     }
     self.settings = settings
     self.base = base
@@ -157,7 +158,12 @@ private struct PairWork {
         Self.testRanks(design, &primary[place])
       }
     }
-    for place in others.indices { others[place].estimate = others[place].mean() }
+    for place in others.indices {
+      let estimate = others[place].mean()
+      // A few medians of small counts are often all the same, which is chance.
+      others[place].estimate =
+        design == .runs ? estimate?.bounded(below: others[place].rounding) : estimate
+    }
     for group in groups().values {
       let moderated = TEstimate.moderate(group.compactMap { others[$0].estimate })
       for (place, estimate) in zip(group, moderated) { others[place].estimate = estimate }
@@ -237,14 +243,15 @@ private struct PairWork {
   }
 
   mutating func decideOthers(
-    _ rates: inout ArraySlice<Double>, alpha: Double, _ settings: Comparison.Settings
+    _ rates: inout ArraySlice<Double>, listed: Double, alpha: Double,
+    _ settings: Comparison.Settings
   ) {
     for place in others.indices {
       var isChanged = false
       if others[place].row.test != nil, let rate = rates.popFirst() {
         others[place].row.test?.adjusted = rate
-        isChanged = rate <= settings.listedRate
-        if isChanged, match.design != .runs, let why = Self.veto(others[place]) {
+        isChanged = rate <= listed
+        if isChanged, let why = Self.veto(others[place]) {
           isChanged = false
           others[place].row.why = why
         }
@@ -270,7 +277,10 @@ private struct PairWork {
     }
     let difference = rank.statistic - rank.expected
     if difference * effect.value < 0 { return "the rank test has the opposite sign" }
-    if rank.p > Comparison.vetoAlpha { return "the rank test does not find it" }
+    // So few runs that no p is that small have to be apart altogether. Powers are not exact.
+    guard rank.p <= max(Comparison.vetoAlpha, metric.floor * (1 + 1e-9)) else {
+      return "the rank test does not find it"
+    }
     return nil
   }
 

@@ -14,6 +14,8 @@ struct ComparedMetric {
   let unit: Double
   /// The step in which its source counts, in base units; 0 for none.
   let resolution: Double
+  /// Of medians of whole numbers the variance of rounding to them, on the test's scale; else 0.
+  let rounding: Double
   var estimate: TEstimate?
   var shift: HodgesLehmann?
 
@@ -27,14 +29,16 @@ struct ComparedMetric {
     self.lag = lag
     self.resolution = resolution
     let all = sample.a + sample.b
+    let isWhole = all.allSatisfy { (2 * $0).rounded() == 2 * $0 }
+    let size = all.reduce(0) { $0 + $1.magnitude / Double(max(1, all.count)) }
+    rounding = isWhole && size > 0 && size.isFinite ? 1 / (12 * size * size) : 0
     isRatio = !all.isEmpty && all.allSatisfy { $0 > 0 }
     if isRatio {
       unit = 1
       a = sample.a.map { log($0) }
       b = sample.b.map { log($0) }
     } else {
-      let mean = all.reduce(0) { $0 + $1.magnitude / Double(max(1, all.count)) }
-      let unit = mean > 0 && mean.isFinite ? mean : 1
+      let unit = size > 0 && size.isFinite ? size : 1
       self.unit = unit
       a = sample.a.map { $0 / unit }
       b = sample.b.map { $0 / unit }

@@ -95,6 +95,11 @@ package struct TEstimate: Sendable, Equatable {
       1 / Double(a.count) + 1 / Double(b.count))
   }
 
+  /// The same with a variance of `least` at the least.
+  package func bounded(below least: Double) -> TEstimate {
+    variance < least ? TEstimate(estimate, least, ownFreedom, factor) : self
+  }
+
   private static func moments(_ values: [Double]) -> (mean: Double, squares: Double) {
     // Relative to one of the values, so that equal values have no spread despite rounding.
     let origin = values.first ?? 0
