@@ -42,7 +42,7 @@ import Testing
     let outcome = try command.start([
       "run", "--config", "/dev/null", "--name", name, "-r", "7", "-i", "10ms", "--cpu", "--memory",
       "--label", "x=<img src=x onerror=\"document.title='owned'\">", "--quiet", "--",
-      "sh", "-c", "sleep \(time); : </script><script>throw 1</script>\u{2028}\u{202E}",
+      "sh", "-c", "sleep \(time)", "</script><script>throw 1</script>\u{2028}\u{202E}",
     ]).finish()
     try #require(outcome.code == 0, "\(outcome.error)")
   }

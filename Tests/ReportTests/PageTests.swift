@@ -122,7 +122,7 @@ import Testing
   @Test func theSameRunsGiveTheSameBytes() throws {
     let first = try page()
     for _ in 0..<3 { #expect(try page() == first) }
-    #expect(first.contains("default-src 'none'") && !first.contains("unsafe-inline"))
+    #expect(first.contains("default-src &#39;none&#39;") && !first.contains("unsafe-inline"))
     #expect(!first.contains("http://") && !first.contains("https://"))
   }
 
@@ -139,7 +139,7 @@ import Testing
       case 404: envelope.set(bucket, minimum: -1e300, median: 0, maximum: 7.25)
       default:
         envelope.set(
-          bucket, minimum: Double(bucket), median: Double(bucket) + 0.5,
+          bucket, minimum: Double(bucket), median: Double(bucket) + 0.5 * Double(bucket % 2),
           maximum: Double(bucket) + Double(bucket % 2))
       }
     }
