@@ -64,9 +64,25 @@ struct Axis: Equatable {
     ticks = (0...Int(last - first)).map { place in
       let value = (first + Double(place)) * step
       return Tick(
-        value: value, text: isBytes ? Readable.bytes(value) : Self.number(value, step: step))
+        value: value,
+        text: isBytes ? Self.bytes(value, step: step) : Self.number(value, step: step))
     }
   }
+
+  /// Bytes with a binary prefix and as many places as tell ticks apart.
+  private static func bytes(_ value: Double, step: Double) -> String {
+    var (unit, place) = (1.0, 0)
+    while value.magnitude >= unit * 1024, place < prefixes.count - 1 {
+      (unit, place) = (unit * 1024, place + 1)
+    }
+    let places = (0..<4).first { decimals in
+      let scaled = step / unit * Self.power(10, decimals)
+      return scaled >= 1 && scaled == scaled.rounded()
+    }
+    return Readable.fixed(value / unit, places ?? 3) + prefixes[place]
+  }
+
+  private static let prefixes = ["", "K", "M", "G", "T", "P"]
 
   /// The least round step that is no shorter than `least`.
   private static func step(_ least: Double, ofBytes: Bool) -> Double {

@@ -99,7 +99,7 @@ package struct ChartPicture {
           words += "\(name): no values. "
           continue
         }
-        let unit = Self.unit(series.unit)
+        let unit = Self.unit(series)
         words += "\(name): from \(Self.number(range.lowerBound, series.unit)) to "
         words += "\(Self.number(range.upperBound, series.unit))\(unit.isEmpty ? "" : " " + unit). "
       }
@@ -117,16 +117,21 @@ package struct ChartPicture {
       ? Readable.bytes(Double(value)) : Readable.exact(Double(value))
   }
 
-  /// The unit of an axis; a ratio has none.
-  private static func unit(_ unit: String) -> String {
-    switch unit {
-    case "1": ""
+  /// Collectors whose times are those of CPUs.
+  private static let ofCPUs = ["cpu", "tree", "process", "top"]
+
+  /// The unit of an axis. CPU time by the time is a number of CPUs, another ratio has none.
+  private static func unit(_ series: Series?) -> String {
+    switch series?.unit ?? "" {
+    case "1":
+      series?.metric.unit == .nanoseconds
+        && ofCPUs.contains { series?.name.begins($0 + ".") ?? false } ? "CPUs" : ""
     case "bytes": "B"
     case "bytes/s": "B/s"
     case "count": ""
     case "count/s": "/s"
     case "Cel": "°C"
-    default: unit
+    case let unit: unit
     }
   }
 
@@ -311,7 +316,7 @@ package struct ChartPicture {
         "text", tick.text,
         [("class", "tick middle"), ("x", SVGText.number(x)), ("y", SVGText.number(bottom + 15))])
     }
-    let unit = Self.unit(panel.series.first?.unit ?? "")
+    let unit = Self.unit(panel.series.first)
     guard !unit.isEmpty else { return }
     text.element(
       "text", unit,
