@@ -1,8 +1,8 @@
 import CLinux
 import Glibc
 
-/// A terminal that a full-screen program has for itself: keys come as they are typed, and the screen
-/// is given back whatever ends the program, except SIGKILL.
+/// A terminal that a full-screen program has for itself: keys come as they are typed, and the
+/// screen is given back whatever ends the program, except SIGKILL.
 ///
 /// Both descriptors are opened anew without blocking, as `TimedTerminal` does: nobody waits for a
 /// terminal that is stopped or not read.

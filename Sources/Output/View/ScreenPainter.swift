@@ -1,6 +1,6 @@
 /// Writes a terminal's lines, of which only those that changed are sent.
 package struct ScreenPainter: Sendable {
-  /// Saves the screen and takes one of its own, without a cursor and without wrapping of long lines.
+  /// Saves the screen and takes one of its own, without a cursor and without wrapping.
   package static let enter = "\u{1b}[?1049h\u{1b}[?7l\u{1b}[?25l"
   /// Gives the screen back as it was.
   package static let leave = "\u{1b}[0m\u{1b}[?7h\u{1b}[?25h\u{1b}[?1049l"

@@ -66,7 +66,8 @@ extension ReportScript {
         canvas.addEventListener('pointermove', event => {
           if (start && event.shiftKey) {
             const by = (event.clientX - start.x) / (this.width - left - right);
-            look(start.from - by * (start.to - start.from), start.to - by * (start.to - start.from));
+            const shift = by * (start.to - start.from);
+            look(start.from - shift, start.to - shift);
           } else {
             view.brush = start ? [start.time, time(event)] : null;
             point(time(event));

@@ -82,7 +82,13 @@ extension RunDirectory {
 
   /// Removes the drafts of imports that were killed: the caller's own files that nobody has locked.
   private func removeAbandonedDrafts() {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+    let names: [String]
+    do {
+      names = try FileManager.default.contentsOfDirectory(atPath: path)
+    } catch {
+      // The import itself says why the directory cannot be read.
+      return
+    }
     for name in names where name.begins(Self.draftStart) {
       // Only the number, not what stands beside a draft.
       let number = name.dropFirst(Self.draftStart.count)

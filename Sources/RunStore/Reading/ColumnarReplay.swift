@@ -17,8 +17,8 @@ package struct ColumnPiece: Sendable {
   /// The layout of the columns.
   package let layout: Layout
   package let bracket: UInt32
-  /// Of each row, on the run's time line in nanoseconds: the scheduled time (0: none), and the start
-  /// and the end of the acquisition.
+  /// Of each row, on the run's time line in nanoseconds: the scheduled time (0: none), and the
+  /// start and the end of the acquisition.
   package private(set) var deadlines: [UInt64]
   package private(set) var starts: [UInt64]
   package private(set) var ends: [UInt64]

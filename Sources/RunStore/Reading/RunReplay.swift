@@ -12,9 +12,9 @@ package struct RunReplay {
     package var brackets: Set<UInt32>?
     /// Whether a column is wanted.
     package var passes: @Sendable (String) -> Bool
-    /// Of each stream's data before `from`, only the last chunks are read: enough for the rates that
-    /// follow, but for a column that was absent for longer. The time of a replay then depends on the
-    /// selection's length, not on its place in the run.
+    /// Of each stream's data before `from`, only the last chunks are read: enough for the rates
+    /// that follow, but for a column that was absent for longer. The time of a replay then depends
+    /// on the selection's length, not on its place in the run.
     package var isSeeking = false
 
     /// Everything.

@@ -1,5 +1,5 @@
-// `_nfc` is the standard library's own normalisation, by which it compares texts; Foundation on Linux
-// uses it in the same way.
+// `_nfc` is the standard library's own normalisation, by which it compares texts; Foundation on
+// Linux uses it in the same way.
 @_spi(_Unicode) import Swift
 
 /// Text of the operating system as Swift text: arguments, paths and names are bytes there, and

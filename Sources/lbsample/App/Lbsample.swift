@@ -119,7 +119,9 @@ struct Lbsample: ParsableCommand {
   }
 
   private static func rewritten(_ argument: String) -> [String] {
-    if argument.begins("--"), let value = SettingsSchema.bareOptions[String(argument.dropFirst(2))] {
+    if argument.begins("--"),
+      let value = SettingsSchema.bareOptions[String(argument.dropFirst(2))]
+    {
       return ["\(argument)=\(value)"]
     }
     if let (name, value) = marked(argument) { return [name, value] }

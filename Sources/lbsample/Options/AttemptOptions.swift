@@ -32,7 +32,7 @@ struct AttemptOptions: ParsableArguments, SettingFlags {
     if let maximumRepetitions, measured.allSatisfy({ $0.until == nil }) {
       throw LBError(
         .configuration,
-        "--max-repetitions \(maximumRepetitions.text): has no effect without --until: add that, or use "
+        "--max-repetitions \(maximumRepetitions.text): has no effect without --until: add that, or "
           + "--repetitions")
     }
     for node in plan.everyMeasured {

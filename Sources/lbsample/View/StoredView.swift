@@ -139,14 +139,16 @@ enum ViewMarks {
     }
     let words = words(of: result)
     var seen = Set<UInt32>()
-    let beginnings = stretches.compactMap { stretch -> ViewEntry? in
+    var beginnings: [ViewEntry] = []
+    for stretch in stretches {
       guard let label = labels[stretch.bracket], seen.insert(stretch.bracket).inserted else {
-        return nil
+        continue
       }
       let text = "\(text(label)): \(words[stretch.bracket] ?? "no result")"
-      return ViewEntry(
-        key: stretch.start, time: dates.unixTime(of: stretch.start),
-        .text(text.shortened(to: textLimit).shownInLine, .repetition))
+      beginnings.append(
+        ViewEntry(
+          key: stretch.start, time: dates.unixTime(of: stretch.start),
+          .text(text.shortened(to: textLimit).shownInLine, .repetition)))
     }
     return (events + beginnings).enumerated().sorted {
       ($0.element.key, $0.offset) < ($1.element.key, $1.offset)

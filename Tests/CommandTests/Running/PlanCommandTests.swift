@@ -704,7 +704,7 @@ import Testing
           "-r", repetitions, "--until", "ci<=1%", "--max-repetitions", most, "--", "/bin/true",
         ]
       ).finish()
-      #expect(refused.code == 2 && refused.error.contains("--until ci<=1% needs max_repetitions"))
+      #expect(refused.code == 2 && refused.error.contains("--until ci<=1% needs --max-repetitions"))
     }
     let failing = try start(
       command, ["-r", "3", "--until", "ci<=1%", "--max-repetitions", "30", "--", "/bin/false"]

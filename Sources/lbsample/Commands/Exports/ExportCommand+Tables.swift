@@ -37,8 +37,8 @@ extension ExportCommand {
     }
     if summary.samples.rows == 0 {
       Console.say(
-        "lbsample: no sample lies in \(part.words); --from and --to count from the first sample of the "
-          + "run")
+        "lbsample: no sample lies in \(part.words); --from and --to count from the first sample of "
+          + "the run")
     }
     try options.checkWhole(reader)
   }
