@@ -163,11 +163,12 @@ examples: build
 	Examples/suite/.build/debug/suite 2
 	Examples/sort-locales $(BINARY)
 
-# What of the documents is made from the command's own words: the man page, and the tables of the collectors; and
-# the lists of the libraries' public declarations.
+# What is made from the command's own words: the man page, the tables of the collectors and of the settings, and
+# collectors.conf; and the lists of the libraries' public declarations.
 docs: build
 	Scripts/manual $(BINARY) Documentation/lbsample.1
-	Scripts/reference $(BINARY) docs/reference/collectors.md
+	Scripts/reference $(BINARY) docs/reference/collectors.md docs/reference/configuration.md docs/reference/plans.md
+	$(BINARY) config keys --format toml > collectors.conf
 	swift build $(TRAITS) --target RunnerKit
 	Scripts/interface .build/debug
 

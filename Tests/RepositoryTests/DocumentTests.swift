@@ -287,6 +287,7 @@ import Testing
     let calls = ["table", "inner"].flatMap { table in types.map { "\(table).\($0)(\"" } }
     let keys = try Self.literals(behind: calls, below: "Sources/Runner/Plan")
       .union(Self.literals(behind: calls, below: "Sources/Runner/Phases"))
+      .union(Self.literals(behind: [".plan(\""], below: "Sources/Runner/Settings"))
     #expect(keys.count > 40)
     let page = try RepositoryTests.text("docs/reference/plans.md")
     for key in keys.sorted() { #expect(page.contains("`\(key)`"), "plans.md has no \(key)") }
@@ -305,9 +306,10 @@ import Testing
     var count = 0
     for family in families {
       let start = "\"\(family)."
+      let settings = try Self.literals(behind: [start], below: "Sources/Runner/Settings")
       for rest in try Self.literals(behind: [start], below: "Sources/Runner")
       where !rest.isEmpty && rest.allSatisfy({ $0.isLowercase })
-        && !["workload.metrics", "run.mask"].contains("\(family).\(rest)")
+        && !settings.contains(rest) && "\(family).\(rest)" != "workload.metrics"
       {
         count += 1
         #expect(page.contains("`\(family).\(rest)`"), "events.md has no \(family).\(rest)")
