@@ -176,11 +176,13 @@ examples: build
 	Examples/suite/.build/debug/suite 2
 	Examples/sort-locales $(BINARY)
 
-# What of the documents is made from the command's own words: the man pages (with docs/reference), and the tables of
-# the collectors; and the lists of the libraries' public declarations. `.ci/run` checks that all are current.
+# What is made from the command's own words: the man pages (with docs/reference), the tables of the collectors and of
+# the settings, and collectors.conf; and the lists of the libraries' public declarations. `.ci/run` checks that all
+# are current.
 docs: build
+	$(BINARY) config keys --format toml > collectors.conf
+	Scripts/reference $(BINARY) docs/reference/collectors.md docs/reference/configuration.md docs/reference/plans.md
 	Scripts/manual $(BINARY) Documentation
-	Scripts/reference $(BINARY) docs/reference/collectors.md
 	swift build $(TRAITS) --target RunnerKit
 	Scripts/interface .build/debug
 

@@ -72,6 +72,12 @@ package struct Setting: Sendable {
     "LBSAMPLE_" + String(name.uppercased().map { ".-".contains($0) ? "_" : $0 })
   }
 
+  /// Its values as the reference lists them: those of its type, or what its option calls them.
+  package var values: String {
+    if case .text = type, let name = option?.valueName { return name }
+    return type.values
+  }
+
   /// The section of collectors.conf.
   package var section: String { String(name.prefix { $0 != "." }) }
 

@@ -69,6 +69,8 @@ package enum SettingType: Sendable {
       "a duration of at least \(Durations.text(minimum)), or nothing"
     case .limit(let minimum, _): "0s, or a duration of at least \(Durations.text(minimum))"
     case .durations: "durations such as 0s,5s,15s"
+    case .integer(let range) where range.upperBound == .max:
+      "a whole number from \(range.lowerBound) on"
     case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
     case .optionalInteger(let range):
       "a whole number from \(range.lowerBound) to \(range.upperBound), or nothing"
@@ -89,8 +91,8 @@ package enum SettingType: Sendable {
     }
   }
 
-  /// The values as the reference lists them.
-  package var values: String {
+  /// The values of the type as the reference lists them.
+  var values: String {
     switch self {
     case .duration(0): "duration"
     case .duration(let minimum): "duration, at least \(Durations.text(minimum))"
@@ -98,6 +100,7 @@ package enum SettingType: Sendable {
       "duration, at least \(Durations.text(minimum)), or empty"
     case .limit(let minimum, _): "0s, or duration, at least \(Durations.text(minimum))"
     case .durations: "durations"
+    case .integer(let range) where range.upperBound == .max: "\(range.lowerBound) or more"
     case .integer(let range): "\(range.lowerBound)–\(range.upperBound)"
     case .optionalInteger(let range): "\(range.lowerBound)–\(range.upperBound) or empty"
     case .boolean: "true, false"

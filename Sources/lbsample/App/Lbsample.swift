@@ -11,39 +11,43 @@ import Sampler
 struct Lbsample: ParsableCommand {
   static let version = "0.1.0"
 
+  static let examples = """
+    EXAMPLES
+      lbsample --cpu --net               watch the host, a row a second
+      lbsample 1 5                       five rows, as vmstat 1 5
+      lbsample --cpu -i 10ms --format csv -o cpu.csv
+      lbsample run -r 10 -- ./workload   bracket ten repetitions
+      lbsample runs show last            what the last run measured
+      lbsample compare main last         what changed against an earlier run
+      lbsample history sort              when the runs called sort changed
+      lbsample export last --format csv  its samples
+      lbsample view last                 its table, on the whole screen
+      lbsample report last -o run.html   its page for a browser
+      lbsample doctor                    what this host permits
+
+    Data goes to standard output, everything else to standard error.
+    """
+
+  static let exitCodes = """
+    EXIT CODES
+      0    success
+      1    internal error
+      2    invalid usage or configuration
+      3    a required collector is not available, or failed
+      4    the workload failed or timed out
+      5    the output or a result file could not be written, or a result file is
+           damaged or may not be read
+      6    the host gate (gates.host = block) or a quota stopped the run, an
+           approval was refused or timed out, a setting of --set-host could not
+           be changed or put back, --strict found contaminated attempts or
+           warnings, or a bound of compare --fail-on is exceeded
+      130  stopped by SIGINT, 143 by SIGTERM; results are kept
+    """
+
   static let configuration = CommandConfiguration(
     commandName: "lbsample",
     abstract: "Samples a Linux host at high resolution, alone or around a workload.",
-    discussion: """
-      EXAMPLES
-        lbsample --cpu --net               watch the host, a row a second
-        lbsample 1 5                       five rows, as vmstat 1 5
-        lbsample --cpu -i 10ms --format csv -o cpu.csv
-        lbsample run -r 10 -- ./workload   bracket ten repetitions
-        lbsample runs show last            what the last run measured
-        lbsample compare main last         what changed against an earlier run
-        lbsample history sort              when the runs called sort changed
-        lbsample export last --format csv  its samples
-        lbsample view last                 its table, on the whole screen
-        lbsample doctor                    what this host permits
-
-      Data goes to standard output, everything else to standard error.
-
-      EXIT CODES
-        0    success
-        1    internal error
-        2    invalid usage or configuration
-        3    a required collector is not available, or failed
-        4    the workload failed or timed out
-        5    the output or a result file could not be written, or a result file is
-             damaged or may not be read
-        6    the host gate (gates.host = block) or a quota stopped the run, an
-             approval was refused or timed out, a setting of --set-host could not
-             be changed or put back, --strict found contaminated attempts or
-             warnings, all repetitions of a side of compare, or of history, are
-             contaminated, or a bound of compare --fail-on is exceeded
-        130  stopped by SIGINT, 143 by SIGTERM; results are kept
-      """,
+    discussion: examples + "\n\n" + exitCodes,
     version: version,
     subcommands: [
       SampleCommand.self, RunCommand.self, ArmCommand.self, ApproveCommand.self, RunsCommand.self,
@@ -166,22 +170,43 @@ struct Lbsample: ParsableCommand {
     return try parseAsRoot(arguments)
   }
 
-  /// Throws for help about an unknown command, for which the parser would show its general help.
-  private static func checkHelp(_ arguments: [String]) throws(LBError) {
-    guard arguments.first == "help" else { return }
-    var commands = configuration.subcommands
-    var parent = "lbsample"
-    for word in arguments.dropFirst() where !word.hasPrefix("-") && word != "help" {
-      guard let command = commands.first(where: { $0.configuration.commandName == word }) else {
-        let names = commands.compactMap { $0.configuration.commandName }
-        throw LBError(
-          .configuration,
-          "no command \(word)\(Nearest.hint(Nearest.word(to: word, in: names))); "
-            + "see '\(parent) --help'")
-      }
-      commands = command.configuration.subcommands
-      parent += " \(word)"
+  /// The command that these words name; nil where there is none.
+  static func command(_ names: [String]) -> (any ParsableCommand.Type)? {
+    var command: any ParsableCommand.Type = Lbsample.self
+    for name in names {
+      guard
+        let next = command.configuration.subcommands.first(where: {
+          $0.configuration.commandName == name
+        })
+      else { return nil }
+      command = next
     }
+    return command
+  }
+
+  /// The same, with an error for help about what is neither a command nor one of these topics.
+  static func command(
+    named names: [String], topics: [String]
+  ) throws(LBError) -> any ParsableCommand.Type {
+    for count in names.indices where command(Array(names[...count])) == nil {
+      let word = names[count]
+      let parent = command(Array(names[..<count])) ?? Lbsample.self
+      let known = parent.configuration.subcommands.compactMap { $0.configuration.commandName }
+      let path = (["lbsample"] + names[..<count]).joined(separator: " ")
+      let nearest = Nearest.word(to: word, in: known + (count == 0 ? topics : []))
+      throw LBError(
+        .configuration,
+        "no command \(word)\(count == 0 ? ", and no topic of help" : "")\(Nearest.hint(nearest)); "
+          + "see '\(path) --help'")
+    }
+    return command(names) ?? Lbsample.self
+  }
+
+  /// Whether it is one of our commands, not one of the parser's, such as its help.
+  private static func isOwn(
+    _ type: any ParsableCommand.Type, below parent: any ParsableCommand.Type = Lbsample.self
+  ) -> Bool {
+    type == parent || parent.configuration.subcommands.contains { isOwn(type, below: $0) }
   }
 
   /// The error of a word where an interval or a command was expected.
@@ -202,8 +227,15 @@ struct Lbsample: ParsableCommand {
   static func execute(_ arguments: [String]) -> Int32 {
     let asJSON = arguments.prefix { $0 != "--" }.contains("--json-errors")
     do {
-      try checkHelp(arguments)
+      if arguments.first == "help" {
+        try Console.write(HelpPages.page(Array(arguments.dropFirst())))
+        return 0
+      }
       var command = try parsed(arguments)
+      if !isOwn(type(of: command)), let page = HelpPages.page(asked: arguments) {
+        try Console.write(page)
+        return 0
+      }
       try command.run()
       return 0
     } catch let failure as LBError {

@@ -8,7 +8,8 @@ import SampleModel
 struct ConfigCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "config", abstract: "Show or check the configuration.",
-    subcommands: [ConfigShow.self, ConfigCheck.self], defaultSubcommand: ConfigShow.self)
+    subcommands: [ConfigShow.self, ConfigKeys.self, ConfigCheck.self],
+    defaultSubcommand: ConfigShow.self)
 }
 
 /// `lbsample config show`.
@@ -36,6 +37,36 @@ struct ConfigShow: ParsableCommand {
     }
     let rows = settings.all.map { [$0.key, $0.value.isEmpty ? "\"\"" : $0.value, $0.origin] }
     try Console.show(TextTable.lines(rows, leftColumns: 3).joined(separator: "\n") + "\n")
+  }
+}
+
+/// `lbsample config keys`.
+struct ConfigKeys: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "keys",
+    abstract: "List every key with its values, default and option, or write a collectors.conf.",
+    discussion: """
+      EXAMPLES
+        lbsample config keys
+        lbsample config keys --format toml > collectors.conf
+      """)
+  @Option(
+    name: .customLong("format"),
+    help: ArgumentHelp(
+      "text, json (with meanings, and settings that only options or plans have), or toml: a "
+        + "collectors.conf with every default.", valueName: "format"))
+  var format = "text"
+
+  func run() throws {
+    try Formats.check(format, of: ["text", "json", "toml"])
+    switch format {
+    case "json":
+      let keys = SettingsSchema.all.map(ConfigurationText.Key.init)
+      try Console.write(try JSONText.encode(keys, pretty: true) + "\n")
+    case "toml": try Console.write(ConfigurationText.file())
+    default:
+      try Console.show(ConfigurationText.table().joined(separator: "\n") + "\n")
+    }
   }
 }
 

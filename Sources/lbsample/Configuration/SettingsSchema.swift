@@ -107,6 +107,37 @@ enum SettingsSchema {
         "Sampling interval of \(name); empty: the general one, or what its cost asks for.")
     }
 
+  /// What collectors.conf says of all of them together.
+  static let meaningOfIntervals =
+    "Sampling interval of each collector; empty: the session's interval, but at least the default "
+    + "interval of the collector (\"interval 1s or longer by default\" in lbsample collectors)."
+
+  /// What collectors.conf says of sections whose keys do not explain themselves.
+  static let sections = [
+    "perf":
+      "Sets of performance events: `--perf basic`. Events in braces are scheduled together. A set "
+      + "may have any name, and holds what this host knows of it.",
+    "derived":
+      "What readers make of events that are counted together, as perf.IPC; times are in "
+      + "nanoseconds. A formula may have any name. Operators stand between blanks, for names hold "
+      + "dashes.",
+    "fallback": "Which event is counted, under its own name, where another one cannot be.",
+    "gates":
+      "What a repetition has to keep to. One that does not is contaminated: it is marked, with its "
+      + "reason, summaries are given with and without it, and where the workload is idempotent it "
+      + "is repeated. A gate whose limit is empty is off. Before a run, others' CPU time and steal "
+      + "are held against foreign_cpu and steal, and two ticks of the kernel's, which is what it "
+      + "accounts in.",
+    "digest":
+      "The digest: the rows that `lbsample run` and `lbsample runs show` print. A row may have any "
+      + "name; one that is empty is left out. \"group; name; unit; better; formula\": the unit is "
+      + "ns, bytes, count, 1 (a share), J, W, bytes/s, count/s or empty for the metric's own; "
+      + "better is lower, higher or none. A formula is over names of metrics and bracket_time, the "
+      + "time that a repetition's samples cover; a name with * is the sum of all metrics that "
+      + "match. Of several formulas the first whose metrics are there is used. A row called * is "
+      + "one row for each metric that matches.",
+  ]
+
   /// The key of a collector's interval.
   static func interval(of collector: String) -> String { "collectors.\(collector)_interval" }
 }

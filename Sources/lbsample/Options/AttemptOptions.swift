@@ -32,8 +32,8 @@ struct AttemptOptions: ParsableArguments, SettingFlags {
     if let maximumRepetitions, measured.allSatisfy({ $0.until == nil }) {
       throw LBError(
         .configuration,
-        "--max-repetitions \(maximumRepetitions.text): has no effect without --until: add that, or "
-          + "--repetitions")
+        "--max-repetitions \(maximumRepetitions.text): has no effect without --until: add that, "
+          + "or use --repetitions")
     }
     for node in plan.everyMeasured {
       guard let policy = node.specification?.attempts, !policy.isIdempotent else { continue }

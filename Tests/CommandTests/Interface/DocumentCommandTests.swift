@@ -157,6 +157,25 @@ import Testing
     }
   }
 
+  /// The tables of settings are made by Scripts/reference, from the command's declarations.
+  @Test(arguments: ["configuration", "plans"]) func aPageOfSettingsIsCurrent(_ page: String) throws
+  {
+    let command = try Command()
+    let path = "docs/reference/\(page).md"
+    let text = try Self.text(path)
+    let copy = try command.folder.write("\(page).md", text)
+    let made = try command.shell("'\(Self.root)/Scripts/reference' $0 '\(copy)'")
+    if made.code == 127 { try Test.cancel("needs python3") }
+    #expect(made.code == 0, "\(made.text)")
+    #expect(try String(contentsOfFile: copy, encoding: .utf8) == text, "\(path): make docs")
+  }
+
+  @Test func theExampleOfAConfigurationIsCurrent() throws {
+    let made = try Command()("config", "keys", "--format", "toml")
+    #expect(try made.output == Self.text("collectors.conf"), "collectors.conf: make docs")
+    #expect(made.code == 0 && made.output.count > 8000)
+  }
+
   /// The tables are made by Scripts/reference, from these same words.
   @Test func thePageOfCollectorsHasEveryMetric() throws {
     let page = try Self.text("docs/reference/collectors.md")
