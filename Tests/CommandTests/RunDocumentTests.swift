@@ -8,7 +8,7 @@ import Testing
 @Suite struct RunDocumentTests {
   /// The keys of each section, by the path of its objects; those of the run itself by an empty one.
   private static func documented() throws -> [String: Set<String>] {
-    let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    let root = Command.repository
     let text = try String(contentsOfFile: "\(root)/docs/reference/run-json.md", encoding: .utf8)
     var found: [String: Set<String>] = [:]
     var path: String?

@@ -95,7 +95,7 @@ package final class RawTerminal {
   /// Whether the terminal has not taken yet all that was written: nothing more is to be written.
   package var isBehind: Bool { !unsent.isEmpty }
 
-  /// Writes bytes, of which the terminal may take a part; `send` goes on with the others.
+  /// Writes bytes, of which the terminal may take a part; `send` writes the others.
   package func write(_ bytes: [UInt8]) {
     unsent += bytes
     send()

@@ -2,7 +2,7 @@ package import SampleModel
 
 /// A line of the view: a row of the table, or what stands between rows.
 package struct ViewEntry: Sendable {
-  /// What it shows.
+  /// The content of the entry.
   package enum Content: Sendable {
     /// Values by the places of `ViewColumns`, not a number where one is absent; and the places of
     /// those that were counted for a part of the time only.
@@ -84,7 +84,7 @@ package final class ViewColumns {
   }
 
   /// The places in pages that fit a width: the first has those that matter most, as the table has
-  /// them, the others what it has no room for.
+  /// them, the others those for which the table has no room.
   func pages(width: Int, clockWidth: Int, _ passes: (TableColumn) -> Bool) -> [[Int]] {
     var rest = order.filter { passes(all[$0]) }
     var pages: [[Int]] = []

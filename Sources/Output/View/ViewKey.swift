@@ -7,8 +7,8 @@ package enum ViewKey: Sendable, Hashable {
   case up, down, left, right, pageUp, pageDown, home, end
 }
 
-/// Makes keys of a terminal's bytes (ECMA-48, and xterm's application keys). What it does not know
-/// is no key.
+/// Makes keys of a terminal's bytes (ECMA-48, and xterm's application keys). A sequence that
+/// is not known is no key.
 package struct KeyDecoder: Sendable {
   /// Longer sequences are none that a key sends.
   private static let limit = 32

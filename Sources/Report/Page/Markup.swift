@@ -100,7 +100,7 @@ struct MarkupTable {
   /// One cell.
   struct Cell {
     let text: String
-    /// What it is in base units, for sorting and for programs.
+    /// The value in base units, for sorting and for programs.
     var value: Double?
     var style = ""
 

@@ -41,7 +41,7 @@ package struct ChartPicture {
   private let panels: [Panel]
   private let title: String
 
-  /// A picture of a run's series. `title` says what it is of.
+  /// A picture of a run's series. `title` names the run.
   package init(_ run: RunSeries, panels: [Panel], title: String) {
     self.run = run
     self.panels = panels

@@ -71,13 +71,13 @@ package struct ColumnPiece: Sendable {
     let rows = starts.indices.filter { isWanted(starts[$0]) }
     guard !rows.isEmpty else { return nil }
     guard rows.count < starts.count else { return self }
-    var place = 0
+    var next = 0
     // Of each row, where its values are.
     var places: [Int?] = []
     for presence in presences {
       for _ in 0..<presence.count {
-        places.append(presence.isPresent ? place : nil)
-        if presence.isPresent { place += 1 }
+        places.append(presence.isPresent ? next : nil)
+        if presence.isPresent { next += 1 }
       }
     }
     var part = self

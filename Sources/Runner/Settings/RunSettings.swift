@@ -1,6 +1,6 @@
 import SampleModel
 
-/// The settings of runs. Whoever adds one adds it here, and to the group of options that takes it.
+/// The settings of runs. A new one is added here, and to its group of options.
 extension Setting {
   /// All of them, in the order of the reference.
   package static let ofRuns: [Setting] = inFiles + ofGates + ofEachRun

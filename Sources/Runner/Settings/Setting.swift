@@ -8,7 +8,7 @@ package struct Setting: Sendable {
     /// Without its dashes.
     package let name: String
     package let short: Character?
-    /// What stands for the value in help.
+    /// The placeholder of the value in help.
     package let valueName: String
     /// Its value where it is given without one; a value then stands behind an equals sign.
     package let bare: String?

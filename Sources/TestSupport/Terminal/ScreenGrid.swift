@@ -22,7 +22,7 @@ package struct ScreenGrid {
     reversed = Array(repeating: Array(repeating: false, count: columns), count: rows)
   }
 
-  /// Another size, and an empty screen, as a terminal that forgets what it had.
+  /// Another size, and an empty screen, as of a terminal that forgets its contents.
   package mutating func resize(columns: Int, rows: Int) {
     var other = ScreenGrid(columns: columns, rows: rows)
     (other.isAlternate, other.isCursorShown, other.wraps) = (isAlternate, isCursorShown, wraps)

@@ -8,8 +8,8 @@ import Sampler
 
 /// Reads stored runs for a page: their results, and their samples as series.
 struct ReportedRuns {
-  /// Buckets of a series, and those of all series of a page together, which bound its size and what
-  /// it takes to make it.
+  /// Buckets of a series, and those of all series of a page together, which bound its size and the
+  /// time to make it.
   private static let mostBuckets = 800
   private static let fewestBuckets = 40
   private static let mostCells = 4_000_000
@@ -31,7 +31,7 @@ struct ReportedRuns {
   private let full: [String]
   private let definition: DigestDefinition
   private var lacks: [[String]]
-  /// What the caller is told beside the page.
+  /// Notices for the caller, beside the page.
   private(set) var notices: [String] = []
   /// The first part that could not be read: the page is without it.
   private(set) var failure: LBError?

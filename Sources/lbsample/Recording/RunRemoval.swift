@@ -39,8 +39,8 @@ struct RunRemoval {
     if !isQuiet { Console.say("removed \(path)") }
   }
 
-  /// Why the run in the file at `path` would not be removed for what it left running; nil where it
-  /// would be. Changes nothing.
+  /// Why the run in the file at `path` would not be removed because of processes that the run left;
+  /// nil where it would be. Changes nothing.
   func hindrance(of path: String) -> LBError? {
     guard !force, !endsLeftovers, let origin = origin(path) else { return nil }
     return Leftovers.hindrance(of: origin, clock: TimeSource.system, roots)

@@ -14,7 +14,7 @@ final class FullScreen {
   private let browser: TableBrowser
   private var painter = ScreenPainter()
   private var keys = KeyDecoder()
-  /// The screen does not show what it should.
+  /// The screen does not show the present state.
   private var isDirty = true
 
   /// The screen of this process's terminal. `signals` are those of the terminal.

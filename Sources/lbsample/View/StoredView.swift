@@ -2,7 +2,7 @@ import Output
 import RunStore
 import SampleModel
 
-/// The rows of a stored run for a view, read where they are looked at.
+/// The rows of a stored run for a view, read when the view shows them.
 final class StoredView: ViewSource {
   /// Ends a replay that has enough rows, or whose reader is to stop.
   private final class Limited: SampleSink {

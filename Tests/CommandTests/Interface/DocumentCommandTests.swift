@@ -164,7 +164,7 @@ import Testing
     let path = "docs/reference/\(page).md"
     let text = try Self.text(path)
     let copy = try command.folder.write("\(page).md", text)
-    let made = try command.shell("'\(Self.root)/Scripts/reference' $0 '\(copy)'")
+    let made = try command.shell("'\(Command.repository)/Scripts/reference' $0 '\(copy)'")
     if made.code == 127 { try Test.cancel("needs python3") }
     #expect(made.code == 0, "\(made.text)")
     #expect(try String(contentsOfFile: copy, encoding: .utf8) == text, "\(path): make docs")

@@ -64,7 +64,7 @@ import Testing
   }
 
   @Test func everyPageThatATopicNamesIsThere() throws {
-    let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+    let root = Command.repository
     let pages = try page("topics").compactMap { line in
       line.hasPrefix("More: ") ? String(line.dropFirst(6)) : nil
     }
