@@ -193,6 +193,38 @@ private func record(
     writer.close()
   }
 
+  /// A replay that seeks gives the same rows of a part, and reads little of what is before it.
+  @Test func aReplayThatSeeksGivesTheSameRows() throws {
+    let folder = try TemporaryFolder()
+    // More than one chunk has room for.
+    let writer = try record(
+      folder.file("r.lbsample"), others: [ScriptedCollector(name: "two")], limit: 1600)
+    let reader = try RunReader(path: writer.path)
+    let origin = try RunReplay.firstStart(reader)
+    func rows(_ from: UInt64, _ to: UInt64, seeking: Bool) throws -> (text: String, passed: Int) {
+      var selection = RunReplay.Selection()
+      (selection.from, selection.to) = (origin + from, origin + to)
+      selection.isSeeking = seeking
+      let text = Collected()
+      let sink = PassCounter(
+        CSVSink(
+          reader: StreamReader(raw: false, origin: origin), writer: text.write, notice: { _ in }))
+      try RunReplay(reader, selection: selection).play(into: sink)
+      return (text.text, sink.passed)
+    }
+    for (from, to) in [(0, 50), (700, 760), (1400, 1450), (1500, 9000), (5000, 6000)] {
+      let (all, sought) = (
+        try rows(UInt64(from) * 1_000_000, UInt64(to) * 1_000_000, seeking: false),
+        try rows(UInt64(from) * 1_000_000, UInt64(to) * 1_000_000, seeking: true)
+      )
+      #expect(all.text == sought.text, "\(from) to \(to) ms")
+      #expect(sought.passed <= all.passed)
+      if from == 1400 { #expect(sought.passed < all.passed, "\(all.passed) are before it") }
+    }
+    reader.close()
+    writer.close()
+  }
+
   @Test func everyFormatIsByteIdenticalToTheLiveStream() throws {
     let folder = try TemporaryFolder()
     let texts = (0..<4).map { _ in Collected() }
@@ -543,4 +575,27 @@ private final class Collected {
       #expect(["Not a directory", "File exists"].contains(error?.causes.first), "\(below)")
     }
   }
+}
+
+/// Counts the frames that are passed, and gives all on.
+private final class PassCounter: SampleSink {
+  private let sink: any SampleSink
+  private(set) var passed = 0
+
+  init(_ sink: any SampleSink) { self.sink = sink }
+  func begin(_ meta: StreamMeta) throws(LBError) { try sink.begin(meta) }
+  func layout(_ layout: Layout) throws(LBError) { try sink.layout(layout) }
+  func pass(_ header: FrameHeader, _ values: Span<UInt64>) {
+    passed += 1
+    sink.pass(header, values)
+  }
+  func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
+    try sink.frame(header, values)
+  }
+  func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
+    try sink.records(header, rows)
+  }
+  func event(_ event: SampleEvent) throws(LBError) { try sink.event(event) }
+  func commit(watermark: UInt64) throws(LBError) { try sink.commit(watermark: watermark) }
+  var bytesWritten: UInt64 { sink.bytesWritten }
 }

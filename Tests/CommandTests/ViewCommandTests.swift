@@ -1,0 +1,269 @@
+import Foundation
+import LinuxSystem
+import TestSupport
+import Testing
+
+/// `lbsample view` and `lbsample --view` on a terminal of the test's own.
+@Suite struct ViewCommandTests {
+  /// The command on a terminal, and what that shows.
+  private final class Session {
+    let terminal: PseudoTerminal
+    let process = Process()
+    var screen: ScreenGrid
+    private let error: String
+    private(set) var written: [UInt8] = []
+
+    init(
+      _ command: Command, _ arguments: [String], columns: Int = 90, rows: Int = 16,
+      environment: [String: String] = [:]
+    ) throws {
+      terminal = try PseudoTerminal(columns: UInt16(columns), rows: UInt16(rows))
+      screen = ScreenGrid(columns: columns, rows: rows)
+      error = command.folder.file("error-of-view")
+      try Data().write(to: URL(fileURLWithPath: error))
+      // Its own session, whose terminal this is: keys are signals then.
+      process.executableURL = URL(fileURLWithPath: "/usr/bin/setsid")
+      process.arguments = ["--ctty", "--wait", Command.path] + arguments
+      process.environment = command.environment.merging(
+        ["TERM": "xterm", "LC_ALL": "C.UTF-8", "TZ": "UTC"].merging(environment) { $1 }
+      ) { $1 }
+      process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
+      let end = FileHandle(fileDescriptor: terminal.end.number, closeOnDealloc: false)
+      process.standardInput = end
+      process.standardOutput = end
+      process.standardError = FileHandle(forWritingAtPath: error)
+      try process.run()
+    }
+
+    var messages: String {
+      String(decoding: FileManager.default.contents(atPath: error) ?? Data(), as: UTF8.self)
+    }
+
+    private func take() {
+      let bytes = terminal.read()
+      written += bytes
+      screen.take(bytes)
+    }
+
+    /// Waits until the screen is such, for at most 20 seconds.
+    func wait(_ what: String, until condition: ([String]) -> Bool) {
+      let end = Clock.monotonic() + 20_000_000_000
+      while Clock.monotonic() < end {
+        take()
+        if condition(screen.lines) { return }
+        terminal.wait(milliseconds: 50)
+      }
+      Issue.record("\(what): \(screen.lines.joined(separator: "\n"))")
+    }
+
+    /// The command's own process.
+    var pid: Int32? {
+      let path = "/proc/\(process.processIdentifier)/task/\(process.processIdentifier)/children"
+      let text = String(
+        decoding: FileManager.default.contents(atPath: path) ?? Data(), as: UTF8.self)
+      // Where setsid needs no child it is the command.
+      return text.split(separator: " ").first.flatMap { Int32($0) } ?? process.processIdentifier
+    }
+
+    /// Waits for the end; gives the code that a shell would see.
+    func finish() -> Int32 {
+      // Its terminal is read until then: the end may have to be written.
+      while process.isRunning {
+        take()
+        terminal.wait(milliseconds: 5)
+      }
+      take()
+      return process.terminationReason == .uncaughtSignal
+        ? 128 + process.terminationStatus : process.terminationStatus
+    }
+
+    /// Whether the terminal is as it was before.
+    var isGivenBack: Bool {
+      terminal.isAsUsual && !screen.isAlternate && screen.isCursorShown && screen.wraps
+    }
+  }
+
+  private func recorded(_ command: Command) throws -> String {
+    let outcome = try command(
+      "--cpu", "--memory", "--load", "-i", "10ms", "--count", "60", "--record", "r.lbsample",
+      "--format", "csv")
+    try #require(outcome.code == 0, "\(outcome.error)")
+    return "r.lbsample"
+  }
+
+  /// The rows of a screen or a table: those that begin with a time of day.
+  private func rows(_ lines: [String]) -> [String] {
+    lines.filter { line in
+      line.count > 16 && Array(line)[2] == ":" && Array(line)[8] == "." && line.contains("|")
+    }
+  }
+
+  @Test func theCellsOfAViewAreThoseOfExport() throws {
+    let command = try Command()
+    let file = try recorded(command)
+    let table = try command.shell("COLUMNS=90 TZ=UTC exec \"$0\" export \(file) --format table")
+    let all = rows(table.text.split(separator: "\n").map(String.init))
+    #expect(all.count >= 58)
+    let session = try Session(command, ["view", file, "--cpu", "--memory"], rows: 20)
+    session.wait("the first row") { rows($0).first?.prefix(12) == all[0].prefix(12) }
+    #expect(session.screen.isAlternate && !session.terminal.isAsUsual)
+    var seen: [String: String] = [:]
+    // A pipe's table has all columns: each cell of the view is one of its line.
+    func compare() {
+      for row in rows(session.screen.lines) {
+        guard let exported = all.first(where: { $0.prefix(12) == row.prefix(12) }) else {
+          Issue.record("no such row: \(row)")
+          continue
+        }
+        var rest = exported.split { " |".contains($0) }[...]
+        for cell in row.split(whereSeparator: { " |".contains($0) }) {
+          guard let place = rest.firstIndex(of: cell) else {
+            Issue.record("\(cell) of \(row) is not in \(exported)")
+            break
+          }
+          rest = rest[(place + 1)...]
+        }
+        seen[String(row.prefix(12))] = row
+      }
+    }
+    compare()
+    for _ in 0..<6 {
+      let before = session.screen.lines
+      session.terminal.type(" ")
+      session.wait("another screen") { lines in
+        lines != before && rows(lines).count > 10
+      }
+      compare()
+      if rows(session.screen.lines).last?.prefix(12) == all.last?.prefix(12) { break }
+    }
+    #expect(seen.count == all.count)
+    session.terminal.type("g")
+    session.wait("the first row again") { rows($0).first?.prefix(12) == all[0].prefix(12) }
+    session.terminal.resize(columns: 50, rows: 12)
+    session.screen.resize(columns: 50, rows: 12)
+    session.wait("a smaller window") { $0[11].contains("q quit") && rows($0).count > 5 }
+    compare()
+    session.terminal.type("h")
+    session.wait("help") { $0[0] == "MOVING" }
+    session.terminal.type("xq")
+    #expect(session.finish() == 0)
+    #expect(session.isGivenBack && session.screen.unknown.isEmpty, "\(session.screen.unknown)")
+  }
+
+  /// However a view ends, its terminal is as it was.
+  @Test(
+    arguments: [
+      (SIGTERM, 143), (SIGHUP, 129), (SIGABRT, 134), (SIGSEGV, 139), (0, 130),
+    ] as [(Int32, Int32)])
+  func anEndGivesTheTerminalBack(signal: Int32, code: Int32) throws {
+    let command = try Command()
+    let session = try Session(command, ["view", try recorded(command)])
+    session.wait("rows") { rows($0).count > 5 }
+    #expect(!session.terminal.isAsUsual)
+    if signal == 0 {
+      session.terminal.type("\u{3}")
+    } else if let pid = session.pid {
+      kill(pid, signal)
+    }
+    let ended = session.finish()
+    #expect(ended == code || [SIGABRT, SIGSEGV].contains(signal) && ended != 0, "\(ended)")
+    #expect(session.isGivenBack)
+  }
+
+  /// Ctrl-Z gives the terminal back to the shell, and fg takes it again.
+  @Test func aSuspendedViewHasNoTerminal() throws {
+    let command = try Command()
+    let session = try Session(command, ["view", try recorded(command)])
+    session.wait("rows") { rows($0).count > 5 }
+    let pid = try #require(session.pid)
+    kill(pid, SIGTSTP)
+    session.wait("the screen given back") { _ in session.isGivenBack }
+    kill(pid, SIGCONT)
+    session.wait("rows again") { rows($0).count > 5 && session.screen.isAlternate }
+    #expect(!session.terminal.isAsUsual)
+    session.terminal.type("q")
+    #expect(session.finish() == 0 && session.isGivenBack)
+  }
+
+  @Test func aLiveViewRecordsAndEnds() throws {
+    let command = try Command()
+    let session = try Session(
+      command, ["--view", "--cpu", "-i", "50ms", "--record", "live.lbsample"])
+    session.wait("rows and their history") { lines in
+      rows(lines).count > 5 && lines[3].hasPrefix("history")
+        && lines[3].contains { "▁▂▃▄▅▆▇█".contains($0) }
+    }
+    session.terminal.type("k")
+    session.wait("paused") { $0[15].contains("paused") }
+    session.terminal.type("G")
+    session.wait("live") { $0[15].contains("live") }
+    session.terminal.type("q")
+    #expect(session.finish() == 0 && session.isGivenBack)
+    #expect(session.messages.contains(" deadlines = ") && session.messages.contains("recorded"))
+    #expect(try command("export", "live.lbsample").lines.count > 5)
+  }
+
+  /// A terminal that nobody reads costs pictures, and no sample.
+  @Test func aTerminalThatIsNotReadCostsNoSample() throws {
+    let command = try Command()
+    let session = try Session(
+      command, ["--view", "--cpu", "-i", "5ms", "--count", "400", "--record", "slow.lbsample"],
+      columns: 250, rows: 200)
+    // Two seconds, in which the terminal's room is full after some pictures.
+    while session.process.isRunning { usleep(20_000) }
+    _ = session.finish()
+    #expect(session.messages.contains(" 0 dropped"), "\(session.messages)")
+    #expect(session.terminal.isAsUsual)
+  }
+
+  @Test(arguments: ["dumb", ""]) func aTerminalThatCannotHasTheTable(name: String) throws {
+    let command = try Command()
+    let file = try recorded(command)
+    let session = try Session(command, ["view", file], environment: ["TERM": name])
+    #expect(session.finish() == 0)
+    #expect(!session.written.contains(0x1B) || name.isEmpty)
+    #expect(!String(decoding: session.written, as: UTF8.self).contains("[?1049h"))
+    #expect(session.messages.contains("no view: TERM is"))
+    let piped = try command("view", file)
+    #expect(piped.code == 0 && rows(piped.lines).count >= 58)
+    #expect(piped.error.contains("not both a terminal"))
+    let small = try Session(command, ["view", file], columns: 15, rows: 4)
+    #expect(small.finish() == 0 && small.messages.contains("a view needs 20 × 6"))
+  }
+
+  @Test func whatAViewCannotShowIsRefused() throws {
+    let command = try Command()
+    let file = try recorded(command)
+    for (arguments, words) in [
+      (["--view", "--format", "csv"], "remove --format, --raw and --output"),
+      (["view", file, "--disk"], "--disk: this run has cpu, load, memory"),
+      (["view", file, "--only", "net.*"], "no metric of this run matches"),
+      (["view", file, "--repetition", "3"], "has 0 repetitions"),
+      (["view", file, "--from", "5s", "--to", "1s"], "--from is later than --to"),
+      (["report", file, "--format", "svg"], "--metric names"),
+      (["report", file, "--format", "png"], "png"),
+      (["report", file, "--metric", "cpu.*", "-o", "x"], "add it"),
+      (["report", file, "--format", "svg", "--metric", "cpu.*[*]"], "at most 8 lines"),
+    ] {
+      let running = try command.start(arguments)
+      let outcome = try running.finish()
+      #expect(outcome.code == 2 && outcome.error.contains(words), "\(arguments): \(outcome.error)")
+    }
+  }
+
+  @Test func aPictureIsWrittenOfAPart() throws {
+    let command = try Command()
+    let file = try recorded(command)
+    let outcome = try command(
+      "report", file, "--format", "svg", "--metric", "cpu.user[all]", "--metric", "memory.MemFree",
+      "--from", "100ms", "--to", "300ms", "-o", "p.svg")
+    #expect(outcome.code == 0, "\(outcome.error)")
+    let picture = try String(contentsOfFile: command.folder.file("p.svg"), encoding: .utf8)
+    #expect(picture.hasPrefix("<?xml") && picture.hasSuffix("</svg>\n"))
+    #expect(
+      picture.contains("--from 100ms --to 300ms") && picture.contains(">cpu.user[all]</text>"))
+    #expect(
+      try command("report", file, "--format", "svg", "--metric", "cpu.user[all]").output
+        == command("report", file, "--format", "svg", "--metric", "cpu.user[all]").output)
+  }
+}
