@@ -2,9 +2,7 @@
 struct ChunkFacts {
   let column: ParquetColumn
   let codec: Int
-  let valueEncoding: ParquetEncoding
   let isDictionary: Bool
-  let dictionaryPages: Int
   let plainPages: Int
   let pages: Int
   let rows: Int
@@ -18,8 +16,8 @@ struct ChunkFacts {
 
   /// The data pages by encoding.
   private var dataPages: [(encoding: ParquetEncoding, count: Int)] {
-    guard column.kind == .text else { return [(valueEncoding, pages)] }
-    return [(.dictionary, dictionaryPages), (.plain, plainPages)].filter { $0.1 > 0 }
+    let other: ParquetEncoding = column.kind == .text ? .dictionary : .delta
+    return [(other, pages - plainPages), (.plain, plainPages)].filter { $0.1 > 0 }
   }
 
   /// parquet.thrift, `ColumnMetaData`, of a chunk that begins at an offset of the file.

@@ -127,13 +127,13 @@ final class ColumnBuffer {
         // The entries of the pages so far are the dictionary.
         dictionaryLimit = entriesOfPages
       }
-      if dictionaryLimit == nil {
+      // A dictionary of nothing is an empty page, which not every reader expects.
+      if dictionaryLimit == nil, !entries.isEmpty {
         entriesOfPages = entries.count
         page = try encoder.page(
           indices: texts, entries: entries.count, rows: rows, levels: levelRuns)
       } else {
         page = try encoder.page(texts: texts, entries, rows: rows, levels: levelRuns)
-        plainPages += 1
       }
     } else {
       bounds.add(values.span, column.kind)
@@ -143,6 +143,7 @@ final class ColumnBuffer {
       PageFacts(
         offset: bytes.count, size: page.bytes.count, firstRow: rowsBefore,
         nulls: rows - valueCount, bounds: bounds))
+    if page.encoding == .plain { plainPages += 1 }
     bytes += page.bytes
     uncompressed += page.uncompressed
     rowsBefore += rows
@@ -169,9 +170,8 @@ final class ColumnBuffer {
     var bounds = ColumnBounds()
     for page in pages { bounds.add(page.bounds, column.kind) }
     let facts = ChunkFacts(
-      column: column, codec: encoder.codec, valueEncoding: encoder.encoding(column.kind),
-      isDictionary: isDictionary, dictionaryPages: pages.count - plainPages,
-      plainPages: plainPages, pages: pages.count, rows: rowsBefore,
+      column: column, codec: encoder.codec,
+      isDictionary: isDictionary, plainPages: plainPages, pages: pages.count, rows: rowsBefore,
       nulls: pages.reduce(0) { $0 + $1.nulls }, bounds: bounds, uncompressed: all,
       compressed: whole.count, front: front.count, hasFacts: isFirst)
     let pages = pages

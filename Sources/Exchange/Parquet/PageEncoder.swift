@@ -16,19 +16,15 @@ final class PageEncoder {
   /// parquet.thrift, `CompressionCodec`.
   var codec: Int { compressor == nil ? 0 : 6 }
 
-  /// The encoding of a column's numbers.
-  func encoding(_ kind: ParquetColumn.Kind) -> ParquetEncoding {
-    switch kind {
-    case .integer, .unsigned, .timestamp: layout.isCompatible ? .plain : .delta
-    case .real, .flag, .text: .plain
-    }
-  }
-
   /// A page's bytes with its header, and the bytes that it would have uncompressed.
   struct Page {
     var bytes: [UInt8]
     var uncompressed: Int
+    var encoding: ParquetEncoding
   }
+
+  /// fastparquet 2026.9 reads wider differences wrongly, and says nothing.
+  private static let widestDelta = 28
 
   /// A page of numbers; `levels` has 1 for each row with a value and 0 for each without, nil if the
   /// column is not optional.
@@ -36,13 +32,19 @@ final class PageEncoder {
     _ values: Span<UInt64>, rows: Int, levels: RunLengths?, _ kind: ParquetColumn.Kind
   ) throws(LBError) -> Page {
     begin(levels)
-    let encoding = encoding(kind)
-    switch (kind, encoding) {
-    case (.flag, _): packBits(values)
-    case (_, .delta): DeltaBinaryPacked.append(values, to: &body)
-    default: appendWords(values)
+    if kind == .flag {
+      packBits(values)
+      return try finish(rows, .plain)
     }
-    return try finish(rows, encoding)
+    let front = body.count
+    if kind != .real, !layout.isCompatible {
+      if DeltaBinaryPacked.append(values, to: &body) <= Self.widestDelta {
+        return try finish(rows, .delta)
+      }
+      body.removeLast(body.count - front)
+    }
+    appendWords(values)
+    return try finish(rows, .plain)
   }
 
   /// A page of indices into the column's dictionary.
@@ -72,7 +74,7 @@ final class PageEncoder {
   func dictionary(_ entries: [[UInt8]]) throws(LBError) -> Page {
     body.removeAll(keepingCapacity: true)
     for entry in entries { appendText(entry) }
-    return try finish(2) { thrift in
+    return try finish(2, .plain) { thrift in
       thrift.structure(7) {
         $0.int32(1, entries.count)
         $0.int32(2, ParquetEncoding.plain.rawValue)
@@ -90,7 +92,7 @@ final class PageEncoder {
   }
 
   private func finish(_ rows: Int, _ encoding: ParquetEncoding) throws(LBError) -> Page {
-    try finish(0) { thrift in
+    try finish(0, encoding) { thrift in
       thrift.structure(5) {
         $0.int32(1, rows)
         $0.int32(2, encoding.rawValue)
@@ -101,7 +103,9 @@ final class PageEncoder {
   }
 
   /// `type` is parquet.thrift's `PageType`.
-  private func finish(_ type: Int, _ kindHeader: (inout ThriftCompact) -> Void) throws(LBError)
+  private func finish(
+    _ type: Int, _ encoding: ParquetEncoding, _ kindHeader: (inout ThriftCompact) -> Void
+  ) throws(LBError)
     -> Page
   {
     var packed: [UInt8] = []
@@ -118,7 +122,9 @@ final class PageEncoder {
       thrift.int32(3, packed.count)
       kindHeader(&thrift)
     }
-    return Page(bytes: header + packed, uncompressed: header.count + body.count)
+    return Page(
+      bytes: header + packed, uncompressed: header.count + body.count,
+      encoding: encoding)
   }
 
   private func appendLength(_ count: Int) {

@@ -77,7 +77,6 @@ enum ParquetEncoding: Int {
   case rle = 3
   case delta = 5
   case dictionary = 8
-  case byteStreamSplit = 9
 }
 
 /// How a Parquet file is laid out.

@@ -109,32 +109,37 @@ package enum DeltaBinaryPacked {
     }
   }
 
-  /// Appends a whole column.
-  package static func append(_ values: Span<UInt64>, to bytes: inout [UInt8]) {
+  /// Appends a whole column; returns the bits that its widest difference takes.
+  @discardableResult
+  package static func append(_ values: Span<UInt64>, to bytes: inout [UInt8]) -> Int {
     for number in [blockSize, miniblocks, values.count] {
       Varint.append(UInt64(number), to: &bytes)
     }
     Varint.append(values.isEmpty ? 0 : Varint.zigzag(Int64(bitPattern: values[0])), to: &bytes)
-    guard values.count > 1 else { return }
+    guard values.count > 1 else { return 0 }
+    var widest = 0
     var deltas = [UInt64](repeating: 0, count: blockSize)
     var done = 1
     while done < values.count {
       let count = min(blockSize, values.count - done)
-      var union: UInt64 = 0
+      var (least, greatest) = (Int64.max, Int64.min)
       var out = deltas.mutableSpan
       for index in 0..<count {
         // Safe: `done + count` is at most the number of values, and `done` at least 1.
         let delta = unsafe values[unchecked: done &+ index] &- values[unchecked: done &+ index &- 1]
         unsafe out[unchecked: index] = delta
-        union |= delta
+        let signed = Int64(bitPattern: delta)
+        (least, greatest) = (min(least, signed), max(greatest, signed))
       }
-      if union == 0 {
+      widest = max(widest, 64 - (greatest &- least).leadingZeroBitCount)
+      if least == 0, greatest == 0 {
         bytes.append(contentsOf: repeatElement(0, count: blockOfZeros))
       } else {
         appendBlock(deltas.span.extracting(0..<count), to: &bytes)
       }
       done += count
     }
+    return widest
   }
 
   /// Decodes a column of at most `limit` values, checking every length.
