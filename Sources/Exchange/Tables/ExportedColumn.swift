@@ -1,7 +1,8 @@
 import SampleModel
 
 extension Column {
-  /// The facts about the column that its file says: `cpu="0"` of an instance is the fact `label.cpu`.
+  /// The facts about the column that its file says:
+  /// `cpu="0"` of an instance is the fact `label.cpu`.
   func facts(in collector: String) -> [(name: String, value: String)] {
     var facts = [
       ("unit", metric.unit.rawValue), ("kind", metric.kind.rawValue),

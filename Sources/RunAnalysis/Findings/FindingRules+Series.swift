@@ -25,7 +25,7 @@ extension FindingRules {
     ],
     about: """
       Fires where the wall times of ten repetitions or more have two or more groups by \
-      Hartigan's dip test, with a false positive rate of 1 % at the most, and the medians of the \
+      Hartigan's dip test, with a false positive rate of at most 1 %, and the medians of the \
       best two groups are 2 % apart or more. The smaller group is found where it has 4 of 10, or \
       5 of 20 repetitions. A median says little of two groups: look for what differs between \
       their repetitions, such as the CPU, the page cache, the placement of memory or a clock \

@@ -35,7 +35,7 @@ package enum FindingRules {
     ],
     about: """
       Fires where the median CPU time of the workload (user and system) is 90 to 105 % of its \
-      median wall time, the wall time is 10 ms at the least, and the host has two CPUs or more. \
+      median wall time, the wall time is at least 10 ms, and the host has two CPUs or more. \
       The workload would end sooner on a faster CPU, or if it used several; faster disks or more \
       memory would not help. Several threads that wait for one another look the same.
       """)
@@ -117,7 +117,7 @@ package enum FindingRules {
       tasks waited for disk; tasks waited for disk and for memory during less than 5 % of the \
       time each, and for a CPU during less than 20 % (`pressure`; where the kernel has none: \
       disks were busy for less than 5 %); and network interfaces took and sent fewer than 100 \
-      packets a second. The wall time is 10 ms at the least. A faster host would not make such a \
+      packets a second. The wall time is at least 10 ms. A faster host would not make such a \
       workload faster: look for sleeps, timers, locks and other processes.
       """)
 

@@ -13,7 +13,7 @@ struct HelpTopic {
   var apart: [any ParsableArguments.Type] = []
   /// Options beside those, without their dashes.
   var options: [String] = []
-  /// Keys of collectors.conf beside those that the options set; `gates.` stands for all of a
+  /// Keys of collectors.conf beside those that the options set; `gates.` means all of a
   /// section.
   var keys: [String] = []
   /// The document that says more, below docs.

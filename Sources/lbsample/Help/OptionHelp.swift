@@ -25,13 +25,13 @@ struct OptionHelp: Decodable {
   /// Whether it has this name, without dashes.
   func isCalled(_ name: String) -> Bool { names?.contains { $0.name == name } ?? false }
 
-  /// The names and what stands for the value: `-r, --repetitions <n>`.
+  /// The names and the placeholder of the value: `-r, --repetitions <n>`.
   var label: String {
     let value = kind == "option" ? valueName.map { " <\($0)>" } ?? "" : ""
     return shownNames.joined(separator: ", ") + value
   }
 
-  /// What it does, with its default.
+  /// The meaning of the option, with its default.
   var text: String {
     (abstract ?? "") + (defaultValue.map { " (default: \($0))" } ?? "")
   }
