@@ -329,6 +329,32 @@ extension Comparison {
     #expect(refusal?.message.contains("at least two") == true)
   }
 
+  /// The variance of such counts is chance, so that a rank test's least p stands for that of t.
+  @Test func ofSeveralRunsAChangeIsNeitherAnOutlierNorARounding() throws {
+    func side(_ name: String, _ metrics: [String: [Double]]) -> ComparedSide {
+      ComparedSide(
+        name: name,
+        phases: (0..<5).flatMap { place in
+          MadeSides.side("\(name)\(place)", metrics.mapValues { [$0[place]] }).phases
+        })
+    }
+    let still = [1000.0, 1001, 1002, 1003, 1004]
+    let a = side("a", ["vm.clear": still, "vm.count": [3, 3, 3, 3, 3], "vm.across": still])
+    let b = side(
+      "b",
+      [
+        "vm.clear": still.map { 2 * $0 }, "vm.count": [4, 4, 4, 4, 5],
+        "vm.across": [1003.5, 1002.5, 1004.5, 1001.5, 1000.5],
+      ])
+    let found = try compare(a, b)
+    #expect(found.only.design == .runs)
+    #expect(found.row("vm.clear")?.verdict == .changed)
+    #expect(found.row("vm.across")?.verdict != .changed)
+    // Own variance: 0.0398 of squares of logarithms over 8; that of rounding: 1 / (12 * 3.6 ** 2).
+    let count = try #require(found.row("vm.count")?.test)
+    #expect(abs(count.p - 2.0 / 252) < 1e-9 && count.name.contains("rounding"), "\(count)")
+  }
+
   @Test func aFamilyIsOfAllSidesTogether() throws {
     var made = MadeSides(seed: 10)
     let a = MadeSides.side("a", ["wall_time": made.values(8, 1e9, 0.01)])

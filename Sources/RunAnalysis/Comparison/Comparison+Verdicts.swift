@@ -159,10 +159,11 @@ private struct PairWork {
       }
     }
     for place in others.indices {
-      let estimate = others[place].mean()
-      // A few medians of small counts are often all the same, which is chance.
-      others[place].estimate =
-        design == .runs ? estimate?.bounded(below: others[place].rounding) : estimate
+      others[place].estimate = others[place].mean()
+      guard design == .runs, let estimate = others[place].estimate else { continue }
+      // A few medians of small counts are often nearly the same by chance.
+      others[place].isRounded = estimate.variance < others[place].rounding
+      others[place].estimate = estimate.bounded(below: others[place].rounding)
     }
     for group in groups().values {
       let moderated = TEstimate.moderate(group.compactMap { others[$0].estimate })
@@ -210,10 +211,11 @@ private struct PairWork {
     guard floor <= Comparison.vetoAlpha else { return }
     // Without any variation t is infinite: the smallest p of the rank test is used instead.
     let isBounded = estimate.standardError > 0 || estimate.estimate == 0
-    guard isBounded else {
-      let least = metric.floor
+    let least = metric.floor
+    guard isBounded, !metric.isRounded || estimate.p >= least else {
+      let why = metric.isRounded ? "no more varies than rounding does" : "nothing varies"
       metric.row.test = Comparison.Test(
-        name: "least p of a rank test, since nothing varies (\(name))", p: least, floor: least,
+        name: "least p of a rank test, since \(why) (\(name))", p: least, floor: least,
         adjusted: least)
       return
     }

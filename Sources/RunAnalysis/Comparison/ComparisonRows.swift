@@ -17,6 +17,8 @@ struct ComparedMetric {
   /// Of medians of whole numbers the variance of rounding to them, on the test's scale; else 0.
   let rounding: Double
   var estimate: TEstimate?
+  /// Whether its own variance is no more than that of rounding, which stands in its estimate.
+  var isRounded = false
   var shift: HodgesLehmann?
 
   /// A metric with both samples. On a scale of ratios where all values are above 0.
