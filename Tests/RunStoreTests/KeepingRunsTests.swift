@@ -27,7 +27,7 @@ import Testing
       path: path,
       identity: RunWriter.Identity(
         runID: id, name: "a-b", kind: "run", version: "0", interval: 1_000_000,
-        startUnixNanoseconds: 5),
+        startUnixNanoseconds: 1_767_225_600_000_000_005),
       host: [(name: "hostname", value: "build1")], configuration: [],
       labels: ["branch": "main", "old": "1"])
     let phase = try writer.addPhase(PhaseResult(name: "main", command: ["work"]))
@@ -162,6 +162,29 @@ import Testing
     let exists = FileManager.default.fileExists(atPath: directory.path)
     let left = exists ? try FileManager.default.contentsOfDirectory(atPath: directory.path) : []
     #expect(left.isEmpty, "\(left)")
+  }
+
+  /// What an import leaves that is killed goes with the next one; an import that runs, and files
+  /// of other names, stay.
+  @Test func whatAKilledImportLeftIsRemoved() throws {
+    let source = try run()
+    try directory.create()
+    let names = ["1f", "1f-wal", "2f", "x", "1f.lbsample"].map { ".import-\($0)" }
+    for name in names { try folder.write("runs/\(name)", "part") }
+    let running = try OwnedDescriptor(open: folder.file("runs/.import-2f"), O_RDONLY)
+    #expect(flock(running.number, LOCK_EX | LOCK_NB) == 0)
+    #expect(try directory.files().map { $0.hasSuffix(".import-1f.lbsample") } == [true])
+    _ = try directory.add(copyOf: source)
+    let left = try FileManager.default.contentsOfDirectory(atPath: directory.path).sorted()
+    #expect(
+      left == [".import-1f.lbsample", ".import-2f", ".import-x", "\(Self.id).lbsample"].sorted())
+  }
+
+  /// An id with another time than its run's would be the newest run, or never be removed.
+  @Test func aRunIdHasTheTimeOfItsRun() throws {
+    let late = try run("a-b-99990101-000000-0000000a")
+    let error = try #require(throws: LBError.self) { try directory.add(copyOf: late) }
+    #expect(error.message.contains("the time in its run id"), "\(error)")
   }
 
   // MARK: Labels

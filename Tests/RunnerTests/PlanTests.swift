@@ -434,6 +434,30 @@ private func resolve(
     #expect(kind.count.withLock { $0 } == 0)
   }
 
+  /// Of parameters that multiply to too many, once, and before any of them is expanded.
+  @Test func parametersAreCountedBeforeTheyAreResolved() {
+    let scans = (1...300).map { ("p\($0)", PlanValue.table(["from": 1, "to": 9999])) }
+    let parameters = PlanValue.table(Dictionary(uniqueKeysWithValues: scans))
+    let inner = PhasePlan(
+      "repeat", name: "s", ["parameters": parameters], phases: [PhasePlan("counted", name: "x")])
+    let outer = PhasePlan(
+      "repeat", name: "r", ["parameters": ["n": .list((0..<5000).map { .integer($0) })]],
+      phases: [PhasePlan("counted", name: "y"), inner])
+    let kind = CountedPhase()
+    var registry = PhaseRegistry.standard
+    registry.register(kind)
+    let planner = Planner(registry, source: Files())
+    let scope = PlanScope(RunSpecification(name: "t", command: []))
+    #expect(planner.resolve(RunPlan([outer]), in: scope) == nil)
+    #expect(
+      planner.problems.all == [
+        PlanProblem(
+          keyPath: "phase[1].phase[2].parameters",
+          message: "the parameters have more than 10000 combinations")
+      ])
+    #expect(kind.count.withLock { $0 } == 0)
+  }
+
   /// What is counted is what is resolved: repeats, scans, and spares once for each phase.
   @Test func theCountIsExact() throws {
     let spares = ["a", "b", "c"].map { PhasePlan(name: $0, ["command": "x", "on_failure": "s"]) }

@@ -127,11 +127,27 @@ extension RunDirectory {
     }
     _ = try reader.finishIfAbandoned()
     // Every value that a reader shows, not the pages alone.
-    let id = try reader.result().runID
+    let result = try reader.result()
+    let id = result.runID
     guard id.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), id != "last" else {
       throw LBError(
         .resultPersistence,
         "\(draft): corrupt: its run id, \(id.shownInLine), is none that lbsample makes",
+        context: ErrorContext(path: draft))
+    }
+    // Runs are sorted by the time in their ids, which is taken just before a run begins.
+    let start = Int64(result.startUnixNanoseconds / 1_000_000_000)
+    let day: Int64 = 86400
+    let times = [start - day, start + day].map { second in
+      let time = CivilTime(unixSeconds: second)
+      return "\(time.compactDate)-\(time.compactTime)"
+    }
+    let time = String(id.dropLast(9).suffix(15))
+    guard name(ofRun: id) != id, times[0] <= time, time <= times[1] else {
+      throw LBError(
+        .resultPersistence,
+        "\(draft): corrupt: the time in its run id, \(id.shownInLine), is not the one at which the "
+          + "run began, \(CivilTime(unixSeconds: start).text) UTC",
         context: ErrorContext(path: draft))
     }
     return id

@@ -270,7 +270,6 @@ final class PhaseRunner {
       do throws(LBError) {
         failure = try checkInputs(of: measured, order)
         if failure == nil, !isStopped {
-          try session.emptyOutputs(of: measured)
           failure = try repetitions.run(measured, order, background).error
         }
         if failure == nil { try noteChanges(of: measured) }

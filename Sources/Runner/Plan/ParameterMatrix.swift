@@ -17,6 +17,9 @@ package struct ParameterMatrix: Sendable, Hashable {
   /// Most combinations.
   package static let limit = 10_000
 
+  /// What is wrong with more of them.
+  static let excess = "the parameters have more than \(limit) combinations"
+
   package private(set) var parameters: [Parameter] = []
 
   /// A matrix without parameters, which has one combination.
@@ -33,7 +36,7 @@ package struct ParameterMatrix: Sendable, Hashable {
     if parameter.values.isEmpty { return "the parameter \(parameter.name) has no values" }
     let (count, overflow) = count.multipliedReportingOverflow(by: parameter.values.count)
     if overflow || count > Self.limit {
-      return "the parameters have more than \(Self.limit) combinations"
+      return Self.excess
     }
     parameters.append(parameter)
     return nil
@@ -58,25 +61,49 @@ package struct ParameterMatrix: Sendable, Hashable {
   /// nil for texts that are no numbers, a step that does not lead from FROM to TO, or too many
   /// values.
   package static func scan(from: String, to: String, step: String) -> [String]? {
-    // Only plain decimals: an exponent does not tell the number of decimals.
-    for text in [from, to, step] {
-      guard text.count <= 15, text.allSatisfy({ $0.isASCII && ($0.isNumber || "+-.".contains($0)) })
+    guard let scan = Scan(from: from, to: to, step: step) else { return nil }
+    return (0..<scan.count).map { fixed(scan.first + Double($0) * scan.width, scan.decimals) }
+  }
+
+  /// How many values that scan has; nil where it has none.
+  static func count(from: String, to: String, step: String) -> Int? {
+    Scan(from: from, to: to, step: step)?.count
+  }
+
+  /// A scan that can be made.
+  private struct Scan {
+    let first: Double
+    let width: Double
+    let decimals: Int
+    let count: Int
+
+    init?(from: String, to: String, step: String) {
+      // Only plain decimals: an exponent does not tell the number of decimals.
+      for text in [from, to, step] {
+        guard text.count <= 15,
+          text.allSatisfy({ $0.isASCII && ($0.isNumber || "+-.".contains($0)) })
+        else { return nil }
+      }
+      guard let first = Double(from), let last = Double(to), let width = Double(step), width != 0,
+        (last - first) / width >= 0
       else { return nil }
+      // A last value that exceeds the end by a rounding error is included.
+      let steps = ((last - first) / width * (1 + 1e-12) + 1e-9).rounded(.down)
+      guard steps < Double(ParameterMatrix.limit) else { return nil }
+      let decimals =
+        [from, step].map { text in
+          text.firstIndex(of: ".").map { text.distance(from: $0, to: text.endIndex) - 1 } ?? 0
+        }.max() ?? 0
+      // Above 2^53 two neighbouring values are the same double.
+      let largest = max(first.magnitude, last.magnitude)
+      guard (0..<decimals).reduce(largest, { scaled, _ in scaled * 10 }) < 0x1p53 else {
+        return nil
+      }
+      self.first = first
+      self.width = width
+      self.decimals = decimals
+      count = Int(bounded: steps) + 1
     }
-    guard let first = Double(from), let last = Double(to), let width = Double(step), width != 0,
-      (last - first) / width >= 0
-    else { return nil }
-    // A last value that exceeds the end by a rounding error is included.
-    let steps = ((last - first) / width * (1 + 1e-12) + 1e-9).rounded(.down)
-    guard steps < Double(limit) else { return nil }
-    let decimals =
-      [from, step].map { text in
-        text.firstIndex(of: ".").map { text.distance(from: $0, to: text.endIndex) - 1 } ?? 0
-      }.max() ?? 0
-    // Above 2^53 two neighbouring values are the same double.
-    let largest = max(first.magnitude, last.magnitude)
-    guard (0..<decimals).reduce(largest, { scaled, _ in scaled * 10 }) < 0x1p53 else { return nil }
-    return (0...Int(bounded: steps)).map { fixed(first + Double($0) * width, decimals) }
   }
 
   private static func fixed(_ value: Double, _ decimals: Int) -> String {

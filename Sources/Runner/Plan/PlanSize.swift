@@ -14,6 +14,23 @@ struct PlanSize {
   /// when its file has been read.
   func count(_ settings: [String: PlanValue]) -> Int { count(settings, depth: 1) }
 
+  /// The key path of the first `parameters` with more combinations than a `repeat` may have; nil
+  /// if there are none.
+  func excessiveParameters(
+    _ settings: [String: PlanValue], keyPath: String = "", depth: Int = 1
+  ) -> String? {
+    guard depth <= Planner.depthLimit, case .list(let list)? = settings["phase"] else { return nil }
+    for (index, value) in list.enumerated() {
+      guard case .table(let phase) = value else { continue }
+      let path = "\(keyPath)phase[\(index + 1)]."
+      if phase["kind"]?.plain == "repeat", combinations(phase) > ParameterMatrix.limit {
+        return path + "parameters"
+      }
+      if let found = excessiveParameters(phase, keyPath: path, depth: depth + 1) { return found }
+    }
+    return nil
+  }
+
   private func count(_ settings: [String: PlanValue], depth: Int) -> Int {
     // Deeper ones are refused by the planner.
     guard depth <= Planner.depthLimit, case .list(let list)? = settings["phase"] else { return 0 }
@@ -50,15 +67,14 @@ struct PlanSize {
       switch value {
       case .list(let values): all = product(all, max(1, values.count))
       case .table(let scan):
-        let values = ParameterMatrix.scan(
+        let count = ParameterMatrix.count(
           from: scan["from"]?.plain ?? "", to: scan["to"]?.plain ?? "",
           step: scan["step"]?.plain ?? "1")
-        all = product(all, max(1, values?.count ?? 1))
+        all = product(all, count ?? 1)
       default: break
       }
     }
-    // The planner refuses more, and expands nothing of them.
-    return all > ParameterMatrix.limit ? 1 : all
+    return all
   }
 
   private func added(_ one: Int, _ other: Int) -> Int {

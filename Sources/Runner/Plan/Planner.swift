@@ -110,17 +110,23 @@ package final class Planner {
   /// Whether the phases that a plan adds are few enough. Checked before any of them is resolved.
   private func fits(_ plan: RunPlan) -> Bool {
     guard resolved <= Self.phaseLimit else { return false }
-    let added = PlanSize(limit: Self.phaseLimit).count(plan.settings)
-    if resolved + added > Self.phaseLimit { refuseSize() }
+    let size = PlanSize(limit: Self.phaseLimit)
+    if let parameters = size.excessiveParameters(plan.settings) {
+      refuseSize(parameters, ParameterMatrix.excess)
+    } else if resolved + size.count(plan.settings) > Self.phaseLimit {
+      refuseSize()
+    }
     return resolved <= Self.phaseLimit
   }
 
   /// Reports once that the plan is too large; nothing more of it is resolved.
-  private func refuseSize() {
+  private func refuseSize(_ keyPath: String = "", _ message: String = tooManyPhases) {
     resolved = Self.phaseLimit + 1
-    problems.add(
-      "", "the plan has more than \(Self.phaseLimit) phases, with those of repeats and includes")
+    problems.add(keyPath, message)
   }
+
+  private static let tooManyPhases =
+    "the plan has more than \(phaseLimit) phases, with those of repeats and includes"
 
   /// Reads the table of a plan: settings for all its phases, and the phases.
   private func fill(_ node: inout PhaseNode, _ table: PlanTable, _ scope: PlanScope) {

@@ -47,14 +47,11 @@ package struct FailurePolicy: Sendable {
     package init(_ error: LBError) { self.error = error }
   }
 
-  /// Most recoveries in one phase and in the whole run; the next failure ends the run. Measured
-  /// phases that are skipped do not count for the run: half of a parameter matrix may be
-  /// impossible to execute.
+  /// Most recoveries in one phase; the next failure of it ends the run. A run of many phases has
+  /// no limit of its own: half of a parameter matrix may be impossible to execute.
   static let phaseLimit = 2
-  static let runLimit = 10
 
   private var countByPhase: [String: Int] = [:]
-  private var countInRun = 0
 
   /// Nothing has failed yet.
   package init() {}
@@ -68,12 +65,8 @@ package struct FailurePolicy: Sendable {
     case .disable, .degrade: return action
     case .retry, .skipPhase, .ask: break
     }
-    let isCounted = action != .skipPhase
-    guard countByPhase[phase, default: 0] < Self.phaseLimit,
-      !isCounted || countInRun < Self.runLimit
-    else { return .abort }
+    guard countByPhase[phase, default: 0] < Self.phaseLimit else { return .abort }
     countByPhase[phase, default: 0] += 1
-    if isCounted { countInRun += 1 }
     return action
   }
 

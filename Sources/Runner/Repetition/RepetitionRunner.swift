@@ -235,6 +235,7 @@ struct RepetitionRunner {
     let hooks = HookRunner(phase.context)
     if let failure = hooks.run(.prepare) { return AttemptTrial(failure: failure) }
     if phase.context.services.stop.raised != nil { return AttemptTrial() }
+    try session.emptyOutputs(of: phase)
     var coRunners: [any BackgroundTask] = []
     defer {
       for task in coRunners.reversed() {

@@ -166,8 +166,8 @@ private struct OutputFiles: RunStep {
 }
 
 /// Truncates the files of --workload-output to which background processes append, once nothing can
-/// refuse the run any more. Those of measured phases are truncated when the phases begin
-/// (`RunSession.emptyOutputs`): a phase that is not executed keeps its file.
+/// refuse the run any more. Those of measured phases are truncated before the first attempt
+/// (`RunSession.emptyOutputs`): a phase of which nothing is executed keeps its file.
 private struct EmptiedOutputs: RunStep {
   let plan: PhaseNode
 
@@ -187,9 +187,9 @@ extension RunSession {
     }
   }
 
-  /// Truncates the files of measured phases that are about to be executed.
-  func emptyOutputs(of phases: [MeasuredPhase]) throws(LBError) {
-    try emptyOutputs(OutputFiles.paths(phases.flatMap { $0.node.everyCommand }))
+  /// Truncates the files of a measured phase whose attempt is about to be executed.
+  func emptyOutputs(of phase: MeasuredPhase) throws(LBError) {
+    try emptyOutputs(OutputFiles.paths(phase.node.everyCommand))
   }
 }
 

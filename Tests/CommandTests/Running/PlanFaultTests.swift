@@ -320,6 +320,28 @@ import Testing
     }
   }
 
+  /// Whatever ends a run before its workload begins leaves the output of an earlier one.
+  @Test func theOutputOfAnEarlierRunStaysUntilTheWorkloadBegins() throws {
+    let command = try Command()
+    let file = try command.folder.write("w", "precious")
+    for words in [
+      ["--workspace", "git:/nowhere"], ["--prepare", "false"], ["--setup", "false"],
+      ["--workspace", command.folder.file("nosuch")],
+    ] {
+      let outcome = try command.start(
+        ["run", "--config", "/dev/null", "--cpu", "--workload-output", file] + words
+          + ["--", "echo", "new"]
+      ).finish()
+      let left = try String(contentsOfFile: file, encoding: .utf8)
+      #expect(outcome.code != 0 && left == "precious", "\(outcome.error)")
+    }
+    let whole = try command(
+      "run", "--config", "/dev/null", "--cpu", "-r", "2", "--workload-output", file, "--", "echo",
+      "new")
+    let new = try String(contentsOfFile: file, encoding: .utf8)
+    #expect(whole.code == 0 && new == "new\nnew\n", "\(whole.error)")
+  }
+
   /// What is read would be emptied before it is read.
   @Test func noOutputTakesThePlaceOfAnInput() throws {
     let command = try Command()
