@@ -58,9 +58,9 @@ extension Option: GivingOption where Value == Given? {
 
   /// The option of a declared setting: its name, help, default and form are the declaration's.
   init(_ setting: String) {
-    let declared = SettingsSchema.declared(setting)
+    let words = OptionWords.of(setting)
     self.init(
-      name: declared.optionNames, parsing: .unconditional, help: declared.optionHelp,
+      name: words.names, parsing: .unconditional, help: words.help,
       transform: { Given(setting, $0) })
   }
 }
@@ -72,8 +72,8 @@ extension OptionGroup: GivingOption {
 extension Flag where Value == Bool {
   /// The flag of a declared setting.
   init(_ setting: String) {
-    let declared = SettingsSchema.declared(setting)
-    self.init(wrappedValue: false, name: declared.optionNames, help: declared.optionHelp)
+    let words = OptionWords.of(setting)
+    self.init(wrappedValue: false, name: words.names, help: words.help)
   }
 }
 
@@ -82,24 +82,32 @@ extension Setting {
     guard let option else { preconditionFailure("no option sets \(name)") }
     return option.name
   }
-
-  fileprivate var optionNames: NameSpecification {
-    let long = NameSpecification.Element.customLong(optionName)
-    return NameSpecification((option?.short.map { [.customShort($0)] } ?? []) + [long])
-  }
-
-  fileprivate var optionHelp: ArgumentHelp {
-    let isShown = !standard.isEmpty && option?.valueName.isEmpty == false
-    return ArgumentHelp(
-      stringLiteral: isShown ? "\(meaning) (default: \(standard))" : meaning
-    ).named(option?.valueName)
-  }
 }
 
-extension ArgumentHelp {
-  fileprivate func named(_ valueName: String?) -> ArgumentHelp {
-    var help = self
-    if let valueName, !valueName.isEmpty { help.valueName = valueName }
-    return help
+/// What the parser is told of an option. It makes the groups of options anew many times at each
+/// start, so that these are made once.
+private struct OptionWords {
+  let names: NameSpecification
+  let help: ArgumentHelp
+
+  private static let all = Dictionary(
+    uniqueKeysWithValues: SettingsSchema.all.compactMap { setting in
+      setting.option.map { (setting.name, OptionWords(setting, $0)) }
+    })
+
+  /// Those of the option of the setting called `name`.
+  static func of(_ name: String) -> OptionWords {
+    guard let words = all[name] else { preconditionFailure("no option sets \(name)") }
+    return words
+  }
+
+  private init(_ setting: Setting, _ option: Setting.Option) {
+    let short = option.short.map { [NameSpecification.Element.customShort($0)] } ?? []
+    names = NameSpecification(short + [.customLong(option.name)])
+    let isShown = !setting.standard.isEmpty && !option.valueName.isEmpty
+    var help = ArgumentHelp(
+      stringLiteral: setting.meaning + (isShown ? " (default: \(setting.standard))" : ""))
+    if !option.valueName.isEmpty { help.valueName = option.valueName }
+    self.help = help
   }
 }
