@@ -68,7 +68,11 @@ extension ReportScript {
         pen.lineJoin = 'round';
         return {pen, colour, width};
       }
-      draw() { if (this.visible || printing) this.paint(); }
+      draw() {
+        if (!this.visible && !printing) return;
+        this.paint();
+        this.canvas.dataset.drawn = 1;
+      }
       remove() {
         figures.splice(figures.indexOf(this), 1);
         this.element.remove();
