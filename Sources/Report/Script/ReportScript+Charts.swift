@@ -5,8 +5,10 @@ extension ReportScript {
     const dashOf = place => dashes[(place + Math.floor(place / 8)) % dashes.length];
     const dashes = [[], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 2, 1, 2], [1, 3], [10, 2, 2, 2]];
     const palettes = {
-      light: ['#0060a8', '#c04a00', '#007a5a', '#a03a80', '#8a6a00', '#2a9fd0', '#5b5b5b', '#b00020'],
-      dark: ['#6bb5f0', '#ff9a56', '#4fd0a8', '#e38fc4', '#e0c040', '#9adcff', '#b8b8b8', '#ff7a80'],
+      light: ['#0060a8', '#c04a00', '#007a5a', '#a03a80', '#8a6a00', '#2a9fd0', '#5b5b5b',
+        '#b00020'],
+      dark: ['#6bb5f0', '#ff9a56', '#4fd0a8', '#e38fc4', '#e0c040', '#9adcff', '#b8b8b8',
+        '#ff7a80'],
     };
     const darkness = matchMedia('(prefers-color-scheme: dark)');
     let printing = false;
@@ -154,7 +156,8 @@ extension ReportScript {
       if (!(low <= high)) return [0, 1];
       if (low >= 0 && low < high * 0.6) low = 0;
       if (high <= 0 && high > low * 0.6) high = 0;
-      if (low === high) return low === 0 ? [0, 1] : [Math.min(0, low * 1.1), Math.max(0, high * 1.1)];
+      if (low === high && low === 0) return [0, 1];
+      if (low === high) return [Math.min(0, low * 1.1), Math.max(0, high * 1.1)];
       const room = (high - low) * 0.04;
       return [low === 0 ? 0 : low - room, high === 0 ? 0 : high + room];
     }

@@ -32,7 +32,8 @@ extension ReportScript {
           const y = top + place * 22 + 11;
           pen.fillStyle = colour.text;
           const most = Math.floor(name / 6.4);
-          pen.fillText(metric.length > most ? metric.slice(0, most - 1) + '…' : metric, name - 8, y);
+          const text = metric.length > most ? metric.slice(0, most - 1) + '…' : metric;
+          pen.fillText(text, name - 8, y);
           const plain = verdict === 'same' || verdict === 'undecided';
           pen.fillStyle = plain ? colour.line[6] : colour.line[1];
           if (from !== null && to !== null) pen.fillRect(x(from), y - 1.5, x(to) - x(from), 3);
@@ -62,7 +63,8 @@ extension ReportScript {
       const add = name => {
         const made = [];
         const perRun = sampled.map(run => [run.byName.get(name)].filter(Boolean));
-        for (const [series] of perRun) if (series && series.times) made.push(new WholeFigure(series));
+        for (const [series] of perRun)
+          if (series && series.times) made.push(new WholeFigure(series));
         made.unshift(lineFigure(name, perRun));
         for (const figure of made.filter(Boolean)) {
           figure.heading.append(' ', button('remove', 'Remove this chart', () => figure.remove()));
@@ -138,7 +140,8 @@ extension ReportScript {
       for (const name of ['cpu_time', 'wall_time']) if (moved.includes(name)) strip(name);
       if (!strips.childElementCount && moved.length) strip(moved[0]);
       overlays.append(make('h3', {}, 'Each repetition'),
-        make('div', {className: 'bar'}, search(strip, moved, 'strip-find', 'Another metric')), strips);
+        make('div', {className: 'bar'}, search(strip, moved, 'strip-find', 'Another metric')),
+        strips);
       if (moved.length > 1) {
         const options = make('datalist', {id: 'moved'},
           ...moved.map(name => make('option', {value: name})));
@@ -184,7 +187,8 @@ extension ReportScript {
           cell.setAttribute('aria-sort', rising ? 'ascending' : 'descending');
           const key = row => {
             const one = row.cells[column];
-            return !one ? '' : one.dataset.v !== undefined ? Number(one.dataset.v) : one.textContent;
+            if (!one) return '';
+            return one.dataset.v === undefined ? one.textContent : Number(one.dataset.v);
           };
           rows.sort((a, b) => {
             const [one, other] = [key(a), key(b)];

@@ -66,7 +66,8 @@ extension ReportScript {
         canvas.addEventListener('pointermove', event => {
           if (start && event.shiftKey) {
             const by = (event.clientX - start.x) / (this.width - left - right);
-            look(start.from - by * (start.to - start.from), start.to - by * (start.to - start.from));
+            const away = by * (start.to - start.from);
+            look(start.from - away, start.to - away);
           } else {
             view.brush = start ? [start.time, time(event)] : null;
             point(time(event));
