@@ -5,12 +5,10 @@ extension ReportScript {
     const dashOf = place => dashes[(place + Math.floor(place / 8)) % dashes.length];
     const dashes = [[], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 2, 1, 2], [1, 3], [10, 2, 2, 2]];
     const palettes = {
-      light: [
-        '#0060a8', '#c04a00', '#007a5a', '#a03a80',
-        '#8a6a00', '#2a9fd0', '#5b5b5b', '#b00020'],
-      dark: [
-        '#6bb5f0', '#ff9a56', '#4fd0a8', '#e38fc4',
-        '#e0c040', '#9adcff', '#b8b8b8', '#ff7a80'],
+      light: ['#0060a8', '#c04a00', '#007a5a', '#a03a80', '#8a6a00', '#2a9fd0', '#5b5b5b',
+        '#b00020'],
+      dark: ['#6bb5f0', '#ff9a56', '#4fd0a8', '#e38fc4', '#e0c040', '#9adcff', '#b8b8b8',
+        '#ff7a80'],
     };
     const darkness = matchMedia('(prefers-color-scheme: dark)');
     let printing = false;
@@ -72,7 +70,11 @@ extension ReportScript {
         pen.lineJoin = 'round';
         return {pen, colour, width};
       }
-      draw() { if (this.visible || printing) this.paint(); }
+      draw() {
+        if (!this.visible && !printing) return;
+        this.paint();
+        this.canvas.dataset.drawn = 1;
+      }
       remove() {
         figures.splice(figures.indexOf(this), 1);
         this.element.remove();

@@ -32,8 +32,8 @@ extension ReportScript {
           const y = top + place * 22 + 11;
           pen.fillStyle = colour.text;
           const most = Math.floor(name / 6.4);
-          const cut = metric.length > most ? metric.slice(0, most - 1) + '…' : metric;
-          pen.fillText(cut, name - 8, y);
+          const text = metric.length > most ? metric.slice(0, most - 1) + '…' : metric;
+          pen.fillText(text, name - 8, y);
           const plain = verdict === 'same' || verdict === 'undecided';
           pen.fillStyle = plain ? colour.line[6] : colour.line[1];
           if (from !== null && to !== null) pen.fillRect(x(from), y - 1.5, x(to) - x(from), 3);
@@ -188,7 +188,7 @@ extension ReportScript {
           const key = row => {
             const one = row.cells[column];
             if (!one) return '';
-            return one.dataset.v !== undefined ? Number(one.dataset.v) : one.textContent;
+            return one.dataset.v === undefined ? one.textContent : Number(one.dataset.v);
           };
           rows.sort((a, b) => {
             const [one, other] = [key(a), key(b)];

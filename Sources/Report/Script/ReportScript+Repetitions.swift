@@ -41,8 +41,8 @@ extension ReportScript {
         side.lines = segments.map(({t, b, dirty, title}) => {
           const values = [];
           for (let i = 0; i < this.points; i++) {
-            const reach = this.normalised ? 1 : this.end / (t[1] - t[0]);
-            const share = (i + 0.5) / this.points * reach;
+            const spans = this.normalised ? 1 : this.end / (t[1] - t[0]);
+            const share = (i + 0.5) / this.points * spans;
             const bucket = b[0] + Math.floor(share * (b[1] - b[0]));
             if (share >= 1 || !(share >= 0)) { values.push(NaN); continue; }
             let found = NaN;
@@ -233,8 +233,8 @@ extension ReportScript {
           const room = (high - low || Math.abs(high) || 1) * 0.06;
           return pairs.length ? [low - room, high + room] : [0, 1];
         };
-        const ofX = value => shown(value, this.units[0]);
-        const x = this.xAxis(pen, colour, width, ...range('x'), ofX);
+        const x = this.xAxis(pen, colour, width, ...range('x'),
+          value => shown(value, this.units[0]));
         const y = this.yAxis(pen, colour, width, ...range('y'), this.units[1]);
         for (const pair of pairs) {
           pen.fillStyle = pen.strokeStyle = colour.line[pair.place % 8];

@@ -66,8 +66,8 @@ extension ReportScript {
         canvas.addEventListener('pointermove', event => {
           if (start && event.shiftKey) {
             const by = (event.clientX - start.x) / (this.width - left - right);
-            const shift = by * (start.to - start.from);
-            look(start.from - shift, start.to - shift);
+            const away = by * (start.to - start.from);
+            look(start.from - away, start.to - away);
           } else {
             view.brush = start ? [start.time, time(event)] : null;
             point(time(event));
