@@ -25,7 +25,11 @@ import Testing
       process.executableURL = URL(fileURLWithPath: "/usr/bin/setsid")
       process.arguments = ["--ctty", "--wait", Command.path] + arguments
       process.environment = command.environment.merging(
-        ["TERM": "xterm", "LC_ALL": "C.UTF-8", "TZ": "UTC"].merging(environment) { $1 }
+        [
+          "TERM": "xterm", "LC_ALL": "C.UTF-8", "TZ": "UTC",
+          // Swift's own handler would ask at the terminal what to do about a crash.
+          "SWIFT_BACKTRACE": "enable=no",
+        ].merging(environment) { $1 }
       ) { $1 }
       process.currentDirectoryURL = URL(fileURLWithPath: command.folder.path)
       let end = FileHandle(fileDescriptor: terminal.end.number, closeOnDealloc: false)
