@@ -117,7 +117,7 @@ private final class Elements: NSObject, XMLParserDelegate {
     }
     #expect(Set(lines[1].points.map(\.y)).count == 1, "half a CPU at all times")
     let words = elements("desc").map(\.text).joined()
-    #expect(words.contains("m.level: from 1K to 99K B."), "\(words)")
+    #expect(words.contains("m.level: from 1K to 100K B."), "\(words)")
     #expect(words.contains("cpu.user[all]: from 0.5 to 0.5 CPUs."), "\(words)")
     #expect(elements("text").contains { $0.text == "CPUs" } && elements("title")[0].text == "title")
   }
@@ -125,7 +125,7 @@ private final class Elements: NSObject, XMLParserDelegate {
   @Test func aSpikeOfOneSampleReachesItsHeight() throws {
     let elements = try Elements(picture(try run { $0 == 37 ? 1 << 20 : 1024 }))
     let ticks = elements("text", "tick end").prefix(5).map { Double($0.attributes["y"] ?? "") ?? 0 }
-    #expect(elements("text", "tick end").prefix(5).last?.text == "1M")
+    #expect(elements("text", "tick end").prefix(5).last?.text == "1.00M")
     let least = (elements("polyline")[0].points + elements("polygon").flatMap(\.points)).map(\.y)
       .filter { $0 < ticks[0] }.min()
     #expect(least == (ticks.last ?? 0) - 4)

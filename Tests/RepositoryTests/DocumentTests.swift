@@ -308,7 +308,8 @@ import Testing
       let settings = try Self.literals(behind: [start], below: "Sources/Runner/Settings")
       for rest in try Self.literals(behind: [start], below: "Sources/Runner")
       where !rest.isEmpty && rest.allSatisfy({ $0.isLowercase })
-        && !settings.contains(rest) && !["workload.metrics", "workload.depends"].contains("\(family).\(rest)")
+        && !settings.contains(rest)
+        && !["workload.metrics", "workload.depends"].contains("\(family).\(rest)")
       {
         count += 1
         #expect(page.contains("`\(family).\(rest)`"), "events.md has no \(family).\(rest)")
