@@ -84,7 +84,7 @@ extension Setting {
   }
 }
 
-/// What the parser is told of an option. It makes the groups of options anew many times at each
+/// Names and help of an option for the parser. The parser makes the groups of options anew many times at each
 /// start, so that these are made once.
 private struct OptionWords {
   let names: NameSpecification
