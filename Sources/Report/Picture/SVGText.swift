@@ -1,6 +1,5 @@
-import SampleModel
-
 import Output
+import SampleModel
 
 /// SVG under construction: XML whose texts are escaped, whatever they are made of.
 struct SVGText {

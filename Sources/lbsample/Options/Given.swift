@@ -84,8 +84,8 @@ extension Setting {
   }
 }
 
-/// Names and help of an option for the parser. The parser makes the groups of options anew many times at each
-/// start, so that these are made once.
+/// Names and help of an option for the parser, made once: the parser makes the groups of options
+/// anew many times at each start.
 private struct OptionWords {
   let names: NameSpecification
   let help: ArgumentHelp
