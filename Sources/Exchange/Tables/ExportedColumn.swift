@@ -1,7 +1,7 @@
 import SampleModel
 
 extension Column {
-  /// The facts about it that files of columns say: `cpu="0"` of an instance is the fact `label.cpu`.
+  /// The facts about it that files of columns say: the part `cpu` of an instance is `label.cpu`.
   func facts(in collector: String) -> [(name: String, value: String)] {
     var facts = [
       ("unit", metric.unit.rawValue), ("kind", metric.kind.rawValue),

@@ -25,12 +25,12 @@ package enum InstanceLabels {
     let base = String(collector.prefix { $0 != "[" })
     let name = names[base] ?? "instance"
     func parts(_ separator: Character, _ second: String) -> [Label] {
-      guard let place = instance.firstIndex(of: separator) else {
+      guard let position = instance.firstIndex(of: separator) else {
         return [Label(name: name, value: instance)]
       }
       return [
-        Label(name: name, value: String(instance[..<place])),
-        Label(name: second, value: String(instance[instance.index(after: place)...])),
+        Label(name: name, value: String(instance[..<position])),
+        Label(name: second, value: String(instance[instance.index(after: position)...])),
       ]
     }
     switch base {

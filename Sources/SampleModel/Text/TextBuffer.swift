@@ -36,14 +36,14 @@ package struct TextBuffer {
     guard number > 9 else { return bytes.append(UInt8(ascii: "0") + UInt8(number)) }
     // The longest has twenty digits; they come from the last to the first.
     var digits: [20 of UInt8] = .init(repeating: 0)
-    var place = 20
+    var position = 20
     var rest = number
     while rest > 0 {
-      place -= 1
-      digits[place] = UInt8(ascii: "0") + UInt8(rest % 10)
+      position -= 1
+      digits[position] = UInt8(ascii: "0") + UInt8(rest % 10)
       rest /= 10
     }
-    for index in place..<20 { bytes.append(digits[index]) }
+    for index in position..<20 { bytes.append(digits[index]) }
   }
 
   /// Appends the shortest decimal that reads back as `number`; whole numbers without a fraction.
@@ -99,8 +99,8 @@ package struct TextBuffer {
 
     fileprivate var step: Double { self == .bytes ? 1024 : 1000 }
 
-    fileprivate func letter(_ place: Int) -> Unicode.Scalar? {
-      switch place {
+    fileprivate func letter(_ position: Int) -> Unicode.Scalar? {
+      switch position {
       case 0: self == .bytes ? "B" : nil
       case 1: self == .bytes ? "K" : "k"
       case 2: "M"
@@ -115,15 +115,15 @@ package struct TextBuffer {
   /// largest prefix; from a million of that on with its exponent, as `1.7e308`.
   package mutating func append(scaled number: Double, by prefixes: Prefixes) {
     var value = number
-    var place = 0
-    while value.magnitude >= prefixes.step * 0.9995, place < 5 {
+    var position = 0
+    while value.magnitude >= prefixes.step * 0.9995, position < 5 {
       value /= prefixes.step
-      place += 1
+      position += 1
     }
     if !value.isFinite || value.magnitude >= 999_999.5 { return append(exponential: number) }
     // Whole numbers need no decimals; below a hundred of a larger unit there is one.
     append(fixed: value, places: value == value.rounded() || value.magnitude >= 99.95 ? 0 : 1)
-    if let letter = prefixes.letter(place) { append(ascii: letter) }
+    if let letter = prefixes.letter(position) { append(ascii: letter) }
   }
 
   private static func isPlain(_ text: Span<UInt8>) -> Bool {

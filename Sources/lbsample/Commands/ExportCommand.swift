@@ -5,8 +5,8 @@ import RunStore
 import SampleModel
 import Sampler
 
-/// `lbsample export RUN`: the samples of a stored run, in the formats of the live stream or of other
-/// tools.
+/// `lbsample export RUN`: the samples of a stored run, in the formats of the live stream or those
+/// of other tools.
 struct ExportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "export", abstract: "Write the samples of a stored run.",
