@@ -63,11 +63,11 @@ final class ColumnBuffer {
 
   /// Adds rows of which some have values.
   func append(_ values: Span<UInt64>, _ presences: [ColumnPiece.Presence]) {
-    var place = 0
+    var position = 0
     for presence in presences {
       if presence.isPresent {
-        append(values.extracting(place..<place + presence.count))
-        place += presence.count
+        append(values.extracting(position..<position + presence.count))
+        position += presence.count
       } else {
         appendNulls(presence.count)
       }

@@ -60,7 +60,7 @@ struct RowFrame {
       func part(_ values: [UInt64]) -> [UInt64] { zip(values, isKept).filter(\.1).map(\.0) }
       let allEdges = edges.flatMap { repeatElement($0.edge, count: $0.count) }
       let allOutcomes = outcomes.flatMap { repeatElement($0.outcome, count: $0.count) }
-      var (kept, place): ([UInt64], Int) = ([], 0)
+      var (kept, position): ([UInt64], Int) = ([], 0)
       var windowed: [ColumnPiece.Presence] = []
       for (row, hasWindow)
         in windowPresences
@@ -68,8 +68,8 @@ struct RowFrame {
       {
         if isKept[row] { windowed.add(hasWindow) }
         guard hasWindow else { continue }
-        if isKept[row] { kept.append(windows[place]) }
-        place += 1
+        if isKept[row] { kept.append(windows[position]) }
+        position += 1
       }
       return Rows(
         bracket: bracket, edges: zip(allEdges, isKept).filter(\.1).map { ($0.0, 1) },

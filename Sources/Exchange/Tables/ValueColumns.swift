@@ -22,7 +22,7 @@ struct ValueColumns {
     /// The indices of the kept columns in the stored layout.
     let kept: [Int]
     /// For each column of the table its index in the layout's shown columns.
-    let places: [Int?]
+    let positions: [Int?]
     let rules: [ValueRule]
     /// Whether a value depends on several columns.
     let isCombined: Bool
@@ -42,12 +42,12 @@ struct ValueColumns {
     wider: [Int: ParquetColumn.Kind] = [:]
   ) {
     var indices: [ExactText: Int] = [:]
-    var chosen: [(layout: Layout, kept: [Int], places: [Int])] = []
+    var chosen: [(layout: Layout, kept: [Int], positions: [Int])] = []
     for layout in layouts {
       let part = layout.choosing(passes)
-      let places = part.shown.enumerated().map { place, column -> Int in
+      let positions = part.shown.enumerated().map { position, column -> Int in
         let isWhole =
-          place < part.columns.count && column.times == nil && ValueRule(column).isWhole
+          position < part.columns.count && column.times == nil && ValueRule(column).isWhole
         let key = ExactText(column.name)
         if let known = indices[key] {
           if !isWhole { shown[known].kind = .real }
@@ -58,14 +58,14 @@ struct ValueColumns {
         return shown.count - 1
       }
       let kept = layout.kept(passes).enumerated().filter(\.element).map(\.offset)
-      chosen.append((part, kept, places))
+      chosen.append((part, kept, positions))
     }
     for (index, kind) in wider { shown[index].kind = kind }
-    for (layout, kept, places) in chosen {
+    for (layout, kept, positions) in chosen {
       var found = [Int?](repeating: nil, count: shown.count)
-      for (place, index) in places.enumerated() { found[index] = place }
+      for (position, index) in positions.enumerated() { found[index] = position }
       origins[Self.key(layout)] = Origin(
-        layout: layout, kept: kept, places: found, rules: layout.columns.map { ValueRule($0) },
+        layout: layout, kept: kept, positions: found, rules: layout.columns.map { ValueRule($0) },
         isCombined: !layout.formulas.isEmpty || layout.columns.contains { $0.times != nil })
     }
   }
@@ -77,17 +77,17 @@ struct ValueColumns {
     guard let origin = origins[Self.key(piece.layout)] else { return }
     let derived = origin.isCombined ? derive(piece, origin) : nil
     for index in shown.indices {
-      guard let place = origin.places[index] else {
+      guard let position = origin.positions[index] else {
         try body(index, nil)
         continue
       }
       if let derived {
-        try body(index, values(derived[place], index))
+        try body(index, values(derived[position], index))
         continue
       }
       // A stream whose every row is a gap has no columns of values.
-      let stored = piece.columns.isEmpty ? [] : piece.columns[origin.kept[place]]
-      let words = convert(stored, origin.rules[place], index)
+      let stored = piece.columns.isEmpty ? [] : piece.columns[origin.kept[position]]
+      let words = convert(stored, origin.rules[position], index)
       try body(index, Values(words: words, presences: piece.presences))
     }
   }
@@ -101,9 +101,9 @@ struct ValueColumns {
     var words = raw
     if factor != 1 {
       var out = words.mutableSpan
-      for place in out.indices {
-        let (product, isOver) = rule.multiply(out[place], by: factor)
-        out[place] = product
+      for position in out.indices {
+        let (product, isOver) = rule.multiply(out[position], by: factor)
+        out[position] = product
         overflows = overflows || isOver
       }
     }
@@ -127,7 +127,7 @@ struct ValueColumns {
     }
     var derived = [[DerivedValue]](repeating: [], count: origin.layout.shown.count)
     var row = 0
-    var place = 0
+    var position = 0
     for presence in piece.presences {
       for _ in 0..<presence.count {
         defer { row += 1 }
@@ -135,8 +135,8 @@ struct ValueColumns {
           for index in derived.indices { derived[index].append(.absent) }
           continue
         }
-        let words = origin.kept.map { piece.columns[$0][place] }
-        place += 1
+        let words = origin.kept.map { piece.columns[$0][position] }
+        position += 1
         let header = FrameHeader(
           stream: piece.layout.stream, epoch: piece.layout.epoch, bracket: piece.bracket,
           start: piece.starts[row], end: piece.ends[row])

@@ -17,8 +17,8 @@ package struct ColumnPiece: Sendable {
   /// The layout of the columns.
   package let layout: Layout
   package let bracket: UInt32
-  /// Of each row, on the run's time line in nanoseconds: the scheduled time (0: none), and the
-  /// start and the end of the acquisition.
+  /// Of each row, on the run's time line in nanoseconds: the scheduled time (0: none), the start
+  /// and the end of the acquisition.
   package private(set) var deadlines: [UInt64]
   package private(set) var starts: [UInt64]
   package private(set) var ends: [UInt64]
@@ -71,13 +71,13 @@ package struct ColumnPiece: Sendable {
     let rows = starts.indices.filter { isWanted(starts[$0]) }
     guard !rows.isEmpty else { return nil }
     guard rows.count < starts.count else { return self }
-    var next = 0
+    var position = 0
     // Of each row, where its values are.
-    var places: [Int?] = []
+    var positions: [Int?] = []
     for presence in presences {
       for _ in 0..<presence.count {
-        places.append(presence.isPresent ? next : nil)
-        if presence.isPresent { next += 1 }
+        positions.append(presence.isPresent ? position : nil)
+        if presence.isPresent { position += 1 }
       }
     }
     var part = self
@@ -87,8 +87,8 @@ package struct ColumnPiece: Sendable {
     part.outcomes = rows.map { outcomes[$0] }
     part.edges = rows.map { edges[$0] }
     part.presences = []
-    for row in rows { part.presences.add(places[row] != nil) }
-    let kept = rows.compactMap { places[$0] }
+    for row in rows { part.presences.add(positions[row] != nil) }
+    let kept = rows.compactMap { positions[$0] }
     part.columns = columns.map { column in kept.map { column[$0] } }
     return part
   }

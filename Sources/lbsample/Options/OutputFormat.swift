@@ -10,35 +10,22 @@ struct OutputFormat {
     case stored
   }
 
-  /// What a format carries beside the samples' values, or needs.
-  enum Trait {
-    /// Cumulative values, which `--raw` chooses.
-    case raw
-    /// Cumulative values alone.
-    case rawOnly
-    /// It is a file, or a directory of files: `--output` names it.
-    case named
-  }
-
   let name: String
   let sources: [Source]
-  let traits: [Trait]
   /// For the help.
   let summary: String
 
   static let all = [
-    OutputFormat(name: "table", sources: [.live, .stored], traits: [], summary: "table"),
-    OutputFormat(name: "csv", sources: [.live, .stored], traits: [.raw], summary: "csv"),
-    OutputFormat(name: "ndjson", sources: [.live, .stored], traits: [.raw], summary: "ndjson"),
+    OutputFormat(name: "table", sources: [.live, .stored], summary: "table"),
+    OutputFormat(name: "csv", sources: [.live, .stored], summary: "csv"),
+    OutputFormat(name: "ndjson", sources: [.live, .stored], summary: "ndjson"),
     OutputFormat(
-      name: "parquet", sources: [.stored], traits: [.rawOnly, .named],
+      name: "parquet", sources: [.stored],
       summary: "parquet: tables of raw values, for DuckDB and data frames"),
     OutputFormat(
-      name: "lb", sources: [.stored], traits: [.named],
+      name: "lb", sources: [.stored],
       summary: "lb: a directory in the layout of linux-benchmark-lib"),
   ]
-
-  static func named(_ name: String) -> OutputFormat? { all.first { $0.name == name } }
 
   static func names(of source: Source) -> [String] {
     all.filter { $0.sources.contains(source) }.map(\.name)
