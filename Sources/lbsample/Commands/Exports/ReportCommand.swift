@@ -13,7 +13,7 @@ struct ReportCommand: ParsableCommand {
     discussion: """
       EXAMPLES
         lbsample report last -o report.html
-        lbsample report main last -o report.html --open
+        lbsample report before.lbsample after.lbsample -o report.html --open
         lbsample report host.lbsample -o host.html --full 'cpu.user[all]'
         lbsample report last --format svg --metric 'cpu.*[all]' -o cpu.svg
 
