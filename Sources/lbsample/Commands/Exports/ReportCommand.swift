@@ -15,7 +15,7 @@ struct ReportCommand: ParsableCommand {
         lbsample report last -o report.html
         lbsample report before.lbsample after.lbsample -o report.html --open
         lbsample report host.lbsample -o host.html --full 'cpu.user[all]'
-        lbsample report last --format svg --metric 'cpu.*[all]' -o cpu.svg
+        lbsample report last --format svg --metric 'cpu.user[all]' -o cpu.svg
 
       The page is one file that needs no network and no server. Of several
       runs, the first one is the base of the comparison.
