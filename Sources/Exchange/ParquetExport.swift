@@ -60,8 +60,8 @@ package struct ParquetExport {
   /// The row of the run.
   package var row: RunRow { RunRow(result, version: version) }
 
-  private func context(namesRun: Bool) -> RunContext {
-    RunContext(result, replay, namesRun: namesRun)
+  private func context(namesRun: Bool) -> ExportedRun {
+    ExportedRun(result, replay, namesRun: namesRun)
   }
 
   private func table(
@@ -105,7 +105,7 @@ package struct ParquetExport {
   }
 
   private func samples(
-    _ collectors: [(name: String, streams: [UInt16])], _ file: TableFile, _ context: RunContext
+    _ collectors: [(name: String, streams: [UInt16])], _ file: TableFile, _ context: ExportedRun
   ) throws(LBError) -> TableCount {
     if let only = collectors.first, collectors.count == 1, !isLong(only) {
       return try WideTable(

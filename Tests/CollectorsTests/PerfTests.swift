@@ -83,7 +83,8 @@ import Testing
       counted = values[place]
     }
     let used = try #require(Clock.cpuTime(ofProcess: one.pid))
-    #expect(counted >= 100_000_000 && counted <= used + 1_000_000, "\(counted) of \(used)")
+    // The task clock goes on while an interrupt or the hypervisor has the CPU; CPU time does not.
+    #expect(counted >= 100_000_000 && counted <= used + used / 10, "\(counted) of \(used)")
     end(one)
     target.release()
     #expect(second.prepare() == .complete && second.isIdle && kernel.openCount == 0)

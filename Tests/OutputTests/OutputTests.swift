@@ -495,7 +495,7 @@ final class Lines {
 
   @Test func aRunsFramesCarryTheirPlaceAndEdges() throws {
     let lines = Lines()
-    let label = BracketLabel(phase: "main", repetition: 4, warmUp: false, attempt: 1)
+    let label = AttemptID(phase: "main", repetition: 4, warmUp: false, attempt: 1)
     let sink = NDJSONSink(
       reader: StreamReader(raw: true, labels: [1: label]), host: [], configuration: [],
       writer: lines.write)

@@ -215,7 +215,8 @@ import Testing
     take(0, [(7, 1_000_000)])
     // Half of a CPU; a process that came uses 40 of the last 200.
     take(400, [(7, 1_000_200)])
-    take(600, [(7, 1_000_200), (8, 40)])
+    // The time of another one is more than it can have used since then: it was left out before.
+    take(600, [(7, 1_000_200), (8, 40), (9, 999_999)])
     let bands = use.bands()
     #expect(bands.map(\.name) == ["a", "b"])
     #expect(bands[0].share == [0.5, 0.5, 0.5, 0.5, 0, 0, 0, 0, 0, 0])

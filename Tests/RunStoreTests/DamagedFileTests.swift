@@ -119,12 +119,12 @@ import Testing
     _ = try JSONEncoder().encode(result)
     _ = (try reader.planned(), try reader.frameCount(), try reader.journal(run: "r"))
     _ = try reader.output(bracket: 1)
-    var labels: [UInt32: BracketLabel] = [:]
+    var labels: [UInt32: AttemptID] = [:]
     for phase in result.phases {
       for repetition in phase.repetitions {
         for attempt in repetition.attempts {
           _ = LedgerText.line(attempt.ledger, attempt.overhead ?? Overhead())
-          labels[attempt.bracket ?? 0] = BracketLabel(
+          labels[attempt.bracket ?? 0] = AttemptID(
             phase: phase.name, repetition: repetition.repetition, warmUp: false,
             attempt: attempt.attempt)
         }

@@ -126,10 +126,10 @@ import Testing
   {
     let reader = try RunReader(path: path)
     defer { reader.close() }
-    var labels: [UInt32: BracketLabel] = [:]
+    var labels: [UInt32: AttemptID] = [:]
     for repetition in try reader.result().phases[0].repetitions {
       for attempt in repetition.attempts {
-        labels[attempt.bracket ?? 0] = BracketLabel(
+        labels[attempt.bracket ?? 0] = AttemptID(
           phase: "main", repetition: repetition.repetition, warmUp: false, attempt: 1)
       }
     }

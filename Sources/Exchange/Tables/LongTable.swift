@@ -8,7 +8,7 @@ struct LongTable {
   private static let sorted = 4 << 20
 
   let replay: ColumnarReplay
-  let context: RunContext
+  let context: ExportedRun
   let collectors: [(name: String, streams: [UInt16])]
   let file: TableFile
 

@@ -4,7 +4,7 @@ import SampleModel
 /// The records of one kind, a row each: processes, exits, flows.
 struct RecordTable {
   let replay: ColumnarReplay
-  let context: RunContext
+  let context: ExportedRun
   let kind: String
   let file: TableFile
 

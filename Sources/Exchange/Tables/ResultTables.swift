@@ -3,7 +3,7 @@ import SampleModel
 /// The tables of what a run has besides samples and records.
 struct ResultTables {
   let result: RunResult
-  let context: RunContext
+  let context: ExportedRun
   let units: MetricUnits
 
   private var runColumn: [ParquetColumn] {

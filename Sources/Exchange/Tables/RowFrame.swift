@@ -3,12 +3,12 @@ import SampleModel
 
 /// The columns that stand before the values of each row: whose it is, and when it was read.
 struct RowFrame {
-  let context: RunContext
+  let context: ExportedRun
   /// The start of the last frame with values in the present bracket; nil before the first.
   private var last: UInt64?
   private var bracket: UInt32?
 
-  init(_ context: RunContext) { self.context = context }
+  init(_ context: ExportedRun) { self.context = context }
 
   /// The columns, in their order.
   var columns: [ParquetColumn] {

@@ -4,7 +4,7 @@ import SampleModel
 /// The samples of one collector: a row each reading, a column each metric and instance.
 struct WideTable {
   let replay: ColumnarReplay
-  let context: RunContext
+  let context: ExportedRun
   let collector: String
   let streams: [UInt16]
   let file: TableFile

@@ -4,7 +4,7 @@ import Glibc
 /// A terminal that a full-screen program has for itself: keys come as they are typed, and the
 /// screen is given back whatever ends the program, except SIGKILL.
 ///
-/// Both descriptors are opened anew without blocking, as `TimedTerminal` does: nobody waits for a
+/// Both descriptors are opened again as non-blocking, as in `TimedTerminal`: no call waits for a
 /// terminal that is stopped or not read.
 package final class RawTerminal {
   private let input: OwnedDescriptor
@@ -32,8 +32,8 @@ package final class RawTerminal {
     self.leave = leave.utf8.map { CChar(bitPattern: $0) }
   }
 
-  /// Whether this process is in the terminal's foreground; a process without a controlling terminal
-  /// is in nobody's background.
+  /// Whether this process is in the foreground of the terminal. Also true without a controlling
+  /// terminal.
   package var isForeground: Bool {
     let group = lb_foreground_group(output.number)
     return group <= 0 || group == getpgrp()

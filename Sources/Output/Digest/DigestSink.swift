@@ -63,7 +63,7 @@ package final class DigestSink: SampleSink {
   package func begin(_ meta: StreamMeta) throws(LBError) {
     reader.begin(meta)
     interval = meta.interval
-    hasProcesses = meta.records.contains { ProcessSink.schemas.contains($0.name) }
+    hasProcesses = meta.records.contains { ProcessTimes.schemas.contains($0.name) }
     for stream in meta.streams { cadences[stream.stream] = stream.cadence }
   }
 

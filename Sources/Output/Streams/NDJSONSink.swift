@@ -197,7 +197,7 @@ package final class NDJSONSink: SampleSink {
     endLine()
   }
 
-  private static func append(_ label: BracketLabel, to buffer: inout TextBuffer) {
+  private static func append(_ label: AttemptID, to buffer: inout TextBuffer) {
     buffer.member("phase", label.phase)
     buffer.member("repetition", UInt64(label.repetition))
     if label.warmUp {

@@ -13,7 +13,7 @@ package struct ReadFrame {
   package var window: UInt64?
   /// The time that a value's rate is made over, by its place, where that is another than `window`.
   package var windows: [Int: UInt64] = [:]
-  package var label: BracketLabel?
+  package var label: AttemptID?
 }
 
 /// What all sinks share: layouts in force, derivation, dates, and which frames are shown.
@@ -28,12 +28,12 @@ package struct StreamReader {
   private var absences = Set<String>()
   /// The time of the last event about what a collector's file lacks.
   private var explained: [Substring: UInt64] = [:]
-  private let labels: [UInt32: BracketLabel]
+  private let labels: [UInt32: AttemptID]
   package private(set) var layouts: [UInt16: Layout] = [:]
 
   /// A reader; `labels` names the brackets of a run, `origin` is the CLOCK_MONOTONIC time that
   /// elapsed time counts from (else the first frame's).
-  package init(raw: Bool, labels: [UInt32: BracketLabel] = [:], origin: UInt64? = nil) {
+  package init(raw: Bool, labels: [UInt32: AttemptID] = [:], origin: UInt64? = nil) {
     self.origin = origin
     self.raw = raw
     self.labels = labels
@@ -43,7 +43,7 @@ package struct StreamReader {
   package var isRun: Bool { !labels.isEmpty }
 
   /// The repetition that a frame or batch of records belongs to.
-  func label(of header: FrameHeader) -> BracketLabel? { labels[header.bracket] }
+  func label(of header: FrameHeader) -> AttemptID? { labels[header.bracket] }
 
   /// Takes the stream's first clock anchor.
   package mutating func begin(_ meta: StreamMeta) { anchors.add(meta.anchor) }

@@ -54,7 +54,7 @@ struct ViewWindow {
     covered = bounds.lowerBound..<bounds.lowerBound
   }
 
-  /// Forgets all lines: what is read next begins at a key.
+  /// Removes all lines; the next read begins at a key.
   mutating func reset(to key: UInt64) {
     entries = []
     covered = key..<key

@@ -55,7 +55,7 @@ extension RunDirectory {
     return target
   }
 
-  /// A new empty file, which is locked as long as it is open: nobody else removes it.
+  /// A new empty file. It is locked while it is open, so that no other import removes it.
   private func newDraft() throws(LBError) -> (path: String, descriptor: Int32) {
     while true {
       let draft =
@@ -80,7 +80,7 @@ extension RunDirectory {
     for suffix in draftSuffixes { _ = unsafe Foundation.unlink(draft + suffix) }
   }
 
-  /// Removes the drafts of imports that were killed: the caller's own files that nobody has locked.
+  /// Removes the drafts of imports that were killed: unlocked files that belong to the caller.
   private func removeAbandonedDrafts() {
     let names: [String]
     do {
@@ -209,7 +209,7 @@ extension RunDirectory {
       after.st_mtim.tv_nsec == before.st_mtim.tv_nsec, place == before.st_size
     else {
       throw LBError(
-        .configuration, "\(source) changed while it was copied: import it when nobody writes to it",
+        .configuration, "\(source) changed while it was copied: import it when no program writes to it",
         context: ErrorContext(path: source))
     }
   }

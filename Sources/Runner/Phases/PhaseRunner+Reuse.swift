@@ -133,7 +133,7 @@ extension PhaseRunner {
     }
     for phase in phases {
       let files = session.result.phases[phase.index].provenance?.inputs ?? []
-      // The code that opens standard input for the workload reports what is wrong with it.
+      // The error is reported where standard input is opened for the workload.
       for file in files.prefix(phase.specification.inputs.count) where file.sha256 == nil {
         return CellInspection.refusal(of: file.path, in: phase.node.name)
       }

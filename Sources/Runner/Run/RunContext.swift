@@ -54,24 +54,6 @@ package struct RunContext: Sendable {
   }
 }
 
-/// Identifies an attempt within a run.
-package struct AttemptID: Sendable, Hashable {
-  package let phase: String
-  /// The number of the repetition, from 1; warm-ups are numbered separately.
-  package let repetition: Int
-  package let warmUp: Bool
-  /// The number of the attempt at the repetition, from 1.
-  package let attempt: Int
-
-  /// An attempt at a repetition of a phase.
-  package init(phase: String, repetition: Int, warmUp: Bool, attempt: Int) {
-    self.phase = phase
-    self.repetition = repetition
-    self.warmUp = warmUp
-    self.attempt = attempt
-  }
-}
-
 extension AttemptOutcome {
   /// Adds the attempt's identity to its errors.
   mutating func locate(at id: AttemptID) {

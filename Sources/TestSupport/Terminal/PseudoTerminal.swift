@@ -23,7 +23,7 @@ package final class PseudoTerminal {
 
   /// Another size; a program in its foreground gets SIGWINCH.
   package func resize(columns: UInt16, rows: UInt16) {
-    // struct winsize: rows, columns, and pixels, which nobody knows.
+    // struct winsize: rows, columns, and the size in pixels, 0 for unknown.
     var size: [UInt16] = [rows, columns, 0, 0]
     _ = unsafe ioctl(master.number, UInt(TIOCSWINSZ), &size)
   }

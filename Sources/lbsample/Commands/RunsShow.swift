@@ -266,7 +266,7 @@ extension RunsShow {
       attempts.compactMap { attempt in attempt.bracket.map { ($0, attempt.outputBytes) } },
       uniquingKeysWith: { first, _ in first })
     let isOnly = result.phases.count == 1
-    for (bracket, label) in result.bracketLabels() {
+    for (bracket, label) in result.attemptsByBracket() {
       let output = try reader.output(bracket: bracket)
       let kind = label.warmUp ? "warm-up" : "repetition"
       let phase = isOnly ? "" : "\(label.phase), "

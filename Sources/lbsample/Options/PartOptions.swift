@@ -37,7 +37,7 @@ struct PartOptions: ParsableArguments {
 
   /// Chooses the part of a run whose first sample is at `origin`.
   func choose(
-    _ selection: inout RunReplay.Selection, _ labels: [(UInt32, BracketLabel)],
+    _ selection: inout RunReplay.Selection, _ labels: [(UInt32, AttemptID)],
     _ result: RunResult, origin: UInt64
   ) throws(LBError) {
     selection.brackets = try brackets(labels, result)
@@ -61,7 +61,7 @@ struct PartOptions: ParsableArguments {
   }
 
   private func brackets(
-    _ labels: [(UInt32, BracketLabel)], _ result: RunResult
+    _ labels: [(UInt32, AttemptID)], _ result: RunResult
   ) throws(LBError) -> Set<UInt32>? {
     guard !repetitions.isEmpty || !phases.isEmpty else { return nil }
     let known = result.phases.map(\.name).filter { name in labels.contains { $0.1.phase == name } }

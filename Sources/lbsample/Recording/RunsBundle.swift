@@ -89,7 +89,7 @@ struct RunsBundle: ParsableCommand {
           + "outputs/ has the end of the last \(Self.outputs) outputs.\n"
       ))
     var packed = files.map { ($0, Array($1.utf8)) }
-    for (bracket, label) in result.bracketLabels().suffix(Self.outputs) {
+    for (bracket, label) in result.attemptsByBracket().suffix(Self.outputs) {
       let kind = label.warmUp ? "warmup" : "rep"
       let phase = label.phase.map { $0.isLetter || $0.isNumber || "._-".contains($0) ? $0 : "_" }
       packed.append(

@@ -128,7 +128,7 @@ enum ViewMarks {
   /// The lines of a run, in order.
   static func all(
     _ replay: RunReplay, _ result: RunResult, _ stretches: [RunReader.SampledStretch],
-    labels: [UInt32: BracketLabel]
+    labels: [UInt32: AttemptID]
   ) throws(LBError) -> [ViewEntry] {
     var dates = AnchorTable()
     for anchor in try replay.anchors() { dates.add(anchor) }
@@ -156,7 +156,7 @@ enum ViewMarks {
   }
 
   /// A bracket in words.
-  static func text(_ label: BracketLabel) -> String {
+  static func text(_ label: AttemptID) -> String {
     var text = "\(label.warmUp ? "warm-up" : "repetition") \(label.repetition)"
     if label.attempt > 1 { text += ", attempt \(label.attempt)" }
     return ["main", ""].contains(label.phase) ? text : "\(label.phase), \(text)"

@@ -49,10 +49,10 @@ struct ViewCommand: ParsableCommand {
     let reader = try options.open(runName)
     defer { reader.close() }
     let result = try reader.result([])
-    let labels = Dictionary(result.bracketLabels(), uniquingKeysWith: { first, _ in first })
+    let labels = Dictionary(result.attemptsByBracket(), uniquingKeysWith: { first, _ in first })
     let origin = try RunReplay.firstStart(reader)
     var selection = RunReplay.Selection()
-    try part.choose(&selection, result.bracketLabels(), result, origin: origin)
+    try part.choose(&selection, result.attemptsByBracket(), result, origin: origin)
     try MetricGlobs.check(only, try reader.metricNames(), option: "--only")
     selection.passes = try filter(reader)
     let interval = try RunReplay.interval(reader)

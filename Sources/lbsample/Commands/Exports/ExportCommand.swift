@@ -63,7 +63,7 @@ struct ExportCommand: ParsableCommand {
     if format == "parquet" { return try exportTables(reader) }
     // The last line of ndjson needs the accounts; no format needs the attempts' metrics.
     let result = try reader.result(format == "ndjson" ? .accounts : [])
-    let labels = result.bracketLabels()
+    let labels = result.attemptsByBracket()
     let selection = try selection(reader, result)
     let origin = try RunReplay.firstStart(reader)
     let destination = try TextDestination(path: output)
@@ -118,7 +118,7 @@ struct ExportCommand: ParsableCommand {
   func selection(_ reader: RunReader, _ result: RunResult) throws(LBError) -> RunReplay.Selection {
     var selection = RunReplay.Selection()
     try part.choose(
-      &selection, result.bracketLabels(), result, origin: try RunReplay.firstStart(reader))
+      &selection, result.attemptsByBracket(), result, origin: try RunReplay.firstStart(reader))
     try MetricGlobs.check(metrics, try reader.metricNames())
     let filter = ColumnFilter(only: metrics)
     selection.passes = { filter.passes($0) }

@@ -27,7 +27,7 @@ struct PictureOptions: ParsableArguments {
     }
     try MetricGlobs.check(metrics, try reader.metricNames())
     let result = try reader.result([])
-    let labels = result.bracketLabels()
+    let labels = result.attemptsByBracket()
     let origin = try RunReplay.firstStart(reader)
     var selection = RunReplay.Selection()
     try part.choose(&selection, labels, result, origin: origin)

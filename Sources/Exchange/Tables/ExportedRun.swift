@@ -2,13 +2,13 @@ package import RunStore
 package import SampleModel
 
 /// What the tables of a run share: whose samples they are, and its clocks.
-package struct RunContext: Sendable {
+package struct ExportedRun: Sendable {
   /// The run's id.
   package let run: String
   /// Whether rows say which run they are of: not where the name of their directory does.
   package let namesRun: Bool
   /// The repetitions of the brackets; empty for a recording.
-  package let labels: [UInt32: BracketLabel]
+  package let labels: [UInt32: AttemptID]
   /// The time of the first sample on the run's time line.
   package let origin: UInt64
   private let anchors: [ClockAnchor]
@@ -17,7 +17,7 @@ package struct RunContext: Sendable {
   package init(_ result: RunResult, _ replay: ColumnarReplay, namesRun: Bool) {
     run = result.runID
     self.namesRun = namesRun
-    labels = Dictionary(result.bracketLabels(), uniquingKeysWith: { first, _ in first })
+    labels = Dictionary(result.attemptsByBracket(), uniquingKeysWith: { first, _ in first })
     origin = replay.origin
     anchors = replay.anchors.sorted { $0.monotonic < $1.monotonic }
   }

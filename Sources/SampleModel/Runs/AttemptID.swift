@@ -1,11 +1,13 @@
-/// Which repetition a bracket is, for the streams of a run.
-package struct BracketLabel: Sendable, Hashable {
+/// Identifies an attempt within a run.
+package struct AttemptID: Sendable, Hashable {
   package let phase: String
+  /// The number of the repetition, from 1; warm-ups are numbered separately.
   package let repetition: Int
   package let warmUp: Bool
+  /// The number of the attempt at the repetition, from 1.
   package let attempt: Int
 
-  /// The label of one attempt.
+  /// An attempt at a repetition of a phase.
   package init(phase: String, repetition: Int, warmUp: Bool, attempt: Int) {
     self.phase = phase
     self.repetition = repetition
@@ -15,25 +17,25 @@ package struct BracketLabel: Sendable, Hashable {
 }
 
 extension RunResult {
-  /// The labels of all attempts with a bracket, in order of the brackets: phases may have taken
-  /// turns. Empty for a recording.
-  package func bracketLabels() -> [(UInt32, BracketLabel)] {
+  /// The attempts of all brackets, in order of the brackets: phases may have taken turns. Empty for
+  /// a recording.
+  package func attemptsByBracket() -> [(UInt32, AttemptID)] {
     guard kind == "run" else { return [] }
-    var labels: [(UInt32, BracketLabel)] = []
+    var attempts: [(UInt32, AttemptID)] = []
     for phase in phases {
       for repetition in phase.repetitions {
         for attempt in repetition.attempts {
           guard let bracket = attempt.bracket else { continue }
-          labels.append(
+          attempts.append(
             (
               bracket,
-              BracketLabel(
+              AttemptID(
                 phase: phase.name, repetition: repetition.repetition, warmUp: repetition.warmUp,
                 attempt: attempt.attempt)
             ))
         }
       }
     }
-    return labels.sorted { $0.0 < $1.0 }
+    return attempts.sorted { $0.0 < $1.0 }
   }
 }
