@@ -209,7 +209,8 @@ extension RunDirectory {
       after.st_mtim.tv_nsec == before.st_mtim.tv_nsec, place == before.st_size
     else {
       throw LBError(
-        .configuration, "\(source) changed while it was copied: import it when no program writes to it",
+        .configuration,
+        "\(source) changed while it was copied: import it when no program writes to it",
         context: ErrorContext(path: source))
     }
   }
