@@ -26,6 +26,7 @@ enum ReportStyle {
     dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
     li, p { overflow-wrap: anywhere; max-width: 62rem; }
     .scroll { overflow-x: auto; margin: .5rem 0 1rem; max-height: 34rem; overflow-y: auto; }
+    #summary .scroll { max-height: none; }
     table { border-collapse: collapse; font-size: .87rem; }
     caption { text-align: left; color: var(--soft); padding: .2rem 0; }
     th, td { padding: .2rem .7rem .2rem 0; text-align: left; font-weight: normal;
