@@ -5,6 +5,9 @@ DESTDIR ?=
 comma = ,
 TEST_FLAGS ?=
 TRAITS = $(if $(wildcard /usr/include/perfmon/pfmlib.h),--traits default$(comma)Pfm)
+# The package manager gives the compiler the traits in the order of a hash table, which differs from
+# process to process without this: two builds in three would compile everything anew.
+SWIFT = SWIFT_DETERMINISTIC_HASHING=1 swift
 # A fixed address: 94,000 relocations less at each start; `--version` takes half the CPU time. Nobody
 # links with the program, so that it names nothing to the loader; and the C++ library of the Swift
 # runtime comes into it as far as it is needed, rather than as a whole at each start.
@@ -22,15 +25,15 @@ sample: build
 build: setup
 	@mkdir -p $(STATIC)
 	@ln -sf "$$(g++ -print-file-name=libstdc++.a 2>/dev/null || echo none)" $(STATIC)/libstdc++.a
-	swift build $(SWIFT_FLAGS) --product lbsample
+	$(SWIFT) build $(SWIFT_FLAGS) --product lbsample
 
 test: setup
-	swift build --build-tests $(TRAITS) $(TEST_FLAGS)
+	$(SWIFT) build --build-tests $(TRAITS) $(TEST_FLAGS)
 	Scripts/test $(TRAITS) $(TEST_FLAGS)
 
 # Topology, nodes and hotplug on another kernel with two and four NUMA nodes, emulated by qemu.
 test-numa: build
-	swift build $(SWIFT_FLAGS) --product workload
+	$(SWIFT) build $(SWIFT_FLAGS) --product workload
 	Scripts/test-numa $(BINARY)
 
 # Every grammar and decoder under libFuzzer and the address sanitizer: SECONDS_EACH, or as often as EXECUTIONS
@@ -48,7 +51,7 @@ SEED ?= 1
 ONLY ?=
 PATIENCE ?= 1
 attack: build
-	swift build $(SWIFT_FLAGS) --product attack
+	$(SWIFT) build $(SWIFT_FLAGS) --product attack
 	PATIENCE=$(PATIENCE) .build/release/attack $(BINARY) $(TRIES) $(SEED) $(ONLY)
 
 # Runs that are stopped at random moments leave nothing behind.
@@ -67,12 +70,12 @@ power-loss: build
 SEEDS ?= 10000
 FIRST ?= 1
 simulate: build
-	swift build $(SWIFT_FLAGS) --product simulate
+	$(SWIFT) build $(SWIFT_FLAGS) --product simulate
 	.build/release/simulate $(SEEDS) $(FIRST)
 
 # The same under the address sanitizer, slower: nothing is used once it is freed.
 simulate-address: setup
-	swift build -c release --sanitize address --scratch-path .build-address --product simulate
+	$(SWIFT) build -c release --sanitize address --scratch-path .build-address --product simulate
 	.build-address/release/simulate $(SEEDS) $(FIRST)
 
 # How often comparisons of what is the same find something, and how often they find what is there: simulated
@@ -80,7 +83,7 @@ simulate-address: setup
 # quarter of an hour.
 COMPARISONS ?= 1000
 simulate-comparisons: build
-	swift build $(SWIFT_FLAGS) --product comparisons
+	$(SWIFT) build $(SWIFT_FLAGS) --product comparisons
 	printf '# Simulated comparisons\n\nWritten by `make simulate-comparisons`.\n\n' >Benchmarks/comparisons.md.new
 	.build/release/comparisons $(COMPARISONS) >>Benchmarks/comparisons.md.new; status=$$?; \
 	  cat Benchmarks/comparisons.md.new && mv Benchmarks/comparisons.md.new Benchmarks/comparisons.md && exit $$status
@@ -139,8 +142,8 @@ bench: build
 	Benchmarks/compare-start $(BINARY)
 	Benchmarks/compare-timeline $(BINARY)
 	Benchmarks/count-allocations $(BINARY)
-	swift build $(SWIFT_FLAGS) --product brackets
-	swift build $(SWIFT_FLAGS) --product packets
+	$(SWIFT) build $(SWIFT_FLAGS) --product brackets
+	$(SWIFT) build $(SWIFT_FLAGS) --product packets
 	.build/release/packets
 	Benchmarks/compare-packets $(BINARY)
 	set -e; for events in none system workload; do .build/release/brackets 10000 $$events; done
@@ -153,14 +156,14 @@ bench-check: setup
 # The sampler beside its lower bounds and its peers; writes Benchmarks/RESULTS.md. Takes half an hour and
 # a host with nothing else to do; COMPARE=--quick is for a look, --install gets the peers.
 compare: build
-	swift build $(SWIFT_FLAGS) --product rates
-	swift build $(SWIFT_FLAGS) --product brackets
+	$(SWIFT) build $(SWIFT_FLAGS) --product rates
+	$(SWIFT) build $(SWIFT_FLAGS) --product brackets
 	Benchmarks/compare $(BINARY) $(COMPARE)
 
 # Ring and sampling threads under the thread sanitizer, on the kernel's clock: threads that take turns in
 # virtual time have no races.
 tsan: setup
-	LBSAMPLE_TESTED=SampleRing,Sampler swift build --build-tests --sanitize thread --scratch-path .build-tsan
+	LBSAMPLE_TESTED=SampleRing,Sampler $(SWIFT) build --build-tests --sanitize thread --scratch-path .build-tsan
 	LBSAMPLE_TESTED=SampleRing,Sampler Scripts/test --sanitize thread --scratch-path .build-tsan \
 	  --filter 'SampleRingTests|SamplerTests.WallClockTests'
 
@@ -171,7 +174,7 @@ coverage:
 
 # The package that shows how the libraries are used.
 examples: build
-	swift build --package-path Examples/suite
+	$(SWIFT) build --package-path Examples/suite
 	Examples/suite/.build/debug/measure
 	Examples/suite/.build/debug/suite 2
 	Examples/sort-locales $(BINARY)
@@ -183,7 +186,7 @@ docs: build
 	$(BINARY) config keys --format toml > collectors.conf
 	Scripts/reference $(BINARY) docs/reference/collectors.md docs/reference/configuration.md docs/reference/plans.md
 	Scripts/manual $(BINARY) Documentation
-	swift build $(TRAITS) --target RunnerKit
+	$(SWIFT) build $(TRAITS) --target RunnerKit
 	Scripts/interface .build/debug
 
 # The pictures of README.md, from what the command prints. On a host with nothing else to do.

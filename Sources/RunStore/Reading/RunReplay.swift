@@ -156,11 +156,12 @@ package struct RunReplay {
     let (streams, schemas) = (stored.streams, stored.schemas)
     guard let first = stored.sessions.first(where: { !$0.anchors.isEmpty })?.anchors.first
     else {
+      let cause =
+        try reader.writerIsAlive()
+        ? "has no samples yet: it is still being written; try again once the first has been stored"
+        : "contains no samples: its writer was killed before writing one, or the file is damaged"
       throw LBError(
-        .resultPersistence,
-        "\(reader.path) contains no samples: its writer was killed before writing one, or the file "
-          + "is damaged",
-        context: ErrorContext(path: reader.path))
+        .resultPersistence, "\(reader.path) \(cause)", context: ErrorContext(path: reader.path))
     }
     // Notes from before the first sample come first.
     let notes = stored.events.prefix { $0.kind == .note && $0.time <= first.monotonic }

@@ -101,10 +101,17 @@ case_file_is_cut_or_overwritten() {
     any runs show r.lbsample >/dev/null
   done
 }
+recorded_something() {
+  "$LB" export r.lbsample >/dev/null 2>early && return
+  grep -q 'no samples yet: it is still being written' early || fault "$(cat early)"
+  return 1
+}
 case_readers_while_recording() {
   "$LB" --cpu -i 5ms --count 200 --record r.lbsample >/dev/null 2>said &
   pid=$!
   until_ test -e r.lbsample
+  # Before its first sample is stored, a recording is an error that says so.
+  until_ recorded_something
   for _ in 1 2 3 4 5; do
     good runs show r.lbsample >/dev/null &
     good export r.lbsample >/dev/null &
