@@ -1,7 +1,7 @@
 package import RunAnalysis
 import SampleModel
 
-/// Findings in words, for every place that shows them.
+/// Findings in words, for everything that shows them.
 package enum FindingLines {
   /// The most lines of one phase that a report has.
   package static let most = 5
@@ -25,8 +25,8 @@ package enum FindingLines {
   package static func sentence(_ finding: Finding) -> String {
     var sentence = ""
     // Inserted values are not searched for braces: an instance may have braces in its name.
-    for (place, part) in finding.template.parts("{", keepEmpty: true).enumerated() {
-      guard place > 0 else {
+    for (index, part) in finding.template.parts("{", keepEmpty: true).enumerated() {
+      guard index > 0 else {
         sentence += part
         continue
       }

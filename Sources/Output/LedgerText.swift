@@ -122,22 +122,22 @@ package enum Readable {
   /// is more than that with decimal prefixes.
   package static func exact(_ value: Double) -> String {
     guard value.isFinite, value.magnitude < 1e7 else { return count(value) }
-    let places =
+    let decimals =
       switch value.magnitude {
       case 1000...: 1
       case 100...: 2
       case 1...: 3
       default: 6
       }
-    var text = fixed(value, places)
+    var text = fixed(value, decimals)
     while text.hasSuffix("0") { text.removeLast() }
     if text.hasSuffix(".") { text.removeLast() }
     return text == "0" && value != 0 ? "\(value)" : text
   }
 
-  /// `value` with `places` decimals, rounded half away from zero.
-  package static func fixed(_ value: Double, _ places: Int) -> String {
-    text { $0.append(fixed: value, places: places) }
+  /// `value` with `decimals` decimals, rounded half away from zero.
+  package static func fixed(_ value: Double, _ decimals: Int) -> String {
+    text { $0.append(fixed: value, places: decimals) }
   }
 
   private static func text(_ write: (inout TextBuffer) -> Void) -> String {

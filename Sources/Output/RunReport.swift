@@ -111,7 +111,7 @@ package enum RunReport {
   /// The run's errors. An error of several repetitions is shown once, with their numbers.
   private static func errors(_ result: RunResult) -> [String] {
     var groups: [(error: LBError, repetitions: [Int])] = []
-    var places: [LBError: Int] = [:]
+    var groupIndices: [LBError: Int] = [:]
     for error in result.errors {
       guard let number = error.context.repetition else {
         groups.append((error, []))
@@ -120,10 +120,10 @@ package enum RunReport {
       var shared = error
       shared.context.repetition = nil
       shared.context.attempt = nil
-      if let place = places[shared] {
-        groups[place].repetitions.append(number)
+      if let index = groupIndices[shared] {
+        groups[index].repetitions.append(number)
       } else {
-        places[shared] = groups.count
+        groupIndices[shared] = groups.count
         groups.append((shared, [number]))
       }
     }
@@ -133,9 +133,9 @@ package enum RunReport {
       guard !repetitions.isEmpty, !isPlain || phase?.repetitions.count ?? 0 > 1 else {
         return "error    \(error)"
       }
-      let place = isPlain ? "" : "\(error.context.phase ?? ""), "
+      let subject = isPlain ? "" : "\(error.context.phase ?? ""), "
       let whose = error.context.isWarmUp == true ? "warm-up" : "repetition"
-      return "error    \(place)\(numbered(whose, repetitions)): \(error)"
+      return "error    \(subject)\(numbered(whose, repetitions)): \(error)"
     }
   }
 
@@ -171,10 +171,10 @@ package enum RunReport {
       for attempt in repetition.attempts {
         let name = RepetitionLines.name(repetition)
         let number = repetition.warmUp ? name : "repetition \(name)"
-        let place =
+        let subject =
           number + (repetition.attempts.count > 1 ? ", attempt \(attempt.attempt)" : "")
         for reason in attempt.contamination {
-          lines.append("note     \(place) is contaminated: \(reason)")
+          lines.append("note     \(subject) is contaminated: \(reason)")
         }
       }
     }

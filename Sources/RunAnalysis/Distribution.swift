@@ -60,13 +60,13 @@ package struct Distribution: Sendable {
     let all = whole.bins.sorted { $0.key < $1.key }
     let total = all.reduce(0) { $0 + $1.value }
     var below = 0.0
-    var place = -1
+    var index = -1
     return shares.map { share in
-      while place + 1 < all.count, place < 0 || below < share * total {
-        place += 1
-        below += all[place].value
+      while index + 1 < all.count, index < 0 || below < share * total {
+        index += 1
+        below += all[index].value
       }
-      return min(max(LogBins.middle(all[place].key), least), most)
+      return min(max(LogBins.middle(all[index].key), least), most)
     }
   }
 }

@@ -31,7 +31,7 @@ extension Sampling {
   ) throws(LBError) -> SamplerConfiguration {
     let mounts = MountRoots(proc: procRoot, sys: sysRoot)
     let allowed = CPUSet.allowed()
-    let place: Sampler.Placement =
+    let placement: Sampler.Placement =
       switch placement {
       case .automatic: .automatic
       case .cpus(let cpus): .cpus(cpus)
@@ -45,7 +45,7 @@ extension Sampling {
           "placement: CPU \(cpu) is not allowed to this process; name one of \(allowed)")
       }
     }
-    let cpus = try place.resolve(roots: mounts, allowed: allowed, workload: measured)
+    let cpus = try placement.resolve(roots: mounts, allowed: allowed, workload: measured)
     guard !cpus.isEmpty else {
       throw LBError(.configuration, "placement: it names no CPU; use .automatic")
     }
@@ -119,9 +119,9 @@ extension Sampling {
     CollectorName(request.collector.description.name)
   }
 
-  private func nanoseconds(_ interval: Duration, _ place: String) throws(LBError) -> UInt64 {
+  private func nanoseconds(_ interval: Duration, _ setting: String) throws(LBError) -> UInt64 {
     guard (.microseconds(10)...(.seconds(86_400 * 365))).contains(interval) else {
-      throw LBError(.configuration, "\(place) \(interval): expected 10 µs to a year")
+      throw LBError(.configuration, "\(setting) \(interval): expected 10 µs to a year")
     }
     return UInt64(interval.wholeNanoseconds)
   }

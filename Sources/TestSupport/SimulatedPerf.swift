@@ -172,7 +172,7 @@ package final class SimulatedPerf: PerfKernel {
     unsafe words[0] = UInt64(counts.count)
     unsafe words[1] = times.0
     unsafe words[2] = times.1
-    for (place, count) in counts.enumerated() { unsafe words[3 + place] = count }
+    for (index, count) in counts.enumerated() { unsafe words[3 + index] = count }
     return (3 + counts.count) * 8
   }
 

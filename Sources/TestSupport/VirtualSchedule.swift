@@ -158,14 +158,14 @@ struct VirtualSchedule {
     threads.reduce(0) { $0 + ($1.condition == .runnable && $1 !== exception ? 1 : 0) }
   }
 
-  /// The `place`th of the threads that can run.
-  private func pick(_ place: Int, but exception: VirtualThread?) -> VirtualThread {
-    var left = place
+  /// The `index`th of the threads that can run.
+  private func pick(_ index: Int, but exception: VirtualThread?) -> VirtualThread {
+    var left = index
     for thread in threads where thread.condition == .runnable && thread !== exception {
       if left == 0 { return thread }
       left -= 1
     }
-    preconditionFailure("fewer than \(place) threads can run")
+    preconditionFailure("fewer than \(index) threads can run")
   }
 
   // MARK: Descriptors

@@ -24,16 +24,16 @@ import Testing
   /// The places and distances of a program in Python that takes the definition literally, and of
   /// Apache Otava 0.8.0 (`PairDistanceCalculator`, for the whole series).
   @Test func splitsHaveTheRightValues() throws {
-    let cases: [(values: [Double], place: Int, distance: Double)] = [
+    let cases: [(values: [Double], index: Int, distance: Double)] = [
       ([3, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8, 9, 7, 9, 3], 4, 8.886363636363637),
       ([100, 101, 99.5, 100.5, 99, 100.2, 104, 105.5, 104.8, 105.1, 106, 104.4], 6, 24.24),
       ([7, 7, 8, 7, 7, 8, 8, 7, 9, 9, 9, 10, 9, 9, 9, 10, 9, 9], 8, 12.261022927689593),
       // All digits of the values are needed.
       ([0, 3, 1, 2, 1, 0, 9, 8, 9, 7, 8, 9].map { 1.7e15 + $0 }, 6, 36),
     ]
-    for (values, place, distance) in cases {
+    for (values, index, distance) in cases {
       let split = try #require(ChangePoints.split(values))
-      #expect(split.place == place)
+      #expect(split.index == index)
       #expect((split.distance / distance - 1).magnitude < 1e-12, "\(split)")
     }
     #expect(ChangePoints.split([4, 4, 4, 4, 4, 4, 4]) == nil)
@@ -44,9 +44,9 @@ import Testing
   /// 100,000 permutations in Python gave 0.133, 0.0020 and 0.00008; of twelve values that are apart
   /// it is 2 of 924 orders of two halves.
   @Test func theProbabilityIsThatOfRandomOrders() throws {
-    func p(_ values: [Double], at place: Int) throws -> Double {
+    func p(_ values: [Double], at index: Int) throws -> Double {
       let changes = ChangePoints.changes(values, alpha: 1, permutations: 9999)
-      return try #require(changes.first { $0.place == place }).p
+      return try #require(changes.first { $0.index == index }).p
     }
     let apart: [Double] = [100, 101, 99.5, 100.5, 99, 100.2, 104, 105.5, 104.8, 105.1, 106, 104.4]
     #expect((try p(apart, at: 6) - 2.0 / 924).magnitude < 0.0014)
@@ -69,7 +69,7 @@ import Testing
         1.7e9 * (run < step ? 1 : 1.05) * (1 + noise * source.normal())
       }
       let found = ChangePoints.changes(values, alpha: 0.01, permutations: 499)
-      if found.contains(where: { abs($0.place - step) <= 2 }) { near += 1 }
+      if found.contains(where: { abs($0.index - step) <= 2 }) { near += 1 }
     }
     #expect(near >= least, "\(near) of 40")
   }
@@ -97,11 +97,11 @@ import Testing
     #expect(ChangePoints.fewest(alpha: 0.01) == 10)
     #expect(ChangePoints.fewest(alpha: 0.05) == 8)
     func step(_ count: Int) -> [Double] {
-      (0..<count).map { place in Double(place < count / 2 ? place : place + 1000) }
+      (0..<count).map { index in Double(index < count / 2 ? index : index + 1000) }
     }
     #expect(ChangePoints.changes(step(9), alpha: 0.01, permutations: 999).isEmpty)
     let found = ChangePoints.changes(step(12), alpha: 0.01, permutations: 999)
-    #expect(found.map(\.place) == [6])
+    #expect(found.map(\.index) == [6])
     #expect(found.allSatisfy { $0.p <= 0.01 && $0.p >= 0.001 })
     // No test at this level can succeed with so few permutations.
     #expect(ChangePoints.changes(step(40), alpha: 0.01, permutations: 50).isEmpty)
@@ -112,8 +112,8 @@ import Testing
     let still = [Double](repeating: 5e15, count: 50)
     #expect(ChangePoints.changes(still, alpha: 1, permutations: 9).isEmpty)
     var odd: [Double] = []
-    for place in 0..<40 { odd.append(Double(place * 7 % 5 + (place < 20 ? 0 : 1000))) }
-    #expect(ChangePoints.changes(odd, alpha: 0.01, permutations: 199).map(\.place) == [20])
+    for index in 0..<40 { odd.append(Double(index * 7 % 5 + (index < 20 ? 0 : 1000))) }
+    #expect(ChangePoints.changes(odd, alpha: 0.01, permutations: 199).map(\.index) == [20])
     odd[7] = .nan
     #expect(ChangePoints.changes(odd, alpha: 0.01, permutations: 199).isEmpty)
     let long = (0...ChangePoints.longest).map { Double($0) }

@@ -41,9 +41,9 @@ package struct ComparisonText {
   /// For a terminal or a file.
   package var text: String {
     var lines: [String] = []
-    for (place, pair) in comparison.pairs.enumerated() {
-      if place > 0 { lines.append("") }
-      lines += section(pair, Comparison.letter(place + 1))
+    for (index, pair) in comparison.pairs.enumerated() {
+      if index > 0 { lines.append("") }
+      lines += section(pair, Comparison.letter(index + 1))
     }
     return lines.map { $0.shownInLine + "\n" }.joined()
   }
@@ -92,12 +92,12 @@ package struct ComparisonText {
     }
     // The last column is left-aligned by hand, since remarks follow it.
     let width = cells.map { $0[6].count }.max() ?? 0
-    for place in cells.indices {
-      cells[place][6] += String(repeating: " ", count: width - cells[place][6].count)
+    for index in cells.indices {
+      cells[index][6] += String(repeating: " ", count: width - cells[index][6].count)
     }
     var lines = TextTable.lines(cells, leftColumns: 1)
-    for (place, row) in rows.enumerated() {
-      if let remark = ComparisonWords.remark(row) { lines[place + 1] += " (\(remark))" }
+    for (index, row) in rows.enumerated() {
+      if let remark = ComparisonWords.remark(row) { lines[index + 1] += " (\(remark))" }
     }
     return lines
   }
@@ -134,8 +134,8 @@ package struct ComparisonText {
   /// For a pull request or a page: GitHub's tables.
   package var markdown: String {
     var lines: [String] = []
-    for (place, pair) in comparison.pairs.enumerated() {
-      let letter = Comparison.letter(place + 1)
+    for (index, pair) in comparison.pairs.enumerated() {
+      let letter = Comparison.letter(index + 1)
       lines += ["### \(letter) against A", ""]
       lines.append(
         "- A: "

@@ -7,8 +7,8 @@ package enum ComparisonWords {
   /// A share with its sign, in percent: two decimals below 10 %, one below 1,000 %.
   static func percent(_ share: Double, signed: Bool = true) -> String {
     let percent = share * 100
-    let places = percent.magnitude < 9.995 ? 2 : percent.magnitude < 999.95 ? 1 : 0
-    let digits = percent.magnitude < 1e12 ? Readable.fixed(percent.magnitude, places) : ">1e12"
+    let decimals = percent.magnitude < 9.995 ? 2 : percent.magnitude < 999.95 ? 1 : 0
+    let digits = percent.magnitude < 1e12 ? Readable.fixed(percent.magnitude, decimals) : ">1e12"
     let isZero = !digits.contains { $0 != "0" && $0 != "." }
     let sign = isZero || (!signed && percent > 0) ? "" : percent < 0 ? "-" : "+"
     return "\(sign)\(digits) %"

@@ -109,7 +109,7 @@ package enum DigestDocument {
   package static func stretches(
     _ digest: RecordingDigest, processes: [[RecordingDigest.Process]]
   ) -> [Stretch] {
-    digest.stretches.enumerated().map { place, stretch in
+    digest.stretches.enumerated().map { index, stretch in
       let origin = digest.origin
       return Stretch(
         startElapsedNanoseconds: stretch.start > origin ? stretch.start - origin : 0,
@@ -121,7 +121,7 @@ package enum DigestDocument {
             mean: Known.finite(part.mean),
             usual: Known.finite(entry.median))
         },
-        processes: (processes.indices.contains(place) ? processes[place] : []).map {
+        processes: (processes.indices.contains(index) ? processes[index] : []).map {
           Stretch.Process(pid: $0.pid, name: $0.name, cpuNanoseconds: Known.finite($0.time))
         })
     }

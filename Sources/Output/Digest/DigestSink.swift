@@ -15,9 +15,9 @@ package final class DigestSink: SampleSink {
     /// Which of its formulas, and the stream that has its metrics.
     var rule: Int
     var stream: UInt16
-    /// Of each name the places of its metrics in a frame, with the factor to base units a second;
+    /// Of each name the indices of its metrics in a frame, with the factor to base units a second;
     /// none: a time. Nil while the present layout lacks a name.
-    var parts: [[(place: Int, factor: Double)]]?
+    var parts: [[(index: Int, factor: Double)]]?
     var unit: String
     var factor: Double
     var leastWindow: UInt64
@@ -35,7 +35,7 @@ package final class DigestSink: SampleSink {
   private var interval: UInt64 = 0
   private var cadences: [UInt16: UInt64] = [:]
   private var feeds: [Feed] = []
-  private var places: [String: Int] = [:]
+  private var indices: [String: Int] = [:]
   private var first: UInt64?
   private var last: UInt64 = 0
   private var frames = 0
@@ -84,18 +84,18 @@ package final class DigestSink: SampleSink {
 
   private func feed(_ row: DigestRow, _ layout: Layout, _ columns: RowColumns) {
     let key = RecordingDigest.key(row)
-    if let place = places[key] {
-      if feeds[place].stream == layout.stream {
-        let names = row.rules[feeds[place].rule].expression.names
-        feeds[place].parts = columns.parts(names)
+    if let index = indices[key] {
+      if feeds[index].stream == layout.stream {
+        let names = row.rules[feeds[index].rule].expression.names
+        feeds[index].parts = columns.parts(names)
         return
       }
       // An earlier formula takes the place of a later one while nothing has been read.
-      guard feeds[place].distribution.count == 0, feeds[place].window == 0 else { return }
+      guard feeds[index].distribution.count == 0, feeds[index].window == 0 else { return }
     }
     let usual = interval &* (cadences[layout.stream] ?? 1)
     for (number, rule) in row.rules.enumerated() {
-      if let place = places[key], number >= feeds[place].rule { return }
+      if let index = indices[key], number >= feeds[index].rule { return }
       guard let parts = columns.parts(rule.expression.names) else { continue }
       let kind = columns.kind(rule.expression.names, row.unit)
       var feed = Feed(
@@ -103,10 +103,10 @@ package final class DigestSink: SampleSink {
         factor: kind.factor,
         leastWindow: kind.isRate ? max(usual / 2, 10 &* kind.resolution, 1) : 0)
       if let threshold = thresholds?[key] { feed.episodes = Episodes(above: threshold) }
-      if let place = places[key] {
-        feeds[place] = feed
+      if let index = indices[key] {
+        feeds[index] = feed
       } else if feeds.count < DigestDefinition.mostRows {
-        places[key] = feeds.count
+        indices[key] = feeds.count
         feeds.append(feed)
       } else {
         leftOut.insert(key)
@@ -121,14 +121,14 @@ package final class DigestSink: SampleSink {
     if first == nil { first = header.start }
     last = max(last, header.start)
     guard let frame = reader.read(header, values) else { return }
-    for place in feeds.indices where feeds[place].stream == header.stream {
-      guard let parts = feeds[place].parts else { continue }
-      take(frame, parts, &feeds[place])
+    for index in feeds.indices where feeds[index].stream == header.stream {
+      guard let parts = feeds[index].parts else { continue }
+      take(frame, parts, &feeds[index])
     }
   }
 
   private func take(
-    _ frame: ReadFrame, _ parts: [[(place: Int, factor: Double)]], _ feed: inout Feed
+    _ frame: ReadFrame, _ parts: [[(index: Int, factor: Double)]], _ feed: inout Feed
   ) {
     var amounts: [Double] = []
     var window: UInt64?
@@ -138,10 +138,10 @@ package final class DigestSink: SampleSink {
         continue
       }
       var sum: Double?
-      for (place, factor) in part where place < frame.values.count {
-        guard let number = frame.values[place].number, number.isFinite else { continue }
+      for (index, factor) in part where index < frame.values.count {
+        guard let number = frame.values[index].number, number.isFinite else { continue }
         sum = (sum ?? 0) + number * factor
-        window = max(window ?? 0, frame.windows[place] ?? frame.window ?? 0)
+        window = max(window ?? 0, frame.windows[index] ?? frame.window ?? 0)
       }
       guard let sum else { return }
       amounts.append(sum)
@@ -153,7 +153,7 @@ package final class DigestSink: SampleSink {
       return add(amounts, over: span, to: &feed, at: frame.header.start)
     }
     if feed.areas.isEmpty { feed.areas = amounts.map { _ in 0 } }
-    for place in amounts.indices { feed.areas[place] += amounts[place] * Double(span) }
+    for index in amounts.indices { feed.areas[index] += amounts[index] * Double(span) }
     feed.window &+= span
     guard feed.window >= feed.leastWindow else { return }
     let means = feed.areas.map { $0 / Double(feed.window) }
@@ -229,49 +229,49 @@ package final class DigestSink: SampleSink {
 private struct RowColumns {
   private let layout: Layout
   private let names: [String]
-  private let places: [String: Int]
+  private let indices: [String: Int]
 
   init(_ layout: Layout) {
     self.layout = layout
     names = layout.shown.map(\.name)
-    places = Dictionary(zip(names, names.indices)) { first, _ in first }
+    indices = Dictionary(zip(names, names.indices)) { first, _ in first }
   }
 
   /// The metrics that a name or pattern means, in the order of the columns.
   func metrics(_ name: String) -> [String] {
-    guard DigestName.isPattern(name) else { return places[name] == nil ? [] : [name] }
+    guard DigestName.isPattern(name) else { return indices[name] == nil ? [] : [name] }
     return names.filter { Glob.matches(name, $0) }
   }
 
   /// Where the parts of the names stand; nil where one is not there, or all are times.
-  func parts(_ wanted: [String]) -> [[(place: Int, factor: Double)]]? {
-    var parts: [[(place: Int, factor: Double)]] = []
+  func parts(_ wanted: [String]) -> [[(index: Int, factor: Double)]]? {
+    var parts: [[(index: Int, factor: Double)]] = []
     for name in wanted {
       if DigestName.isTime(name) {
         parts.append([])
         continue
       }
-      let found = metrics(name).compactMap { places[$0] }
+      let found = metrics(name).compactMap { indices[$0] }
       guard !found.isEmpty else { return nil }
       parts.append(found.map { ($0, isRate($0) && isTime($0) ? 1e9 : 1) })
     }
     return parts.allSatisfy(\.isEmpty) ? nil : parts
   }
 
-  private func isRate(_ place: Int) -> Bool {
+  private func isRate(_ index: Int) -> Bool {
     // What a formula makes of counters is no rate of its own.
-    place < layout.columns.count && layout.columns[place].metric.kind != .gauge
+    index < layout.columns.count && layout.columns[index].metric.kind != .gauge
   }
 
-  private func isTime(_ place: Int) -> Bool {
-    layout.shown[place].metric.unit == .nanoseconds
+  private func isTime(_ index: Int) -> Bool {
+    layout.shown[index].metric.unit == .nanoseconds
   }
 
   /// What a formula of these names is of, with the unit of a row that has `unit` in a repetition.
   func kind(
     _ wanted: [String], _ unit: String
   ) -> (isRate: Bool, unit: String, factor: Double, resolution: UInt64) {
-    let found = wanted.flatMap { metrics($0) }.compactMap { places[$0] }
+    let found = wanted.flatMap { metrics($0) }.compactMap { indices[$0] }
     let rates = found.filter(isRate)
     let own = found.first.map { layout.shown[$0].metric.unit.rawValue } ?? ""
     let base = unit.isEmpty ? own : unit

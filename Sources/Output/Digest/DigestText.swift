@@ -18,10 +18,17 @@ package enum DigestText {
     }
   }
 
-  /// Three digits, more before the point: 0.12, 4.56, 45.6, 456, 4567.
+  /// Three digits, more before the point and two of what is small: 0.0012, 0.12, 4.56, 45.6, 4567.
   private static func short(_ value: Double) -> String {
     guard value.isFinite, value < 1e7 else { return Readable.count(value) }
-    if value != 0, value < 0.01 { return Readable.exact(value) }
+    if value != 0, value < 0.01 {
+      // What would be shown as 0 has its exponent.
+      guard value >= 1e-6 else { return Readable.exact(value) }
+      var decimals = 3
+      var bound = 0.01
+      while value < bound { (decimals, bound) = (decimals + 1, bound / 10) }
+      return Readable.fixed(value, decimals)
+    }
     return Readable.fixed(value, value < 10 ? 2 : value < 100 ? 1 : 0)
   }
 
@@ -155,7 +162,7 @@ package enum DigestText {
     let stretches = digest.stretches
     guard !stretches.isEmpty else { return [] }
     var lines = [""]
-    for (place, stretch) in stretches.enumerated() {
+    for (index, stretch) in stretches.enumerated() {
       var parts = stretch.parts.prefix(Self.parts).map { part in
         let entry = digest.entries[part.row]
         return "\(entry.row.name) \(value(part.mean, entry.unit)) "
@@ -169,7 +176,7 @@ package enum DigestText {
       }
       lines.append("busy     \(times[0]) … \(times[1]): \(parts.joined(separator: ", "))")
       let span = Double(max(1, stretch.end &- stretch.start))
-      let names = processes.indices.contains(place) ? processes[place] : []
+      let names = processes.indices.contains(index) ? processes[index] : []
       if !names.isEmpty {
         let texts = names.map { "\($0.name) (\($0.pid)) \(value($0.time / span, "1"))" }
         lines.append("         processes: \(texts.joined(separator: ", "))")

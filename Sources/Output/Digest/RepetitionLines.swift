@@ -115,7 +115,7 @@ enum RepetitionLines {
   /// The least value that at least this share of all are at or below, of values in order: the
   /// inverse of the empirical distribution function (Hyndman and Fan 1996, type 1).
   static func quantile(_ sorted: [Double], _ share: Double) -> Double {
-    let place = (share * Double(sorted.count)).rounded(.up)
-    return sorted[max(1, min(sorted.count, Int(place))) - 1]
+    let rank = (share * Double(sorted.count)).rounded(.up)
+    return sorted[max(1, min(sorted.count, Int(rank))) - 1]
   }
 }

@@ -61,14 +61,14 @@ package struct RepetitionStrip {
   private static let widths = 20...200
 
   /// For a terminal of so many columns: of each phase a strip from the least value of all to the
-  /// greatest, with a mark where a value lies. A digit says how many lie at one place, + that more
+  /// greatest, with a mark where a value lies. A digit says how many lie in one column, + that more
   /// than nine do, x that one of them is contaminated; | below it is the median.
   package func text(columns: Int) -> String {
     let all = phases.flatMap { $0.values.map(\.amount) }
     let (least, most) = (all.min() ?? 0, all.max() ?? 0)
     let ends = (DigestText.value(least, unit), DigestText.value(most, unit))
     let width = min(max(columns - 1, Self.widths.lowerBound), Self.widths.upperBound)
-    func place(_ value: Double) -> Int {
+    func column(_ value: Double) -> Int {
       guard most > least else { return width / 2 }
       // Halves, since the difference of two great values may be beyond what a double can be.
       let share = (value / 2 - least / 2) / (most / 2 - least / 2)
@@ -79,8 +79,8 @@ package struct RepetitionStrip {
       var counts = Array(repeating: 0, count: width)
       var isMarked = Array(repeating: false, count: width)
       for value in values {
-        counts[place(value.amount)] += 1
-        if !value.gates.isEmpty { isMarked[place(value.amount)] = true }
+        counts[column(value.amount)] += 1
+        if !value.gates.isEmpty { isMarked[column(value.amount)] = true }
       }
       let marks = counts.indices.map { at in
         isMarked[at]
@@ -93,7 +93,7 @@ package struct RepetitionStrip {
                 ? "\(counts[at])" : "+"
       }
       let median = Statistics.median(values.map(\.amount)) ?? least
-      let at = place(median)
+      let at = column(median)
       let label = DigestText.value(median, unit)
       // The text stands on the side that has room for it.
       let isLeft = at + 2 + label.count > width && at >= label.count + 1

@@ -65,7 +65,7 @@ package struct HistoryDocument: Encodable {
 
   private struct Change: Encodable {
     let run: String
-    let place: Int
+    let index: Int
     let before: Known<Double>
     let after: Known<Double>
     let difference: Known<Double>
@@ -76,7 +76,7 @@ package struct HistoryDocument: Encodable {
 
     init(_ change: RunHistory.Change, _ run: RunHistory.Run) {
       self.run = run.run
-      place = change.point
+      index = change.point
       before = HistoryDocument.finite(change.before)
       after = HistoryDocument.finite(change.after)
       difference = HistoryDocument.finite(change.difference)
@@ -142,7 +142,7 @@ package enum HistoryCSV {
     }
     for series in history.series {
       let changes = Dictionary(series.changes.map { ($0.point, $0) }) { first, _ in first }
-      for (place, point) in series.points.enumerated() {
+      for (index, point) in series.points.enumerated() {
         let run = history.runs[point.run]
         buffer.append(CSVSink.quoted(run.run))
         buffer.append(",\(run.startUnixNanoseconds)")
@@ -155,10 +155,10 @@ package enum HistoryCSV {
         number(point.median)
         number(point.interval?.low)
         number(point.interval?.high)
-        number(changes[place]?.before)
-        number(changes[place]?.after)
-        number(changes[place]?.share)
-        number(changes[place]?.p)
+        number(changes[index]?.before)
+        number(changes[index]?.after)
+        number(changes[index]?.share)
+        number(changes[index]?.p)
         buffer.append(ascii: "\n")
       }
     }

@@ -68,7 +68,7 @@ package struct HistoryText {
 
   private func cells(_ series: RunHistory.Series) -> [[String]] {
     let changes = Dictionary(series.changes.map { ($0.point, $0) }) { first, _ in first }
-    return series.points.enumerated().map { place, point in
+    return series.points.enumerated().map { index, point in
       let run = history.runs[point.run]
       let interval = point.interval.map {
         "\(Self.value($0.low, series.unit)) … \(Self.value($0.high, series.unit))"
@@ -76,7 +76,7 @@ package struct HistoryText {
       return [
         run.run, Self.date(run.startUnixNanoseconds), "\(point.count)",
         Self.value(point.median, series.unit), interval ?? "-",
-        changes[place].map { Self.change($0, series.unit) } ?? "",
+        changes[index].map { Self.change($0, series.unit) } ?? "",
       ]
     }
   }
@@ -85,8 +85,8 @@ package struct HistoryText {
     var rows = [Self.columns] + cells(series)
     // The last column is left-aligned by hand.
     let width = rows.map { $0[5].count }.max() ?? 0
-    for place in rows.indices {
-      rows[place][5] += String(repeating: " ", count: width - rows[place][5].count)
+    for index in rows.indices {
+      rows[index][5] += String(repeating: " ", count: width - rows[index][5].count)
     }
     return TextTable.lines(rows, leftColumns: 2)
   }

@@ -85,8 +85,8 @@ package final class NDJSONSink: SampleSink {
     guard !frame.windows.isEmpty else { return }
     buffer.key("windows_ns")
     buffer.append(ascii: "{")
-    for (place, column) in frame.layout.shown.enumerated() {
-      if let window = frame.windows[place] { buffer.member(column.name, window) }
+    for (index, column) in frame.layout.shown.enumerated() {
+      if let window = frame.windows[index] { buffer.member(column.name, window) }
     }
     buffer.append("}")
   }

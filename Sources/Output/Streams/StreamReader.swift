@@ -11,7 +11,7 @@ package struct ReadFrame {
   package var time: UInt64
   package var elapsed: UInt64
   package var window: UInt64?
-  /// The time that a value's rate is made over, by its place, where that is another than `window`.
+  /// The time that a value's rate is made over, by its index, where that is another than `window`.
   package var windows: [Int: UInt64] = [:]
   package var label: AttemptID?
 }
@@ -72,14 +72,14 @@ package struct StreamReader {
     _ = derivation.derive(header, values)
   }
 
-  /// The frame to show, of its values those at `places` only, if given; nil for one without
+  /// The frame to show, of its values those at `indices` only, if given; nil for one without
   /// values, or that is a baseline only.
   package mutating func read(
-    _ header: FrameHeader, _ values: Span<UInt64>, only places: [Int]? = nil
+    _ header: FrameHeader, _ values: Span<UInt64>, only indices: [Int]? = nil
   ) -> ReadFrame? {
     if origin == nil { origin = header.start }
     guard let layout = layouts[header.stream] else { return nil }
-    let derived = derivation.derive(header, values, only: places)
+    let derived = derivation.derive(header, values, only: indices)
     guard !derived.values.isEmpty else { return nil }
     if header.edge == .open, !(raw && isRun) { return nil }
     if !raw, derived.window == nil { return nil }
@@ -89,7 +89,7 @@ package struct StreamReader {
       window: derived.window, windows: derived.windows, label: labels[header.bracket])
   }
 
-  /// A frame without values as its place in time, for a row of absent cells; nil for any other.
+  /// A frame without values as its position in time, for a row of absent cells; nil for any other.
   package func gap(_ header: FrameHeader) -> ReadFrame? {
     guard header.outcome != .complete, header.edge == .none,
       let layout = layouts[header.stream]

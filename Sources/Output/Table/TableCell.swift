@@ -14,18 +14,18 @@ package struct TableCell: Sendable {
   let isIdle: Bool
   let isLoss: Bool
 
-  /// The cell of `column`, the number of CPUs being `cpuCount`; `place` gives the place of a value
+  /// The cell of `column`, the number of CPUs being `cpuCount`; `slot` gives the index of a value
   /// by its name.
   init(
-    _ column: TableColumn, beginsGroup: Bool, cpuCount: Int, place: (String) -> Int
+    _ column: TableColumn, beginsGroup: Bool, cpuCount: Int, slot: (String) -> Int
   ) {
     // The line of all CPUs adds their times up: 100 % is what all of them have.
     let isOfAll = column.format == .percent && column.source.hasSuffix("[all]")
     format = column.format
     width = column.width
-    source = place(column.source)
-    divisor = column.divisor.map(place)
-    share = column.share.map(place)
+    source = slot(column.source)
+    divisor = column.divisor.map(slot)
+    share = column.share.map(slot)
     parts = isOfAll ? Double(cpuCount) : 1
     self.beginsGroup = beginsGroup
     isIdle = column.source.hasPrefix("cpu.idle")

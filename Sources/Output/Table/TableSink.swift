@@ -22,7 +22,7 @@ package final class TableSink: SampleSink {
 
   /// The indexes of a stream's values that a row needs, and their slots.
   private struct Needed {
-    var places: [Int] = []
+    var indices: [Int] = []
     var slots: [Int] = []
   }
 
@@ -96,8 +96,8 @@ package final class TableSink: SampleSink {
     guard shown != nil else { return }
     // After skipped frames there is no previous value for a rate.
     for stream in reader.layouts.keys where needed(of: stream) == nil { reader.invalidate(stream) }
-    for place in rows.indices {
-      for (name, slot) in slots { rows[place].early[name] = rows[place].values[slot] }
+    for index in rows.indices {
+      for (name, slot) in slots { rows[index].early[name] = rows[index].values[slot] }
     }
     shown = nil
   }
@@ -132,23 +132,23 @@ package final class TableSink: SampleSink {
     } else {
       noteIdle(header, values)
     }
-    guard let frame = reader.read(header, values, only: mine?.places) ?? reader.gap(header),
+    guard let frame = reader.read(header, values, only: mine?.indices) ?? reader.gap(header),
       !(reader.isRun && header.edge == .close)
     else { return }
-    let place = open(header, time: frame.time)
+    let index = open(header, time: frame.time)
     if shown == nil {
       for (column, value) in zip(frame.layout.shown, frame.values) {
-        rows[place].early[column.name] = value.number
+        rows[index].early[column.name] = value.number
       }
     } else if let needed = needed(of: header.stream), !frame.values.isEmpty {
       // Taken out, as in `endRow`.
       var row: [Double?] = []
-      swap(&row, &rows[place].values)
+      swap(&row, &rows[index].values)
       for (index, slot) in needed.slots.enumerated() {
         // This frame may have been read just before the columns were known.
-        row[slot] = frame.values[mine == nil ? needed.places[index] : index].number
+        row[slot] = frame.values[mine == nil ? needed.indices[index] : index].number
       }
-      swap(&row, &rows[place].values)
+      swap(&row, &rows[index].values)
     }
   }
 
@@ -156,7 +156,7 @@ package final class TableSink: SampleSink {
     Int(stream) < needed.count ? needed[Int(stream)] : nil
   }
 
-  /// The place of the row of this frame's tick, which is opened if it is not.
+  /// The index of the row of this frame's tick, which is opened if it is not.
   private func open(_ header: FrameHeader, time: UInt64) -> Int {
     if let known = rows.lastIndex(where: { OpenRows.isSameTick($0.header, header) }) {
       return known
@@ -173,12 +173,12 @@ package final class TableSink: SampleSink {
     guard let schema = schemas[header.stream], let kind = RecordLines(rawValue: schema.name),
       header.edge == .none || reader.isRun && header.edge == .close
     else { return }
-    let place = self.rows.lastIndex { OpenRows.isSameTick($0.header, header) }
-    let unix = place.map { self.rows[$0].time } ?? reader.unixTime(of: header.start)
+    let index = self.rows.lastIndex { OpenRows.isSameTick($0.header, header) }
+    let unix = index.map { self.rows[$0].time } ?? reader.unixTime(of: header.start)
     let time = clock(unix)
     let lines = kind.lines(rows, schema).map { "\(time) \($0)" }
-    if let place {
-      self.rows[place].below.append((kind, lines))
+    if let index {
+      self.rows[index].below.append((kind, lines))
     } else if let receiver {
       receiver.lines(headed(kind, lines), at: header.start, time: unix)
     } else {
@@ -196,10 +196,10 @@ package final class TableSink: SampleSink {
     var lines = lines
     let isFirst = headed.insert(kind).inserted
     if isFirst { lines = headed(kind, lines) }
-    for (place, line) in lines.enumerated() {
+    for (index, line) in lines.enumerated() {
       // A line that wraps would take two lines of the screen and not fit its heading.
       let line = TableView.cut(line, to: max(1, style.width), style.ellipsis)
-      buffer.append((place == 0 && isFirst ? marked(line, "4") : line) + "\n")
+      buffer.append((index == 0 && isFirst ? marked(line, "4") : line) + "\n")
     }
     linesSinceHeading += lines.count
   }
@@ -242,14 +242,14 @@ package final class TableSink: SampleSink {
     swap(&line, &buffer)
     swap(&drawn, &self.drawn)
     line.append(clock(row.time))
-    for (place, cell) in cells.enumerated() {
+    for (index, cell) in cells.enumerated() {
       let value = cell.value(row.values)
       let isPartial = cell.isPartial(row.values)
       // Most counters do not change from one row to the next.
-      if drawn[place].value != value || drawn[place].isPartial != isPartial {
-        drawn[place] = draw(cell, value, isPartial)
+      if drawn[index].value != value || drawn[index].isPartial != isPartial {
+        drawn[index] = draw(cell, value, isPartial)
       }
-      line.append(drawn[place].text)
+      line.append(drawn[index].text)
     }
     swap(&line, &buffer)
     swap(&drawn, &self.drawn)
@@ -286,24 +286,24 @@ package final class TableSink: SampleSink {
     let cells = fitted.kept.map { column in
       defer { group = column.group }
       return TableCell(
-        column, beginsGroup: column.group != group, cpuCount: cpuCount, place: slot)
+        column, beginsGroup: column.group != group, cpuCount: cpuCount, slot: slot)
     }
     shown = cells
     drawn = cells.map { draw($0, nil, false) }
     needed = Array(repeating: nil, count: 1 + Int(layouts.last?.stream ?? 0))
     for layout in layouts {
       var mine = Needed()
-      for (place, column) in layout.shown.enumerated() {
+      for (index, column) in layout.shown.enumerated() {
         guard let slot = slots[column.name] else { continue }
-        mine.places.append(place)
+        mine.indices.append(index)
         mine.slots.append(slot)
       }
-      if !mine.places.isEmpty { needed[Int(layout.stream)] = mine }
+      if !mine.indices.isEmpty { needed[Int(layout.stream)] = mine }
     }
-    for place in rows.indices {
-      rows[place].values = Array(repeating: nil, count: slots.count)
-      for (name, slot) in slots { rows[place].values[slot] = rows[place].early[name] }
-      rows[place].early = [:]
+    for index in rows.indices {
+      rows[index].values = Array(repeating: nil, count: slots.count)
+      for (name, slot) in slots { rows[index].values[slot] = rows[index].early[name] }
+      rows[index].early = [:]
     }
     hasHeading = false
     receiver?.columns(columns)
@@ -339,9 +339,9 @@ package final class TableSink: SampleSink {
 
   private func appendHeading() {
     let lines = TableView.heading(columns, clockWidth: clockWidth, ellipsis: style.ellipsis)
-    for (place, line) in lines.enumerated() {
+    for (index, line) in lines.enumerated() {
       // Groups bold, a line below the last.
-      let mark = place == 0 ? "1" : place == lines.count - 1 ? "4" : nil
+      let mark = index == 0 ? "1" : index == lines.count - 1 ? "4" : nil
       buffer.append((mark.map { marked(line, $0) } ?? line) + "\n")
     }
     hasHeading = true

@@ -25,7 +25,7 @@ extension TableView {
   /// A column for each of these, in their order.
   static func plain(_ columns: [Column], of layout: Layout) -> [TableColumn] {
     let isOneMetric = Set(layout.columns.map(\.metric.name)).count == 1
-    return columns.filter { !isTimeOfCounting($0) }.enumerated().map { place, column in
+    return columns.filter { !isTimeOfCounting($0) }.enumerated().map { index, column in
       let (instance, metric) = (column.instance, column.metric)
       let isHost = instance.isEmpty
       // Of many instances of one metric, the instances are what tells them apart.
@@ -36,7 +36,7 @@ extension TableView {
       let format = format(metric)
       return TableColumn(
         group: group, heading: heading, source: column.name, format: format,
-        unit: unit(metric, format), rank: 4 + place)
+        unit: unit(metric, format), rank: 4 + index)
     }
   }
 

@@ -4,7 +4,7 @@ package import SampleModel
 package enum CellFormat: Sendable {
   /// A fraction as percent.
   case percent
-  /// A number with two places.
+  /// A number with two decimals.
   case fixed
   /// Seconds as milliseconds.
   case milliseconds
@@ -161,7 +161,7 @@ package enum TableView {
   ]
 
   /// The table's columns for these layouts: instances in layout order, metrics in theirs. Within
-  /// a collector, an instance after the first is one rank more dispensable for each place.
+  /// a collector, an instance after the first is one rank more dispensable for each index.
   /// Collectors that the user has named always have columns; `notice` reports where some are left
   /// out.
   package static func columns(
@@ -186,10 +186,10 @@ package enum TableView {
       let order =
         instances.filter { lesser($0) == 0 } + instances.filter { lesser($0) == 1 }
         + instances.filter { lesser($0) == 2 }
-      var places: [String: Int] = [:]
-      for (place, instance) in order.enumerated() { places[instance] = place }
+      var indices: [String: Int] = [:]
+      for (index, instance) in order.enumerated() { indices[instance] = index }
       for instance in instances {
-        let place = (places[instance] ?? 0) + lesser(instance) * 4
+        let index = (indices[instance] ?? 0) + lesser(instance) * 4
         if layout.collector == "cpu", !perCPU, !["all", ""].contains(instance) { continue }
         for spec in specs[String(prefix)] ?? [] {
           let source =
@@ -199,7 +199,7 @@ package enum TableView {
           guard let metric = metrics[source] else { continue }
           var column = TableColumn(
             group: group(layout.collector, instance), heading: spec.heading, source: source,
-            format: spec.format, rank: spec.rank + (instance.isEmpty ? 0 : place))
+            format: spec.format, rank: spec.rank + (instance.isEmpty ? 0 : index))
           column.divisor = spec.divisor.map {
             instance.isEmpty ? "\(prefix).\($0)" : "\(prefix).\($0)[\(instance)]"
           }

@@ -9,8 +9,8 @@ extension Comparison {
     noise: SessionNoise = SessionNoise([])
   ) throws(LBError) {
     var works: [PairWork] = []
-    for (place, other) in others.enumerated() {
-      works.append(try PairWork(base, other, place: place, settings))
+    for (index, other) in others.enumerated() {
+      works.append(try PairWork(base, other, index: index, settings))
     }
     let known = works.reduce(into: Set<String>()) { $0.formUnion($1.names) }
     for pattern in settings.primary where !Settings.standardPrimary.contains(pattern) {
@@ -23,8 +23,8 @@ extension Comparison {
     // A family is of all sides together.
     let primary = works.flatMap { $0.primary.compactMap { $0.row.test?.p } }
     var adjusted = Multiplicity.holm(primary)[...]
-    for place in works.indices {
-      works[place].decidePrimary(&adjusted, of: primary.count, settings)
+    for index in works.indices {
+      works[index].decidePrimary(&adjusted, of: primary.count, settings)
     }
     let values = works.flatMap { $0.others.compactMap { $0.row.test?.p } }
     let rates = Multiplicity.benjaminiHochberg(values)
@@ -33,8 +33,8 @@ extension Comparison {
     // What one more would have needed.
     let reached = listed * min(1, Double(found + 1) / Double(max(1, values.count)))
     var left = rates[...]
-    for place in works.indices {
-      works[place].decideOthers(&left, listed: listed, alpha: reached, settings)
+    for index in works.indices {
+      works[index].decideOthers(&left, listed: listed, alpha: reached, settings)
     }
     self.settings = settings
     self.base = base
@@ -42,9 +42,9 @@ extension Comparison {
   }
 
   /// `A`, `B`, … `Z`, then numbers: what the sides are called.
-  package static func letter(_ place: Int) -> String {
-    guard place < 26 else { return "\(place + 1)" }
-    return String(UnicodeScalar(UInt8(ascii: "A") + UInt8(place)))
+  package static func letter(_ index: Int) -> String {
+    guard index < 26 else { return "\(index + 1)" }
+    return String(UnicodeScalar(UInt8(ascii: "A") + UInt8(index)))
   }
 }
 
@@ -64,10 +64,10 @@ private struct PairWork {
   private let lag: Double
 
   init(
-    _ base: ComparedSide, _ other: ComparedSide, place: Int, _ settings: Comparison.Settings
+    _ base: ComparedSide, _ other: ComparedSide, index: Int, _ settings: Comparison.Settings
   ) throws(LBError) {
     self.other = other
-    let letters = (a: Comparison.letter(0), b: Comparison.letter(place + 1))
+    let letters = (a: Comparison.letter(0), b: Comparison.letter(index + 1))
     var match = try ComparisonMatch(base, other, names: letters, settings)
     differences = ComparisonMatch.differences(base, other)
     let phases = base.phases + other.phases
@@ -150,28 +150,28 @@ private struct PairWork {
 
   private mutating func test() {
     let design = match.design
-    for place in primary.indices {
+    for index in primary.indices {
       if design == .runs {
-        primary[place].estimate = primary[place].mean()
-        Self.take("t of run medians", floor: 0, &primary[place])
+        primary[index].estimate = primary[index].mean()
+        Self.take("t of run medians", floor: 0, &primary[index])
       } else {
-        Self.testRanks(design, &primary[place])
+        Self.testRanks(design, &primary[index])
       }
     }
-    for place in others.indices {
-      others[place].estimate = others[place].mean()
-      guard design == .runs, let estimate = others[place].estimate else { continue }
+    for index in others.indices {
+      others[index].estimate = others[index].mean()
+      guard design == .runs, let estimate = others[index].estimate else { continue }
       // A few medians of small counts are often nearly the same by chance.
-      others[place].isRounded = estimate.variance < others[place].rounding
-      others[place].estimate = estimate.bounded(below: others[place].rounding)
+      others[index].isRounded = estimate.variance < others[index].rounding
+      others[index].estimate = estimate.bounded(below: others[index].rounding)
     }
     for group in groups().values {
       let moderated = TEstimate.moderate(group.compactMap { others[$0].estimate })
-      for (place, estimate) in zip(group, moderated) { others[place].estimate = estimate }
+      for (index, estimate) in zip(group, moderated) { others[index].estimate = estimate }
     }
     let name = design == .runs ? "moderated t of run medians" : "moderated t"
-    for place in others.indices {
-      Self.take(name, floor: design == .runs ? 0 : others[place].floor, &others[place])
+    for index in others.indices {
+      Self.take(name, floor: design == .runs ? 0 : others[index].floor, &others[index])
     }
   }
 
@@ -180,14 +180,14 @@ private struct PairWork {
   private func groups() -> [String: [Int]] {
     let fewest = 10
     var groups: [String: [Int]] = [:]
-    for place in others.indices where others[place].estimate != nil {
-      let collector = others[place].row.metric.prefix { $0 != "." }
-      groups["\(collector) \(others[place].isRatio)", default: []].append(place)
+    for index in others.indices where others[index].estimate != nil {
+      let collector = others[index].row.metric.prefix { $0 != "." }
+      groups["\(collector) \(others[index].isRatio)", default: []].append(index)
     }
-    for (name, places) in groups.sorted(by: { $0.key < $1.key }) where places.count < fewest {
+    for (name, indices) in groups.sorted(by: { $0.key < $1.key }) where indices.count < fewest {
       groups[name] = nil
-      let isRatio = places.first.map { others[$0].isRatio } ?? true
-      groups[" \(isRatio)", default: []] += places
+      let isRatio = indices.first.map { others[$0].isRatio } ?? true
+      groups[" \(isRatio)", default: []] += indices
     }
     return groups
   }
@@ -229,17 +229,17 @@ private struct PairWork {
     _ adjusted: inout ArraySlice<Double>, of count: Int, _ settings: Comparison.Settings
   ) {
     let alpha = settings.alpha / Double(max(1, count))
-    for place in primary.indices {
-      guard primary[place].row.test != nil, let value = adjusted.popFirst() else {
-        primary[place].row.why = "too few repetitions"
+    for index in primary.indices {
+      guard primary[index].row.test != nil, let value = adjusted.popFirst() else {
+        primary[index].row.why = "too few repetitions"
         continue
       }
-      primary[place].row.test?.adjusted = value
-      Self.decide(&primary[place], isChanged: value <= settings.alpha, settings)
-      if let shift = primary[place].shift {
-        Self.tellPower(&primary[place], shift, alpha, settings)
-      } else if let estimate = primary[place].estimate {
-        Self.tellPower(&primary[place], estimate, alpha, settings)
+      primary[index].row.test?.adjusted = value
+      Self.decide(&primary[index], isChanged: value <= settings.alpha, settings)
+      if let shift = primary[index].shift {
+        Self.tellPower(&primary[index], shift, alpha, settings)
+      } else if let estimate = primary[index].estimate {
+        Self.tellPower(&primary[index], estimate, alpha, settings)
       }
     }
   }
@@ -248,26 +248,26 @@ private struct PairWork {
     _ rates: inout ArraySlice<Double>, listed: Double, alpha: Double,
     _ settings: Comparison.Settings
   ) {
-    for place in others.indices {
+    for index in others.indices {
       var isChanged = false
-      if others[place].row.test != nil, let rate = rates.popFirst() {
-        others[place].row.test?.adjusted = rate
+      if others[index].row.test != nil, let rate = rates.popFirst() {
+        others[index].row.test?.adjusted = rate
         isChanged = rate <= listed
-        if isChanged, let why = Self.veto(others[place]) {
+        if isChanged, let why = Self.veto(others[index]) {
           isChanged = false
-          others[place].row.why = why
+          others[index].row.why = why
         }
       }
-      Self.decide(&others[place], isChanged: isChanged, settings)
-      if let estimate = others[place].estimate {
-        Self.tellPower(&others[place], estimate, alpha, settings)
+      Self.decide(&others[index], isChanged: isChanged, settings)
+      if let estimate = others[index].estimate {
+        Self.tellPower(&others[index], estimate, alpha, settings)
       }
-      let row = others[place].row
+      let row = others[index].row
       if row.test == nil, row.verdict == .undecided {
         let fewest = ComparedMetric.fewest(Comparison.vetoAlpha, isPaired: match.design == .paired)
-        others[place].row.why = "too few repetitions"
-        others[place].row.needs = max(
-          row.needs ?? 1, fewest - others[place].count)
+        others[index].row.why = "too few repetitions"
+        others[index].row.needs = max(
+          row.needs ?? 1, fewest - others[index].count)
       }
     }
   }

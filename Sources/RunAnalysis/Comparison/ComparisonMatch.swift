@@ -3,7 +3,7 @@ import SampleModel
 /// The repetitions of two sides that are compared, as their design puts them together.
 struct ComparisonMatch {
   let design: Comparison.Design
-  /// Paired: as many of `a` as of `b`, and those at one place are a pair. Several runs: one list a
+  /// Paired: as many of `a` as of `b`, and those at one index are a pair. Several runs: one list a
   /// run. Else one list.
   let a: [[ComparedRepetition]]
   let b: [[ComparedRepetition]]
@@ -195,8 +195,8 @@ struct ComparisonMatch {
         let values = having.compactMap { $0.value(of: metric) }
         // Its time grows with the square of their number.
         let steps = values.count <= 300 ? ChangePoints.find(values, alpha: 0.01) : []
-        if let place = steps.first {
-          notes.append(.steps(side: name, metric: metric, repetition: having[place].number))
+        if let index = steps.first {
+          notes.append(.steps(side: name, metric: metric, repetition: having[index].number))
         } else if let trend = MannKendall(values), trend.p <= 0.01 {
           notes.append(
             .drifts(side: name, metric: metric, rises: trend.statistic > 0, p: trend.p))

@@ -44,13 +44,13 @@ package struct FailureBound: Sendable, Equatable {
   /// has.
   package func outcomes(_ comparison: Comparison) throws(LBError) -> [Outcome] {
     guard case .metric(let name, let isAbove, let share) = subject else {
-      return comparison.pairs.enumerated().map { place, pair in
-        primary(pair, Comparison.letter(place + 1))
+      return comparison.pairs.enumerated().map { index, pair in
+        primary(pair, Comparison.letter(index + 1))
       }
     }
     var outcomes: [Outcome] = []
-    for (place, pair) in comparison.pairs.enumerated() {
-      let side = Comparison.letter(place + 1)
+    for (index, pair) in comparison.pairs.enumerated() {
+      let side = Comparison.letter(index + 1)
       if pair.neverMoved.contains(name) {
         let isBeyond = isAbove ? 0 > share : 0 < share
         outcomes.append(isBeyond ? .exceeded("\(side): \(name) never moved") : .kept)
@@ -105,15 +105,15 @@ package struct FailureBound: Sendable, Equatable {
   private func outcome(
     _ row: Comparison.Row, _ side: String, isAbove: Bool, _ share: Double
   ) -> Outcome {
-    let place = "\(side): \(row.metric)"
-    if let why = row.why, row.effect == nil { return .undecided("\(place): \(why)") }
+    let subject = "\(side): \(row.metric)"
+    if let why = row.why, row.effect == nil { return .undecided("\(subject): \(why)") }
     guard let effect = row.effect, let interval = effect.interval else {
-      return .undecided("\(place): so few repetitions have no 95 % interval")
+      return .undecided("\(subject): so few repetitions have no 95 % interval")
     }
     var scale = 1.0
     if effect.kind == .difference {
       guard let median = row.a?.median.magnitude, median > 0 else {
-        return .undecided("\(place): a base of 0 has no percentage")
+        return .undecided("\(subject): a base of 0 has no percentage")
       }
       scale = median
     }

@@ -115,8 +115,8 @@ private struct AttemptValues {
     var isUndefined = false
     for rule in row.rules {
       let parts = rule.expression.names.map { metrics($0) }
-      if let place = parts.firstIndex(of: []) {
-        missing.append(rule.expression.names[place])
+      if let index = parts.firstIndex(of: []) {
+        missing.append(rule.expression.names[index])
         continue
       }
       let amounts = attempts.indices.compactMap { amount(rule, parts, $0) }
@@ -145,17 +145,17 @@ private struct AttemptValues {
     return known.contains(level) ? [name] : []
   }
 
-  private func amount(_ rule: DigestRow.Rule, _ parts: [[String]], _ place: Int) -> Double? {
+  private func amount(_ rule: DigestRow.Rule, _ parts: [[String]], _ index: Int) -> Double? {
     rule.expression.evaluate(
       parts.map { metrics in
-        let values = metrics.compactMap { value($0, place) }
+        let values = metrics.compactMap { value($0, index) }
         return values.isEmpty ? nil : values.reduce(0, +)
       })
   }
 
-  private func value(_ metric: String, _ place: Int) -> Double? {
-    if let own = own[place][metric] { return own }
-    return RunSummary.amount(metric) { attempts[place].metrics[$0] }
+  private func value(_ metric: String, _ index: Int) -> Double? {
+    if let own = own[index][metric] { return own }
+    return RunSummary.amount(metric) { attempts[index].metrics[$0] }
   }
 
   private func entry(

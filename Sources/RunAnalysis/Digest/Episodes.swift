@@ -78,7 +78,7 @@ package struct Episodes: Sendable {
 package struct BusyStretch: Sendable, Equatable {
   /// A row that was high in it.
   package struct Part: Sendable, Equatable {
-    /// The place of the row in the digest.
+    /// The index of the row in the digest.
     package let row: Int
     package let mean: Double
     /// How many times its usual level it was; infinite above a usual level of 0.
@@ -106,17 +106,17 @@ package struct BusyStretch: Sendable, Equatable {
     all.sort { ($0.start, $0.end) < ($1.start, $1.end) }
     var merged: [BusyStretch] = []
     for one in all {
-      guard let place = merged.lastIndex(where: { $0.belongs(with: one) }) else {
+      guard let index = merged.lastIndex(where: { $0.belongs(with: one) }) else {
         merged.append(one)
         continue
       }
-      merged[place].end = max(merged[place].end, one.end)
+      merged[index].end = max(merged[index].end, one.end)
       // Of a row's several episodes in one stretch the one that stands out most.
       for part in one.parts {
-        if let known = merged[place].parts.firstIndex(where: { $0.row == part.row }) {
-          if part.mean > merged[place].parts[known].mean { merged[place].parts[known] = part }
+        if let known = merged[index].parts.firstIndex(where: { $0.row == part.row }) {
+          if part.mean > merged[index].parts[known].mean { merged[index].parts[known] = part }
         } else {
-          merged[place].parts.append(part)
+          merged[index].parts.append(part)
         }
       }
     }

@@ -32,7 +32,7 @@ package struct RunHistory: Sendable {
 
   /// The metric in one run.
   package struct Point: Sendable, Equatable {
-    /// The run, by its place in `runs`.
+    /// The run, by its index in `runs`.
     package let run: Int
     /// Repetitions that have it.
     package let count: Int
@@ -46,7 +46,7 @@ package struct RunHistory: Sendable {
 
   /// A change of the metric's distribution.
   package struct Change: Sendable, Equatable {
-    /// The point at which it begins, by its place in `points`.
+    /// The point at which it begins, by its index in `points`.
     package let point: Int
     /// The median of the runs' medians from the change before to this one.
     package let before: Double
@@ -144,9 +144,9 @@ package struct RunHistory: Sendable {
     for phase in order {
       for metric in (names[phase] ?? []).sorted(by: Self.precedes) {
         var (points, unit) = ([Point](), String?.none)
-        for (place, phases) in stored.enumerated() {
+        for (index, phases) in stored.enumerated() {
           guard let one = phases.first(where: { $0.repetitions.phase == phase }),
-            let point = one.point(metric, run: place)
+            let point = one.point(metric, run: index)
           else { continue }
           points.append(point)
           // What a run lacks that was killed before its summary, another one has.
@@ -174,15 +174,15 @@ package struct RunHistory: Sendable {
     let medians = points[first...].map(\.median)
     let found = ChangePoints.changes(
       medians, alpha: settings.alpha, permutations: settings.permutations, seed: settings.seed)
-    let places = [0] + found.map(\.place) + [medians.count]
+    let bounds = [0] + found.map(\.index) + [medians.count]
     return found.enumerated().compactMap { number, change in
-      let (start, place, end) = (places[number], places[number + 1], places[number + 2])
-      guard let before = Statistics.median(Array(medians[start..<place])),
-        let after = Statistics.median(Array(medians[place..<end]))
+      let (start, middle, end) = (bounds[number], bounds[number + 1], bounds[number + 2])
+      guard let before = Statistics.median(Array(medians[start..<middle])),
+        let after = Statistics.median(Array(medians[middle..<end]))
       else { return nil }
-      let (last, next) = (points[first + place - 1].run, points[first + place].run)
+      let (last, next) = (points[first + middle - 1].run, points[first + middle].run)
       return Change(
-        point: first + place, before: before, after: after, p: change.p,
+        point: first + middle, before: before, after: after, p: change.p,
         changesCommand: runs[last].command != runs[next].command)
     }
   }

@@ -16,20 +16,20 @@ package enum ChangePoints {
   /// Series are no longer than this: each of the `permutations` takes n · log n steps.
   package static let longest = 2000
 
-  /// A place at which the distribution changes.
+  /// An index at which the distribution changes.
   package struct Change: Sendable, Equatable {
     /// The first value of the later part.
-    package let place: Int
+    package let index: Int
     /// The share of orders whose best split is as far apart, the series' own order counted: not
     /// below 1 / (permutations + 1).
     package let p: Double
   }
 
-  /// The places, in order, at which a part of `values` begins that differs from the one before.
+  /// The indices, in order, at which a part of `values` begins that differs from the one before.
   package static func find(
     _ values: [Double], alpha: Double = 0.05, permutations: Int = 199, seed: UInt64 = 1
   ) -> [Int] {
-    changes(values, alpha: alpha, permutations: permutations, seed: seed).map(\.place)
+    changes(values, alpha: alpha, permutations: permutations, seed: seed).map(\.index)
   }
 
   /// The changes of `values`, in order, with a permutation test at `alpha` whose random numbers
@@ -48,18 +48,18 @@ package enum ChangePoints {
       guard let split = series.best(leastPart),
         let p = test(&series, split.distance, alpha, permutations, &random)
       else { continue }
-      let place = part.lowerBound + split.place
-      found.append(Change(place: place, p: p))
-      parts.append(part.lowerBound..<place)
-      parts.append(place..<part.upperBound)
+      let index = part.lowerBound + split.index
+      found.append(Change(index: index, p: p))
+      parts.append(part.lowerBound..<index)
+      parts.append(index..<part.upperBound)
     }
-    return found.sorted { $0.place < $1.place }
+    return found.sorted { $0.index < $1.index }
   }
 
   /// The split of `values` in which the parts are farthest apart: the first value of the later
   /// part, and the scaled energy distance, mn / (m + n) · Ê, with the exponent 1. nil of values
   /// that are all the same, and of fewer than two parts take.
-  package static func split(_ values: [Double]) -> (place: Int, distance: Double)? {
+  package static func split(_ values: [Double]) -> (index: Int, distance: Double)? {
     guard values.allSatisfy(\.isFinite) else { return nil }
     var series = EnergySeries(values)
     return series.best(leastPart)
@@ -90,7 +90,7 @@ package enum ChangePoints {
       // ln C(n, k), n over its half.
       let half = count / 2
       var ways = 1.0
-      for place in 1...half { ways *= Double(count - half + place) / Double(place) }
+      for index in 1...half { ways *= Double(count - half + index) / Double(index) }
       if 2 / ways <= alpha { break }
       count += 1
     }
@@ -103,7 +103,7 @@ private struct EnergySeries {
   /// The distinct values, ascending, less the middle one: of numbers that differ in their last
   /// digits the sums would lose these.
   private let levels: [Double]
-  /// Of each value in order, the place of its level.
+  /// Of each value in order, the index of its level.
   private var order: [Int]
   /// Of each level the sum of its distances from all values.
   private let rows: [Double]
@@ -128,7 +128,7 @@ private struct EnergySeries {
       return low
     }
     var numbers = [Double](repeating: 0, count: levels.count)
-    for place in order { numbers[place] += 1 }
+    for index in order { numbers[index] += 1 }
     let count = Double(values.count)
     let sum = zip(numbers, levels).reduce(0) { $0 + $1.0 * $1.1 }
     var (below, sumBelow, total) = (0.0, 0.0, 0.0)
@@ -154,15 +154,15 @@ private struct EnergySeries {
 
   /// Where the energy distance between what is before and what follows is greatest; nil of values
   /// that are all the same, and of too few.
-  mutating func best(_ leastPart: Int) -> (place: Int, distance: Double)? {
+  mutating func best(_ leastPart: Int) -> (index: Int, distance: Double)? {
     let length = order.count
     guard length >= 2 * leastPart, levels.count > 1, total.isFinite, total > 0 else { return nil }
-    for place in counts.indices {
-      counts[place] = 0
-      sums[place] = 0
+    for index in counts.indices {
+      counts[index] = 0
+      sums[index] = 0
     }
     var (number, sum, before, behind) = (0.0, 0.0, 0.0, total)
-    var best: (place: Int, distance: Double)?
+    var best: (index: Int, distance: Double)?
     for moved in 0..<(length - leastPart) {
       let level = order[moved]
       let value = levels[level]
@@ -184,13 +184,13 @@ private struct EnergySeries {
         sums[node] += value
         node += node & -node
       }
-      let place = moved + 1
-      guard place >= leastPart else { continue }
-      let (m, n) = (number, Double(length - place))
+      let index = moved + 1
+      guard index >= leastPart else { continue }
+      let (m, n) = (number, Double(length - index))
       let within = 2 * before / (m * (m - 1)) + 2 * behind / (n * (n - 1))
       let between = total - before - behind
       let distance = m * n / (m + n) * (2 * between / (m * n) - within)
-      if distance > best?.distance ?? -.infinity { best = (place, distance) }
+      if distance > best?.distance ?? -.infinity { best = (index, distance) }
     }
     return best
   }

@@ -47,41 +47,41 @@ package struct Dip: Sendable, Equatable {
   /// The modal interval is narrowed until the distance within it is no larger than the one that
   /// was found beside it (section 3 of the paper).
   private static func statistic(_ values: [Double]) -> Double {
-    // The distribution function jumps at each place from `below` to `through` values.
-    var places: [Double] = []
+    // The distribution function jumps at each point from `below` to `through` values.
+    var points: [Double] = []
     var below: [Double] = []
     var through: [Double] = []
     for (index, value) in values.sorted().enumerated() {
-      if places.last == value {
+      if points.last == value {
         through[through.count - 1] = Double(index + 1)
       } else {
-        places.append(value)
+        points.append(value)
         below.append(Double(index))
         through.append(Double(index + 1))
       }
     }
-    var interval = places.indices
+    var interval = points.indices
     var most = 1.0
     while interval.count > 1 {
-      let x = Array(places[interval])
+      let x = Array(points[interval])
       let lower = Array(below[interval])
       let upper = Array(through[interval])
       let minorant = Envelope(x, lower, isConvex: true)
       let majorant = Envelope(x, upper, isConvex: false)
       var widest = -Double.infinity
       var modal = 0...0
-      for place in minorant.corners where majorant.values[place] - lower[place] > widest {
-        widest = majorant.values[place] - lower[place]
-        modal = place...(majorant.corners.first { $0 >= place } ?? place)
+      for index in minorant.corners where majorant.values[index] - lower[index] > widest {
+        widest = majorant.values[index] - lower[index]
+        modal = index...(majorant.corners.first { $0 >= index } ?? index)
       }
-      for place in majorant.corners where upper[place] - minorant.values[place] > widest {
-        widest = upper[place] - minorant.values[place]
-        modal = (minorant.corners.last { $0 <= place } ?? place)...place
+      for index in majorant.corners where upper[index] - minorant.values[index] > widest {
+        widest = upper[index] - minorant.values[index]
+        modal = (minorant.corners.last { $0 <= index } ?? index)...index
       }
       guard widest > most else { break }
-      for place in 0...modal.lowerBound { most = max(most, upper[place] - minorant.values[place]) }
-      for place in modal.upperBound..<x.count {
-        most = max(most, majorant.values[place] - lower[place])
+      for index in 0...modal.lowerBound { most = max(most, upper[index] - minorant.values[index]) }
+      for index in modal.upperBound..<x.count {
+        most = max(most, majorant.values[index] - lower[index])
       }
       guard modal.count < x.count else { break }
       let start = interval.lowerBound
@@ -97,7 +97,7 @@ package struct Dip: Sendable, Equatable {
     /// Its values at all points.
     private(set) var values: [Double]
 
-    /// Of points whose places rise.
+    /// Of points that rise.
     init(_ x: [Double], _ y: [Double], isConvex: Bool) {
       for next in x.indices {
         while corners.count > 1 {
@@ -111,7 +111,7 @@ package struct Dip: Sendable, Equatable {
       values = y
       for (from, to) in zip(corners, corners.dropFirst()) {
         let slope = (y[to] - y[from]) / (x[to] - x[from])
-        for place in from..<to { values[place] = y[from] + slope * (x[place] - x[from]) }
+        for index in from..<to { values[index] = y[from] + slope * (x[index] - x[from]) }
       }
     }
   }

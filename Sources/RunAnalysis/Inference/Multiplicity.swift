@@ -7,8 +7,8 @@ package enum Multiplicity {
     let order = values.indices.sorted { values[$0] < values[$1] }
     var adjusted = values
     var greatest = 0.0
-    for (place, index) in order.enumerated() {
-      greatest = max(greatest, min(1, Double(values.count - place) * values[index]))
+    for (rank, index) in order.enumerated() {
+      greatest = max(greatest, min(1, Double(values.count - rank) * values[index]))
       adjusted[index] = greatest
     }
     return adjusted
@@ -21,8 +21,8 @@ package enum Multiplicity {
     let order = values.indices.sorted { values[$0] < values[$1] }
     var adjusted = values
     var least = 1.0
-    for (place, index) in order.enumerated().reversed() {
-      least = min(least, Double(values.count) / Double(place + 1) * values[index])
+    for (rank, index) in order.enumerated().reversed() {
+      least = min(least, Double(values.count) / Double(rank + 1) * values[index])
       adjusted[index] = least
     }
     return adjusted

@@ -123,7 +123,7 @@ enum Ranks {
     while start < order.count {
       var end = start + 1
       while end < order.count, values[order[end]] == values[order[start]] { end += 1 }
-      for place in start..<end { ranks[order[place]] = Double(start + end + 1) / 2 }
+      for position in start..<end { ranks[order[position]] = Double(start + end + 1) / 2 }
       let tied = Double(end - start)
       ties += tied * tied * tied - tied
       start = end

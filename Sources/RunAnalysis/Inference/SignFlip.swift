@@ -29,9 +29,9 @@ package enum SignFlip {
     let ways = 1 << (differences.count - 1)
     var count = sum.magnitude >= bound ? 1 : 0
     for way in 1..<ways {
-      let place = way.trailingZeroBitCount
-      sum -= 2 * signed[place]
-      signed[place] = -signed[place]
+      let index = way.trailingZeroBitCount
+      sum -= 2 * signed[index]
+      signed[index] = -signed[index]
       if sum.magnitude >= bound { count += 1 }
     }
     return Double(count) / Double(ways)
@@ -45,9 +45,9 @@ package enum SignFlip {
     for _ in 0..<draws {
       var sum = 0.0
       var bits: UInt64 = 0
-      for place in differences.indices {
-        if place % 64 == 0 { bits = random.next() }
-        sum += bits & 1 == 0 ? differences[place] : -differences[place]
+      for index in differences.indices {
+        if index % 64 == 0 { bits = random.next() }
+        sum += bits & 1 == 0 ? differences[index] : -differences[index]
         bits >>= 1
       }
       if sum.magnitude >= bound { count += 1 }

@@ -15,13 +15,13 @@ package enum SpecialFunctions {
     // DLMF 5.5.3, where the approximation is poor.
     if x < 0.5 { return log(Double.pi / sin(Double.pi * x)) - logGamma(1 - x) }
     var sum = lanczos[0]
-    for place in 1..<lanczos.count { sum += lanczos[place] / (x - 1 + Double(place)) }
+    for power in 1..<lanczos.count { sum += lanczos[power] / (x - 1 + Double(power)) }
     let base = x + 6.5
     let power = (x - 0.5) * log(base) - base
     return power + log(sum) + 0.5 * log(2 * Double.pi)
   }
 
-  /// The sum of each coefficient times the power of `s` that is its place.
+  /// The sum of each coefficient times the power of `s` that is its index.
   private static func series(_ coefficients: [Double], _ s: Double) -> Double {
     coefficients.reversed().reduce(0) { $0 * s + $1 }
   }
@@ -169,7 +169,7 @@ package enum StudentT {
 
 /// Inverses of tails of distributions that are symmetric about 0.
 private enum Quantile {
-  /// The place above which `tail` lies, by halving.
+  /// The value above which `tail` lies, by halving.
   static func find(_ tail: Double, _ above: (Double) -> Double) -> Double {
     guard tail > 0, tail < 1 else { return tail <= 0 ? .infinity : -.infinity }
     if tail == 0.5 { return 0 }

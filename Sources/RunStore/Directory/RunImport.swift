@@ -186,27 +186,27 @@ extension RunDirectory {
     }
     try checkStart(input, source)
     var buffer = [UInt8](repeating: 0, count: piece)
-    var place: off_t = 0
+    var offset: off_t = 0
     while true {
       // Safe: the array's own length bounds both calls.
-      let count = unsafe pread(input, &buffer, buffer.count, place)
+      let count = unsafe pread(input, &buffer, buffer.count, offset)
       if count < 0, errno == EINTR { continue }
       guard count >= 0 else { throw failure(source, "reading") }
       guard count > 0 else { break }
       var written = 0
       while written < count {
         let step = unsafe pwrite(
-          output, Array(buffer[written..<count]), count - written, place + off_t(written))
+          output, Array(buffer[written..<count]), count - written, offset + off_t(written))
         if step < 0, errno == EINTR { continue }
         guard step > 0 else { throw failure(draft, "writing") }
         written += step
       }
-      place += off_t(count)
+      offset += off_t(count)
     }
     var after = stat()
     guard unsafe fstat(input, &after) == 0, after.st_size == before.st_size,
       after.st_mtim.tv_sec == before.st_mtim.tv_sec,
-      after.st_mtim.tv_nsec == before.st_mtim.tv_nsec, place == before.st_size
+      after.st_mtim.tv_nsec == before.st_mtim.tv_nsec, offset == before.st_size
     else {
       throw LBError(
         .configuration,

@@ -35,22 +35,22 @@ struct PlanSize {
     // Deeper ones are refused by the planner.
     guard depth <= Planner.depthLimit, case .list(let list)? = settings["phase"] else { return 0 }
     var tables: [(size: Int, spare: ExactText?)] = []
-    var places: [ExactText: Int] = [:]
+    var indexByName: [ExactText: Int] = [:]
     for case .table(let phase) in list {
       let combinations = phase["kind"]?.plain == "repeat" ? self.combinations(phase) : 1
       let inner = count(phase, depth: depth + 1)
-      if let name = phase["name"]?.plain { places[ExactText(name)] = tables.count }
+      if let name = phase["name"]?.plain { indexByName[ExactText(name)] = tables.count }
       tables.append(
         (added(1, product(combinations, inner)), phase["on_failure"]?.plain.map(ExactText.init)))
     }
-    let spares = Set(tables.compactMap(\.spare).compactMap { places[$0] })
+    let spares = Set(tables.compactMap(\.spare).compactMap { indexByName[$0] })
     var sum = 0
-    for place in tables.indices where !spares.contains(place) {
-      var next: Int? = place
+    for start in tables.indices where !spares.contains(start) {
+      var next: Int? = start
       var chain = 0
       while let one = next, chain <= Planner.fallbackLimit {
         sum = added(sum, tables[one].size)
-        next = tables[one].spare.flatMap { places[$0] }
+        next = tables[one].spare.flatMap { indexByName[$0] }
         chain += 1
       }
       if sum > limit { return sum }

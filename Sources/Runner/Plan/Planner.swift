@@ -155,14 +155,14 @@ package final class Planner {
   /// The names of `free_ports`. Each port is searched for with a socket of its own.
   private func portNames(_ table: PlanTable) -> [String] {
     let names = table.list("free_ports") ?? []
-    let place = table.keyPath(of: "free_ports")
+    let keyPath = table.keyPath(of: "free_ports")
     guard names.count <= Self.portLimit else {
       problems.add(
-        place, "free_ports has \(names.count) names: \(Self.portLimit) at most in one plan")
+        keyPath, "free_ports has \(names.count) names: \(Self.portLimit) at most in one plan")
       return []
     }
     for name in names where !ParameterMatrix.isName(name) {
-      problems.add(place, "\(name): a parameter's name has letters, digits, _ and -")
+      problems.add(keyPath, "\(name): a parameter's name has letters, digits, _ and -")
     }
     return names
   }

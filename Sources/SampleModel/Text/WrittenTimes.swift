@@ -48,8 +48,8 @@ package enum WrittenTimes {
     if number.hasSuffix("iB") { number = number.dropLast(2) }
     let hasUnit = number.count < text.count
     var shift = 0
-    for (place, letter) in ["K", "M", "G", "T", "P"].enumerated() where number.hasSuffix(letter) {
-      shift = 10 * (place + 1)
+    for (index, letter) in ["K", "M", "G", "T", "P"].enumerated() where number.hasSuffix(letter) {
+      shift = 10 * (index + 1)
       number = number.dropLast()
       break
     }

@@ -169,18 +169,18 @@ package final class SimulatedCollector: Collector {
     if state.withLock({ $0.random.chance(plan.preparationHang) }) { hold(\.hangingPreparations) }
   }
 
-  private func hold(_ place: WritableKeyPath<State, Int>) {
+  private func hold(_ counter: WritableKeyPath<State, Int>) {
     let seen = state.withLock { state -> UInt32? in
       guard !state.isCalm else { return nil }
       state.hangs += 1
-      state[keyPath: place] += 1
+      state[keyPath: counter] += 1
       return gate.load()
     }
     guard let seen else { return }
     while gate.load() == seen {
       scheduler.wait(gate, whileEqualTo: seen, until: Futex.forever)
     }
-    state.withLock { $0[keyPath: place] -= 1 }
+    state.withLock { $0[keyPath: counter] -= 1 }
   }
 
   /// Lets everything go on that hangs; with `forGood`, nothing hangs again.

@@ -13,7 +13,7 @@ extension SimulationCheck {
     var latest: UInt64 = 0
     var isMerged = true
     let later = earliestStarts()
-    for (place, call) in calls.enumerated() {
+    for (index, call) in calls.enumerated() {
       switch call {
       case .frame(let header, _), .records(let header, _):
         guard let thread = threads[header.stream] else {
@@ -34,7 +34,7 @@ extension SimulationCheck {
         committed = max(committed, min(watermark, now))
         // A tick that is not complete holds the watermark down, and not what starts before the
         // rest of it.
-        early += pass.filter { $0.start >= watermark && $0.start > later[place] }.map { ($0, now) }
+        early += pass.filter { $0.start >= watermark && $0.start > later[index] }.map { ($0, now) }
         pass = []
       case .event(let event):
         count("events of \(event.kind)")

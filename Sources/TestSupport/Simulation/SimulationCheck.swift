@@ -131,10 +131,10 @@ struct SimulationCheck {
     let mine = collector.plan.isRaw ? all.filter { $0.header.outcome != .truncated } : all
     let made = collector.acquisitions.filter { !$0.isCut }
     count("frames without room", all.count - mine.count)
-    var place = 0
+    var index = 0
     var wasUnpublished = false
     for acquisition in made {
-      guard place < mine.count else {
+      guard index < mine.count else {
         // Acquisitions that end after the drain has ended are not delivered, nor those that an
         // abandoned thread had read but not published: the rest of its tick hung.
         let isLate = acquisition.end >= min(record.overAt, record.silentAt ?? .max)
@@ -146,8 +146,8 @@ struct SimulationCheck {
         fault("\(name): acquisition \(acquisition.number) is lost")
         return
       }
-      let frame = mine[place]
-      place += 1
+      let frame = mine[index]
+      index += 1
       guard acquisition.outcome == frame.header.outcome else {
         fault(
           "\(name): acquisition \(acquisition.number) is \(acquisition.outcome.word), its frame "
@@ -163,7 +163,7 @@ struct SimulationCheck {
       }
       if check(frame, acquisition, collector) { return }
     }
-    expect(place == mine.count, "\(name): \(mine.count - place) frames that nobody made")
+    expect(index == mine.count, "\(name): \(mine.count - index) frames that nobody made")
   }
 
   /// Compares the values of a frame; gives whether they are wrong.

@@ -74,10 +74,10 @@ package struct SimulationPlan: Sendable {
     options.pointLimit = 2_000_000
     steps = SeededGenerator(random.next())
     let count = 1 + random.below(6)
-    for place in 0..<count { collectors.append(collector(place, &random)) }
+    for index in 0..<count { collectors.append(collector(index, &random)) }
   }
 
-  private func collector(_ place: Int, _ random: inout SeededGenerator) -> Collector {
+  private func collector(_ index: Int, _ random: inout SeededGenerator) -> Collector {
     let isRaw = random.chance(0.5)
     var widths = [random.pick([1, 2, 5, 40])]
     for _ in 0..<random.below(3) {
@@ -93,7 +93,7 @@ package struct SimulationPlan: Sendable {
       [1000, 1000, 1000, 1000, interval * 3],
     ]
     return Collector(
-      seed: seed, name: "c\(place)", isRaw: isRaw, required: required,
+      seed: seed, name: "c\(index)", isRaw: isRaw, required: required,
       waits: random.chance(0.1), isNonBlocking: random.chance(0.4),
       cadence: random.chance(0.5) ? UInt64(1 + random.below(5)) : nil, widths: widths,
       rows: !isRaw && random.chance(0.25) ? 1 + random.below(20) : 0,

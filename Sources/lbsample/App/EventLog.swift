@@ -89,8 +89,8 @@ private struct LineHandler: LogHandler {
   func log(event: LogEvent) {
     let now = TimeSource.system.realtime()
     let time = CivilTime(unixSeconds: Int64(now / 1_000_000_000)).text
-    let places = (event.metadata ?? [:]).sorted { $0.key < $1.key }
+    let fields = (event.metadata ?? [:]).sorted { $0.key < $1.key }
       .map { "\($0.key)=\($0.value)" }.joined(separator: " ")
-    write("\(time) \(event.level) \(event.message)\(places.isEmpty ? "" : " \(places)")")
+    write("\(time) \(event.level) \(event.message)\(fields.isEmpty ? "" : " \(fields)")")
   }
 }

@@ -206,9 +206,9 @@ struct RunsShow: ParsableCommand {
     let isChosen: (MetricSummary) -> Bool = { row in
       filter.passes(row.metric) || MetricCourse.base(of: row.metric).map(filter.passes) ?? false
     }
-    for place in result.phases.indices {
-      result.phases[place].metrics.removeAll { !isChosen($0) }
-      result.phases[place].cleanMetrics.removeAll { !isChosen($0) }
+    for index in result.phases.indices {
+      result.phases[index].metrics.removeAll { !isChosen($0) }
+      result.phases[index].cleanMetrics.removeAll { !isChosen($0) }
     }
     result.promoteOnlySummary()
   }

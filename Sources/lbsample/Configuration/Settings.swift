@@ -55,14 +55,14 @@ struct Settings {
   ) {
     guard let key = SettingsSchema.setting(name) else { return }
     guard key.type.accepts(value) else {
-      problems.append("\(Self.place(origin, key, value)): \(key.type.complaint(value))")
+      problems.append("\(Self.location(origin, key, value)): \(key.type.complaint(value))")
       return
     }
     entries[name] = ConfigurationEntry(key: name, value: value, origin: origin)
   }
 
   /// A value with its origin: an option by its own name, a key with its file and line.
-  private static func place(_ origin: String, _ key: Setting, _ value: String) -> String {
+  private static func location(_ origin: String, _ key: Setting, _ value: String) -> String {
     let shown = value.isEmpty ? "(empty)" : value
     let prefix = "command line "
     guard origin.hasPrefix(prefix) else { return "\(origin): \(key.name) = \(shown)" }

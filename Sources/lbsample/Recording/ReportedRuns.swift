@@ -45,7 +45,7 @@ struct ReportedRuns {
     lacks = names.map { _ in [] }
     var stored: [Stored] = []
     var metrics = Set<String>()
-    for (place, name) in names.enumerated() {
+    for (index, name) in names.enumerated() {
       let reader = try options.open(name)
       var result: RunResult
       do throws(LBError) {
@@ -54,14 +54,14 @@ struct ReportedRuns {
         // What cannot be read of the attempts' metrics leaves the rest to be shown.
         result = try reader.summarised([])
         failure = failure ?? error
-        lacks[place].append(error.message)
+        lacks[index].append(error.message)
       }
       var recorded: RecordingReport?
       do throws(LBError) {
         recorded = try RecordingReport(reader, result, definition)
       } catch {
         failure = failure ?? error
-        lacks[place].append(error.message)
+        lacks[index].append(error.message)
       }
       let own = try reader.metricNames()
       metrics.formUnion(own)
@@ -101,8 +101,8 @@ struct ReportedRuns {
     _ comparison: Comparison?, _ incomparable: String?, buckets: Int
   ) throws(LBError) -> [UInt8] {
     var runs: [ReportedRun] = []
-    for (place, one) in stored.enumerated() {
-      var lacks = lacks[place]
+    for (index, one) in stored.enumerated() {
+      var lacks = lacks[index]
       var series: RunSeries?
       do throws(LBError) {
         series = try self.series(one, buckets: buckets)

@@ -140,9 +140,9 @@ struct RunsList: ParsableCommand {
   private func sorted(_ entries: [RunCatalogue.Entry]) -> [RunLine] {
     var lines = entries.map(RunLine.init)
     func sort<Key: Comparable>(_ key: (RunLine) -> Key, isDescending: Bool) {
-      let keyed = lines.enumerated().map { (key: key($1), place: $0, line: $1) }
+      let keyed = lines.enumerated().map { (key: key($1), index: $0, line: $1) }
       lines = keyed.sorted {
-        if $0.key == $1.key { return $0.place < $1.place }
+        if $0.key == $1.key { return $0.index < $1.index }
         return isDescending ? $0.key > $1.key : $0.key < $1.key
       }.map(\.line)
     }
@@ -178,10 +178,10 @@ struct RunsList: ParsableCommand {
       rows[index][last] += String(repeating: " ", count: width - rows[index][last].count)
     }
     var text = TextTable.lines(rows, leftColumns: 3)
-    for (place, line) in lines.enumerated() where !line.labels.isEmpty {
+    for (index, line) in lines.enumerated() where !line.labels.isEmpty {
       let labels = line.labels.sorted { $0.key < $1.key }
         .map { "\($0.key)=\($0.value)".shownInLine }
-      text[place + 1] += "  (" + labels.joined(separator: ", ") + ")"
+      text[index + 1] += "  (" + labels.joined(separator: ", ") + ")"
     }
     try Console.show(text.joined(separator: "\n") + "\n")
   }
