@@ -96,7 +96,7 @@ import Testing
     let armed = try armed("cycles,instructions,cache-references,cache-misses", kernel)
     #expect(
       armed.notes.contains {
-        $0.contains("not more than 2 of these") && $0.contains("cycles, instructions | cache-refer")
+        $0.contains("at most 2 of these") && $0.contains("cycles, instructions | cache-refer")
       })
     kernel.advance(microseconds: 1)
     let rates = try rates(armed, kernel, steps: 12)

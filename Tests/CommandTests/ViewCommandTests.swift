@@ -188,7 +188,7 @@ import Testing
     let file = try recorded(command)
     for (arguments, words) in [
       (["--view", "--format", "csv"], "remove --format, --raw and --output"),
-      (["view", file, "--disk"], "--disk: this run has cpu, load, memory"),
+      (["view", file, "--disk"], "--disk: this run has no such metrics; it has cpu, load, memory"),
       (["view", file, "--only", "net.*"], "no metric of this run matches"),
       (["view", file, "--repetition", "3"], "has 0 repetitions"),
       (["view", file, "--from", "5s", "--to", "1s"], "--from is later than --to"),

@@ -74,7 +74,7 @@ import Testing
     #expect(values[2]["low"] is NSNull && values[2]["median"] as? Double == 1.004e9)
     #expect((values[2]["reasons"] as? [String: String])?.keys.sorted() == ["high", "low"])
     let change = try #require((series["changes"] as? [[String: Any]])?.first)
-    #expect(change["run"] as? String == "sort-18" && change["place"] as? Int == 18)
+    #expect(change["run"] as? String == "sort-18" && change["index"] as? Int == 18)
     #expect(change["before"] as? Double == 1.002e9 && change["after"] as? Double == 1.052e9)
     #expect(change["p"] as? Double == 0.001 && change["changesCommand"] as? Bool == false)
   }

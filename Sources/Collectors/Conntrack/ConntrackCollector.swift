@@ -19,9 +19,10 @@ struct ConntrackCollector: TextCollector {
   private static let counters = [
     "clashres": "clashes resolved", "found": "entries found", "invalid": "packets not tracked",
     "insert": "entries inserted", "insert_failed": "insertions refused",
-    "drop": "packets dropped for want of room", "early_drop": "entries dropped for newer ones",
-    "icmp_error": "malformed ICMP packets", "expect_new": "expectations added",
-    "expect_create": "expected connections that came", "expect_delete": "expectations deleted",
+    "drop": "packets dropped because tracking failed",
+    "early_drop": "entries dropped for newer ones",
+    "icmp_error": "malformed ICMP packets", "expect_new": "expected connections that were opened",
+    "expect_create": "expectations added", "expect_delete": "expectations deleted",
     "search_restart": "searches restarted", "chaintoolong": "insertions refused, chain too long",
   ]
 

@@ -10,7 +10,7 @@ import Sampler
 /// far as the driver does.
 struct EdacCollector: TextCollector {
   let description = CollectorDescription(
-    name: "edac", summary: "memory errors, corrected and not",
+    name: "edac", summary: "memory errors, corrected and uncorrected",
     source: "sys/devices/system/edac/mc/mc*", minimumKernel: "2.6.16", privilege: "none",
     cost: .moderate, pace: .slow, systemCallsPerSample: 4,
     metrics: [

@@ -10,13 +10,13 @@ import Sampler
 struct FilesystemsCollector: Collector {
   let waits = true
   let description = CollectorDescription(
-    name: "filesystems", summary: "room in each local file system",
+    name: "filesystems", summary: "free space in each local file system",
     source: "/proc/self/mountinfo, statvfs(3)", minimumKernel: "2.6.26", privilege: "none",
     cost: .moderate, pace: .slow, systemCallsPerSample: 4,
     metrics: [
-      gauge("f_blocks", "its size", unit: .bytes),
+      gauge("f_blocks", "size of the file system", unit: .bytes),
       gauge("f_bfree", "free", unit: .bytes),
-      gauge("f_bavail", "free to everybody", unit: .bytes),
+      gauge("f_bavail", "free for unprivileged users", unit: .bytes),
       gauge("f_files", "inodes"),
       gauge("f_ffree", "free inodes"),
       gauge("readonly", "1 where it is mounted read-only"),
@@ -50,7 +50,9 @@ struct FilesystemsCollector: Collector {
           let device = unsafe KernelCalls.fileSystem(name).flatMap { _ in
             unsafe KernelCalls.device(of: name)
           }
-          if device == nil { notes.append("filesystems: \(path) refuses statvfs: left out") }
+          if device == nil {
+            notes.append("filesystems: statvfs(\(path)) failed: this file system is left out")
+          }
           return device.map { (path, $0) }
         }
         // The devices are valid only if the list did not change meanwhile.

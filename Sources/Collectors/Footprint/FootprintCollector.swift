@@ -15,7 +15,7 @@ struct FootprintCollector: Collector {
   let needsTarget = true
 
   let description = CollectorDescription(
-    name: "footprint", summary: "memory that processes really hold, and on which NUMA nodes",
+    name: "footprint", summary: "memory footprint of processes (PSS, swap) and its NUMA nodes",
     source: "/proc/PID/{smaps_rollup,numa_maps,sched}", minimumKernel: "4.14",
     privilege: "the processes' own user, or CAP_SYS_PTRACE", cost: .heavy, systemCallsPerSample: 12,
     isOpen: true,

@@ -23,7 +23,7 @@ struct InterruptsCollector: TextCollector {
   init(perCPU: Bool = false) {
     self.perCPU = perCPU
     description = CollectorDescription(
-      name: "interrupts", summary: "how often each interrupt came", source: "proc/interrupts",
+      name: "interrupts", summary: "number of interrupts of each line", source: "proc/interrupts",
       minimumKernel: "2.6", privilege: "none", cost: .expensive,
       metrics: [counter("count", "interrupts of this line", width: 32, isSum: !perCPU)])
   }

@@ -18,8 +18,8 @@ struct LoadCollector: TextCollector {
     metrics: [
       average("load1", 1), average("load5", 5), average("load15", 15),
       gauge("runnable", "threads running or runnable", host: true),
-      gauge("threads", "threads that there are", host: true),
-      gauge("last_pid", "the process id given last", host: true),
+      gauge("threads", "threads on the host", host: true),
+      gauge("last_pid", "the process ID assigned last", host: true),
     ])
 
   private static func average(_ name: String, _ minutes: Int) -> MetricDescription {

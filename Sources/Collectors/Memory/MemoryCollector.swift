@@ -15,14 +15,14 @@ import Sampler
 struct MemoryCollector: TextCollector {
   let isNonBlocking = true
   let description = CollectorDescription(
-    name: "memory", summary: "where the host's memory is", source: "proc/meminfo",
+    name: "memory", summary: "use of the host's memory", source: "proc/meminfo",
     minimumKernel: "2.6", privilege: "none", cost: .cheap, isOpen: true,
     metrics: [
       level("MemTotal", "usable memory"), level("MemFree", "memory in no use at all"),
       level("MemAvailable", "memory that programs can get without swapping (3.14)"),
       level("Buffers", "cache of block devices"),
       level("Cached", "page cache, shared memory included, without SwapCached"),
-      level("SwapCached", "in memory and in swap"), level("Active", "used recently"),
+      level("SwapCached", "pages both in memory and in swap"), level("Active", "used recently"),
       level("Inactive", "not used recently: reclaimed first"),
       level("SwapTotal", "swap space"), level("SwapFree", "unused swap space"),
       level("Dirty", "waiting to be written back"), level("Writeback", "being written back"),
@@ -30,8 +30,8 @@ struct MemoryCollector: TextCollector {
       level("Shmem", "shared memory and tmpfs"), level("Slab", "kernel objects"),
       level("SReclaimable", "kernel objects that can be reclaimed"),
       level("SUnreclaim", "kernel objects that cannot"), level("KernelStack", "kernel stacks"),
-      level("PageTables", "page tables"), level("CommitLimit", "limit of what may be promised"),
-      level("Committed_AS", "what has been promised"),
+      level("PageTables", "page tables"), level("CommitLimit", "limit of committed memory"),
+      level("Committed_AS", "committed memory"),
       level("AnonHugePages", "transparent huge pages"),
       gauge("HugePages_Total", "huge pages of the default size", host: true),
       gauge("HugePages_Free", "of these, not allocated", host: true),

@@ -135,7 +135,8 @@ final class ArmedPerf: ArmedCollector, @unchecked Sendable {
       }
       guard beside.count(events) else {
         throw LBError(
-          .collectorUnavailable, "perf: other events can be counted than when the process began",
+          .collectorUnavailable,
+          "perf: the set of countable events has changed since the process began",
           context: ErrorContext(collector: "perf"))
       }
       return

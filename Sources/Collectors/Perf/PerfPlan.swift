@@ -165,7 +165,7 @@ struct PerfPlan {
     if parts.count > 1 {
       let words = parts.map { $0.map(\.name).joined(separator: ", ") }
       notes.append(
-        "perf: counted on different CPUs, and so not as one group: "
+        "perf: these events are counted on different CPUs, so they are separate groups: "
           + words.joined(separator: " | "))
     }
     for part in parts { split(part) }
@@ -185,8 +185,8 @@ struct PerfPlan {
     guard pieces.count > 1 else { return }
     let words = pieces.map { $0.map(\.name).joined(separator: ", ") }
     notes.append(
-      "perf: not more than \(pieces.map(\.count).max() ?? 0) of these are counted at once, each "
-        + "part is scaled on its own: \(words.joined(separator: " | "))")
+      "perf: at most \(pieces.map(\.count).max() ?? 0) of these are counted at once; each group is "
+        + "scaled separately: \(words.joined(separator: " | "))")
   }
 
   /// The number of events, from the first on, that the kernel accepts as one group.
@@ -253,7 +253,7 @@ struct PerfPlan {
     }
     if kept.count == groups.count {
       notes.append(
-        "perf: nothing takes turns: there are not two groups that compete for a PMU's counters")
+        "perf: --perf-rotate has no effect: no two groups compete for the counters of a PMU")
     }
     groups = kept
   }

@@ -23,7 +23,7 @@ struct ProcessCollector: Collector {
   private static let page = Scale(UInt64(sysconf(Int32(_SC_PAGESIZE))))
 
   let description = CollectorDescription(
-    name: "process", summary: "single processes, every number that the kernel has of them",
+    name: "process", summary: "single processes: all counters that the kernel keeps of them",
     source: "/proc/PID/{stat,status,io,schedstat,statm,fd}", minimumKernel: "2.6.20",
     privilege: "the process\'s own user, or CAP_SYS_PTRACE, for io and fd", cost: .cheap,
     systemCallsPerSample: 6, isOpen: true,
@@ -100,7 +100,7 @@ struct ProcessCollector: Collector {
   func arm(_ context: CollectorContext) throws(LBError) -> ArmedCollector {
     for pid in processes where !identities.isSame(pid, context.roots) {
       throw LBError(
-        .metricCollection, "process: \(pid) has exited, and its number is another process's",
+        .metricCollection, "process: \(pid) has exited, and another process now has this PID",
         context: ErrorContext(collector: "process"))
     }
     return try ProcessTexts(processes: processes, description: description).arm(context)

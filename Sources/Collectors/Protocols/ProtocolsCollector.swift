@@ -20,7 +20,7 @@ struct ProtocolsCollector: TextCollector {
 
   let isNonBlocking = true
   let description = CollectorDescription(
-    name: "protocols", summary: "what IP, ICMP, TCP and UDP counted",
+    name: "protocols", summary: "counters of IP, ICMP, TCP and UDP",
     source: "proc/net/{snmp,netstat,snmp6}", minimumKernel: "2.6", privilege: "none",
     cost: .expensive, systemCallsPerSample: 3, prefix: "protocol", isOpen: true,
     metrics: [

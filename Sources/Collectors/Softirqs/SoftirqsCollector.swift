@@ -15,7 +15,7 @@ import Sampler
 struct SoftirqsCollector: TextCollector {
   let isNonBlocking = true
   let description = CollectorDescription(
-    name: "softirqs", summary: "how often each kind of software interrupt ran",
+    name: "softirqs", summary: "number of software interrupts of each kind",
     source: "proc/softirqs", minimumKernel: "2.6.31", privilege: "none", cost: .cheap,
     isOpen: true,
     metrics: [

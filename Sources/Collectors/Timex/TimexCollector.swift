@@ -6,7 +6,7 @@ import Sampler
 /// The state of the kernel's clock discipline: adjtimex(2), without changes.
 struct TimexCollector: Collector {
   let description = CollectorDescription(
-    name: "timex", summary: "how the system clock is disciplined", source: "adjtimex(2)",
+    name: "timex", summary: "state of the system clock's discipline (NTP)", source: "adjtimex(2)",
     minimumKernel: "2.6.20", privilege: "none", cost: .cheap, pace: .slow,
     metrics: [
       gauge("offset", "time offset", unit: .nanoseconds, host: true, isSigned: true),

@@ -91,13 +91,14 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
       do throws(SystemError) { connector = try ProcessConnector() } catch {
         notes.append(
           "tree: the kernel's fork events are not permitted (\(error)): processes are found at "
-            + "the samples; what comes and goes between two stands in tree.unseen_time")
+            + "samples only; the CPU time of one that starts and ends between two samples is in "
+            + "tree.unseen_time (lbsample doctor says how to permit the events)")
       }
       let cpus = SmallFile.text(context.roots.sys("devices/system/cpu/possible")) ?? "0"
       do throws(SystemError) { exits = try ExitRecords(cpus: cpus) } catch {
         notes.append(
-          "tree: exit records are not permitted (\(error); they need CAP_NET_ADMIN): what a "
-            + "process used after its last sample stands in tree.unseen_time")
+          "tree: exit records are not permitted (\(error); they need CAP_NET_ADMIN): the CPU time "
+            + "of a process after its last sample is in tree.unseen_time")
       }
     }
     self.connector = connector
@@ -153,7 +154,9 @@ final class ArmedTree: ArmedCollector, @unchecked Sendable {
       notes.append("tree: the workload has no task-clock: \(failure)")
     } else if !TaskClock.isPermitted {
       left.insert(.taskClock)
-      notes.append("tree: perf's task-clock is not permitted: the total is wait4's rusage")
+      notes.append(
+        "tree: perf's task-clock is not permitted: tree.task_clock is left out; user_time and "
+          + "system_time (wait4) have the workload's CPU time")
     }
     return left
   }

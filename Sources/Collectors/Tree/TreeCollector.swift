@@ -22,7 +22,7 @@ struct TreeCollector: Collector {
     self.perThread = perThread
     description = CollectorDescription(
       name: target?.nameOfCollector("tree") ?? "tree",
-      summary: "a process and all its descendants, summed; each as records",
+      summary: "a process and all its descendants: their sums, and records of each",
       source: "/proc/PID/{stat,io,statm,fd,task}, process connector, taskstats, perf task-clock",
       minimumKernel: "3.5", privilege: "none; CAP_NET_ADMIN to see the shortest-lived",
       cost: .cheap, systemCallsPerSample: 6, metrics: TreeCollector.metrics)

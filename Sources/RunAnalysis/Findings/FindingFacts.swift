@@ -20,8 +20,8 @@ struct FindingFacts {
   /// CPU time on the workload's CPUs that was neither the workload's nor lbsample's.
   static let foreignTime = "foreign_time"
 
-  /// Trend and groups are looked for in no more wall times than this, for their cost is the square
-  /// of it; of a longer series every k-th is taken.
+  /// At most this many wall times are searched for a trend and for groups, because the cost is
+  /// quadratic; of a longer series, every k-th one is taken.
   static let longestSeries = 1000
 
   /// Facts of attempts and the summary over them.
@@ -80,7 +80,7 @@ struct FindingFacts {
     guard let used = values[cpuTime] else { return }
     if let pinned {
       let each = pinned.compactMap { busy("\($0)") }
-      // Sampling threads stand on other CPUs where there are any.
+      // Sampling threads run on other CPUs if there are any.
       guard each.count == pinned.count else { return }
       values[foreignTime] = max(0, each.reduce(0, +) - used)
     } else if let all = busy("all") {

@@ -26,8 +26,8 @@ package struct FindingRule: Sendable {
   package enum Choice: Sendable {
     /// Each case is a reason by itself: the finding names the first that holds.
     case any
-    /// They are the same from several sources, the best first: the first that can be judged
-    /// decides.
+    /// The cases measure the same thing from several sources, the best first: the first case that
+    /// can be judged decides.
     case first
   }
 
@@ -51,7 +51,7 @@ package struct FindingRule: Sendable {
     }
   }
 
-  /// What a number has to keep to.
+  /// A limit for a number.
   package struct Condition: Sendable {
     /// How a number stands to a limit.
     package enum Relation: Sendable {
@@ -105,10 +105,10 @@ package struct FindingRule: Sendable {
     }
   }
 
-  /// Its name, in kebab-case: it stays, for programs rely on it.
+  /// Its name, in kebab-case. Programs rely on it, so it never changes.
   package let id: String
   package let severity: Severity
-  /// Repetitions that it takes.
+  /// The fewest repetitions that the rule needs.
   package let fewest: Int
   package let sample: Sample
   package let choice: Choice

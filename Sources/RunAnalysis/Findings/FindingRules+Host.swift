@@ -28,8 +28,8 @@ extension FindingRules {
           + "({fault_rate}): pages that it maps were not in memory"),
     ],
     next: [
-      "lbsample run --memory --vm --pressure: free memory, reclaim and swapping",
-      "lbsample run --footprint --tree workload: memory of its processes",
+      "lbsample run --memory --vm --pressure -- COMMAND: free memory, reclaim and swapping",
+      "lbsample run --footprint --tree workload -- COMMAND: memory of its processes",
     ],
     about: """
       Fires where the host swapped 100 pages or more in a repetition and 100 a second \
@@ -58,8 +58,8 @@ extension FindingRules {
     ],
     next: [
       "lbsample --top 5: the busiest processes of the host",
-      "lbsample run --cooldown-until-idle 30s --workload-cpus LIST: wait for a quiet host, or "
-        + "keep to some CPUs",
+      "lbsample run --cooldown-until-idle 30s --workload-cpus LIST -- COMMAND: wait for a "
+        + "quiet host, or keep to some CPUs",
     ],
     about: """
       Fires where the median CPU time of other processes on the CPUs that the workload may use \
@@ -91,7 +91,7 @@ extension FindingRules {
           + "a CPU"),
     ],
     next: [
-      "lbsample run --scheduler --pressure: time that tasks waited, by CPU",
+      "lbsample run --scheduler --pressure -- COMMAND: time that tasks waited, by CPU",
       "lbsample run --parameter-list threads=1,2,4 -- COMMAND {threads}: how the workload scales",
     ],
     about: """
@@ -119,7 +119,7 @@ extension FindingRules {
     ],
     next: [
       "lbsample --cgroup PATH: the group's quota and period (cgroup.cpu.max)",
-      "lbsample run --cgroup-scope: the workload in a control group of its own",
+      "lbsample run --cgroup-scope -- COMMAND: the workload in a control group of its own",
     ],
     about: """
       Fires where a sampled control group (`--cgroup`, `--cgroup-scope`) was throttled in 5 % of \
@@ -152,8 +152,8 @@ extension FindingRules {
           + "another NUMA node than requested: the requested one was full"),
     ],
     next: [
-      "lbsample run --numa: free memory and allocations of each node",
-      "lbsample run --workload-cpus LIST: keep to the CPUs of one node",
+      "lbsample run --numa -- COMMAND: free memory and allocations of each node",
+      "lbsample run --workload-cpus LIST -- COMMAND: keep to the CPUs of one node",
     ],
     about: """
       Fires where 10 % of the allocated pages or more, and 1000 or more in a repetition, were \
@@ -193,8 +193,8 @@ extension FindingRules {
           + "full"),
     ],
     next: [
-      "lbsample run --net --softnet --protocols: where packets were dropped",
-      "lbsample run --packets IF --packets-buffer BYTES: a larger buffer for the capture",
+      "lbsample run --net --softnet --protocols -- COMMAND: where packets were dropped",
+      "lbsample run --packets IF --packets-buffer BYTES -- COMMAND: a larger buffer for capture",
     ],
     about: """
       Fires where a packet capture lost 0.1 % of its packets or more (`packets.dropped_socket` \

@@ -21,7 +21,7 @@ extension FindingRules {
     ],
     next: [
       "lbsample runs show RUN --format json: all metrics of each repetition",
-      "lbsample run --workload-cpus LIST: does it depend on the CPU?",
+      "lbsample run --workload-cpus LIST -- COMMAND: does it depend on the CPU?",
     ],
     about: """
       Fires where the wall times of ten repetitions or more have two or more groups by \
@@ -52,8 +52,8 @@ extension FindingRules {
           + "{repetitions}, {last} in the last ({fall} less; p {p})"),
     ],
     next: [
-      "lbsample run --warmup 3: repetitions that are not counted",
-      "lbsample run --order interleaved: a drift then meets all phases alike",
+      "lbsample run --warmup 3 -- COMMAND: repetitions that are not counted",
+      "lbsample run --order interleaved --command A --command B: a drift affects all phases alike",
     ],
     about: """
       Fires where the wall times of ten repetitions or more rise or fall by Mann and Kendall's \

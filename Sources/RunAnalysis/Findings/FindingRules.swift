@@ -30,8 +30,8 @@ package enum FindingRules {
           + "CPU, on a host with {host_cpus} CPUs: it is bound by one CPU")
     ],
     next: [
-      "lbsample run --tree workload --per-thread: CPU time of each thread",
-      "lbsample run --perf basic: instructions and cache misses",
+      "lbsample run --tree workload --per-thread -- COMMAND: CPU time of each thread",
+      "lbsample run --perf basic -- COMMAND: instructions and cache misses",
     ],
     about: """
       Fires where the median CPU time of the workload (user and system) is 90 to 105 % of its \
@@ -56,7 +56,7 @@ package enum FindingRules {
       ),
     ],
     next: [
-      "lbsample run --disk --pressure: requests, their times and queues by device",
+      "lbsample run --disk --pressure -- COMMAND: requests, their times and queues by device",
       "lbsample --top 5 --top-by io: the processes that read and write",
     ],
     about: """
@@ -109,15 +109,15 @@ package enum FindingRules {
           + "process"),
     ],
     next: [
-      "lbsample run --tree workload --per-thread: states and switches of its processes",
-      "lbsample run --perf scheduler: how often it was switched and moved",
+      "lbsample run --tree workload --per-thread -- COMMAND: states and switches of its processes",
+      "lbsample run --perf scheduler -- COMMAND: how often the workload was switched and migrated",
     ],
     about: """
       Fires where half of the median wall time or more is neither CPU time nor time in which \
       tasks waited for disk; tasks waited for disk and for memory during less than 5 % of the \
       time each, and for a CPU during less than 20 % (`pressure`; where the kernel has none: \
-      disks were busy for less than 5 %); and network interfaces took and sent fewer than 100 \
-      packets a second. The wall time is at least 10 ms. A faster host would not make such a \
+      disks were busy for less than 5 %); and network interfaces received and sent fewer than \
+      100 packets per second. The wall time is at least 10 ms. A faster host would not make such a \
       workload faster: look for sleeps, timers, locks and other processes.
       """)
 

@@ -40,7 +40,8 @@ package struct RunHistory: Sendable {
     package let leftOut: Int
     /// In base units.
     package let median: Double
-    /// That encloses the median with at least 95 %; nil below six repetitions.
+    /// The interval that contains the median with a confidence of at least 95 %; nil below six
+    /// repetitions.
     package let interval: Statistics.Interval?
   }
 
@@ -73,7 +74,7 @@ package struct RunHistory: Sendable {
     package let points: [Point]
     /// In order.
     package let changes: [Change]
-    /// Points at the beginning that no change is looked for among, since there are too many.
+    /// The number of oldest points that are not searched for changes: there are too many points.
     package let unexamined: Int
   }
 
@@ -83,7 +84,7 @@ package struct RunHistory: Sendable {
     package var alpha = 0.01
     /// Random orders that each test compares with.
     package var permutations = 999
-    /// From which the random numbers follow.
+    /// The seed of the random numbers.
     package var seed: UInt64 = 1
     /// Whether contaminated repetitions count.
     package var includesContaminated = false
@@ -149,7 +150,7 @@ package struct RunHistory: Sendable {
             let point = one.point(metric, run: index)
           else { continue }
           points.append(point)
-          // What a run lacks that was killed before its summary, another one has.
+          // A run that was killed before its summary lacks the unit; another run has it.
           unit = unit ?? one.repetitions.units[metric]
         }
         let unexamined = max(0, points.count - ChangePoints.longest)

@@ -55,7 +55,7 @@ package enum HostGates {
         "the hypervisor took \(RepetitionGates.percent(steal)) of the CPUs just before the run")
     }
     if state.wasThrottled {
-      note("host.throttling", "a CPU was throttled for its heat just before the run")
+      note("host.throttling", "a CPU was thermally throttled just before the run")
     }
     for zone in state.hotZones { note("host.temperature", zone) }
     if let load = state.load, let cpus = state.cpus, !limits.waitsUntilQuiet, load > Double(cpus) {

@@ -111,7 +111,7 @@ package struct WorkloadOverhead {
     guard let wall = Slowdown(off: without.wall, on: with.wall) else {
       throw LBError(
         .configuration,
-        "--repetitions: at least six rounds are needed: fewer have no 95 % interval")
+        "--repetitions: at least six rounds are needed: fewer give no 95 % interval")
     }
     let cpu = Slowdown(off: without.cpu, on: with.cpu)
     let sampling = own.samplingThreadNanoseconds.reduce(own.drainNanoseconds, +)

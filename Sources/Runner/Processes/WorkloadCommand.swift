@@ -28,7 +28,7 @@ package enum WorkloadCommand {
       case .unreachable(let path, EACCES):
         failure = LBError(
           .configuration,
-          "\(path): permission denied: one of its directories may not be searched")
+          "\(path): permission denied: you need search permission (x) on all its directories")
       case .unreachable(let path, let errno):
         failure = LBError(.configuration, "\(path): \(SystemError.words(errno)); check the path")
       case .notExecutable(let path):

@@ -89,8 +89,9 @@ struct RepetitionRunner {
     case .busy(let share):
       try warn(
         "gate.quiet",
-        "the host was not quiet within \(Durations.text(specification.quietLimit)): "
-          + "\(Int(bounded: share * 100)) % of the CPUs were busy", id, phase)
+        "the host did not become quiet within \(Durations.text(specification.quietLimit)): its "
+          + "CPUs were busy for \(Int(bounded: share * 100)) % of the time (gates.quiet)", id,
+        phase)
     case .unknown:
       try warn(
         "gate.quiet", "/proc/stat cannot be read: whether the host is quiet is not known", id, phase
@@ -141,7 +142,7 @@ struct RepetitionRunner {
       else {
         try session.end(outcome, phase: phase.index, standing: standing)
         if standing != nil, let error = outcome.result.error {
-          try warn("attempt.end", "\(error); the attempt before it stands", id, phase)
+          try warn("attempt.end", "\(error); the previous attempt counts", id, phase)
         }
         return end(outcome.fatal ?? trial.failure)
       }

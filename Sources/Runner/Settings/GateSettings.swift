@@ -5,47 +5,50 @@ extension Setting {
   static let ofGates: [Setting] = [
     Setting(
       "gates.host", .choice(["note", "block", "off"]), "note",
-      "What follows where the host is not fit to measure on before a run (load, others' CPU time, "
+      "What to do if the host is not fit for measuring before a run (load, others' CPU time, "
         + "steal, heat, throttling, frequency, clock source): note (a warning), block (the run "
         + "ends with exit code 6 before it begins) or off."
     )
     .sets(.other { $1.host.severity = GateFinding.Severity(rawValue: $0) }),
     Setting(
       "gates.host_window", .duration(minimum: 0), "200ms",
-      "Time for which the host is watched before a run; 0s: it is only looked at."
+      "Time for which the host is watched before a run; 0s: its state is read once."
     )
     .sets(.time(\.host.window)),
     Setting(
       "gates.noted", .words(RepetitionGates.names.sorted()), "",
-      "Gates of a repetition whose findings are noted and contaminate nothing, such as "
+      "Gates that only add a note to a repetition and do not contaminate it, such as "
         + "\"steal,foreign_cpu\"."
     )
     .sets(.other { $1.gates.noted = Set(SettingType.parts($0)) }),
-    share("skipped", "10%", "Skipped deadlines, of all.").sets(.share(\.gates.skipped)),
+    share("skipped", "10%", "Limit of skipped deadlines, as a share of all deadlines.")
+      .sets(.share(\.gates.skipped)),
     share("running", "", "Least share of its time for which each event must be counted.")
       .sets(.share(\.gates.running)),
     Setting(
       "gates.own_cost", .cpuShare, "5%",
-      "lbsample's own CPU time while the workload runs, of one CPU."
+      "Limit of lbsample's own CPU time while the workload runs, as a share of one CPU."
     )
     .sets(.other { $1.gates.ownCost = Share.parse($0, most: Share.mostCPUs) }),
     Setting(
       "gates.foreign_cpu", .cpuShare, "10%",
-      "CPU time of other processes on the workload's CPUs, of one CPU (150%: one and a half CPUs)."
+      "Limit of the CPU time of other processes on the workload's CPUs, as a share of one CPU "
+        + "(150%: one and a half CPUs)."
     )
     .sets(
       .other {
         $1.gates.foreignCPU = Share.parse($0, most: Share.mostCPUs)
         $1.host.foreignCPU = $1.gates.foreignCPU
       }),
-    share("steal", "2%", "Share of time that the hypervisor took.")
+    share("steal", "2%", "Limit of the share of time that the hypervisor took.")
       .sets(
         .other {
           $1.gates.steal = Share.parse($0)
           $1.host.steal = $1.gates.steal
         }),
     share(
-      "packet_drops", "1%", "Packets that a capture lost, of all that passed its filter."
+      "packet_drops", "1%",
+      "Limit of the packets that a capture lost, as a share of all that passed its filter."
     )
     .sets(.share(\.gates.packetDrops)),
     Setting(

@@ -13,7 +13,7 @@ extension Setting {
   private static let inFiles: [Setting] = [
     Setting(
       "run.interval", .duration(minimum: shortestInterval), "100ms",
-      "Time between two samples of lbsample run."
+      "Time between two samples of lbsample run and lbsample arm."
     )
     .option("interval", short: "i", "time"),
     Setting("run.repetitions", .integer(1...most), "1", "Counted repetitions.")
@@ -72,7 +72,7 @@ extension Setting {
     .sets(.optionalCount(\.attempts.idleRetries)),
     Setting(
       "run.backoff", .durations, "0s,5s,15s",
-      "Pauses before the first, the second, … retry; the last is repeated."
+      "Pauses before the first, the second, … retry; the last one holds for all further retries."
     )
     .sets(.other { $1.attempts.backoff = SettingType.parts($0).compactMap(Durations.parse) }),
     Setting(
@@ -130,9 +130,9 @@ extension Setting {
     .sets(.other { $1.until = Precision($0) }),
     Setting(
       "attempts.ask", .duration(minimum: 1), "",
-      "If a phase that later phases may need (a server) fails, wait this long for lbsample "
-        + "approve, or yes at the terminal, then continue without the phase (default: the run "
-        + "ends)."
+      "If a phase that later phases may need (a server) fails, wait at most this long for lbsample "
+        + "approve, or yes at the terminal, which continues the run without the phase (default: "
+        + "the run ends)."
     )
     .option("ask", "time").sets(.limit(\.askLimit)),
     Setting(

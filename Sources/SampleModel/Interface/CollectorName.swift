@@ -21,7 +21,7 @@ public struct CollectorName: RawRepresentable, Hashable, Sendable, Codable,
 extension CollectorName {
   /// CPU time by state, interrupts, context switches, processes.
   public static let cpu: CollectorName = "cpu"
-  /// Where the host's memory is.
+  /// Use of the host's memory.
   public static let memory: CollectorName = "memory"
   /// Requests, bytes and times of block devices.
   public static let disk: CollectorName = "disk"
@@ -35,15 +35,15 @@ extension CollectorName {
   public static let vm: CollectorName = "vm"
   /// Memory, allocations and memory events of each NUMA node.
   public static let numa: CollectorName = "numa"
-  /// How often each interrupt came.
+  /// Number of interrupts of each line.
   public static let interrupts: CollectorName = "interrupts"
-  /// How often each kind of software interrupt ran.
+  /// Number of software interrupts of each kind.
   public static let softirqs: CollectorName = "softirqs"
   /// Packets taken, dropped and left by each CPU's receive path.
   public static let softnet: CollectorName = "softnet"
   /// Sockets in use by protocol.
   public static let sockets: CollectorName = "sockets"
-  /// What IP, ICMP, TCP and UDP counted.
+  /// Counters of IP, ICMP, TCP and UDP.
   public static let protocols: CollectorName = "protocols"
   /// Time run, time waited and switches of each CPU.
   public static let scheduler: CollectorName = "scheduler"
@@ -55,7 +55,7 @@ extension CollectorName {
   public static let power: CollectorName = "power"
   /// Open files, inodes and directory entries of the host.
   public static let files: CollectorName = "files"
-  /// Room in each local file system.
+  /// Free space in each local file system.
   public static let filesystems: CollectorName = "filesystems"
   /// Connections that netfilter tracks.
   public static let conntrack: CollectorName = "conntrack"
@@ -67,7 +67,7 @@ extension CollectorName {
   public static let slab: CollectorName = "slab"
   /// The random number generator's pool.
   public static let entropy: CollectorName = "entropy"
-  /// How the system clock is disciplined.
+  /// State of the system clock's discipline (NTP).
   public static let timex: CollectorName = "timex"
   /// Speed, carrier and MTU of every network interface.
   public static let links: CollectorName = "links"
@@ -75,13 +75,13 @@ extension CollectorName {
   public static let md: CollectorName = "md"
   /// Remote procedure calls of the NFS client and server.
   public static let nfs: CollectorName = "nfs"
-  /// Memory errors, corrected and not.
+  /// Memory errors, corrected and uncorrected.
   public static let edac: CollectorName = "edac"
-  /// Single processes, every number that the kernel has of them.
+  /// Single processes: all counters that the kernel keeps of them.
   public static let process: CollectorName = "process"
-  /// A process and all its descendants, summed; each as records.
+  /// A process and all its descendants: their sums, and records of each.
   public static let tree: CollectorName = "tree"
-  /// Memory that processes really hold, and on which NUMA nodes.
+  /// Memory footprint of processes (PSS, swap) and its NUMA nodes.
   public static let footprint: CollectorName = "footprint"
   /// Control groups: CPU, memory, I/O, processes and pressure.
   public static let cgroup: CollectorName = "cgroup"

@@ -14,15 +14,15 @@ struct Lbsample: ParsableCommand {
   static let examples = """
     EXAMPLES
       lbsample --cpu --net               watch the host, a row a second
-      lbsample 1 5                       five rows, as vmstat 1 5
+      lbsample 1 5                       five rows, like vmstat 1 5
       lbsample --cpu -i 10ms --format csv -o cpu.csv
       lbsample run -r 10 -- ./workload   bracket ten repetitions
       lbsample runs show last            what the last run measured
-      lbsample compare main last         what changed against an earlier run
-      lbsample history sort              when the runs called sort changed
-      lbsample export last --format csv  its samples
-      lbsample view last                 its table, on the whole screen
-      lbsample report last -o run.html   its page for a browser
+      lbsample compare main last         what changed since the run labelled main
+      lbsample history sort              when the runs named sort changed
+      lbsample export last --format csv  the samples of the last run
+      lbsample view last                 the table of the last run, full screen
+      lbsample report last -o run.html   a page about the last run for a browser
       lbsample doctor                    what this host permits
 
     Data goes to standard output, everything else to standard error.
@@ -36,11 +36,12 @@ struct Lbsample: ParsableCommand {
       3    a required collector is not available, or failed
       4    the workload failed or timed out
       5    the output or a result file could not be written, or a result file is
-           damaged or may not be read
+           damaged or cannot be read
       6    the host gate (gates.host = block) or a quota stopped the run, an
            approval was refused or timed out, a setting of --set-host could not
-           be changed or put back, --strict found contaminated attempts or
-           warnings, or a bound of compare --fail-on is exceeded
+           be changed or restored, --strict found contaminated attempts or
+           warnings, compare or history found only contaminated repetitions, or
+           a bound of compare --fail-on is exceeded
       130  stopped by SIGINT, 143 by SIGTERM; results are kept
     """
 
@@ -196,7 +197,7 @@ struct Lbsample: ParsableCommand {
       let nearest = Nearest.word(to: word, in: known + (count == 0 ? topics : []))
       throw LBError(
         .configuration,
-        "no command \(word)\(count == 0 ? ", and no topic of help" : "")\(Nearest.hint(nearest)); "
+        "no command \(count == 0 ? "or help topic " : "")\(word)\(Nearest.hint(nearest)); "
           + "see '\(path) --help'")
     }
     return command(names) ?? Lbsample.self

@@ -8,7 +8,7 @@ import SampleModel
 struct ApproveCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "approve",
-    abstract: "Approve or refuse that a run which waits for approval continues.")
+    abstract: "Approve or refuse a run that waits for approval.")
 
   @OptionGroup var options: RunOptions
   @Flag(name: .customLong("refuse"), help: "Refuse: the run ends with exit code 6.")

@@ -11,7 +11,7 @@ import Sampler
 struct CollectorsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "collectors",
-    abstract: "List every collector and metric, with what this host offers.")
+    abstract: "List all collectors and metrics, and which of them this host offers.")
   @Option(
     name: .customLong("format"),
     help: ArgumentHelp("text or json.", valueName: "format"))

@@ -11,15 +11,15 @@ struct CompareCommand: ParsableCommand {
     abstract: "Show what changed between runs or phases, and how certain that is.",
     discussion: """
       EXAMPLES
-        lbsample compare last               each phase of the last run with its first
+        lbsample compare last               first phase of the last run with the rest
         lbsample compare main last          the run labelled main with the last run
         lbsample compare RUN:old RUN:new    two phases of a run
-        lbsample compare A1,A2,A3 B1,B2,B3  several runs a side, each run one value
+        lbsample compare A1,A2,A3 B1,B2,B3  several runs per side, one value each
         lbsample compare main last --fail-on 'wall_time>2%'
 
-      The first side is the base of all others. Repetitions that were taken in
-      turns (run --order interleaved or abba) are compared in pairs. Two runs
-      are called faster or slower only if they differ by more than stored
+      The first side is the base of all others. Repetitions that alternated
+      (run --order interleaved or abba) are compared in pairs. One run is called
+      faster or slower than another only if the two differ by more than stored
       runs of the same command, contents, settings and host differ.
       """)
   @OptionGroup var options: RunOptions
@@ -45,7 +45,7 @@ struct CompareCommand: ParsableCommand {
   @Option(
     name: .customLong("same-within"),
     help: ArgumentHelp(
-      "Call metrics the same where the difference is proven to be below this.",
+      "Call a metric the same if its difference is proven to be smaller than this.",
       valueName: "percent"))
   var sameWithin = "2%"
   @Flag(
@@ -55,9 +55,9 @@ struct CompareCommand: ParsableCommand {
   @Option(
     name: .customLong("fail-on"),
     help: ArgumentHelp(
-      "Exit with code 6 if the whole 95 % interval of a metric is beyond this, as wall_time>2% or "
-        + "workload.rate<-2%; primary: if a primary metric is proven to have changed, unless for "
-        + "the better; may be repeated.", valueName: "bound"))
+      "Exit with code 6 if the whole 95 % interval of a metric is beyond this bound, such as "
+        + "wall_time>2% or workload.rate<-2%; primary: if a primary metric is proven to have "
+        + "changed, unless for the better; may be repeated.", valueName: "bound"))
   var failOn: [String] = []
   @Argument(
     help: ArgumentHelp(

@@ -16,9 +16,9 @@ struct OverheadCommand: ParsableCommand {
         lbsample overhead --workload --all --interval 10ms,100ms -- ./benchmark
 
       Each collector is read repeatedly on one pinned CPU, alternating with plain
-      reads of the same kernel files without decoding (column "read µs"). The
-      column "fastest" is the shortest interval at which the collector uses less
-      than 1 % of a CPU.
+      reads of the same kernel files without decoding: column "read µs", and
+      "kernel %" as a share of the median. The column "fastest" is the shortest
+      interval at which the collector uses less than 1 % of a CPU.
 
       With --workload the command runs without sampling and with each set of
       collectors at each interval, in turn; the samples go to a file that is

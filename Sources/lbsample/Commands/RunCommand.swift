@@ -48,17 +48,18 @@ struct RunCommand: ParsableCommand {
   @Option(
     name: .customLong("result"),
     help: ArgumentHelp(
-      "Also write the result to this file, as JSON or, by its name, as YAML.", valueName: "file"))
+      "Also write the result to this file: YAML if its name ends in .yaml or .yml, else JSON.",
+      valueName: "file"))
   var resultFile: String?
   @Argument(
     parsing: .postTerminator,
-    help: ArgumentHelp("The workload, behind --.", valueName: "command"))
+    help: ArgumentHelp("The workload, after --.", valueName: "command"))
   var command: [String] = []
 
   @Option(
     name: .customLong("resume"),
     help: ArgumentHelp(
-      "Execute the missing part of an interrupted run with its own options. Only --runs-dir, "
+      "Execute the missing part of an interrupted run with the run's own options. Only --runs-dir, "
         + "--config, --force, --end-leftovers, --format, --result, --events, --event-format, "
         + "--notify and the options of messages may be added.",
       valueName: "run"))

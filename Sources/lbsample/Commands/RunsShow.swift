@@ -20,13 +20,13 @@ struct RunsShow: ParsableCommand {
   @Flag(
     name: .customLong("all"),
     help: ArgumentHelp(
-      "Also a line for each repetition, and the table of all metrics. By default the digest is "
-        + "shown, whose rows are set in [digest] of collectors.conf."))
+      "Also show a line for each repetition and the table of all metrics. The default is the "
+        + "digest, whose rows are set in [digest] of collectors.conf."))
   var all = false
   @Option(
     name: .customLong("metrics"),
     help: ArgumentHelp(
-      "In place of the digest the table of the metrics that match; may be repeated.",
+      "Show the table of the metrics that match instead of the digest; may be repeated.",
       valueName: "glob"))
   var chosen: [String] = []
   @Option(
@@ -42,12 +42,12 @@ struct RunsShow: ParsableCommand {
   @Option(
     name: .customLong("plot"),
     help: ArgumentHelp(
-      "Only the repetitions' values of this metric: marks along a line on a terminal, else a line "
-        + "for each value.", valueName: "metric"))
+      "Show only the repetitions' values of this metric: marks along a line on a terminal, "
+        + "otherwise a line for each value.", valueName: "metric"))
   var plot: String?
-  @Flag(name: .customLong("journal"), help: "Also the journal of events.")
+  @Flag(name: .customLong("journal"), help: "Also show the journal of events.")
   var journal = false
-  @Flag(name: .customLong("show-output"), help: "Also the workload's kept output.")
+  @Flag(name: .customLong("show-output"), help: "Also show the workload's kept output.")
   var showOutput = false
   @Argument(
     help: ArgumentHelp("A run's id, a unique prefix of one, last, or a file.", valueName: "run"))

@@ -63,12 +63,12 @@ enum SettingsSchema {
     .option("budget", "percentage"),
     Setting(
       "sampling.least_running", .share, "1%",
-      "An event that was counted for less of the time than this, for want of counters, has no "
-        + "value."),
+      "An event has no value if it was counted for less than this share of the time because the "
+        + "processor has too few counters."),
     Setting(
       "sampling.event_cost", .share, "5%",
-      "The most that reading a workload's events may cost of one CPU; they are read less often to "
-        + "keep it. Empty: no bound."),
+      "Limit of the CPU time for reading a workload's events, as a share of one CPU; the events "
+        + "are read less often to keep to it. Empty: no limit."),
     Setting(
       "sampling.align", .boolean, "false",
       "Align deadlines to wall-clock multiples of the interval."
@@ -80,7 +80,7 @@ enum SettingsSchema {
       "Lock rings and sampling stacks in memory, as far as the limit allows."),
     Setting(
       "collectors.default", .collectors, "cpu,memory,disk,net,pressure",
-      "Collectors when none is named on the command line."),
+      "Collectors that are sampled if the command line names none."),
     Setting(
       "collectors.per_cpu", .boolean, "false",
       "Show each CPU in the table (sample and export; csv, ndjson and recordings always have them)."
@@ -104,7 +104,8 @@ enum SettingsSchema {
     CadenceOptions.collectors.map { name in
       Setting(
         interval(of: name), .optionalDuration(minimum: Setting.shortestInterval), "",
-        "Sampling interval of \(name); empty: the general one, or what its cost asks for.")
+        "Sampling interval of \(name); empty: the session's interval, or the default interval of "
+          + "the collector if that is longer.")
     }
 
   /// What collectors.conf says of all of them together.
@@ -116,18 +117,17 @@ enum SettingsSchema {
   static let sections = [
     "perf":
       "Sets of performance events: `--perf basic`. Events in braces are scheduled together. A set "
-      + "may have any name, and holds what this host knows of it.",
+      + "may have any name; events that this host does not know are left out.",
     "derived":
-      "What readers make of events that are counted together, as perf.IPC; times are in "
-      + "nanoseconds. A formula may have any name. Operators stand between blanks, for names hold "
-      + "dashes.",
+      "Formulas over events that are counted together, such as perf.IPC; times are in nanoseconds. "
+      + "A formula may have any name. Put spaces around operators, since names contain dashes.",
     "fallback": "Which event is counted, under its own name, where another one cannot be.",
     "gates":
-      "What a repetition has to keep to. One that does not is contaminated: it is marked, with its "
-      + "reason, summaries are given with and without it, and where the workload is idempotent it "
-      + "is repeated. A gate whose limit is empty is off. Before a run, others' CPU time and steal "
-      + "are held against foreign_cpu and steal, and two ticks of the kernel's, which is what it "
-      + "accounts in.",
+      "Limits for repetitions. A repetition that exceeds one is contaminated: it is marked with "
+      + "the reason, summaries are given with and without it, and it is repeated if the workload "
+      + "is idempotent. An empty limit turns its gate off. Before a run, others' CPU time and "
+      + "steal are compared with foreign_cpu and steal plus two clock ticks, the unit in which the "
+      + "kernel accounts CPU time.",
     "digest":
       "The digest: the rows that `lbsample run` and `lbsample runs show` print. A row may have any "
       + "name; one that is empty is left out. \"group; name; unit; better; formula\": the unit is "

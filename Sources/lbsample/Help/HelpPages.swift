@@ -73,14 +73,14 @@ enum HelpPages {
     for command in Lbsample.configuration.subcommands {
       help.row(command.configuration.commandName ?? "", command.configuration.abstract)
     }
-    help.heading("FIRST OPTIONS OF SAMPLING")
+    help.heading("COMMON OPTIONS OF SAMPLING")
     help.rows(options(first[0]).filter { shownFirst.contains(where: $0.isCalled) })
     let topics = HelpTopic.all.map(\.name).joined(separator: ", ")
     help.paragraph("TOPICS (lbsample help <topic>): \(topics)")
     help.lines(Lbsample.exitCodes)
     help.paragraph(
-      "--version shows the version. 'lbsample help <command>' and 'lbsample help <topic>' say more."
-    )
+      "--version shows the version. See also 'lbsample help <command>', 'lbsample help <topic>' "
+        + "and, for all topics, 'lbsample help topics'.")
     return help.text
   }
 
@@ -93,7 +93,7 @@ enum HelpPages {
     help.paragraph(command.configuration.abstract)
     help.lines(command.configuration.discussion)
     help.lines("USAGE: \(usage(name))")
-    help.heading("FIRST OPTIONS")
+    help.heading("COMMON OPTIONS")
     help.rows(options(entry))
     addTopics(&help)
     let count = OptionHelp.all(of: command).count

@@ -26,22 +26,24 @@ struct HelpTopic {
     HelpTopic(
       name: "collectors", summary: "what is sampled: collectors, columns, intervals",
       explanation:
-        "Each collector reads one source of the kernel. A collector that is named has to be there; "
-        + "of the default ones and of --all those are sampled that are available. lbsample "
-        + "collectors lists their metrics, and what this host offers.",
+        "Each collector reads one source of the kernel. A collector that you name is required; of "
+        + "the default collectors and of those of --all, the available ones are sampled. lbsample "
+        + "collectors lists all collectors with their metrics, and which of them this host offers.",
       groups: [CollectorOptions.self, CadenceOptions.self],
       apart: [PerfOptions.self, PacketOptions.self], keys: ["collectors.default"],
       page: "reference/collectors.md"),
     HelpTopic(
-      name: "processes", summary: "processes, trees, control groups, the busiest",
-      explanation: "lbsample run follows the workload's tree by itself.",
+      name: "processes", summary: "processes, trees, control groups, the busiest processes",
+      explanation:
+        "lbsample run follows the tree of the workload unless you name other collectors; then add "
+        + "--tree workload.",
       options: [
         "process", "tree", "footprint", "cgroup", "top", "top-by", "per-thread", "cgroup-scope",
       ], page: "reference/collectors.md"),
     HelpTopic(
       name: "perf", summary: "performance events: sets, scope, formulas",
       explanation:
-        "Events are called as perf calls them. The sets (basic, cache, tlb, topdown, memory, "
+        "Events have the names that perf uses. The sets (basic, cache, tlb, topdown, memory, "
         + "energy, scheduler), formulas over events, and events that stand in for others are keys "
         + "of collectors.conf, where you can add your own. lbsample collectors --perf lists the "
         + "events of this host; lbsample doctor says whether they may be counted.",
@@ -51,8 +53,8 @@ struct HelpTopic {
     HelpTopic(
       name: "packets", summary: "packets on interfaces, or of a capture file",
       explanation:
-        "Packets are counted, not kept. To capture, lbsample needs CAP_NET_RAW; a file needs "
-        + "nothing.",
+        "Packets are counted, not kept. Capturing needs CAP_NET_RAW; reading a capture file needs "
+        + "no privilege.",
       groups: [PacketOptions.self], keys: ["gates.packet_drops"], page: "how-to/packets.md"),
     HelpTopic(
       name: "numa", summary: "memory and CPUs by NUMA node",
@@ -72,8 +74,8 @@ struct HelpTopic {
     HelpTopic(
       name: "budget", summary: "what sampling itself may cost",
       explanation:
-        "Each run reports what it cost, and lbsample overhead measures it before. With --budget "
-        + "intervals are lengthened until the cost fits.",
+        "Each run reports what sampling cost; lbsample overhead measures the cost in advance. With "
+        + "--budget, intervals are lengthened until the cost is within the budget.",
       options: ["budget", "max-own-cpu", "max-ring-memory", "interval-of"],
       keys: ["sampling.event_cost", "gates.own_cost"], page: "explanation/overhead.md"),
   ]
@@ -91,20 +93,20 @@ struct HelpTopic {
     HelpTopic(
       name: "workload", summary: "the command: input, variables, user, hooks, metrics",
       explanation:
-        "The command behind -- is executed without a shell; hooks are shell commands. Metrics of "
-        + "its own are read from its output.",
+        "The command after -- is executed without a shell; hooks are shell commands. The "
+        + "workload's own metrics are read from its output.",
       groups: [WorkloadOptions.self], page: "reference/running.md"),
     HelpTopic(
       name: "plans", summary: "several commands, parameters, and plan files",
       explanation:
         "Several commands, and all combinations of parameters, are measured in one run. A plan "
-        + "file says the same and more: phases, servers beside them, conditions.",
+        + "file can describe the same, and also phases, servers beside them, and conditions.",
       groups: [PlanOptions.self], page: "reference/plans.md"),
     HelpTopic(
       name: "reuse", summary: "earlier results instead of measuring the same again",
       explanation:
-        "A phase is not measured again if a stored run has measured the same; what is not known to "
-        + "be the same is measured.",
+        "A phase is not measured again if a stored run measured it under the same conditions. If "
+        + "lbsample cannot tell whether they are the same, it measures the phase.",
       options: ["reuse", "depends"], page: "reference/running.md"),
     HelpTopic(
       name: "retries", summary: "further attempts after a failure or a disturbance",
@@ -128,7 +130,8 @@ struct HelpTopic {
     HelpTopic(
       name: "host", summary: "settings of the host for the time of a run",
       explanation:
-        "What is changed is put back at the end, also after a kill by the next run.",
+        "lbsample restores the settings at the end of the run. After a kill, the next lbsample "
+        + "that starts restores them.",
       options: ["set-host", "allow", "cooldown-until-idle"],
       keys: ["gates.host", "gates.host_window", "gates.quiet"], page: "reference/running.md"),
     HelpTopic(
@@ -151,8 +154,9 @@ struct HelpTopic {
       explanation: "Each event is one JSON object.",
       groups: [EventOptions.self], options: ["ask"], page: "reference/events.md"),
     HelpTopic(
-      name: "resume", summary: "the missing part of an interrupted run",
-      explanation: "A run that was stopped or killed goes on with its own options.",
+      name: "resume", summary: "continuing an interrupted run",
+      explanation:
+        "--resume continues a stopped or killed run with the options that it was started with.",
       options: ["resume", "force", "end-leftovers"], page: "reference/running.md"),
   ]
 }

@@ -27,13 +27,14 @@ struct AttemptOptions: ParsableArguments, SettingFlags {
     if let idleRetries, measured.allSatisfy({ $0.idleTimeout == nil }) {
       throw LBError(
         .configuration,
-        "--idle-retries \(idleRetries.text): has no effect without --idle-timeout: add that")
+        "--idle-retries \(idleRetries.text): has no effect without --idle-timeout: add "
+          + "--idle-timeout")
     }
     if let maximumRepetitions, measured.allSatisfy({ $0.until == nil }) {
       throw LBError(
         .configuration,
-        "--max-repetitions \(maximumRepetitions.text): has no effect without --until: add that, "
-          + "or use --repetitions")
+        "--max-repetitions \(maximumRepetitions.text): has no effect without --until: add "
+          + "--until, or use --repetitions")
     }
     for node in plan.everyMeasured {
       guard let policy = node.specification?.attempts, !policy.isIdempotent else { continue }

@@ -140,7 +140,7 @@ struct CollectorOptions: ParsableArguments, SettingFlags {
         }
         throw LBError(
           .configuration,
-          "\(plan): collectors: no collector that a plan can name is called \(name)"
+          "\(plan): collectors: a plan cannot name the collector \(name)"
             + (targeted ?? Nearest.hint(Nearest.word(to: name, in: known))))
       }
     }

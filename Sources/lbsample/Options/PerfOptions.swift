@@ -227,7 +227,7 @@ struct EventNames {
       let unknown = try cut(set).unknown
       if unknown.isEmpty { continue }
       notes.append(
-        "perf: the set \(word) is without events that this host does not know: "
+        "perf: events of the set \(word) that this host does not know are left out: "
           + unknown.joined(separator: ", "))
     }
     return notes

@@ -14,8 +14,8 @@ struct PlanOptions: ParsableArguments {
   @Option(
     name: .customLong("command"), parsing: .unconditionalSingleValue,
     help: ArgumentHelp(
-      "A command as one argument, split into words like by a shell but not run by one; may be "
-        + "repeated to compare several commands.", valueName: "command"))
+      "A command as one argument: split into words as a shell would, but executed without a shell; "
+        + "may be repeated to compare several commands.", valueName: "command"))
   var commands: [String] = []
   @Option(
     name: [.customShort("L"), .customLong("parameter-list")], parsing: .unconditionalSingleValue,

@@ -84,8 +84,8 @@ struct RunEnvironmentOptions: ParsableArguments {
     for name in allowed where !changed.contains(name) {
       throw LBError(
         .configuration,
-        "--allow \(name): has no effect without --set-host \(name)=VALUE: add that, or set_host to "
-          + "the plan")
+        "--allow \(name): has no effect without a change of it: add --set-host \(name)=VALUE, or "
+          + "set_host in the plan")
     }
   }
 

@@ -7,14 +7,14 @@ struct TableOptions: ParsableArguments {
   @Flag(
     name: .customLong("long"),
     help: ArgumentHelp(
-      "Write a row for each value instead of each reading, as collectors with more than "
-        + "\(ParquetExport.Options.widest) columns always have it."))
+      "Write a row for each value instead of each reading; collectors with more than "
+        + "\(ParquetExport.Options.widest) columns are always written this way."))
   var isLong = false
   @Option(
     name: .customLong("dataset"),
     help: ArgumentHelp(
-      "Add the run to the data set in this directory, which has one directory a run, and a "
-        + "catalogue runs.parquet.", valueName: "dir"))
+      "Add the run to the data set in this directory, which has one directory per run and a "
+        + "catalogue, runs.parquet.", valueName: "dir"))
   var dataset: String?
   @Option(
     name: .customLong("row-group"),

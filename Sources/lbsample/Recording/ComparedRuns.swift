@@ -158,8 +158,8 @@ struct ComparedRuns {
       if name == "last" { throw error }
       throw LBError(
         error.category,
-        "\(name): no run in \(directory.path) has an id that begins so, and no run has the label "
-          + "\(name); 'lbsample runs list' shows the runs", context: error.context)
+        "\(name): no run in \(directory.path) has an id that begins with \(name), and none has the "
+          + "label \(name); 'lbsample runs list' shows the runs", context: error.context)
     }
   }
 

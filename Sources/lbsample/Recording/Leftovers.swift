@@ -98,8 +98,9 @@ enum Leftovers {
     guard left.isEmpty else {
       throw LBError(
         .workload,
-        "lbsample could not end what the interrupted run left running: \(text(left)). It may not "
-          + "signal these processes, or SIGKILL has not taken effect on them yet")
+        "lbsample could not end the processes that the interrupted run left running: "
+          + "\(text(left)). lbsample is not permitted to signal them, or SIGKILL has not taken "
+          + "effect yet; end them as root, or retry later")
     }
     return "ended the processes that the previous session left running: \(names)"
   }

@@ -35,7 +35,7 @@ struct EventOptions: ParsableArguments {
     guard events == nil else { return }
     throw LBError(
       .configuration,
-      "--event-format \(eventFormat): has no effect without --events FILE: add that")
+      "--event-format \(eventFormat): has no effect without --events: add --events FILE")
   }
 }
 

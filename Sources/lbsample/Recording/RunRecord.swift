@@ -39,7 +39,7 @@ struct ResumableRun {
   private func entry(_ key: String) throws(LBError) -> String {
     guard let entry = result.configuration.first(where: { $0.key == key }) else {
       throw LBError(
-        .configuration, "\(path): \(key) is missing in its configuration: it cannot be resumed",
+        .configuration, "\(path): its configuration lacks \(key): the run cannot be resumed",
         context: ErrorContext(path: path))
     }
     return entry.value

@@ -38,7 +38,7 @@ final class FullScreen {
     guard size.columns >= least.columns, size.rows >= least.rows else {
       return (
         nil,
-        "the terminal has \(size.columns) × \(size.rows) characters, a view needs "
+        "the terminal has \(size.columns) × \(size.rows) characters; a view needs "
           + "\(least.columns) × \(least.rows)"
       )
     }
@@ -89,8 +89,8 @@ final class FullScreen {
     return keys.isWaiting ? now + Self.escapeTimeout : nil
   }
 
-  /// Draws what is to be seen. While the terminal has not taken the last picture, the next one
-  /// waits: of those in between none is missed.
+  /// Draws the current picture. While the terminal has not taken the last picture, drawing waits;
+  /// pictures in between are skipped.
   private func draw() throws(LBError) {
     terminal.send()
     guard isDirty, terminal.isEntered, !terminal.isBehind else { return }

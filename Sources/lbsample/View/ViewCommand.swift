@@ -8,7 +8,7 @@ import Sampler
 /// `lbsample view RUN`: a stored run's table on the whole screen.
 struct ViewCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "view", abstract: "Look through the table of a stored run on the whole screen.",
+    commandName: "view", abstract: "Browse the table of a stored run in full screen.",
     discussion: """
       EXAMPLES
         lbsample view last
@@ -100,7 +100,8 @@ struct ViewCommand: ParsableCommand {
       if let absent = names.subtracting(known).sorted().first {
         throw LBError(
           .configuration,
-          "--\(absent): this run has \(known.sorted().joined(separator: ", "))")
+          "--\(absent): this run has no such metrics; it has "
+            + known.sorted().joined(separator: ", "))
       }
     }
     return { name in

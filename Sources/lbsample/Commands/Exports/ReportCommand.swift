@@ -31,8 +31,8 @@ struct ReportCommand: ParsableCommand {
   @Option(
     name: .customLong("full"),
     help: ArgumentHelp(
-      "Keep every sample of these metrics, beside least, median and greatest of buckets of time; "
-        + "may be repeated. The page may then be larger than 10 MB.", valueName: "glob"))
+      "Keep every sample of these metrics, not only the minimum, median and maximum of each time "
+        + "bucket; may be repeated. The page may then be larger than 10 MB.", valueName: "glob"))
   var full: [String] = []
   @Option(
     name: .customLong("format"),
@@ -52,7 +52,8 @@ struct ReportCommand: ParsableCommand {
     if format == "svg" { return try writePicture() }
     guard !picture.isChosen else {
       throw LBError(
-        .configuration, "--metric and the part of the run choose what --format svg draws: add it")
+        .configuration,
+        "--metric, --from, --to, --repetition and --phase are for pictures: add --format svg")
     }
     guard output != nil && output != "-" || !Console.outputIsTerminal else {
       throw LBError(.configuration, "report writes a page: name its file with -o report.html")

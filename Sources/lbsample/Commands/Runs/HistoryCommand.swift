@@ -188,7 +188,7 @@ struct HistoryCommand: ParsableCommand {
     }
     if let phase, !history.runs.isEmpty {
       throw LBError(
-        .configuration, "--phase \(phase): no phase of these runs that has values matches")
+        .configuration, "--phase \(phase): no phase with values in these runs matches")
     }
     throw LBError(
       .configuration,

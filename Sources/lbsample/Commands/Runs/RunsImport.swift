@@ -7,8 +7,8 @@ struct RunsImport: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "import", abstract: "Copy result files into the directory of runs.",
     discussion: """
-      Each file is checked as a whole, and its run must be over. The files
-      themselves stay as they are. The archives of runs bundle hold no result
+      Each file is checked completely, and its run must have ended. The files
+      themselves are not changed. An archive of runs bundle contains no result
       file and cannot be imported.
       """)
   @OptionGroup var options: RunOptions

@@ -7,7 +7,7 @@ import SampleModel
 /// `lbsample runs label RUN key=value …`.
 struct RunsLabel: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "label", abstract: "Change the labels of a run that is over.",
+    commandName: "label", abstract: "Change the labels of a finished run.",
     discussion: """
       EXAMPLES
         lbsample runs label last branch=main tuned=yes

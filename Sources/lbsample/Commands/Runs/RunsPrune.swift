@@ -31,17 +31,19 @@ struct RunsPrune: ParsableCommand {
   var keep: String?
   @Option(
     name: .customLong("older"), parsing: .unconditional,
-    help: ArgumentHelp("Remove runs that began longer ago, as 90d, 12h or 2w.", valueName: "age"))
+    help: ArgumentHelp(
+      "Remove runs that began longer ago than this, such as 90d, 12h or 2w.", valueName: "age"))
   var older: String?
   @Option(
     name: .customLong("max-bytes"), parsing: .unconditional,
     help: ArgumentHelp(
-      "Remove the oldest runs until this much is left, as 10G or 500M (binary).",
+      "Remove the oldest runs until at most this much is left, such as 10G or 500M (powers of "
+        + "1024).",
       valueName: "size"))
   var maxBytes: String?
   @Flag(name: .customLong("dry-run"), help: "List what would be removed, and remove nothing.")
   var dryRun = false
-  @Flag(name: .customLong("yes"), help: "Remove without a question.")
+  @Flag(name: .customLong("yes"), help: "Remove without asking.")
   var yes = false
   @OptionGroup var removal: RemovalOptions
 
@@ -111,8 +113,7 @@ struct RunsPrune: ParsableCommand {
     guard retention != RunRetention() else {
       throw LBError(
         .configuration,
-        "runs prune has no limit to go by: give --keep N, --older AGE, --max-bytes SIZE or several "
-          + "of them")
+        "runs prune needs at least one limit: give --keep N, --older AGE or --max-bytes SIZE")
     }
     return retention
   }
