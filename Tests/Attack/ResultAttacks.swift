@@ -106,6 +106,30 @@ enum ResultAttacks {
       UPDATE label SET value = char(0) || char(127) || cast(x'fffe' AS TEXT)
       """
     ),
+    (
+      "markup",
+      """
+      UPDATE run SET name = '</script><b>&"' || char(39) || '<img src=x>' || char(8232, 8207);
+      UPDATE phase SET name = '</script><b>' || char(8238, 8233), note = '<!--<script>';
+      UPDATE host SET value = '<script>alert(1)</script>' || char(0, 27, 8232);
+      UPDATE label SET key = '"><b>', value = '</title><b>';
+      UPDATE journal SET message = ']]></svg><script>' || char(8233);
+      UPDATE collector SET reason = '<b>' || char(8238);
+      UPDATE layout SET definition =
+        replace(definition, '"instance":"all"', '"instance":"</script><b>\\u2028\\u202e"')
+      """
+    ),
+    (
+      "long_labels",
+      "UPDATE label SET value = printf('%.*c', 1000000, '<'), key = printf('%.*c', 1000000, '\"')"
+    ),
+    (
+      "labels_of_many_megabytes",
+      """
+      WITH RECURSIVE x(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM x WHERE n < 20)
+        INSERT INTO label SELECT 'k' || n, printf('%.*c', 1000000, 'x') FROM x
+      """
+    ),
     ("no_rows", "DELETE FROM run"),
     (
       "two_runs",
@@ -136,15 +160,56 @@ enum ResultAttacks {
 
   /// What is written down.
   static var cases: [(name: String, make: Kind.Maker)] {
-    statements.flatMap { one -> [(name: String, make: Kind.Maker)] in
-      [
-        (name: one.name, make: { _, folder, place in try changed(folder, place, one.sql) }),
-        (
-          name: one.name + "_sealed",
-          make: { _, folder, place in try changed(folder, place, one.sql, isSealed: true) }
-        ),
-      ]
-    }
+    [(name: "bomb_sealed", make: { _, folder, place in try bomb(folder, place) })]
+      + statements.flatMap { one -> [(name: String, make: Kind.Maker)] in
+        [
+          (name: one.name, make: { _, folder, place in try changed(folder, place, one.sql) }),
+          (
+            name: one.name + "_sealed",
+            make: { _, folder, place in try changed(folder, place, one.sql, isSealed: true) }
+          ),
+        ]
+      }
+  }
+
+  /// A file of some megabytes whose streams have chunks of gigabytes, most of it zeros. What reads
+  /// samples says so, in little memory.
+  private static func bomb(_ folder: String, _ place: Place) throws -> String {
+    let columns = 4096
+    let chunk = ChunkBuilder(kind: .frame, stream: 0, epoch: 1, bracket: 1, columns: columns)
+    let header = FrameHeader(
+      stream: 0, epoch: 1, bracket: 1, deadlineIndex: 0, deadline: 1, start: 1, end: 2)
+    let row = [UInt64](repeating: 0, count: columns)
+    for _ in 0..<ChunkBuilder.valueLimit / columns { chunk.append(header, row.span) }
+    let bytes = chunk.encoded()
+    let hex = bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    let path = try copy(folder, place)
+    try ResultFile(path).execute(
+      """
+      WITH RECURSIVE x(n) AS (SELECT 100 UNION ALL SELECT n + 1 FROM x WHERE n < 160)
+        INSERT INTO collector
+          (position, name, stream, thread, cpu, cadence, required, outcome, reason)
+        SELECT n, 'c' || n, n, 0, 0, 1, 0, 'available', '' FROM x;
+      INSERT INTO chunk
+        (kind, stream, epoch, bracket, session, rows, first_ns, last_ns, checksum, data)
+        SELECT 1, position, 1, 1, 1, \(chunk.rowCount), 1, 2, \(Checksum.crc32c(bytes)),
+          x'\(hex)'
+        FROM collector WHERE position >= 100;
+      INSERT INTO layout SELECT position, 1, (SELECT definition FROM layout LIMIT 1)
+        FROM collector WHERE position >= 100
+      """)
+    try Seal.renew(inFile: path)
+    return #"""
+      size=$(stat -c %s run.lbsample)
+      [ "$size" -lt 20000000 ] || fault "the file has $size bytes"
+      for command in "export run.lbsample" "export --format ndjson run.lbsample" \
+        "view run.lbsample" "report run.lbsample -o page.html"; do
+        limited "-v 2500000" bad $command >out 2>said
+        has said 'MiB of memory at once'
+      done
+      limited "-v 2500000" any export --format parquet run.lbsample -o tables >out 2>said
+      limited "-v 2500000" any runs show run.lbsample >out
+      """#
   }
 
   private static func copy(_ folder: String, _ place: Place) throws -> String {

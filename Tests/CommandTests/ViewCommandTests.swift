@@ -1,5 +1,7 @@
 import Foundation
+import GRDB
 import LinuxSystem
+import RunStore
 import TestSupport
 import Testing
 
@@ -120,6 +122,36 @@ import Testing
     let ended = session.finish()
     #expect(ended == code)
     #expect(session.isGivenBack)
+  }
+
+  /// Whoever wrote the file chose its names and messages: a terminal gets them by their numbers.
+  @Test func namesOfAFileDoNotControlAView() throws {
+    let command = try Command()
+    let file = command.folder.file(try recorded(command))
+    let queue = try DatabaseQueue(path: file)
+    try queue.write { db in
+      try db.execute(
+        sql: """
+          UPDATE run SET id = 'id' || char(27) || ']0;owned' || char(7, 8238, 155) || '31m';
+          INSERT INTO journal (unix_ns, level, kind, message, session)
+            SELECT realtime_ns + 100000000, 'notice', 'note',
+              'note' || char(27) || '[2J' || char(8238), 1
+            FROM anchor ORDER BY monotonic_ns LIMIT 1
+          """)
+    }
+    try queue.close()
+    try Seal.renew(inFile: file)
+    let session = try Session(command, ["view", file])
+    session.wait("rows") { rows($0).count > 5 && $0.contains { $0.contains("id\\u{1B}]0;owned") } }
+    session.terminal.type("g")
+    session.wait("the note") { $0.contains { $0.contains("note\\u{1B}[2J") } }
+    session.terminal.type("q")
+    #expect(session.finish() == 0 && session.isGivenBack)
+    // The start of an operating system command, of C1's control sequences, and a mark of direction.
+    for start in [[0x1B, 0x5D], [0xC2, 0x9B], [0xE2, 0x80, 0xAE]] as [[UInt8]] {
+      let text = session.written
+      #expect(!text.indices.contains { text[$0...].starts(with: start) }, "\(start)")
+    }
   }
 
   /// Ctrl-Z gives the terminal back to the shell, and fg takes it again.

@@ -372,4 +372,58 @@ import Testing
     try RunDirectory(path: folder.path).remove(copy)
     #expect(!FileManager.default.fileExists(atPath: copy))
   }
+
+  /// A few bytes may say that they are gigabytes.
+  @Test(arguments: [(1 << 20, 1 << 20, 64), (16, 16, 1 << 20), (1 << 20, 1 << 20, 1 << 20)])
+  func aChunkThatWouldTakeMuchMemoryIsRefused(rows: Int, valueRows: Int, columns: Int) throws {
+    var bytes = Array("LBC1".utf8) + [FrameHeader.Kind.frame.rawValue]
+    for number in [rows, valueRows, columns] {
+      var rest = number
+      while rest >= 128 {
+        bytes.append(UInt8(rest & 127) | 128)
+        rest >>= 7
+      }
+      bytes.append(UInt8(rest))
+    }
+    let refusal = #expect(throws: Chunk.Malformed.self) {
+      try Chunk(decoding: bytes, stream: 0, epoch: 1, bracket: 1)
+    }
+    #expect(
+      refusal?.reason.contains("no chunk takes more than 128 MiB") == true,
+      "\(refusal?.reason ?? "")")
+  }
+
+  /// The chunks of all streams that are open at once have a limit together.
+  @Test func theStreamsOfAFileHaveALimitOfMemoryTogether() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.file("r.lbsample")
+    try record(path)
+    let reader = try RunReader(path: path)
+    defer { reader.close() }
+    var selection = RunReplay.Selection()
+    // Two streams have four rows of frames and one of them four of records, of two values each: ten
+    // words a row.
+    selection.mostWords = 3 * 40
+    let whole = CollectingSink()
+    try RunReplay(reader, selection: selection).play(into: whole)
+    #expect(whole.frames.count == 8)
+    selection.mostWords -= 1
+    let error = #expect(throws: LBError.self) {
+      try RunReplay(reader, selection: selection).play(into: CollectingSink())
+    }
+    #expect(error?.category == .resultPersistence)
+    #expect(error?.message.contains("MiB of memory at once") == true, "\(error?.message ?? "")")
+  }
+
+  /// However well its values compress, a writer closes a chunk that readers would unpack to much.
+  @Test func aWriterClosesChunksOfManyValues() throws {
+    let chunk = ChunkBuilder(
+      kind: .frame, stream: 0, epoch: 1, bracket: 1, columns: ChunkBuilder.valueLimit / 3)
+    let header = FrameHeader(
+      stream: 0, epoch: 1, bracket: 1, deadlineIndex: 0, deadline: 1, start: 1, end: 2)
+    for count in 1...4 {
+      chunk.append(header, [UInt64]().span)
+      #expect(chunk.isFull == (count > 3), "\(count)")
+    }
+  }
 }

@@ -8,6 +8,8 @@ package struct Dataset {
   private static let prefix = "run="
   private static let rowFile = "run.json"
   private static let catalogue = "runs.parquet"
+  /// Bytes of a run's row: half of what is read of one.
+  private static let longestRow = 8 << 20
 
   private let path: String
   /// The lock that writers of one data set take turns with.
@@ -17,6 +19,12 @@ package struct Dataset {
   package init(_ path: String) throws(LBError) {
     self.path = path
     lock = DescriptorList()
+    if let user = Trust.otherLink(at: path) {
+      throw LBError(
+        .resultPersistence,
+        "\(path): a link of user \(user), which root does not follow; name the directory",
+        context: ErrorContext(path: path, errno: EACCES))
+    }
     do throws(SystemError) {
       try Directories.make(path)
       let file = try OwnedDescriptor(
@@ -27,6 +35,11 @@ package struct Dataset {
     } catch {
       throw DraftFile.failure(path, "cannot be written", error.errno)
     }
+    LeftDrafts.remove(in: path) { name in
+      let number = name.unicodeScalars.lastIndex(of: "-")
+      let isOurs = name.begins(".\(Self.prefix)") || name.begins(".\(Self.catalogue)-")
+      return isOurs ? number.map { String(name[...$0]) } : nil
+    }
   }
 
   /// Adds a run, whose files `body` writes into a draft. The run is there as a whole, by one
@@ -35,6 +48,7 @@ package struct Dataset {
     _ row: RunRow, _ body: (DraftFolder) throws(LBError) -> T
   ) throws(LBError) -> T {
     let target = "\(path)/\(Self.prefix)\(row.run)"
+    let encoded = try Self.encoded(row)
     guard unsafe access(target.osCString, F_OK) != 0 else {
       throw LBError(
         .configuration,
@@ -44,14 +58,26 @@ package struct Dataset {
     let folder = try DraftFolder(target)
     let written = try body(folder)
     let file = try folder.file(Self.rowFile)
-    do { try file.write(Array(try JSONEncoder().encode(row))) } catch let error as LBError {
-      throw error
-    } catch {
-      throw LBError(.internal, "a run's row cannot be encoded: \(error)")
-    }
+    try file.write(encoded)
     try file.finish()
     try folder.finish()
     return written
+  }
+
+  /// A run's row as it stands beside its tables. One that could not be read again would keep the
+  /// catalogue from being written.
+  private static func encoded(_ row: RunRow) throws(LBError) -> [UInt8] {
+    let bytes: [UInt8]
+    do { bytes = Array(try JSONEncoder().encode(row)) } catch {
+      throw LBError(.internal, "a run's row cannot be encoded: \(error)")
+    }
+    guard bytes.count <= longestRow else {
+      throw LBError(
+        .resultPersistence,
+        "the run's labels, facts and configuration have \(bytes.count) bytes, and in a data set a "
+          + "run has at most \(longestRow)")
+    }
+    return bytes
   }
 
   /// Writes the catalogue anew, from the rows of all runs that are there, and replaces the old one.

@@ -3,7 +3,8 @@ import LinuxSystem
 package import SampleModel
 
 /// A new file that gets its name when it is whole and on the disk. Until then it has a hidden name
-/// that ends with `.draft`, which a killed process leaves behind.
+/// that ends with `.draft`, which a killed process leaves behind for the next export under its name
+/// to remove.
 package final class DraftFile {
   private static let flushed = 1 << 20
 
@@ -21,14 +22,24 @@ package final class DraftFile {
   package init(_ path: String, mayReplace: Bool = false) throws(LBError) {
     self.path = path
     self.mayReplace = mayReplace
-    draft = Self.draftName(path)
     if !mayReplace, unsafe access(path.osCString, F_OK) == 0 { throw Self.exists(path) }
-    do throws(SystemError) {
-      descriptor = try OwnedDescriptor(
-        open: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644
-      ).release()
-    } catch {
-      throw Self.failure(path, "cannot be created", error.errno)
+    LeftDrafts.remove(of: path)
+    (draft, descriptor) = try Self.make(path)
+  }
+
+  /// A new empty file for `path`, which is locked.
+  private static func make(_ path: String) throws(LBError) -> (String, Int32) {
+    while true {
+      let draft = LeftDrafts.name(of: path)
+      do throws(SystemError) {
+        let descriptor = try OwnedDescriptor(
+          open: draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o644
+        ).release()
+        if LeftDrafts.lock(descriptor) { return (draft, descriptor) }
+        _ = close(descriptor)
+      } catch {
+        throw failure(path, "cannot be created", error.errno)
+      }
     }
   }
 
@@ -36,14 +47,6 @@ package final class DraftFile {
     guard !isDone else { return }
     _ = close(descriptor)
     _ = unsafe unlink(draft.osCString)
-  }
-
-  /// A hidden name beside `path`.
-  static func draftName(_ path: String) -> String {
-    let folder = Directories.folder(of: path)
-    let name = path.parts("/").last.map(String.init) ?? "export"
-    let number = String(UInt64.random(in: 0...UInt64.max), radix: 16)
-    return "\(folder)/.\(name.prefix(80))-\(number).draft"
   }
 
   static func exists(_ path: String) -> LBError {

@@ -3,11 +3,14 @@ import LinuxSystem
 package import SampleModel
 
 /// A directory of new files that gets its name when all of them are whole and on the disk. A killed
-/// process leaves it under a hidden name that ends with `.draft`.
+/// process leaves it under a hidden name that ends with `.draft`, for the next export under its
+/// name to remove.
 package final class DraftFolder {
   /// The name that it gets.
   package let path: String
   private let draft: String
+  /// Holds the lock of the draft.
+  private let descriptor: Int32
   private var files: [String] = []
   private var folders: [String] = []
   private var isDone = false
@@ -18,14 +21,29 @@ package final class DraftFolder {
     var name = path[...]
     while name.count > 1, name.last == "/" { name = name.dropLast() }
     self.path = String(name)
-    draft = DraftFile.draftName(self.path)
     try Self.checkFree(self.path)
-    if unsafe mkdir(draft.osCString, 0o755) != 0 {
-      throw DraftFile.failure(path, "cannot be created", errno)
+    LeftDrafts.remove(of: self.path)
+    (draft, descriptor) = try Self.make(self.path)
+  }
+
+  /// A new empty directory for `path`, which is locked.
+  private static func make(_ path: String) throws(LBError) -> (String, Int32) {
+    while true {
+      let draft = LeftDrafts.name(of: path)
+      guard unsafe mkdir(draft.osCString, 0o755) == 0 else {
+        throw DraftFile.failure(path, "cannot be created", errno)
+      }
+      let flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC
+      let descriptor = unsafe open(draft.osCString, flags)
+      if descriptor >= 0, LeftDrafts.lock(descriptor) { return (draft, descriptor) }
+      let reason = errno
+      guard descriptor >= 0 else { throw DraftFile.failure(path, "cannot be opened", reason) }
+      _ = close(descriptor)
     }
   }
 
   deinit {
+    defer { _ = close(descriptor) }
     guard !isDone else { return }
     for file in files { _ = unsafe unlink(file.osCString) }
     for folder in folders.reversed() { _ = unsafe rmdir(folder.osCString) }

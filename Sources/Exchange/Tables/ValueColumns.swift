@@ -21,8 +21,8 @@ struct ValueColumns {
     let layout: Layout
     /// The indices of the kept columns in the stored layout.
     let kept: [Int]
-    /// For each column of the table its index in the layout's shown columns.
-    let positions: [Int?]
+    /// For each of the layout's shown columns its index in the table.
+    let indices: [Int]
     let rules: [ValueRule]
     /// Whether a value depends on several columns.
     let isCombined: Bool
@@ -30,6 +30,10 @@ struct ValueColumns {
 
   private(set) var shown: [Shown] = []
   private var origins: [UInt64: Origin] = [:]
+  /// For each column of the table its index in the shown columns of the last piece's layout: of one
+  /// layout only, as there may be thousands of layouts with columns of their own.
+  private var positions: [Int?] = []
+  private var positionedLayout: UInt64?
   private var derivation = Derivation(raw: true)
   private var derivedLayout: UInt64?
   /// Columns with a value that their kind does not hold, and the kind that does.
@@ -42,10 +46,9 @@ struct ValueColumns {
     wider: [Int: ParquetColumn.Kind] = [:]
   ) {
     var indices: [ExactText: Int] = [:]
-    var chosen: [(layout: Layout, kept: [Int], positions: [Int])] = []
     for layout in layouts {
       let part = layout.choosing(passes)
-      let positions = part.shown.enumerated().map { position, column -> Int in
+      let found = part.shown.enumerated().map { position, column -> Int in
         let isWhole =
           position < part.columns.count && column.times == nil && ValueRule(column).isWhole
         let key = ExactText(column.name)
@@ -58,16 +61,11 @@ struct ValueColumns {
         return shown.count - 1
       }
       let kept = layout.kept(passes).enumerated().filter(\.element).map(\.offset)
-      chosen.append((part, kept, positions))
+      origins[Self.key(part)] = Origin(
+        layout: part, kept: kept, indices: found, rules: part.columns.map { ValueRule($0) },
+        isCombined: !part.formulas.isEmpty || part.columns.contains { $0.times != nil })
     }
     for (index, kind) in wider { shown[index].kind = kind }
-    for (layout, kept, positions) in chosen {
-      var found = [Int?](repeating: nil, count: shown.count)
-      for (position, index) in positions.enumerated() { found[index] = position }
-      origins[Self.key(layout)] = Origin(
-        layout: layout, kept: kept, positions: found, rules: layout.columns.map { ValueRule($0) },
-        isCombined: !layout.formulas.isEmpty || layout.columns.contains { $0.times != nil })
-    }
   }
 
   /// The values of each column of the table in a piece, one after another.
@@ -75,9 +73,15 @@ struct ValueColumns {
     in piece: ColumnPiece, _ body: (Int, Values?) throws(LBError) -> Void
   ) throws(LBError) {
     guard let origin = origins[Self.key(piece.layout)] else { return }
+    if positionedLayout != Self.key(piece.layout) {
+      positionedLayout = Self.key(piece.layout)
+      positions = Array(repeating: nil, count: shown.count)
+      for (position, index) in origin.indices.enumerated() { positions[index] = position }
+    }
+    let positions = positions
     let derived = origin.isCombined ? derive(piece, origin) : nil
     for index in shown.indices {
-      guard let position = origin.positions[index] else {
+      guard let position = positions[index] else {
         try body(index, nil)
         continue
       }

@@ -48,10 +48,13 @@ package struct OwnedDescriptor: ~Copyable {
   }
 
   /// Opens or creates a file that a user named for writing, with additional `flags`. A FIFO without
-  /// a reader is refused with ENXIO: no time limit or stop would end the wait for a reader.
+  /// a reader is refused with ENXIO: no time limit or stop would end the wait for a reader. Root
+  /// does not follow another user's link, which would choose the file that is written: EACCES.
   package init(toWrite path: String, _ flags: Int32, mode: UInt32) throws(SystemError) {
     let all = O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC | flags
-    let number = unsafe Glibc.open(path.osCString, all, mode)
+    let target =
+      geteuid() == 0 ? try Self.believedTarget(of: path) : (path: path, flags: 0)
+    let number = unsafe Glibc.open(target.path.osCString, all | target.flags, mode)
     guard number >= 0 else {
       let failure = Glibc.errno
       throw SystemError(
@@ -61,6 +64,43 @@ package struct OwnedDescriptor: ~Copyable {
     }
     self.number = number
     makeBlocking()
+  }
+
+  /// Links that are followed from one to another, as open(2) does.
+  private static let mostLinks = 40
+
+  /// The file that `path` leads to through links of the caller and of root, and the flags with
+  /// which it is opened: no link that takes its name meanwhile is followed.
+  private static func believedTarget(
+    of path: String
+  ) throws(SystemError) -> (path: String, flags: Int32) {
+    var name = path
+    for _ in 0..<mostLinks {
+      let link = unsafe Glibc.open(
+        name.osCString, RawDirectory.pathOnly | O_NOFOLLOW | O_CLOEXEC)
+      // What is not there is made, or open(2) says why not.
+      guard link >= 0 else { return (name, O_NOFOLLOW) }
+      defer { _ = Glibc.close(link) }
+      var facts = stat()
+      guard unsafe fstat(link, &facts) == 0 else {
+        throw SystemError("open", errno: Glibc.errno, path: path)
+      }
+      guard facts.st_mode & S_IFMT == S_IFLNK else { return (name, O_NOFOLLOW) }
+      // Those of proc lead to open files, which have no other names (/dev/stdout).
+      if lb_is_on_proc(link) == 1 { return (name, 0) }
+      guard facts.st_uid == geteuid() || facts.st_uid == 0 else {
+        throw SystemError(
+          "open", errno: EACCES, path: path,
+          reason: "a link of user \(facts.st_uid), which root does not follow; name the file")
+      }
+      var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+      // Safe: the array's own count bounds the call.
+      let count = unsafe readlinkat(link, "", &target, target.count)
+      guard count > 0 else { throw SystemError("readlink", errno: Glibc.errno, path: path) }
+      let text = OSText.string(target[..<count].map { UInt8(bitPattern: $0) })
+      name = text.begins("/") ? text : "\(Directories.folder(of: name))/\(text)"
+    }
+    throw SystemError("open", errno: ELOOP, path: path)
   }
 
   /// Whether `path` names a FIFO, by stat(2).

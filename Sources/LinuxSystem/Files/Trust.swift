@@ -43,4 +43,18 @@ package enum Trust {
     guard unsafe stat(path.osCString, &facts) == 0, facts.st_uid != geteuid() else { return nil }
     return facts.st_uid
   }
+
+  /// The owner of a link at `path`, if root would follow it to where another user wants; nil
+  /// otherwise, and for all users but root.
+  package static func otherLink(at path: String) -> UInt32? {
+    guard geteuid() == 0 else { return nil }
+    // A slash at the end would follow it.
+    var name = path[...]
+    while name.utf8.count > 1, name.utf8.last == UInt8(ascii: "/") { name = name.dropLast() }
+    var facts = stat()
+    guard unsafe lstat(name.osCString, &facts) == 0, facts.st_mode & S_IFMT == S_IFLNK,
+      facts.st_uid != 0
+    else { return nil }
+    return facts.st_uid
+  }
 }

@@ -1,7 +1,11 @@
 /// Reading the page's data, numbers as text, and elements.
 extension ReportScript {
   static let core = #"""
-    const data = JSON.parse(document.getElementById('data').textContent);
+    // What is not printed, as marks of direction, is shown by its number, as elsewhere on the page.
+    const unprinted = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+    const byNumber = (mark) => `\\u{${mark.codePointAt(0).toString(16).toUpperCase()}}`;
+    const data = JSON.parse(document.getElementById('data').textContent, (key, value) =>
+      typeof value === 'string' ? value.replace(unprinted, byNumber) : value);
     const runs = data.runs;
 
     // An element with properties and children; every text is a text node.

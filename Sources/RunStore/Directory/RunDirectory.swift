@@ -77,7 +77,7 @@ package struct RunDirectory: Sendable {
   /// Flushes the directory entry of a new directory: otherwise a power failure may lose it with all
   /// flushed files in it. Not supported by some file systems, which do not need it.
   static func flush(folderOf path: String) {
-    let slash = path.dropLast().lastIndex(of: "/")
+    let slash = path.unicodeScalars.dropLast().lastIndex(of: "/")
     let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
     let number = unsafe open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard number >= 0 else { return }
@@ -206,7 +206,7 @@ package struct RunDirectory: Sendable {
         .configuration, "there is no run in \(path) yet: lbsample run -- COMMAND makes one",
         context: ErrorContext(path: path))
     }
-    let matches = files.filter { Self.id(ofFile: $0).hasPrefix(run) }
+    let matches = files.filter { Self.id(ofFile: $0).begins(run) }
     let wanted = ExactText(run)
     if let exact = matches.first(where: { ExactText(Self.id(ofFile: $0)) == wanted }) {
       return exact

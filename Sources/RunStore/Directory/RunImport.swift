@@ -7,7 +7,7 @@ extension RunDirectory {
   /// Bytes that are copied at a time.
   private static let piece = 1 << 20
   /// How the names of drafts begin: no run's file does.
-  private static let draftStart = ".import-"
+  static let draftStart = ".import-"
   /// What SQLite, and readers, may make beside a file; the file itself last.
   private static let draftSuffixes = ["-wal", "-shm", "-tail", "-journal", ""]
 
@@ -68,37 +68,13 @@ extension RunDirectory {
           .resultPersistence, "\(draft): creating failed: \(StoreFailure.reason(reason))",
           context: ErrorContext(path: draft, errno: reason))
       }
-      // Another import may have taken it for abandoned before it was locked.
-      var facts = stat()
-      _ = flock(output, LOCK_EX)
-      if unsafe fstat(output, &facts) == 0, facts.st_nlink > 0 { return (draft, output) }
+      if AbandonedDrafts.lock(output) { return (draft, output) }
       _ = Foundation.close(output)
     }
   }
 
   private static func removeDraft(_ draft: String) {
     for suffix in draftSuffixes { _ = unsafe Foundation.unlink(draft + suffix) }
-  }
-
-  /// Removes the drafts of imports that were killed: unlocked files that belong to the caller.
-  private func removeAbandonedDrafts() {
-    let names: [String]
-    do {
-      names = try FileManager.default.contentsOfDirectory(atPath: path)
-    } catch {
-      // The import itself says why the directory cannot be read.
-      return
-    }
-    for name in names where name.begins(Self.draftStart) {
-      // Only the number, not what stands beside a draft.
-      let number = name.dropFirst(Self.draftStart.count)
-      let draft = "\(path)/\(name)"
-      guard UInt64(number, radix: 16) != nil, Self.isOwnAlone(draft) else { continue }
-      let descriptor = unsafe Foundation.open(draft, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-      guard descriptor >= 0 else { continue }
-      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { Self.removeDraft(draft) }
-      _ = Foundation.close(descriptor)
-    }
   }
 
   private static func isStored(_ id: String, _ path: String, _ source: String) -> LBError {

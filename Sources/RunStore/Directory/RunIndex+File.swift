@@ -7,6 +7,8 @@ import SampleModel
 extension RunIndex {
   /// The name of the file.
   package static let fileName = ".index"
+  /// How the names of drafts begin.
+  static let draftStart = ".index.new-"
 
   /// The most bytes of an index.
   private static let limit = 64 << 20
@@ -74,14 +76,13 @@ extension RunIndex {
   static func write(_ entries: [[UInt8]: Entry], in folder: String) {
     guard let folder = OwnFolder(folder) else { return }
     let bytes = file(entries)
-    let draft = fileName + ".new-" + String(UInt64.random(in: 0...UInt64.max), radix: 16)
+    let draft = draftStart + String(UInt64.random(in: 0...UInt64.max), radix: 16)
     let flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
     let descriptor = unsafe openat(folder.descriptor, draft, flags, 0o600)
     guard descriptor >= 0 else { return }
-    let isWritten = write(bytes, descriptor)
-    Glibc.close(descriptor)
+    defer { Glibc.close(descriptor) }
     // A link of that name is itself replaced.
-    guard isWritten,
+    guard AbandonedDrafts.lock(descriptor), write(bytes, descriptor),
       unsafe renameat(folder.descriptor, draft, folder.descriptor, fileName) == 0
     else {
       _ = unsafe unlinkat(folder.descriptor, draft, 0)

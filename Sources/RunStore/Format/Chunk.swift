@@ -9,10 +9,13 @@ package import SampleModel
 package struct Chunk: Sendable, Equatable {
   fileprivate static let magic = Array("LBC1".utf8)
   fileprivate static let headerColumns = 5
-  /// Limits for chunks of untrusted files.
+  /// Limits for chunks of untrusted files. Zeros are packed to a two-hundredth.
   private static let maximumColumns = 1 << 20
-  private static let maximumValues = 1 << 26
   static let maximumRows = 1 << 20
+  /// The most words of a decoded chunk: 128 MiB. Writers close chunks at a quarter of it.
+  static let maximumWords = 1 << 24
+  /// Words of a row's header among the frames of a chunk.
+  private static let wordsOfRow = 8
 
   package let kind: FrameHeader.Kind
   package let stream: UInt16
@@ -28,6 +31,9 @@ package struct Chunk: Sendable, Equatable {
 
   package var rowCount: Int { headers[0].count }
 
+  /// Words of memory that its frames and their rows take.
+  var words: Int { rowCount * Self.wordsOfRow + (values.first?.count ?? 0) * values.count }
+
   /// Decodes a chunk from untrusted bytes.
   package init(
     decoding bytes: [UInt8], stream: UInt16, epoch: UInt32, bracket: UInt32
@@ -41,15 +47,25 @@ package struct Chunk: Sendable, Equatable {
     self.kind = kind
     let span = bytes.span
     var position = 5
+    let (rows, valueRows, columns): (UInt64, UInt64, UInt64)
     do throws(DeltaBinaryPacked.Malformed) {
-      let rows = try Varint.read(span, &position)
-      let valueRows = try Varint.read(span, &position)
-      let columns = try Varint.read(span, &position)
+      rows = try Varint.read(span, &position)
+      valueRows = try Varint.read(span, &position)
+      columns = try Varint.read(span, &position)
       guard rows <= UInt64(Self.maximumRows), valueRows <= rows,
-        columns <= UInt64(Self.maximumColumns),
-        // Cannot overflow: both were checked.
-        valueRows * columns <= UInt64(Self.maximumValues)
+        columns <= UInt64(Self.maximumColumns)
       else { throw .header }
+    } catch {
+      throw Malformed(reason: "damaged column: \(error)")
+    }
+    // Cannot overflow: all were checked.
+    let words = rows * UInt64(Self.wordsOfRow) + valueRows * columns
+    guard words <= UInt64(Self.maximumWords) else {
+      throw Malformed(
+        reason: "it would take \(words >> 17) MiB of memory, and no chunk takes more than "
+          + "\(Self.maximumWords >> 17) MiB")
+    }
+    do throws(DeltaBinaryPacked.Malformed) {
       var all: [[UInt64]] = []
       for index in 0..<Self.headerColumns + Int(columns) {
         let length = try Varint.read(span, &position)
@@ -138,6 +154,8 @@ package final class ChunkBuilder {
   package static let rowLimit = 512
   /// Encoded bytes after which a chunk is closed.
   package static let byteLimit = 64 << 10
+  /// Values after which a chunk is closed, however well they compress: readers unpack it whole.
+  package static let valueLimit = Chunk.maximumWords / 4
 
   package let kind: FrameHeader.Kind
   package let stream: UInt16
@@ -148,6 +166,11 @@ package final class ChunkBuilder {
   package private(set) var lastEnd: UInt64 = 0
   private var headers: ColumnEncoder
   private var values: ColumnEncoder
+
+  /// Whether nothing may be added to it any more.
+  package var isFull: Bool {
+    rowCount >= Self.rowLimit || rowCount * values.width >= Self.valueLimit
+  }
 
   /// An empty chunk of `columns` value columns.
   package init(

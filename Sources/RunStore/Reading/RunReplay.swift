@@ -16,6 +16,9 @@ package struct RunReplay {
     /// that follow, but for a column that was absent for longer. The time of a replay then depends
     /// on the selection's length, not on its place in the run.
     package var isSeeking = false
+    /// Words of memory that the open chunks of all streams may take together: 512 MiB, as sixteen
+    /// of the largest that writers make.
+    package var mostWords = 16 * ChunkBuilder.valueLimit
 
     /// Everything.
     package init() { passes = { _ in true } }
@@ -70,6 +73,27 @@ package struct RunReplay {
     }
   }
 
+  /// The memory that the present chunks of all streams take together. A chunk of zeros takes two
+  /// hundred times as much as its row, and a file may have a hundred thousand streams.
+  private final class Memory {
+    private let limit: Int
+    private var words = 0
+
+    /// Memory of at most so many words.
+    init(_ limit: Int) { self.limit = limit }
+
+    /// Gives up `old` words and takes `new` ones; throws where that is too much.
+    func exchange(_ old: Int, for new: Int, of path: String) throws(LBError) {
+      words += new - old
+      guard words > limit else { return }
+      throw LBError(
+        .resultPersistence,
+        "\(path): its samples need more than \(limit >> 17) MiB of memory at once, more than "
+          + "lbsample uses to read a run: the file is damaged, or made to exhaust memory. "
+          + "'lbsample runs show \(path)' may still work", context: ErrorContext(path: path))
+    }
+  }
+
   /// One stream's chunks of one kind, read one at a time.
   private final class Cursor {
     let reader: RunReader
@@ -80,12 +104,17 @@ package struct RunReplay {
     var frames: [(FrameHeader, Range<Int>)] = []
     var rows: [UInt64] = []
     var next = 0
+    /// What the present chunk takes of the memory of all cursors.
+    private var words = 0
+    private let memory: Memory
 
     init(
-      reader: RunReader, chunks: [RunReader.ChunkLocation], offsets: [Int64: UInt64]
+      reader: RunReader, chunks: [RunReader.ChunkLocation], offsets: [Int64: UInt64],
+      memory: Memory
     ) {
       self.reader = reader
       self.offsets = offsets
+      self.memory = memory
       pending = chunks.reversed()
     }
 
@@ -98,7 +127,11 @@ package struct RunReplay {
             "\(reader.path): data chunk \(chunk.id) is of session \(chunk.session), which is "
               + "not in the file", context: ErrorContext(path: reader.path))
         }
-        (frames, rows) = try reader.chunk(chunk.id).frames()
+        (frames, rows) = ([], [])
+        let decoded = try reader.chunk(chunk.id)
+        try memory.exchange(words, for: decoded.words, of: reader.path)
+        words = decoded.words
+        (frames, rows) = try decoded.frames()
         if offset != 0 { move(by: offset) }
         next = 0
       }
@@ -271,6 +304,7 @@ package struct RunReplay {
   ) throws(LBError) -> [Cursor] {
     let offsets = Dictionary(
       sessions.map { ($0.id, $0.offset) }, uniquingKeysWith: { known, _ in known })
+    let memory = Memory(selection.mostWords)
     var cursors: [Cursor] = []
     for stream in streams.sorted(by: { ($0.thread, $0.stream) < ($1.thread, $1.stream) }) {
       for kind in [FrameHeader.Kind.frame, .records] {
@@ -278,7 +312,8 @@ package struct RunReplay {
           try reader.chunks(stream: stream.stream, kind: kind, brackets: selection.brackets),
           offsets)
         guard !chunks.isEmpty else { continue }
-        cursors.append(Cursor(reader: reader, chunks: chunks, offsets: offsets))
+        cursors.append(
+          Cursor(reader: reader, chunks: chunks, offsets: offsets, memory: memory))
       }
     }
     return cursors

@@ -33,7 +33,7 @@ struct OpenChunks {
     while open.count <= index { open.append(nil) }
     if let chunk = open[index]?.chunk {
       if chunk.bracket == header.bracket, chunk.epoch == header.epoch,
-        chunk.rowCount < ChunkBuilder.rowLimit
+        !chunk.isFull
       {
         return chunk.append(header, body)
       }

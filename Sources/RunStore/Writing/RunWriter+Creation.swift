@@ -24,16 +24,31 @@ extension RunWriter {
   /// wrote and how it was called, and root's are of everything.
   static var mode: mode_t { geteuid() == 0 ? 0o600 : 0o644 }
 
-  /// Makes the empty file of a draft, from which the database and the files beside it take their
-  /// mode from. Why it cannot be made the database says in its own words.
-  static func reserve(_ draft: String) throws(LBError) {
+  /// Makes the empty file of the draft of `path`, from which the database and the files beside it
+  /// take their mode. Removes those that killed processes left in its directory. Returns the
+  /// descriptor that holds the draft's lock, or a negative number: why the draft cannot be made the
+  /// database says in its own words.
+  static func reserve(_ draft: String, of path: String) throws(LBError) -> Int32 {
+    let slash = path.utf8.lastIndex(of: UInt8(ascii: "/"))
+    let name = slash.map { path.utf8.index(after: $0) } ?? path.startIndex
+    AbandonedDrafts.remove(
+      in: name == path.startIndex ? "." : String(path[..<name]), of: String(path[name...]))
     let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-    let descriptor = unsafe Foundation.open(draft, flags, mode)
-    guard descriptor >= 0 else {
-      if errno == EEXIST { throw exists(draft) }
-      return
+    while true {
+      let descriptor = unsafe Foundation.open(draft, flags, mode)
+      guard descriptor >= 0 else {
+        if errno == EEXIST { throw exists(draft) }
+        return descriptor
+      }
+      if AbandonedDrafts.lock(descriptor) { return descriptor }
+      _ = Foundation.close(descriptor)
     }
-    _ = Foundation.close(descriptor)
+  }
+
+  /// Closes a draft's descriptor, once.
+  static func release(_ lock: inout Int32) {
+    if lock >= 0 { _ = Foundation.close(lock) }
+    lock = -1
   }
 
   static func exists(_ path: String) -> LBError {

@@ -80,12 +80,14 @@ package final class RunWriter: @unchecked Sendable {
     guard !FileManager.default.fileExists(atPath: path) else { throw Self.exists(path) }
     // Made under another, unique name, and renamed: a visible file always has its tables, even if
     // this process dies.
-    let draft = "\(path).new-\(getpid())"
-    try Self.reserve(draft)
+    let draft = AbandonedDrafts.name(ofResult: path)
+    var lock = try Self.reserve(draft, of: path)
     var made: FileMark?
     do {
       maker = try Self.makeDraft(draft, identity, host, configuration, labels)
       try Self.move(draft, to: path)
+      // Before the file is opened again: closing any descriptor of it gives up SQLite's locks.
+      Self.release(&lock)
       made = FileMark(path)
       file = made
       opened = OpenFile(path, new: true)
@@ -96,6 +98,7 @@ package final class RunWriter: @unchecked Sendable {
       // The new file has no data: remove what exists of it.
       _ = unsafe Foundation.unlink(draft)
       _ = unsafe Foundation.unlink(draft + "-journal")
+      Self.release(&lock)
       made?.remove(path)
       if let error = error as? LBError { throw error }
       throw StoreFailure.error(error, path: path, doing: "creating")

@@ -74,6 +74,7 @@ final class Checkpoint: PhaseResource {
     guard let real = Directories.real(directory), real != "/", Directories.isDirectory(real),
       let identity = Directories.identity(real)
     else { throw failed("\(directory) is not a directory that can be copied") }
+    if let refusal = files.refusal() { throw failed(refusal.message) }
     source = (real, identity)
     let name = "\(identity.inode) \(real)"
     if Directories.isDirectory(copy) {

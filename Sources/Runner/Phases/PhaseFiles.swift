@@ -53,6 +53,10 @@ struct PhaseFiles {
 
   /// Makes a directory that belongs to the workload's user. Returns why it could not be made.
   func make(_ path: String) -> LBError? {
+    if unsafe mkdir(root.osCString, 0o755) != 0, errno != EEXIST {
+      return failed("\(root): cannot be created: \(SystemError.words(errno))")
+    }
+    if let refusal = refusal() { return refusal }
     let user = context.specification.user
     let owner = user.map { ["-o", "\($0.uid)", "-g", "\($0.gid)"] } ?? []
     return step("/usr/bin/install", ["install", "-d"] + owner + ["--", path], isOurs: true)
@@ -60,7 +64,27 @@ struct PhaseFiles {
 
   /// Removes a directory with its content. Returns why it could not be removed.
   func remove(_ path: String) -> LBError? {
-    step("/bin/rm", ["rm", "-rf", "--", path], isOurs: true)
+    guard Directories.identity(root) != nil else { return nil }
+    return refusal() ?? step("/bin/rm", ["rm", "-rf", "--", path], isOurs: true)
+  }
+
+  /// Why what stands where the run's directory is to be is not used: another user may have made it,
+  /// and a link there would lead elsewhere. Nil where nothing stands there, or the caller's own
+  /// directory, which others cannot write to.
+  func refusal() -> LBError? {
+    var facts = stat()
+    guard unsafe lstat(root.osCString, &facts) == 0 else { return nil }
+    guard facts.st_mode & S_IFMT == S_IFDIR, facts.st_uid == geteuid(), facts.st_mode & 0o022 == 0
+    else {
+      return failed(
+        "\(root) is not a directory of the caller's own, which no other user may write to; move "
+          + "it away")
+    }
+    return nil
+  }
+
+  private func failed(_ message: String) -> LBError {
+    LBError(.workload, "\(option): \(message)", context: ErrorContext(path: root))
   }
 
   /// Removes the phase's and the run's directories where they are empty.

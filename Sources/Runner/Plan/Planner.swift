@@ -342,7 +342,7 @@ package final class Planner {
         table.keyPath(of: "file"), "more than \(Self.includeLimit) plans include one another")
       return
     }
-    guard !scope.includes.contains(path) else {
+    guard !scope.includes.contains(where: { ExactText($0) == ExactText(path) }) else {
       problems.add(
         table.keyPath(of: "file"),
         "includes itself: \((scope.includes + [path]).joined(separator: " → "))")

@@ -118,8 +118,9 @@ package struct CellInspection {
     let parameters = node.parameters.sorted { $0.key < $1.key }
     // The order in which inputs are named decides nothing, nor whether one is named twice.
     let named = Dictionary(
-      found.inputs.prefix(one.inputs.count).map { ($0.path, $0) }, uniquingKeysWith: { $1 })
-    let inputs = named.values.sorted { $0.path < $1.path }
+      found.inputs.prefix(one.inputs.count).map { (ExactText($0.path), $0) },
+      uniquingKeysWith: { $1 })
+    let inputs = named.values.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
     return CellKey(
       [
         CellKey.Part("phase", [node.name, node.kind]),
@@ -137,9 +138,11 @@ package struct CellInspection {
   private static func environment(of one: RunSpecification) -> [String: String] {
     var found: [String: String] = [:]
     for pair in one.environment {
-      guard let (name, value) = pair.halves("="), found[name] == nil else { continue }
+      guard let (given, value) = pair.halves("=") else { continue }
+      let name = OSText.distinct(given)
+      guard found[name] == nil else { continue }
       found[name] =
-        one.isMasked(name)
+        one.isMasked(given)
         ? PhaseProvenance.hidden : String(SHA256.hex(of: Array(value.utf8)).prefix(16))
     }
     return found

@@ -1,11 +1,12 @@
 package import LinuxSystem
+import SampleModel
 
 /// The hashes of files: each is read once as long as it is known to hold the same.
 package final class ContentHashes {
   /// Bytes of the largest executable that is hashed: 1 GiB, which takes some seconds.
   package static let largestExecutable: UInt64 = 1 << 30
 
-  private var known: [String: FileDigest] = [:]
+  private var known: [ExactText: FileDigest] = [:]
 
   /// Nothing is known yet.
   package init() {}
@@ -14,10 +15,11 @@ package final class ContentHashes {
   package func digest(
     of path: String, limit: UInt64 = .max, isStopped: () -> Bool
   ) throws(FileDigest.Refusal) -> String {
-    if let digest = known[path], digest.isKnownToHold(at: path) { return digest.hex }
-    known[path] = nil
+    let name = ExactText(path)
+    if let digest = known[name], digest.isKnownToHold(at: path) { return digest.hex }
+    known[name] = nil
     let digest = try FileDigest(of: path, limit: limit, isStopped: isStopped)
-    known[path] = digest
+    known[name] = digest
     return digest.hex
   }
 }

@@ -99,7 +99,7 @@ struct PacketOptions: ParsableArguments {
   private func read(_ names: [String], top usual: Int) throws(LBError) -> CaptureOptions {
     var options = CaptureOptions(interfaces: names)
     options.top = usual
-    if Set(names).count < names.count || names.isEmpty && file == nil {
+    if Set(names.map(ExactText.init)).count < names.count || names.isEmpty && file == nil {
       throw LBError(
         .configuration, "--packets \(interfaces ?? ""): expected names of interfaces, each once")
     }

@@ -18,8 +18,10 @@ struct RunCatalogue {
   /// Whether some of the files cannot be read.
   let hasUnreadable: Bool
 
-  /// Reads what is not in the index of `directory`, and writes that.
+  /// Reads what is not in the index of `directory`, and writes that. Removes what killed processes
+  /// left of files that they were making.
   init(_ directory: RunDirectory) throws(LBError) {
+    directory.removeAbandonedDrafts()
     files = try directory.files()
     let index = RunIndex(of: directory)
     var entries: [Entry] = []

@@ -96,6 +96,19 @@ case_full_outputs() {
   any runs show run.lbsample --log-file disk/log
   any run --events disk/events --result disk/result --runs-dir d -- true
 }
+# Neither a table nor a data set is there in part, nor anything of a draft.
+case_full_tables() {
+  disk 100
+  base run
+  bad export --format parquet run.lbsample -o disk/t
+  bad export --format parquet --long run.lbsample -o disk/x.parquet
+  bad export --format parquet --dataset disk/set run.lbsample
+  [ "$(find disk -type f | grep -v '/\.lock$')" = "" ] || fault "left $(find disk | tr '\n' ' ')"
+  head -c 90000 /dev/zero >disk/filler
+  bad report run.lbsample -o disk/page.html
+  bad --cpu --net -i 5ms --count 500 --record disk/r.lbsample
+  ! ls -A disk | grep -q 'new-' || fault "left $(ls -A disk | tr '\n' ' ')"
+}
 case_read_only_place() {
   disk 2000
   cp "$BASE"/*.lbsample* disk
@@ -106,6 +119,12 @@ case_read_only_place() {
   any export disk/killed.lbsample >/dev/null
   bad --cpu -i 10ms --count 2 --record disk/r.lbsample
   bad run --runs-dir disk -- true
+  good report disk/run.lbsample -o page.html
+  good view disk/record.lbsample >/dev/null
+  any compare disk/run.lbsample disk/run.lbsample
+  good history --runs-dir disk --any-host run >/dev/null
+  bad export --format parquet disk/run.lbsample -o disk/t
+  bad export --format parquet disk/run.lbsample --dataset disk
 }
 case_signals() {
   for signal in HUP INT QUIT USR1 USR2 PIPE ALRM WINCH CHLD CONT URG VTALRM PROF IO XFSZ; do

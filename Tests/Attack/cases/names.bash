@@ -3,11 +3,12 @@
 ESCAPE=$'\e]0;owned\a' LINES_=$'x\n2026-01-01 00:00:00 info run.end: forged' DELETE=$'a\x7fb' \
   BROKEN=$'\xff\xfe'
 # By their bytes: under LC_ALL=C bash does not write \u as UTF-8.
+MARKUP='</script><b>&"'\''<img src=x>' SEPARATOR=$'a\xe2\x80\xa8b\xe2\x80\x8f'
 BIDI=$'\xe2\x80\xaeabc' CSI=$'\xc2\x9b31m' COMBINING=$'a,\xcc\x81b' QUOTE=$'q"\xcc\x81z'
 all() {
   local name
   for name in "$ESCAPE" "$LINES_" "$BIDI" "$CSI" "$DELETE" "$BROKEN" "$COMBINING" "$QUOTE" '../../x' \
-    '-n' '$(touch executed)' "'; touch executed; '" ''; do
+    '-n' '$(touch executed)' "'; touch executed; '" "$MARKUP" "$SEPARATOR" ''; do
     "$@" "$name"
   done
 }
@@ -25,6 +26,38 @@ case_name_of_a_run() {
   ! grep -aq '[^ -~]' files || fault "a file's name: $(cat -v files | head -n 3)"
   [ "$(find . -name '*.lbsample' | wc -l)" = "$(find data/lbsample/runs -name '*.lbsample' | wc -l)" ] \
     || fault "a result stands outside the directory"
+}
+# Pages, pictures and tables that are made of a run whose every name is anybody's.
+case_pages_and_tables() {
+  number=0
+  one() {
+    number=$((number + 1))
+    "$LB" run --runs-dir d$number --name "$1" --label "k=$1" --label "$1=v" --cpu -i 20ms \
+      --workload-output keep --metric-json 'm=m' -- sh -c 'sleep 0.05; echo "$0"; echo "{\"m\": 1}"' "$1"
+    judge any $? run "$1"
+    # Not every one can be a name.
+    [ -e d$number ] || any run --runs-dir d$number --cpu -i 20ms -- echo "$1"
+    good report --runs-dir d$number last -o p$number.html
+    page p$number.html
+    good report --runs-dir d$number --format svg --metric 'cpu.user[all]' last -o p$number.svg
+    page p$number.svg
+    good export --runs-dir d$number --format parquet last -o t$number
+    good export --runs-dir d$number --format parquet --dataset set last
+    good view --runs-dir d$number last
+    any compare --runs-dir d$number last last
+    any history --runs-dir d$number --any-host "$1"
+    any history --runs-dir d$number --any-host "k=$1" --format markdown
+    any compare --runs-dir d$number "$1" last
+    any report --runs-dir d$number "$1" -o x$number.html
+    rm -f x$number.html
+  } 2>&1
+  all one
+  absent executed
+  find t* set -type f | grep -qv '^\(t[0-9]*\|set\(/run=[A-Za-z0-9._=-]*\)\?\)/[A-Za-z0-9._-]*$' \
+    && fault "a table's name: $(find t* set -type f | cat -v | head -n 3)"
+  ls -A | grep -qvE '^(d|p|t)[0-9]+(\.html|\.svg)?$|^set$|^(tmp|home|data|config|faults|skipped)$' \
+    && fault "left $(ls -A | cat -v | tr '\n' ' ')"
+  return 0
 }
 case_label_and_environment() {
   one() {

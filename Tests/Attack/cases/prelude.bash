@@ -120,6 +120,14 @@ absent() {
   local path
   for path; do [ ! -e "$path" ] && [ ! -L "$path" ] || fault "left $path"; done
 }
+# page FILE: a page or a picture, where it was made, has no element and no control of a name.
+page() {
+  [ -e "$1" ] || return 0
+  # Its own two scripts, one of which has its data.
+  [ "$(grep -ao '<script' "$1" | wc -l)" -le 2 ] || fault "$1 has another script"
+  ! LC_ALL=C grep -aqE $'<b>&|<img|<!--<|\x1b|\x07|\x7f|\xe2\x80[\x8e\x8f\xa8-\xae]' "$1" \
+    || fault "$1 has what a name says: $(LC_ALL=C grep -aoE $'.{20}(<b>&|<img|<!--<|\x1b|\x7f|\xe2\x80[\x8e\x8f\xa8-\xae]).{0,20}' "$1" | head -n 1 | cat -v)"
+}
 # base NAME [AS]: a copy of a result file.
 base() {
   local one
@@ -146,6 +154,17 @@ read_all() {
   for format in csv ndjson table; do any export --format $format run.lbsample >$format; done
   any export --format lb -o lb run.lbsample
   any export --from 50ms --to 200ms --raw run.lbsample >raw
+  any export --format parquet -o tables run.lbsample
+  any export --format parquet --dataset set run.lbsample
+  any report run.lbsample -o page.html
+  page page.html
+  any report --format svg --metric 'cpu.user[all]' run.lbsample -o chart.svg
+  page chart.svg
+  any view run.lbsample >view
+  mkdir other
+  cp "$BASE/run.lbsample" other/other.lbsample
+  any compare other/other.lbsample run.lbsample
+  any history run --any-host --metric '*' --runs-dir .
   any runs bundle run.lbsample -o t.tgz
   any runs list --runs-dir .
   # What is told of a file that was changed is what stood in it, or it is refused.
@@ -155,5 +174,5 @@ read_all() {
   any run --runs-dir . --resume run
   any runs remove --force --runs-dir . run.lbsample
   only run.lbsample run.lbsample-tail run.lbsample-wal run.lbsample-shm run.lbsample-journal json \
-    yaml csv ndjson table lb raw t.tgz .index
+    yaml csv ndjson table lb raw t.tgz .index tables set page.html chart.svg view other
 }

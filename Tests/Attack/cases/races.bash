@@ -33,6 +33,54 @@ case_many_recorders() {
   [ $won = 1 ] || fault "$won of six recorded"
   good runs show r.lbsample >/dev/null
 }
+# What a killed process leaves of a file that it was making goes with the next list of runs.
+case_killed_while_it_is_made() {
+  mkdir d
+  for delay in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 18 20 22 25 30 40; do
+    "$LB" --cpu -i 10ms --record d/r$delay.lbsample >/dev/null 2>&1 &
+    pid=$!
+    sleep 0.0$(printf %02d $delay)
+    kill -KILL $pid
+    wait $pid 2>/dev/null
+  done
+  : >"d/x.lbsample.new-$pid"
+  : >"d/.index.new-12ab"
+  any runs list --runs-dir d
+  ! ls -A d | grep -q 'new-' || fault "left $(ls -A d | grep 'new-' | tr '\n' ' ')"
+  : >"r.db.new-$pid"
+  good --cpu -i 10ms --count 2 --format csv --record r.db >/dev/null
+  absent "r.db.new-$pid"
+}
+# A number that the system uses again is no reason to refuse a file.
+case_draft_of_the_same_number() {
+  tool unshare
+  unshare --pid --fork --mount-proc true 2>/dev/null || skip "needs a PID namespace"
+  for _ in 1 2; do
+    unshare --pid --fork --kill-child --mount-proc bash -c '
+      : >"r.lbsample.new-$$"; exec "$LB" --cpu -i 10ms --count 2 --format csv --record r.lbsample
+    ' >/dev/null
+    judge good $? --record in a container
+    rm r.lbsample
+  done
+  only
+}
+case_killed_export() {
+  base run
+  for delay in 1 2 3 5 8 12 16 20; do
+    for what in "-o t" "--dataset set" "--metric cpu.* -o x.parquet"; do
+      "$LB" export --format parquet run.lbsample $what >/dev/null 2>&1 &
+      pid=$!
+      sleep 0.0$(printf %02d $delay)
+      kill -KILL $pid
+      wait $pid 2>/dev/null
+    done
+    rm -rf t set/run=* x.parquet
+  done
+  good export --format parquet run.lbsample -o t
+  good export --format parquet run.lbsample --dataset set
+  good export --format parquet run.lbsample --metric 'cpu.*' -o x.parquet
+  ! find . -name '*.draft' | grep -q . || fault "left $(find . -name '*.draft' | tr '\n' ' ')"
+}
 case_runs_at_once() {
   for number in 1 2 3 4; do
     "$LB" run --runs-dir d --name same --cpu -- true >/dev/null 2>said.$number &

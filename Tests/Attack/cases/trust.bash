@@ -121,6 +121,80 @@ case_draft_is_of_others() {
   same k.lbsample.new notes
 }
 
+# Another user's link chooses no file for root, wherever a command writes to a name.
+case_targets_are_links_of_another() {
+  root
+  victim
+  base run
+  mkdir d
+  ln -s "$D/guarded/victim" d/x
+  ln -s "$D/guarded" d/folder
+  ln -s "$D/guarded/none" d/dangling
+  chown -h 65534 d d/*
+  for name in d/x d/dangling; do
+    bad report run.lbsample -o $name
+    bad report --format svg --metric 'cpu.user[all]' run.lbsample -o $name
+    bad export run.lbsample -o $name
+    bad export --format parquet run.lbsample -o $name
+    bad runs bundle run.lbsample -o $name
+    bad --cpu -i 10ms --count 1 --format csv -o $name
+    bad run --runs-dir runs --result $name -- true
+    bad run --runs-dir runs --events $name -- true
+    bad run --runs-dir runs --log-file $name -- true
+    bad run --runs-dir runs --workload-output $name -- echo x
+    bad --cpu -i 10ms --count 1 --record $name
+  done
+  bad export --format parquet run.lbsample -o d/folder
+  bad export --format parquet --dataset d/folder run.lbsample
+  bad export --format lb run.lbsample -o d/folder
+  unharmed
+}
+# One's own links are followed, as by a shell, and so are those of the system.
+case_targets_are_own_links() {
+  base run
+  mkdir e
+  ln -s e/out link
+  ln -s link again
+  good export run.lbsample -o again
+  [ -s e/out ] || fault "a link of one's own was not followed"
+  good export run.lbsample -o /dev/stdout >out
+  [ -s out ] || fault "/dev/stdout was not written to"
+}
+# A draft of an export that another user makes in the way is left alone.
+case_drafts_of_exports_are_links() {
+  victim
+  base run
+  ln -s guarded ".t-1.draft"
+  ln -s guarded/victim ".x.parquet-1.draft"
+  mkdir set
+  ln -s ../guarded "set/.run=x-1.draft"
+  ln -s ../guarded/victim set/runs.parquet
+  good export --format parquet run.lbsample -o t
+  good export --format parquet --metric 'cpu.*' run.lbsample -o x.parquet
+  good export --format parquet --dataset set run.lbsample
+  unharmed
+}
+# The directory of a run's own files is no link to another one.
+case_files_of_a_run_are_a_link() {
+  victim
+  mkdir -p guarded/main/repetition-1-1 guarded/main/repetition-2-1
+  echo kept >guarded/main/repetition-1-1/file
+  echo kept >guarded/main/repetition-2-1/file
+  guard
+  "$LB" run --runs-dir d --name w -r 3 --workspace empty -- sh -c 'sleep 0.6' >/dev/null 2>said &
+  pid=$!
+  until_ test -e d
+  sleep 0.3
+  kill -KILL $pid
+  wait $pid 2>/dev/null
+  for file in d/*.lbsample; do
+    rm -rf "${file%.lbsample}.files"
+    ln -s "$D/guarded" "${file%.lbsample}.files"
+  done
+  bad run --runs-dir d --resume last --end-leftovers
+  unharmed
+}
+
 case_log_of_a_file_is_a_link() {
   victim
   base run

@@ -208,6 +208,26 @@ import Testing
     #expect(key(["data"]) != first && key(["data"]) == key([data]))
   }
 
+  /// Two files whose names are equal to Unicode, and not to the system.
+  @Test func filesOfEqualNamesAreTwo() throws {
+    let folder = try TemporaryFolder()
+    let names = ["\u{E9}", "e\u{301}"]
+    for name in names { try folder.write(name, "abc") }
+    func key(_ inputs: [String]) -> String? {
+      var cell = Cell()
+      (cell.one.command, cell.one.inputs) = (["/bin/sh"], inputs)
+      cell.node.specification = cell.one
+      cell.surroundings.directory = folder.path
+      let inspection = CellInspection(ContentHashes()) { false }
+      return inspection.provenance(of: cell.node, at: cell.position, in: cell.surroundings).key
+    }
+    let both = try #require(key(names))
+    #expect(both == key(names.reversed()) && both != key([names[0]]) && both != key([names[1]]))
+    #expect(key([names[0]]) != key([names[1]]))
+    try folder.write(names[0], "abd")
+    #expect(key(names) != both)
+  }
+
   /// A wrapper is the executable of a command; the program that it starts decides as much.
   @Test func programsThatWrappersStartAreFound() throws {
     var one = RunSpecification(
