@@ -79,7 +79,7 @@ final class CounterSink: SampleSink {
 
   func layout(_ layout: Layout) throws(LBError) {
     levels.layout(layout)
-    rates.layout(layout)
+    self.rates.layout(layout)
     let own = layout.columns.count
     let raw = layout.shown.enumerated().map { index, column in
       self.series.index(column, of: layout.collector, .raw, isFormula: index >= own)
@@ -115,7 +115,7 @@ final class CounterSink: SampleSink {
     streams[header.stream] = stream
     let raw = levels.derive(header, values)
     let rate = options.withRates ? rates.derive(header, values) : Derivation.Result()
-    guard header.outcome == .complete else { return try lose(stream, at: time, header.outcome) }
+    guard header.outcome == .complete else { return try lose(stream, header) }
     guard !raw.values.isEmpty else { return }
     // As `export` has it: the opening sample of a recording is a baseline only.
     if header.edge != .open || options.isRun {
@@ -165,16 +165,23 @@ final class CounterSink: SampleSink {
     return options.origin &+ (time > start ? time - start : 0)
   }
 
-  /// A frame without values: none of the columns has one.
+  /// A frame without values: no column has a level. Rates go on: the window of the next one begins
+  /// with the last frame that had values.
+  private func lose(_ stream: Stream, _ header: FrameHeader) throws(LBError) {
+    try lose(stream.raw, of: stream, at: clock.boottime(header.start), header.outcome)
+    let levels = zip(stream.overlay, stream.rates).filter { $0.1 < 0 }.map(\.0)
+    try lose(levels, of: stream, at: overlayTime(header.start, header.bracket), header.outcome)
+  }
+
   private func lose(
-    _ stream: Stream, at time: UInt64, _ outcome: AcquisitionOutcome
+    _ counters: [Int], of stream: Stream, at time: UInt64, _ outcome: AcquisitionOutcome
   ) throws(LBError) {
     var isNew = false
-    for index in stream.raw + stream.rates + stream.overlay where index >= 0 {
+    for index in counters {
       isNew = isNew || series.counters[index].thinning.isPresent
       series.counters[index].thinning.lose()
     }
-    guard isNew, let first = stream.raw.first else { return }
+    guard isNew, let first = counters.first else { return }
     if writer == nil { common += 1 }
     try writer?.instant(
       series.counters[first].absences, at: time, "no value",

@@ -69,7 +69,8 @@ package struct PerfettoExport {
   func write(_ output: @escaping TraceWriter.Output) throws(LBError) -> Summary {
     let clock = TraceClock(anchors)
     let timeline = try RunTimeline(reader, result, anchors, selection)
-    var (sink, remarks) = try sink(timeline, clock)
+    let (sink, overlaid) = try makeSink(timeline, clock)
+    var remarks = overlaid
     let frames = try replay.play(into: sink)
     let writer = TraceWriter(run: result.runID, output: output)
     for reading in clock.readings {
@@ -107,7 +108,7 @@ package struct PerfettoExport {
   }
 
   /// The sink, and what it will not draw.
-  private func sink(
+  private func makeSink(
     _ timeline: RunTimeline, _ clock: TraceClock
   ) throws(LBError) -> (CounterSink, [String]) {
     var drawn = CounterSink.Options()
