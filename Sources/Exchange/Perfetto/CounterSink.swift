@@ -125,13 +125,13 @@ final class CounterSink: SampleSink {
       try overlay(header, stream, raw.values)
     }
     guard header.edge != .open, let window = rate.window else { return }
-    for (place, index) in stream.rates.enumerated() where index >= 0 {
-      let start = header.start &- (rate.windows[place] ?? window)
+    for (position, index) in stream.rates.enumerated() where index >= 0 {
+      let start = header.start &- (rate.windows[position] ?? window)
       try add(
-        index, clock.boottime(start), rate.values[place], "no growth is known in this window")
+        index, clock.boottime(start), rate.values[position], "no growth is known in this window")
       guard !stream.overlay.isEmpty else { continue }
       try add(
-        stream.overlay[place], overlayTime(start, header.bracket), rate.values[place],
+        stream.overlay[position], overlayTime(start, header.bracket), rate.values[position],
         "no growth is known in this window")
     }
   }
@@ -153,9 +153,9 @@ final class CounterSink: SampleSink {
     _ header: FrameHeader, _ stream: Stream, _ values: [DerivedValue]
   ) throws(LBError) {
     guard !stream.overlay.isEmpty else { return }
-    for (place, value) in values.enumerated() where stream.rates[place] < 0 {
+    for (position, value) in values.enumerated() where stream.rates[position] < 0 {
       try add(
-        stream.overlay[place], overlayTime(header.start, header.bracket), value,
+        stream.overlay[position], overlayTime(header.start, header.bracket), value,
         "absent in this reading")
     }
   }

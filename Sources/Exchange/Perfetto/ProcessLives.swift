@@ -102,7 +102,7 @@ struct ProcessLives {
   /// it; and how many found none.
   static func lanes(_ lives: [ProcessLife]) -> (lives: [(life: ProcessLife, lane: Int)], Int) {
     var ends: [UInt64] = []
-    var placed: [(ProcessLife, Int)] = []
+    var inLanes: [(ProcessLife, Int)] = []
     var leftOut = 0
     for life in lives.sorted(by: { ($0.start, $0.pid) < ($1.start, $1.pid) }) {
       let free = ends.firstIndex { $0 <= life.start }
@@ -111,8 +111,8 @@ struct ProcessLives {
         continue
       }
       if lane == ends.count { ends.append(life.end) } else { ends[lane] = life.end }
-      placed.append((life, lane))
+      inLanes.append((life, lane))
     }
-    return (placed, leftOut)
+    return (inLanes, leftOut)
   }
 }

@@ -90,6 +90,12 @@ struct JournalClock {
     {
       present += 1
     }
-    return anchors[present].monotonic &+ (date &- anchors[present].realtime)
+    let anchor = anchors[present]
+    guard date < anchor.realtime else {
+      let (time, overflow) = anchor.monotonic.addingReportingOverflow(date - anchor.realtime)
+      return overflow ? .max : time
+    }
+    let before = anchor.realtime - date
+    return anchor.monotonic > before ? anchor.monotonic - before : 0
   }
 }

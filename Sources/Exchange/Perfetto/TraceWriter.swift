@@ -35,6 +35,8 @@ final class TraceWriter {
   private let output: Output
   private let firstTrack: UInt64
   private var buffer: [UInt8] = []
+  // Kept for their memory: a trace has millions of packets.
+  private var framed = ProtoMessage()
   private var packet = ProtoMessage()
   private var event = ProtoMessage()
   private var hasBegun = false
@@ -60,9 +62,9 @@ final class TraceWriter {
     if !hasBegun { packet.number(13, Self.begins) }
     hasBegun = true
     packet.message(field, body)
-    var whole = ProtoMessage()
-    whole.message(1, packet)
-    buffer += whole.bytes
+    framed.clear()
+    framed.message(1, packet)
+    buffer += framed.bytes
     if buffer.count >= Self.batch { try flush() }
   }
 
