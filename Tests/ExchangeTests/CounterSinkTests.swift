@@ -68,7 +68,7 @@ import Testing
   }
 
   private func points(_ events: [ReadTrace.Event]) -> [[Double?]] {
-    events.map { [Double($0.time), $0.whole.map(Double.init) ?? $0.real] }
+    events.map { [Double($0.time), $0.whole.map { Double($0) } ?? $0.real] }
   }
 
   private func frames(_ rows: [(UInt64, [UInt64])]) -> [Frame] {

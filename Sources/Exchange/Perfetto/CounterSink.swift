@@ -114,7 +114,7 @@ final class CounterSink: SampleSink {
     if stream.bracket != header.bracket { enter(header.bracket, &stream) }
     streams[header.stream] = stream
     let raw = levels.derive(header, values)
-    let rate = options.withRates ? rates.derive(header, values) : Derivation.Result()
+    let rate = options.withRates ? rates.derive(header, values) : nil
     guard header.outcome == .complete else { return try lose(stream, header) }
     guard !raw.values.isEmpty else { return }
     // As `export` has it: the opening sample of a recording is a baseline only.
@@ -124,7 +124,7 @@ final class CounterSink: SampleSink {
       }
       try overlay(header, stream, raw.values)
     }
-    guard header.edge != .open, let window = rate.window else { return }
+    guard header.edge != .open, let rate, let window = rate.window else { return }
     for (position, index) in stream.rates.enumerated() where index >= 0 {
       let start = header.start &- (rate.windows[position] ?? window)
       try add(

@@ -86,7 +86,7 @@ package struct PerfettoExport {
           + "points the least and the greatest; --full draws all")
     }
     var tracks = try TraceTracks(
-      OSText.written(result.host["hostname"] ?? result.name),
+      result.host["hostname"] ?? result.name,
       description: description(remarks), labels: labels, on: writer)
     let names = Dictionary(
       try replay.layouts().map { ($0.stream, $0.collector) }, uniquingKeysWith: { $1 })
@@ -107,7 +107,7 @@ package struct PerfettoExport {
       tracks: Int(writer.tracks), points: writer.events, frames: frames, remarks: remarks)
   }
 
-  /// The sink, and what it will not draw.
+  /// The sink, and the parts that are not drawn.
   private func makeSink(
     _ timeline: RunTimeline, _ clock: TraceClock
   ) throws(LBError) -> (CounterSink, [String]) {

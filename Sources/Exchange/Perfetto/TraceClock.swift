@@ -82,11 +82,20 @@ struct JournalClock {
     return time(of: date)
   }
 
+  /// Whether the wall clock was set back between two readings. Adjusting it slows it by at most half
+  /// a thousandth.
+  private static func isStepBack(_ one: ClockAnchor, _ next: ClockAnchor) -> Bool {
+    let elapsed = next.monotonic - one.monotonic
+    guard next.realtime >= one.realtime else { return true }
+    let shown = next.realtime - one.realtime
+    return elapsed > shown && elapsed - shown > elapsed / 1000
+  }
+
   /// The time at a date, not before the anchor of the last entry.
   mutating func time(of date: UInt64) -> UInt64 {
     guard !anchors.isEmpty else { return date }
     while present + 1 < anchors.count, anchors[present + 1].realtime <= date,
-      anchors[present + 1].realtime >= anchors[present].realtime
+      !Self.isStepBack(anchors[present], anchors[present + 1])
     {
       present += 1
     }
