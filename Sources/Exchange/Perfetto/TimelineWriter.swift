@@ -105,7 +105,8 @@ struct TimelineWriter {
     guard !lives.isEmpty else { return }
     let group = try tracks.add(
       TraceTrack(
-        name: "processes", description: "the processes of the workload's tree", childOrder: .byRank),
+        name: "processes", description: "the processes of the workload's tree",
+        childOrder: .byRank),
       below: tracks.host, on: writer)
     var lanes: [UInt64] = []
     for (life, lane) in lives {

@@ -82,8 +82,8 @@ struct JournalClock {
     return time(of: date)
   }
 
-  /// Whether the wall clock was set back between two readings. Adjusting it slows it by at most half
-  /// a thousandth.
+  /// Whether the wall clock was set back between two readings. Adjusting it slows it by at most
+  /// half a thousandth.
   private static func isStepBack(_ one: ClockAnchor, _ next: ClockAnchor) -> Bool {
     let elapsed = next.monotonic - one.monotonic
     guard next.realtime >= one.realtime else { return true }
