@@ -116,11 +116,3 @@ package struct StreamReader {
       && layout.columns.contains { $0.instance.isEmpty }
   }
 }
-
-extension MetricDescription {
-  /// The unit of its values, or of a counter's rates: time by time is a ratio.
-  package func shownUnit(isRate: Bool) -> String {
-    guard isRate, kind != .gauge else { return unit.rawValue }
-    return unit == .nanoseconds ? MetricUnit.ratio.rawValue : unit.rawValue + "/s"
-  }
-}

@@ -35,3 +35,11 @@ package struct MetricUnits: Sendable, Equatable {
   /// The name of a metric's share of time counted; nil if it is always counted.
   package func share(of name: String) -> String? { shares[name] }
 }
+
+extension MetricDescription {
+  /// The unit of its values, or of a counter's rates: time by time is a ratio.
+  package func shownUnit(isRate: Bool) -> String {
+    guard isRate, kind != .gauge else { return unit.rawValue }
+    return unit == .nanoseconds ? MetricUnit.ratio.rawValue : unit.rawValue + "/s"
+  }
+}

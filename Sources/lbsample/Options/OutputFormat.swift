@@ -23,6 +23,9 @@ struct OutputFormat {
       name: "parquet", sources: [.stored],
       summary: "parquet: tables of raw values, for DuckDB and data frames"),
     OutputFormat(
+      name: "perfetto", sources: [.stored],
+      summary: "perfetto: a trace for ui.perfetto.dev"),
+    OutputFormat(
       name: "lb", sources: [.stored],
       summary: "lb: a directory in the layout of linux-benchmark-lib"),
   ]

@@ -16,6 +16,7 @@ struct ExportCommand: ParsableCommand {
         lbsample export last --format ndjson --repetition 3 --metric 'cpu.*[all]'
         lbsample export host.lbsample --format table --from 10s --to 20s
         lbsample export last --format parquet --output tables
+        lbsample export last --format perfetto --output run.pftrace
         lbsample export last --format lb --output results
       """)
   @OptionGroup var options: RunOptions
@@ -25,7 +26,7 @@ struct ExportCommand: ParsableCommand {
   var format = "csv"
   @Flag(
     name: .customLong("raw"),
-    help: "Write cumulative values in ns, bytes and counts instead of rates.")
+    help: "Write cumulative values in ns, bytes and counts instead of rates; perfetto has both.")
   var raw = false
   @OptionGroup(title: "Part of the run") var part: PartOptions
   @Option(
@@ -34,6 +35,7 @@ struct ExportCommand: ParsableCommand {
   var metrics: [String] = []
   @OptionGroup(title: "CSV") var csv: CSVOptions
   @OptionGroup(title: "Parquet") var tables: TableOptions
+  @OptionGroup(title: "Perfetto") var trace: TraceOptions
   @Flag(name: .customLong("per-cpu"), help: "Show each CPU in the table.")
   var perCPU = false
   @Option(
@@ -50,6 +52,7 @@ struct ExportCommand: ParsableCommand {
     try Formats.check(format, of: OutputFormat.names(of: .stored))
     try csv.check(format)
     try tables.check(format, hasOutput: output != nil)
+    try trace.check(format, hasOutput: output != nil)
     if format == "lb" { return try exportSuite() }
     if raw, format == "table" {
       throw LBError(.configuration, "--raw needs --format csv or ndjson: the table shows rates")
@@ -61,6 +64,7 @@ struct ExportCommand: ParsableCommand {
     files.reads("the run", reader.path)
     try files.check()
     if format == "parquet" { return try exportTables(reader) }
+    if format == "perfetto" { return try exportTrace(reader) }
     // The last line of ndjson needs the accounts; no format needs the attempts' metrics.
     let result = try reader.result(format == "ndjson" ? .accounts : [])
     let labels = result.attemptsByBracket()
