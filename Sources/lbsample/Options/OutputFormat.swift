@@ -23,6 +23,9 @@ struct OutputFormat {
       name: "parquet", sources: [.stored],
       summary: "parquet: tables of raw values, for DuckDB and data frames"),
     OutputFormat(
+      name: "openmetrics", sources: [.stored],
+      summary: "openmetrics: all samples with their times, for promtool's backfill"),
+    OutputFormat(
       name: "lb", sources: [.stored],
       summary: "lb: a directory in the layout of linux-benchmark-lib"),
   ]

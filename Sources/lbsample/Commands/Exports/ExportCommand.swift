@@ -16,6 +16,7 @@ struct ExportCommand: ParsableCommand {
         lbsample export last --format ndjson --repetition 3 --metric 'cpu.*[all]'
         lbsample export host.lbsample --format table --from 10s --to 20s
         lbsample export last --format parquet --output tables
+        lbsample export last --format openmetrics --output run.om
         lbsample export last --format lb --output results
       """)
   @OptionGroup var options: RunOptions
@@ -61,6 +62,7 @@ struct ExportCommand: ParsableCommand {
     files.reads("the run", reader.path)
     try files.check()
     if format == "parquet" { return try exportTables(reader) }
+    if format == "openmetrics" { return try exportOpenMetrics(reader) }
     // The last line of ndjson needs the accounts; no format needs the attempts' metrics.
     let result = try reader.result(format == "ndjson" ? .accounts : [])
     let labels = result.attemptsByBracket()
