@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -1054,6 +1055,46 @@ int lb_unix_connect(const char *path) {
   int error = errno;
   close(fd);
   return -error;
+}
+
+int lb_tcp_listen(const char *address, uint16_t port, uint16_t *bound) {
+  union {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+  } target;
+  memset(&target, 0, sizeof target);
+  socklen_t length = sizeof target.v4;
+  if (inet_pton(AF_INET, address, &target.v4.sin_addr) == 1) {
+    target.v4.sin_family = AF_INET;
+    target.v4.sin_port = htons(port);
+  } else if (inet_pton(AF_INET6, address, &target.v6.sin6_addr) == 1) {
+    target.v6.sin6_family = AF_INET6;
+    target.v6.sin6_port = htons(port);
+    length = sizeof target.v6;
+  } else {
+    return -EINVAL;
+  }
+  int on = 1;
+  int fd = socket(target.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (fd < 0) return -errno;
+  // The port of a server that has just ended can be used at once.
+  if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
+      (target.any.sa_family == AF_INET6 &&
+       setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
+      bind(fd, &target.any, length) < 0 || listen(fd, 16) < 0 ||
+      getsockname(fd, &target.any, &length) < 0) {
+    int error = errno;
+    close(fd);
+    return -error;
+  }
+  *bound = ntohs(target.any.sa_family == AF_INET ? target.v4.sin_port : target.v6.sin6_port);
+  return fd;
+}
+
+int lb_accept(int fd) {
+  int connection = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  return connection < 0 ? -errno : connection;
 }
 
 int lb_tcp_connect(uint16_t port) {

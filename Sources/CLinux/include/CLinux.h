@@ -191,6 +191,11 @@ int lb_unix_listen(const char *path);
 int lb_unix_accept(int fd, uint32_t *uid);
 // A connection to the Unix stream socket at `path`: a descriptor or -errno.
 int lb_unix_connect(const char *path);
+// A TCP socket that listens at a numeric address of IPv4 or IPv6; `bound` is the port that it got.
+// -EINVAL if `address` is none. A descriptor or -errno.
+int lb_tcp_listen(const char *address, uint16_t port, uint16_t *bound);
+// The next connection of a listening socket, which never waits: a descriptor or -errno.
+int lb_accept(int fd);
 // Whether something accepts TCP connections at `port` of 127.0.0.1: 0 or -errno.
 int lb_tcp_connect(uint16_t port);
 // A TCP port of 127.0.0.1 that nothing is bound to now: 0 or -errno.

@@ -13,18 +13,24 @@ package final class DraftFile {
   private let draft: String
   private let descriptor: Int32
   private let mayReplace: Bool
+  private let isFlushed: Bool
   private var buffer: [UInt8] = []
   private var isDone = false
   /// Bytes written so far.
   package private(set) var position = 0
 
-  /// A draft of `path`, which must be free unless the file `mayReplace` one.
-  package init(_ path: String, mayReplace: Bool = false) throws(LBError) {
+  /// A draft of `path`, which must be free unless the file `mayReplace` one. A file that is not
+  /// `isFlushed` may be gone after a power failure; it can be read by everyone, whatever the umask.
+  package init(
+    _ path: String, mayReplace: Bool = false, isFlushed: Bool = true
+  ) throws(LBError) {
     self.path = path
     self.mayReplace = mayReplace
+    self.isFlushed = isFlushed
     if !mayReplace, unsafe access(path.osCString, F_OK) == 0 { throw Self.exists(path) }
     LeftDrafts.remove(of: path)
     (draft, descriptor) = try Self.make(path)
+    if !isFlushed { _ = fchmod(descriptor, 0o644) }
   }
 
   /// A new empty file for `path`, which is locked.
@@ -78,7 +84,9 @@ package final class DraftFile {
   /// Writes the rest, and gives the file its name when it is on the disk.
   package func finish() throws(LBError) {
     try flush()
-    guard fsync(descriptor) == 0 else { throw Self.failure(path, "flushing failed", errno) }
+    guard !isFlushed || fsync(descriptor) == 0 else {
+      throw Self.failure(path, "flushing failed", errno)
+    }
     if mayReplace {
       guard unsafe rename(draft.osCString, path.osCString) == 0 else {
         throw Self.failure(path, "cannot be renamed", errno)
@@ -88,7 +96,7 @@ package final class DraftFile {
     }
     isDone = true
     _ = close(descriptor)
-    Self.flush(folder: Directories.folder(of: path))
+    if isFlushed { Self.flush(folder: Directories.folder(of: path)) }
   }
 
   /// Gives a file its name, which must be free: of two that want it one gets it.

@@ -116,6 +116,19 @@ package enum Poll {
 }
 
 extension Poll {
+  /// The indices of `entries` that are ready to be read from or, where `isToWrite`, written to, or
+  /// are hung up; empty at the deadline (CLOCK_MONOTONIC ns).
+  package static func wait(
+    for entries: [(descriptor: Int32, isToWrite: Bool)], until deadline: UInt64
+  ) -> [Int] {
+    var all = entries.map {
+      pollfd(fd: $0.descriptor, events: Int16($0.isToWrite ? POLLOUT : POLLIN), revents: 0)
+    }
+    // Safe: the array's own count bounds the call.
+    let count = unsafe lb_poll_until(&all, all.count, deadline)
+    return count > 0 ? all.indices.filter { all[$0].revents != 0 } : []
+  }
+
   /// Whether `descriptor` becomes writable, or loses its reader, within the given milliseconds.
   package static func isWritable(_ descriptor: Int32, within milliseconds: Int32) -> Bool {
     var entry = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)

@@ -5,6 +5,12 @@ import Synchronization
 
 /// Acquires one collector that is due.
 extension SamplingThread {
+  /// CLOCK_MONOTONIC of the next deadline; UInt64.max without one.
+  @inline(__always)
+  var nextDeadline: UInt64 {
+    nextIndex == .max ? .max : bracket.base &+ nextIndex &* bracket.interval
+  }
+
   /// One acquisition of one collector, written in place into the ring; returns the time at its end.
   @inline(__always)
   func acquire(

@@ -83,6 +83,8 @@ final class SamplingThread: @unchecked Sendable {
   /// Written by the thread before it acknowledges.
   private(set) var setupFailure: SystemError?
   private(set) var ticks = TickLedger()
+  /// The counts of the present bracket while it lasts, for other threads.
+  let published = PublishedCounts()
   /// CPU time of the thread from the opening to the closing edge, and of the controller for the
   /// edges that it took.
   private var threadNanoseconds: UInt64 = 0
@@ -319,6 +321,7 @@ final class SamplingThread: @unchecked Sendable {
       }
       unsafe producer.pointee.publish()
       closeEnd = now
+      published.store(ticks, pushed: pushed, dropped: dropped)
       nextIndex &+= 1
       if hasBounds, now &- checkedAt >= Self.checkInterval { keepBounds(now) }
       if wakesEveryTick || hasGap {
@@ -377,12 +380,6 @@ final class SamplingThread: @unchecked Sendable {
     // Woken into the next bracket, whose command has not been stored yet: give ownership back.
     owner.store(.sleeping, ordering: .releasing)
     return nil
-  }
-
-  /// CLOCK_MONOTONIC of the next deadline; UInt64.max without one.
-  @inline(__always)
-  var nextDeadline: UInt64 {
-    nextIndex == .max ? .max : bracket.base &+ nextIndex &* bracket.interval
   }
 
   /// Skips deadlines at which nothing is due. The last one is waited for; without a limit, and with

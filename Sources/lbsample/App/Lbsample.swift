@@ -23,6 +23,7 @@ struct Lbsample: ParsableCommand {
       lbsample export last --format csv  the samples of the last run
       lbsample view last                 the table of the last run, full screen
       lbsample report last -o run.html   a page about the last run for a browser
+      lbsample serve                     this host for Prometheus
       lbsample doctor                    what this host permits
 
     Data goes to standard output, everything else to standard error.
@@ -53,7 +54,8 @@ struct Lbsample: ParsableCommand {
     subcommands: [
       SampleCommand.self, RunCommand.self, ArmCommand.self, ApproveCommand.self, RunsCommand.self,
       CompareCommand.self, HistoryCommand.self, ExportCommand.self, ReportCommand.self,
-      ViewCommand.self, CollectorsCommand.self, DoctorCommand.self, OverheadCommand.self,
+      ViewCommand.self, ServeCommand.self, CollectorsCommand.self, DoctorCommand.self,
+      OverheadCommand.self,
       ConfigCommand.self,
     ],
     defaultSubcommand: SampleCommand.self)

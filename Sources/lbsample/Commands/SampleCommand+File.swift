@@ -14,11 +14,11 @@ extension SampleCommand {
       throw LBError(
         .configuration, "--view follows this host, and --packets-file reads a file: remove one")
     }
-    guard collectors.named.isEmpty, !collectors.all, record == nil else {
+    guard collectors.named.isEmpty, !collectors.all, record == nil, textfile == nil else {
       throw LBError(
         .configuration,
         "--packets-file reads packets with recorded times and cannot be combined with collectors "
-          + "of this host or with --record: remove those options")
+          + "of this host, with --record or with --textfile: remove those options")
     }
     let file = try Savefile(path)
     if let filter = options.filter { try file.filter(filter) }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Exchange
 import Foundation
 import LinuxSystem
 import Logging
@@ -20,6 +21,7 @@ struct SampleCommand: ParsableCommand {
         lbsample --cpu --per-cpu --interval 100ms --duration 10s --format ndjson
         lbsample --all --record host.lbsample --duration 1h
         lbsample --view --cpu --disk
+        lbsample --cpu --net --interval 15s --textfile lbsample.prom
 
       The first row comes after one interval, with rates over that interval.
       Counters become rates per second. CPU time is a fraction of one CPU:
@@ -61,6 +63,12 @@ struct SampleCommand: ParsableCommand {
     help: ArgumentHelp("Record into this new result file.", valueName: "file"))
   var record: String?
   @Option(
+    name: .customLong("textfile"),
+    help: ArgumentHelp(
+      "Keep the last readings in this file, which the textfile collector of Prometheus' "
+        + "node_exporter reads; replaced at most once a second.", valueName: "file.prom"))
+  var textfile: String?
+  @Option(
     name: .customLong("name"),
     help: ArgumentHelp("Name of the recording.", valueName: "name"))
   var name = "sample"
@@ -83,6 +91,7 @@ struct SampleCommand: ParsableCommand {
     var files = NamedFiles()
     files.writes("--output", output)
     files.writes("--record", record)
+    files.writes("--textfile", textfile)
     files.writes("--log-file", log.logFile)
     files.reads("--packets-file", collectors.packets.file)
     files.reads("--config", sampling.config)
@@ -120,13 +129,17 @@ struct SampleCommand: ParsableCommand {
       configuration.maximumDeliveryLatency = view is TableSink ? rows : 100_000_000
     }
     // Files that may fail to open are opened before anything is armed or made.
+    let facts = SelfFacts()
+    if let textfile {
+      sinks.append(try TextfileSink(textfile, version: Lbsample.version) { facts.read() })
+    }
     let recording = try record.map { path throws(LBError) in
       try Recording(
         path: path, name: name, interval: plan.interval, host: host,
         configuration: plan.settings.measuring + collectors.entries)
     }
     if let recording { sinks.append(recording.sink) }
-    guard view != nil || recording != nil else {
+    guard view != nil || recording != nil || textfile != nil else {
       throw LBError(.configuration, "nothing to do: neither a view nor --record FILE")
     }
     let session = SamplerSession(configuration, requests: requests, sinks: sinks)
@@ -154,11 +167,13 @@ struct SampleCommand: ParsableCommand {
       recording?.discard()
       throw error
     }
+    facts.begin(session)
     let names = (session.meta?.streams ?? []).map(\.collector).joined(separator: ", ")
     log.logger.info("sampling started: \(names), every \(Durations.brief(plan.interval))")
     log.record(session.meta)
     defer { log.logger.info("sampling ended") }
-    try sample(session, stop: stops.first, plan: plan, view: view, live, recording: recording)
+    try sample(
+      session, stop: stops.first, plan: plan, view: view, live, recording: recording, facts)
   }
 
   /// Nanoseconds that the end may take after a stop request: slightly more than the wait for a
@@ -167,7 +182,7 @@ struct SampleCommand: ParsableCommand {
 
   private func sample(
     _ session: SamplerSession, stop: StopFlag, plan: Plan,
-    view: (any SampleSink)?, _ live: LiveView?, recording: Recording?
+    view: (any SampleSink)?, _ live: LiveView?, recording: Recording?, _ facts: SelfFacts
   ) throws {
     reportUnavailable(session.meta)
     if view is TableSink, let limit = plan.limit { reportRareCollectors(session.meta, limit) }
@@ -187,6 +202,7 @@ struct SampleCommand: ParsableCommand {
       }
       let stopSignal = stop.raised?.signal
       let account = try session.stop(sampling: stopSignal != nil && session.failure == nil)
+      facts.end()
       session.disarm()
       let failure = session.failure
       let isFree = plan.limit == nil
@@ -209,6 +225,7 @@ struct SampleCommand: ParsableCommand {
       // Ctrl-C is the normal end of sampling without a limit; otherwise it is an interruption.
       if let stopped, isUnread || !isFree || stopSignal != SIGINT { throw stopped }
     } catch {
+      facts.end()
       session.disarm()
       recording?.abandon()
       if error.category == .stopRequested { throw ExitCode(error.exitCode) }
@@ -299,12 +316,13 @@ struct SampleCommand: ParsableCommand {
     return limit
   }
 
-  /// The live view; nil for a recording without a terminal or other output.
+  /// The live view; nil for a recording or a textfile without a terminal or other output.
   func view(
     _ settings: Settings, host: [(name: String, value: String)], stop: StopFlag,
     record: @escaping (String) -> Void = { _ in }
   ) throws(LBError) -> (sink: any SampleSink, file: TextDestination)? {
-    if self.record != nil, format == nil, output == nil, !Console.outputIsTerminal { return nil }
+    let isKept = self.record != nil || textfile != nil
+    if isKept, format == nil, output == nil, !Console.outputIsTerminal { return nil }
     try csv.check(settings["sample.format"])
     if raw, settings["sample.format"] == "table" {
       throw LBError(.configuration, "--raw needs --format csv or ndjson: the table shows rates")

@@ -28,6 +28,10 @@ enum HelpPages {
       ArmCommand.self,
       ["control", "interval", "record", "name", "cpu", "net", "process", "perf", "all", "quiet"]
     ),
+    (
+      ServeCommand.self,
+      ["listen", "token-file", "interval", "cpu", "net", "disk", "all", "only", "quiet"]
+    ),
   ]
 
   /// Those of sampling that the overview has.

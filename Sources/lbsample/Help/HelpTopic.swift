@@ -145,7 +145,8 @@ struct HelpTopic {
         + "the samples of a stored run.",
       groups: [CSVOptions.self, LogOptions.self, StoreOptions.self],
       options: [
-        "format", "view", "result", "output", "record", "raw", "workload-output", "show-output",
+        "format", "view", "result", "output", "record", "textfile", "raw", "workload-output",
+        "show-output",
         "name", "label", "per-cpu",
       ], keys: ["sample.colour", "run.output_limit", "run.mask"],
       page: "reference/output-formats.md"),

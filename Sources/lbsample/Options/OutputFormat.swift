@@ -25,6 +25,9 @@ struct OutputFormat {
     OutputFormat(
       name: "perfetto", sources: [.stored],
       summary: "perfetto: a trace for ui.perfetto.dev"),
+      OutputFormat(
+      name: "openmetrics", sources: [.stored],
+      summary: "openmetrics: all samples with their times, for promtool's backfill"),
     OutputFormat(
       name: "lb", sources: [.stored],
       summary: "lb: a directory in the layout of linux-benchmark-lib"),

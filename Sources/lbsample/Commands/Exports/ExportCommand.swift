@@ -17,6 +17,7 @@ struct ExportCommand: ParsableCommand {
         lbsample export host.lbsample --format table --from 10s --to 20s
         lbsample export last --format parquet --output tables
         lbsample export last --format perfetto --output run.pftrace
+        lbsample export last --format openmetrics --output run.om
         lbsample export last --format lb --output results
       """)
   @OptionGroup var options: RunOptions
@@ -65,6 +66,7 @@ struct ExportCommand: ParsableCommand {
     try files.check()
     if format == "parquet" { return try exportTables(reader) }
     if format == "perfetto" { return try exportTrace(reader) }
+    if format == "openmetrics" { return try exportOpenMetrics(reader) }
     // The last line of ndjson needs the accounts; no format needs the attempts' metrics.
     let result = try reader.result(format == "ndjson" ? .accounts : [])
     let labels = result.attemptsByBracket()
