@@ -91,8 +91,9 @@ simulate-comparisons: build
 # How often a command that is compared with itself on this host is said to differ; a quarter of an hour.
 PAIRS ?= 10
 SAME ?= 200
+ORDER ?= interleaved
 compare-same: build
-	Benchmarks/compare-same $(BINARY) $(SAME) $(PAIRS)
+	Benchmarks/compare-same $(BINARY) $(SAME) $(PAIRS) $(ORDER)
 
 setup:
 	@Scripts/setup

@@ -53,7 +53,7 @@ extension FindingRules {
     ],
     next: [
       "lbsample run --warmup 3 -- COMMAND: repetitions that are not counted",
-      "lbsample run --order interleaved --command A --command B: a drift affects all phases alike",
+      "lbsample run --order abba --command A --command B: a drift affects all phases alike",
     ],
     about: """
       Fires where the wall times of ten repetitions or more rise or fall by Mann and Kendall's \

@@ -72,9 +72,9 @@ package struct ScreenGrid {
       case "\r\n": (row, column) = (min(rows - 1, row + 1), 0)
       default:
         // Without wrapping the last column takes whatever comes.
-        let place = min(column, columns - 1)
-        cells[row][place] = character
-        reversed[row][place] = isReverse
+        let index = min(column, columns - 1)
+        cells[row][index] = character
+        reversed[row][index] = isReverse
         column += 1
         if wraps, column >= columns { (row, column) = (min(rows - 1, row + 1), 0) }
       }
@@ -113,9 +113,9 @@ package struct ScreenGrid {
   }
 
   private mutating func erase(_ line: Int, from start: Int) {
-    for place in cells[line].indices where place >= start {
-      cells[line][place] = " "
-      reversed[line][place] = false
+    for index in cells[line].indices where index >= start {
+      cells[line][index] = " "
+      reversed[line][index] = false
     }
   }
 }
