@@ -134,7 +134,7 @@ import Testing
         sql: """
           UPDATE run SET id = 'id' || char(27) || ']0;owned' || char(7, 8238, 155) || '31m';
           INSERT INTO journal (unix_ns, level, kind, message, session)
-            SELECT realtime_ns + 100000000, 'notice', 'note',
+            SELECT realtime_ns + 50000000, 'notice', 'note',
               'note' || char(27) || '[2J' || char(8238), 1
             FROM anchor ORDER BY monotonic_ns LIMIT 1
           """)

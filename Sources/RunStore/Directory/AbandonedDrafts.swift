@@ -38,7 +38,7 @@ enum AbandonedDrafts {
     do {
       names = try FileManager.default.contentsOfDirectory(atPath: folder)
     } catch {
-      // Whoever works in the directory says why it cannot be read.
+      // The caller's own access reports why it cannot be read.
       return
     }
     let drafts = names.compactMap { entry in
@@ -97,7 +97,7 @@ enum AbandonedDrafts {
       for suffix in besideCopy { _ = unsafe unlinkat(folder, name + suffix, 0) }
     case .index: break
     }
-    // What stands under the name now is what was looked at, unless it was replaced.
+    // The name is still that of the file that was checked, unless it was replaced.
     var now = stat()
     guard unsafe fstatat(folder, name, &now, AT_SYMLINK_NOFOLLOW) == 0, isSame(now, facts) else {
       return

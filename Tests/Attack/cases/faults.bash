@@ -98,13 +98,12 @@ case_full_outputs() {
 }
 # Neither a table nor a data set is there in part, nor anything of a draft.
 case_full_tables() {
-  disk 100
+  disk 12
   base run
   bad export --format parquet run.lbsample -o disk/t
-  bad export --format parquet --long run.lbsample -o disk/x.parquet
   bad export --format parquet --dataset disk/set run.lbsample
   [ "$(find disk -type f | grep -v '/\.lock$')" = "" ] || fault "left $(find disk | tr '\n' ' ')"
-  head -c 90000 /dev/zero >disk/filler
+  head -c 8000 /dev/zero >disk/filler
   bad report run.lbsample -o disk/page.html
   bad --cpu --net -i 5ms --count 500 --record disk/r.lbsample
   ! ls -A disk | grep -q 'new-' || fault "left $(ls -A disk | tr '\n' ' ')"

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import LinuxSystem
 import Output
 import RunStore
 import SampleModel
@@ -141,6 +142,12 @@ struct ExportCommand: ParsableCommand {
     guard part.phases.isEmpty, part.repetitions.isEmpty else {
       throw LBError(
         .configuration, "--format lb writes all repetitions: remove --phase and --repetition")
+    }
+    if let user = Trust.otherLink(at: output) {
+      throw LBError(
+        .resultPersistence,
+        "\(output): a link of user \(user), which root does not follow; name the directory",
+        context: ErrorContext(path: output, errno: EACCES))
     }
     let reader = try options.open(runName)
     defer { reader.close() }
