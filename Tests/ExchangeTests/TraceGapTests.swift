@@ -120,6 +120,27 @@ import Testing
     #expect(life.cpuTime == 250 && life.parent == 1)
   }
 
+  /// The shell of a workload has the name of the starter until it is executed.
+  @Test func aNameIsTheLastOne() throws {
+    let schema = RecordSchema(
+      collector: "tree", stream: 4, name: "process",
+      fields: [
+        MetricDescription("pid", .count, .gauge, meaning: ""),
+        MetricDescription("comm", .text, .gauge, meaning: ""),
+      ], rowsPerTick: 9)
+    var lives = ProcessLives()
+    lives.begin(
+      StreamMeta(
+        interval: 10, streams: [], unavailable: [], records: [schema],
+        anchor: ClockAnchor(monotonic: 0, realtime: 0, boottime: 0), notes: []))
+    for (time, letter) in [(10, "a"), (20, "b")] as [(UInt64, Unicode.Scalar)] {
+      let words = [7, UInt64(letter.value)]
+      lives.take(
+        FrameHeader(kind: .records, stream: 4, epoch: 1, bracket: 1, start: time), words.span)
+    }
+    #expect(lives.lives.map(\.name) == ["b"])
+  }
+
   /// The kernel gives numbers again.
   @Test func aNumberMayBeThatOfAnotherProcess() {
     let none = RecordSchema.absent

@@ -5,7 +5,8 @@ struct ProcessLife: Equatable {
   let bracket: UInt32
   let pid: UInt64
   let parent: UInt64?
-  let name: String
+  /// As last seen: a program that it executes gives it another.
+  var name: String
   /// On the run's time line: first seen, or by the time from its start to its exit.
   var start: UInt64
   /// Last seen, or found to have ended.
@@ -70,6 +71,7 @@ struct ProcessLives {
     }
     guard let index = index ?? add(key, row["ppid"], name, at: header.start) else { return }
     lives[index].end = max(lives[index].end, header.start)
+    if !name.isEmpty { lives[index].name = name }
     if row["kind"] != 2 || row["tid"] == pid {
       lives[index].cpuTime = max(lives[index].cpuTime ?? 0, row["sum_exec_runtime"] ?? 0)
     }
