@@ -18,7 +18,7 @@ package final class LatestSink: SampleSink, Sendable {
 
   private let state = Mutex(State())
   private let own: OwnMetrics
-  /// Facts that are read in the drain's thread, once a second.
+  /// Facts that are read in the drain's thread, with each pass that brings something.
   private let read: @Sendable () -> OwnMetrics.Facts
 
   /// A sink of a program of this version; `facts` are asked for by the drain's thread.
@@ -64,7 +64,7 @@ package final class LatestSink: SampleSink, Sendable {
   /// Ends a pass: readers see its values from now on.
   package func commit(watermark: UInt64) throws(LBError) {
     let now = Clock.monotonic()
-    let isDue = state.withLock { now &- $0.factsTime >= 1_000_000_000 }
+    let isDue = state.withLock { $0.hasNews || now &- $0.factsTime >= 1_000_000_000 }
     let facts = isDue ? read() : nil
     state.withLock { state in
       if let facts {

@@ -138,7 +138,7 @@ package struct OwnMetrics: Sendable {
       }
     }
     Self.write(
-      .counter, "lbsample_collector_counter_falls", nil,
+      .counter, "lbsample_collector_falls", nil,
       "counters that fell: at the end of their range, anew from zero, or for one reading", fallen,
       &writer)
   }

@@ -101,6 +101,10 @@ import Testing
       ["serve", "--listen", listen ?? "unix:\(path)", "-i", "50ms", "--config", "/dev/null"]
         + options)
     #expect(running.wait { running.error.contains("serving") || !running.process.isRunning })
+    // The drain delivers the first readings a moment later.
+    if listen == nil {
+      #expect(running.wait { (try? get(path, "/healthz"))?.status == 200 })
+    }
     return (running, path)
   }
 
