@@ -16,7 +16,7 @@ SWIFT_FLAGS = -c release --static-swift-stdlib -Xlinker -no-pie -Xlinker --no-ex
   -Xlinker -L$(STATIC) $(TRAITS)
 BINARY = .build/release/lbsample
 
-.PHONY: sample build test test-numa fuzz attack stops power-loss simulate simulate-address simulate-comparisons setup install uninstall bench bench-check compare compare-same compare-start compare-stores format lint tsan \
+.PHONY: sample build test test-numa fuzz attack stops power-loss simulate simulate-address simulate-comparisons setup install uninstall bench bench-check compare compare-same compare-start compare-stores compare-reports format lint tsan \
   coverage examples docs screens
 
 sample: build
@@ -124,6 +124,10 @@ uninstall:
 # What it takes to list 10,000 runs, and to show and export a run of 10,000 repetitions.
 compare-stores: build
 	Benchmarks/compare-stores --lbsample $(BINARY)
+
+# What a page and a view of as many samples cost as an hour of --all at 100 ms has.
+compare-reports: build
+	Benchmarks/compare-reports $(BINARY)
 
 # Short workloads beside `hyperfine -N` and `perf stat`; its record goes into RESULTS.md with the next `make compare`.
 compare-start: build

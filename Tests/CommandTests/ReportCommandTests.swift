@@ -4,34 +4,6 @@ import Testing
 
 /// `lbsample report`: its page in a browser says what `export`, `compare` and `runs show` say.
 @Suite struct ReportCommandTests {
-  private static let browse =
-    URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-    .appendingPathComponent("Browser/browse").path
-  private static let hasBrowser = ["chromium", "python3"].allSatisfy { name in
-    ["/usr/bin", "/usr/local/bin"].contains {
-      FileManager.default.isExecutableFile(atPath: "\($0)/\(name)")
-    }
-  }
-
-  /// What the browser found on a page.
-  private func browse(_ command: Command, _ page: String) throws -> [String: Any] {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/timeout")
-    process.arguments = ["-k", "5", "120", "python3", Self.browse, page, "--search", "user all"]
-    process.environment = [
-      "PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": command.folder.path,
-      "TMPDIR": command.folder.path,
-    ]
-    let out = command.folder.file("browse.json")
-    try Data().write(to: URL(fileURLWithPath: out))
-    process.standardOutput = try FileHandle(forWritingTo: URL(fileURLWithPath: out))
-    try process.run()
-    process.waitUntilExit()
-    try #require(process.terminationStatus == 0)
-    let data = try Data(contentsOf: URL(fileURLWithPath: out))
-    return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-  }
-
   private func json(_ outcome: Command.Outcome) throws -> [String: Any] {
     try #require(
       try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any])
@@ -52,8 +24,7 @@ import Testing
     try #require(outcome.code == 0, "\(outcome.error)")
   }
 
-  @Test(
-    .enabled(if: hasBrowser, "needs chromium and python3 (apt-get install chromium python3)"))
+  @Test(.enabled(if: Browser.isThere, Browser.need))
   func aBrowserSeesTheNumbersOfTheOtherCommands() throws {
     let command = try Command()
     try run(command, "one", "0.05")
@@ -61,7 +32,7 @@ import Testing
     let page = command.folder.file("page.html")
     let made = try command("report", "--config", "/dev/null", "one", "two", "-o", page)
     try #require(made.code == 0, "\(made.error)")
-    let seen = try browse(command, page)
+    let seen = try Browser.whole(command, page)
 
     #expect(seen["errors"] as? [String] == [])
     let requests = Set(try #require(seen["requests"] as? [String]))
@@ -78,51 +49,101 @@ import Testing
       #expect((figure["rows"] as? Int ?? 0) > 0, "\(title)")
       #expect((figure["caption"] as? String ?? "").count > 20, "\(title)")
     }
-    try checkEnvelope(command, figures)
+    try checkEnvelopes(command, figures)
     try checkComparison(command, seen)
     try checkDigest(command, seen)
+    try checkMetrics(command, seen)
     checkReader(seen)
   }
 
-  /// The table behind a chart is the envelope of what `export` writes.
-  private func checkEnvelope(_ command: Command, _ figures: [[String: Any]]) throws {
-    let figure = try #require(figures.first { $0["title"] as? String == "Memory" })
-    let headings = try #require(figure["headings"] as? [String])
-    let column = try #require(headings.firstIndex { $0.hasPrefix("A: memory.MemAvailable") })
-    let table = try #require(figure["table"] as? [[Any]])
+  /// The tables behind the charts are the envelopes of what `export` writes: of each bucket of time
+  /// the least, the median and the greatest value of all samples in it.
+  private func checkEnvelopes(_ command: Command, _ figures: [[String: Any]]) throws {
+    let exported = try command("export", "--config", "/dev/null", "one", "--format", "ndjson")
+    var samples: [String: [(time: Double, value: Double)]] = [:]
+    for object in try exported.objects() where object["type"] as? String == "sample" {
+      let elapsed = try #require(object["elapsed_ns"] as? Double)
+      for (name, value) in try #require(object["values"] as? [String: Double]) {
+        samples[name, default: []].append((elapsed / 1e6, value))
+      }
+    }
+    var checked = Set<String>()
+    for figure in figures {
+      let headings = figure["headings"] as? [String] ?? []
+      let table = figure["table"] as? [[Any]] ?? []
+      for (column, heading) in headings.enumerated()
+      where heading.hasPrefix("A: ") && heading.hasSuffix(" min") {
+        let name = String(heading.dropFirst(3).dropLast(4))
+        guard let own = samples[name] else {
+          // A chart may be made of several metrics.
+          continue
+        }
+        try check(table, column, own, name)
+        checked.insert(name)
+      }
+    }
+    #expect(checked.contains("memory.MemAvailable") && checked.contains("cpu.user[all]"))
+    #expect(checked.count >= 5, "\(checked)")
+  }
+
+  private func check(
+    _ table: [[Any]], _ column: Int, _ samples: [(time: Double, value: Double)], _ name: String
+  ) throws {
     let rows = table.compactMap { row -> (time: Double, values: [Double])? in
       let values = row[column...column + 2].compactMap { $0 as? Double }
       guard let time = row[0] as? Double, values.count == 3 else { return nil }
       return (time, values)
     }
-    let exported = try command(
-      "export", "--config", "/dev/null", "one", "--format", "ndjson", "--metric",
-      "memory.MemAvailable")
     var buckets: [Double: [Double]] = [:]
-    for object in try exported.objects() where object["type"] as? String == "sample" {
-      guard let value = (object["values"] as? [String: Double])?["memory.MemAvailable"],
-        let elapsed = object["elapsed_ns"] as? Double,
-        let row = rows.min(by: { abs($0.time - elapsed / 1e6) < abs($1.time - elapsed / 1e6) })
-      else { continue }
+    for (time, value) in samples {
+      let row = try #require(rows.min { abs($0.time - time) < abs($1.time - time) })
       buckets[row.time, default: []].append(value)
     }
-    #expect(buckets.values.reduce(0) { $0 + $1.count } > 20)
-    #expect(buckets.count == rows.count)
+    #expect(samples.count > 20 && buckets.count == rows.count, "\(name)")
     for row in rows {
       let own = try #require(buckets[row.time]).sorted()
       let middle = own.count / 2
       let median = own.count % 2 == 1 ? own[middle] : (own[middle - 1] + own[middle]) / 2
       for (one, other) in zip(row.values, [own[0], median, own[own.count - 1]]) {
-        #expect(abs(one - other) <= other * 1e-7, "\(row) \(own)")
+        #expect(abs(one - other) <= abs(other) * 1e-7, "\(name) \(row) \(own)")
       }
     }
+  }
+
+  /// The tables of all metrics and of repetitions have the numbers of `runs show`.
+  private func checkMetrics(_ command: Command, _ seen: [String: Any]) throws {
+    let run = try json(
+      try command("runs", "show", "--config", "/dev/null", "one", "--format", "json"))
+    let phase = try #require((run["phases"] as? [[String: Any]])?.first)
+    let metrics = try #require(phase["metrics"] as? [[String: Any]])
+    let shown = try rows(seen) { $0 == "A: over the repetitions" }
+    #expect(shown.count > 10)
+    for row in shown {
+      let same = try #require(metrics.first { $0["metric"] as? String == row[0].text })
+      #expect(row[1].text == same["unit"] as? String)
+      let names = [
+        "count", "median", "minimum", "maximum", "medianAbsoluteDeviation", "medianLow",
+      ]
+      #expect(row[2...7].map(\.value) == names.map { same[$0] as? Double }, "\(row)")
+    }
+    let repetitions = try #require(phase["repetitions"] as? [[String: Any]])
+    let attempts = repetitions.map { ($0["attempts"] as? [[String: Any]])?.last ?? [:] }
+    let listed = try rows(seen) { $0 == "A: 7 repetitions" }
+    #expect(listed.map { $0[3].value } == attempts.map { $0["wallNanoseconds"] as? Double })
+    #expect(listed.map { $0[4].value } == attempts.map { $0["userNanoseconds"] as? Double })
   }
 
   private func rows(_ seen: [String: Any], _ id: String) throws -> [[(
     text: String, value: Double?
   )]] {
+    try rows(seen, "id") { $0 == id }
+  }
+
+  private func rows(
+    _ seen: [String: Any], _ key: String = "caption", where matches: (String) -> Bool
+  ) throws -> [[(text: String, value: Double?)]] {
     let tables = try #require(seen["tables"] as? [[String: Any]])
-    let table = try #require(tables.first { $0["id"] as? String == id })
+    let table = try #require(tables.first { matches($0[key] as? String ?? "") })
     return try #require(table["rows"] as? [[[Any]]]).map { row in
       row.map { ($0[0] as? String ?? "", $0[1] as? Double) }
     }
@@ -191,9 +212,9 @@ import Testing
     #expect(numbers("light").first == 255 && (numbers("dark").first ?? 255) < 60)
   }
 
-  /// A recording, a run that was killed, and one of another kind beside it are pages too; what
-  /// cannot be is refused with a reason.
-  @Test func whatIsMissingIsSaid() throws {
+  /// A page about a recording beside a run has both, and the reason why they are not compared; a
+  /// metric, a side or a file that cannot be is refused with a reason.
+  @Test func aPageNamesWhatItCannotCompare() throws {
     let command = try Command()
     let recording = command.folder.file("r.lbsample")
     let sampled = try command(

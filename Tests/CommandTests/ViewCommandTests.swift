@@ -104,6 +104,81 @@ import Testing
     }
   }
 
+  /// Nanoseconds of a day as the view writes them: `12:30:05.120`.
+  private func clock(_ unix: UInt64) -> String {
+    let milliseconds = unix / 1_000_000 % 86_400_000
+    func padded(_ number: UInt64, _ width: Int) -> String {
+      String(repeating: "0", count: max(0, width - String(number).count)) + String(number)
+    }
+    let seconds = milliseconds / 1000
+    return [seconds / 3600, seconds / 60 % 60, seconds % 60].map { padded($0, 2) }
+      .joined(separator: ":") + "." + padded(milliseconds % 1000, 3)
+  }
+
+  /// The number in a cell with the size of its last digit; nil for no number.
+  private func number(_ cell: String) -> (value: Double, step: Double)? {
+    let units: [Character: Double] = [
+      "B": 1, "k": 1e3, "K": 1024, "M": 1_048_576, "G": 1_073_741_824,
+    ]
+    var digits = cell
+    let unit = digits.last.flatMap { units[$0] }
+    if unit != nil { digits.removeLast() }
+    guard let value = Double(digits) else { return nil }
+    let decimals = digits.firstIndex(of: ".").map { digits.distance(from: $0, to: digits.endIndex) }
+    let step = (1..<(decimals ?? 1)).reduce(1.0) { size, _ in size / 10 }
+    return (value * (unit ?? 1), step * (unit ?? 1))
+  }
+
+  /// The cells of a screen are the values of `export` at the same times, wherever in the run.
+  @Test func cellsAreTheValuesOfExport() throws {
+    let command = try Command()
+    let file = try recorded(command)
+    let names = ["cpu.user[all]", "cpu.ctxt", "memory.MemAvailable"]
+    let exported = try command(
+      "export", file, "--format", "csv", "--metric", names[0], "--metric", names[1], "--metric",
+      names[2])
+    try #require(exported.code == 0, "\(exported.error)")
+    let lines = exported.lines.map { $0.split(separator: ",", omittingEmptySubsequences: false) }
+    let places = try names.map { name in try #require(lines[0].firstIndex { $0 == name }) }
+    var values: [String: [Double?]] = [:]
+    for line in lines.dropFirst() {
+      let time = try #require(UInt64(line[0]))
+      values[clock(time)] = places.map { Double(line[$0]) }
+    }
+    try #require(values.count == 60)
+    let shown = try command("runs", "show", file, "--format", "json")
+    let object = try JSONSerialization.jsonObject(with: Data(shown.output.utf8)) as? [String: Any]
+    let host = try #require(object?["host"] as? [String: String])
+    let cpus = try #require(host["cpus"].flatMap { Double($0) })
+
+    let session = try Session(command, ["view", file] + names.flatMap { ["--only", $0] })
+    var seen = Set<String>()
+    for (key, places) in [("", ["  0%"]), ("30%", ["  30%", "  31%"]), ("G", ["  100%"])] {
+      session.terminal.type(key)
+      session.wait("rows at \(places)") { lines in
+        rows(lines).count >= 10 && places.contains { lines[15].contains($0) }
+      }
+      for line in rows(session.screen.lines) {
+        let cells = line.split { " |".contains($0) }.map(String.init)
+        try #require(cells.count == 4, "\(line)")
+        let own = try #require(values[cells[0]], "\(line)")
+        for (cell, value) in zip(
+          cells.dropFirst(), [own[0].map { $0 * 100 / cpus }, own[1], own[2]])
+        {
+          guard let value, let (number, step) = number(cell) else {
+            #expect(cell == "-" && value == nil, "\(line)")
+            continue
+          }
+          #expect(abs(number - value) <= step * 0.5001, "\(line): \(cell) is not \(value)")
+        }
+        seen.insert(cells[0])
+      }
+    }
+    #expect(seen.count >= 25, "\(seen.sorted())")
+    session.terminal.type("q")
+    #expect(session.finish() == 0)
+  }
+
   /// However a view ends, its terminal is as it was.
   @Test(
     arguments: [

@@ -269,6 +269,7 @@ private struct Shown {
   @Test func eachColumnIsOnOnePage() throws {
     let names = (0..<20).map { "if\($0)" }
     var shown = try Shown(ScriptedSource(50, names: names))
+    #expect(shown.last.contains("columns 1/"), "\(shown.last)")
     var seen: [String] = []
     for page in 1...20 {
       let groups = shown.screen.lines[0].split { " |".contains($0) }.map(String.init)
@@ -378,6 +379,15 @@ private struct Shown {
     let before = try rows()
     for number in 20_000..<20_100 as Range<UInt64> { browser.append([source.entry(number)]) }
     #expect(try rows() == before)
+    // Which lines are left out is said where they would be.
+    try browser.take(.character("g"))
+    let first = try #require(Int(try rows()[0]))
+    #expect(first > 10_000)
+    #expect(try browser.picture()[13].contains("\(first) earlier lines left out"))
+    try browser.take(.character("j"))
+    try browser.take(.character("5"))
+    try browser.take(.character("k"))
+    #expect(try browser.picture()[13].contains("earlier lines left out"))
     try browser.take(.character("G"))
     #expect(try rows().last == "00020099")
     browser.append([source.entry(20_100)])

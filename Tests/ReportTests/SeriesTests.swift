@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import Report
@@ -162,6 +163,44 @@ private let columns = [
     #expect(run.series[0].envelope[0] == .values(minimum: 100, median: 200, maximum: 900))
     #expect(run.series[0].samples.map(\.value) == [900, 100, 200])
     #expect(run.series.count == 2 && run.series[1].samples.isEmpty)
+  }
+
+  /// A column that is gone has no value in the buckets of later acquisitions, and keeps those of the
+  /// bucket in which it went.
+  @Test func aColumnThatIsGoneIsAbsent() throws {
+    let sink = try sink([.init(bracket: 1, start: start, end: start + 8 * tick)], buckets: 4)
+    try send(sink, 0, [0, 0], edge: .open)
+    try send(sink, 2, [900, 1])
+    try sink.layout(Layout(collector: "m", stream: 0, epoch: 2, columns: [columns[1]]))
+    for index in 3...6 as ClosedRange<UInt64> { try send(sink, index, [100], epoch: 2) }
+    let level = sink.finish().series[0].envelope
+    #expect(level[0] == .empty && level[1] == .values(minimum: 900, median: 900, maximum: 900))
+    #expect(level[2] == .absent && level[3] == .absent)
+  }
+
+  /// The median of any numbers is that of the sorted ones.
+  @Test func aMedianIsFoundWithoutSorting() {
+    var generator = SeededGenerator(7)
+    for count in Array(1...40) + [100, 101, 1000, 1026] {
+      for kind in 0..<5 {
+        let numbers = (0..<count).map { place -> Double in
+          switch kind {
+          case 0: Double.random(in: -5...5, using: &generator)
+          case 1: Double(Int.random(in: 0...3, using: &generator))
+          case 2: Double(place)
+          case 3: Double(count - place)
+          default: Double(place < count / 2 ? place : count - place)
+          }
+        }
+        let sorted = numbers.sorted()
+        let middle = count / 2
+        let expected =
+          count % 2 == 1 ? sorted[middle] : sorted[middle - 1] / 2 + sorted[middle] / 2
+        var moved = numbers
+        #expect(moved.medianByMoving() == expected, "\(numbers)")
+        #expect(moved.sorted() == sorted)
+      }
+    }
   }
 
   /// Of very many brackets some share a bucket; of stretches out of order and beyond 64 bits

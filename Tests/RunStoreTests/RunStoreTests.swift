@@ -132,6 +132,15 @@ private func decoded(_ bytes: [UInt8], limit: Int) throws -> [UInt64] {
       #expect(header == wanted.0 && Array(rows[place]) == wanted.1)
     }
     let bytes = chunk.encoded()
+    // A part of the columns has the same frames, without the values of the others.
+    for (wanted, columns) in [([1], [1]), ([], []), ([0, 1], [0, 1]), ([1, 7], [1])] {
+      let part = try Chunk(decoding: bytes, stream: 3, epoch: 2, bracket: 9, only: wanted)
+      let (same, few) = try part.frames()
+      #expect(part.columnCount == 2 && same.map(\.0) == frames.map(\.0))
+      for ((_, place), (_, values)) in zip(same, expected) {
+        #expect(Array(few[place]) == (values.isEmpty ? [] : columns.map { values[$0] }))
+      }
+    }
     for length in stride(from: 0, to: bytes.count, by: 3) {
       #expect(throws: Chunk.Malformed.self) {
         try Chunk(decoding: Array(bytes[..<length]), stream: 3, epoch: 2, bracket: 9)

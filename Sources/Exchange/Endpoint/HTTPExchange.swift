@@ -48,7 +48,7 @@ final class HTTPExchange {
     }
   }
 
-  /// Its time is over: a request that is not whole is told so, anything else ends.
+  /// The time of the exchange is over: an incomplete request gets an error, anything else ends.
   func expire(now: UInt64) {
     guard phase == .receiving, !input.isEmpty else {
       phase = .over

@@ -43,9 +43,10 @@ struct Negotiation: Equatable {
     }
   }
 
-  /// The client's favourite of what lbsample has: of equal ones the first; the plain text format
-  /// where there is none. Every name is of letters, digits and underscores, which each scheme of
-  /// escaping allows: a client that names one is told of underscores.
+  /// The format that the client prefers of those that lbsample has: of equal ones the first; the
+  /// plain text format if the client accepts none. All names consist of letters, digits and
+  /// underscores, which each scheme of escaping allows: the answer to a client that names a scheme
+  /// says `underscores`.
   init(accept: String?) {
     var best: Range?
     for text in (accept ?? "").split(separator: ",").prefix(32) {

@@ -37,6 +37,7 @@ extension TableBrowser {
       if try window.readMore() == 0 { break }
       wanted -= trim()
     }
+    if wanted < 0 { sayForgotten() }
     cursor = max(0, min(wanted, window.entries.count - 1))
     if scrolls { top = cursor - below }
     if isLive, count > 0, cursor == window.entries.count - 1 { isFollowing = true }
@@ -46,6 +47,15 @@ extension TableBrowser {
     try go(to: window.bounds.lowerBound)
     if isLive { cursor = 0 }
     top = 0
+    sayForgotten()
+  }
+
+  /// At the first line of a live view: says how many there were before it.
+  private func sayForgotten() {
+    guard forgotten > 0 else { return }
+    say(
+      "\(Counted.text(forgotten, "earlier line")) left out: a live view has the last ones, "
+        + "--record FILE keeps every sample")
   }
 
   func moveToEnd() throws(LBError) {
@@ -99,10 +109,10 @@ extension TableBrowser {
       return say("no \(isForward ? "later" : "earlier") \(name)")
     }
     try go(to: other.key)
-    if let place = window.entries[cursor...].prefix(while: { $0.key == other.key }).firstIndex(
+    if let index = window.entries[cursor...].prefix(while: { $0.key == other.key }).firstIndex(
       where: { $0.isText(of: kind) })
     {
-      cursor = place
+      cursor = index
     }
   }
 

@@ -109,12 +109,12 @@ extension TableBrowser {
     var text = TextBuffer()
     text.append(style.clock(entry.time))
     var group: String?
-    for place in shownColumns {
-      let column = columns.all[place]
-      let value = place < values.count && !values[place].isNaN ? values[place] : nil
+    for index in shownColumns {
+      let column = columns.all[index]
+      let value = index < values.count && !values[index].isNaN ? values[index] : nil
       var number = TextBuffer()
       TableCell.append(
-        value, column.format, isPartial: partial.contains(place), to: &number)
+        value, column.format, isPartial: partial.contains(index), to: &number)
       if column.group != group { text.append(" |") }
       group = column.group
       text.append(spaces: 1 + max(0, column.width - number.bytes.count))
@@ -141,12 +141,12 @@ extension TableBrowser {
     var group: String?
     let widest = shownColumns.map { columns.all[$0].width }.max() ?? 0
     let rows = lastRows(of: Self.rowsOfMark * widest)
-    for place in shownColumns {
-      let column = columns.all[place]
+    for index in shownColumns {
+      let column = columns.all[index]
       line += column.group == group ? " " : " | "
       group = column.group
       line += Self.history(
-        rows.map { place < $0.count && !$0[place].isNaN ? $0[place] : nil }, column, style.marks)
+        rows.map { index < $0.count && !$0[index].isNaN ? $0[index] : nil }, column, style.marks)
     }
     return line
   }
@@ -224,9 +224,11 @@ extension TableBrowser {
     guard window.entries.indices.contains(cursor) else { return [] }
     let entry = window.entries[cursor]
     var parts = [style.clock(entry.time)]
+    let pages = columnPages.count
+    let columns = pages > 1 ? ["columns \(min(page, pages - 1) + 1)/\(pages)"] : []
     if isLive {
       parts.append(isFollowing ? "live" : "paused: G follows")
-      return parts
+      return parts + columns
     }
     let elapsed = entry.key > whole.lowerBound ? entry.key - whole.lowerBound : 0
     parts.append("+" + Durations.brief(elapsed / 1_000_000 * 1_000_000))
@@ -235,6 +237,6 @@ extension TableBrowser {
     let share = length > 0 ? Double(entry.key - min(entry.key, keys.lowerBound)) / length : 1
     parts.append("\(Int((min(1, share) * 100).rounded()))%")
     if let label = style.label(entry.bracket) { parts.append(label.shownInLine) }
-    return parts
+    return parts + columns
   }
 }

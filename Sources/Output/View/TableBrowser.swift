@@ -73,6 +73,8 @@ package final class TableBrowser {
   /// The first line of the help that is shown, if it is.
   private(set) var help: Int?
   package private(set) var isOver = false
+  /// Lines of a live view that it no longer has: it keeps the last ones.
+  private(set) var forgotten = 0
 
   /// The view of a stored run, between the keys of `whole`; `marks` are lines between its rows.
   package init(
@@ -109,7 +111,7 @@ package final class TableBrowser {
   /// Adds lines of a live view.
   package func append(_ entries: [ViewEntry]) {
     for entry in entries { window.append(entry) }
-    trim()
+    forgotten += trim()
     if isFollowing { cursor = max(0, window.entries.count - 1) }
   }
 

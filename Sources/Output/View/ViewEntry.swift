@@ -54,7 +54,7 @@ package final class ViewColumns {
   package private(set) var all: [TableColumn] = []
   /// Places, in the order of the table.
   package private(set) var order: [Int] = []
-  private var places: [ExactText: Int] = [:]
+  private var indices: [ExactText: Int] = [:]
 
   /// No columns yet.
   package init() {}
@@ -64,9 +64,9 @@ package final class ViewColumns {
     var before: Int?
     return columns.map { column in
       let name = ExactText(column.source)
-      let place = places[name] ?? add(column, name, after: before)
-      before = place
-      return place
+      let index = indices[name] ?? add(column, name, after: before)
+      before = index
+      return index
     }
   }
 
@@ -76,7 +76,7 @@ package final class ViewColumns {
       heading: TableView.cut(column.heading.shownInLine, to: Self.headingLimit, "…"),
       source: column.source, format: column.format, rank: column.rank)
     known.unit = column.unit
-    places[name] = all.count
+    indices[name] = all.count
     all.append(known)
     let next = before.flatMap { order.firstIndex(of: $0) }.map { $0 + 1 } ?? order.count
     order.insert(all.count - 1, at: next)
@@ -105,15 +105,15 @@ package final class ViewColumns {
   }
 
   /// As many as fit, at least one.
-  private func fill(_ places: [Int], width: Int) -> [Int] {
+  private func fill(_ indices: [Int], width: Int) -> [Int] {
     var used = 0
     var group: String?
-    let fitting = places.prefix { place in
-      used += 1 + all[place].width + (all[place].group == group ? 0 : 2)
-      group = all[place].group
+    let fitting = indices.prefix { index in
+      used += 1 + all[index].width + (all[index].group == group ? 0 : 2)
+      group = all[index].group
       return used <= width
     }
-    return Array(fitting.isEmpty ? places.prefix(1) : fitting)
+    return Array(fitting.isEmpty ? indices.prefix(1) : fitting)
   }
 }
 
@@ -125,7 +125,7 @@ package final class ViewRows: TableReceiver {
   private let limit: Int
   private let keepsLast: Bool
   private let clock: (UInt64) -> String
-  private var places: [Int] = []
+  private var indices: [Int] = []
   package private(set) var entries: [ViewEntry] = []
   /// Whether there is no room for more of the first ones.
   package var isFull: Bool { !keepsLast && entries.count >= limit }
@@ -149,7 +149,7 @@ package final class ViewRows: TableReceiver {
   }
 
   /// Columns of the following rows.
-  package func columns(_ columns: [TableColumn]) { places = self.columns.take(columns) }
+  package func columns(_ columns: [TableColumn]) { indices = self.columns.take(columns) }
 
   /// Takes a row, and the lines below it.
   package func row(_ row: TableRow) {
@@ -157,13 +157,13 @@ package final class ViewRows: TableReceiver {
     let key = row.header.deadline == 0 ? row.header.start : row.header.deadline
     guard range.contains(key), !isFull else { return }
     var values = [Double](repeating: .nan, count: columns.all.count)
-    for (place, value) in zip(places, row.values) {
-      if let value { values[place] = value }
+    for (index, value) in zip(indices, row.values) {
+      if let value { values[index] = value }
     }
     add(
       ViewEntry(
         key: key, time: row.time, bracket: row.header.bracket,
-        .row(values, partial: row.partial.map { places[$0] })))
+        .row(values, partial: row.partial.map { indices[$0] })))
     for line in row.below { add(ViewEntry(key: key, time: row.time, .text(line, .records))) }
   }
 

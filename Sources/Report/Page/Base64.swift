@@ -3,56 +3,71 @@ enum Base64 {
   private static let letters = Array(
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
 
-  /// The bytes as text, padded.
+  /// Encodes bytes, with padding.
   static func text(_ bytes: [UInt8]) -> String {
+    String(decoding: letters(of: bytes), as: UTF8.self)
+  }
+
+  /// The same as ASCII characters.
+  static func letters(of bytes: [UInt8]) -> [UInt8] {
     var text: [UInt8] = []
     text.reserveCapacity((bytes.count + 2) / 3 * 4)
-    var place = 0
-    while place < bytes.count {
-      let count = min(3, bytes.count - place)
-      var word = UInt32(bytes[place]) << 16
-      if count > 1 { word |= UInt32(bytes[place + 1]) << 8 }
-      if count > 2 { word |= UInt32(bytes[place + 2]) }
+    var index = 0
+    while index < bytes.count {
+      let count = min(3, bytes.count - index)
+      var word = UInt32(bytes[index]) << 16
+      if count > 1 { word |= UInt32(bytes[index + 1]) << 8 }
+      if count > 2 { word |= UInt32(bytes[index + 2]) }
       text.append(letters[Int(word >> 18)])
       text.append(letters[Int(word >> 12 & 63)])
       text.append(count > 1 ? letters[Int(word >> 6 & 63)] : UInt8(ascii: "="))
       text.append(count > 2 ? letters[Int(word & 63)] : UInt8(ascii: "="))
-      place += 3
+      index += 3
     }
-    return String(decoding: text, as: UTF8.self)
+    return text
   }
 }
 
-/// Envelopes and columns of numbers as bytes for the page's script.
+extension RunSeries {
+  /// The maximum size of a bucket of one series in a page, in bytes: three numbers in base 64.
+  package static let mostBytesOfBucket = 16
+
+  /// The approximate size of all envelopes in a page, in bytes.
+  package var bytes: Int {
+    series.reduce(0) { $0 + SeriesEncoding.bytes($1.envelope).count } * 4 / 3
+  }
+}
+
+/// Encodes envelopes and columns of numbers for the page's script.
 ///
-/// An envelope is a sequence of groups of buckets. The first byte of a group has its kind in the
-/// upper three bits, and in the lower five the number of its buckets less 1, or 31 and a varint
-/// (LEB128) of the number less 32 behind it. Kinds: 0 empty, 1 absent, 2 one 32-bit number each, of
-/// which least, median and greatest are the same, 3 three of them each, 4 the same as the bucket
-/// before the group. Numbers are little-endian.
+/// An envelope is a sequence of groups of consecutive buckets. The upper three bits of a group's
+/// first byte are its kind, the lower five are the number of its buckets minus 1. If they are 31, a
+/// varint (LEB128) of the number minus 32 follows. Kinds: 0 empty, 1 absent, 2 one 32-bit number
+/// for each bucket (minimum, median and maximum are equal), 3 three 32-bit numbers for each bucket,
+/// 4 equal to the last bucket with values before the group. Numbers are little-endian.
 enum SeriesEncoding {
   private enum Kind: UInt8 {
     case empty = 0
     case absent, flat, full, repeated
   }
 
-  /// The bytes of an envelope.
+  /// Encodes an envelope.
   static func bytes(_ envelope: Envelope) -> [UInt8] {
     var bytes: [UInt8] = []
-    var place = 0
+    var index = 0
     var last: Envelope.Bucket?
-    while place < envelope.count {
-      let first = envelope[place]
+    while index < envelope.count {
+      let first = envelope[index]
       let kind = self.kind(first, after: last)
-      var end = place
+      var end = index
       var before = last
       while end < envelope.count, self.kind(envelope[end], after: before) == kind {
         if kind != .empty, kind != .absent { before = envelope[end] }
         end += 1
       }
-      append(kind, end - place, to: &bytes)
+      append(kind, end - index, to: &bytes)
       if kind == .flat || kind == .full {
-        for bucket in place..<end {
+        for bucket in index..<end {
           guard case .values(let low, let middle, let high) = envelope[bucket] else { continue }
           append(low, to: &bytes)
           if kind == .full {
@@ -62,12 +77,12 @@ enum SeriesEncoding {
         }
       }
       last = before
-      place = end
+      index = end
     }
     return bytes
   }
 
-  /// `last` is the bucket with values before.
+  /// The kind of a bucket after `last`, the previous bucket with values.
   private static func kind(_ bucket: Envelope.Bucket, after last: Envelope.Bucket?) -> Kind {
     switch bucket {
     case .empty: .empty
@@ -95,7 +110,7 @@ enum SeriesEncoding {
     }
   }
 
-  /// 64-bit numbers, NaN for those that are absent.
+  /// Encodes 64-bit numbers, with NaN for absent ones.
   static func bytes(_ numbers: some Sequence<Double?>) -> [UInt8] {
     var bytes: [UInt8] = []
     for number in numbers {

@@ -1,16 +1,16 @@
 import Output
 import SampleModel
 
-/// HTML under construction. Only tags and attributes' names that this module's code spells are
-/// written as they are; every text is escaped, whatever it is made of.
+/// Builds HTML. Tags and attribute names come from this module's code; all texts and attribute
+/// values are escaped.
 struct Markup {
   private(set) var buffer = TextBuffer()
 
-  /// Texts longer than this many bytes get a box that scrolls.
+  /// Texts of more bytes than this get a box that scrolls.
   static let longText = 400
 
-  /// Text as it is seen: characters that would change the direction of writing or are not to be
-  /// seen by number, what HTML gives a meaning as a reference.
+  /// Escapes text for HTML: markup becomes character references, and invisible characters and those
+  /// that change the writing direction become numbers.
   static func escaped(_ text: String) -> String {
     let shown = text.shownInLine
     guard shown.utf8.contains(where: { special.contains($0) }) else { return shown }
@@ -28,40 +28,49 @@ struct Markup {
 
   private static let special = Array("&<>\"'".utf8)
 
-  /// JSON for an element of data: without what could end that element, or a line of a script.
+  /// Escapes JSON for a script element: markup and line separators become JSON escapes.
   static func data(_ json: [UInt8]) -> [UInt8] {
+    // Usually there is nothing to escape.
+    let isPlain = json.allSatisfy { byte in
+      byte != UInt8(ascii: "<") && byte != UInt8(ascii: ">") && byte != UInt8(ascii: "&")
+        && byte != 0xE2
+    }
+    guard !isPlain else { return json }
     var data: [UInt8] = []
     data.reserveCapacity(json.count)
-    var place = 0
-    while place < json.count {
-      let byte = json[place]
+    var index = 0
+    while index < json.count {
+      let byte = json[index]
       switch byte {
       case UInt8(ascii: "<"): data += Array("\\u003c".utf8)
       case UInt8(ascii: ">"): data += Array("\\u003e".utf8)
       case UInt8(ascii: "&"): data += Array("\\u0026".utf8)
       // U+2028 and U+2029.
       case 0xE2
-      where place + 2 < json.count && json[place + 1] == 0x80
-        && (json[place + 2] == 0xA8 || json[place + 2] == 0xA9):
-        data += Array("\\u202\(json[place + 2] == 0xA8 ? "8" : "9")".utf8)
-        place += 2
+      where index + 2 < json.count && json[index + 1] == 0x80
+        && (json[index + 2] == 0xA8 || json[index + 2] == 0xA9):
+        data += Array("\\u202\(json[index + 2] == 0xA8 ? "8" : "9")".utf8)
+        index += 2
       default: data.append(byte)
       }
-      place += 1
+      index += 1
     }
     return data
   }
 
-  /// Appends markup of this module's own.
+  /// Appends trusted markup unchanged.
   mutating func own(_ markup: String) { buffer.append(markup) }
 
-  /// Appends another part.
+  /// Appends JSON that `data` has escaped.
+  mutating func own(data: [UInt8]) { buffer.append(bytes: data) }
+
+  /// Appends the content of another builder.
   mutating func append(_ other: Markup) { buffer.append(other.buffer) }
 
-  /// Appends text.
+  /// Appends escaped text.
   mutating func text(_ text: String) { buffer.append(Self.escaped(text)) }
 
-  /// Begins an element.
+  /// Opens an element.
   mutating func open(_ tag: String, _ attributes: [(name: String, value: String)] = []) {
     own("<\(tag)")
     for attribute in attributes {
@@ -72,10 +81,10 @@ struct Markup {
     own(">")
   }
 
-  /// Ends an element.
+  /// Closes an element.
   mutating func close(_ tag: String) { own("</\(tag)>\n") }
 
-  /// An element of text.
+  /// Appends an element that contains text.
   mutating func element(
     _ tag: String, _ content: String, _ attributes: [(name: String, value: String)] = []
   ) {
@@ -84,7 +93,7 @@ struct Markup {
     close(tag)
   }
 
-  /// A list of texts; nothing of none.
+  /// Appends a list of texts; nothing if there are none.
   mutating func list(_ texts: [String], class name: String = "") {
     guard !texts.isEmpty else { return }
     open("ul", name.isEmpty ? [] : [("class", name)])
@@ -95,12 +104,12 @@ struct Markup {
   }
 }
 
-/// A table of texts, of which numbers also have their value at full precision.
+/// A table. Cells with numbers also carry them at full precision.
 struct MarkupTable {
   /// One cell.
   struct Cell {
     let text: String
-    /// The value in base units, for sorting and for programs.
+    /// The exact number in base units, for sorting and for programs.
     var value: Double?
     var style = ""
 
@@ -112,12 +121,12 @@ struct MarkupTable {
   }
 
   let caption: String
-  /// Columns of numbers are aligned at the right.
+  /// Columns of numbers are right-aligned.
   let headings: [(text: String, isNumber: Bool)]
-  /// The first cell of each is its heading.
+  /// The first cell of each row is its heading.
   var rows: [[Cell]] = []
   var id = ""
-  /// Whether the script lets readers sort and filter it.
+  /// Whether the script makes the table sortable and, if it is long, filterable.
   var isSortable = false
 
   init(_ caption: String, _ headings: [(text: String, isNumber: Bool)]) {
@@ -140,10 +149,10 @@ struct MarkupTable {
     page.own("</tr></thead>\n<tbody>\n")
     for row in rows {
       page.own("<tr>")
-      for (place, cell) in row.enumerated() {
-        let tag = place == 0 ? "th" : "td"
-        var attributes: [(name: String, value: String)] = place == 0 ? [("scope", "row")] : []
-        var style = place < headings.count && headings[place].isNumber ? ["n"] : []
+      for (index, cell) in row.enumerated() {
+        let tag = index == 0 ? "th" : "td"
+        var attributes: [(name: String, value: String)] = index == 0 ? [("scope", "row")] : []
+        var style = index < headings.count && headings[index].isNumber ? ["n"] : []
         if !cell.style.isEmpty { style.append(cell.style) }
         if cell.text.utf8.count > Markup.longText { style.append("long") }
         if !style.isEmpty { attributes.append(("class", style.joined(separator: " "))) }

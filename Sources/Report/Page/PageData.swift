@@ -2,9 +2,9 @@ import Output
 import RunAnalysis
 import SampleModel
 
-/// What the page's script draws, as JSON. Times are milliseconds since the run's first sample.
+/// The data of the page's script, as JSON. Times are milliseconds since the run's first sample.
 struct PageData {
-  /// Bytes of all repetitions' values in a page, in base 64.
+  /// The maximum size of all repetitions' values in a page, in bytes of base 64.
   private static let valueBytes = 1_500_000
 
   private let page: ReportPage
@@ -14,11 +14,11 @@ struct PageData {
   func json() -> [UInt8] {
     var json = TextBuffer()
     json.append("{\"runs\":[")
-    for (place, run) in page.runs.enumerated() {
+    for (index, run) in page.runs.enumerated() {
       json.element()
       json.append(ascii: "{")
       json.member("name", run.name)
-      json.member("letter", page.letter(place))
+      json.member("letter", page.letter(index))
       json.member("kind", run.result.kind)
       if let series = run.series { append(series, run, to: &json) }
       values(run, to: &json)
@@ -28,6 +28,13 @@ struct PageData {
     if let comparison = page.comparison { append(comparison, to: &json) }
     json.append(ascii: "}")
     return json.bytes
+  }
+
+  /// Appends bytes as a JSON string in base 64.
+  private func append(_ bytes: [UInt8], to json: inout TextBuffer) {
+    json.append(ascii: "\"")
+    json.append(bytes: Base64.letters(of: bytes))
+    json.append(ascii: "\"")
   }
 
   // MARK: Series
@@ -76,7 +83,9 @@ struct PageData {
         let share = Double(share)
         envelope.set(bucket, minimum: share, median: share, maximum: share)
       }
-      json.append(",\"\(Base64.text(SeriesEncoding.bytes(envelope)))\"]")
+      json.append(ascii: ",")
+      append(SeriesEncoding.bytes(envelope), to: &json)
+      json.append(ascii: "]")
     }
     json.append(ascii: "]")
   }
@@ -84,7 +93,7 @@ struct PageData {
   private func metrics(
     _ series: RunSeries, _ streams: [UInt16: Int], to json: inout TextBuffer
   ) {
-    // What many instances share is written once.
+    // Instances share their metric's meaning: each is written once.
     var meanings: [String: Int] = [:]
     var all: [String] = []
     json.key("series")
@@ -100,13 +109,14 @@ struct PageData {
       json.append(json: one.name)
       json.append(ascii: ",")
       json.append(json: one.unit)
-      json.append(",\(streams[one.stream] ?? -1),\(meaning),\"")
-      json.append(Base64.text(SeriesEncoding.bytes(one.envelope)))
-      json.append(ascii: "\"")
+      json.append(",\(streams[one.stream] ?? -1),\(meaning),")
+      append(SeriesEncoding.bytes(one.envelope), to: &json)
       if !one.samples.isEmpty {
         let times = one.samples.map { Self.milliseconds($0.time, series) }
-        json.append(",\"\(Base64.text(SeriesEncoding.bytes(times)))\"")
-        json.append(",\"\(Base64.text(SeriesEncoding.bytes(one.samples.map(\.value))))\"")
+        json.append(ascii: ",")
+        append(SeriesEncoding.bytes(times), to: &json)
+        json.append(ascii: ",")
+        append(SeriesEncoding.bytes(one.samples.map(\.value)), to: &json)
       }
       json.append(ascii: "]")
     }
@@ -120,10 +130,10 @@ struct PageData {
   }
 
   private func segments(_ series: RunSeries, _ run: ReportedRun, to json: inout TextBuffer) {
-    var places: [UInt32: Int] = [:]
+    var attemptOfBracket: [UInt32: Int] = [:]
     let attempts = run.attempts
-    for (place, one) in attempts.enumerated() {
-      if let bracket = one.attempt.bracket { places[bracket] = place }
+    for (index, one) in attempts.enumerated() {
+      if let bracket = one.attempt.bracket { attemptOfBracket[bracket] = index }
     }
     json.key("segments")
     json.append(ascii: "[")
@@ -136,15 +146,15 @@ struct PageData {
       json.append(ascii: ",")
       json.append(real: Self.milliseconds(segment.stretch.end, series))
       json.append("],\"b\":[\(segment.buckets.lowerBound),\(segment.buckets.upperBound)]")
-      if let place = segment.stretch.brackets.first.flatMap({ places[$0] }) {
-        let (phase, repetition, attempt) = attempts[place]
+      if let index = segment.stretch.brackets.first.flatMap({ attemptOfBracket[$0] }) {
+        let (phase, repetition, attempt) = attempts[index]
         let more = segment.stretch.brackets.count - 1
         json.member("phase", phase.name)
         json.member("title", repetition.title + (more > 0 ? " and \(more) more" : ""))
         json.member("attempt", UInt64(attempt.attempt))
         json.member("status", attempt.status.rawValue)
         json.append(",\"warmUp\":\(repetition.warmUp)")
-        json.member("dirty", GateNames.gates(of: attempt.contamination))
+        json.member("contaminated", GateNames.gates(of: attempt.contamination))
       }
       json.append(ascii: "}")
     }
@@ -185,7 +195,7 @@ struct PageData {
     }
   }
 
-  /// Marks that a time line has at most.
+  /// The maximum number of marks on a time line.
   private static let mostMarks = 500
 
   private func marks(_ series: RunSeries, _ run: ReportedRun, to json: inout TextBuffer) {
@@ -214,7 +224,7 @@ struct PageData {
 
   // MARK: Values of repetitions
 
-  /// Of each phase the values of its metrics that moved, as long as there is room for them.
+  /// The repetitions' values of each phase's metrics that moved, up to `valueBytes`.
   private func values(_ run: ReportedRun, to json: inout TextBuffer) {
     json.key("phases")
     json.append(ascii: "[")
@@ -233,7 +243,7 @@ struct PageData {
         json.element()
         json.append(number: UInt64(max(0, repetition.repetition)))
       }
-      json.append("],\"dirty\":[")
+      json.append("],\"contaminated\":[")
       for (_, attempt) in completed {
         json.element()
         json.append(json: GateNames.gates(of: attempt.contamination))
@@ -263,7 +273,7 @@ struct PageData {
 
   // MARK: Comparison
 
-  /// Rows of which the effect is drawn.
+  /// The maximum number of effects that are drawn for a pair.
   private static let mostEffects = 25
 
   private func append(_ comparison: Comparison, to json: inout TextBuffer) {
@@ -275,7 +285,7 @@ struct PageData {
       let all = pair.rows.filter { row in
         (row.isPrimary || row.verdict == .changed) && row.effect?.kind == .ratio
       }
-      // The primary ones, then the largest.
+      // Primary metrics first, then by size.
       let rows =
         all.filter(\.isPrimary)
         + all.filter { !$0.isPrimary }.sorted {

@@ -2,12 +2,12 @@ import Output
 import RunAnalysis
 import SampleModel
 
-/// What changed between the sides, as `compare` has it.
+/// The comparison of the sides, with the words and numbers of `compare`.
 extension ReportPage {
   func compare(_ comparison: Comparison, _ page: inout Markup) {
     page.own("<section id=\"comparison\"><h2>Comparison</h2>\n")
-    for (place, pair) in comparison.pairs.enumerated() {
-      let letter = Comparison.letter(place + 1)
+    for (index, pair) in comparison.pairs.enumerated() {
+      let letter = Comparison.letter(index + 1)
       page.element("h3", "\(letter) against A")
       page.list(
         [
@@ -22,7 +22,7 @@ extension ReportPage {
           + ComparisonWords.warnings(pair, comparison.base).map { "unknown: \($0)" }
           + FindingLines.text(comparison.base, "A", pair.other, letter).map { "finding \($0)" }
           + [ComparisonWords.findings(pair, comparison.settings)])
-      table(pair, letter, place).write(to: &page)
+      table(pair, letter, index).write(to: &page)
       page.element("p", ComparisonWords.detectableLegend + ".")
       if !pair.neverMoved.isEmpty {
         page.element(
@@ -36,14 +36,14 @@ extension ReportPage {
     page.own("</section>\n")
   }
 
-  private func table(_ pair: Comparison.Pair, _ letter: String, _ place: Int) -> MarkupTable {
+  private func table(_ pair: Comparison.Pair, _ letter: String, _ index: Int) -> MarkupTable {
     var table = MarkupTable(
       "\(letter) against A, the primary metrics first",
       [
         ("metric", false), ("A", true), (letter, true), ("\(letter) against A", true),
         ("95 % CI", true), ("detectable", true), ("verdict", false),
       ])
-    table.id = "compare-\(place + 1)"
+    table.id = "compare-\(index + 1)"
     table.isSortable = true
     for row in pair.rows {
       let verdict = ComparisonWords.verdict(row, pair)

@@ -2,18 +2,18 @@ import Output
 import RunAnalysis
 import SampleModel
 
-/// What was found, in words and in the rows of the digest.
+/// The summary: facts, digest and findings of each run.
 extension ReportPage {
   func summary(_ page: inout Markup) {
     page.own("<section id=\"summary\"><h2>Summary</h2>\n")
-    for (place, run) in runs.enumerated() {
-      if runs.count > 1 { page.element("h3", "\(letter(place)): \(run.name)") }
+    for (index, run) in runs.enumerated() {
+      if runs.count > 1 { page.element("h3", "\(letter(index)): \(run.name)") }
       facts(run, &page)
       page.list(run.lacks, class: "bad")
       let isOnly = run.result.phases.count == 1
       for phase in run.result.phases where run.result.kind != "sample" {
-        if !isOnly { page.element("h3", "\(prefix(place))phase \(phase.name)") }
-        digest(phase, run, place, &page)
+        if !isOnly { page.element("h3", "\(prefix(index))phase \(phase.name)") }
+        digest(phase, run, index, &page)
         findings(run.findings[phase.name], &page)
       }
       if let recorded = run.recorded { digest(recorded.digest, recorded.processes, &page) }
@@ -61,7 +61,7 @@ extension ReportPage {
   }
 
   private func digest(
-    _ phase: PhaseResult, _ run: ReportedRun, _ place: Int, _ page: inout Markup
+    _ phase: PhaseResult, _ run: ReportedRun, _ index: Int, _ page: inout Markup
   ) {
     let digest = Digest(phase, run.digest)
     let shown = digest.present.filter { !$0.isZero }
@@ -73,13 +73,13 @@ extension ReportPage {
         [("class", "note")])
     }
     var table = MarkupTable(
-      "\(prefix(place))digest of \(completed) at "
+      "\(prefix(index))digest of \(completed) at "
         + "\(Counted.text(counted.count, "counted repetition"))",
       [
         ("", false), ("", false), ("median", true), ("median's 95 % CI", true), ("MAD", true),
         ("of", true),
       ])
-    table.id = place == 0 && phase.name == run.result.phases.first?.name ? "digest" : ""
+    table.id = index == 0 && phase.name == run.result.phases.first?.name ? "digest" : ""
     for entry in shown {
       let interval = entry.interval.map {
         "\(DigestText.value($0.low, entry.unit)) … \(DigestText.value($0.high, entry.unit))"
@@ -143,7 +143,7 @@ extension ReportPage {
 }
 
 extension String {
-  /// Without spaces around it.
+  /// The text without leading and trailing spaces.
   fileprivate var trimmed: String {
     var text = self[...]
     while text.first == " " { text.removeFirst() }

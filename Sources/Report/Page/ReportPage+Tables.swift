@@ -2,30 +2,29 @@ import Output
 import RunAnalysis
 import SampleModel
 
-/// Repetitions, metrics and the journal as tables.
+/// The tables of repetitions, metrics and the journal.
 extension ReportPage {
-  /// Rows of a table of the page; more of them make it slow to open.
+  /// The maximum number of rows in a table: more would make the page slow to open.
   private static let mostRows = 4000
 
   func repetitions(_ page: inout Markup) {
     let measured = runs.indices.filter { runs[$0].result.kind != "sample" }
-    guard !measured.isEmpty else { return }
     page.own("<section id=\"repetitions\"><h2>Repetitions</h2>\n")
     page.own("<div id=\"overlays\" hidden></div>\n")
-    for place in measured {
-      for phase in runs[place].result.phases { repetitions(phase, runs[place], place, &page) }
+    for index in measured {
+      for phase in runs[index].result.phases { repetitions(phase, runs[index], index, &page) }
     }
     page.own("</section>\n")
   }
 
   private func repetitions(
-    _ phase: PhaseResult, _ run: ReportedRun, _ place: Int, _ page: inout Markup
+    _ phase: PhaseResult, _ run: ReportedRun, _ index: Int, _ page: inout Markup
   ) {
     guard !phase.repetitions.isEmpty else { return }
     let isPlain = run.result.phases.count == 1
     let shown = phase.repetitions.prefix(Self.mostRows)
     var table = MarkupTable(
-      "\(prefix(place))\(isPlain ? "" : "phase \(phase.name): ")"
+      "\(prefix(index))\(isPlain ? "" : "phase \(phase.name): ")"
         + Counted.text(phase.repetitions.count, "repetition"),
       [
         ("repetition", false), ("status", false), ("exit", true), ("wall", true), ("user", true),
@@ -75,14 +74,14 @@ extension ReportPage {
   func metrics(_ page: inout Markup) {
     page.own("<section id=\"metrics\"><h2>All metrics</h2>\n")
     var room = Self.mostRows
-    for (place, run) in runs.enumerated() {
+    for (index, run) in runs.enumerated() {
       for phase in run.result.phases where !phase.metrics.isEmpty {
         let moved = phase.metrics.filter { $0.minimum != $0.maximum || !$0.metric.contains(".") }
         let shown = moved.prefix(max(0, room))
         room -= shown.count
         let isPlain = run.result.phases.count == 1
         var table = MarkupTable(
-          "\(prefix(place))\(isPlain ? "" : "phase \(phase.name): ")over the repetitions",
+          "\(prefix(index))\(isPlain ? "" : "phase \(phase.name): ")over the repetitions",
           [
             ("metric", false), ("unit", false), ("repetitions", true), ("median", true),
             ("min", true), ("max", true), ("MAD", true), ("median's 95 % CI", true),
@@ -97,12 +96,12 @@ extension ReportPage {
         table.write(to: &page)
         if shown.count < moved.count {
           page.element(
-            "p", "\(moved.count - shown.count) more: lbsample runs show \(run.name) --all")
+            "p", "\(moved.count - shown.count) more: lbsample runs show \(run.command) --all")
         }
         page.own("</details>\n")
       }
     }
-    page.own("<div id=\"explorer\" hidden></div>\n</section>\n")
+    page.own("</section>\n")
   }
 
   private func cells(_ row: MetricSummary) -> [MarkupTable.Cell] {
@@ -122,11 +121,11 @@ extension ReportPage {
 
   func journal(_ page: inout Markup) {
     page.own("<section id=\"journal\"><h2>Journal</h2>\n")
-    for (place, run) in runs.enumerated() where !run.journal.isEmpty {
+    for (index, run) in runs.enumerated() where !run.journal.isEmpty {
       var table = MarkupTable(
-        "\(prefix(place))events",
+        "\(prefix(index))events",
         [("time", false), ("level", false), ("kind", false), ("what happened", false)])
-      // The last ones say how it ended.
+      // Of too many, the last ones are shown: they say how the run ended.
       let shown = run.journal.suffix(Self.mostRows / 2)
       for entry in shown {
         let time = CivilTime(unixSeconds: Int64(entry.unixNanoseconds / 1_000_000_000)).text
@@ -137,7 +136,7 @@ extension ReportPage {
         ])
       }
       page.own("<details><summary>")
-      page.text("\(prefix(place))\(Counted.text(run.journal.count, "event"))")
+      page.text("\(prefix(index))\(Counted.text(run.journal.count, "event"))")
       page.own("</summary>\n")
       table.write(to: &page)
       page.own("</details>\n")

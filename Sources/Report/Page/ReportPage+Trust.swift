@@ -2,13 +2,13 @@ import Output
 import RunAnalysis
 import SampleModel
 
-/// What a reader needs to trust the numbers: what was missed, what was disturbed, what sampling
-/// itself cost, and where it was.
+/// What decides whether the numbers can be trusted: ledger, contamination, own cost, what was not
+/// sampled, and the host.
 extension ReportPage {
   func trust(_ page: inout Markup) {
     page.own("<section id=\"trust\"><h2>Can it be trusted?</h2>\n")
-    for (place, run) in runs.enumerated() {
-      if runs.count > 1 { page.element("h3", "\(letter(place)): \(run.name)") }
+    for (index, run) in runs.enumerated() {
+      if runs.count > 1 { page.element("h3", "\(letter(index)): \(run.name)") }
       let attempts = run.attempts.map(\.attempt)
       let ledger = run.result.ledger ?? Ledger.merged(attempts.map(\.ledger))
       let costs = attempts.compactMap(\.overhead)
@@ -21,23 +21,23 @@ extension ReportPage {
           "Ledger and overhead are not in the result: it was interrupted, or is still running.",
           [("class", "bad")])
       }
-      if !ledger.threads.isEmpty { ledgers(ledger, place, &page) }
-      if let overhead { cost(overhead, place, &page) }
+      if !ledger.threads.isEmpty { ledgers(ledger, index, &page) }
+      if let overhead { cost(overhead, index, &page) }
       contamination(run, &page)
       page.list(
         run.result.unavailable.map { "not sampled: \($0.collector): \($0.reason)" }
           + run.result.warnings.map { "warning: \($0)" })
       if let changes = run.result.labels[RunResult.columnsLabel] {
-        page.element("p", "Columns changed during sampling, number of times: \(changes)")
+        page.element("p", "Number of times that columns changed during sampling: \(changes)")
       }
     }
     hosts(&page)
     page.own("</section>\n")
   }
 
-  private func ledgers(_ ledger: Ledger, _ place: Int, _ page: inout Markup) {
+  private func ledgers(_ ledger: Ledger, _ index: Int, _ page: inout Markup) {
     var threads = MarkupTable(
-      "\(prefix(place))ledger: deadlines = on time + late + skipped, frames = drained + dropped",
+      "\(prefix(index))ledger: deadlines = on time + late + skipped, frames = drained + dropped",
       [
         ("sampling thread", false), ("deadlines", true), ("on time", true), ("late", true),
         ("skipped", true), ("latest by", true), ("frames", true), ("drained", true),
@@ -51,13 +51,13 @@ extension ReportPage {
         count(ticks.deadlines), count(ticks.onTime), count(ticks.late), count(ticks.skipped),
         .init(Readable.duration(ticks.latenessMaximum), Double(ticks.latenessMaximum)),
         count(ring.pushed), count(ring.drained), count(ring.dropped),
-        ticks.isExact && ring.isExact ? .init("yes") : .init("NO", style: "bad"),
+        ticks.isExact && ring.isExact ? .init("yes") : .init("no", style: "bad"),
       ])
     }
     threads.write(to: &page)
     page.own("<details><summary>By collector</summary>\n")
     var table = MarkupTable(
-      "\(prefix(place))acquisitions by collector",
+      "\(prefix(index))acquisitions by collector",
       [
         ("collector", false), ("acquisitions", true), ("without values", true),
         ("counter resets", true), ("steps back", true), ("wraps", true), ("records", true),
@@ -76,10 +76,10 @@ extension ReportPage {
     page.own("</details>\n")
   }
 
-  private func cost(_ overhead: Overhead, _ place: Int, _ page: inout Markup) {
+  private func cost(_ overhead: Overhead, _ index: Int, _ page: inout Markup) {
     let sampling = overhead.samplingThreadNanoseconds.reduce(0, &+)
     var table = MarkupTable(
-      "\(prefix(place))own cost of lbsample over \(Readable.duration(overhead.elapsedNanoseconds))",
+      "\(prefix(index))own cost of lbsample over \(Readable.duration(overhead.elapsedNanoseconds))",
       [("", false), ("", true)])
     table.rows = [
       [
@@ -110,7 +110,7 @@ extension ReportPage {
     table.write(to: &page)
   }
 
-  /// Reasons that are listed one by one.
+  /// The maximum number of reasons in the list.
   private static let mostReasons = 50
 
   private func contamination(_ run: ReportedRun, _ page: inout Markup) {
@@ -141,7 +141,7 @@ extension ReportPage {
       !isOne && Set(runs.map { $0.result.host[name].map(ExactText.init) }).count > 1
     }
     var table = MarkupTable(
-      isOne ? "host" : "hosts, what differs first",
+      isOne ? "host" : "hosts, differences first",
       [("", false)] + runs.indices.map { (isOne ? "" : letter($0), false) })
     table.id = "hosts"
     for name in names.filter(differs) + names.filter({ !differs($0) }) {

@@ -3,13 +3,12 @@ import Output
 package import RunAnalysis
 import SampleModel
 
-/// One HTML page about runs, whole in itself: it asks no network for anything, and its policy
-/// forbids it to. What is in words and tables is there without its script; the same runs give the
-/// same bytes.
+/// A self-contained HTML page about runs. It makes no request, and its content security policy
+/// forbids any. Texts and tables do not need its script. The same runs give the same bytes.
 package struct ReportPage {
   let runs: [ReportedRun]
   let comparison: Comparison?
-  /// Why runs that stand side by side are not compared.
+  /// The reason why several runs are not compared.
   let incomparable: String?
   let version: String
 
@@ -23,13 +22,16 @@ package struct ReportPage {
     self.version = version
   }
 
-  /// What a side is called in all sections: A, B, …; nothing of a single run.
-  func letter(_ place: Int) -> String { runs.count > 1 ? Comparison.letter(place) : "" }
+  /// The letter of a run, which all sections use; empty if it is the only one.
+  func letter(_ index: Int) -> String {
+    guard runs.count > 1 else { return "" }
+    return runs[index].letter.isEmpty ? Comparison.letter(index) : runs[index].letter
+  }
 
-  /// Before a text about the run at `place`.
-  func prefix(_ place: Int) -> String { runs.count > 1 ? "\(letter(place)): " : "" }
+  /// The letter as a prefix of texts about a run.
+  func prefix(_ index: Int) -> String { runs.count > 1 ? "\(letter(index)): " : "" }
 
-  /// The page's bytes: UTF-8.
+  /// The page, in UTF-8.
   package func html() -> [UInt8] {
     var page = Markup()
     let title = "lbsample: " + runs.map(\.name).joined(separator: ", ").shortened(to: 200)
@@ -57,43 +59,58 @@ package struct ReportPage {
     navigation(&page)
     page.own("</header>\n<main id=\"main\">\n")
     summary(&page)
-    page.own("<div id=\"charts\" hidden></div>\n")
-    page.own(
-      "<noscript><p class=\"note\">Charts need JavaScript; all else is on this page.</p>"
-        + "</noscript>\n")
+    timeline(&page)
     trust(&page)
-    repetitions(&page)
-    metrics(&page)
-    journal(&page)
+    if hasRepetitions { repetitions(&page) }
+    if hasMetrics { metrics(&page) }
+    if hasJournal { journal(&page) }
     page.own("</main>\n<footer>")
     page.element("p", "Made by lbsample \(version). Times are UTC.")
     page.own("</footer>\n<script type=\"application/json\" id=\"data\">")
-    page.own(String(decoding: Markup.data(PageData(self).json()), as: UTF8.self))
+    page.own(data: Markup.data(PageData(self).json()))
     page.own("</script>\n<script>")
     page.own(ReportScript.text)
     page.own("</script>\n</body>\n</html>\n")
     return page.buffer.bytes
   }
 
-  /// What a content security policy knows an inline script or style by.
+  /// The hash by which the content security policy allows an inline script or style.
   private static func hash(_ text: String) -> String {
     let digits = Array(SHA256.hex(of: Array(text.utf8)).utf8)
-    let bytes = stride(from: 0, to: digits.count, by: 2).map { place in
-      UInt8(String(decoding: digits[place..<place + 2], as: UTF8.self), radix: 16) ?? 0
+    let bytes = stride(from: 0, to: digits.count, by: 2).map { index in
+      UInt8(String(decoding: digits[index..<index + 2], as: UTF8.self), radix: 16) ?? 0
     }
     return "sha256-" + Base64.text(bytes)
   }
 
+  private var hasCharts: Bool { runs.contains { $0.series != nil } }
+  private var hasRepetitions: Bool { runs.contains { $0.result.kind != "sample" } }
+  private var hasMetrics: Bool {
+    runs.contains { $0.result.phases.contains { !$0.metrics.isEmpty } }
+  }
+  private var hasJournal: Bool { runs.contains { !$0.journal.isEmpty } }
+
+  /// Links to the page's sections, in order.
   private func navigation(_ page: inout Markup) {
+    let sections: [(id: String, name: String, isThere: Bool)] = [
+      ("summary", "Summary", true), ("comparison", "Comparison", comparison != nil),
+      ("timeline", "Timeline", hasCharts), ("trust", "Can it be trusted?", true),
+      ("repetitions", "Repetitions", hasRepetitions), ("metrics", "All metrics", hasMetrics),
+      ("journal", "Journal", hasJournal),
+    ]
     page.own("<nav aria-label=\"Sections\"><ul>")
-    var links = [("summary", "Summary")]
-    if comparison != nil { links.append(("comparison", "Comparison")) }
-    links += [("trust", "Can it be trusted?")]
-    if runs.contains(where: { $0.result.kind != "sample" }) {
-      links.append(("repetitions", "Repetitions"))
+    for section in sections where section.isThere {
+      page.own("<li><a href=\"#\(section.id)\">\(section.name)</a></li>")
     }
-    links += [("metrics", "All metrics"), ("journal", "Journal")]
-    for (id, name) in links { page.own("<li><a href=\"#\(id)\">\(name)</a></li>") }
     page.own("</ul></nav>\n")
+  }
+
+  /// The section to which the script adds charts.
+  private func timeline(_ page: inout Markup) {
+    guard hasCharts else { return }
+    page.own(
+      "<section id=\"timeline\"><h2>Timeline</h2>\n<noscript><p class=\"note\">Charts need "
+        + "JavaScript; all else is on this page.</p></noscript>\n"
+        + "<div id=\"charts\" hidden></div>\n</section>\n")
   }
 }

@@ -2,29 +2,33 @@ package import Output
 package import RunAnalysis
 package import SampleModel
 
-/// One run of a page, with all that the page says of it.
+/// A run with everything that a page shows of it.
 package struct ReportedRun: Sendable {
-  /// What its reader calls it.
+  /// The run as the command line names it.
   package let name: String
+  /// Identifies the run among several, as in `A` or `B2`; empty for a letter by its position.
+  package let letter: String
   package let result: RunResult
   package let findings: RunFindings
   package let digest: DigestDefinition
-  /// nil where nothing was sampled.
+  /// nil if nothing was sampled.
   package let series: RunSeries?
-  /// Why there are no series, or not all of them.
+  /// Reasons why series, or parts of them, are missing.
   package let lacks: [String]
-  /// Of a recording.
+  /// The digest of a recording, with the processes of its busy stretches; nil for a run.
   package let recorded: (digest: RecordingDigest, processes: [[RecordingDigest.Process]])?
   package let journal: [JournalEntry]
 
-  /// A run for a page.
+  /// A run to show.
   package init(
-    name: String, result: RunResult, findings: RunFindings, digest: DigestDefinition,
+    name: String, letter: String = "", result: RunResult, findings: RunFindings,
+    digest: DigestDefinition,
     series: RunSeries?, lacks: [String] = [],
     recorded: (digest: RecordingDigest, processes: [[RecordingDigest.Process]])? = nil,
     journal: [JournalEntry] = []
   ) {
     self.name = name
+    self.letter = letter
     self.result = result
     self.findings = findings
     self.digest = digest
@@ -34,7 +38,12 @@ package struct ReportedRun: Sendable {
     self.journal = journal
   }
 
-  /// Every attempt of the run with its place.
+  /// A name for command lines that keeps its meaning, unlike `last` and labels.
+  var command: String {
+    name.contains("/") || name.hasSuffix(".lbsample") ? name : result.runID
+  }
+
+  /// Every attempt of the run, with its phase and repetition.
   var attempts: [(phase: PhaseResult, repetition: RepetitionResult, attempt: AttemptResult)] {
     result.phases.flatMap { phase in
       phase.repetitions.flatMap { repetition in

@@ -1,7 +1,7 @@
 import Output
 import SampleModel
 
-/// Round numbers along an axis, and their texts.
+/// An axis with ticks at round numbers.
 struct Axis: Equatable {
   struct Tick: Equatable {
     /// In the axis' own unit.
@@ -26,14 +26,14 @@ struct Axis: Equatable {
     (0..<exponent).reduce(1) { value, _ in value * base }
   }
 
-  /// The axis of a time from zero to `length` nanoseconds, with at most `most` steps.
+  /// A time axis from zero to `length` nanoseconds with at most `most` steps.
   init(timeUpTo length: UInt64, most: Int) {
     let length = Double(max(1, length))
     let step =
       Self.timeSteps.first { length / $0 <= Double(most) } ?? (length / Double(most)).rounded(.up)
     range = 0...length
-    ticks = (0...Int(length / step)).map { place in
-      Tick(value: Double(place) * step, text: Self.time(Double(place) * step, step: step))
+    ticks = (0...Int(length / step)).map { index in
+      Tick(value: Double(index) * step, text: Self.time(Double(index) * step, step: step))
     }
   }
 
@@ -51,8 +51,8 @@ struct Axis: Equatable {
     return "\(Readable.fixed(nanoseconds / size, 0)) \(unit)"
   }
 
-  /// The axis of values between `low` and `high` in `unit`, which begins at zero unless the values
-  /// are far from it, with at most `most` steps.
+  /// An axis for values from `low` to `high` in `unit` with at most `most` steps. It includes zero
+  /// unless the values are far from it.
   init(_ low: Double, _ high: Double, unit: String, most: Int) {
     let isBytes = unit == "bytes" || unit == "bytes/s"
     var (low, high) = (low, high)
@@ -61,30 +61,30 @@ struct Axis: Equatable {
     let step = Self.step((high - low) / Double(most), ofBytes: isBytes)
     let (first, last) = ((low / step).rounded(.down), (high / step).rounded(.up))
     range = first * step...last * step
-    ticks = (0...Int(last - first)).map { place in
-      let value = (first + Double(place)) * step
+    ticks = (0...Int(last - first)).map { index in
+      let value = (first + Double(index)) * step
       return Tick(
         value: value,
         text: isBytes ? Self.bytes(value, step: step) : Self.number(value, step: step))
     }
   }
 
-  /// Bytes with a binary prefix and as many places as tell ticks apart.
+  /// Bytes with a binary prefix and enough decimals to distinguish neighbouring ticks.
   private static func bytes(_ value: Double, step: Double) -> String {
-    var (unit, place) = (1.0, 0)
-    while value.magnitude >= unit * 1024, place < prefixes.count - 1 {
-      (unit, place) = (unit * 1024, place + 1)
+    var (unit, index) = (1.0, 0)
+    while value.magnitude >= unit * 1024, index < prefixes.count - 1 {
+      (unit, index) = (unit * 1024, index + 1)
     }
-    let places = (0..<4).first { decimals in
-      let scaled = step / unit * Self.power(10, decimals)
+    let decimals = (0..<4).first { count in
+      let scaled = step / unit * Self.power(10, count)
       return scaled >= 1 && scaled == scaled.rounded()
     }
-    return Readable.fixed(value / unit, places ?? 3) + prefixes[place]
+    return Readable.fixed(value / unit, decimals ?? 3) + prefixes[index]
   }
 
   private static let prefixes = ["", "K", "M", "G", "T", "P"]
 
-  /// The least round step that is no shorter than `least`.
+  /// The smallest round step of at least `least`.
   private static func step(_ least: Double, ofBytes: Bool) -> Double {
     guard least.isFinite, least > 0 else { return 1 }
     if ofBytes {
@@ -100,8 +100,8 @@ struct Axis: Equatable {
 
   private static func number(_ value: Double, step: Double) -> String {
     guard step < 1 else { return Readable.count(value) }
-    var (places, rest) = (0, step)
-    while rest < 0.999, places < 9 { (places, rest) = (places + 1, rest * 10) }
-    return Readable.fixed(value, places)
+    var (decimals, rest) = (0, step)
+    while rest < 0.999, decimals < 9 { (decimals, rest) = (decimals + 1, rest * 10) }
+    return Readable.fixed(value, decimals)
   }
 }

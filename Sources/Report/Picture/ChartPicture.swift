@@ -1,11 +1,11 @@
 import Output
 import SampleModel
 
-/// Series over time as a picture (SVG 1.1) for a document: of a fixed size, with its text as text,
-/// the same bytes of the same series.
+/// Charts of series over time as an SVG 1.1 picture of fixed width, with its text as text. The same
+/// series give the same bytes.
 ///
-/// In each of its panels, lines are the medians of buckets of time, bands reach from their least to
-/// their greatest values. A line ends where there are no values, and grey says for how long.
+/// In each panel, lines are medians of time buckets, and bands reach from their minimum to their
+/// maximum. A line ends where there are no values; gaps are grey.
 package struct ChartPicture {
   /// Series with one unit, drawn in one panel.
   package struct Panel {
@@ -15,21 +15,21 @@ package struct ChartPicture {
     package init(_ series: [Series]) { self.series = series }
   }
 
-  /// Lines that can be told apart.
+  /// The number of lines with different colours and dashes.
   package static let mostSeries = 8
   package static let mostPanels = 16
-  /// Columns of a panel: buckets beyond that would share one.
+  /// The width of a panel in pixels: more buckets than that would share pixels.
   package static let columns = 680
 
   private static let left = 72.0
   private static let width = 800.0
   private static let panelHeight = 130.0
   private static let legendHeight = 18.0
-  /// Characters of a name.
+  /// The maximum length of a name, in characters.
   private static let nameLimit = 64
 
-  /// Colours that are told apart by people who see colours in different ways (Okabe and Ito), on a
-  /// light ground and on a dark one, with the dashes of their lines.
+  /// Line colours for light and dark backgrounds that people with colour vision deficiencies can
+  /// distinguish (after Okabe and Ito), and dash patterns.
   private static let styles: [(light: String, dark: String, dashes: String)] = [
     ("#0072b2", "#56b4e9", ""), ("#d55e00", "#ff8c42", "6 3"), ("#00785a", "#2fd1a5", "2 2"),
     ("#aa3f7c", "#ef9bc8", "8 3 2 3"), ("#5f6b00", "#f0e442", "12 4"),
@@ -87,7 +87,7 @@ package struct ChartPicture {
     return picture.bytes
   }
 
-  /// What the picture shows, in words: for who cannot see it.
+  /// The picture in words, for screen readers.
   private var description: String {
     let length = run.grid.segments.map(\.stretch.end).max() ?? run.origin
     let start = run.grid.segments.first?.stretch.start ?? run.origin
@@ -117,10 +117,10 @@ package struct ChartPicture {
       ? Readable.bytes(Double(value)) : Readable.exact(Double(value))
   }
 
-  /// Collectors whose times are those of CPUs.
+  /// Collectors whose times are CPU times.
   private static let ofCPUs = ["cpu", "tree", "process", "top"]
 
-  /// The unit of an axis. CPU time by the time is a number of CPUs, another ratio has none.
+  /// The unit of an axis. A ratio of CPU time is a number of CPUs; other ratios have no unit.
   private static func unit(_ series: Series?) -> String {
     switch series?.unit ?? "" {
     case "1":
@@ -144,37 +144,37 @@ package struct ChartPicture {
 
   // MARK: Legend
 
-  /// The names of a panel's series in lines that fit the width.
-  private func legend(_ panel: Panel) -> [[(place: Int, x: Double)]] {
-    var lines: [[(place: Int, x: Double)]] = [[]]
+  /// The series' names in rows that fit the width.
+  private func legend(_ panel: Panel) -> [[(index: Int, x: Double)]] {
+    var lines: [[(index: Int, x: Double)]] = [[]]
     var x = Self.left
-    for (place, series) in panel.series.enumerated() {
-      // Letters are about this wide.
+    for (index, series) in panel.series.enumerated() {
+      // An estimate: 7 pixels a character.
       let width = 34 + Double(Self.name(series).count) * 7 + 14
       if x > Self.left, x + width > Self.width - 12 {
         lines.append([])
         x = Self.left
       }
-      lines[lines.count - 1].append((place, x))
+      lines[lines.count - 1].append((index, x))
       x += width
     }
     return lines
   }
 
   private func draw(
-    _ legend: [[(place: Int, x: Double)]], of panel: Panel, at top: Double, into text: inout SVGText
+    _ legend: [[(index: Int, x: Double)]], of panel: Panel, at top: Double, into text: inout SVGText
   ) {
     for (row, line) in legend.enumerated() {
       let y = top + Double(row) * Self.legendHeight + 12
-      for (place, x) in line {
+      for (index, x) in line {
         text.open(
           "line",
           [
-            ("class", "line s\(place)"), ("x1", SVGText.number(x)), ("x2", SVGText.number(x + 28)),
+            ("class", "line s\(index)"), ("x1", SVGText.number(x)), ("x2", SVGText.number(x + 28)),
             ("y1", SVGText.number(y - 4)), ("y2", SVGText.number(y - 4)),
           ], isEmpty: true)
         text.element(
-          "text", Self.name(panel.series[place]),
+          "text", Self.name(panel.series[index]),
           [("x", SVGText.number(x + 34)), ("y", SVGText.number(y))])
       }
     }
@@ -182,7 +182,7 @@ package struct ChartPicture {
 
   // MARK: Panels
 
-  /// Where a panel is, and what its edges mean.
+  /// The position of a panel and the ranges of its axes.
   private struct Frame {
     let left: Double
     let top: Double
@@ -207,22 +207,22 @@ package struct ChartPicture {
   private func draw(_ panel: Panel, in frame: Frame, into text: inout SVGText) {
     drawGaps(panel, in: frame, into: &text)
     drawGrid(panel, in: frame, into: &text)
-    for (place, series) in panel.series.prefix(Self.mostSeries).enumerated() {
+    for (index, series) in panel.series.prefix(Self.mostSeries).enumerated() {
       for line in lines(series, in: frame) {
         if line.contains(where: { $0.low != $0.high }), line.count > 1 {
           let upper = line.map { "\(SVGText.number($0.x)),\(SVGText.number($0.high))" }
           let lower = line.reversed().map { "\(SVGText.number($0.x)),\(SVGText.number($0.low))" }
           text.open(
             "polygon",
-            [("class", "band b\(place)"), ("points", (upper + lower).joined(separator: " "))],
+            [("class", "band b\(index)"), ("points", (upper + lower).joined(separator: " "))],
             isEmpty: true)
         }
-        // A value alone is a dot: a line of no length with round ends.
+        // A single value is a dot: a line of zero length with round ends.
         let points = line.count == 1 ? [line[0], line[0]] : line
         text.open(
           "polyline",
           [
-            ("class", "line s\(place)"),
+            ("class", "line s\(index)"),
             (
               "points",
               points.map { "\(SVGText.number($0.x)),\(SVGText.number($0.middle))" }
@@ -233,7 +233,7 @@ package struct ChartPicture {
     }
   }
 
-  /// The points of a series in the pieces between its gaps.
+  /// The points of a series, split at its gaps.
   private func lines(
     _ series: Series, in frame: Frame
   ) -> [[(x: Double, low: Double, middle: Double, high: Double)]] {
@@ -254,7 +254,7 @@ package struct ChartPicture {
           line = []
         case .values(let low, let median, let high):
           while let gap = rest.first, gap.end <= end {
-            // It ends before this value, which the one before it is not joined to.
+            // The gap lies between the previous value and this one: the line is split there.
             if let last, gap.end > last, !line.isEmpty, gap.start < middle {
               lines.append(line)
               line = []
@@ -350,11 +350,11 @@ package struct ChartPicture {
       .grid { stroke: #30363d; }
 
       """
-    for (place, style) in styles.enumerated() {
+    for (index, style) in styles.enumerated() {
       let dashes = style.dashes.isEmpty ? "" : " stroke-dasharray: \(style.dashes);"
-      light += ".s\(place) { stroke: \(style.light);\(dashes) }\n"
-      light += ".b\(place) { fill: \(style.light); }\n"
-      dark += ".s\(place) { stroke: \(style.dark); }\n.b\(place) { fill: \(style.dark); }\n"
+      light += ".s\(index) { stroke: \(style.light);\(dashes) }\n"
+      light += ".b\(index) { fill: \(style.light); }\n"
+      dark += ".s\(index) { stroke: \(style.dark); }\n.b\(index) { fill: \(style.dark); }\n"
     }
     return "<style>\n\(light)@media (prefers-color-scheme: dark) {\n\(dark)}\n</style>\n"
   }()

@@ -1,14 +1,14 @@
 import Output
 import SampleModel
 
-/// SVG under construction: XML whose texts are escaped, whatever they are made of.
+/// Builds SVG. All texts are escaped.
 struct SVGText {
   private var buffer = TextBuffer()
 
   var bytes: [UInt8] { buffer.bytes }
 
-  /// A text as XML may have it: what would end it or is not to be seen is replaced, and so are the
-  /// two scalars that XML has not (XML 1.0, 2.2).
+  /// Escapes text for XML: markup and invisible characters, and the two scalars that XML does not
+  /// allow (XML 1.0, 2.2).
   static func escaped(_ text: String) -> String {
     let shown = Markup.escaped(text)
     guard shown.utf8.contains(0xEF) else { return shown }
@@ -17,19 +17,19 @@ struct SVGText {
     }
   }
 
-  /// A length in pixels, to a tenth.
+  /// A length in pixels, rounded to a tenth.
   static func number(_ value: Double) -> String {
     let text = Readable.fixed(value, 1)
     return text.hasSuffix(".0") ? String(text.dropLast(2)) : text
   }
 
-  /// Appends markup of this module's own.
+  /// Appends trusted markup unchanged.
   mutating func own(_ markup: String) { buffer.append(markup) }
 
-  /// Appends another part.
+  /// Appends the content of another builder.
   mutating func append(_ other: SVGText) { buffer.append(other.buffer) }
 
-  /// Begins an element, or writes one that is empty.
+  /// Opens an element; `isEmpty` also closes it.
   mutating func open(
     _ tag: String, _ attributes: [(name: String, value: String)], isEmpty: Bool = false
   ) {
@@ -38,7 +38,7 @@ struct SVGText {
     own(isEmpty ? "/>\n" : ">")
   }
 
-  /// An element of text.
+  /// Appends an element that contains text.
   mutating func element(
     _ tag: String, _ content: String, _ attributes: [(name: String, value: String)] = []
   ) {
@@ -46,7 +46,7 @@ struct SVGText {
     own("\(Self.escaped(content))</\(tag)>\n")
   }
 
-  /// A straight line.
+  /// Appends a straight line.
   mutating func line(_ style: String, _ x1: Double, _ y1: Double, _ x2: Double, _ y2: Double) {
     open(
       "line",

@@ -1,7 +1,7 @@
-/// Areas on each other, and a heat map of CPUs.
+/// Stacked areas, and a heat map of CPUs.
 extension ReportScript {
   static let areas = #"""
-    // Medians on each other.
+    // Stacked areas of medians.
     class StackFigure extends TimeFigure {
       constructor(title, lines, height = 168) {
         super(title, height, [lines[0].series.run]);
@@ -9,8 +9,8 @@ extension ReportScript {
         this.describe();
         this.legends();
       }
-      hue(place) { return place; }
-      dash(place) { return dashOf(place); }
+      hue(index) { return index; }
+      dash(index) { return dashOf(index); }
       paint() {
         const {pen, colour, width} = this.begin();
         const run = this.runs[0], {centre} = run;
@@ -29,10 +29,10 @@ extension ReportScript {
         pen.rect(left, 0, width - left - right, this.height - bottom + 1);
         pen.clip();
         const base = new Float64Array(run.buckets);
-        this.lines.forEach(({series}, place) => {
+        this.lines.forEach(({series}, index) => {
           const over = base.slice(), {state, mid} = series.data;
           for (let b = 0; b < run.buckets; b++) if (state[b] === 2) over[b] += mid[b];
-          pen.fillStyle = pen.strokeStyle = colour.line[place % 8];
+          pen.fillStyle = pen.strokeStyle = colour.line[index % 8];
           for (const part of stretches(series)) {
             const at = b => x(centre[b] / 1000);
             const ends = part.length > 1 ? [0, 0] : [-2, 2];
@@ -46,7 +46,7 @@ extension ReportScript {
             pen.fill();
             pen.globalAlpha = 1;
             pen.lineWidth = 1;
-            pen.setLineDash(this.dash(place));
+            pen.setLineDash(this.dash(index));
             pen.beginPath();
             part.forEach((b, i) => pen[i ? 'lineTo' : 'moveTo'](at(b), y(over[b])));
             pen.stroke();
@@ -60,7 +60,7 @@ extension ReportScript {
       }
     }
 
-    // A row for each series, from 0 to 1.
+    // A heat map with a row for each series, from 0 to 1.
     class HeatFigure extends TimeFigure {
       constructor(title, lines) {
         const row = Math.max(3, Math.min(18, Math.floor(360 / lines.length)));
@@ -76,9 +76,9 @@ extension ReportScript {
         const x = this.ground(pen, colour, width);
         pen.textAlign = 'right';
         pen.textBaseline = 'middle';
-        this.lines.forEach(({series, text}, place) => {
-          const y = top + place * this.row;
-          if (this.row > 9 || place % Math.ceil(12 / this.row) === 0) {
+        this.lines.forEach(({series, text}, index) => {
+          const y = top + index * this.row;
+          if (this.row > 9 || index % Math.ceil(12 / this.row) === 0) {
             pen.fillStyle = colour.text;
             pen.fillText(text.slice(0, 12), left - 6, y + this.row / 2);
           }
@@ -100,7 +100,7 @@ extension ReportScript {
       }
     }
 
-    // A series that is made of others, bucket by bucket, by their medians.
+    // A series derived from others, bucket by bucket, by their medians.
     function derived(run, name, unit, stream, parts, formula) {
       const data = {
         low: new Float32Array(run.buckets).fill(NaN), mid: null, high: null,
@@ -112,7 +112,7 @@ extension ReportScript {
         if (data.state[b] === 2) data.low[b] = formula(parts.map(part => part.data.mid[b]));
       }
       data.mid = data.high = data.low;
-      return {name, unit, stream, run, meaning: `Made of ${parts.length} metrics`, data};
+      return {name, unit, stream, run, meaning: `Derived from ${parts.length} metrics`, data};
     }
 
     """#

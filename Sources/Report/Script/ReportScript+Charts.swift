@@ -1,8 +1,8 @@
-/// Figures: a canvas with axes, a legend, a caption in words and a table behind it.
+/// Figures: a canvas with axes, a legend, a caption in words, and a table of the numbers.
 extension ReportScript {
   static let charts = #"""
-    // Beyond eight the colours repeat, each with other dashes.
-    const dashOf = place => dashes[(place + Math.floor(place / 8)) % dashes.length];
+    // After eight lines the colours repeat with other dashes.
+    const dashOf = index => dashes[(index + Math.floor(index / 8)) % dashes.length];
     const dashes = [[], [6, 3], [2, 2], [8, 3, 2, 3], [12, 4], [4, 2, 1, 2], [1, 3], [10, 2, 2, 2]];
     const palettes = {
       light: ['#0060a8', '#c04a00', '#007a5a', '#a03a80', '#8a6a00', '#2a9fd0', '#5b5b5b',
@@ -18,7 +18,7 @@ extension ReportScript {
         line: dark ? palettes.dark : palettes.light, text: dark ? '#d8d8d8' : '#333',
         grid: dark ? '#3a3a3a' : '#e3e3e3', back: dark ? '#1b1b1b' : '#fff',
         gap: dark ? '#a0503c' : '#d9876f', band: dark ? '#26303a' : '#eef3f8',
-        dirty: dark ? '#4a2a2a' : '#fbe6e2', mark: dark ? '#b9a2ff' : '#6a3fc0',
+        contaminated: dark ? '#4a2a2a' : '#fbe6e2', mark: dark ? '#b9a2ff' : '#6a3fc0',
         warm: dark ? '#2c2c2c' : '#f4f4f4',
       };
     };
@@ -31,11 +31,11 @@ extension ReportScript {
       }
     }, {rootMargin: '300px'});
 
-    // A figure; its kind draws into it and fills its table.
+    // A figure. Subclasses draw it (paint) and fill its table (fill).
     class Figure {
       constructor(title, height) {
         this.height = height;
-        this.canvas = make('canvas', {tabIndex: 0, height});
+        this.canvas = make('canvas', {height});
         this.canvas.setAttribute('role', 'img');
         this.legend = make('div', {className: 'legend'});
         this.caption = make('p', {className: 'caption'});
@@ -56,7 +56,7 @@ extension ReportScript {
         this.canvas.setAttribute('aria-label', `${this.title}. ${text}`);
       }
       get width() { return Math.max(200, this.canvas.clientWidth || 600); }
-      // The canvas, cleared, in CSS pixels.
+      // Clears the canvas and sets it to CSS pixels.
       begin() {
         const ratio = printing ? 2 : devicePixelRatio || 1, width = this.width;
         this.canvas.width = Math.round(width * ratio);
@@ -82,9 +82,9 @@ extension ReportScript {
       rows(headings, rows, numeric = 1) {
         const most = 1000;
         const head = make('tr', {}, ...headings.map(text => make('th', {scope: 'col'}, text)));
-        const lines = rows.slice(0, most).map(row => make('tr', {}, ...row.map((cell, place) => {
+        const lines = rows.slice(0, most).map(row => make('tr', {}, ...row.map((cell, index) => {
           const [text, value] = Array.isArray(cell) ? cell : [cell];
-          const one = make(place ? 'td' : 'th', {className: place >= numeric ? 'n' : ''}, text);
+          const one = make(index ? 'td' : 'th', {className: index >= numeric ? 'n' : ''}, text);
           if (Number.isFinite(value)) one.dataset.v = value;
           return one;
         })));
@@ -151,7 +151,7 @@ extension ReportScript {
     addEventListener('beforeprint', () => { printing = true; redraw(); });
     addEventListener('afterprint', () => { printing = false; redraw(); });
 
-    // Bounds of values with 0 in them, unless they are all far from it.
+    // The bounds of an axis: they include 0 unless all values are far from it.
     function bounds(low, high) {
       if (!(low <= high)) return [0, 1];
       if (low >= 0 && low < high * 0.6) low = 0;

@@ -1,4 +1,4 @@
-/// Reading the page's data, numbers as text, and elements.
+/// Reads the page's data, formats numbers, and creates elements.
 extension ReportScript {
   static let core = #"""
     // What is not printed, as marks of direction, is shown by its number, as elsewhere on the page.
@@ -8,7 +8,7 @@ extension ReportScript {
       typeof value === 'string' ? value.replace(unprinted, byNumber) : value);
     const runs = data.runs;
 
-    // An element with properties and children; every text is a text node.
+    // Creates an element with properties and children; texts become text nodes, never markup.
     function make(tag, properties, ...children) {
       const element = document.createElement(tag);
       for (const [name, value] of Object.entries(properties || {})) {
@@ -26,19 +26,19 @@ extension ReportScript {
       return out;
     }
 
-    // Least, median and greatest of each bucket. state: 0 empty, 1 absent, 2 with values.
+    // Decodes the minimum, median and maximum of each bucket. state: 0 empty, 1 absent, 2 values.
     function envelope(text, count) {
       const raw = bytes(text), view = new DataView(raw.buffer);
       const low = new Float32Array(count).fill(NaN), mid = low.slice(), high = low.slice();
       const state = new Uint8Array(count);
-      let place = 0, bucket = 0, last = -1;
-      while (place < raw.length) {
-        const kind = raw[place] >> 5;
-        let length = (raw[place++] & 31) + 1;
+      let index = 0, bucket = 0, last = -1;
+      while (index < raw.length) {
+        const kind = raw[index] >> 5;
+        let length = (raw[index++] & 31) + 1;
         if (length === 32) {
           let shift = 1, byte;
           do {
-            byte = raw[place++];
+            byte = raw[index++];
             length += (byte & 127) * shift;
             shift *= 128;
           } while (byte & 128);
@@ -50,12 +50,12 @@ extension ReportScript {
           if (kind === 4) {
             low[bucket] = low[last]; mid[bucket] = mid[last]; high[bucket] = high[last];
           } else {
-            low[bucket] = view.getFloat32(place, true);
-            place += 4;
+            low[bucket] = view.getFloat32(index, true);
+            index += 4;
             if (kind === 3) {
-              mid[bucket] = view.getFloat32(place, true);
-              high[bucket] = view.getFloat32(place + 4, true);
-              place += 8;
+              mid[bucket] = view.getFloat32(index, true);
+              high[bucket] = view.getFloat32(index + 4, true);
+              index += 8;
             } else mid[bucket] = high[bucket] = low[bucket];
           }
           last = bucket;
@@ -64,14 +64,14 @@ extension ReportScript {
       return {low, mid, high, state};
     }
 
-    // 64-bit numbers; NaN where there is none.
+    // Decodes 64-bit numbers; NaN marks absent ones.
     const doubles = text => {
       const raw = bytes(text), view = new DataView(raw.buffer), out = [];
       for (let i = 0; i + 8 <= raw.length; i += 8) out.push(view.getFloat64(i, true));
       return out;
     };
 
-    // Series of a run by name, decoded when first needed.
+    // The series of each run by name; envelopes are decoded when first needed.
     for (const [number, run] of runs.entries()) {
       run.number = number;
       run.buckets = run.segments && run.segments.length ? run.segments.at(-1).b[1] : 0;
@@ -85,17 +85,17 @@ extension ReportScript {
       }
       run.centre = new Float64Array(run.buckets);
       run.segmentOf = new Uint16Array(run.buckets);
-      for (const [place, segment] of (run.segments || []).entries()) {
+      for (const [index, segment] of (run.segments || []).entries()) {
         const [start, end] = segment.t, [first, behind] = segment.b;
         for (let b = first; b < behind; b++) {
           run.centre[b] = start + (end - start) * (b - first + 0.5) / (behind - first);
-          run.segmentOf[b] = place;
+          run.segmentOf[b] = index;
         }
       }
-      // Buckets within a gap of a stream: no line crosses them.
+      // The buckets within the gaps of each stream: no line crosses them.
       run.broken = new Map();
-      for (const [place, [start, end]] of (run.gaps || []).entries()) {
-        const stream = run.gapStreams[place];
+      for (const [index, [start, end]] of (run.gaps || []).entries()) {
+        const stream = run.gapStreams[index];
         if (!run.broken.has(stream)) run.broken.set(stream, new Uint8Array(run.buckets));
         const broken = run.broken.get(stream);
         for (let b = 0; b < run.buckets; b++)
@@ -106,22 +106,22 @@ extension ReportScript {
     const several = runs.length > 1;
     const label = (run, text) => several ? `${run.letter}: ${text}` : text;
 
-    // Numbers as people read them.
+    // Formats numbers with four significant digits.
     const digits = value => {
       if (value === 0) return '0';
       const size = Math.abs(value);
       if (size >= 1e15 || size < 1e-6) return value.toExponential(2);
-      const places = Math.max(0, Math.min(9, 3 - Math.floor(Math.log10(size))));
-      const text = value.toFixed(size >= 1000 ? (Number.isInteger(value) ? 0 : 1) : places);
+      const decimals = Math.max(0, Math.min(9, 3 - Math.floor(Math.log10(size))));
+      const text = value.toFixed(size >= 1000 ? (Number.isInteger(value) ? 0 : 1) : decimals);
       return text.includes('.') ? text.replace(/\.?0+$/, '') : text;
     };
     function scaled(value, step, names) {
-      let place = 0;
-      while (Math.abs(value) >= step * 0.9995 && place < names.length - 1) {
+      let index = 0;
+      while (Math.abs(value) >= step * 0.9995 && index < names.length - 1) {
         value /= step;
-        place++;
+        index++;
       }
-      return digits(Number(value.toPrecision(4))) + (names[place] ? ' ' + names[place] : '');
+      return digits(Number(value.toPrecision(4))) + (names[index] ? ' ' + names[index] : '');
     }
     function shown(value, unit) {
       if (!Number.isFinite(value)) return '–';
@@ -137,9 +137,10 @@ extension ReportScript {
       default: return scaled(value, 1000, ['', 'k', 'M', 'G', 'T']) + (unit ? ' ' + unit : '');
       }
     }
-    const seconds = (ms, places = 3) => (ms / 1000).toFixed(places) + ' s';
+    const counted = (number, noun) => `${number} ${noun}${number === 1 ? '' : 's'}`;
+    const seconds = (ms, decimals = 3) => (ms / 1000).toFixed(decimals) + ' s';
 
-    // Round numbers between two ends: of bytes in powers of two.
+    // Round numbers between two bounds; of bytes, multiples of a power of two.
     function ticks(low, high, most, unit = '') {
       const span = high - low;
       if (!(span > 0)) return [low];

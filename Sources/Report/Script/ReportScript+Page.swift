@@ -1,7 +1,7 @@
-/// Puts the charts into the page, and makes its tables sortable.
+/// Adds the charts to the page, and makes its tables sortable.
 extension ReportScript {
   static let page = #"""
-    // Effects with their 95 % intervals, and no effect as a line.
+    // Effects with their 95 % intervals, and a line at no effect.
     class EffectFigure extends Figure {
       constructor(letter, rows) {
         super(`${letter} against A: effects with 95 % intervals`, top + bottom + rows.length * 22);
@@ -28,8 +28,8 @@ extension ReportScript {
         }
         pen.textBaseline = 'middle';
         pen.textAlign = 'right';
-        this.effects.forEach(([metric, value, from, to, verdict], place) => {
-          const y = top + place * 22 + 11;
+        this.effects.forEach(([metric, value, from, to, verdict], index) => {
+          const y = top + index * 22 + 11;
           pen.fillStyle = colour.text;
           const most = Math.floor(name / 6.4);
           const text = metric.length > most ? metric.slice(0, most - 1) + '…' : metric;
@@ -73,32 +73,33 @@ extension ReportScript {
       };
       const from = search(add, names, 'find', 'Find a metric, such as net rx');
       section.append(
-        make('h2', {}, 'Timeline'),
         make('div', {className: 'bar'}, from,
           button('−', 'Zoom out (key -)', () => zoom(2)),
           button('+', 'Zoom in (key +)', () => zoom(0.5)),
           button('◀', 'Earlier (Page up)', () => pan(-0.5)),
           button('▶', 'Later (Page down)', () => pan(0.5)),
-          button('All', 'The whole time (key 0)', () => look(...whole)), position),
-        make('p', {className: 'hint'}, 'Drag to zoom, double click for the whole time; with the ' +
-          'keyboard: arrows move the cursor, + − 0 zoom, / finds a metric. Lines are medians of ' +
-          'buckets of time, bands reach from the least to the greatest value. Hatched: no values.'),
+          button('All', 'Show everything (key 0)', () => look(...whole)), position),
+        make('p', {className: 'hint'}, 'Drag to zoom, double-click to show everything. Keys on ' +
+          'a chart: arrows move the cursor, + − 0 zoom, / finds a metric. Lines are medians of ' +
+          'time buckets, bands reach from minimum to maximum. Hatched: no values.'),
         live, chosen, ...openingFigures().map(figure => figure.element));
       for (const run of sampled) {
-        const causes = (run.gaps || []).map(([start, end, cause], place) => [
-          seconds(start), seconds(end), run.streams[run.gapStreams[place]] || '', cause]);
+        const causes = (run.gaps || []).map(([start, end, cause], index) => [
+          seconds(start), seconds(end), run.streams[run.gapStreams[index]] || '', cause]);
         if (causes.length) {
           const figure = make('details', {}, make('summary', {},
-            label(run, `${causes.length + run.gapsLeftOut} gaps`)));
+            label(run, counted(causes.length + run.gapsLeftOut, 'gap'))));
           const body = make('tbody', {}, ...causes.slice(0, 500).map(row =>
             make('tr', {}, ...row.map(text => make('td', {}, text)))));
-          figure.append(make('div', {className: 'scroll'}, make('table', {}, make('thead', {},
+          const name = make('caption', {}, causes.length + run.gapsLeftOut > 500
+            ? 'periods without values, the first 500' : 'periods without values');
+          figure.append(make('div', {className: 'scroll'}, make('table', {}, name, make('thead', {},
             make('tr', {}, ...['from', 'to', 'collector', 'cause'].map(text =>
               make('th', {scope: 'col'}, text)))), body)));
           section.append(figure);
         }
         if (run.leftOut) section.append(make('p', {className: 'note'},
-          label(run, `${run.leftOut} metrics are left out: there are too many; export has them.`)));
+          label(run, `${counted(run.leftOut, 'more metric')}: lbsample export has all of them.`)));
       }
       section.hidden = false;
       look(...whole);
@@ -129,9 +130,9 @@ extension ReportScript {
           normalised = flip.checked;
           show(figure.name);
         });
-        overlays.append(make('h3', {}, 'On each other'),
+        overlays.append(make('h3', {}, 'Overlaid'),
           make('div', {className: 'bar'}, search(show, names, 'overlay-find', 'Another metric'),
-            make('label', {}, flip, ' as a share of each repetition')), space);
+            make('label', {}, flip, ' as a percentage of each repetition')), space);
         show(start);
       }
       const moved = [...new Set(phaseSides.flatMap(side => [...side.metrics.keys()]))];
@@ -145,11 +146,8 @@ extension ReportScript {
       if (moved.length > 1) {
         const options = make('datalist', {id: 'moved'},
           ...moved.map(name => make('option', {value: name})));
-        const inputs = ['across', 'up'].map(text => {
-          const input = make('input', {id: `scatter-${text}`, list: 'moved'});
-          input.setAttribute('aria-label', text);
-          return input;
-        });
+        const inputs = ['x', 'y'].map(axis =>
+          make('input', {id: `scatter-${axis}`, list: 'moved'}));
         inputs[0].value = moved.includes('user_time') ? 'user_time' : moved[1];
         inputs[1].value = moved[0];
         const area = make('div', {id: 'scatter'});
@@ -161,21 +159,22 @@ extension ReportScript {
           area.replaceChildren(scatter.element);
         };
         for (const input of inputs) input.addEventListener('change', plot);
-        overlays.append(make('h3', {}, 'Two metrics'), options, make('div', {className: 'bar'},
-          make('label', {}, 'across ', inputs[0]), make('label', {}, 'up ', inputs[1])), area);
+        overlays.append(make('h3', {}, 'One metric against another'), options,
+          make('div', {className: 'bar'}, make('label', {}, 'x axis ', inputs[0]),
+            make('label', {}, 'y axis ', inputs[1])), area);
         plot();
       }
       overlays.hidden = false;
     }
 
-    (data.effects || []).forEach((rows, place) => {
-      const table = document.getElementById(`compare-${place + 1}`);
+    (data.effects || []).forEach((rows, index) => {
+      const table = document.getElementById(`compare-${index + 1}`);
       if (!rows.length || !table) return;
-      const figure = new EffectFigure(String.fromCharCode(66 + place), rows);
+      const figure = new EffectFigure(String.fromCharCode(66 + index), rows);
       table.closest('.scroll').before(figure.element);
     });
 
-    // Tables: a click on a heading sorts, typing filters.
+    // Clicking on a table's heading sorts it, typing filters it.
     for (const table of document.querySelectorAll('table.sortable')) {
       const body = table.tBodies[0], rows = [...body.rows];
       [...table.tHead.rows[0].cells].forEach((cell, column) => {
@@ -192,7 +191,7 @@ extension ReportScript {
           };
           rows.sort((a, b) => {
             const [one, other] = [key(a), key(b)];
-            // What has no number comes last.
+            // Rows without a number come last.
             if (typeof one !== typeof other) return typeof one === 'number' ? -1 : 1;
             const order = typeof one === 'number' ? one - other : one < other ? -1 : one > other;
             return rising ? order : -order;

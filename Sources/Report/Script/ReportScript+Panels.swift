@@ -1,4 +1,4 @@
-/// Which charts a page opens with, and those that a reader asks for.
+/// The charts that a page opens with, and those that its reader adds.
 extension ReportScript {
   static let panels = #"""
     const instanceOf = name => (/\[(.*)\]$/.exec(name) || [, ''])[1];
@@ -23,7 +23,7 @@ extension ReportScript {
       return found.filter(moves);
     }
 
-    // Lines of one unit: of several runs each metric with its sides one after the other.
+    // A figure of lines of one unit; of several runs, the runs of a metric follow each other.
     function lineFigure(title, perRun, most = 8) {
       const names = [];
       for (const list of perRun)
@@ -75,7 +75,7 @@ extension ReportScript {
           .filter(series => series && moves(series))
           .map(series => ({series, text: series.name}));
         if (lines.length && !several)
-          out.push(new StackFigure('CPU by state, on each other', lines));
+          out.push(new StackFigure('CPU by state, stacked', lines));
         const cpus = [];
         for (const idle of run.byName.values()) {
           const cpu = /^cpu\.idle\[(\d+)\]$/.exec(idle.name);
@@ -105,7 +105,7 @@ extension ReportScript {
         .filter(name => /^perf\./.test(name) && !/time_(enabled|running)|\.running\[/.test(name)));
       for (const name of [...events].slice(0, 12))
         out.push(lineFigure(name, sampled.map(run => [run.byName.get(name)].filter(Boolean))));
-      // Whatever was sampled: a page of one collector opens with its busiest metrics.
+      // If no group matches, the page opens with the first metrics that are not always 0.
       if (!out.some(Boolean)) {
         const first = new Map();
         for (const series of sampled.flatMap(run => [...run.byName.values()]).filter(moves))
@@ -116,7 +116,7 @@ extension ReportScript {
       return out.filter(Boolean);
     }
 
-    // Every sample of a series that the page has whole.
+    // Every sample of a series, which --full keeps.
     class WholeFigure extends TimeFigure {
       constructor(series) {
         super(`${label(series.run, series.name)}, every sample`, 168, [series.run]);
@@ -125,7 +125,7 @@ extension ReportScript {
         this.values = doubles(series.values);
         this.describe();
       }
-      hue(place) { return place; }
+      hue(index) { return index; }
       dash() { return []; }
       paint() {
         const {pen, colour, width} = this.begin();

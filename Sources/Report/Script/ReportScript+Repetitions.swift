@@ -1,7 +1,8 @@
-/// Repetitions on each other, their distribution, and two of their metrics against each other.
+/// Overlaid repetitions, their distribution, and one of their metrics against another.
 extension ReportScript {
   static let repetitions = #"""
-    // Repetitions of one series on time since their start, with their median and the middle half.
+    // Overlays the repetitions of a series by the time since their start, with their median and
+    // quartiles.
     class OverlayFigure extends Figure {
       constructor(name, normalised) {
         super(`${name} over the repetitions`, 220);
@@ -29,16 +30,17 @@ extension ReportScript {
         for (const side of this.sides) this.count(side);
         const parts = this.sides.map(({text, median: line, segments}) => {
           const middle = median(line.filter(Number.isFinite));
-          const dirty = segments.filter(one => one.dirty).length;
-          return `${text}: ${segments.length} repetitions, usually ${shown(middle, this.unit)}` +
-            (dirty ? `, ${dirty} contaminated (dashed, not in the median)` : '');
+          const contaminated = segments.filter(one => one.contaminated).length;
+          return `${text}: ${counted(segments.length, 'repetition')}, ` +
+            `median ${shown(middle, this.unit)}` +
+            (contaminated ? `, ${contaminated} contaminated (dashed, not in the median)` : '');
         });
-        this.say(`${parts.join('; ')}. The band is the middle half of the repetitions.`);
+        this.say(`${parts.join('; ')}. The band is the range between the quartiles.`);
       }
-      // The value of each repetition at each point of time, and their median and quartiles.
+      // Computes the value of each repetition at each point in time, their median and quartiles.
       count(side) {
         const {series, segments} = side, {data} = series;
-        side.lines = segments.map(({t, b, dirty, title}) => {
+        side.lines = segments.map(({t, b, contaminated, title}) => {
           const values = [];
           for (let i = 0; i < this.points; i++) {
             const spans = this.normalised ? 1 : this.end / (t[1] - t[0]);
@@ -46,14 +48,14 @@ extension ReportScript {
             const bucket = b[0] + Math.floor(share * (b[1] - b[0]));
             if (share >= 1 || !(share >= 0)) { values.push(NaN); continue; }
             let found = NaN;
-            // An empty bucket lies between two samples.
+            // An empty bucket lies between two samples: the next value is taken.
             for (let at = bucket; at < b[1] && data.state[at] !== 1; at++)
               if (data.state[at] === 2) { found = data.mid[at]; break; }
             values.push(found);
           }
-          return {values, dirty, title};
+          return {values, contaminated, title};
         });
-        const clean = side.lines.filter(line => !line.dirty);
+        const clean = side.lines.filter(line => !line.contaminated);
         const at = (i, pick) => {
           const values = clean.map(line => line.values[i]).filter(Number.isFinite);
           return values.length * 2 > clean.length ? pick(values) : NaN;
@@ -84,12 +86,12 @@ extension ReportScript {
           });
           pen.stroke();
         };
-        this.sides.forEach((side, place) => {
-          pen.strokeStyle = pen.fillStyle = colour.line[place % 8];
+        this.sides.forEach((side, index) => {
+          pen.strokeStyle = pen.fillStyle = colour.line[index % 8];
           pen.globalAlpha = Math.max(0.08, Math.min(0.45, 12 / side.lines.length));
           pen.lineWidth = 1;
           for (const one of side.lines) {
-            pen.setLineDash(one.dirty ? [2, 3] : []);
+            pen.setLineDash(one.contaminated ? [2, 3] : []);
             line(one.values);
           }
           pen.setLineDash([]);
@@ -101,16 +103,16 @@ extension ReportScript {
           pen.fill();
           pen.globalAlpha = 1;
           pen.lineWidth = 2.5;
-          pen.setLineDash(dashes[place % dashes.length]);
+          pen.setLineDash(dashes[index % dashes.length]);
           line(side.median);
           pen.setLineDash([]);
         });
-        this.key(this.sides.map((side, place) => ({
-          text: `median of ${side.text}`, hue: place, dash: dashes[place % dashes.length],
+        this.key(this.sides.map((side, index) => ({
+          text: `median of ${side.text}`, hue: index, dash: dashes[index % dashes.length],
         })));
       }
       fill() {
-        const headings = [this.normalised ? 'share of the repetition' : 'since its start (s)'];
+        const headings = [this.normalised ? 'percentage of the repetition' : 'since its start (s)'];
         for (const {text} of this.sides) headings.push(`${text} n`, '25 %', 'median', '75 %');
         const rows = [];
         for (let i = 0; i < this.points; i++) {
@@ -136,7 +138,7 @@ extension ReportScript {
       return one ? one.values || (one.values = doubles(one.text)) : [];
     };
 
-    // A dot for each repetition, with the median and its interval.
+    // A dot for each repetition, the median and its interval.
     class StripFigure extends Figure {
       constructor(name) {
         const sides = phaseSides.filter(side => side.metrics.has(name));
@@ -160,19 +162,19 @@ extension ReportScript {
         const room = (high - low || Math.abs(high) || 1) * 0.05;
         const x = this.xAxis(pen, colour, width, low - room, high + room,
           value => shown(value, this.unit));
-        this.sides.forEach((side, place) => {
-          const y = top + place * 44 + 22;
+        this.sides.forEach((side, index) => {
+          const y = top + index * 44 + 22;
           pen.fillStyle = colour.text;
           pen.textAlign = 'right';
           pen.textBaseline = 'middle';
           pen.fillText(side.text.slice(0, 12), left - 6, y);
-          pen.strokeStyle = pen.fillStyle = colour.line[place % 8];
+          pen.strokeStyle = pen.fillStyle = colour.line[index % 8];
           pen.globalAlpha = 0.7;
           metricValues(side, this.name).forEach((value, i) => {
             if (!Number.isFinite(value)) return;
-            // Beside each other where many are alike.
+            // Equal values lie side by side.
             const at = y + (i * 7 % 5 - 2) * 4;
-            if (side.phase.dirty[i]) {
+            if (side.phase.contaminated[i]) {
               pen.lineWidth = 1.5;
               pen.beginPath();
               pen.moveTo(x(value) - 3, at - 3);
@@ -201,12 +203,12 @@ extension ReportScript {
         this.rows(['phase', 'repetition', this.name, 'contaminated by'],
           this.sides.flatMap(side => metricValues(side, this.name).map((value, i) => [
             side.text, String(side.phase.repetitions[i]), [shown(value, this.unit), value],
-            side.phase.dirty[i],
+            side.phase.contaminated[i],
           ])));
       }
     }
 
-    // Two metrics against each other, a dot for each repetition.
+    // A scatter plot of two metrics, with a dot for each repetition.
     class ScatterFigure extends Figure {
       constructor(across, up) {
         super(`${up} against ${across}`, 300);
@@ -214,14 +216,15 @@ extension ReportScript {
         this.sides = phaseSides.filter(side => side.metrics.has(across) && side.metrics.has(up));
         this.units = [across, up].map(name =>
           (this.sides[0] || phaseSides[0]).metrics.get(name)?.unit || '');
-        this.say(`${this.pairs().length} repetitions have both.`);
+        this.say(`${counted(this.pairs().length, 'repetition')} with both metrics. Rings are ` +
+          'contaminated repetitions.');
       }
       pairs() {
-        return this.sides.flatMap((side, place) => {
+        return this.sides.flatMap((side, index) => {
           const ups = metricValues(side, this.up);
           return metricValues(side, this.across).map((value, i) => ({
-            place, x: value, y: ups[i], side, repetition: side.phase.repetitions[i],
-            dirty: side.phase.dirty[i],
+            index, x: value, y: ups[i], side, repetition: side.phase.repetitions[i],
+            contaminated: side.phase.contaminated[i],
           }));
         }).filter(({x, y}) => Number.isFinite(x) && Number.isFinite(y));
       }
@@ -237,14 +240,14 @@ extension ReportScript {
           value => shown(value, this.units[0]));
         const y = this.yAxis(pen, colour, width, ...range('y'), this.units[1]);
         for (const pair of pairs) {
-          pen.fillStyle = pen.strokeStyle = colour.line[pair.place % 8];
+          pen.fillStyle = pen.strokeStyle = colour.line[pair.index % 8];
           pen.globalAlpha = 0.8;
           pen.beginPath();
           pen.arc(x(pair.x), y(pair.y), 3.5, 0, 7);
-          pen[pair.dirty ? 'stroke' : 'fill']();
+          pen[pair.contaminated ? 'stroke' : 'fill']();
         }
         pen.globalAlpha = 1;
-        this.key(this.sides.map((side, place) => ({text: side.text, hue: place})));
+        this.key(this.sides.map((side, index) => ({text: side.text, hue: index})));
       }
       fill() {
         this.rows(['phase', 'repetition', this.across, this.up], this.pairs().map(pair => [

@@ -1,4 +1,4 @@
-/// Charts over time: one shared axis, one cursor, gaps as gaps.
+/// Charts over time, with one time axis and one cursor for all.
 extension ReportScript {
   static let views = #"""
     const whole = [0, Math.max(1, ...sampled.map(run => run.segments.at(-1).t[1]))];
@@ -33,7 +33,7 @@ extension ReportScript {
       if (low && time - run.centre[low - 1] < run.centre[low] - time) low--;
       return low;
     }
-    // The nearest bucket of a series with values, not farther away than eight buckets.
+    // The nearest bucket of a series with values, at most seven buckets away; -1 without one.
     function valueAt(series, time) {
       const at = bucketAt(series.run, time), state = series.data.state;
       for (let away = 0; away < 8; away++)
@@ -53,6 +53,7 @@ extension ReportScript {
         super(title, height);
         this.runs = runsShown;
         const canvas = this.canvas;
+        canvas.tabIndex = 0;
         const time = event => {
           const box = canvas.getBoundingClientRect();
           const share = (event.clientX - box.left - left) / (this.width - left - right);
@@ -106,7 +107,15 @@ extension ReportScript {
           keys[event.key]();
         });
       }
-      // What lies behind the lines: repetitions, gaps and marks.
+      // An open table shows the time that the chart shows.
+      draw() {
+        super.draw();
+        const seen = `${view.from},${view.to}`;
+        if (!this.details.open || this.seen === seen) return;
+        this.seen = seen;
+        this.fill();
+      }
+      // Draws what lies behind the lines: repetitions, gaps and marks.
       ground(pen, colour, width) {
         const x = this.xAxis(pen, colour, width, view.from / 1000, view.to / 1000,
           value => digits(Number(value.toPrecision(7))) + ' s');
@@ -114,16 +123,23 @@ extension ReportScript {
         const floor = this.height - bottom;
         const streams = new Set(this.streams());
         for (const run of this.runs.slice(0, 1)) {
-          for (const [place, one] of run.segments.entries()) {
+          for (const [index, one] of run.segments.entries()) {
             if (run.kind === 'sample') break;
-            pen.fillStyle = one.dirty ? colour.dirty : one.warmUp ? colour.warm
-              : place % 2 ? colour.back : colour.band;
-            pen.fillRect(at(one.t[0]), top, at(one.t[1]) - at(one.t[0]), floor - top);
+            pen.fillStyle = one.contaminated ? colour.contaminated : one.warmUp ? colour.warm
+              : index % 2 ? colour.back : colour.band;
+            const from = at(one.t[0]), width = at(one.t[1]) - from;
+            pen.fillRect(from, top, width, floor - top);
+            if (one.contaminated && width > 7) {
+              pen.fillStyle = colour.text;
+              pen.textAlign = 'center';
+              pen.textBaseline = 'top';
+              pen.fillText('×', from + width / 2, top);
+            }
           }
         }
         for (const run of this.runs) {
-          for (const [place, [start, end]] of (run.gaps || []).entries()) {
-            if (!streams.has(`${run.number}/${run.gapStreams[place]}`)) continue;
+          for (const [index, [start, end]] of (run.gaps || []).entries()) {
+            if (!streams.has(`${run.number}/${run.gapStreams[index]}`)) continue;
             if (end < view.from || start > view.to) continue;
             const from = at(start), to = Math.max(from + 2, at(end));
             pen.save();
@@ -170,19 +186,19 @@ extension ReportScript {
         }).join(', ');
       }
       legends() {
-        this.key(this.lines.map(({series, text}, place) => {
+        this.key(this.lines.map(({series, text}, index) => {
           const b = Number.isNaN(view.cursor) ? -2 : valueAt(series, view.cursor);
           return {
-            text, hue: this.hue(place), dash: this.dash(place),
+            text, hue: this.hue(index), dash: this.dash(index),
             title: `${series.name}: ${series.meaning}`,
             value: b === -2 ? '' : b < 0 ? 'no value' : shown(series.data.mid[b], series.unit),
           };
         }));
       }
-      // In charts of several runs the metric has the colour, and the run the dashes.
-      hue(place) { return several ? this.lines[place].metric : place; }
-      dash(place) {
-        return dashOf(several ? this.lines[place].series.run.number : place);
+      // In charts of several runs, each metric has its colour and each run its dashes.
+      hue(index) { return several ? this.lines[index].metric : index; }
+      dash(index) {
+        return dashOf(several ? this.lines[index].series.run.number : index);
       }
       describe() {
         const parts = this.lines.slice(0, 4).map(({series, text}) => {
@@ -196,7 +212,7 @@ extension ReportScript {
           }
           if (!all.length) return `${text} has no values`;
           return `${text}: ${shown(least, series.unit)} to ${shown(most, series.unit)}, ` +
-            `usually ${shown(median(all), series.unit)}, most at ${seconds(when, 2)}`;
+            `median ${shown(median(all), series.unit)}, maximum at ${seconds(when, 2)}`;
         });
         const more = this.lines.length - parts.length;
         this.say(parts.join('; ') + (more > 0 ? `; ${more} more.` : '.'));
@@ -224,7 +240,7 @@ extension ReportScript {
       }
     }
 
-    // Median lines over bands from the least to the greatest.
+    // Lines of medians with bands from the minimum to the maximum.
     class LineFigure extends TimeFigure {
       constructor(title, lines) {
         super(title, 168, [...new Set(lines.map(line => line.series.run))]);
@@ -249,19 +265,15 @@ extension ReportScript {
         pen.beginPath();
         pen.rect(left, 0, width - left - right, this.height - bottom + 1);
         pen.clip();
-        this.lines.forEach(({series}, place) => {
-          pen.strokeStyle = pen.fillStyle = colour.line[this.hue(place) % 8];
-          for (const part of stretches(series)) this.line(pen, series, part, x, y, place);
+        this.lines.forEach(({series}, index) => {
+          pen.strokeStyle = pen.fillStyle = colour.line[this.hue(index) % 8];
+          for (const part of stretches(series)) this.line(pen, series, part, x, y, index);
         });
         pen.restore();
         this.over(pen, colour, width, x);
         this.legends();
-        if (this.details.open && this.seen !== view.from + view.to) {
-          this.seen = view.from + view.to;
-          this.fill();
-        }
       }
-      line(pen, series, part, x, y, place) {
+      line(pen, series, part, x, y, index) {
         const {low, mid, high} = series.data, centre = series.run.centre;
         const at = b => x(centre[b] / 1000);
         if (this.lines.length <= 8) {
@@ -273,12 +285,12 @@ extension ReportScript {
           pen.globalAlpha = 1;
         }
         pen.lineWidth = 1.4;
-        pen.setLineDash(this.dash(place));
+        pen.setLineDash(this.dash(index));
         pen.beginPath();
         part.forEach((b, i) => pen[i ? 'lineTo' : 'moveTo'](at(b), y(mid[b])));
         pen.stroke();
         pen.setLineDash([]);
-        // A value alone, and a spike within a bucket, are seen too.
+        // A single value is a dot, and the range of each bucket a vertical line.
         if (part.length === 1) pen.fillRect(at(part[0]) - 1.5, y(mid[part[0]]) - 1.5, 3, 3);
         pen.globalAlpha = 0.55;
         for (const b of part) {
@@ -289,8 +301,8 @@ extension ReportScript {
       }
     }
 
-    // The buckets of a series that one line connects: it ends where a value is absent, at a gap,
-    // and where a repetition ends.
+    // Splits the buckets of a series into lines: a line ends where a value is absent, at a gap,
+    // and at the end of a repetition.
     function stretches(series) {
       const {state} = series.data, {segmentOf, broken} = series.run;
       const gaps = broken.get(series.stream), parts = [];

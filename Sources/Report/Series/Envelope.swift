@@ -1,19 +1,19 @@
-/// What a series was in each bucket of a grid: the least, the median and the greatest value.
+/// The minimum, median and maximum of a series in each bucket of a time grid.
 ///
-/// No value is lost to the eye: one that stands out is the least or the greatest of its bucket.
-/// Values are kept as 32-bit floating-point numbers, within 6e-8 of the value.
+/// No outlier is lost: it is the minimum or maximum of its bucket. Values are stored as 32-bit
+/// floating-point numbers, with a relative error of at most 6e-8.
 package struct Envelope: Sendable, Equatable {
   /// One bucket.
   package enum Bucket: Sendable, Equatable {
-    /// No acquisition began in it: between two acquisitions, or in a gap.
+    /// No acquisition began in the bucket.
     case empty
-    /// There were acquisitions, and none had a value.
+    /// Acquisitions began in the bucket, but none has a value of this series.
     case absent
-    /// The values of all acquisitions that began in it.
+    /// Statistics of the acquisitions that began in the bucket and have a value.
     case values(minimum: Float, median: Float, maximum: Float)
   }
 
-  /// NaN in empty buckets, infinite in absent ones: values are finite.
+  /// NaN marks empty buckets, infinity absent ones; values themselves are finite.
   private var minima: [Float]
   private var medians: [Float]
   private var maxima: [Float]
@@ -37,7 +37,7 @@ package struct Envelope: Sendable, Equatable {
   /// Whether any bucket has values.
   package var hasValues: Bool { minima.contains { $0.isFinite } }
 
-  /// The least and the greatest value of all; nil without values.
+  /// The minimum and maximum over all buckets; nil if no bucket has values.
   package var range: ClosedRange<Float>? {
     var range: ClosedRange<Float>?
     for bucket in minima.indices where minima[bucket].isFinite {
@@ -49,31 +49,19 @@ package struct Envelope: Sendable, Equatable {
     return range
   }
 
-  /// Says that there were acquisitions without a value, unless some had one.
+  /// Marks a bucket as absent, unless it has values.
   mutating func setAbsent(_ bucket: Int) {
     if minima[bucket].isNaN { minima[bucket] = .infinity }
   }
 
-  /// Sets a bucket from its finite values, which it sorts; of an even number the median is the mean
-  /// of the middle two.
-  mutating func set(_ bucket: Int, _ values: inout [Double]) {
-    guard !values.isEmpty else { return setAbsent(bucket) }
-    values.sort()
-    let middle = values.count / 2
-    let median =
-      values.count % 2 == 1
-      ? values[middle] : values[middle - 1] / 2 + values[middle] / 2
-    set(bucket, minimum: values[0], median: median, maximum: values[values.count - 1])
-  }
-
-  /// Sets a bucket.
+  /// Sets the statistics of a bucket. The numbers must be finite.
   mutating func set(_ bucket: Int, minimum: Double, median: Double, maximum: Double) {
     minima[bucket] = Self.kept(minimum)
     medians[bucket] = Self.kept(median)
     maxima[bucket] = Self.kept(maximum)
   }
 
-  /// What is beyond the range of 32 bits becomes its end.
+  /// The nearest 32-bit number; numbers out of its range become the largest one.
   private static func kept(_ value: Double) -> Float {
     let most = Double(Float.greatestFiniteMagnitude)
     return Float(min(max(value, -most), most))

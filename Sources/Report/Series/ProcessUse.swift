@@ -1,11 +1,11 @@
 import Output
 import SampleModel
 
-/// The CPU time of processes by name in the buckets of a grid.
+/// The CPU time of processes in each bucket of a grid, by process name.
 struct ProcessUse {
-  /// The most names that are kept.
+  /// The maximum number of names that are kept.
   static let mostNames = 512
-  /// Bands that are shown; all others are one.
+  /// The maximum number of names that get a band of their own; all others share one.
   static let mostBands = 12
 
   private let grid: TimeGrid
@@ -17,7 +17,7 @@ struct ProcessUse {
 
   mutating func begin(_ meta: StreamMeta) { times.begin(meta) }
 
-  /// Takes a batch within segment `segment` of the grid.
+  /// Receives a batch of process records that lies in `segment`.
   mutating func take(_ header: FrameHeader, _ rows: Span<UInt64>, in segment: TimeGrid.Segment) {
     var uses: [ProcessTimes.Use] = []
     times.take(header, rows) { uses.append($0) }
@@ -41,7 +41,7 @@ struct ProcessUse {
     }
   }
 
-  /// One name's share of a CPU in each bucket.
+  /// The CPU use of each name in each bucket, where 1 is one CPU.
   func bands() -> [ProcessBand] {
     let all = used.map { (name: $0.key, time: $0.value.reduce(0, +), use: $0.value) }.sorted {
       ($1.time, $0.name) < ($0.time, $1.name)
@@ -62,9 +62,9 @@ struct ProcessUse {
   }
 }
 
-/// What processes of one name used of a CPU: 1 in a bucket is one CPU all the time.
+/// The CPU use of all processes of one name, by bucket, where 1 is one CPU.
 package struct ProcessBand: Sendable, Equatable {
-  /// nil for all others together.
+  /// nil for the sum of all other processes.
   package let name: String?
   package internal(set) var share: [Float]
 }

@@ -6,16 +6,16 @@ package struct Series: Sendable {
   package let name: String
   package let metric: MetricDescription
   package let instance: String
-  /// The unit of the values: of a counter a rate, of counted nanoseconds a share of the time.
+  /// The unit of the values. Counters are rates; a counter of nanoseconds is a ratio of time.
   package let unit: String
   package let collector: String
-  /// Index of the collector within the session: its gaps are those of the series.
+  /// The number of the collector's stream, which also identifies the gaps of this series.
   package let stream: UInt16
   package internal(set) var envelope: Envelope
-  /// Every value in order of time, of a series that is kept whole; else empty.
+  /// Every sample in chronological order if they were requested, otherwise empty.
   package internal(set) var samples: [Sample] = []
 
-  /// One value of a series that is kept whole; nil where it was absent.
+  /// One sample; its value is nil if it was absent.
   package struct Sample: Sendable, Equatable {
     /// Start of the acquisition, on the run's time line.
     package let time: UInt64
@@ -23,12 +23,12 @@ package struct Series: Sendable {
   }
 }
 
-/// A time in which a collector has no values.
+/// A period in which a collector has no values.
 package struct SeriesGap: Sendable, Equatable {
-  /// Why.
+  /// The cause of a gap.
   package enum Cause: Sendable, Hashable {
-    /// Deadlines without a frame: skipped by the sampling thread, or dropped since the ring was
-    /// full. The ledger of the bracket has how many of each.
+    /// Deadlines without a frame: skipped by the sampling thread, or dropped because the ring was
+    /// full. The bracket's ledger counts both.
     case deadlines
     /// Acquisitions without values.
     case outcome(AcquisitionOutcome)
@@ -37,42 +37,43 @@ package struct SeriesGap: Sendable, Equatable {
   package let stream: UInt16
   package let bracket: UInt32
   package let cause: Cause
-  /// From the last acquisition with values to the next one, on the run's time line.
+  /// The period from the last acquisition with values to the next one, in nanoseconds on the run's
+  /// time line.
   package let start: UInt64
   package internal(set) var end: UInt64
-  /// Deadlines, or acquisitions.
+  /// The number of deadlines or acquisitions without values.
   package internal(set) var count: UInt64
 }
 
-/// A run as series over time: what charts, pictures and tables are made of.
+/// The series of a run, from which charts, pictures and tables are drawn.
 package struct RunSeries: Sendable {
   package let grid: TimeGrid
-  /// In order of collectors and of their layouts.
+  /// In the order of collectors and of the columns of their layouts.
   package let series: [Series]
-  /// In order of time; at most `SeriesSink.mostGaps`.
+  /// In chronological order; at most `SeriesSink.mostGaps`.
   package let gaps: [SeriesGap]
-  /// Gaps beyond that.
+  /// The number of further gaps.
   package let gapsLeftOut: Int
-  /// Metrics beyond the most that are kept.
+  /// The number of columns without a series, because there are too many.
   package let seriesLeftOut: Int
-  /// What the sinks were told: notes, steps of the clock, suspends, changes of the budget and of
-  /// layouts; without clock anchors. At most `SeriesSink.mostEvents`.
+  /// Events of the sampling: notes, clock steps, suspends, changes of the budget and of layouts,
+  /// without clock anchors. At most `SeriesSink.mostEvents`.
   package let events: [SampleEvent]
   package let eventsLeftOut: Int
   /// Nanoseconds between two deadlines.
   package let interval: UInt64
-  /// Start of the first sample, on the run's time line, and its Unix time, in nanoseconds.
+  /// The start of the first sample: nanoseconds on the run's time line, and Unix nanoseconds.
   package let origin: UInt64
   package let originUnix: UInt64
-  /// The clocks in order of time, which turn dates into times.
+  /// Clock anchors in chronological order, which convert between dates and the time line.
   package let anchors: [ClockAnchor]
-  /// What processes used of the CPUs, most of it first; empty without records of processes.
+  /// CPU use of processes by name, the largest first; empty without records of processes.
   package let processes: [ProcessBand]
 
-  /// The series of a name.
+  /// The series with this name.
   package subscript(name: String) -> Series? { series.first { $0.name == name } }
 
-  /// The time of a date on the run's time line, by the last clock anchor that was read before it.
+  /// Converts Unix nanoseconds to the run's time line, by the last clock anchor before them.
   package func time(ofUnix unix: UInt64) -> UInt64 {
     let anchor = anchors.last { $0.realtime <= unix } ?? anchors.first
     guard let anchor else { return 0 }

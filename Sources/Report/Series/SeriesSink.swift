@@ -1,43 +1,38 @@
 import Output
 package import SampleModel
 
-/// Takes a run as it is played back and gives its series in the buckets of a grid, in memory that
-/// grows with series times buckets and not with the number of samples.
+/// Receives the replay of a run and aggregates it into series over a time grid.
 ///
-/// Of a bucket, the values of one collector are kept until it is over, at most `mostInBucket` of a
-/// series; beyond that every second one in order of size is dropped, which leaves the median nearly
-/// as it was, and least and greatest exactly.
+/// Memory grows with the number of series times buckets, not with the number of samples: only the
+/// values of each collector's current bucket are held (`BucketRows`).
 package final class SeriesSink: SampleSink {
-  /// Gaps that are kept.
+  /// The maximum number of gaps that are kept.
   package static let mostGaps = 2000
-  /// Events that are kept.
+  /// The maximum number of events that are kept.
   package static let mostEvents = 1000
-  /// Values of a series in a bucket of which the median is exact.
-  static let mostInBucket = 1024
 
-  /// One collector's values of the present bucket, and what its gaps are found by.
+  /// A collector's current bucket, and the state from which its gaps are found.
   private struct Stream {
-    /// The series of each shown column of the layout; nil for one that is left out.
+    /// The index of each column's series; nil for a column that is left out.
     var series: [Int?] = []
-    /// The columns of series that are kept whole.
+    /// The columns whose series keep every sample.
     var whole: [Int] = []
+    /// The current bucket; nil before the first acquisition.
     var bucket: Int?
-    /// The values of the bucket by column.
-    var pending: [[Double]] = []
-    /// The least and the greatest of the bucket by column, for those that were thinned.
-    var extremes: [Int: (low: Double, high: Double)] = [:]
-    /// The last frame with values.
+    var rows = BucketRows()
+    /// The previous frame.
     var last: FrameHeader?
-    /// The number of deadlines from one frame to the next; nil until it is known.
+    /// The number of deadlines from one frame to the next; nil while unknown.
     var step: UInt64?
-    /// The open gap's place.
+    /// The index of the gap that has not ended.
     var gap: Int?
   }
 
   private let grid: TimeGrid
   private let mostSeries: Int
   private let isWhole: (String) -> Bool
-  private var places: [UInt32: [Int]] = [:]
+  /// The indices of each bracket's segments.
+  private var segments: [UInt32: [Int]] = [:]
   private var reader: StreamReader
   private var streams: [UInt16: Stream] = [:]
   private var cadences: [UInt16: UInt64] = [:]
@@ -55,8 +50,9 @@ package final class SeriesSink: SampleSink {
 
   package var bytesWritten: UInt64 { 0 }
 
-  /// Takes series into the buckets of `grid`, the first `mostSeries` of them. `origin` is the start
-  /// of the run's first sample. Of those that `isWhole` names every value is kept.
+  /// Aggregates into the buckets of `grid`; of more than `mostSeries` series the first are kept.
+  /// `origin` is the start of the run's first sample, on its time line. Series for whose names
+  /// `isWhole` returns true also keep every sample.
   package init(
     _ grid: TimeGrid, origin: UInt64, mostSeries: Int = 20_000,
     isWhole: @escaping (String) -> Bool = { _ in false }
@@ -67,12 +63,12 @@ package final class SeriesSink: SampleSink {
     self.isWhole = isWhole
     processes = ProcessUse(grid)
     reader = StreamReader(raw: false, origin: origin)
-    for (place, segment) in grid.segments.enumerated() {
-      for bracket in segment.stretch.brackets { places[bracket, default: []].append(place) }
+    for (index, segment) in grid.segments.enumerated() {
+      for bracket in segment.stretch.brackets { segments[bracket, default: []].append(index) }
     }
   }
 
-  /// Takes the clock and the cadences.
+  /// Receives the first clock anchor and the cadences.
   package func begin(_ meta: StreamMeta) throws(LBError) {
     reader.begin(meta)
     anchors.append(meta.anchor)
@@ -82,15 +78,14 @@ package final class SeriesSink: SampleSink {
     for note in meta.notes { keep(SampleEvent(.note, time: origin, message: note)) }
   }
 
-  /// Finds the series of the columns.
+  /// Assigns a series to each column.
   package func layout(_ layout: Layout) throws(LBError) {
     reader.layout(layout)
     var stream = streams.removeValue(forKey: layout.stream) ?? Stream()
     defer { streams[layout.stream] = stream }
     stream.step = stream.step ?? cadences[layout.stream]
     let formulas = layout.columns.count
-    let open = Bucket(stream)
-    stream.series = layout.shown.enumerated().map { place, column in
+    stream.series = layout.shown.enumerated().map { position, column in
       if let index = known[ExactText(column.name)] {
         return series[index].stream == layout.stream ? index : nil
       }
@@ -98,11 +93,11 @@ package final class SeriesSink: SampleSink {
         leftOut.insert(column.name)
         return nil
       }
-      // A formula's counter is an amount; time of it per time is not made a share.
+      // A formula's counter is an amount: nanoseconds of it per second are not shown as a ratio.
       let isRate =
-        column.metric.kind == .counter || place < formulas && column.metric.kind != .gauge
+        column.metric.kind == .counter || position < formulas && column.metric.kind != .gauge
       let unit =
-        place < formulas || !isRate
+        position < formulas || !isRate
         ? column.metric.shownUnit(isRate: isRate) : column.metric.unit.rawValue + "/s"
       known[ExactText(column.name)] = series.count
       series.append(
@@ -115,77 +110,39 @@ package final class SeriesSink: SampleSink {
     stream.whole = stream.series.indices.filter { column in
       stream.series[column].map { isWhole(series[$0].name) } ?? false
     }
-    // The bucket goes on: columns may have other places now.
-    open.move(to: &stream)
+    stream.rows.columns(stream.series)
   }
 
-  /// What was taken of a bucket before its columns changed.
-  private struct Bucket {
-    private var pending: [Int: [Double]] = [:]
-    private var extremes: [Int: (low: Double, high: Double)] = [:]
-
-    init(_ stream: Stream) {
-      for (column, place) in stream.series.enumerated() {
-        guard let place else { continue }
-        pending[place] = stream.pending[column]
-        extremes[place] = stream.extremes[column]
-      }
-    }
-
-    func move(to stream: inout Stream) {
-      stream.pending = stream.series.map { $0.flatMap { pending[$0] } ?? [] }
-      stream.extremes = [:]
-      for (column, place) in stream.series.enumerated() {
-        if let place, let known = extremes[place] { stream.extremes[column] = known }
-      }
-    }
-  }
-
-  /// Takes a frame's values into its bucket.
+  /// Adds a frame to its bucket.
   package func frame(_ header: FrameHeader, _ values: Span<UInt64>) throws(LBError) {
     guard let bucket = segment(of: header)?.bucket(at: header.start) else { return }
     find(header)
     let frame = reader.read(header, values)
     guard var stream = streams.removeValue(forKey: header.stream) else { return }
     defer { streams[header.stream] = stream }
-    // A frame that is not shown is a baseline; one without values is a gap, and no values.
+    // A complete frame that the reader does not show is a baseline for later rates.
     guard frame != nil || header.outcome != .complete else { return }
     if let open = stream.bucket, open != bucket { flush(&stream) }
     stream.bucket = bucket
     guard let frame else { return }
-    for (column, value) in frame.values.enumerated() where column < stream.pending.count {
-      guard stream.series[column] != nil, let number = value.number, number.isFinite else {
-        continue
-      }
-      stream.pending[column].append(number)
-      if stream.pending[column].count > Self.mostInBucket { thin(&stream, column) }
-    }
+    stream.rows.append(frame.values)
     for column in stream.whole where column < frame.values.count {
-      guard let place = stream.series[column] else { continue }
+      guard let index = stream.series[column] else { continue }
       let value = frame.values[column].number.flatMap { $0.isFinite ? $0 : nil }
-      series[place].samples.append(Series.Sample(time: header.start, value: value))
+      series[index].samples.append(Series.Sample(time: header.start, value: value))
     }
   }
 
   private func segment(of header: FrameHeader) -> TimeGrid.Segment? {
-    guard let candidates = places[header.bracket], let first = candidates.first else { return nil }
-    // A recording has a stretch for each session, all of the same bracket.
-    let place = candidates.last { grid.segments[$0].stretch.start <= header.start } ?? first
-    return grid.segments[place]
-  }
-
-  private func thin(_ stream: inout Stream, _ column: Int) {
-    stream.pending[column].sort()
-    let sorted = stream.pending[column]
-    var (low, high) = (sorted[0], sorted[sorted.count - 1])
-    if let before = stream.extremes[column] {
-      (low, high) = (min(low, before.low), max(high, before.high))
+    guard let candidates = segments[header.bracket], let first = candidates.first else {
+      return nil
     }
-    stream.extremes[column] = (low, high)
-    stream.pending[column] = sorted.indices.filter { $0 % 2 == 1 }.map { sorted[$0] }
+    // The sessions of a recording are separate stretches of the same bracket.
+    let index = candidates.last { grid.segments[$0].stretch.start <= header.start } ?? first
+    return grid.segments[index]
   }
 
-  /// Ends the present bucket of a stream.
+  /// Ends the current bucket of a stream.
   private func flush(_ number: UInt16) {
     guard var stream = streams.removeValue(forKey: number) else { return }
     flush(&stream)
@@ -193,23 +150,14 @@ package final class SeriesSink: SampleSink {
   }
 
   private func flush(_ stream: inout Stream) {
-    defer { (stream.bucket, stream.extremes) = (nil, [:]) }
-    guard let bucket = stream.bucket else { return }
-    for (column, place) in stream.series.enumerated() {
-      guard let place else { continue }
-      if let (low, high) = stream.extremes[column] {
-        stream.pending[column].append(low)
-        stream.pending[column].append(high)
-      }
-      series[place].envelope.set(bucket, &stream.pending[column])
-      stream.pending[column].removeAll(keepingCapacity: true)
-    }
+    if let bucket = stream.bucket { stream.rows.end(bucket, of: &series) }
+    stream.bucket = nil
   }
 
   // MARK: Gaps
 
-  /// Finds out whether deadlines lie between this frame of a stream and the one before, or whether
-  /// it has no values.
+  /// Detects a gap: deadlines without a frame since the stream's previous frame, or a frame without
+  /// values.
   private func find(_ header: FrameHeader) {
     guard var stream = streams.removeValue(forKey: header.stream) else { return }
     defer { streams[header.stream] = stream }
@@ -253,20 +201,21 @@ package final class SeriesSink: SampleSink {
     return gaps.count - 1
   }
 
-  // MARK: Others
+  // MARK: Records and events
 
-  /// Takes the CPU time of processes.
+  /// Receives the CPU time of processes.
   package func records(_ header: FrameHeader, _ rows: Span<UInt64>) throws(LBError) {
     guard let segment = segment(of: header) else { return }
     processes.take(header, rows, in: segment)
   }
 
-  /// Takes clocks, and keeps what happened.
+  /// Receives clock anchors, and keeps all other events.
   package func event(_ event: SampleEvent) throws(LBError) {
     reader.event(event)
     if let anchor = event.anchor { anchors.append(anchor) }
     if event.kind == .budget {
-      // Which collector's cadence changed is in words alone: the next two frames show it.
+      // The event does not identify the collector whose cadence changed, except in its message:
+      // the next two frames of each stream give its new cadence.
       for number in Array(streams.keys) { streams[number]?.step = nil }
     }
     if event.kind != .clockAnchor { keep(event) }
@@ -280,10 +229,10 @@ package final class SeriesSink: SampleSink {
     events.append(event)
   }
 
-  /// Nothing is written before the end.
+  /// Does nothing: there is no output before `finish`.
   package func commit(watermark: UInt64) throws(LBError) {}
 
-  /// What was taken so far; the present buckets end with it.
+  /// The series of everything received. Ends the current buckets.
   package func finish() -> RunSeries {
     for number in Array(streams.keys) { flush(number) }
     return RunSeries(

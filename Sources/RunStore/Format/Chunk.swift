@@ -22,7 +22,10 @@ package struct Chunk: Sendable, Equatable {
   package let epoch: UInt32
   package let bracket: UInt32
   package private(set) var headers: [[UInt64]]
+  /// The value columns that were decoded.
   package private(set) var values: [[UInt64]]
+  /// All value columns, decoded or not.
+  package let columnCount: Int
 
   /// The reason why bytes are not a chunk.
   package struct Malformed: Error, Equatable {
@@ -34,9 +37,11 @@ package struct Chunk: Sendable, Equatable {
   /// Words of memory that its frames and their rows take.
   var words: Int { rowCount * Self.wordsOfRow + (values.first?.count ?? 0) * values.count }
 
-  /// Decodes a chunk from untrusted bytes.
+  /// Decodes a chunk from untrusted bytes; with `wanted`, only the value columns at these indices,
+  /// which ascend. Indices that the chunk does not have give no column: compare `columnCount`.
   package init(
-    decoding bytes: [UInt8], stream: UInt16, epoch: UInt32, bracket: UInt32
+    decoding bytes: [UInt8], stream: UInt16, epoch: UInt32, bracket: UInt32,
+    only wanted: [Int]? = nil
   ) throws(Malformed) {
     self.stream = stream
     self.epoch = epoch
@@ -58,6 +63,7 @@ package struct Chunk: Sendable, Equatable {
     } catch {
       throw Malformed(reason: "damaged column: \(error)")
     }
+    columnCount = Int(columns)
     // Cannot overflow: all were checked.
     let words = rows * UInt64(Self.wordsOfRow) + valueRows * columns
     guard words <= UInt64(Self.maximumWords) else {
@@ -66,19 +72,24 @@ package struct Chunk: Sendable, Equatable {
           + "\(Self.maximumWords >> 17) MiB")
     }
     do throws(DeltaBinaryPacked.Malformed) {
-      var all: [[UInt64]] = []
+      var (headers, values): ([[UInt64]], [[UInt64]]) = ([], [])
+      var rest = wanted?[...]
       for index in 0..<Self.headerColumns + Int(columns) {
         let length = try Varint.read(span, &position)
         guard length <= UInt64(span.count - position) else { throw .truncated }
         let column = span.extracting(position..<position + Int(length))
-        let expected = Int(index < Self.headerColumns ? rows : valueRows)
+        position += Int(length)
+        let isHeader = index < Self.headerColumns
+        if !isHeader, wanted != nil {
+          guard rest?.first == index - Self.headerColumns else { continue }
+          rest?.removeFirst()
+        }
+        let expected = Int(isHeader ? rows : valueRows)
         let entries = try DeltaBinaryPacked.decode(column, limit: expected)
         guard entries.count == expected else { throw .header }
-        all.append(entries)
-        position += Int(length)
+        if isHeader { headers.append(entries) } else { values.append(entries) }
       }
-      headers = Array(all[..<Self.headerColumns])
-      values = Array(all[Self.headerColumns...])
+      (self.headers, self.values) = (headers, values)
     } catch {
       throw Malformed(reason: "damaged column: \(error)")
     }

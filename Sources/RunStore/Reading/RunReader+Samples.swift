@@ -132,13 +132,18 @@ extension RunReader {
     storedChunks.version = version
   }
 
-  /// One chunk, its checksum verified; of a tail's chunk, the part that was not in rows.
-  func chunk(_ id: Int64) throws(LBError) -> Chunk {
+  /// One chunk, its checksum verified; of a tail's chunk, the part that was not in rows. `wanted`
+  /// gives the indices of the value columns to decode for an epoch of the chunk's stream, ascending;
+  /// nil for all.
+  func chunk(
+    _ id: Int64, only wanted: (_ epoch: UInt32) -> [Int]? = { _ in nil }
+  ) throws(LBError) -> Chunk {
     let path = path
     if id < 0 {
       let builder = try tailChunks()[Int(-1 - id)]
       let chunk = try decoded(
-        builder.encoded(), "of the last samples", builder.stream, builder.epoch, builder.bracket)
+        builder.encoded(), "of the last samples", builder.stream, builder.epoch, builder.bracket,
+        wanted(builder.epoch))
       return readTo[Series(chunk)].map(chunk.following) ?? chunk
     }
     let stored = try read("reading samples", of: ["chunk"]) { db in
@@ -167,16 +172,18 @@ extension RunReader {
         context: ErrorContext(path: path))
     }
     let chunk = try decoded(
-      stored.bytes, "\(id)", stored.stream, stored.epoch, stored.bracket)
+      stored.bytes, "\(id)", stored.stream, stored.epoch, stored.bracket, wanted(stored.epoch))
     readTo[Series(chunk)] = max(readTo[Series(chunk)] ?? 0, chunk.lastEnd)
     return chunk
   }
 
   private func decoded(
-    _ bytes: [UInt8], _ name: String, _ stream: UInt16, _ epoch: UInt32, _ bracket: UInt32
+    _ bytes: [UInt8], _ name: String, _ stream: UInt16, _ epoch: UInt32, _ bracket: UInt32,
+    _ wanted: [Int]?
   ) throws(LBError) -> Chunk {
     do throws(Chunk.Malformed) {
-      return try Chunk(decoding: bytes, stream: stream, epoch: epoch, bracket: bracket)
+      return try Chunk(
+        decoding: bytes, stream: stream, epoch: epoch, bracket: bracket, only: wanted)
     } catch {
       throw LBError(
         .resultPersistence, "\(path): chunk \(name) does not decode: \(error.reason)",

@@ -99,10 +99,14 @@ package struct RunReplay {
     let reader: RunReader
     /// The offset from each session's clock to the run's time line.
     let offsets: [Int64: UInt64]
+    /// The indices of the wanted columns by epoch; nil for all.
+    let wanted: (UInt32) -> [Int]?
     var pending: [RunReader.ChunkLocation]
     /// The present chunk's frames or batches, with the ranges of their values in `rows`.
     var frames: [(FrameHeader, Range<Int>)] = []
     var rows: [UInt64] = []
+    /// The columns of the present chunk, wanted or not.
+    var columnCount = 0
     var next = 0
     /// What the present chunk takes of the memory of all cursors.
     private var words = 0
@@ -110,11 +114,12 @@ package struct RunReplay {
 
     init(
       reader: RunReader, chunks: [RunReader.ChunkLocation], offsets: [Int64: UInt64],
-      memory: Memory
+      memory: Memory, wanted: @escaping (UInt32) -> [Int]?
     ) {
       self.reader = reader
       self.offsets = offsets
       self.memory = memory
+      self.wanted = wanted
       pending = chunks.reversed()
     }
 
@@ -128,10 +133,11 @@ package struct RunReplay {
               + "not in the file", context: ErrorContext(path: reader.path))
         }
         (frames, rows) = ([], [])
-        let decoded = try reader.chunk(chunk.id)
+        let decoded = try reader.chunk(chunk.id, only: wanted)
         try memory.exchange(words, for: decoded.words, of: reader.path)
         words = decoded.words
         (frames, rows) = try decoded.frames()
+        columnCount = decoded.columnCount
         if offset != 0 { move(by: offset) }
         next = 0
       }
@@ -205,7 +211,7 @@ package struct RunReplay {
         records: schemas, anchor: first, notes: notes.map(\.message)))
     var layouts: [UInt64: Layout] = [:]
     for layout in stored.layouts { layouts[Self.key(layout.stream, layout.epoch)] = layout }
-    var chosen: [UInt64: [Int]] = [:]
+    let chosen = layouts.mapValues(columnIndices)
     var announced: [UInt16: UInt32] = [:]
     for stream in streams {
       guard let layout = layouts[Self.key(stream.stream, 1)] else { continue }
@@ -215,7 +221,7 @@ package struct RunReplay {
     // Like the drain before the first sample: these are the initial layouts, later ones are
     // changes. A part of a run begins with its own initial layouts.
     if selection.from == nil, selection.brackets == nil { try sink.commit(watermark: 0) }
-    let cursors = try cursors(of: streams, stored.sessions)
+    let cursors = try cursors(of: streams, stored.sessions) { chosen[Self.key($0, $1)] ?? [] }
     var hasBegun = false
     var committed: UInt64 = 0
     var edge: FrameHeader?
@@ -270,20 +276,13 @@ package struct RunReplay {
         continue
       }
       // Untrusted: a row must have a value for each of its layout's columns, or none.
-      guard range.isEmpty || range.count == layout.columns.count else {
+      guard range.isEmpty || cursor.columnCount == layout.columns.count else {
         throw LBError(
           .resultPersistence,
-          "\(reader.path): a chunk of \(layout.collector) has \(range.count) columns, its layout "
-            + "\(layout.columns.count)", context: ErrorContext(path: reader.path))
+          "\(reader.path): a chunk of \(layout.collector) has \(cursor.columnCount) columns, its "
+            + "layout \(layout.columns.count)", context: ErrorContext(path: reader.path))
       }
-      let key = Self.key(header.stream, header.epoch)
-      if chosen[key] == nil { chosen[key] = columnIndices(layout) }
-      if let chosen = chosen[key], chosen.count < layout.columns.count, !range.isEmpty {
-        let kept = chosen.map { rows[range.lowerBound + $0] }
-        try Self.give(header, kept.span, to: sink, isEarlier)
-      } else {
-        try Self.give(header, rows.span.extracting(range), to: sink, isEarlier)
-      }
+      try Self.give(header, rows.span.extracting(range), to: sink, isEarlier)
     }
     for event in events where selection.brackets == nil {
       guard event.time >= selection.from ?? 0, event.time <= selection.to ?? .max else { continue }
@@ -298,9 +297,10 @@ package struct RunReplay {
   }
 
   /// Frames and records of every stream; those that begin at the same time are ordered like in the
-  /// drain: by thread, then as written.
+  /// drain: by thread, then as written. Of frames, only the `wanted` columns are decoded.
   private func cursors(
-    of streams: [StreamMeta.Stream], _ sessions: [StoredSession]
+    of streams: [StreamMeta.Stream], _ sessions: [StoredSession],
+    _ wanted: @escaping (_ stream: UInt16, _ epoch: UInt32) -> [Int]
   ) throws(LBError) -> [Cursor] {
     let offsets = Dictionary(
       sessions.map { ($0.id, $0.offset) }, uniquingKeysWith: { known, _ in known })
@@ -313,7 +313,9 @@ package struct RunReplay {
           offsets)
         guard !chunks.isEmpty else { continue }
         cursors.append(
-          Cursor(reader: reader, chunks: chunks, offsets: offsets, memory: memory))
+          Cursor(reader: reader, chunks: chunks, offsets: offsets, memory: memory) { epoch in
+            kind == .frame ? wanted(stream.stream, epoch) : nil
+          })
       }
     }
     return cursors

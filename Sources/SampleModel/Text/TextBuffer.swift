@@ -21,6 +21,9 @@ package struct TextBuffer {
     bytes.append(contentsOf: other.bytes)
   }
 
+  /// Appends UTF-8 unchanged.
+  package mutating func append(bytes more: [UInt8]) { bytes.append(contentsOf: more) }
+
   /// Appends one ASCII character.
   package mutating func append(ascii character: Unicode.Scalar) {
     bytes.append(UInt8(ascii: character))

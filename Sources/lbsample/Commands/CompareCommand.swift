@@ -59,12 +59,7 @@ struct CompareCommand: ParsableCommand {
         + "wall_time>2% or workload.rate<-2%; primary: if a primary metric is proven to have "
         + "changed, unless for the better; may be repeated.", valueName: "bound"))
   var failOn: [String] = []
-  @Argument(
-    help: ArgumentHelp(
-      "Sides: RUN, RUN:PHASE, or several of them separated by commas. RUN is an id, a unique "
-        + "prefix of one, last, a file, or a label (its value, or key=value): the newest run that "
-        + "has it.",
-      valueName: "side"))
+  @Argument(help: NamedSides.help)
   var sides: [String]
 
   func run() throws {
@@ -88,7 +83,7 @@ struct CompareCommand: ParsableCommand {
     settings.primary = standard + primary.filter { !standard.contains($0) }
     settings.includesContaminated = contaminated
     var stored = ComparedRuns(options)
-    let read = try stored.sides(sides)
+    let read = try stored.sides(NamedSides(sides, options))
     let comparison = try Comparison(
       base: read[0], others: Array(read.dropFirst()), settings: settings,
       noise: SessionRuns(try options.directory()).noise(of: read[0], among: read))

@@ -6,24 +6,27 @@ import Runner
 import SampleModel
 import Sampler
 
-/// Reads stored runs for a page: their results, and their samples as series.
+/// Reads stored runs for a report page: results, and samples as series.
 struct ReportedRuns {
-  /// Buckets of a series, and those of all series of a page together, which bound its size and the
-  /// time to make it.
+  /// Limits for the buckets of a series, and for those of all series of a page, which bound its size
+  /// and the time to make it.
   private static let mostBuckets = 800
   private static let fewestBuckets = 40
   private static let mostCells = 4_000_000
-  /// What a page has at most, unless series are asked for whole.
+  /// The maximum size of a page, unless `--full` is given.
   private static let mostBytes = 9_500_000
+  /// The divisor of a run's time that gives the first part, from which sizes are estimated.
+  private static let partOfEstimate: UInt64 = 16
 
   private struct Stored {
     let name: String
+    let letter: String
     let reader: RunReader
     let result: RunResult
     let findings: RunFindings
     let recorded: RecordingReport?
     let journal: [JournalEntry]
-    /// Series by name; of a layout's columns, those of its first appearance.
+    /// The number of metrics with their instances.
     let columns: Int
   }
 
@@ -31,30 +34,34 @@ struct ReportedRuns {
   private let full: [String]
   private let definition: DigestDefinition
   private var lacks: [[String]]
-  /// Notices for the caller, beside the page.
+  /// Messages for the user about the page.
   private(set) var notices: [String] = []
-  /// The first part that could not be read: the page is without it.
+  /// The first error: the page lacks the part that could not be read.
   private(set) var failure: LBError?
 
-  /// Reads the runs of these names.
+  /// Reads the runs of these sides. Throws where a side names a phase that its run does not have.
   init(
-    _ options: RunOptions, names: [String], full: [String], _ definition: DigestDefinition
+    _ options: RunOptions, _ named: NamedSides, full: [String], _ definition: DigestDefinition
   ) throws(LBError) {
     self.full = full
     self.definition = definition
-    lacks = names.map { _ in [] }
+    let runs = named.runs
+    lacks = runs.map { _ in [] }
     var stored: [Stored] = []
     var metrics = Set<String>()
-    for (index, name) in names.enumerated() {
-      let reader = try options.open(name)
+    for (index, run) in runs.enumerated() {
+      let reader = try options.open(run.path)
       var result: RunResult
       do throws(LBError) {
         result = try reader.summarised()
       } catch {
-        // What cannot be read of the attempts' metrics leaves the rest to be shown.
+        // Without the metrics of its attempts, the rest of the result can still be shown.
         result = try reader.summarised([])
         failure = failure ?? error
         lacks[index].append(error.message)
+      }
+      for part in named.sides.flatMap(\.parts) where ExactText(part.path) == ExactText(run.path) {
+        if let phase = part.phase { _ = try NamedSides.check(phase, in: result) }
       }
       var recorded: RecordingReport?
       do throws(LBError) {
@@ -67,39 +74,44 @@ struct ReportedRuns {
       metrics.formUnion(own)
       stored.append(
         Stored(
-          name: name, reader: reader, result: result, findings: RunFindings(result),
-          recorded: recorded, journal: try reader.journal(run: result.runID),
-          columns: own.count))
+          name: run.run, letter: named.letter(ofFile: run.path), reader: reader, result: result,
+          findings: RunFindings(result), recorded: recorded,
+          journal: try reader.journal(run: result.runID), columns: own.count))
     }
     self.stored = stored
     try MetricGlobs.check(full, metrics, option: "--full")
   }
 
-  /// Whether part of a run's samples could not be read, which has been reported.
+  /// Whether part of the samples could not be read, which has been reported.
   var isDamaged: Bool { stored.contains { $0.reader.damage != nil } }
 
   var paths: [String] { stored.map(\.reader.path) }
 
-  /// The page; with fewer buckets where it would be too large.
+  /// The page, with fewer buckets if it would be too large.
   mutating func page(_ comparison: Comparison?, incomparable: String?) throws(LBError) -> [UInt8] {
     let columns = stored.reduce(1) { $0 + $1.columns }
     var buckets = max(Self.fewestBuckets, min(Self.mostBuckets, Self.mostCells / columns))
+    if full.isEmpty, columns * buckets > Self.mostBytes / RunSeries.mostBytesOfBucket {
+      buckets = try fitting(buckets)
+    }
     while true {
-      let page = try page(comparison, incomparable, buckets: buckets)
-      guard full.isEmpty, page.count > Self.mostBytes else { return page }
-      let fewer = Int(Double(buckets) * 0.9 * Double(Self.mostBytes) / Double(page.count))
-      guard fewer >= Self.fewestBuckets else {
-        notices.append(
-          "the page has \(page.count / 1_000_000) MB: many metrics; it may open slowly")
+      let runs = try reported(buckets: buckets)
+      let page = ReportPage(
+        runs: runs, comparison: comparison, incomparable: incomparable, version: Lbsample.version
+      ).html()
+      guard page.count > Self.mostBytes else { return page }
+      let envelopes = runs.reduce(0) { $0 + ($1.series?.bytes ?? 0) }
+      let room = Self.mostBytes - (page.count - envelopes)
+      let fewer = Int(0.9 * Double(buckets) * Double(room) / Double(max(1, envelopes)))
+      guard full.isEmpty, fewer >= Self.fewestBuckets else {
+        notices.append("the page has \(page.count / 1_000_000) MB and may open slowly")
         return page
       }
       buckets = fewer
     }
   }
 
-  private mutating func page(
-    _ comparison: Comparison?, _ incomparable: String?, buckets: Int
-  ) throws(LBError) -> [UInt8] {
+  private mutating func reported(buckets: Int) throws(LBError) -> [ReportedRun] {
     var runs: [ReportedRun] = []
     for (index, one) in stored.enumerated() {
       var lacks = lacks[index]
@@ -114,28 +126,70 @@ struct ReportedRuns {
       if let damage = one.reader.damage { lacks.append("Part of the samples is lost: \(damage)") }
       runs.append(
         ReportedRun(
-          name: one.name, result: one.result, findings: one.findings, digest: definition,
+          name: one.name, letter: one.letter, result: one.result, findings: one.findings,
+          digest: definition,
           series: series, lacks: lacks,
           recorded: one.recorded.map { ($0.digest, $0.processes) }, journal: one.journal))
     }
-    return ReportPage(
-      runs: runs, comparison: comparison, incomparable: incomparable, version: Lbsample.version
-    ).html()
+    return runs
+  }
+
+  /// The number of buckets, at most `most`, with which the page is probably small enough, estimated
+  /// from the first part of each run. Without it, large runs would be read twice.
+  private func fitting(_ most: Int) throws(LBError) -> Int {
+    var estimate = 0.0
+    for one in stored {
+      let stretches = try self.stretches(of: one)
+      guard let start = stretches.map(\.start).min(), let end = stretches.map(\.end).max() else {
+        continue
+      }
+      let grid = TimeGrid(stretches, buckets: most, interval: try RunReplay.interval(one.reader))
+      let part = start + (end - start) / Self.partOfEstimate
+      let whole = grid.segments.prefix { $0.stretch.end <= part }.reduce(0) {
+        $0 + $1.buckets.count
+      }
+      let rest = grid.segments.first { $0.stretch.end > part }.map { segment in
+        segment.bucket(at: part) - segment.buckets.lowerBound
+      }
+      let buckets = max(1, whole + (rest ?? 0))
+      do throws(LBError) {
+        let series = try self.series(one, grid, upTo: part)
+        estimate += Double(series.bytes) / Double(buckets) * Double(grid.bucketCount)
+      } catch {
+        // The error is reported when the charts are made.
+        continue
+      }
+    }
+    // The longer buckets are, the fewer of them have one value only, which takes less space.
+    let share = 0.85 * Double(Self.mostBytes) / max(1, estimate)
+    return share >= 0.85 ? most : max(Self.fewestBuckets, Int(Double(most) * share))
+  }
+
+  private func stretches(of one: Stored) throws(LBError) -> [TimeGrid.Stretch] {
+    try one.reader.sampledStretches().map {
+      TimeGrid.Stretch(bracket: $0.bracket, start: $0.start, end: $0.end)
+    }
   }
 
   private func series(_ one: Stored, buckets: Int) throws(LBError) -> RunSeries? {
-    let stretches = try one.reader.sampledStretches().map {
-      TimeGrid.Stretch(bracket: $0.bracket, start: $0.start, end: $0.end)
-    }
+    let stretches = try stretches(of: one)
     guard !stretches.isEmpty else { return nil }
     let interval = try RunReplay.interval(one.reader)
-    let grid = TimeGrid(stretches, buckets: buckets, interval: interval)
+    return try series(one, TimeGrid(stretches, buckets: buckets, interval: interval))
+  }
+
+  /// The series of a run, or of its part up to a time on its time line.
+  private func series(
+    _ one: Stored, _ grid: TimeGrid, upTo end: UInt64? = nil
+  ) throws(LBError) -> RunSeries {
     let filter = ColumnFilter(only: full)
     let sink = SeriesSink(
       grid, origin: try RunReplay.firstStart(one.reader),
       mostSeries: max(100, Self.mostCells / max(1, grid.bucketCount)),
       isWhole: { !full.isEmpty && filter.passes($0) })
-    try RunReplay(one.reader).play(into: sink)
+    var selection = RunReplay.Selection()
+    if let end { (selection.to, selection.isSeeking) = (end, true) }
+    try RunReplay(one.reader, selection: selection).play(into: sink)
     return sink.finish()
   }
 }

@@ -2,11 +2,11 @@ import LinuxSystem
 import Output
 import SampleModel
 
-/// A terminal's screen that shows a view until it is left.
+/// Shows a view on the terminal, full screen, until the user quits.
 final class FullScreen {
-  /// Nanoseconds after which an escape character alone is a key.
+  /// Nanoseconds after which an escape character without a continuation is the Escape key.
   private static let escapeTimeout: UInt64 = 50_000_000
-  /// Nanoseconds until a terminal that has no room is tried again.
+  /// Nanoseconds between attempts to write to a terminal whose buffer is full.
   private static let retry: UInt64 = 20_000_000
 
   private let terminal: RawTerminal
@@ -14,17 +14,17 @@ final class FullScreen {
   private let browser: TableBrowser
   private var painter = ScreenPainter()
   private var keys = KeyDecoder()
-  /// The screen does not show the present state.
+  /// Whether the screen is out of date.
   private var isDirty = true
 
-  /// The screen of this process's terminal. `signals` are those of the terminal.
+  /// A view on this process's terminal. `signals` reads the terminal's signals.
   init(_ terminal: RawTerminal, _ signals: SignalReader, _ browser: TableBrowser) {
     self.terminal = terminal
     self.signals = signals
     self.browser = browser
   }
 
-  /// The terminal of standard input and output; nil, with the reason, where it cannot have a view.
+  /// The terminal of standard input and output; nil, with the reason, if it cannot show a view.
   static func terminal() -> (RawTerminal?, reason: String) {
     let name = ProgramEnvironment.variables["TERM"] ?? ""
     guard !name.isEmpty, name != "dumb" else {
@@ -45,9 +45,9 @@ final class FullScreen {
     return (terminal, "")
   }
 
-  /// Shows the view until its user leaves it, the terminal ends, or `stop` is raised. `isOver` ends
-  /// it too; it is asked when one of the descriptors `beside` is readable. `refresh` is called when
-  /// `news` is readable.
+  /// Shows the view until the user quits, the terminal is closed, `stop` is raised, or `isOver`
+  /// returns true, which is evaluated when one of the descriptors `beside` is readable. `refresh` is
+  /// called when `news` is readable.
   func run(
     unless stop: StopFlag, beside: [Int32] = [], news: Int32 = -1, isOver: () -> Bool = { false },
     refresh: () -> Void = {}
@@ -89,8 +89,8 @@ final class FullScreen {
     return keys.isWaiting ? now + Self.escapeTimeout : nil
   }
 
-  /// Draws the current picture. While the terminal has not taken the last picture, drawing waits;
-  /// pictures in between are skipped.
+  /// Draws the view. While the terminal has not accepted the previous screen, nothing is drawn; the
+  /// next one shows the state of its time.
   private func draw() throws(LBError) {
     terminal.send()
     guard isDirty, terminal.isEntered, !terminal.isBehind else { return }
@@ -99,7 +99,7 @@ final class FullScreen {
     isDirty = false
   }
 
-  /// Follows the size of the window.
+  /// Adapts to the size of the window.
   private func follow() {
     let size = Console.terminalSize()
     browser.resize(columns: size.columns, rows: size.rows)
@@ -115,7 +115,7 @@ final class FullScreen {
         terminal.end()
         TerminalSignals.suspend()
       case .resume:
-        // A shell may have set the modes meanwhile.
+        // The shell may have changed the terminal's modes.
         terminal.end()
         try ownErrors { () throws(SystemError) in try terminal.begin() }
         follow()
@@ -123,7 +123,7 @@ final class FullScreen {
     }
   }
 
-  /// Takes what was typed; false after the terminal's end.
+  /// Handles input; returns false if the terminal was closed.
   private func takeKeys() throws(LBError) -> Bool {
     guard let bytes = terminal.read() else { return false }
     for key in keys.take(bytes) {

@@ -4,15 +4,15 @@ import SampleModel
 import Sampler
 import Synchronization
 
-/// `lbsample --view`: rows as they come, on the whole screen.
+/// `lbsample --view`: the live table, full screen.
 final class LiveView {
   private let terminal: RawTerminal
   private let signals: SignalReader
   private let queue: LiveQueue
   private let clock: (UInt64) -> String
 
-  /// The terminal's view; nil where it can have none, which is said. To be made before any other
-  /// thread: it blocks signals.
+  /// A view on the terminal; nil, with a message, if the terminal cannot show one. Blocks signals, so
+  /// it must be created before other threads.
   init?(clock: @escaping (UInt64) -> String, isQuiet: Bool) throws(LBError) {
     let (terminal, reason) = FullScreen.terminal()
     guard let terminal else {
@@ -25,11 +25,11 @@ final class LiveView {
     queue = try ownErrors { () throws(SystemError) in try LiveQueue() }
   }
 
-  /// Makes `table` give its rows to the view, all of their columns.
+  /// Makes `table` send its rows, with all columns, to the view.
   func take(over table: TableSink) { table.receiver = queue }
 
-  /// Shows rows until the user leaves the view, `stop` is raised, or `isOver`, which is asked when
-  /// `attention` is readable.
+  /// Shows rows until the user quits, `stop` is raised, or `isOver` returns true, which is evaluated
+  /// when `attention` is readable.
   func run(
     _ style: TableSink.Style, unless stop: StopFlag, attention: Int32, isOver: () -> Bool
   ) throws(LBError) {
@@ -51,11 +51,19 @@ final class LiveView {
           last = (max(row.header.deadline, row.header.start), row.time)
         case .lines(let lines, let start, let time): rows.lines(lines, at: start, time: time)
         case .event(let event):
-          // Dated by the row before it.
+          // Its date follows from the previous row.
           let time = last.map { $0.time &+ (event.time &- $0.key) } ?? 0
           browser.append(rows.takeAll())
           browser.append([
             ViewEntry(key: event.time, time: time, .text(event.message.shownInLine, .event))
+          ])
+        case .leftOut(let count):
+          browser.append(rows.takeAll())
+          let text =
+            "\(Counted.text(count, "line")) left out: the screen was too slow for them; "
+            + "--record keeps every sample"
+          browser.append([
+            ViewEntry(key: last?.key ?? 0, time: last?.time ?? 0, .text(text, .event))
           ])
         }
       }
@@ -64,18 +72,26 @@ final class LiveView {
   }
 }
 
-/// Rows on their way from the drain, which never waits for the terminal, to the view.
+/// A queue from the drain, which never waits for the terminal, to the view.
 private final class LiveQueue: TableReceiver, Sendable {
   enum Item: Sendable {
     case columns([TableColumn])
     case row(TableRow)
     case lines([String], UInt64, UInt64)
     case event(SampleEvent)
+    /// The number of items that found no room behind the others.
+    case leftOut(Int)
   }
 
-  /// Beyond that, rows are left out of the view.
+  /// The content of the queue.
+  private struct Waiting {
+    var items: [Item] = []
+    var leftOut = 0
+  }
+
+  /// The maximum number of items; the view reports how many more there were.
   private static let limit = 8192
-  private let items = Mutex<[Item]>([])
+  private let waiting = Mutex(Waiting())
   private let wakeUp: WakeUp
 
   init() throws(SystemError) { wakeUp = try WakeUp() }
@@ -84,9 +100,9 @@ private final class LiveQueue: TableReceiver, Sendable {
 
   func takeAll() -> [Item] {
     wakeUp.clear()
-    return items.withLock { items in
-      defer { items = [] }
-      return items
+    return waiting.withLock { waiting in
+      defer { waiting = Waiting() }
+      return waiting.items + (waiting.leftOut > 0 ? [.leftOut(waiting.leftOut)] : [])
     }
   }
 
@@ -98,11 +114,11 @@ private final class LiveQueue: TableReceiver, Sendable {
   func event(_ event: SampleEvent) { add(.event(event)) }
 
   private func add(_ item: Item) {
-    let isFirst = items.withLock { items in
-      var isNeeded = items.count < Self.limit
+    let isFirst = waiting.withLock { waiting in
+      var isNeeded = waiting.items.count < Self.limit
       if case .columns = item { isNeeded = true }
-      if isNeeded { items.append(item) }
-      return items.count == 1
+      if isNeeded { waiting.items.append(item) } else { waiting.leftOut += 1 }
+      return waiting.items.count == 1
     }
     if isFirst { wakeUp.wake() }
   }

@@ -2,9 +2,9 @@ import Output
 import RunStore
 import SampleModel
 
-/// The rows of a stored run for a view, read when the view shows them.
+/// Reads the rows of a stored run when a view needs them.
 final class StoredView: ViewSource {
-  /// Ends a replay that has enough rows, or whose reader is to stop.
+  /// Ends a replay once there are enough rows, or when the view is to stop.
   private final class Limited: SampleSink {
     private let sink: TableSink
     private let isEnough: () -> Bool
@@ -45,7 +45,8 @@ final class StoredView: ViewSource {
   /// Whether the view is to end.
   private let isStopped: () -> Bool
 
-  /// The rows of a replay's selection, in these columns; `stream` reads them.
+  /// A source of the rows in `selection`. `stream` derives their values, `columns` receives their
+  /// columns.
   init(
     _ replay: RunReplay, _ selection: RunReplay.Selection, stretches: [RunReader.SampledStretch],
     interval: UInt64, columns: ViewColumns, style: TableSink.Style, stream: StreamReader,
@@ -62,7 +63,7 @@ final class StoredView: ViewSource {
     self.isStopped = isStopped
   }
 
-  /// A row's frames begin after its deadline, by which it is found.
+  /// How far the samples of a row may be from its deadline, which is its key, in nanoseconds.
   private var margin: UInt64 {
     let (four, isOver) = interval.multipliedReportingOverflow(by: 4)
     return (isOver ? .max / 4 : min(four, .max / 4)) + 200_000_000
@@ -97,7 +98,7 @@ final class StoredView: ViewSource {
     return ViewPart(entries, low..<min(range.upperBound, last.key &+ 1))
   }
 
-  /// The last of more than `limit` lines, those of the first key only together.
+  /// The last `limit` lines; all lines of a key are kept together.
   private static func last(
     _ entries: [ViewEntry], _ limit: Int, _ range: Range<UInt64>
   ) -> ViewPart {
@@ -110,7 +111,7 @@ final class StoredView: ViewSource {
   }
 
   func sampled(from key: UInt64) -> UInt64? {
-    // Deadlines are before their samples, by less than an interval.
+    // A deadline precedes its samples, by less than an interval.
     stretches.filter { $0.end >= key }.map { max(key, $0.start - min($0.start, interval)) }.min()
   }
 
@@ -120,12 +121,12 @@ final class StoredView: ViewSource {
   }
 }
 
-/// Lines between the rows of a stored run: what happened, and where each repetition begins.
+/// Lines between the rows of a stored run: events, and the beginning of each repetition.
 enum ViewMarks {
   private static let limit = 20_000
   private static let textLimit = 400
 
-  /// The lines of a run, in order.
+  /// The lines of a run, in chronological order.
   static func all(
     _ replay: RunReplay, _ result: RunResult, _ stretches: [RunReader.SampledStretch],
     labels: [UInt32: AttemptID]
@@ -155,14 +156,14 @@ enum ViewMarks {
     }.map(\.element)
   }
 
-  /// A bracket in words.
+  /// The name of a bracket's attempt.
   static func text(_ label: AttemptID) -> String {
     var text = "\(label.warmUp ? "warm-up" : "repetition") \(label.repetition)"
     if label.attempt > 1 { text += ", attempt \(label.attempt)" }
     return ["main", ""].contains(label.phase) ? text : "\(label.phase), \(text)"
   }
 
-  /// What became of each bracket's attempt.
+  /// The outcome of each bracket's attempt.
   private static func words(of result: RunResult) -> [UInt32: String] {
     var words: [UInt32: String] = [:]
     for attempt in result.phases.flatMap(\.repetitions).flatMap(\.attempts) {

@@ -5,7 +5,7 @@ import RunStore
 import SampleModel
 import Sampler
 
-/// `lbsample view RUN`: a stored run's table on the whole screen.
+/// `lbsample view RUN`: the table of a stored run, full screen.
 struct ViewCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "view", abstract: "Browse the table of a stored run in full screen.",
@@ -41,7 +41,7 @@ struct ViewCommand: ParsableCommand {
 
   func run() throws {
     let (terminal, reason) = FullScreen.terminal()
-    // Signals are blocked before any other thread exists, so that only their readers get them.
+    // Signals are blocked before another thread starts, so that only the signal reader gets them.
     let signals = try terminal.map { _ throws(LBError) in
       try ownErrors { () throws(SystemError) in try TerminalSignals.reader() }
     }
@@ -59,7 +59,7 @@ struct ViewCommand: ParsableCommand {
     let stream = StreamReader(raw: false, labels: labels, origin: origin)
     var style = TableStyle.current(
       try options.settings(), perCPU: perCPU, isFile: false,
-      // That of the recorded host: the layout may not list all CPUs.
+      // The number of CPUs of the recorded host: the layout may not list all of them.
       cpuCount: result.host["cpus"].flatMap { Int($0) })
     style.named = Set(chosen.map(\.rawValue))
     style.showsAll = !only.isEmpty
@@ -91,7 +91,7 @@ struct ViewCommand: ParsableCommand {
     try options.checkWhole(reader)
   }
 
-  /// The columns of the chosen collectors that `--only` and `--except` leave.
+  /// The filter of the chosen collectors, `--only` and `--except`.
   private func filter(_ reader: RunReader) throws -> @Sendable (String) -> Bool {
     let filter = ColumnFilter(only: only, except: except)
     let names = Set(chosen.map(\.rawValue))
@@ -109,14 +109,14 @@ struct ViewCommand: ParsableCommand {
     }
   }
 
-  /// The keys of the rows; nil where there are none.
+  /// The range of the rows' keys; nil without rows.
   private static func keys(
     _ stretches: [RunReader.SampledStretch], _ selection: RunReplay.Selection, _ interval: UInt64
   ) -> ClosedRange<UInt64>? {
     guard let first = stretches.map(\.start).min(), let last = stretches.map(\.end).max() else {
       return nil
     }
-    // A deadline is before its samples.
+    // A row's key is its deadline, which precedes its samples.
     let from = max(selection.from ?? 0, first - min(first, interval))
     let to = min(selection.to ?? .max, last)
     return from <= to ? from...to : nil
@@ -137,7 +137,7 @@ struct ViewCommand: ParsableCommand {
   }
 }
 
-/// How a view looks here.
+/// The style of a view on this terminal.
 enum ViewStyle {
   static func current(
     _ table: TableSink.Style, title: String, clock: @escaping (UInt64) -> String,

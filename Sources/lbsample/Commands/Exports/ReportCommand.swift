@@ -6,7 +6,7 @@ import Report
 import RunAnalysis
 import SampleModel
 
-/// `lbsample report RUN … -o FILE`: one HTML page.
+/// `lbsample report SIDE … -o FILE`: an HTML page about stored runs.
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report", abstract: "Write one HTML page about stored runs.",
@@ -14,11 +14,12 @@ struct ReportCommand: ParsableCommand {
       EXAMPLES
         lbsample report last -o report.html
         lbsample report before.lbsample after.lbsample -o report.html --open
+        lbsample report main last -o report.html    the run labelled main, and the last
         lbsample report host.lbsample -o host.html --full 'cpu.user[all]'
         lbsample report last --format svg --metric 'cpu.user[all]' -o cpu.svg
 
       The page is one file that needs no network and no server. Of several
-      runs, the first one is the base of the comparison.
+      sides, named as for compare, the first one is the base of the comparison.
       """)
   @OptionGroup var options: RunOptions
   @Option(
@@ -40,11 +41,10 @@ struct ReportCommand: ParsableCommand {
       "html, or svg: charts of some metrics as a picture for a document.", valueName: "format"))
   var format = "html"
   @OptionGroup(title: "Pictures") var picture: PictureOptions
-  @Argument(
-    help: ArgumentHelp("Runs: ids, unique prefixes of them, last, or files.", valueName: "run"))
-  var runNames: [String] = ["last"]
+  @Argument(help: NamedSides.help)
+  var sides: [String] = ["last"]
 
-  /// Runs that a page can have: they are told apart by letters.
+  /// The maximum number of runs on a page, which are named by letters.
   private static let mostRuns = 26
 
   func run() throws {
@@ -61,17 +61,24 @@ struct ReportCommand: ParsableCommand {
     if opens, output == nil || output == "-" {
       throw LBError(.configuration, "--open opens a file: name it with -o report.html")
     }
-    guard runNames.count <= Self.mostRuns else {
+    let named = try NamedSides(sides, options)
+    guard named.runs.count <= Self.mostRuns else {
       throw LBError(
-        .configuration, "\(runNames.count) runs: a page has at most \(Self.mostRuns)")
+        .configuration, "\(named.runs.count) runs: a page has at most \(Self.mostRuns)")
+    }
+    if named.sides.count == 1, let part = named.runs.first(where: { $0.phase != nil }) {
+      throw LBError(
+        .configuration,
+        "\(named.sides[0].text): a page of one side shows whole runs: give \(part.run), or a second "
+          + "side to compare the phase with")
     }
     let definition = try options.settings().digest
-    var read = try ReportedRuns(options, names: runNames, full: full, definition)
+    var read = try ReportedRuns(options, named, full: full, definition)
     var files = NamedFiles()
     files.writes("--output", output)
     for path in read.paths { files.reads("the run", path) }
     try files.check()
-    let (comparison, incomparable) = try compared()
+    let (comparison, incomparable) = try compared(named)
     let destination = try TextDestination(path: output)
     try destination.write(read.page(comparison, incomparable: incomparable))
     if !options.log.quiet {
@@ -82,19 +89,19 @@ struct ReportCommand: ParsableCommand {
     if read.isDamaged { throw ExitCode(ErrorCategory.resultPersistence.exitCode) }
   }
 
-  /// The runs as `compare` compares them, or the phases of a single one; nil, and why, where they
+  /// The sides as `compare` compares them, or the phases of a single run; nil, and why, where they
   /// cannot be compared.
-  private func compared() throws -> (Comparison?, incomparable: String?) {
+  private func compared(_ named: NamedSides) throws -> (Comparison?, incomparable: String?) {
     do throws(LBError) {
       var stored = ComparedRuns(options)
-      let sides = try stored.sides(runNames)
+      let sides = try stored.sides(named)
       let comparison = try Comparison(
         base: sides[0], others: Array(sides.dropFirst()), settings: Comparison.Settings(),
         noise: SessionRuns(try options.directory()).noise(of: sides[0], among: sides))
       return (comparison, nil)
     } catch {
       guard error.category == .configuration else { throw error }
-      return (nil, runNames.count > 1 ? "Not compared: \(error.message)" : nil)
+      return (nil, named.runs.count > 1 ? "Not compared: \(error.message)" : nil)
     }
   }
 

@@ -5,7 +5,7 @@ import RunStore
 import SampleModel
 import Sampler
 
-/// `lbsample report RUN --format svg`: charts of some metrics as a picture.
+/// `lbsample report RUN --format svg`: charts of chosen metrics as a picture.
 struct PictureOptions: ParsableArguments {
   @Option(
     name: .customLong("metric"),
@@ -15,7 +15,7 @@ struct PictureOptions: ParsableArguments {
   var metrics: [String] = []
   @OptionGroup(title: "Part of the run (--format svg)") var part: PartOptions
 
-  /// Whether any of these is given.
+  /// Whether any of these options is given.
   var isChosen: Bool { !metrics.isEmpty || !part.isWhole }
 
   /// The picture of a run.
@@ -52,7 +52,7 @@ struct PictureOptions: ParsableArguments {
     return result.runID + host + (part.isWhole ? "" : ", \(part.words)")
   }
 
-  /// The stretches of the selection.
+  /// The stretches of the run that are selected.
   private func stretches(
     of reader: RunReader, _ selection: RunReplay.Selection
   ) throws(LBError) -> [TimeGrid.Stretch] {
@@ -64,7 +64,7 @@ struct PictureOptions: ParsableArguments {
     }
   }
 
-  /// A panel for each pattern, or several where its metrics have several units.
+  /// A panel for each pattern, or one for each unit of its metrics.
   private func panels(_ run: RunSeries) throws(LBError) -> [ChartPicture.Panel] {
     var panels: [ChartPicture.Panel] = []
     for glob in metrics {
@@ -94,13 +94,15 @@ struct PictureOptions: ParsableArguments {
 }
 
 extension ReportCommand {
-  /// Writes a picture in place of the page.
+  /// Writes a picture instead of a page.
   func writePicture() throws {
-    guard runNames.count == 1, full.isEmpty, !opens else {
+    let runs = try NamedSides(sides, options).runs
+    guard runs.count == 1, runs[0].phase == nil, full.isEmpty, !opens else {
       throw LBError(
-        .configuration, "--format svg draws one run, without --full and --open: remove the others")
+        .configuration,
+        "--format svg draws one run, without --full and --open; --phase chooses its phase")
     }
-    let reader = try options.open(runNames[0])
+    let reader = try options.open(runs[0].path)
     defer { reader.close() }
     var files = NamedFiles()
     files.writes("--output", output)
