@@ -15,7 +15,7 @@ import Testing
   }
 
   private static let readsTraces = hasModules("perfetto.protos.perfetto.trace.perfetto_trace_pb2")
-  private static let readsTables = hasModules("duckdb, fastparquet, polars, pyarrow.parquet")
+  private static let readsTables = hasModules("duckdb, polars, pyarrow.parquet")
 
   /// Runs a program with this process's own PATH, where a python with the modules may be.
   private static func run(_ arguments: [String]) throws -> (code: Int32, text: String) {
@@ -100,7 +100,7 @@ import Testing
 
   @Test(
     .enabled(
-      if: readsTables, "needs python3 with duckdb, fastparquet, polars and pyarrow (pip install)"))
+      if: readsTables, "needs python3 with duckdb, polars and pyarrow (pip install)"))
   func tablesHaveWhatExportHas() throws {
     let command = try Command()
     try run(command, ["-r", "2", "--cpu", "--memory", "--net"], "sleep 0.05")
@@ -108,7 +108,10 @@ import Testing
     let tables = command.folder.file("tables")
     let outcome = try command("export", "last", "--format", "parquet", "--output", tables)
     try #require(outcome.code == 0, "\(outcome.error)")
-    let checked = try Self.run(["\(Self.checks)/check-parquet", raw, tables])
+    // fastparquet 2026.9.0 crashes now and then where it decodes DELTA_BINARY_PACKED: its process
+    // died in one of twelve readings of the same files.
+    let checked = try Self.run(
+      ["\(Self.checks)/check-parquet", raw, tables, "pyarrow", "duckdb", "polars"])
     #expect(checked.code == 0, "\(checked.text)")
   }
 
