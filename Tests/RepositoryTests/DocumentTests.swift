@@ -122,7 +122,7 @@ import Testing
 
   /// Options of other programs that the documents name.
   private static let others: Set<String> = [
-    "--cap-add", "--disable-default-traits", "--group_reporting", "--json", "--metrics-brief",
+    "--cap-add", "--collector.textfile.directory", "--disable-default-traits", "--group_reporting", "--json", "--metrics-brief",
     "--output-format",
   ]
 

@@ -10,8 +10,8 @@ struct CounterTotals {
   struct State {
     /// The raw value, continued over wraps.
     var value: UInt64 = 0
-    /// What it is in base units where it is counted for a share of the time only: the sum of what
-    /// it grew, each part scaled to the whole time.
+    /// The value in base units of an event that is counted for a share of the time only: the sum
+    /// of its growth, each part scaled to the whole time.
     var scaled = 0.0
     /// Growth that was counted for too small a share so far.
     var pending = Share()
