@@ -122,8 +122,8 @@ import Testing
 
   /// Options of other programs that the documents name.
   private static let others: Set<String> = [
-    "--cap-add", "--disable-default-traits", "--group_reporting", "--json", "--metrics-brief",
-    "--output-format",
+    "--cap-add", "--collector.textfile.directory", "--disable-default-traits",
+    "--group_reporting", "--json", "--metrics-brief", "--output-format",
   ]
 
   /// The options of the man pages, which are made from the command's own help.

@@ -2,7 +2,7 @@ import LinuxSystem
 
 /// One connection: a request and its answer, in bounded memory and time.
 final class HTTPExchange {
-  /// What it waits for.
+  /// The event that a connection waits for.
   enum Phase {
     case receiving
     case sending
@@ -48,7 +48,7 @@ final class HTTPExchange {
     }
   }
 
-  /// The time of the exchange is over: an incomplete request gets an error, anything else ends.
+  /// Its time is over: a part of a request gets the status 408, anything else ends.
   func expire(now: UInt64) {
     guard phase == .receiving, !input.isEmpty else {
       phase = .over

@@ -30,7 +30,7 @@ struct Negotiation: Equatable {
       return String(text)
     }
 
-    /// What it permits, if lbsample has that.
+    /// The format that the range permits; nil for one that lbsample does not have.
     var format: ExpositionFormat? {
       let version = parameters["version"]
       switch type {
@@ -43,10 +43,9 @@ struct Negotiation: Equatable {
     }
   }
 
-  /// The format that the client prefers of those that lbsample has: of equal ones the first; the
-  /// plain text format if the client accepts none. All names consist of letters, digits and
-  /// underscores, which each scheme of escaping allows: the answer to a client that names a scheme
-  /// says `underscores`.
+  /// The client's favourite of what lbsample has: of equal ones the first; the plain text format
+  /// where there is none. Every name is of letters, digits and underscores, which each scheme of
+  /// escaping allows: the answer to a client that names a scheme says underscores.
   init(accept: String?) {
     var best: Range?
     for text in (accept ?? "").split(separator: ",").prefix(32) {

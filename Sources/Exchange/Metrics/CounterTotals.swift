@@ -10,7 +10,7 @@ struct CounterTotals {
   struct State {
     /// The raw value, continued over wraps.
     var value: UInt64 = 0
-    /// The value in base units of a counter that is counted for a share of the time only: the sum
+    /// The value in base units of an event that is counted for a share of the time only: the sum
     /// of its growth, each part scaled to the whole time.
     var scaled = 0.0
     /// Growth that was counted for too small a share so far.
