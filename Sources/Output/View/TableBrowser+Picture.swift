@@ -225,10 +225,10 @@ extension TableBrowser {
     let entry = window.entries[cursor]
     var parts = [style.clock(entry.time)]
     let pages = columnPages.count
-    let columns = pages > 1 ? ["columns \(min(page, pages - 1) + 1)/\(pages)"] : []
+    if pages > 1 { parts.append("columns \(min(page, pages - 1) + 1)/\(pages)") }
     if isLive {
       parts.append(isFollowing ? "live" : "paused: G follows")
-      return parts + columns
+      return parts
     }
     let elapsed = entry.key > whole.lowerBound ? entry.key - whole.lowerBound : 0
     parts.append("+" + Durations.brief(elapsed / 1_000_000 * 1_000_000))
@@ -237,6 +237,6 @@ extension TableBrowser {
     let share = length > 0 ? Double(entry.key - min(entry.key, keys.lowerBound)) / length : 1
     parts.append("\(Int((min(1, share) * 100).rounded()))%")
     if let label = style.label(entry.bracket) { parts.append(label.shownInLine) }
-    return parts + columns
+    return parts
   }
 }

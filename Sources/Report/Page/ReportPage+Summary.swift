@@ -138,7 +138,7 @@ extension ReportPage {
       ])
     }
     table.write(to: &page)
-    page.list(DigestText.busy(digest, processes).map { $0.trimmed })
+    page.list(DigestText.busy(digest, processes).map { $0.trimmed }.filter { !$0.isEmpty })
   }
 }
 

@@ -33,6 +33,7 @@ enum ReportStyle {
       vertical-align: top; border-bottom: 1px solid var(--line); max-width: 34rem;
       overflow-wrap: break-word; }
     tbody th { min-width: 8rem; }
+    td:not(.n):last-child { min-width: 12rem; }
     thead th { font-weight: 600; background: var(--back); position: sticky; top: 0;
       white-space: nowrap; }
     th.n, td.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }

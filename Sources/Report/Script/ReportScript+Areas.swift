@@ -80,7 +80,7 @@ extension ReportScript {
           const y = top + index * this.row;
           if (this.row > 9 || index % Math.ceil(12 / this.row) === 0) {
             pen.fillStyle = colour.text;
-            pen.fillText(text.slice(0, 12), left - 6, y + this.row / 2);
+            pen.fillText(visible(text).slice(0, 12), left - 6, y + this.row / 2);
           }
           for (let b = 0; b < run.buckets; b++) {
             if (series.data.state[b] !== 2) continue;
@@ -96,7 +96,7 @@ extension ReportScript {
           pen.globalAlpha = 1;
         });
         this.over(pen, colour, width, x);
-        this.key([{text: 'darker is busier: from 0 % to 100 % of the CPU', hue: 1}]);
+        this.key([{text: 'the stronger the colour, the busier the CPU: 0 % to 100 %', hue: 1}]);
       }
     }
 

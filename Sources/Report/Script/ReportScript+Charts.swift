@@ -52,8 +52,8 @@ extension ReportScript {
         watcher.observe(this.element);
       }
       say(text) {
-        this.caption.textContent = text;
-        this.canvas.setAttribute('aria-label', `${this.title}. ${text}`);
+        this.caption.textContent = visible(text);
+        this.canvas.setAttribute('aria-label', visible(`${this.title}. ${text}`));
       }
       get width() { return Math.max(200, this.canvas.clientWidth || 600); }
       // Clears the canvas and sets it to CSS pixels.

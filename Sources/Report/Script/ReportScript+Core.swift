@@ -8,14 +8,20 @@ extension ReportScript {
       typeof value === 'string' ? value.replace(unprinted, byNumber) : value);
     const runs = data.runs;
 
+    // Shows invisible characters and those that change the writing direction as numbers.
+    const hidden = /[\0-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g;
+    const visible = text => String(text).replace(hidden, one =>
+      `\\u{${one.codePointAt(0).toString(16).toUpperCase()}}`);
+
     // Creates an element with properties and children; texts become text nodes, never markup.
     function make(tag, properties, ...children) {
       const element = document.createElement(tag);
       for (const [name, value] of Object.entries(properties || {})) {
-        if (name in element && name !== 'list') element[name] = value;
-        else element.setAttribute(name, value);
+        const shown = name === 'title' ? visible(value) : value;
+        if (name in element && name !== 'list') element[name] = shown;
+        else element.setAttribute(name, shown);
       }
-      element.append(...children);
+      element.append(...children.map(one => typeof one === 'string' ? visible(one) : one));
       return element;
     }
 

@@ -32,6 +32,7 @@ extension ReportScript {
           const y = top + index * 22 + 11;
           pen.fillStyle = colour.text;
           const most = Math.floor(name / 6.4);
+          metric = visible(metric);
           const text = metric.length > most ? metric.slice(0, most - 1) + '…' : metric;
           pen.fillText(text, name - 8, y);
           const plain = verdict === 'same' || verdict === 'undecided';

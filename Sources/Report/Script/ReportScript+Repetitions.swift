@@ -167,7 +167,7 @@ extension ReportScript {
           pen.fillStyle = colour.text;
           pen.textAlign = 'right';
           pen.textBaseline = 'middle';
-          pen.fillText(side.text.slice(0, 12), left - 6, y);
+          pen.fillText(visible(side.text).slice(0, 12), left - 6, y);
           pen.strokeStyle = pen.fillStyle = colour.line[index % 8];
           pen.globalAlpha = 0.7;
           metricValues(side, this.name).forEach((value, i) => {

@@ -44,7 +44,7 @@ extension ReportScript {
     function point(time, figure) {
       view.cursor = Math.max(whole[0], Math.min(whole[1], time));
       document.body.dataset.cursor = view.cursor;
-      if (figure) live.textContent = `${seconds(view.cursor)}: ${figure.spoken()}`;
+      if (figure) live.textContent = visible(`${seconds(view.cursor)}: ${figure.spoken()}`);
       soon();
     }
 

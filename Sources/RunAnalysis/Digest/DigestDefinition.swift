@@ -43,17 +43,18 @@ package struct DigestDefinition: Sendable, Equatable {
     return more > less
   }
 
-  /// Whether any row is made of this metric, or of its minimum or maximum.
-  package func uses(_ metric: String) -> Bool {
-    names(metric) || names(metric + ".max") || names(metric + ".min")
-  }
+  /// Whether any row is made of this metric, or of its minimum or maximum. For many metrics, see
+  /// `usage`.
+  package func uses(_ metric: String) -> Bool { usage(metric) }
 
-  private func names(_ metric: String) -> Bool {
-    rows.contains { row in
-      row.rules.contains { rule in
-        rule.expression.names.contains { name in
-          name == metric || DigestName.isPattern(name) && Glob.matches(name, metric)
-        }
+  /// The same as a function, which has the rows' names at hand: a recording may have hundreds of
+  /// layouts of hundreds of metrics.
+  package var usage: @Sendable (_ metric: String) -> Bool {
+    let names = Set(rows.flatMap(\.rules).flatMap(\.expression.names))
+    let patterns = names.filter(DigestName.isPattern).sorted()
+    return { metric in
+      [metric, metric + ".max", metric + ".min"].contains { name in
+        names.contains(name) || patterns.contains { Glob.matches($0, name) }
       }
     }
   }

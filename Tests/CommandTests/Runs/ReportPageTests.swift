@@ -79,7 +79,8 @@ import Testing
   }
 
   private func report(_ command: Command, _ sides: [String], code: Int32 = 0) throws -> String {
-    let page = command.folder.file("page-\(sides.joined(separator: "-").count).html")
+    let name = sides.joined(separator: "-").map { $0.isLetter || $0.isNumber ? $0 : "-" }
+    let page = command.folder.file("\(String(name)).html")
     let outcome = try command.start(
       ["report", "--config", "/dev/null", "-o", page] + sides
     ).finish()
@@ -136,7 +137,7 @@ import Testing
 
     try check(
       seen[0], pages[0],
-      links: ["Summary", "Timeline", "Can it be trusted?", "Repetitions", "All metrics"])
+      links: Self.ofRun)
     #expect(figures(0).contains { $0.hasPrefix("net.rx_bytes[eth0] over the repetitions") })
     #expect(try text(0, script: false).contains("digest of 1000 completed attempts"))
     #expect((seen[0]["seconds"] as? Double ?? 99) < 20)
@@ -146,6 +147,7 @@ import Testing
       seen[1], pages[1],
       links: [
         "Summary", "Comparison", "Timeline", "Can it be trusted?", "Repetitions", "All metrics",
+        "Journal",
       ])
     for script in [false, true] {
       let shown = try text(1, script: script)
@@ -184,27 +186,29 @@ import Testing
   /// `report` takes the sides of `compare`: labels, phases and several runs a side.
   @Test func sidesAreNamedAsForCompare() throws {
     let command = try Command()
-    for name in ["a1", "a2", "b"] {
+    for name in ["a1", "a2", "b1", "b2"] {
       try store(command, name, repetitions: 6, label: "of-\(name)")
     }
     func page(_ sides: String...) throws -> String {
       try String(contentsOfFile: try report(command, sides), encoding: .utf8)
     }
-    let several = try page("a1,of-a2", "why=of-b")
-    for letter in ["A1: a1", "A2: of-a2", "B: why=of-b"] {
+    let several = try page("a1,of-a2", "why=of-b1,b2")
+    for letter in ["A1: a1", "A2: of-a2", "B1: why=of-b1", "B2: b2"] {
       #expect(several.contains("<h3>\(letter)</h3>"), "\(letter)")
     }
-    #expect(several.contains("B against A") && several.contains("<h1>3 runs</h1>"))
-    let phases = try page("a1:main", "b:main")
+    #expect(several.contains("B against A") && several.contains("<h1>4 runs</h1>"))
+    let phases = try page("a1:main", "b1:main")
     #expect(phases.contains("<h3>A: a1</h3>") && phases.contains("B against A"))
-    let same = try page("a1", "a1")
-    #expect(same.contains("B against A") && !same.contains("<h1>2 runs</h1>"))
+    let same = try page("a1", "of-a1")
+    #expect(same.contains("is on both sides") && !same.contains("<h1>2 runs</h1>"))
+    let few = try page("a1,a2", "b1")
+    #expect(few.contains("Not compared: several runs a side") && few.contains("<h3>B: b1</h3>"))
 
     for (sides, words) in [
-      (["a1:mian", "b"], "has no phase mian; did you mean main"),
+      (["a1:mian", "b1"], "has no phase mian; did you mean main"),
       (["a1:main"], "a page of one side shows whole runs: give a1"),
       (["a1", "of-c"], "no run has the label of-c"), ([","], "names no run"),
-      (["--format", "svg", "--metric", "net.*", "a1", "b"], "--format svg draws one run"),
+      (["--format", "svg", "--metric", "net.*", "a1", "b1"], "--format svg draws one run"),
     ] {
       let outcome = try command.start(
         ["report", "--config", "/dev/null", "-o", command.folder.file("x.html")] + sides

@@ -101,7 +101,8 @@ struct ReportCommand: ParsableCommand {
       return (comparison, nil)
     } catch {
       guard error.category == .configuration else { throw error }
-      return (nil, named.runs.count > 1 ? "Not compared: \(error.message)" : nil)
+      let isOne = named.sides.count == 1 && named.runs.count == 1
+      return (nil, isOne ? nil : "Not compared: \(error.message)")
     }
   }
 
