@@ -25,7 +25,7 @@ struct OutputFormat {
     OutputFormat(
       name: "perfetto", sources: [.stored],
       summary: "perfetto: a trace for ui.perfetto.dev"),
-      OutputFormat(
+    OutputFormat(
       name: "openmetrics", sources: [.stored],
       summary: "openmetrics: all samples with their times, for promtool's backfill"),
     OutputFormat(
