@@ -15,7 +15,7 @@ struct RecordingReport {
   ) throws(LBError) {
     guard result.kind == "sample", try reader.frameCount() > 0 else { return nil }
     var selection = RunReplay.Selection()
-    selection.passes = { definition.uses($0) }
+    selection.passes = definition.usage
     let replay = RunReplay(reader, selection: selection)
     let first = DigestSink(definition)
     try replay.play(into: first)
