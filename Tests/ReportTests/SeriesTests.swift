@@ -165,8 +165,8 @@ private let columns = [
     #expect(run.series.count == 2 && run.series[1].samples.isEmpty)
   }
 
-  /// A column that is gone has no value in the buckets of later acquisitions, and keeps those of the
-  /// bucket in which it went.
+  /// A column that is gone has no value in the buckets of later acquisitions, and keeps those of
+  /// the bucket in which it went.
   @Test func aColumnThatIsGoneIsAbsent() throws {
     let sink = try sink([.init(bracket: 1, start: start, end: start + 8 * tick)], buckets: 4)
     try send(sink, 0, [0, 0], edge: .open)

@@ -8,8 +8,8 @@ import Synchronization
 /// One thread with poll(2), which reads no source: a request gets the text of the last pass of the
 /// drain, made once for each format however many clients ask. Each connection has one answer and is
 /// bounded in bytes and time; a client that sends or reads slowly holds a descriptor until then.
-/// A general HTTP library would add threads of its own, which no limit here reaches, for three pages
-/// of GET.
+/// A general HTTP library would add threads of its own, which no limit here reaches, for three
+/// pages of GET.
 package final class MetricsEndpoint: Sendable {
   private struct Counts {
     var answers: [Int: UInt64] = [:]

@@ -132,9 +132,9 @@ extension RunReader {
     storedChunks.version = version
   }
 
-  /// One chunk, its checksum verified; of a tail's chunk, the part that was not in rows. `wanted`
-  /// gives the indices of the value columns to decode for an epoch of the chunk's stream, ascending;
-  /// nil for all.
+  /// One chunk, its checksum verified; of a tail's chunk, the part that was not in rows.
+  /// `wanted` gives the indices of the value columns to decode for an epoch of the chunk's stream,
+  /// ascending; nil for all.
   func chunk(
     _ id: Int64, only wanted: (_ epoch: UInt32) -> [Int]? = { _ in nil }
   ) throws(LBError) -> Chunk {

@@ -65,8 +65,8 @@ struct ComparedRuns {
     guard phases.count < 2 else {
       throw LBError(
         .configuration,
-        "\(result.runID) has \(phases.count) phases: name one, as \(part.run):\(phases[0].name), or "
-          + "give the run alone to compare its phases (\(Counted.list(phases.map(\.name))))")
+        "\(result.runID) has \(phases.count) phases: name one, as \(part.run):\(phases[0].name), "
+          + "or give the run alone to compare its phases (\(Counted.list(phases.map(\.name))))")
     }
     guard let only = phases.first ?? result.phases.first else {
       throw LBError(.configuration, "\(result.runID) has no repetition: nothing was executed yet")

@@ -27,8 +27,9 @@ struct NamedSides {
 
   static var help: ArgumentHelp {
     ArgumentHelp(
-      "Sides: RUN, RUN:PHASE, or several of them separated by commas. RUN is an id, a unique prefix "
-        + "of one, last, a file, or a label (its value, or key=value): the newest run that has it.",
+      "Sides: RUN, RUN:PHASE, or several of them separated by commas. RUN is an id, a unique "
+        + "prefix of one, last, a file, or a label (its value, or key=value): the newest run that "
+        + "has it.",
       valueName: "side")
   }
 

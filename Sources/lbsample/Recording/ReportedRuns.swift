@@ -8,8 +8,8 @@ import Sampler
 
 /// Reads stored runs for a report page: results, and samples as series.
 struct ReportedRuns {
-  /// Limits for the buckets of a series, and for those of all series of a page, which bound its size
-  /// and the time to make it.
+  /// Limits for the buckets of a series, and for those of all series of a page, which bound its
+  /// size and the time to make it.
   private static let mostBuckets = 800
   private static let fewestBuckets = 40
   private static let mostCells = 4_000_000

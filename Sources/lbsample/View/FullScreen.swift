@@ -46,8 +46,8 @@ final class FullScreen {
   }
 
   /// Shows the view until the user quits, the terminal is closed, `stop` is raised, or `isOver`
-  /// returns true, which is evaluated when one of the descriptors `beside` is readable. `refresh` is
-  /// called when `news` is readable.
+  /// returns true, which is evaluated when one of the descriptors `beside` is readable. `refresh`
+  /// is called when `news` is readable.
   func run(
     unless stop: StopFlag, beside: [Int32] = [], news: Int32 = -1, isOver: () -> Bool = { false },
     refresh: () -> Void = {}

@@ -11,8 +11,8 @@ final class LiveView {
   private let queue: LiveQueue
   private let clock: (UInt64) -> String
 
-  /// A view on the terminal; nil, with a message, if the terminal cannot show one. Blocks signals, so
-  /// it must be created before other threads.
+  /// A view on the terminal; nil, with a message, if the terminal cannot show one. Blocks signals,
+  /// so it must be created before other threads.
   init?(clock: @escaping (UInt64) -> String, isQuiet: Bool) throws(LBError) {
     let (terminal, reason) = FullScreen.terminal()
     guard let terminal else {
@@ -28,8 +28,8 @@ final class LiveView {
   /// Makes `table` send its rows, with all columns, to the view.
   func take(over table: TableSink) { table.receiver = queue }
 
-  /// Shows rows until the user quits, `stop` is raised, or `isOver` returns true, which is evaluated
-  /// when `attention` is readable.
+  /// Shows rows until the user quits, `stop` is raised, or `isOver` returns true, which is
+  /// evaluated when `attention` is readable.
   func run(
     _ style: TableSink.Style, unless stop: StopFlag, attention: Int32, isOver: () -> Bool
   ) throws(LBError) {

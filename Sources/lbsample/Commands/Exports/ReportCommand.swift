@@ -14,7 +14,7 @@ struct ReportCommand: ParsableCommand {
       EXAMPLES
         lbsample report last -o report.html
         lbsample report before.lbsample after.lbsample -o report.html --open
-        lbsample report main last -o report.html    the run labelled main, and the last
+        lbsample report main last -o report.html
         lbsample report host.lbsample -o host.html --full 'cpu.user[all]'
         lbsample report last --format svg --metric 'cpu.user[all]' -o cpu.svg
 
@@ -69,8 +69,8 @@ struct ReportCommand: ParsableCommand {
     if named.sides.count == 1, let part = named.runs.first(where: { $0.phase != nil }) {
       throw LBError(
         .configuration,
-        "\(named.sides[0].text): a page of one side shows whole runs: give \(part.run), or a second "
-          + "side to compare the phase with")
+        "\(named.sides[0].text): a page of one side shows whole runs: give \(part.run), or a "
+          + "second side to compare the phase with")
     }
     let definition = try options.settings().digest
     var read = try ReportedRuns(options, named, full: full, definition)
