@@ -636,9 +636,25 @@ static struct {
   int is_guarded;
 } guarded;
 
-static const int fatal_signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGABRT, SIGFPE, SIGTRAP};
-enum { FATAL_SIGNALS = sizeof fatal_signals / sizeof fatal_signals[0] };
-static struct sigaction unguarded[FATAL_SIGNALS];
+enum { LAST_SIGNAL = 64 };
+static struct sigaction unguarded[LAST_SIGNAL + 1];
+
+// Whether a signal is about a fault of the program: others may have handlers for it (backtraces).
+static int is_fault(int number) {
+  switch (number) {
+    case SIGSEGV: case SIGBUS: case SIGILL: case SIGABRT: case SIGFPE: case SIGTRAP: return 1;
+    default: return 0;
+  }
+}
+
+// Whether the default action of a signal leaves the process alive, or cannot be preceded.
+static int ends_nothing(int number) {
+  switch (number) {
+    case SIGKILL: case SIGSTOP: case SIGCONT: case SIGCHLD: case SIGURG: case SIGWINCH:
+    case SIGTSTP: case SIGTTIN: case SIGTTOU: return 1;
+    default: return 0;
+  }
+}
 
 void lb_restore_terminal(void) {
   int was_guarded = 1;
@@ -656,8 +672,7 @@ void lb_restore_terminal(void) {
 static void on_fatal_signal(int number) {
   lb_restore_terminal();
   // As it would have ended.
-  for (size_t index = 0; index < FATAL_SIGNALS; index++)
-    if (fatal_signals[index] == number) (void)sigaction(number, &unguarded[index], NULL);
+  (void)sigaction(number, &unguarded[number], NULL);
   (void)raise(number);
 }
 
@@ -674,8 +689,12 @@ void lb_guard_terminal(int fd, const struct termios *modes, const char *bytes, s
   memset(&action, 0, sizeof action);
   action.sa_handler = on_fatal_signal;
   action.sa_flags = SA_NODEFER | SA_ONSTACK;
-  for (size_t index = 0; index < FATAL_SIGNALS; index++)
-    (void)sigaction(fatal_signals[index], &action, &unguarded[index]);
+  for (int number = 1; number <= LAST_SIGNAL; number++) {
+    // The C library keeps two of them for itself.
+    if (ends_nothing(number) || sigaction(number, NULL, &unguarded[number]) != 0) continue;
+    if (is_fault(number) || unguarded[number].sa_handler == SIG_DFL)
+      (void)sigaction(number, &action, NULL);
+  }
   (void)atexit(lb_restore_terminal);
 }
 
@@ -1002,7 +1021,8 @@ static int lock_folder(const char *path) {
   return -1;
 }
 
-// Whether a socket's path has no listener. A full queue belongs to a busy listener.
+// Whether a socket's path has no listener. A full queue belongs to a busy listener. A socket of
+// another user (EACCES) is not ours to remove.
 static int is_stale(const struct sockaddr_un *address) {
   int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (probe < 0) return 0;
@@ -1010,7 +1030,8 @@ static int is_stale(const struct sockaddr_un *address) {
                 errno == ECONNREFUSED;
   close(probe);
   struct stat facts;
-  return refused && lstat(address->sun_path, &facts) == 0 && S_ISSOCK(facts.st_mode);
+  if (!refused || lstat(address->sun_path, &facts) != 0 || !S_ISSOCK(facts.st_mode)) return 0;
+  return facts.st_uid == geteuid() ? 1 : -EACCES;
 }
 
 int lb_unix_listen(const char *path) {
@@ -1024,9 +1045,9 @@ int lb_unix_listen(const char *path) {
   if (fchmod(fd, 0600) < 0) goto failed;
   if (bind(fd, (struct sockaddr *)&address, sizeof address) < 0) {
     if (errno != EADDRINUSE) goto failed;
-    int isStale = folder >= 0 && is_stale(&address);
-    errno = EADDRINUSE;
-    if (!isStale || unlink(path) < 0 ||
+    int stale = folder >= 0 ? is_stale(&address) : 0;
+    errno = stale < 0 ? -stale : EADDRINUSE;
+    if (stale != 1 || unlink(path) < 0 ||
         bind(fd, (struct sockaddr *)&address, sizeof address) < 0)
       goto failed;
   }

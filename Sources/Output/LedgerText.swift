@@ -1,3 +1,4 @@
+private import Glibc
 package import SampleModel
 
 /// Ledger and overhead, for people and for programs.
@@ -132,7 +133,19 @@ package enum Readable {
     var text = fixed(value, decimals)
     while text.hasSuffix("0") { text.removeLast() }
     if text.hasSuffix(".") { text.removeLast() }
-    return text == "0" && value != 0 ? "\(value)" : text
+    return text == "0" && value != 0 ? scientific(value) : text
+  }
+
+  /// Four digits and an exponent: 1.049e-09.
+  private static func scientific(_ value: Double) -> String {
+    let exponent = Int(log10(value.magnitude).rounded(.down))
+    let scale = pow(10, Double(exponent))
+    // Below the least normal number, powers of ten have few digits.
+    guard scale.isNormal else { return "\(value)" }
+    var digits = fixed(value / scale, 3)
+    while digits.hasSuffix("0") { digits.removeLast() }
+    if digits.hasSuffix(".") { digits.removeLast() }
+    return "\(digits)e\(exponent > -10 ? "-0" : "-")\(exponent.magnitude)"
   }
 
   /// `value` with `decimals` decimals, rounded half away from zero.

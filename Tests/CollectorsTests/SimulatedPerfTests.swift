@@ -176,7 +176,7 @@ import Testing
     }
     let kernel = SimulatedPerf(counters: 4)
     let mixed = try armed("{power/event=2/,cs}", kernel, cpus: nil)
-    #expect(mixed.notes.contains { $0.contains("as one group") })
+    #expect(mixed.notes.contains { $0.contains("so they are separate groups") })
     func cpus(_ armed: ArmedCollector, _ name: String) -> Set<String> {
       Set(armed.columns.filter { $0.metric.name == name }.map(\.instance))
     }

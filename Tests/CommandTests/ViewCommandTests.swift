@@ -303,7 +303,7 @@ import Testing
       (["view", file, "--from", "5s", "--to", "1s"], "--from is later than --to"),
       (["report", file, "--format", "svg"], "--metric names"),
       (["report", file, "--format", "png"], "png"),
-      (["report", file, "--metric", "cpu.*", "-o", "x"], "add it"),
+      (["report", file, "--metric", "cpu.*", "-o", "x"], "add --format svg"),
       (["report", file, "--format", "svg", "--metric", "cpu.*[*]"], "at most 8 lines"),
     ] {
       let running = try command.start(arguments)

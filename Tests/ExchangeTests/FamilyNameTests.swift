@@ -35,7 +35,8 @@ import Testing
   @Test func wordsAreInSnakeCase() {
     let words = [
       "MemAvailable": "mem_available", "SReclaimable": "sreclaimable",
-      "KReclaimable": "kreclaimable", "TCPTimeouts": "tcp_timeouts", "Active(anon)": "active_anon",
+      "KReclaimable": "kreclaimable", "TCPTimeouts": "tcp_timeouts", "DirectMap1G": "direct_map1g",
+      "Node0Free": "node0_free", "Active(anon)": "active_anon",
       "InNoECTPkts": "in_no_ect_pkts", "FragOKs": "frag_oks",
       "Udp6InDatagrams": "udp6_in_datagrams",
       "NFS_Unstable": "nfs_unstable", "L1-dcache-load-misses": "l1_dcache_load_misses",

@@ -700,7 +700,8 @@ final class Lines {
     for (value, unit, text) in [
       (8441.0, "count", "8441"), (9_999_999, "", "9999999"), (8, "ms", "8 ms"),
       (12.5, "MB/s", "12.5 MB/s"), (0.0125, "1/s", "0.0125 1/s"), (0, "count", "0"),
-      (1e-9, "x", "1e-09 x"), (2048, "bytes", "2.0K"), (-3, "count", "-3"),
+      (1e-9, "x", "1e-09 x"), (1.0487126243307532e-9, "x", "1.049e-09 x"), (2048, "bytes", "2.0K"),
+      (-3, "count", "-3"),
     ] {
       #expect(RunReport.value(value, unit).replacing("2K", with: "2.0K") == text)
     }

@@ -254,6 +254,9 @@ extension Comparison {
     #expect(row.verdict == .changed && effect.kind == .difference)
     #expect((effect.value - 40.7).magnitude < 1e-9, "the mean difference in its own unit")
     #expect(try #require(effect.interval).low > 35)
+    let none = [Double](repeating: 0, count: 10)
+    let (without, again) = pair(["workload.none": none], ["workload.none": none])
+    #expect(try compare(without, again).row("workload.none")?.verdict == .same)
   }
 
   /// Beside primary metrics it is the false discovery rate that counts, and a rank test may veto.
@@ -448,6 +451,7 @@ extension Comparison {
       [
         "wall_time": made.values(10, 1e9, 0.005), "x.equal": [Double](repeating: 3, count: 10),
         "workload.zero": [Double](repeating: 0, count: 10),
+        "x.lone": [Double](repeating: 4, count: 10),
       ], paired: 0)
     let b = MadeSides.side(
       "b",
@@ -470,6 +474,7 @@ extension Comparison {
     #expect(try isUndecided("wall_time>5%"))
     #expect(try outcome("x.equal>0%") == .kept && isExceeded("x.equal>-1%"))
     #expect(try isUndecided("workload.zero>2%"), "a base of 0 has no percentage")
+    #expect(try isExceeded("x.lone>2%"), "no job passes for want of a number")
     #expect(try isExceeded("primary"))
     let refusal = #expect(throws: LBError.self) { try outcome("wall_tim>2%") }
     #expect(refusal?.message.contains("did you mean wall_time") == true)

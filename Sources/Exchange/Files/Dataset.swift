@@ -29,17 +29,26 @@ package struct Dataset {
       try Directories.make(path)
       let file = try OwnedDescriptor(
         open: "\(path)/.lock", O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o644)
+      if let user = Trust.stranger(owning: file.number, in: path) { throw Self.kept(path, user) }
       guard flock(lock.add(file), LOCK_EX) == 0 else {
         throw SystemError("flock", errno: errno, path: path)
       }
     } catch {
-      throw DraftFile.failure(path, "cannot be written", error.errno)
+      throw LBError(
+        .resultPersistence, "\(path): cannot be written: \(error.reason)",
+        context: ErrorContext(path: path, errno: error.errno))
     }
     LeftDrafts.remove(in: path) { name in
       let number = name.unicodeScalars.lastIndex(of: "-")
       let isOurs = name.begins(".\(Self.prefix)") || name.begins(".\(Self.catalogue)-")
       return isOurs ? number.map { String(name[...$0]) } : nil
     }
+  }
+
+  private static func kept(_ path: String, _ user: UInt32) -> SystemError {
+    SystemError(
+      "open", errno: EACCES, path: path,
+      reason: "its file .lock belongs to user \(user), who could hold it for ever: remove it")
   }
 
   /// Adds a run, whose files `body` writes into a draft. The run is there as a whole, by one

@@ -28,6 +28,12 @@ package final class DraftFile {
     self.mayReplace = mayReplace
     self.isFlushed = isFlushed
     if !mayReplace, unsafe access(path.osCString, F_OK) == 0 { throw Self.exists(path) }
+    if let user = Trust.otherLink(at: path) {
+      throw LBError(
+        .resultPersistence,
+        "\(path): a link of user \(user), which root does not replace; name the file",
+        context: ErrorContext(path: path, errno: EACCES))
+    }
     LeftDrafts.remove(of: path)
     (draft, descriptor) = try Self.make(path)
     if !isFlushed { _ = fchmod(descriptor, 0o644) }

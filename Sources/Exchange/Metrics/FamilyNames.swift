@@ -144,9 +144,13 @@ package struct FamilyNames: Sendable {
         continue
       }
       let next = index + 1 < letters.count ? letters[index + 1] : " "
-      // A capital begins a word behind a small letter or digit, and the last of several before one.
+      let isBeforeSmall = ("a"..."z").contains(next)
+      let isAfterDigit = index > 0 && ("0"..."9").contains(letters[index - 1])
+      // A capital begins a word after a small letter, and before one after a digit or another
+      // capital: `DirectMap1G` has two words.
       let begins =
-        isCapital && (capitals == 0 || capitals > 1 && ("a"..."z").contains(next))
+        isCapital
+        && (capitals == 0 ? !isAfterDigit || isBeforeSmall : isBeforeSmall && capitals > 1)
       if begins, !word.isEmpty {
         words.append(word)
         word = ""

@@ -44,6 +44,16 @@ package enum Trust {
     return facts.st_uid
   }
 
+  /// The owner of an open file in `folder`, if it is neither the caller nor the folder's owner, who
+  /// may do anything in it; nil otherwise, and if that is unknown.
+  package static func stranger(owning descriptor: Int32, in folder: String) -> UInt32? {
+    var (file, directory) = (stat(), stat())
+    guard unsafe fstat(descriptor, &file) == 0, unsafe stat(folder.osCString, &directory) == 0,
+      file.st_uid != geteuid(), file.st_uid != directory.st_uid
+    else { return nil }
+    return file.st_uid
+  }
+
   /// The owner of a link at `path`, if root would follow it to where another user wants; nil
   /// otherwise, and for all users but root.
   package static func otherLink(at path: String) -> UInt32? {

@@ -143,7 +143,9 @@ extension TableBrowser {
       else { return say("\(typed): no time of day such as 12:30:05") }
       // Of the same times on several days the one that is shown, else the nearest.
       let distances = [0, 86400, -86400].map { wanted - now + $0 }
-      let keys = distances.map { Self.key(here.key, movedBy: $0 * 1_000_000_000) }
+      // From the beginning of this second.
+      let part = Int(here.time % 1_000_000_000)
+      let keys = distances.map { Self.key(here.key, movedBy: $0 * 1_000_000_000 - part) }
       return try go(to: keys.first { shownKeys.contains($0) } ?? keys[0])
     }
     let sign = text.first.map { "+-".contains($0) } ?? false
@@ -154,7 +156,7 @@ extension TableBrowser {
     if sign {
       try go(to: Self.key(here.key, movedBy: text.first == "-" ? -signed : signed))
     } else {
-      try go(to: Self.key(whole.lowerBound, movedBy: signed))
+      try go(to: Self.key(origin, movedBy: signed))
     }
   }
 

@@ -212,7 +212,8 @@ extension TableBrowser {
       parts += position()
     }
     let left = parts.joined(separator: "  ")
-    let room = size.columns - right.count - 2
+    // The last column stays free: a terminal may wrap after it.
+    let room = size.columns - right.count - 3
     guard message == nil, room > 12 else { return marked(padded(left), "7") }
     let cut = TableView.cut(left, to: room, style.ellipsis)
     let gap = String(repeating: " ", count: room + 2 - cut.count)
@@ -230,7 +231,7 @@ extension TableBrowser {
       parts.append(isFollowing ? "live" : "paused: G follows")
       return parts
     }
-    let elapsed = entry.key > whole.lowerBound ? entry.key - whole.lowerBound : 0
+    let elapsed = entry.key > origin ? entry.key - origin : 0
     parts.append("+" + Durations.brief(elapsed / 1_000_000 * 1_000_000))
     let keys = shownKeys
     let length = Double(keys.upperBound - keys.lowerBound)

@@ -53,6 +53,8 @@ package final class TableBrowser {
   let marks: [ViewEntry]
   /// All keys that there are.
   private(set) var whole: ClosedRange<UInt64>
+  /// The key from which elapsed times count.
+  let origin: UInt64
   let isLive: Bool
   private(set) var size = (columns: 80, rows: 24)
 
@@ -76,12 +78,14 @@ package final class TableBrowser {
   /// Lines of a live view that it no longer has: it keeps the last ones.
   private(set) var forgotten = 0
 
-  /// The view of a stored run, between the keys of `whole`; `marks` are lines between its rows.
+  /// The view of a stored run, between the keys of `whole`; `marks` are lines between its rows, and
+  /// `origin` is the start of the run's first sample, from which elapsed times count.
   package init(
     _ source: any ViewSource, columns: ViewColumns, marks: [ViewEntry],
-    whole: ClosedRange<UInt64>, style: Style
+    whole: ClosedRange<UInt64>, origin: UInt64? = nil, style: Style
   ) {
     self.columns = columns
+    self.origin = origin ?? whole.lowerBound
     self.style = style
     self.marks = marks
     self.whole = whole
@@ -95,6 +99,7 @@ package final class TableBrowser {
     self.columns = columns
     self.style = style
     marks = []
+    origin = 0
     whole = 0...UInt64.max
     isLive = true
     isFollowing = true
@@ -324,6 +329,8 @@ package final class TableBrowser {
   /// Sets the bounds of what is shown.
   func setBounds(_ bounds: ClosedRange<UInt64>, _ words: String) throws(LBError) {
     guard !isLive else { return say("a live view has no bounds") }
+    // Keys that repeat, or a text that is pasted, must not read the run again each time.
+    guard bounds != window.bounds else { return say(words) }
     let key = window.entries.indices.contains(cursor) ? window.entries[cursor].key : 0
     window.bounds = bounds
     window.reset(to: min(max(key, bounds.lowerBound), bounds.upperBound))

@@ -296,7 +296,7 @@ private struct PairWork {
     } else if isChanged {
       metric.row.verdict = .changed
     } else if let narrow = metric.row.effect?.narrow, metric.row.why == nil,
-      let bounds = metric.bounds(settings.margin), Equivalence.holds(narrow, within: bounds)
+      metric.isSame(narrow, margin: settings.margin)
     {
       metric.row.verdict = .same
     } else {

@@ -41,8 +41,8 @@ struct ComparisonMatch {
       }
       throw LBError(
         .gate,
-        "\(side.name): all repetitions are contaminated, so none is left to compare. To compare "
-          + "them anyway, add --contaminated")
+        "\(side.name): all repetitions are contaminated, so none is left to compare; "
+          + "compare --contaminated compares them anyway")
     }
     design = Self.design(base, other)
     switch design {
@@ -66,7 +66,7 @@ struct ComparisonMatch {
       throw LBError(
         .gate,
         "\(base.name) and \(other.name): each pair has a contaminated repetition, so none is left "
-          + "to compare. To compare them anyway, add --contaminated")
+          + "to compare; compare --contaminated compares them anyway")
     }
     if design == .runs, a.count < 2 || b.count < 2 {
       throw LBError(

@@ -119,6 +119,13 @@ struct ComparedMetric {
     return Statistics.Interval(low: -margin * median, high: margin * median)
   }
 
+  /// Whether an interval of the effect, in the scale of the row, proves the sides to be the same.
+  func isSame(_ narrow: Statistics.Interval, margin: Double) -> Bool {
+    // A base of 0 has no margin, and needs none where no value of the other side differs.
+    guard let bounds = bounds(margin) else { return narrow.low == 0 && narrow.high == 0 }
+    return Equivalence.holds(narrow, within: bounds)
+  }
+
   /// The margin on the test's scale; nil where the base is 0.
   private func margin(_ margin: Double) -> Double? {
     if isRatio { return log1p(margin) }

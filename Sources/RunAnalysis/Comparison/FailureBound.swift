@@ -106,6 +106,10 @@ package struct FailureBound: Sendable, Equatable {
     _ row: Comparison.Row, _ side: String, isAbove: Bool, _ share: Double
   ) -> Outcome {
     let subject = "\(side): \(row.metric)"
+    // A metric that is missing on a side must not let a job pass.
+    if row.verdict == .notComparable {
+      return .exceeded("\(subject) is not comparable: \(row.why ?? "it has no values")")
+    }
     if let why = row.why, row.effect == nil { return .undecided("\(subject): \(why)") }
     guard let effect = row.effect, let interval = effect.interval else {
       return .undecided("\(subject): so few repetitions have no 95 % interval")

@@ -113,6 +113,7 @@ private struct AttemptValues {
   func entry(_ row: DigestRow) -> Digest.Entry {
     var missing: [String] = []
     var isUndefined = false
+    var best: (rule: DigestRow.Rule, amounts: [Double])?
     for rule in row.rules {
       let parts = rule.expression.names.map { metrics($0) }
       if let index = parts.firstIndex(of: []) {
@@ -124,8 +125,11 @@ private struct AttemptValues {
         isUndefined = true
         continue
       }
-      return entry(row, rule, amounts)
+      // An earlier formula that few repetitions have would say less, and of these alone.
+      if amounts.count > best?.amounts.count ?? 0 { best = (rule, amounts) }
+      if amounts.count == attempts.count { break }
     }
+    if let best { return entry(row, best.rule, best.amounts) }
     let reason =
       attempts.isEmpty
       ? "no completed repetition"

@@ -151,7 +151,7 @@ struct ServeCommand: ParsableCommand {
     } catch {
       let reason =
         switch error.errno {
-        case EADDRINUSE: "another program listens there, or a file has that path"
+        case EADDRINUSE: "another program listens there"
         case EADDRNOTAVAIL: "this host does not have the address"
         case EINVAL: "not a numeric address of IPv4 or IPv6"
         default: error.reason

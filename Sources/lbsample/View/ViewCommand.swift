@@ -78,7 +78,7 @@ struct ViewCommand: ParsableCommand {
         columns: columns,
         marks: try ViewMarks.all(replay, result, stretches, labels: labels).filter {
           keys.contains($0.key)
-        }, whole: keys,
+        }, whole: keys, origin: origin,
         style: ViewStyle.current(style, title: result.runID, clock: clock) { bracket in
           labels[bracket].map(ViewMarks.text)
         })

@@ -151,3 +151,34 @@ case_stopped_and_continued() {
   wait $pid
   judge good $? "stopped and continued"
 }
+
+# Signals that nothing is made for end a view, and its terminal is given back all the same.
+case_view_ended_by_any_signal() {
+  good run --quiet --runs-dir d --name one --cpu -i 10ms -- sleep 0.3
+  python3 - "$LB" <<'P' || fault "a terminal was not given back"
+import os, pty, select, signal, sys, termios, time
+wrong = 0
+for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU, signal.SIGRTMIN + 1):
+    pid, terminal = pty.fork()
+    if pid == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.execv(sys.argv[1], ["lbsample", "view", "--runs-dir", "d", "one"])
+    seen, end, status = b"", time.monotonic() + 10, None
+    while status is None and time.monotonic() < end:
+        if select.select([terminal], [], [], 0.05)[0]:
+            try:
+                seen += os.read(terminal, 65536)
+            except OSError:
+                pass
+        elif b"\x1b[?1049h" in seen and number:
+            os.kill(pid, number)
+            number = 0
+        ended, code = os.waitpid(pid, os.WNOHANG)
+        status = code if ended else None
+    usual = termios.ECHO | termios.ICANON
+    back = termios.tcgetattr(terminal)[3] & usual == usual and b"\x1b[?1049l" in seen
+    wrong += status is None or not os.WIFSIGNALED(status) or not back
+    os.close(terminal)
+sys.exit(wrong > 0)
+P
+}

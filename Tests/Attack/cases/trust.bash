@@ -83,6 +83,26 @@ case_configuration_of_another() {
   ! grep -q 'run.repetitions *7' shown || fault "a configuration file of another was believed"
 }
 
+# What another user left in a directory of all is neither removed nor waited for.
+case_socket_of_another() {
+  root
+  mkdir -m 777 us
+  $nobody python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("us/theirs")'
+  bad serve --cpu --listen unix:us/theirs
+  [ "$(stat -c %u us/theirs)" = 65534 ] || fault "the socket of another user was removed"
+}
+
+case_lock_of_another() {
+  root
+  mkdir -m 777 set
+  good run --quiet --runs-dir d --name one -- true
+  $nobody bash -c 'touch set/.lock; exec flock set/.lock sleep 30' &
+  holder=$!
+  until_ test -e set/.lock
+  bad export --runs-dir d one --format parquet --dataset set
+  kill $holder
+}
+
 case_configuration_in_a_directory_of_all() {
   root
   mkdir -m 777 d

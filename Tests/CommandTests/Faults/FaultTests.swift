@@ -26,7 +26,7 @@ import Testing
       ["--json-errors", "run", "--", "./x", "y"], 2,
       ["options come after the command: lbsample run"]
     ),
-    (["help", "nosuch"], 2, ["no command nosuch", "see 'lbsample --help'"]),
+    (["help", "nosuch"], 2, ["no command or help topic nosuch", "see 'lbsample --help'"]),
     (["help", "runs", "shwo"], 2, ["no command shwo; did you mean show?", "runs --help'"]),
     (["--format", "xml"], 2, ["xml", "table, csv, ndjson"]),
     (["--pin", "9999999"], 2, ["9999999"]),

@@ -131,7 +131,9 @@ import Testing
     #expect(try abs(median("perf.own_faults") / expected - 1) < 1e-12)
     let warnings = try #require(result["warnings"] as? [String])
     #expect(
-      warnings.contains { $0.contains("perf: the set mine") && $0.contains("none-such-event") })
+      warnings.contains {
+        $0.contains("perf: events of the set mine") && $0.contains("none-such-event")
+      })
     let strict = try Command()(
       "run", "--config", folder.file("own.conf"), "--perf", "mine", "--require", "perf", "--",
       "/bin/true")

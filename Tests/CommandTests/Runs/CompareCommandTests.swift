@@ -225,14 +225,14 @@ import Testing
     let none = try run(command, "old", "bad")
     let words = "all repetitions are contaminated, so none is left to compare"
     #expect(none.code == 6 && none.error.contains(words), "\(none.error)")
-    #expect(none.error.contains("add --contaminated"), "\(none.error)")
+    #expect(none.error.contains("compare --contaminated compares them anyway"), "\(none.error)")
     #expect(try run(command, "old", "bad", "--contaminated").code == 0)
   }
 
   @Test func whatCannotBeComparedIsRefused() throws {
     let command = try stored()
     let refused: [([String], String)] = [
-      (["nothing", "new"], "no run has the label nothing"),
+      (["nothing", "new"], "none has the label nothing"),
       (["old"], "name a second run"),
       (["old", "old"], "both sides"),
       (["old", "turns"], "name one, as turns:load[n=1,m=2]"),

@@ -207,7 +207,7 @@ import Testing
     for (sides, words) in [
       (["a1:mian", "b1"], "has no phase mian; did you mean main"),
       (["a1:main"], "a page of one side shows whole runs: give a1"),
-      (["a1", "of-c"], "no run has the label of-c"), ([","], "names no run"),
+      (["a1", "of-c"], "none has the label of-c"), ([","], "names no run"),
       (["--format", "svg", "--metric", "net.*", "a1", "b1"], "--format svg draws one run"),
     ] {
       let outcome = try command.start(

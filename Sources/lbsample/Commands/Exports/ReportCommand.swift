@@ -100,9 +100,11 @@ struct ReportCommand: ParsableCommand {
         noise: SessionRuns(try options.directory()).noise(of: sides[0], among: sides))
       return (comparison, nil)
     } catch {
-      guard error.category == .configuration else { throw error }
+      guard [.configuration, .gate].contains(error.category) else { throw error }
       let isOne = named.sides.count == 1 && named.runs.count == 1
-      return (nil, isOne ? nil : "Not compared: \(error.message)")
+      return (
+        nil, isOne && error.category == .configuration ? nil : "Not compared: \(error.message)"
+      )
     }
   }
 
