@@ -162,6 +162,7 @@ for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGXCPU, s
     pid, terminal = pty.fork()
     if pid == 0:
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        os.environ["TERM"] = "xterm"
         os.execv(sys.argv[1], ["lbsample", "view", "--runs-dir", "d", "one"])
     seen, end, status = b"", time.monotonic() + 10, None
     while status is None and time.monotonic() < end:

@@ -96,7 +96,7 @@ case_lock_of_another() {
   root
   mkdir -m 777 set
   good run --quiet --runs-dir d --name one -- true
-  $nobody bash -c 'touch set/.lock; exec flock set/.lock sleep 30' &
+  $nobody bash -c 'touch set/.lock; exec flock --no-fork set/.lock sleep 30' &
   holder=$!
   until_ test -e set/.lock
   bad export --runs-dir d one --format parquet --dataset set
