@@ -154,6 +154,7 @@ case_stopped_and_continued() {
 
 # Signals that nothing is made for end a view, and its terminal is given back all the same.
 case_view_ended_by_any_signal() {
+  tool python3
   good run --quiet --runs-dir d --name one --cpu -i 10ms -- sleep 0.3
   python3 - "$LB" <<'P' || fault "a terminal was not given back"
 import os, pty, select, signal, sys, termios, time

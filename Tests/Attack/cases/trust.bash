@@ -86,8 +86,10 @@ case_configuration_of_another() {
 # What another user left in a directory of all is neither removed nor waited for.
 case_socket_of_another() {
   root
+  tool /usr/bin/python3
   mkdir -m 777 us
-  $nobody python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("us/theirs")'
+  $nobody /usr/bin/python3 -c 'import socket; socket.socket(socket.AF_UNIX).bind("us/theirs")'
+  [ -S us/theirs ] || fault "nobody could not make a socket"
   bad serve --cpu --listen unix:us/theirs
   [ "$(stat -c %u us/theirs)" = 65534 ] || fault "the socket of another user was removed"
 }
