@@ -121,7 +121,8 @@ case_read_only_place() {
   good report disk/run.lbsample -o page.html
   good view disk/record.lbsample >/dev/null
   any compare disk/run.lbsample disk/run.lbsample
-  good history --runs-dir disk --any-host run >/dev/null
+  # Its one repetition may be contaminated.
+  any history --runs-dir disk --any-host run >/dev/null
   bad export --format parquet disk/run.lbsample -o disk/t
   bad export --format parquet disk/run.lbsample --dataset disk
 }
