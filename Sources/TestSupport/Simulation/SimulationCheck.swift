@@ -163,7 +163,7 @@ struct SimulationCheck {
       }
       if check(frame, acquisition, collector) { return }
     }
-    expect(index == mine.count, "\(name): \(mine.count - index) frames that nobody made")
+    expect(index == mine.count, "\(name): \(mine.count - index) frames that no collector made")
   }
 
   /// Compares the values of a frame; gives whether they are wrong.
