@@ -120,7 +120,7 @@ struct TOMLScan {
       case UInt8(ascii: "="): beginValue()
       case UInt8(ascii: ","): if open.last?.isTable == true { beginKey() }
       case UInt8(ascii: "["), UInt8(ascii: "{"): try openBracket(isTable: byte == UInt8(ascii: "{"))
-      case UInt8(ascii: "]"), UInt8(ascii: "}"): closeBracket()
+      case UInt8(ascii: "]"), UInt8(ascii: "}"): try closeBracket(byte)
       default: break
       }
     }
@@ -195,11 +195,18 @@ struct TOMLScan {
     }
   }
 
-  private mutating func closeBracket() {
+  /// A bracket that closes one of the other kind is an assertion of the parser: `n = [1,}`.
+  private mutating func closeBracket(_ byte: UInt8) throws(Failure) {
     if isHeader {
       section = 2 * names
       isHeader = false
-    } else if open.popLast() != nil {
+    } else if let closed = open.popLast() {
+      guard closed.isTable == (byte == UInt8(ascii: "}")) else {
+        throw Failure(
+          line: line,
+          reason: closed.isTable
+            ? "a table in { is closed by ]: write }" : "a list in [ is closed by }: write ]")
+      }
       depth = open.last?.depth ?? section
     }
     isKey = false

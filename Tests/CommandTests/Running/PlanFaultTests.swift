@@ -207,6 +207,8 @@ import Testing
       ("x = \(String(repeating: "[", count: 1000))", 1, "more than 256 deep"),
       ("x = {\(names(200)) = {\(names(200)) = 1}}", 1, "more than 256 deep"),
       ("[[[", 1, "no name after the bracket"),
+      ("[a]\nb = { n = [2, 21,}", 2, "a list in [ is closed by }"),
+      ("a = [{ b = 1, ]", 1, "a table in { is closed by ]"),
       ("\n[#]", 2, "no name after the bracket"),
       ("[ .a]", 1, "no name after the bracket"),
       ("[[\tü]]", 1, "no name after the bracket"),
